@@ -1,0 +1,1 @@
+#include "ranef/eigen.hpp"

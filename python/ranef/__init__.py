@@ -1,0 +1,1 @@
+"""Mixed-effects models for Python, with a C++ core."""

@@ -1,0 +1,25 @@
+"""The compiled core, in the variant that suits this machine's processor.
+
+``RANEF_ISA`` in the environment names a variant to load instead, for tests and benchmarks.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+
+from . import _cpu
+
+
+def _variant() -> str:
+    """Name of the extension module to load."""
+    if asked := os.environ.get("RANEF_ISA"):
+        return f"_{asked}"
+    built = find_spec(f"{__name__}._x86_64_v3") is not None
+    return "_x86_64_v3" if built and _cpu.supports_x86_64_v3() else "_baseline"
+
+
+_module = import_module(f".{_variant()}", __name__)
+isa = _module.isa
+simd = _module.simd

@@ -1,0 +1,137 @@
+"""The frozen design: what every estimator of ranef starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+__all__ = ["INTERCEPT", "Design", "RandomTerm"]
+
+#: The reference of the constant column, which is never stored.
+INTERCEPT = -1
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """One grouping factor and all columns whose coefficients vary over its levels.
+
+    Formula terms with the same grouping factor are one term with several ``blocks``.
+
+    Attributes
+    ----------
+    group : str
+        The grouping factor as written, ``a:b`` for an interaction.
+    codes : ndarray of shape (n,), int32
+        The level of each row, 0 to n_levels - 1; every level occurs.
+    levels : Index of length n_levels
+        Labels of the levels; for an interaction ``"a1:b1"``.
+    columns : tuple of int, length s
+        References into ``Design.columns``; ``INTERCEPT`` for the constant.
+    names : tuple of str, length s
+        Names of the columns, "Intercept" for the constant.
+    blocks : tuple of tuple of int
+        A partition of range(s), in order: columns in one part are correlated, columns in different parts
+        independent.
+    """
+
+    group: str
+    codes: NDArray[np.int32]
+    levels: pd.Index[Any]
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    blocks: tuple[tuple[int, ...], ...]
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels."""
+        return len(self.levels)
+
+    @property
+    def n_cols(self) -> int:
+        """Number of columns, s."""
+        return len(self.columns)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Response, model matrices and random-effects terms of one formula on one data set.
+
+    Columns of X and of all random-effects terms are kept once, in ``columns``; X and the terms refer
+    to them, so that ``y ~ x + (1 + x | g)`` holds x a single time and the constant never.
+
+    Attributes
+    ----------
+    y : ndarray of shape (n,)
+        Response, as the formula transforms it, offset not subtracted. Contiguous float64.
+    columns : tuple of ndarray of shape (n,)
+        The distinct numeric columns, contiguous float64.
+    fixed : tuple of int, length p
+        References of the columns of X into ``columns``; ``INTERCEPT`` for the constant.
+    fixed_names : tuple of str, length p
+        Names of the coefficients, "Intercept" for the constant.
+    fixed_terms : tuple of (str, tuple of int)
+        Each term of the fixed part and the positions of its columns in ``fixed``, in formula order.
+    random : tuple of RandomTerm
+        Random-effects terms in formula order.
+    weights : ndarray of shape (n,) or None
+        Precision weights, Var(e_i) = sigma^2 / w_i.
+    offset : ndarray of shape (n,) or None
+        Known part of the linear predictor: offset() terms and the argument, added up.
+    response : str
+        The left side of the formula as written.
+    rows : ndarray of shape (n,) int, or None
+        Positions in the caller's frame of the rows that were used; None when all were.
+    n_data : int
+        Rows in the caller's frame.
+    index : Index of length n_data, or None
+        The caller's row labels, when it was a pandas frame.
+    dropped : mapping of str to int
+        Column to number of rows that were left out because it is missing there.
+    encoder : object
+        Applies the formula, with the state it learned, to new rows (see ``design.encode``).
+    """
+
+    y: NDArray[np.float64]
+    columns: tuple[NDArray[np.float64], ...]
+    fixed: tuple[int, ...]
+    fixed_names: tuple[str, ...]
+    fixed_terms: tuple[tuple[str, tuple[int, ...]], ...]
+    random: tuple[RandomTerm, ...]
+    weights: NDArray[np.float64] | None
+    offset: NDArray[np.float64] | None
+    response: str
+    rows: NDArray[np.intp] | None
+    n_data: int
+    index: pd.Index[Any] | None
+    dropped: dict[str, int] = field(default_factory=dict)
+    encoder: Any = None
+
+    @property
+    def n_obs(self) -> int:
+        """Number of rows used, n."""
+        return len(self.y)
+
+    @property
+    def X(self) -> NDArray[np.float64]:
+        """Build the fixed-effects matrix, shape (n, p), Fortran order."""
+        return assemble(self.columns, self.fixed, self.n_obs)
+
+    def z(self, term: RandomTerm) -> NDArray[np.float64]:
+        """Build the columns of a random-effects term, shape (n, s), Fortran order."""
+        return assemble(self.columns, term.columns, self.n_obs)
+
+
+def assemble(
+    columns: tuple[NDArray[np.float64], ...], references: tuple[int, ...], n: int
+) -> NDArray[np.float64]:
+    """Lay referenced columns side by side, shape (n, len(references)), Fortran order."""
+    out = np.empty((n, len(references)), order="F")
+    for j, reference in enumerate(references):
+        out[:, j] = 1.0 if reference == INTERCEPT else columns[reference]
+    return out
+
+

@@ -1,0 +1,134 @@
+"""Every exception and warning class of ranef."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = [
+    "ComparisonWarning",
+    "ConvergenceWarning",
+    "DataError",
+    "DroppedRowsWarning",
+    "FitError",
+    "FormulaError",
+    "ModelError",
+    "NotPositiveDefiniteError",
+    "RanefError",
+    "RanefWarning",
+    "RankWarning",
+    "SingularFitWarning",
+    "UnsupportedError",
+]
+
+
+class RanefError(Exception):
+    """Base of every error that ranef raises on purpose."""
+
+
+class FormulaError(RanefError, ValueError):
+    """The text of a formula is wrong; the message shows the place with a caret.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to write instead.
+    text : str
+        The whole formula.
+    start, stop : int
+        The part of ``text`` that is at fault, as a slice.
+    """
+
+    def __init__(self, message: str, text: str = "", start: int = 0, stop: int | None = None):
+        self.text = text
+        self.start = start
+        self.stop = start + 1 if stop is None else stop
+        if text:
+            caret = " " * self.start + "^" * max(1, self.stop - self.start)
+            message = f"{message}\n\n    {text}\n    {caret}"
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_formula_error, (self.args, self.text, self.start, self.stop))
+
+
+def _rebuild_formula_error(
+    args: tuple[str, ...], text: str, start: int, stop: int
+) -> FormulaError:
+    """Unpickle without drawing the caret a second time."""
+    error = FormulaError(*args)
+    error.text, error.start, error.stop = text, start, stop
+    return error
+
+
+class DataError(RanefError, ValueError):
+    """Formula and data do not fit: unknown column, one level, no rows left.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, in which column, and what to do.
+    column : str, optional
+        The column at fault.
+    allowed : sequence, optional
+        The values that would have been accepted.
+    """
+
+    def __init__(
+        self, message: str, column: str | None = None, allowed: tuple[object, ...] | None = None
+    ):
+        super().__init__(message)
+        self.column = column
+        self.allowed = allowed
+
+
+class ModelError(RanefError, ValueError):
+    """The model cannot be estimated from these data: as many levels as rows, p >= n."""
+
+
+class UnsupportedError(RanefError, NotImplementedError):
+    """The model does not offer what was asked for."""
+
+
+class NotPositiveDefiniteError(RanefError, np.linalg.LinAlgError):
+    """A factorisation failed.
+
+    Parameters
+    ----------
+    message : str
+        What was factored.
+    block, row : int, optional
+        Where it failed.
+    """
+
+    def __init__(self, message: str, block: int | None = None, row: int | None = None):
+        super().__init__(message)
+        self.block = block
+        self.row = row
+
+
+class FitError(RanefError, ArithmeticError):
+    """The minimiser could not start or broke down."""
+
+
+class RanefWarning(UserWarning):
+    """Base of every warning that ranef gives."""
+
+
+class ConvergenceWarning(RanefWarning):
+    """The minimiser stopped at a point that is not an optimum."""
+
+
+class SingularFitWarning(RanefWarning):
+    """A covariance matrix of random effects is singular at the optimum."""
+
+
+class RankWarning(RanefWarning):
+    """Columns of the fixed-effects matrix are linear combinations of earlier ones."""
+
+
+class DroppedRowsWarning(RanefWarning):
+    """Rows were left out of the fit because values are missing."""
+
+
+class ComparisonWarning(RanefWarning):
+    """A comparison of models was asked for that does not mean what it seems to."""
