@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .parse import parse
 from .terms import Bar, Factor, FactorKind, Formula, Term
+from .tokens import aliased
 from .update import update
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "parse", "update"]
+__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "aliased", "parse", "update"]

@@ -31,7 +31,9 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
         message = "nothing stands before the bar; write (1 | g) for a random intercept"
         raise FormulaError(message, text, bar.start, bar.stop)
     if not right:
-        raise FormulaError("the grouping factor is missing after the bar", text, bar.start, bar.stop)
+        raise FormulaError(
+            "the grouping factor is missing after the bar", text, bar.start, bar.stop
+        )
     check_operators(left, text)
     check_no_offset(left, text)
     terms = to_terms(left, text)

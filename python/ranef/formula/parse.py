@@ -79,9 +79,7 @@ def parse_response(left: Sequence[Piece], text: str) -> tuple[str, Factor]:
     return spelled, Factor(normal_expression(spelled, text, start, stop), FactorKind.PYTHON)
 
 
-def split_right(
-    right: Sequence[Piece], text: str
-) -> tuple[list[Summand], list[Bar], list[Factor]]:
+def split_right(right: Sequence[Piece], text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:
     """Sort the summands of the right side into fixed ones, bars and offsets."""
     fixed: list[Summand] = []
     random: list[Bar] = []

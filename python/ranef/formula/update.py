@@ -47,7 +47,9 @@ def update(old: Formula, text: str) -> Formula:
     if not any(is_dot(s) for s in rest):
         random, offsets = [], []
     fixed = [
-        s for s in rest if not change_random(s, random, text) and not change_offset(s, offsets, text)
+        s
+        for s in rest
+        if not change_random(s, random, text) and not change_offset(s, offsets, text)
     ]
     body = [*fixed_sources(old, fixed, text), *(bar.source() for bar in merged(random))]
     body += [f"offset({factor.expr})" for factor in offsets]
