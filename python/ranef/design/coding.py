@@ -23,8 +23,8 @@ __all__ = ["FittedFactor", "fit_factor", "resolve_contrasts"]
 class FittedFactor:
     """What a factor learned from the data: its columns, and the state to make them again.
 
-    A categorical factor's slots 0 to L - 1 are the indicators of its L levels, later ones the columns of
-    ``extra``. A numeric factor's slots are its columns.
+    A categorical factor's slots 0 to L - 1 are the indicators of its L levels, later ones the
+    columns of ``extra``. A numeric factor's slots are its columns.
 
     Attributes
     ----------
@@ -62,7 +62,8 @@ class FittedFactor:
         assert self.levels is not None
         if slot < len(self.levels):
             return (value.codes == slot).astype(np.float64)
-        return np.take(self.extra[:, slot - len(self.levels)], value.codes)
+        contrast: NDArray[np.float64] = self.extra[:, slot - len(self.levels)][value.codes]
+        return contrast
 
 
 def fit_factor(expr: str, value: Value, contrasts: Any, state: dict[str, Any]) -> FittedFactor:
@@ -141,7 +142,7 @@ def fit_contrasts(
 
 
 def slot_of(column: NDArray[np.float64], extra: list[NDArray[np.float64]]) -> int:
-    """Number a contrast column: that of a level if it is its indicator, else a new one."""
+    """Give a contrast column its slot: a level's if it is its indicator, else a new one."""
     at = np.flatnonzero(column)
     if len(at) == 1 and column[at[0]] == 1.0:
         return int(at[0])

@@ -23,7 +23,20 @@ __all__ = ["columns_of", "evaluate", "handles_missing"]
 
 #: Functions that see missing values: an expression with one decides itself what is missing.
 MISSING_AWARE = frozenset(
-    "fillna ffill bfill interpolate isna isnull notna notnull isnan isfinite nan_to_num where".split()
+    [
+        "fillna",
+        "ffill",
+        "bfill",
+        "interpolate",
+        "isna",
+        "isnull",
+        "notna",
+        "notnull",
+        "isnan",
+        "isfinite",
+        "nan_to_num",
+        "where",
+    ]
 )
 
 
@@ -172,8 +185,10 @@ def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         return series
     if series.hasnans or not pd.api.types.is_integer_dtype(dtype):
-        return pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan), copy=False)
-    return pd.Series(series.to_numpy(dtype=np.int64), copy=False)
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        values = series.to_numpy(dtype=np.int64)
+    return pd.Series(values, index=series.index, copy=False)
 
 
 def read_result(result: Any, expr: str, n_rows: int) -> Value:

@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .values import drop_unused
+from .values import Codes, categorical_codes, drop_unused
 
 __all__ = ["Crossing", "Grouping", "codes_of_new", "group_codes"]
-
-Codes = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True)
@@ -87,12 +85,13 @@ def group_codes(
 
 
 def cross(codes: Codes, n_levels: int, other: Codes, n_other: int) -> tuple[Codes, Crossing]:
-    """Number the combinations of two codes that occur, in order."""
+    """Give each combination of two codes that occurs a code, in order."""
     size = n_levels * n_other
     small = size < 2**31
-    keys = codes.astype(np.int32 if small else np.int64)
+    kind = np.int32 if small else np.int64
+    keys: NDArray[Any] = codes.astype(kind)
     keys *= n_other
-    keys += other
+    keys += other.astype(kind)
     if size > 4 * len(keys) + 1000:
         joined, occurring = pd.factorize(keys, sort=True)
         return joined, Crossing(n_other, np.asarray(occurring, dtype=np.int64))
@@ -106,7 +105,8 @@ def cross_labels(first: pd.Index[Any], second: pd.Index[Any], crossing: Crossing
     if keys is None:
         keys = np.arange(len(first) * len(second))
     left, right = texts(first), texts(second)
-    return pd.Index(left[keys // len(second)] + ":" + right[keys % len(second)])
+    labels: pd.Index[Any] = pd.Index(left[keys // len(second)] + ":" + right[keys % len(second)])
+    return labels
 
 
 def texts(levels: pd.Index[Any]) -> NDArray[np.object_]:
@@ -134,6 +134,6 @@ def codes_of_new(grouping: Grouping, columns: Sequence[pd.Series[Any]]) -> NDArr
 def positions(levels: pd.Index[Any], column: pd.Series[Any]) -> Codes:
     """Find the level of each value; -1 if it is none."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        place = levels.get_indexer(column.cat.categories)
-        return np.append(place, -1)[column.cat.codes.to_numpy()]
+        codes, categories = categorical_codes(column)
+        return np.append(levels.get_indexer(categories), -1)[codes]
     return np.asarray(levels.get_indexer(pd.Index(column)))

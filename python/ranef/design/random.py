@@ -15,11 +15,12 @@ from ranef.formula import Bar, Formula
 from .design import RandomTerm
 from .groups import Grouping, group_codes
 from .matrix import Store
-from .scope import Column, columns_of_terms
+from .scope import Column, check_names, columns_of_terms
+from .values import Codes
 
 __all__ = ["random_terms"]
 
-Groups: TypeAlias = "Mapping[str, tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]]"
+Groups: TypeAlias = "Mapping[str, tuple[Codes, pd.Index[Any]]]"
 
 
 def random_terms(
@@ -45,6 +46,7 @@ def random_terms(
         codes, grouping = group_codes(names, [used[name] for name in names])
         check_levels(bars[0], grouping)
         columns, blocks = join_bars(bars, formula, store)
+        check_names(columns)
         references = tuple(store.refer(column) for column in columns)
         labels = tuple(column.name for column in columns)
         terms.append(RandomTerm(bars[0].group, codes, grouping.levels, references, labels, blocks))

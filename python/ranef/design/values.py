@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,9 @@ from pandas.api import types
 
 from ranef.errors import DataError
 
-__all__ = ["Categories", "Numbers", "Value", "float_array", "read_codes", "read_series"]
+__all__ = ["Categories", "Codes", "Numbers", "Value", "drop_unused", "read_codes", "read_series"]
+
+Codes: TypeAlias = NDArray[np.integer[Any]]
 
 DATES = "convert it to a number first, such as days since the start: (d - d.min()).dt.days"
 
@@ -59,7 +61,7 @@ class Categories:
         Whether the full coding adds up to a constant.
     """
 
-    codes: NDArray[np.signedinteger[Any]]
+    codes: Codes
     levels: pd.Index[Any]
     contrasts: Any = None
     spans_intercept: bool = True
@@ -83,13 +85,18 @@ def read_series(series: pd.Series[Any], name: str) -> Value:
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         return Numbers((float_array(series, name),))
     if isinstance(dtype, pd.CategoricalDtype):
-        return Categories(series.cat.codes.to_numpy(), series.cat.categories)
+        return Categories(*categorical_codes(series))
     reject(series, name)
-    if types.is_bool_dtype(dtype) or types.is_string_dtype(dtype):
-        return text_or_numbers(series, name)
-    if types.is_numeric_dtype(dtype) or is_decimal(dtype):
+    if is_decimal(dtype) or (types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)):
         return Numbers((float_array(series, name),))
     return text_or_numbers(series, name)
+
+
+def categorical_codes(series: pd.Series[Any]) -> tuple[Codes, pd.Index[Any]]:
+    """Give a categorical's own codes and categories."""
+    values = series.array
+    assert isinstance(values, pd.Categorical)
+    return values.codes, values.categories
 
 
 def reject(series: pd.Series[Any], name: str) -> None:
@@ -139,16 +146,14 @@ def float_array(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
         raise DataError(f"column {name!r} cannot be read as numbers: {error}", name) from None
 
 
-def read_codes(
-    series: pd.Series[Any], name: str
-) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]:
+def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]:
     """Code a column by its levels: categories in their order, anything else sorted.
 
     Levels that do not occur may be among them; missing values have the code -1.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return series.cat.codes.to_numpy(), series.cat.categories
+        return categorical_codes(series)
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         found = small_range(series.to_numpy())
         if found is not None:
@@ -158,14 +163,14 @@ def read_codes(
     except TypeError:
         raise DataError(mixed_message(series, name), name) from None
     levels = pd.Index(levels)
-    if len({type(level) for level in levels[:: max(1, len(levels) // 50)]}) > 1:
+    if levels.dtype == object and types.infer_dtype(levels).startswith("mixed"):
         raise DataError(mixed_message(series, name), name)
     return codes.astype(np.int32), whole(levels, name)
 
 
 def small_range(
     values: NDArray[Any],
-) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]] | None:
+) -> tuple[Codes, pd.Index[Any]] | None:
     """Code integers by their distance from the smallest, if they lie close together."""
     if len(values) == 0:
         return None
@@ -187,9 +192,7 @@ def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
     return levels
 
 
-def drop_unused(
-    codes: NDArray[np.signedinteger[Any]], levels: pd.Index[Any]
-) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]:
+def drop_unused(codes: Codes, levels: pd.Index[Any]) -> tuple[Codes, pd.Index[Any]]:
     """Renumber codes (none missing) so that each level occurs."""
     used = np.zeros(len(levels), dtype=bool)
     used[codes] = True
