@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
+from ranef.errors import DataError, FormulaError
 from ranef.formula import FactorKind, Formula, Term
 
 from .coding import FittedFactor, fit_factor
@@ -117,10 +117,19 @@ def read_all(formula: Formula, reading: Reading) -> None:
     factors = [formula.left, *(f for term in all_terms(formula) for f in term.factors)]
     copy_strided(reading.frame, dict.fromkeys(f.expr for f in factors if f.kind is FactorKind.NAME))
     for factor in [*factors, *formula.offsets]:
-        read_factor(factor, reading)
+        try:
+            read_factor(factor, reading)
+        except FormulaError as error:
+            raise placed(error, formula) from None
     for bar in formula.random:
         for name in bar.factors:
             read_group(name, reading)
+
+
+def placed(error: FormulaError, formula: Formula) -> FormulaError:
+    """Show an error of an expression in the formula, from the function's name on."""
+    start = max(formula.text.find(str(error).partition(")")[0]), 0)
+    return FormulaError(str(error), formula.text, start)
 
 
 def all_terms(formula: Formula) -> list[Term]:

@@ -61,7 +61,7 @@ class FittedFactor:
             return value.arrays[slot]
         assert self.levels is not None
         if slot < len(self.levels):
-            return (value.codes == slot).astype(np.float64)
+            return np.asarray(value.codes == slot, dtype=np.float64)
         contrast: NDArray[np.float64] = self.extra[:, slot - len(self.levels)][value.codes]
         return contrast
 
@@ -169,10 +169,9 @@ def resolve_contrasts(asked: Any, expr: str) -> Contrasts | None:
 
 def named_contrasts(name: str, expr: str) -> Any:
     """Look contrasts up by a name such as "sum" or R's "contr.sum"."""
+    known = {n.lower(): n for n in vars(ContrastsRegistry) if n[0] != "_" and n != "custom"}
     short = name.removeprefix("contr.").lower()
-    known = [n for n in vars(ContrastsRegistry) if not n.startswith("_") and n != "custom"]
     if short not in known:
-        allowed = ", ".join(known)
-        message = f"there are no contrasts {name!r} (for {expr!r}); there are {allowed}"
+        message = f"there are no contrasts {name!r} (for {expr!r}); there are {', '.join(known)}"
         raise DataError(message, expr, tuple(known))
-    return getattr(ContrastsRegistry, short)
+    return getattr(ContrastsRegistry, known[short])

@@ -126,11 +126,7 @@ def columns_of(expr: str, frame: Frame) -> list[str]:
     known = [*CONTEXT, *BUILTINS]
     for name in parts.calls:
         if name not in known:
-            hint = did_you_mean(name, known)
-            raise FormulaError(
-                f"{name}() in {expr!r} is not a function that formulas know{hint}; "
-                f"numpy's are at hand as np.{name}"
-            )
+            raise FormulaError(unknown_function(name, expr))
     out = []
     for name in parts.names.values():
         if name in frame:
@@ -142,6 +138,16 @@ def columns_of(expr: str, frame: Frame) -> list[str]:
                 raise DataError(message, whole[0])
             frame.check(name)
     return out
+
+
+def unknown_function(name: str, expr: str) -> str:
+    """Say that a function is not known, and what may be meant."""
+    hint = did_you_mean(name, [*CONTEXT, *BUILTINS])
+    if hasattr(np, name):
+        hint = f"; numpy's is at hand as np.{name}"
+    elif "|" in expr:
+        hint = "; is a + missing before the parenthesis?"
+    return f"{name}() in {expr!r} is not a function that formulas know{hint}"
 
 
 def handles_missing(expr: str) -> bool:

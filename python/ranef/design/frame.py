@@ -178,14 +178,22 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
     import narwhals as nw
 
     if column.dtype in (nw.Categorical, nw.Enum):
-        if not column.implementation.is_polars():
-            levels: pd.Series[Any] = column.to_pandas()
-            return levels
-        return pd.Series(polars_categorical(column), copy=False)
+        return pd.Series(narwhals_categorical(column), copy=False)
     values = column.to_numpy()
     if values.dtype.kind == "T":  # numpy's own variable-width text
         values = values.astype(object)
+    if values.ndim != 1:
+        name = column.name
+        raise DataError(f"column {name!r} holds {column.dtype}, not one value a row", name)
     return pd.Series(values, copy=False)
+
+
+def narwhals_categorical(column: Any) -> pd.Categorical:
+    """Turn a categorical into codes by its own library's means, which keep missing values."""
+    if column.implementation.is_polars():
+        return polars_categorical(column)
+    native = column.to_native()
+    return pd.Categorical(native.to_pandas() if hasattr(native, "to_pandas") else native)
 
 
 def polars_categorical(column: Any) -> pd.Categorical:

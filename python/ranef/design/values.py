@@ -12,11 +12,20 @@ from pandas.api import types
 
 from ranef.errors import DataError
 
-__all__ = ["Categories", "Codes", "Numbers", "Value", "drop_unused", "read_codes", "read_series"]
+__all__ = [
+    "Categories",
+    "Codes",
+    "Numbers",
+    "Value",
+    "drop_unused",
+    "find_levels",
+    "read_codes",
+    "read_series",
+]
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
 
-DATES = "convert it to a number first, such as days since the start: (d - d.min()).dt.days"
+DATES = "make it a number first, such as days since the start: ({0} - {0}.min()).dt.days"
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,9 @@ def reject(series: pd.Series[Any], name: str) -> None:
         raise DataError(f"column {name!r} is complex; take its real part or modulus", name)
     temporal = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
     if temporal or isinstance(dtype, pd.PeriodDtype):
-        raise DataError(f"column {name!r} holds dates or times ({dtype}); {DATES}", name)
+        raise DataError(
+            f"column {name!r} holds dates or times ({dtype}); {DATES.format(name)}", name
+        )
 
 
 def is_decimal(dtype: Any) -> bool:
@@ -122,7 +133,7 @@ def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
     if kind in ("string", "boolean", "empty", "categorical"):
         return Categories(*read_codes(series, name))
     if kind in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period"):
-        raise DataError(f"column {name!r} holds dates or times; {DATES}", name)
+        raise DataError(f"column {name!r} holds dates or times; {DATES.format(name)}", name)
     raise DataError(mixed_message(series, name), name)
 
 
@@ -190,6 +201,16 @@ def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
     if (values == np.round(values)).all() and (np.abs(values) < 2**53).all():
         return pd.Index(values.astype(np.int64))
     return levels
+
+
+def find_levels(levels: pd.Index[Any], values: pd.Index[Any]) -> NDArray[np.intp]:
+    """Find the level that each value is, -1 if none; numbers and texts match if they read alike."""
+    place = levels.get_indexer(values)
+    alike = types.is_numeric_dtype(levels.dtype) == types.is_numeric_dtype(values.dtype)
+    if alike or (place >= 0).any():
+        return place
+    texts = pd.Index([str(level) for level in levels.tolist()])
+    return texts.get_indexer(pd.Index([str(value) for value in values.tolist()]))
 
 
 def drop_unused(codes: Codes, levels: pd.Index[Any]) -> tuple[Codes, pd.Index[Any]]:
