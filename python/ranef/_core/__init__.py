@@ -23,3 +23,6 @@ def _variant() -> str:
 _module = import_module(f".{_variant()}", __name__)
 isa = _module.isa
 simd = _module.simd
+Curvature = _module.Curvature
+Estimate = _module.Estimate
+Lmm = _module.Lmm
