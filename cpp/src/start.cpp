@@ -7,7 +7,7 @@ namespace ranef {
 namespace {
 
 constexpr double kSmallest = 0.02;
-constexpr double kLargest = 25.0;
+constexpr double kLargest = 1e5;
 
 struct Component {
   std::size_t term;
