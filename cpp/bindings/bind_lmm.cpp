@@ -40,6 +40,18 @@ std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& col
   return std::make_unique<ranef::Lmm>(input);
 }
 
+// (codes, z) of each term; no codes where a term takes no part
+using NewRows = std::tuple<std::optional<Codes>, ranef::Matrix>;
+
+ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
+                                   const ranef::Matrix& X, const std::vector<NewRows>& terms) {
+  std::vector<ranef::NewTerm> rows;
+  for (const auto& [codes, z] : terms)
+    rows.push_back({codes ? rows_of(*codes, X.rows(), "codes") : nullptr, z});
+  const py::gil_scoped_release release;
+  return self.prediction_variances(lambda, X, rows);
+}
+
 }  // namespace
 
 void bind_lmm(py::module_& m) {
@@ -73,6 +85,11 @@ void bind_lmm(py::module_& m) {
       .def_readonly("hessian", &Curvature::hessian)
       .def_readonly("score", &Curvature::score);
 
+  py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
+                                      "How the precision of the fixed effects depends on Sigma.")
+      .def_readonly("G", &ranef::FixedDerivatives::G)
+      .def_readonly("Q", &ranef::FixedDerivatives::Q);
+
   py::class_<Lmm>(m, "Lmm", py::module_local(), "Cross products and plan of one linear mixed model.")
       .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
            "weights"_a.none(true) = py::none())
@@ -88,6 +105,11 @@ void bind_lmm(py::module_& m) {
       .def("objective", &Lmm::objective, "lambda_"_a, "reml"_a, release())
       .def("objective_standard", &Lmm::objective_standard, "lambda_standard"_a, "reml"_a, release())
       .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, release())
+      .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
+      .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
+           release())
+      .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
+      .def_property_readonly("parameters", &Lmm::parameters)
       .def("conditional_covariances", &Lmm::conditional_covariances, "lambda_standard"_a, release())
       .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })

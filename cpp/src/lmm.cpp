@@ -160,6 +160,107 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   return out;
 }
 
+Matrix Lmm::hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order) {
+  const std::vector<Matrix> lambda = with_ridge(to_kernel(lambda_standard));
+  const auto& parameters = pls_->parameters();
+  const Index m = static_cast<Index>(parameters.size());
+  Derivatives derivatives;
+  const auto gradient_at = [&](Index a, double step) {
+    std::vector<Matrix> moved = lambda;
+    moved[parameters[a].term](parameters[a].i, parameters[a].j) += step;
+    pls_->objective(moved, reml);
+    pls_->derivatives(reml, derivatives);
+    return gradient_by_lambda(*pls_, moved, derivatives);
+  };
+  Matrix H(m, m);
+  for (Index a = 0; a < m; ++a) {
+    const double value = lambda[parameters[a].term](parameters[a].i, parameters[a].j);
+    const double h = (order == 4 ? 2e-3 : 2e-4) * std::max(0.1, std::abs(value));
+    const Vector inner = gradient_at(a, h) - gradient_at(a, -h);
+    H.col(a) = inner / (2.0 * h);
+    if (order == 4) {
+      const Vector outer = gradient_at(a, 2.0 * h) - gradient_at(a, -2.0 * h);
+      H.col(a) = (8.0 * inner - outer) / (12.0 * h);
+    }
+  }
+  return 0.5 * (H + H.transpose());
+}
+
+std::vector<std::tuple<std::size_t, int, int>> Lmm::parameters() const {
+  std::vector<std::tuple<std::size_t, int, int>> out;
+  for (const Parameter& a : pls_->parameters()) out.emplace_back(place_[a.term], a.i, a.j);
+  return out;
+}
+
+FixedDerivatives Lmm::fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q) {
+  pls_->objective(with_ridge(to_kernel(lambda_standard)), true);
+  const std::vector<RowMatrix> N = pls_->fixed_scores();
+  const auto& parameters = pls_->parameters();
+  const Index m = static_cast<Index>(parameters.size()), p = pls_->n_fixef();
+  FixedDerivatives out;
+  std::vector<RowMatrix> H;
+  if (with_Q)
+    for (const RowMatrix& rows : N) H.push_back(RowMatrix::Zero(rows.rows(), m * p));
+  for (Index a = 0; a < m; ++a) {
+    const Parameter& e = parameters[a];
+    const RowMatrix& rows = N[e.term];
+    const Index k = pls_->k(e.term);
+    Matrix G = Matrix::Zero(p, p);
+    for (Index l = 0; l < pls_->n_levels(e.term); ++l)
+      G.noalias() += rows.row(l * k + e.i).transpose() * rows.row(l * k + e.j);
+    out.G.push_back(e.i == e.j ? G : G + G.transpose());
+    if (!with_Q) continue;
+    for (Index l = 0; l < pls_->n_levels(e.term); ++l) {
+      H[e.term].row(l * k + e.i).segment(a * p, p) = rows.row(l * k + e.j);
+      if (e.i != e.j) H[e.term].row(l * k + e.j).segment(a * p, p) = rows.row(l * k + e.i);
+    }
+  }
+  if (with_Q) out.Q = pls_->quadratic_form(H);
+  return out;
+}
+
+// With s = D z: var = z's + |U'(x - (Z'X)'s)|^2, plus z'Sigma z where the level is new.
+Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
+                                 const ConstMatrixRef& X, const std::vector<NewTerm>& terms) {
+  constexpr Index kPanel = 64;
+  const std::vector<Matrix> lambda = to_kernel(lambda_standard);
+  pls_->objective(lambda, true);
+  const Index p = pls_->n_fixef(), rows = X.rows();
+  const Matrix Xhat = X * basis_.T.topLeftCorner(p, p);
+  const Matrix U = pls_->cov_beta_root();
+  Vector out = Vector::Zero(rows);
+  for (Index start = 0; start < rows; start += kPanel) {
+    const Index count = std::min(kPanel, rows - start);
+    std::vector<RowMatrix> B(n_terms());
+    bool any = false;
+    for (std::size_t t = 0; t < n_terms(); ++t) {
+      const Index k = pls_->k(t);
+      B[t] = RowMatrix::Zero(pls_->n_levels(t) * k, count);
+      const NewTerm& term = terms[place_[t]];
+      if (!term.codes) continue;
+      for (Index i = 0; i < count; ++i) {
+        const Vector z = basis_.Tz[t].transpose() * term.z.row(start + i).transpose();
+        const std::int32_t level = term.codes[start + i];
+        if (level < 0) {
+          out(start + i) += (lambda[t].transpose() * z).squaredNorm();
+        } else {
+          B[t].col(i).segment(level * k, k) = z;
+          any = true;
+        }
+      }
+    }
+    Matrix fixed = Xhat.middleRows(start, count).transpose();
+    if (any) {
+      const std::vector<RowMatrix> s = pls_->solve(B);
+      for (std::size_t t = 0; t < n_terms(); ++t)
+        for (Index i = 0; i < count; ++i) out(start + i) += B[t].col(i).dot(s[t].col(i));
+      fixed -= pls_->fixed_products(s);
+    }
+    out.segment(start, count) += (U.transpose() * fixed).colwise().squaredNorm().transpose();
+  }
+  return out;
+}
+
 std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {
   pls_->objective(to_kernel(lambda_standard), true);
   std::vector<Matrix> blocks = pls_->conditional_covariances();

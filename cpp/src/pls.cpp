@@ -329,6 +329,16 @@ std::vector<RowMatrix> Pls::solve(const std::vector<RowMatrix>& B) {
   return out;
 }
 
+Matrix Pls::fixed_products(const std::vector<RowMatrix>& S) const {
+  const Index p = n_fixef();
+  Matrix out = leading_.xy.leftCols(p).transpose() * S[0];
+  const RootLayout& layout = root_.layout();
+  for (std::size_t t = 0; t < layout.k.size(); ++t)
+    out.noalias() += xy_.middleRows(layout.offset[t], S[t + 1].rows()).leftCols(p).transpose() *
+                     S[t + 1];
+  return out;
+}
+
 std::vector<Matrix> Pls::modes() {
   const Vector beta_ = beta();
   Vector combine(gram_.cols());
@@ -348,13 +358,11 @@ std::vector<Matrix> Pls::modes() {
 std::vector<RowMatrix> Pls::fixed_scores() {
   orthonormal_scores();
   const Index p = n_fixef();
-  const Matrix L = L_.topLeftCorner(p, p);
   std::vector<RowMatrix> out(n_terms());
-  out[0] = N1_.leftCols(p) * L.transpose();
+  out[0] = N1_.leftCols(p);
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t)
-    out[t + 1] = N2_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]).leftCols(p) *
-                 L.transpose();
+    out[t + 1] = N2_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]).leftCols(p);
   return out;
 }
 

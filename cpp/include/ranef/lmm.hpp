@@ -1,7 +1,9 @@
 // A linear mixed model from its rows: cross products once, then fits and questions in the user's basis.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "ranef/cross_products.hpp"
@@ -36,6 +38,22 @@ struct Curvature {
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t
 };
 
+// How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
+// contrast c, R the estimate's cov_beta_root, so that var(c'beta) = sigma^2 w'w.
+//
+//   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = -w'G_a w
+//   Q_ab = (X U)'H^-1 V_a H^-1 V_b H^-1 (X U)
+struct FixedDerivatives {
+  std::vector<Matrix> G;       // (p, p) for each element of Sigma, standardised basis
+  Matrix Q;                    // (m p, m p) blocks Q_ab; empty when not asked for
+};
+
+// New rows of one term for predictions.
+struct NewTerm {
+  const std::int32_t* codes;  // (m,) level, -1 for a level the fit has not seen
+  Matrix z;                   // (m, k) user's columns
+};
+
 class Lmm {
  public:
   explicit Lmm(const Input& input);
@@ -46,6 +64,21 @@ class Lmm {
   double objective(const std::vector<Matrix>& lambda, bool reml);
   Curvature curvature(const std::vector<Matrix>& lambda_standard, bool reml);
   double objective_standard(const std::vector<Matrix>& lambda_standard, bool reml);
+
+  // Exact Hessian of the profiled objective by the elements of lambda, standardised basis: central
+  // differences of exact gradients, of fourth order when `order` is 4, of second when it is 2.
+  Matrix hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order);
+
+  // Which element of lambda (and of Sigma) each parameter is: user's term, row, column.
+  std::vector<std::tuple<std::size_t, int, int>> parameters() const;
+
+  FixedDerivatives fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q);
+
+  // Variance of x'(beta^ - beta) + z'(b^ - b), relative to sigma^2, for new rows; terms that take no
+  // part have null codes.
+  Vector prediction_variances(const std::vector<Matrix>& lambda_standard,
+                              const ConstMatrixRef& X,  // (m, p) kept columns
+                              const std::vector<NewTerm>& terms);
 
   // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);

@@ -79,11 +79,15 @@ class Pls {
   // Spends the factor.
   std::vector<Matrix> conditional_covariances();
 
-  // Z'H^-1 X by term, (l_t * k_t, p), at the last objective().
+  // Z'H^-1 X U by term, (l_t * k_t, p), at the last objective(); the columns of X U, U that of
+  // cov_beta_root(), are orthonormal under H^-1.
   std::vector<RowMatrix> fixed_scores();
 
   // H'Z'H^-1 Z H of q-vectors given by term (l_t * k_t, m), at the last objective().
   Matrix quadratic_form(const std::vector<RowMatrix>& H);
+
+  // X'Z S for S given by term (l_t * k_t, m): (p, m).
+  Matrix fixed_products(const std::vector<RowMatrix>& S) const;
 
   // D B = Lambda Omega^-1 Lambda' B for B given by term (l_t * k_t, m): the modes of right sides B.
   std::vector<RowMatrix> solve(const std::vector<RowMatrix>& B);

@@ -25,4 +25,5 @@ isa = _module.isa
 simd = _module.simd
 Curvature = _module.Curvature
 Estimate = _module.Estimate
+FixedDerivatives = _module.FixedDerivatives
 Lmm = _module.Lmm

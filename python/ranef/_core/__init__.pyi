@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Curvature", "Estimate", "Lmm", "isa", "simd"]
+__all__ = ["Curvature", "Estimate", "FixedDerivatives", "Lmm", "isa", "simd"]
 
 Array = NDArray[np.float64]
 
@@ -58,6 +58,12 @@ class Curvature:
     @property
     def score(self) -> list[Array]: ...
 
+class FixedDerivatives:
+    @property
+    def G(self) -> list[Array]: ...
+    @property
+    def Q(self) -> Array: ...
+
 class Lmm:
     def __init__(
         self,
@@ -78,6 +84,20 @@ class Lmm:
     def objective(self, lambda_: Sequence[Array], reml: bool) -> float: ...
     def objective_standard(self, lambda_standard: Sequence[Array], reml: bool) -> float: ...
     def curvature(self, lambda_standard: Sequence[Array], reml: bool) -> Curvature: ...
+    def hessian(
+        self, lambda_standard: Sequence[Array], reml: bool, order: int = 4
+    ) -> Array: ...
+    def fixed_derivatives(
+        self, lambda_standard: Sequence[Array], with_Q: bool = False
+    ) -> FixedDerivatives: ...
+    def prediction_variances(
+        self,
+        lambda_standard: Sequence[Array],
+        X: Array,
+        terms: Sequence[tuple[NDArray[np.int32] | None, Array]],
+    ) -> Array: ...
+    @property
+    def parameters(self) -> list[tuple[int, int, int]]: ...
     def conditional_covariances(self, lambda_standard: Sequence[Array]) -> list[Array]: ...
     @property
     def kept(self) -> list[int]: ...
