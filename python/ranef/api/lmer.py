@@ -8,7 +8,8 @@ from .. import design as designs
 from ..formula import parse
 from ..models import lmm
 from ..models.lmm import Control
-from .mixed_model import Call, LinearMixedModel
+from .fitted import Call
+from .mixed_model import LinearMixedModel
 
 __all__ = ["Control", "lmer"]
 

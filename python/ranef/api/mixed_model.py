@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
@@ -22,32 +21,19 @@ from ..errors import (
 )
 from ..inference import predict as prediction
 from ..models import lmm
-from ..models.lmm import Control, LmmEstimate
-from ..report.coefficients import coefficient_table, interval_table
+from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 from ..report.summary import Summary
-from ..report.varcorr import VarCorr
-from ..report.verdict import Convergence, alias_notes, singular_notes
+from ..report.verdict import alias_notes, singular_notes
+from .fitted import Array, Call
+from .mixed_explain import Explained
+from .mixed_intervals import Intervals
+from .mixed_trust import Trust
 
 __all__ = ["Call", "LinearMixedModel"]
 
-Array = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Call:
-    """The arguments of a fit."""
-
-    formula: str
-    reml: bool = True
-    weights: Any = None
-    offset: Any = None
-    contrasts: Any = None
-    missing: str = "drop"
-    control: Control = Control()
-
-
-class LinearMixedModel:
+class LinearMixedModel(Explained, Intervals, Trust):
     """A fitted linear mixed model.
 
     Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update`` give new
@@ -70,24 +56,8 @@ class LinearMixedModel:
         core: _core.Lmm | None = None,
         data: Any = None,
     ):
-        self.call = call
-        self._design = design
-        self._estimate = estimate
-        self._kernel = core
-        self._data = data
-        self.warnings: tuple[RanefWarning, ...] = tuple(self._findings())
-
-    # ------------------------------------------------------------------ state
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The kernel is rebuilt when needed; the caller's frame is not ours to copy.
-        return {**self.__dict__, "_kernel": None, "_data": None}
-
-    @property
-    def _core(self) -> _core.Lmm:
-        if self._kernel is None:
-            self._kernel = lmm.kernel(self._design)
-        return self._kernel
+        super().__init__(design, estimate, call, core=core, data=data)
+        self.warnings = tuple(self._findings())
 
     def _findings(self) -> Iterable[RanefWarning]:
         """Everything worth a warning, in the order of the analysis."""
@@ -101,7 +71,9 @@ class LinearMixedModel:
             )
         if len(estimate.kept) < len(design.fixed):
             notes = alias_notes(design, self._core.aliased, self._core.alias, estimate.kept)
-            yield RankWarning("the fixed-effects matrix has less than full rank: " + " ".join(notes))
+            yield RankWarning(
+                "the fixed-effects matrix has less than full rank: " + " ".join(notes)
+            )
         if estimate.is_singular:
             yield SingularFitWarning("singular fit: " + "; ".join(singular_notes(design, estimate)))
         if not estimate.converged:
@@ -118,96 +90,17 @@ class LinearMixedModel:
 
     # ------------------------------------------------------------------ fixed effects
 
-    def _names(self) -> pd.Index[Any]:
-        return pd.Index(self._design.fixed_names)
-
-    def _full(self, values: Array) -> pd.Series[Any]:
-        """Values of the kept coefficients, NaN for aliased ones, by name."""
-        out = np.full(len(self._design.fixed), np.nan)
-        out[self._estimate.kept] = values
-        return pd.Series(out, index=self._names())
-
-    @property
-    def params(self) -> pd.Series[Any]:
-        """Fixed effects by name; NaN where a column is aliased."""
-        return pd.Series(self._estimate.beta, index=self._names())
-
-    @property
-    def bse(self) -> pd.Series[Any]:
-        """Standard errors of the fixed effects."""
-        return self._full(np.sqrt(np.diag(self._estimate.cov_beta)))
-
     @property
     def tvalues(self) -> pd.Series[Any]:
         """Fixed effects divided by their standard errors."""
         return self.params / self.bse
-
-    @property
-    def pvalues(self) -> pd.Series[Any]:
-        """Two-sided p-values of the fixed effects, as in ``coef_table()``."""
-        return self.coef_table()["pvalue"]
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the fixed effects that are not aliased."""
         names = self._names()[self._estimate.kept]
         return pd.DataFrame(self._estimate.cov_beta, index=names, columns=names)
 
-    def coef_table(self, ddf: str = "inf") -> pd.DataFrame:
-        """Lay out estimates, standard errors and t tests of the fixed effects.
-
-        Parameters
-        ----------
-        ddf : {"residual", "inf"}
-            Degrees of freedom: rows less rank of X, or infinite (Wald's normal tests).
-
-        Returns
-        -------
-        DataFrame
-            Columns estimate, se, df, t, pvalue; a row a coefficient.
-        """
-        return coefficient_table(
-            self._design.fixed_names, self._estimate.beta, self.bse, self._ddf(ddf)
-        )
-
-    def _ddf(self, ddf: str) -> float:
-        if ddf == "inf":
-            return np.inf
-        if ddf == "residual":
-            return float(self.nobs - len(self._estimate.kept))
-        raise ValueError(f"ddf must be 'residual' or 'inf', not {ddf!r}")
-
-    def conf_int(self, method: str = "wald", level: float = 0.95) -> pd.DataFrame:
-        """Give confidence intervals.
-
-        Parameters
-        ----------
-        method : {"wald"}
-            Normal intervals of the fixed effects.
-        level : float
-            Coverage, between 0 and 1.
-
-        Returns
-        -------
-        DataFrame
-            Columns lower, upper.
-        """
-        if method != "wald":
-            raise ValueError(f"method must be 'wald', not {method!r}")
-        return interval_table(
-            self._design.fixed_names, self._estimate.beta, self.bse, np.inf, level
-        )
-
     # ------------------------------------------------------------------ random effects
-
-    @property
-    def varcorr(self) -> VarCorr:
-        """Covariance matrices of the random effects by group; prints as standard deviations."""
-        return VarCorr(self._design.random, self._estimate.sigmas, self._estimate.sigma)
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation."""
-        return self._estimate.sigma
 
     @property
     def theta(self) -> pd.Series[Any]:
@@ -232,7 +125,9 @@ class LinearMixedModel:
             Mapping of group to a frame of levels by terms; ``.cov[group]`` holds the conditional
             covariances, shape (levels, s, s), given the estimated parameters.
         """
-        return RandomEffects(self._design.random, self._estimate.modes, self._conditional_covariances)
+        return RandomEffects(
+            self._design.random, self._estimate.modes, self._conditional_covariances
+        )
 
     def _conditional_covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""
@@ -251,78 +146,6 @@ class LinearMixedModel:
     def ngroups(self) -> dict[str, int]:
         """Number of levels of each grouping factor."""
         return {term.group: term.n_levels for term in self._design.random}
-
-    # ------------------------------------------------------------------ criterion
-
-    @property
-    def reml(self) -> bool:
-        """Whether the restricted likelihood was maximised."""
-        return self._estimate.reml
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood; the restricted one when ``reml``."""
-        return -0.5 * self._estimate.objective
-
-    @property
-    def nobs(self) -> int:
-        """Rows that were used."""
-        return self._design.n_obs
-
-    @property
-    def npar(self) -> int:
-        """Parameters: fixed effects that are not aliased, covariance parameters and sigma."""
-        pairs = sum(
-            len(block) * (len(block) + 1) // 2
-            for term in self._design.random
-            for block in term.blocks
-        )
-        return len(self._estimate.kept) + pairs + 1
-
-    @property
-    def df_resid(self) -> int:
-        """Rows less parameters."""
-        return self.nobs - self.npar
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion of this fit's likelihood."""
-        return -2.0 * self.llf + 2.0 * self.npar
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, counting rows."""
-        return -2.0 * self.llf + np.log(self.nobs) * self.npar
-
-    @property
-    def aicc(self) -> float:
-        """AIC with the small-sample correction of Hurvich and Tsai (1989); infinite below npar + 2 rows."""
-        left = self.nobs - self.npar - 1
-        return self.aic + (2.0 * self.npar * (self.npar + 1) / left if left > 0 else np.inf)
-
-    @property
-    def is_singular(self) -> bool:
-        """Whether a covariance matrix of random effects is singular, in the standardised basis."""
-        return self._estimate.is_singular
-
-    @property
-    def convergence(self) -> Convergence:
-        """Report on the optimum: exact gradient, curvature, boundary, evaluations, advice."""
-        estimate = self._estimate
-        at = self._core.curvature(list(estimate.lambda_standard), estimate.reml)
-        advice = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        return Convergence(
-            converged=estimate.converged,
-            status=estimate.status,
-            gradient=at.gradient,
-            curvature=float(np.linalg.eigvalsh(at.hessian).min()),
-            decrement=estimate.decrement,
-            cone=estimate.cone,
-            n_objective=estimate.n_objective,
-            n_gradient=estimate.n_gradient,
-            path=estimate.path,
-            advice=tuple(advice),
-        )
 
     # ------------------------------------------------------------------ rows
 
@@ -446,7 +269,9 @@ class LinearMixedModel:
         estimate = lmm.fit(design, core, reml=self.reml, control=self.call.control)
         return LinearMixedModel(design, estimate, self.call, core=core)
 
-    def update(self, formula: str | None = None, data: Any = None, **changes: Any) -> LinearMixedModel:
+    def update(
+        self, formula: str | None = None, data: Any = None, **changes: Any
+    ) -> LinearMixedModel:
         """Fit the same call with some arguments changed.
 
         Parameters
@@ -469,7 +294,9 @@ class LinearMixedModel:
         known = set(Call.__dataclass_fields__) - {"formula"}
         if unknown := set(changes) - known:
             raise ValueError(f"lmer has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}")
-        text = self.call.formula if formula is None else update(parse(self.call.formula), formula).text
+        text = (
+            self.call.formula if formula is None else update(parse(self.call.formula), formula).text
+        )
         call = replace(self.call, formula=text, **changes)
         if formula is None and data is None and set(changes) <= {"reml", "control"}:
             return self._again(call)
@@ -525,52 +352,6 @@ class LinearMixedModel:
             self.coef_table(ddf),
             notes,
         )
-
-    def tidy(self) -> pd.DataFrame:
-        """Give fixed effects and variance components in one frame: effect, group, term, estimate, std_error."""
-        table = self.coef_table()
-        fixed = pd.DataFrame(
-            {
-                "effect": "fixed",
-                "group": None,
-                "term": table.index,
-                "estimate": table["estimate"].to_numpy(),
-                "std_error": table["se"].to_numpy(),
-                "statistic": table["t"].to_numpy(),
-                "df": table["df"].to_numpy(),
-                "p_value": table["pvalue"].to_numpy(),
-            }
-        )
-        parts = self.varcorr.to_frame()
-        names = [
-            ("cor__" + f"{a}.{b}" if b else "sd__" + (a or "Observation"))
-            for a, b in zip(parts["term"], parts["term2"], strict=True)
-        ]
-        random = pd.DataFrame(
-            {
-                "effect": "ran_pars",
-                "group": parts["group"],
-                "term": names,
-                "estimate": parts["sdcor"],
-            }
-        )
-        return pd.concat([fixed, random.reindex(columns=fixed.columns)], ignore_index=True)
-
-    def glance(self) -> pd.DataFrame:
-        """Give one row about the fit: nobs, npar, sigma, llf, aic, bic, singular, converged."""
-        row: Mapping[str, Any] = {
-            "nobs": self.nobs,
-            "npar": self.npar,
-            "sigma": self.sigma,
-            "llf": self.llf,
-            "aic": self.aic,
-            "bic": self.bic,
-            "df_resid": self.df_resid,
-            "reml": self.reml,
-            "is_singular": self.is_singular,
-            "converged": self._estimate.converged,
-        }
-        return pd.DataFrame([row])
 
     def __repr__(self) -> str:
         kind = "REML" if self.reml else "ML"

@@ -111,7 +111,9 @@ def _groups(design: Design, random: str | Iterable[str]) -> list[str]:
 
 
 def _refuse(given: object, known: list[str]) -> list[str]:
-    raise ValueError(f"random must be 'all', 'none' or a list of groups among {known}, not {given!r}")
+    raise ValueError(
+        f"random must be 'all', 'none' or a list of groups among {known}, not {given!r}"
+    )
 
 
 def _variances(
@@ -128,7 +130,9 @@ def _variances(
         if new is None or term.group not in groups:
             terms.append((None, np.zeros((int(usable.sum()), term.n_cols))))
         else:
-            terms.append((np.ascontiguousarray(new.codes[usable]), np.asfortranarray(new.z[usable])))
+            terms.append(
+                (np.ascontiguousarray(new.codes[usable]), np.asfortranarray(new.z[usable]))
+            )
     out = np.full(len(usable), np.nan)
     X = np.asfortranarray(rows.X[usable][:, estimate.kept])
     out[usable] = core.prediction_variances(list(estimate.lambda_standard), X, terms)
