@@ -23,3 +23,7 @@ def _variant() -> str:
 _module = import_module(f".{_variant()}", __name__)
 isa = _module.isa
 simd = _module.simd
+Curvature = _module.Curvature
+Estimate = _module.Estimate
+FixedDerivatives = _module.FixedDerivatives
+Lmm = _module.Lmm

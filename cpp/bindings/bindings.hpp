@@ -1,0 +1,6 @@
+// One registering function per concept.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+void bind_lmm(pybind11::module_& m);
