@@ -46,7 +46,7 @@ RIGHT = st.tuples(
 ).map(lambda parts: parts[0] + " + ".join(parts[1]) + parts[2])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RIGHT)
 def test_columns_and_names_equal_formulaics(right: str) -> None:
     theirs = formulaic.model_matrix(right, FRAME)
@@ -58,7 +58,7 @@ def test_columns_and_names_equal_formulaics(right: str) -> None:
     np.testing.assert_allclose(ours.X, theirs.to_numpy(dtype=float), rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(RIGHT)
 def test_left_of_a_bar_is_coded_like_a_fixed_part(right: str) -> None:
     frame = FRAME.assign(g=np.arange(60) % 7)
