@@ -146,7 +146,7 @@ def test_names_of_the_caller_are_not_seen():
 
 def test_a_dotted_name_inside_an_expression():
     frame = FRAME.rename(columns={"w": "a.b"})
-    with pytest.raises(DataError, match="write a.b in backquotes"):
+    with pytest.raises(DataError, match=r"write a\.b in backquotes"):
         build(parse("y ~ log(a.b)"), frame)
 
 

@@ -23,6 +23,11 @@ FRAME = pd.DataFrame(
 )
 
 
+SHARES = pytest.mark.skipif(
+    int(pd.__version__.partition(".")[0]) < 3, reason="pandas before 3 has no copy on write"
+)
+
+
 def made(text, data=FRAME, **options):
     return build(parse(text), data, **options)
 
@@ -80,12 +85,14 @@ def test_arrays_have_the_promised_kind():
         assert set(term.codes) == set(range(term.n_levels))
 
 
+@SHARES
 def test_plain_numbers_are_not_copied():
     design = made("y ~ x + (1 | g)")
     assert np.shares_memory(design.y, FRAME["y"].to_numpy())
     assert np.shares_memory(design.columns[0], FRAME["x"].to_numpy())
 
 
+@SHARES
 def test_codes_of_a_full_categorical_are_not_copied():
     levels = [f"l{i}" for i in range(40_000)]
     group = pd.Categorical.from_codes(np.arange(40_000, dtype=np.int32), levels)
@@ -124,16 +131,13 @@ def test_later_changes_of_arrays_do_not_reach_the_design():
 
 
 def test_strided_and_converted_columns_are_copied_block_by_block():
-    rng = np.random.default_rng(3)
-    wide = rng.normal(size=(5000, 6))
+    wide = np.random.default_rng(3).normal(size=(5000, 6))
     strided = pd.DataFrame(wide, columns=list("yabcde"), copy=False)
-    strided["g"] = np.arange(5000) % 7
-    text = "y ~ a + b + c + d + e + (1 | g)"
-    expected = np.column_stack([np.ones(5000), wide[:, 1:]])
-    np.testing.assert_array_equal(made(text, strided).X, expected)
-    small = strided.astype({name: np.float32 for name in "abcde"})
-    np.testing.assert_array_equal(made(text, small).X, small[list("abcde")].assign(o=1.0)[
-        ["o", *"abcde"]].to_numpy(dtype=float))  # fmt: skip
+    text = "y ~ 0 + a + b + c + d + e"
+    np.testing.assert_array_equal(made(text, strided).X, wide[:, 1:])
+    small = wide.astype(np.float32)
+    single = pd.DataFrame(small, columns=list("yabcde"))
+    np.testing.assert_array_equal(made(text, single).X, small[:, 1:].astype(float))
 
 
 def test_rows_go_jointly_and_are_counted():
@@ -266,11 +270,10 @@ def test_names_that_python_cannot_read():
 
 
 def test_unprefixed_functions():
-    made_names = made("y ~ log(x) + log2(x) + log10(x) + exp(x) + sqrt(x) + np.sin(x)")
-    np.testing.assert_allclose(
-        np.column_stack(made_names.columns),
-        np.column_stack([f(FRAME["x"]) for f in (np.log, np.log2, np.log10, np.exp, np.sqrt, np.sin)]),
-    )  # fmt: skip
+    columns = made("y ~ log(x) + log2(x) + log10(x) + exp(x) + sqrt(x) + np.sin(x)").columns
+    functions = (np.log, np.log2, np.log10, np.exp, np.sqrt, np.sin)
+    for column, function in zip(columns, functions, strict=True):
+        np.testing.assert_allclose(column, function(FRAME["x"]))
 
 
 def test_designs_pickle_and_copy():

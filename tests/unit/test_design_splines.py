@@ -8,8 +8,8 @@ from ranef.design import build, encode
 from ranef.errors import DataError
 from ranef.formula import parse
 
-# Ten days for each of 18 subjects, as in lme4's sleepstudy. Rows of the model matrices for days 0 to 5,
-# and sums and sums of squares of the columns over all 180 rows, from R 4.2.2 (stats, splines).
+# Ten days for each of 18 subjects, as in lme4's sleepstudy. Rows of the model matrices for days
+# 0 to 5, sums and sums of squares of the columns over all 180 rows: R 4.2.2 (stats, splines).
 DAYS = pd.DataFrame({"Days": np.tile(np.arange(10), 18)})
 FROM_R = {
     "ns(Days, df=3)": (
