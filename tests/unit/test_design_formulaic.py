@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ranef.design import build
 from ranef.errors import FormulaError
-from ranef.formula import parse
+from ranef.formula import parse, update
 
 RNG = np.random.default_rng(20)
 FRAME = pd.DataFrame(
@@ -68,3 +68,12 @@ def test_left_of_a_bar_is_coded_like_a_fixed_part(right: str) -> None:
     term = (design := build(parse(f"y ~ 1 + ({right} | g)"), frame)).random[0]
     assert term.names == fixed.fixed_names
     np.testing.assert_array_equal(design.z(term), fixed.X)
+
+
+@settings(max_examples=40, deadline=None)
+@given(RIGHT)
+def test_an_update_that_changes_nothing_keeps_the_columns(right: str) -> None:
+    formula = parse(f"y ~ {right}")
+    same = update(formula, ". ~ .")
+    assert [term.name for term in same.terms] == [term.name for term in formula.terms]
+    assert build(same, FRAME).fixed_names == build(formula, FRAME).fixed_names

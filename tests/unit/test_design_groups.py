@@ -45,6 +45,13 @@ def test_categories_keep_their_order_and_lose_unused_ones():
     check(pd.Categorical(list("baab"), categories=list("zbya")), ["b", "a"])
 
 
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])
+def test_integers_of_every_width(dtype):
+    low, high = max(np.iinfo(dtype).min, -(2**40)), min(np.iinfo(dtype).max, 2**40)
+    check(np.array([high, low, high, low + 1], dtype=dtype), [low, low + 1, high])
+    check(np.array([high, high - 2, high, high - 1], dtype=dtype), [high - 2, high - 1, high])
+
+
 @pytest.mark.parametrize("dtype", ["string", "str", "Int64", "boolean", "category"])
 def test_extension_types(dtype):
     values = [1, 0, 1, 1] if dtype in ("Int64", "boolean") else ["q", "p", "q", "q"]

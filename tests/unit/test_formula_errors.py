@@ -3,6 +3,8 @@
 import contextlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ranef.errors import FormulaError
 from ranef.formula import parse
@@ -104,3 +106,20 @@ def test_no_beginning_of_a_formula_raises_anything_else(length):
     text = "log(y) ~ x*`a b` + (1 + {z|2} || g/h) + offset(t)"[:length]
     with contextlib.suppress(FormulaError):
         parse(text)
+
+
+SCRAPS = [
+    *"~+-*:/|()[]{}.=`'01 ", "y", "x", "||", "**2", "^", "log(x)", "I(x^2)", "`a b`", "{x | z}",
+    "(1 | g)", "offset(x)", "02", "%in%", "x>1", "é",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(SCRAPS), max_size=8).map("".join))
+def test_scraps_of_formulas_raise_nothing_else_and_point_into_the_text(right):
+    text = f"y ~ {right}"
+    try:
+        parse(text)
+    except FormulaError as error:
+        assert 0 <= error.start < error.stop
+        assert error.start <= len(text)

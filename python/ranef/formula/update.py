@@ -129,19 +129,24 @@ def fixed_sources(old: Formula, fixed: Sequence[Summand], text: str) -> list[str
     spelled = "".join(f" {s.sign} {with_dot(s, old, text)}" for s in fixed).removeprefix(" +")
     parts = pieces(spelled.strip() or "1")
     check_operators(parts, text)
-    terms = to_terms(parts, spelled)
+    goes_on = any(s.sign == "+" and is_lone_dot(s) for s in fixed)
+    terms = to_terms(parts, spelled, intercept=Term() in old.terms if goes_on else True)
     sources = [term.source() for term in terms if term.factors]
     if Term() not in terms:
         return ["0", *sources]
     return sources or ["1"]
 
 
+def is_lone_dot(summand: Summand) -> bool:
+    """Tell whether a summand is the old right side and nothing else."""
+    return len(summand.pieces) == 1 and stands_for_old(summand.pieces[0])
+
+
 def with_dot(summand: Summand, old: Formula, text: str) -> str:
-    """Spell a summand, the old fixed part in place of the dot."""
-    kept = [term.source() for term in old.terms if term.factors]
-    if len(summand.pieces) == 1:
-        kept = ["1" if Term() in old.terms else "0", *kept]
-    whole = f"({' + '.join(kept) or '1'})"
+    """Spell a summand, the old fixed part without its intercept in place of the dot."""
+    kept = " + ".join(term.source() for term in old.terms if term.factors)
+    empty = "1" if Term() in old.terms else "0"
+    whole = f"({kept or empty})"
     out = ""
     for piece in summand.pieces:
         out += whole if stands_for_old(piece) else text[piece.start : piece.stop]

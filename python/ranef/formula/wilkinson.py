@@ -78,7 +78,7 @@ def general_sum(parts: Sequence[Piece], text: str, intercept: bool) -> list[Term
     try:
         tree = PARSER.get_ast_from_tokens(tokens, context={})
         found = [] if tree is None else [convert(t) for t in tree.to_terms(context={})]
-    except (FormulaicError, AttributeError, TypeError, ValueError) as error:
+    except (FormulaicError, AttributeError, TypeError, ValueError, SyntaxError) as error:
         raise FormulaError(plain_message(error), text, parts[0].start, parts[-1].stop) from None
     distinct = {frozenset(term.factors): term for term in reversed(found)}
     scales = {term: distinct[frozenset(term.factors)].scale for term in found}
