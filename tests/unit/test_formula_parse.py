@@ -129,15 +129,31 @@ def test_the_place_of_a_bar_is_kept():
 
 
 def test_offsets_are_taken_out():
-    formula = parse("y ~ offset(log(t)) + x + offset(`a b`) + (1 | g) + offset(z)")
+    formula = parse("y ~ offset(log(t)) + x + offset(`a b`) + (1 | g) + offset(a.b)")
     assert names(formula.terms) == ["Intercept", "x"]
-    assert formula.offsets == (Factor("log(t)", PYTHON), Factor("a b"), Factor("z"))
+    assert formula.offsets == (Factor("log(t)", PYTHON), Factor("a b"), Factor("a.b"))
 
 
 def test_bars_and_offsets_may_stand_anywhere_in_the_sum():
     formula = parse("y ~ (1|g) + x + offset(t) - 1")
     assert names(formula.terms) == ["x"]
     assert formula.fixed == "x - 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("y ~ x + (1 | g)", "y ~ x"),
+        ("log(y) ~ (1|g) + x*z - 1 + offset(`a b`)", "log(y) ~ x*z - 1 + offset(`a b`)"),
+        ("y ~ (1 | g)", "y ~ 1"),
+        ("y ~ 0 + (1 | g)", "y ~ 0"),
+        ("y ~ - x + (1 | g) + z", "y ~ - x + z"),
+    ],
+)
+def test_random_effects_can_be_left_out(text, expected):
+    formula = parse(text).without_random()
+    assert formula.text == expected
+    assert formula == parse(expected)
 
 
 def test_a_formula_goes_over_lines():
@@ -180,6 +196,7 @@ def test_formulas_pickle_copy_and_are_cached():
         ("y ~ x + z", ". ~ .:w", "y ~ x:w + z:w"),
         ("y ~ x + z", ". ~ .^2", "y ~ x + z + x:z"),
         ("y ~ x + offset(t)", ". ~ . - offset(t) + offset(log(t))", "y ~ x + offset(log(t))"),
+        ("y ~ x + offset(`a b`) + offset(a.b)", ". ~ .", "y ~ x + offset(`a b`) + offset(a.b)"),
         ("y ~ `a b` + {x+1} + I(z**2)", ". ~ . - z", "y ~ `a b` + {x + 1} + I(z ** 2)"),
     ],
 )

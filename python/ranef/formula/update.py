@@ -10,7 +10,7 @@ from ranef.errors import FormulaError
 from .bars import parse_bar
 from .parse import is_offset, parse, read_offset
 from .syntax import Summand, bars_in, check_operators, sides, summands
-from .terms import Bar, Factor, FactorKind, Formula, Term
+from .terms import Bar, Factor, FactorKind, Formula, Term, offset_source
 from .tokens import Kind, Piece, pieces
 from .wilkinson import to_terms
 
@@ -54,7 +54,7 @@ def update(old: Formula, text: str) -> Formula:
         if not change_random(s, random, text) and not change_offset(s, offsets, text)
     ]
     body = [*fixed_sources(old, fixed, text), *(bar.source() for bar in merged(random))]
-    body += [f"offset({factor.expr})" for factor in offsets]
+    body += [offset_source(factor) for factor in offsets]
     return parse(f"{response} ~ {' + '.join(body)}")
 
 
