@@ -6,7 +6,8 @@ from importlib.metadata import version as _version
 
 from . import datasets
 from .api.average import average
-from .api.compare import anova, compare
+from .api.compare import anova
+from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
 from .api.crossval import cross_validate
 from .api.lmer import Control, lmer

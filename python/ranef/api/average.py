@@ -37,8 +37,9 @@ class ModelAverage(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a coefficient: full and full_se, the average with zero where a model lacks the coefficient;
-        conditional and conditional_se, over the models that have it; weight, the sum of their weights.
+        A row a coefficient: full and full_se, the average with zero where a model lacks the
+        coefficient; conditional and conditional_se, over the models that have it; weight, the sum
+        of their weights.
     notes : tuple of str
         What the numbers are.
     weights : Series
@@ -91,8 +92,8 @@ def average(
     models : sequence of LinearMixedModel
         Two or more models of the same response on the same rows.
     weights : {"aic", "caic", "stacking"}
-        "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC. "stacking":
-        the mixture that best predicts groups left out one by one.
+        "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC.
+        "stacking": the mixture that best predicts groups left out one by one.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
 
@@ -108,8 +109,9 @@ def average(
 
     Notes
     -----
-    Coefficients and predictions are those of the models as fitted. A coefficient's name must mean the same
-    in all models: that of x changes its meaning when x:z joins; predictions do not have this trouble.
+    Coefficients and predictions are those of the models as fitted. A coefficient's name must mean
+    the same in all models: that of x changes its meaning when x:z joins; predictions do not have
+    this trouble.
     """
     models = tuple(models)
     check_comparable(models, "average")
@@ -152,10 +154,11 @@ def _weights(models: Sequence[LinearMixedModel], kind: str, group: str | None) -
 
 
 def _notes(weights: pd.Series[Any], kind: str) -> tuple[str, ...]:
-    """The weights and the meaning of the columns."""
+    """Say what the weights are and what the columns mean."""
     shown = "; ".join(f"{weight:.3f} {name}" for name, weight in weights.items())
     return (
         f"weights ({_WEIGHTS[kind]}): {shown}",
-        "full: a model without the coefficient counts as zero; conditional: over the models that have it",
+        "full: a model without the coefficient counts as zero; conditional: over the models that "
+        "have it",
         "errors hold the variance between models",
     )

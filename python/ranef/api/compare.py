@@ -1,4 +1,4 @@
-"""Likelihood-ratio tables and rankings of fitted mixed models."""
+"""Likelihood-ratio tables of fitted mixed models."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import pandas as pd
 
 from ..errors import ComparisonWarning
 from ..formula import parse
-from ..inference import criteria
 from ..inference.lrt import Parts, RatioTest, Relation, parts, ratio_test, relate
-from ..inference.lrt_fixed import contains
-from ..report.comparison import Comparison, agreement_notes
-from .compare_models import by_likelihood, check_comparable, labels
+from .compare_models import (
+    by_likelihood,
+    check_comparable,
+    estimator_name,
+    labels,
+    same_fixed,
+)
 from .mixed_model import LinearMixedModel
 
-__all__ = ["anova", "compare"]
+__all__ = ["anova"]
 
 
 def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
@@ -28,15 +31,15 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     *models : LinearMixedModel
         Two or more models of the same response on the same rows.
     refit : bool, optional
-        True refits REML fits by maximum likelihood, False compares the fits as they stand. By default
-        REML is kept when all fits are by REML and their fixed parts span the same space, and everything
-        is by maximum likelihood otherwise.
+        True refits REML fits by maximum likelihood, False compares the fits as they stand. By
+        default REML is kept when all fits are by REML and their fixed parts span the same space,
+        and everything is by maximum likelihood otherwise.
 
     Returns
     -------
     DataFrame
-        A row a model, by number of parameters; each is tested against the row above. Columns npar, aic,
-        bic, llf, deviance (-2 llf), chisq, df, pvalue, pvalue_boundary, estimator and note.
+        A row a model, by number of parameters; each is tested against the row above. Columns npar,
+        aic, bic, llf, deviance (-2 llf), chisq, df, pvalue, pvalue_boundary, estimator and note.
 
     Raises
     ------
@@ -50,13 +53,14 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
 
     Notes
     -----
-    Fixed parts are compared as column spaces and random parts as families of covariance matrices, so names
-    and codings do not matter. There is a p-value only for nested models that differ in one of the two.
+    Fixed parts are compared as column spaces and random parts as families of covariance matrices,
+    so names and codings do not matter. There is a p-value only for nested models that differ in one
+    of the two.
 
-    ``pvalue`` takes the statistic as chi-squared on ``df``. A variance that is tested at zero cannot go
-    below it, so that this p-value is too large; ``pvalue_boundary`` is by the equal mixture of chi-squared
-    on df - 1 and df, right for one variance and its covariances [1]_. For more variances at once see
-    :func:`ranef.pbtest`, for one in a small sample :func:`ranef.rlrt`.
+    ``pvalue`` takes the statistic as chi-squared on ``df``. A variance that is tested at zero
+    cannot go below it, so that this p-value is too large; ``pvalue_boundary`` is by the equal
+    mixture of chi-squared on df - 1 and df, right for one variance and its covariances [1]_. For
+    more variances at once see :func:`ranef.pbtest`, for one in a small sample :func:`ranef.rlrt`.
 
     References
     ----------
@@ -88,13 +92,9 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     table = pd.DataFrame(rows, index=[names[i] for i in order])
     for column in ("chisq", "df", "pvalue", "pvalue_boundary"):
         table[column] = [getattr(test, column) for test in tests]
-    table["estimator"] = [_estimator(fits[i]) for i in order]
+    table["estimator"] = [estimator_name(fits[i]) for i in order]
     table["note"] = notes
     return table
-
-
-def _estimator(model: LinearMixedModel) -> str:
-    return "REML" if model.reml else "ML"
 
 
 def _criteria_row(model: LinearMixedModel) -> dict[str, float]:
@@ -110,18 +110,12 @@ def _criteria_row(model: LinearMixedModel) -> dict[str, float]:
 def _one_estimator(
     models: Sequence[LinearMixedModel], spaces: Sequence[Parts], refit: bool | None
 ) -> list[LinearMixedModel]:
-    """The fits of the table: as they stand, or all by maximum likelihood."""
+    """Give the fits of the table: as they stand, or all by maximum likelihood."""
     if refit is False:
         return list(models)
-    if refit is None and all(model.reml for model in models) and _same_fixed(spaces):
+    if refit is None and all(model.reml for model in models) and same_fixed(spaces):
         return list(models)
     return [by_likelihood(model) for model in models]
-
-
-def _same_fixed(spaces: Sequence[Parts]) -> bool:
-    """Whether all fixed parts span one space."""
-    first = spaces[0].fixed
-    return all(contains(first, s.fixed) and contains(s.fixed, first) for s in spaces[1:])
 
 
 def _tested(
@@ -163,18 +157,19 @@ def _two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
     formula, random = parse(large.call.formula), parse(small.call.formula).random
     between = " + ".join([formula.right(), *(bar.source() for bar in random)])
     return (
-        "fixed and random parts both differ, so no p-value would say which of them matters. Two steps: "
-        f"fit {formula.response} ~ {between}, test the random part between it and this model by REML, "
-        "then the fixed part between it and the row above by ML"
+        "fixed and random parts both differ, so no p-value would say which of them matters. Two "
+        f"steps: fit {formula.response} ~ {between}, test the random part between it and this "
+        "model by REML, then the fixed part between it and the row above by ML"
     )
 
 
 def _cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relation) -> list[str]:
-    """What spoils a test of fits as they stand."""
+    """Say what spoils a test of fits as they stand."""
     notes = []
     if small.reml and not relation.same_fixed:
         notes.append(
-            "not a valid p-value: restricted likelihoods of different fixed parts cannot be compared"
+            "not a valid p-value: restricted likelihoods of different fixed parts cannot be "
+            "compared"
         )
         warnings.warn(
             "the fits are by REML and their fixed parts differ, so the p-value of "
@@ -193,115 +188,18 @@ def _cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relati
 
 
 def _boundary_notes(small: LinearMixedModel, relation: Relation, test: RatioTest) -> list[str]:
-    """What a test of the random part assumes."""
+    """Say what a test of the random part assumes."""
     if not relation.same_fixed:
         return []
     if relation.zeros == 0:
         return ["no variance is tested at zero, so the chi-squared p-value stands"]
     if relation.zeros > 1:
         return [
-            f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no simple "
-            "mixture is right; ranef.pbtest simulates the distribution"
+            f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "
+            "simple mixture is right; ranef.pbtest simulates the distribution"
         ]
     mixture = f"0.5 chi2({test.df - 1:.0f}) + 0.5 chi2({test.df:.0f})"
     notes = [f"a variance is tested at zero: pvalue_boundary is by {mixture}"]
     if small.is_singular:
         notes.append("the smaller fit is singular itself, so both p-values are rough")
     return notes
-
-
-def compare(*models: LinearMixedModel, by: str = "aic", estimator: str = "ml") -> Comparison:
-    """Rank fitted mixed models by an information criterion.
-
-    Parameters
-    ----------
-    *models : LinearMixedModel
-        Two or more models of the same response on the same rows.
-    by : {"aic", "aicc", "bic", "caic"}
-        Criterion that ranks: Akaike's, with the small-sample correction, Schwarz's on the number of rows,
-        or the conditional one.
-    estimator : {"ml", "as_fitted"}
-        "ml" takes the criteria from maximum-likelihood fits, refitting where needed; "as_fitted" from
-        the fits at hand.
-
-    Returns
-    -------
-    Comparison
-        ``table`` with npar, llf, the criteria, delta and weight, lowest first; ``notes`` in words.
-
-    Raises
-    ------
-    ModelError
-        If the models rest on different rows, responses or weights, or are not mixed models.
-
-    Warns
-    -----
-    ComparisonWarning
-        If the fits at hand have restricted likelihoods that must not be ranked.
-
-    Notes
-    -----
-    The weight of a model is exp(-delta / 2) over their sum [1]_. Differences of criteria rank models for
-    prediction; they are no tests, and the lowest of a set may still be a poor model.
-
-    References
-    ----------
-    .. [1] Burnham and Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
-    """
-    check_comparable(models, "compare")
-    if by not in criteria.CRITERIA:
-        raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
-    if estimator not in ("ml", "as_fitted"):
-        raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
-    fits = [by_likelihood(model) if estimator == "ml" else model for model in models]
-    table = pd.DataFrame([_all_criteria(fit, by) for fit in fits], index=labels(models))
-    table["delta"] = criteria.deltas(table[by])
-    table["weight"] = criteria.weights(table[by])
-    table["estimator"] = [_estimator(fit) for fit in fits]
-    flags = _flags(fits)
-    if any(flags):
-        table["flag"] = flags
-    table = table.sort_values(by, kind="stable")
-    return Comparison(
-        table, (*_flag_notes(flags), *agreement_notes(table, by, fits[0].nobs)), by
-    )
-
-
-def _all_criteria(model: LinearMixedModel, by: str) -> dict[str, float]:
-    row = {
-        "npar": model.npar,
-        "llf": model.llf,
-        "aic": model.aic,
-        "aicc": model.aicc,
-        "bic": model.bic,
-    }
-    if by == "caic":
-        row["caic"] = float(model.caic().caic)
-    return row
-
-
-def _flags(fits: Sequence[LinearMixedModel]) -> list[str]:
-    """What forbids ranking fits as they stand, a text a fit; empty where nothing does."""
-    if not any(fit.reml for fit in fits):
-        return [""] * len(fits)
-    if not all(fit.reml for fit in fits):
-        return ["REML beside ML" if fit.reml else "ML beside REML" for fit in fits]
-    spaces = [parts(fit._design, fit._estimate) for fit in fits]
-    if not _same_fixed(spaces):
-        return ["REML, fixed parts differ"] * len(fits)
-    first = spaces[0].fixed
-    recoded = [abs(s.fixed.logdet - first.logdet) > 1e-8 for s in spaces]
-    return ["REML, fixed part coded differently" if any(recoded) else ""] * len(fits)
-
-
-def _flag_notes(flags: list[str]) -> list[str]:
-    """Say, and warn, that the ranking does not mean what it seems to."""
-    reasons = [flag for flag in dict.fromkeys(flags) if flag]
-    if not reasons:
-        return []
-    text = (
-        f"these criteria must not be ranked ({', '.join(reasons)}): a restricted likelihood depends on "
-        "the fixed part and on its coding. estimator='ml' gives criteria that can be"
-    )
-    warnings.warn(text, ComparisonWarning, stacklevel=3)
-    return [text + "."]

@@ -8,10 +8,19 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
+from ..inference.lrt import Parts
 from ..inference.lrt_data import data_difference
+from ..inference.lrt_fixed import contains
 from .mixed_model import LinearMixedModel
 
-__all__ = ["by_likelihood", "check_comparable", "labels"]
+__all__ = [
+    "by_likelihood",
+    "check_comparable",
+    "check_mixed",
+    "estimator_name",
+    "labels",
+    "same_fixed",
+]
 
 #: Refits by the other estimator, made once for each model and forgotten with it.
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
@@ -68,3 +77,14 @@ def labels(models: Sequence[LinearMixedModel]) -> list[str]:
         seen[formula] += 1
         out.append(formula if counts[formula] == 1 else f"{formula} [{seen[formula]}]")
     return out
+
+
+def estimator_name(model: LinearMixedModel) -> str:
+    """Name what a model was fitted by."""
+    return "REML" if model.reml else "ML"
+
+
+def same_fixed(spaces: Sequence[Parts]) -> bool:
+    """Tell whether all fixed parts span one space."""
+    first = spaces[0].fixed
+    return all(contains(first, s.fixed) and contains(s.fixed, first) for s in spaces[1:])

@@ -43,8 +43,9 @@ def rlrt(model: LinearMixedModel, *, n: int = 10_000, seed: Any = None) -> Simul
 
     Notes
     -----
-    The null distribution of the restricted likelihood ratio is simulated from its spectral form, which is
-    exact for any number of levels [1]_; the large-sample mixture beside it asks for many levels.
+    The null distribution of the restricted likelihood ratio is simulated from its spectral form,
+    which is exact for any number of levels [1]_; the large-sample mixture beside it asks for many
+    levels.
 
     References
     ----------
@@ -61,7 +62,7 @@ def rlrt(model: LinearMixedModel, *, n: int = 10_000, seed: Any = None) -> Simul
     random = model._design.random
     if len(random) != 1 or random[0].n_cols != 1:
         raise ModelError(
-            "rlrt tests the variance of a model with one random-effects term of one column, such as "
+            "rlrt tests the variance of a model with one random-effects term of one column, as "
             f"(1 | {random[0].group}); for {model.call.formula!r} use ranef.pbtest(model, smaller)"
         )
     _check_draws(n)
@@ -111,8 +112,8 @@ def pbtest(
     Notes
     -----
     REML is kept when both fits are by REML and the fixed parts span the same space, as in
-    :func:`ranef.anova`. Any number of variances may be zero under the smaller model, and its distribution of
-    the statistic needs no large samples [1]_.
+    :func:`ranef.anova`. Any number of variances may be zero under the smaller model, and its
+    distribution of the statistic needs no large samples [1]_.
 
     References
     ----------
@@ -123,8 +124,8 @@ def pbtest(
     relation = relate(parts(small._design, small._estimate), parts(large._design, large._estimate))
     if not relation.nested or small.npar >= large.npar:
         raise ModelError(
-            f"{small.call.formula!r} is not nested in {large.call.formula!r}; pbtest(large, small) takes the "
-            "larger model first"
+            f"{small.call.formula!r} is not nested in {large.call.formula!r}; "
+            "pbtest(large, small) takes the larger model first"
         )
     reml = small.reml and large.reml and relation.same_fixed
     low, high = by_likelihood(small, reml=reml), by_likelihood(large, reml=reml)

@@ -44,14 +44,15 @@ def cross_validate(
         A fitted model.
     scheme : {"new_groups", "new_rows", "forecast"} or splitter
         What the predictions are for. "new_groups": people not seen before, all rows of a level of
-        ``group`` left out together. "new_rows": more rows of the groups at hand. "forecast": the next time,
-        from the times before it. Or an object with ``split(X, y, groups)``, or pairs of row positions
-        (train, test) among the rows that the model uses.
+        ``group`` left out together. "new_rows": more rows of the groups at hand. "forecast": the
+        next time, from the times before it. Or an object with ``split(X, y, groups)``, or pairs of
+        row positions (train, test) among the rows that the model uses.
     group : str, optional
-        Grouping factor for "new_groups", and the groups of a splitter; needed when there are several.
+        Grouping factor for "new_groups", and the groups of a splitter; needed when there are
+        several.
     folds : int, optional
-        Number of parts for "new_groups" and "new_rows". By default groups, or rows, are left out one by
-        one, in closed form.
+        Number of parts for "new_groups" and "new_rows". By default groups, or rows, are left out
+        one by one, in closed form.
     time : str, optional
         Column that holds the time, for "forecast".
     seed : int or Generator, optional
@@ -69,10 +70,10 @@ def cross_validate(
 
     Notes
     -----
-    Left out one by one, rows and groups are predicted in closed form: the fixed and random effects are those
-    that the other rows give, exactly, while the covariance parameters are held at the fit's estimates.
-    Everything else refits the call on the training rows alone, what formulas learn from data included,
-    so that nothing of the test rows is known to the fit.
+    Left out one by one, rows and groups are predicted in closed form: the fixed and random effects
+    are those that the other rows give, exactly, while the covariance parameters are held at the
+    fit's estimates. Everything else refits the call on the training rows alone, what formulas learn
+    from data included, so that nothing of the test rows is known to the fit.
 
     Random rows of known groups flatter a model that is meant for new groups.
 
@@ -124,8 +125,8 @@ def _closed_form(model: LinearMixedModel, scheme: str, group: str | None) -> Cro
         folds["joint_log_score"] = found.joint
         folds.index = pd.Index(model._design.random[term].levels, name=what.split()[2])
     notes = [
-        f"{what}, in closed form: fixed and random effects by the other rows, covariance parameters held "
-        "at the estimates of the whole fit",
+        f"{what}, in closed form: fixed and random effects by the other rows, covariance "
+        "parameters held at the estimates of the whole fit",
         *_unidentified(found),
         *([] if scheme == "new_groups" else ["for new rows of groups that the fit knows"]),
     ]
@@ -138,8 +139,8 @@ def _unidentified(found: LeftOut) -> list[str]:
     if not lost:
         return []
     return [
-        f"{lost} rows have no prediction and no score: without their fold a fixed effect that they need "
-        "cannot be estimated"
+        f"{lost} rows have no prediction and no score: without their fold a fixed effect that they "
+        "need cannot be estimated"
     ]
 
 
@@ -151,7 +152,7 @@ def _divided(
     time: str | None,
     seed: Any,
 ) -> tuple[str, list[Fold]]:
-    """The folds of a scheme and their name."""
+    """Give the name of a scheme and its folds."""
     design = model._design
     if isinstance(scheme, str) and scheme == "new_rows" and folds:
         return f"{folds} random parts of the rows", row_folds(design.n_obs, folds, seed)
@@ -165,7 +166,7 @@ def _divided(
 
 
 def _times(model: LinearMixedModel, time: str | None) -> NDArray[Any]:
-    """The time of each row of the model."""
+    """Read the time of each row of the model."""
     if time is None:
         raise ValueError("scheme='forecast' needs the column that holds the time: time='...'")
     values = open_frame(model._training_data()).series(time)
@@ -201,8 +202,8 @@ def _leakage(model: LinearMixedModel, folds: Sequence[Fold]) -> str:
     if not shared:
         return "no group is on both sides of a fold: the scores are for new groups"
     return (
-        f"groups are on both sides ({', '.join(shared)}): the scores are for new rows of groups that "
-        "the fit knows"
+        f"groups are on both sides ({', '.join(shared)}): the scores are for new rows of groups "
+        "that the fit knows"
     )
 
 

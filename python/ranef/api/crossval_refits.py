@@ -92,8 +92,8 @@ def _predict(
 
 
 def _call_on(model: LinearMixedModel, rows: NDArray[np.intp]) -> Any:
-    """The model's call with weights and offsets that were given as arrays cut to some rows."""
-    cut = {
+    """Cut weights and offsets that the call holds as arrays to some rows."""
+    cut: dict[str, Any] = {
         name: np.asarray(value)[rows]
         for name in ("weights", "offset")
         if (value := getattr(model.call, name)) is not None and not isinstance(value, str)
@@ -102,7 +102,7 @@ def _call_on(model: LinearMixedModel, rows: NDArray[np.intp]) -> Any:
 
 
 def rows_of(data: Any, rows: NDArray[np.intp]) -> Any:
-    """Some rows of the caller's data, in the caller's kind of frame."""
+    """Take some rows of the caller's data, in the caller's kind of frame."""
     if isinstance(data, pd.DataFrame):
         return data.iloc[rows]
     if isinstance(data, Mapping):
@@ -115,7 +115,7 @@ def rows_of(data: Any, rows: NDArray[np.intp]) -> Any:
 
 
 def _cut(values: Any, rows: NDArray[np.intp]) -> Any:
-    """Some values of a column; a single value stands for all rows."""
+    """Take some values of a column; a single value stands for all rows."""
     if isinstance(values, str) or np.ndim(values) == 0:
         return values
     return pd.Series(values).iloc[rows].array

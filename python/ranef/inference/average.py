@@ -29,8 +29,9 @@ def stacking_weights(log_scores: Array, tolerance: float = 1e-12, most: int = 10
 
     Notes
     -----
-    The mean over folds of log sum_k w_k p_k is concave in w [1]_; the step w_k <- w_k mean(p_k / sum w p)
-    raises it and stays in the simplex. max_k mean(p_k / sum w p) - 1 bounds what is left to gain.
+    The mean over folds of log sum_k w_k p_k is concave in w [1]_; the step w_k <- w_k mean(p_k /
+    sum w p) raises it and stays in the simplex. max_k mean(p_k / sum w p) - 1 bounds what is left
+    to gain.
 
     References
     ----------
@@ -59,8 +60,8 @@ def averaged(estimate: Array, se: Array, weights: Array) -> tuple[Array, Array]:
     Returns
     -------
     average, se : ndarray of shape (p,)
-        Over the models that have the coefficient, their weights made to sum to one; the unconditional
-        standard error holds the variance between models.
+        Over the models that have the coefficient, their weights made to sum to one; the
+        unconditional standard error holds the variance between models.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Predictions of rows left out of a fit, in closed form while the covariance parameters are held."""
+"""Predictions of rows left out of a fit, in closed form with the covariance parameters held."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class LeftOut:
     Attributes
     ----------
     mean, sd : ndarray of shape (n,)
-        Mean and standard deviation of the predictive distribution; NaN where the rows left in do not
-        identify the prediction.
+        Mean and standard deviation of the predictive distribution; NaN where the rows left in do
+        not identify the prediction.
     fold : ndarray of shape (n,), int
         The fold in which the row was left out.
     joint : ndarray of shape (folds,)
@@ -61,8 +61,8 @@ def leave_rows_out(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Le
 
     Notes
     -----
-    With c the variance of the row's fitted value relative to sigma^2 and r its conditional residual, the
-    error of the prediction is r / (1 - w c), its variance sigma^2 / (w (1 - w c)).
+    With c the variance of the row's fitted value relative to sigma^2 and r its conditional
+    residual, the error of the prediction is r / (1 - w c), its variance sigma^2 / (w (1 - w c)).
     """
     w = _residual_weights(design)
     X = assemble(design.columns, tuple(design.fixed[j] for j in estimate.kept), design.n_obs)
@@ -92,10 +92,11 @@ def leave_groups_out(design: Design, estimate: LmmEstimate, core: _core.Lmm, ter
 
     Notes
     -----
-    With the columns T = [Z X] of the rows left out, S the covariance of the errors of their coefficients
-    relative to sigma^2, B = T'WT and r the conditional residuals, the prediction error is
-    r + T (I - S B)^-1 S T'W r and its covariance sigma^2 (W^-1 + T (I - S B)^-1 S T'), which is
-    universal kriging without the block [1]_; sigma and the relative covariances are those of the fit.
+    With the columns T = [Z X] of the rows left out, S the covariance of the errors of their
+    coefficients relative to sigma^2, B = T'WT and r the conditional residuals, the prediction error
+    is r + T (I - S B)^-1 S T'W r and its covariance sigma^2 (W^-1 + T (I - S B)^-1 S T'), which is
+    universal kriging without the block [1]_; sigma and the relative covariances are those of the
+    fit.
 
     References
     ----------
@@ -185,9 +186,9 @@ def _any_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coef
     size = sum(t.n_levels * t.n_cols for t in design.random) + len(estimate.kept)
     if size > MOST_COEFFICIENTS:
         raise ModelError(
-            f"leaving out groups in closed form needs a dense matrix of all {size} coefficients when "
-            f"there are several grouping factors; {MOST_COEFFICIENTS} are the most. folds=10 refits "
-            "instead."
+            f"leaving out groups in closed form needs a dense matrix of all {size} coefficients "
+            f"when there are several grouping factors; {MOST_COEFFICIENTS} are the most. folds=10 "
+            "refits instead."
         )
     T = sparse.hstack(
         [*_random_columns(design, core), sparse.csr_array(_fixed_basis(design, estimate))], "csr"

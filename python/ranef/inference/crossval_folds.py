@@ -27,7 +27,7 @@ def group_folds(codes: NDArray[np.int32], folds: int, seed: Any) -> list[Fold]:
 
 
 def _dealt(n: int, folds: int, seed: Any) -> Rows:
-    """A fold for each of n things, at random, as equal in number as can be."""
+    """Deal n things into folds at random, as equal in number as can be."""
     if not 2 <= folds <= n:
         raise ValueError(f"folds must be between 2 and {n}, not {folds}")
     return np.asarray(np.random.default_rng(seed).permutation(np.arange(n) % folds))
@@ -43,7 +43,8 @@ def forecast_folds(time: NDArray[Any]) -> list[Fold]:
     times = np.unique(time)
     if len(times) < 3:
         raise ModelError(
-            f"forecast needs at least 3 distinct times to learn from the past; there are {len(times)}"
+            "forecast needs at least 3 distinct times to learn from the past; there are "
+            f"{len(times)}"
         )
     return [
         (np.flatnonzero(time < t), np.flatnonzero(time == t))
@@ -59,8 +60,8 @@ def splitter_folds(splitter: Any, n: int, codes: NDArray[np.int32]) -> list[Fold
         pairs = splitter
     else:
         raise ValueError(
-            "scheme must be 'new_groups', 'new_rows', 'forecast', an object with split(X, y, groups) "
-            f"or pairs of row positions (train, test), not {splitter!r}"
+            "scheme must be 'new_groups', 'new_rows', 'forecast', an object with "
+            f"split(X, y, groups) or pairs of row positions (train, test), not {splitter!r}"
         )
     folds = [(np.asarray(train, np.intp), np.asarray(test, np.intp)) for train, test in pairs]
     for k, (train, test) in enumerate(folds, start=1):
@@ -79,11 +80,12 @@ def _check_fold(train: Rows, test: Rows, n: int, k: int) -> None:
     both = np.concatenate([train, test])
     if both.min() < 0 or both.max() >= n:
         raise ValueError(
-            f"fold {k} of the splitter has positions outside 0 to {n - 1}, the rows that the model uses"
+            f"fold {k} of the splitter has positions outside 0 to {n - 1}, the rows that the model "
+            "uses"
         )
     shared = len(np.intersect1d(train, test))
     if shared:
         raise ModelError(
-            f"fold {k} of the splitter has {shared} rows both in train and in test: predictions of rows "
-            "that were fitted say nothing about new ones"
+            f"fold {k} of the splitter has {shared} rows both in train and in test: predictions of "
+            "rows that were fitted say nothing about new ones"
         )

@@ -46,8 +46,8 @@ class Relation:
     zeros : int
         Variances of the larger model that are zero in the smaller.
     shift : float
-        What the coding of the fixed part alone adds to -2 restricted log-likelihood of the larger; zero
-        unless the fixed parts are the same space.
+        What the coding of the fixed part alone adds to -2 restricted log-likelihood of the larger;
+        zero unless the fixed parts are the same space.
     """
 
     same_fixed: bool
@@ -134,8 +134,9 @@ def boundary_pvalue(chisq: float, df: int) -> float:
 
     Notes
     -----
-    The other df - 1 parameters are covariances, free to move; the variance can move one way only. The
-    statistic is then an equal mixture of chi-squared on df - 1 and on df degrees of freedom [1]_, [2]_.
+    The other df - 1 parameters are covariances, free to move; the variance can move one way only.
+    The statistic is then an equal mixture of chi-squared on df - 1 and on df degrees of freedom
+    [1]_, [2]_.
 
     References
     ----------

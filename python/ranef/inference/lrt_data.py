@@ -79,7 +79,7 @@ def _other_rows(first: Design, other: Design) -> bool:
 
 
 def _losses(design: Design) -> str:
-    """What a design lost to missing values."""
+    """Say what a design lost to missing values."""
     if not design.dropped:
         return "none lost to missing values"
     lost = design.n_data - design.n_obs

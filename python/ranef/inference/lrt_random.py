@@ -40,7 +40,7 @@ class CovarianceBlock:
     @property
     def size(self) -> int:
         """Number of columns, s."""
-        return self.z.shape[1]
+        return int(self.z.shape[1])
 
 
 def covariance_blocks(design: Design) -> list[CovarianceBlock]:
@@ -74,14 +74,14 @@ def zero_directions(
     Returns
     -------
     int or None
-        Null directions of the larger family's covariance matrices at an interior point of the smaller;
-        0 when the smaller one is interior, None when it is no part of the larger.
+        Null directions of the larger family's covariance matrices at an interior point of the
+        smaller; 0 when the smaller one is interior, None when it is no part of the larger.
 
     Notes
     -----
-    Covariances are linear in their elements, V = sum_a s_a V_a. Members of the smaller family times random
-    vectors are regressed on the V_a of the larger times the same vectors: nested means that nothing is
-    left over and that the coefficients are covariance matrices again.
+    Covariances are linear in their elements, V = sum_a s_a V_a. Members of the smaller family times
+    random vectors are regressed on the V_a of the larger times the same vectors: nested means that
+    nothing is left over and that the coefficients are covariance matrices again.
     """
     rng = np.random.default_rng(20040511)
     n = len((small or large)[0].codes)
@@ -118,7 +118,7 @@ def _within(block: CovarianceBlock, i: int, j: int, probes: Array) -> Array:
 
 
 def _member(blocks: list[CovarianceBlock], probes: Array, rng: np.random.Generator) -> Array:
-    """A random interior covariance of a family times the probes, flattened."""
+    """Multiply the probes by a random interior covariance of a family; flattened."""
     total = np.zeros(probes.size)
     for block in blocks:
         root = rng.standard_normal((block.size, block.size))

@@ -19,6 +19,9 @@ __all__ = ["Refitter", "bootstrap_ratios", "simulated_pvalue"]
 
 Array = NDArray[np.float64]
 
+#: Likelihood ratios that differ by less are equal; a fit at the boundary gives 1e-13 for zero.
+ROUNDING = 1e-8
+
 
 @dataclass(frozen=True)
 class Refitter:
@@ -66,8 +69,8 @@ def bootstrap_ratios(refitter: Refitter, n: int, seed: Any, workers: int) -> tup
     n : int
         Number of draws.
     seed : int or None
-        Each draw has a seed of its own that follows from this one, so that the number of workers does not
-        matter.
+        Each draw has a seed of its own that follows from this one, so that the number of workers
+        does not matter.
     workers : int
         Processes.
 
@@ -113,4 +116,4 @@ def _chunk(
 
 def simulated_pvalue(observed: float, draws: Array) -> float:
     """Give (1 + draws as large as observed) / (1 + draws), which is never zero."""
-    return float((1 + (draws >= observed).sum()) / (1 + len(draws)))
+    return float((1 + (draws >= observed - ROUNDING).sum()) / (1 + len(draws)))

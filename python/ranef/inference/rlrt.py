@@ -32,8 +32,8 @@ def spectrum(design: Design, kept: NDArray[np.intp]) -> Array:
     (term,) = design.random
     if term.n_levels > MOST_LEVELS:
         raise ModelError(
-            f"{term.group} has {term.n_levels} levels; up to {MOST_LEVELS} the exact distribution is "
-            "simulated, above that pvalue_boundary of ranef.anova is as good"
+            f"{term.group} has {term.n_levels} levels; up to {MOST_LEVELS} the exact distribution "
+            "is simulated, above that pvalue_boundary of ranef.anova is as good"
         )
     root = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
     X = assemble(design.columns, tuple(design.fixed[j] for j in kept), design.n_obs)
@@ -69,9 +69,10 @@ def null_statistics(
 
     Notes
     -----
-    With mu_s the eigenvalues and w_s independent standard normal, RLRT is the largest value over lambda >= 0
-    of nu log(1 + N / D) - sum_s log(1 + lambda mu_s), N = sum_s lambda mu_s w_s^2 / (1 + lambda mu_s),
-    D = sum_s w_s^2 / (1 + lambda mu_s) + chi-squared on the other nu - s degrees of freedom [1]_.
+    With mu_s the eigenvalues and w_s independent standard normal, RLRT is the largest value over
+    lambda >= 0 of nu log(1 + N / D) - sum_s log(1 + lambda mu_s), N = sum_s lambda mu_s w_s^2 / (1
+    + lambda mu_s), D = sum_s w_s^2 / (1 + lambda mu_s) + chi-squared on the other nu - s degrees of
+    freedom [1]_.
 
     References
     ----------

@@ -20,8 +20,8 @@ class Comparison(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a model, lowest criterion first: npar, llf, the criteria, delta, weight, estimator, and flag
-        where the criteria must not be ranked.
+        A row a model, lowest criterion first: npar, llf, the criteria, delta, weight, estimator,
+        and flag where the criteria must not be ranked.
     criterion : str
         The column that ranks.
     notes : tuple of str
@@ -67,12 +67,15 @@ def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:
 
 
 def _why(by: str, other: str, nobs: int) -> str:
-    """What sets two criteria apart."""
+    """Say what sets two criteria apart."""
     if "bic" in (by, other):
         return (
-            f" BIC charges log({nobs}) = {np.log(nobs):.2f} a parameter where AIC charges 2, and so asks "
-            "for stronger evidence."
+            f" BIC charges log({nobs}) = {np.log(nobs):.2f} a parameter where AIC charges 2, and "
+            "so asks for stronger evidence."
         )
     if "caic" in (by, other):
-        return " The conditional AIC is about new data from the same groups, the others about new groups."
+        return (
+            " The conditional AIC is about new data from the same groups, the others about new "
+            "groups."
+        )
     return " AICc charges more where parameters are many for the rows."

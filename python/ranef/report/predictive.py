@@ -20,15 +20,15 @@ class CrossValidation(Tabled):
     Attributes
     ----------
     table : DataFrame
-        One row: rows, folds, rmse, mae, log_score (mean log predictive density of a row) and coverage95
-        (share of rows within their 95 % prediction interval).
+        One row: rows, folds, rmse, mae, log_score (mean log predictive density of a row) and
+        coverage95 (share of rows within their 95 % prediction interval).
     notes : tuple of str
         What was left out, what was held, and what the scores are about.
     rows : DataFrame
         A row for each predicted row: fold, y, mean, sd, log_score.
     folds : DataFrame
-        The scores by fold, with joint_log_score, the log density of all its rows together, where the
-        folds were left out in closed form.
+        The scores by fold, with joint_log_score, the log density of all its rows together, where
+        the folds were left out in closed form.
     scheme : str
         How the rows were divided.
     """

@@ -14,13 +14,15 @@ __all__ = ["SimulatedTest"]
 
 @dataclass(frozen=True, repr=False)
 class SimulatedTest(Tabled):
-    """A likelihood-ratio test against simulated statistics; see :func:`ranef.rlrt`, :func:`ranef.pbtest`.
+    """A likelihood-ratio test against simulated statistics.
+
+    See :func:`ranef.rlrt` and :func:`ranef.pbtest`.
 
     Attributes
     ----------
     table : DataFrame
-        One row: chisq, df, pvalue (simulated), pvalue_chi2 and pvalue_boundary (by the distributions that
-        hold in large samples) and draws.
+        One row: chisq, df, pvalue (simulated), pvalue_chi2 and pvalue_boundary (by the
+        distributions that hold in large samples) and draws.
     notes : tuple of str
         What was tested and what went wrong.
     draws : ndarray

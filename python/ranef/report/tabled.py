@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ class Tabled:
         return ""
 
     def _shown(self) -> pd.DataFrame:
-        """The table as text."""
+        """Write the table as text."""
         return self.table.apply(_column_text)
 
     def __repr__(self) -> str:
@@ -50,8 +51,8 @@ class Tabled:
         )
 
 
-def _column_text(column: pd.Series[object]) -> pd.Series[str]:
-    """A column as text: whole numbers as they are, p-values with a bound, others to three decimals."""
+def _column_text(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Write a column: whole numbers as they are, p-values with a bound, others to 3 decimals."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return column.map(str)
     if str(column.name).startswith("pvalue"):
