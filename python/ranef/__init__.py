@@ -5,6 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.average import average
+from .api.compare import anova
+from .api.compare_criteria import compare
+from .api.compare_simulated import pbtest, rlrt
+from .api.crossval import cross_validate
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -41,6 +46,12 @@ __all__ = [
     "RankWarning",
     "SingularFitWarning",
     "UnsupportedError",
+    "anova",
+    "average",
+    "compare",
+    "cross_validate",
     "datasets",
     "lmer",
+    "pbtest",
+    "rlrt",
 ]
