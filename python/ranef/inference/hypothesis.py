@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-__all__ = ["Approximation", "Contrasts", "FixedDf", "JointTest", "contrasts", "f_pvalue", "joint"]
+__all__ = [
+    "Approximation",
+    "Contrasts",
+    "FixedDf",
+    "JointTest",
+    "contrasts",
+    "estimable",
+    "f_pvalue",
+    "joint",
+]
 
 Array = NDArray[np.float64]
 
@@ -176,3 +186,52 @@ def independent(L: Array, value: Array) -> tuple[Array, Array]:
             "the hypotheses contradict each other: no coefficients satisfy all of them; take one out"
         )
     return d[:rank, None] * Vt[:rank], coordinates[:rank]
+
+
+def estimable(
+    L: Array,
+    kept: NDArray[np.intp],
+    aliased: Sequence[int],
+    alias: Array,
+    names: Sequence[str],
+) -> Array:
+    """Write hypotheses in the coefficients that are not aliased.
+
+    Parameters
+    ----------
+    L : ndarray of shape (r, p)
+        Rows in all coefficients.
+    kept, aliased : sequence of int
+        Coefficients that are estimated, and that are not.
+    alias : ndarray of shape (n_kept, n_aliased)
+        Aliased columns as combinations of the kept ones.
+    names : sequence of str
+        Names of all coefficients.
+
+    Returns
+    -------
+    ndarray of shape (r, n_kept)
+        Rows that leave aliased coefficients out, or hold them as the rows of X do.
+
+    Raises
+    ------
+    ValueError
+        If a row has the wrong length or takes an aliased coefficient by itself.
+    """
+    if L.ndim != 2 or L.shape[1] != len(names):
+        raise ValueError(
+            f"hypotheses need a column for each of the {len(names)} coefficients "
+            f"({', '.join(names[:8])}{', ...' if len(names) > 8 else ''}); their shape is {L.shape}"
+        )
+    if not np.isfinite(L).all():
+        raise ValueError("hypotheses hold values that are missing or infinite")
+    if len(aliased):
+        part, implied = L[:, list(aliased)], L[:, kept] @ alias
+        gap = np.abs(part - implied).max(axis=1) > 1e-8 * (1.0 + np.abs(L).max(axis=1))
+        if (bad := gap & part.any(axis=1)).any():
+            column = aliased[int(np.flatnonzero(part[bad][0])[0])]
+            raise ValueError(
+                f"{names[column]!r} is a combination of other columns and has no estimate of its own; "
+                "leave it out of the hypothesis"
+            )
+    return L[:, kept]
