@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.emmeans import emmeans, emtrends
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -42,5 +43,7 @@ __all__ = [
     "SingularFitWarning",
     "UnsupportedError",
     "datasets",
+    "emmeans",
+    "emtrends",
     "lmer",
 ]
