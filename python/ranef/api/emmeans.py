@@ -38,8 +38,8 @@ def emmeans(
     by : str or sequence of str, optional
         Variables to give means for as well, within whose levels contrasts are taken.
     at : mapping of str to value or sequence, optional
-        Values of variables. By default a categorical variable takes all of its levels and a numeric one
-        its mean.
+        Values of variables. By default a categorical variable takes all of its levels and a numeric
+        one its mean.
     ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
         Degrees of freedom.
     level : float
@@ -54,8 +54,8 @@ def emmeans(
 
     Notes
     -----
-    The means are averages of the fixed part over all levels of the other categorical variables with equal
-    weights, as in a balanced experiment, whatever the frequencies in the data [1]_.
+    The means are averages of the fixed part over all levels of the other categorical variables with
+    equal weights, as in a balanced experiment, whatever the frequencies in the data [1]_.
 
     References
     ----------
@@ -140,7 +140,9 @@ def training(model: LinearMixedModel, data: Any) -> Any:
     """Find the data of the fit."""
     data = model._data if data is None else data
     if data is None:
-        raise ValueError("this model was unpickled and no longer knows its data; give them as data=")
+        raise ValueError(
+            "this model was unpickled and no longer knows its data; give them as data="
+        )
     return data
 
 

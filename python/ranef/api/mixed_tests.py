@@ -127,8 +127,8 @@ class FixedTests(Fitted):
     def ranova(self) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.
 
-        A term ``(x | g)`` is compared with ``(1 | g)``, ``(0 + f | g)`` of a factor with ``(1 | g)``,
-        and ``(1 | g)`` with no term. REML fits are compared by their restricted likelihood.
+        A term ``(x | g)`` is compared with ``(1 | g)``, ``(0 + f | g)`` of a factor with ``(1 |
+        g)``, and ``(1 | g)`` with no term. REML fits are compared by their restricted likelihood.
 
         Returns
         -------
@@ -157,7 +157,11 @@ class FixedTests(Fitted):
         """Hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
         core = self._core
         return hypothesis.estimable(
-            L, self._estimate.kept, core.aliased, np.atleast_2d(core.alias), self._names()
+            L,
+            self._estimate.kept,
+            core.aliased,
+            np.atleast_2d(core.alias),
+            self._design.fixed_names,
         )
 
     def _approximation(self, ddf: str) -> Approximation:

@@ -76,7 +76,7 @@ def reference_grid(design: Design, data: Any, at: Mapping[str, Any]) -> dict[str
 
 
 def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str, pd.Index[Any]]]:
-    """Columns that the fixed part uses: whether they act as categories, and the levels they have."""
+    """List the columns that the fixed part uses: whether they are categories, and their levels."""
     categorical: dict[str, bool] = {}
     levels: dict[str, pd.Index[Any]] = {}
     factors = [f for term in encoder.formula.terms for f in term.factors]
@@ -239,20 +239,23 @@ def adjusted(t: Array, df: Array, adjust: str, n_means: int) -> Array:
     if adjust == "tukey":
         return np.asarray(stats.studentized_range.sf(np.sqrt(2.0) * np.abs(t), n_means, df))
     if adjust == "sidak":
-        return -np.expm1(r * np.log1p(-plain))
+        return np.asarray(-np.expm1(r * np.log1p(-plain)))
     if adjust == "bonferroni":
-        return np.minimum(r * plain, 1.0)
+        return np.asarray(np.minimum(r * plain, 1.0))
     if adjust != "holm":
         raise ValueError(f"adjust must be one of {ADJUSTMENTS}, not {adjust!r}")
     order = np.argsort(plain)
     factors = np.maximum(r - np.arange(len(t)), 1)
     out = np.empty(len(t))
     out[order] = np.minimum(np.maximum.accumulate(factors * plain[order]), 1.0)
-    return np.where(np.isfinite(plain), out, np.nan)
+    return np.asarray(np.where(np.isfinite(plain), out, np.nan))
 
 
 def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
-    """Half widths in standard errors of intervals that hold for a family; Holm's are Bonferroni's."""
+    """Half widths, in standard errors, of intervals that hold for a family of contrasts.
+
+    Holm's adjustment has no intervals of its own; Bonferroni's stand in.
+    """
     r = int(np.isfinite(df).sum() + np.isinf(df).sum())
     if adjust == "tukey" and r > 1:
         return np.asarray(stats.studentized_range.ppf(level, n_means, df)) / np.sqrt(2.0)
@@ -262,4 +265,5 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
         level = 1.0 - (1.0 - level) / max(r, 1)
     finite = np.where(np.isinf(df), 1.0, df)
     student = special.stdtrit(finite, 0.5 + level / 2.0)
-    return np.asarray(np.where(np.isinf(df), special.ndtri(0.5 + level / 2.0), student))
+    normal = special.ndtri(0.5 + level / 2.0)
+    return np.asarray(np.where(np.isinf(df), normal, student))

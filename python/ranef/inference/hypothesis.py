@@ -72,8 +72,8 @@ class Contrasts:
     Attributes
     ----------
     estimate, se, df, t, pvalue : ndarray of shape (r,)
-        Estimate of each row less its hypothetical value, standard error, degrees of freedom, statistic
-        and two-sided p-value.
+        Estimate of each row less its hypothetical value, standard error, degrees of freedom,
+        statistic and two-sided p-value.
     """
 
     estimate: Array
@@ -173,7 +173,7 @@ def joint(
 
 
 def independent(L: Array, value: Array) -> tuple[Array, Array]:
-    """Reduce L beta = value to independent rows, which are left as they are when they are that already."""
+    """Reduce L beta = value to independent rows; those that are independent stay as they are."""
     norm = np.linalg.norm(L, axis=1)
     norm = np.where(norm > 0, norm, 1.0)
     U, d, Vt = np.linalg.svd(L / norm[:, None], full_matrices=False)
@@ -183,7 +183,7 @@ def independent(L: Array, value: Array) -> tuple[Array, Array]:
     coordinates = U.T @ (value / norm)
     if not np.allclose(U[:, :rank] @ coordinates[:rank], value / norm, atol=1e-8):
         raise ValueError(
-            "the hypotheses contradict each other: no coefficients satisfy all of them; take one out"
+            "the hypotheses contradict each other: no coefficients satisfy them all; take one out"
         )
     return d[:rank, None] * Vt[:rank], coordinates[:rank]
 
@@ -231,7 +231,7 @@ def estimable(
         if (bad := gap & part.any(axis=1)).any():
             column = aliased[int(np.flatnonzero(part[bad][0])[0])]
             raise ValueError(
-                f"{names[column]!r} is a combination of other columns and has no estimate of its own; "
-                "leave it out of the hypothesis"
+                f"{names[column]!r} is a combination of other columns and has no estimate of its "
+                "own; leave it out of the hypothesis"
             )
     return L[:, kept]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def parse_hypotheses(text: str, names: Sequence[str]) -> tuple[Array, Array, lis
         if len(sides) == 1:
             sides.append(np.zeros(len(names) + 1))
         shown = text[statement[0].start : end_of(statement)]
-        for left, right in zip(sides, sides[1:], strict=False):
+        for left, right in pairwise(sides):
             rows.append(left - right)
             labels.append(shown)
     table = np.array(rows)
@@ -120,7 +121,8 @@ def is_longer(text: str, end: int) -> bool:
 def unknown(word: str, known: Sequence[str]) -> str:
     """Say that a word is no coefficient."""
     shown = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")
-    return f"{word!r} is no coefficient of the fixed part{did_you_mean(word, known)} (there are {shown})"
+    hint = did_you_mean(word, known)
+    return f"{word!r} is no coefficient of the fixed part{hint} (there are {shown})"
 
 
 def split(parts: Sequence[Token], separators: str) -> list[list[Token]]:
@@ -170,7 +172,7 @@ class Expression:
         return value
 
     def product(self) -> Array:
-        """Read factors between times and division signs, at most one of which holds coefficients."""
+        """Read factors between times and division signs; at most one holds coefficients."""
         value = self.factor()
         while sign := self.take("*/"):
             other = self.factor()

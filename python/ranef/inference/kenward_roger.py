@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +32,9 @@ class KenwardRoger:
     root : ndarray of shape (p, p)
         R with sigma^2 R R' the covariance before the adjustment.
     slopes : ndarray of shape (m, p, p)
-        Derivative of that covariance, in units of sigma^2 and the coordinates w = R'c, by the covariance
-        parameters: elements of Sigma in the standardised basis, and the residual variance.
+        Derivative of that covariance, in units of sigma^2 and the coordinates w = R'c, by the
+        covariance parameters: elements of Sigma in the standardised basis, and the residual
+        variance.
     spread : ndarray of shape (m, m)
         Covariance of the estimated parameters, from the expected information.
     """
@@ -45,7 +45,7 @@ class KenwardRoger:
     spread: Array
 
     def df(self, L: Array) -> Array:
-        """Degrees of freedom of the contrast in each row of L, shape (r,); NaN for a row of zeros."""
+        """Degrees of freedom of each row of L, shape (r,); NaN for a row of zeros."""
         return np.array([self.joint(row[None])[1] if row.any() else np.nan for row in L])
 
     def joint(self, L: Array) -> tuple[float, float]:
@@ -53,8 +53,8 @@ class KenwardRoger:
 
         Notes
         -----
-        The scale and the degrees of freedom match the first two moments of the statistic, and are exact
-        where an exact F test exists [1]_.
+        The scale and the degrees of freedom match the first two moments of the statistic, and are
+        exact where an exact F test exists [1]_.
 
         References
         ----------
@@ -70,7 +70,7 @@ class KenwardRoger:
 
 
 def match_moments(q: int, A1: float, A2: float) -> tuple[float, float]:
-    """Scale and denominator degrees of freedom of an F of q rows from Kenward and Roger's A1 and A2."""
+    """Scale and denominator degrees of freedom of an F of q rows, from A1 and A2."""
     if A2 < TINY:
         return 1.0, np.inf
     B = (A1 + 6.0 * A2) / (2.0 * q)
@@ -99,10 +99,10 @@ def kenward_roger(core: _core.Lmm, estimate: LmmEstimate, n_obs: int) -> Kenward
 
     Notes
     -----
-    Everything is relative to sigma^2, X to the basis in which X'H^-1 X = I, and the parameters are those in
-    which V is linear: the elements of Sigma, and the residual variance. Then the expected information is half
-    of tr(P V_a P V_b) = tr(H^-1 V_a H^-1 V_b) - 2 tr(Q_ab) + tr(G_a G_b). The residual's entries follow from
-    H^-1 = H^-1 (I + sum_a Sigma_a V_a) H^-1.
+    Everything is relative to sigma^2, X to the basis in which X'H^-1 X = I, and the parameters are
+    those in which V is linear: the elements of Sigma, and the residual variance. Then the expected
+    information is half of tr(P V_a P V_b) = tr(H^-1 V_a H^-1 V_b) - 2 tr(Q_ab) + tr(G_a G_b). The
+    residual's entries follow from H^-1 = H^-1 (I + sum_a Sigma_a V_a) H^-1.
     """
     check(core, estimate)
     at = list(estimate.lambda_standard)
@@ -159,15 +159,15 @@ def check(core: _core.Lmm, estimate: LmmEstimate) -> None:
     """Refuse what the method is not made for, or what would not end."""
     if not estimate.reml:
         raise ModelError(
-            "Kenward and Roger's method rests on the restricted likelihood and this model was fitted by "
-            "maximum likelihood; use model.update(reml=True), or ddf='satterthwaite'"
+            "Kenward and Roger's method rests on the restricted likelihood, and this model was "
+            "fitted by maximum likelihood; use model.update(reml=True), or ddf='satterthwaite'"
         )
     sizes = [modes.size for modes in estimate.modes]
     large, root = max(sizes), core.n_root
     operations = large * root**2 * len(core.parameters) + 4.0 * root**3
     if max(large, root) * root > MOST_NUMBERS or operations > MOST_OPERATIONS:
         raise UnsupportedError(
-            f"Kenward and Roger's expected information couples all {sum(sizes):,} random effects of this "
-            f"model's crossed or nested terms with each other, which would take too much memory or time; "
-            f"use ddf='satterthwaite', which agrees with it at this size"
+            f"Kenward and Roger's expected information couples all {sum(sizes):,} random effects "
+            "of this model with each other, which would take too much memory or time; use "
+            "ddf='satterthwaite', which differs little from it in data of this size"
         )

@@ -38,7 +38,8 @@ class Satterthwaite:
     quadratic : ndarray of shape (m,)
         -d(pwrss)/d lambda_a in units of sigma^2.
     inverse : ndarray of shape (m, m)
-        Inverse of the Hessian of the profiled -2 log-likelihood by lambda, flat directions left out.
+        Inverse of the Hessian of the profiled -2 log-likelihood by lambda, flat directions left
+        out.
     nu : float
         Degrees of freedom of sigma^2, n - p under REML and n otherwise.
     """
@@ -55,9 +56,9 @@ class Satterthwaite:
 
         Notes
         -----
-        With f = w'w, h = df/d lambda - f q / nu and C the inverse Hessian, the variance of the estimated
-        log variance is 2 (h'C h / f^2 + 1 / nu); its chi-squared approximation has 1 / (h'C h / f^2 +
-        1 / nu) degrees of freedom [1]_.
+        With f = w'w, h = df/d lambda - f q / nu and C the inverse Hessian, the variance of the
+        estimated log variance is 2 (h'C h / f^2 + 1 / nu); its chi-squared approximation has 1 /
+        (h'C h / f^2 + 1 / nu) degrees of freedom [1]_.
 
         References
         ----------
@@ -141,7 +142,7 @@ def forward_hessian(core: _core.Lmm, at: Sequence[Array], reml: bool, gradient: 
 def covariance_jacobian(
     parameters: Sequence[tuple[int, int, int]], lambda_: Sequence[Array]
 ) -> Array:
-    """Derivative of the elements of Sigma by those of lambda, Sigma = lambda lambda', (m, m)."""
+    """Differentiate the elements of Sigma = lambda lambda' by those of lambda, (m, m)."""
     out = np.zeros((len(parameters), len(parameters)))
     for a, (term, i, j) in enumerate(parameters):
         for b, (other, row, column) in enumerate(parameters):
@@ -155,4 +156,5 @@ def positive_inverse(H: Array) -> Array:
     """Invert a symmetric matrix on the directions in which it is positive."""
     values, vectors = np.linalg.eigh(H)
     keep = values > FLAT * max(values.max(initial=0.0), 1e-300)
-    return (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    out: Array = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    return out

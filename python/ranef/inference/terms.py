@@ -40,8 +40,8 @@ def term_hypotheses(
     alias : ndarray of shape (n_kept, n_aliased)
         Aliased columns as combinations of the kept ones.
     kind : {1, 2, 3}
-        1: each term after those before it. 2: each after all that do not contain it. 3: marginal to all
-        others, whatever the coding of the factors.
+        1: each term after those before it. 2: each after all that do not contain it. 3: marginal to
+        all others, whatever the coding of the factors.
 
     Returns
     -------
@@ -51,10 +51,10 @@ def term_hypotheses(
 
     Notes
     -----
-    Types 1 and 2 take rows of the triangular factor of X'X, terms in order, or a term after all terms that do
-    not contain it. Type 3 takes, among the estimable functions of the columns of a term and of terms that
-    contain it, those that are orthogonal to the functions of containing terms alone; "columns" are
-    indicators of all levels, so that the coding plays no part [1]_.
+    Types 1 and 2 take rows of the triangular factor of X'X, terms in order, or a term after all
+    terms that do not contain it. Type 3 takes, among the estimable functions of the columns of a
+    term and of terms that contain it, those that are orthogonal to the functions of containing
+    terms alone; "columns" are indicators of all levels, so that the coding plays no part [1]_.
 
     References
     ----------
@@ -72,7 +72,7 @@ def term_hypotheses(
     place = {int(column): i for i, column in enumerate(kept)}
     own = [[place[c] for c in columns if c in place] for _, columns in design.fixed_terms]
     if kind == 1:
-        R = np.linalg.qr(design.X[:, kept], mode="r")
+        _, R = np.linalg.qr(design.X[:, kept])
         found = [R[rows] / np.diag(R)[rows, None] for rows in own]
     elif kind == 2:
         found = after_others(design.X[:, kept], own, encoder)
@@ -103,7 +103,7 @@ def after_others(X: Array, own: Sequence[Sequence[int]], encoder: Encoder) -> li
         first = [s for s in range(len(own)) if s != t and s not in last]
         order = [c for s in [*first, t, *last] for c in own[s]]
         begin = sum(len(own[s]) for s in first)
-        R = np.linalg.qr(X[:, order], mode="r")
+        _, R = np.linalg.qr(X[:, order])
         L = np.zeros((len(columns), X.shape[1]))
         L[:, order] = R[begin : begin + len(columns)]
         found.append(L)
@@ -141,7 +141,7 @@ def orthonormal(L: Array, space: Array, encoder: Encoder) -> Array:
     The approximate degrees of freedom of a joint test depend on this choice of rows.
     """
     (own,) = in_treatment(encoder, [encoder.fixed])
-    R = np.linalg.qr((L @ space @ np.linalg.pinv(own)).T, mode="r")
+    _, R = np.linalg.qr((L @ space @ np.linalg.pinv(own)).T)
     return np.linalg.solve(R.T, L)
 
 
@@ -160,7 +160,7 @@ def full_columns(term: Term, encoder: Encoder) -> list[Column]:
 
 
 def in_treatment(encoder: Encoder, sides: Sequence[Sequence[Column]]) -> list[Array]:
-    """Write columns as combinations of the same treatment contrasts, (n_contrasts, n) for each side."""
+    """Write columns as combinations of the same treatment contrasts, (n_contrasts, n) a side."""
     rows: dict[Monomial, int] = {}
     entries = [
         [

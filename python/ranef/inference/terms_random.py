@@ -51,7 +51,8 @@ class Cut:
 def reductions(design: Design) -> list[Reduction]:
     """List the models in which one random-effects term is one step smaller.
 
-    A term ``(x | g)`` becomes ``(1 | g)``, ``(0 + f | g)`` of a factor f likewise, ``(1 | g)`` goes.
+    A term ``(x | g)`` becomes ``(1 | g)``, ``(0 + f | g)`` of a factor f likewise, ``(1 | g)``
+    goes.
     """
     encoder: Encoder = design.encoder
     out = []
@@ -76,7 +77,7 @@ def cuts(term: RandomTerm, bars: list[Bar], encoder: Encoder) -> Iterator[Cut]:
             loose = places
         else:
             loose = [(part, at) for part, at in places if is_free(part, bar)]
-        if not loose or len(places) == 1 and not spans(places[0][0], encoder):
+        if not loose or (len(places) == 1 and not spans(places[0][0], encoder)):
             yield Cut(text, frozenset().union(*(at for _, at in places)))
             continue
         for part, at in loose:

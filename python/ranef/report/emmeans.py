@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..inference.emmeans import adjusted, contrast_weights, critical
+from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
 from ..inference.hypothesis import Approximation, contrasts
 
 __all__ = ["ContrastTable", "MarginalMeans"]
@@ -125,8 +125,8 @@ class MarginalMeans:
         Parameters
         ----------
         method : {"pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff"} or mapping
-            All pairs; each mean less a control; each less the one before; each less the mean of all;
-            or weights by name.
+            All pairs; each mean less a control; each less the one before; each less the mean of
+            all; or weights by name.
         adjust : {"tukey", "sidak", "bonferroni", "holm", "none"}, optional
             Adjustment for the number of comparisons within each level of ``by``. By default Tukey's
             for pairs, Sidak's for comparisons with a control, none for weights, and Holm's
@@ -142,6 +142,8 @@ class MarginalMeans:
         if adjust is None:
             named = isinstance(method, str)
             adjust = DEFAULTS.get(method, "holm") if named else "none"
+        if adjust not in ADJUSTMENTS:
+            raise ValueError(f"adjust must be one of {ADJUSTMENTS}, not {adjust!r}")
         if adjust == "tukey" and method not in ("pairwise", "revpairwise"):
             raise ValueError(
                 "Tukey's adjustment is for all pairs of means; use 'sidak', 'holm' or 'bonferroni'"
@@ -159,7 +161,7 @@ class MarginalMeans:
 
     def _family(self, rows: NDArray[np.intp], method: Any, adjust: str, ref: int) -> pd.DataFrame:
         own = self.cells.drop(columns=list(self.by)).iloc[rows]
-        labels = [_label(own.columns, row) for row in own.itertuples(index=False)]
+        labels = [_label(list(own.columns), row) for row in own.itertuples(index=False)]
         names, C = contrast_weights(method, labels, ref)
         table = _tested(C @ self.L[rows], self, C @ self.offset[rows])
         t, df = table["t"].to_numpy(), table["df"].to_numpy()
@@ -180,10 +182,11 @@ class MarginalMeans:
 
 def _label(names: Sequence[str], values: Sequence[Any]) -> str:
     """Name a mean by its values, with the variable's name before a number."""
-    return " ".join(
-        f"{name}{value:g}" if isinstance(value, Number) and not isinstance(value, bool) else str(value)
-        for name, value in zip(names, values, strict=True)
-    )
+    parts = []
+    for name, value in zip(names, values, strict=True):
+        is_number = isinstance(value, Number) and not isinstance(value, bool | np.bool_)
+        parts.append(f"{name}{value:g}" if is_number else str(value))
+    return " ".join(parts)
 
 
 def _tested(L: Array, means: MarginalMeans, offset: Array | float = 0.0) -> pd.DataFrame:
