@@ -10,6 +10,7 @@ from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
 from .api.crossval import cross_validate
+from .api.emmeans import emmeans, emtrends
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -51,6 +52,8 @@ __all__ = [
     "compare",
     "cross_validate",
     "datasets",
+    "emmeans",
+    "emtrends",
     "lmer",
     "pbtest",
     "rlrt",

@@ -77,6 +77,9 @@ class Lmm {
 
   FixedDerivatives fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q);
 
+  // What the expected information of the elements of Sigma is made of, standardised basis.
+  PairTraces pair_traces(const std::vector<Matrix>& lambda_standard);
+
   // Variance of x'(beta^ - beta) + z'(b^ - b), relative to sigma^2, for new rows; terms that take
   // no part have null codes.
   Vector prediction_variances(const std::vector<Matrix>& lambda_standard,

@@ -27,3 +27,4 @@ Curvature = _module.Curvature
 Estimate = _module.Estimate
 FixedDerivatives = _module.FixedDerivatives
 Lmm = _module.Lmm
+PairTraces = _module.PairTraces

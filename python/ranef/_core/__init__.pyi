@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Curvature", "Estimate", "FixedDerivatives", "Lmm", "isa", "simd"]
+__all__ = ["Curvature", "Estimate", "FixedDerivatives", "Lmm", "PairTraces", "isa", "simd"]
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,12 @@ class FixedDerivatives:
     @property
     def Q(self) -> Array: ...
 
+class PairTraces:
+    @property
+    def pairs(self) -> Array: ...
+    @property
+    def single(self) -> Array: ...
+
 class Lmm:
     def __init__(
         self,
@@ -96,6 +102,7 @@ class Lmm:
     def fixed_derivatives(
         self, lambda_standard: Sequence[Array], with_Q: bool = False
     ) -> FixedDerivatives: ...
+    def pair_traces(self, lambda_standard: Sequence[Array]) -> PairTraces: ...
     def prediction_variances(
         self,
         lambda_standard: Sequence[Array],

@@ -326,7 +326,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
         return facts
 
-    def summary(self, ddf: str = "inf") -> Summary:
+    def summary(self, ddf: str = "satterthwaite") -> Summary:
         """Summarise the fit for reading.
 
         Parameters
