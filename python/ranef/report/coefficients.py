@@ -1,0 +1,114 @@
+"""Coefficient tables: arrays and names in, one labelled frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+__all__ = ["coefficient_table", "interval_table", "t_pvalue", "t_quantile"]
+
+
+def t_pvalue(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
+    """Give two-sided p-values of ``t`` on ``df`` degrees of freedom; infinite df is normal.
+
+    Parameters
+    ----------
+    t, df : array_like
+        Statistics and degrees of freedom, broadcast against each other.
+
+    Returns
+    -------
+    ndarray
+        P-values; NaN where the statistic or its degrees of freedom are.
+    """
+    t, df = np.broadcast_arrays(np.asarray(t, float), np.asarray(df, float))
+    finite = np.where(np.isinf(df), 1.0, df)
+    tail = np.where(np.isinf(df), special.ndtr(-np.abs(t)), special.stdtr(finite, -np.abs(t)))
+    return np.asarray(2.0 * tail)
+
+
+def t_quantile(probability: float, df: ArrayLike) -> NDArray[np.float64]:
+    """Give quantiles of Student's t, normal ones where ``df`` is infinite.
+
+    Parameters
+    ----------
+    probability : float
+        Between 0 and 1.
+    df : array_like
+        Degrees of freedom.
+
+    Returns
+    -------
+    ndarray
+        One quantile for each entry of ``df``.
+    """
+    df = np.asarray(df, float)
+    finite = np.where(np.isinf(df), 1.0, df)
+    normal, student = special.ndtri(probability), special.stdtrit(finite, probability)
+    return np.asarray(np.where(np.isinf(df), normal, student))
+
+
+def coefficient_table(
+    names: Sequence[str], estimate: ArrayLike, se: ArrayLike, df: ArrayLike
+) -> pd.DataFrame:
+    """Lay estimates, standard errors and t tests side by side.
+
+    Parameters
+    ----------
+    names : sequence of str, length p
+        Names of the coefficients; the index of the table.
+    estimate, se : array_like of shape (p,)
+        Estimates and standard errors, NaN where a coefficient is aliased.
+    df : float or array_like of shape (p,)
+        Degrees of freedom; infinite for normal tests.
+
+    Returns
+    -------
+    DataFrame
+        Columns estimate, se, df, t, pvalue.
+    """
+    estimate, se = np.asarray(estimate, float), np.asarray(se, float)
+    df = np.where(np.isnan(se), np.nan, np.broadcast_to(np.asarray(df, float), se.shape))
+    t = _ratio(estimate, se)
+    return pd.DataFrame(
+        {"estimate": estimate, "se": se, "df": df, "t": t, "pvalue": t_pvalue(t, df)},
+        index=pd.Index(names),
+    )
+
+
+def interval_table(
+    names: Sequence[str], estimate: ArrayLike, se: ArrayLike, df: ArrayLike, level: float = 0.95
+) -> pd.DataFrame:
+    """Give confidence intervals from t quantiles.
+
+    Parameters
+    ----------
+    names : sequence of str, length p
+        Names of the coefficients; the index of the table.
+    estimate, se : array_like of shape (p,)
+        Estimates and standard errors.
+    df : float or array_like of shape (p,)
+        Degrees of freedom; infinite for normal intervals.
+    level : float
+        Coverage, between 0 and 1.
+
+    Returns
+    -------
+    DataFrame
+        Columns lower, upper.
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level is a coverage between 0 and 1, not {level}")
+    estimate, se = np.asarray(estimate, float), np.asarray(se, float)
+    half = t_quantile(0.5 + level / 2.0, np.broadcast_to(np.asarray(df, float), se.shape)) * se
+    return pd.DataFrame({"lower": estimate - half, "upper": estimate + half}, index=pd.Index(names))
+
+
+def _ratio(estimate: NDArray[np.float64], se: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide without a warning where the standard error is zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return estimate / se
