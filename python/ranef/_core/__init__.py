@@ -23,3 +23,13 @@ def _variant() -> str:
 _module = import_module(f".{_variant()}", __name__)
 isa = _module.isa
 simd = _module.simd
+Absorbed = _module.Absorbed
+GeeFit = _module.GeeFit
+GeeStatus = _module.GeeStatus
+absorb = _module.absorb
+count_components = _module.count_components
+fit_gee = _module.fit_gee
+gram_by_cluster = _module.gram_by_cluster
+mean_of = _module.mean_of
+mean_slope = _module.mean_slope
+sum_by_cluster = _module.sum_by_cluster
