@@ -1,1 +1,19 @@
+"""Data to a frozen `Design`, and new rows to match it."""
 
+from __future__ import annotations
+
+from .build import build
+from .design import INTERCEPT, Design, RandomTerm, assemble
+from .encode import Encoder, NewRows, NewTerm, encode
+
+__all__ = [
+    "INTERCEPT",
+    "Design",
+    "Encoder",
+    "NewRows",
+    "NewTerm",
+    "RandomTerm",
+    "assemble",
+    "build",
+    "encode",
+]

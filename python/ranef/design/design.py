@@ -133,5 +133,3 @@ def assemble(
     for j, reference in enumerate(references):
         out[:, j] = 1.0 if reference == INTERCEPT else columns[reference]
     return out
-
-

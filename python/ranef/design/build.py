@@ -1,0 +1,222 @@
+"""Formula and data to a frozen `Design`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ranef.errors import DataError
+from ranef.formula import Formula, Term
+
+from .coding import FittedFactor, fit_factor
+from .design import Design
+from .encode import Encoder
+from .frame import did_you_mean, open_frame, row_labels
+from .matrix import Store
+from .random import random_terms
+from .reading import Reading, read_argument, read_factor, read_group, rows_to_keep
+from .scope import Column, columns_of_terms
+from .values import Categories, Numbers, Value
+
+__all__ = ["build"]
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def build(
+    formula: Formula,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    missing: Literal["drop", "raise"] = "drop",
+    response: Literal["numeric", "binary"] = "numeric",
+) -> Design:
+    """Apply a formula to data.
+
+    Parameters
+    ----------
+    formula : Formula
+        The parsed formula.
+    data : frame or mapping
+        A pandas, polars or Arrow table, or a mapping of names to arrays.
+    weights, offset : str or array_like of shape (n,), optional
+        A column's name, or one value for each row of the data.
+    contrasts : mapping of str to contrasts, optional
+        Column to its contrasts: a name such as "sum", formulaic's ``contr.sum``, or a matrix.
+    missing : {"drop", "raise"}
+        What to do with rows that have missing values: drop and count them, or raise.
+    response : {"numeric", "binary"}
+        Whether the response must be numbers, or may have two levels, the first coded 0.
+
+    Returns
+    -------
+    Design
+        Response, columns and terms on the rows without missing values.
+
+    Raises
+    ------
+    DataError
+        If the data do not fit the formula; the message names the column.
+    FormulaError
+        If the formula asks for the same random effect twice, or for an unknown function.
+    """
+    check_option("missing", missing, ("drop", "raise"))
+    check_option("response", response, ("numeric", "binary"))
+    reading = Reading(open_frame(data))
+    if reading.frame.n_rows == 0:
+        raise DataError("the data have no rows")
+    read_all(formula, reading)
+    weight = read_argument(weights, "weights", reading)
+    added = read_argument(offset, "offset", reading)
+    keep = rows_to_keep(reading, missing)
+    values = {expr: on_rows(value, keep) for expr, value in reading.values.items()}
+    factors = fit_factors(formula, values, reading.states, contrasts or {})
+    store = Store(values, factors)
+    layout = columns_of_terms(formula.terms, factors)
+    fixed = [column for _, columns in layout for column in columns]
+    check_names(fixed)
+    references = tuple(store.refer(column) for column in fixed)
+    random, recipes, groupings = random_terms(formula, reading.groups, keep, store)
+    source = offset if offset is None or isinstance(offset, str) else ""
+    return Design(
+        y=response_vector(formula, values[formula.left.expr], response),
+        columns=tuple(store.columns.values()),
+        fixed=references,
+        fixed_names=tuple(column.name for column in fixed),
+        fixed_terms=positions(layout),
+        random=random,
+        weights=positive(on(weight, keep), keep, reading),
+        offset=total_offset(formula, values, on(added, keep)),
+        response=formula.response,
+        rows=None if keep is None else np.flatnonzero(keep),
+        n_data=reading.frame.n_rows,
+        index=reading.frame.index,
+        dropped={name: int(gaps.sum()) for name, gaps in reading.missing.items()},
+        encoder=Encoder(formula, factors, tuple(fixed), recipes, groupings, source),
+    )
+
+
+def check_option(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a value that an option does not have."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def read_all(formula: Formula, reading: Reading) -> None:
+    """Read every variable of the formula."""
+    read_factor(formula.left, reading)
+    for term in all_terms(formula):
+        for factor in term.factors:
+            read_factor(factor, reading)
+    for factor in formula.offsets:
+        read_factor(factor, reading)
+    for bar in formula.random:
+        for name in bar.factors:
+            read_group(name, reading)
+
+
+def all_terms(formula: Formula) -> list[Term]:
+    """Terms of the fixed part and of the left sides of all bars."""
+    return [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
+
+
+def on_rows(value: Value, keep: Mask | None) -> Value:
+    """Restrict a variable to the rows kept, and to levels that occur there."""
+    value = value if keep is None else value.take(keep)
+    return value.compressed() if isinstance(value, Categories) else value
+
+
+def on(array: Vector | None, keep: Mask | None) -> Vector | None:
+    """Restrict an array to the rows kept."""
+    return array if array is None or keep is None else array[keep]
+
+
+def fit_factors(
+    formula: Formula,
+    values: Mapping[str, Value],
+    states: Mapping[str, dict[str, Any]],
+    contrasts: Mapping[str, Any],
+) -> dict[str, FittedFactor]:
+    """Learn the columns of each factor of the right side."""
+    used = [f.expr for term in all_terms(formula) for f in term.factors]
+    used = list(dict.fromkeys([*used, *(f.expr for f in formula.offsets)]))
+    for name in contrasts:
+        if name not in used:
+            hint = did_you_mean(name, used)
+            raise DataError(f"contrasts are given for {name!r}, not in the formula{hint}", name)
+    return {e: fit_factor(e, values[e], contrasts.get(e), states.get(e, {})) for e in used}
+
+
+def check_names(columns: Sequence[Column]) -> None:
+    """Refuse two coefficients of one name."""
+    seen: set[str] = set()
+    for column in columns:
+        if column.name in seen:
+            name = column.name
+            raise DataError(f"two coefficients would be called {name!r}; rename a column", name)
+        seen.add(column.name)
+
+
+def positions(
+    layout: Sequence[tuple[Term, Sequence[Column]]],
+) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Give the columns of each fixed term."""
+    out, start = [], 0
+    for term, columns in layout:
+        out.append((term.name, tuple(range(start, start + len(columns)))))
+        start += len(columns)
+    return tuple(out)
+
+
+def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
+    """Give the response as numbers."""
+    name = formula.response
+    if isinstance(value, Numbers):
+        if len(value.arrays) > 1:
+            raise DataError(f"the response {name!r} has {len(value.arrays)} columns, not one", name)
+        return value.arrays[0]
+    shown = ", ".join(repr(level) for level in value.levels[:4].tolist())
+    if kind == "numeric":
+        raise DataError(
+            f"the response {name!r} is not numeric (its values are {shown}"
+            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1",
+            name,
+        )
+    if len(value.levels) != 2:
+        count = len(value.levels)
+        raise DataError(f"the response {name!r} needs two levels, not {count} ({shown})", name)
+    return value.codes.astype(np.float64)
+
+
+def positive(weights: Vector | None, keep: Mask | None, reading: Reading) -> Vector | None:
+    """Refuse weights of zero or below."""
+    if weights is None or weights.min() > 0:
+        return weights
+    bad = np.flatnonzero(weights <= 0)
+    rows = bad if keep is None else np.flatnonzero(keep)[bad]
+    where = row_labels(rows, reading.frame.index)
+    message = f"weights must be above zero; they are not in {where}; drop these rows first"
+    raise DataError(message, "weights")
+
+
+def total_offset(
+    formula: Formula, values: Mapping[str, Value], added: Vector | None
+) -> Vector | None:
+    """Add up the offsets of the formula and the argument."""
+    parts = [] if added is None else [added]
+    for factor in formula.offsets:
+        value = values[factor.expr]
+        if not isinstance(value, Numbers) or len(value.arrays) > 1:
+            raise DataError(f"offset({factor.expr}) must be one column of numbers", factor.expr)
+        parts.append(value.arrays[0])
+    if not parts:
+        return None
+    total: Vector = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
+    return total

@@ -1,0 +1,278 @@
+"""Apply a fitted design to new rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ranef.errors import DataError
+from ranef.formula import Factor, FactorKind, Formula
+
+from .coding import FittedFactor
+from .design import Design
+from .frame import open_frame, row_labels
+from .groups import Grouping, codes_of_new
+from .matrix import matrix
+from .reading import Reading, read_argument, read_factor, read_group, union
+from .scope import Column
+from .values import Categories, Numbers, Value, read_codes
+
+__all__ = ["Encoder", "NewRows", "NewTerm", "encode"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What a design learned from its data, enough to treat new rows alike.
+
+    Attributes
+    ----------
+    formula : Formula
+        The formula.
+    factors : dict of str to FittedFactor
+        Factors of all model matrices and offsets, by expression.
+    fixed : tuple of Column
+        Columns of X.
+    random : tuple of tuple of Column
+        Columns of each random-effects term.
+    groupings : tuple of Grouping
+        Grouping factor of each term.
+    offset : str or None
+        Column given as ``offset``; "" when an array was given.
+    """
+
+    formula: Formula
+    factors: dict[str, FittedFactor]
+    fixed: tuple[Column, ...]
+    random: tuple[tuple[Column, ...], ...]
+    groupings: tuple[Grouping, ...]
+    offset: str | None
+
+
+@dataclass(frozen=True)
+class NewTerm:
+    """A random-effects term on new rows.
+
+    Attributes
+    ----------
+    group : str
+        The grouping factor.
+    codes : ndarray of shape (m,), int32
+        Level of each row; -1 for a level that the fit did not see, or a missing one.
+    z : ndarray of shape (m, s)
+        Columns, Fortran order.
+    """
+
+    group: str
+    codes: NDArray[np.int32]
+    z: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """New rows in terms of a fitted design.
+
+    Attributes
+    ----------
+    X : ndarray of shape (m, p)
+        Fixed-effects matrix, Fortran order; NaN in rows with missing values.
+    offset : ndarray of shape (m,) or None
+        Known part of the linear predictor.
+    terms : tuple of NewTerm or None
+        One for each term of the design, None for a term not asked for.
+    missing : ndarray of shape (m,), bool
+        Rows with a missing value in a column that is needed.
+    index : Index or None
+        Row labels, when the new data are a pandas frame.
+    """
+
+    X: NDArray[np.float64]
+    offset: NDArray[np.float64] | None
+    terms: tuple[NewTerm | None, ...]
+    missing: NDArray[np.bool_]
+    index: pd.Index[Any] | None
+
+
+def encode(
+    design: Design,
+    newdata: Any,
+    *,
+    random: bool | Iterable[str] | None = True,
+    new_levels: Literal["raise", "population"] = "raise",
+) -> NewRows:
+    """Apply a design to new rows; none is lost.
+
+    Parameters
+    ----------
+    design : Design
+        A design that was built from data.
+    newdata : frame or mapping
+        New rows; the response need not be there.
+    random : bool, None or iterable of str
+        Which random-effects terms: True or None for all, False or nothing for none, or grouping
+        factors by label. The grouping columns of other terms need not be there.
+    new_levels : {"raise", "population"}
+        What to do with a level of a grouping factor that the fit did not see: raise, or code -1.
+
+    Returns
+    -------
+    NewRows
+        Matrices and codes of the new rows.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or a factor of the fixed part has a level that the fit did not see.
+    """
+    if new_levels not in ("raise", "population"):
+        raise ValueError(f"new_levels must be raise or population, not {new_levels!r}")
+    encoder: Encoder = design.encoder
+    chosen = chosen_terms(design, random)
+    frame = open_frame(newdata)
+    states = {expr: fitted.state for expr, fitted in encoder.factors.items()}
+    reading = Reading(frame, states=states)
+    read_needed(encoder, chosen, reading)
+    added = read_offset_argument(encoder, reading)
+    codes = [new_codes(encoder.groupings[t], reading, new_levels) for t in chosen]
+    missing = union(reading.missing.values())
+    missing = np.zeros(frame.n_rows, dtype=bool) if missing is None else missing
+    check_finite(reading)
+
+    def laid_out(columns: tuple[Column, ...]) -> NDArray[np.float64]:
+        out = matrix(columns, reading.values, encoder.factors, frame.n_rows)
+        out[missing] = np.nan
+        return out
+
+    terms: list[NewTerm | None] = [None] * len(design.random)
+    for t, term_codes in zip(chosen, codes, strict=True):
+        terms[t] = NewTerm(design.random[t].group, term_codes, laid_out(encoder.random[t]))
+    offset = total_offset(encoder, reading, added)
+    return NewRows(laid_out(encoder.fixed), offset, tuple(terms), missing, frame.index)
+
+
+def chosen_terms(design: Design, random: bool | Iterable[str] | None) -> list[int]:
+    """Positions of the random-effects terms that are asked for."""
+    if random is None or isinstance(random, bool):
+        return list(range(len(design.random))) if random in (None, True) else []
+    asked = [random] if isinstance(random, str) else list(random)
+    known = [term.group for term in design.random]
+    for label in asked:
+        if label not in known:
+            raise ValueError(f"there is no grouping factor {label!r}; there are {', '.join(known)}")
+    return [t for t, label in enumerate(known) if label in asked]
+
+
+def read_needed(encoder: Encoder, chosen: list[int], reading: Reading) -> None:
+    """Read the variables that the chosen matrices need, each in its fitted kind."""
+    columns = [*encoder.fixed, *(c for t in chosen for c in encoder.random[t])]
+    needed = dict.fromkeys(expr for column in columns for expr, _ in column.parts)
+    kinds = {f.expr: f for term in all_terms(encoder.formula) for f in term}
+    for factor in [*(kinds[expr] for expr in needed), *encoder.formula.offsets]:
+        read_known(factor, encoder.factors[factor.expr], reading)
+    for t in chosen:
+        for name in encoder.groupings[t].names:
+            read_group(name, reading)
+
+
+def all_terms(formula: Formula) -> list[tuple[Factor, ...]]:
+    """Factors of every term of the fixed and random parts."""
+    terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
+    return [term.factors for term in terms]
+
+
+def read_known(factor: Factor, fitted: FittedFactor, reading: Reading) -> None:
+    """Read one factor and translate it to the levels of the fit."""
+    expr = factor.expr
+    if fitted.is_categorical and factor.kind is FactorKind.NAME and expr not in reading.values:
+        codes, levels = read_codes(reading.frame.series(expr), expr)
+        reading.values[expr] = Categories(codes, levels)
+        if (codes < 0).any():
+            reading.missing[expr] = codes < 0
+    read_factor(factor, reading)
+    reading.values[expr] = translated(reading.values[expr], fitted, reading)
+
+
+def translated(value: Value, fitted: FittedFactor, reading: Reading) -> Value:
+    """Give a new value the levels of the fit."""
+    if fitted.levels is None:
+        if isinstance(value, Numbers):
+            return value
+        if len(value.levels):
+            raise DataError(
+                f"{fitted.expr!r} was numeric in the fit and is not in the new data", fitted.expr
+            )
+        return Numbers((np.full(len(value.codes), np.nan),) * len(fitted.full))
+    if isinstance(value, Numbers):
+        raise DataError(
+            f"{fitted.expr!r} had levels in the fit and is numeric in the new data", fitted.expr
+        )
+    place = fitted.levels.get_indexer(value.levels)
+    codes = np.append(place, -1)[value.codes]
+    unseen = np.flatnonzero((codes < 0) & (value.codes >= 0))
+    if len(unseen):
+        level = value.levels[value.codes[unseen[0]]]
+        raise DataError(unseen_level(level, fitted.expr, fitted.levels), fitted.expr)
+    return replace(value, codes=codes, levels=fitted.levels)
+
+
+def unseen_level(level: Any, expr: str, levels: pd.Index[Any]) -> str:
+    """Say that a factor of the fixed part has a new level."""
+    shown = ", ".join(repr(v) for v in levels[:10].tolist())
+    more = f" and {len(levels) - 10} more" if len(levels) > 10 else ""
+    return f"{expr!r} has the level {level!r}, which the fit did not see; it knows {shown}{more}"
+
+
+def read_offset_argument(encoder: Encoder, reading: Reading) -> NDArray[np.float64] | None:
+    """Read the column that was given as offset."""
+    if encoder.offset == "":
+        raise DataError(
+            "the model was fitted with an offset given as an array, which new rows cannot have; "
+            "put it into a column and name that, or write offset(column) in the formula",
+            "offset",
+        )
+    return read_argument(encoder.offset, "offset", reading)
+
+
+def new_codes(grouping: Grouping, reading: Reading, new_levels: str) -> NDArray[np.int32]:
+    """Code the new rows by the levels of the fit."""
+    series = [reading.frame.series(name) for name in grouping.names]
+    codes = codes_of_new(grouping, series)
+    new = codes < 0
+    for name in grouping.names:
+        if name in reading.missing:
+            new &= ~reading.missing[name]
+    if new_levels == "raise" and new.any():
+        first = np.flatnonzero(new)
+        labels = dict.fromkeys(":".join(str(s.iloc[i]) for s in series) for i in first[:1000])
+        shown = ", ".join(repr(label) for label in list(labels)[:5])
+        label = ":".join(grouping.names)
+        raise DataError(
+            f"grouping factor {label!r} has levels that the fit did not see: {shown}"
+            f"{' and others' if len(labels) > 5 else ''}; "
+            f'with new_levels="population" their random effects are taken as zero',
+            label,
+        )
+    return codes
+
+
+def check_finite(reading: Reading) -> None:
+    """Refuse infinite values."""
+    for name, infinite in reading.infinite.items():
+        where = row_labels(np.flatnonzero(infinite), reading.frame.index)
+        raise DataError(f"{name!r} is infinite in {where} of the new data", name)
+
+
+def total_offset(
+    encoder: Encoder, reading: Reading, added: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    """Add up the offsets."""
+    parts = [] if added is None else [added]
+    for factor in encoder.formula.offsets:
+        value = reading.values[factor.expr]
+        assert isinstance(value, Numbers)
+        parts.append(value.arrays[0])
+    return np.sum(parts, axis=0) if parts else None

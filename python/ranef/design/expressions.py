@@ -1,0 +1,240 @@
+"""Python expressions of columns: compiled once, evaluated on a frame."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ranef.errors import DataError, FormulaError
+from ranef.formula import aliased
+
+from .frame import Frame, did_you_mean
+from .transforms import BUILTINS, CONTEXT, MODULES, Marked, is_stateful
+from .values import Categories, Numbers, Value, read_codes, read_series
+
+__all__ = ["columns_of", "evaluate", "handles_missing"]
+
+#: Functions that see missing values: an expression with one decides itself what is missing.
+MISSING_AWARE = frozenset(
+    "fillna ffill bfill interpolate isna isnull notna notnull isnan isfinite nan_to_num where".split()
+)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An expression ready to evaluate.
+
+    Attributes
+    ----------
+    code : code
+        The expression, names replaced by aliases, stateful calls given their state.
+    names : dict of str to str
+        Alias to column, constant or class.
+    calls : tuple of str
+        Functions called by name.
+    dotted : tuple of str
+        Chains such as ``a.b``, which may be meant as names.
+    handles_missing : bool
+        Whether the expression treats missing values itself.
+    """
+
+    code: CodeType
+    names: dict[str, str]
+    calls: tuple[str, ...]
+    dotted: tuple[str, ...]
+    handles_missing: bool
+
+
+class Preparation(ast.NodeTransformer):
+    """Rename functions and modules out of the way of columns; hand states to stateful calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.dotted: list[str] = []
+        self.attributes: set[str] = set()
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Rename the function and give it its state."""
+        key = ast.unparse(node)
+        if isinstance(node.func, ast.Name):
+            name = node.func.id
+            self.calls.append(name)
+            node.func = ast.Name(f"CALLED_{name}_", ast.Load())
+            if is_stateful(name):
+                state = ast.Subscript(
+                    ast.Name("STATES_", ast.Load()), ast.Constant(key), ast.Load()
+                )
+                node.keywords.append(ast.keyword("_state", state))
+        return self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Rename a module; remember chains of names."""
+        self.attributes.add(node.attr)
+        if isinstance(node.value, ast.Name) and node.value.id in MODULES:
+            node.value = ast.Name(f"CALLED_{node.value.id}_", ast.Load())
+            return node
+        self.dotted.append(ast.unparse(node))
+        return self.generic_visit(node)
+
+
+@lru_cache(maxsize=1024)
+def compiled(expr: str) -> Compiled:
+    """Compile an expression in its normal spelling."""
+    readable, names = aliased(expr)
+    tree = ast.parse(readable, mode="eval")
+    preparation = Preparation()
+    tree = ast.fix_missing_locations(preparation.visit(tree))
+    loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    bound = {
+        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+    bound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    free = {n for n in loaded - bound if not n.startswith("CALLED_") and n != "STATES_"}
+    aware = bool(MISSING_AWARE & (preparation.attributes | set(preparation.calls)))
+    return Compiled(
+        compile(tree, "<formula>", "eval"),
+        {alias: names.get(alias, alias) for alias in sorted(free)},
+        tuple(preparation.calls),
+        tuple(preparation.dotted),
+        aware,
+    )
+
+
+def columns_of(expr: str, frame: Frame) -> list[str]:
+    """Columns of the frame that an expression uses; an error for a name that is nothing."""
+    parts = compiled(expr)
+    known = [*CONTEXT, *BUILTINS]
+    for name in parts.calls:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise FormulaError(
+                f"{name}() in {expr!r} is not a function that formulas know{hint}; "
+                f"numpy's are at hand as np.{name}"
+            )
+    out = []
+    for name in parts.names.values():
+        if name in frame:
+            out.append(name)
+        elif name not in known:
+            whole = [d for d in parts.dotted if d.split(".")[0] == name and d in frame]
+            if whole:
+                message = f"write {whole[0]} in backquotes inside {expr!r}: `{whole[0]}`"
+                raise DataError(message, whole[0])
+            frame.check(name)
+    return out
+
+
+def handles_missing(expr: str) -> bool:
+    """Tell whether an expression decides itself what is missing."""
+    return compiled(expr).handles_missing
+
+
+class States(dict[str, dict[str, Any]]):
+    """State of each stateful call, made when first asked for."""
+
+    def __missing__(self, key: str) -> dict[str, Any]:
+        return self.setdefault(key, {})
+
+
+def evaluate(expr: str, frame: Frame, state: dict[str, Any]) -> Value:
+    """Evaluate an expression; ``state`` is filled by the first call and read by later ones."""
+    parts = compiled(expr)
+    states = States(state)
+    scope: dict[str, Any] = {"STATES_": states}
+    scope |= {f"CALLED_{name}_": CONTEXT.get(name, BUILTINS.get(name)) for name in parts.calls}
+    scope |= {f"CALLED_{name}_": module for name, module in MODULES.items()}
+    for alias, name in parts.names.items():
+        if name in frame:
+            scope[alias] = plain_series(frame.series(name))
+        else:
+            scope[alias] = CONTEXT.get(name, BUILTINS.get(name))
+    try:
+        with np.errstate(all="ignore"):
+            result = eval(parts.code, {"__builtins__": {}, **scope})
+    except Exception as error:
+        raise DataError(f"cannot compute {expr}: {error}", expr) from error
+    state.update(states)
+    return read_result(result, expr, frame.n_rows)
+
+
+def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Give a column as expressions expect it: numbers as numpy's, gaps as NaN."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype | pd.CategoricalDtype):
+        return series
+    if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
+        return series
+    if series.hasnans or not pd.api.types.is_integer_dtype(dtype):
+        return pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan), copy=False)
+    return pd.Series(series.to_numpy(dtype=np.int64), copy=False)
+
+
+def read_result(result: Any, expr: str, n_rows: int) -> Value:
+    """Turn what an expression gave into a value."""
+    if isinstance(result, Marked):
+        return read_marked(result, expr, n_rows)
+    meta = getattr(result, "__formulaic_metadata__", None)
+    inner = getattr(result, "__wrapped__", result) if meta is not None else result
+    if isinstance(inner, pd.DataFrame):
+        inner = {name: column.to_numpy() for name, column in inner.items()}
+    if isinstance(inner, np.ndarray) and inner.ndim == 2:
+        names = getattr(meta, "column_names", None) or range(inner.shape[1])
+        inner = dict(zip(names, inner.T, strict=True))
+    if isinstance(inner, dict):
+        return read_columns(inner, meta, expr, n_rows)
+    return read_series(as_rows(inner, expr, n_rows), expr)
+
+
+def read_columns(columns: dict[Any, Any], meta: Any, expr: str, n_rows: int) -> Numbers:
+    """Read a transform with several columns."""
+    kept = {k: v for k, v in columns.items() if not str(k).startswith("__")}
+    arrays = []
+    for values in kept.values():
+        value = read_series(as_rows(values, expr, n_rows), expr)
+        if isinstance(value, Categories):
+            raise DataError(f"{expr} gives several columns that are not all numbers", expr)
+        arrays.append(value.arrays[0])
+    if not arrays:
+        raise DataError(f"{expr} gives no column", expr)
+    spans = bool(getattr(meta, "spans_intercept", False))
+    dropped = list(kept).index(meta.drop_field) if spans else 0
+    return Numbers(tuple(arrays), tuple(kept), spans, dropped)
+
+
+def read_marked(marked: Marked, expr: str, n_rows: int) -> Categories:
+    """Read what ``C()`` marked."""
+    if isinstance(marked.values, Marked):
+        raise FormulaError(f"{expr!r} marks a factor as a factor twice")
+    series = as_rows(marked.values, expr, n_rows)
+    codes, levels = read_codes(series, expr)
+    value = Categories(codes, levels, marked.contrasts, marked.spans_intercept)
+    if marked.levels is None:
+        return value
+    wanted = pd.Index(list(marked.levels))
+    position = wanted.get_indexer(levels).astype(np.int32)
+    moved = np.append(position, np.int32(-1))[codes]
+    return replace(value, codes=moved, levels=wanted)
+
+
+def as_rows(values: Any, expr: str, n_rows: int) -> pd.Series[Any]:
+    """Give a series of one value a row."""
+    if np.ndim(values) == 0 and not isinstance(values, pd.Series):
+        raise DataError(f"{expr} is a single value, not one for each row", expr)
+    series = values if isinstance(values, pd.Series) else pd.Series(unwrapped(values), copy=False)
+    if len(series) != n_rows:
+        raise DataError(f"{expr} gives {len(series)} values for {n_rows} rows", expr)
+    return series
+
+
+def unwrapped(values: Any) -> NDArray[Any] | pd.Categorical | list[Any]:
+    """Take the array out of formulaic's wrapper."""
+    if isinstance(values, pd.Categorical | list):
+        return values
+    return np.asarray(values)

@@ -1,0 +1,161 @@
+"""The caller's data, whatever their kind: columns by name, as pandas series."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ranef.errors import DataError
+
+__all__ = ["Frame", "did_you_mean", "open_frame", "row_labels"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A table that gives its columns one by one.
+
+    Attributes
+    ----------
+    names : tuple
+        Column names, in order.
+    n_rows : int
+        Number of rows.
+    index : Index or None
+        Row labels, when the table is a pandas frame.
+    fetch : callable
+        Gives the column of a name as a pandas series.
+    """
+
+    names: tuple[Any, ...]
+    n_rows: int
+    index: pd.Index[Any] | None
+    fetch: Callable[[str], pd.Series[Any]]
+    cache: dict[str, pd.Series[Any]] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.cache or name in self.names
+
+    def series(self, name: str) -> pd.Series[Any]:
+        """Give a column; a `DataError` if there is none, or more than one, of that name."""
+        found = self.cache.get(name)
+        if found is None:
+            self.check(name)
+            found = self.cache[name] = self.fetch(name)
+        return found
+
+    def check(self, name: str) -> None:
+        """Raise unless exactly one column has this name."""
+        count = self.names.count(name)
+        if count == 0:
+            raise DataError(
+                f"the data have no column {name!r}{did_you_mean(name, self.names)}",
+                name,
+                self.names,
+            )
+        if count > 1:
+            raise DataError(f"{count} columns of the data are called {name!r}; rename them", name)
+
+
+def open_frame(data: Any) -> Frame:
+    """Take a pandas, polars or Arrow table, or a mapping of names to arrays."""
+    if isinstance(data, pd.DataFrame):
+        return Frame(tuple(data.columns), len(data), data.index, lambda name: data[name])
+    if isinstance(data, Mapping):
+        return mapping_frame(data)
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return mapping_frame({name: data[name] for name in data.dtype.names})
+    return narwhals_frame(data)
+
+
+def mapping_frame(data: Mapping[str, Any]) -> Frame:
+    """Read a mapping of column names to arrays or single values, which are copied."""
+    columns = {name: as_series(name, values) for name, values in data.items()}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) > 1:
+        told = ", ".join(f"{name!r} has {len(column)}" for name, column in columns.items())
+        raise DataError(f"the columns differ in length: {told}")
+    return Frame(tuple(columns), lengths.pop() if lengths else 0, None, columns.__getitem__)
+
+
+def as_series(name: str, values: Any) -> pd.Series[Any]:
+    """Copy the values of one column."""
+    if np.ndim(values) == 0 and not isinstance(values, Iterable):
+        values = [values]
+    elif isinstance(values, str):
+        values = [values]
+    try:
+        return pd.Series(values, copy=True).reset_index(drop=True)
+    except ValueError as error:
+        raise DataError(f"column {name!r} cannot be read: {error}", name) from error
+
+
+def narwhals_frame(data: Any) -> Frame:
+    """Read a table of any library that narwhals knows."""
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(data, eager_only=True)
+    except TypeError:
+        raise DataError(lazy_or_unknown(data)) from None
+    names = tuple(table.columns)
+    return Frame(names, len(table), None, lambda name: narwhals_series(table[name]))
+
+
+def lazy_or_unknown(data: Any) -> str:
+    """Say why a table cannot be read."""
+    kind = f"{type(data).__module__}.{type(data).__qualname__}"
+    if hasattr(data, "collect"):
+        return f"data is a {kind}, which holds no rows yet; call its collect() first"
+    return f"data is a {kind}; give a pandas, polars or Arrow table or a dict of arrays"
+
+
+def narwhals_series(column: Any) -> pd.Series[Any]:
+    """Turn a narwhals series into a pandas series, numbers without a copy where that can be."""
+    import narwhals as nw
+
+    if column.dtype in (nw.Categorical, nw.Enum):
+        return pd.Series(narwhals_categorical(column), copy=False)
+    values = column.to_numpy()
+    if values.dtype.kind == "T":  # numpy's own variable-width text
+        values = values.astype(object)
+    return pd.Series(values, copy=False)
+
+
+def narwhals_categorical(column: Any) -> pd.Categorical:
+    """Turn a categorical into codes; levels in their own order if they have one, else sorted."""
+    import narwhals as nw
+
+    if column.dtype == nw.Enum:
+        levels = list(column.dtype.categories)
+    else:
+        levels = sorted(v for v in column.unique().cast(nw.String).to_list() if v is not None)
+    if column.implementation.is_polars():
+        native = column.cast(nw.String).cast(nw.Enum(levels)).to_native()
+        codes = native.to_physical().fill_null(len(levels)).to_numpy().astype(np.int32)
+        codes[codes == len(levels)] = -1
+        return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
+    return pd.Categorical(column.cast(nw.String).to_list(), categories=levels)
+
+
+def did_you_mean(name: str, known: Iterable[Any]) -> str:
+    """Name the nearest of the known names, if one is near."""
+    texts = [k for k in known if isinstance(k, str)]
+    folded = [k for k in texts if k.casefold() == str(name).casefold()]
+    near = folded or difflib.get_close_matches(str(name), texts, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def row_labels(positions: NDArray[np.intp], index: pd.Index[Any] | None, most: int = 5) -> str:
+    """Name the first few rows by the caller's labels."""
+    first: Sequence[Any] = positions[:most].tolist()
+    if index is not None:
+        first = index[positions[:most]].tolist()
+    more = f" and {len(positions) - most} more" if len(positions) > most else ""
+    rows = "row" if len(positions) == 1 else "rows"
+    return f"{rows} {', '.join(str(label) for label in first)}{more}"

@@ -1,0 +1,110 @@
+"""Random-effects terms of a design: bars on one grouping factor joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ranef.errors import DataError, FormulaError
+from ranef.formula import Bar, Formula
+
+from .design import RandomTerm
+from .groups import Grouping, group_codes
+from .matrix import Store
+from .scope import Column, columns_of_terms
+
+__all__ = ["random_terms"]
+
+Groups: TypeAlias = "Mapping[str, tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]]"
+
+
+def random_terms(
+    formula: Formula, groups: Groups, keep: NDArray[np.bool_] | None, store: Store
+) -> tuple[tuple[RandomTerm, ...], tuple[tuple[Column, ...], ...], tuple[Grouping, ...]]:
+    """Build the random-effects terms.
+
+    Returns
+    -------
+    terms : tuple of RandomTerm
+        One for each grouping factor, in order of first appearance.
+    recipes : tuple of tuple of Column
+        How to compute the columns of each.
+    groupings : tuple of Grouping
+        How to code the levels of each.
+    """
+    used = {
+        name: (codes if keep is None else codes[keep], lv) for name, (codes, lv) in groups.items()
+    }
+    terms, recipes, groupings = [], [], []
+    for bars in bars_by_group(formula):
+        names = bars[0].factors
+        codes, grouping = group_codes(names, [used[name] for name in names])
+        check_levels(bars[0], grouping)
+        columns, blocks = join_bars(bars, formula, store)
+        references = tuple(store.refer(column) for column in columns)
+        labels = tuple(column.name for column in columns)
+        terms.append(RandomTerm(bars[0].group, codes, grouping.levels, references, labels, blocks))
+        recipes.append(tuple(columns))
+        groupings.append(grouping)
+    return tuple(terms), tuple(recipes), tuple(groupings)
+
+
+def bars_by_group(formula: Formula) -> list[list[Bar]]:
+    """Sort bars by grouping factor."""
+    out: dict[tuple[str, ...], list[Bar]] = {}
+    for bar in formula.random:
+        out.setdefault(bar.factors, []).append(bar)
+    labels = [bars[0].group for bars in out.values()]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise DataError(
+                f"two grouping factors would be called {label!r}; rename a column", label
+            )
+    return list(out.values())
+
+
+def check_levels(bar: Bar, grouping: Grouping) -> None:
+    """Refuse a grouping factor of one level."""
+    if len(grouping.levels) < 2:
+        level = grouping.levels[0]
+        raise DataError(
+            f"grouping factor {bar.group!r} has only one level, {level!r}, in the rows used; "
+            f"leave the term out",
+            bar.group,
+        )
+
+
+def join_bars(
+    bars: Sequence[Bar], formula: Formula, store: Store
+) -> tuple[list[Column], tuple[tuple[int, ...], ...]]:
+    """Lay the columns of bars on one grouping factor side by side, in blocks."""
+    columns: list[Column] = []
+    blocks: list[tuple[int, ...]] = []
+    for bar in bars:
+        layout = columns_of_terms(bar.terms, store.factors)
+        fresh = [column for _, part in layout for column in part]
+        check_new(fresh, columns, bar, formula)
+        places = range(len(columns), len(columns) + len(fresh))
+        blocks += [(i,) for i in places] if bar.uncorrelated else [tuple(places)]
+        columns += fresh
+    return columns, tuple(blocks)
+
+
+def check_new(
+    fresh: Sequence[Column], columns: Sequence[Column], bar: Bar, formula: Formula
+) -> None:
+    """Refuse a column that varies over the same groups already."""
+    keys = {column.key for column in columns}
+    for column in fresh:
+        if column.key in keys:
+            raise FormulaError(
+                f"{column.name} varies over {bar.group} in an earlier term already; "
+                f"leave it out of one of them, with 0 + for the intercept",
+                formula.text,
+                bar.start,
+                bar.stop,
+            )

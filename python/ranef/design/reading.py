@@ -1,0 +1,170 @@
+"""Read the variables of a formula from a frame, and find the rows that can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ranef.errors import DataError
+from ranef.formula import Factor, FactorKind
+
+from .expressions import columns_of, evaluate, handles_missing
+from .frame import Frame, row_labels
+from .values import Categories, Numbers, Value, read_codes, read_series
+
+__all__ = ["Reading", "read_argument", "read_factor", "read_group", "rows_to_keep", "union"]
+
+Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Variables read so far, on all rows, and what is missing in them.
+
+    Attributes
+    ----------
+    frame : Frame
+        Where they are read from.
+    values : dict of str to value
+        Factors by expression.
+    groups : dict of str to (codes, levels)
+        Grouping columns.
+    states : dict of str to dict
+        What the stateful transforms of an expression learned.
+    missing : dict of str to mask
+        Rows missing in a column, or in an expression but not in its columns.
+    infinite : dict of str to mask
+        Rows that are infinite in a column or expression.
+    """
+
+    frame: Frame
+    values: dict[str, Value] = field(default_factory=dict)
+    groups: dict[str, tuple[Any, pd.Index[Any]]] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: dict[str, Mask] = field(default_factory=dict)
+    infinite: dict[str, Mask] = field(default_factory=dict)
+
+
+def read_factor(factor: Factor, reading: Reading) -> None:
+    """Read one factor and note what is missing."""
+    expr = factor.expr
+    if expr in reading.values:
+        return
+    if factor.kind is FactorKind.NAME:
+        value = read_series(reading.frame.series(expr), expr)
+        note(expr, value, reading)
+    else:
+        sources = columns_of(expr, reading.frame)
+        value = evaluate(expr, reading.frame, reading.states.setdefault(expr, {}))
+        if not handles_missing(expr):
+            for name in sources:
+                note_source(name, reading)
+        note(expr, value, reading, sources)
+    reading.values[expr] = value
+
+
+def note(name: str, value: Value, reading: Reading, sources: Iterable[str] = ()) -> None:
+    """Note rows that are missing or infinite in a variable; those of its sources are known."""
+    if isinstance(value, Categories):
+        gaps = value.codes < 0
+    else:
+        doubtful = [a for a in value.arrays if not np.isfinite(a.sum())]
+        if not doubtful:
+            return
+        infinite = union(np.isinf(a) for a in doubtful)
+        if infinite is not None:
+            reading.infinite[name] = infinite
+        gaps = np.isnan(doubtful).any(axis=0)
+    for source in sources:
+        if source in reading.missing:
+            gaps = gaps & ~reading.missing[source]
+    if gaps.any():
+        reading.missing[name] = gaps
+
+
+def note_source(name: str, reading: Reading) -> None:
+    """Note rows in which a column that an expression uses is missing."""
+    if name not in reading.missing and name not in reading.values:
+        gaps = reading.frame.series(name).isna().to_numpy()
+        if gaps.any():
+            reading.missing[name] = gaps
+
+
+def read_group(name: str, reading: Reading) -> None:
+    """Read one grouping column and note what is missing."""
+    if name not in reading.groups:
+        codes, levels = read_codes(reading.frame.series(name), name)
+        reading.groups[name] = codes, levels
+        gaps = codes < 0
+        if gaps.any():
+            reading.missing[name] = gaps
+
+
+def read_argument(asked: Any, role: str, reading: Reading) -> Vector | None:
+    """Read weights or an offset given as a column's name or as an array."""
+    if asked is None:
+        return None
+    if isinstance(asked, str):
+        name, series = asked, reading.frame.series(asked)
+    else:
+        name, series = role, series_of(asked, role, reading.frame)
+    value = read_series(series, name)
+    if not isinstance(value, Numbers):
+        raise DataError(f"{role} must be numbers; {name!r} is not", name)
+    note(name, value, reading)
+    return value.arrays[0]
+
+
+def series_of(asked: Any, role: str, frame: Frame) -> pd.Series[Any]:
+    """Turn an array given for the rows into a series."""
+    if isinstance(asked, pd.Series):
+        if frame.index is not None and not asked.index.equals(frame.index):
+            raise DataError(f"the index of {role} differs from that of the data", role)
+        series = asked
+    else:
+        values = np.asarray(asked)
+        if values.ndim != 1:
+            raise DataError(f"{role} must be a column's name or an array of one value a row", role)
+        series = pd.Series(values, copy=True)
+    if len(series) != frame.n_rows:
+        raise DataError(f"{role} has {len(series)} values for {frame.n_rows} rows of data", role)
+    return series
+
+
+def union(masks: Iterable[Mask]) -> Mask | None:
+    """Join masks; None if nothing is in any."""
+    out: Mask | None = None
+    for mask in masks:
+        if mask.any():
+            out = mask if out is None else out | mask
+    return out
+
+
+def rows_to_keep(reading: Reading, missing: str) -> Mask | None:
+    """Tell which rows have no missing value, None if all; refuse infinite values in them."""
+    gaps = union(reading.missing.values())
+    if gaps is not None:
+        check_gaps(gaps, reading, missing)
+    for name, infinite in reading.infinite.items():
+        bad = np.flatnonzero(infinite if gaps is None else infinite & ~gaps)
+        if len(bad):
+            where = row_labels(bad, reading.frame.index)
+            raise DataError(f"{name!r} is infinite in {where}; drop or correct these rows", name)
+    return None if gaps is None else ~gaps
+
+
+def check_gaps(gaps: Mask, reading: Reading, missing: str) -> None:
+    """Raise if missing values are not wanted, or leave no row."""
+    counts = ", ".join(f"{name!r} {int(m.sum())}" for name, m in reading.missing.items())
+    lost = int(gaps.sum())
+    if missing == "raise":
+        rows = "1 row has" if lost == 1 else f"{lost} rows have"
+        raise DataError(f"{rows} missing values, by column: {counts}")
+    if lost == len(gaps):
+        raise DataError(f"all {lost} rows have missing values, by column: {counts}")

@@ -1,0 +1,108 @@
+"""Which columns of its factors a term needs beside the terms before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from ranef.formula import Term
+
+from .coding import FittedFactor
+
+__all__ = ["Column", "columns_of_terms"]
+
+Scoped = tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """How to compute one column of a model matrix; no part at all is the constant.
+
+    Attributes
+    ----------
+    name : str
+        Name of the coefficient.
+    parts : tuple of (str, int)
+        Factors and slots to multiply.
+    scale : float
+        A number to multiply by.
+    """
+
+    name: str
+    parts: tuple[tuple[str, int], ...]
+    scale: float = 1.0
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for columns with equal values."""
+        return (*sorted(self.parts), self.scale)
+
+
+def columns_of_terms(
+    terms: Iterable[Term], factors: Mapping[str, FittedFactor]
+) -> list[tuple[Term, list[Column]]]:
+    """Lay out the columns of a model matrix, term by term.
+
+    A categorical factor stands in a term with all its indicators, or with contrasts where the
+    terms before already span the rest, so that the columns are independent by construction.
+    """
+    spanned: set[frozenset[tuple[str, bool]]] = set()
+    out = []
+    for term in terms:
+        fresh = [s for s in spans_of(term, factors) if frozenset(s) not in spanned]
+        spanned.update(frozenset(s) for s in fresh)
+        columns = [c for scoped in widened(fresh) for c in columns_of(scoped, term.scale, factors)]
+        out.append((term, columns))
+    return out
+
+
+def spans_of(term: Term, factors: Mapping[str, FittedFactor]) -> list[Scoped]:
+    """Split the space of a term into the parts that its factors span with and without a constant."""
+    choices = []
+    for factor in term.factors:
+        if factors[factor.expr].spans_intercept:
+            choices.append([((factor.expr, True),), ()])
+        else:
+            choices.append([((factor.expr, False),)])
+    return list(
+        dict.fromkeys(tuple(p for part in parts for p in part) for parts in product(*choices))
+    )
+
+
+def widened(parts: Iterable[Scoped]) -> list[Scoped]:
+    """Merge a part with the same part times a contrast into the part times all indicators."""
+    out: list[Scoped] = []
+    for part in sorted(parts, key=len):
+        for i, known in enumerate(out):
+            rest = [p for p in part if p not in known]
+            if len(known) == len(part) - 1 and len(rest) == 1 and rest[0][1]:
+                wide = tuple(
+                    (expr, reduced and (expr, reduced) != rest[0]) for expr, reduced in part
+                )
+                out = widened([*out[:i], *out[i + 1 :], wide])
+                break
+        else:
+            out.append(part)
+    return out
+
+
+def columns_of(
+    scoped: Scoped, scale: float, factors: Mapping[str, FittedFactor]
+) -> Iterator[Column]:
+    """Multiply the columns of factors, the first factor's running fastest."""
+    if not scoped:
+        yield Column("Intercept", (), scale)
+        return
+    choices = [
+        [(name, (expr, slot)) for name, slot in side(factors[expr], reduced)]
+        for expr, reduced in scoped
+    ]
+    for chosen in product(*reversed(choices)):
+        names, parts = zip(*reversed(chosen), strict=True)
+        yield Column(":".join(names), parts, scale)
+
+
+def side(factor: FittedFactor, reduced: bool) -> tuple[tuple[str, int], ...]:
+    """Give a factor's columns with or without the constant."""
+    return factor.reduced if reduced else factor.full

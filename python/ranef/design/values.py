@@ -1,0 +1,198 @@
+"""One variable on all rows: numbers, or codes of levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from ranef.errors import DataError
+
+__all__ = ["Categories", "Numbers", "Value", "float_array", "read_codes", "read_series"]
+
+DATES = "convert it to a number first, such as days since the start: (d - d.min()).dt.days"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A numeric variable, of one column or several (a polynomial, a spline).
+
+    Attributes
+    ----------
+    arrays : tuple of ndarray of shape (n,)
+        The columns, contiguous float64, NaN where missing.
+    labels : tuple
+        Names of the columns within the variable; empty if there is one without a name.
+    spans_intercept : bool
+        Whether the columns add up to a constant.
+    dropped : int
+        The column to leave out where a constant is there already.
+    """
+
+    arrays: tuple[NDArray[np.float64], ...]
+    labels: tuple[Any, ...] = ()
+    spans_intercept: bool = False
+    dropped: int = 0
+
+    def take(self, keep: NDArray[np.bool_]) -> Numbers:
+        """Keep some of the rows."""
+        return replace(self, arrays=tuple(array[keep] for array in self.arrays))
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A categorical variable.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n,), integer
+        Position in ``levels``; -1 where missing.
+    levels : Index
+        The levels, in order.
+    contrasts : object
+        How to code the levels, None for treatment contrasts.
+    spans_intercept : bool
+        Whether the full coding adds up to a constant.
+    """
+
+    codes: NDArray[np.signedinteger[Any]]
+    levels: pd.Index[Any]
+    contrasts: Any = None
+    spans_intercept: bool = True
+
+    def take(self, keep: NDArray[np.bool_]) -> Categories:
+        """Keep some of the rows."""
+        return replace(self, codes=self.codes[keep])
+
+    def compressed(self) -> Categories:
+        """Drop levels that do not occur."""
+        codes, levels = drop_unused(self.codes, self.levels)
+        return replace(self, codes=codes, levels=levels)
+
+
+Value = Numbers | Categories
+
+
+def read_series(series: pd.Series[Any], name: str) -> Value:
+    """Read a column for use in a model matrix: numbers stay numbers, all else has levels."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        return Numbers((float_array(series, name),))
+    if isinstance(dtype, pd.CategoricalDtype):
+        return Categories(series.cat.codes.to_numpy(), series.cat.categories)
+    reject(series, name)
+    if types.is_bool_dtype(dtype) or types.is_string_dtype(dtype):
+        return text_or_numbers(series, name)
+    if types.is_numeric_dtype(dtype) or is_decimal(dtype):
+        return Numbers((float_array(series, name),))
+    return text_or_numbers(series, name)
+
+
+def reject(series: pd.Series[Any], name: str) -> None:
+    """Raise for a kind of column that no model matrix can hold."""
+    dtype = series.dtype
+    if types.is_complex_dtype(dtype):
+        raise DataError(f"column {name!r} is complex; take its real part or modulus", name)
+    temporal = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
+    if temporal or isinstance(dtype, pd.PeriodDtype):
+        raise DataError(f"column {name!r} holds dates or times ({dtype}); {DATES}", name)
+
+
+def is_decimal(dtype: Any) -> bool:
+    """Tell Arrow's decimals."""
+    return isinstance(dtype, pd.ArrowDtype) and "decimal" in str(dtype)
+
+
+def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
+    """Read a column whose kind only its values tell."""
+    kind = types.infer_dtype(series, skipna=True)
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return Numbers((float_array(series, name),))
+    if kind in ("string", "boolean", "empty", "categorical"):
+        return Categories(*read_codes(series, name))
+    if kind in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period"):
+        raise DataError(f"column {name!r} holds dates or times; {DATES}", name)
+    raise DataError(mixed_message(series, name), name)
+
+
+def mixed_message(series: pd.Series[Any], name: str) -> str:
+    """Say which types of value a column mixes."""
+    kinds = sorted({type(v).__name__ for v in series.dropna()})
+    return (
+        f"column {name!r} holds values of different or unusable types ({', '.join(kinds[:4])}); "
+        f"make it all numbers or all text, e.g. with astype(str) or pd.to_numeric"
+    )
+
+
+def float_array(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
+    """Give contiguous float64, without a copy where the column is that already."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+        return np.ascontiguousarray(series.to_numpy(), dtype=np.float64)
+    try:
+        return np.ascontiguousarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {name!r} cannot be read as numbers: {error}", name) from None
+
+
+def read_codes(
+    series: pd.Series[Any], name: str
+) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]:
+    """Code a column by its levels: categories in their order, anything else sorted.
+
+    Levels that do not occur may be among them; missing values have the code -1.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy(), series.cat.categories
+    if isinstance(dtype, np.dtype) and dtype.kind in "iu":
+        found = small_range(series.to_numpy())
+        if found is not None:
+            return found
+    try:
+        codes, levels = pd.factorize(series, sort=True)
+    except TypeError:
+        raise DataError(mixed_message(series, name), name) from None
+    levels = pd.Index(levels)
+    if len({type(level) for level in levels[:: max(1, len(levels) // 50)]}) > 1:
+        raise DataError(mixed_message(series, name), name)
+    return codes.astype(np.int32), whole(levels, name)
+
+
+def small_range(
+    values: NDArray[Any],
+) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]] | None:
+    """Code integers by their distance from the smallest, if they lie close together."""
+    if len(values) == 0:
+        return None
+    low, high = int(values.min()), int(values.max())
+    if high - low >= 4 * len(values) + 1000 or high - low >= 2**31 - 1:
+        return None
+    return (values - low).astype(np.int32), pd.RangeIndex(low, high + 1)
+
+
+def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
+    """Turn float levels that are whole into integers; infinite ones are refused."""
+    if levels.dtype.kind != "f":
+        return levels
+    values = levels.to_numpy()
+    if not np.isfinite(values).all():
+        raise DataError(f"column {name!r} has infinite values", name)
+    if (values == np.round(values)).all() and (np.abs(values) < 2**53).all():
+        return pd.Index(values.astype(np.int64))
+    return levels
+
+
+def drop_unused(
+    codes: NDArray[np.signedinteger[Any]], levels: pd.Index[Any]
+) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]:
+    """Renumber codes (none missing) so that each level occurs."""
+    used = np.zeros(len(levels), dtype=bool)
+    used[codes] = True
+    if used.all():
+        return codes, levels
+    return (np.cumsum(used, dtype=np.int32) - np.int32(1))[codes], levels[used]

@@ -1,0 +1,109 @@
+"""Random-effects terms: what stands in the parentheses around a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ranef.errors import FormulaError
+
+from .syntax import bars_in, check_operators, closing
+from .terms import Bar
+from .tokens import Kind, Piece
+from .wilkinson import to_terms
+
+__all__ = ["parse_bar"]
+
+MAKE_COLUMN = "a grouping factor is a column, a:b or a/b; make the column in the data first"
+
+
+def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
+    """Parse ``(left | group)``, parentheses included, into one bar or one for each nesting level."""
+    inside = parts[1:-1]
+    at = bars_in(inside, 0)
+    start, stop = parts[0].start, parts[-1].stop
+    if len(at) > 1 or len(bars_in(inside)) > 1:
+        second = inside[bars_in(inside)[1]]
+        message = "a random-effects term has one bar; write one term for each grouping factor"
+        raise FormulaError(message, text, second.start, second.stop)
+    bar = inside[at[0]]
+    left, right = inside[: at[0]], inside[at[0] + 1 :]
+    if not left:
+        message = "nothing stands before the bar; write (1 | g) for a random intercept"
+        raise FormulaError(message, text, bar.start, bar.stop)
+    if not right:
+        raise FormulaError(
+            "the grouping factor is missing after the bar", text, bar.start, bar.stop
+        )
+    check_operators(left, text)
+    check_no_offset(left, text)
+    terms = to_terms(left, text)
+    if not terms:
+        message = "no column is left on this side of the bar; write (1 | g) for an intercept"
+        raise FormulaError(message, text, left[0].start, left[-1].stop)
+    spelled = text[left[0].start : left[-1].stop].strip()
+    return [
+        Bar(spelled, terms, ":".join(names), names, bar.text == "||", start, stop)
+        for names in grouping(right, text)
+    ]
+
+
+def check_no_offset(parts: Sequence[Piece], text: str) -> None:
+    """Raise for an offset inside a random-effects term."""
+    for piece in parts:
+        if piece.kind is Kind.PYTHON and piece.text.startswith("offset("):
+            message = "an offset belongs outside the parentheses of a random-effects term"
+            raise FormulaError(message, text, piece.start, piece.stop)
+
+
+def grouping(parts: Sequence[Piece], text: str) -> list[tuple[str, ...]]:
+    """Expand a grouping expression into the columns of each grouping factor."""
+    check_grouping_pieces(parts, text)
+    check_operators(parts, text)
+    return nest(parts, text)
+
+
+def check_grouping_pieces(parts: Sequence[Piece], text: str) -> None:
+    """Raise for what a grouping expression cannot hold."""
+    for piece in parts:
+        if piece.kind in (Kind.PYTHON, Kind.VALUE):
+            raise FormulaError(MAKE_COLUMN, text, piece.start, piece.stop)
+        if piece.kind is Kind.OPERATOR and piece.text in "+*-":
+            message = (
+                "one grouping factor in each term: write (1 | a) + (1 | b) for crossed factors"
+            )
+            raise FormulaError(message, text, piece.start, piece.stop)
+        if piece.kind is Kind.OPERATOR and piece.text not in ":/":
+            raise FormulaError(MAKE_COLUMN, text, piece.start, piece.stop)
+
+
+def nest(parts: Sequence[Piece], text: str) -> list[tuple[str, ...]]:
+    """Expand ``a/b`` into a and a:b; a slash binds less than a colon."""
+    levels: list[tuple[str, ...]] = []
+    for part in split_at(parts, "/"):
+        inner = cross(part, text)
+        outer = levels[-1] if levels else ()
+        levels += [(*outer, *(n for n in names if n not in outer)) for names in inner]
+    return levels
+
+
+def cross(parts: Sequence[Piece], text: str) -> list[tuple[str, ...]]:
+    """Join the factors of ``a:b``; one of them may be nested, as in ``a:(b/c)``."""
+    out: list[tuple[str, ...]] = [()]
+    for part in split_at(parts, ":"):
+        inner = [(part[0].text,)] if len(part) == 1 else nest(part[1:-1], text)
+        out = [(*a, *(n for n in b if n not in a)) for a in out for b in inner]
+    return out
+
+
+def split_at(parts: Sequence[Piece], operator: str) -> list[Sequence[Piece]]:
+    """Split at an operator, not looking into parentheses."""
+    out: list[Sequence[Piece]] = []
+    i = start = 0
+    while i < len(parts):
+        if parts[i].kind is Kind.OPEN:
+            i = closing(parts, i)
+        elif parts[i].kind is Kind.OPERATOR and parts[i].text == operator:
+            out.append(parts[start:i])
+            start = i + 1
+        i += 1
+    return [*out, parts[start:]]

@@ -1,0 +1,160 @@
+"""Formula text to ``Formula``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ranef.errors import FormulaError
+
+from .bars import parse_bar
+from .syntax import Summand, bars_in, check_operators, sides, summands
+from .terms import Bar, Factor, FactorKind, Formula
+from .tokens import Kind, Piece, normal_expression, pieces
+from .wilkinson import to_factor, to_terms
+
+__all__ = ["parse"]
+
+MULTIPLIED = "a random-effects term can only be added: write ... + (1 | g)"
+
+
+def parse(text: str) -> Formula:
+    """Parse a formula; the result holds no data.
+
+    Parameters
+    ----------
+    text : str
+        A formula such as ``"y ~ x + (1 + x | g)"``.
+
+    Returns
+    -------
+    Formula
+        The parsed formula; the same object for the same text.
+
+    Raises
+    ------
+    FormulaError
+        If the text is wrong; the message shows the place.
+
+    Examples
+    --------
+    >>> formula = parse("y ~ x + (1 | school / room)")
+    >>> [bar.group for bar in formula.random]
+    ['school', 'school:room']
+    """
+    if isinstance(text, Formula):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"a formula is a text, not {type(text).__name__}")
+    return parse_text(re.sub(r"\s", " ", text).rstrip())
+
+
+@lru_cache(maxsize=512)
+def parse_text(text: str) -> Formula:
+    """Parse a formula on one line."""
+    if not text.strip():
+        raise FormulaError("the formula is empty; write y ~ x + (1 | g)")
+    left, right = sides(pieces(text), text)
+    fixed, random, offsets = split_right(right, text)
+    response, factor = parse_response(left, text)
+    spelled = spell(fixed, text)
+    terms = to_terms([*joined(fixed)], text) if fixed else to_terms([ONE], text)
+    return Formula(text, response, factor, spelled, terms, tuple(random), tuple(offsets))
+
+
+ONE = Piece(Kind.VALUE, "1", 0, 1)
+
+
+def parse_response(left: Sequence[Piece], text: str) -> tuple[str, Factor]:
+    """Read the left side: a column, or one Python expression of columns."""
+    start, stop = left[0].start, left[-1].stop
+    spelled = text[start:stop].strip()
+    if bars_in(left):
+        raise FormulaError("a bar cannot stand in the response", text, left[bars_in(left)[0]].start)
+    if len(left) == 1 and left[0].is_operand:
+        if left[0].kind is Kind.VALUE:
+            raise FormulaError("the response is a column, not a constant", text, start, stop)
+        return spelled, to_factor(left[0])
+    return spelled, Factor(normal_expression(spelled, text, start, stop), FactorKind.PYTHON)
+
+
+def split_right(right: Sequence[Piece], text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:
+    """Sort the summands of the right side into fixed ones, bars and offsets."""
+    fixed: list[Summand] = []
+    random: list[Bar] = []
+    offsets: list[Factor] = []
+    for summand in summands(right, text):
+        if bars_in(summand.pieces):
+            inner = split_bars(summand, text)
+            fixed += inner[0]
+            random += inner[1]
+            offsets += inner[2]
+        elif is_offset(summand.pieces[0]) and len(summand.pieces) == 1:
+            offsets.append(read_offset(summand, text))
+        else:
+            check_fixed(summand, text)
+            fixed.append(summand)
+    return fixed, random, offsets
+
+
+def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:
+    """Read a summand that holds a bar: a term, or a sum with terms in parentheses."""
+    if not summand.is_bracketed:
+        bar = summand.pieces[bars_in(summand.pieces)[0]]
+        outside = bars_in(summand.pieces, 0)
+        if outside:
+            message = "put the random-effects term into parentheses: (1 | g)"
+            raise FormulaError(message, text, bar.start, bar.stop)
+        raise FormulaError(MULTIPLIED, text, summand.start, summand.stop)
+    if summand.sign == "-":
+        message = "a random-effects term cannot be subtracted; leave it out"
+        raise FormulaError(message, text, summand.sign_at, summand.stop)
+    if bars_in(summand.pieces, 1):
+        return [], parse_bar(summand.pieces, text), []
+    return split_right(summand.pieces[1:-1], text)
+
+
+def check_fixed(summand: Summand, text: str) -> None:
+    """See that a summand without a bar is well formed."""
+    check_operators(summand.pieces, text)
+    for piece in summand.pieces:
+        if is_offset(piece):
+            message = "an offset can only be added: write ... + offset(x)"
+            raise FormulaError(message, text, piece.start, piece.stop)
+
+
+def is_offset(piece: Piece) -> bool:
+    """Tell whether a piece is a call of offset()."""
+    return piece.kind is Kind.PYTHON and piece.text.startswith("offset(")
+
+
+def read_offset(summand: Summand, text: str) -> Factor:
+    """Take the expression out of ``offset(expression)``."""
+    inner = summand.pieces[0].text[len("offset(") : -1]
+    if summand.sign == "-":
+        raise FormulaError(
+            "an offset can only be added; write offset(-(x))", text, summand.sign_at, summand.stop
+        )
+    if not inner:
+        raise FormulaError("this offset is empty", text, summand.start, summand.stop)
+    expr = normal_expression(inner, text, summand.start, summand.stop)
+    name = expr[1:-1] if expr.startswith("`") and expr.find("`", 1) == len(expr) - 1 else expr
+    is_name = name != expr or name.isidentifier()
+    return Factor(name, FactorKind.NAME if is_name else FactorKind.PYTHON)
+
+
+def joined(fixed: Sequence[Summand]) -> list[Piece]:
+    """Lay summands side by side again, each behind its sign."""
+    out: list[Piece] = []
+    for summand in fixed:
+        if out or summand.sign == "-":
+            out.append(Piece(Kind.OPERATOR, summand.sign, summand.sign_at, summand.sign_at + 1))
+        out += summand.pieces
+    return out
+
+
+def spell(fixed: Sequence[Summand], text: str) -> str:
+    """Spell the fixed part, "1" when there is nothing else."""
+    out = "".join(f" {s.sign} {text[s.start : s.stop].strip()}" for s in fixed)
+    return out.removeprefix(" + ").strip() or "1"

@@ -1,0 +1,159 @@
+"""The parsed formula: terms, bars and the whole, all frozen and free of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "quoted"]
+
+
+class FactorKind(Enum):
+    """How a factor gets its values."""
+
+    NAME = "name"
+    PYTHON = "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One variable of a term: a column, or a Python expression of columns.
+
+    Attributes
+    ----------
+    expr : str
+        The column's name without backquotes, or the expression in its normal spelling.
+    kind : FactorKind
+        Whether ``expr`` is a column or an expression.
+    """
+
+    expr: str
+    kind: FactorKind = FactorKind.NAME
+
+    def source(self) -> str:
+        """Spell the factor so that a formula can hold it."""
+        if self.kind is FactorKind.NAME:
+            return quoted(self.expr)
+        head = self.expr.partition("(")[0]
+        is_call = head.replace(".", "").isidentifier() and closes_at_end(self.expr, len(head))
+        return self.expr if is_call else "{" + self.expr + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A product of factors; no factor at all is the intercept.
+
+    Attributes
+    ----------
+    factors : tuple of Factor
+        The factors, in the order written.
+    scale : float
+        A number that multiplies the columns, 1 unless the formula says ``2:x``.
+    """
+
+    factors: tuple[Factor, ...] = ()
+    scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Name of the term, "Intercept" for the constant."""
+        if not self.factors:
+            return "Intercept"
+        return ":".join(f"`{f.expr}`" if is_ambiguous(f) else f.expr for f in self.factors)
+
+    def source(self) -> str:
+        """Spell the term so that a formula can hold it."""
+        parts = [f.source() for f in self.factors]
+        return ":".join(parts if self.scale == 1.0 else [repr(self.scale), *parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One random-effects term, ``(left | group)``, nesting already expanded.
+
+    Attributes
+    ----------
+    left : str
+        The text on the left of the bar.
+    terms : tuple of Term
+        The same, parsed; the intercept is there unless it was removed.
+    group : str
+        Label of the grouping factor, ``a:b`` for an interaction.
+    factors : tuple of str
+        The columns that make up the grouping factor.
+    uncorrelated : bool
+        Whether it was written with two bars, so that all columns are independent.
+    start, stop : int
+        Place in the formula's text.
+    """
+
+    left: str
+    terms: tuple[Term, ...]
+    group: str
+    factors: tuple[str, ...]
+    uncorrelated: bool
+    start: int = field(default=0, compare=False)
+    stop: int = field(default=0, compare=False)
+
+    def source(self) -> str:
+        """Spell the term so that a formula can hold it."""
+        bars = "||" if self.uncorrelated else "|"
+        return f"({self.left} {bars} {':'.join(quoted(f) for f in self.factors)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula without data.
+
+    Attributes
+    ----------
+    text : str
+        The formula as written.
+    response : str
+        The text on the left of ``~``.
+    left : Factor
+        The same, parsed.
+    fixed : str
+        The fixed part as text, without random-effects terms and offsets.
+    terms : tuple of Term
+        The fixed part, parsed: the intercept first, then by the number of factors.
+    random : tuple of Bar
+        Random-effects terms in the order written.
+    offsets : tuple of Factor
+        The expressions inside ``offset()``.
+    """
+
+    text: str
+    response: str
+    left: Factor
+    fixed: str
+    terms: tuple[Term, ...]
+    random: tuple[Bar, ...] = ()
+    offsets: tuple[Factor, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    def right(self) -> str:
+        """Spell the right side without its random-effects terms."""
+        return " + ".join([self.fixed, *(f"offset({f.expr})" for f in self.offsets)])
+
+
+def quoted(name: str) -> str:
+    """Put a column's name in backquotes if a formula needs them."""
+    return name if name.replace(".", "_").isidentifier() else f"`{name}`"
+
+
+def is_ambiguous(factor: Factor) -> bool:
+    """Tell whether a name would read as an interaction."""
+    return factor.kind is FactorKind.NAME and ":" in factor.expr
+
+
+def closes_at_end(expr: str, opening: int) -> bool:
+    """Tell whether the bracket at ``opening`` is closed by the last character only."""
+    depth = 0
+    for i, char in enumerate(expr[opening:], opening):
+        depth += (char in "([{") - (char in ")]}")
+        if depth == 0:
+            return i == len(expr) - 1
+    return False

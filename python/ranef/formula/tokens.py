@@ -1,0 +1,188 @@
+"""Formula text to tokens, with the place of each, on formulaic's tokenizer."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from formulaic.errors import FormulaicError
+from formulaic.parser.algos.tokenize import tokenize
+from formulaic.parser.types import Token
+
+from ranef.errors import FormulaError
+
+__all__ = ["Kind", "Piece", "aliased", "check_brackets", "normal_expression", "pieces"]
+
+
+class Kind(Enum):
+    """What a piece of a formula is."""
+
+    NAME = "name"
+    PYTHON = "python"
+    VALUE = "value"
+    OPERATOR = "operator"
+    OPEN = "("
+    CLOSE = ")"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A token and its place, ``text[start:stop]`` of the formula."""
+
+    kind: Kind
+    text: str
+    start: int
+    stop: int
+
+    @property
+    def is_operand(self) -> bool:
+        """Whether the piece stands for values."""
+        return self.kind in OPERANDS
+
+
+OPERANDS = frozenset({Kind.NAME, Kind.PYTHON, Kind.VALUE})
+CLOSERS = {"(": ")", "[": "]", "{": "}"}
+QUOTES = "'\"`"
+DOUBLE = ("**", "||")
+KINDS = {Token.Kind.NAME: Kind.NAME, Token.Kind.VALUE: Kind.VALUE}
+
+#: Words that Python keeps for itself but that may well be columns, such as ``yield`` or ``class``.
+RESERVED = frozenset(keyword.kwlist) - frozenset(
+    "False None True and else for if in is lambda not or".split()
+)
+QUOTED_OR_WORD = re.compile(
+    r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`|(?<![\w.])([^\W\d]\w*)"""
+)
+
+
+def pieces(text: str) -> list[Piece]:
+    """Cut a formula into pieces; brackets and quotes are seen to be balanced first."""
+    check_brackets(text)
+    try:
+        tokens = list(tokenize(text))
+    except FormulaicError as error:
+        raise FormulaError(plain_message(error), text, 0, len(text)) from None
+    out: list[Piece] = []
+    for token in tokens:
+        out += split_token(token, text)
+    return out
+
+
+def split_token(token: Token, text: str) -> list[Piece]:
+    """Turn one of formulaic's tokens into pieces; a run of operators becomes one each."""
+    start, last = token.source_loc
+    assert start is not None
+    assert last is not None
+    if token.kind is Token.Kind.CONTEXT:
+        kind = Kind.OPEN if token.token in "([" else Kind.CLOSE
+        return [Piece(kind, token.token, start, start + 1)]
+    if token.kind is Token.Kind.OPERATOR:
+        if text[start] == "%":
+            return [Piece(Kind.OPERATOR, f"%{token.token}%", start, last + 2)]
+        return split_operators(text, start, last + 1)
+    assert token.kind is not None
+    stop = last + 1 + (text[start] in "`{")
+    if token.kind is not Token.Kind.PYTHON:
+        return [Piece(KINDS[token.kind], token.token, start, stop)]
+    expr = normal_expression(token.token, text, start, stop)
+    kind = Kind.NAME if expr.isidentifier() else Kind.PYTHON
+    return [Piece(kind, expr, start, stop)]
+
+
+def split_operators(text: str, start: int, stop: int) -> list[Piece]:
+    """Split a run of operator characters, in which formulaic ignores blanks."""
+    out = []
+    i = start
+    while i < stop:
+        width = 2 if text[i : i + 2] in DOUBLE else 1
+        if not text[i].isspace():
+            out.append(Piece(Kind.OPERATOR, text[i : i + width], i, i + width))
+        i += width
+    return out
+
+
+def check_brackets(text: str) -> None:
+    """Raise at the first bracket or quote without its partner."""
+    stack: list[tuple[str, int]] = []
+    quote, opened, skip = "", 0, False
+    for i, char in enumerate(text):
+        if quote:
+            if skip or char == "\\":
+                skip = not skip and quote != "`"
+            elif char == quote:
+                quote = ""
+        elif char in QUOTES:
+            quote, opened = char, i
+        elif char in CLOSERS:
+            stack.append((char, i))
+        elif char in ")]}":
+            if not stack or CLOSERS[stack[-1][0]] != char:
+                raise FormulaError(f"this {char!r} closes nothing", text, i)
+            stack.pop()
+    if quote:
+        raise FormulaError(f"this {quote} is never closed", text, opened)
+    if stack:
+        raise FormulaError(f"this {stack[-1][0]!r} is never closed", text, stack[-1][1])
+
+
+def aliased(expr: str) -> tuple[str, dict[str, str]]:
+    """Replace names that Python cannot read by aliases.
+
+    Returns
+    -------
+    expr : str
+        The expression with an alias for each backquoted or reserved name.
+    names : dict of str to str
+        Alias to name.
+    """
+    names: dict[str, str] = {}
+
+    def alias(match: re.Match[str]) -> str:
+        literal, ticked, word = match.groups()
+        if literal is not None or (word is not None and word not in RESERVED):
+            return match.group(0)
+        name = ticked if ticked is not None else word
+        for known, meaning in names.items():
+            if meaning == name:
+                return known
+        names[f"QUOTED_{len(names)}_"] = name
+        return f"QUOTED_{len(names) - 1}_"
+
+    return QUOTED_OR_WORD.sub(alias, expr), names
+
+
+def normal_expression(expr: str, text: str = "", start: int = 0, stop: int | None = None) -> str:
+    """Spell a Python expression in the one way that equal expressions share."""
+    readable, names = aliased(expr)
+    try:
+        tree = ast.parse(readable.strip(), mode="eval")
+    except (SyntaxError, ValueError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        message = f"cannot read {expr!r} as a Python expression: {reason}"
+        raise FormulaError(message, text, start, stop) from None
+    if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):
+        message = "inside an expression a power is written **, as in I(x**2), not ^"
+        raise FormulaError(message, text, start, stop)
+    return restored(ast.unparse(tree).replace("\n", " "), names)
+
+
+@lru_cache(maxsize=64)
+def alias_pattern(count: int) -> re.Pattern[str]:
+    """Match any of the first ``count`` aliases."""
+    return re.compile("|".join(rf"\bQUOTED_{i}_(?!\w)" for i in range(count)))
+
+
+def restored(expr: str, names: dict[str, str]) -> str:
+    """Put names back where ``aliased`` put aliases, in backquotes."""
+    if not names:
+        return expr
+    return alias_pattern(len(names)).sub(lambda match: f"`{names[match.group(0)]}`", expr)
+
+
+def plain_message(error: Exception) -> str:
+    """Give the first line of a message of formulaic's, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("\n")[0]
