@@ -2,6 +2,7 @@
 #include <pybind11/native_enum.h>
 #include <pybind11/pybind11.h>
 
+#include "bindings.hpp"
 #include "ranef/gee.hpp"
 
 namespace py = pybind11;

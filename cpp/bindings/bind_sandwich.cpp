@@ -1,6 +1,7 @@
 #include <pybind11/eigen.h>
 #include <pybind11/pybind11.h>
 
+#include "bindings.hpp"
 #include "ranef/sandwich.hpp"
 
 namespace py = pybind11;

@@ -1,22 +1,37 @@
 // The extension module: exceptions and the registration of each concept.
 #include <pybind11/pybind11.h>
 
+#include "bindings.hpp"
 #include "ranef/eigen.hpp"
+#include "ranef/errors.hpp"
 
 namespace py = pybind11;
-
-void bind_absorb(py::module_& m);
-void bind_gee(py::module_& m);
-void bind_sandwich(py::module_& m);
 
 #define RANEF_STR_(x) #x
 #define RANEF_STR(x) RANEF_STR_(x)
 
+static void translate(std::exception_ptr p) {
+  const auto raise = [](const char* name, const char* message) {
+    py::set_error(py::module_::import("ranef.errors").attr(name), message);
+  };
+  try {
+    if (p) std::rethrow_exception(p);
+  } catch (const ranef::ModelTooLarge& e) {
+    raise("ModelError", e.what());
+  } catch (const ranef::PerfectFit& e) {
+    raise("ModelError", e.what());
+  } catch (const ranef::FitFailure& e) {
+    raise("FitError", e.what());
+  }
+}
+
 PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   m.doc() = "Numeric core of ranef; every array argument is taken as it is, without a copy.";
+  py::register_local_exception_translator(&translate);
   m.attr("isa") = RANEF_STR(RANEF_MODULE);
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
   bind_absorb(m);
   bind_gee(m);
+  bind_lmm(m);
   bind_sandwich(m);
 }

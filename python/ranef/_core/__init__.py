@@ -33,3 +33,7 @@ gram_by_cluster = _module.gram_by_cluster
 mean_of = _module.mean_of
 mean_slope = _module.mean_slope
 sum_by_cluster = _module.sum_by_cluster
+Curvature = _module.Curvature
+Estimate = _module.Estimate
+FixedDerivatives = _module.FixedDerivatives
+Lmm = _module.Lmm

@@ -1,1 +1,1 @@
-
+"""Estimators: from a frozen design to a frozen estimate of arrays."""

@@ -1,0 +1,120 @@
+// The linear mixed model and its estimate.
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+#include "ranef/lmm.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+using Column = py::array_t<double, py::array::c_style>;
+using Codes = py::array_t<std::int32_t, py::array::c_style>;
+
+// (codes, n_levels, columns, blocks)
+using Term = std::tuple<Codes, ranef::Index, std::vector<int>, std::vector<int>>;
+
+template <class Array>
+auto rows_of(const Array& a, ranef::Index n, const char* name) {
+  if (a.ndim() != 1 || a.shape(0) != n)
+    throw std::invalid_argument(std::string(name) + ": not one value a row");
+  return a.data();
+}
+
+std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& columns,
+                                 const std::vector<int>& fixed, const std::vector<Term>& terms,
+                                 const std::optional<Column>& weights) {
+  ranef::Input input;
+  input.n = y.size();
+  input.y = rows_of(y, input.n, "y");
+  for (const Column& column : columns) input.columns.push_back(rows_of(column, input.n, "columns"));
+  input.fixed = fixed;
+  for (const auto& [codes, n_levels, references, blocks] : terms)
+    input.terms.push_back({rows_of(codes, input.n, "codes"), n_levels, references, blocks});
+  if (weights) input.weights = rows_of(*weights, input.n, "weights");
+  const py::gil_scoped_release release;
+  return std::make_unique<ranef::Lmm>(input);
+}
+
+// (codes, z) of each term; no codes where a term takes no part
+using NewRows = std::tuple<std::optional<Codes>, ranef::Matrix>;
+
+ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
+                                   const ranef::Matrix& X, const std::vector<NewRows>& terms) {
+  std::vector<ranef::NewTerm> rows;
+  for (const auto& [codes, z] : terms)
+    rows.push_back({codes ? rows_of(*codes, X.rows(), "codes") : nullptr, z});
+  const py::gil_scoped_release release;
+  return self.prediction_variances(lambda, X, rows);
+}
+
+}  // namespace
+
+void bind_lmm(py::module_& m) {
+  using ranef::Curvature;
+  using ranef::Estimate;
+  using ranef::Lmm;
+  using release = py::call_guard<py::gil_scoped_release>;
+
+  py::class_<Estimate>(m, "Estimate", py::module_local(), "A fit, in the user's basis.")
+      .def_property_readonly("status", [](const Estimate& e) { return static_cast<int>(e.status); })
+      .def_readonly("objective", &Estimate::objective)
+      .def_readonly("sigma", &Estimate::sigma)
+      .def_readonly("pwrss", &Estimate::pwrss)
+      .def_readonly("logdet_L", &Estimate::logdet_L)
+      .def_readonly("logdet_RX", &Estimate::logdet_RX)
+      .def_readonly("beta", &Estimate::beta)
+      .def_readonly("cov_beta_root", &Estimate::cov_beta_root)
+      .def_readonly("lambda_", &Estimate::lambda)
+      .def_readonly("modes", &Estimate::modes)
+      .def_readonly("lambda_standard", &Estimate::lambda_standard)
+      .def_readonly("decrement", &Estimate::decrement)
+      .def_readonly("cone", &Estimate::cone)
+      .def_readonly("smallest_sd", &Estimate::smallest_sd)
+      .def_readonly("n_objective", &Estimate::n_objective)
+      .def_readonly("n_gradient", &Estimate::n_gradient)
+      .def_readonly("path", &Estimate::path);
+
+  py::class_<Curvature>(m, "Curvature", py::module_local(), "Derivatives at one covariance.")
+      .def_readonly("objective", &Curvature::objective)
+      .def_readonly("gradient", &Curvature::gradient)
+      .def_readonly("hessian", &Curvature::hessian)
+      .def_readonly("score", &Curvature::score);
+
+  py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
+                                      "How the precision of the fixed effects depends on Sigma.")
+      .def_readonly("G", &ranef::FixedDerivatives::G)
+      .def_readonly("Q", &ranef::FixedDerivatives::Q);
+
+  py::class_<Lmm>(m, "Lmm", py::module_local(), "Cross products and plan of one linear mixed model.")
+      .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
+           "weights"_a.none(true) = py::none())
+      .def(
+          "fit",
+          [](Lmm& self, bool reml, int max_steps, double tolerance,
+             const std::vector<ranef::Matrix>& start) {
+            return self.fit(reml, {max_steps, tolerance}, start);
+          },
+          "reml"_a, "max_steps"_a = 200, "tolerance"_a = 1e-9,
+          "start"_a = std::vector<ranef::Matrix>{}, release())
+      .def("evaluate", &Lmm::evaluate, "lambda_"_a, "reml"_a, release())
+      .def("objective", &Lmm::objective, "lambda_"_a, "reml"_a, release())
+      .def("objective_standard", &Lmm::objective_standard, "lambda_standard"_a, "reml"_a, release())
+      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, release())
+      .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
+      .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
+           release())
+      .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
+      .def_property_readonly("parameters", &Lmm::parameters)
+      .def("conditional_covariances", &Lmm::conditional_covariances, "lambda_standard"_a, release())
+      .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
+      .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })
+      .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })
+      .def("term_basis", &Lmm::term_basis, "term"_a)
+      .def_property_readonly("n_root", &Lmm::n_root)
+      .def_property_readonly("is_sparse", &Lmm::is_sparse);
+}

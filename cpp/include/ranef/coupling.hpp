@@ -1,0 +1,117 @@
+// How the leading term meets the others: A_12 Lambda_2, sparse or dense, and what is done with it.
+//
+// The columns are those of the root: the random effects of all other terms, one after the other.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ranef/cross_products.hpp"
+#include "ranef/eigen.hpp"
+
+namespace ranef {
+
+class Coupling {
+ public:
+  Coupling() = default;
+  // `pairs`: the leading term with each other term; `offset[t]`: the first root column of term t + 1.
+  Coupling(const std::vector<PairProducts>& pairs, const std::vector<Index>& offset,
+           const std::vector<Index>& k_other, Index k, Index n_levels, Index n_root);
+
+  bool is_dense() const { return dense_; }
+  Index nonzeros() const { return static_cast<Index>(index_.size()); }
+  Index start(Index level) const { return start_[level]; }
+  std::int32_t column(Index entry) const { return index_[entry]; }
+  Index n_levels() const { return static_cast<Index>(start_.size()) - 1; }
+  Index k() const { return k_; }
+
+  // scaled = A_12 Lambda_2, where lambda[t] is the factor of the root's term t.
+  void scale(const std::vector<Matrix>& lambda);
+
+  // out += scaled' rows.
+  void add_transposed(const RowMatrix& rows,  // (q_1, m)
+                      RowMatrix& out          // (q_2, m)
+  ) const;
+
+  // rows -= scaled U.
+  void subtract(const RowMatrix& U,  // (q_2, m)
+                RowMatrix& rows      // (q_1, m)
+  ) const;
+
+  // Omega <- Omega - scaled' K scaled, lower triangle.
+  void downdate(const Matrix& K,  // (k * k, l)
+                MatrixRef Omega   // (q_2, q_2)
+  );
+
+  // The same through update(column_i, column_j, value) for each pair i >= j of each level, in order.
+  template <class Update>
+  void for_each_downdate(const Matrix& K, Update&& update) const;
+
+  // G_l = scaled_l D scaled_l' for each level (k * k, l), D symmetric of which the lower triangle is
+  // read; `panel` is workspace.
+  void quadratic(const MatrixRef& D, Matrix& G);
+
+  // The same where D is read by entry(i, j), in the order of for_each_downdate.
+  template <class Entry>
+  void for_each_quadratic(Entry&& entry, Matrix& G) const;
+
+ private:
+  bool dense_ = false;
+  Index k_ = 0, n_root_ = 0;
+  std::vector<Index> start_;           // (l + 1,)
+  std::vector<std::int32_t> index_;    // (nnz,) root columns, ascending within a level
+  std::vector<Index> offset_, k_other_;
+  Matrix value_, scaled_;              // (k, nnz); dense: (q_1, q_2)
+  Matrix work_;                        // dense: (q_1, q_2)
+  mutable std::vector<double> pair_work_;  // (k,)
+
+  void fill_dense();
+  template <class Block>
+  void for_each_block(Block&& block) const;
+};
+
+template <class Update>
+void Coupling::for_each_downdate(const Matrix& K, Update&& update) const {
+  const Index k = k_;
+  std::vector<double>& w = pair_work_;
+  for (Index l = 0; l < n_levels(); ++l) {
+    const double* kl = K.data() + l * k * k;
+    for (Index a = start_[l]; a < start_[l + 1]; ++a) {
+      const double* va = scaled_.data() + a * k;
+      for (Index i = 0; i < k; ++i) {
+        w[i] = 0.0;
+        for (Index r = 0; r < k; ++r) w[i] += kl[r * k + i] * va[r];
+      }
+      for (Index b = a; b < start_[l + 1]; ++b) {
+        const double* vb = scaled_.data() + b * k;
+        double sum = 0.0;
+        for (Index i = 0; i < k; ++i) sum += w[i] * vb[i];
+        update(index_[b], index_[a], sum);
+      }
+    }
+  }
+}
+
+template <class Entry>
+void Coupling::for_each_quadratic(Entry&& entry, Matrix& G) const {
+  const Index k = k_;
+  G.setZero(k * k, n_levels());
+  std::vector<double>& w = pair_work_;
+  for (Index l = 0; l < n_levels(); ++l) {
+    double* g = G.data() + l * k * k;
+    for (Index a = start_[l]; a < start_[l + 1]; ++a) {
+      const double* va = scaled_.data() + a * k;
+      const double half = 0.5 * entry(index_[a], index_[a]);
+      for (Index i = 0; i < k; ++i) w[i] = half * va[i];
+      for (Index b = a + 1; b < start_[l + 1]; ++b) {
+        const double d = entry(index_[b], index_[a]);
+        const double* vb = scaled_.data() + b * k;
+        for (Index i = 0; i < k; ++i) w[i] += d * vb[i];
+      }
+      for (Index j = 0; j < k; ++j)
+        for (Index i = 0; i < k; ++i) g[j * k + i] += va[i] * w[j] + w[i] * va[j];
+    }
+  }
+}
+
+}  // namespace ranef

@@ -1,0 +1,108 @@
+// A linear mixed model from its rows: cross products once, then fits and questions in the user's basis.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "ranef/cross_products.hpp"
+#include "ranef/pls.hpp"
+#include "ranef/search.hpp"
+#include "ranef/standard_basis.hpp"
+
+namespace ranef {
+
+// A fit, in the user's basis and in the user's order of terms unless said otherwise.
+struct Estimate {
+  Status status = Status::kStalled;
+  double objective = 0.0;          // -2 log-likelihood, restricted under REML
+  double sigma = 0.0;
+  double pwrss = 0.0, logdet_L = 0.0, logdet_RX = 0.0;
+  Vector beta;                     // (p,) of the kept columns
+  Matrix cov_beta_root;            // (p, p) U: cov(beta) = sigma^2 U U'
+  std::vector<Matrix> lambda;      // (k_t, k_t) relative covariance factors
+  std::vector<Matrix> modes;       // (k_t, l_t) conditional modes b
+  std::vector<Matrix> lambda_standard;  // (k_t, k_t) in the standardised basis: a warm start
+  double decrement = 0.0, cone = 0.0;
+  double smallest_sd = 0.0;        // of all principal axes, relative to sigma, standardised basis
+  int n_objective = 0, n_gradient = 0;
+  Matrix path;                     // (steps, 3) objective, predicted decrease, radius
+};
+
+// Gradient and curvature at a covariance, standardised basis, by the elements of lambda.
+struct Curvature {
+  double objective = 0.0;
+  Vector gradient;   // (m,)
+  Matrix hessian;    // (m, m) average information with the exact first-order terms
+  std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t
+};
+
+// How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
+// contrast c, R the estimate's cov_beta_root, so that var(c'beta) = sigma^2 w'w.
+//
+//   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = -w'G_a w
+//   Q_ab = (X U)'H^-1 V_a H^-1 V_b H^-1 (X U)
+struct FixedDerivatives {
+  std::vector<Matrix> G;       // (p, p) for each element of Sigma, standardised basis
+  Matrix Q;                    // (m p, m p) blocks Q_ab; empty when not asked for
+};
+
+// New rows of one term for predictions.
+struct NewTerm {
+  const std::int32_t* codes;  // (m,) level, -1 for a level the fit has not seen
+  Matrix z;                   // (m, k) user's columns
+};
+
+class Lmm {
+ public:
+  explicit Lmm(const Input& input);
+
+  Estimate fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start);
+  // Everything of a fit at a given covariance (user's basis), without a search.
+  Estimate evaluate(const std::vector<Matrix>& lambda, bool reml);
+  double objective(const std::vector<Matrix>& lambda, bool reml);
+  Curvature curvature(const std::vector<Matrix>& lambda_standard, bool reml);
+  double objective_standard(const std::vector<Matrix>& lambda_standard, bool reml);
+
+  // Exact Hessian of the profiled objective by the elements of lambda, standardised basis: central
+  // differences of exact gradients, of fourth order when `order` is 4, of second when it is 2.
+  Matrix hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order);
+
+  // Which element of lambda (and of Sigma) each parameter is: user's term, row, column.
+  std::vector<std::tuple<std::size_t, int, int>> parameters() const;
+
+  FixedDerivatives fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q);
+
+  // Variance of x'(beta^ - beta) + z'(b^ - b), relative to sigma^2, for new rows; terms that take no
+  // part have null codes.
+  Vector prediction_variances(const std::vector<Matrix>& lambda_standard,
+                              const ConstMatrixRef& X,  // (m, p) kept columns
+                              const std::vector<NewTerm>& terms);
+
+  // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
+  std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
+
+  const StandardBasis& basis() const { return basis_; }
+  Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
+  Index n_root() const { return pls_->n_root(); }
+  bool is_sparse() const { return pls_->is_sparse(); }
+  std::size_t n_terms() const { return place_.size(); }
+
+ private:
+  Index n_ = 0;
+  double sum_log_w_ = 0.0;
+  StandardBasis basis_;               // terms in the kernel's order
+  std::vector<std::size_t> place_;    // kernel's term -> user's term
+  std::vector<std::size_t> order_;    // user's term -> kernel's term
+  std::vector<Matrix> start_;
+  std::unique_ptr<Pls> pls_;
+
+  std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
+  std::vector<Matrix> to_user(const std::vector<Matrix>& of_kernel) const;
+  std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;
+  double to_user_scale(const Objective& objective, bool reml) const;
+  Estimate describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml);
+};
+
+}  // namespace ranef

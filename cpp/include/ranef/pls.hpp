@@ -1,0 +1,124 @@
+// Penalised least squares at a given covariance, with exact derivatives.
+//
+//   H = I + Z Sigma Z',  Sigma = Lambda Lambda'          (everything relative to sigma^2, weights absorbed)
+//   d = log|H| + [REML: log|X'H^-1 X|] + nu (1 + log(2 pi r^2 / nu)),   r^2 = y'P y
+//
+// With N = Z'H^-1 [X y] U, the columns of [X y] U orthonormal under H^-1, and M_t = sum_l [Z'H^-1 Z]_ll,
+//
+//   S_t = M_t - [REML: sum_l N_X N_X'] - nu sum_l n_y n_y'
+//
+// is the derivative of d by Sigma_t. It is finite at a singular Sigma_t.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "ranef/coupling.hpp"
+#include "ranef/cross_products.hpp"
+#include "ranef/eigen.hpp"
+#include "ranef/root.hpp"
+
+namespace ranef {
+
+// What the objective is made of at one covariance.
+struct Objective {
+  double value = 0.0;
+  double logdet_L = 0.0;   // log|H|
+  double logdet_RX = 0.0;  // log|X'H^-1 X|
+  double pwrss = 0.0;      // r^2
+};
+
+// One covariance parameter: element (i, j), i >= j, of the covariance of a term.
+struct Parameter {
+  std::size_t term;
+  int i, j;
+};
+
+struct Derivatives {
+  std::vector<Matrix> S;  // (k_t, k_t) d by Sigma_t, symmetric
+  Matrix information;     // (m, m) average information by the elements of Sigma
+  Vector quadratic;       // (m,) y'P V_a P y / s^2, s^2 = r^2 / nu
+};
+
+// A value that the search never prefers and that is still finite.
+constexpr double kInfeasible = 1e300;
+
+class Pls {
+ public:
+  // The first term leads: it is eliminated level by level. blocks[t][j] is the block of column j.
+  Pls(CrossProducts products, std::vector<std::vector<int>> blocks);
+
+  std::size_t n_terms() const { return n_levels_.size(); }
+  Index k(std::size_t t) const { return k_[t]; }
+  Index n_levels(std::size_t t) const { return n_levels_[t]; }
+  Index n_obs() const { return n_; }
+  Index n_fixef() const { return gram_.cols() - 1; }
+  Index n_root() const { return root_.size(); }
+  bool is_sparse() const { return root_.is_sparse(); }
+  // Columns of each block of a term, ascending.
+  std::vector<std::vector<int>> block_columns(std::size_t t) const;
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  double degrees(bool reml) const {
+    return static_cast<double>(n_ - (reml ? n_fixef() : 0));
+  }
+
+  // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never throws:
+  // where a factorisation fails the value is kInfeasible.
+  Objective objective(const std::vector<Matrix>& lambda, bool reml);
+
+  // Derivatives where objective() was last called; lambda of every term but the first must be
+  // invertible. Afterwards the factor is spent: call objective() again before anything else.
+  void derivatives(bool reml, Derivatives& out);
+
+  // At the last objective(): beta (p,), the factor of (X'H^-1 X)^-1, and b = Sigma Z'P y by term.
+  Vector beta() const;
+  Matrix cov_beta_root() const;  // (p, p) upper triangular U, (X'H^-1 X)^-1 = U U'
+  std::vector<Matrix> modes();   // (k_t, l_t)
+
+  // Conditional covariances of b, relative to sigma^2, for beta known: (k_t * k_t, l_t) by term.
+  // Spends the factor.
+  std::vector<Matrix> conditional_covariances();
+
+  // Z'H^-1 X U by term, (l_t * k_t, p), at the last objective(); the columns of X U, U that of
+  // cov_beta_root(), are orthonormal under H^-1.
+  std::vector<RowMatrix> fixed_scores();
+
+  // H'Z'H^-1 Z H of q-vectors given by term (l_t * k_t, m), at the last objective().
+  Matrix quadratic_form(const std::vector<RowMatrix>& H);
+
+  // X'Z S for S given by term (l_t * k_t, m): (p, m).
+  Matrix fixed_products(const std::vector<RowMatrix>& S) const;
+
+  // D B = Lambda Omega^-1 Lambda' B for B given by term (l_t * k_t, m): the modes of right sides B.
+  std::vector<RowMatrix> solve(const std::vector<RowMatrix>& B);
+
+ private:
+  Index n_ = 0;
+  std::vector<Index> n_levels_, k_;
+  std::vector<std::vector<int>> blocks_;
+  std::vector<Parameter> parameters_;
+  Matrix gram_;            // (c, c)
+  TermProducts leading_;
+  RowMatrix xy_;           // (q_2, c) of the root
+  Coupling coupling_;
+  Root root_;
+
+  std::vector<Matrix> lambda_;           // of all terms
+  std::vector<Matrix> root_lambda_;      // of the root's terms
+  std::vector<Matrix> lambda_inverse_;   // of the root's terms
+  Matrix T_, K_;                         // (k * k, l) of the leading term
+  RowMatrix KR_;                         // (q_1, c) K_l Z_l'[X y]
+  RowMatrix half_, U_;                   // (q_2, c) L^-1 Lambda'(..), and the spherical solution
+  Matrix reduced_, L_;                   // (c, c) [X y]'H^-1[X y] and its factor
+  RowMatrix N1_, N2_;                    // (q_1, c), (q_2, c)
+  Matrix quadratic_;                     // (k * k, l)
+
+  void orthonormal_scores();
+  void information(Derivatives& out, double nu);
+  void leading_information(Index m0, double nu, Matrix& Q, RowMatrix& F, Matrix& J) const;
+  void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
+  void traces(bool reml, double nu, Derivatives& out);
+  void scale_root_rows(const std::vector<Matrix>& factors, bool transposed, RowMatrix& rows) const;
+};
+
+}  // namespace ranef

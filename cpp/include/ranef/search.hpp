@@ -1,0 +1,52 @@
+// Trust-region Newton on the average information, with the condition on the covariance cone.
+#pragma once
+
+#include <vector>
+
+#include "ranef/eigen.hpp"
+#include "ranef/pls.hpp"
+
+namespace ranef {
+
+struct SearchSettings {
+  int max_steps = 200;
+  double tolerance = 1e-9;  // predicted decrease of the objective at which the search stops
+};
+
+enum class Status { kConverged = 0, kStepLimit = 1, kStalled = 2, kPerfectFit = 3 };
+
+struct SearchStep {
+  double value;      // objective
+  double decrement;  // decrease that the quadratic model predicts for its own minimum
+  double radius;
+};
+
+struct SearchResult {
+  std::vector<Matrix> lambda;  // (k_t, k_t) lower triangular, diagonal >= 0
+  Objective objective;         // at lambda; the factor of `pls` stands there
+  Status status = Status::kStalled;
+  double decrement = 0.0;      // the last predicted decrease
+  double cone = 0.0;           // smallest eigenvalue of N'S_t N over singular directions N; 0 when none
+  int n_objective = 0, n_gradient = 0;
+  std::vector<SearchStep> path;
+};
+
+// Minimise the objective over all positive semidefinite Sigma_t from a starting point.
+SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
+                    const SearchSettings& settings);
+
+// Gradient of the objective by the elements of lambda, in the order of Pls::parameters().
+Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+                          const Derivatives& derivatives);
+
+// Its approximate Hessian: J'(AI - q q'/nu) J + <S, d2 Sigma>.
+Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+                         const Derivatives& derivatives, double nu);
+
+// Lambda moved off the boundary by a ridge too small to matter, where derivatives need an inverse.
+std::vector<Matrix> with_ridge(const std::vector<Matrix>& lambda);
+
+// Lower triangular L, diagonal >= 0, with L L' = B B'.
+Matrix lower_factor(const Matrix& B);
+
+}  // namespace ranef

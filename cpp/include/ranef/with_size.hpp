@@ -1,0 +1,28 @@
+// Compile-time block sizes where they pay.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "ranef/eigen.hpp"
+
+namespace ranef {
+
+// Call f with std::integral_constant of the size s: 1 to 4 known to the compiler, else Dynamic.
+template <class F>
+decltype(auto) with_size(Index s, F&& f) {
+  switch (s) {
+    case 1:
+      return std::forward<F>(f)(std::integral_constant<int, 1>{});
+    case 2:
+      return std::forward<F>(f)(std::integral_constant<int, 2>{});
+    case 3:
+      return std::forward<F>(f)(std::integral_constant<int, 3>{});
+    case 4:
+      return std::forward<F>(f)(std::integral_constant<int, 4>{});
+    default:
+      return std::forward<F>(f)(std::integral_constant<int, Eigen::Dynamic>{});
+  }
+}
+
+}  // namespace ranef

@@ -1,0 +1,275 @@
+#include "ranef/cross_products.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "ranef/with_size.hpp"
+
+namespace ranef {
+namespace {
+
+constexpr Index kChunk = 256;
+
+struct Moments {
+  double mean = 0.0;
+  double sd = 1.0;
+};
+
+Moments moments(const double* x, Index n) {
+  double sum = 0.0, squares = 0.0;
+  const double origin = x[0];
+  for (Index start = 0; start < n; start += kChunk) {
+    const Index stop = std::min(n, start + kChunk);
+    double s = 0.0, s2 = 0.0;
+    for (Index i = start; i < stop; ++i) {
+      const double d = x[i] - origin;
+      s += d;
+      s2 += d * d;
+    }
+    sum += s;
+    squares += s2;
+  }
+  const double count = static_cast<double>(n);
+  const double variance = squares / count - (sum / count) * (sum / count);
+  return {origin + sum / count, variance > 0.0 ? std::sqrt(variance) : 0.0};
+}
+
+// Centre by the mean when the constant is in the span, and divide by what is left.
+Affine affine(const Moments& m, bool centred) {
+  const double size = centred ? m.sd : std::hypot(m.mean, m.sd);
+  return {centred ? m.mean : 0.0, size > 0.0 && std::isfinite(1.0 / size) ? 1.0 / size : 1.0};
+}
+
+// A block absorbs a shift when it holds the constant beside other columns.
+bool block_has_constant(const TermInput& term, int block) {
+  for (std::size_t j = 0; j < term.columns.size(); ++j)
+    if (term.blocks[j] == block && term.columns[j] == kIntercept) return true;
+  return false;
+}
+
+// Rows of one chunk: square-root weights and the columns, transformed, row by row.
+class Chunk {
+ public:
+  Chunk(const Input& input, const Shifts& shifts)
+      : input_(input), shifts_(shifts), xy(kChunk, static_cast<Index>(input.fixed.size()) + 1),
+        root_weight(kChunk) {
+    Index widest = 1;
+    for (const TermInput& t : input.terms)
+      widest = std::max(widest, static_cast<Index>(t.columns.size()));
+    z.resize(kChunk, widest);
+  }
+
+  void load(Index start, Index rows) {
+    start_ = start;
+    rows_ = rows;
+    for (Index i = 0; i < rows; ++i)
+      root_weight(i) = input_.weights ? std::sqrt(input_.weights[start + i]) : 1.0;
+    const Index p = static_cast<Index>(input_.fixed.size());
+    for (Index j = 0; j < p; ++j) copy(input_.fixed[j], shifts_.xy[j], xy, j);
+    copy_values(input_.y, shifts_.xy[p], xy, p);
+  }
+
+  void load_term(std::size_t t) {
+    const TermInput& term = input_.terms[t];
+    for (std::size_t j = 0; j < term.columns.size(); ++j)
+      copy(term.columns[j], shifts_.terms[t][j], z, static_cast<Index>(j));
+  }
+
+ private:
+  const Input& input_;
+  const Shifts& shifts_;
+  Index start_ = 0, rows_ = 0;
+
+  void copy(int reference, const Affine& a, RowMatrix& out, Index j) {
+    if (reference == kIntercept) {
+      for (Index i = 0; i < rows_; ++i) out(i, j) = root_weight(i);
+    } else {
+      copy_values(input_.columns[reference], a, out, j);
+    }
+  }
+
+  void copy_values(const double* x, const Affine& a, RowMatrix& out, Index j) {
+    for (Index i = 0; i < rows_; ++i)
+      out(i, j) = (x[start_ + i] - a.shift) * a.scale * root_weight(i);
+  }
+
+ public:
+  RowMatrix xy;  // (rows, c)
+  RowMatrix z;   // (rows, k)
+  Vector root_weight;
+};
+
+template <int K>
+void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k_dynamic,
+              TermProducts& out) {
+  const Index k = K == Eigen::Dynamic ? k_dynamic : K;
+  const Index c = chunk.xy.cols(), width = chunk.z.cols(), kc = k * c;
+  double* own = out.own.data();
+  double* xy = out.xy.data();
+  for (Index i = 0; i < rows; ++i) {
+    const double* z = chunk.z.data() + i * width;
+    const double* row = chunk.xy.data() + i * c;
+    double* a = own + codes[i] * k * k;
+    double* b = xy + codes[i] * kc;
+    for (Index s = 0; s < k; ++s)
+      for (Index r = 0; r < k; ++r) a[s * k + r] += z[r] * z[s];
+    for (Index r = 0; r < k; ++r)
+      for (Index j = 0; j < c; ++j) b[r * c + j] += z[r] * row[j];
+  }
+}
+
+// Rows in the order of a term's levels (stable).
+struct LevelOrder {
+  std::vector<Index> start;         // (l + 1,)
+  std::vector<std::int32_t> row;    // (n,)
+};
+
+LevelOrder order_by_level(const TermInput& term, Index n) {
+  LevelOrder order;
+  order.start.assign(term.n_levels + 1, 0);
+  for (Index i = 0; i < n; ++i) ++order.start[term.codes[i] + 1];
+  std::partial_sum(order.start.begin(), order.start.end(), order.start.begin());
+  std::vector<Index> next(order.start.begin(), order.start.end() - 1);
+  order.row.resize(n);
+  for (Index i = 0; i < n; ++i) order.row[next[term.codes[i]]++] = static_cast<std::int32_t>(i);
+  return order;
+}
+
+// The value of a term's column j in a row, unweighted.
+double term_value(const Input& input, const Shifts& shifts, std::size_t t, std::size_t j,
+                  Index row) {
+  const int reference = input.terms[t].columns[j];
+  if (reference == kIntercept) return 1.0;
+  const Affine& a = shifts.terms[t][j];
+  return (input.columns[reference][row] - a.shift) * a.scale;
+}
+
+bool is_indicator(const TermInput& term) {
+  return term.columns.size() == 1 && term.columns[0] == kIntercept;
+}
+
+// The distinct levels of t that meet each level of s, ascending.
+void pair_pattern(const TermInput& s, const TermInput& t, const LevelOrder& order,
+                  PairProducts& out) {
+  std::vector<std::int32_t> stamp(t.n_levels, -1);
+  out.start.assign(s.n_levels + 1, 0);
+  for (Index l = 0; l < s.n_levels; ++l) {
+    const auto begin = static_cast<std::ptrdiff_t>(out.level.size());
+    for (Index i = order.start[l]; i < order.start[l + 1]; ++i) {
+      const std::int32_t m = t.codes[order.row[i]];
+      if (stamp[m] != l) {
+        stamp[m] = static_cast<std::int32_t>(l);
+        out.level.push_back(m);
+      }
+    }
+    std::sort(out.level.begin() + begin, out.level.end());
+    out.start[l + 1] = static_cast<Index>(out.level.size());
+  }
+}
+
+PairProducts pair_products(const Input& input, const Shifts& shifts, std::size_t s, std::size_t t,
+                           const LevelOrder& order) {
+  const TermInput& first = input.terms[s];
+  const TermInput& second = input.terms[t];
+  const Index ks = static_cast<Index>(first.columns.size());
+  const Index kt = static_cast<Index>(second.columns.size());
+  PairProducts out;
+  pair_pattern(first, second, order, out);
+  out.value.setZero(ks * kt, static_cast<Index>(out.level.size()));
+  std::vector<Index> where(second.n_levels);
+  std::vector<double> zs(ks), zt(kt);
+  const bool counts = is_indicator(first) && is_indicator(second);
+  double* value = out.value.data();
+  for (Index l = 0; l < first.n_levels; ++l) {
+    for (Index e = out.start[l]; e < out.start[l + 1]; ++e) where[out.level[e]] = e;
+    for (Index i = order.start[l]; i < order.start[l + 1]; ++i) {
+      const Index row = order.row[i];
+      const double w = input.weights ? input.weights[row] : 1.0;
+      const Index e = where[second.codes[row]];
+      if (counts) {
+        value[e] += w;
+        continue;
+      }
+      for (Index a = 0; a < ks; ++a) zs[a] = term_value(input, shifts, s, a, row);
+      for (Index b = 0; b < kt; ++b) zt[b] = w * term_value(input, shifts, t, b, row);
+      double* block = value + e * ks * kt;
+      for (Index b = 0; b < kt; ++b)
+        for (Index a = 0; a < ks; ++a) block[b * ks + a] += zs[a] * zt[b];
+    }
+  }
+  return out;
+}
+
+void check(const Input& input) {
+  if (input.n <= 0) throw std::invalid_argument("y: no rows");
+  for (const TermInput& t : input.terms)
+    for (Index i = 0; i < input.n; ++i)
+      if (t.codes[i] < 0 || t.codes[i] >= t.n_levels)
+        throw std::invalid_argument("codes: a level is out of range");
+}
+
+}  // namespace
+
+Shifts choose_shifts(const Input& input) {
+  std::vector<Moments> columns(input.columns.size());
+  for (std::size_t j = 0; j < columns.size(); ++j) columns[j] = moments(input.columns[j], input.n);
+  const bool constant =
+      std::find(input.fixed.begin(), input.fixed.end(), kIntercept) != input.fixed.end();
+  Shifts shifts;
+  for (int reference : input.fixed)
+    shifts.xy.push_back(reference == kIntercept ? Affine{} : affine(columns[reference], constant));
+  shifts.xy.push_back(affine(moments(input.y, input.n), constant));
+  for (const TermInput& term : input.terms) {
+    std::vector<Affine> of_term;
+    for (std::size_t j = 0; j < term.columns.size(); ++j) {
+      const int reference = term.columns[j];
+      of_term.push_back(reference == kIntercept
+                            ? Affine{}
+                            : affine(columns[reference], block_has_constant(term, term.blocks[j])));
+    }
+    shifts.terms.push_back(std::move(of_term));
+  }
+  return shifts;
+}
+
+CrossProducts accumulate(const Input& input, const Shifts& shifts) {
+  check(input);
+  const Index c = static_cast<Index>(input.fixed.size()) + 1;
+  CrossProducts out;
+  out.n = input.n;
+  out.gram.setZero(c, c);
+  for (const TermInput& term : input.terms) {
+    TermProducts products;
+    products.n_levels = term.n_levels;
+    products.k = static_cast<Index>(term.columns.size());
+    products.own.setZero(products.k * products.k, term.n_levels);
+    products.xy.setZero(products.k * term.n_levels, c);
+    out.terms.push_back(std::move(products));
+  }
+  Chunk chunk(input, shifts);
+  for (Index start = 0; start < input.n; start += kChunk) {
+    const Index rows = std::min(kChunk, input.n - start);
+    chunk.load(start, rows);
+    const auto block = chunk.xy.topRows(rows);
+    out.gram.noalias() += block.transpose() * block;
+    for (std::size_t t = 0; t < input.terms.size(); ++t) {
+      chunk.load_term(t);
+      with_size(out.terms[t].k, [&](auto size) {
+        add_rows<decltype(size)::value>(input.terms[t].codes + start, rows, chunk, out.terms[t].k,
+                                        out.terms[t]);
+      });
+    }
+  }
+  if (input.weights)
+    for (Index i = 0; i < input.n; ++i) out.sum_log_w += std::log(input.weights[i]);
+  out.pairs.resize(input.terms.size());
+  for (std::size_t s = 0; s + 1 < input.terms.size(); ++s) {
+    const LevelOrder order = order_by_level(input.terms[s], input.n);
+    for (std::size_t t = s + 1; t < input.terms.size(); ++t)
+      out.pairs[s].push_back(pair_products(input, shifts, s, t, order));
+  }
+  return out;
+}
+
+}  // namespace ranef

@@ -1,0 +1,278 @@
+#include "ranef/lmm.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "ranef/errors.hpp"
+#include "ranef/start.hpp"
+
+namespace ranef {
+namespace {
+
+// The term with the most random effects leads; the rest follow by size.
+std::vector<std::size_t> elimination_order(const Input& input) {
+  std::vector<std::size_t> place(input.terms.size());
+  std::iota(place.begin(), place.end(), std::size_t{0});
+  std::stable_sort(place.begin(), place.end(), [&](std::size_t a, std::size_t b) {
+    const auto size = [&](std::size_t t) {
+      return input.terms[t].n_levels * static_cast<Index>(input.terms[t].columns.size());
+    };
+    return size(a) > size(b);
+  });
+  return place;
+}
+
+double smallest_axis(const std::vector<Matrix>& lambda) {
+  double smallest = HUGE_VAL;
+  for (const Matrix& block : lambda)
+    smallest = std::min(smallest, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+  return smallest;
+}
+
+}  // namespace
+
+Lmm::Lmm(const Input& input) : n_(input.n), place_(elimination_order(input)) {
+  order_.resize(place_.size());
+  Input ordered = input;
+  for (std::size_t i = 0; i < place_.size(); ++i) {
+    ordered.terms[i] = input.terms[place_[i]];
+    order_[place_[i]] = i;
+  }
+  const Shifts shifts = choose_shifts(ordered);
+  CrossProducts products = accumulate(ordered, shifts);
+  if (needs_refinement(ordered, products)) {
+    const RefinedInput refined = refine(ordered, shifts);
+    products = accumulate(refined.input, refined.shifts);
+    basis_ = compose(refined.basis, standardise(refined.input, refined.shifts, products));
+  } else {
+    basis_ = standardise(ordered, shifts, products);
+  }
+  sum_log_w_ = products.sum_log_w;
+  start_ = moment_start(products);
+  std::vector<std::vector<int>> blocks;
+  for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
+  pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks));
+}
+
+std::vector<Matrix> Lmm::to_kernel(const std::vector<Matrix>& of_user) const {
+  std::vector<Matrix> out;
+  for (std::size_t user : place_) out.push_back(of_user[user]);
+  return out;
+}
+
+std::vector<Matrix> Lmm::to_user(const std::vector<Matrix>& of_kernel) const {
+  std::vector<Matrix> out;
+  for (std::size_t kernel : order_) out.push_back(of_kernel[kernel]);
+  return out;
+}
+
+std::vector<Matrix> Lmm::standard_factors(const std::vector<Matrix>& lambda) const {
+  std::vector<Matrix> out = to_kernel(lambda);
+  for (std::size_t t = 0; t < out.size(); ++t) {
+    if (out[t].rows() != pls_->k(t) || out[t].cols() != pls_->k(t))
+      throw std::invalid_argument("lambda: a factor has the wrong shape");
+    out[t] = lower_factor(
+        basis_.Tz[t].triangularView<Eigen::Upper>().solve(Matrix(out[t])));
+  }
+  return out;
+}
+
+double Lmm::to_user_scale(const Objective& objective, bool reml) const {
+  const Index p = basis_.T.cols() - 1;
+  const double scale = std::log(std::abs(basis_.T(p, p)));
+  double value = objective.value - sum_log_w_ - 2.0 * pls_->degrees(reml) * scale;
+  if (reml) value -= 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
+  return value;
+}
+
+Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml) {
+  const Index p = basis_.T.cols() - 1;
+  const Matrix Tx = basis_.T.topLeftCorner(p, p);
+  const double scale = basis_.T(p, p);
+  Estimate out;
+  out.objective = to_user_scale(objective, reml);
+  out.pwrss = objective.pwrss / (scale * scale);
+  out.sigma = std::sqrt(out.pwrss / pls_->degrees(reml));
+  out.logdet_L = objective.logdet_L;
+  out.logdet_RX =
+      objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
+  out.beta = (Tx * pls_->beta() - basis_.T.col(p).head(p)) / scale;
+  out.cov_beta_root = Tx * pls_->cov_beta_root();
+  std::vector<Matrix> modes = pls_->modes(), factors;
+  for (std::size_t t = 0; t < lambda.size(); ++t) {
+    modes[t] = (basis_.Tz[t] * modes[t] / scale).eval();
+    factors.push_back(lower_factor(basis_.Tz[t] * lambda[t]));
+  }
+  out.modes = to_user(modes);
+  out.lambda = to_user(factors);
+  out.lambda_standard = to_user(lambda);
+  out.smallest_sd = smallest_axis(lambda);
+  return out;
+}
+
+Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start) {
+  const std::vector<Matrix> from = start.empty() ? start_ : to_kernel(start);
+  const SearchResult found = search(*pls_, from, reml, settings);
+  if (found.objective.value >= kInfeasible)
+    throw FitFailure("the objective is not finite anywhere near the starting values");
+  Estimate out = describe(found.lambda, found.objective, reml);
+  out.status = found.status;
+  out.decrement = found.decrement;
+  out.cone = found.cone;
+  out.n_objective = found.n_objective;
+  out.n_gradient = found.n_gradient;
+  out.path.resize(static_cast<Index>(found.path.size()), 3);
+  for (std::size_t i = 0; i < found.path.size(); ++i)
+    out.path.row(static_cast<Index>(i)) << found.path[i].value, found.path[i].decrement,
+        found.path[i].radius;
+  return out;
+}
+
+Estimate Lmm::evaluate(const std::vector<Matrix>& lambda, bool reml) {
+  const std::vector<Matrix> standard = standard_factors(lambda);
+  const Objective objective = pls_->objective(standard, reml);
+  if (objective.value >= kInfeasible)
+    throw FitFailure("the objective is not finite at these covariance parameters");
+  Estimate out = describe(standard, objective, reml);
+  out.status = Status::kConverged;
+  out.n_objective = 1;
+  return out;
+}
+
+double Lmm::objective(const std::vector<Matrix>& lambda, bool reml) {
+  return to_user_scale(pls_->objective(standard_factors(lambda), reml), reml);
+}
+
+double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool reml) {
+  return to_user_scale(pls_->objective(to_kernel(lambda_standard), reml), reml);
+}
+
+Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) {
+  const std::vector<Matrix> lambda = to_kernel(lambda_standard);
+  Curvature out;
+  out.objective = to_user_scale(pls_->objective(with_ridge(lambda), reml), reml);
+  Derivatives derivatives;
+  pls_->derivatives(reml, derivatives);
+  out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
+  out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
+  out.score = to_user(derivatives.S);
+  return out;
+}
+
+Matrix Lmm::hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order) {
+  const std::vector<Matrix> lambda = with_ridge(to_kernel(lambda_standard));
+  const auto& parameters = pls_->parameters();
+  const Index m = static_cast<Index>(parameters.size());
+  Derivatives derivatives;
+  const auto gradient_at = [&](Index a, double step) {
+    std::vector<Matrix> moved = lambda;
+    moved[parameters[a].term](parameters[a].i, parameters[a].j) += step;
+    pls_->objective(moved, reml);
+    pls_->derivatives(reml, derivatives);
+    return gradient_by_lambda(*pls_, moved, derivatives);
+  };
+  Matrix H(m, m);
+  for (Index a = 0; a < m; ++a) {
+    const double value = lambda[parameters[a].term](parameters[a].i, parameters[a].j);
+    const double h = (order == 4 ? 2e-3 : 2e-4) * std::max(0.1, std::abs(value));
+    const Vector inner = gradient_at(a, h) - gradient_at(a, -h);
+    H.col(a) = inner / (2.0 * h);
+    if (order == 4) {
+      const Vector outer = gradient_at(a, 2.0 * h) - gradient_at(a, -2.0 * h);
+      H.col(a) = (8.0 * inner - outer) / (12.0 * h);
+    }
+  }
+  return 0.5 * (H + H.transpose());
+}
+
+std::vector<std::tuple<std::size_t, int, int>> Lmm::parameters() const {
+  std::vector<std::tuple<std::size_t, int, int>> out;
+  for (const Parameter& a : pls_->parameters()) out.emplace_back(place_[a.term], a.i, a.j);
+  return out;
+}
+
+FixedDerivatives Lmm::fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q) {
+  pls_->objective(with_ridge(to_kernel(lambda_standard)), true);
+  const std::vector<RowMatrix> N = pls_->fixed_scores();
+  const auto& parameters = pls_->parameters();
+  const Index m = static_cast<Index>(parameters.size()), p = pls_->n_fixef();
+  FixedDerivatives out;
+  std::vector<RowMatrix> H;
+  if (with_Q)
+    for (const RowMatrix& rows : N) H.push_back(RowMatrix::Zero(rows.rows(), m * p));
+  for (Index a = 0; a < m; ++a) {
+    const Parameter& e = parameters[a];
+    const RowMatrix& rows = N[e.term];
+    const Index k = pls_->k(e.term);
+    Matrix G = Matrix::Zero(p, p);
+    for (Index l = 0; l < pls_->n_levels(e.term); ++l)
+      G.noalias() += rows.row(l * k + e.i).transpose() * rows.row(l * k + e.j);
+    out.G.push_back(e.i == e.j ? G : G + G.transpose());
+    if (!with_Q) continue;
+    for (Index l = 0; l < pls_->n_levels(e.term); ++l) {
+      H[e.term].row(l * k + e.i).segment(a * p, p) = rows.row(l * k + e.j);
+      if (e.i != e.j) H[e.term].row(l * k + e.j).segment(a * p, p) = rows.row(l * k + e.i);
+    }
+  }
+  if (with_Q) out.Q = pls_->quadratic_form(H);
+  return out;
+}
+
+// With s = D z: var = z's + |U'(x - (Z'X)'s)|^2, plus z'Sigma z where the level is new.
+Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
+                                 const ConstMatrixRef& X, const std::vector<NewTerm>& terms) {
+  constexpr Index kPanel = 64;
+  const std::vector<Matrix> lambda = to_kernel(lambda_standard);
+  pls_->objective(lambda, true);
+  const Index p = pls_->n_fixef(), rows = X.rows();
+  const Matrix Xhat = X * basis_.T.topLeftCorner(p, p);
+  const Matrix U = pls_->cov_beta_root();
+  Vector out = Vector::Zero(rows);
+  for (Index start = 0; start < rows; start += kPanel) {
+    const Index count = std::min(kPanel, rows - start);
+    std::vector<RowMatrix> B(n_terms());
+    bool any = false;
+    for (std::size_t t = 0; t < n_terms(); ++t) {
+      const Index k = pls_->k(t);
+      B[t] = RowMatrix::Zero(pls_->n_levels(t) * k, count);
+      const NewTerm& term = terms[place_[t]];
+      if (!term.codes) continue;
+      for (Index i = 0; i < count; ++i) {
+        const Vector z = basis_.Tz[t].transpose() * term.z.row(start + i).transpose();
+        const std::int32_t level = term.codes[start + i];
+        if (level < 0) {
+          out(start + i) += (lambda[t].transpose() * z).squaredNorm();
+        } else {
+          B[t].col(i).segment(level * k, k) = z;
+          any = true;
+        }
+      }
+    }
+    Matrix fixed = Xhat.middleRows(start, count).transpose();
+    if (any) {
+      const std::vector<RowMatrix> s = pls_->solve(B);
+      for (std::size_t t = 0; t < n_terms(); ++t)
+        for (Index i = 0; i < count; ++i) out(start + i) += B[t].col(i).dot(s[t].col(i));
+      fixed -= pls_->fixed_products(s);
+    }
+    out.segment(start, count) += (U.transpose() * fixed).colwise().squaredNorm().transpose();
+  }
+  return out;
+}
+
+std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {
+  pls_->objective(to_kernel(lambda_standard), true);
+  std::vector<Matrix> blocks = pls_->conditional_covariances();
+  for (std::size_t t = 0; t < blocks.size(); ++t) {
+    const Index k = pls_->k(t);
+    const Matrix& T = basis_.Tz[t];
+    for (Index l = 0; l < blocks[t].cols(); ++l) {
+      Eigen::Map<Matrix> block(blocks[t].data() + l * k * k, k, k);
+      block = (T * block * T.transpose()).eval();
+    }
+  }
+  return to_user(blocks);
+}
+
+}  // namespace ranef

@@ -1,0 +1,355 @@
+#include "ranef/search.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ranef {
+namespace {
+
+// Relative standard deviation below which derivatives are taken a ridge away from the boundary.
+constexpr double kRidge = 1e-4;
+// Directions with a smaller relative standard deviation are tried at exactly zero.
+constexpr double kSnap = 0.02;
+constexpr int kMaxRestarts = 6;
+
+using Lambdas = std::vector<Matrix>;
+
+Vector pack(const Pls& pls, const Lambdas& lambda) {
+  const auto& parameters = pls.parameters();
+  Vector theta(static_cast<Index>(parameters.size()));
+  for (std::size_t a = 0; a < parameters.size(); ++a)
+    theta(static_cast<Index>(a)) = lambda[parameters[a].term](parameters[a].i, parameters[a].j);
+  return theta;
+}
+
+Lambdas unpack(const Pls& pls, const Vector& theta) {
+  Lambdas lambda;
+  for (std::size_t t = 0; t < pls.n_terms(); ++t) lambda.push_back(Matrix::Zero(pls.k(t), pls.k(t)));
+  const auto& parameters = pls.parameters();
+  for (std::size_t a = 0; a < parameters.size(); ++a)
+    lambda[parameters[a].term](parameters[a].i, parameters[a].j) = theta(static_cast<Index>(a));
+  return lambda;
+}
+
+struct Step {
+  Vector s;
+  double predicted;  // decrease of the quadratic model
+  bool inside;       // an interior Newton step
+};
+
+// Minimise g's + s'Hs/2 over |s| <= radius by eigenvalues.
+class Quadratic {
+ public:
+  Quadratic(const Vector& g, const Matrix& H) : eigen_(H), g_(eigen_.eigenvectors().transpose() * g) {}
+
+  // Decrease at the model's own minimum, directions of no curvature taken at the size of the rest.
+  double decrement() const {
+    const Vector& d = eigen_.eigenvalues();
+    const double floor = 1e-12 * std::max(1e-300, d.cwiseAbs().maxCoeff());
+    return 0.5 * (g_.array().square() / d.array().abs().max(floor)).sum();
+  }
+
+  Step minimise(double radius) const {
+    const Vector& d = eigen_.eigenvalues();
+    const double lowest = d(0);
+    double shift = std::max(0.0, -lowest + 1e-8 * std::max(1.0, d.cwiseAbs().maxCoeff()));
+    Step step;
+    step.inside = lowest > 0.0 && length(0.0) <= radius;
+    if (!step.inside) shift = shift_for(radius, shift);
+    const Vector z = -(g_.array() / (d.array() + (step.inside ? 0.0 : shift))).matrix();
+    step.s = eigen_.eigenvectors() * z;
+    step.predicted = -(g_.dot(z) + 0.5 * (d.array() * z.array().square()).sum());
+    return step;
+  }
+
+ private:
+  Eigen::SelfAdjointEigenSolver<Matrix> eigen_;
+  Vector g_;
+
+  double length(double shift) const {
+    return (g_.array() / (eigen_.eigenvalues().array() + shift)).matrix().norm();
+  }
+
+  double shift_for(double radius, double low) const {
+    if (length(low) <= radius) return low;
+    double high = std::max(1.0, 2.0 * low);
+    while (length(high) > radius) high *= 4.0;
+    for (int i = 0; i < 80 && high - low > 1e-6 * high; ++i) {
+      const double middle = 0.5 * (low + high);
+      (length(middle) > radius ? low : high) = middle;
+    }
+    return high;
+  }
+};
+
+bool near_boundary(const Matrix& lambda) {
+  if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
+  return Eigen::JacobiSVD<Matrix>(lambda).singularValues().minCoeff() < kRidge;
+}
+
+// Structured symmetric rank-one memory of what average information leaves out of the curvature.
+class Correction {
+ public:
+  explicit Correction(Index m) : E_(Matrix::Zero(m, m)) {}
+
+  Matrix apply(const Matrix& H) const { return H + E_; }
+
+  // After a step s, the gradient changed by y where the mean of the models says H s.
+  void update(const Vector& s, const Vector& y, const Matrix& H) {
+    const Vector plain = y - H * s;
+    const Vector r = plain - E_ * s;
+    if (r.norm() > plain.norm()) {
+      E_.setZero();
+      return update_by(s, plain);
+    }
+    update_by(s, r);
+  }
+
+ private:
+  Matrix E_;
+
+  void update_by(const Vector& s, const Vector& r) {
+    const double along = r.dot(s);
+    if (std::abs(along) > 1e-6 * r.norm() * s.norm()) E_ += r * r.transpose() / along;
+  }
+};
+
+class Search {
+ public:
+  Search(Pls& pls, bool reml, const SearchSettings& settings)
+      : pls_(pls), reml_(reml), settings_(settings), nu_(pls.degrees(reml)) {}
+
+  SearchResult run(const Lambdas& start) {
+    Vector theta = pack(pls_, start);
+    for (int restart = 0;; ++restart) {
+      descend(theta);
+      Lambdas lambda = unpack(pls_, theta);
+      for (Matrix& block : lambda) block = lower_factor(block);
+      snap(lambda);
+      theta = pack(pls_, lambda);
+      if (result_.status != Status::kConverged || restart == kMaxRestarts) break;
+      if (!step_off(lambda)) break;
+      theta = pack(pls_, lambda);
+    }
+    result_.lambda = unpack(pls_, theta);
+    result_.objective = pls_.objective(result_.lambda, reml_);
+    ++result_.n_objective;
+    return result_;
+  }
+
+ private:
+  Pls& pls_;
+  bool reml_;
+  SearchSettings settings_;
+  double nu_;
+  SearchResult result_;
+  Derivatives derivatives_;
+  Objective current_;
+
+  Objective value(const Vector& theta) {
+    ++result_.n_objective;
+    return pls_.objective(with_ridge(unpack(pls_, theta)), reml_);
+  }
+
+  double tolerance() const {
+    return std::max(settings_.tolerance, 4e-16 * std::abs(current_.value));
+  }
+
+  // Newton steps until the model predicts no decrease worth having.
+  void descend(Vector& theta) {
+    current_ = value(theta);
+    for (int i = 0; current_.value >= kInfeasible && i < 40; ++i) current_ = value(theta *= 0.5);
+    if (current_.value >= kInfeasible) {
+      result_.status = Status::kStalled;
+      return;
+    }
+    double radius = 0.5 * std::max(1.0, theta.norm());
+    Vector g_before, s_before;
+    Matrix H_before;
+    Correction correction(theta.size());
+    for (int step = 0; step < settings_.max_steps; ++step) {
+      pls_.derivatives(reml_, derivatives_);
+      ++result_.n_gradient;
+      const Lambdas lambda = unpack(pls_, theta);
+      const Vector g = gradient_by_lambda(pls_, lambda, derivatives_);
+      const Matrix H = hessian_by_lambda(pls_, lambda, derivatives_, nu_);
+      if (H_before.size() > 0) correction.update(s_before, g - g_before, 0.5 * (H + H_before));
+      const Quadratic model(g, correction.apply(H));
+      result_.decrement = model.decrement();
+      result_.path.push_back({current_.value, result_.decrement, radius});
+      if (current_.pwrss < 1e-20 * static_cast<double>(pls_.n_obs())) {
+        result_.status = Status::kPerfectFit;
+        return;
+      }
+      const bool last = result_.decrement < tolerance();
+      if (!advance(model, theta, radius, s_before, last)) {
+        result_.status = last ? Status::kConverged : Status::kStalled;
+        return;
+      }
+      if (last) {
+        result_.status = Status::kConverged;
+        return;
+      }
+      g_before = g;
+      H_before = H;
+    }
+    result_.status = Status::kStepLimit;
+  }
+
+  // One accepted step; false when no step down is found.
+  bool advance(const Quadratic& model, Vector& theta, double& radius, Vector& taken, bool last) {
+    for (int attempt = 0; attempt < (last ? 1 : 40); ++attempt) {
+      const Step step = model.minimise(radius);
+      const Objective trial = value(theta + step.s);
+      const double ratio = (current_.value - trial.value) / std::max(step.predicted, 1e-300);
+      if (trial.value < current_.value && (ratio > 1e-4 || last)) {
+        theta += step.s;
+        taken = step.s;
+        current_ = trial;
+        if (ratio > 0.75 && !step.inside) radius *= 2.5;
+        if (ratio < 0.25) radius = 0.5 * step.s.norm();
+        return true;
+      }
+      if (step.predicted < tolerance()) return false;
+      radius = 0.25 * step.s.norm();
+    }
+    return false;
+  }
+
+  // Put directions that are all but zero at zero where the objective does not object.
+  void snap(Lambdas& lambda) {
+    for (std::size_t t = 0; t < lambda.size(); ++t)
+      for (const std::vector<int>& columns : pls_.block_columns(t)) {
+        const Matrix whole = lambda[t](columns, columns);
+        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(whole * whole.transpose());
+        for (Index i = 0; i < whole.cols(); ++i) {
+          const double variance = eigen.eigenvalues()(i);
+          if (variance <= 0.0 || variance > kSnap * kSnap) continue;
+          const Vector v = eigen.eigenvectors().col(i);
+          const Matrix before = lambda[t];
+          const Matrix sub = before(columns, columns);
+          lambda[t](columns, columns) = lower_factor(sub - v * (v.transpose() * sub));
+          ++result_.n_objective;
+          const Objective trial = pls_.objective(lambda, reml_);
+          if (trial.value <= current_.value + tolerance())
+            current_ = trial;
+          else
+            lambda[t] = before;
+        }
+      }
+  }
+
+  // Where the score along a null direction of Sigma_t is negative, zero is not the optimum: move.
+  bool step_off(Lambdas& lambda) {
+    result_.cone = 0.0;
+    bool singular = false;
+    for (const Matrix& block : lambda) singular = singular || near_boundary(block);
+    if (!singular) return false;
+    current_ = value(pack(pls_, lambda));
+    pls_.derivatives(reml_, derivatives_);
+    ++result_.n_gradient;
+    std::size_t worst = 0;
+    Vector direction;
+    for (std::size_t t = 0; t < lambda.size(); ++t)
+      for (const std::vector<int>& columns : pls_.block_columns(t)) {
+        const Matrix N = null_space(lambda[t](columns, columns));
+        if (N.cols() == 0) continue;
+        const Matrix S = derivatives_.S[t](columns, columns);
+        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(N.transpose() * S * N);
+        if (eigen.eigenvalues()(0) >= result_.cone) continue;
+        result_.cone = eigen.eigenvalues()(0);
+        worst = t;
+        direction = Vector::Zero(lambda[t].rows());
+        direction(columns) = N * eigen.eigenvectors().col(0);
+      }
+    if (direction.size() == 0) return false;
+    // d(Sigma + e v v') is about cone * e: find an e that shows a decrease worth having.
+    const Matrix Sigma = lambda[worst] * lambda[worst].transpose();
+    for (double e = 1.0; e > 1e-10; e *= 0.25) {
+      if (-result_.cone * e < tolerance()) return false;
+      Lambdas moved = lambda;
+      Matrix B(Sigma.rows(), Sigma.cols() + 1);
+      B << lambda[worst], std::sqrt(e) * direction;
+      moved[worst] = lower_factor(B);
+      ++result_.n_objective;
+      const Objective trial = pls_.objective(moved, reml_);
+      if (trial.value < current_.value - tolerance()) {
+        lambda = moved;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  static Matrix null_space(const Matrix& lambda) {
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(lambda * lambda.transpose());
+    Index count = 0;
+    while (count < lambda.cols() && eigen.eigenvalues()(count) < kRidge * kRidge) ++count;
+    return eigen.eigenvectors().leftCols(count);
+  }
+};
+
+}  // namespace
+
+Matrix lower_factor(const Matrix& B) {
+  const Index k = B.rows();
+  if (k == 1) return Matrix::Constant(1, 1, B.norm());
+  // B B' = L L' with L' the triangle of B' = Q L'. A row of zeros (or of another block) stays apart.
+  const Eigen::HouseholderQR<Matrix> qr(B.transpose());
+  Matrix L = qr.matrixQR().topRows(std::min(k, B.cols())).triangularView<Eigen::Upper>().transpose();
+  if (L.cols() < k) L.conservativeResize(Eigen::NoChange, k);
+  for (Index j = 0; j < k; ++j)
+    if (L(j, j) < 0.0) L.col(j) *= -1.0;
+  return L;
+}
+
+Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+                          const Derivatives& derivatives) {
+  const auto& parameters = pls.parameters();
+  std::vector<Matrix> product(lambda.size());
+  for (std::size_t t = 0; t < lambda.size(); ++t) product[t] = 2.0 * derivatives.S[t] * lambda[t];
+  Vector g(static_cast<Index>(parameters.size()));
+  for (std::size_t a = 0; a < parameters.size(); ++a)
+    g(static_cast<Index>(a)) = product[parameters[a].term](parameters[a].i, parameters[a].j);
+  return g;
+}
+
+Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+                         const Derivatives& derivatives, double nu) {
+  const auto& parameters = pls.parameters();
+  const Index m = static_cast<Index>(parameters.size());
+  Matrix J = Matrix::Zero(m, m), H = Matrix::Zero(m, m);
+  for (Index a = 0; a < m; ++a)
+    for (Index b = 0; b < m; ++b) {
+      const Parameter& sigma = parameters[a];
+      const Parameter& by = parameters[b];
+      if (sigma.term != by.term) continue;
+      const Matrix& L = lambda[by.term];
+      if (sigma.i == by.i) J(a, b) += L(sigma.j, by.j);
+      if (sigma.j == by.i) J(a, b) += L(sigma.i, by.j);
+      if (parameters[a].j == by.j) H(a, b) = 2.0 * derivatives.S[by.term](sigma.i, by.i);
+    }
+  const Matrix middle =
+      derivatives.information - derivatives.quadratic * derivatives.quadratic.transpose() / nu;
+  H.noalias() += J.transpose() * middle * J;
+  return 0.5 * (H + H.transpose());
+}
+
+std::vector<Matrix> with_ridge(const std::vector<Matrix>& lambda) {
+  std::vector<Matrix> out = lambda;
+  for (std::size_t t = 1; t < out.size(); ++t) {
+    if (!near_boundary(out[t])) continue;
+    const Index k = out[t].cols();
+    Matrix B(k, 2 * k);
+    B << out[t], kRidge * Matrix::Identity(k, k);
+    out[t] = lower_factor(B);
+  }
+  return out;
+}
+
+SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
+                    const SearchSettings& settings) {
+  return Search(pls, reml, settings).run(start);
+}
+
+}  // namespace ranef

@@ -1,1 +1,0 @@
-#include "ranef/eigen.hpp"

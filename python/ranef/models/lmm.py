@@ -1,0 +1,248 @@
+"""The linear mixed model: a design in, arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from ..design.design import Design
+from ..errors import ModelError
+
+__all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel"]
+
+Array = NDArray[np.float64]
+
+#: A direction of a term whose relative standard deviation is smaller is called singular.
+SINGULAR = 1e-4
+#: Decrease of -2 log-likelihood still predicted at the stop, above which a fit has not converged.
+DECREMENT = 1e-5
+
+
+@dataclass(frozen=True)
+class Control:
+    """Settings of the search.
+
+    Attributes
+    ----------
+    max_steps : int
+        Newton steps at most.
+    tolerance : float
+        The search stops when its model predicts a smaller decrease of -2 log-likelihood.
+    start : tuple of ndarray of shape (s, s), optional
+        Relative covariance factors in the standardised basis, in the order of ``Design.random``:
+        ``lambda_standard`` of an earlier estimate of the same design.
+    """
+
+    max_steps: int = 200
+    tolerance: float = 1e-9
+    start: tuple[Array, ...] = ()
+
+
+@dataclass(frozen=True)
+class LmmEstimate:
+    """What the kernel found; arrays in the order of the design.
+
+    Attributes
+    ----------
+    reml : bool
+        Whether the restricted likelihood was maximised.
+    objective : float
+        -2 log-likelihood, restricted when ``reml``.
+    beta : ndarray of shape (p,)
+        Fixed effects; NaN for aliased columns.
+    kept : ndarray of int
+        Positions in ``Design.fixed`` of the columns that are not aliased.
+    cov_root : ndarray of shape (n_kept, n_kept)
+        R with cov(beta) = sigma^2 R R'.
+    sigma : float
+        Residual standard deviation.
+    lambda_ : tuple of ndarray of shape (s, s)
+        Relative covariance factors, lower triangular, as the formula scales its columns.
+    lambda_standard : tuple of ndarray of shape (s, s)
+        The same in the standardised basis.
+    modes : tuple of ndarray of shape (l, s)
+        Conditional modes of the random effects.
+    pwrss, logdet_L, logdet_RX : float
+        Penalised weighted residual sum of squares; log|H|; log|X'H^-1 X|.
+    converged : bool
+        Whether the exact gradient and the conditions at the boundary say that this is an optimum.
+    is_singular : bool
+        Whether a covariance matrix is singular, judged in the standardised basis.
+    status : str
+        "converged", "step limit" or "stalled".
+    decrement : float
+        Decrease of the objective that the last quadratic model still predicted.
+    cone : float
+        Smallest slope of the objective into the cone from a singular direction; below zero it fails.
+    smallest_sd : float
+        Smallest relative standard deviation of any principal axis, standardised basis.
+    n_objective, n_gradient : int
+        Evaluations.
+    path : ndarray of shape (steps, 3)
+        Objective (standardised basis), predicted decrease and trust radius of each step.
+    """
+
+    reml: bool
+    objective: float
+    beta: Array
+    kept: NDArray[np.intp]
+    cov_root: Array
+    sigma: float
+    lambda_: tuple[Array, ...]
+    lambda_standard: tuple[Array, ...]
+    modes: tuple[Array, ...]
+    pwrss: float
+    logdet_L: float
+    logdet_RX: float
+    converged: bool
+    is_singular: bool
+    status: str
+    decrement: float
+    cone: float
+    smallest_sd: float
+    n_objective: int
+    n_gradient: int
+    path: Array
+
+    @property
+    def sigmas(self) -> tuple[Array, ...]:
+        """Covariance matrices of the random effects, shape (s, s) each."""
+        return tuple(self.sigma**2 * (block @ block.T) for block in self.lambda_)
+
+    @property
+    def cov_beta(self) -> Array:
+        """Covariance of the kept fixed effects, shape (n_kept, n_kept)."""
+        return self.sigma**2 * (self.cov_root @ self.cov_root.T)
+
+
+def check(design: Design) -> None:
+    """Refuse a model that cannot be estimated from these rows, with the counts.
+
+    Raises
+    ------
+    ModelError
+        When a term has as many random effects as there are rows, or X as many columns.
+    """
+    n = design.n_obs
+    if not design.random:
+        raise ModelError(
+            "the formula has no random-effects term such as (1 | group); a mixed model needs one. "
+            "Without one, fit by ranef.feols()."
+        )
+    if len(design.fixed) >= n:
+        raise ModelError(
+            f"there are {len(design.fixed)} fixed effects and {n} rows; the model needs more rows "
+            "than coefficients. Take predictors out of the fixed part."
+        )
+    if not design.fixed:
+        raise ModelError(
+            "the fixed part of the formula is empty; give it at least an intercept, as in y ~ 1 + (1 | g)."
+        )
+    for term in design.random:
+        q = term.n_levels * term.n_cols
+        if q >= n:
+            per_level = f" x {term.n_cols} columns = {q}" if term.n_cols > 1 else ""
+            raise ModelError(
+                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} levels{per_level} random "
+                f"effects for {n} rows, so they cannot be told from the residual error. "
+                + (
+                    "Take columns out of the left side of the bar, or keep (1 | " + term.group + ") alone."
+                    if term.n_cols > 1 and term.n_levels < n
+                    else "Group by something that several rows share."
+                )
+            )
+
+
+def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
+    """Build the cross products and the plan of the factor, on the design's response or on ``y``."""
+    response = design.y if y is None else y
+    if design.offset is not None:
+        response = response - design.offset
+    terms = [
+        (
+            term.codes,
+            term.n_levels,
+            list(term.columns),
+            [b for b, block in enumerate(term.blocks) for _ in block],
+        )
+        for term in design.random
+    ]
+    return _core.Lmm(
+        np.ascontiguousarray(response, dtype=np.float64),
+        list(design.columns),
+        list(design.fixed),
+        terms,
+        design.weights,
+    )
+
+
+def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> LmmEstimate:
+    """Minimise the profiled deviance or REML criterion over the covariance parameters.
+
+    Raises
+    ------
+    ModelError
+        When nothing is left for a residual error.
+    FitError
+        When the objective is not finite at any start.
+
+    References
+    ----------
+    Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), sections 2 and 3.
+    """
+    found = core.fit(
+        reml,
+        max_steps=control.max_steps,
+        tolerance=control.tolerance,
+        start=list(control.start),
+    )
+    if found.status == 3:
+        raise ModelError(
+            "the random effects reproduce the response exactly, so the residual variance is zero and "
+            "no mixed model exists: within each level of a grouping factor the response does not vary "
+            "beyond its predictors."
+        )
+    return _frozen(design, core, found, reml=reml)
+
+
+def evaluate(
+    design: Design, core: _core.Lmm, lambda_: tuple[Array, ...], *, reml: bool
+) -> LmmEstimate:
+    """Compute the estimate that belongs to given relative covariance factors, without a search."""
+    return _frozen(design, core, core.evaluate(list(lambda_), reml), reml=reml)
+
+
+def _frozen(
+    design: Design, core: _core.Lmm, found: _core.Estimate, *, reml: bool
+) -> LmmEstimate:
+    """Copy the kernel's result into the design's order."""
+    kept = np.asarray(core.kept, dtype=np.intp)
+    beta = np.full(len(design.fixed), np.nan)
+    beta[kept] = found.beta
+    status = ("converged", "step limit", "stalled")[found.status]
+    return LmmEstimate(
+        reml=reml,
+        objective=found.objective,
+        beta=beta,
+        kept=kept,
+        cov_root=found.cov_beta_root,
+        sigma=found.sigma,
+        lambda_=tuple(found.lambda_),
+        lambda_standard=tuple(found.lambda_standard),
+        modes=tuple(np.ascontiguousarray(b.T) for b in found.modes),
+        pwrss=found.pwrss,
+        logdet_L=found.logdet_L,
+        logdet_RX=found.logdet_RX,
+        converged=found.decrement < DECREMENT and found.cone > -DECREMENT * design.n_obs,
+        is_singular=found.smallest_sd < SINGULAR,
+        status=status,
+        decrement=found.decrement,
+        cone=found.cone,
+        smallest_sd=found.smallest_sd,
+        n_objective=found.n_objective,
+        n_gradient=found.n_gradient,
+        path=found.path,
+    )

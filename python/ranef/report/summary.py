@@ -1,0 +1,113 @@
+"""The summary of a fitted mixed model, as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from .varcorr import VarCorr
+
+__all__ = ["Summary", "pvalue_text"]
+
+
+@dataclass(frozen=True, repr=False)
+class Summary:
+    """A printable summary: ``print`` gives text, a notebook HTML.
+
+    Attributes
+    ----------
+    title : str
+        What was fitted and how.
+    facts : sequence of (str, str)
+        Label and value: formula, rows, groups, criterion ...
+    varcorr : VarCorr
+        The random effects.
+    coefficients : DataFrame
+        estimate, se, df, t, pvalue by coefficient.
+    correlation : DataFrame or None
+        Correlation of the fixed effects.
+    notes : sequence of str
+        What the reader must know: dropped rows, aliased columns, singularity, the verdict.
+    """
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    varcorr: VarCorr
+    coefficients: pd.DataFrame
+    notes: Sequence[str]
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        width = max(len(label) for label, _ in self.facts) + 2
+        lines = [self.title, ""]
+        for label, value in self.facts:
+            first, *rest = value.split("\n")
+            lines.append(f"{label + ':':<{width}}{first}")
+            lines += [" " * width + line for line in rest]
+        lines += ["", "Random effects", repr(self.varcorr), "", "Fixed effects"]
+        lines += _table_text(self.coefficients)
+        if self.notes:
+            lines += ["", *(f"- {note}" for note in self.notes)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        facts = "".join(
+            f"<tr><th style='text-align:left'>{escape(a)}</th>"
+            f"<td style='text-align:left'>{escape(b).replace(chr(10), '<br>')}</td></tr>"
+            for a, b in self.facts
+        )
+        head = "".join(f"<th>{escape(h)}</th>" for h in ["", *self.coefficients.columns])
+        body = "".join(
+            "<tr>" + f"<th style='text-align:left'>{escape(name)}</th>"
+            + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+            for name, *cells in _cells(self.coefficients)
+        )
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return (
+            f"<h3>{escape(self.title)}</h3><table>{facts}</table>"
+            f"<h4>Random effects</h4>{self.varcorr._repr_html_()}"
+            f"<h4>Fixed effects</h4><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + (f"<ul>{notes}</ul>" if notes else "")
+        )
+
+
+def pvalue_text(p: float) -> str:
+    """Write a p-value: four decimals, or a bound where that would be zero."""
+    if np.isnan(p):
+        return ""
+    return "<0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def _cells(table: pd.DataFrame) -> list[list[str]]:
+    """Rows of text of a coefficient table."""
+    out = []
+    for name, row in table.iterrows():
+        if np.isnan(row["estimate"]):
+            out.append([str(name), "aliased", "", "", "", ""])
+            continue
+        df = "" if np.isnan(row["df"]) else ("inf" if np.isinf(row["df"]) else f"{row['df']:.2f}")
+        out.append(
+            [str(name), _number(row["estimate"]), _number(row["se"]), df, f"{row['t']:.3f}", pvalue_text(row["pvalue"])]
+        )
+    return out
+
+
+def _number(x: float) -> str:
+    """Five significant digits without an exponent where that is readable."""
+    return f"{x:.5g}" if x == 0 or 1e-4 <= abs(x) < 1e7 else f"{x:.4e}"
+
+
+def _table_text(table: pd.DataFrame) -> list[str]:
+    """Align a coefficient table."""
+    rows = [["", "Estimate", "Std.Err.", "df", "t", "p"], *_cells(table)]
+    sizes = [max(len(row[j]) for row in rows) for j in range(6)]
+    return [
+        " " + "  ".join(c.ljust(s) if j == 0 else c.rjust(s) for j, (c, s) in enumerate(zip(row, sizes, strict=True))).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,130 @@
+"""What the numbers of a fit say, in the analyst's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..design.design import Design
+from ..models.lmm import SINGULAR, LmmEstimate
+
+__all__ = ["Convergence", "alias_notes", "singular_notes"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Convergence:
+    """Whether the search stopped at an optimum, and how one knows.
+
+    Attributes
+    ----------
+    converged : bool
+        The verdict.
+    status : str
+        Why the search stopped.
+    gradient : ndarray of shape (m,)
+        Exact gradient of -2 log-likelihood by the elements of lambda in the standardised basis.
+    curvature : float
+        Smallest eigenvalue of the Hessian over directions that are free to move.
+    decrement : float
+        Decrease of -2 log-likelihood that is still to be had by the quadratic model.
+    cone : float
+        Smallest slope into the covariance cone at singular directions; zero or more proves the boundary.
+    n_objective, n_gradient : int
+        Evaluations.
+    path : ndarray of shape (steps, 3)
+        Objective, predicted decrease and trust radius at each step.
+    advice : tuple of str
+        What to do, when there is something to do.
+    """
+
+    converged: bool
+    status: str
+    gradient: Array
+    curvature: float
+    decrement: float
+    cone: float
+    n_objective: int
+    n_gradient: int
+    path: Array
+    advice: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.converged
+
+    def __repr__(self) -> str:
+        size = float(np.max(np.abs(self.gradient))) if self.gradient.size else 0.0
+        lines = [
+            ("Converged" if self.converged else "Not converged") + f" ({self.status})",
+            f"  largest gradient      {size:.2e}  (standardised, exact)",
+            f"  predicted decrease    {self.decrement:.2e}  of -2 log-likelihood",
+            f"  smallest curvature    {self.curvature:.3g}",
+            f"  slope into the cone   {self.cone:.3g}",
+            f"  evaluations           {self.n_objective} objectives, {self.n_gradient} gradients",
+        ]
+        return "\n".join(lines + [f"  - {text}" for text in self.advice])
+
+
+def singular_notes(design: Design, estimate: LmmEstimate) -> list[str]:
+    """Say which term is singular, along which direction, and the smallest change that helps."""
+    notes = []
+    for term, standard, user in zip(
+        design.random, estimate.lambda_standard, estimate.lambda_, strict=True
+    ):
+        for block in term.blocks:
+            index = np.array(block)
+            sub = standard[np.ix_(index, index)]
+            sds = np.linalg.svd(sub, compute_uv=False)
+            if sds.min() >= SINGULAR:
+                continue
+            names = [term.names[i] for i in block]
+            cov = user[np.ix_(index, index)]
+            notes.append(_singular_text(term.group, names, cov @ cov.T, len(sds), int((sds < SINGULAR).sum())))
+    return notes
+
+
+def _singular_text(group: str, names: list[str], cov: Array, size: int, null: int) -> str:
+    """One sentence about one singular block."""
+    term = f"({' + '.join(names)} | {group})"
+    sd = np.sqrt(np.diag(cov))
+    if size == 1 or null == size:
+        return (
+            f"the variance of {term} is estimated as zero: the data show no variation between levels "
+            f"beyond chance. Dropping the term gives the same fit."
+        )
+    zero = [name for name, s in zip(names, sd, strict=True) if s < SINGULAR * sd.max()]
+    if zero:
+        return (
+            f"in {term} the variance of {', '.join(zero)} is estimated as zero; taking "
+            f"{'it' if len(zero) == 1 else 'them'} out of the term gives the same fit."
+        )
+    if size == 2:
+        sign = "+1" if cov[0, 1] > 0 else "-1"
+        return (
+            f"in {term} the correlation of {names[0]} and {names[1]} is estimated as {sign}: the data "
+            f"support one direction of variation, not two. ({names[0]} + {names[1]} || {group}) leaves the "
+            "correlation out."
+        )
+    return (
+        f"the covariance of {term} has {size} columns and supports {size - null} "
+        f"direction{'s' if size - null != 1 else ''} of variation; take out the column with the "
+        "smallest variance, or use || to leave the correlations out."
+    )
+
+
+def alias_notes(design: Design, aliased: list[int], alias: Array, kept: Array) -> list[str]:
+    """Name each aliased column and the columns that span it."""
+    notes = []
+    for j, column in enumerate(aliased):
+        weights = np.atleast_2d(alias)[:, j] if alias.size else np.array([])
+        scale = np.abs(weights).max() if weights.size else 0.0
+        spanning = [
+            design.fixed_names[int(kept[i])] for i in np.flatnonzero(np.abs(weights) > 1e-6 * scale)
+        ]
+        name = design.fixed_names[column]
+        reason = f"a combination of {', '.join(spanning)}" if spanning else "zero in every row"
+        notes.append(f"{name} is {reason}; its coefficient is left out (NaN).")
+    return notes

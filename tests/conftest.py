@@ -1,0 +1,34 @@
+"""Tolerances and helpers that every test may use."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for ``from reference import dense_lmm``
+
+#: Relative. The objective at a given theta is a fixed sequence of sums and factorisations: two
+#: right programs differ by rounding only, which grows with the condition of the data.
+EXACT = 1e-10
+
+#: Relative, for theta, standard deviations and standard errors at an optimum, and for coefficients
+#: in units of their standard errors. Near the optimum the objective is flat: moving theta by a
+#: hundred-thousandth of itself changes it by 1e-9 or less, where minimisers stop.
+OPTIMUM = 1e-5
+
+#: Absolute, for -2 log-likelihood at an optimum; the square of OPTIMUM times a few hundred levels,
+#: with room for rounding. Very large criteria add rounding of EXACT times themselves.
+OPTIMUM_OBJECTIVE = 1e-6
+
+#: Absolute, for numbers copied from books: half a unit of the third decimal.
+PRINTED = 5e-4
+
+
+def pytest_report_header():
+    """Say which ranef is tested: the place of the package and the variant of its core."""
+    import ranef
+    from ranef import _core
+
+    place = Path(ranef.__file__).parent
+    return f"ranef {version('ranef')} from {place}, core {_core.isa}"
