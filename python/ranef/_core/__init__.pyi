@@ -14,11 +14,14 @@ __all__ = [
     "GeeFit",
     "GeeStatus",
     "Lmm",
+    "MarginalPieces",
     "absorb",
     "count_components",
     "fit_gee",
     "gram_by_cluster",
     "isa",
+    "marginal_gram",
+    "marginal_pieces",
     "mean_of",
     "mean_slope",
     "simd",
@@ -151,6 +154,42 @@ def absorb(
 def count_components(codes: Codes, n_levels: Codes) -> int: ...
 def sum_by_cluster(X: Array, codes: Codes, n_clusters: int) -> Array: ...
 def gram_by_cluster(X: Array, codes: Codes, first: int, last: int) -> Array: ...
+
+class MarginalPieces:
+    @property
+    def scores(self) -> Array: ...
+    @property
+    def own(self) -> Array: ...
+    @property
+    def cross(self) -> Array: ...
+    @property
+    def complete(self) -> bool: ...
+
+def marginal_gram(
+    X: Array,
+    resid: Array,
+    weights: Array,
+    codes: Codes,
+    sizes: Codes,
+    z: Array,
+    sigma: Array,
+    order: Codes,
+    start: Codes,
+) -> Array: ...
+def marginal_pieces(
+    X: Array,
+    resid: Array,
+    weights: Array,
+    codes: Codes,
+    sizes: Codes,
+    z: Array,
+    sigma: Array,
+    order: Codes,
+    start: Codes,
+    kind: str,
+    first: int,
+    last: int,
+) -> MarginalPieces: ...
 
 class GeeStatus(Enum):
     converged = 0

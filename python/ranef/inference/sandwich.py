@@ -25,6 +25,7 @@ __all__ = [
     "check_kind",
     "cluster_factor",
     "cluster_meat",
+    "undefined",
 ]
 
 Array = NDArray[np.float64]
@@ -180,7 +181,7 @@ def _inverse_all(S: Array) -> Array:
     """Invert I - S for every cluster, where S is a product of B'W and B."""
     left: Array = np.eye(S.shape[1]) - S
     if np.any(np.linalg.eigvalsh(0.5 * (left + left.transpose(0, 2, 1)))[:, 0] < EMPTY):
-        raise _undefined()
+        raise undefined()
     return np.asarray(np.linalg.inv(left), float)
 
 
@@ -188,12 +189,13 @@ def _adjustment(left: Array, kind: str) -> Array:
     """Power of the eigenvalues of I - H: -1/2 for CR2, with a pseudo-inverse, -1 for CR3."""
     if kind == "CR3":
         if np.any(left < EMPTY):
-            raise _undefined()
+            raise undefined()
         return 1.0 / left
     return np.where(left > EMPTY, 1.0 / np.sqrt(np.maximum(left, EMPTY)), 0.0)
 
 
-def _undefined() -> ModelError:
+def undefined() -> ModelError:
+    """Say why CR3 does not exist."""
     return ModelError(
         "CR3 leaves out one cluster at a time, and without one of these clusters a coefficient "
         'cannot be estimated: it rests on that cluster alone. Use "CR2", or leave the column out.'
