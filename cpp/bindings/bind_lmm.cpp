@@ -81,7 +81,11 @@ void bind_lmm(py::module_& m) {
 
   py::class_<Curvature>(m, "Curvature", py::module_local(), "Derivatives at one covariance.")
       .def_readonly("objective", &Curvature::objective)
+      .def_readonly("logdet_L", &Curvature::logdet_L)
+      .def_readonly("logdet_RX", &Curvature::logdet_RX)
+      .def_readonly("pwrss", &Curvature::pwrss)
       .def_readonly("gradient", &Curvature::gradient)
+      .def_readonly("quadratic", &Curvature::quadratic)
       .def_readonly("hessian", &Curvature::hessian)
       .def_readonly("score", &Curvature::score);
 

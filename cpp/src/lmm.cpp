@@ -150,11 +150,18 @@ double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool 
 
 Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) {
   const std::vector<Matrix> lambda = to_kernel(lambda_standard);
+  const Objective objective = pls_->objective(with_ridge(lambda), reml);
+  const Index p = pls_->n_fixef();
   Curvature out;
-  out.objective = to_user_scale(pls_->objective(with_ridge(lambda), reml), reml);
+  out.objective = to_user_scale(objective, reml);
+  out.logdet_L = objective.logdet_L;
+  out.logdet_RX =
+      objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
+  out.pwrss = objective.pwrss / (basis_.T(p, p) * basis_.T(p, p));
   Derivatives derivatives;
   pls_->derivatives(reml, derivatives);
   out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
+  out.quadratic = covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
   out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
   out.score = to_user(derivatives.S);
   return out;

@@ -314,11 +314,10 @@ Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
   return g;
 }
 
-Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
-                         const Derivatives& derivatives, double nu) {
+Matrix covariance_jacobian(const Pls& pls, const std::vector<Matrix>& lambda) {
   const auto& parameters = pls.parameters();
   const Index m = static_cast<Index>(parameters.size());
-  Matrix J = Matrix::Zero(m, m), H = Matrix::Zero(m, m);
+  Matrix J = Matrix::Zero(m, m);
   for (Index a = 0; a < m; ++a)
     for (Index b = 0; b < m; ++b) {
       const Parameter& sigma = parameters[a];
@@ -327,8 +326,20 @@ Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
       const Matrix& L = lambda[by.term];
       if (sigma.i == by.i) J(a, b) += L(sigma.j, by.j);
       if (sigma.j == by.i) J(a, b) += L(sigma.i, by.j);
-      if (parameters[a].j == by.j) H(a, b) = 2.0 * derivatives.S[by.term](sigma.i, by.i);
     }
+  return J;
+}
+
+Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+                         const Derivatives& derivatives, double nu) {
+  const auto& parameters = pls.parameters();
+  const Index m = static_cast<Index>(parameters.size());
+  const Matrix J = covariance_jacobian(pls, lambda);
+  Matrix H = Matrix::Zero(m, m);
+  for (Index a = 0; a < m; ++a)
+    for (Index b = 0; b < m; ++b)
+      if (parameters[a].term == parameters[b].term && parameters[a].j == parameters[b].j)
+        H(a, b) = 2.0 * derivatives.S[parameters[a].term](parameters[a].i, parameters[b].i);
   const Matrix middle =
       derivatives.information - derivatives.quadratic * derivatives.quadratic.transpose() / nu;
   H.noalias() += J.transpose() * middle * J;

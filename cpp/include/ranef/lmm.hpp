@@ -33,9 +33,11 @@ struct Estimate {
 // Gradient and curvature at a covariance, standardised basis, by the elements of lambda.
 struct Curvature {
   double objective = 0.0;
+  double logdet_L = 0.0, logdet_RX = 0.0, pwrss = 0.0;  // as in Estimate
   Vector gradient;   // (m,)
+  Vector quadratic;  // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
   Matrix hessian;    // (m, m) average information with the exact first-order terms
-  std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t
+  std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
 };
 
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a

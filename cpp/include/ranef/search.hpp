@@ -39,6 +39,9 @@ SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
 Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
                           const Derivatives& derivatives);
 
+// d Sigma / d lambda: element a of Sigma by element b of lambda, (m, m).
+Matrix covariance_jacobian(const Pls& pls, const std::vector<Matrix>& lambda);
+
 // Its approximate Hessian: J'(AI - q q'/nu) J + <S, d2 Sigma>.
 Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
                          const Derivatives& derivatives, double nu);

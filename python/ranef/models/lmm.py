@@ -149,7 +149,9 @@ def check(design: Design) -> None:
                 f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} levels{per_level} random "
                 f"effects for {n} rows, so they cannot be told from the residual error. "
                 + (
-                    "Take columns out of the left side of the bar, or keep (1 | " + term.group + ") alone."
+                    "Take columns out of the left side of the bar, or keep (1 | "
+                    + term.group
+                    + ") alone."
                     if term.n_cols > 1 and term.n_levels < n
                     else "Group by something that several rows share."
                 )
@@ -215,9 +217,7 @@ def evaluate(
     return _frozen(design, core, core.evaluate(list(lambda_), reml), reml=reml)
 
 
-def _frozen(
-    design: Design, core: _core.Lmm, found: _core.Estimate, *, reml: bool
-) -> LmmEstimate:
+def _frozen(design: Design, core: _core.Lmm, found: _core.Estimate, *, reml: bool) -> LmmEstimate:
     """Copy the kernel's result into the design's order."""
     kept = np.asarray(core.kept, dtype=np.intp)
     beta = np.full(len(design.fixed), np.nan)

@@ -64,8 +64,10 @@ class Summary:
         )
         head = "".join(f"<th>{escape(h)}</th>" for h in ["", *self.coefficients.columns])
         body = "".join(
-            "<tr>" + f"<th style='text-align:left'>{escape(name)}</th>"
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+            "<tr>"
+            + f"<th style='text-align:left'>{escape(name)}</th>"
+            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+            + "</tr>"
             for name, *cells in _cells(self.coefficients)
         )
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
@@ -93,7 +95,14 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
             continue
         df = "" if np.isnan(row["df"]) else ("inf" if np.isinf(row["df"]) else f"{row['df']:.2f}")
         out.append(
-            [str(name), _number(row["estimate"]), _number(row["se"]), df, f"{row['t']:.3f}", pvalue_text(row["pvalue"])]
+            [
+                str(name),
+                _number(row["estimate"]),
+                _number(row["se"]),
+                df,
+                f"{row['t']:.3f}",
+                pvalue_text(row["pvalue"]),
+            ]
         )
     return out
 
@@ -108,6 +117,10 @@ def _table_text(table: pd.DataFrame) -> list[str]:
     rows = [["", "Estimate", "Std.Err.", "df", "t", "p"], *_cells(table)]
     sizes = [max(len(row[j]) for row in rows) for j in range(6)]
     return [
-        " " + "  ".join(c.ljust(s) if j == 0 else c.rjust(s) for j, (c, s) in enumerate(zip(row, sizes, strict=True))).rstrip()
+        " "
+        + "  ".join(
+            c.ljust(s) if j == 0 else c.rjust(s)
+            for j, (c, s) in enumerate(zip(row, sizes, strict=True))
+        ).rstrip()
         for row in rows
     ]

@@ -98,7 +98,10 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         sizes = [max(len(row[j]) for row in table) for j in range(width)]
         lines = []
         for row in table:
-            cells = [c.ljust(s) if j < 2 else c.rjust(s) for j, (c, s) in enumerate(zip(row, sizes, strict=True))]
+            cells = [
+                c.ljust(s) if j < 2 else c.rjust(s)
+                for j, (c, s) in enumerate(zip(row, sizes, strict=True))
+            ]
             lines.append(" " + "  ".join(cells).rstrip())
         return "\n".join(lines)
 
@@ -107,11 +110,15 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         width = max(len(row) for row in rows)
         head = ["Group", "Term", "Std.Dev."] + (["Corr"] + [""] * (width - 4) if width > 3 else [])
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row + [""] * (width - len(row))) + "</tr>"
+            "<tr>"
+            + "".join(f"<td>{escape(c)}</td>" for c in row + [""] * (width - len(row)))
+            + "</tr>"
             for row in rows
         )
         return (
-            "<table><thead><tr>" + "".join(f"<th>{h}</th>" for h in head) + f"</tr></thead><tbody>{body}</tbody></table>"
+            "<table><thead><tr>"
+            + "".join(f"<th>{h}</th>" for h in head)
+            + f"</tr></thead><tbody>{body}</tbody></table>"
         )
 
 

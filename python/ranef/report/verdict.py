@@ -82,7 +82,11 @@ def singular_notes(design: Design, estimate: LmmEstimate) -> list[str]:
                 continue
             names = [term.names[i] for i in block]
             cov = user[np.ix_(index, index)]
-            notes.append(_singular_text(term.group, names, cov @ cov.T, len(sds), int((sds < SINGULAR).sum())))
+            notes.append(
+                _singular_text(
+                    term.group, names, cov @ cov.T, len(sds), int((sds < SINGULAR).sum())
+                )
+            )
     return notes
 
 

@@ -1,0 +1,98 @@
+"""The state of a fitted mixed model that all of its methods share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .. import _core
+from ..design.design import Design
+from ..errors import RanefWarning
+from ..models import lmm
+from ..models.lmm import Control, LmmEstimate
+
+__all__ = ["Array", "Call", "Fitted"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a fit."""
+
+    formula: str
+    reml: bool = True
+    weights: Any = None
+    offset: Any = None
+    contrasts: Any = None
+    missing: str = "drop"
+    control: Control = Control()
+
+
+class Fitted:
+    """Design, estimate and kernel of one fit, and the little that everything else is made of."""
+
+    warnings: tuple[RanefWarning, ...]
+
+    def __init__(
+        self,
+        design: Design,
+        estimate: LmmEstimate,
+        call: Call,
+        *,
+        core: _core.Lmm | None = None,
+        data: Any = None,
+    ):
+        self.call = call
+        self._design = design
+        self._estimate = estimate
+        self._kernel = core
+        self._data = data
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The kernel is rebuilt when needed; the caller's frame is not ours to copy.
+        return {**self.__dict__, "_kernel": None, "_data": None}
+
+    @property
+    def _core(self) -> _core.Lmm:
+        if self._kernel is None:
+            self._kernel = lmm.kernel(self._design)
+        return self._kernel
+
+    def _names(self) -> pd.Index[Any]:
+        return pd.Index(self._design.fixed_names)
+
+    def _full(self, values: Array) -> pd.Series[Any]:
+        """Values of the kept coefficients, NaN for aliased ones, by name."""
+        out = np.full(len(self._design.fixed), np.nan)
+        out[self._estimate.kept] = values
+        return pd.Series(out, index=self._names())
+
+    @property
+    def params(self) -> pd.Series[Any]:
+        """Fixed effects by name; NaN where a column is aliased."""
+        return pd.Series(self._estimate.beta, index=self._names())
+
+    @property
+    def bse(self) -> pd.Series[Any]:
+        """Standard errors of the fixed effects."""
+        return self._full(np.sqrt(np.diag(self._estimate.cov_beta)))
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self._estimate.sigma
+
+    @property
+    def reml(self) -> bool:
+        """Whether the restricted likelihood was maximised."""
+        return self._estimate.reml
+
+    @property
+    def nobs(self) -> int:
+        """Rows that were used."""
+        return self._design.n_obs

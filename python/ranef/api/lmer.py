@@ -1,0 +1,106 @@
+"""Fit a linear mixed model from a formula and a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import design as designs
+from ..formula import parse
+from ..models import lmm
+from ..models.lmm import Control
+from .fitted import Call
+from .mixed_model import LinearMixedModel
+
+__all__ = ["Control", "lmer"]
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    *,
+    reml: bool = True,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    missing: str = "drop",
+    control: Control | None = None,
+) -> LinearMixedModel:
+    """Fit a linear mixed model by restricted or full maximum likelihood.
+
+    Parameters
+    ----------
+    formula : str
+        A model such as ``"y ~ x + (1 + x | g)"``: a formulaic formula and random-effects terms
+        ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b within a.
+    data : DataFrame
+        pandas, polars or Arrow table, or a mapping of columns.
+    reml : bool
+        Whether to maximise the restricted likelihood; False for the full likelihood.
+    weights : str or array-like, optional
+        Precision weights, a column or n numbers above zero: Var(e_i) = sigma^2 / w_i.
+    offset : str or array-like, optional
+        Known part of the linear predictor, added to any ``offset()`` of the formula.
+    contrasts : mapping, optional
+        Coding of categorical columns, by name.
+    missing : {"drop", "raise"}
+        What to do with rows that have missing values in a column that the model uses.
+    control : Control, optional
+        Settings of the search.
+
+    Returns
+    -------
+    LinearMixedModel
+        The fitted model.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    DataError
+        If formula and data do not fit.
+    ModelError
+        If the model cannot be estimated from these rows.
+
+    Warns
+    -----
+    DroppedRowsWarning, RankWarning, SingularFitWarning, ConvergenceWarning
+        Each is also kept in ``LinearMixedModel.warnings``.
+
+    Notes
+    -----
+    The profiled criterion is minimised over the relative covariance factors by a trust-region Newton method
+    with exact gradients, in a basis where location and scale of the columns do not matter; a fit at the
+    boundary is accepted only when the slope into the covariance cone is not negative [1]_.
+
+    References
+    ----------
+    .. [1] Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), 1-48.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> model.params.round(3).to_dict()
+    {'Intercept': 251.405, 'Days': 10.467}
+    """
+    call = Call(str(formula), reml, weights, offset, contrasts, missing, control or Control())
+    return fit_call(call, data)
+
+
+def fit_call(call: Call, data: Any) -> LinearMixedModel:
+    """Carry out a call: parse, build, check, fit."""
+    design = designs.build(
+        parse(call.formula),
+        data,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+    )
+    lmm.check(design)
+    core = lmm.kernel(design)
+    estimate = lmm.fit(design, core, reml=call.reml, control=call.control)
+    model = LinearMixedModel(design, estimate, call, core=core, data=data)
+    model._warn()
+    return model

@@ -1,0 +1,370 @@
+"""A fitted linear mixed model: thin methods over frozen arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import _core
+from ..design.design import Design
+from ..errors import (
+    ConvergenceWarning,
+    DroppedRowsWarning,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+)
+from ..inference import predict as prediction
+from ..models import lmm
+from ..models.lmm import LmmEstimate
+from ..report.effects import RandomEffects, per_level
+from ..report.summary import Summary
+from ..report.verdict import alias_notes, singular_notes
+from .fitted import Array, Call
+from .mixed_explain import Explained
+from .mixed_intervals import Intervals
+from .mixed_trust import Trust
+
+__all__ = ["Call", "LinearMixedModel"]
+
+
+class LinearMixedModel(Explained, Intervals, Trust):
+    """A fitted linear mixed model.
+
+    Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update`` give new
+    models.
+
+    Attributes
+    ----------
+    call : Call
+        The arguments that made it.
+    warnings : tuple of RanefWarning
+        What the fit warned of.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        estimate: LmmEstimate,
+        call: Call,
+        *,
+        core: _core.Lmm | None = None,
+        data: Any = None,
+    ):
+        super().__init__(design, estimate, call, core=core, data=data)
+        self.warnings = tuple(self._findings())
+
+    def _findings(self) -> Iterable[RanefWarning]:
+        """Everything worth a warning, in the order of the analysis."""
+        design, estimate = self._design, self._estimate
+        if design.dropped:
+            lost = design.n_data - design.n_obs
+            where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
+            yield DroppedRowsWarning(
+                f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
+                "Likelihood inference then assumes that they are missing at random."
+            )
+        if len(estimate.kept) < len(design.fixed):
+            notes = alias_notes(design, self._core.aliased, self._core.alias, estimate.kept)
+            yield RankWarning(
+                "the fixed-effects matrix has less than full rank: " + " ".join(notes)
+            )
+        if estimate.is_singular:
+            yield SingularFitWarning("singular fit: " + "; ".join(singular_notes(design, estimate)))
+        if not estimate.converged:
+            yield ConvergenceWarning(
+                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by about "
+                f"{estimate.decrement:.2g}; see model.convergence. More steps: "
+                "control=ranef.Control(max_steps=1000)."
+            )
+
+    def _warn(self) -> None:
+        """Give the warnings of the fit, once."""
+        for warning in self.warnings:
+            warnings.warn(warning, stacklevel=4)
+
+    # ------------------------------------------------------------------ fixed effects
+
+    @property
+    def tvalues(self) -> pd.Series[Any]:
+        """Fixed effects divided by their standard errors."""
+        return self.params / self.bse
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of the fixed effects that are not aliased."""
+        names = self._names()[self._estimate.kept]
+        return pd.DataFrame(self._estimate.cov_beta, index=names, columns=names)
+
+    # ------------------------------------------------------------------ random effects
+
+    @property
+    def theta(self) -> pd.Series[Any]:
+        """Elements of the relative covariance factors, labelled ``group.term[.term]``."""
+        values: dict[str, float] = {}
+        for term, block in zip(self._design.random, self._estimate.lambda_, strict=True):
+            for columns in term.blocks:
+                for a, j in enumerate(columns):
+                    for i in columns[a:]:
+                        label = f"{term.group}.{term.names[j]}"
+                        if i != j:
+                            label += f".{term.names[i]}"
+                        values[label] = float(block[i, j])
+        return pd.Series(values, dtype=float)
+
+    def ranef(self) -> RandomEffects:
+        """Give the conditional modes of the random effects.
+
+        Returns
+        -------
+        RandomEffects
+            Mapping of group to a frame of levels by terms; ``.cov[group]`` holds the conditional
+            covariances, shape (levels, s, s), given the estimated parameters.
+        """
+        return RandomEffects(
+            self._design.random, self._estimate.modes, self._conditional_covariances
+        )
+
+    def _conditional_covariances(self) -> list[Array]:
+        """Conditional covariance of each level, (levels, s, s) for each term."""
+        blocks = self._core.conditional_covariances(list(self._estimate.lambda_standard))
+        scale = self.sigma**2
+        return [
+            scale * block.T.reshape(term.n_levels, term.n_cols, term.n_cols)
+            for term, block in zip(self._design.random, blocks, strict=True)
+        ]
+
+    def coef(self) -> dict[str, pd.DataFrame]:
+        """Give each level's own coefficients: fixed plus random, a frame for each group."""
+        return per_level(self.ranef(), self.params.dropna())
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {term.group: term.n_levels for term in self._design.random}
+
+    # ------------------------------------------------------------------ rows
+
+    def _rows(self, values: Array) -> pd.Series[Any]:
+        """Values of the rows used, labelled as the caller's rows."""
+        index = self._design.index
+        if index is not None and self._design.rows is not None:
+            index = index[self._design.rows]
+        return pd.Series(values, index=index)
+
+    @property
+    def fittedvalues(self) -> pd.Series[Any]:
+        """X beta + Z b + offset for the rows used."""
+        return self._rows(prediction.fitted(self._design, self._estimate))
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """Response less fitted values for the rows used."""
+        return self._rows(self._design.y - prediction.fitted(self._design, self._estimate))
+
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: str = "raise",
+        interval: str | None = None,
+        level: float = 0.95,
+    ) -> Any:
+        """Predict the response.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            New rows; the fitted rows by default.
+        random : {"all", "none"} or list of str
+            Which random effects take part: all, none (the population's mean), or those of the groups named.
+        new_levels : {"raise", "population"}
+            What to do with levels the fit has not seen: raise, or give them the population's effect, zero.
+        interval : {"confidence", "prediction"}, optional
+            An interval for the mean of the row's level, or for one new observation (of weight 1). Both hold
+            the variance of a new level; a prediction interval with ``random="none"`` is for an observation
+            whose levels are not known.
+        level : float
+            Coverage of the interval.
+
+        Returns
+        -------
+        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
+            A row with missing values gives NaN.
+
+        Notes
+        -----
+        Intervals are normal and take the covariance parameters as known.
+        """
+        if interval not in (None, "confidence", "prediction"):
+            raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
+        if newdata is None:
+            if interval is None and random == "all":
+                return prediction.fitted(self._design, self._estimate)
+            if interval is None and random == "none":
+                return prediction.fixed_part(self._design, self._estimate)
+            newdata = self._training_data()
+        return prediction.predict(
+            self._design,
+            self._estimate,
+            self._core,
+            newdata,
+            random=random,
+            new_levels=new_levels,
+            interval=interval,
+            level=level,
+        )
+
+    def _training_data(self) -> Any:
+        if self._data is None:
+            raise ValueError(
+                "this model was unpickled and no longer knows its data; pass them as newdata"
+            )
+        return self._data
+
+    def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
+        """Draw new responses from the fitted model, random effects included.
+
+        Parameters
+        ----------
+        n : int
+            Number of draws.
+        seed : int or Generator, optional
+            Makes the draws repeatable.
+
+        Returns
+        -------
+        ndarray of shape (nobs, n)
+            A response a column.
+        """
+        return prediction.simulate(self._design, self._estimate, n, seed)
+
+    # ------------------------------------------------------------------ other fits
+
+    def refit(self, y: Any) -> LinearMixedModel:
+        """Fit the same model to another response.
+
+        Parameters
+        ----------
+        y : array-like of shape (nobs,)
+            A value for each row that was used.
+
+        Returns
+        -------
+        LinearMixedModel
+            A new model.
+        """
+        response = np.ascontiguousarray(y, dtype=np.float64).ravel()
+        if response.shape != (self.nobs,):
+            raise ValueError(f"y has {response.size} values; the model uses {self.nobs} rows")
+        if not np.isfinite(response).all():
+            raise ValueError("y has missing or infinite values; refit needs a value for every row")
+        design = replace(self._design, y=response)
+        core = lmm.kernel(design)
+        estimate = lmm.fit(design, core, reml=self.reml, control=self.call.control)
+        return LinearMixedModel(design, estimate, self.call, core=core)
+
+    def update(
+        self, formula: str | None = None, data: Any = None, **changes: Any
+    ) -> LinearMixedModel:
+        """Fit the same call with some arguments changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A new formula; a dot stands for that side of the present one, as in ``". ~ . + x"``.
+        data : DataFrame, optional
+            New data; the present ones by default.
+        **changes
+            Other arguments of :func:`ranef.lmer`.
+
+        Returns
+        -------
+        LinearMixedModel
+            A new model. A change of ``reml`` alone starts from the present optimum.
+        """
+        from ..formula import parse, update
+        from .lmer import fit_call
+
+        known = set(Call.__dataclass_fields__) - {"formula"}
+        if unknown := set(changes) - known:
+            raise ValueError(f"lmer has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}")
+        text = (
+            self.call.formula if formula is None else update(parse(self.call.formula), formula).text
+        )
+        call = replace(self.call, formula=text, **changes)
+        if formula is None and data is None and set(changes) <= {"reml", "control"}:
+            return self._again(call)
+        return fit_call(call, self._training_data() if data is None else data)
+
+    def _again(self, call: Call) -> LinearMixedModel:
+        """Fit the same design under another criterion, from the present optimum."""
+        start = tuple(_off_boundary(block) for block in self._estimate.lambda_standard)
+        control = replace(call.control, start=start)
+        estimate = lmm.fit(self._design, self._core, reml=call.reml, control=control)
+        return LinearMixedModel(self._design, estimate, call, core=self._core, data=self._data)
+
+    # ------------------------------------------------------------------ tables
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """Label and value of what a summary says first."""
+        design = self._design
+        groups = ", ".join(f"{group} ({count:,})" for group, count in self.ngroups.items())
+        criterion = "restricted log-likelihood" if self.reml else "log-likelihood"
+        facts = [
+            ("Formula", self.call.formula),
+            ("Rows", f"{self.nobs:,}"),
+            ("Groups", groups),
+            (criterion.capitalize(), f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
+        ]
+        if design.weights is not None:
+            facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
+        return facts
+
+    def summary(self, ddf: str = "inf") -> Summary:
+        """Summarise the fit for reading.
+
+        Parameters
+        ----------
+        ddf : str
+            Degrees of freedom of the tests, as in ``coef_table``.
+
+        Returns
+        -------
+        Summary
+            Prints as text, and as HTML in a notebook.
+        """
+        notes = [str(w) for w in self.warnings]
+        if self._estimate.converged:
+            notes.append(
+                f"Converged: {self._estimate.n_gradient} exact gradients, predicted decrease of "
+                f"-2 log-likelihood {self._estimate.decrement:.1e}."
+            )
+        return Summary(
+            "Linear mixed model fit by " + ("REML" if self.reml else "maximum likelihood"),
+            self._facts(),
+            self.varcorr,
+            self.coef_table(ddf),
+            notes,
+        )
+
+    def __repr__(self) -> str:
+        kind = "REML" if self.reml else "ML"
+        return f"<LinearMixedModel {self.call.formula!r}, {kind}, {self.nobs} rows, llf {self.llf:.4f}>"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def _off_boundary(block: Array) -> Array:
+    """A covariance factor moved inside the cone, so that a search can start there."""
+    values = np.linalg.svd(block, compute_uv=False)
+    if values.min() > 0.02:
+        return np.asfortranarray(block)
+    raised = block @ block.T + 0.02**2 * np.eye(len(block))
+    return np.asfortranarray(np.linalg.cholesky(raised))
