@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.feols import feols
+from .api.feols_model import FixedEffectsModel
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -32,6 +34,7 @@ __all__ = [
     "DataError",
     "DroppedRowsWarning",
     "FitError",
+    "FixedEffectsModel",
     "FormulaError",
     "LinearMixedModel",
     "ModelError",
@@ -42,5 +45,6 @@ __all__ = [
     "SingularFitWarning",
     "UnsupportedError",
     "datasets",
+    "feols",
     "lmer",
 ]

@@ -18,8 +18,11 @@ from .sandwich import DiagonalScores, check_kind, cluster_factor, cluster_meat
 
 __all__ = [
     "Convention",
+    "Counts",
     "HeteroKind",
     "absorbed_count",
+    "absorbed_leverage",
+    "check_convention",
     "hetero_cov",
     "multiway_cov",
     "within_scores",
@@ -207,8 +210,7 @@ def absorbed_count(
     -------
     int
     """
-    if convention not in get_args(Convention):
-        raise ValueError(f"ssc is one of {', '.join(get_args(Convention))}, not {convention!r}")
+    check_convention(convention)
     if absorption is None or convention == "clubSandwich":
         return 0
     if convention == "stata":
@@ -219,6 +221,12 @@ def absorbed_count(
         if any(is_nested(absorption.codes[:, k], outer) for outer in codes)
     ]
     return df_absorbed - sum(nested) + len(nested)
+
+
+def check_convention(convention: str) -> None:
+    """Refuse a name that is no small-sample convention."""
+    if convention not in get_args(Convention):
+        raise ValueError(f"ssc is one of {', '.join(get_args(Convention))}, not {convention!r}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scipy import special
 from ranef.errors import ModelError
 from ranef.inference.sandwich import ScoreModel
 
-__all__ = ["WaldTest", "htz_test", "satterthwaite_df"]
+__all__ = ["WaldTest", "f_test", "htz_test", "satterthwaite_df", "wald_f"]
 
 Array = NDArray[np.float64]
 
@@ -78,6 +78,61 @@ class WaldTest:
     num_df: float
     den_df: float
     pvalue: float
+
+    def columns(self) -> dict[str, list[float]]:
+        """Give the test as columns of a table of one row."""
+        return {
+            "num_df": [self.num_df],
+            "den_df": [self.den_df],
+            "F": [self.statistic],
+            "pvalue": [self.pvalue],
+        }
+
+
+def f_test(gain: float, num_df: int, sigma2: float, den_df: int) -> WaldTest:
+    """Test a fall of the residual sum of squares.
+
+    Parameters
+    ----------
+    gain : float
+        By how much the sum of squares falls.
+    num_df : int
+        Coefficients that are spent on it.
+    sigma2 : float
+        Residual variance of the larger model.
+    den_df : int
+        Its degrees of freedom.
+
+    Returns
+    -------
+    WaldTest
+    """
+    f = gain / num_df / sigma2
+    return WaldTest(f, float(num_df), float(den_df), float(special.fdtrc(num_df, den_df, f)))
+
+
+def wald_f(contrasts: Array, value: Array, cov: Array, den_df: float) -> WaldTest:
+    """Test contrasts jointly by Wald's statistic over its degrees of freedom.
+
+    Parameters
+    ----------
+    contrasts : ndarray of shape (q, r)
+        Rows are contrasts of the coefficients.
+    value : ndarray of shape (q,)
+        Estimates of the contrasts less their values under the hypothesis.
+    cov : ndarray of shape (r, r)
+        Covariance of the coefficients.
+    den_df : float
+        Denominator degrees of freedom; infinite for the chi-squared test.
+
+    Returns
+    -------
+    WaldTest
+    """
+    q = len(contrasts)
+    wald = float(value @ np.linalg.solve(contrasts @ cov @ contrasts.T, value))
+    tail = special.chdtrc(q, wald) if np.isinf(den_df) else special.fdtrc(q, den_df, wald / q)
+    return WaldTest(wald / q, float(q), float(den_df), float(tail))
 
 
 def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: Array) -> WaldTest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +58,8 @@ class WithinEstimate:
         The fit on absorbed columns; its ``resid`` are those of the full model.
     X : ndarray of shape (n, p), Fortran order
         Absorbed columns.
-    scale : ndarray of shape (p,)
-        Lengths of the columns before.
+    scale : ndarray of shape (p,) or None
+        Lengths of the columns before; None when nothing was absorbed.
     df_absorbed : int
         Rank of the absorbed indicators.
     tss, tss_within : float
@@ -70,7 +70,7 @@ class WithinEstimate:
 
     ols: OlsEstimate
     X: Array
-    scale: Array
+    scale: Array | None
     df_absorbed: int
     tss: float
     tss_within: float
@@ -107,13 +107,10 @@ def fit_within(
     scale = column_lengths(X, weights)
     df = absorbed_df(absorption)
     ols = fit_ols(both[:, 0], inner, weights, scale=scale, df_absorbed=df)
-    fitted = y - ols.resid
     w = np.ones(len(y)) if weights is None else weights
     mean = (w @ target) / w.sum()
     return WithinEstimate(
-        ols=OlsEstimate(
-            ols.beta, ols.kept, ols.cov_unscaled, fitted, ols.resid, ols.ssr, ols.df_resid
-        ),
+        ols=replace(ols, fitted=y - ols.resid),
         X=inner,
         scale=scale,
         df_absorbed=df,
