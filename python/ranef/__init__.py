@@ -7,6 +7,8 @@ from importlib.metadata import version as _version
 from . import datasets
 from .api.feols import feols
 from .api.feols_model import FixedEffectsModel
+from .api.gee import gee
+from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -36,6 +38,7 @@ __all__ = [
     "FitError",
     "FixedEffectsModel",
     "FormulaError",
+    "GEEModel",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
@@ -46,5 +49,6 @@ __all__ = [
     "UnsupportedError",
     "datasets",
     "feols",
+    "gee",
     "lmer",
 ]

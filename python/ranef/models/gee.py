@@ -13,7 +13,6 @@ from ranef.errors import FitError, ModelError
 from .ols import Basis, orthonormal_basis
 
 __all__ = [
-    "CORRELATIONS",
     "FAMILIES",
     "LINKS",
     "GeeEstimate",
@@ -28,7 +27,6 @@ Codes = NDArray[np.int32]
 #: Families and their usual links.
 FAMILIES = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
 LINKS = ("identity", "logit", "probit", "cloglog", "log", "inverse")
-CORRELATIONS = ("independence", "exchangeable", "ar1", "m-dependent", "unstructured", "fixed")
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,8 @@ class GeeSpec:
     family, link : str
         Variance function and link.
     corr : str
-        Working correlation, one of `CORRELATIONS`.
+        Working correlation: "independence", "exchangeable", "ar1", "m-dependent", "unstructured" or
+        "fixed".
     lags : int
         Number of lags of "m-dependent".
     fixed : ndarray of shape (T, T), optional
@@ -275,3 +274,40 @@ def quasi_likelihood(y: Array, mu: Array, family: str, weights: Array | None = N
 def independent(spec: GeeSpec) -> GeeSpec:
     """Give the same model with an independence working correlation."""
     return replace(spec, corr="independence", fixed=None)
+
+
+def working_correlation(corr: str, alpha: Array, time: Array, fixed: Array | None) -> Array:
+    """Lay out the working correlation of all times.
+
+    Parameters
+    ----------
+    corr : str
+        The structure.
+    alpha : ndarray
+        Its parameters.
+    time : ndarray of shape (T,)
+        The times, ascending.
+    fixed : ndarray of shape (T, T) or None
+        The matrix of "fixed".
+
+    Returns
+    -------
+    ndarray of shape (T, T)
+    """
+    T = len(time)
+    lag = np.abs(time[:, None] - time)
+    if corr == "fixed" and fixed is not None:
+        return fixed
+    if corr == "exchangeable":
+        return np.where(lag == 0.0, 1.0, alpha[0])
+    if corr == "ar1":
+        return np.asarray(alpha[0] ** lag)
+    R = np.eye(T)
+    if corr == "unstructured":
+        R[np.triu_indices(T, 1)] = alpha
+        R = R + R.T - np.eye(T)
+    if corr == "m-dependent":
+        step = np.rint(lag / np.min(np.diff(time))).astype(int)
+        for k, value in enumerate(alpha, 1):
+            R[step == k] = value
+    return R
