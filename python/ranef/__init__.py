@@ -5,12 +5,17 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.approaches import Approaches, approaches
 from .api.feols import feols
 from .api.feols_model import FixedEffectsModel
 from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
+from .api.lmlist import GroupFits, lmlist
 from .api.mixed_model import LinearMixedModel
+from .api.re_gls import RandomEffectsGLS, random_effects_gls
+from .api.robust import RobustResult
+from .api.within_between import WithinBetweenModel, within_between
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -30,6 +35,7 @@ from .errors import (
 __version__ = _version("ranef")
 
 __all__ = [
+    "Approaches",
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
@@ -39,16 +45,24 @@ __all__ = [
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
+    "GroupFits",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
+    "RandomEffectsGLS",
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "RobustResult",
     "SingularFitWarning",
     "UnsupportedError",
+    "WithinBetweenModel",
+    "approaches",
     "datasets",
     "feols",
     "gee",
     "lmer",
+    "lmlist",
+    "random_effects_gls",
+    "within_between",
 ]

@@ -24,10 +24,11 @@ from ranef.inference.robust import (
 )
 from ranef.inference.sandwich import DiagonalScores
 from ranef.inference.sandwich_tests import f_test
+from ranef.inference.wild import WildBootstrap, wild_bootstrap
 from ranef.models.ols import OlsEstimate, fit_ols, orthonormal_basis
 from ranef.models.within import absorbed_effects, singletons
 from ranef.report.coefficients import t_quantile
-from ranef.report.regression import CoefficientTests
+from ranef.report.regression import CoefficientTests, contrast_matrix
 from ranef.report.summary import Summary
 
 from .robust import Named, RobustResult, clusters_of, robust_clusters
@@ -172,6 +173,66 @@ class FixedEffectsModel(CoefficientTests):
             kind, self._named(), scores, name, n_coef=count, df_given=df_given, notes=notes
         )
 
+    def wild_bootstrap(
+        self,
+        term: str,
+        cluster: Any = None,
+        *,
+        null: float = 0.0,
+        draws: int = 9999,
+        weights: str = "webb",
+        level: float = 0.95,
+        seed: int | None = None,
+    ) -> WildBootstrap:
+        """Test a coefficient by the wild cluster bootstrap with the hypothesis imposed.
+
+        Parameters
+        ----------
+        term : str
+            The coefficient.
+        cluster : str or array_like, optional
+            Clusters; by default those of the call.
+        null : float
+            Value under the hypothesis.
+        draws : int
+            Number of draws.
+        weights : {"webb", "rademacher"}
+            Webb's six points, or random signs, all of whose patterns are used when they are few.
+        level : float
+            Coverage of the interval, found by inverting the test.
+        seed : int, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        WildBootstrap
+
+        References
+        ----------
+        .. [1] Cameron, Gelbach and Miller (2008), Rev. Econ. Stat. 90, 414-427.
+        """
+        C = contrast_matrix(term, self._names, self._kept(), self._named().terms)
+        if len(C) != 1:
+            raise ValueError(f"{term!r} has {len(C)} coefficients; name one of them")
+        cluster = self.call.cluster if cluster is None else cluster
+        if len(cluster) == 0:
+            raise ModelError("the bootstrap redraws clusters: name them with cluster=")
+        codes = next(iter(clusters_of(self._data, self._design, cluster).values()))
+        scores = self._scores(codes, "clubSandwich", "CR2")
+        assert scores is not None
+        wide = np.pad(C[0], (0, scores.root.shape[0] - C.shape[1]))
+        estimate = float(C[0] @ self._beta[self._kept()])
+        return wild_bootstrap(
+            scores,
+            wide,
+            estimate,
+            null=null,
+            draws=draws,
+            weights=weights,
+            level=level,
+            seed=seed,
+        )
+
     def _n_coef(self, clusters: Sequence[Codes], ssc: str) -> int:
         """Coefficients that CR1S counts."""
         within = self._fitted.within
@@ -194,8 +255,8 @@ class FixedEffectsModel(CoefficientTests):
         )
         if scores is None and kind in ("CR2", "CR3"):
             raise UnsupportedError(
-                f"{kind} is not offered when many absorbed levels cut through the clusters, for "
-                'each of them ties clusters together; use "CR1"'
+                f"{kind} and the bootstrap are not offered when many absorbed levels cut through "
+                'the clusters, for each of them ties clusters together; use "CR1"'
             )
         return scores
 

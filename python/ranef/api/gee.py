@@ -242,7 +242,7 @@ def check_pairs(codes: NDArray[np.int32], times: Times | None, spec: GeeSpec) ->
         steps = (rows.time - rows.time[0]) / np.min(np.diff(rows.time))
         if not np.allclose(steps, np.round(steps), atol=1e-6):
             raise ModelError(
-                f"{spec.lags}-dependence counts steps of equal length, and the times are not evenly "
+                f"{spec.lags}-dependence counts equal steps, and the times are not evenly "
                 'spaced; use corr="ar1", which takes distances as they are'
             )
         return

@@ -165,7 +165,7 @@ def _codes_by_name(data: Any, design: Design, name: str) -> Codes:
         raise UnsupportedError(
             f"a model that was pickled has no data; give the values of {name!r} as an array"
         )
-    return codes_of_column(data, name, design)[0]
+    return codes_of_column(data, name, design)
 
 
 def _codes_of_array(values: Any, design: Design) -> Codes:

@@ -62,10 +62,8 @@ def group_term(design: Design, group: str) -> RandomTerm:
     raise KeyError(group)
 
 
-def codes_of_column(
-    data: Any, name: str, design: Design
-) -> tuple[NDArray[np.int32], pd.Index[Any]]:
-    """Read a grouping column, or ``a:b``, on the rows that a design uses.
+def codes_of_column(data: Any, name: str, design: Design) -> NDArray[np.int32]:
+    """Code a grouping column, or ``a:b``, on the rows that a design uses.
 
     Parameters
     ----------
@@ -78,10 +76,8 @@ def codes_of_column(
 
     Returns
     -------
-    codes : ndarray of shape (n,), int32
+    ndarray of shape (n,), int32
         Level of each row.
-    levels : Index
-        Labels of the levels.
     """
     frame = open_frame(data)
     parts = _parts(name, set(map(str, frame.names)))
@@ -97,8 +93,7 @@ def codes_of_column(
                 part,
             )
         columns.append((used, levels))
-    found, grouping = group_codes(parts, columns)
-    return found, grouping.levels
+    return group_codes(parts, columns)[0]
 
 
 def times_of(term: RandomTerm) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from scipy import special
 from ranef.errors import ModelError
 from ranef.inference.sandwich import ScoreModel
 
-__all__ = ["WaldTest", "f_test", "htz_test", "satterthwaite_df", "wald_f"]
+__all__ = ["WaldTest", "f_test", "hausman_test", "htz_test", "satterthwaite_df", "wald_f"]
 
 Array = NDArray[np.float64]
 
@@ -109,6 +109,24 @@ def f_test(gain: float, num_df: int, sigma2: float, den_df: int) -> WaldTest:
     """
     f = gain / num_df / sigma2
     return WaldTest(f, float(num_df), float(den_df), float(special.fdtrc(num_df, den_df, f)))
+
+
+def hausman_test(difference: Array, cov: Array) -> WaldTest:
+    """Test that two estimates, one efficient under the hypothesis, agree.
+
+    Parameters
+    ----------
+    difference : ndarray of shape (q,)
+        The robust estimate less the efficient one.
+    cov : ndarray of shape (q, q)
+        Covariance of the first less that of the second; it need not be positive definite.
+
+    Returns
+    -------
+    WaldTest
+        Chi-squared over q, with infinite denominator degrees of freedom.
+    """
+    return wald_f(np.eye(len(difference)), difference, cov, np.inf)
 
 
 def wald_f(contrasts: Array, value: Array, cov: Array, den_df: float) -> WaldTest:
