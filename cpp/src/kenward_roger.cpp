@@ -105,7 +105,7 @@ PairTraces Pls::pair_traces() const {
   }
   RowMatrix coupled = RowMatrix::Zero(n_levels_[0] * k, q2), scores(coupled.rows(), q2);
   coupling_.subtract(RowMatrix::Identity(q2, q2), coupled);
-  apply_levels(T_, coupled, scores);
+  multiply_levels(T_, false, coupled, scores);
   RowMatrix F = scores.transpose();  // its sign plays no part
   root_.solve_lower(F);
   leading_traces(m0, F, out);

@@ -5,14 +5,23 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.approaches import Approaches, approaches
 from .api.average import average
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
 from .api.crossval import cross_validate
 from .api.emmeans import emmeans, emtrends
+from .api.feols import feols
+from .api.feols_model import FixedEffectsModel
+from .api.gee import gee
+from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
+from .api.lmlist import GroupFits, lmlist
 from .api.mixed_model import LinearMixedModel
+from .api.re_gls import RandomEffectsGLS, random_effects_gls
+from .api.robust import RobustResult
+from .api.within_between import WithinBetweenModel, within_between
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -32,29 +41,42 @@ from .errors import (
 __version__ = _version("ranef")
 
 __all__ = [
+    "Approaches",
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
     "DataError",
     "DroppedRowsWarning",
     "FitError",
+    "FixedEffectsModel",
     "FormulaError",
+    "GEEModel",
+    "GroupFits",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
+    "RandomEffectsGLS",
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "RobustResult",
     "SingularFitWarning",
     "UnsupportedError",
+    "WithinBetweenModel",
     "anova",
+    "approaches",
     "average",
     "compare",
     "cross_validate",
     "datasets",
     "emmeans",
     "emtrends",
+    "feols",
+    "gee",
     "lmer",
+    "lmlist",
     "pbtest",
+    "random_effects_gls",
     "rlrt",
+    "within_between",
 ]
