@@ -66,6 +66,8 @@ class Curve:
         The parameter's value at a coordinate, and the derivative.
     walker : callable
         Gives a function from coordinate to Point that remembers where it was.
+    ceiling : float
+        |zeta| never exceeds it: a correlation is free where one of its standard deviations is zero.
     """
 
     target: Target
@@ -76,6 +78,7 @@ class Curve:
     value: Callable[[float], float]
     value_slope: Callable[[float], float]
     walker: Callable[[], Callable[[float], Point]]
+    ceiling: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,29 @@ def critical(level: float) -> float:
 
 def curves(ml: Profiled) -> Iterator[Curve]:
     """Make the curve of every parameter, in the order of ``targets``."""
-    for target in targets(ml.design, ml.estimate.kept):
-        yield _fixed_curve(ml, target) if target.kind == "beta" else _variance_curve(ml, target)
+    listed = targets(ml.design, ml.estimate.kept)
+    ceilings: dict[tuple[int, int], Point] = {}
+    for target in listed:
+        if target.kind == "beta":
+            yield _fixed_curve(ml, target)
+            continue
+        if target.kind == "cor":
+            for column in (target.i, target.j):
+                if (target.term, column) not in ceilings:
+                    ceilings[target.term, column] = _without(ml, target.term, column)
+            pair = [ceilings[target.term, column] for column in (target.i, target.j)]
+            yield _variance_curve(ml, target, min(pair, key=lambda point: abs(point.zeta)))
+        else:
+            yield _variance_curve(ml, target)
+
+
+def _without(ml: Profiled, term: int, column: int) -> Point:
+    """A zero standard deviation, where its correlations may be anything."""
+    curve = _variance_curve(ml, Target("", "sd", term, column, column))
+    to = curve.walker()
+    if curve.centre > AT_BOUND:
+        to(0.4 * curve.centre)
+    return to(0.0)
 
 
 def _zeta(rise: float, slope: float, side: float) -> tuple[float, float]:
@@ -106,7 +130,7 @@ def _zeta(rise: float, slope: float, side: float) -> tuple[float, float]:
     return side * root, side * slope / (2.0 * root) if root > 1e-8 else np.nan
 
 
-def _variance_curve(ml: Profiled, target: Target) -> Curve:
+def _variance_curve(ml: Profiled, target: Target, ceiling: Point | None = None) -> Curve:
     core, n, best = ml.core, ml.design.n_obs, ml.estimate.objective
     at = chart(ml.design, core, target, ml.estimate.sigma)
     x = at.coordinates(list(ml.estimate.lambda_standard))
@@ -118,6 +142,7 @@ def _variance_curve(ml: Profiled, target: Target) -> Curve:
     )
     value, g = deviance(core, at, n, x)
     start = Held(x, value, 0.0, g, B)
+    most = np.inf if ceiling is None else abs(ceiling.zeta)
     bases = [core.term_basis(t) for t in range(len(ml.design.random))]
 
     def estimate(held: Held) -> tuple[tuple[Array, ...], float, Array]:
@@ -136,12 +161,14 @@ def _variance_curve(ml: Profiled, target: Target) -> Curve:
             last = held = hold(core, at, n, coordinate, last)
             side = np.sign(coordinate - centre)
             zeta, slope = _zeta(held.deviance - best, held.slope, side)
+            if ceiling is not None and abs(zeta) > most:
+                return Point(coordinate, side * most, 0.0, ceiling.estimate)
             return Point(coordinate, zeta, slope, lambda: estimate(held))
 
         return to
 
     rate = np.sqrt(max(float(bend), 1e-12) / 2.0)
-    return Curve(target, centre, at.low, at.high, rate, at.value, at.value_slope, walker)
+    return Curve(target, centre, at.low, at.high, rate, at.value, at.value_slope, walker, most)
 
 
 def _fixed_curve(ml: Profiled, target: Target) -> Curve:
@@ -196,7 +223,7 @@ def interval(curve: Curve, z: float) -> tuple[float, float]:
 def _end(curve: Curve, z: float, side: float) -> float:
     """The coordinate where |zeta| = z on one side, by safeguarded Newton steps."""
     bound = curve.high if side > 0 else curve.low
-    if abs(bound - curve.centre) < AT_BOUND:
+    if abs(bound - curve.centre) < AT_BOUND or curve.ceiling < z:
         return bound
     to = curve.walker()
     near, far = curve.centre, bound  # |zeta| below z at near, above it (or unknown) at far
@@ -251,9 +278,7 @@ class Path:
 def path(curve: Curve, ml: Profiled, z: float, steps: int) -> Path:
     """Walk from the estimate to |zeta| >= z on both sides, or to a bound, in even steps of zeta."""
     best = ml.estimate
-    centre = Point(
-        curve.centre, 0.0, curve.rate, lambda: (best.sigmas, best.sigma, best.beta)
-    )
+    centre = Point(curve.centre, 0.0, curve.rate, lambda: (best.sigmas, best.sigma, best.beta))
     points = [*reversed(_side(curve, z, steps, -1.0)), centre, *_side(curve, z, steps, 1.0)]
     listed = targets(ml.design, best.kept)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -284,6 +309,9 @@ def _side(curve: Curve, z: float, steps: int, side: float) -> list[Point]:
         c = min(c, bound) if side > 0 else max(c, bound)
         points.append(to(c))
         if abs(points[-1].zeta) >= z or c == bound:
+            break
+        if abs(points[-1].zeta) >= curve.ceiling:
+            points.append(replace(points[-1], coordinate=bound))
             break
         slope = points[-1].slope
         rate = max(slope, 0.25 * rate) if np.isfinite(slope) else rate

@@ -110,7 +110,9 @@ class Chart:
             x[self.first] = np.log(max(x[self.first], 1e-3))
         return x
 
-    def gradient(self, x: Array, L: list[Array], by_relative: list[Array], by_sigma: float) -> Array:
+    def gradient(
+        self, x: Array, L: list[Array], by_relative: list[Array], by_sigma: float
+    ) -> Array:
         """Chain rule from derivatives by the relative Sigma_t and by log sigma alone."""
         shrink = np.exp(-2.0 * x[-1])
         g = np.empty_like(x)
@@ -179,9 +181,7 @@ def chart(design: Design, core: _core.Lmm, target: Target, scale: float) -> Char
     first = elements.index((target.term, int(block[0]), int(block[0])))
     if target.kind == "sd":
         unit = float(lengths[0]) * scale
-        return Chart(
-            target, first, 0.0, np.inf, unit, scale, elements, sizes, back, first, -1
-        )
+        return Chart(target, first, 0.0, np.inf, unit, scale, elements, sizes, back, first, -1)
     held = elements.index((target.term, int(block[1]), int(block[0])))
     second = elements.index((target.term, int(block[1]), int(block[1])))
     return Chart(

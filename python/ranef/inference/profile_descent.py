@@ -59,7 +59,9 @@ def hessian(core: _core.Lmm, chart: Chart, n: int, x: Array) -> Array:
     for a in range(len(x)):
         step = np.zeros(len(x))
         step[a] = 1e-4
-        H[a] = (deviance(core, chart, n, x + step)[1] - deviance(core, chart, n, x - step)[1]) / 2e-4
+        H[a] = (
+            deviance(core, chart, n, x + step)[1] - deviance(core, chart, n, x - step)[1]
+        ) / 2e-4
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
     floor = 1e-6 * max(float(np.abs(values).max()), 1.0)
     return (vectors * np.maximum(np.abs(values), floor)) @ vectors.T
@@ -114,7 +116,9 @@ def _line_search(
         value_new, g_new = deviance(core, chart, n, trial)
         if value_new < value + 1e-4 * fraction * along:
             return trial, value_new, g_new
-        fraction *= 0.5 if not np.isfinite(value_new) else _fraction(value, along, value_new, fraction)
+        fraction *= (
+            0.5 if not np.isfinite(value_new) else _fraction(value, along, value_new, fraction)
+        )
     return x, value, g
 
 
