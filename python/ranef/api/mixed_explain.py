@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..inference.caic import ConditionalAic, conditional_aic
 from .mixed_criterion import Criterion
 from .mixed_tests import FixedTests
 
@@ -45,6 +46,17 @@ class Explained(FixedTests, Criterion):
             }
         )
         return pd.concat([fixed, random.reindex(columns=fixed.columns)], ignore_index=True)
+
+    def caic(self) -> ConditionalAic:
+        """Give the conditional AIC of Greven and Kneib (2010), for predictions at the levels at hand.
+
+        Returns
+        -------
+        ConditionalAic
+            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is refitted
+            without the columns that add no variance (``dropped``).
+        """
+        return conditional_aic(self._design, self._estimate, self._core)
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit: nobs, npar, sigma, llf, aic, bic, singular, converged."""
