@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,18 @@ LIFT = 0.02
 
 def lower_factor(B: Array) -> Array:
     """Give the lower-triangular L with L L' = B B' and a diagonal of no negative sign."""
+    if B.shape == (2, 2):
+        return _lower_two(*B.ravel().tolist())
     R = np.linalg.qr(B.T, mode="r")
     return (R * np.where(np.diag(R) < 0.0, -1.0, 1.0)[:, None]).T
+
+
+def _lower_two(a: float, b: float, c: float, d: float) -> Array:
+    """``lower_factor`` of [[a, b], [c, d]], which small models ask for all the time."""
+    length = math.hypot(a, b)
+    if length == 0.0:
+        return np.array([[0.0, 0.0], [0.0, math.hypot(c, d)]])
+    return np.array([[length, 0.0], [(a * c + b * d) / length, abs(a * d - b * c) / length]])
 
 
 @dataclass(frozen=True)
