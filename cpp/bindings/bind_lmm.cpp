@@ -87,7 +87,8 @@ void bind_lmm(py::module_& m) {
       .def_readonly("gradient", &Curvature::gradient)
       .def_readonly("quadratic", &Curvature::quadratic)
       .def_readonly("hessian", &Curvature::hessian)
-      .def_readonly("score", &Curvature::score);
+      .def_readonly("score", &Curvature::score)
+      .def_readonly("misfit", &Curvature::misfit);
 
   py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
                                       "How the precision of the fixed effects depends on Sigma.")
