@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..errors import DroppedRowsWarning
+from ..inference.optimum import examine
+from ..report import verdict
 from ..report.verdict import Convergence
 from .fitted import Fitted
 
@@ -16,19 +16,11 @@ class Trust(Fitted):
 
     @property
     def convergence(self) -> Convergence:
-        """Report on the optimum: exact gradient, curvature, boundary, evaluations, advice."""
-        estimate = self._estimate
-        at = self._core.curvature(list(estimate.lambda_standard), estimate.reml)
-        advice = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        return Convergence(
-            converged=estimate.converged,
-            status=estimate.status,
-            gradient=at.gradient,
-            curvature=float(np.linalg.eigvalsh(at.hessian).min()),
-            decrement=estimate.decrement,
-            cone=estimate.cone,
-            n_objective=estimate.n_objective,
-            n_gradient=estimate.n_gradient,
-            path=estimate.path,
-            advice=tuple(advice),
-        )
+        """Report on the optimum: exact gradient, curvature, boundary, evaluations, advice.
+
+        Each access computes the exact Hessian anew, at the cost of two gradients a covariance
+        parameter.
+        """
+        notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
+        optimum = examine(self._design, self._core, self._estimate)
+        return verdict.convergence(self._estimate, optimum, notes)
