@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,14 +186,16 @@ def _singular_text(group: str, names: list[str], cov: Array, size: int, null: in
     )
 
 
-def alias_notes(design: Design, aliased: list[int], alias: Array, kept: Array) -> list[str]:
+def alias_notes(
+    design: Design, aliased: Sequence[int], alias: Array, kept: Sequence[int] | NDArray[np.intp]
+) -> list[str]:
     """Name each aliased column and the columns that span it."""
     notes = []
     for j, column in enumerate(aliased):
         weights = np.atleast_2d(alias)[:, j] if alias.size else np.array([])
         scale = np.abs(weights).max() if weights.size else 0.0
         spanning = [
-            design.fixed_names[int(kept[i])] for i in np.flatnonzero(np.abs(weights) > 1e-6 * scale)
+            design.fixed_names[kept[int(i)]] for i in np.flatnonzero(np.abs(weights) > 1e-6 * scale)
         ]
         name = design.fixed_names[column]
         reason = f"a combination of {', '.join(spanning)}" if spanning else "zero in every row"
