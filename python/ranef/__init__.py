@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.diagnose import diagnose
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -42,5 +43,6 @@ __all__ = [
     "SingularFitWarning",
     "UnsupportedError",
     "datasets",
+    "diagnose",
     "lmer",
 ]
