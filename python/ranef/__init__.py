@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.all_fit import all_fit, converge
 from .api.diagnose import diagnose
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
@@ -42,6 +43,8 @@ __all__ = [
     "RankWarning",
     "SingularFitWarning",
     "UnsupportedError",
+    "all_fit",
+    "converge",
     "datasets",
     "diagnose",
     "lmer",
