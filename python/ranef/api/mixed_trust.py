@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from .. import design as designs
 from ..design.frame import open_frame
-from ..errors import DroppedRowsWarning
+from ..errors import DataError, DroppedRowsWarning
 from ..formula import parse
+from ..inference import influence as deletions
 from ..inference.optimum import examine
 from ..inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ..report import verdict
+from ..report.influence import Influence, influence_tables
 from ..report.verdict import Convergence
 from .fitted import Fitted
 
@@ -73,6 +79,77 @@ class Trust(Fitted):
         for new, text in units.items():
             model = _in_units(model, read_recoding(new, text))
         return model
+
+    def influence(self, groups: str | None = None, *, refit: bool = False) -> Influence:
+        """Measure how far the fixed effects move when each group of rows is deleted.
+
+        Parameters
+        ----------
+        groups : str, optional
+            A grouping factor of the model or a column of its data; the first grouping factor by
+            default, and "rows" for single rows.
+        refit : bool
+            Whether the covariance parameters are estimated anew without each group, instead of
+            being held where the closed form applies.
+
+        Returns
+        -------
+        Influence
+            ``table`` (Cook's distance, leverage, covratio), ``dfbeta``, ``dfbetas``, ``params``,
+            ``top()``, ``plot()``.
+
+        Notes
+        -----
+        Cook's distance is (b - b_g)' cov(b)^-1 (b - b_g) / p; DFBETAS divide by the standard errors
+        without the group. Leverage is the sum of the derivatives of fitted values by their own
+        responses, conditional on the random effects' distribution.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.influence("Subject").top(1)
+        ['337']
+        """
+        design, estimate = self._design, self._estimate
+        label, codes, levels = _rows_of(self, groups)
+        count = len(levels)
+        deletion = (
+            deletions.refits(design, estimate, codes, count, self.call.control)
+            if refit
+            else deletions.closed_form(design, estimate, codes, count)
+        )
+        weight = deletions.leverage(design, estimate, self._core)
+        return influence_tables(
+            estimate,
+            self._names()[estimate.kept],
+            deletion,
+            levels,
+            (label, np.bincount(codes), np.bincount(codes, weights=weight).astype(np.float64)),
+            refitted=refit,
+        )
+
+
+def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
+    """Give the name, the group of each row and the labels of what is to be deleted."""
+    design = model._design
+    for term in design.random:
+        if groups in (None, term.group):
+            return term.group, term.codes.astype(np.intp), pd.Index(list(term.levels))
+    kept = np.arange(design.n_data) if design.rows is None else design.rows
+    if groups == "rows":
+        labels = pd.RangeIndex(design.n_data) if design.index is None else design.index
+        return "rows", np.arange(design.n_obs), labels[kept]
+    if model._data is None:
+        raise ValueError(
+            f"{groups!r} is no grouping factor of the model, and an unpickled model no longer "
+            f"knows its data; there are {[term.group for term in design.random]} and 'rows'"
+        )
+    codes, levels = pd.factorize(open_frame(model._data).series(str(groups)).iloc[kept], sort=True)
+    if (codes < 0).any():
+        raise DataError(f"{groups!r} has missing values in rows of the model", groups)
+    return str(groups), codes, pd.Index(levels)
 
 
 def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
