@@ -15,9 +15,11 @@ from ..errors import DataError, DroppedRowsWarning
 from ..formula import parse
 from ..inference import influence as deletions
 from ..inference.optimum import examine
+from ..inference.surface import Explorer, sd_names
 from ..inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ..report import verdict
 from ..report.influence import Influence, influence_tables
+from ..report.surface import Surface
 from ..report.verdict import Convergence
 from .fitted import Fitted
 
@@ -129,6 +131,50 @@ class Trust(Fitted):
             (label, np.bincount(codes), np.bincount(codes, weights=weight).astype(np.float64)),
             refitted=refit,
         )
+
+    def surface(
+        self, *names: str, points: int = 21, upper: tuple[float, ...] = (), hold: bool = False
+    ) -> Surface:
+        """Compute the (restricted) log-likelihood on a grid of one or two standard deviations.
+
+        Parameters
+        ----------
+        *names : str
+            One or two of the standard deviations, ``"sd_TERM|GROUP"``; the first one or two of the
+            model by default.
+        points : int
+            Grid points in each direction, from zero.
+        upper : tuple of float, optional
+            Where the grid ends, relative to sigma; where the log-likelihood has dropped by six with
+            all else held, by default.
+        hold : bool
+            Whether all else is held at the estimate. By default it is chosen anew at each point,
+            which shows ridges and maxima for what they are.
+
+        Returns
+        -------
+        Surface
+            ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
+            is always at its best.
+        """
+        known = sd_names(self._design)
+        chosen = names or tuple(known)[:2]
+        for name in chosen:
+            if name not in known:
+                raise ValueError(f"no standard deviation {name!r} among {list(known)}")
+        if len(chosen) > 2 or len(set(chosen)) < len(chosen):
+            raise ValueError("a surface has one or two different standard deviations")
+        estimate = self._estimate
+        places = tuple(known[name] for name in chosen)
+        explorer = Explorer(self._design, self._core, estimate, places, hold)
+        ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
+        axes = [np.linspace(0.0, end, points) for end in ends]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
+        table = pd.DataFrame(grid, columns=list(chosen))
+        table["llf"] = [-0.5 * explorer.value(point) for point in grid]
+        table["drop"] = -0.5 * estimate.objective - table["llf"]
+        at = tuple(float(np.linalg.norm(estimate.lambda_[t][j])) for t, j in places)
+        return Surface(chosen, table, at, hold)
 
 
 def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
