@@ -9,6 +9,7 @@ from .api.all_fit import all_fit, converge
 from .api.diagnose import diagnose
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
+from .api.multistart import multistart
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -48,4 +49,5 @@ __all__ = [
     "datasets",
     "diagnose",
     "lmer",
+    "multistart",
 ]
