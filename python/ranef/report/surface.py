@@ -100,12 +100,13 @@ class Surface:
         ]
         peaks = values >= np.max(around, axis=0)
         if len(self.names) == 1:
-            return self.table[peaks[0]]
+            found: pd.DataFrame = self.table.loc[peaks[0]]
+            return found
         above, across = np.nonzero(peaks)
         grid = self._grid()
         chosen = set(zip(grid.columns[across], grid.index[above], strict=True))
         pairs = zip(self.table[self.names[0]], self.table[self.names[1]], strict=True)
-        found: pd.DataFrame = self.table.loc[[pair in chosen for pair in pairs]]
+        found = self.table.loc[[pair in chosen for pair in pairs]]
         return found
 
     def __repr__(self) -> str:
