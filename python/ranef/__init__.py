@@ -7,6 +7,7 @@ from importlib.metadata import version as _version
 from . import datasets
 from .api.all_fit import all_fit, converge
 from .api.diagnose import diagnose
+from .api.doctor import doctor
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .api.multistart import multistart
@@ -48,6 +49,7 @@ __all__ = [
     "converge",
     "datasets",
     "diagnose",
+    "doctor",
     "lmer",
     "multistart",
 ]
