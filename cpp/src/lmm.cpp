@@ -30,9 +30,32 @@ double smallest_axis(const std::vector<Matrix>& lambda) {
   return smallest;
 }
 
+// Columns `references` of the refined input times R.
+Matrix combine(const Input& refined, const std::vector<int>& references, const Matrix& R) {
+  Matrix rows(refined.n, static_cast<Index>(references.size()));
+  for (Index j = 0; j < rows.cols(); ++j)
+    rows.col(j) = Eigen::Map<const Vector>(refined.columns[references[j]], refined.n);
+  return rows * R;
+}
+
+StandardRows standard_rows(const RefinedInput& refined, const StandardBasis& inner) {
+  StandardRows out;
+  const Index p = inner.T.cols() - 1;
+  out.X = combine(refined.input, refined.input.fixed, inner.T.topLeftCorner(p, p));
+  for (std::size_t t = 0; t < refined.input.terms.size(); ++t) {
+    out.z.push_back(combine(refined.input, refined.input.terms[t].columns, inner.Tz[t]));
+    out.codes.push_back(refined.input.terms[t].codes);
+  }
+  return out;
+}
+
 }  // namespace
 
-Lmm::Lmm(const Input& input) : n_(input.n), place_(elimination_order(input)) {
+Lmm::Lmm(const Input& input) : Lmm(input, nullptr) {}
+
+Lmm::Lmm(const Input& input, StandardRows& rows) : Lmm(input, &rows) {}
+
+Lmm::Lmm(const Input& input, StandardRows* rows) : n_(input.n), place_(elimination_order(input)) {
   order_.resize(place_.size());
   Input ordered = input;
   for (std::size_t i = 0; i < place_.size(); ++i) {
@@ -41,18 +64,31 @@ Lmm::Lmm(const Input& input) : n_(input.n), place_(elimination_order(input)) {
   }
   const Shifts shifts = choose_shifts(ordered);
   CrossProducts products = accumulate(ordered, shifts);
-  if (needs_refinement(ordered, products)) {
+  if (rows || needs_refinement(ordered, products)) {
     const RefinedInput refined = refine(ordered, shifts);
     products = accumulate(refined.input, refined.shifts);
-    basis_ = compose(refined.basis, standardise(refined.input, refined.shifts, products));
+    const StandardBasis inner = standardise(refined.input, refined.shifts, products);
+    if (rows) *rows = standard_rows(refined, inner);
+    basis_ = compose(refined.basis, inner);
   } else {
     basis_ = standardise(ordered, shifts, products);
   }
   sum_log_w_ = products.sum_log_w;
-  start_ = moment_start(products);
+  moments_ = MomentStart(products);
+  std::vector<Vector> zy;
+  for (const TermProducts& term : products.terms) zy.push_back(term.xy.rightCols(1));
+  start_ = moments_(zy);
   std::vector<std::vector<int>> blocks;
   for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
   pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks));
+}
+
+void Lmm::set_response(const Vector& a, double s, const std::vector<Vector>& zy) {
+  const Index p = basis_.T.cols() - 1;
+  basis_.T.col(p).head(p) = basis_.T.topLeftCorner(p, p) * a / -s;
+  basis_.T(p, p) = 1.0 / s;
+  pls_->set_response(zy);
+  start_ = moments_(zy);
 }
 
 std::vector<Matrix> Lmm::to_kernel(const std::vector<Matrix>& of_user) const {
@@ -161,7 +197,7 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   Derivatives derivatives;
   pls_->derivatives(reml, derivatives);
   out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
-  out.quadratic = covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
+  out.quadratic = ranef::covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
   out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
   out.score = to_user(derivatives.S);
   return out;
@@ -191,6 +227,10 @@ Matrix Lmm::hessian(const std::vector<Matrix>& lambda_standard, bool reml, int o
     }
   }
   return 0.5 * (H + H.transpose());
+}
+
+Matrix Lmm::covariance_jacobian(const std::vector<Matrix>& lambda_standard) const {
+  return ranef::covariance_jacobian(*pls_, to_kernel(lambda_standard));
 }
 
 std::vector<std::tuple<std::size_t, int, int>> Lmm::parameters() const {
