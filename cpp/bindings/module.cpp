@@ -31,4 +31,5 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   m.attr("isa") = RANEF_STR(RANEF_MODULE);
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
   bind_lmm(m);
+  bind_batch(m);
 }

@@ -23,7 +23,12 @@ def _variant() -> str:
 _module = import_module(f".{_variant()}", __name__)
 isa = _module.isa
 simd = _module.simd
+Batch = _module.Batch
+BatchRows = _module.BatchRows
+BatchSettings = _module.BatchSettings
 Curvature = _module.Curvature
 Estimate = _module.Estimate
 FixedDerivatives = _module.FixedDerivatives
 Lmm = _module.Lmm
+fit_slices = _module.fit_slices
+fit_weighted = _module.fit_weighted
