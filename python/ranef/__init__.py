@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.batch_result import BatchResult
+from .api.fit_many import fit_many
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
 from .errors import (
@@ -26,6 +28,7 @@ from .errors import (
 __version__ = _version("ranef")
 
 __all__ = [
+    "BatchResult",
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
@@ -42,5 +45,6 @@ __all__ = [
     "SingularFitWarning",
     "UnsupportedError",
     "datasets",
+    "fit_many",
     "lmer",
 ]
