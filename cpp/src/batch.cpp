@@ -172,7 +172,7 @@ Vector satterthwaite(Lmm& lmm, const Estimate& estimate, bool reml, const Matrix
   Vector df(W.cols()), by_Sigma(J.rows());
   for (Index h = 0; h < W.cols(); ++h) {
     const auto w = W.col(h);
-    for (Index a = 0; a < by_Sigma.size(); ++a) by_Sigma(a) = -w.dot(fixed.G[a] * w);
+    for (Index a = 0; a < by_Sigma.size(); ++a) by_Sigma(a) = w.dot(fixed.G[a] * w);
     const Vector k = J.transpose() * by_Sigma / w.squaredNorm() - residual;
     const Vector rotated = eigen.eigenvectors().transpose() * k;
     double sum = 1.0 / nu;

@@ -193,7 +193,7 @@ class BatchResult:
     def _residual_df(self) -> Array:
         """Degrees of freedom n - p of each fit."""
         kept = self._estimate.p - np.isnan(self._estimate.estimate[:, : self._estimate.p]).sum(1)
-        return (self._estimate.n_obs - kept).astype(np.float64)
+        return np.asarray(self._estimate.n_obs - kept, dtype=np.float64)
 
     def _df(self) -> Array:
         """Degrees of freedom of each t test, shape (m, h)."""

@@ -93,8 +93,8 @@ def fit_many(
     Notes
     -----
     Cross products of the design are made once; a response adds its products with the design's
-    columns and one search. Responses with the same missing rows share a design. A fit that fails is a row
-    with its status. Ctrl-C ends the run within a second and returns what is done.
+    columns and one search. Responses with the same missing rows share a design. A fit that fails is
+    a row with its status. Ctrl-C ends the run within a second and returns what is done.
 
     Examples
     --------
@@ -105,8 +105,7 @@ def fit_many(
     >>> len(batch.table)
     200
     """
-    if ddf not in ("residual", "inf", "satterthwaite"):
-        raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
+    check_ddf(ddf)
     names, Y = read_responses(responses, data)
     W = read_matrix_weights(weights, Y.shape)
     design = shared_design(
@@ -137,6 +136,12 @@ def fit_many(
         ddf=ddf,
         interrupted=line.interrupted,
     )
+
+
+def check_ddf(ddf: str) -> None:
+    """Refuse unknown kinds of degrees of freedom."""
+    if ddf not in ("residual", "inf", "satterthwaite"):
+        raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
 
 
 def warn_interrupted(line: Progress) -> None:

@@ -167,8 +167,18 @@ class BatchEstimate:
         for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
             getattr(self, name)[at] = getattr(rows, name)
         self.factors[at] = rows.factors.T
-        self.outcome[at] = judged(rows)
         self._store_tests(at, rows)
+        self.outcome[at] = judged(rows)
+
+    def blank(self) -> None:
+        """Clear what an interrupted run has half written."""
+        left = self.outcome == NOT_RUN
+        for name in ("n_obs", "n_objective", "n_gradient"):
+            getattr(self, name)[left] = 0
+        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
+            getattr(self, name)[left] = np.nan
+        for name in ("estimate", "variance", "df", "F", "factors"):
+            getattr(self, name)[left] = np.nan
 
     def _store_tests(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
         """Turn coefficients and the root of their covariance into tests."""
@@ -313,17 +323,18 @@ def fit_responses(
     """
     out = BatchEstimate(Y.shape[1], len(design.fixed), n_factors(design), settings)
     missing = np.isnan(Y) if W is None else np.isnan(Y) | np.isnan(W)
-    for pattern in patterns(missing):
-        if progress.interrupted:
-            break
-        if pattern.rows is not None and not pattern.rows.any():
-            out.outcome[pattern.members] = MISSING
-            progress.advance(len(pattern.members))
-        else:
-            fit = shared_fit(design, Y, pattern, settings)
-            if W is not None:
+    with progress.interruptible():
+        for pattern in patterns(missing):
+            if pattern.rows is not None and not pattern.rows.any():
+                out.outcome[pattern.members] = MISSING
+                progress.advance(len(pattern.members))
+            elif W is None:
+                fit = shared_fit(design, Y, pattern, settings)
+                store_blocks(pattern.members, fit, out, progress)
+            else:
                 fit = weighted_fit(design, Y, W, pattern, settings)
-            store_blocks(pattern.members, fit, out, progress)
+                store_blocks(pattern.members, fit, out, progress)
+    out.blank()
     return out
 
 
@@ -377,26 +388,25 @@ def weighted_fit(
 
 
 def fit_slices(
-    design: Design, start: Sequence[int], settings: Settings, *, progress: Progress
+    design: Design,
+    start: Sequence[int],
+    settings: Settings,
+    *,
+    members: NDArray[np.bool_] | None = None,
+    progress: Progress,
 ) -> BatchEstimate:
-    """Fit the design on each of its slices ``start[i]:start[i + 1]`` of consecutive rows."""
-    bounds = np.asarray(start, dtype=np.int64)
-    out = BatchEstimate(len(bounds) - 1, len(design.fixed), n_factors(design), settings)
+    """Fit the design on slices ``start[i]:start[i + 1]`` of its rows, those of ``members`` only."""
+    out = BatchEstimate(len(start) - 1, len(design.fixed), n_factors(design), settings)
+    chosen = np.arange(len(start) - 1) if members is None else np.flatnonzero(members)
+    y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
+    arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
     kernel_settings = settings.to_kernel(out.p)
-    y = design.y if design.offset is None else design.y - design.offset
-    terms = kernel_terms(design)
 
-    def work(first: int, last: int) -> None:
-        found = _core.fit_slices(
-            np.ascontiguousarray(y),
-            list(design.columns),
-            list(design.fixed),
-            terms,
-            design.weights,
-            bounds[first : last + 1].tolist(),
-            kernel_settings,
-        )
-        out.store(np.arange(first, last), found)
+    def fit(at: NDArray[np.intp]) -> _core.BatchRows:
+        bounds = [*(start[i] for i in at), start[at[-1] + 1]]
+        return _core.fit_slices(y, *arguments, bounds, kernel_settings)
 
-    run_blocks(len(bounds) - 1, work, progress)
+    with progress.interruptible():
+        store_blocks(chosen, fit, out, progress)
+    out.blank()
     return out

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 __all__ = ["Progress", "run_blocks"]
 
@@ -46,6 +47,14 @@ class Progress:
             sys.stderr.write(f"\r{share}, about {left:,.0f} s left   ")
             sys.stderr.flush()
 
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let an interrupt from the keyboard end what is inside, and note it."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+
     def close(self) -> None:
         """End the line."""
         if self._shown and self._last > self._start:
@@ -55,17 +64,14 @@ class Progress:
 def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress) -> None:
     """Call ``work(start, stop)`` on consecutive parts of range(count), sized by the time they take.
 
-    An interrupt from the keyboard ends the run between two parts and is noted in ``progress``.
+    Between two parts the keyboard can interrupt.
     """
     start, size = 0, 64
-    try:
-        while start < count and not progress.interrupted:
-            stop = min(count, start + size)
-            began = time.perf_counter()
-            work(start, stop)
-            taken = time.perf_counter() - began
-            progress.advance(stop - start)
-            start = stop
-            size = int(min(4 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))
-    except KeyboardInterrupt:
-        progress.interrupted = True
+    while start < count:
+        stop = min(count, start + size)
+        began = time.perf_counter()
+        work(start, stop)
+        taken = time.perf_counter() - began
+        progress.advance(stop - start)
+        start = stop
+        size = int(min(4 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))
