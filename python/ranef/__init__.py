@@ -6,6 +6,7 @@ from importlib.metadata import version as _version
 
 from . import datasets
 from .api.batch_result import BatchResult
+from .api.fit_groups import fit_groups
 from .api.fit_many import fit_many
 from .api.lmer import Control, lmer
 from .api.mixed_model import LinearMixedModel
@@ -45,6 +46,7 @@ __all__ = [
     "SingularFitWarning",
     "UnsupportedError",
     "datasets",
+    "fit_groups",
     "fit_many",
     "lmer",
 ]
