@@ -5,3 +5,4 @@
 
 void bind_lmm(pybind11::module_& m);
 void bind_batch(pybind11::module_& m);
+void bind_merge(pybind11::module_& m);

@@ -32,4 +32,5 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
   bind_lmm(m);
   bind_batch(m);
+  bind_merge(m);
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "ranef/errors.hpp"
+#include "ranef/merge.hpp"
 #include "ranef/start.hpp"
 
 namespace ranef {
@@ -73,6 +74,32 @@ Lmm::Lmm(const Input& input, StandardRows* rows) : n_(input.n), place_(eliminati
   } else {
     basis_ = standardise(ordered, shifts, products);
   }
+  prepare(ordered, std::move(products));
+}
+
+Lmm::Lmm(Input layout, Shifts shifts, CrossProducts products) : n_(products.n) {
+  for (std::size_t t = 0; t < layout.terms.size(); ++t)
+    layout.terms[t].n_levels = products.terms[t].n_levels;
+  place_ = elimination_order(layout);
+  order_.resize(place_.size());
+  Input ordered = layout;
+  Shifts of_ordered = shifts;
+  for (std::size_t i = 0; i < place_.size(); ++i) {
+    ordered.terms[i] = layout.terms[place_[i]];
+    of_ordered.terms[i] = shifts.terms[place_[i]];
+    order_[place_[i]] = i;
+  }
+  products = reorder(std::move(products), place_);
+  StandardBasis dropped;
+  drop_aliased(ordered, of_ordered, products, dropped);
+  basis_ = standardise(ordered, of_ordered, products);
+  basis_.kept = dropped.kept;
+  basis_.aliased = dropped.aliased;
+  basis_.alias = dropped.alias;
+  prepare(ordered, std::move(products));
+}
+
+void Lmm::prepare(const Input& ordered, CrossProducts products) {
   sum_log_w_ = products.sum_log_w;
   moments_ = MomentStart(products);
   std::vector<Vector> zy;

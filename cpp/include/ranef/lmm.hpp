@@ -70,6 +70,10 @@ class Lmm {
   // The same with columns orthonormalised row by row, and those rows, for responses to come.
   Lmm(const Input& input, StandardRows& rows);
 
+  // A model of rows that were added up before: cross products in the user's order of terms, and how
+  // they were shifted. `layout` has no rows.
+  Lmm(Input layout, Shifts shifts, CrossProducts products);
+
   // Take y^ = (y - X^ a) / s for the response, where y is the user's, y^'W X^ = 0 and y^'W y^ = n.
   void set_response(const Vector& a,               // (p,)
                     double s,                      //
@@ -122,6 +126,7 @@ class Lmm {
   std::unique_ptr<Pls> pls_;
 
   Lmm(const Input& input, StandardRows* rows);
+  void prepare(const Input& ordered, CrossProducts products);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
   std::vector<Matrix> to_user(const std::vector<Matrix>& of_kernel) const;
   std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;
