@@ -76,7 +76,8 @@ void bind_lmm(py::module_& m) {
       .def_readonly("G", &ranef::FixedDerivatives::G)
       .def_readonly("Q", &ranef::FixedDerivatives::Q);
 
-  py::class_<Lmm>(m, "Lmm", py::module_local(), "Cross products and plan of one linear mixed model.")
+  py::class_<Lmm>(m, "Lmm", py::module_local(),
+                  "Cross products and plan of one linear mixed model.")
       .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
            "weights"_a.none(true) = py::none())
       .def(
