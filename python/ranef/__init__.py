@@ -8,6 +8,7 @@ from . import datasets
 from .api.all_fit import all_fit, converge
 from .api.approaches import Approaches, approaches
 from .api.average import average
+from .api.batch_result import BatchResult
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
@@ -17,6 +18,8 @@ from .api.doctor import doctor
 from .api.emmeans import emmeans, emtrends
 from .api.feols import feols
 from .api.feols_model import FixedEffectsModel
+from .api.fit_groups import fit_groups
+from .api.fit_many import fit_many
 from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
@@ -46,6 +49,7 @@ __version__ = _version("ranef")
 
 __all__ = [
     "Approaches",
+    "BatchResult",
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
@@ -80,6 +84,8 @@ __all__ = [
     "emmeans",
     "emtrends",
     "feols",
+    "fit_groups",
+    "fit_many",
     "gee",
     "lmer",
     "lmlist",
