@@ -99,7 +99,8 @@ void bind_lmm(py::module_& m) {
       .def_readonly("pairs", &ranef::PairTraces::pairs)
       .def_readonly("single", &ranef::PairTraces::single);
 
-  py::class_<Lmm>(m, "Lmm", py::module_local(), "Cross products and plan of one linear mixed model.")
+  py::class_<Lmm>(m, "Lmm", py::module_local(),
+                  "Cross products and plan of one linear mixed model.")
       .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
            "weights"_a.none(true) = py::none())
       .def(

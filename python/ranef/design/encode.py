@@ -20,7 +20,7 @@ from .groups import Grouping, codes_of_new
 from .matrix import matrix
 from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
-from .values import Categories, Numbers, Value, read_codes
+from .values import Categories, Numbers, Value, find_levels, read_codes
 
 __all__ = ["Encoder", "NewRows", "NewTerm", "encode"]
 
@@ -210,7 +210,7 @@ def translated(value: Value, fitted: FittedFactor, reading: Reading) -> Value:
         raise DataError(
             f"{fitted.expr!r} had levels in the fit and is numeric in the new data", fitted.expr
         )
-    place = fitted.levels.get_indexer(value.levels)
+    place = find_levels(fitted.levels, value.levels)
     codes = np.append(place, -1)[value.codes]
     unseen = np.flatnonzero((codes < 0) & (value.codes >= 0))
     if len(unseen):
