@@ -25,8 +25,8 @@ struct SearchResult {
   std::vector<Matrix> lambda;  // (k_t, k_t) lower triangular, diagonal >= 0
   Objective objective;         // at lambda; the factor of `pls` stands there
   Status status = Status::kStalled;
-  double decrement = 0.0;      // the last predicted decrease
-  double cone = 0.0;           // smallest eigenvalue of N'S_t N over singular directions N; 0 when none
+  double decrement = 0.0;  // the last predicted decrease
+  double cone = 0.0;       // smallest eigenvalue of N'S_t N over singular directions N; 0 when none
   int n_objective = 0, n_gradient = 0;
   std::vector<SearchStep> path;
 };
@@ -38,6 +38,9 @@ SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
 // Gradient of the objective by the elements of lambda, in the order of Pls::parameters().
 Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
                           const Derivatives& derivatives);
+
+// d Sigma / d lambda: element a of Sigma by element b of lambda, (m, m).
+Matrix covariance_jacobian(const Pls& pls, const std::vector<Matrix>& lambda);
 
 // Its approximate Hessian: J'(AI - q q'/nu) J + <S, d2 Sigma>.
 Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
