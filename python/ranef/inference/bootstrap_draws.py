@@ -144,9 +144,7 @@ def _take(design: Design, rows: NDArray[np.intp], copy: NDArray[np.intp]) -> Des
     for term in design.random:
         key = copy * np.int64(term.n_levels) + term.codes[rows]
         found, codes = np.unique(key, return_inverse=True)
-        random.append(
-            replace(term, codes=codes.astype(np.int32), levels=pd.RangeIndex(len(found)))
-        )
+        random.append(replace(term, codes=codes.astype(np.int32), levels=pd.RangeIndex(len(found))))
     return replace(
         design,
         y=design.y[rows],

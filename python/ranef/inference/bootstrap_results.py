@@ -92,7 +92,9 @@ class Bootstrap:
         n = len(self.replicates)
         lines = [f"{n:,} {self.kind} bootstrap fits (seed {self.seed}): {self._counts()}"]
         table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
-        return "\n".join([*lines, table.join(self.conf_int()).to_string(float_format="{:.5g}".format)])
+        return "\n".join(
+            [*lines, table.join(self.conf_int()).to_string(float_format="{:.5g}".format)]
+        )
 
     def _counts(self) -> str:
         parts = [f"{self.failed} failed, {self.singular} singular, {self.stopped} not converged"]
@@ -102,4 +104,6 @@ class Bootstrap:
 
     def _repr_html_(self) -> str:
         table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
-        return f"<p>{self.kind} bootstrap, {self._counts()}</p>{table.join(self.conf_int()).to_html()}"
+        return (
+            f"<p>{self.kind} bootstrap, {self._counts()}</p>{table.join(self.conf_int()).to_html()}"
+        )

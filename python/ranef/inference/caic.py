@@ -200,9 +200,7 @@ def _moves(
         z = design.z(term)
         direction = np.einsum("ij,ij->i", z, effects[term.codes])
         pseudo = replace(plain, y=direction)
-        at = lmm.evaluate(
-            pseudo, lmm.kernel(pseudo), estimate.lambda_, reml=estimate.reml
-        )
+        at = lmm.evaluate(pseudo, lmm.kernel(pseudo), estimate.lambda_, reml=estimate.reml)
         out.append((direction - fitted(pseudo, at), float(np.sum(g * effects))))
     return out
 

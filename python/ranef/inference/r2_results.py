@@ -82,9 +82,7 @@ class R2:
         return "\n".join([*lines, self.note])
 
 
-def r2(
-    design: Design, estimate: LmmEstimate, method: str, level: float, test: Tester
-) -> R2:
+def r2(design: Design, estimate: LmmEstimate, method: str, level: float, test: Tester) -> R2:
     """Compute R² by one of ``METHODS``."""
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, not {method!r}")
@@ -113,6 +111,4 @@ def _kr(design: Design, estimate: LmmEstimate, level: float, test: Tester) -> Se
     terms = shares.term_matrices(design, estimate.kept)
     full = np.zeros((len(estimate.kept), len(design.fixed)))
     full[np.arange(len(estimate.kept)), estimate.kept] = 1.0
-    return shares.ordered(
-        [shares.part(name, *test(C @ full), level) for name, C in terms.items()]
-    )
+    return shares.ordered([shares.part(name, *test(C @ full), level) for name, C in terms.items()])

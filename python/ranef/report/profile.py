@@ -86,7 +86,7 @@ class Profile:
         matplotlib.figure.Figure
             A panel a parameter; a straight line is a normal likelihood.
         """
-        from .plots import profile_figure
+        from .plots_tables import profile_figure
 
         return profile_figure(self, parameters)
 
