@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
-from ranef.formula import Formula, Term
+from ranef.errors import DataError, FormulaError
+from ranef.formula import FactorKind, Formula, Term
 
 from .coding import FittedFactor, fit_factor
 from .design import Design
 from .encode import Encoder
-from .frame import did_you_mean, open_frame, row_labels
+from .frame import copy_strided, did_you_mean, open_frame, owners, row_labels
 from .matrix import Store
 from .random import random_terms
 from .reading import Reading, read_argument, read_factor, read_group, rows_to_keep
-from .scope import Column, columns_of_terms
+from .scope import Column, check_names, columns_of_terms
 from .values import Categories, Numbers, Value
 
 __all__ = ["build"]
@@ -35,8 +34,8 @@ def build(
     weights: Any = None,
     offset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
-    missing: Literal["drop", "raise"] = "drop",
-    response: Literal["numeric", "binary"] = "numeric",
+    missing: str = "drop",
+    response: str = "numeric",
 ) -> Design:
     """Apply a formula to data.
 
@@ -84,22 +83,26 @@ def build(
     check_names(fixed)
     references = tuple(store.refer(column) for column in fixed)
     random, recipes, groupings = random_terms(formula, reading.groups, keep, store)
+    weight, added = on(weight, keep), on(added, keep)
+    y = response_vector(formula, values[formula.left.expr], response)
+    arrays = [y, weight, added, *store.columns.values(), *(term.codes for term in random)]
     source = offset if offset is None or isinstance(offset, str) else ""
     return Design(
-        y=response_vector(formula, values[formula.left.expr], response),
+        y=y,
         columns=tuple(store.columns.values()),
         fixed=references,
         fixed_names=tuple(column.name for column in fixed),
         fixed_terms=positions(layout),
         random=random,
-        weights=positive(on(weight, keep), keep, reading),
-        offset=total_offset(formula, values, on(added, keep)),
+        weights=positive(weight, keep, reading),
+        offset=total_offset(formula, values, added),
         response=formula.response,
         rows=None if keep is None else np.flatnonzero(keep),
         n_data=reading.frame.n_rows,
         index=reading.frame.index,
         dropped={name: int(gaps.sum()) for name, gaps in reading.missing.items()},
         encoder=Encoder(formula, factors, tuple(fixed), recipes, groupings, source),
+        owners=owners(reading.frame, arrays),
     )
 
 
@@ -111,15 +114,22 @@ def check_option(name: str, value: str, allowed: Sequence[str]) -> None:
 
 def read_all(formula: Formula, reading: Reading) -> None:
     """Read every variable of the formula."""
-    read_factor(formula.left, reading)
-    for term in all_terms(formula):
-        for factor in term.factors:
+    factors = [formula.left, *(f for term in all_terms(formula) for f in term.factors)]
+    copy_strided(reading.frame, dict.fromkeys(f.expr for f in factors if f.kind is FactorKind.NAME))
+    for factor in [*factors, *formula.offsets]:
+        try:
             read_factor(factor, reading)
-    for factor in formula.offsets:
-        read_factor(factor, reading)
+        except FormulaError as error:
+            raise placed(error, formula) from None
     for bar in formula.random:
         for name in bar.factors:
             read_group(name, reading)
+
+
+def placed(error: FormulaError, formula: Formula) -> FormulaError:
+    """Show an error of an expression in the formula, from the function's name on."""
+    start = max(formula.text.find(str(error).partition(")")[0]), 0)
+    return FormulaError(str(error), formula.text, start)
 
 
 def all_terms(formula: Formula) -> list[Term]:
@@ -152,16 +162,6 @@ def fit_factors(
             hint = did_you_mean(name, used)
             raise DataError(f"contrasts are given for {name!r}, not in the formula{hint}", name)
     return {e: fit_factor(e, values[e], contrasts.get(e), states.get(e, {})) for e in used}
-
-
-def check_names(columns: Sequence[Column]) -> None:
-    """Refuse two coefficients of one name."""
-    seen: set[str] = set()
-    for column in columns:
-        if column.name in seen:
-            name = column.name
-            raise DataError(f"two coefficients would be called {name!r}; rename a column", name)
-        seen.add(column.name)
 
 
 def positions(

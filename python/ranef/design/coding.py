@@ -23,8 +23,8 @@ __all__ = ["FittedFactor", "fit_factor", "resolve_contrasts"]
 class FittedFactor:
     """What a factor learned from the data: its columns, and the state to make them again.
 
-    A categorical factor's slots 0 to L - 1 are the indicators of its L levels, later ones the columns of
-    ``extra``. A numeric factor's slots are its columns.
+    A categorical factor's slots 0 to L - 1 are the indicators of its L levels, later ones the
+    columns of ``extra``. A numeric factor's slots are its columns.
 
     Attributes
     ----------
@@ -61,8 +61,9 @@ class FittedFactor:
             return value.arrays[slot]
         assert self.levels is not None
         if slot < len(self.levels):
-            return (value.codes == slot).astype(np.float64)
-        return np.take(self.extra[:, slot - len(self.levels)], value.codes)
+            return np.asarray(value.codes == slot, dtype=np.float64)
+        contrast: NDArray[np.float64] = self.extra[:, slot - len(self.levels)][value.codes]
+        return contrast
 
 
 def fit_factor(expr: str, value: Value, contrasts: Any, state: dict[str, Any]) -> FittedFactor:
@@ -141,7 +142,7 @@ def fit_contrasts(
 
 
 def slot_of(column: NDArray[np.float64], extra: list[NDArray[np.float64]]) -> int:
-    """Number a contrast column: that of a level if it is its indicator, else a new one."""
+    """Give a contrast column its slot: a level's if it is its indicator, else a new one."""
     at = np.flatnonzero(column)
     if len(at) == 1 and column[at[0]] == 1.0:
         return int(at[0])
@@ -168,10 +169,9 @@ def resolve_contrasts(asked: Any, expr: str) -> Contrasts | None:
 
 def named_contrasts(name: str, expr: str) -> Any:
     """Look contrasts up by a name such as "sum" or R's "contr.sum"."""
+    known = {n.lower(): n for n in vars(ContrastsRegistry) if n[0] != "_" and n != "custom"}
     short = name.removeprefix("contr.").lower()
-    known = [n for n in vars(ContrastsRegistry) if not n.startswith("_") and n != "custom"]
     if short not in known:
-        allowed = ", ".join(known)
-        message = f"there are no contrasts {name!r} (for {expr!r}); there are {allowed}"
+        message = f"there are no contrasts {name!r} (for {expr!r}); there are {', '.join(known)}"
         raise DataError(message, expr, tuple(known))
-    return getattr(ContrastsRegistry, short)
+    return getattr(ContrastsRegistry, known[short])

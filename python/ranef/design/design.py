@@ -34,8 +34,8 @@ class RandomTerm:
     names : tuple of str, length s
         Names of the columns, "Intercept" for the constant.
     blocks : tuple of tuple of int
-        A partition of range(s), in order: columns in one part are correlated, columns in different parts
-        independent.
+        A partition of range(s), in order: columns in one part are correlated, columns in
+        different parts independent.
     """
 
     group: str
@@ -60,8 +60,8 @@ class RandomTerm:
 class Design:
     """Response, model matrices and random-effects terms of one formula on one data set.
 
-    Columns of X and of all random-effects terms are kept once, in ``columns``; X and the terms refer
-    to them, so that ``y ~ x + (1 + x | g)`` holds x a single time and the constant never.
+    Columns of X and of all random-effects terms are kept once, in ``columns``; X and the terms
+    refer to them, so that ``y ~ x + (1 + x | g)`` holds x a single time and the constant never.
 
     Attributes
     ----------
@@ -93,6 +93,9 @@ class Design:
         Column to number of rows that were left out because it is missing there.
     encoder : object
         Applies the formula, with the state it learned, to new rows (see ``design.encode``).
+    owners : tuple
+        The caller's columns that arrays here are views of. While they are held, pandas copies
+        before it changes such a column, and the design stays as it is.
     """
 
     y: NDArray[np.float64]
@@ -109,6 +112,10 @@ class Design:
     index: pd.Index[Any] | None
     dropped: dict[str, int] = field(default_factory=dict)
     encoder: Any = None
+    owners: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "owners": ()}
 
     @property
     def n_obs(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from .groups import Grouping, codes_of_new
 from .matrix import matrix
 from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
-from .values import Categories, Numbers, Value, read_codes
+from .values import Categories, Numbers, Value, find_levels, read_codes
 
 __all__ = ["Encoder", "NewRows", "NewTerm", "encode"]
 
@@ -102,7 +102,7 @@ def encode(
     newdata: Any,
     *,
     random: bool | Iterable[str] | None = True,
-    new_levels: Literal["raise", "population"] = "raise",
+    new_levels: str = "raise",
 ) -> NewRows:
     """Apply a design to new rows; none is lost.
 
@@ -210,7 +210,7 @@ def translated(value: Value, fitted: FittedFactor, reading: Reading) -> Value:
         raise DataError(
             f"{fitted.expr!r} had levels in the fit and is numeric in the new data", fitted.expr
         )
-    place = fitted.levels.get_indexer(value.levels)
+    place = find_levels(fitted.levels, value.levels)
     codes = np.append(place, -1)[value.codes]
     unseen = np.flatnonzero((codes < 0) & (value.codes >= 0))
     if len(unseen):

@@ -23,7 +23,20 @@ __all__ = ["columns_of", "evaluate", "handles_missing"]
 
 #: Functions that see missing values: an expression with one decides itself what is missing.
 MISSING_AWARE = frozenset(
-    "fillna ffill bfill interpolate isna isnull notna notnull isnan isfinite nan_to_num where".split()
+    [
+        "fillna",
+        "ffill",
+        "bfill",
+        "interpolate",
+        "isna",
+        "isnull",
+        "notna",
+        "notnull",
+        "isnan",
+        "isfinite",
+        "nan_to_num",
+        "where",
+    ]
 )
 
 
@@ -113,11 +126,7 @@ def columns_of(expr: str, frame: Frame) -> list[str]:
     known = [*CONTEXT, *BUILTINS]
     for name in parts.calls:
         if name not in known:
-            hint = did_you_mean(name, known)
-            raise FormulaError(
-                f"{name}() in {expr!r} is not a function that formulas know{hint}; "
-                f"numpy's are at hand as np.{name}"
-            )
+            raise FormulaError(unknown_function(name, expr))
     out = []
     for name in parts.names.values():
         if name in frame:
@@ -129,6 +138,16 @@ def columns_of(expr: str, frame: Frame) -> list[str]:
                 raise DataError(message, whole[0])
             frame.check(name)
     return out
+
+
+def unknown_function(name: str, expr: str) -> str:
+    """Say that a function is not known, and what may be meant."""
+    hint = did_you_mean(name, [*CONTEXT, *BUILTINS])
+    if hasattr(np, name):
+        hint = f"; numpy's is at hand as np.{name}"
+    elif "|" in expr:
+        hint = "; is a + missing before the parenthesis?"
+    return f"{name}() in {expr!r} is not a function that formulas know{hint}"
 
 
 def handles_missing(expr: str) -> bool:
@@ -172,8 +191,10 @@ def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         return series
     if series.hasnans or not pd.api.types.is_integer_dtype(dtype):
-        return pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan), copy=False)
-    return pd.Series(series.to_numpy(dtype=np.int64), copy=False)
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        values = series.to_numpy(dtype=np.int64)
+    return pd.Series(values, index=series.index, copy=False)
 
 
 def read_result(result: Any, expr: str, n_rows: int) -> Value:

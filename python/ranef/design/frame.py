@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from ranef.errors import DataError
 
-__all__ = ["Frame", "did_you_mean", "open_frame", "row_labels"]
+__all__ = ["Frame", "copy_strided", "did_you_mean", "open_frame", "owners", "row_labels"]
+
+#: Rows of a block, and from how many columns on blocks are worth it.
+BLOCK = 2048
+FEW = 4
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Frame:
         Row labels, when the table is a pandas frame.
     fetch : callable
         Gives the column of a name as a pandas series.
+    cache : dict of str to series
+        Columns fetched before; all have the same index.
+    arrays : dict of str to array of shape (n,)
+        Columns copied by `copy_strided`.
     """
 
     names: tuple[Any, ...]
@@ -37,6 +45,7 @@ class Frame:
     index: pd.Index[Any] | None
     fetch: Callable[[str], pd.Series[Any]]
     cache: dict[str, pd.Series[Any]] = field(default_factory=dict)
+    arrays: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self.cache or name in self.names
@@ -65,12 +74,63 @@ class Frame:
 def open_frame(data: Any) -> Frame:
     """Take a pandas, polars or Arrow table, or a mapping of names to arrays."""
     if isinstance(data, pd.DataFrame):
-        return Frame(tuple(data.columns), len(data), data.index, lambda name: data[name])
+        return Frame(tuple(data.columns), len(data), data.index, pandas_column(data))
     if isinstance(data, Mapping):
         return mapping_frame(data)
     if isinstance(data, np.ndarray) and data.dtype.names:
         return mapping_frame({name: data[name] for name in data.dtype.names})
     return narwhals_frame(data)
+
+
+def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:
+    """Give columns that later changes of the frame cannot reach: views if pandas sees to that."""
+    if int(pd.__version__.partition(".")[0]) >= 3 or pd.get_option("mode.copy_on_write") is True:
+        return lambda name: data[name]
+    return lambda name: data[name].copy()
+
+
+def copy_strided(frame: Frame, names: Iterable[str]) -> None:
+    """Copy number columns that are not contiguous float64, all at once if there are several.
+
+    Rows of a table in C order lie side by side, so that a column on its own reads all of it: blocks
+    of rows that fit the cache are taken apart instead.
+    """
+    names = list(names)
+    if len(names) < FEW:
+        return
+    columns = {}
+    for name in names:
+        dtype = frame.series(name).dtype
+        if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
+            values = frame.series(name).to_numpy()
+            if dtype != np.float64 or not values.flags.c_contiguous:
+                columns[name] = values
+    if not columns:
+        return
+    out = np.empty((len(columns), frame.n_rows))
+    for start in range(0, frame.n_rows, BLOCK):
+        rows = slice(start, start + BLOCK)
+        for row, values in zip(out, columns.values(), strict=True):
+            row[rows] = values[rows]
+    frame.arrays.update(zip(columns, out, strict=True))
+
+
+def owners(frame: Frame, arrays: Iterable[NDArray[Any] | None]) -> tuple[pd.Series[Any], ...]:
+    """Give the columns of the frame that arrays are views of."""
+    places = {address(array) for array in arrays if array is not None}
+    return tuple(s for s in frame.cache.values() if address(stored(s)) in places)
+
+
+def stored(series: pd.Series[Any]) -> NDArray[Any]:
+    """Give the array in which a column is kept, or an empty one."""
+    if isinstance(series.array, pd.Categorical):
+        return series.array.codes
+    return series.to_numpy() if isinstance(series.dtype, np.dtype) else np.empty(0)
+
+
+def address(array: NDArray[Any]) -> int:
+    """Tell where an array lies in memory."""
+    return int(array.__array_interface__["data"][0])
 
 
 def mapping_frame(data: Mapping[str, Any]) -> Frame:
@@ -85,9 +145,7 @@ def mapping_frame(data: Mapping[str, Any]) -> Frame:
 
 def as_series(name: str, values: Any) -> pd.Series[Any]:
     """Copy the values of one column."""
-    if np.ndim(values) == 0 and not isinstance(values, Iterable):
-        values = [values]
-    elif isinstance(values, str):
+    if (np.ndim(values) == 0 and not isinstance(values, Iterable)) or isinstance(values, str):
         values = [values]
     try:
         return pd.Series(values, copy=True).reset_index(drop=True)
@@ -124,23 +182,32 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
     values = column.to_numpy()
     if values.dtype.kind == "T":  # numpy's own variable-width text
         values = values.astype(object)
+    if values.ndim != 1:
+        name = column.name
+        raise DataError(f"column {name!r} holds {column.dtype}, not one value a row", name)
     return pd.Series(values, copy=False)
 
 
 def narwhals_categorical(column: Any) -> pd.Categorical:
-    """Turn a categorical into codes; levels in their own order if they have one, else sorted."""
+    """Turn a categorical into codes by its own library's means, which keep missing values."""
+    if column.implementation.is_polars():
+        return polars_categorical(column)
+    native = column.to_native()
+    return pd.Categorical(native.to_pandas() if hasattr(native, "to_pandas") else native)
+
+
+def polars_categorical(column: Any) -> pd.Categorical:
+    """Turn a categorical of polars into codes; levels of their own order, or sorted."""
     import narwhals as nw
 
     if column.dtype == nw.Enum:
         levels = list(column.dtype.categories)
     else:
         levels = sorted(v for v in column.unique().cast(nw.String).to_list() if v is not None)
-    if column.implementation.is_polars():
-        native = column.cast(nw.String).cast(nw.Enum(levels)).to_native()
-        codes = native.to_physical().fill_null(len(levels)).to_numpy().astype(np.int32)
-        codes[codes == len(levels)] = -1
-        return pd.Categorical.from_codes(codes, categories=pd.Index(levels))
-    return pd.Categorical(column.cast(nw.String).to_list(), categories=levels)
+    native = column.cast(nw.String).cast(nw.Enum(levels)).to_native()
+    codes = native.to_physical().to_numpy()
+    codes = np.where(np.isnan(codes), -1, codes) if codes.dtype.kind == "f" else codes
+    return pd.Categorical.from_codes(codes.astype(np.int32), categories=pd.Index(levels))
 
 
 def did_you_mean(name: str, known: Iterable[Any]) -> str:

@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .values import drop_unused
+from .values import Codes, categorical_codes, drop_unused, find_levels
 
 __all__ = ["Crossing", "Grouping", "codes_of_new", "group_codes"]
-
-Codes = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,22 @@ class Grouping:
         Levels of each column, used ones only.
     crossings : tuple of Crossing
         How the columns after the first join.
-    levels : Index
-        Labels of the levels.
+    n_levels : int
+        Number of levels of the factor.
     """
 
     names: tuple[str, ...]
     parts: tuple[pd.Index[Any], ...]
     crossings: tuple[Crossing, ...]
-    levels: pd.Index[Any]
+    n_levels: int
+
+    @property
+    def levels(self) -> pd.Index[Any]:
+        """Labels of the levels, spelled anew; those of an interaction ``a:b``."""
+        out = self.parts[0]
+        for crossing, levels in zip(self.crossings, self.parts[1:], strict=True):
+            out = cross_labels(out, levels, crossing)
+        return out
 
 
 def group_codes(
@@ -75,27 +81,30 @@ def group_codes(
         The levels, sorted by the first column, then by the second, and so on.
     """
     used = [drop_unused(codes, levels) for codes, levels in columns]
-    codes, labels = used[0]
+    codes: Codes
+    codes, first = used[0]
+    n_levels = len(first)
     crossings = []
     for other, levels in used[1:]:
-        codes, crossing = cross(codes, len(labels), other, len(levels))
-        labels = cross_labels(labels, levels, crossing)
+        codes, crossing = cross(codes, n_levels, other, len(levels))
+        n_levels = n_levels * len(levels) if crossing.keys is None else len(crossing.keys)
         crossings.append(crossing)
     parts = tuple(levels for _, levels in used)
     result = np.ascontiguousarray(codes, dtype=np.int32)
-    return result, Grouping(names, parts, tuple(crossings), labels)
+    return result, Grouping(names, parts, tuple(crossings), n_levels)
 
 
 def cross(codes: Codes, n_levels: int, other: Codes, n_other: int) -> tuple[Codes, Crossing]:
-    """Number the combinations of two codes that occur, in order."""
+    """Give each combination of two codes that occurs a code, in order."""
     size = n_levels * n_other
     small = size < 2**31
-    keys = codes.astype(np.int32 if small else np.int64)
+    kind = np.int32 if small else np.int64
+    keys: NDArray[Any] = codes.astype(kind)
     keys *= n_other
-    keys += other
+    keys += other.astype(kind)
     if size > 4 * len(keys) + 1000:
-        joined, occurring = pd.factorize(keys, sort=True)
-        return joined, Crossing(n_other, np.asarray(occurring, dtype=np.int64))
+        found, occurring = pd.factorize(keys, sort=True)
+        return found, Crossing(n_other, np.asarray(occurring, dtype=np.int64))
     joined, kept = drop_unused(keys, pd.RangeIndex(size))
     return joined, Crossing(n_other, None if len(kept) == size else kept.to_numpy(dtype=np.int64))
 
@@ -106,7 +115,8 @@ def cross_labels(first: pd.Index[Any], second: pd.Index[Any], crossing: Crossing
     if keys is None:
         keys = np.arange(len(first) * len(second))
     left, right = texts(first), texts(second)
-    return pd.Index(left[keys // len(second)] + ":" + right[keys % len(second)])
+    labels: pd.Index[Any] = pd.Index(left[keys // len(second)] + ":" + right[keys % len(second)])
+    return labels
 
 
 def texts(levels: pd.Index[Any]) -> NDArray[np.object_]:
@@ -134,6 +144,7 @@ def codes_of_new(grouping: Grouping, columns: Sequence[pd.Series[Any]]) -> NDArr
 def positions(levels: pd.Index[Any], column: pd.Series[Any]) -> Codes:
     """Find the level of each value; -1 if it is none."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        place = levels.get_indexer(column.cat.categories)
-        return np.append(place, -1)[column.cat.codes.to_numpy()]
-    return np.asarray(levels.get_indexer(pd.Index(column)))
+        codes, categories = categorical_codes(column)
+        return np.append(find_levels(levels, categories), -1)[codes]
+    gaps = column.isna().to_numpy()
+    return np.where(gaps, -1, find_levels(levels, pd.Index(column)))

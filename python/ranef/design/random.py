@@ -15,11 +15,37 @@ from ranef.formula import Bar, Formula
 from .design import RandomTerm
 from .groups import Grouping, group_codes
 from .matrix import Store
-from .scope import Column, columns_of_terms
+from .scope import Column, check_names, columns_of_terms
+from .values import Codes
 
 __all__ = ["random_terms"]
 
-Groups: TypeAlias = "Mapping[str, tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]]"
+Groups: TypeAlias = "Mapping[str, tuple[Codes, pd.Index[Any]]]"
+
+
+class Spelled:
+    """Levels of an interaction, spelled when first asked for: a million take half a second."""
+
+    def __set__(self, term: RandomTerm, value: pd.Index[Any] | Grouping) -> None:
+        term.__dict__["levels"] = value
+
+    def __get__(self, term: RandomTerm, owner: type | None = None) -> pd.Index[Any]:
+        value: pd.Index[Any] | Grouping = term.__dict__["levels"]
+        if isinstance(value, Grouping):
+            value = term.__dict__["levels"] = value.levels
+        return value
+
+
+class CrossedTerm(RandomTerm):
+    """A random-effects term whose grouping factor is an interaction."""
+
+    levels = Spelled()
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels."""
+        value = self.__dict__["levels"]
+        return value.n_levels if isinstance(value, Grouping) else len(value)
 
 
 def random_terms(
@@ -45,9 +71,12 @@ def random_terms(
         codes, grouping = group_codes(names, [used[name] for name in names])
         check_levels(bars[0], grouping)
         columns, blocks = join_bars(bars, formula, store)
+        check_names(columns)
         references = tuple(store.refer(column) for column in columns)
         labels = tuple(column.name for column in columns)
-        terms.append(RandomTerm(bars[0].group, codes, grouping.levels, references, labels, blocks))
+        levels: Any = grouping if grouping.crossings else grouping.levels
+        kind = CrossedTerm if grouping.crossings else RandomTerm
+        terms.append(kind(bars[0].group, codes, levels, references, labels, blocks))
         recipes.append(tuple(columns))
         groupings.append(grouping)
     return tuple(terms), tuple(recipes), tuple(groupings)
@@ -69,7 +98,7 @@ def bars_by_group(formula: Formula) -> list[list[Bar]]:
 
 def check_levels(bar: Bar, grouping: Grouping) -> None:
     """Refuse a grouping factor of one level."""
-    if len(grouping.levels) < 2:
+    if grouping.n_levels < 2:
         level = grouping.levels[0]
         raise DataError(
             f"grouping factor {bar.group!r} has only one level, {level!r}, in the rows used; "

@@ -57,7 +57,12 @@ def read_factor(factor: Factor, reading: Reading) -> None:
     if expr in reading.values:
         return
     if factor.kind is FactorKind.NAME:
-        value = read_series(reading.frame.series(expr), expr)
+        copied = reading.frame.arrays.get(expr)
+        value = (
+            Numbers((copied,))
+            if copied is not None
+            else read_series(reading.frame.series(expr), expr)
+        )
         note(expr, value, reading)
     else:
         sources = columns_of(expr, reading.frame)
@@ -74,13 +79,14 @@ def note(name: str, value: Value, reading: Reading, sources: Iterable[str] = ())
     if isinstance(value, Categories):
         gaps = value.codes < 0
     else:
-        doubtful = [a for a in value.arrays if not np.isfinite(a.sum())]
+        with np.errstate(over="ignore", invalid="ignore"):
+            doubtful = [a for a in value.arrays if not np.isfinite(a.sum())]
         if not doubtful:
             return
         infinite = union(np.isinf(a) for a in doubtful)
         if infinite is not None:
             reading.infinite[name] = infinite
-        gaps = np.isnan(doubtful).any(axis=0)
+        gaps = np.logical_or.reduce([np.isnan(a) for a in doubtful])
     for source in sources:
         if source in reading.missing:
             gaps = gaps & ~reading.missing[source]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from ranef.errors import DataError
 from ranef.formula import Term
 
 from .coding import FittedFactor
 
-__all__ = ["Column", "columns_of_terms"]
+__all__ = ["Column", "check_names", "columns_of_terms"]
 
 Scoped = tuple[tuple[str, bool], ...]
 
@@ -58,7 +59,7 @@ def columns_of_terms(
 
 
 def spans_of(term: Term, factors: Mapping[str, FittedFactor]) -> list[Scoped]:
-    """Split the space of a term into the parts that its factors span with and without a constant."""
+    """Split a term's space into what its factors span with and without a constant."""
     choices = []
     for factor in term.factors:
         if factors[factor.expr].spans_intercept:
@@ -106,3 +107,13 @@ def columns_of(
 def side(factor: FittedFactor, reduced: bool) -> tuple[tuple[str, int], ...]:
     """Give a factor's columns with or without the constant."""
     return factor.reduced if reduced else factor.full
+
+
+def check_names(columns: Sequence[Column]) -> None:
+    """Refuse two coefficients of one name."""
+    seen: set[str] = set()
+    for column in columns:
+        if column.name in seen:
+            name = column.name
+            raise DataError(f"two coefficients would be called {name!r}; rename a column", name)
+        seen.add(column.name)

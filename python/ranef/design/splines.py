@@ -55,11 +55,13 @@ def natural_spline(
     """
     if "knots" not in state:
         state["knots"] = place_knots(x, df, knots, intercept, boundary)
-    basis = spline_columns(x, state["knots"])
-    curvature = spline_columns(np.array(state["knots"][[0, -1]]), state["knots"], 2)
+    placed: NDArray[np.float64] = state["knots"]
+    basis = spline_columns(x, placed)
+    curvature = spline_columns(placed[[0, -1]], placed, 2)
     first = 0 if intercept else 1
     rotation = np.linalg.qr(curvature[:, first:].T, mode="complete")[0]
-    return basis[:, first:] @ rotation[:, 2:]
+    columns: NDArray[np.float64] = basis[:, first:] @ rotation[:, 2:]
+    return columns
 
 
 def place_knots(

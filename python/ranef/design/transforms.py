@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from formulaic.materializers.types import FactorValues
@@ -20,6 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from .splines import natural_spline
 
 __all__ = ["BUILTINS", "CONTEXT", "MODULES", "Marked", "is_stateful"]
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+stateful: Callable[[F], F] = stateful_transform
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def identity(values: Any) -> Any:
     return values
 
 
-@stateful_transform
+@stateful
 def scale(
     x: ArrayLike,
     center: bool | float = True,
@@ -60,10 +64,10 @@ def scale(
     state = {} if _state is None else _state
     values = np.asarray(x, dtype=np.float64)
     if "center" not in state:
-        state["center"] = chosen(center, 0.0, np.nanmean(values))
+        state["center"] = chosen(center, 0.0, float(np.nanmean(values)))
         shifted = values - state["center"]
         root = np.sqrt(np.nansum(shifted**2) / (np.sum(~np.isnan(values)) - ddof))
-        state["scale"] = chosen(scale, 1.0, root)
+        state["scale"] = chosen(scale, 1.0, float(root))
     result: NDArray[np.float64] = (values - state["center"]) / state["scale"]
     return result
 
@@ -75,13 +79,13 @@ def chosen(asked: bool | float, off: float, on: float) -> float:
     return float(asked)
 
 
-@stateful_transform
+@stateful
 def center(x: ArrayLike, _state: dict[str, Any] | None = None) -> Any:
     """Subtract the mean."""
     return scale(x, scale=False, _state=_state)
 
 
-@stateful_transform
+@stateful
 def standardize(
     x: ArrayLike,
     center: bool = True,
@@ -93,7 +97,7 @@ def standardize(
     return scale(x, center=center, scale=rescale, ddof=ddof, _state=_state)
 
 
-@stateful_transform
+@stateful
 def poly(
     x: ArrayLike, degree: int = 1, raw: bool = False, _state: dict[str, Any] | None = None
 ) -> Any:
@@ -107,7 +111,7 @@ def poly(
     return FactorValues(np.asarray(out), column_names=names)
 
 
-@stateful_transform
+@stateful
 def bs(
     x: ArrayLike,
     df: int | None = None,
@@ -138,7 +142,7 @@ def bs(
     return FactorValues(columns, metadata=basis.__formulaic_metadata__)
 
 
-@stateful_transform
+@stateful
 def ns(
     x: ArrayLike,
     df: int | None = None,
@@ -157,7 +161,7 @@ def ns(
         intercept=intercept,
         boundary=boundary_knots,
     )
-    columns = {label: column for label, column in enumerate(basis.T, 1)}
+    columns = dict(enumerate(basis.T, 1))
     return FactorValues(columns, kind="numerical", spans_intercept=intercept, drop_field=1)
 
 
@@ -171,8 +175,10 @@ MODULES = {"np": np, "contr": ContrastsRegistry}
 
 CONTEXT: dict[str, Any] = {
     **MODULES,
-    **{n: getattr(np, n) for n in "log log10 log2 log1p exp exp2 expm1 sqrt".split()},
-    **{n: getattr(np, n) for n in "sin cos tan tanh arctan sign floor pi".split()},
+    **{
+        n: getattr(np, n) for n in ["log", "log10", "log2", "log1p", "exp", "exp2", "expm1", "sqrt"]
+    },
+    **{n: getattr(np, n) for n in ["sin", "cos", "tan", "tanh", "arctan", "sign", "floor", "pi"]},
     **{n: PATSY_COMPAT_TRANSFORMS[n] for n in ("Treatment", "Poly", "Sum", "Helmert", "Diff")},
     "C": categorical,
     "factor": categorical,
@@ -190,5 +196,18 @@ CONTEXT: dict[str, Any] = {
 
 BUILTINS = {
     n: getattr(builtins, n)
-    for n in "abs bool float int len max min pow range round str sum".split()
+    for n in [
+        "abs",
+        "bool",
+        "float",
+        "int",
+        "len",
+        "max",
+        "min",
+        "pow",
+        "range",
+        "round",
+        "str",
+        "sum",
+    ]
 }

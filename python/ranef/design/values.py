@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,20 @@ from pandas.api import types
 
 from ranef.errors import DataError
 
-__all__ = ["Categories", "Numbers", "Value", "float_array", "read_codes", "read_series"]
+__all__ = [
+    "Categories",
+    "Codes",
+    "Numbers",
+    "Value",
+    "drop_unused",
+    "find_levels",
+    "read_codes",
+    "read_series",
+]
 
-DATES = "convert it to a number first, such as days since the start: (d - d.min()).dt.days"
+Codes: TypeAlias = NDArray[np.integer[Any]]
+
+DATES = "make it a number first, such as days since the start: ({0} - {0}.min()).dt.days"
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ class Categories:
         Whether the full coding adds up to a constant.
     """
 
-    codes: NDArray[np.signedinteger[Any]]
+    codes: Codes
     levels: pd.Index[Any]
     contrasts: Any = None
     spans_intercept: bool = True
@@ -83,13 +94,18 @@ def read_series(series: pd.Series[Any], name: str) -> Value:
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         return Numbers((float_array(series, name),))
     if isinstance(dtype, pd.CategoricalDtype):
-        return Categories(series.cat.codes.to_numpy(), series.cat.categories)
+        return Categories(*categorical_codes(series))
     reject(series, name)
-    if types.is_bool_dtype(dtype) or types.is_string_dtype(dtype):
-        return text_or_numbers(series, name)
-    if types.is_numeric_dtype(dtype) or is_decimal(dtype):
+    if is_decimal(dtype) or (types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)):
         return Numbers((float_array(series, name),))
     return text_or_numbers(series, name)
+
+
+def categorical_codes(series: pd.Series[Any]) -> tuple[Codes, pd.Index[Any]]:
+    """Give a categorical's own codes and categories."""
+    values = series.array
+    assert isinstance(values, pd.Categorical)
+    return values.codes, values.categories
 
 
 def reject(series: pd.Series[Any], name: str) -> None:
@@ -99,7 +115,9 @@ def reject(series: pd.Series[Any], name: str) -> None:
         raise DataError(f"column {name!r} is complex; take its real part or modulus", name)
     temporal = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
     if temporal or isinstance(dtype, pd.PeriodDtype):
-        raise DataError(f"column {name!r} holds dates or times ({dtype}); {DATES}", name)
+        raise DataError(
+            f"column {name!r} holds dates or times ({dtype}); {DATES.format(name)}", name
+        )
 
 
 def is_decimal(dtype: Any) -> bool:
@@ -115,7 +133,7 @@ def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
     if kind in ("string", "boolean", "empty", "categorical"):
         return Categories(*read_codes(series, name))
     if kind in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period"):
-        raise DataError(f"column {name!r} holds dates or times; {DATES}", name)
+        raise DataError(f"column {name!r} holds dates or times; {DATES.format(name)}", name)
     raise DataError(mixed_message(series, name), name)
 
 
@@ -139,16 +157,16 @@ def float_array(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
         raise DataError(f"column {name!r} cannot be read as numbers: {error}", name) from None
 
 
-def read_codes(
-    series: pd.Series[Any], name: str
-) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]:
+def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]:
     """Code a column by its levels: categories in their order, anything else sorted.
 
     Levels that do not occur may be among them; missing values have the code -1.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        return series.cat.codes.to_numpy(), series.cat.categories
+        return categorical_codes(series)
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        series = series.astype(dtype.newbyteorder("="))
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         found = small_range(series.to_numpy())
         if found is not None:
@@ -158,21 +176,22 @@ def read_codes(
     except TypeError:
         raise DataError(mixed_message(series, name), name) from None
     levels = pd.Index(levels)
-    if len({type(level) for level in levels[:: max(1, len(levels) // 50)]}) > 1:
+    if levels.dtype == object and types.infer_dtype(levels).startswith("mixed"):
         raise DataError(mixed_message(series, name), name)
     return codes.astype(np.int32), whole(levels, name)
 
 
 def small_range(
     values: NDArray[Any],
-) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]] | None:
+) -> tuple[Codes, pd.Index[Any]] | None:
     """Code integers by their distance from the smallest, if they lie close together."""
     if len(values) == 0:
         return None
     low, high = int(values.min()), int(values.max())
     if high - low >= 4 * len(values) + 1000 or high - low >= 2**31 - 1:
         return None
-    return (values - low).astype(np.int32), pd.RangeIndex(low, high + 1)
+    wide = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
+    return (wide - wide.dtype.type(low)).astype(np.int32), pd.RangeIndex(low, high + 1)
 
 
 def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
@@ -187,9 +206,17 @@ def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
     return levels
 
 
-def drop_unused(
-    codes: NDArray[np.signedinteger[Any]], levels: pd.Index[Any]
-) -> tuple[NDArray[np.signedinteger[Any]], pd.Index[Any]]:
+def find_levels(levels: pd.Index[Any], values: pd.Index[Any]) -> NDArray[np.intp]:
+    """Find the level that each value is, -1 if none; numbers and texts match if they read alike."""
+    place = levels.get_indexer(values)
+    alike = types.is_numeric_dtype(levels.dtype) == types.is_numeric_dtype(values.dtype)
+    if alike or (place >= 0).any():
+        return place
+    texts = pd.Index([str(level) for level in levels.tolist()])
+    return texts.get_indexer(pd.Index([str(value) for value in values.tolist()]))
+
+
+def drop_unused(codes: Codes, levels: pd.Index[Any]) -> tuple[Codes, pd.Index[Any]]:
     """Renumber codes (none missing) so that each level occurs."""
     used = np.zeros(len(levels), dtype=bool)
     used[codes] = True

@@ -17,7 +17,7 @@ MAKE_COLUMN = "a grouping factor is a column, a:b or a/b; make the column in the
 
 
 def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
-    """Parse ``(left | group)``, parentheses included, into one bar or one for each nesting level."""
+    """Parse ``(left | group)``, parentheses included, into one bar for each level of nesting."""
     inside = parts[1:-1]
     at = bars_in(inside, 0)
     start, stop = parts[0].start, parts[-1].stop

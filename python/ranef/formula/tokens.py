@@ -52,7 +52,7 @@ KINDS = {Token.Kind.NAME: Kind.NAME, Token.Kind.VALUE: Kind.VALUE}
 
 #: Words that Python keeps for itself but that may well be columns, such as ``yield`` or ``class``.
 RESERVED = frozenset(keyword.kwlist) - frozenset(
-    "False None True and else for if in is lambda not or".split()
+    ["False", "None", "True", "and", "else", "for", "if", "in", "is", "lambda", "not", "or"]
 )
 QUOTED_OR_WORD = re.compile(
     r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`|(?<![\w.])([^\W\d]\w*)"""
@@ -145,7 +145,7 @@ def aliased(expr: str) -> tuple[str, dict[str, str]]:
         literal, ticked, word = match.groups()
         if literal is not None or (word is not None and word not in RESERVED):
             return match.group(0)
-        name = ticked if ticked is not None else word
+        name = str(word if ticked is None else ticked)
         for known, meaning in names.items():
             if meaning == name:
                 return known
