@@ -49,4 +49,5 @@ def _label(model: Any, i: int) -> str:
 
 def _table(model: Any, level: float) -> pd.DataFrame:
     """Columns estimate, lower, upper."""
-    return model.conf_int(level=level).assign(estimate=model.params)
+    limits: pd.DataFrame = model.conf_int(level=level)
+    return limits.assign(estimate=model.params)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from ..inference.r2 import variances
 from ..inference.r2_results import R2, r2
 from ..report import tidy as tidying
 from ..report.augment import augmented
+from ..report.effects import RandomEffects
 from ..report.plots import ModelPlots
 from .fitted import Array
 from .mixed_criterion import Criterion
@@ -26,6 +27,12 @@ __all__ = ["Explained"]
 
 class Explained(FixedTests, Intervals, Criterion):
     """Proportions of variance, the conditional AIC, and tidy tables."""
+
+    if TYPE_CHECKING:
+
+        def ranef(self) -> RandomEffects:
+            """Give the conditional modes; see ``LinearMixedModel``."""
+            ...
 
     def tidy(
         self,
@@ -46,14 +53,14 @@ class Explained(FixedTests, Intervals, Criterion):
         level : float
             Their coverage.
         method : {"wald", "profile", "boot"}
-            How they are found; Wald's has none for standard deviations and correlations, and those of
-            coefficients rest on the degrees of freedom shown.
+            How they are found; Wald's has none for standard deviations and correlations, and those
+            of coefficients rest on the degrees of freedom shown.
 
         Returns
         -------
         DataFrame
-            Columns effect, group, level, term, estimate, std.error, statistic, df, p.value, conf.low,
-            conf.high, those that apply.
+            Columns effect, group, level, term, estimate, std.error, statistic, df, p.value,
+            conf.low, conf.high, those that apply.
         """
         chosen = (effects,) if isinstance(effects, str) else tuple(effects)
         for effect in chosen:
@@ -91,8 +98,8 @@ class Explained(FixedTests, Intervals, Criterion):
         Returns
         -------
         DataFrame
-            nobs, npar, sigma, logLik, AIC, BIC, REMLcrit or deviance (-2 log-likelihood of the fit; the
-            other is NaN), df.residual, singular, converged.
+            nobs, npar, sigma, logLik, AIC, BIC, REMLcrit or deviance (-2 log-likelihood of the
+            fit; the other is NaN), df.residual, singular, converged.
         """
         criterion = -2.0 * self.llf
         row: Mapping[str, Any] = {
@@ -112,7 +119,7 @@ class Explained(FixedTests, Intervals, Criterion):
 
     @property
     def plot(self) -> ModelPlots:
-        """Figures: ``caterpillar()``, ``lines()``, ``residuals()``, ``shrinkage()``; need matplotlib."""
+        """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
         return ModelPlots(self._design, self._estimate, self.ranef())
 
     def augment(self) -> pd.DataFrame:
@@ -122,8 +129,8 @@ class Explained(FixedTests, Intervals, Criterion):
         -------
         DataFrame
             The data, then .fitted, .resid, .fixed (without random effects), and .offset, .weights,
-            .wtres (residuals times the square root of the weights) where there are any. A model that was
-            unpickled gives the response and the groups in place of the data.
+            .wtres (residuals times the square root of the weights) where there are any. A model
+            that was unpickled gives the response and the groups in place of the data.
         """
         return augmented(self._design, self._estimate, self._data)
 
@@ -133,9 +140,10 @@ class Explained(FixedTests, Intervals, Criterion):
         Parameters
         ----------
         method : {"nakagawa", "nsj", "sgv", "kr", "xu"}
-            ``"nakagawa"``: marginal and conditional R² of Nakagawa, Schielzeth and Johnson. ``"nsj"``,
-            ``"sgv"``, ``"kr"``: semi-partial R² of each term with limits, from the mean variance, the
-            standardised generalised variance, or Kenward-Roger tests. ``"xu"``: from the residuals.
+            ``"nakagawa"``: marginal and conditional R² of Nakagawa, Schielzeth and Johnson.
+            ``"nsj"``, ``"sgv"``, ``"kr"``: semi-partial R² of each term with limits, from the mean
+            variance, the standardised generalised variance, or Kenward-Roger tests. ``"xu"``: from
+            the residuals.
         level : float
             Coverage of the limits of semi-partial R².
 
@@ -167,13 +175,14 @@ class Explained(FixedTests, Intervals, Criterion):
         Parameters
         ----------
         at : mapping of str to sequence, optional
-            Values of covariates at which to give it, as ``{"Days": range(10)}``: with random slopes it
-            depends on them.
+            Values of covariates at which to give it, as ``{"Days": range(10)}``: with random
+            slopes it depends on them.
 
         Returns
         -------
         Icc
-            ``adjusted``, ``unadjusted``, ``by_group``, ``note``: averages over the rows of the data.
+            ``adjusted``, ``unadjusted``, ``by_group``, ``note``: averages over the rows of the
+            data.
         DataFrame
             With ``at``: each combination of values, icc, var_random, var_residual.
         """
@@ -193,18 +202,18 @@ class Explained(FixedTests, Intervals, Criterion):
         Returns
         -------
         DataFrame
-            Columns component, group, variance, share: fixed effects, each grouping factor at the mean of its
-            covariates and as they vary (Rights and Sterba, 2019), residual.
+            Columns component, group, variance, share: fixed effects, each grouping factor at the
+            mean of its covariates and as they vary (Rights and Sterba, 2019), residual.
         """
         return decomposition(self._design, variances(self._design, self._estimate))
 
     def caic(self) -> ConditionalAic:
-        """Give the conditional AIC of Greven and Kneib (2010), for predictions at the levels at hand.
+        """Give the conditional AIC of Greven and Kneib (2010).
 
         Returns
         -------
         ConditionalAic
-            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is refitted
-            without the columns that add no variance (``dropped``).
+            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
+            refitted without the columns that add no variance (``dropped``).
         """
         return conditional_aic(self._design, self._estimate, self._core)

@@ -29,7 +29,8 @@ class Bootstrap:
     seed : int
         Makes the same replicates again, with any number of workers.
     failed, singular, stopped : int
-        Fits that failed, are singular, or stopped before they converged; only the first are left out.
+        Fits that failed, are singular, or stopped before they converged; only the first are left
+        out.
     message : str
         What the first failure said.
     """
@@ -59,8 +60,8 @@ class Bootstrap:
         Parameters
         ----------
         method : {"percentile", "basic", "normal"}
-            Quantiles of the replicates; the estimate less the quantiles of their errors; or the estimate less
-            its bias, plus and minus normal quantiles times the standard deviation.
+            Quantiles of the replicates; the estimate less the quantiles of their errors; or the
+            estimate less its bias, plus and minus normal quantiles times the standard deviation.
         level : float
             Coverage, between 0 and 1.
 

@@ -17,7 +17,7 @@ __all__ = ["augmented"]
 
 
 def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
-    """Add .fitted, .resid and .fixed to the rows that were used, .weights and .wtres where weighted."""
+    """Add .fitted, .resid, .fixed, .offset, .weights and .wtres to the rows that were used."""
     out = _rows(design, data)
     fixed = fixed_part(design, estimate)
     fitted = fixed + random_part(design, estimate.modes)
@@ -35,9 +35,9 @@ def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
 
 
 def _rows(design: Design, data: Any) -> pd.DataFrame:
-    """The caller's rows that were used; only response and groups where the data are not at hand."""
+    """Take the caller's rows that were used; response and groups alone without the data."""
     if data is not None:
-        frame = nw.from_native(data, eager_only=True).to_pandas()
+        frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
         return frame if design.rows is None else frame.iloc[design.rows]
     index = design.index
     if index is not None and design.rows is not None:

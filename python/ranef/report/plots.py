@@ -190,7 +190,7 @@ class ModelPlots:
         return self._design.random[known.index(group)], known.index(group)
 
     def _covariate(self, x: str | None, term: RandomTerm) -> tuple[str, Array]:
-        """A column by the name that it has in the model."""
+        """Find a column by the name that it has in the model."""
         design = self._design
         columns = {n: r for n, r in zip(design.fixed_names, design.fixed, strict=True) if r >= 0}
         slopes = {n: r for n, r in zip(term.names, term.columns, strict=True) if r >= 0}
@@ -204,7 +204,7 @@ class ModelPlots:
         return x, design.columns[columns[x]]
 
     def _unpooled(self, term: RandomTerm, t: int) -> Array:
-        """Least squares of each level alone, as deviations; NaN where its rows do not determine it."""
+        """Fit each level alone, as deviations; NaN where its rows do not determine it."""
         design, estimate = self._design, self._estimate
         others = [b if i != t else np.zeros_like(b) for i, b in enumerate(estimate.modes)]
         rest = design.y - fixed_part(design, estimate) - random_part(design, tuple(others))

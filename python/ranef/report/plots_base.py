@@ -34,7 +34,7 @@ PALETTE = (ACCENT, SECOND, "#3a8f5c", "#7d5ba6", "#b08f26", "#5f6b73")
 def panels(
     rows: int, columns: int, width: float, height: float, *, shared: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure and its axes, row by row."""
+    """Make a figure and its axes, row by row."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
@@ -64,7 +64,7 @@ def finish(figure: Figure, title: str) -> Figure:
 
 
 def normal(level: float) -> float:
-    """Normal quantile of a two-sided interval."""
+    """Give the normal quantile of a two-sided interval."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is a coverage between 0 and 1, not {level}")
     return float(special.ndtri(0.5 + level / 2.0))

@@ -36,7 +36,7 @@ def profile_figure(profile: Profile, parameters: Sequence[str] | None) -> Figure
         axis.axhline(0.0, color=FAINT, linewidth=1.0)
         axis.axvline(centre, color=FAINT, linewidth=1.0)
         for level in levels:
-            low, high = limits[level].loc[name]
+            low, high = limits[level].loc[name].to_numpy(dtype=float).tolist()
             z = normal(level)
             axis.vlines([low, high], [-z, 0.0], [0.0, z], color=ACCENT, linewidth=1.0)
             axis.hlines(0.0, low, high, color=ACCENT, linewidth=1.0)
