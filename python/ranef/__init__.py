@@ -6,6 +6,7 @@ from importlib.metadata import version as _version
 
 from . import datasets
 from .api.all_fit import all_fit, converge
+from .api.bias_check import bias_check
 from .api.diagnose import diagnose
 from .api.doctor import doctor
 from .api.lmer import Control, lmer
@@ -26,6 +27,7 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
+from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
 
 __version__ = _version("ranef")
 
@@ -37,6 +39,9 @@ __all__ = [
     "DroppedRowsWarning",
     "FitError",
     "FormulaError",
+    "Gamma",
+    "InverseGamma",
+    "InverseWishart",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
@@ -45,7 +50,9 @@ __all__ = [
     "RankWarning",
     "SingularFitWarning",
     "UnsupportedError",
+    "Wishart",
     "all_fit",
+    "bias_check",
     "converge",
     "datasets",
     "diagnose",
