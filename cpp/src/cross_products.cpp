@@ -52,7 +52,9 @@ bool block_has_constant(const TermInput& term, int block) {
 class Chunk {
  public:
   Chunk(const Input& input, const Shifts& shifts)
-      : input_(input), shifts_(shifts), xy(kChunk, static_cast<Index>(input.fixed.size()) + 1),
+      : input_(input),
+        shifts_(shifts),
+        xy(kChunk, static_cast<Index>(input.fixed.size()) + 1),
         root_weight(kChunk) {
     Index widest = 1;
     for (const TermInput& t : input.terms)
@@ -121,8 +123,8 @@ void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k
 
 // Rows in the order of a term's levels (stable).
 struct LevelOrder {
-  std::vector<Index> start;         // (l + 1,)
-  std::vector<std::int32_t> row;    // (n,)
+  std::vector<Index> start;       // (l + 1,)
+  std::vector<std::int32_t> row;  // (n,)
 };
 
 LevelOrder order_by_level(const TermInput& term, Index n) {

@@ -72,8 +72,7 @@ std::vector<Matrix> Lmm::standard_factors(const std::vector<Matrix>& lambda) con
   for (std::size_t t = 0; t < out.size(); ++t) {
     if (out[t].rows() != pls_->k(t) || out[t].cols() != pls_->k(t))
       throw std::invalid_argument("lambda: a factor has the wrong shape");
-    out[t] = lower_factor(
-        basis_.Tz[t].triangularView<Eigen::Upper>().solve(Matrix(out[t])));
+    out[t] = lower_factor(basis_.Tz[t].triangularView<Eigen::Upper>().solve(Matrix(out[t])));
   }
   return out;
 }
@@ -95,8 +94,7 @@ Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objec
   out.pwrss = objective.pwrss / (scale * scale);
   out.sigma = std::sqrt(out.pwrss / pls_->degrees(reml));
   out.logdet_L = objective.logdet_L;
-  out.logdet_RX =
-      objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
+  out.logdet_RX = objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
   out.beta = (Tx * pls_->beta() - basis_.T.col(p).head(p)) / scale;
   out.cov_beta_root = Tx * pls_->cov_beta_root();
   std::vector<Matrix> modes = pls_->modes(), factors;
@@ -155,8 +153,7 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   Curvature out;
   out.objective = to_user_scale(objective, reml);
   out.logdet_L = objective.logdet_L;
-  out.logdet_RX =
-      objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
+  out.logdet_RX = objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
   out.pwrss = objective.pwrss / (basis_.T(p, p) * basis_.T(p, p));
   Derivatives derivatives;
   pls_->derivatives(reml, derivatives);
@@ -164,6 +161,14 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   out.quadratic = covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
   out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
   out.score = to_user(derivatives.S);
+  std::vector<Matrix> misfit;
+  for (const Matrix& S : derivatives.S) misfit.push_back(Matrix::Zero(S.rows(), S.cols()));
+  for (std::size_t a = 0; a < pls_->parameters().size(); ++a) {
+    const Parameter& e = pls_->parameters()[a];
+    const double value = derivatives.quadratic(static_cast<Index>(a));
+    misfit[e.term](e.i, e.j) = misfit[e.term](e.j, e.i) = e.i == e.j ? value : 0.5 * value;
+  }
+  out.misfit = to_user(misfit);
   return out;
 }
 

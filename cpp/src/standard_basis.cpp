@@ -56,7 +56,8 @@ Matrix own_total(const TermProducts& term) {
   return Eigen::Map<const Matrix>(sum.data(), term.k, term.k);
 }
 
-// S of [columns shifted and scaled] = [columns] S, where references[i] == kIntercept takes the shifts.
+// S of [columns shifted and scaled] = [columns] S, where references[i] == kIntercept takes the
+// shifts.
 Matrix shift_matrix(const std::vector<int>& references, const std::vector<Affine>& affine) {
   const Index k = static_cast<Index>(affine.size());
   Matrix S = Matrix::Zero(k, k);
@@ -65,7 +66,8 @@ Matrix shift_matrix(const std::vector<int>& references, const std::vector<Affine
     if (references[j] == kIntercept && constant < 0) constant = static_cast<Index>(j);
   for (Index j = 0; j < k; ++j) {
     S(j, j) = affine[j].scale;
-    if (constant >= 0 && affine[j].shift != 0.0) S(constant, j) = -affine[j].shift * affine[j].scale;
+    if (constant >= 0 && affine[j].shift != 0.0)
+      S(constant, j) = -affine[j].shift * affine[j].scale;
   }
   return S;
 }
@@ -131,7 +133,8 @@ void transform_blocks(const Matrix& L, const Matrix& R, Index k, Matrix& blocks)
 // Rows of each level: B <- L' B.
 template <int K>
 void transform_rows(const Matrix& L, Index k, RowMatrix& rows) {
-  using Small = Eigen::Matrix<double, K, Eigen::Dynamic, K == 1 ? Eigen::RowMajor : Eigen::ColMajor>;
+  using Small =
+      Eigen::Matrix<double, K, Eigen::Dynamic, K == 1 ? Eigen::RowMajor : Eigen::ColMajor>;
   const Eigen::Matrix<double, K, K> Lt = L.transpose();
   Small work(k, rows.cols());
   for (Index row = 0; row < rows.rows(); row += k) {
@@ -334,8 +337,7 @@ RefinedInput refine(const Input& input, const Shifts& shifts) {
   for (const Vector& column : out.storage) out.input.columns.push_back(column.data());
   out.input.y = out.storage[response].data();
   out.shifts.xy.resize(out.input.fixed.size() + 1);
-  for (const TermInput& term : out.input.terms)
-    out.shifts.terms.emplace_back(term.columns.size());
+  for (const TermInput& term : out.input.terms) out.shifts.terms.emplace_back(term.columns.size());
   return out;
 }
 

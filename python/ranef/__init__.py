@@ -5,7 +5,16 @@ from __future__ import annotations
 from importlib.metadata import version as _version
 
 from . import datasets
+from .api.all_fit import all_fit, converge
 from .api.approaches import Approaches, approaches
+from .api.average import average
+from .api.compare import anova
+from .api.compare_criteria import compare
+from .api.compare_simulated import pbtest, rlrt
+from .api.crossval import cross_validate
+from .api.diagnose import diagnose
+from .api.doctor import doctor
+from .api.emmeans import emmeans, emtrends
 from .api.feols import feols
 from .api.feols_model import FixedEffectsModel
 from .api.gee import gee
@@ -13,6 +22,7 @@ from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
 from .api.mixed_model import LinearMixedModel
+from .api.multistart import multistart
 from .api.re_gls import RandomEffectsGLS, random_effects_gls
 from .api.robust import RobustResult
 from .api.within_between import WithinBetweenModel, within_between
@@ -57,12 +67,25 @@ __all__ = [
     "SingularFitWarning",
     "UnsupportedError",
     "WithinBetweenModel",
+    "all_fit",
+    "anova",
     "approaches",
+    "average",
+    "compare",
+    "converge",
+    "cross_validate",
     "datasets",
+    "diagnose",
+    "doctor",
+    "emmeans",
+    "emtrends",
     "feols",
     "gee",
     "lmer",
     "lmlist",
+    "multistart",
+    "pbtest",
     "random_effects_gls",
+    "rlrt",
     "within_between",
 ]

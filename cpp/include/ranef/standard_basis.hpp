@@ -13,11 +13,11 @@
 namespace ranef {
 
 struct StandardBasis {
-  std::vector<int> kept;      // (p,) columns of the user's X that are kept, first come
-  std::vector<int> aliased;   // the others
-  Matrix alias;               // (p, n_aliased) each aliased column in terms of the kept ones
-  Matrix T;                   // (p + 1, p + 1) upper triangular, kept columns and y
-  std::vector<Matrix> Tz;     // (k_t, k_t) upper triangular
+  std::vector<int> kept;     // (p,) columns of the user's X that are kept, first come
+  std::vector<int> aliased;  // the others
+  Matrix alias;              // (p, n_aliased) each aliased column in terms of the kept ones
+  Matrix T;                  // (p + 1, p + 1) upper triangular, kept columns and y
+  std::vector<Matrix> Tz;    // (k_t, k_t) upper triangular
 };
 
 // Columns of the input replaced by explicitly orthonormalised ones, for designs that cross products

@@ -11,8 +11,9 @@ namespace ranef {
 // Diagonal relative covariance factors by MINQUE(0), one variance a column of each term.
 //
 // In the standardised basis X'X = n I and X'y = 0, so that with M = I - X X'/n the estimates solve
-// sum_b tr(M V_a M V_b) phi_b = y'M V_a M y, where V_a = Z_a Z_a' and the last V is I. Each variance,
-// times the mean of Z_a'Z_a over levels, is kept within bounds: the search needs only the order of size.
+// sum_b tr(M V_a M V_b) phi_b = y'M V_a M y, where V_a = Z_a Z_a' and the last V is I. Each
+// variance, times the mean of Z_a'Z_a over levels, is kept within bounds: the search needs only the
+// order of size.
 //
 // References: Rao (1971), J. Multivariate Anal. 1, 257-275.
 std::vector<Matrix> moment_start(const CrossProducts& products);

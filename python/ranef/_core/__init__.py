@@ -39,4 +39,5 @@ Curvature = _module.Curvature
 Estimate = _module.Estimate
 FixedDerivatives = _module.FixedDerivatives
 Lmm = _module.Lmm
+PairTraces = _module.PairTraces
 MarginalPieces = _module.MarginalPieces

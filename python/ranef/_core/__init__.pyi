@@ -15,6 +15,7 @@ __all__ = [
     "GeeStatus",
     "Lmm",
     "MarginalPieces",
+    "PairTraces",
     "absorb",
     "count_components",
     "fit_gee",
@@ -87,12 +88,20 @@ class Curvature:
     def hessian(self) -> Array: ...
     @property
     def score(self) -> list[Array]: ...
+    @property
+    def misfit(self) -> list[Array]: ...
 
 class FixedDerivatives:
     @property
     def G(self) -> list[Array]: ...
     @property
     def Q(self) -> Array: ...
+
+class PairTraces:
+    @property
+    def pairs(self) -> Array: ...
+    @property
+    def single(self) -> Array: ...
 
 class Lmm:
     def __init__(
@@ -118,6 +127,7 @@ class Lmm:
     def fixed_derivatives(
         self, lambda_standard: Sequence[Array], with_Q: bool = False
     ) -> FixedDerivatives: ...
+    def pair_traces(self, lambda_standard: Sequence[Array]) -> PairTraces: ...
     def prediction_variances(
         self,
         lambda_standard: Sequence[Array],

@@ -320,7 +320,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     def _again(self, call: Call) -> LinearMixedModel:
         """Fit the same design under another criterion, from the present optimum."""
-        start = tuple(_off_boundary(block) for block in self._estimate.lambda_standard)
+        start = lmm.off_boundary(self._estimate.lambda_standard)
         control = replace(call.control, start=start)
         estimate = lmm.fit(self._design, self._core, reml=call.reml, control=control)
         return LinearMixedModel(self._design, estimate, call, core=self._core, data=self._data)
@@ -342,7 +342,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
         return facts
 
-    def summary(self, ddf: str = "inf") -> Summary:
+    def summary(self, ddf: str = "satterthwaite") -> Summary:
         """Summarise the fit for reading.
 
         Parameters
@@ -375,12 +375,3 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-def _off_boundary(block: Array) -> Array:
-    """A covariance factor moved inside the cone, so that a search can start there."""
-    values = np.linalg.svd(block, compute_uv=False)
-    if values.min() > 0.02:
-        return np.asfortranarray(block)
-    raised = block @ block.T + 0.02**2 * np.eye(len(block))
-    return np.asfortranarray(np.linalg.cholesky(raised))
