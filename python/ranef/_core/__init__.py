@@ -23,6 +23,7 @@ def _variant() -> str:
 _module = import_module(f".{_variant()}", __name__)
 isa = _module.isa
 simd = _module.simd
+Accumulator = _module.Accumulator
 Batch = _module.Batch
 BatchRows = _module.BatchRows
 BatchSettings = _module.BatchSettings
