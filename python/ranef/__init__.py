@@ -6,6 +6,7 @@ from importlib.metadata import version as _version
 
 from . import datasets
 from .api.batch_result import BatchResult
+from .api.cross_products import CrossProducts
 from .api.fit_groups import fit_groups
 from .api.fit_many import fit_many
 from .api.lmer import Control, lmer
@@ -33,6 +34,7 @@ __all__ = [
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
+    "CrossProducts",
     "DataError",
     "DroppedRowsWarning",
     "FitError",
