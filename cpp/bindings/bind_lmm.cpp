@@ -69,12 +69,18 @@ void bind_lmm(py::module_& m) {
       .def_readonly("gradient", &Curvature::gradient)
       .def_readonly("quadratic", &Curvature::quadratic)
       .def_readonly("hessian", &Curvature::hessian)
-      .def_readonly("score", &Curvature::score);
+      .def_readonly("score", &Curvature::score)
+      .def_readonly("misfit", &Curvature::misfit);
 
   py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
                                       "How the precision of the fixed effects depends on Sigma.")
       .def_readonly("G", &ranef::FixedDerivatives::G)
       .def_readonly("Q", &ranef::FixedDerivatives::Q);
+
+  py::class_<ranef::PairTraces>(m, "PairTraces", py::module_local(),
+                                "Traces of H^-1 V_a H^-1 V_b and H^-1 V_a.")
+      .def_readonly("pairs", &ranef::PairTraces::pairs)
+      .def_readonly("single", &ranef::PairTraces::single);
 
   py::class_<Lmm>(m, "Lmm", py::module_local(),
                   "Cross products and plan of one linear mixed model.")
@@ -95,6 +101,7 @@ void bind_lmm(py::module_& m) {
       .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
       .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
            release())
+      .def("pair_traces", &Lmm::pair_traces, "lambda_standard"_a, release())
       .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
       .def_property_readonly("parameters", &Lmm::parameters)
       .def("conditional_covariances", &Lmm::conditional_covariances, "lambda_standard"_a, release())

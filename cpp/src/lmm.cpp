@@ -224,6 +224,14 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   out.quadratic = ranef::covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
   out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
   out.score = to_user(derivatives.S);
+  std::vector<Matrix> misfit;
+  for (const Matrix& S : derivatives.S) misfit.push_back(Matrix::Zero(S.rows(), S.cols()));
+  for (std::size_t a = 0; a < pls_->parameters().size(); ++a) {
+    const Parameter& e = pls_->parameters()[a];
+    const double value = derivatives.quadratic(static_cast<Index>(a));
+    misfit[e.term](e.i, e.j) = misfit[e.term](e.j, e.i) = e.i == e.j ? value : 0.5 * value;
+  }
+  out.misfit = to_user(misfit);
   return out;
 }
 

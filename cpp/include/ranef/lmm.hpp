@@ -40,6 +40,7 @@ struct Curvature {
   Vector quadratic;           // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
   Matrix hessian;             // (m, m) average information with the exact first-order terms
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
+  std::vector<Matrix> misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
 };
 
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
@@ -99,6 +100,9 @@ class Lmm {
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
 
   FixedDerivatives fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q);
+
+  // What the expected information of the elements of Sigma is made of, standardised basis.
+  PairTraces pair_traces(const std::vector<Matrix>& lambda_standard);
 
   // Variance of x'(beta^ - beta) + z'(b^ - b), relative to sigma^2, for new rows; terms that take
   // no part have null codes.
