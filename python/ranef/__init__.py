@@ -13,6 +13,7 @@ from .api.bias_check import bias_check
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
+from .api.cross_products import CrossProducts
 from .api.crossval import cross_validate
 from .api.diagnose import diagnose
 from .api.doctor import doctor
@@ -55,6 +56,7 @@ __all__ = [
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
+    "CrossProducts",
     "DataError",
     "DroppedRowsWarning",
     "FitError",
