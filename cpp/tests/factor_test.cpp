@@ -1,5 +1,4 @@
 // Dense and sparse factorisations against Eigen's own.
-#include <Eigen/LU>
 
 #include "check.hpp"
 #include "ranef/dense.hpp"

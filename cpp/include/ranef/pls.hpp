@@ -63,6 +63,9 @@ class Pls {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   double degrees(bool reml) const { return static_cast<double>(n_ - (reml ? n_fixef() : 0)); }
 
+  // Replace the response by another with X'W y = 0 and y'W y = n, given by its Z_t'W y (l_t * k_t).
+  void set_response(const std::vector<Vector>& zy);
+
   // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never
   // throws: where a factorisation fails the value is kInfeasible.
   Objective objective(const std::vector<Matrix>& lambda, bool reml);

@@ -31,6 +31,7 @@ class Call:
     contrasts: Any = None
     missing: str = "drop"
     control: Control = Control()
+    strict: bool = False
 
 
 class Fitted:

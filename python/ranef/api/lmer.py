@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import design as designs
+from ..errors import RanefWarning
 from ..formula import parse
 from ..models import lmm
 from ..models.lmm import Control
@@ -24,6 +25,7 @@ def lmer(
     contrasts: Any = None,
     missing: str = "drop",
     control: Control | None = None,
+    strict: bool = False,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -46,6 +48,8 @@ def lmer(
         What to do with rows that have missing values in a column that the model uses.
     control : Control, optional
         Settings of the search.
+    strict : bool
+        Whether a warning of the fit is raised as an error instead.
 
     Returns
     -------
@@ -60,6 +64,8 @@ def lmer(
         If formula and data do not fit.
     ModelError
         If the model cannot be estimated from these rows.
+    RanefWarning
+        With ``strict``, the first warning of the fit; the others are its notes.
 
     Warns
     -----
@@ -84,7 +90,9 @@ def lmer(
     >>> model.params.round(3).to_dict()
     {'Intercept': 251.405, 'Days': 10.467}
     """
-    call = Call(str(formula), reml, weights, offset, contrasts, missing, control or Control())
+    call = Call(
+        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict
+    )
     return fit_call(call, data)
 
 
@@ -102,5 +110,16 @@ def fit_call(call: Call, data: Any) -> LinearMixedModel:
     core = lmm.kernel(design)
     estimate = lmm.fit(design, core, reml=call.reml, control=call.control)
     model = LinearMixedModel(design, estimate, call, core=core, data=data)
+    if call.strict and model.warnings:
+        raise _as_error(model.warnings)
     model._warn()
     return model
+
+
+def _as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
+    """Give the first warning as an exception that carries the others as notes."""
+    first, *others = found
+    error = type(first)(*first.args)
+    for other in others:
+        error.add_note(f"{type(other).__name__}: {other}")
+    return error

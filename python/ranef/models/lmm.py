@@ -11,7 +11,7 @@ from .. import _core
 from ..design.design import Design
 from ..errors import ModelError
 
-__all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel"]
+__all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel", "off_boundary"]
 
 Array = NDArray[np.float64]
 
@@ -208,6 +208,19 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
             "beyond its predictors."
         )
     return _frozen(design, core, found, reml=reml)
+
+
+def off_boundary(lambda_standard: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Move covariance factors inside the cone, so that a search can start there."""
+    return tuple(_raised(block) for block in lambda_standard)
+
+
+def _raised(block: Array) -> Array:
+    values = np.linalg.svd(block, compute_uv=False)
+    if values.min() > 0.02:
+        return np.asfortranarray(block)
+    raised = block @ block.T + 0.02**2 * np.eye(len(block))
+    return np.asfortranarray(np.linalg.cholesky(raised))
 
 
 def evaluate(

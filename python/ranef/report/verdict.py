@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..design.design import Design
+from ..inference.optimum import Optimum
 from ..models.lmm import SINGULAR, LmmEstimate
 
-__all__ = ["Convergence", "alias_notes", "singular_notes"]
+__all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
 
 Array = NDArray[np.float64]
 
@@ -22,31 +24,39 @@ class Convergence:
     Attributes
     ----------
     converged : bool
-        The verdict.
+        Whether all conditions of an optimum hold.
+    verdict : str
+        The same in a sentence.
     status : str
         Why the search stopped.
     gradient : ndarray of shape (m,)
         Exact gradient of -2 log-likelihood by the elements of lambda in the standardised basis.
     curvature : float
-        Smallest eigenvalue of the Hessian over directions that are free to move.
+        Smallest eigenvalue of the exact Hessian over directions that are free to move: null
+        directions of a singular covariance are left out. NaN when no direction is free.
     decrement : float
         Decrease of -2 log-likelihood that is still to be had by the quadratic model.
     cone : float
-        Smallest slope into the covariance cone at singular directions; zero or more proves the boundary.
+        Smallest slope into the covariance cone at singular directions; zero or more proves the
+        boundary.
+    n_null : int
+        Directions left out of gradient and curvature since the covariance is singular there.
     n_objective, n_gradient : int
         Evaluations.
     path : ndarray of shape (steps, 3)
-        Objective, predicted decrease and trust radius at each step.
+        Objective (standardised basis), predicted decrease and trust radius at each step.
     advice : tuple of str
         What to do, when there is something to do.
     """
 
     converged: bool
+    verdict: str
     status: str
     gradient: Array
     curvature: float
     decrement: float
     cone: float
+    n_null: int
     n_objective: int
     n_gradient: int
     path: Array
@@ -57,15 +67,72 @@ class Convergence:
 
     def __repr__(self) -> str:
         size = float(np.max(np.abs(self.gradient))) if self.gradient.size else 0.0
+        left_out = f"  ({self.n_null} singular left out)" if self.n_null else ""
+        curvature = "none is free" if np.isnan(self.curvature) else f"{self.curvature:.3g}"
         lines = [
-            ("Converged" if self.converged else "Not converged") + f" ({self.status})",
+            self.verdict,
+            f"  stop of the search    {self.status}",
             f"  largest gradient      {size:.2e}  (standardised, exact)",
             f"  predicted decrease    {self.decrement:.2e}  of -2 log-likelihood",
-            f"  smallest curvature    {self.curvature:.3g}",
+            f"  smallest curvature    {curvature}{left_out}",
             f"  slope into the cone   {self.cone:.3g}",
             f"  evaluations           {self.n_objective} objectives, {self.n_gradient} gradients",
         ]
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
+
+
+def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -> Convergence:
+    """Put the conditions of an optimum into words.
+
+    Parameters
+    ----------
+    estimate : LmmEstimate
+        The fit.
+    optimum : Optimum
+        What its derivatives say.
+    notes : iterable of str
+        Warnings of the fit that belong to the advice.
+    """
+    advice = list(notes)
+    if not optimum.holds:
+        advice.append(
+            "ranef.converge(model) restarts the search; ranef.all_fit(model) compares other "
+            'optimisers; ranef.help("convergence") says what the numbers mean.'
+        )
+    return Convergence(
+        converged=optimum.holds,
+        verdict=_verdict(estimate, optimum),
+        status=estimate.status,
+        gradient=optimum.gradient,
+        curvature=optimum.curvature,
+        decrement=optimum.decrement,
+        cone=optimum.cone,
+        n_null=optimum.n_null,
+        n_objective=estimate.n_objective,
+        n_gradient=estimate.n_gradient,
+        path=estimate.path,
+        advice=tuple(advice),
+    )
+
+
+def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
+    """Say in a sentence which condition decides."""
+    if optimum.is_saddle:
+        return "Not converged: -2 log-likelihood bends down along a direction of the covariance."
+    if not optimum.cone_holds:
+        return (
+            "Not converged: a variance stands at zero and -2 log-likelihood falls away from there."
+        )
+    if not optimum.holds:
+        return (
+            f"Not converged: -2 log-likelihood can still fall by about {optimum.decrement:.2g} "
+            "by the exact gradient and curvature."
+        )
+    if estimate.is_singular:
+        return (
+            "Converged to a singular fit: the boundary is the optimum, not a failure of the search."
+        )
+    return "Converged."
 
 
 def singular_notes(design: Design, estimate: LmmEstimate) -> list[str]:
@@ -96,8 +163,8 @@ def _singular_text(group: str, names: list[str], cov: Array, size: int, null: in
     sd = np.sqrt(np.diag(cov))
     if size == 1 or null == size:
         return (
-            f"the variance of {term} is estimated as zero: the data show no variation between levels "
-            f"beyond chance. Dropping the term gives the same fit."
+            f"the variance of {term} is estimated as zero: the data show no variation between "
+            "levels beyond chance. Dropping the term gives the same fit."
         )
     zero = [name for name, s in zip(names, sd, strict=True) if s < SINGULAR * sd.max()]
     if zero:
@@ -108,9 +175,9 @@ def _singular_text(group: str, names: list[str], cov: Array, size: int, null: in
     if size == 2:
         sign = "+1" if cov[0, 1] > 0 else "-1"
         return (
-            f"in {term} the correlation of {names[0]} and {names[1]} is estimated as {sign}: the data "
-            f"support one direction of variation, not two. ({names[0]} + {names[1]} || {group}) leaves the "
-            "correlation out."
+            f"in {term} the correlation of {names[0]} and {names[1]} is estimated as {sign}: the "
+            "data support one direction of variation, not two. "
+            f"({names[0]} + {names[1]} || {group}) leaves the correlation out."
         )
     return (
         f"the covariance of {term} has {size} columns and supports {size - null} "
@@ -119,14 +186,16 @@ def _singular_text(group: str, names: list[str], cov: Array, size: int, null: in
     )
 
 
-def alias_notes(design: Design, aliased: list[int], alias: Array, kept: Array) -> list[str]:
+def alias_notes(
+    design: Design, aliased: Sequence[int], alias: Array, kept: Sequence[int] | NDArray[np.intp]
+) -> list[str]:
     """Name each aliased column and the columns that span it."""
     notes = []
     for j, column in enumerate(aliased):
         weights = np.atleast_2d(alias)[:, j] if alias.size else np.array([])
         scale = np.abs(weights).max() if weights.size else 0.0
         spanning = [
-            design.fixed_names[int(kept[i])] for i in np.flatnonzero(np.abs(weights) > 1e-6 * scale)
+            design.fixed_names[kept[int(i)]] for i in np.flatnonzero(np.abs(weights) > 1e-6 * scale)
         ]
         name = design.fixed_names[column]
         reason = f"a combination of {', '.join(spanning)}" if spanning else "zero in every row"

@@ -1,0 +1,92 @@
+"""Look for trouble in a model and its data, before and after the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .. import design as designs
+from ..design.design import Design
+from ..errors import FitError, ModelError
+from ..formula import parse
+from ..inference.diagnosis import Finding, check_design
+from ..inference.diagnosis_fit import check_fit
+from ..inference.diagnosis_labels import check_labels
+from ..inference.diagnosis_rows import check_rows
+from ..models import lmm
+from ..report.findings import Diagnosis
+from ..report.verdict import alias_notes
+from .mixed_model import LinearMixedModel
+
+__all__ = ["diagnose"]
+
+
+def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
+    """Find what endangers a model: in the data, the formula and the fit.
+
+    Parameters
+    ----------
+    model : LinearMixedModel or str
+        A fitted model, or a formula whose model is not fitted yet.
+    data : DataFrame, optional
+        The data of a formula; for a model that was unpickled, to count missing rows by group.
+    seed : int
+        Of the simulated fits behind the chance of a zero variance.
+
+    Returns
+    -------
+    Diagnosis
+        Findings with code, severity, evidence, advice and a line of code, worst first.
+        ``ranef.help(code)`` explains a code.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> pre_post = {"y": [1.0, 2, 2, 4, 3, 3], "t": [0, 1] * 3, "id": [1, 1, 2, 2, 3, 3]}
+    >>> ranef.diagnose("y ~ t + (t | id)", pre_post).codes
+    ['effects-as-many-as-rows', 'few-levels']
+    """
+    if isinstance(model, str):
+        if data is None:
+            raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
+        return Diagnosis(_before(designs.build(parse(model), data), data))
+    return Diagnosis(_after(model, model._data if data is None else data, seed))
+
+
+def _before(design: Design, data: Any) -> Iterator[Finding]:
+    yield from check_rows(design, data)
+    yield from check_design(design)
+    try:
+        lmm.check(design)
+    except ModelError as error:
+        if all(term.n_levels * term.n_cols < design.n_obs for term in design.random):
+            yield Finding("not-estimable", "error", str(error), "Change the formula.")
+        return
+    yield from _aliased(design)
+    yield from (finding for _, finding in check_labels(design, reml=True))
+
+
+def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
+    design, estimate = model._design, model._estimate
+    yield from check_rows(design, data)
+    yield from check_design(design)
+    yield from _aliased(design)
+    labels = list(check_labels(design, estimate.reml))
+    yield from (finding for _, finding in labels)
+    yield from check_fit(design, model._core, estimate, [group for group, _ in labels], seed)
+
+
+def _aliased(design: Design) -> Iterator[Finding]:
+    """Columns of the fixed part that others span."""
+    try:
+        core = lmm.kernel(design)
+    except FitError:
+        return
+    for note in alias_notes(design, core.aliased, core.alias, core.kept):
+        yield Finding(
+            "aliased",
+            "warning",
+            note,
+            "Take it out of the formula, or one of the columns that span it; predictions do not "
+            "change.",
+        )

@@ -1,0 +1,172 @@
+"""What the fixed effects owe to each group: deletion in closed form, and by refits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from .. import _core
+from ..design.design import Design
+from ..errors import FitError, ModelError
+from ..models import lmm
+from ..models.lmm import Control, LmmEstimate
+from .em import lower_factor
+
+__all__ = ["Deletion", "closed_form", "leverage", "refits"]
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """The fit without each group.
+
+    Attributes
+    ----------
+    beta : ndarray of shape (groups, n_kept)
+        Fixed effects without the group; NaN where the rest cannot be fitted.
+    covariance : ndarray of shape (groups, n_kept, n_kept)
+        Their covariance.
+    """
+
+    beta: Array
+    covariance: Array
+
+
+def leverage(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Array:
+    """Give the derivative of each fitted value, modes included, by its own response, shape (n,)."""
+    X = np.asfortranarray(design.X[:, estimate.kept])
+    terms = [(term.codes, design.z(term)) for term in design.random]
+    spread = core.prediction_variances(list(estimate.lambda_standard), X, terms)
+    return np.asarray(spread if design.weights is None else design.weights * spread)
+
+
+def closed_form(design: Design, estimate: LmmEstimate, codes: Rows, n_groups: int) -> Deletion:
+    """Delete each group at the covariance parameters of the whole fit.
+
+    Parameters
+    ----------
+    design, estimate
+        The fit.
+    codes : ndarray of shape (n,)
+        The group of each row.
+    n_groups : int
+        Number of groups.
+
+    Notes
+    -----
+    With A = sqrt(W) [Z Lambda, X], M = A'A + diag(I, 0) and e the residuals of the whole fit, the
+    solution without the rows A_g is u - M^-1 A_g'(I - A_g M^-1 A_g')^-1 e_g. A_g = Q R has few
+    columns that are not zero, so that the matrix to solve has no more rows than those, however
+    large the group; M is factored once.
+    """
+    A, e = _rows(design, estimate)
+    q = A.shape[1] - len(estimate.kept)
+    ridge = sparse.diags_array(np.r_[np.ones(q), np.zeros(len(estimate.kept))])
+    solve = splu(sparse.csc_array(A.T @ A + ridge)).solve
+    fixed = np.arange(q, A.shape[1])
+    whole = solve(_unit(A.shape[1], fixed))
+    beta = np.full((n_groups, len(fixed)), np.nan)
+    covariance = np.full((n_groups, len(fixed), len(fixed)), np.nan)
+    for g, rows in _members(codes, n_groups):
+        part = cast("sparse.csr_array", A[rows])
+        columns = np.unique(part.indices)
+        Q, R = np.linalg.qr(part[:, columns].toarray())
+        inner = columns[columns < q]
+        spread = np.hstack([solve(_unit(A.shape[1], inner)), whole])
+        spread = spread[:, np.r_[np.arange(len(inner)), len(inner) + columns[columns >= q] - q]]
+        gap = np.eye(len(R)) - R @ spread[columns] @ R.T
+        if np.linalg.eigvalsh(0.5 * (gap + gap.T))[0] < 1e-10:
+            continue  # some coefficient rests on this group alone
+        to_fixed = spread[fixed] @ R.T
+        beta[g] = estimate.beta[estimate.kept] - to_fixed @ np.linalg.solve(gap, Q.T @ e[rows])
+        extra = to_fixed @ np.linalg.solve(gap, to_fixed.T)
+        covariance[g] = estimate.sigma**2 * (whole[fixed] + extra)
+    return Deletion(beta, covariance)
+
+
+def _rows(design: Design, estimate: LmmEstimate) -> tuple[sparse.csr_array, Array]:
+    """Weighted rows [Z Lambda, X], shape (n, q + n_kept), and weighted residuals."""
+    n = design.n_obs
+    root = np.ones(n) if design.weights is None else np.sqrt(design.weights)
+    blocks = []
+    residual = design.y.copy() if design.offset is None else design.y - design.offset
+    for term, factor, modes in zip(design.random, estimate.lambda_, estimate.modes, strict=True):
+        z = design.z(term)
+        residual -= np.einsum("ij,ij->i", z, modes[term.codes])
+        s = term.n_cols
+        at = (term.codes[:, None].astype(np.int64) * s + np.arange(s)).ravel()
+        values = (root[:, None] * (z @ factor)).ravel()
+        shape = (n, term.n_levels * s)
+        blocks.append(sparse.csr_array((values, at, np.arange(0, n * s + 1, s)), shape=shape))
+    X = design.X[:, estimate.kept]
+    residual -= X @ estimate.beta[estimate.kept]
+    A = sparse.csr_array(sparse.hstack([*blocks, sparse.csr_array(root[:, None] * X)]))
+    return A, root * residual
+
+
+def _unit(size: int, columns: Rows) -> Array:
+    out = np.zeros((size, len(columns)))
+    out[columns, np.arange(len(columns))] = 1.0
+    return out
+
+
+def _members(codes: Rows, n_groups: int) -> Iterator[tuple[int, Rows]]:
+    """Give each group and its rows."""
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes, minlength=n_groups)
+    yield from enumerate(np.split(order, np.cumsum(counts)[:-1]))
+
+
+def refits(
+    design: Design, estimate: LmmEstimate, codes: Rows, n_groups: int, control: Control
+) -> Deletion:
+    """Delete each group and fit the rest anew, from the whole fit's covariance parameters."""
+    kept = estimate.kept
+    beta = np.full((n_groups, len(kept)), np.nan)
+    covariance = np.full((n_groups, len(kept), len(kept)), np.nan)
+    for g in range(n_groups):
+        rest = _subset(design, np.flatnonzero(codes != g))
+        try:
+            lmm.check(rest)
+            core = lmm.kernel(rest)
+            start = tuple(
+                _standard(core.term_basis(t), block) for t, block in enumerate(estimate.lambda_)
+            )
+            found = lmm.fit(rest, core, reml=estimate.reml, control=replace(control, start=start))
+        except (ModelError, FitError):
+            continue
+        if np.array_equal(found.kept, kept):
+            beta[g], covariance[g] = found.beta[kept], found.cov_beta
+    return Deletion(beta, covariance)
+
+
+def _standard(basis: Array, block: Array) -> Array:
+    """Give a user's factor in the standardised basis, off the boundary."""
+    factor = np.linalg.solve(basis, block)
+    return lower_factor(np.hstack([factor, 0.02 * np.eye(len(block))]))
+
+
+def _subset(design: Design, rows: Rows) -> Design:
+    """Keep some rows and the levels that occur in them."""
+    random = []
+    for term in design.random:
+        used, inverse = np.unique(term.codes[rows], return_inverse=True)
+        codes = np.ascontiguousarray(inverse, dtype=np.int32)
+        random.append(replace(term, codes=codes, levels=pd.RangeIndex(len(used))))
+    return replace(
+        design,
+        y=design.y[rows],
+        columns=tuple(column[rows] for column in design.columns),
+        random=tuple(random),
+        weights=None if design.weights is None else design.weights[rows],
+        offset=None if design.offset is None else design.offset[rows],
+    )

@@ -1,0 +1,200 @@
+"""A fitted model in other units of a predictor: exact algebra, no search."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .. import _core
+from ..design.design import Design, RandomTerm
+from ..design.frame import Frame
+from ..errors import DataError, ModelError
+from ..models import lmm
+from ..models.lmm import LmmEstimate
+from .em import lower_factor
+
+__all__ = ["Recoding", "read_recoding", "recoded_data", "reexpress", "renamed"]
+
+Array = NDArray[np.float64]
+
+#: Relative error that a column may keep after it is written in the others, to count as spanned.
+SPANNED = 1e-7
+ALLOWED = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Name, ast.Load, ast.Constant)
+OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.USub, ast.UAdd)
+
+
+@dataclass(frozen=True)
+class Recoding:
+    """A new predictor, new = a + b old.
+
+    Attributes
+    ----------
+    new, old : str
+        Names of the columns.
+    a, b : float
+        The constant and the slope, b not zero.
+    """
+
+    new: str
+    old: str
+    a: float
+    b: float
+
+
+def read_recoding(new: str, text: str) -> Recoding:
+    """Read an affine expression of one column, such as ``"2008 + occasion / 2"``.
+
+    Raises
+    ------
+    ValueError
+        If it is not arithmetic, names no column or several, or is not affine in its column.
+    """
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError:
+        raise ValueError(f"{text!r} is no arithmetic expression") from None
+    nodes = list(ast.walk(tree))
+    if any(not isinstance(node, ALLOWED + OPERATORS) for node in nodes):
+        raise ValueError(f"{text!r} must be made of numbers, one column, and + - * /")
+    names = sorted({node.id for node in nodes if isinstance(node, ast.Name)})
+    if len(names) != 1:
+        raise ValueError(f"{text!r} must name one column; it names {names or 'none'}")
+    code = compile(tree, "<units>", "eval")
+    try:
+        at = [float(eval(code, {"__builtins__": {}}, {names[0]: x})) for x in (0.0, 1.0, -7.0)]
+    except ZeroDivisionError:
+        at = [0.0] * 3
+    a, b = at[0], at[1] - at[0]
+    if abs(at[2] - (a - 7.0 * b)) > 1e-12 * (abs(a) + abs(b)) or b == 0.0:
+        raise ValueError(f"{text!r} is not a constant plus a multiple of {names[0]!r}")
+    return Recoding(new, names[0], a, b)
+
+
+def renamed(formula: str, old: str, new: str) -> str:
+    """Put the new column in the place of the old one in a formula."""
+    text = re.sub(rf"(?<![\w.`]){re.escape(old)}(?![\w.`(])", new, formula)
+    return text.replace(f"`{old}`", f"`{new}`")
+
+
+def recoded_data(frame: Frame, recoding: Recoding) -> pd.DataFrame:
+    """Give the caller's columns with the new predictor among them."""
+    column = frame.series(recoding.old)
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        raise DataError(f"{recoding.old!r} is not numeric, so it has no units", recoding.old)
+    columns: dict[str, Any] = {name: frame.series(name) for name in frame.names}
+    columns[recoding.new] = recoding.a + recoding.b * column
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def reexpress(old: Design, estimate: LmmEstimate, new: Design) -> tuple[_core.Lmm, LmmEstimate]:
+    """Carry an estimate over to a design whose columns are combinations of the old ones.
+
+    Parameters
+    ----------
+    old, estimate
+        The fit.
+    new : Design
+        The same rows and groups in other units.
+
+    Returns
+    -------
+    core : Lmm
+        Kernel of the new design.
+    estimate : LmmEstimate
+        At Sigma_new = T Sigma T' for z_old b = z_new T b; nothing is searched, since the model is
+        the same.
+
+    Raises
+    ------
+    ModelError
+        If the new columns do not span the old ones, or a term without correlations would need some.
+    """
+    core = lmm.kernel(new)
+    if not np.array_equal(old.y, new.y):
+        raise ModelError(f"the response {old.response!r} would change, so this is another model")
+    if old.X.shape != new.X.shape or _solved(old.X, new.X) is None:
+        raise ModelError(
+            "the fixed part spans another space in the new units, so this is another model; it has "
+            "to be fitted anew. A formula with an intercept for every slope keeps its space."
+        )
+    factors = tuple(
+        _carried(old, new, (before, after), block)
+        for before, after, block in zip(old.random, new.random, estimate.lambda_, strict=True)
+    )
+    at = lmm.evaluate(new, core, factors, reml=estimate.reml)
+    return core, _with_verdict(at, estimate)
+
+
+def _carried(
+    old: Design, new: Design, terms: tuple[RandomTerm, RandomTerm], lambda_: Array
+) -> Array:
+    """Give the relative covariance factor of one term in the new units."""
+    before, after = terms
+    T = _coordinates(old.z(before), new.z(after))
+    label = f"({' + '.join(before.names)} | {before.group})"
+    if T is None:
+        raise ModelError(
+            f"{label} spans another space in the new units, so this is another model; give its "
+            "slopes an intercept, or fit it anew"
+        )
+    carried = T @ lambda_
+    sigma = carried @ carried.T
+    size = np.sqrt(np.outer(np.diag(sigma), np.diag(sigma)))
+    apart = np.ones_like(sigma, dtype=bool)
+    out = np.zeros_like(carried, order="F")
+    for block in after.blocks:
+        index = np.ix_(block, block)
+        apart[index] = False
+        out[index] = lower_factor(carried[list(block)])
+    if (np.abs(sigma) > 1e-8 * size)[apart].any():
+        raise ModelError(
+            f"{label} has no correlations, and in the new units it would need some: leaving them "
+            "out means something else there. Fit it with a single bar, or anew in the new units."
+        )
+    return out
+
+
+def _coordinates(old: Array, new: Array) -> Array | None:
+    """Give T with old = new T, or None where there is none.
+
+    Solved in the direction whose matrix is better conditioned: columns far from zero are written
+    in columns near it, not the other way round.
+    """
+    if old.shape != new.shape:
+        return None
+    if _condition(old) <= _condition(new):
+        back = _solved(old, new)
+        return None if back is None else np.asarray(np.linalg.pinv(back, rcond=1e-14))
+    return _solved(new, old)
+
+
+def _condition(A: Array) -> float:
+    return float(np.linalg.cond(A / np.linalg.norm(A, axis=0)))
+
+
+def _solved(A: Array, B: Array) -> Array | None:
+    """Least squares A C = B, or None where it leaves more than rounding."""
+    scale = np.linalg.norm(A, axis=0)
+    C = np.linalg.lstsq(A / scale, B, rcond=None)[0] / scale[:, None]
+    left = np.linalg.norm(A @ C - B, axis=0)
+    return C if bool((left < SPANNED * np.linalg.norm(B, axis=0)).all()) else None
+
+
+def _with_verdict(at: LmmEstimate, fitted: LmmEstimate) -> LmmEstimate:
+    """Keep what the search of the original fit said."""
+    return replace(
+        at,
+        converged=fitted.converged,
+        status=fitted.status,
+        decrement=fitted.decrement,
+        cone=fitted.cone,
+        n_objective=fitted.n_objective,
+        n_gradient=fitted.n_gradient,
+        path=fitted.path,
+    )

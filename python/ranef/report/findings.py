@@ -1,0 +1,78 @@
+"""Findings about a model, in order of severity, as text and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from textwrap import fill
+from typing import overload
+
+import pandas as pd
+
+from ..inference.diagnosis import SEVERITIES, Finding
+
+__all__ = ["Diagnosis"]
+
+
+class Diagnosis(Sequence[Finding]):
+    """Findings, worst first; prints as text, with ``table`` as a frame.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        The findings, in any order.
+    """
+
+    def __init__(self, findings: Iterable[Finding]):
+        self._findings = tuple(sorted(findings, key=lambda f: SEVERITIES.index(f.severity)))
+
+    @overload
+    def __getitem__(self, index: int) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Finding]: ...
+    def __getitem__(self, index: int | slice) -> Finding | Sequence[Finding]:
+        return self._findings[index]
+
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._findings)
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the findings, worst first."""
+        return [finding.code for finding in self._findings]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A finding a row: code, severity, evidence, advice, fix."""
+        columns = ["code", "severity", "evidence", "advice", "fix"]
+        return pd.DataFrame([vars(f) for f in self._findings], columns=columns)
+
+    def find(self, code: str) -> Finding | None:
+        """Give the first finding of a code, or None."""
+        return next((f for f in self._findings if f.code == code), None)
+
+    def __repr__(self) -> str:
+        if not self._findings:
+            return "Nothing found against this model."
+        parts = []
+        for f in self._findings:
+            lines = [f"{f.severity}: {f.code}", _wrapped(f.evidence), _wrapped(f.advice)]
+            parts.append("\n".join(lines + ([f"    >>> {f.fix}"] if f.fix else [])))
+        return "\n\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        if not self._findings:
+            return f"<p>{escape(repr(self))}</p>"
+        items = "".join(
+            f"<li><b>{escape(f.severity)}: {escape(f.code)}</b><br>{escape(f.evidence)}<br>"
+            f"{escape(f.advice)}" + (f"<br><code>{escape(f.fix)}</code>" if f.fix else "") + "</li>"
+            for f in self._findings
+        )
+        return f"<ul>{items}</ul>"
+
+
+def _wrapped(text: str) -> str:
+    return fill(text, 92, initial_indent="  ", subsequent_indent="  ")

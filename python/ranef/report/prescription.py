@@ -1,0 +1,43 @@
+"""What was tried to help a model, and the smallest change that did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["Prescription"]
+
+
+@dataclass(frozen=True, repr=False)
+class Prescription:
+    """A log of changes to a model and what each does.
+
+    Attributes
+    ----------
+    troubles : tuple of str
+        What is wrong with the model, as codes of findings.
+    table : DataFrame
+        A change a row, in the order tried: llf, gain (of the log-likelihood), coefficients_se (the
+        largest move of a coefficient, in standard errors of the model), errors_ratio (the largest
+        standard error over the model's), singular, converged, helps, code.
+    model : LinearMixedModel
+        With the smallest change that helps; the model itself where none does or none is needed.
+    code : str
+        The line that makes it.
+    """
+
+    troubles: tuple[str, ...]
+    table: pd.DataFrame
+    model: Any
+    code: str
+
+    def __repr__(self) -> str:
+        if not self.troubles:
+            return "Nothing to do: the model has converged and is not singular."
+        shown = self.table.drop(columns="code").to_string()
+        head = f"Trouble: {', '.join(self.troubles)}\n\n{shown}\n\n"
+        if not self.code:
+            return head + "No change helps; see ranef.diagnose(model)."
+        return head + f"The smallest change that helps:\n    {self.code}"

@@ -1,0 +1,205 @@
+"""Every finding is made on data that have the fault, and not on data that have not."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ranef
+
+
+def quietly(formula, frame, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.RanefWarning)
+        return ranef.lmer(formula, frame, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def wards():
+    """Nurses in wards in hospitals; the wards are numbered 1 to 4 in every hospital."""
+    rng = np.random.default_rng(11)
+    hospital = np.repeat(np.arange(20), 20)
+    ward = np.tile(np.repeat(np.arange(1, 5), 5), 20)
+    stress = rng.normal(size=20)[hospital] + 2 * rng.normal(size=80)[hospital * 4 + ward - 1]
+    stress = stress + rng.normal(size=400)
+    return pd.DataFrame({"stress": stress, "hospital": hospital, "ward": ward})
+
+
+@pytest.fixture(scope="module")
+def pre_post():
+    rng = np.random.default_rng(12)
+    return pd.DataFrame(
+        {"y": rng.normal(size=400), "t": np.tile([0, 1], 200), "id": np.repeat(np.arange(200), 2)}
+    )
+
+
+def test_labels_used_again_are_found_and_the_fix_fits_better(wards):
+    formula = "stress ~ 1 + (1 | hospital) + (1 | ward)"
+    model = quietly(formula, wards)
+    finding = ranef.diagnose(model).find("labels-reused")
+    assert finding.severity == "error"
+    better = eval(finding.fix, {"ranef": ranef, "data": wards})
+    assert better.call.formula == "stress ~ 1 + (1 | hospital) + (1 | hospital:ward)"
+    assert f"{model.llf:.3f}" in finding.evidence
+    assert f"{better.llf:.3f}" in finding.evidence
+    assert "labels-reused" in ranef.diagnose(formula, wards).codes
+
+
+def test_nested_labels_are_left_in_peace(wards):
+    assert (
+        "labels-reused"
+        not in ranef.diagnose(quietly("stress ~ 1 + (1 | hospital/ward)", wards)).codes
+    )
+
+
+def test_truly_crossed_labels_are_left_in_peace():
+    model = ranef.lmer(
+        "diameter ~ 1 + (1 | plate) + (1 | sample)", ranef.datasets.load("Penicillin")
+    )
+    assert ranef.diagnose(model).codes == ["few-levels"]
+
+
+def test_pre_post_slopes_are_refused_with_their_count(pre_post):
+    finding = ranef.diagnose("y ~ t + (t | id)", pre_post)[0]
+    assert finding.code == "effects-as-many-as-rows"
+    assert "400 random effects" in finding.evidence
+    assert "400 rows" in finding.evidence
+    assert finding.fix == 'ranef.lmer("y ~ t + (1 | id)", data)'
+    with pytest.raises(ranef.ModelError):
+        ranef.lmer("y ~ t + (t | id)", pre_post)
+
+
+def test_a_slope_on_what_is_constant_within():
+    rng = np.random.default_rng(13)
+    g = np.repeat(np.arange(60), 5)
+    frame = pd.DataFrame({"g": g, "age": rng.normal(40, 9, 60)[g], "t": np.tile(np.arange(5), 60)})
+    frame["y"] = rng.normal(size=60)[g] + rng.normal(size=300)
+    finding = ranef.diagnose("y ~ t + age + (1 + age | g)", frame).find("slope-constant-within")
+    assert "age does not vary within any of the 60 levels of g" in finding.evidence
+    assert finding.fix == 'ranef.lmer("y ~ t + age + (1 | g)", data)'
+    assert ranef.diagnose("y ~ t + age + (1 + t | g)", frame).codes == []
+
+
+def test_a_zero_of_few_levels_tells_its_chance():
+    model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
+    finding = ranef.diagnose(model).find("zero-variance")
+    assert "With 6 levels this is likely even if levels do differ" in finding.evidence
+    assert ranef.diagnose(model).find("few-levels")
+
+
+def test_the_chance_of_a_zero_is_that_of_an_F_below_one():
+    """Balanced one-way: REML gives zero where the mean squares' ratio is below 1."""
+    from scipy import stats
+
+    from ranef.inference.diagnosis_fit import _chance, _Fit, _plausible
+
+    model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
+    fit = _Fit(model._design, model._core, model._estimate)
+    spread = _plausible(fit, 0, [0])
+    at = model._core.objective([np.full((1, 1), spread, order="F")], True)
+    assert at + 2 * model.llf == pytest.approx(1.0, abs=1e-6)
+    exact = stats.f.cdf(1.0 / (1.0 + 5.0 * spread**2), 5, 24)
+    simulated = _chance(fit, 0, ["Intercept"], spread, seed=5)
+    assert simulated == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 100))
+
+
+def test_a_correlation_of_one_tells_its_direction():
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(24), 8)
+    x = np.tile(np.arange(8.0), 24)
+    u = rng.normal(size=24)
+    frame = pd.DataFrame({"y": u[g] * (2 - x) + 4 * rng.normal(size=192), "x": x, "g": g})
+    finding = ranef.diagnose(quietly("y ~ x + (x | g)", frame)).find("correlation-one")
+    assert "is -1" in finding.evidence
+    slope = float(finding.evidence.split("by ")[1].split(" ")[0])
+    assert slope == pytest.approx(0.5, abs=0.1)
+    assert finding.fix == 'ranef.lmer("y ~ x + (x || g)", data)'
+
+
+def test_a_stopped_search_is_found():
+    model = quietly(
+        "Reaction ~ Days + (Days | Subject)",
+        ranef.datasets.load("sleepstudy"),
+        control=ranef.Control(max_steps=1),
+    )
+    finding = ranef.diagnose(model)[0]
+    assert (finding.code, finding.fix) == ("not-converged", "ranef.converge(model)")
+
+
+def test_calendar_years_are_a_note_whose_fix_works():
+    frame = ranef.datasets.load("sleepstudy")
+    frame["year"] = 2008 + frame["Days"]
+    model = ranef.lmer("Reaction ~ year + (year | Subject)", frame)
+    finding = ranef.diagnose(model).find("intercept-far-from-data")
+    assert finding.severity == "note"
+    assert finding.fix == 'model.in_units(year_c="year - 2012")'
+
+
+def test_parts_that_share_no_level():
+    rng = np.random.default_rng(4)
+    a = rng.integers(0, 30, 600)
+    b = rng.integers(0, 25, 600) + 25 * (a >= 15)
+    frame = pd.DataFrame({"y": rng.normal(size=600), "a": a, "b": b})
+    finding = ranef.diagnose("y ~ 1 + (1 | a) + (1 | b)", frame).find("unconnected")
+    assert "2 parts" in finding.evidence
+    whole = frame.assign(b=rng.integers(0, 50, 600))
+    assert "unconnected" not in ranef.diagnose("y ~ 1 + (1 | a) + (1 | b)", whole).codes
+
+
+def test_rows_that_have_a_coefficient_to_themselves(pre_post):
+    frame = pre_post.assign(site=np.where(np.arange(400) == 7, "lone", "rest"))
+    finding = ranef.diagnose("y ~ t + site + (1 | id)", frame).find("rows-without-information")
+    assert finding.evidence.startswith("1 row (at 7)")
+
+
+def test_aliased_columns_name_what_spans_them(pre_post):
+    frame = pre_post.assign(twice=2 * pre_post["t"] + 1)
+    finding = ranef.diagnose("y ~ t + twice + (1 | id)", frame).find("aliased")
+    assert "twice is a combination of" in finding.evidence
+
+
+def test_levels_of_one_row():
+    rng = np.random.default_rng(5)
+    g = np.r_[np.arange(80), np.repeat(np.arange(80, 100), 2)]
+    frame = pd.DataFrame({"y": rng.normal(size=120), "g": g})
+    finding = ranef.diagnose("y ~ 1 + (1 | g)", frame).find("one-row-levels")
+    assert "80 of 100 levels" in finding.evidence
+
+
+@pytest.mark.parametrize(("levels", "severity"), [(4, "warning"), (8, "note"), (15, "note")])
+def test_few_levels(levels, severity):
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame({"y": rng.normal(size=240), "g": np.arange(240) % levels})
+    assert ranef.diagnose("y ~ 1 + (1 | g)", frame).find("few-levels").severity == severity
+
+
+def test_missing_rows_by_variable_and_group():
+    frame = ranef.datasets.load("sleepstudy")
+    frame.loc[frame["Subject"] == frame["Subject"].iloc[0], "Reaction"] = np.nan
+    frame.loc[15, "Days"] = np.nan
+    finding = ranef.diagnose("Reaction ~ Days + (Days | Subject)", frame).find("missing-rows")
+    assert "11 of 180 rows" in finding.evidence
+    assert "Reaction (10), Days (1)" in finding.evidence
+    assert "1 of 18 levels of Subject are lost whole (308)" in finding.evidence
+
+
+def test_dropout_counts_those_that_leave():
+    frame = ranef.datasets.load("sleepstudy")
+    leavers = frame["Subject"].unique()[:4]
+    frame = frame[~(frame["Subject"].isin(leavers) & (frame["Days"] > 6))]
+    finding = ranef.diagnose("Reaction ~ Days + (Days | Subject)", frame).find("dropout")
+    assert "4 of 18 levels of Subject end before Days = 9" in finding.evidence
+
+
+def test_findings_print_and_make_a_table(pre_post):
+    found = ranef.diagnose("y ~ t + (t | id)", pre_post)
+    assert repr(found).startswith("error: effects-as-many-as-rows\n")
+    assert list(found.table.columns) == ["code", "severity", "evidence", "advice", "fix"]
+    assert "<code>ranef.lmer(" in found._repr_html_()
+    assert repr(ranef.diagnose("y ~ t + (1 | id)", pre_post)).startswith("Nothing found")
+
+
+def test_a_formula_needs_data():
+    with pytest.raises(TypeError, match="diagnose\\(formula, data\\)"):
+        ranef.diagnose("y ~ 1 + (1 | g)")

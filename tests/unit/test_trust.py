@@ -1,0 +1,150 @@
+"""The report on convergence says what brute-force derivatives say, and warnings travel."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ranef
+from ranef.inference.optimum import examine
+
+
+def quietly(*args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.RanefWarning)
+        return ranef.lmer(*args, **kwargs)
+
+
+@pytest.fixture(scope="module")
+def sleep():
+    return ranef.datasets.load("sleepstudy")
+
+
+@pytest.fixture(scope="module")
+def short(sleep):
+    """A fit that was stopped after one step."""
+    return quietly("Reaction ~ Days + (Days | Subject)", sleep, control=ranef.Control(max_steps=1))
+
+
+def numeric_gradient(model, lambda_, step=1e-5):
+    """Central differences of the objective by every element of lambda."""
+    out = []
+    for term, i, j in model._core.parameters:
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = [block.copy(order="F") for block in lambda_]
+            moved[term][i, j] += sign * step
+            ends.append(model._core.objective_standard(moved, model.reml))
+        out.append((ends[0] - ends[1]) / (2.0 * step))
+    return np.array(out)
+
+
+def test_gradient_is_that_of_differences(short):
+    lambda_ = list(short._estimate.lambda_standard)
+    report = short.convergence
+    np.testing.assert_allclose(report.gradient, numeric_gradient(short, lambda_), rtol=1e-5)
+
+
+def test_curvature_is_that_of_differences(sleep):
+    model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    lambda_ = list(model._estimate.lambda_standard)
+    columns = []
+    for term, i, j in model._core.parameters:
+        moved = [[b.copy(order="F") for b in lambda_] for _ in range(2)]
+        moved[0][term][i, j] += 1e-3
+        moved[1][term][i, j] -= 1e-3
+        columns.append(
+            (numeric_gradient(model, moved[0]) - numeric_gradient(model, moved[1])) / 2e-3
+        )
+    lowest = np.linalg.eigvalsh(0.5 * (np.array(columns) + np.array(columns).T))[0]
+    assert model.convergence.curvature == pytest.approx(lowest, rel=1e-3)
+    assert model.convergence.n_null == 0
+
+
+def test_a_stopped_search_is_not_called_converged(short):
+    report = short.convergence
+    assert not report
+    assert "can still fall" in report.verdict
+    assert any("converge(model)" in text for text in report.advice)
+    assert {type(w) for w in short.warnings} == {ranef.ConvergenceWarning}
+
+
+def test_predicted_decrease_is_the_one_that_is_had(sleep):
+    best = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    near = [np.asfortranarray(1.01 * b) for b in best._estimate.lambda_standard]
+    moved = best._core.objective_standard(near, True)
+    from dataclasses import replace
+
+    report = examine(best._design, best._core, replace(best._estimate, lambda_standard=tuple(near)))
+    assert report.decrement == pytest.approx(moved + 2.0 * best.llf, rel=0.05)
+
+
+def test_a_zero_variance_is_proved_by_the_cone():
+    model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
+    report = model.convergence
+    assert report.converged
+    assert "boundary is the optimum" in report.verdict
+    assert report.n_null == 1
+    assert np.isnan(report.curvature)
+    # The slope by the relative variance, one-sided from zero.
+    core, step = model._core, 1e-6
+    rise = core.objective_standard([np.full((1, 1), np.sqrt(step), order="F")], True)
+    at_zero = core.objective_standard([np.zeros((1, 1), order="F")], True)
+    assert report.cone == pytest.approx((rise - at_zero) / step, rel=1e-3)
+
+
+def test_a_false_zero_is_found_out():
+    model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff"))
+    from dataclasses import replace
+
+    zero = replace(model._estimate, lambda_standard=(np.zeros((1, 1), order="F"),))
+    report = examine(model._design, model._core, zero)
+    assert not report.holds
+    assert report.cone < 0
+
+
+def test_a_singular_direction_is_left_out_of_the_curvature():
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(12), 8)
+    x = np.tile(np.arange(8.0), 12)
+    u = rng.normal(size=12)
+    frame = pd.DataFrame({"y": u[g] * (1 + x) + 3 * rng.normal(size=96), "x": x, "g": g})
+    model = quietly("y ~ x + (x | g)", frame)
+    assert model.is_singular
+    report = model.convergence
+    assert report.n_null == 1
+    assert report.converged
+    assert report.curvature > 0
+
+
+@pytest.mark.parametrize("how", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
+def test_warnings_travel_with_the_model(short, how):
+    again = how(short)
+    assert [str(w) for w in again.warnings] == [str(w) for w in short.warnings]
+    assert str(short.warnings[0]) in str(again.summary())
+    assert not again.convergence.converged
+
+
+def test_strict_raises_what_would_be_warned_of(sleep):
+    hurried = ranef.Control(max_steps=1)
+    with pytest.raises(ranef.ConvergenceWarning, match="can still fall"):
+        ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep, control=hurried, strict=True)
+    with pytest.raises(ranef.SingularFitWarning) as caught:
+        ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), strict=True)
+    assert not hasattr(caught.value, "__notes__")
+    assert ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep, strict=True).convergence
+
+
+def test_strict_keeps_all_findings(sleep):
+    frame = sleep.assign(Twice=2 * sleep["Days"])
+    with pytest.raises(ranef.RankWarning) as caught:
+        ranef.lmer(
+            "Reaction ~ Days + Twice + (Days | Subject)",
+            frame,
+            control=ranef.Control(max_steps=1),
+            strict=True,
+        )
+    assert "ConvergenceWarning" in caught.value.__notes__[0]
