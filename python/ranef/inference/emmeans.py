@@ -262,7 +262,7 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
         known = np.isfinite(distinct) | np.isinf(distinct)
         value = np.full(len(distinct), np.nan)
         value[known] = stats.studentized_range.ppf(level, n_means, distinct[known])
-        return value[at] / np.sqrt(2.0)
+        return np.asarray(value[at] / np.sqrt(2.0))
     if adjust == "sidak":
         level = level ** (1.0 / max(r, 1))
     elif adjust in ("bonferroni", "holm"):
