@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for ``from reference import dense_lmm``
+
+# Small dense matrices: NumPy's threads would spend their time waiting for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 #: Relative. The objective at a given theta is a fixed sequence of sums and factorisations: two
 #: right programs differ by rounding only, which grows with the condition of the data.

@@ -6,36 +6,18 @@
 
 #include "bindings.hpp"
 #include "ranef/lmm.hpp"
+#include "rows.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
 
 namespace {
 
-using Column = py::array_t<double, py::array::c_style>;
-using Codes = py::array_t<std::int32_t, py::array::c_style>;
-
-// (codes, n_levels, columns, blocks)
-using Term = std::tuple<Codes, ranef::Index, std::vector<int>, std::vector<int>>;
-
-template <class Array>
-auto rows_of(const Array& a, ranef::Index n, const char* name) {
-  if (a.ndim() != 1 || a.shape(0) != n)
-    throw std::invalid_argument(std::string(name) + ": not one value a row");
-  return a.data();
-}
-
 std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& columns,
                                  const std::vector<int>& fixed, const std::vector<Term>& terms,
                                  const std::optional<Column>& weights) {
-  ranef::Input input;
-  input.n = y.size();
+  ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights);
   input.y = rows_of(y, input.n, "y");
-  for (const Column& column : columns) input.columns.push_back(rows_of(column, input.n, "columns"));
-  input.fixed = fixed;
-  for (const auto& [codes, n_levels, references, blocks] : terms)
-    input.terms.push_back({rows_of(codes, input.n, "codes"), n_levels, references, blocks});
-  if (weights) input.weights = rows_of(*weights, input.n, "weights");
   const py::gil_scoped_release release;
   return std::make_unique<ranef::Lmm>(input);
 }
@@ -87,14 +69,21 @@ void bind_lmm(py::module_& m) {
       .def_readonly("gradient", &Curvature::gradient)
       .def_readonly("quadratic", &Curvature::quadratic)
       .def_readonly("hessian", &Curvature::hessian)
-      .def_readonly("score", &Curvature::score);
+      .def_readonly("score", &Curvature::score)
+      .def_readonly("misfit", &Curvature::misfit);
 
   py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
                                       "How the precision of the fixed effects depends on Sigma.")
       .def_readonly("G", &ranef::FixedDerivatives::G)
       .def_readonly("Q", &ranef::FixedDerivatives::Q);
 
-  py::class_<Lmm>(m, "Lmm", py::module_local(), "Cross products and plan of one linear mixed model.")
+  py::class_<ranef::PairTraces>(m, "PairTraces", py::module_local(),
+                                "Traces of H^-1 V_a H^-1 V_b and H^-1 V_a.")
+      .def_readonly("pairs", &ranef::PairTraces::pairs)
+      .def_readonly("single", &ranef::PairTraces::single);
+
+  py::class_<Lmm>(m, "Lmm", py::module_local(),
+                  "Cross products and plan of one linear mixed model.")
       .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
            "weights"_a.none(true) = py::none())
       .def(
@@ -112,6 +101,7 @@ void bind_lmm(py::module_& m) {
       .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
       .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
            release())
+      .def("pair_traces", &Lmm::pair_traces, "lambda_standard"_a, release())
       .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
       .def_property_readonly("parameters", &Lmm::parameters)
       .def("conditional_covariances", &Lmm::conditional_covariances, "lambda_standard"_a, release())

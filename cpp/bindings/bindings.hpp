@@ -3,4 +3,9 @@
 
 #include <pybind11/pybind11.h>
 
+void bind_absorb(pybind11::module_& m);
+void bind_gee(pybind11::module_& m);
 void bind_lmm(pybind11::module_& m);
+void bind_sandwich(pybind11::module_& m);
+void bind_batch(pybind11::module_& m);
+void bind_merge(pybind11::module_& m);

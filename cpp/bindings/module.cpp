@@ -30,5 +30,10 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   py::register_local_exception_translator(&translate);
   m.attr("isa") = RANEF_STR(RANEF_MODULE);
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
+  bind_absorb(m);
+  bind_gee(m);
   bind_lmm(m);
+  bind_sandwich(m);
+  bind_batch(m);
+  bind_merge(m);
 }

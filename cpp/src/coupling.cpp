@@ -13,7 +13,11 @@ constexpr double kDenseShare = 0.15;
 
 Coupling::Coupling(const std::vector<PairProducts>& pairs, const std::vector<Index>& offset,
                    const std::vector<Index>& k_other, Index k, Index n_levels, Index n_root)
-    : k_(k), n_root_(n_root), start_(n_levels + 1, 0), offset_(offset), k_other_(k_other),
+    : k_(k),
+      n_root_(n_root),
+      start_(n_levels + 1, 0),
+      offset_(offset),
+      k_other_(k_other),
       pair_work_(k) {
   for (std::size_t t = 0; t < pairs.size(); ++t)
     for (Index l = 0; l < n_levels; ++l)
@@ -125,9 +129,8 @@ void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
   if (!dense_) {
     double* omega = Omega.data();
     const Index stride = Omega.outerStride();
-    for_each_downdate(K, [&](std::int32_t i, std::int32_t j, double value) {
-      omega[j * stride + i] -= value;
-    });
+    for_each_downdate(
+        K, [&](std::int32_t i, std::int32_t j, double value) { omega[j * stride + i] -= value; });
     return;
   }
   for (Index l = 0; l < n_levels(); ++l) {

@@ -1,5 +1,6 @@
 #include "ranef/levels.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -68,21 +69,21 @@ double factor_pairs(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K
 
 template <int Size>
 double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
-  using Small = Eigen::Matrix<double, Size, Size>;
+  using Block = Square<Size>;
   const Index k = Sigma.cols();
-  const Small S = Sigma;
-  Small M(k, k), inverse(k, k);
-  Eigen::PartialPivLU<Small> lu(k);
+  const Block S = Sigma;
+  Block M(k, k), inverse(k, k);
+  Eigen::PartialPivLU<Block> lu(k);
   LogSum logs;
   for (Index l = 0; l < own.cols(); ++l) {
-    const Eigen::Map<const Small> A(own.data() + l * k * k, k, k);
+    const Eigen::Map<const Block> A(own.data() + l * k * k, k, k);
     M.noalias() = A.lazyProduct(S);
     M.diagonal().array() += 1.0;
     lu.compute(M);
     const double det = lu.determinant();
     if (!(det > 0.0)) return std::numeric_limits<double>::quiet_NaN();
     inverse = lu.inverse();
-    Eigen::Map<Small> Tl(T.data() + l * k * k, k, k), Kl(K.data() + l * k * k, k, k);
+    Eigen::Map<Block> Tl(T.data() + l * k * k, k, k), Kl(K.data() + l * k * k, k, k);
     Tl = inverse;
     M.noalias() = S.lazyProduct(inverse);
     Kl = 0.5 * (M + M.transpose());
@@ -103,38 +104,151 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   });
 }
 
-void apply_levels(const Matrix& M, const RowMatrix& rows, RowMatrix& out) {
-  const Index levels = M.cols(), m = rows.cols();
-  if (levels == 0) return;
-  const Index k = rows.rows() / levels;
-  if (k == 1) {
-    for (Index l = 0; l < levels; ++l) out.row(l) = M(0, l) * rows.row(l);
-    return;
+namespace {
+
+// Up to so many columns small loops beat a product over all rows.
+constexpr Index kFewColumns = 8;
+
+template <int K>
+using Rows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>;
+
+template <int K>
+void reduce_few(const Matrix& Kb, const RowMatrix& rows, Index k, Matrix& gram, RowMatrix* KR) {
+  const Index c = rows.cols();
+  Column<K> product(k);
+  for (Index l = 0; l < Kb.cols(); ++l) {
+    const Eigen::Map<const Square<K>> Kl(Kb.data() + l * k * k, k, k);
+    const Eigen::Map<const Rows<K>> r(rows.data() + l * k * c, k, c);
+    for (Index j = 0; j < c; ++j) {
+      product.noalias() = Kl.lazyProduct(r.col(j));
+      for (Index i = 0; i <= j; ++i) gram(i, j) -= r.col(i).dot(product);
+      if (KR) KR->col(j).segment(l * k, k) = product;
+    }
   }
-  for (Index l = 0; l < levels; ++l) {
-    const double* a = M.data() + l * k * k;
-    const double* in = rows.data() + l * k * m;
-    double* to = out.data() + l * k * m;
+}
+
+template <int K>
+void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Index k,
+                   RowMatrix& out) {
+  const Index c = rows.cols();
+  Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor, K == Eigen::Dynamic ? kMaxColumns : K,
+                kFewColumns>
+      product(k, c);
+  for (Index l = 0; l < T.cols(); ++l) {
+    const Eigen::Map<const Square<K>> Tl(T.data() + l * k * k, k, k);
+    product.noalias() = Tl.lazyProduct(rows.middleRows(l * k, k));
+    double* to = out.data() + l * k * c;
     for (Index i = 0; i < k; ++i)
-      for (Index j = 0; j < m; ++j) {
+      for (Index j = 0; j < c; ++j) {
         double sum = 0.0;
-        for (Index r = 0; r < k; ++r) sum += a[r * k + i] * in[r * m + j];
-        to[i * m + j] = sum;
+        for (Index r = 0; r <= j; ++r) sum += product(i, r) * U(r, j);
+        to[i * c + j] = sum;
       }
   }
 }
 
-Matrix sum_B(const Matrix& own, const Matrix& T, Index k) {
-  Matrix out = Matrix::Zero(k, k);
-  double* o = out.data();
-  for (Index l = 0; l < own.cols(); ++l) {
-    const double* a = own.data() + l * k * k;
-    const double* t = T.data() + l * k * k;
-    for (Index j = 0; j < k; ++j)
-      for (Index r = 0; r < k; ++r)
-        for (Index i = 0; i < k; ++i) o[j * k + i] += t[r * k + i] * a[j * k + r];
+template <int K>
+void multiply(const Matrix& M, bool transposed, const RowMatrix& rows, Index k, RowMatrix& out) {
+  Column<K> product(k);
+  for (Index l = 0; l < M.cols(); ++l) {
+    const Eigen::Map<const Square<K>> Ml(M.data() + l * k * k, k, k);
+    for (Index j = 0; j < rows.cols(); ++j) {
+      const auto column = rows.col(j).segment(l * k, k);
+      if (transposed)
+        product.noalias() = Ml.transpose().lazyProduct(column);
+      else
+        product.noalias() = Ml.lazyProduct(column);
+      out.col(j).segment(l * k, k) = product;
+    }
   }
-  return 0.5 * (out + out.transpose());
+}
+
+// One column: a level is a number, and its row is scaled in one stroke.
+template <>
+void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, Index, RowMatrix& out) {
+  for (Index l = 0; l < M.cols(); ++l) out.row(l) = M(0, l) * rows.row(l);
+}
+
+template <int K>
+void sum_all(const Matrix& own, const Matrix& T, const RowMatrix& N, Index k, LevelSums& sums,
+             RowMatrix* Th) {
+  constexpr int M = K == Eigen::Dynamic ? Eigen::Dynamic : K * (K + 1) / 2;
+  const Index m = k * (k + 1) / 2, c = N.cols(), p = c - 1;
+  Square<K> B(k, k), sum_B(k, k), fixed(k, k), response(k, k);
+  Eigen::Matrix<double, K, M> h(k, m), Bh(k, m);
+  Eigen::Matrix<double, M, M> Q(m, m);
+  Eigen::Matrix<double, K, 1> n(k);
+  sum_B.setZero();
+  fixed.setZero();
+  response.setZero();
+  h.setZero();
+  Q.setZero();
+  for (Index l = 0; l < own.cols(); ++l) {
+    const Eigen::Map<const Square<K>> A(own.data() + l * k * k, k, k);
+    const Eigen::Map<const Square<K>> Tl(T.data() + l * k * k, k, k);
+    const Eigen::Map<const Rows<K>> Nl(N.data() + l * k * c, k, c);
+    n = Nl.col(p);
+    Index a = 0;
+    for (Index j = 0; j < k; ++j)
+      for (Index i = j; i < k; ++i, ++a) {
+        h(i, a) = n(j);
+        if (i != j) h(j, a) = n(i);
+      }
+    B.noalias() = Tl.lazyProduct(A);
+    sum_B += B;
+    response.noalias() += n.lazyProduct(n.transpose());
+    for (Index x = 0; x < p; ++x) fixed.noalias() += Nl.col(x).lazyProduct(Nl.col(x).transpose());
+    Bh.noalias() = B.lazyProduct(h);
+    Q.noalias() += h.transpose().lazyProduct(Bh);
+    for (Index b = 0; b < m; ++b)
+      for (Index x = 0; x < p; ++x) sums.J(x, b) += Nl.col(x).dot(h.col(b));
+    if (Th) Th->middleRows(l * k, k).noalias() = Tl.transpose().lazyProduct(h);
+  }
+  sums.B = 0.5 * (sum_B + sum_B.transpose());
+  sums.fixed = fixed;
+  sums.response = response;
+  sums.Q = Q;
+}
+
+}  // namespace
+
+void reduce_levels(const Matrix& K, const RowMatrix& rows, Matrix& gram, RowMatrix* KR) {
+  const Index k = K.cols() == 0 ? 1 : rows.rows() / K.cols();
+  if (rows.cols() > kFewColumns && KR) {
+    multiply_levels(K, false, rows, *KR);
+    gram.noalias() -= rows.transpose() * *KR;
+    return;
+  }
+  with_size(k, [&](auto size) { reduce_few<decltype(size)::value>(K, rows, k, gram, KR); });
+  gram.triangularView<Eigen::StrictlyLower>() = gram.transpose();
+}
+
+void transform_levels(const Matrix& T, const RowMatrix& rows, const Matrix& U, RowMatrix& out) {
+  const Index k = T.cols() == 0 ? 1 : rows.rows() / T.cols();
+  if (rows.cols() <= kFewColumns) {
+    with_size(k, [&](auto size) { transform_few<decltype(size)::value>(T, rows, U, k, out); });
+    return;
+  }
+  multiply_levels(T, false, rows, out);
+  constexpr Index kPanel = 256;
+  RowMatrix panel(kPanel, rows.cols());
+  for (Index first = 0; first < out.rows(); first += kPanel) {
+    const Index count = std::min(kPanel, out.rows() - first);
+    panel.topRows(count).noalias() = out.middleRows(first, count) * U;
+    out.middleRows(first, count) = panel.topRows(count);
+  }
+}
+
+void multiply_levels(const Matrix& M, bool transposed, const RowMatrix& rows, RowMatrix& out) {
+  const Index k = M.cols() == 0 ? 1 : rows.rows() / M.cols();
+  with_size(k, [&](auto size) { multiply<decltype(size)::value>(M, transposed, rows, k, out); });
+}
+
+void sum_levels(const Matrix& own, const Matrix& T, const RowMatrix& N, LevelSums& sums,
+                RowMatrix* Th) {
+  const Index k = N.rows() / own.cols();
+  sums.J.setZero(N.cols() - 1, k * (k + 1) / 2);
+  with_size(k, [&](auto size) { sum_all<decltype(size)::value>(own, T, N, k, sums, Th); });
 }
 
 }  // namespace ranef

@@ -1,9 +1,10 @@
 #include "ranef/pls.hpp"
 
 #include <cmath>
-#include <limits>
+#include <string>
 
-#include "ranef/levels.hpp"
+#include "ranef/errors.hpp"
+#include "ranef/with_size.hpp"
 
 namespace ranef {
 namespace {
@@ -13,20 +14,20 @@ constexpr double kTwoPi = 6.283185307179586476925286766559;
 // rows of one level times a small matrix on the left: out = M rows.
 void multiply_rows(const Matrix& M, bool transposed, Index levels, Index k, RowMatrix& rows,
                    Index first) {
-  const Index m = rows.cols();
   if (k == 1) {
     rows.middleRows(first, levels) *= M(0, 0);
     return;
   }
-  RowMatrix work(k, m);
-  for (Index l = 0; l < levels; ++l) {
-    auto block = rows.middleRows(first + l * k, k);
-    if (transposed)
-      work.noalias() = M.transpose().lazyProduct(block);
-    else
-      work.noalias() = M.lazyProduct(block);
-    block = work;
-  }
+  Column<Eigen::Dynamic> work(k);
+  for (Index l = 0; l < levels; ++l)
+    for (Index j = 0; j < rows.cols(); ++j) {
+      auto column = rows.col(j).segment(first + l * k, k);
+      if (transposed)
+        work.noalias() = M.transpose().lazyProduct(column);
+      else
+        work.noalias() = M.lazyProduct(column);
+      column = work;
+    }
 }
 
 }  // namespace
@@ -39,6 +40,9 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
     const TermProducts& term = products.terms[t];
     n_levels_.push_back(term.n_levels);
     k_.push_back(term.k);
+    if (term.k > kMaxColumns)
+      throw ModelTooLarge("a random-effects term has " + std::to_string(term.k) +
+                          " columns; at most " + std::to_string(kMaxColumns) + " are supported");
     for (int j = 0; j < term.k; ++j)
       for (int i = j; i < term.k; ++i)
         if (blocks_[t][i] == blocks_[t][j]) parameters_.push_back({t, i, j});
@@ -50,7 +54,8 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   }
   const Index c = gram_.cols();
   leading_ = std::move(products.terms[0]);
-  coupling_ = Coupling(products.pairs[0], layout.offset, layout.k, k_[0], n_levels_[0], layout.size);
+  coupling_ =
+      Coupling(products.pairs[0], layout.offset, layout.k, k_[0], n_levels_[0], layout.size);
   products.pairs[0].clear();
   xy_.resize(layout.size, c);
   for (std::size_t t = 1; t < products.terms.size(); ++t) {
@@ -66,8 +71,21 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   KR_.resize(n_levels_[0] * k_[0], c);
   half_.resize(root_.size(), c);
   root_lambda_.resize(n_terms() - 1);
+  Sigma_.resize(k_[0], k_[0]);
   reduced_.resize(c, c);
+  llt_ = Eigen::LLT<Matrix>(c);
   L_.resize(c, c);
+}
+
+void Pls::set_response(const std::vector<Vector>& zy) {
+  const Index p = n_fixef();
+  leading_.xy.col(p) = zy[0];
+  const RootLayout& layout = root_.layout();
+  for (std::size_t t = 0; t < layout.k.size(); ++t)
+    xy_.col(p).segment(layout.offset[t], zy[t + 1].size()) = zy[t + 1];
+  gram_.row(p).setZero();
+  gram_.col(p).setZero();
+  gram_(p, p) = static_cast<double>(n_);
 }
 
 std::vector<std::vector<int>> Pls::block_columns(std::size_t t) const {
@@ -91,12 +109,11 @@ Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
   for (std::size_t t = 1; t < n_terms(); ++t) root_lambda_[t - 1] = lambda[t];
   Objective out;
   out.value = kInfeasible;
-  const Matrix Sigma = lambda[0] * lambda[0].transpose();
-  out.logdet_L = factor_levels(leading_.own, Sigma, T_, K_);
+  Sigma_.noalias() = lambda[0].lazyProduct(lambda[0].transpose());
+  out.logdet_L = factor_levels(leading_.own, Sigma_, T_, K_);
   if (!std::isfinite(out.logdet_L)) return out;
-  apply_levels(K_, leading_.xy, KR_);
   reduced_ = gram_;
-  reduced_.noalias() -= leading_.xy.transpose() * KR_;
+  reduce_levels(K_, leading_.xy, reduced_, &KR_);
   if (root_.size() > 0) {
     if (!root_.factor(root_lambda_, K_, coupling_)) return out;
     out.logdet_L += 2.0 * root_.log_determinant();
@@ -107,71 +124,37 @@ Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
     root_.solve_lower(half_);
     reduced_.noalias() -= half_.transpose() * half_;
   }
-  const Eigen::LLT<Matrix> llt(reduced_);
-  if (llt.info() != Eigen::Success) return out;
-  L_ = llt.matrixL();
+  llt_.compute(reduced_);
+  if (llt_.info() != Eigen::Success) return out;
+  L_ = llt_.matrixL();
   const Index p = n_fixef();
   out.pwrss = L_(p, p) * L_(p, p);
   out.logdet_RX = 2.0 * L_.diagonal().head(p).array().log().sum();
   const double nu = degrees(reml);
-  out.value = out.logdet_L + (reml ? out.logdet_RX : 0.0) +
-              nu * (1.0 + std::log(kTwoPi * out.pwrss / nu));
+  out.value =
+      out.logdet_L + (reml ? out.logdet_RX : 0.0) + nu * (1.0 + std::log(kTwoPi * out.pwrss / nu));
   if (!std::isfinite(out.value)) out.value = kInfeasible;
   return out;
 }
 
 // N = Z'H^-1 [X y] U with U = L^-T.
 void Pls::orthonormal_scores() {
+  const Matrix U =
+      L_.triangularView<Eigen::Lower>().solve(Matrix::Identity(L_.rows(), L_.cols())).transpose();
+  N1_.resize(leading_.xy.rows(), leading_.xy.cols());
+  if (root_.size() == 0) return transform_levels(T_, leading_.xy, U, N1_);
+  U_ = half_;
+  root_.solve_upper(U_);
   N1_ = leading_.xy;
-  if (root_.size() > 0) {
-    U_ = half_;
-    root_.solve_upper(U_);
-    coupling_.subtract(U_, N1_);
-    N2_ = U_;
-    lambda_inverse_.resize(root_lambda_.size());
-    for (std::size_t t = 0; t < root_lambda_.size(); ++t)
-      lambda_inverse_[t] = root_lambda_[t].triangularView<Eigen::Lower>().solve(
-          Matrix::Identity(k_[t + 1], k_[t + 1]));
-    scale_root_rows(lambda_inverse_, true, N2_);
-  }
-  RowMatrix& out = KR_;
-  apply_levels(T_, N1_, out);
-  N1_.swap(out);
-  const auto L = L_.triangularView<Eigen::Lower>();
-  const Matrix U = L.solve(Matrix::Identity(L_.rows(), L_.cols())).transpose();
-  KR_.noalias() = N1_ * U;
-  N1_.swap(KR_);
-  if (root_.size() > 0) N2_ = (N2_ * U).eval();
-}
-
-// The leading term's part of H'Z'H^-1 Z H, its right sides F = Lambda_2'Z_2'H_1^-1 Z_1 h, and
-// J = N_X'h, for h_a = E_a n_y.
-void Pls::leading_information(Index m0, double nu, Matrix& Q, RowMatrix& F, Matrix& J) const {
-  const Index k = k_[0], c = N1_.cols(), p = c - 1;
-  const double root_nu = std::sqrt(nu);
-  const bool has_root = root_.size() > 0;
-  Matrix h(k, m0), Bh(k, m0), B(k, k);
-  RowMatrix w(has_root ? N1_.rows() : 0, m0);
-  for (Index l = 0; l < n_levels_[0]; ++l) {
-    const double* n = N1_.data() + l * k * c;
-    h.setZero();
-    for (Index a = 0; a < m0; ++a) {
-      const Parameter& e = parameters_[a];
-      h(e.i, a) = root_nu * n[e.j * c + p];
-      if (e.i != e.j) h(e.j, a) = root_nu * n[e.i * c + p];
-    }
-    const Eigen::Map<const Matrix> A(leading_.own.data() + l * k * k, k, k);
-    const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k);
-    B.noalias() = T.lazyProduct(A);
-    Bh.noalias() = B.lazyProduct(h);
-    Q.noalias() += h.transpose().lazyProduct(Bh);
-    for (Index a = 0; a < m0; ++a)
-      for (Index r = 0; r < k; ++r)
-        if (h(r, a) != 0.0)
-          for (Index x = 0; x < p; ++x) J(x, a) += n[r * c + x] * h(r, a);
-    if (has_root) w.middleRows(l * k, k).noalias() = T.transpose().lazyProduct(h);
-  }
-  if (has_root) coupling_.add_transposed(w, F);
+  coupling_.subtract(U_, N1_);
+  transform_levels(T_, N1_, U, N1_);
+  N2_ = U_;
+  lambda_inverse_.resize(root_lambda_.size());
+  for (std::size_t t = 0; t < root_lambda_.size(); ++t)
+    lambda_inverse_[t] = root_lambda_[t].triangularView<Eigen::Lower>().solve(
+        Matrix::Identity(k_[t + 1], k_[t + 1]));
+  scale_root_rows(lambda_inverse_, true, N2_);
+  N2_ = (N2_ * U).eval();
 }
 
 // H~ = Lambda^-1 h_a and J for the parameters of the root's terms.
@@ -188,106 +171,98 @@ void Pls::root_directions(Index m0, RowMatrix& H, Matrix& J) const {
       if (e.i != e.j) H(row + e.j, a) = N2_(row + e.i, p);
     }
     const Index first = layout.offset[t], count = layout.n_levels[t] * k;
-    J.col(a).noalias() += N2_.middleRows(first, count).leftCols(p).transpose() *
-                          H.col(a).segment(first, count);
+    J.col(a).noalias() +=
+        N2_.middleRows(first, count).leftCols(p).transpose() * H.col(a).segment(first, count);
   }
+  scale_root_rows(lambda_inverse_, false, H);
 }
 
-void Pls::information(Derivatives& out, double nu) {
-  const Index m = static_cast<Index>(parameters_.size());
-  Index m0 = 0;
-  while (m0 < m && parameters_[m0].term == 0) ++m0;
-  const Index p = n_fixef();
-  Matrix Q = Matrix::Zero(m, m), J = Matrix::Zero(p, m);
-  Matrix Q0 = Matrix::Zero(m0, m0), J0 = Matrix::Zero(p, m0);
-  RowMatrix F = RowMatrix::Zero(root_.size(), m0);
-  leading_information(m0, nu, Q0, F, J0);
-  Q.topLeftCorner(m0, m0) = Q0;
-  J.leftCols(m0) = J0;
-  if (root_.size() > 0) {
-    RowMatrix H = RowMatrix::Zero(root_.size(), m);
-    root_directions(m0, H, J);
-    H *= std::sqrt(nu);
-    J.rightCols(m - m0) *= std::sqrt(nu);
-    scale_root_rows(lambda_inverse_, false, H);
-    H.leftCols(m0) = F;
-    // With G = L^-1 [F H~]: the root's part is H~'H~ - G'G among its own parameters, +G'G across.
-    RowMatrix G = H;
-    root_.solve_lower(G);
-    Matrix GG = G.transpose() * G;
-    Q.topLeftCorner(m0, m0) -= GG.topLeftCorner(m0, m0);
-    Q.topRightCorner(m0, m - m0) = GG.topRightCorner(m0, m - m0);
-    Q.bottomLeftCorner(m - m0, m0) = GG.bottomLeftCorner(m - m0, m0);
-    Q.bottomRightCorner(m - m0, m - m0) = -GG.bottomRightCorner(m - m0, m - m0);
-    Q.bottomRightCorner(m - m0, m - m0).noalias() +=
-        H.rightCols(m - m0).transpose() * H.rightCols(m - m0);
-  }
-  out.information = Q;
-  out.information.noalias() -= J.transpose() * J;
+// The root's part of h_a'Z'H^-1 Z h_b. With G = L^-1 [F H~], F = Lambda_2'Z_2'H_1^-1 Z_1 h of the
+// leading term's parameters: -F'F~ among those, H~'H~ - G'G among the root's own, and +G'G across.
+void Pls::add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J) {
+  const Index m = Q.cols(), m2 = m - m0;
+  RowMatrix H = RowMatrix::Zero(root_.size(), m);
+  root_directions(m0, H, J);
+  H *= std::sqrt(nu);
+  J.rightCols(m2) *= std::sqrt(nu);
+  H.leftCols(m0) = F;
+  RowMatrix G = H;
+  root_.solve_lower(G);
+  const Matrix GG = G.transpose() * G;
+  Q.topLeftCorner(m0, m0) -= GG.topLeftCorner(m0, m0);
+  Q.topRightCorner(m0, m2) = GG.topRightCorner(m0, m2);
+  Q.bottomLeftCorner(m2, m0) = GG.bottomLeftCorner(m2, m0);
+  Q.bottomRightCorner(m2, m2).noalias() = H.rightCols(m2).transpose() * H.rightCols(m2);
+  Q.bottomRightCorner(m2, m2) -= GG.bottomRightCorner(m2, m2);
 }
 
-void Pls::traces(bool reml, double nu, Derivatives& out) {
-  const Index c = gram_.cols(), p = c - 1;
-  out.S.resize(n_terms());
-  const Index k = k_[0];
-  Matrix& S = out.S[0];
-  S = sum_B(leading_.own, T_, k);
-  if (root_.size() > 0) {
-    root_.invert();
-    root_.quadratic(coupling_, quadratic_);
-    for (Index l = 0; l < n_levels_[0]; ++l) {
-      const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k);
-      const Eigen::Map<const Matrix> G(quadratic_.data() + l * k * k, k, k);
-      S.noalias() -= T.lazyProduct(G * T.transpose());
-    }
+// S of the root's terms, and what the root takes from the leading term's.
+void Pls::root_traces(bool reml, double nu, Derivatives& out) {
+  const Index c = gram_.cols(), p = c - 1, k = k_[0];
+  root_.invert();
+  root_.quadratic(coupling_, quadratic_);
+  Matrix work(k, k);
+  for (Index l = 0; l < n_levels_[0]; ++l) {
+    const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k);
+    const Eigen::Map<const Matrix> G(quadratic_.data() + l * k * k, k, k);
+    work.noalias() = G.lazyProduct(T.transpose());
+    out.S[0].noalias() -= T.lazyProduct(work);
   }
-  const auto subtract_scores = [&](const RowMatrix& N, Index first, Index levels, Index kt,
-                                   Matrix& St) {
-    for (Index l = 0; l < levels; ++l)
-      for (Index i = 0; i < kt; ++i)
-        for (Index j = 0; j <= i; ++j) {
-          const double* a = N.data() + (first + l * kt + i) * c;
-          const double* b = N.data() + (first + l * kt + j) * c;
-          double sum = nu * a[p] * b[p];
-          if (reml)
-            for (Index x = 0; x < p; ++x) sum += a[x] * b[x];
-          St(i, j) -= sum;
-        }
-    St.triangularView<Eigen::StrictlyUpper>() = St.transpose();
-  };
-  subtract_scores(N1_, 0, n_levels_[0], k, S);
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t) {
-    const Index kt = layout.k[t];
-    Matrix sum = Matrix::Zero(kt, kt), block(kt, kt);
+    const Index kt = layout.k[t], first = layout.offset[t];
+    Matrix sum = Matrix::Zero(kt, kt), block(kt, kt), scores = Matrix::Zero(kt, kt);
     for (Index l = 0; l < layout.n_levels[t]; ++l) {
       root_.inverse_block(t, l, block);
-      sum += Matrix::Identity(kt, kt) - block;
+      sum -= block;
+      const auto N = N2_.middleRows(first + l * kt, kt);
+      if (reml) scores.noalias() += N.leftCols(p).lazyProduct(N.leftCols(p).transpose());
+      scores.noalias() += nu * N.col(p).lazyProduct(N.col(p).transpose());
     }
-    Matrix& St = out.S[t + 1];
-    St = lambda_inverse_[t].transpose() * sum * lambda_inverse_[t];
-    subtract_scores(N2_, layout.offset[t], layout.n_levels[t], kt, St);
+    sum.diagonal().array() += static_cast<double>(layout.n_levels[t]);
+    out.S[t + 1] = lambda_inverse_[t].transpose() * sum * lambda_inverse_[t] - scores;
   }
 }
 
 void Pls::derivatives(bool reml, Derivatives& out) {
   const double nu = degrees(reml);
+  const Index m = static_cast<Index>(parameters_.size()), p = n_fixef(), k = k_[0];
   orthonormal_scores();
-  information(out, nu);
-  const Index m = static_cast<Index>(parameters_.size()), p = n_fixef();
+  const bool has_root = root_.size() > 0;
+  if (has_root) Th_.resize(N1_.rows(), k * (k + 1) / 2);
+  sum_levels(leading_.own, T_, N1_, sums_, has_root ? &Th_ : nullptr);
+
+  // The leading term's sums are over all elements of Sigma_1; its parameters are some of them.
+  std::vector<Index> element;
+  for (const Parameter& a : parameters_)
+    if (a.term == 0) element.push_back(a.j * k - a.j * (a.j - 1) / 2 + a.i - a.j);
+  const Index m0 = static_cast<Index>(element.size());
+  Matrix Q = Matrix::Zero(m, m), J = Matrix::Zero(p, m);
+  Q.topLeftCorner(m0, m0) = nu * sums_.Q(element, element);
+  J.leftCols(m0) = std::sqrt(nu) * sums_.J(Eigen::all, element);
+  out.S.resize(n_terms());
+  out.S[0] = sums_.B - nu * sums_.response;
+  if (reml) out.S[0] -= sums_.fixed;
+  if (has_root) {
+    RowMatrix h = std::sqrt(nu) * Th_(Eigen::all, element), F = RowMatrix::Zero(root_.size(), m0);
+    coupling_.add_transposed(h, F);
+    add_root(m0, nu, F, Q, J);
+  }
+  out.information = Q;
+  out.information.noalias() -= J.transpose() * J;
   out.quadratic.setZero(m);
   for (Index a = 0; a < m; ++a) {
     const Parameter& e = parameters_[a];
-    const bool leads = e.term == 0;
-    const RowMatrix& N = leads ? N1_ : N2_;
-    const Index first = leads ? 0 : root_.layout().offset[e.term - 1];
-    const Index k = k_[e.term];
-    double sum = 0.0;
+    const double both = e.i == e.j ? 1.0 : 2.0;
+    if (e.term == 0) {
+      out.quadratic(a) = nu * both * sums_.response(e.i, e.j);
+      continue;
+    }
+    const Index first = root_.layout().offset[e.term - 1], kt = k_[e.term];
     for (Index l = 0; l < n_levels_[e.term]; ++l)
-      sum += N(first + l * k + e.i, p) * N(first + l * k + e.j, p);
-    out.quadratic(a) = nu * sum * (e.i == e.j ? 1.0 : 2.0);
+      out.quadratic(a) += nu * both * N2_(first + l * kt + e.i, p) * N2_(first + l * kt + e.j, p);
   }
-  traces(reml, nu, out);
+  if (has_root) root_traces(reml, nu, out);
 }
 
 Vector Pls::beta() const {
@@ -314,7 +289,7 @@ std::vector<RowMatrix> Pls::solve(const std::vector<RowMatrix>& B) {
     for (std::size_t t = 0; t < layout.k.size(); ++t)
       right.middleRows(layout.offset[t], B[t + 1].rows()) = B[t + 1];
     scale_root_rows(root_lambda_, true, right);
-    apply_levels(K_, B[0], KB);
+    multiply_levels(K_, false, B[0], KB);
     KB *= -1.0;
     coupling_.add_transposed(KB, right);
     root_.solve_lower(right);
@@ -325,7 +300,7 @@ std::vector<RowMatrix> Pls::solve(const std::vector<RowMatrix>& B) {
       out[t + 1] = right.middleRows(layout.offset[t], B[t + 1].rows());
   }
   out[0].resize(leading.rows(), m);
-  apply_levels(K_, leading, out[0]);
+  multiply_levels(K_, false, leading, out[0]);
   return out;
 }
 
@@ -334,8 +309,8 @@ Matrix Pls::fixed_products(const std::vector<RowMatrix>& S) const {
   Matrix out = leading_.xy.leftCols(p).transpose() * S[0];
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t)
-    out.noalias() += xy_.middleRows(layout.offset[t], S[t + 1].rows()).leftCols(p).transpose() *
-                     S[t + 1];
+    out.noalias() +=
+        xy_.middleRows(layout.offset[t], S[t + 1].rows()).leftCols(p).transpose() * S[t + 1];
   return out;
 }
 
@@ -367,18 +342,15 @@ std::vector<RowMatrix> Pls::fixed_scores() {
 }
 
 Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
-  const Index m = H[0].cols(), k = k_[0];
+  const Index m = H[0].cols();
   RowMatrix AH(H[0].rows(), m), BH(H[0].rows(), m);
-  apply_levels(leading_.own, H[0], AH);
-  apply_levels(T_, AH, BH);
+  multiply_levels(leading_.own, false, H[0], AH);
+  multiply_levels(T_, false, AH, BH);
   Matrix Q = H[0].transpose() * BH;
   if (root_.size() == 0) return Q;
   const RootLayout& layout = root_.layout();
   RowMatrix F = RowMatrix::Zero(root_.size(), m), R(root_.size(), m);
-  for (Index l = 0; l < n_levels_[0]; ++l)
-    AH.middleRows(l * k, k).noalias() =
-        Eigen::Map<const Matrix>(T_.data() + l * k * k, k, k).transpose().lazyProduct(
-            H[0].middleRows(l * k, k));
+  multiply_levels(T_, true, H[0], AH);
   coupling_.add_transposed(AH, F);
   for (std::size_t t = 0; t < layout.k.size(); ++t)
     R.middleRows(layout.offset[t], H[t + 1].rows()) = H[t + 1];

@@ -7,6 +7,7 @@
 #include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/with_size.hpp"
 
 namespace ranef {
 namespace {
@@ -54,7 +55,7 @@ void DenseRoot::invert() { inverse_from_cholesky(omega_, panel_); }
 // only the places are visited.
 template <class Visit>
 void Root::for_each_entry(const std::vector<Matrix>* lambda, Visit&& visit) const {
-  Matrix block, left;
+  Square<Eigen::Dynamic> block, left;
   for (std::size_t t = 0; t < terms_.size(); ++t) {
     const Index k = layout_.k[t];
     block.setZero(k, k);
@@ -130,7 +131,8 @@ std::vector<std::vector<std::int32_t>> Root::pattern(const Coupling& coupling) c
     std::vector<std::int32_t>& column = below[j];
     for (Index q = by_column.start[j]; q < by_column.start[j + 1]; ++q) {
       const Index l = by_column.level[q];
-      for (Index e = coupling.start(l + 1) - 1; e >= coupling.start(l) && coupling.column(e) > j; --e)
+      for (Index e = coupling.start(l + 1) - 1; e >= coupling.start(l) && coupling.column(e) > j;
+           --e)
         column.push_back(coupling.column(e));
       if (column.size() > 4096) {
         std::sort(column.begin(), column.end());
@@ -163,8 +165,10 @@ Root::Root(RootLayout layout, std::vector<TermProducts> terms,
   const double sparse_bytes = 20.0 * static_cast<double>(cholesky->nonzeros());
   if (sparse_bytes > 0.7 * memory)
     throw ModelTooLarge(
-        "the random effects of this model are too entangled for this machine: their Cholesky factor "
-        "needs about " + std::to_string(std::llround(sparse_bytes / 1e9)) + " GB and there are " +
+        "the random effects of this model are too entangled for this machine: their Cholesky "
+        "factor "
+        "needs about " +
+        std::to_string(std::llround(sparse_bytes / 1e9)) + " GB and there are " +
         std::to_string(std::llround(memory / 1e9)) + " GB");
   std::vector<Index> own, cliques;
   for_each_entry(nullptr,

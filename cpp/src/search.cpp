@@ -11,6 +11,8 @@ constexpr double kRidge = 1e-4;
 // Directions with a smaller relative standard deviation are tried at exactly zero.
 constexpr double kSnap = 0.02;
 constexpr int kMaxRestarts = 6;
+// A predicted decrease of this share of the tolerance is not worth another evaluation.
+constexpr double kNothing = 1e-3;
 
 using Lambdas = std::vector<Matrix>;
 
@@ -24,7 +26,8 @@ Vector pack(const Pls& pls, const Lambdas& lambda) {
 
 Lambdas unpack(const Pls& pls, const Vector& theta) {
   Lambdas lambda;
-  for (std::size_t t = 0; t < pls.n_terms(); ++t) lambda.push_back(Matrix::Zero(pls.k(t), pls.k(t)));
+  for (std::size_t t = 0; t < pls.n_terms(); ++t)
+    lambda.push_back(Matrix::Zero(pls.k(t), pls.k(t)));
   const auto& parameters = pls.parameters();
   for (std::size_t a = 0; a < parameters.size(); ++a)
     lambda[parameters[a].term](parameters[a].i, parameters[a].j) = theta(static_cast<Index>(a));
@@ -40,7 +43,8 @@ struct Step {
 // Minimise g's + s'Hs/2 over |s| <= radius by eigenvalues.
 class Quadratic {
  public:
-  Quadratic(const Vector& g, const Matrix& H) : eigen_(H), g_(eigen_.eigenvectors().transpose() * g) {}
+  Quadratic(const Vector& g, const Matrix& H)
+      : eigen_(H), g_(eigen_.eigenvectors().transpose() * g) {}
 
   // Decrease at the model's own minimum, directions of no curvature taken at the size of the rest.
   double decrement() const {
@@ -132,8 +136,11 @@ class Search {
       theta = pack(pls_, lambda);
     }
     result_.lambda = unpack(pls_, theta);
-    result_.objective = pls_.objective(result_.lambda, reml_);
-    ++result_.n_objective;
+    result_.objective = current_;
+    if (!stands_) {
+      result_.objective = pls_.objective(result_.lambda, reml_);
+      ++result_.n_objective;
+    }
     return result_;
   }
 
@@ -145,10 +152,13 @@ class Search {
   SearchResult result_;
   Derivatives derivatives_;
   Objective current_;
+  bool stands_ = false;  // the factor is that of current_, and no ridge is in it
 
   Objective value(const Vector& theta) {
     ++result_.n_objective;
-    return pls_.objective(with_ridge(unpack(pls_, theta)), reml_);
+    const Lambdas lambda = unpack(pls_, theta);
+    stands_ = std::none_of(lambda.begin() + 1, lambda.end(), near_boundary);
+    return pls_.objective(with_ridge(lambda), reml_);
   }
 
   double tolerance() const {
@@ -181,7 +191,12 @@ class Search {
         result_.status = Status::kPerfectFit;
         return;
       }
+      stands_ = false;
       const bool last = result_.decrement < tolerance();
+      if (result_.decrement < kNothing * tolerance()) {
+        result_.status = Status::kConverged;
+        return;
+      }
       if (!advance(model, theta, radius, s_before, last)) {
         result_.status = last ? Status::kConverged : Status::kStalled;
         return;
@@ -210,6 +225,7 @@ class Search {
         if (ratio < 0.25) radius = 0.5 * step.s.norm();
         return true;
       }
+      stands_ = false;
       if (step.predicted < tolerance()) return false;
       radius = 0.25 * step.s.norm();
     }
@@ -229,6 +245,7 @@ class Search {
           const Matrix before = lambda[t];
           const Matrix sub = before(columns, columns);
           lambda[t](columns, columns) = lower_factor(sub - v * (v.transpose() * sub));
+          stands_ = false;
           ++result_.n_objective;
           const Objective trial = pls_.objective(lambda, reml_);
           if (trial.value <= current_.value + tolerance())
@@ -246,6 +263,7 @@ class Search {
     for (const Matrix& block : lambda) singular = singular || near_boundary(block);
     if (!singular) return false;
     current_ = value(pack(pls_, lambda));
+    stands_ = false;
     pls_.derivatives(reml_, derivatives_);
     ++result_.n_gradient;
     std::size_t worst = 0;
@@ -271,6 +289,7 @@ class Search {
       Matrix B(Sigma.rows(), Sigma.cols() + 1);
       B << lambda[worst], std::sqrt(e) * direction;
       moved[worst] = lower_factor(B);
+      stands_ = false;
       ++result_.n_objective;
       const Objective trial = pls_.objective(moved, reml_);
       if (trial.value < current_.value - tolerance()) {
@@ -294,9 +313,11 @@ class Search {
 Matrix lower_factor(const Matrix& B) {
   const Index k = B.rows();
   if (k == 1) return Matrix::Constant(1, 1, B.norm());
-  // B B' = L L' with L' the triangle of B' = Q L'. A row of zeros (or of another block) stays apart.
+  // B B' = L L' with L' the triangle of B' = Q L'. A row of zeros (or of another block) stays
+  // apart.
   const Eigen::HouseholderQR<Matrix> qr(B.transpose());
-  Matrix L = qr.matrixQR().topRows(std::min(k, B.cols())).triangularView<Eigen::Upper>().transpose();
+  Matrix L =
+      qr.matrixQR().topRows(std::min(k, B.cols())).triangularView<Eigen::Upper>().transpose();
   if (L.cols() < k) L.conservativeResize(Eigen::NoChange, k);
   for (Index j = 0; j < k; ++j)
     if (L(j, j) < 0.0) L.col(j) *= -1.0;

@@ -34,8 +34,7 @@ void SparseCholesky::order(const std::vector<std::vector<std::int32_t>>& below) 
   Eigen::AMDOrdering<int>()(Eigen::SparseMatrix<double>(A).selfadjointView<Eigen::Lower>(),
                             elimination);
   place_.resize(n_);
-  for (Index i = 0; i < n_; ++i)
-    place_[elimination.indices()(i)] = static_cast<std::int32_t>(i);
+  for (Index i = 0; i < n_; ++i) place_[elimination.indices()(i)] = static_cast<std::int32_t>(i);
 }
 
 // Columns of L: those of A and of the children in the elimination tree, without the children.
@@ -142,7 +141,8 @@ void SparseCholesky::solve_upper(RowMatrix& B) const {
   B.swap(permuted_);
 }
 
-// With Zinv = A^-1 and column j of L: Zinv(S, j) = -Zinv(S, S) L(S, j) / L(j, j), S the rows below j.
+// With Zinv = A^-1 and column j of L: Zinv(S, j) = -Zinv(S, S) L(S, j) / L(j, j), S the rows below
+// j.
 const Vector& SparseCholesky::invert() {
   inverse_.resize(value_.size());
   work_.setZero();

@@ -56,7 +56,8 @@ Matrix own_total(const TermProducts& term) {
   return Eigen::Map<const Matrix>(sum.data(), term.k, term.k);
 }
 
-// S of [columns shifted and scaled] = [columns] S, where references[i] == kIntercept takes the shifts.
+// S of [columns shifted and scaled] = [columns] S, where references[i] == kIntercept takes the
+// shifts.
 Matrix shift_matrix(const std::vector<int>& references, const std::vector<Affine>& affine) {
   const Index k = static_cast<Index>(affine.size());
   Matrix S = Matrix::Zero(k, k);
@@ -65,7 +66,8 @@ Matrix shift_matrix(const std::vector<int>& references, const std::vector<Affine
     if (references[j] == kIntercept && constant < 0) constant = static_cast<Index>(j);
   for (Index j = 0; j < k; ++j) {
     S(j, j) = affine[j].scale;
-    if (constant >= 0 && affine[j].shift != 0.0) S(constant, j) = -affine[j].shift * affine[j].scale;
+    if (constant >= 0 && affine[j].shift != 0.0)
+      S(constant, j) = -affine[j].shift * affine[j].scale;
   }
   return S;
 }
@@ -131,7 +133,8 @@ void transform_blocks(const Matrix& L, const Matrix& R, Index k, Matrix& blocks)
 // Rows of each level: B <- L' B.
 template <int K>
 void transform_rows(const Matrix& L, Index k, RowMatrix& rows) {
-  using Small = Eigen::Matrix<double, K, Eigen::Dynamic, K == 1 ? Eigen::RowMajor : Eigen::ColMajor>;
+  using Small =
+      Eigen::Matrix<double, K, Eigen::Dynamic, K == 1 ? Eigen::RowMajor : Eigen::ColMajor>;
   const Eigen::Matrix<double, K, K> Lt = L.transpose();
   Small work(k, rows.cols());
   for (Index row = 0; row < rows.rows(); row += k) {
@@ -334,9 +337,73 @@ RefinedInput refine(const Input& input, const Shifts& shifts) {
   for (const Vector& column : out.storage) out.input.columns.push_back(column.data());
   out.input.y = out.storage[response].data();
   out.shifts.xy.resize(out.input.fixed.size() + 1);
-  for (const TermInput& term : out.input.terms)
-    out.shifts.terms.emplace_back(term.columns.size());
+  for (const TermInput& term : out.input.terms) out.shifts.terms.emplace_back(term.columns.size());
   return out;
+}
+
+void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products) {
+  const auto change = [](const Matrix& before, const Matrix& after) -> Matrix {
+    return before.partialPivLu().solve(after);
+  };
+  const Matrix Tx = change(shift_matrix(input.fixed, from.xy), shift_matrix(input.fixed, to.xy));
+  std::vector<Matrix> Tz;
+  for (std::size_t t = 0; t < input.terms.size(); ++t)
+    Tz.push_back(change(shift_matrix(input.terms[t], from.terms[t]),
+                        shift_matrix(input.terms[t], to.terms[t])));
+  transform(Tx, Tz, products);
+  products.gram = (Tx.transpose() * products.gram * Tx).eval();
+}
+
+void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, StandardBasis& basis) {
+  const Matrix& G = products.gram;
+  const Index c = G.cols();
+  Matrix R = Matrix::Zero(c, c);  // of the kept columns, one after the other
+  std::vector<int> kept;          // columns of G
+  std::vector<Vector> on_kept;
+  for (Index j = 0; j < c; ++j) {
+    const Index r = static_cast<Index>(kept.size());
+    Vector v = G.col(j)(kept);
+    R.topLeftCorner(r, r).transpose().triangularView<Eigen::Lower>().solveInPlace(v);
+    const double pivot = G(j, j) - v.squaredNorm();
+    if (!(pivot > kCrossProductTolerance * G(j, j))) {
+      if (j == c - 1)
+        throw PerfectFit("the fixed effects reproduce the response, so no variance is left");
+      R.topLeftCorner(r, r).triangularView<Eigen::Upper>().solveInPlace(v);
+      basis.aliased.push_back(static_cast<int>(j));
+      on_kept.push_back(v);
+      continue;
+    }
+    R.col(r).head(r) = v;
+    R(r, r) = std::sqrt(pivot);
+    kept.push_back(static_cast<int>(j));
+    if (j < c - 1) basis.kept.push_back(static_cast<int>(j));
+  }
+  // x_j = S_j (columns as accumulated): back to the user's columns by the shifts of the kept ones.
+  Input left = input;
+  Shifts shifts_left = shifts;
+  left.fixed.clear();
+  shifts_left.xy.clear();
+  for (int j : kept) {
+    shifts_left.xy.push_back(shifts.xy[j]);
+    if (j < c - 1) left.fixed.push_back(input.fixed[j]);
+  }
+  const Index p = static_cast<Index>(left.fixed.size());
+  const Matrix S = shift_matrix(left.fixed, shifts_left.xy).topLeftCorner(p, p);
+  basis.alias.setZero(p, static_cast<Index>(on_kept.size()));
+  for (std::size_t a = 0; a < on_kept.size(); ++a) {
+    const Affine& shift = shifts.xy[basis.aliased[a]];
+    auto column = basis.alias.col(static_cast<Index>(a));
+    column = S.leftCols(on_kept[a].size()) * on_kept[a] / shift.scale;
+    for (Index i = 0; i < p; ++i)
+      if (left.fixed[i] == kIntercept) {
+        column(i) += shift.shift;
+        break;
+      }
+  }
+  products.gram = Matrix(G(kept, kept));
+  for (TermProducts& term : products.terms) term.xy = RowMatrix(term.xy(Eigen::all, kept));
+  input = std::move(left);
+  shifts = std::move(shifts_left);
 }
 
 StandardBasis standardise(const Input& input, const Shifts& shifts, CrossProducts& products) {

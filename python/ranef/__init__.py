@@ -6,12 +6,31 @@ from importlib.metadata import version as _version
 
 from . import datasets
 from .api.all_fit import all_fit, converge
+from .api.approaches import Approaches, approaches
+from .api.average import average
+from .api.batch_result import BatchResult
 from .api.bias_check import bias_check
+from .api.compare import anova
+from .api.compare_criteria import compare
+from .api.compare_simulated import pbtest, rlrt
+from .api.cross_products import CrossProducts
+from .api.crossval import cross_validate
 from .api.diagnose import diagnose
 from .api.doctor import doctor
+from .api.emmeans import emmeans, emtrends
+from .api.feols import feols
+from .api.feols_model import FixedEffectsModel
+from .api.fit_groups import fit_groups
+from .api.fit_many import fit_many
+from .api.gee import gee
+from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
+from .api.lmlist import GroupFits, lmlist
 from .api.mixed_model import LinearMixedModel
 from .api.multistart import multistart
+from .api.re_gls import RandomEffectsGLS, random_effects_gls
+from .api.robust import RobustResult
+from .api.within_between import WithinBetweenModel, within_between
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -32,31 +51,56 @@ from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
 __version__ = _version("ranef")
 
 __all__ = [
+    "Approaches",
+    "BatchResult",
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
+    "CrossProducts",
     "DataError",
     "DroppedRowsWarning",
     "FitError",
+    "FixedEffectsModel",
     "FormulaError",
+    "GEEModel",
     "Gamma",
+    "GroupFits",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
+    "RandomEffectsGLS",
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "RobustResult",
     "SingularFitWarning",
     "UnsupportedError",
     "Wishart",
+    "WithinBetweenModel",
     "all_fit",
+    "anova",
+    "approaches",
+    "average",
     "bias_check",
+    "compare",
     "converge",
+    "cross_validate",
     "datasets",
     "diagnose",
     "doctor",
+    "emmeans",
+    "emtrends",
+    "feols",
+    "fit_groups",
+    "fit_many",
+    "gee",
     "lmer",
+    "lmlist",
     "multistart",
+    "pbtest",
+    "random_effects_gls",
+    "rlrt",
+    "within_between",
 ]

@@ -8,7 +8,7 @@ import pytest
 import ranef
 from ranef.inference.em import em
 from ranef.inference.optimizers import Space, available, estimate_at, run
-from ranef.report.comparison import all_fit_table
+from ranef.report.searches import all_fit_table
 
 
 def quietly(*args, **kwargs):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ranef.design import build
 from ranef.errors import FormulaError
-from ranef.formula import parse
+from ranef.formula import parse, update
 
 RNG = np.random.default_rng(20)
 FRAME = pd.DataFrame(
@@ -46,7 +46,7 @@ RIGHT = st.tuples(
 ).map(lambda parts: parts[0] + " + ".join(parts[1]) + parts[2])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(RIGHT)
 def test_columns_and_names_equal_formulaics(right: str) -> None:
     theirs = formulaic.model_matrix(right, FRAME)
@@ -58,7 +58,7 @@ def test_columns_and_names_equal_formulaics(right: str) -> None:
     np.testing.assert_allclose(ours.X, theirs.to_numpy(dtype=float), rtol=1e-9, atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(RIGHT)
 def test_left_of_a_bar_is_coded_like_a_fixed_part(right: str) -> None:
     frame = FRAME.assign(g=np.arange(60) % 7)
@@ -68,3 +68,12 @@ def test_left_of_a_bar_is_coded_like_a_fixed_part(right: str) -> None:
     term = (design := build(parse(f"y ~ 1 + ({right} | g)"), frame)).random[0]
     assert term.names == fixed.fixed_names
     np.testing.assert_array_equal(design.z(term), fixed.X)
+
+
+@settings(max_examples=40, deadline=None)
+@given(RIGHT)
+def test_an_update_that_changes_nothing_keeps_the_columns(right: str) -> None:
+    formula = parse(f"y ~ {right}")
+    same = update(formula, ". ~ .")
+    assert [term.name for term in same.terms] == [term.name for term in formula.terms]
+    assert build(same, FRAME).fixed_names == build(formula, FRAME).fixed_names

@@ -14,14 +14,12 @@ def stub_tree():
 
 
 def names_of(body):
-    """Names that statements of a stub define: functions, classes, annotated and plain values."""
+    """Names that statements of a stub declare; a plain assignment is an alias for its types."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.AnnAssign):
             yield node.target.id
-        elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets)
 
 
 def public(names):

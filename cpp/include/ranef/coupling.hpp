@@ -14,7 +14,8 @@ namespace ranef {
 class Coupling {
  public:
   Coupling() = default;
-  // `pairs`: the leading term with each other term; `offset[t]`: the first root column of term t + 1.
+  // `pairs`: the leading term with each other term; `offset[t]`: the first root column of term t
+  // + 1.
   Coupling(const std::vector<PairProducts>& pairs, const std::vector<Index>& offset,
            const std::vector<Index>& k_other, Index k, Index n_levels, Index n_root);
 
@@ -43,12 +44,13 @@ class Coupling {
                 MatrixRef Omega   // (q_2, q_2)
   );
 
-  // The same through update(column_i, column_j, value) for each pair i >= j of each level, in order.
+  // The same through update(column_i, column_j, value) for each pair i >= j of each level, in
+  // order.
   template <class Update>
   void for_each_downdate(const Matrix& K, Update&& update) const;
 
-  // G_l = scaled_l D scaled_l' for each level (k * k, l), D symmetric of which the lower triangle is
-  // read; `panel` is workspace.
+  // G_l = scaled_l D scaled_l' for each level (k * k, l), D symmetric of which the lower triangle
+  // is read; `panel` is workspace.
   void quadratic(const MatrixRef& D, Matrix& G);
 
   // The same where D is read by entry(i, j), in the order of for_each_downdate.
@@ -58,11 +60,11 @@ class Coupling {
  private:
   bool dense_ = false;
   Index k_ = 0, n_root_ = 0;
-  std::vector<Index> start_;           // (l + 1,)
-  std::vector<std::int32_t> index_;    // (nnz,) root columns, ascending within a level
+  std::vector<Index> start_;         // (l + 1,)
+  std::vector<std::int32_t> index_;  // (nnz,) root columns, ascending within a level
   std::vector<Index> offset_, k_other_;
-  Matrix value_, scaled_;              // (k, nnz); dense: (q_1, q_2)
-  Matrix work_;                        // dense: (q_1, q_2)
+  Matrix value_, scaled_;                  // (k, nnz); dense: (q_1, q_2)
+  Matrix work_;                            // dense: (q_1, q_2)
   mutable std::vector<double> pair_work_;  // (k,)
 
   void fill_dense();

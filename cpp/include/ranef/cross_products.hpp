@@ -37,9 +37,9 @@ struct Affine {
 
 // Sparse coupling Z_s'W Z_t of two terms, compressed by the levels of s.
 struct PairProducts {
-  std::vector<Index> start;          // (l_s + 1,)
-  std::vector<std::int32_t> level;   // (nnz,) level of t, ascending within a level of s
-  Matrix value;                      // (k_s * k_t, nnz) blocks (k_s, k_t), column-major
+  std::vector<Index> start;         // (l_s + 1,)
+  std::vector<std::int32_t> level;  // (nnz,) level of t, ascending within a level of s
+  Matrix value;                     // (k_s * k_t, nnz) blocks (k_s, k_t), column-major
 };
 
 struct TermProducts {
@@ -53,12 +53,13 @@ struct TermProducts {
 struct CrossProducts {
   Index n = 0;
   double sum_log_w = 0.0;
-  Matrix gram;                                   // (c, c) [X y]'W[X y]
+  Matrix gram;  // (c, c) [X y]'W[X y]
   std::vector<TermProducts> terms;
   std::vector<std::vector<PairProducts>> pairs;  // pairs[s][t - s - 1] for s < t
 };
 
-// How each column enters A: the shift and scale of X's columns, of y (last), and of the terms' columns.
+// How each column enters A: the shift and scale of X's columns, of y (last), and of the terms'
+// columns.
 struct Shifts {
   std::vector<Affine> xy;                  // (c,)
   std::vector<std::vector<Affine>> terms;  // (k_t,) each
@@ -66,6 +67,12 @@ struct Shifts {
 
 // Shifts that centre (where a constant absorbs it) and scale every column of the input.
 Shifts choose_shifts(const Input& input);
+
+// Add the rows of the input to n, sum_log_w, gram and the terms' blocks, which have its levels.
+void add_products(const Input& input, const Shifts& shifts, CrossProducts& out);
+
+// The blocks of each pair of terms.
+std::vector<std::vector<PairProducts>> accumulate_pairs(const Input& input, const Shifts& shifts);
 
 // One pass for the blocks of each term, and one for each pair of terms.
 CrossProducts accumulate(const Input& input, const Shifts& shifts);

@@ -7,8 +7,8 @@
 #ifdef RANEF_CHECKED
 #include <stdexcept>
 #include <string>
-#define eigen_assert(condition)                                                     \
-  do {                                                                              \
+#define eigen_assert(condition)                                                        \
+  do {                                                                                 \
     if (!(condition)) throw std::logic_error(std::string("Eigen check: " #condition)); \
   } while (false)
 #define EIGEN_RUNTIME_NO_MALLOC

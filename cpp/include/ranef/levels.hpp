@@ -10,20 +10,50 @@
 
 namespace ranef {
 
-// Compute T_l and K_l of each level; returns sum_l log det(I + A_l Sigma), NaN when it is not positive.
+// Compute T_l and K_l of each level; returns sum_l log det(I + A_l Sigma), NaN when it is not
+// positive.
 double factor_levels(const Matrix& own,    // (k * k, l) A_l
                      const Matrix& Sigma,  // (k, k)
                      Matrix& T,            // (k * k, l) out
                      Matrix& K             // (k * k, l) out
 );
 
-// rows_l <- M_l rows_l for each level's k rows (transposed: M_l').
-void apply_levels(const Matrix& M,        // (k * k, l)
-                  const RowMatrix& rows,  // (l * k, m)
-                  RowMatrix& out          // (l * k, m)
+// gram <- gram - sum_l rows_l'K_l rows_l, and KR_l = K_l rows_l unless KR is null.
+void reduce_levels(const Matrix& K,        // (k * k, l)
+                   const RowMatrix& rows,  // (l * k, c)
+                   Matrix& gram,           // (c, c) in and out
+                   RowMatrix* KR           // (l * k, c) out
 );
 
-// sum_l B_l.
-Matrix sum_B(const Matrix& own, const Matrix& T, Index k);
+// out_l = T_l rows_l U; `out` may be `rows`.
+void transform_levels(const Matrix& T,        // (k * k, l)
+                      const RowMatrix& rows,  // (l * k, c)
+                      const Matrix& U,        // (c, c) upper triangular
+                      RowMatrix& out          // (l * k, c)
+);
+
+// out_l = M_l rows_l, or M_l'rows_l.
+void multiply_levels(const Matrix& M,  // (k * k, l)
+                     bool transposed,
+                     const RowMatrix& rows,  // (l * k, m)
+                     RowMatrix& out          // (l * k, m)
+);
+
+// What the leading term adds to the derivatives. Elements of Sigma are (i, j), i >= j, by columns;
+// with n_l the last column of N_l, h_a = E_a n_l.
+struct LevelSums {
+  Matrix B;         // (k, k) sum B_l
+  Matrix fixed;     // (k, k) sum N_X N_X'
+  Matrix response;  // (k, k) sum n_l n_l'
+  Matrix Q;         // (m, m) sum h_a'B_l h_b
+  Matrix J;         // (p, m) sum N_X'h_a
+};
+
+void sum_levels(const Matrix& own,   // (k * k, l)
+                const Matrix& T,     // (k * k, l)
+                const RowMatrix& N,  // (l * k, c)
+                LevelSums& sums,     // out
+                RowMatrix* Th        // (l * k, m) T_l'h_a, unless null
+);
 
 }  // namespace ranef

@@ -1,4 +1,5 @@
-// A linear mixed model from its rows: cross products once, then fits and questions in the user's basis.
+// A linear mixed model from its rows: cross products once, then fits and questions in the user's
+// basis.
 #pragma once
 
 #include <cstdint>
@@ -10,34 +11,36 @@
 #include "ranef/pls.hpp"
 #include "ranef/search.hpp"
 #include "ranef/standard_basis.hpp"
+#include "ranef/start.hpp"
 
 namespace ranef {
 
 // A fit, in the user's basis and in the user's order of terms unless said otherwise.
 struct Estimate {
   Status status = Status::kStalled;
-  double objective = 0.0;          // -2 log-likelihood, restricted under REML
+  double objective = 0.0;  // -2 log-likelihood, restricted under REML
   double sigma = 0.0;
   double pwrss = 0.0, logdet_L = 0.0, logdet_RX = 0.0;
-  Vector beta;                     // (p,) of the kept columns
-  Matrix cov_beta_root;            // (p, p) U: cov(beta) = sigma^2 U U'
-  std::vector<Matrix> lambda;      // (k_t, k_t) relative covariance factors
-  std::vector<Matrix> modes;       // (k_t, l_t) conditional modes b
+  Vector beta;                          // (p,) of the kept columns
+  Matrix cov_beta_root;                 // (p, p) U: cov(beta) = sigma^2 U U'
+  std::vector<Matrix> lambda;           // (k_t, k_t) relative covariance factors
+  std::vector<Matrix> modes;            // (k_t, l_t) conditional modes b
   std::vector<Matrix> lambda_standard;  // (k_t, k_t) in the standardised basis: a warm start
   double decrement = 0.0, cone = 0.0;
-  double smallest_sd = 0.0;        // of all principal axes, relative to sigma, standardised basis
+  double smallest_sd = 0.0;  // of all principal axes, relative to sigma, standardised basis
   int n_objective = 0, n_gradient = 0;
-  Matrix path;                     // (steps, 3) objective, predicted decrease, radius
+  Matrix path;  // (steps, 3) objective, predicted decrease, radius
 };
 
 // Gradient and curvature at a covariance, standardised basis, by the elements of lambda.
 struct Curvature {
   double objective = 0.0;
   double logdet_L = 0.0, logdet_RX = 0.0, pwrss = 0.0;  // as in Estimate
-  Vector gradient;   // (m,)
-  Vector quadratic;  // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
-  Matrix hessian;    // (m, m) average information with the exact first-order terms
+  Vector gradient;                                      // (m,)
+  Vector quadratic;           // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
+  Matrix hessian;             // (m, m) average information with the exact first-order terms
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
+  std::vector<Matrix> misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
 };
 
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
@@ -46,8 +49,8 @@ struct Curvature {
 //   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = -w'G_a w
 //   Q_ab = (X U)'H^-1 V_a H^-1 V_b H^-1 (X U)
 struct FixedDerivatives {
-  std::vector<Matrix> G;       // (p, p) for each element of Sigma, standardised basis
-  Matrix Q;                    // (m p, m p) blocks Q_ab; empty when not asked for
+  std::vector<Matrix> G;  // (p, p) for each element of Sigma, standardised basis
+  Matrix Q;               // (m p, m p) blocks Q_ab; empty when not asked for
 };
 
 // New rows of one term for predictions.
@@ -56,9 +59,28 @@ struct NewTerm {
   Matrix z;                   // (m, k) user's columns
 };
 
+// Rows in the standardised basis, terms in the kernel's order; X'W X = n I.
+struct StandardRows {
+  Matrix X;                                // (n, p) kept columns
+  std::vector<Matrix> z;                   // (n, k_t)
+  std::vector<const std::int32_t*> codes;  // (n,)
+};
+
 class Lmm {
  public:
   explicit Lmm(const Input& input);
+  // The same with columns orthonormalised row by row, and those rows, for responses to come.
+  Lmm(const Input& input, StandardRows& rows);
+
+  // A model of rows that were added up before: cross products in the user's order of terms, and how
+  // they were shifted. `layout` has no rows.
+  Lmm(Input layout, Shifts shifts, CrossProducts products);
+
+  // Take y^ = (y - X^ a) / s for the response, where y is the user's, y^'W X^ = 0 and y^'W y^ = n.
+  void set_response(const Vector& a,               // (p,)
+                    double s,                      //
+                    const std::vector<Vector>& zy  // (l_t * k_t) Z^_t'W y^, kernel's order
+  );
 
   Estimate fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start);
   // Everything of a fit at a given covariance (user's basis), without a search.
@@ -71,13 +93,19 @@ class Lmm {
   // differences of exact gradients, of fourth order when `order` is 4, of second when it is 2.
   Matrix hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order);
 
+  // d Sigma / d lambda, both in the standardised basis and in the order of parameters(): (m, m).
+  Matrix covariance_jacobian(const std::vector<Matrix>& lambda_standard) const;
+
   // Which element of lambda (and of Sigma) each parameter is: user's term, row, column.
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
 
   FixedDerivatives fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q);
 
-  // Variance of x'(beta^ - beta) + z'(b^ - b), relative to sigma^2, for new rows; terms that take no
-  // part have null codes.
+  // What the expected information of the elements of Sigma is made of, standardised basis.
+  PairTraces pair_traces(const std::vector<Matrix>& lambda_standard);
+
+  // Variance of x'(beta^ - beta) + z'(b^ - b), relative to sigma^2, for new rows; terms that take
+  // no part have null codes.
   Vector prediction_variances(const std::vector<Matrix>& lambda_standard,
                               const ConstMatrixRef& X,  // (m, p) kept columns
                               const std::vector<NewTerm>& terms);
@@ -86,6 +114,7 @@ class Lmm {
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 
   const StandardBasis& basis() const { return basis_; }
+  const Pls& pls() const { return *pls_; }
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
   Index n_root() const { return pls_->n_root(); }
   bool is_sparse() const { return pls_->is_sparse(); }
@@ -94,12 +123,15 @@ class Lmm {
  private:
   Index n_ = 0;
   double sum_log_w_ = 0.0;
-  StandardBasis basis_;               // terms in the kernel's order
-  std::vector<std::size_t> place_;    // kernel's term -> user's term
-  std::vector<std::size_t> order_;    // user's term -> kernel's term
+  StandardBasis basis_;             // terms in the kernel's order
+  std::vector<std::size_t> place_;  // kernel's term -> user's term
+  std::vector<std::size_t> order_;  // user's term -> kernel's term
+  MomentStart moments_;
   std::vector<Matrix> start_;
   std::unique_ptr<Pls> pls_;
 
+  Lmm(const Input& input, StandardRows* rows);
+  void prepare(const Input& ordered, CrossProducts products);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
   std::vector<Matrix> to_user(const std::vector<Matrix>& of_kernel) const;
   std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;

@@ -1,9 +1,10 @@
 // Penalised least squares at a given covariance, with exact derivatives.
 //
-//   H = I + Z Sigma Z',  Sigma = Lambda Lambda'          (everything relative to sigma^2, weights absorbed)
-//   d = log|H| + [REML: log|X'H^-1 X|] + nu (1 + log(2 pi r^2 / nu)),   r^2 = y'P y
+//   H = I + Z Sigma Z',  Sigma = Lambda Lambda'          (everything relative to sigma^2, weights
+//   absorbed) d = log|H| + [REML: log|X'H^-1 X|] + nu (1 + log(2 pi r^2 / nu)),   r^2 = y'P y
 //
-// With N = Z'H^-1 [X y] U, the columns of [X y] U orthonormal under H^-1, and M_t = sum_l [Z'H^-1 Z]_ll,
+// With N = Z'H^-1 [X y] U, the columns of [X y] U orthonormal under H^-1, and M_t = sum_l [Z'H^-1
+// Z]_ll,
 //
 //   S_t = M_t - [REML: sum_l N_X N_X'] - nu sum_l n_y n_y'
 //
@@ -16,6 +17,8 @@
 #include "ranef/coupling.hpp"
 #include "ranef/cross_products.hpp"
 #include "ranef/eigen.hpp"
+#include "ranef/kenward_roger.hpp"
+#include "ranef/levels.hpp"
 #include "ranef/root.hpp"
 
 namespace ranef {
@@ -58,12 +61,13 @@ class Pls {
   // Columns of each block of a term, ascending.
   std::vector<std::vector<int>> block_columns(std::size_t t) const;
   const std::vector<Parameter>& parameters() const { return parameters_; }
-  double degrees(bool reml) const {
-    return static_cast<double>(n_ - (reml ? n_fixef() : 0));
-  }
+  double degrees(bool reml) const { return static_cast<double>(n_ - (reml ? n_fixef() : 0)); }
 
-  // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never throws:
-  // where a factorisation fails the value is kInfeasible.
+  // Replace the response by another with X'W y = 0 and y'W y = n, given by its Z_t'W y (l_t * k_t).
+  void set_response(const std::vector<Vector>& zy);
+
+  // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never
+  // throws: where a factorisation fails the value is kInfeasible.
   Objective objective(const std::vector<Matrix>& lambda, bool reml);
 
   // Derivatives where objective() was last called; lambda of every term but the first must be
@@ -86,6 +90,10 @@ class Pls {
   // H'Z'H^-1 Z H of q-vectors given by term (l_t * k_t, m), at the last objective().
   Matrix quadratic_form(const std::vector<RowMatrix>& H);
 
+  // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must be
+  // invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
+  PairTraces pair_traces() const;
+
   // X'Z S for S given by term (l_t * k_t, m): (p, m).
   Matrix fixed_products(const std::vector<RowMatrix>& S) const;
 
@@ -97,27 +105,32 @@ class Pls {
   std::vector<Index> n_levels_, k_;
   std::vector<std::vector<int>> blocks_;
   std::vector<Parameter> parameters_;
-  Matrix gram_;            // (c, c)
+  Matrix gram_;  // (c, c)
   TermProducts leading_;
-  RowMatrix xy_;           // (q_2, c) of the root
+  RowMatrix xy_;  // (q_2, c) of the root
   Coupling coupling_;
   Root root_;
 
-  std::vector<Matrix> lambda_;           // of all terms
-  std::vector<Matrix> root_lambda_;      // of the root's terms
-  std::vector<Matrix> lambda_inverse_;   // of the root's terms
-  Matrix T_, K_;                         // (k * k, l) of the leading term
-  RowMatrix KR_;                         // (q_1, c) K_l Z_l'[X y]
-  RowMatrix half_, U_;                   // (q_2, c) L^-1 Lambda'(..), and the spherical solution
-  Matrix reduced_, L_;                   // (c, c) [X y]'H^-1[X y] and its factor
-  RowMatrix N1_, N2_;                    // (q_1, c), (q_2, c)
-  Matrix quadratic_;                     // (k * k, l)
+  std::vector<Matrix> lambda_;          // of all terms
+  std::vector<Matrix> root_lambda_;     // of the root's terms
+  std::vector<Matrix> lambda_inverse_;  // of the root's terms
+  Matrix Sigma_;                        // (k, k) of the leading term
+  Matrix T_, K_;                        // (k * k, l) of the leading term
+  RowMatrix KR_;                        // (q_1, c) K_l Z_l'[X y]
+  RowMatrix half_, U_;                  // (q_2, c) L^-1 Lambda'(..), and the spherical solution
+  Matrix reduced_, L_;                  // (c, c) [X y]'H^-1[X y] and its factor
+  Eigen::LLT<Matrix> llt_;
+  RowMatrix N1_, N2_;  // (q_1, c), (q_2, c)
+  Matrix quadratic_;   // (k * k, l)
+  LevelSums sums_;
+  RowMatrix Th_;  // (q_1, elements of Sigma_1)
 
   void orthonormal_scores();
-  void information(Derivatives& out, double nu);
-  void leading_information(Index m0, double nu, Matrix& Q, RowMatrix& F, Matrix& J) const;
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
-  void traces(bool reml, double nu, Derivatives& out);
+  void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
+  void root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
+  void add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J);
+  void root_traces(bool reml, double nu, Derivatives& out);
   void scale_root_rows(const std::vector<Matrix>& factors, bool transposed, RowMatrix& rows) const;
 };
 

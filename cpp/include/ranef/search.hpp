@@ -25,8 +25,8 @@ struct SearchResult {
   std::vector<Matrix> lambda;  // (k_t, k_t) lower triangular, diagonal >= 0
   Objective objective;         // at lambda; the factor of `pls` stands there
   Status status = Status::kStalled;
-  double decrement = 0.0;      // the last predicted decrease
-  double cone = 0.0;           // smallest eigenvalue of N'S_t N over singular directions N; 0 when none
+  double decrement = 0.0;  // the last predicted decrease
+  double cone = 0.0;       // smallest eigenvalue of N'S_t N over singular directions N; 0 when none
   int n_objective = 0, n_gradient = 0;
   std::vector<SearchStep> path;
 };

@@ -30,8 +30,8 @@ class SparseCholesky {
   bool factor();
   double log_determinant() const;  // of L
 
-  void solve_lower(RowMatrix& B) const;       // B <- L^-1 P B    (n, m)
-  void solve_upper(RowMatrix& B) const;       // B <- P' L^-T B
+  void solve_lower(RowMatrix& B) const;  // B <- L^-1 P B    (n, m)
+  void solve_upper(RowMatrix& B) const;  // B <- P' L^-T B
 
   // The inverse of A on the pattern of L (Takahashi's recursion), addressed by `position`.
   const Vector& invert();

@@ -13,11 +13,11 @@
 namespace ranef {
 
 struct StandardBasis {
-  std::vector<int> kept;      // (p,) columns of the user's X that are kept, first come
-  std::vector<int> aliased;   // the others
-  Matrix alias;               // (p, n_aliased) each aliased column in terms of the kept ones
-  Matrix T;                   // (p + 1, p + 1) upper triangular, kept columns and y
-  std::vector<Matrix> Tz;     // (k_t, k_t) upper triangular
+  std::vector<int> kept;     // (p,) columns of the user's X that are kept, first come
+  std::vector<int> aliased;  // the others
+  Matrix alias;              // (p, n_aliased) each aliased column in terms of the kept ones
+  Matrix T;                  // (p + 1, p + 1) upper triangular, kept columns and y
+  std::vector<Matrix> Tz;    // (k_t, k_t) upper triangular
 };
 
 // Columns of the input replaced by explicitly orthonormalised ones, for designs that cross products
@@ -34,6 +34,13 @@ bool needs_refinement(const Input& input, const CrossProducts& products);
 
 // Orthonormalise the columns of X, y and each block row by row (Gram-Schmidt, twice).
 RefinedInput refine(const Input& input, const Shifts& shifts);
+
+// Map A in place from columns shifted and scaled by `from` to columns shifted and scaled by `to`.
+void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products);
+
+// Drop columns of X whose own share A cannot resolve, from A, `input` and `shifts`; `basis` notes them.
+// For rows that cannot be read again. Throws PerfectFit when X reproduces the response that well.
+void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, StandardBasis& basis);
 
 // Map A to the standardised basis in place; `shifts` is how A was accumulated.
 StandardBasis standardise(const Input& input, const Shifts& shifts, CrossProducts& products);

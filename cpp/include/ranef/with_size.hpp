@@ -8,6 +8,17 @@
 
 namespace ranef {
 
+// A term may have so many columns; beyond, its covariance has over two thousand parameters.
+constexpr int kMaxColumns = 64;
+
+// Blocks of a term, on the stack whatever their size.
+template <int K>
+using Square = Eigen::Matrix<double, K, K, Eigen::ColMajor, K == Eigen::Dynamic ? kMaxColumns : K,
+                             K == Eigen::Dynamic ? kMaxColumns : K>;
+template <int K>
+using Column =
+    Eigen::Matrix<double, K, 1, Eigen::ColMajor, K == Eigen::Dynamic ? kMaxColumns : K, 1>;
+
 // Call f with std::integral_constant of the size s: 1 to 4 known to the compiler, else Dynamic.
 template <class F>
 decltype(auto) with_size(Index s, F&& f) {

@@ -1,13 +1,42 @@
 """Numeric core; every array argument is taken as it is, without a copy."""
 
 from collections.abc import Sequence
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Curvature", "Estimate", "FixedDerivatives", "Lmm", "isa", "simd"]
+__all__ = [
+    "Absorbed",
+    "Accumulator",
+    "Batch",
+    "BatchRows",
+    "BatchSettings",
+    "Curvature",
+    "Estimate",
+    "FixedDerivatives",
+    "GeeFit",
+    "GeeStatus",
+    "Lmm",
+    "MarginalPieces",
+    "PairTraces",
+    "absorb",
+    "count_components",
+    "fit_gee",
+    "fit_slices",
+    "fit_weighted",
+    "gram_by_cluster",
+    "isa",
+    "marginal_gram",
+    "marginal_pieces",
+    "mean_of",
+    "mean_slope",
+    "simd",
+    "sum_by_cluster",
+]
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.int32]
 
 isa: str
 simd: str
@@ -65,12 +94,20 @@ class Curvature:
     def hessian(self) -> Array: ...
     @property
     def score(self) -> list[Array]: ...
+    @property
+    def misfit(self) -> list[Array]: ...
 
 class FixedDerivatives:
     @property
     def G(self) -> list[Array]: ...
     @property
     def Q(self) -> Array: ...
+
+class PairTraces:
+    @property
+    def pairs(self) -> Array: ...
+    @property
+    def single(self) -> Array: ...
 
 class Lmm:
     def __init__(
@@ -96,6 +133,7 @@ class Lmm:
     def fixed_derivatives(
         self, lambda_standard: Sequence[Array], with_Q: bool = False
     ) -> FixedDerivatives: ...
+    def pair_traces(self, lambda_standard: Sequence[Array]) -> PairTraces: ...
     def prediction_variances(
         self,
         lambda_standard: Sequence[Array],
@@ -116,3 +154,194 @@ class Lmm:
     def n_root(self) -> int: ...
     @property
     def is_sparse(self) -> bool: ...
+
+class Absorbed:
+    @property
+    def residual(self) -> Array: ...
+    @property
+    def effects(self) -> Array: ...
+    @property
+    def iterations(self) -> Codes: ...
+    @property
+    def converged(self) -> bool: ...
+
+def absorb(
+    X: Array,
+    codes: Codes,
+    n_levels: Codes,
+    weights: Array,
+    tolerance: float = 1e-10,
+    max_iterations: int = 10000,
+) -> Absorbed: ...
+def count_components(codes: Codes, n_levels: Codes) -> int: ...
+def sum_by_cluster(X: Array, codes: Codes, n_clusters: int) -> Array: ...
+def gram_by_cluster(X: Array, codes: Codes, first: int, last: int) -> Array: ...
+
+class MarginalPieces:
+    @property
+    def scores(self) -> Array: ...
+    @property
+    def own(self) -> Array: ...
+    @property
+    def cross(self) -> Array: ...
+    @property
+    def complete(self) -> bool: ...
+
+def marginal_gram(
+    X: Array,
+    resid: Array,
+    weights: Array,
+    codes: Codes,
+    sizes: Codes,
+    z: Array,
+    sigma: Array,
+    order: Codes,
+    start: Codes,
+) -> Array: ...
+def marginal_pieces(
+    X: Array,
+    resid: Array,
+    weights: Array,
+    codes: Codes,
+    sizes: Codes,
+    z: Array,
+    sigma: Array,
+    order: Codes,
+    start: Codes,
+    kind: str,
+    first: int,
+    last: int,
+) -> MarginalPieces: ...
+
+class GeeStatus(Enum):
+    converged = 0
+    iterations = 1
+    not_positive_definite = 2
+    invalid_mean = 3
+    singular = 4
+
+class GeeFit:
+    @property
+    def beta(self) -> Array: ...
+    @property
+    def alpha(self) -> Array: ...
+    @property
+    def phi(self) -> float: ...
+    @property
+    def bread(self) -> Array: ...
+    @property
+    def columns(self) -> Array: ...
+    @property
+    def resid(self) -> Array: ...
+    @property
+    def mu(self) -> Array: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def alpha_at_bound(self) -> bool: ...
+    @property
+    def status(self) -> GeeStatus: ...
+
+def fit_gee(
+    y: Array,
+    X: Array,
+    offset: Array,
+    weights: Array,
+    start: Codes,
+    wave: Codes,
+    time: Array,
+    fixed: Array,
+    family: str,
+    link: str,
+    corr: str,
+    lags: int = 1,
+    tolerance: float = 1e-8,
+    max_iterations: int = 200,
+) -> GeeFit: ...
+def mean_of(link: str, eta: Array) -> Array: ...
+def mean_slope(link: str, eta: Array) -> Array: ...
+
+class BatchSettings:
+    def __init__(
+        self,
+        reml: bool = True,
+        satterthwaite: bool = False,
+        threads: int = 1,
+        max_steps: int = 200,
+        tolerance: float = 1e-9,
+        contrasts: Array = ...,
+    ) -> None: ...
+
+class BatchRows:
+    @property
+    def outcome(self) -> NDArray[np.int32]: ...
+    @property
+    def n_objective(self) -> NDArray[np.int32]: ...
+    @property
+    def n_gradient(self) -> NDArray[np.int32]: ...
+    @property
+    def n_obs(self) -> NDArray[np.int32]: ...
+    @property
+    def objective(self) -> Array: ...
+    @property
+    def sigma(self) -> Array: ...
+    @property
+    def smallest_sd(self) -> Array: ...
+    @property
+    def decrement(self) -> Array: ...
+    @property
+    def cone(self) -> Array: ...
+    @property
+    def beta(self) -> Array: ...
+    @property
+    def cov_root(self) -> Array: ...
+    @property
+    def factors(self) -> Array: ...
+    @property
+    def df(self) -> Array: ...
+
+class Batch:
+    def __init__(
+        self,
+        n: int,
+        columns: Sequence[Array],
+        fixed: Sequence[int],
+        terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+        weights: Array | None = None,
+    ) -> None: ...
+    def fit(self, Y: Array, settings: BatchSettings) -> BatchRows: ...
+
+def fit_slices(
+    y: Array,
+    columns: Sequence[Array],
+    fixed: Sequence[int],
+    terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+    weights: Array | None,
+    start: Sequence[int],
+    settings: BatchSettings,
+) -> BatchRows: ...
+def fit_weighted(
+    Y: Array,
+    W: Array,
+    columns: Sequence[Array],
+    fixed: Sequence[int],
+    terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+    settings: BatchSettings,
+) -> BatchRows: ...
+
+class Accumulator:
+    def __init__(
+        self, fixed: Sequence[int], terms: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> None: ...
+    def add(
+        self,
+        y: Array,
+        columns: Sequence[Array],
+        terms: Sequence[tuple[NDArray[np.int32], int]],
+        weights: Array | None,
+    ) -> None: ...
+    def renumber(self, number: Sequence[Sequence[int]], n_levels: Sequence[int]) -> None: ...
+    def merge(self, other: Accumulator) -> None: ...
+    def model(self) -> Lmm: ...
+    @property
+    def n_obs(self) -> int: ...

@@ -14,7 +14,7 @@ from ..inference.optimizers import available, estimate_at, run
 from ..inference.optimum import examine
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from ..report.comparison import AllFit, Trail, all_fit_table
+from ..report.searches import AllFit, Trail, all_fit_table
 from .mixed_model import LinearMixedModel
 
 __all__ = ["all_fit", "converge"]

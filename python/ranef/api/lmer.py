@@ -10,6 +10,7 @@ from ..formula import parse
 from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control
+from .cross_products_source import fit_source, is_source
 from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 
@@ -37,7 +38,9 @@ def lmer(
         A model such as ``"y ~ x + (1 + x | g)"``: a formulaic formula and random-effects terms
         ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b within a.
     data : DataFrame
-        pandas, polars or Arrow table, or a mapping of columns.
+        pandas, polars or Arrow table, or a mapping of columns. Or what is read in chunks: a path,
+        folder or pattern of parquet files, a pyarrow dataset, DuckDB relation, polars LazyFrame, a
+        list, iterator or function of frames, or :class:`CrossProducts`.
     reml : bool
         Whether to maximise the restricted likelihood; False for the full likelihood.
     weights : str or array-like, optional
@@ -104,6 +107,8 @@ def lmer(
 
 def fit_call(call: Call, data: Any) -> LinearMixedModel:
     """Carry out a call: parse, build, check, fit."""
+    if is_source(data):
+        return fit_source(call, data)
     design = designs.build(
         parse(call.formula),
         data,

@@ -29,6 +29,7 @@ from .fitted import Array, Call, estimated
 from .mixed_explain import Explained
 from .mixed_intervals import Intervals
 from .mixed_trust import Trust
+from .robust import RobustResult, robust_mixed
 
 __all__ = ["Call", "LinearMixedModel"]
 
@@ -99,6 +100,21 @@ class LinearMixedModel(Explained, Intervals, Trust):
         """Covariance matrix of the fixed effects that are not aliased."""
         names = self._names()[self._estimate.kept]
         return pd.DataFrame(self._estimate.cov_beta, index=names, columns=names)
+
+    def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
+        """Give tests of the fixed effects with a cluster-robust covariance.
+
+        Parameters
+        ----------
+        kind : {"CR2", "CR3", "CR0", "CR1", "CR1S"}
+            The small-sample correction.
+        cluster : str or array_like, optional
+            Clusters, in which every grouping factor is nested; by default the grouping factor with
+            fewest levels.
+        """
+        return robust_mixed(
+            kind, cluster, self._design, self._estimate, self._data, self.call.formula
+        )
 
     # ------------------------------------------------------------------ random effects
 
@@ -304,7 +320,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     def _again(self, call: Call) -> LinearMixedModel:
         """Fit the same design under another criterion, from the present optimum."""
-        start = tuple(_off_boundary(block) for block in self._estimate.lambda_standard)
+        start = lmm.off_boundary(self._estimate.lambda_standard)
         estimate = estimated(self._design, self._core, call, start)
         return LinearMixedModel(self._design, estimate, call, core=self._core, data=self._data)
 
@@ -327,7 +343,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
 
-    def summary(self, ddf: str = "inf") -> Summary:
+    def summary(self, ddf: str = "satterthwaite") -> Summary:
         """Summarise the fit for reading.
 
         Parameters
@@ -360,12 +376,3 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-def _off_boundary(block: Array) -> Array:
-    """A covariance factor moved inside the cone, so that a search can start there."""
-    values = np.linalg.svd(block, compute_uv=False)
-    if values.min() > 0.02:
-        return np.asfortranarray(block)
-    raised = block @ block.T + 0.02**2 * np.eye(len(block))
-    return np.asfortranarray(np.linalg.cholesky(raised))

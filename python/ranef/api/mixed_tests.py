@@ -6,41 +6,178 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from ..inference import hypothesis
+from ..inference.hypothesis import Approximation, FixedDf
+from ..inference.hypothesis_text import parse_hypotheses
+from ..inference.kenward_roger import kenward_roger
+from ..inference.satterthwaite import satterthwaite
+from ..inference.terms import term_hypotheses
+from ..inference.terms_random import n_covariances, reduced_objective, reductions
 from ..report.coefficients import coefficient_table
-from .fitted import Fitted
+from ..report.tests import LinearTest, anova_table, contrast_frame, ranova_table
+from .fitted import Array, Fitted
 
 __all__ = ["FixedTests"]
+
+DDF = ("satterthwaite", "kenward-roger", "residual", "inf")
 
 
 class FixedTests(Fitted):
     """Coefficient tables and tests of linear hypotheses."""
+
+    _known: dict[str, Approximation] | None = None
 
     @property
     def pvalues(self) -> pd.Series[Any]:
         """Two-sided p-values of the fixed effects, as in ``coef_table()``."""
         return self.coef_table()["pvalue"]
 
-    def coef_table(self, ddf: str = "inf") -> pd.DataFrame:
+    def coef_table(self, ddf: str = "satterthwaite") -> pd.DataFrame:
         """Lay out estimates, standard errors and t tests of the fixed effects.
 
         Parameters
         ----------
-        ddf : {"residual", "inf"}
-            Degrees of freedom: rows less rank of X, or infinite (Wald's normal tests).
+        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
+            Degrees of freedom: Satterthwaite's; Kenward and Roger's, which also correct the
+            standard errors and need a REML fit; rows less rank of X; or infinite (Wald's normal
+            tests).
 
         Returns
         -------
         DataFrame
             Columns estimate, se, df, t, pvalue; a row a coefficient.
         """
+        approximation = self._approximation(ddf)
         return coefficient_table(
-            self._design.fixed_names, self._estimate.beta, self.bse, self._ddf(ddf)
+            self._design.fixed_names,
+            self._estimate.beta,
+            self._full(np.sqrt(np.diag(approximation.cov))),
+            self._full(approximation.df(np.eye(len(self._estimate.kept)))),
         )
 
-    def _ddf(self, ddf: str) -> float:
-        if ddf == "inf":
-            return np.inf
-        if ddf == "residual":
-            return float(self.nobs - len(self._estimate.kept))
-        raise ValueError(f"ddf must be 'residual' or 'inf', not {ddf!r}")
+    def anova(self, type: int = 3, ddf: str = "satterthwaite") -> pd.DataFrame:
+        """Test each term of the fixed part.
+
+        Parameters
+        ----------
+        type : {1, 2, 3}
+            1: each term after those before it. 2: each after all terms that do not contain it. 3:
+            each given all others, with contrasts that do not depend on the coding of the factors.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
+            Denominator degrees of freedom.
+
+        Returns
+        -------
+        DataFrame
+            Columns sum_sq, mean_sq, num_df, den_df, F, pvalue; a row a term. sum_sq is
+            F * num_df * sigma^2.
+        """
+        approximation = self._approximation(ddf)
+        estimate, core = self._estimate, self._core
+        hypotheses = term_hypotheses(
+            self._design, estimate.kept, core.aliased, np.atleast_2d(core.alias), type
+        )
+        beta = estimate.beta[estimate.kept]
+        tests = {n: hypothesis.joint(L, beta, approximation) for n, L in hypotheses.items()}
+        return anova_table(tests, self.sigma)
+
+    def test(
+        self, hypotheses: str | ArrayLike, value: ArrayLike = 0.0, ddf: str = "satterthwaite"
+    ) -> LinearTest:
+        """Test linear hypotheses on the fixed effects.
+
+        Parameters
+        ----------
+        hypotheses : str or array_like of shape (r, p)
+            Equations such as ``"sex = 0, occasion = 0.1"`` or ``"x - 2 * z"``, or the rows of a
+            matrix whose columns are the coefficients of ``params``.
+        value : array_like of shape (r,)
+            Right sides for a matrix.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
+            Degrees of freedom.
+
+        Returns
+        -------
+        LinearTest
+            F test of all hypotheses together, and a t test of each.
+
+        Raises
+        ------
+        ValueError
+            If a name is no coefficient, or hypotheses are not estimable or contradict each other.
+        """
+        names = self._design.fixed_names
+        if isinstance(hypotheses, str):
+            L, right, labels = parse_hypotheses(hypotheses, names)
+        else:
+            L = np.atleast_2d(np.asarray(hypotheses, float))
+            right = np.broadcast_to(np.asarray(value, float), len(L))
+            labels = [f"row {i + 1}" for i in range(len(L))]
+        approximation = self._approximation(ddf)
+        beta = self._estimate.beta[self._estimate.kept]
+        kept = self._estimable(L)
+        every = hypothesis.joint(kept, beta, approximation, right)
+        single = hypothesis.contrasts(kept, beta, approximation, right)
+        return LinearTest(
+            every.F, every.num_df, every.den_df, every.pvalue, contrast_frame(single, labels), ddf
+        )
+
+    def ranova(self) -> pd.DataFrame:
+        """Test each random-effects term by a likelihood ratio, against the term one step smaller.
+
+        A term ``(x | g)`` is compared with ``(1 | g)``, ``(0 + f | g)`` of a factor with ``(1 |
+        g)``, and ``(1 | g)`` with no term. REML fits are compared by their restricted likelihood.
+
+        Returns
+        -------
+        DataFrame
+            Columns npar, llf, aic, chisq, df, pvalue; the whole model first.
+
+        Notes
+        -----
+        A variance of zero lies on the boundary, so the p-values are too large: for one variance, by
+        a factor of two.
+        """
+        design, estimate = self._design, self._estimate
+        base = len(estimate.kept) + 1
+        labels, npar = ["<none>"], [base + n_covariances(design.random)]
+        llf = [-0.5 * estimate.objective]
+        for smaller in reductions(design):
+            labels.append(smaller.label)
+            npar.append(base + n_covariances(smaller.random))
+            objective = reduced_objective(
+                design, self._core, smaller, reml=self.reml, control=self.call.control
+            )
+            llf.append(-0.5 * objective)
+        return ranova_table(labels, npar, llf)
+
+    def _estimable(self, L: Array) -> Array:
+        """Hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
+        core = self._core
+        return hypothesis.estimable(
+            L,
+            self._estimate.kept,
+            core.aliased,
+            np.atleast_2d(core.alias),
+            self._design.fixed_names,
+        )
+
+    def _approximation(self, ddf: str) -> Approximation:
+        """Look up the reference distribution of the tests, worked out once."""
+        if ddf not in DDF:
+            raise ValueError(f"ddf must be one of {', '.join(map(repr, DDF))}, not {ddf!r}")
+        if self._known is None:
+            self._known = {}
+        if ddf not in self._known:
+            self._known[ddf] = self._approximate(ddf)
+        return self._known[ddf]
+
+    def _approximate(self, ddf: str) -> Approximation:
+        if ddf == "satterthwaite":
+            return satterthwaite(self._core, self._estimate, self.nobs)
+        if ddf == "kenward-roger":
+            return kenward_roger(self._core, self._estimate, self.nobs)
+        rest = float(self.nobs - len(self._estimate.kept))
+        return FixedDf(self._estimate.cov_beta, np.inf if ddf == "inf" else rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,8 @@ def build(
     weights: Any = None,
     offset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
-    missing: Literal["drop", "raise"] = "drop",
-    response: Literal["numeric", "binary"] = "numeric",
+    missing: str = "drop",
+    response: str = "numeric",
 ) -> Design:
     """Apply a formula to data.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,7 @@ def encode(
     newdata: Any,
     *,
     random: bool | Iterable[str] | None = True,
-    new_levels: Literal["raise", "population"] = "raise",
+    new_levels: str = "raise",
 ) -> NewRows:
     """Apply a design to new rows; none is lost.
 

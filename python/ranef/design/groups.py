@@ -52,8 +52,9 @@ class Grouping:
     crossings: tuple[Crossing, ...]
     n_levels: int
 
-    def labels(self) -> pd.Index[Any]:
-        """Spell the levels, those of an interaction ``a:b``."""
+    @property
+    def levels(self) -> pd.Index[Any]:
+        """Labels of the levels, spelled anew; those of an interaction ``a:b``."""
         out = self.parts[0]
         for crossing, levels in zip(self.crossings, self.parts[1:], strict=True):
             out = cross_labels(out, levels, crossing)

@@ -32,7 +32,7 @@ class Spelled:
     def __get__(self, term: RandomTerm, owner: type | None = None) -> pd.Index[Any]:
         value: pd.Index[Any] | Grouping = term.__dict__["levels"]
         if isinstance(value, Grouping):
-            value = term.__dict__["levels"] = value.labels()
+            value = term.__dict__["levels"] = value.levels
         return value
 
 
@@ -74,7 +74,7 @@ def random_terms(
         check_names(columns)
         references = tuple(store.refer(column) for column in columns)
         labels = tuple(column.name for column in columns)
-        levels: Any = grouping if grouping.crossings else grouping.labels()
+        levels: Any = grouping if grouping.crossings else grouping.levels
         kind = CrossedTerm if grouping.crossings else RandomTerm
         terms.append(kind(bars[0].group, codes, levels, references, labels, blocks))
         recipes.append(tuple(columns))
@@ -99,7 +99,7 @@ def bars_by_group(formula: Formula) -> list[list[Bar]]:
 def check_levels(bar: Bar, grouping: Grouping) -> None:
     """Refuse a grouping factor of one level."""
     if grouping.n_levels < 2:
-        level = grouping.labels()[0]
+        level = grouping.levels[0]
         raise DataError(
             f"grouping factor {bar.group!r} has only one level, {level!r}, in the rows used; "
             f"leave the term out",

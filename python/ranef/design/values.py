@@ -165,6 +165,8 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return categorical_codes(series)
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        series = series.astype(dtype.newbyteorder("="))
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         found = small_range(series.to_numpy())
         if found is not None:
@@ -188,7 +190,8 @@ def small_range(
     low, high = int(values.min()), int(values.max())
     if high - low >= 4 * len(values) + 1000 or high - low >= 2**31 - 1:
         return None
-    return (values - low).astype(np.int32), pd.RangeIndex(low, high + 1)
+    wide = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
+    return (wide - wide.dtype.type(low)).astype(np.int32), pd.RangeIndex(low, high + 1)
 
 
 def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:

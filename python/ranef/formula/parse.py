@@ -140,7 +140,7 @@ def read_offset(summand: Summand, text: str) -> Factor:
         raise FormulaError("this offset is empty", text, summand.start, summand.stop)
     expr = normal_expression(inner, text, summand.start, summand.stop)
     name = expr[1:-1] if expr.startswith("`") and expr.find("`", 1) == len(expr) - 1 else expr
-    is_name = name != expr or name.isidentifier()
+    is_name = name != expr or name.replace(".", "_").isidentifier()
     return Factor(name, FactorKind.NAME if is_name else FactorKind.PYTHON)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "quoted"]
+__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "offset_source", "quoted"]
 
 
 class FactorKind(Enum):
@@ -134,14 +134,21 @@ class Formula:
     def __str__(self) -> str:
         return self.text
 
-    def right(self) -> str:
-        """Spell the right side without its random-effects terms."""
-        return " + ".join([self.fixed, *(f"offset({f.expr})" for f in self.offsets)])
+    def without_random(self) -> Formula:
+        """Leave the random-effects terms out."""
+        right = " + ".join([self.fixed, *map(offset_source, self.offsets)])
+        return replace(self, text=f"{self.response} ~ {right}", random=())
 
 
 def quoted(name: str) -> str:
     """Put a column's name in backquotes if a formula needs them."""
     return name if name.replace(".", "_").isidentifier() else f"`{name}`"
+
+
+def offset_source(factor: Factor) -> str:
+    """Spell an offset so that a formula can hold it."""
+    inner = quoted(factor.expr) if factor.kind is FactorKind.NAME else factor.expr
+    return f"offset({inner})"
 
 
 def is_ambiguous(factor: Factor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ranef.errors import FormulaError
@@ -9,11 +10,13 @@ from ranef.errors import FormulaError
 from .bars import parse_bar
 from .parse import is_offset, parse, read_offset
 from .syntax import Summand, bars_in, check_operators, sides, summands
-from .terms import Bar, Factor, Formula, Term
+from .terms import Bar, Factor, FactorKind, Formula, Term, offset_source
 from .tokens import Kind, Piece, pieces
 from .wilkinson import to_terms
 
 __all__ = ["update"]
+
+LONE_DOT = re.compile(r"(?<![\w.`])\.(?![\w.`])")
 
 
 def update(old: Formula, text: str) -> Formula:
@@ -37,11 +40,10 @@ def update(old: Formula, text: str) -> Formula:
     >>> str(update(parse("y ~ x + (1 | g)"), ". ~ . + z - x"))
     'y ~ z + (1 | g)'
     """
-    text = text.strip()
-    text = f".{text}" if text.startswith("~") else text
-    left, right = sides(pieces(text), text)
-    response = text[left[0].start : left[-1].stop].strip()
-    response = substitute_dot(response, left, old.response)
+    before, tilde, after = text.strip().partition("~")
+    response = new_response(before.strip(), old)
+    text = f"{response} {tilde}{after}"
+    _, right = sides(pieces(text), text)
     random, offsets = list(old.random), list(old.offsets)
     rest = summands(right, text)
     if not any(is_dot(s) for s in rest):
@@ -52,15 +54,16 @@ def update(old: Formula, text: str) -> Formula:
         if not change_random(s, random, text) and not change_offset(s, offsets, text)
     ]
     body = [*fixed_sources(old, fixed, text), *(bar.source() for bar in merged(random))]
-    body += [f"offset({factor.expr})" for factor in offsets]
+    body += [offset_source(factor) for factor in offsets]
     return parse(f"{response} ~ {' + '.join(body)}")
 
 
-def substitute_dot(response: str, left: Sequence[Piece], old: str) -> str:
-    """Put the old response where the new left side has a dot."""
-    if response == ".":
-        return old
-    return response if "(.)" not in response else response.replace("(.)", f"({old})")
+def new_response(left: str, old: Formula) -> str:
+    """Put the old response where the new left side has a dot, or is empty."""
+    if left in ("", "."):
+        return old.response
+    whole = old.response if old.left.kind is FactorKind.NAME else f"({old.response})"
+    return LONE_DOT.sub(lambda match: whole, left)
 
 
 def is_dot(summand: Summand) -> bool:
@@ -126,18 +129,24 @@ def fixed_sources(old: Formula, fixed: Sequence[Summand], text: str) -> list[str
     spelled = "".join(f" {s.sign} {with_dot(s, old, text)}" for s in fixed).removeprefix(" +")
     parts = pieces(spelled.strip() or "1")
     check_operators(parts, text)
-    terms = to_terms(parts, spelled)
+    goes_on = any(s.sign == "+" and is_lone_dot(s) for s in fixed)
+    terms = to_terms(parts, spelled, intercept=Term() in old.terms if goes_on else True)
     sources = [term.source() for term in terms if term.factors]
     if Term() not in terms:
         return ["0", *sources]
     return sources or ["1"]
 
 
+def is_lone_dot(summand: Summand) -> bool:
+    """Tell whether a summand is the old right side and nothing else."""
+    return len(summand.pieces) == 1 and stands_for_old(summand.pieces[0])
+
+
 def with_dot(summand: Summand, old: Formula, text: str) -> str:
-    """Spell a summand, the old fixed part in place of the dot."""
-    inside = " + ".join(term.source() for term in old.terms if term.factors)
-    first = "1" if Term() in old.terms else "0"
-    whole = f"({first} + {inside})" if inside else f"({first})"
+    """Spell a summand, the old fixed part without its intercept in place of the dot."""
+    kept = " + ".join(term.source() for term in old.terms if term.factors)
+    empty = "1" if Term() in old.terms else "0"
+    whole = f"({kept or empty})"
     out = ""
     for piece in summand.pieces:
         out += whole if stands_for_old(piece) else text[piece.start : piece.stop]

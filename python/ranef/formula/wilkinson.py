@@ -77,10 +77,15 @@ def general_sum(parts: Sequence[Piece], text: str, intercept: bool) -> list[Term
     tokens = list(stream(parts, text, intercept))
     try:
         tree = PARSER.get_ast_from_tokens(tokens, context={})
-        found = PARSER.get_terms_from_ast(tree, context={})
-    except (FormulaicError, AttributeError, TypeError, ValueError) as error:
+        found = [] if tree is None else [convert(t) for t in tree.to_terms(context={})]
+    except (FormulaicError, AttributeError, TypeError, ValueError, SyntaxError) as error:
         raise FormulaError(plain_message(error), text, parts[0].start, parts[-1].stop) from None
-    return [convert(term) for term in found.root]
+    distinct = {frozenset(term.factors): term for term in reversed(found)}
+    scales = {term: distinct[frozenset(term.factors)].scale for term in found}
+    if any(t.scale != s or (not t.factors and s != 1.0) for t, s in scales.items()):
+        message = "a number may only scale a term, as in 2:x, and each term by one number"
+        raise FormulaError(message, text, parts[0].start, parts[-1].stop)
+    return [term for term in found if distinct[frozenset(term.factors)] is term]
 
 
 def stream(parts: Sequence[Piece], text: str, intercept: bool) -> Iterable[Token]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import ModelError
+from .chunks import SummedDesign
 
-__all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel"]
+__all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel", "off_boundary"]
 
 Array = NDArray[np.float64]
 
@@ -160,6 +161,8 @@ def check(design: Design) -> None:
 
 def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
     """Build the cross products and the plan of the factor, on the design's response or on ``y``."""
+    if isinstance(design, SummedDesign):
+        return design.kernel()
     response = design.y if y is None else y
     if design.offset is not None:
         response = response - design.offset
@@ -208,6 +211,19 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
             "beyond its predictors."
         )
     return _frozen(design, core, found, reml=reml)
+
+
+def off_boundary(lambda_standard: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Move covariance factors inside the cone, so that a search can start there."""
+    return tuple(_raised(block) for block in lambda_standard)
+
+
+def _raised(block: Array) -> Array:
+    values = np.linalg.svd(block, compute_uv=False)
+    if values.min() > 0.02:
+        return np.asfortranarray(block)
+    raised = block @ block.T + 0.02**2 * np.eye(len(block))
+    return np.asfortranarray(np.linalg.cholesky(raised))
 
 
 def evaluate(

@@ -1,141 +1,81 @@
-"""Several searches for one optimum side by side, and what their differences amount to."""
+"""Rankings of models by information criteria, in a table and in words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..inference.optimizers import Run
-from ..models.lmm import LmmEstimate
+from ..inference.criteria import CRITERIA, lowest
+from .tabled import Tabled
 
-__all__ = ["AllFit", "Trail", "all_fit_table"]
-
-#: Differences of coefficients, in standard errors, that no reader would notice.
-SAME = 0.01
-#: Differences of -2 log-likelihood that no comparison of models would notice.
-SAME_OBJECTIVE = 0.01
+__all__ = ["Comparison", "agreement_notes"]
 
 
 @dataclass(frozen=True, repr=False)
-class AllFit:
-    """One model by several optimisers.
+class Comparison(Tabled):
+    """Models ranked by a criterion; see :func:`ranef.compare`.
 
     Attributes
     ----------
     table : DataFrame
-        A row an optimiser: criterion (-2 log-likelihood), above_best, coefficients_se (the largest
-        difference of a coefficient from the best fit's, in standard errors), errors_ratio (the
-        largest relative difference of a standard error), seconds, evaluations, message.
-    theta, coefficients : DataFrame
-        Covariance parameters and fixed effects, a row an optimiser.
-    verdict : str
-        Whether they agree, in units of standard errors.
+        A row a model, lowest criterion first: npar, llf, the criteria, delta, weight, estimator,
+        and flag where the criteria must not be ranked.
+    criterion : str
+        The column that ranks.
+    notes : tuple of str
+        What the ranking says and where criteria disagree.
     """
 
-    table: pd.DataFrame
-    theta: pd.DataFrame
-    coefficients: pd.DataFrame
-    verdict: str
+    criterion: str = "aic"
 
-    def __repr__(self) -> str:
-        return f"{self.table.drop(columns='message').to_string()}\n\n{self.verdict}"
-
-    def _repr_html_(self) -> str:
-        return f"{self.table.to_html()}<p>{self.verdict}</p>"
+    @property
+    def title(self) -> str:
+        """The criterion that ranks."""
+        return f"{len(self.table)} models by {CRITERIA[self.criterion]}"
 
 
-def all_fit_table(
-    runs: Sequence[Run],
-    estimates: Sequence[LmmEstimate],
-    thetas: Sequence[pd.Series[Any]],
-    params: Sequence[pd.Series[Any]],
-) -> AllFit:
-    """Lay runs side by side and judge their differences.
+def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:
+    """Say which model is lowest, by how much, and which criteria say otherwise.
 
     Parameters
     ----------
-    runs : sequence of Run
-        What each optimiser found.
-    estimates : sequence of LmmEstimate
-        The estimates there.
-    thetas, params : sequence of Series
-        Their labelled parameters.
-    """
-    best = int(np.argmin([run.objective for run in runs]))
-    reference = estimates[best]
-    errors = np.sqrt(np.diag(reference.cov_beta))
-    rows = {
-        run.optimizer: {
-            "criterion": run.objective,
-            "above_best": run.objective - runs[best].objective,
-            "coefficients_se": float(
-                (np.abs(e.beta - reference.beta)[e.kept] / errors).max(initial=0.0)
-            ),
-            "errors_ratio": float(
-                np.abs(np.sqrt(np.diag(e.cov_beta)) / errors - 1.0).max(initial=0.0)
-            ),
-            "seconds": run.seconds,
-            "evaluations": run.evaluations,
-            "message": run.message,
-        }
-        for run, e in zip(runs, estimates, strict=True)
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    names = [run.optimizer for run in runs]
-    return AllFit(
-        table,
-        pd.DataFrame(list(thetas), index=names),
-        pd.DataFrame(list(params), index=names),
-        _verdict(table, names[best]),
-    )
-
-
-def _verdict(table: pd.DataFrame, best: str) -> str:
-    """Say who agrees, and who stopped short by how much."""
-    worst = table[["coefficients_se", "errors_ratio"]].max(axis=1)
-    agree = (worst < SAME) & (table["above_best"] < SAME_OBJECTIVE)
-    if agree.all():
-        return (
-            f"Practically the same: all {len(table)} optimisers agree within "
-            f"{worst.max():.2g} standard errors and {table['above_best'].max():.2g} of "
-            "-2 log-likelihood."
-        )
-    short = "; ".join(
-        f"{name} by {above:.3g} of -2 log-likelihood and {errors:.2g} standard errors"
-        for name, above, errors in zip(
-            table.index[~agree], table["above_best"][~agree], worst[~agree], strict=True
-        )
-    )
-    return (
-        f"{int(agree.sum())} of {len(table)} optimisers agree with the best ({best}). "
-        f"Stopped short: {short}."
-    )
-
-
-@dataclass(frozen=True, repr=False)
-class Trail:
-    """What was tried to bring a search to its end.
-
-    Attributes
-    ----------
-    model : LinearMixedModel
-        The best fit; the model itself where there was nothing to do.
     table : DataFrame
-        An attempt a row: criterion, gain over the model, converged.
-    converged : bool
-        Whether the conditions of an optimum hold now.
+        Criteria by model, sorted by ``by``.
+    by : str
+        The criterion that ranks.
+    nobs : int
+        Rows, which set the penalty of BIC.
     """
+    name = CRITERIA[by]
+    gap = float(table[by].iloc[1] - table[by].iloc[0])
+    notes = [f"lowest {name}: {table.index[0]}; the next is {gap:.3f} higher ({table.index[1]})."]
+    found = lowest(table)
+    others = {c: row for c, row in found.items() if row != found[by]}
+    if not others:
+        agreeing = ", ".join(CRITERIA[c] for c in found if c != by)
+        return [
+            *notes,
+            f"{agreeing} {'is' if len(found) == 2 else 'are'} lowest for the same model.",
+        ]
+    for criterion, row in others.items():
+        notes.append(
+            f"criteria disagree: lowest {CRITERIA[criterion]} is {row}.{_why(by, criterion, nobs)}"
+        )
+    return notes
 
-    model: Any
-    table: pd.DataFrame
-    converged: bool
 
-    def __repr__(self) -> str:
-        if self.table.empty:
-            return "Nothing to do: the model has converged."
-        end = "Converged." if self.converged else "Not converged; see ranef.all_fit and diagnose."
-        return f"{self.table.to_string()}\n\n{end}"
+def _why(by: str, other: str, nobs: int) -> str:
+    """Say what sets two criteria apart."""
+    if "bic" in (by, other):
+        return (
+            f" BIC charges log({nobs}) = {np.log(nobs):.2f} a parameter where AIC charges 2, and "
+            "so asks for stronger evidence."
+        )
+    if "caic" in (by, other):
+        return (
+            " The conditional AIC is about new data from the same groups, the others about new "
+            "groups."
+        )
+    return " AICc charges more where parameters are many for the rows."

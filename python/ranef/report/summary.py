@@ -24,8 +24,8 @@ class Summary:
         What was fitted and how.
     facts : sequence of (str, str)
         Label and value: formula, rows, groups, criterion ...
-    varcorr : VarCorr
-        The random effects.
+    varcorr : VarCorr or None
+        The random effects; None for a model without.
     coefficients : DataFrame
         estimate, se, df, t, pvalue by coefficient.
     correlation : DataFrame or None
@@ -36,7 +36,7 @@ class Summary:
 
     title: str
     facts: Sequence[tuple[str, str]]
-    varcorr: VarCorr
+    varcorr: VarCorr | None
     coefficients: pd.DataFrame
     notes: Sequence[str]
 
@@ -50,7 +50,9 @@ class Summary:
             first, *rest = value.split("\n")
             lines.append(f"{label + ':':<{width}}{first}")
             lines += [" " * width + line for line in rest]
-        lines += ["", "Random effects", repr(self.varcorr), "", "Fixed effects"]
+        if self.varcorr is not None:
+            lines += ["", "Random effects", repr(self.varcorr)]
+        lines += ["", "Fixed effects" if self.varcorr is not None else "Coefficients"]
         lines += _table_text(self.coefficients)
         if self.notes:
             lines += ["", *(f"- {note}" for note in self.notes)]
@@ -73,10 +75,16 @@ class Summary:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         return (
             f"<h3>{escape(self.title)}</h3><table>{facts}</table>"
-            f"<h4>Random effects</h4>{self.varcorr._repr_html_()}"
-            f"<h4>Fixed effects</h4><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + self._random_html()
+            + f"<h4>{'Fixed effects' if self.varcorr is not None else 'Coefficients'}</h4><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             + (f"<ul>{notes}</ul>" if notes else "")
         )
+
+    def _random_html(self) -> str:
+        """HTML of the random effects, if there are any."""
+        if self.varcorr is None:
+            return ""
+        return f"<h4>Random effects</h4>{self.varcorr._repr_html_()}"
 
 
 def pvalue_text(p: float) -> str:

@@ -1,0 +1,48 @@
+#include <pybind11/eigen.h>
+#include <pybind11/pybind11.h>
+
+#include "bindings.hpp"
+#include "ranef/sandwich.hpp"
+#include "ranef/sandwich_mixed.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+void bind_sandwich(py::module_& m) {
+  m.def("sum_by_cluster", &ranef::sum_by_cluster, py::arg("X").noconvert(),
+        py::arg("codes").noconvert(), "n_clusters"_a, py::call_guard<py::gil_scoped_release>(),
+        "Add up the rows of X (n, p) by cluster, giving (n_clusters, p).");
+  m.def("gram_by_cluster", &ranef::gram_by_cluster, py::arg("X").noconvert(),
+        py::arg("codes").noconvert(), "first"_a, "last"_a, py::call_guard<py::gil_scoped_release>(),
+        "Cross products X_g'X_g of the clusters first to last - 1, each one row of p * p numbers.");
+  using namespace ranef;
+  py::class_<MarginalPieces>(m, "MarginalPieces", py::module_local(),
+                             "What clusters of a mixed model contribute.")
+      .def_readonly("scores", &MarginalPieces::scores)
+      .def_readonly("own", &MarginalPieces::own)
+      .def_readonly("cross", &MarginalPieces::cross)
+      .def_readonly("complete", &MarginalPieces::complete);
+  m.def(
+      "marginal_gram",
+      [](ConstMatrixRef X, ConstVectorRef resid, ConstVectorRef weights, RowsMatrixRef codes,
+         RowsRef sizes, ConstMatrixRef z, ConstMatrixRef sigma, RowsRef order, RowsRef start) {
+        return marginal_gram({X, resid, weights, codes, sizes, z, sigma, order, start});
+      },
+      py::arg("X").noconvert(), py::arg("resid").noconvert(), py::arg("weights").noconvert(),
+      py::arg("codes").noconvert(), py::arg("sizes").noconvert(), py::arg("z").noconvert(),
+      py::arg("sigma").noconvert(), py::arg("order").noconvert(), py::arg("start").noconvert(),
+      py::call_guard<py::gil_scoped_release>(), "Sum of X'V^-1 X over clusters.");
+  m.def(
+      "marginal_pieces",
+      [](ConstMatrixRef X, ConstVectorRef resid, ConstVectorRef weights, RowsMatrixRef codes,
+         RowsRef sizes, ConstMatrixRef z, ConstMatrixRef sigma, RowsRef order, RowsRef start,
+         const std::string& kind, Index first, Index last) {
+        return marginal_pieces({X, resid, weights, codes, sizes, z, sigma, order, start}, kind,
+                               first, last);
+      },
+      py::arg("X").noconvert(), py::arg("resid").noconvert(), py::arg("weights").noconvert(),
+      py::arg("codes").noconvert(), py::arg("sizes").noconvert(), py::arg("z").noconvert(),
+      py::arg("sigma").noconvert(), py::arg("order").noconvert(), py::arg("start").noconvert(),
+      "kind"_a, "first"_a, "last"_a, py::call_guard<py::gil_scoped_release>(),
+      "Adjusted scores of the clusters first to last - 1, where X'V^-1 X = I over all.");
+}

@@ -1,0 +1,205 @@
+"""Likelihood-ratio tables of fitted mixed models."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ..errors import ComparisonWarning
+from ..formula import parse
+from ..inference.lrt import Parts, RatioTest, Relation, parts, ratio_test, relate
+from .compare_models import (
+    by_likelihood,
+    check_comparable,
+    estimator_name,
+    labels,
+    same_fixed,
+)
+from .mixed_model import LinearMixedModel
+
+__all__ = ["anova"]
+
+
+def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
+    """Compare fitted mixed models by likelihood-ratio tests.
+
+    Parameters
+    ----------
+    *models : LinearMixedModel
+        Two or more models of the same response on the same rows.
+    refit : bool, optional
+        True refits REML fits by maximum likelihood, False compares the fits as they stand. By
+        default REML is kept when all fits are by REML and their fixed parts span the same space,
+        and everything is by maximum likelihood otherwise.
+
+    Returns
+    -------
+    DataFrame
+        A row a model, by number of parameters; each is tested against the row above. Columns npar,
+        aic, bic, llf, deviance (-2 llf), chisq, df, pvalue, pvalue_boundary, estimator and note.
+
+    Raises
+    ------
+    ModelError
+        If the models rest on different rows, responses or weights, or are not mixed models.
+
+    Warns
+    -----
+    ComparisonWarning
+        If ``refit=False`` leaves a test that is not valid.
+
+    Notes
+    -----
+    Fixed parts are compared as column spaces and random parts as families of covariance matrices,
+    so names and codings do not matter. There is a p-value only for nested models that differ in one
+    of the two.
+
+    ``pvalue`` takes the statistic as chi-squared on ``df``. A variance that is tested at zero
+    cannot go below it, so that this p-value is too large; ``pvalue_boundary`` is by the equal
+    mixture of chi-squared on df - 1 and df, right for one variance and its covariances [1]_. For
+    more variances at once see :func:`ranef.pbtest`, for one in a small sample :func:`ranef.rlrt`.
+
+    References
+    ----------
+    .. [1] Stram and Lee (1994), Biometrics 50, 1171-1177.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> ranef.anova(level, slope)[["npar", "chisq", "df"]].round(2)
+                                         npar  chisq   df
+    Reaction ~ Days + (1 | Subject)         4    NaN  NaN
+    Reaction ~ Days + (Days | Subject)      6  42.84  2.0
+    """
+    check_comparable(models, "anova")
+    spaces = [parts(model._design, model._estimate) for model in models]
+    fits = _one_estimator(models, spaces, refit)
+    names = labels(models)
+    order = sorted(range(len(models)), key=lambda i: fits[i].npar)
+    rows = [_criteria_row(fits[i]) for i in order]
+    refitted = ["refitted by ML" if fits[i] is not models[i] else "" for i in order]
+    tests, notes = [RatioTest()], [refitted[0]]
+    for k, (i, j) in enumerate(itertools.pairwise(order), start=1):
+        test, remarks = _tested(fits[i], fits[j], relate(spaces[i], spaces[j]))
+        tests.append(test)
+        notes.append("; ".join(text for text in [refitted[k], *remarks] if text))
+    table = pd.DataFrame(rows, index=[names[i] for i in order])
+    for column in ("chisq", "df", "pvalue", "pvalue_boundary"):
+        table[column] = [getattr(test, column) for test in tests]
+    table["estimator"] = [estimator_name(fits[i]) for i in order]
+    table["note"] = notes
+    return table
+
+
+def _criteria_row(model: LinearMixedModel) -> dict[str, float]:
+    return {
+        "npar": model.npar,
+        "aic": model.aic,
+        "bic": model.bic,
+        "llf": model.llf,
+        "deviance": -2.0 * model.llf,
+    }
+
+
+def _one_estimator(
+    models: Sequence[LinearMixedModel], spaces: Sequence[Parts], refit: bool | None
+) -> list[LinearMixedModel]:
+    """Give the fits of the table: as they stand, or all by maximum likelihood."""
+    if refit is False:
+        return list(models)
+    if refit is None and all(model.reml for model in models) and same_fixed(spaces):
+        return list(models)
+    return [by_likelihood(model) for model in models]
+
+
+def _tested(
+    small: LinearMixedModel, large: LinearMixedModel, relation: Relation
+) -> tuple[RatioTest, list[str]]:
+    """One row's test against the row above, and what to know about it."""
+    untested = _why_untested(small, large, relation)
+    if untested:
+        return RatioTest(), [untested]
+    shift = relation.shift if small.reml else 0.0
+    deviances = (-2.0 * small.llf, -2.0 * large.llf - shift)
+    test = ratio_test(deviances, (small.npar, large.npar), relation)
+    if not (relation.same_fixed or relation.same_random):
+        return RatioTest() if small.reml else test, [_two_steps(small, large)]
+    return test, [*_cautions(small, large, relation), *_boundary_notes(small, relation, test)]
+
+
+def _why_untested(
+    small: LinearMixedModel, large: LinearMixedModel, relation: Relation
+) -> str | None:
+    """Why a pair has no statistic at all; None when it has."""
+    if small.reml != large.reml:
+        text = "one fit is by REML and one by ML: their likelihoods are never differenced"
+        warnings.warn(
+            f"{text}; leave out refit=False to compare both by ML", ComparisonWarning, stacklevel=4
+        )
+        return text
+    if relation.same_fixed and relation.same_random:
+        return "the same model as the row above, written in another way"
+    if small.npar == large.npar:
+        return "as many parameters as the row above, so not nested: compare by criteria"
+    if not relation.nested:
+        return "the row above is not nested in this model: compare by criteria"
+    return None
+
+
+def _two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
+    """Why no p-value is given when both parts differ, and the model that lies between."""
+    formula, random = parse(large.call.formula), parse(small.call.formula).random
+    between = " + ".join([formula.right(), *(bar.source() for bar in random)])
+    return (
+        "fixed and random parts both differ, so no p-value would say which of them matters. Two "
+        f"steps: fit {formula.response} ~ {between}, test the random part between it and this "
+        "model by REML, then the fixed part between it and the row above by ML"
+    )
+
+
+def _cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relation) -> list[str]:
+    """Say what spoils a test of fits as they stand."""
+    notes = []
+    if small.reml and not relation.same_fixed:
+        notes.append(
+            "not a valid p-value: restricted likelihoods of different fixed parts cannot be "
+            "compared"
+        )
+        warnings.warn(
+            "the fits are by REML and their fixed parts differ, so the p-value of "
+            f"{large.call.formula!r} is not valid; leave out refit=False to compare by ML",
+            ComparisonWarning,
+            stacklevel=5,
+        )
+    if small.reml and abs(relation.shift) > 1e-8:
+        notes.append(
+            "the fixed part is coded otherwise than above, which shifts restricted criteria by "
+            f"{relation.shift:.4g}; the test allows for it"
+        )
+    if not (small._estimate.converged and large._estimate.converged):
+        notes.append("a fit has not converged: see model.convergence")
+    return notes
+
+
+def _boundary_notes(small: LinearMixedModel, relation: Relation, test: RatioTest) -> list[str]:
+    """Say what a test of the random part assumes."""
+    if not relation.same_fixed:
+        return []
+    if relation.zeros == 0:
+        return ["no variance is tested at zero, so the chi-squared p-value stands"]
+    if relation.zeros > 1:
+        return [
+            f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "
+            "simple mixture is right; ranef.pbtest simulates the distribution"
+        ]
+    mixture = f"0.5 chi2({test.df - 1:.0f}) + 0.5 chi2({test.df:.0f})"
+    notes = [f"a variance is tested at zero: pvalue_boundary is by {mixture}"]
+    if small.is_singular:
+        notes.append("the smaller fit is singular itself, so both p-values are rough")
+    return notes

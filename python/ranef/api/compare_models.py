@@ -1,0 +1,90 @@
+"""What every comparison starts with: mixed models on the same data, by one estimator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..errors import ModelError
+from ..inference.lrt import Parts
+from ..inference.lrt_data import data_difference
+from ..inference.lrt_fixed import contains
+from .mixed_model import LinearMixedModel
+
+__all__ = [
+    "by_likelihood",
+    "check_comparable",
+    "check_mixed",
+    "estimator_name",
+    "labels",
+    "same_fixed",
+]
+
+#: Refits by the other estimator, made once for each model and forgotten with it.
+_REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
+
+
+def check_comparable(models: Sequence[Any], caller: str) -> None:
+    """Raise unless there are two or more mixed models on the same rows, response and weights."""
+    for place, model in enumerate(models, start=1):
+        check_mixed(model, caller, place)
+    if len(models) < 2:
+        raise ModelError(
+            f"{caller} compares two or more models and was given {len(models)}; "
+            f"write {caller}(small, large)"
+        )
+    first = models[0]
+    for place, model in enumerate(models[1:], start=2):
+        difference = data_difference(first._design, model._design)
+        if difference:
+            raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
+
+
+def check_mixed(model: Any, caller: str, place: int | None = None) -> None:
+    """Raise unless the argument is a fitted linear mixed model."""
+    if isinstance(model, LinearMixedModel):
+        return
+    which = "" if place is None else f"argument {place} is "
+    kind = type(model).__name__
+    advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
+    if not advice and type(model).__module__.startswith("ranef."):
+        advice = "its likelihood, if it has one, is not that of a mixed model for the same response"
+    raise ModelError(
+        f"{caller} takes mixed models fitted by ranef.lmer; {which or 'it was given '}a {kind}"
+        + (f" ({advice})" if advice else "")
+    )
+
+
+def by_likelihood(model: LinearMixedModel, *, reml: bool = False) -> LinearMixedModel:
+    """Give the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
+    if model.reml == reml:
+        return model
+    other = _REFITS.get(model)
+    if other is None:
+        other = _REFITS[model] = model.update(reml=reml)
+    return other
+
+
+def labels(models: Sequence[LinearMixedModel]) -> list[str]:
+    """Name models by their formulas, numbered where two are alike."""
+    formulas = [" ".join(model.call.formula.split()) for model in models]
+    counts = Counter(formulas)
+    seen: Counter[str] = Counter()
+    out = []
+    for formula in formulas:
+        seen[formula] += 1
+        out.append(formula if counts[formula] == 1 else f"{formula} [{seen[formula]}]")
+    return out
+
+
+def estimator_name(model: LinearMixedModel) -> str:
+    """Name what a model was fitted by."""
+    return "REML" if model.reml else "ML"
+
+
+def same_fixed(spaces: Sequence[Parts]) -> bool:
+    """Tell whether all fixed parts span one space."""
+    first = spaces[0].fixed
+    return all(contains(first, s.fixed) and contains(s.fixed, first) for s in spaces[1:])

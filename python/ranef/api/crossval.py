@@ -1,0 +1,226 @@
+"""Cross-validation of mixed models that keeps apart what must be kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..design.frame import open_frame
+from ..errors import ModelError
+from ..inference.crossval import LeftOut, leave_groups_out, leave_rows_out, log_density
+from ..inference.crossval_folds import (
+    Fold,
+    forecast_folds,
+    group_folds,
+    row_folds,
+    splitter_folds,
+)
+from ..report.predictive import CrossValidation, score_table
+from .compare_models import check_mixed
+from .crossval_refits import predict_folds
+from .mixed_model import LinearMixedModel
+
+__all__ = ["cross_validate", "grouping_factor"]
+
+
+def cross_validate(
+    model: LinearMixedModel,
+    scheme: Any = "new_groups",
+    *,
+    group: str | None = None,
+    folds: int | None = None,
+    time: str | None = None,
+    seed: Any = None,
+) -> CrossValidation:
+    """Score a model by predictions of rows that it was not fitted to.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        A fitted model.
+    scheme : {"new_groups", "new_rows", "forecast"} or splitter
+        What the predictions are for. "new_groups": people not seen before, all rows of a level of
+        ``group`` left out together. "new_rows": more rows of the groups at hand. "forecast": the
+        next time, from the times before it. Or an object with ``split(X, y, groups)``, or pairs of
+        row positions (train, test) among the rows that the model uses.
+    group : str, optional
+        Grouping factor for "new_groups", and the groups of a splitter; needed when there are
+        several.
+    folds : int, optional
+        Number of parts for "new_groups" and "new_rows". By default groups, or rows, are left out
+        one by one, in closed form.
+    time : str, optional
+        Column that holds the time, for "forecast".
+    seed : int or Generator, optional
+        Makes the division into ``folds`` repeatable.
+
+    Returns
+    -------
+    CrossValidation
+        ``table`` of scores, ``rows`` and ``folds`` behind it, ``notes``.
+
+    Raises
+    ------
+    ModelError
+        If a fit without a fold fails, or a splitter's train and test rows overlap.
+
+    Notes
+    -----
+    Left out one by one, rows and groups are predicted in closed form: the fixed and random effects
+    are those that the other rows give, exactly, while the covariance parameters are held at the
+    fit's estimates. Everything else refits the call on the training rows alone, what formulas learn
+    from data included, so that nothing of the test rows is known to the fit.
+
+    Random rows of known groups flatter a model that is meant for new groups.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> ranef.cross_validate(model).table[["rows", "folds", "rmse"]].round(1)
+         rows  folds  rmse
+    all   180     18  49.0
+    """
+    check_mixed(model, "cross_validate")
+    if scheme in ("new_groups", "new_rows") and folds is None:
+        return _closed_form(model, scheme, group)
+    if folds is not None and scheme not in ("new_groups", "new_rows"):
+        raise ValueError("folds goes with scheme='new_groups' or 'new_rows'; others make their own")
+    return _by_refits(model, scheme, _divided(model, scheme, group, folds, time, seed))
+
+
+def grouping_factor(model: LinearMixedModel, group: str | None) -> int:
+    """Give the position of the term of a grouping factor; the only one when none is named."""
+    known = [term.group for term in model._design.random]
+    if group is None:
+        if len(known) == 1:
+            return 0
+        raise ValueError(
+            f"the model has the grouping factors {', '.join(known)}; say which is new by group="
+        )
+    if group not in known:
+        raise ValueError(f"group must be one of {', '.join(known)}, not {group!r}")
+    return known.index(group)
+
+
+def _closed_form(model: LinearMixedModel, scheme: str, group: str | None) -> CrossValidation:
+    """Leave out groups, or rows, one by one."""
+    fit = (model._design, model._estimate, model._core)
+    if scheme == "new_rows":
+        what, found = "rows one by one", leave_rows_out(*fit)
+    else:
+        term = grouping_factor(model, group)
+        what, found = (
+            f"levels of {model._design.random[term].group} one by one",
+            leave_groups_out(*fit, term),
+        )
+    rows = _row_table(model, np.arange(model.nobs), found.fold, found.mean, found.sd)
+    folds = _fold_table(rows)
+    if scheme == "new_groups":
+        folds["joint_log_score"] = found.joint
+        folds.index = pd.Index(model._design.random[term].levels, name=what.split()[2])
+    notes = [
+        f"{what}, in closed form: fixed and random effects by the other rows, covariance "
+        "parameters held at the estimates of the whole fit",
+        *_unidentified(found),
+        *([] if scheme == "new_groups" else ["for new rows of groups that the fit knows"]),
+    ]
+    return CrossValidation(score_table(rows), tuple(notes), rows, folds, what)
+
+
+def _unidentified(found: LeftOut) -> list[str]:
+    """Say how many rows have no prediction."""
+    lost = int(np.isnan(found.mean).sum())
+    if not lost:
+        return []
+    return [
+        f"{lost} rows have no prediction and no score: without their fold a fixed effect that they "
+        "need cannot be estimated"
+    ]
+
+
+def _divided(
+    model: LinearMixedModel,
+    scheme: Any,
+    group: str | None,
+    folds: int | None,
+    time: str | None,
+    seed: Any,
+) -> tuple[str, list[Fold]]:
+    """Give the name of a scheme and its folds."""
+    design = model._design
+    if isinstance(scheme, str) and scheme == "new_rows" and folds:
+        return f"{folds} random parts of the rows", row_folds(design.n_obs, folds, seed)
+    if isinstance(scheme, str) and scheme == "new_groups" and folds:
+        term = design.random[grouping_factor(model, group)]
+        return f"{folds} random parts of {term.group}", group_folds(term.codes, folds, seed)
+    if isinstance(scheme, str) and scheme == "forecast":
+        return f"the next {time} from those before", forecast_folds(_times(model, time))
+    term = design.random[0 if group is None else grouping_factor(model, group)]
+    return "folds of the splitter", splitter_folds(scheme, design.n_obs, term.codes)
+
+
+def _times(model: LinearMixedModel, time: str | None) -> NDArray[Any]:
+    """Read the time of each row of the model."""
+    if time is None:
+        raise ValueError("scheme='forecast' needs the column that holds the time: time='...'")
+    values = open_frame(model._training_data()).series(time)
+    rows = model._design.rows
+    values = values if rows is None else values.iloc[rows]
+    if values.isna().any():
+        raise ModelError(f"column {time!r} has missing values in rows that the model uses")
+    return values.cat.codes.to_numpy() if hasattr(values, "cat") else values.to_numpy()
+
+
+def _by_refits(
+    model: LinearMixedModel, scheme: Any, divided: tuple[str, list[Fold]]
+) -> CrossValidation:
+    """Fit without each fold."""
+    what, folds = divided
+    found = predict_folds(model, folds)
+    rows = _row_table(model, found.rows, found.fold, found.mean, found.sd)
+    notes = [f"{what}: {len(folds)} fits, each without the rows that it predicts"]
+    notes += [_leakage(model, folds)] if scheme != "new_groups" else []
+    notes += [f"{count} of {len(folds)} fits gave a {kind}" for kind, count in found.warned.items()]
+    return CrossValidation(score_table(rows), tuple(notes), rows, _fold_table(rows), what)
+
+
+def _leakage(model: LinearMixedModel, folds: Sequence[Fold]) -> str:
+    """Say for which groups the training rows tell something about the test rows."""
+    shared = []
+    for term in model._design.random:
+        count = sum(
+            bool(np.isin(term.codes[test], term.codes[train]).any()) for train, test in folds
+        )
+        if count:
+            shared.append(f"{term.group} in {count} of {len(folds)} folds")
+    if not shared:
+        return "no group is on both sides of a fold: the scores are for new groups"
+    return (
+        f"groups are on both sides ({', '.join(shared)}): the scores are for new rows of groups "
+        "that the fit knows"
+    )
+
+
+def _row_table(
+    model: LinearMixedModel,
+    rows: NDArray[np.intp],
+    fold: NDArray[np.intp],
+    mean: NDArray[np.float64],
+    sd: NDArray[np.float64],
+) -> pd.DataFrame:
+    """Predictions row by row, labelled as the caller's rows."""
+    y = model._design.y[rows]
+    table = {"fold": fold, "y": y, "mean": mean, "sd": sd, "log_score": log_density(y, mean, sd)}
+    return pd.DataFrame(table, index=model.resid.index[rows])
+
+
+def _fold_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores by fold."""
+    scores = pd.concat([score_table(part) for _, part in rows.groupby("fold")], ignore_index=True)
+    return scores.drop(columns="folds").rename_axis("fold")

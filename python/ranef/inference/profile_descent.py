@@ -1,0 +1,142 @@
+"""The least deviance with one covariance parameter held, by exact gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .profile_charts import Chart
+
+__all__ = ["Held", "deviance", "hessian", "hold"]
+
+Array = NDArray[np.float64]
+
+#: Decrease of the deviance still predicted at which a search stops; it is then subtracted.
+TOLERANCE = 1e-7
+STEPS = 100
+#: Largest step of any coordinate; they are of order one.
+LONGEST = 1.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """A constrained minimum: coordinates, deviance, full gradient and a model of the curvature.
+
+    ``deviance`` and ``slope`` (the derivative of the profiled deviance by the held coordinate) are
+    corrected for the step that was not worth taking.
+    """
+
+    x: Array
+    deviance: float
+    slope: float
+    gradient: Array
+    B: Array
+
+
+def deviance(core: _core.Lmm, chart: Chart, n: int, x: Array) -> tuple[float, Array]:
+    """Compute the ML deviance, sigma not profiled, and its gradient by the coordinates.
+
+    Notes
+    -----
+    D = log|H| + n log(2 pi sigma^2) + r^2 / sigma^2 - sum log w, of which
+    dD/dSigma_a = tr(H^-1 V_a) - y'P V_a P y / sigma^2 relative to sigma^2.
+    """
+    L = chart.factors(x)
+    at = core.curvature(chart.relative(L, x[-1]), False)
+    variance = (chart.scale * np.exp(x[-1])) ** 2
+    ratio = at.pwrss / (n * variance)
+    value = at.objective + n * (ratio - 1.0 - np.log(ratio))
+    by_relative = [S + (1.0 - ratio) * Q for S, Q in zip(at.score, at.misfit, strict=True)]
+    return value, chart.gradient(x, L, by_relative, 2.0 * n * (1.0 - ratio))
+
+
+def hessian(core: _core.Lmm, chart: Chart, n: int, x: Array) -> Array:
+    """Curvature of the deviance at the optimum, differences of exact gradients, made positive."""
+    H = np.empty((len(x), len(x)))
+    for a in range(len(x)):
+        step = np.zeros(len(x))
+        step[a] = 1e-4
+        H[a] = (
+            deviance(core, chart, n, x + step)[1] - deviance(core, chart, n, x - step)[1]
+        ) / 2e-4
+    values, vectors = np.linalg.eigh(0.5 * (H + H.T))
+    floor = 1e-6 * max(float(np.abs(values).max()), 1.0)
+    return np.asarray((vectors * np.maximum(np.abs(values), floor)) @ vectors.T)
+
+
+def hold(core: _core.Lmm, chart: Chart, n: int, coordinate: float, near: Held) -> Held:
+    """Minimise the deviance with the held coordinate at ``coordinate``, from a minimum near by."""
+    free = np.arange(len(near.x)) != chart.held
+    x, B = near.x.copy(), near.B
+    move = coordinate - x[chart.held]
+    x[chart.held] = coordinate
+    x[free] -= _capped(np.linalg.solve(B[np.ix_(free, free)], B[free, chart.held] * move))
+    x = chart.lifted(x)
+    value, g = deviance(core, chart, n, x)
+    B = _updated(B, x - near.x, g - near.gradient)
+    for _ in range(STEPS):
+        step = -_capped(np.linalg.solve(B[np.ix_(free, free)], g[free]))
+        predicted = -0.5 * float(g[free] @ step)
+        if predicted < TOLERANCE:
+            break
+        x_new, value_new, g_new = _line_search(core, chart, n, x, free, step, value, g)
+        if value_new >= value:
+            predicted = 0.0
+            break
+        B = _updated(B, x_new - x, g_new - g)
+        x, value, g = x_new, value_new, g_new
+    slope = float(g[chart.held] + B[chart.held, free] @ step)
+    return Held(x, value - predicted, slope, g, B)
+
+
+def _capped(step: Array) -> Array:
+    longest = float(np.abs(step).max(initial=0.0))
+    return step if longest <= LONGEST else step * (LONGEST / longest)
+
+
+def _line_search(
+    core: _core.Lmm,
+    chart: Chart,
+    n: int,
+    x: Array,
+    free: NDArray[np.bool_],
+    step: Array,
+    value: float,
+    g: Array,
+) -> tuple[Array, float, Array]:
+    """Halve the step until the deviance falls; the point at hand when it does not."""
+    along = float(g[free] @ step)
+    fraction = 1.0
+    for _ in range(30):
+        trial = x.copy()
+        trial[free] += fraction * step
+        value_new, g_new = deviance(core, chart, n, trial)
+        if value_new < value + 1e-4 * fraction * along:
+            return trial, value_new, g_new
+        fraction *= (
+            0.5 if not np.isfinite(value_new) else _fraction(value, along, value_new, fraction)
+        )
+    return x, value, g
+
+
+def _fraction(value: float, along: float, value_new: float, fraction: float) -> float:
+    """Minimum of the parabola through two values and a slope, as a part of the step tried."""
+    bend = value_new - value - along * fraction
+    return float(np.clip(-along * fraction / (2.0 * bend), 0.1, 0.5))
+
+
+def _updated(B: Array, s: Array, y: Array) -> Array:
+    """Damped BFGS (Powell, 1978): stays positive definite whatever the curvature met."""
+    Bs = B @ s
+    sBs = float(s @ Bs)
+    if sBs < 1e-16:
+        return B
+    sy = float(s @ y)
+    if sy < 0.2 * sBs:
+        damp = 0.8 * sBs / (sBs - sy)
+        y = damp * y + (1.0 - damp) * Bs
+        sy = float(s @ y)
+    return B - np.outer(Bs, Bs) / sBs + np.outer(y, y) / sy

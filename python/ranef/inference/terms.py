@@ -1,0 +1,208 @@
+"""Hypotheses of the terms of the fixed part: types 1, 2 and 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranef.formula import Term
+
+from ..design.coding import FittedFactor
+from ..design.design import Design
+from ..design.encode import Encoder
+from ..design.scope import Column
+
+__all__ = ["contains", "term_hypotheses"]
+
+Array = NDArray[np.float64]
+#: A product of numeric columns and of indicators of levels other than the first.
+Monomial = tuple[tuple[tuple[str, int], ...], frozenset[tuple[str, int]]]
+
+TYPES = (1, 2, 3)
+#: Relative size below which a number is rounding.
+ZERO = 1e-9
+
+
+def term_hypotheses(
+    design: Design, kept: NDArray[np.intp], aliased: Sequence[int], alias: Array, kind: int
+) -> dict[str, Array]:
+    """Give the hypothesis matrix of each term but the intercept.
+
+    Parameters
+    ----------
+    design : Design
+        The design.
+    kept, aliased : sequence of int
+        Columns of X that stand on their own, and the others.
+    alias : ndarray of shape (n_kept, n_aliased)
+        Aliased columns as combinations of the kept ones.
+    kind : {1, 2, 3}
+        1: each term after those before it. 2: each after all that do not contain it. 3: marginal to
+        all others, whatever the coding of the factors.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (rank, n_kept)
+        Independent rows in the kept coefficients, by name of the term; no row where nothing can be
+        tested.
+
+    Notes
+    -----
+    Types 1 and 2 take rows of the triangular factor of X'X, terms in order, or a term after all
+    terms that do not contain it. Type 3 takes, among the estimable functions of the columns of a
+    term and of terms that contain it, those that are orthogonal to the functions of containing
+    terms alone; "columns" are indicators of all levels, so that the coding plays no part [1]_.
+
+    References
+    ----------
+    .. [1] Goodnight (1980), Tests of hypotheses in fixed effects linear models, Communications in
+       Statistics A9(2), 167-180.
+    """
+    if kind not in TYPES:
+        raise ValueError(f"type must be 1, 2 or 3, not {kind!r}")
+    encoder: Encoder = design.encoder
+    terms = encoder.formula.terms
+    space = np.zeros((len(kept), len(design.fixed)))
+    space[:, kept] = np.eye(len(kept))
+    if len(aliased):
+        space[:, list(aliased)] = alias
+    place = {int(column): i for i, column in enumerate(kept)}
+    own = [[place[c] for c in columns if c in place] for _, columns in design.fixed_terms]
+    if kind == 1:
+        _, R = np.linalg.qr(design.X[:, kept])
+        found = [R[rows] / np.diag(R)[rows, None] for rows in own]
+    elif kind == 2:
+        found = after_others(design.X[:, kept], own, encoder)
+    else:
+        found = marginal(space, encoder)
+    if kind > 1:
+        found = [orthonormal(L, space, encoder) for L in found]
+    return {term.name: L for term, L in zip(terms, found, strict=True) if term.factors}
+
+
+def contains(outer: Term, inner: Term, factors: Mapping[str, FittedFactor]) -> bool:
+    """Tell whether a term contains another: the same numeric factors, and more categorical ones."""
+    big, small = {f.expr for f in outer.factors}, {f.expr for f in inner.factors}
+    return small < big and all(factors[expr].is_categorical for expr in big - small)
+
+
+def above(t: int, encoder: Encoder) -> list[int]:
+    """Positions of the terms that contain a term."""
+    terms = encoder.formula.terms
+    return [s for s, other in enumerate(terms) if contains(other, terms[t], encoder.factors)]
+
+
+def after_others(X: Array, own: Sequence[Sequence[int]], encoder: Encoder) -> list[Array]:
+    """Hypothesis of each term when it is put after all terms that do not contain it."""
+    found = []
+    for t, columns in enumerate(own):
+        last = above(t, encoder)
+        first = [s for s in range(len(own)) if s != t and s not in last]
+        order = [c for s in [*first, t, *last] for c in own[s]]
+        begin = sum(len(own[s]) for s in first)
+        _, R = np.linalg.qr(X[:, order])
+        L = np.zeros((len(columns), X.shape[1]))
+        L[:, order] = R[begin : begin + len(columns)]
+        found.append(L)
+    return found
+
+
+def marginal(space: Array, encoder: Encoder) -> list[Array]:
+    """Hypothesis of each term given all others, by estimable functions of the indicators of levels.
+
+    Parameters
+    ----------
+    space : ndarray of shape (n_kept, p)
+        A basis of the rows that X can have.
+    encoder : Encoder
+        Coding of the fixed part.
+    """
+    full = [full_columns(term, encoder) for term in encoder.formula.terms]
+    owner = np.repeat(np.arange(len(full)), [len(columns) for columns in full])
+    own, indicators = in_treatment(encoder, [encoder.fixed, [c for cs in full for c in cs]])
+    estimable = space @ np.linalg.lstsq(own, indicators, rcond=None)[0]
+    found = []
+    for t in range(len(full)):
+        containing = above(t, encoder)
+        basis = null_space(estimable[:, ~np.isin(owner, [t, *containing])].T)
+        free = basis @ null_space(estimable[:, owner == t].T @ basis)
+        if free.shape[1]:
+            basis = basis @ null_space((estimable.T @ free).T @ (estimable.T @ basis))
+        found.append(basis.T)
+    return found
+
+
+def orthonormal(L: Array, space: Array, encoder: Encoder) -> Array:
+    """Replace hypotheses by equivalent ones, orthonormal as functions of treatment contrasts.
+
+    The approximate degrees of freedom of a joint test depend on this choice of rows.
+    """
+    (own,) = in_treatment(encoder, [encoder.fixed])
+    _, R = np.linalg.qr((L @ space @ np.linalg.pinv(own)).T)
+    return np.linalg.solve(R.T, L)
+
+
+def full_columns(term: Term, encoder: Encoder) -> list[Column]:
+    """Columns of a term with indicators of all levels of its categorical factors."""
+    used = {part for column in encoder.fixed for part in column.parts}
+    choices = []
+    for factor in term.factors:
+        fitted = encoder.factors[factor.expr]
+        if fitted.levels is not None:
+            slots = list(range(len(fitted.levels)))
+        else:
+            slots = [slot for _, slot in fitted.full if (factor.expr, slot) in used]
+        choices.append([(factor.expr, slot) for slot in slots])
+    return [Column("", parts, term.scale) for parts in product(*choices)]
+
+
+def in_treatment(encoder: Encoder, sides: Sequence[Sequence[Column]]) -> list[Array]:
+    """Write columns as combinations of the same treatment contrasts, (n_contrasts, n) a side."""
+    rows: dict[Monomial, int] = {}
+    entries = [
+        [
+            (rows.setdefault(monomial, len(rows)), j, weight)
+            for j, column in enumerate(columns)
+            for monomial, weight in expand(column, encoder.factors)
+        ]
+        for columns in sides
+    ]
+    tables = [np.zeros((len(rows), len(columns))) for columns in sides]
+    for table, side in zip(tables, entries, strict=True):
+        for i, j, weight in side:
+            table[i, j] += weight
+    return tables
+
+
+def expand(column: Column, factors: Mapping[str, FittedFactor]) -> Iterator[tuple[Monomial, float]]:
+    """Write a column as a sum of products of numeric columns and indicators of later levels."""
+    numeric = tuple(sorted(p for p in column.parts if not factors[p[0]].is_categorical))
+    choices = []
+    for expr, slot in column.parts:
+        if factors[expr].is_categorical:
+            values = level_values(factors[expr], slot)
+            steps = values - values[0]
+            options = [((expr, level), steps[level]) for level in np.flatnonzero(steps).tolist()]
+            choices.append([(None, values[0]), *options] if values[0] else options)
+    for chosen in product(*choices):
+        weight = column.scale * float(np.prod([w for _, w in chosen]))
+        yield (numeric, frozenset(key for key, _ in chosen if key is not None)), weight
+
+
+def level_values(factor: FittedFactor, slot: int) -> Array:
+    """Value of one column of a categorical factor at each of its levels."""
+    assert factor.levels is not None
+    size = len(factor.levels)
+    return np.eye(size)[slot] if slot < size else factor.extra[:, slot - size]
+
+
+def null_space(A: Array) -> Array:
+    """Orthonormal basis of the vectors that A takes to zero, shape (columns, nullity)."""
+    if not A.shape[0] or not A.shape[1]:
+        return np.eye(A.shape[1])
+    _, d, Vt = np.linalg.svd(A)
+    rank = int((d > ZERO * max(d.max(initial=0.0), 1.0)).sum())
+    return Vt[rank:].T

@@ -1,0 +1,203 @@
+"""Marginal means and their contrasts as labelled tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
+from ..inference.hypothesis import Approximation, contrasts
+
+__all__ = ["ContrastTable", "MarginalMeans"]
+
+Array = NDArray[np.float64]
+
+#: The adjustment of each kind of contrast when none is asked for.
+DEFAULTS = {"pairwise": "tukey", "revpairwise": "tukey", "trt.vs.ctrl": "sidak"}
+
+
+class ContrastTable:
+    """A table with the words that belong to it.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The numbers.
+    notes : tuple of str
+        How they are to be read.
+    """
+
+    def __init__(self, frame: pd.DataFrame, notes: Sequence[str]):
+        self.frame = frame
+        self.notes = tuple(notes)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give the numbers as a frame of their own."""
+        return self.frame.copy()
+
+    def __repr__(self) -> str:
+        text = self.frame.to_string(index=False, float_format=lambda value: f"{value:.5g}")
+        return "\n".join([text, "", *self.notes])
+
+    def _repr_html_(self) -> str:
+        table = self.frame.to_html(index=False, float_format="{:.5g}".format)
+        return table + "".join(f"<p>{note}</p>" for note in self.notes)
+
+
+@dataclass(frozen=True, repr=False)
+class MarginalMeans:
+    """Estimated marginal means, or trends, of a fitted model.
+
+    Attributes
+    ----------
+    what : {"emmean", "trend"}
+        What is estimated.
+    cells : DataFrame
+        Combinations of the variables that the means are for, those of ``by`` last.
+    by : tuple of str
+        Variables within whose levels contrasts are taken.
+    L : ndarray of shape (cells, p)
+        Means as combinations of the kept coefficients; NaN where a mean is not estimable.
+    offset : ndarray of shape (cells,)
+        Known part.
+    beta : ndarray of shape (p,)
+        Kept coefficients.
+    approximation : Approximation
+        Covariance and degrees of freedom.
+    level : float
+        Coverage of intervals.
+    notes : tuple of str
+        How the means were made.
+    """
+
+    what: str
+    cells: pd.DataFrame
+    by: tuple[str, ...]
+    L: Array
+    offset: Array
+    beta: Array
+    approximation: Approximation
+    level: float
+    notes: tuple[str, ...]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Means with standard errors, degrees of freedom and confidence limits."""
+        table = _tested(self.L, self)
+        half = critical(table["df"].to_numpy(), self.level, "none", 0) * table["se"]
+        mean = table["estimate"] + self.offset
+        out = pd.DataFrame({self.what: mean, "se": table["se"], "df": table["df"]})
+        out["lower"], out["upper"] = mean - half, mean + half
+        return pd.concat([self.cells.reset_index(drop=True), out], axis=1)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give ``frame``."""
+        return self.frame
+
+    def pairs(self, adjust: str = "tukey", reverse: bool = False) -> ContrastTable:
+        """Compare all pairs of means.
+
+        Parameters
+        ----------
+        adjust : {"tukey", "sidak", "bonferroni", "holm", "none"}
+            Adjustment of p-values and intervals for the number of comparisons.
+        reverse : bool
+            Whether to subtract earlier means from later ones.
+
+        Returns
+        -------
+        ContrastTable
+            Columns contrast, estimate, se, df, t, pvalue, lower, upper.
+        """
+        return self.contrast("revpairwise" if reverse else "pairwise", adjust)
+
+    def contrast(
+        self, method: Any = "pairwise", adjust: str | None = None, ref: int = 0
+    ) -> ContrastTable:
+        """Compare means.
+
+        Parameters
+        ----------
+        method : {"pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff"} or mapping
+            All pairs; each mean less a control; each less the one before; each less the mean of
+            all; or weights by name.
+        adjust : {"tukey", "sidak", "bonferroni", "holm", "none"}, optional
+            Adjustment for the number of comparisons within each level of ``by``. By default Tukey's
+            for pairs, Sidak's for comparisons with a control, none for weights, and Holm's
+            otherwise.
+        ref : int
+            Position of the control.
+
+        Returns
+        -------
+        ContrastTable
+            Columns contrast, estimate, se, df, t, pvalue, lower, upper.
+        """
+        if adjust is None:
+            named = isinstance(method, str)
+            adjust = DEFAULTS.get(method, "holm") if named else "none"
+        if adjust not in ADJUSTMENTS:
+            raise ValueError(f"adjust must be one of {ADJUSTMENTS}, not {adjust!r}")
+        if adjust == "tukey" and method not in ("pairwise", "revpairwise"):
+            raise ValueError(
+                "Tukey's adjustment is for all pairs of means; use 'sidak', 'holm' or 'bonferroni'"
+            )
+        parts = [self._family(rows, method, adjust, ref) for rows in self._families()]
+        notes = [f"p-values and intervals adjusted: {adjust}", *self.notes]
+        return ContrastTable(pd.concat(parts, ignore_index=True), notes)
+
+    def _families(self) -> list[NDArray[np.intp]]:
+        """Positions of the means within each level of ``by``."""
+        if not self.by:
+            return [np.arange(len(self.cells))]
+        groups = self.cells.groupby(list(self.by), sort=False, observed=True)
+        return [np.asarray(rows) for rows in groups.indices.values()]
+
+    def _family(self, rows: NDArray[np.intp], method: Any, adjust: str, ref: int) -> pd.DataFrame:
+        own = self.cells.drop(columns=list(self.by)).iloc[rows]
+        labels = [_label(list(own.columns), row) for row in own.itertuples(index=False)]
+        names, C = contrast_weights(method, labels, ref)
+        table = _tested(C @ self.L[rows], self, C @ self.offset[rows])
+        t, df = table["t"].to_numpy(), table["df"].to_numpy()
+        table["pvalue"] = adjusted(t, df, adjust, len(rows))
+        half = critical(df, self.level, adjust, len(rows)) * table["se"]
+        table["lower"], table["upper"] = table["estimate"] - half, table["estimate"] + half
+        table.insert(0, "contrast", names)
+        for name in reversed(self.by):
+            table.insert(0, name, self.cells[name].iloc[rows[0]])
+        return table
+
+    def __repr__(self) -> str:
+        return repr(ContrastTable(self.frame, self.notes))
+
+    def _repr_html_(self) -> str:
+        return ContrastTable(self.frame, self.notes)._repr_html_()
+
+
+def _label(names: Sequence[str], values: Sequence[Any]) -> str:
+    """Name a mean by its values, with the variable's name before a number."""
+    parts = []
+    for name, value in zip(names, values, strict=True):
+        is_number = isinstance(value, Number) and not isinstance(value, bool | np.bool_)
+        parts.append(f"{name}{value:g}" if is_number else str(value))
+    return " ".join(parts)
+
+
+def _tested(L: Array, means: MarginalMeans, offset: Array | float = 0.0) -> pd.DataFrame:
+    """T tests of rows, NaN for those that are not estimable."""
+    known = np.isfinite(L).all(axis=1)
+    tests = contrasts(L[known], means.beta, means.approximation, 0.0)
+    table = pd.DataFrame(index=range(len(L)), columns=["estimate", "se", "df", "t", "pvalue"])
+    table = table.astype(float)
+    table.loc[known, "estimate"] = tests.estimate
+    table.loc[known, "se"] = tests.se
+    table.loc[known, "df"] = tests.df
+    table["estimate"] += offset
+    table["t"] = table["estimate"] / table["se"]
+    return table.drop(columns="pvalue")

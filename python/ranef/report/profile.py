@@ -1,0 +1,118 @@
+"""Profiles of the deviance as a table, intervals and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.interpolate import CubicHermiteSpline
+
+from ..inference.profile import Path, critical
+
+__all__ = ["Profile"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Profile:
+    """The profiled ML deviance of every parameter.
+
+    Attributes
+    ----------
+    paths : sequence of Path
+        One for each parameter.
+    level : float
+        Largest coverage whose intervals can be read from it.
+    table : DataFrame
+        Columns parameter, value, zeta, then every parameter: where the others fit best when the
+        first is held at value. zeta is the signed square root of the rise of -2 log-likelihood.
+    """
+
+    paths: Sequence[Path]
+    level: float
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every held value, its zeta, and the best values of all parameters there."""
+        names = [path.name for path in self.paths]
+        parts = [
+            pd.DataFrame(path.others, columns=names)
+            .assign(**{path.name: path.value})
+            .pipe(_led_by, path)
+            for path in self.paths
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Read confidence intervals from the profile.
+
+        Parameters
+        ----------
+        level : float
+            Coverage, at most that of the profile.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper; a bound of the parameter (a standard deviation of 0, a
+            correlation of -1 or 1) where the data do not exclude it.
+        """
+        z = critical(level)
+        if level > self.level + 1e-12:
+            raise ValueError(
+                f"the profile goes to level {self.level:g}; for {level:g} make it anew: "
+                f"model.profile(level={level:g})"
+            )
+        rows = [(_read(path, -z), _read(path, z)) for path in self.paths]
+        return pd.DataFrame(
+            rows, columns=["lower", "upper"], index=pd.Index([p.name for p in self.paths])
+        )
+
+    def plot(self, parameters: Sequence[str] | None = None) -> Any:
+        """Draw zeta against each parameter, with its 50, 80, 90, 95 and 99 % intervals.
+
+        Parameters
+        ----------
+        parameters : sequence of str, optional
+            Names of the parameters to draw; all by default.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A panel a parameter; a straight line is a normal likelihood.
+        """
+        from .plots_tables import profile_figure
+
+        return profile_figure(self, parameters)
+
+    def __repr__(self) -> str:
+        intervals = self.conf_int(min(0.95, self.level))
+        return f"Profile of the ML deviance, to level {self.level:g}\n{intervals}"
+
+    def _repr_html_(self) -> str:
+        return self.conf_int(min(0.95, self.level)).to_html()
+
+
+def _led_by(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Put the held parameter's name, value and zeta before all others."""
+    frame.insert(0, "zeta", path.zeta)
+    frame.insert(0, "value", path.value)
+    frame.insert(0, "parameter", path.name)
+    return frame
+
+
+def _read(path: Path, z: float) -> float:
+    """Read the value where zeta is z, by a cubic with slopes; a bound beyond the end."""
+    if z < path.zeta[0] or z > path.zeta[-1]:
+        return float(path.value[0] if z < 0.0 else path.value[-1])
+    # Where zeta is flat its inverse has no slope: the estimate on a boundary, an unidentified one.
+    usable = np.isfinite(path.slope) & np.append(np.diff(path.zeta) > 1e-10, True)
+    if usable.sum() < 2:
+        return float(path.value[0] if z < 0.0 else path.value[-1])
+    zeta, value, slope = path.zeta[usable], path.value[usable], path.slope[usable]
+    return float(CubicHermiteSpline(zeta, value, slope)(z))
