@@ -155,10 +155,10 @@ def _why_untested(
 def _two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
     """Why no p-value is given when both parts differ, and the model that lies between."""
     formula, random = parse(large.call.formula), parse(small.call.formula).random
-    between = " + ".join([formula.right(), *(bar.source() for bar in random)])
+    between = " + ".join([formula.without_random().text, *(bar.source() for bar in random)])
     return (
         "fixed and random parts both differ, so no p-value would say which of them matters. Two "
-        f"steps: fit {formula.response} ~ {between}, test the random part between it and this "
+        f"steps: fit {between}, test the random part between it and this "
         "model by REML, then the fixed part between it and the row above by ML"
     )
 
