@@ -9,6 +9,7 @@ from .api.all_fit import all_fit, converge
 from .api.approaches import Approaches, approaches
 from .api.average import average
 from .api.batch_result import BatchResult
+from .api.bias_check import bias_check
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
@@ -45,6 +46,7 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
+from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
 
 __version__ = _version("ranef")
 
@@ -61,7 +63,10 @@ __all__ = [
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
+    "Gamma",
     "GroupFits",
+    "InverseGamma",
+    "InverseWishart",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
@@ -72,11 +77,13 @@ __all__ = [
     "RobustResult",
     "SingularFitWarning",
     "UnsupportedError",
+    "Wishart",
     "WithinBetweenModel",
     "all_fit",
     "anova",
     "approaches",
     "average",
+    "bias_check",
     "compare",
     "converge",
     "cross_validate",

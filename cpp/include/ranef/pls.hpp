@@ -127,10 +127,10 @@ class Pls {
 
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
+  void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
+  void root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
   void add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J);
   void root_traces(bool reml, double nu, Derivatives& out);
-  void leading_traces(Index m0, const RowMatrix& F, PairTraces& out) const;
-  void root_traces(Index m0, const RowMatrix& F, PairTraces& out) const;
   void scale_root_rows(const std::vector<Matrix>& factors, bool transposed, RowMatrix& rows) const;
 };
 

@@ -7,10 +7,11 @@ from typing import Any
 from .. import design as designs
 from ..errors import RanefWarning
 from ..formula import parse
+from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control
 from .cross_products_source import fit_source, is_source
-from .fitted import Call
+from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 
 __all__ = ["Control", "lmer"]
@@ -27,6 +28,7 @@ def lmer(
     missing: str = "drop",
     control: Control | None = None,
     strict: bool = False,
+    prior: PriorLike = None,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -53,6 +55,10 @@ def lmer(
         Settings of the search.
     strict : bool
         Whether a warning of the fit is raised as an error instead.
+    prior : str, density, or mapping of group to either, optional
+        Prior of the covariances of the random effects relative to sigma^2: "weak", which keeps
+        variances of few groups off zero at little bias, "wishart" (blme's default), or a density
+        such as ``ranef.Wishart(2.5)``. The fit is the mode of the penalised likelihood.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def lmer(
     {'Intercept': 251.405, 'Days': 10.467}
     """
     call = Call(
-        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict
+        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
     )
     return fit_call(call, data)
 
@@ -113,7 +119,7 @@ def fit_call(call: Call, data: Any) -> LinearMixedModel:
     )
     lmm.check(design)
     core = lmm.kernel(design)
-    estimate = lmm.fit(design, core, reml=call.reml, control=call.control)
+    estimate = estimated(design, core, call)
     model = LinearMixedModel(design, estimate, call, core=core, data=data)
     if call.strict and model.warnings:
         raise _as_error(model.warnings)
