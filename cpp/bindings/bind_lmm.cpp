@@ -6,36 +6,18 @@
 
 #include "bindings.hpp"
 #include "ranef/lmm.hpp"
+#include "rows.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
 
 namespace {
 
-using Column = py::array_t<double, py::array::c_style>;
-using Codes = py::array_t<std::int32_t, py::array::c_style>;
-
-// (codes, n_levels, columns, blocks)
-using Term = std::tuple<Codes, ranef::Index, std::vector<int>, std::vector<int>>;
-
-template <class Array>
-auto rows_of(const Array& a, ranef::Index n, const char* name) {
-  if (a.ndim() != 1 || a.shape(0) != n)
-    throw std::invalid_argument(std::string(name) + ": not one value a row");
-  return a.data();
-}
-
 std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& columns,
                                  const std::vector<int>& fixed, const std::vector<Term>& terms,
                                  const std::optional<Column>& weights) {
-  ranef::Input input;
-  input.n = y.size();
+  ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights);
   input.y = rows_of(y, input.n, "y");
-  for (const Column& column : columns) input.columns.push_back(rows_of(column, input.n, "columns"));
-  input.fixed = fixed;
-  for (const auto& [codes, n_levels, references, blocks] : terms)
-    input.terms.push_back({rows_of(codes, input.n, "codes"), n_levels, references, blocks});
-  if (weights) input.weights = rows_of(*weights, input.n, "weights");
   const py::gil_scoped_release release;
   return std::make_unique<ranef::Lmm>(input);
 }

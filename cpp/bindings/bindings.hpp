@@ -7,3 +7,5 @@ void bind_absorb(pybind11::module_& m);
 void bind_gee(pybind11::module_& m);
 void bind_lmm(pybind11::module_& m);
 void bind_sandwich(pybind11::module_& m);
+void bind_batch(pybind11::module_& m);
+void bind_merge(pybind11::module_& m);

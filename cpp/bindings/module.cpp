@@ -34,4 +34,6 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   bind_gee(m);
   bind_lmm(m);
   bind_sandwich(m);
+  bind_batch(m);
+  bind_merge(m);
 }

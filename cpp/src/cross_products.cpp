@@ -235,20 +235,9 @@ Shifts choose_shifts(const Input& input) {
   return shifts;
 }
 
-CrossProducts accumulate(const Input& input, const Shifts& shifts) {
+void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) {
   check(input);
-  const Index c = static_cast<Index>(input.fixed.size()) + 1;
-  CrossProducts out;
-  out.n = input.n;
-  out.gram.setZero(c, c);
-  for (const TermInput& term : input.terms) {
-    TermProducts products;
-    products.n_levels = term.n_levels;
-    products.k = static_cast<Index>(term.columns.size());
-    products.own.setZero(products.k * products.k, term.n_levels);
-    products.xy.setZero(products.k * term.n_levels, c);
-    out.terms.push_back(std::move(products));
-  }
+  out.n += input.n;
   Chunk chunk(input, shifts);
   for (Index start = 0; start < input.n; start += kChunk) {
     const Index rows = std::min(kChunk, input.n - start);
@@ -265,12 +254,32 @@ CrossProducts accumulate(const Input& input, const Shifts& shifts) {
   }
   if (input.weights)
     for (Index i = 0; i < input.n; ++i) out.sum_log_w += std::log(input.weights[i]);
-  out.pairs.resize(input.terms.size());
+}
+
+std::vector<std::vector<PairProducts>> accumulate_pairs(const Input& input, const Shifts& shifts) {
+  std::vector<std::vector<PairProducts>> out(input.terms.size());
   for (std::size_t s = 0; s + 1 < input.terms.size(); ++s) {
     const LevelOrder order = order_by_level(input.terms[s], input.n);
     for (std::size_t t = s + 1; t < input.terms.size(); ++t)
-      out.pairs[s].push_back(pair_products(input, shifts, s, t, order));
+      out[s].push_back(pair_products(input, shifts, s, t, order));
   }
+  return out;
+}
+
+CrossProducts accumulate(const Input& input, const Shifts& shifts) {
+  const Index c = static_cast<Index>(input.fixed.size()) + 1;
+  CrossProducts out;
+  out.gram.setZero(c, c);
+  for (const TermInput& term : input.terms) {
+    TermProducts products;
+    products.n_levels = term.n_levels;
+    products.k = static_cast<Index>(term.columns.size());
+    products.own.setZero(products.k * products.k, term.n_levels);
+    products.xy.setZero(products.k * term.n_levels, c);
+    out.terms.push_back(std::move(products));
+  }
+  add_products(input, shifts, out);
+  out.pairs = accumulate_pairs(input, shifts);
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "ranef/errors.hpp"
+#include "ranef/merge.hpp"
 #include "ranef/start.hpp"
 
 namespace ranef {
@@ -30,9 +31,32 @@ double smallest_axis(const std::vector<Matrix>& lambda) {
   return smallest;
 }
 
+// Columns `references` of the refined input times R.
+Matrix combine(const Input& refined, const std::vector<int>& references, const Matrix& R) {
+  Matrix rows(refined.n, static_cast<Index>(references.size()));
+  for (Index j = 0; j < rows.cols(); ++j)
+    rows.col(j) = Eigen::Map<const Vector>(refined.columns[references[j]], refined.n);
+  return rows * R;
+}
+
+StandardRows standard_rows(const RefinedInput& refined, const StandardBasis& inner) {
+  StandardRows out;
+  const Index p = inner.T.cols() - 1;
+  out.X = combine(refined.input, refined.input.fixed, inner.T.topLeftCorner(p, p));
+  for (std::size_t t = 0; t < refined.input.terms.size(); ++t) {
+    out.z.push_back(combine(refined.input, refined.input.terms[t].columns, inner.Tz[t]));
+    out.codes.push_back(refined.input.terms[t].codes);
+  }
+  return out;
+}
+
 }  // namespace
 
-Lmm::Lmm(const Input& input) : n_(input.n), place_(elimination_order(input)) {
+Lmm::Lmm(const Input& input) : Lmm(input, nullptr) {}
+
+Lmm::Lmm(const Input& input, StandardRows& rows) : Lmm(input, &rows) {}
+
+Lmm::Lmm(const Input& input, StandardRows* rows) : n_(input.n), place_(elimination_order(input)) {
   order_.resize(place_.size());
   Input ordered = input;
   for (std::size_t i = 0; i < place_.size(); ++i) {
@@ -41,18 +65,57 @@ Lmm::Lmm(const Input& input) : n_(input.n), place_(elimination_order(input)) {
   }
   const Shifts shifts = choose_shifts(ordered);
   CrossProducts products = accumulate(ordered, shifts);
-  if (needs_refinement(ordered, products)) {
+  if (rows || needs_refinement(ordered, products)) {
     const RefinedInput refined = refine(ordered, shifts);
     products = accumulate(refined.input, refined.shifts);
-    basis_ = compose(refined.basis, standardise(refined.input, refined.shifts, products));
+    const StandardBasis inner = standardise(refined.input, refined.shifts, products);
+    if (rows) *rows = standard_rows(refined, inner);
+    basis_ = compose(refined.basis, inner);
   } else {
     basis_ = standardise(ordered, shifts, products);
   }
+  prepare(ordered, std::move(products));
+}
+
+Lmm::Lmm(Input layout, Shifts shifts, CrossProducts products) : n_(products.n) {
+  for (std::size_t t = 0; t < layout.terms.size(); ++t)
+    layout.terms[t].n_levels = products.terms[t].n_levels;
+  place_ = elimination_order(layout);
+  order_.resize(place_.size());
+  Input ordered = layout;
+  Shifts of_ordered = shifts;
+  for (std::size_t i = 0; i < place_.size(); ++i) {
+    ordered.terms[i] = layout.terms[place_[i]];
+    of_ordered.terms[i] = shifts.terms[place_[i]];
+    order_[place_[i]] = i;
+  }
+  products = reorder(std::move(products), place_);
+  StandardBasis dropped;
+  drop_aliased(ordered, of_ordered, products, dropped);
+  basis_ = standardise(ordered, of_ordered, products);
+  basis_.kept = dropped.kept;
+  basis_.aliased = dropped.aliased;
+  basis_.alias = dropped.alias;
+  prepare(ordered, std::move(products));
+}
+
+void Lmm::prepare(const Input& ordered, CrossProducts products) {
   sum_log_w_ = products.sum_log_w;
-  start_ = moment_start(products);
+  moments_ = MomentStart(products);
+  std::vector<Vector> zy;
+  for (const TermProducts& term : products.terms) zy.push_back(term.xy.rightCols(1));
+  start_ = moments_(zy);
   std::vector<std::vector<int>> blocks;
   for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
   pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks));
+}
+
+void Lmm::set_response(const Vector& a, double s, const std::vector<Vector>& zy) {
+  const Index p = basis_.T.cols() - 1;
+  basis_.T.col(p).head(p) = basis_.T.topLeftCorner(p, p) * a / -s;
+  basis_.T(p, p) = 1.0 / s;
+  pls_->set_response(zy);
+  start_ = moments_(zy);
 }
 
 std::vector<Matrix> Lmm::to_kernel(const std::vector<Matrix>& of_user) const {
@@ -158,7 +221,7 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   Derivatives derivatives;
   pls_->derivatives(reml, derivatives);
   out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
-  out.quadratic = covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
+  out.quadratic = ranef::covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
   out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
   out.score = to_user(derivatives.S);
   std::vector<Matrix> misfit;
@@ -196,6 +259,10 @@ Matrix Lmm::hessian(const std::vector<Matrix>& lambda_standard, bool reml, int o
     }
   }
   return 0.5 * (H + H.transpose());
+}
+
+Matrix Lmm::covariance_jacobian(const std::vector<Matrix>& lambda_standard) const {
+  return ranef::covariance_jacobian(*pls_, to_kernel(lambda_standard));
 }
 
 std::vector<std::tuple<std::size_t, int, int>> Lmm::parameters() const {

@@ -77,6 +77,17 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   L_.resize(c, c);
 }
 
+void Pls::set_response(const std::vector<Vector>& zy) {
+  const Index p = n_fixef();
+  leading_.xy.col(p) = zy[0];
+  const RootLayout& layout = root_.layout();
+  for (std::size_t t = 0; t < layout.k.size(); ++t)
+    xy_.col(p).segment(layout.offset[t], zy[t + 1].size()) = zy[t + 1];
+  gram_.row(p).setZero();
+  gram_.col(p).setZero();
+  gram_(p, p) = static_cast<double>(n_);
+}
+
 std::vector<std::vector<int>> Pls::block_columns(std::size_t t) const {
   std::vector<std::vector<int>> out;
   for (int j = 0; j < static_cast<int>(blocks_[t].size()); ++j) {

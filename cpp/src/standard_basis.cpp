@@ -341,6 +341,71 @@ RefinedInput refine(const Input& input, const Shifts& shifts) {
   return out;
 }
 
+void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products) {
+  const auto change = [](const Matrix& before, const Matrix& after) -> Matrix {
+    return before.partialPivLu().solve(after);
+  };
+  const Matrix Tx = change(shift_matrix(input.fixed, from.xy), shift_matrix(input.fixed, to.xy));
+  std::vector<Matrix> Tz;
+  for (std::size_t t = 0; t < input.terms.size(); ++t)
+    Tz.push_back(change(shift_matrix(input.terms[t], from.terms[t]),
+                        shift_matrix(input.terms[t], to.terms[t])));
+  transform(Tx, Tz, products);
+  products.gram = (Tx.transpose() * products.gram * Tx).eval();
+}
+
+void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, StandardBasis& basis) {
+  const Matrix& G = products.gram;
+  const Index c = G.cols();
+  Matrix R = Matrix::Zero(c, c);  // of the kept columns, one after the other
+  std::vector<int> kept;          // columns of G
+  std::vector<Vector> on_kept;
+  for (Index j = 0; j < c; ++j) {
+    const Index r = static_cast<Index>(kept.size());
+    Vector v = G.col(j)(kept);
+    R.topLeftCorner(r, r).transpose().triangularView<Eigen::Lower>().solveInPlace(v);
+    const double pivot = G(j, j) - v.squaredNorm();
+    if (!(pivot > kCrossProductTolerance * G(j, j))) {
+      if (j == c - 1)
+        throw PerfectFit("the fixed effects reproduce the response, so no variance is left");
+      R.topLeftCorner(r, r).triangularView<Eigen::Upper>().solveInPlace(v);
+      basis.aliased.push_back(static_cast<int>(j));
+      on_kept.push_back(v);
+      continue;
+    }
+    R.col(r).head(r) = v;
+    R(r, r) = std::sqrt(pivot);
+    kept.push_back(static_cast<int>(j));
+    if (j < c - 1) basis.kept.push_back(static_cast<int>(j));
+  }
+  // x_j = S_j (columns as accumulated): back to the user's columns by the shifts of the kept ones.
+  Input left = input;
+  Shifts shifts_left = shifts;
+  left.fixed.clear();
+  shifts_left.xy.clear();
+  for (int j : kept) {
+    shifts_left.xy.push_back(shifts.xy[j]);
+    if (j < c - 1) left.fixed.push_back(input.fixed[j]);
+  }
+  const Index p = static_cast<Index>(left.fixed.size());
+  const Matrix S = shift_matrix(left.fixed, shifts_left.xy).topLeftCorner(p, p);
+  basis.alias.setZero(p, static_cast<Index>(on_kept.size()));
+  for (std::size_t a = 0; a < on_kept.size(); ++a) {
+    const Affine& shift = shifts.xy[basis.aliased[a]];
+    auto column = basis.alias.col(static_cast<Index>(a));
+    column = S.leftCols(on_kept[a].size()) * on_kept[a] / shift.scale;
+    for (Index i = 0; i < p; ++i)
+      if (left.fixed[i] == kIntercept) {
+        column(i) += shift.shift;
+        break;
+      }
+  }
+  products.gram = Matrix(G(kept, kept));
+  for (TermProducts& term : products.terms) term.xy = RowMatrix(term.xy(Eigen::all, kept));
+  input = std::move(left);
+  shifts = std::move(shifts_left);
+}
+
 StandardBasis standardise(const Input& input, const Shifts& shifts, CrossProducts& products) {
   const double n = static_cast<double>(products.n);
   StandardBasis basis;

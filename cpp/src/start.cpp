@@ -47,46 +47,59 @@ double crossed(const CrossProducts& products, const Component& a, const Componen
 
 }  // namespace
 
-std::vector<Matrix> moment_start(const CrossProducts& products) {
-  const double n = static_cast<double>(products.n);
+MomentStart::MomentStart(const CrossProducts& products) : n_(static_cast<double>(products.n)) {
+  const double n = n_;
   const Index p = products.gram.cols() - 1;
   std::vector<Component> components;
   std::vector<RowMatrix> X;
   std::vector<Matrix> XX;
-  for (std::size_t t = 0; t < products.terms.size(); ++t)
+  for (std::size_t t = 0; t < products.terms.size(); ++t) {
+    k_.push_back(products.terms[t].k);
     for (Index j = 0; j < products.terms[t].k; ++j) {
       components.push_back({t, j});
       X.push_back(fixed_rows(products.terms[t], j));
       XX.push_back(X.back().transpose() * X.back() / n);
     }
+  }
   const Index m = static_cast<Index>(components.size());
   Matrix G(m + 1, m + 1);
-  Vector right(m + 1), mean(m);
+  mean_.resize(m);
   for (Index a = 0; a < m; ++a) {
     const TermProducts& term = products.terms[components[a].term];
     const Index column = components[a].column;
     const double own = term.own.row(column * term.k + column).sum();
-    mean(a) = own / static_cast<double>(term.n_levels);
+    mean_(a) = own / static_cast<double>(term.n_levels);
     G(a, m) = G(m, a) = own - XX[a].trace();
-    double squares = 0.0;
-    for (Index l = 0; l < term.n_levels; ++l)
-      squares += term.xy(l * term.k + column, p) * term.xy(l * term.k + column, p);
-    right(a) = squares;
     for (Index b = a; b < m; ++b)
       G(a, b) = G(b, a) = crossed(products, components[a], components[b], X[a], X[b]) +
                           (XX[a].array() * XX[b].array()).sum();
   }
   G(m, m) = n - static_cast<double>(p);
-  right(m) = n;
-  const Vector phi = Eigen::ColPivHouseholderQR<Matrix>(G).solve(right);
-  std::vector<Matrix> lambda;
-  for (const TermProducts& term : products.terms) lambda.push_back(Matrix::Zero(term.k, term.k));
+  system_.compute(G);
+}
+
+std::vector<Matrix> MomentStart::operator()(const std::vector<Vector>& zy) const {
+  const Index m = mean_.size();
+  Vector right(m + 1);
+  Index a = 0;
+  for (std::size_t t = 0; t < k_.size(); ++t)
+    for (Index j = 0; j < k_[t]; ++j) {
+      double squares = 0.0;
+      for (Index i = j; i < zy[t].size(); i += k_[t]) squares += zy[t](i) * zy[t](i);
+      right(a++) = squares;
+    }
+  right(m) = n_;
+  const Vector phi = system_.solve(right);
   const double residual = std::max(phi(m), 1e-3);
-  for (Index a = 0; a < m; ++a) {
-    const double size = phi(a) / residual * mean(a);
-    const double kept = std::isfinite(size) ? std::clamp(size, kSmallest, kLargest) : 1.0;
-    const Index j = components[a].column;
-    lambda[components[a].term](j, j) = mean(a) > 0.0 ? std::sqrt(kept / mean(a)) : 1.0;
+  std::vector<Matrix> lambda;
+  a = 0;
+  for (Index k : k_) {
+    lambda.push_back(Matrix::Zero(k, k));
+    for (Index j = 0; j < k; ++j, ++a) {
+      const double size = phi(a) / residual * mean_(a);
+      const double kept = std::isfinite(size) ? std::clamp(size, kSmallest, kLargest) : 1.0;
+      lambda.back()(j, j) = mean_(a) > 0.0 ? std::sqrt(kept / mean_(a)) : 1.0;
+    }
   }
   return lambda;
 }

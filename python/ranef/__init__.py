@@ -8,15 +8,20 @@ from . import datasets
 from .api.all_fit import all_fit, converge
 from .api.approaches import Approaches, approaches
 from .api.average import average
+from .api.batch_result import BatchResult
+from .api.bias_check import bias_check
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
+from .api.cross_products import CrossProducts
 from .api.crossval import cross_validate
 from .api.diagnose import diagnose
 from .api.doctor import doctor
 from .api.emmeans import emmeans, emtrends
 from .api.feols import feols
 from .api.feols_model import FixedEffectsModel
+from .api.fit_groups import fit_groups
+from .api.fit_many import fit_many
 from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
@@ -41,21 +46,27 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
+from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
 
 __version__ = _version("ranef")
 
 __all__ = [
     "Approaches",
+    "BatchResult",
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
+    "CrossProducts",
     "DataError",
     "DroppedRowsWarning",
     "FitError",
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
+    "Gamma",
     "GroupFits",
+    "InverseGamma",
+    "InverseWishart",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
@@ -66,11 +77,13 @@ __all__ = [
     "RobustResult",
     "SingularFitWarning",
     "UnsupportedError",
+    "Wishart",
     "WithinBetweenModel",
     "all_fit",
     "anova",
     "approaches",
     "average",
+    "bias_check",
     "compare",
     "converge",
     "cross_validate",
@@ -80,6 +93,8 @@ __all__ = [
     "emmeans",
     "emtrends",
     "feols",
+    "fit_groups",
+    "fit_many",
     "gee",
     "lmer",
     "lmlist",

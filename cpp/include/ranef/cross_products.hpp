@@ -68,6 +68,12 @@ struct Shifts {
 // Shifts that centre (where a constant absorbs it) and scale every column of the input.
 Shifts choose_shifts(const Input& input);
 
+// Add the rows of the input to n, sum_log_w, gram and the terms' blocks, which have its levels.
+void add_products(const Input& input, const Shifts& shifts, CrossProducts& out);
+
+// The blocks of each pair of terms.
+std::vector<std::vector<PairProducts>> accumulate_pairs(const Input& input, const Shifts& shifts);
+
 // One pass for the blocks of each term, and one for each pair of terms.
 CrossProducts accumulate(const Input& input, const Shifts& shifts);
 

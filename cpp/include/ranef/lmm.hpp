@@ -11,6 +11,7 @@
 #include "ranef/pls.hpp"
 #include "ranef/search.hpp"
 #include "ranef/standard_basis.hpp"
+#include "ranef/start.hpp"
 
 namespace ranef {
 
@@ -58,9 +59,28 @@ struct NewTerm {
   Matrix z;                   // (m, k) user's columns
 };
 
+// Rows in the standardised basis, terms in the kernel's order; X'W X = n I.
+struct StandardRows {
+  Matrix X;                                // (n, p) kept columns
+  std::vector<Matrix> z;                   // (n, k_t)
+  std::vector<const std::int32_t*> codes;  // (n,)
+};
+
 class Lmm {
  public:
   explicit Lmm(const Input& input);
+  // The same with columns orthonormalised row by row, and those rows, for responses to come.
+  Lmm(const Input& input, StandardRows& rows);
+
+  // A model of rows that were added up before: cross products in the user's order of terms, and how
+  // they were shifted. `layout` has no rows.
+  Lmm(Input layout, Shifts shifts, CrossProducts products);
+
+  // Take y^ = (y - X^ a) / s for the response, where y is the user's, y^'W X^ = 0 and y^'W y^ = n.
+  void set_response(const Vector& a,               // (p,)
+                    double s,                      //
+                    const std::vector<Vector>& zy  // (l_t * k_t) Z^_t'W y^, kernel's order
+  );
 
   Estimate fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start);
   // Everything of a fit at a given covariance (user's basis), without a search.
@@ -72,6 +92,9 @@ class Lmm {
   // Exact Hessian of the profiled objective by the elements of lambda, standardised basis: central
   // differences of exact gradients, of fourth order when `order` is 4, of second when it is 2.
   Matrix hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order);
+
+  // d Sigma / d lambda, both in the standardised basis and in the order of parameters(): (m, m).
+  Matrix covariance_jacobian(const std::vector<Matrix>& lambda_standard) const;
 
   // Which element of lambda (and of Sigma) each parameter is: user's term, row, column.
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
@@ -91,6 +114,7 @@ class Lmm {
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 
   const StandardBasis& basis() const { return basis_; }
+  const Pls& pls() const { return *pls_; }
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
   Index n_root() const { return pls_->n_root(); }
   bool is_sparse() const { return pls_->is_sparse(); }
@@ -102,9 +126,12 @@ class Lmm {
   StandardBasis basis_;             // terms in the kernel's order
   std::vector<std::size_t> place_;  // kernel's term -> user's term
   std::vector<std::size_t> order_;  // user's term -> kernel's term
+  MomentStart moments_;
   std::vector<Matrix> start_;
   std::unique_ptr<Pls> pls_;
 
+  Lmm(const Input& input, StandardRows* rows);
+  void prepare(const Input& ordered, CrossProducts products);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
   std::vector<Matrix> to_user(const std::vector<Matrix>& of_kernel) const;
   std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;

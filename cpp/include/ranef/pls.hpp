@@ -63,6 +63,9 @@ class Pls {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   double degrees(bool reml) const { return static_cast<double>(n_ - (reml ? n_fixef() : 0)); }
 
+  // Replace the response by another with X'W y = 0 and y'W y = n, given by its Z_t'W y (l_t * k_t).
+  void set_response(const std::vector<Vector>& zy);
+
   // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never
   // throws: where a factorisation fails the value is kInfeasible.
   Objective objective(const std::vector<Matrix>& lambda, bool reml);
@@ -124,10 +127,10 @@ class Pls {
 
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
+  void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
+  void root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
   void add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J);
   void root_traces(bool reml, double nu, Derivatives& out);
-  void leading_traces(Index m0, const RowMatrix& F, PairTraces& out) const;
-  void root_traces(Index m0, const RowMatrix& F, PairTraces& out) const;
   void scale_root_rows(const std::vector<Matrix>& factors, bool transposed, RowMatrix& rows) const;
 };
 

@@ -35,6 +35,13 @@ bool needs_refinement(const Input& input, const CrossProducts& products);
 // Orthonormalise the columns of X, y and each block row by row (Gram-Schmidt, twice).
 RefinedInput refine(const Input& input, const Shifts& shifts);
 
+// Map A in place from columns shifted and scaled by `from` to columns shifted and scaled by `to`.
+void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products);
+
+// Drop columns of X whose own share A cannot resolve, from A, `input` and `shifts`; `basis` notes them.
+// For rows that cannot be read again. Throws PerfectFit when X reproduces the response that well.
+void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, StandardBasis& basis);
+
 // Map A to the standardised basis in place; `shifts` is how A was accumulated.
 StandardBasis standardise(const Input& input, const Shifts& shifts, CrossProducts& products);
 

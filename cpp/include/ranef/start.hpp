@@ -16,6 +16,19 @@ namespace ranef {
 // order of size.
 //
 // References: Rao (1971), J. Multivariate Anal. 1, 257-275.
-std::vector<Matrix> moment_start(const CrossProducts& products);
+class MomentStart {
+ public:
+  MomentStart() = default;
+  explicit MomentStart(const CrossProducts& products);
+
+  // For the response whose Z_t'y (l * k) are given by term.
+  std::vector<Matrix> operator()(const std::vector<Vector>& zy) const;
+
+ private:
+  std::vector<Index> k_;
+  Eigen::ColPivHouseholderQR<Matrix> system_;
+  Vector mean_;     // (m,) mean of Z_a'Z_a over levels, a component a column of a term
+  double n_ = 0.0;
+};
 
 }  // namespace ranef

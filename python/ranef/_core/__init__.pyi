@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Absorbed",
+    "Accumulator",
+    "Batch",
+    "BatchRows",
+    "BatchSettings",
     "Curvature",
     "Estimate",
     "FixedDerivatives",
@@ -19,6 +23,8 @@ __all__ = [
     "absorb",
     "count_components",
     "fit_gee",
+    "fit_slices",
+    "fit_weighted",
     "gram_by_cluster",
     "isa",
     "marginal_gram",
@@ -254,3 +260,88 @@ def fit_gee(
 ) -> GeeFit: ...
 def mean_of(link: str, eta: Array) -> Array: ...
 def mean_slope(link: str, eta: Array) -> Array: ...
+
+class BatchSettings:
+    def __init__(
+        self,
+        reml: bool = True,
+        satterthwaite: bool = False,
+        threads: int = 1,
+        max_steps: int = 200,
+        tolerance: float = 1e-9,
+        contrasts: Array = ...,
+    ) -> None: ...
+
+class BatchRows:
+    @property
+    def outcome(self) -> NDArray[np.int32]: ...
+    @property
+    def n_objective(self) -> NDArray[np.int32]: ...
+    @property
+    def n_gradient(self) -> NDArray[np.int32]: ...
+    @property
+    def n_obs(self) -> NDArray[np.int32]: ...
+    @property
+    def objective(self) -> Array: ...
+    @property
+    def sigma(self) -> Array: ...
+    @property
+    def smallest_sd(self) -> Array: ...
+    @property
+    def decrement(self) -> Array: ...
+    @property
+    def cone(self) -> Array: ...
+    @property
+    def beta(self) -> Array: ...
+    @property
+    def cov_root(self) -> Array: ...
+    @property
+    def factors(self) -> Array: ...
+    @property
+    def df(self) -> Array: ...
+
+class Batch:
+    def __init__(
+        self,
+        n: int,
+        columns: Sequence[Array],
+        fixed: Sequence[int],
+        terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+        weights: Array | None = None,
+    ) -> None: ...
+    def fit(self, Y: Array, settings: BatchSettings) -> BatchRows: ...
+
+def fit_slices(
+    y: Array,
+    columns: Sequence[Array],
+    fixed: Sequence[int],
+    terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+    weights: Array | None,
+    start: Sequence[int],
+    settings: BatchSettings,
+) -> BatchRows: ...
+def fit_weighted(
+    Y: Array,
+    W: Array,
+    columns: Sequence[Array],
+    fixed: Sequence[int],
+    terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+    settings: BatchSettings,
+) -> BatchRows: ...
+
+class Accumulator:
+    def __init__(
+        self, fixed: Sequence[int], terms: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> None: ...
+    def add(
+        self,
+        y: Array,
+        columns: Sequence[Array],
+        terms: Sequence[tuple[NDArray[np.int32], int]],
+        weights: Array | None,
+    ) -> None: ...
+    def renumber(self, number: Sequence[Sequence[int]], n_levels: Sequence[int]) -> None: ...
+    def merge(self, other: Accumulator) -> None: ...
+    def model(self) -> Lmm: ...
+    @property
+    def n_obs(self) -> int: ...

@@ -36,10 +36,10 @@ class Intervals(Fitted):
         Parameters
         ----------
         method : {"wald", "profile", "boot"}
-            ``"wald"``: normal intervals of the fixed effects. ``"profile"``: where twice the fall of the
-            ML log-likelihood reaches the normal quantile's square, for every parameter; found by root
-            finding. A bound (a standard deviation of 0, a correlation of -1 or 1) where the data do not
-            exclude it. ``"boot"``: quantiles of a parametric bootstrap.
+            ``"wald"``: normal intervals of the fixed effects. ``"profile"``: where twice the fall
+            of the ML log-likelihood reaches the normal quantile's square, for every parameter;
+            found by root finding. A bound (a standard deviation of 0, a correlation of -1 or 1)
+            where the data do not exclude it. ``"boot"``: quantiles of a parametric bootstrap.
         level : float
             Coverage, between 0 and 1.
         n : int
@@ -50,8 +50,8 @@ class Intervals(Fitted):
         Returns
         -------
         DataFrame
-            Columns lower, upper. Rows of a profile and of a bootstrap: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
-            ``sigma``, then the coefficients.
+            Columns lower, upper. Rows of a profile and of a bootstrap: ``sd_TERM|GROUP``,
+            ``cor_TERM.TERM|GROUP``, ``sigma``, then the coefficients.
 
         Notes
         -----
@@ -70,7 +70,7 @@ class Intervals(Fitted):
         )
 
     def profile(self, level: float = 0.99, steps: int = 8) -> Profile:
-        """Profile the ML deviance: how badly each value of a parameter fits at the best of the others.
+        """Profile the ML deviance: how badly each value fits at the best of all others.
 
         Parameters
         ----------
@@ -107,23 +107,24 @@ class Intervals(Fitted):
         n : int
             Replicates.
         kind : {"parametric", "residual", "cases", "wild"}
-            ``"parametric"``: from the fitted model. ``"residual"``: conditional modes and residuals, rescaled
-            to the estimated variances and resampled. ``"cases"``: whole groups resampled. ``"wild"``:
-            the residuals of each group times a random sign.
+            ``"parametric"``: from the fitted model. ``"residual"``: conditional modes and
+            residuals, rescaled to the estimated variances and resampled. ``"cases"``: whole groups
+            resampled. ``"wild"``: the residuals of each group times a random sign.
         seed : int, optional
             Makes the draws repeatable, whatever the number of workers.
         workers : int
             Threads. They pay where a fit takes more than a millisecond.
         statistic : callable, optional
-            Takes a fitted model and gives a number, an array, or a Series or mapping of names to numbers, as
-            ``lambda m: m.r2().marginal``. By default all parameters.
+            Takes a fitted model and gives a number, an array, or a Series or mapping of names to
+            numbers, as ``lambda m: m.r2().marginal``. By default all parameters.
         progress : bool
             Whether to show a progress bar on a terminal, when tqdm is installed.
 
         Returns
         -------
         Bootstrap
-            ``replicates``, ``conf_int(method)``, ``bse``, ``bias`` and counts of failed and singular fits.
+            ``replicates``, ``conf_int(method)``, ``bse``, ``bias`` and counts of failed and
+            singular fits.
         """
         if n < 2:
             raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")
@@ -153,22 +154,23 @@ class Intervals(Fitted):
             workers=workers,
             progress=progress,
         )
-        counts = [int(flags.sum()) for flags in (runs.failed, runs.singular, runs.stopped)]
         return Bootstrap(
             pd.DataFrame(runs.values, columns=names),
             pd.Series(own, index=names),
             kind,
             int(root.entropy),  # type: ignore[arg-type]
-            *counts,
-            runs.message,
+            failed=int(runs.failed.sum()),
+            singular=int(runs.singular.sum()),
+            stopped=int(runs.stopped.sum()),
+            message=runs.message,
         )
 
     def _like(self, design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Self:
-        """A fitted model of the same call."""
+        """Make a fitted model of the same call."""
         return type(self)(design, estimate, self.call, core=core)
 
     def _profiled(self) -> Profiled:
-        """The ML fit of this design, from the present optimum."""
+        """Fit this design by ML, from the present optimum."""
         estimate = self._estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)
@@ -182,8 +184,8 @@ def _named(found: Any) -> tuple[list[str], Array]:
     """Names and numbers of what a statistic gave."""
     if isinstance(found, (pd.Series, Mapping)):
         series = pd.Series(found, dtype=float)
-        return [str(name) for name in series.index], series.to_numpy()
-    numbers = np.atleast_1d(np.asarray(found, dtype=float)).ravel()
+        return [str(name) for name in series.index], np.asarray(series, dtype=np.float64)
+    numbers: Array = np.asarray(np.atleast_1d(found), dtype=np.float64).ravel()
     if len(numbers) == 1:
         return ["statistic"], numbers
     return [f"statistic{i + 1}" for i in range(len(numbers))], numbers

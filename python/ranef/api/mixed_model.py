@@ -25,7 +25,7 @@ from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 from ..report.summary import Summary
 from ..report.verdict import alias_notes, singular_notes
-from .fitted import Array, Call
+from .fitted import Array, Call, estimated
 from .mixed_explain import Explained
 from .mixed_intervals import Intervals
 from .mixed_trust import Trust
@@ -282,7 +282,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             raise ValueError("y has missing or infinite values; refit needs a value for every row")
         design = replace(self._design, y=response)
         core = lmm.kernel(design)
-        estimate = lmm.fit(design, core, reml=self.reml, control=self.call.control)
+        estimate = estimated(design, core, self.call)
         return LinearMixedModel(design, estimate, self.call, core=core)
 
     def update(
@@ -321,8 +321,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
     def _again(self, call: Call) -> LinearMixedModel:
         """Fit the same design under another criterion, from the present optimum."""
         start = lmm.off_boundary(self._estimate.lambda_standard)
-        control = replace(call.control, start=start)
-        estimate = lmm.fit(self._design, self._core, reml=call.reml, control=control)
+        estimate = estimated(self._design, self._core, call, start)
         return LinearMixedModel(self._design, estimate, call, core=self._core, data=self._data)
 
     # ------------------------------------------------------------------ tables
@@ -340,6 +339,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
         ]
         if design.weights is not None:
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
+        if self.call.prior is not None:
+            facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
 
     def summary(self, ddf: str = "satterthwaite") -> Summary:

@@ -62,8 +62,8 @@ def run(
 ) -> Runs:
     """Draw, fit and measure once for each seed.
 
-    Each replicate has its own seed and starts from the same estimate, so that neither the order nor the
-    number of workers matters.
+    Each replicate has its own seed and starts from the same estimate, so that neither the order
+    nor the number of workers matters.
     """
     n = len(seeds)
     values = np.full((n, width), np.nan)
@@ -112,7 +112,7 @@ class _Silent:
 
 
 def _bar(total: int, progress: bool) -> Any:
-    """tqdm's bar on a terminal or in a notebook, when it is installed."""
+    """Show progress by tqdm, on a terminal or in a notebook, when it is installed."""
     if not progress:
         return _Silent()
     try:

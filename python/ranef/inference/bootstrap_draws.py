@@ -30,7 +30,7 @@ def drawer(design: Design, estimate: LmmEstimate, kind: str) -> Draw:
 
 
 def _parametric(design: Design, estimate: LmmEstimate) -> Draw:
-    """New random effects and errors, normal with the estimated variances."""
+    """Draw random effects and errors, normal with the estimated variances."""
     base, spread = fixed_part(design, estimate), _error_scale(design)
     factors = [estimate.sigma * block.T for block in estimate.lambda_]
 
@@ -48,8 +48,8 @@ def _parametric(design: Design, estimate: LmmEstimate) -> Draw:
 def _residual(design: Design, estimate: LmmEstimate) -> Draw:
     """Resampled conditional modes and residuals, given the estimated variances.
 
-    Carpenter, Goldstein and Rasbash (2003), J. R. Stat. Soc. C 52, 431-443: both are shrunken, so they are
-    centred and rescaled first.
+    Carpenter, Goldstein and Rasbash (2003), J. R. Stat. Soc. C 52, 431-443: both are shrunken, so
+    they are centred and rescaled first.
     """
     base, spread = fixed_part(design, estimate), _error_scale(design)
     pools = [
@@ -84,8 +84,8 @@ def _cases(design: Design, estimate: LmmEstimate) -> Draw:
 def _wild(design: Design, estimate: LmmEstimate) -> Draw:
     """Residuals of the fixed part, of each group together, times +1 or -1.
 
-    Modugno and Giannerini (2015), Comput. Stat. Data Anal. 88, 115-124, with residuals over the square
-    root of one less their leverage.
+    Modugno and Giannerini (2015), Comput. Stat. Data Anal. 88, 115-124, with residuals over the
+    square root of one less their leverage.
     """
     top = _coarsest(design, "wild")
     base = fixed_part(design, estimate)
@@ -110,7 +110,7 @@ KINDS: dict[str, Callable[[Design, LmmEstimate], Draw]] = {
 
 
 def _error_scale(design: Design) -> Array:
-    """Standard deviation of each error relative to sigma; shape (1,) without weights."""
+    """Give each error's standard deviation relative to sigma; shape (1,) without weights."""
     return np.ones(1) if design.weights is None else 1.0 / np.sqrt(design.weights)
 
 
@@ -126,7 +126,7 @@ def _rescaled(rows: Array, cov: Array) -> Array:
 
 
 def _coarsest(design: Design, kind: str) -> RandomTerm:
-    """The grouping factor in which all others are nested."""
+    """Find the grouping factor in which all others are nested."""
     top = min(design.random, key=lambda term: term.n_levels)
     for term in design.random:
         pairs = np.unique(term.codes.astype(np.int64) * top.n_levels + top.codes)
@@ -139,14 +139,12 @@ def _coarsest(design: Design, kind: str) -> RandomTerm:
 
 
 def _take(design: Design, rows: NDArray[np.intp], copy: NDArray[np.intp]) -> Design:
-    """The design on some rows; levels are told apart by the copy of the group they are in."""
+    """Take some rows; levels are told apart by the copy of the group they are in."""
     random = []
     for term in design.random:
         key = copy * np.int64(term.n_levels) + term.codes[rows]
         found, codes = np.unique(key, return_inverse=True)
-        random.append(
-            replace(term, codes=codes.astype(np.int32), levels=pd.RangeIndex(len(found)))
-        )
+        random.append(replace(term, codes=codes.astype(np.int32), levels=pd.RangeIndex(len(found))))
     return replace(
         design,
         y=design.y[rows],

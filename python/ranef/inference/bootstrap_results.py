@@ -29,7 +29,8 @@ class Bootstrap:
     seed : int
         Makes the same replicates again, with any number of workers.
     failed, singular, stopped : int
-        Fits that failed, are singular, or stopped before they converged; only the first are left out.
+        Fits that failed, are singular, or stopped before they converged; only the first are left
+        out.
     message : str
         What the first failure said.
     """
@@ -59,8 +60,8 @@ class Bootstrap:
         Parameters
         ----------
         method : {"percentile", "basic", "normal"}
-            Quantiles of the replicates; the estimate less the quantiles of their errors; or the estimate less
-            its bias, plus and minus normal quantiles times the standard deviation.
+            Quantiles of the replicates; the estimate less the quantiles of their errors; or the
+            estimate less its bias, plus and minus normal quantiles times the standard deviation.
         level : float
             Coverage, between 0 and 1.
 
@@ -92,7 +93,9 @@ class Bootstrap:
         n = len(self.replicates)
         lines = [f"{n:,} {self.kind} bootstrap fits (seed {self.seed}): {self._counts()}"]
         table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
-        return "\n".join([*lines, table.join(self.conf_int()).to_string(float_format="{:.5g}".format)])
+        return "\n".join(
+            [*lines, table.join(self.conf_int()).to_string(float_format="{:.5g}".format)]
+        )
 
     def _counts(self) -> str:
         parts = [f"{self.failed} failed, {self.singular} singular, {self.stopped} not converged"]
@@ -102,4 +105,6 @@ class Bootstrap:
 
     def _repr_html_(self) -> str:
         table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
-        return f"<p>{self.kind} bootstrap, {self._counts()}</p>{table.join(self.conf_int()).to_html()}"
+        return (
+            f"<p>{self.kind} bootstrap, {self._counts()}</p>{table.join(self.conf_int()).to_html()}"
+        )

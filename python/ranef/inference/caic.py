@@ -18,8 +18,10 @@ __all__ = ["ConditionalAic", "conditional_aic"]
 Array = NDArray[np.float64]
 
 NOTE = (
-    "It judges predictions for the levels at hand, not for new ones, and compares models of the same "
-    "rows and response; for a choice of fixed effects that is to hold for new levels use the AIC of "
+    "It judges predictions for the levels at hand, not for new ones, and compares models of the "
+    "same "
+    "rows and response; for a choice of fixed effects that is to hold for new levels use the AIC "
+    "of "
     "ML fits."
 )
 
@@ -33,8 +35,8 @@ class ConditionalAic:
     caic : float
         -2 cll + 2 df.
     df : float
-        Effective degrees of freedom: how far the fitted values follow the responses, the estimation of the
-        covariance parameters included, and sigma.
+        Effective degrees of freedom: how far the fitted values follow the responses, the
+        estimation of the covariance parameters included, and sigma.
     df_exact : float
         The same with the exact derivative; see Notes.
     cll : float
@@ -46,10 +48,11 @@ class ConditionalAic:
 
     Notes
     -----
-    ``df`` is the trace of the derivative of the fitted values by the responses, plus one, in the analytic
-    form of the cAIC4 package, by which published values were computed: in the derivative of the covariance
-    parameters it takes half of the term that comes from estimating sigma. ``df_exact`` takes all of it and
-    equals what refits to perturbed responses give. They differ by some hundredths.
+    ``df`` is the trace of the derivative of the fitted values by the responses, plus one, in the
+    analytic form of the cAIC4 package, by which published values were computed: in the derivative
+    of the covariance parameters it takes half of the term that comes from estimating sigma.
+    ``df_exact`` takes all of it and equals what refits to perturbed responses give. They differ by
+    some hundredths.
     """
 
     caic: float
@@ -65,7 +68,8 @@ class ConditionalAic:
             return f"{head}\n{self.note}"
         gone = ", ".join(f"{column} | {group}" for column, group in self.dropped)
         return (
-            f"{head}\nSingular fit: of the model refitted without {gone}, which adds no variance of its own."
+            f"{head}\nSingular fit: of the model refitted without {gone}, which adds no variance "
+            f"of its own."
             f"\n{self.note}"
         )
 
@@ -75,8 +79,8 @@ def conditional_aic(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> C
 
     References
     ----------
-    Greven and Kneib (2010), Biometrika 97, 773-789; Saefken, Ruegamer, Kneib and Greven (2021), J. Stat.
-    Softw. 99(8), on the reduction of singular fits.
+    Greven and Kneib (2010), Biometrika 97, 773-789; Saefken, Ruegamer, Kneib and Greven (2021), J.
+    Stat. Softw. 99(8), on the reduction of singular fits.
     """
     dropped: list[tuple[str, str]] = []
     while found := _null_columns(design, estimate):
@@ -106,7 +110,7 @@ def _null_columns(design: Design, estimate: LmmEstimate) -> list[tuple[int, int]
 
 
 def _without(design: Design, columns: list[tuple[int, int]]) -> Design:
-    """The design without some columns of its random-effects terms."""
+    """Take some columns out of the random-effects terms."""
     random = []
     for t, term in enumerate(design.random):
         keep = [j for j in range(term.n_cols) if (t, j) not in columns]
@@ -116,7 +120,7 @@ def _without(design: Design, columns: list[tuple[int, int]]) -> Design:
 
 
 def _restricted(term: RandomTerm, keep: list[int]) -> RandomTerm:
-    """A term with some of its columns."""
+    """Keep some columns of a term."""
     blocks = (tuple(keep.index(j) for j in block if j in keep) for block in term.blocks)
     return replace(
         term,
@@ -127,11 +131,11 @@ def _restricted(term: RandomTerm, keep: list[int]) -> RandomTerm:
 
 
 def _log_likelihood(design: Design, residual: Array, sigma: float) -> float:
-    """Normal log-likelihood of residuals with variances sigma^2 / w."""
+    """Compute the normal log-likelihood of residuals with variances sigma^2 / w."""
     w = np.ones(1) if design.weights is None else design.weights
     scaled = float(np.sum(w * residual**2)) / sigma**2
     logs = float(np.sum(np.log(w)))
-    return 0.5 * (logs - scaled - design.n_obs * np.log(2.0 * np.pi * sigma**2))
+    return 0.5 * (logs - scaled - float(design.n_obs * np.log(2.0 * np.pi * sigma**2)))
 
 
 def _least_squares(design: Design, kept: NDArray[np.intp], *, reml: bool) -> tuple[float, float]:
@@ -161,7 +165,7 @@ def _hat_trace(estimate: LmmEstimate, core: _core.Lmm) -> float:
 def _estimation_traces(
     design: Design, estimate: LmmEstimate, core: _core.Lmm, residual: Array
 ) -> tuple[float, float]:
-    """What the estimation of the covariance adds: trace of d fitted / d theta times d theta / d y.
+    """Trace d fitted / d theta times d theta / d y: what the estimation of theta adds.
 
     Given as what comes from theta at a fixed sigma, and what the estimation of sigma takes off.
 
@@ -200,9 +204,7 @@ def _moves(
         z = design.z(term)
         direction = np.einsum("ij,ij->i", z, effects[term.codes])
         pseudo = replace(plain, y=direction)
-        at = lmm.evaluate(
-            pseudo, lmm.kernel(pseudo), estimate.lambda_, reml=estimate.reml
-        )
+        at = lmm.evaluate(pseudo, lmm.kernel(pseudo), estimate.lambda_, reml=estimate.reml)
         out.append((direction - fitted(pseudo, at), float(np.sum(g * effects))))
     return out
 

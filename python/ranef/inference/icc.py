@@ -22,11 +22,13 @@ __all__ = ["Icc", "decomposition", "icc", "icc_at"]
 Array = NDArray[np.float64]
 
 NOTE = (
-    "A share of variance, not of explanation: it says how alike responses of one level are under this "
+    "A share of variance, not of explanation: it says how alike responses of one level are under "
+    "this "
     "model, and falls when predictors that vary between levels are added."
 )
 SLOPES = (
-    "The model has random slopes, so the correlation depends on the covariate: these numbers are averages "
+    "The model has random slopes, so the correlation depends on the covariate: these numbers are "
+    "averages "
     "over the rows of the data. icc(at={...}) gives it at chosen values."
 )
 
@@ -74,8 +76,8 @@ def icc_at(
 ) -> pd.DataFrame:
     """Give the adjusted ICC where covariates have chosen values, each combination of them.
 
-    The other columns are those of the first row that was used; a covariate that no random slope depends
-    on changes nothing.
+    The other columns are those of the first row that was used; a covariate that no random slope
+    depends on changes nothing.
     """
     frame = nw.from_native(data, eager_only=True).to_pandas()
     for name in at:
@@ -84,8 +86,7 @@ def icc_at(
     grid = pd.DataFrame(list(product(*map(list, at.values()))), columns=list(at))
     first = 0 if design.rows is None else int(design.rows[0])
     new = frame.iloc[[first] * len(grid)].reset_index(drop=True)
-    for name in grid:
-        new[name] = grid[name].to_numpy()
+    new = new.assign(**{str(name): column.to_numpy() for name, column in grid.items()})
     rows = encode(design, new, random=True, new_levels="population")
     per_term = np.array(
         [

@@ -1,4 +1,4 @@
-"""Profiles of the ML deviance: how badly a value of one parameter fits at the best of all others."""
+"""Profiles of the ML deviance: how badly a value fits at the best of all others."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Profiled:
 
 
 def critical(level: float) -> float:
-    """Normal quantile of a two-sided interval of this coverage."""
+    """Give the normal quantile of a two-sided interval of this coverage."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is a coverage between 0 and 1, not {level}")
     return float(special.ndtri(0.5 + level / 2.0))
@@ -116,7 +116,7 @@ def curves(ml: Profiled) -> Iterator[Curve]:
 
 
 def _without(ml: Profiled, term: int, column: int) -> Point:
-    """A zero standard deviation, where its correlations may be anything."""
+    """Fit without one standard deviation, where its correlations may be anything."""
     curve = _variance_curve(ml, Target("", "sd", term, column, column))
     to = curve.walker()
     if curve.centre > AT_BOUND:
@@ -221,7 +221,7 @@ def interval(curve: Curve, z: float) -> tuple[float, float]:
 
 
 def _end(curve: Curve, z: float, side: float) -> float:
-    """The coordinate where |zeta| = z on one side, by safeguarded Newton steps."""
+    """Find the coordinate where |zeta| = z on one side, by safeguarded Newton steps."""
     bound = curve.high if side > 0 else curve.low
     if abs(bound - curve.centre) < AT_BOUND or curve.ceiling < z:
         return bound

@@ -25,8 +25,8 @@ def lower_factor(B: Array) -> Array:
     """Give the lower-triangular L with L L' = B B' and a diagonal of no negative sign."""
     if B.shape == (2, 2):
         return _lower_two(*B.ravel().tolist())
-    R = np.linalg.qr(B.T, mode="r")
-    return (R * np.where(np.diag(R) < 0.0, -1.0, 1.0)[:, None]).T
+    R: Array = np.linalg.qr(B.T)[1]
+    return np.asarray((R * np.where(np.diag(R) < 0.0, -1.0, 1.0)[:, None]).T)
 
 
 def _lower_two(a: float, b: float, c: float, d: float) -> Array:
@@ -41,10 +41,10 @@ def _lower_two(a: float, b: float, c: float, d: float) -> Array:
 class Chart:
     """A vector x of coordinates, one of them held, for the covariances and sigma.
 
-    Sigma_t = W^-1 L_t L_t' W^-T in the standardised basis, in units of ``scale``^2; x holds the elements
-    of the L_t and log(sigma / scale). For a standard deviation W's first row is the direction whose
-    standard deviation it is, so that L[0, 0] is that parameter in units of ``unit``. For a correlation
-    the first two rows are its two directions and
+    Sigma_t = W^-1 L_t L_t' W^-T in the standardised basis, in units of ``scale``^2; x holds the
+    elements of the L_t and log(sigma / scale). For a standard deviation W's first row is the
+    direction whose standard deviation it is, so that L[0, 0] is that parameter in units of
+    ``unit``. For a correlation the first two rows are its two directions and
 
         L[0, 0] = exp(x_a),   (L[1, 0], L[1, 1]) = exp(x_b) (sin x_h, cos x_h),   rho = sin x_h.
 
@@ -112,7 +112,7 @@ class Chart:
         blocks = list(lambda_standard)
         t = self.target.term
         if t >= 0 and self.sizes[t] > 1:
-            blocks[t] = lower_factor(np.linalg.solve(self.back, blocks[t]))
+            blocks[t] = lower_factor(np.asarray(np.linalg.solve(self.back, blocks[t])))
         x = np.array([*(blocks[t][i, j] for t, i, j in self.elements), 0.0])
         if self.second >= 0:
             along, across = x[self.held], x[self.second]
@@ -144,7 +144,7 @@ class Chart:
         return g
 
     def value(self, coordinate: float) -> float:
-        """The parameter on its own scale."""
+        """Give the parameter on its own scale."""
         if self.target.kind == "sd":
             return self.unit * coordinate
         if self.target.kind == "cor":
@@ -152,7 +152,7 @@ class Chart:
         return float(self.scale * np.exp(coordinate))
 
     def value_slope(self, coordinate: float) -> float:
-        """Derivative of the parameter by its coordinate."""
+        """Differentiate the parameter by its coordinate."""
         if self.target.kind == "sd":
             return self.unit
         if self.target.kind == "cor":

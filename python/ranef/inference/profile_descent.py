@@ -64,7 +64,7 @@ def hessian(core: _core.Lmm, chart: Chart, n: int, x: Array) -> Array:
         ) / 2e-4
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
     floor = 1e-6 * max(float(np.abs(values).max()), 1.0)
-    return (vectors * np.maximum(np.abs(values), floor)) @ vectors.T
+    return np.asarray((vectors * np.maximum(np.abs(values), floor)) @ vectors.T)
 
 
 def hold(core: _core.Lmm, chart: Chart, n: int, coordinate: float, near: Held) -> Held:

@@ -28,8 +28,8 @@ class Target:
     term : int
         Random-effects term of a standard deviation or correlation.
     i, j : int
-        Columns of the term, i = j for a standard deviation; i is the position in ``Design.fixed`` of a
-        coefficient.
+        Columns of the term, i = j for a standard deviation; i is the position in ``Design.fixed``
+        of a coefficient.
     """
 
     name: str

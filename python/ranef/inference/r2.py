@@ -66,8 +66,9 @@ def variances(design: Design, estimate: LmmEstimate) -> Variances:
 
     References
     ----------
-    Nakagawa and Schielzeth (2013), Methods Ecol. Evol. 4, 133-142; Johnson (2014), ibid. 5, 944-946, for
-    random slopes; Rights and Sterba (2019), Psychol. Methods 24, 309-338, for the split of a term.
+    Nakagawa and Schielzeth (2013), Methods Ecol. Evol. 4, 133-142; Johnson (2014), ibid. 5,
+    944-946, for random slopes; Rights and Sterba (2019), Psychol. Methods 24, 309-338, for the
+    split of a term.
     """
     linear = fixed_part(design, estimate)
     if design.offset is not None:
@@ -117,7 +118,8 @@ def part(term: str, F: float, num_df: float, den_df: float, level: float) -> Par
     ratio = num_df * F / den_df
     tail = 0.5 * (1.0 - level)
     limits = _noncentral_beta(np.array([tail, 1.0 - tail]), num_df, den_df, num_df * F)
-    return Part(term, ratio / (1.0 + ratio), *map(float, limits), F, num_df, den_df)
+    lower, upper = limits.tolist()
+    return Part(term, ratio / (1.0 + ratio), lower, upper, F, num_df, den_df)
 
 
 def _noncentral_beta(p: Array, num_df: float, den_df: float, shift: float) -> Array:
@@ -127,7 +129,7 @@ def _noncentral_beta(p: Array, num_df: float, den_df: float, shift: float) -> Ar
 
 
 def term_matrices(design: Design, kept: NDArray[np.intp]) -> dict[str, Array]:
-    """Rows that pick the coefficients of the whole model without its intercept, and of each term."""
+    """Pick the coefficients of the model without its intercept, and of each term."""
     place = {int(column): i for i, column in enumerate(kept)}
     out: dict[str, list[int]] = {"Model": []}
     for name, columns in design.fixed_terms:
@@ -150,13 +152,14 @@ def standardised_scale(design: Design, estimate: LmmEstimate) -> tuple[float, fl
 
     Notes
     -----
-    |V_l| = sigma^(2 n_l) |I + lambda'Z_l'W Z_l lambda| / prod w. With h = n / l rows a level the degrees
-    of freedom are n - (h - 1) - h (h + 1) / 2, the free elements of a covariance of h rows.
+    |V_l| = sigma^(2 n_l) |I + lambda'Z_l'W Z_l lambda| / prod w. With h = n / l rows a level the
+    degrees of freedom are n - (h - 1) - h (h + 1) / 2, the free elements of a covariance of h rows.
     """
     if len(design.random) > 1:
         groups = ", ".join(term.group for term in design.random)
         raise UnsupportedError(
-            f"R² by the generalised variance needs independent clusters, which {groups} do not form "
+            f"R² by the generalised variance needs independent clusters, which {groups} do not "
+            f"form "
             "together; use method='nsj' or 'kr'."
         )
     term, factor = design.random[0], estimate.lambda_[0]
@@ -195,5 +198,5 @@ def partial_r2(
 
 
 def ordered(parts: Sequence[Part]) -> list[Part]:
-    """The model first, then the terms by size."""
+    """Put the model first, then the terms by size."""
     return [parts[0], *sorted(parts[1:], key=lambda p: -p.r2)] if parts else []

@@ -22,28 +22,34 @@ Array = NDArray[np.float64]
 Tester = Callable[[Array], tuple[float, float, float]]
 
 _NOT = (
-    "It does not say how well new groups are predicted, and is not comparable across data sets with "
+    "It does not say how well new groups are predicted, and is not comparable across data sets "
+    "with "
     "other covariate ranges."
 )
 METHODS = {
     "nakagawa": (
-        "Nakagawa-Schielzeth-Johnson: variances of X beta (marginal), and of it with the mean variance of "
+        "Nakagawa-Schielzeth-Johnson: variances of X beta (marginal), and of it with the mean "
+        "variance of "
         "the random effects (conditional), over the total."
     ),
     "nsj": (
-        "Semi-partial R² of each term from the marginal Nakagawa-Schielzeth-Johnson R²; a row does not add "
+        "Semi-partial R² of each term from the marginal Nakagawa-Schielzeth-Johnson R²; a row does "
+        "not add "
         "up with the others where predictors are correlated."
     ),
     "sgv": (
-        "Semi-partial R² with the standardised generalised variance of the responses as the residual "
+        "Semi-partial R² with the standardised generalised variance of the responses as the "
+        "residual "
         "scale; larger than the marginal R² as it gives the fixed effects no blame for correlation."
     ),
     "kr": (
-        "Semi-partial R² from Kenward-Roger F tests; it measures evidence against the term being zero "
+        "Semi-partial R² from Kenward-Roger F tests; it measures evidence against the term being "
+        "zero "
         "relative to its degrees of freedom, not a share of the responses' variance."
     ),
     "xu": (
-        "Xu: one less the variance of the residuals over that of the responses. It takes the random effects "
+        "Xu: one less the variance of the residuals over that of the responses. It takes the "
+        "random effects "
         "as fitted and so rises with their number."
     ),
 }
@@ -82,9 +88,7 @@ class R2:
         return "\n".join([*lines, self.note])
 
 
-def r2(
-    design: Design, estimate: LmmEstimate, method: str, level: float, test: Tester
-) -> R2:
+def r2(design: Design, estimate: LmmEstimate, method: str, level: float, test: Tester) -> R2:
     """Compute R² by one of ``METHODS``."""
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, not {method!r}")
@@ -113,6 +117,4 @@ def _kr(design: Design, estimate: LmmEstimate, level: float, test: Tester) -> Se
     terms = shares.term_matrices(design, estimate.kept)
     full = np.zeros((len(estimate.kept), len(design.fixed)))
     full[np.arange(len(estimate.kept)), estimate.kept] = 1.0
-    return shares.ordered(
-        [shares.part(name, *test(C @ full), level) for name, C in terms.items()]
-    )
+    return shares.ordered([shares.part(name, *test(C @ full), level) for name, C in terms.items()])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import ModelError
+from .chunks import SummedDesign
 
 __all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel", "off_boundary"]
 
@@ -160,6 +161,8 @@ def check(design: Design) -> None:
 
 def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
     """Build the cross products and the plan of the factor, on the design's response or on ``y``."""
+    if isinstance(design, SummedDesign):
+        return design.kernel()
     response = design.y if y is None else y
     if design.offset is not None:
         response = response - design.offset

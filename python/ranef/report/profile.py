@@ -29,8 +29,8 @@ class Profile:
     level : float
         Largest coverage whose intervals can be read from it.
     table : DataFrame
-        Columns parameter, value, zeta, then every parameter: where the others fit best when the first is
-        held at value. zeta is the signed square root of the rise of -2 log-likelihood.
+        Columns parameter, value, zeta, then every parameter: where the others fit best when the
+        first is held at value. zeta is the signed square root of the rise of -2 log-likelihood.
     """
 
     paths: Sequence[Path]
@@ -59,8 +59,8 @@ class Profile:
         Returns
         -------
         DataFrame
-            Columns lower, upper; a bound of the parameter (a standard deviation of 0, a correlation of -1
-            or 1) where the data do not exclude it.
+            Columns lower, upper; a bound of the parameter (a standard deviation of 0, a
+            correlation of -1 or 1) where the data do not exclude it.
         """
         z = critical(level)
         if level > self.level + 1e-12:
@@ -86,12 +86,13 @@ class Profile:
         matplotlib.figure.Figure
             A panel a parameter; a straight line is a normal likelihood.
         """
-        from .plots import profile_figure
+        from .plots_tables import profile_figure
 
         return profile_figure(self, parameters)
 
     def __repr__(self) -> str:
-        return f"Profile of the ML deviance, to level {self.level:g}\n{self.conf_int(min(0.95, self.level))}"
+        intervals = self.conf_int(min(0.95, self.level))
+        return f"Profile of the ML deviance, to level {self.level:g}\n{intervals}"
 
     def _repr_html_(self) -> str:
         return self.conf_int(min(0.95, self.level)).to_html()
@@ -106,7 +107,7 @@ def _led_by(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _read(path: Path, z: float) -> float:
-    """The value where zeta is z, by a cubic through values and slopes; a bound beyond the end."""
+    """Read the value where zeta is z, by a cubic with slopes; a bound beyond the end."""
     if z < path.zeta[0] or z > path.zeta[-1]:
         return float(path.value[0] if z < 0.0 else path.value[-1])
     # Where zeta is flat its inverse has no slope: the estimate on a boundary, an unidentified one.

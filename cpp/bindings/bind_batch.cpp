@@ -1,0 +1,81 @@
+// Many fits in one call.
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+#include "ranef/batch.hpp"
+#include "rows.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+using Responses = Eigen::Ref<const ranef::Matrix>;
+
+}  // namespace
+
+void bind_batch(py::module_& m) {
+  using ranef::Batch;
+  using ranef::BatchRows;
+  using ranef::BatchSettings;
+
+  py::class_<BatchSettings>(m, "BatchSettings", py::module_local(), "How a batch is fitted.")
+      .def(py::init([](bool reml, bool satterthwaite, int threads, int max_steps, double tolerance,
+                       const ranef::Matrix& contrasts) {
+             return BatchSettings{reml, satterthwaite, threads, {max_steps, tolerance}, contrasts};
+           }),
+           "reml"_a = true, "satterthwaite"_a = false, "threads"_a = 1, "max_steps"_a = 200,
+           "tolerance"_a = 1e-9, "contrasts"_a = ranef::Matrix());
+
+  py::class_<BatchRows>(m, "BatchRows", py::module_local(), "A column for each fit.")
+      .def_readonly("outcome", &BatchRows::outcome)
+      .def_readonly("n_objective", &BatchRows::n_objective)
+      .def_readonly("n_gradient", &BatchRows::n_gradient)
+      .def_readonly("n_obs", &BatchRows::n_obs)
+      .def_readonly("objective", &BatchRows::objective)
+      .def_readonly("sigma", &BatchRows::sigma)
+      .def_readonly("smallest_sd", &BatchRows::smallest_sd)
+      .def_readonly("decrement", &BatchRows::decrement)
+      .def_readonly("cone", &BatchRows::cone)
+      .def_readonly("beta", &BatchRows::beta)
+      .def_readonly("cov_root", &BatchRows::cov_root)
+      .def_readonly("factors", &BatchRows::factors)
+      .def_readonly("df", &BatchRows::df);
+
+  py::class_<Batch>(m, "Batch", py::module_local(), "One design, many responses.")
+      .def(py::init([](ranef::Index n, const std::vector<Column>& columns,
+                       const std::vector<int>& fixed, const std::vector<Term>& terms,
+                       const std::optional<Column>& weights) {
+             return std::make_unique<Batch>(read_rows(n, columns, fixed, terms, weights));
+           }),
+           "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true) = py::none())
+      .def("fit", &Batch::fit, "Y"_a.noconvert(), "settings"_a,
+           py::call_guard<py::gil_scoped_release>());
+
+  m.def(
+      "fit_slices",
+      [](const Column& y, const std::vector<Column>& columns, const std::vector<int>& fixed,
+         const std::vector<Term>& terms, const std::optional<Column>& weights,
+         const std::vector<ranef::Index>& start, const BatchSettings& settings) {
+        ranef::Input rows = read_rows(y.size(), columns, fixed, terms, weights);
+        rows.y = rows_of(y, rows.n, "y");
+        const py::gil_scoped_release release;
+        return ranef::fit_slices(rows, start, settings);
+      },
+      "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true), "start"_a,
+      "settings"_a);
+
+  m.def(
+      "fit_weighted",
+      [](const Responses& Y, const Responses& W, const std::vector<Column>& columns,
+         const std::vector<int>& fixed, const std::vector<Term>& terms,
+         const BatchSettings& settings) {
+        const ranef::Input rows = read_rows(Y.rows(), columns, fixed, terms, std::nullopt);
+        const py::gil_scoped_release release;
+        return ranef::fit_weighted(rows, Y, W, settings);
+      },
+      "Y"_a.noconvert(), "W"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "settings"_a);
+}

@@ -1,0 +1,40 @@
+// Arrays of Python as the rows of a model, without a copy.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "ranef/cross_products.hpp"
+
+using Column = pybind11::array_t<double, pybind11::array::c_style>;
+using Codes = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
+
+// (codes, n_levels, columns, blocks)
+using Term = std::tuple<Codes, ranef::Index, std::vector<int>, std::vector<int>>;
+
+template <class Array>
+auto rows_of(const Array& a, ranef::Index n, const char* name) {
+  if (a.ndim() != 1 || a.shape(0) != n)
+    throw std::invalid_argument(std::string(name) + ": not one value a row");
+  return a.data();
+}
+
+// Everything but the response.
+inline ranef::Input read_rows(ranef::Index n, const std::vector<Column>& columns,
+                              const std::vector<int>& fixed, const std::vector<Term>& terms,
+                              const std::optional<Column>& weights) {
+  ranef::Input input;
+  input.n = n;
+  for (const Column& column : columns) input.columns.push_back(rows_of(column, n, "columns"));
+  input.fixed = fixed;
+  for (const auto& [codes, n_levels, references, blocks] : terms)
+    input.terms.push_back({rows_of(codes, n, "codes"), n_levels, references, blocks});
+  if (weights) input.weights = rows_of(*weights, n, "weights");
+  return input;
+}

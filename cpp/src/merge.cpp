@@ -1,0 +1,301 @@
+#include "ranef/merge.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "ranef/lmm.hpp"
+#include "ranef/standard_basis.hpp"
+
+namespace ranef {
+namespace {
+
+Index rows_of(const PairProducts& pair) { return static_cast<Index>(pair.start.size()) - 1; }
+
+Index count(const PairProducts& pair, Index l) {
+  return l < rows_of(pair) ? pair.start[l + 1] - pair.start[l] : 0;
+}
+
+// Append entry e of `from` to `to`, or add it to the last entry there when the level is the same.
+void append(const PairProducts& from, Index e, bool same, PairProducts& to) {
+  if (same) {
+    to.value.col(static_cast<Index>(to.level.size()) - 1) += from.value.col(e);
+    return;
+  }
+  to.value.col(static_cast<Index>(to.level.size())) = from.value.col(e);
+  to.level.push_back(from.level[e]);
+}
+
+void grow(const TermInput& seen, TermProducts& term) {
+  const Index before = term.n_levels;
+  if (seen.n_levels <= before) return;
+  term.own.conservativeResize(Eigen::NoChange, seen.n_levels);
+  term.own.rightCols(seen.n_levels - before).setZero();
+  term.xy.conservativeResize(seen.n_levels * term.k, Eigen::NoChange);
+  term.xy.bottomRows((seen.n_levels - before) * term.k).setZero();
+  term.n_levels = seen.n_levels;
+}
+
+TermProducts renumbered(const TermProducts& term, const std::vector<std::int32_t>& number,
+                        Index n_levels) {
+  TermProducts out = term;
+  out.n_levels = n_levels;
+  out.own.setZero(term.own.rows(), n_levels);
+  out.xy.setZero(n_levels * term.k, term.xy.cols());
+  for (Index l = 0; l < term.n_levels; ++l) {
+    out.own.col(number[l]) = term.own.col(l);
+    out.xy.middleRows(number[l] * term.k, term.k) = term.xy.middleRows(l * term.k, term.k);
+  }
+  return out;
+}
+
+void check_numbers(const std::vector<std::int32_t>& number, Index count, Index n_levels) {
+  if (static_cast<Index>(number.size()) != count)
+    throw std::invalid_argument("number: not one number a level");
+  std::vector<bool> used(n_levels, false);
+  for (const std::int32_t i : number) {
+    if (i < 0 || i >= n_levels || used[i])
+      throw std::invalid_argument("number: out of range or used twice");
+    used[i] = true;
+  }
+}
+
+}  // namespace
+
+PairProducts merge(const PairProducts& a, const PairProducts& b) {
+  PairProducts out;
+  const Index rows = std::max(rows_of(a), rows_of(b));
+  out.start.assign(rows + 1, 0);
+  out.level.reserve(a.level.size() + b.level.size());
+  out.value.resize(std::max(a.value.rows(), b.value.rows()),
+                   static_cast<Index>(a.level.size() + b.level.size()));
+  for (Index l = 0; l < rows; ++l) {
+    Index i = l < rows_of(a) ? a.start[l] : 0, j = l < rows_of(b) ? b.start[l] : 0;
+    const Index i_end = i + count(a, l), j_end = j + count(b, l);
+    while (i < i_end || j < j_end) {
+      const bool take_a = j == j_end || (i < i_end && a.level[i] <= b.level[j]);
+      const bool both = take_a && j < j_end && a.level[i] == b.level[j];
+      append(take_a ? a : b, take_a ? i++ : j++, false, out);
+      if (both) append(b, j++, true, out);
+    }
+    out.start[l + 1] = static_cast<Index>(out.level.size());
+  }
+  out.value.conservativeResize(Eigen::NoChange, static_cast<Index>(out.level.size()));
+  return out;
+}
+
+PairProducts transpose(const PairProducts& pair, Index k_s, Index k_t, Index n_levels_t) {
+  PairProducts out;
+  out.start.assign(n_levels_t + 1, 0);
+  for (const std::int32_t m : pair.level) ++out.start[m + 1];
+  std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
+  std::vector<Index> next(out.start.begin(), out.start.end() - 1);
+  out.level.resize(pair.level.size());
+  out.value.resize(k_s * k_t, pair.value.cols());
+  for (Index l = 0; l < rows_of(pair); ++l)
+    for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
+      const Index at = next[pair.level[e]]++;
+      out.level[at] = static_cast<std::int32_t>(l);
+      Eigen::Map<Matrix>(out.value.col(at).data(), k_t, k_s) =
+          Eigen::Map<const Matrix>(pair.value.col(e).data(), k_s, k_t).transpose();
+    }
+  return out;
+}
+
+PairProducts renumber(const PairProducts& pair, const std::vector<std::int32_t>& s,
+                      const std::vector<std::int32_t>& t, Index n_levels_s) {
+  PairProducts out;
+  out.start.assign(n_levels_s + 1, 0);
+  for (Index l = 0; l < rows_of(pair); ++l) out.start[s[l] + 1] = count(pair, l);
+  std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
+  out.level.resize(pair.level.size());
+  out.value.resize(pair.value.rows(), pair.value.cols());
+  std::vector<Index> order;
+  for (Index l = 0; l < rows_of(pair); ++l) {
+    order.resize(count(pair, l));
+    std::iota(order.begin(), order.end(), pair.start[l]);
+    std::sort(order.begin(), order.end(),
+              [&](Index a, Index b) { return t[pair.level[a]] < t[pair.level[b]]; });
+    Index at = out.start[s[l]];
+    for (const Index e : order) {
+      out.level[at] = t[pair.level[e]];
+      out.value.col(at++) = pair.value.col(e);
+    }
+  }
+  return out;
+}
+
+CrossProducts reorder(CrossProducts products, const std::vector<std::size_t>& place) {
+  CrossProducts out;
+  out.n = products.n;
+  out.sum_log_w = products.sum_log_w;
+  out.gram = std::move(products.gram);
+  out.pairs.resize(place.size());
+  for (std::size_t s = 0; s < place.size(); ++s)
+    for (std::size_t t = s + 1; t < place.size(); ++t) {
+      const std::size_t a = std::min(place[s], place[t]), b = std::max(place[s], place[t]);
+      PairProducts pair = std::move(products.pairs[a][b - a - 1]);
+      if (place[s] > place[t])
+        pair =
+            transpose(pair, products.terms[a].k, products.terms[b].k, products.terms[b].n_levels);
+      out.pairs[s].push_back(std::move(pair));
+    }
+  for (std::size_t t : place) out.terms.push_back(std::move(products.terms[t]));
+  return out;
+}
+
+Accumulator::Accumulator(Input layout) : layout_(std::move(layout)) {
+  const Index c = static_cast<Index>(layout_.fixed.size()) + 1;
+  products_.gram.setZero(c, c);
+  for (const TermInput& term : layout_.terms) {
+    TermProducts products;
+    products.k = static_cast<Index>(term.columns.size());
+    products.own.resize(products.k * products.k, 0);
+    products.xy.resize(0, c);
+    products_.terms.push_back(std::move(products));
+  }
+  parts_.resize(layout_.terms.size());
+  for (std::size_t s = 0; s < parts_.size(); ++s) parts_[s].resize(parts_.size() - s - 1);
+}
+
+void Accumulator::push(std::vector<PairProducts>& parts, PairProducts part) {
+  parts.push_back(std::move(part));
+  while (parts.size() > 1) {
+    PairProducts& last = parts[parts.size() - 1];
+    PairProducts& before = parts[parts.size() - 2];
+    if (before.level.size() > 2 * last.level.size()) break;
+    before = ranef::merge(before, last);
+    parts.pop_back();
+  }
+}
+
+void Accumulator::add(const Input& chunk) {
+  if (chunk.n == 0) return;
+  if (!begun_) shifts_ = choose_shifts(chunk);
+  begun_ = true;
+  for (std::size_t t = 0; t < products_.terms.size(); ++t) {
+    if (chunk.terms[t].n_levels < products_.terms[t].n_levels)
+      throw std::invalid_argument("codes: fewer levels than before");
+    grow(chunk.terms[t], products_.terms[t]);
+  }
+  add_products(chunk, shifts_, products_);
+  std::vector<std::vector<PairProducts>> pairs = accumulate_pairs(chunk, shifts_);
+  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
+    for (std::size_t j = 0; j < parts_[s].size(); ++j) push(parts_[s][j], std::move(pairs[s][j]));
+}
+
+PairProducts Accumulator::pair(std::size_t s, std::size_t j) const {
+  PairProducts out;
+  out.value.resize(products_.terms[s].k * products_.terms[s + 1 + j].k, 0);
+  for (auto part = parts_[s][j].rbegin(); part != parts_[s][j].rend(); ++part)
+    out = ranef::merge(*part, out);
+  out.start.resize(products_.terms[s].n_levels + 1, static_cast<Index>(out.level.size()));
+  return out;
+}
+
+void Accumulator::renumber(const std::vector<std::vector<std::int32_t>>& number,
+                           const std::vector<Index>& n_levels) {
+  if (number.size() != products_.terms.size() || n_levels.size() != number.size())
+    throw std::invalid_argument("number: not one a term");
+  for (std::size_t t = 0; t < number.size(); ++t)
+    check_numbers(number[t], products_.terms[t].n_levels, n_levels[t]);
+  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
+    for (std::size_t j = 0; j < parts_[s].size(); ++j)
+      parts_[s][j] = {ranef::renumber(pair(s, j), number[s], number[s + 1 + j], n_levels[s])};
+  for (std::size_t t = 0; t < number.size(); ++t)
+    products_.terms[t] = renumbered(products_.terms[t], number[t], n_levels[t]);
+}
+
+CrossProducts Accumulator::whole() const {
+  CrossProducts out = products_;
+  out.pairs.resize(parts_.size());
+  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
+    for (std::size_t j = 0; j < parts_[s].size(); ++j) out.pairs[s].push_back(pair(s, j));
+  return out;
+}
+
+void Accumulator::merge(const Accumulator& other) {
+  if (!other.begun_) return;
+  if (!begun_) shifts_ = other.shifts_;
+  begun_ = true;
+  CrossProducts added = other.whole();
+  reshift(layout_, other.shifts_, shifts_, added);
+  for (std::size_t t = 0; t < added.terms.size(); ++t) {
+    TermInput seen;
+    seen.n_levels = added.terms[t].n_levels;
+    grow(seen, products_.terms[t]);
+    products_.terms[t].own.leftCols(seen.n_levels) += added.terms[t].own;
+    products_.terms[t].xy.topRows(seen.n_levels * added.terms[t].k) += added.terms[t].xy;
+  }
+  products_.n += added.n;
+  products_.sum_log_w += added.sum_log_w;
+  products_.gram += added.gram;
+  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
+    for (std::size_t j = 0; j < parts_[s].size(); ++j)
+      push(parts_[s][j], std::move(added.pairs[s][j]));
+}
+
+std::unique_ptr<Lmm> Accumulator::model() const {
+  if (!begun_) throw std::invalid_argument("no rows were added");
+  return std::make_unique<Lmm>(layout_, shifts_, whole());
+}
+
+Accumulator::State Accumulator::state() const {
+  State out;
+  out.n = static_cast<double>(products_.n);
+  out.sum_log_w = products_.sum_log_w;
+  const auto keep = [&](const std::vector<Affine>& columns) {
+    for (const Affine& a : columns) {
+      out.shift.push_back(a.shift);
+      out.scale.push_back(a.scale);
+    }
+  };
+  keep(shifts_.xy);
+  for (const std::vector<Affine>& term : shifts_.terms) keep(term);
+  out.gram = products_.gram;
+  for (const TermProducts& term : products_.terms) {
+    out.own.push_back(term.own);
+    out.xy.push_back(term.xy.transpose());
+  }
+  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
+    for (std::size_t j = 0; j < parts_[s].size(); ++j) {
+      PairProducts whole = pair(s, j);
+      out.start.emplace_back(whole.start.begin(), whole.start.end());
+      out.level.push_back(std::move(whole.level));
+      out.value.push_back(std::move(whole.value));
+    }
+  return out;
+}
+
+void Accumulator::restore(const State& state) {
+  products_.n = static_cast<Index>(state.n);
+  products_.sum_log_w = state.sum_log_w;
+  products_.gram = state.gram;
+  begun_ = products_.n > 0;
+  std::size_t at = 0;
+  const auto take = [&](std::size_t count) {
+    std::vector<Affine> out;
+    for (std::size_t i = 0; i < count && begun_; ++i, ++at)
+      out.push_back({state.shift.at(at), state.scale.at(at)});
+    return out;
+  };
+  shifts_.xy = take(layout_.fixed.size() + 1);
+  shifts_.terms.clear();
+  std::size_t pair = 0;
+  for (std::size_t t = 0; t < products_.terms.size(); ++t) {
+    shifts_.terms.push_back(take(layout_.terms[t].columns.size()));
+    TermProducts& term = products_.terms[t];
+    term.own = state.own.at(t);
+    term.xy = state.xy.at(t).transpose();
+    term.n_levels = term.own.cols();
+    for (std::vector<PairProducts>& parts : parts_[t]) {
+      PairProducts whole;
+      whole.start.assign(state.start.at(pair).begin(), state.start.at(pair).end());
+      whole.level = state.level.at(pair);
+      whole.value = state.value.at(pair++);
+      parts = {std::move(whole)};
+    }
+  }
+}
+
+}  // namespace ranef

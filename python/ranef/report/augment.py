@@ -1,0 +1,46 @@
+"""The rows of a fit with what the model says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..design.design import Design
+from ..inference.predict import fixed_part, random_part
+from ..models.lmm import LmmEstimate
+
+__all__ = ["augmented"]
+
+
+def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
+    """Add .fitted, .resid, .fixed, .offset, .weights and .wtres to the rows that were used."""
+    out = _rows(design, data)
+    fixed = fixed_part(design, estimate)
+    fitted = fixed + random_part(design, estimate.modes)
+    new: dict[str, NDArray[np.float64]] = {
+        ".fitted": fitted,
+        ".resid": design.y - fitted,
+        ".fixed": fixed,
+    }
+    if design.offset is not None:
+        new[".offset"] = design.offset
+    if design.weights is not None:
+        new[".weights"] = design.weights
+        new[".wtres"] = np.sqrt(design.weights) * (design.y - fitted)
+    return out.assign(**new)
+
+
+def _rows(design: Design, data: Any) -> pd.DataFrame:
+    """Take the caller's rows that were used; response and groups alone without the data."""
+    if data is not None:
+        frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
+        return frame if design.rows is None else frame.iloc[design.rows]
+    index = design.index
+    if index is not None and design.rows is not None:
+        index = index[design.rows]
+    groups = {term.group: term.levels.take(term.codes) for term in design.random}
+    return pd.DataFrame({design.response: design.y, **groups}, index=index)
