@@ -58,9 +58,7 @@ def main():
     for sd in (0.3, 1.0):
         for groups in (3, 5, 10, 20, 50):
             found = estimates(groups, sd, draws, rng)
-            cells = "".join(
-                f" {(v < 1e-6).mean():.2f} | {v.mean():.2f} |" for v in found.values()
-            )
+            cells = "".join(f" {(v < 1e-6).mean():.2f} | {v.mean():.2f} |" for v in found.values())
             print(f"| {sd} | {groups} |{cells}", flush=True)
 
 
