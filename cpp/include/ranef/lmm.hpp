@@ -40,7 +40,8 @@ struct Curvature {
   Vector quadratic;           // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
   Matrix hessian;             // (m, m) average information with the exact first-order terms
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
-  std::vector<Matrix> misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
+  std::vector<Matrix>
+      misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
 };
 
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a

@@ -33,6 +33,14 @@ from .robust import RobustResult, robust_mixed
 
 __all__ = ["Call", "LinearMixedModel"]
 
+#: How a summary names its degrees of freedom.
+DDF_NAMES = {
+    "satterthwaite": "Satterthwaite's degrees of freedom",
+    "kenward-roger": "errors and degrees of freedom of Kenward and Roger",
+    "residual": "residual degrees of freedom",
+    "inf": "normal tests",
+}
+
 
 class LinearMixedModel(Explained, Intervals, Trust):
     """A fitted linear mixed model.
@@ -372,6 +380,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             self.varcorr,
             self.coef_table(ddf),
             notes,
+            DDF_NAMES[ddf],
         )
 
     def __repr__(self) -> str:
