@@ -82,7 +82,8 @@ class Summary:
         return (
             f"<h3>{escape(self.title)}</h3><table>{facts}</table>"
             + self._random_html()
-            + f"<h4>{escape(self._heading())}</h4><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + f"<h4>{escape(self._heading())}</h4>"
+            + f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             + (f"<ul>{notes}</ul>" if notes else "")
         )
 
