@@ -265,6 +265,10 @@ def test_what_cannot_be_done_in_chunks_is_refused(rows):
         ranef.lmer("y ~ scale(x) + (1 | pupil)", pieces(rows))
     with pytest.raises(ranef.UnsupportedError, match="weights must be a column's name"):
         ranef.lmer("y ~ x + (1 | pupil)", pieces(rows), weights=np.ones(len(rows)))
+    with pytest.raises(ranef.DataError, match="only one level, 'A'"):
+        ranef.lmer("y ~ x + (1 | school)", pieces(rows[rows["school"] == "A"]))
+    with pytest.raises(ranef.ModelError, match="needs one"):
+        ranef.lmer("y ~ x", pieces(rows))
     with pytest.raises(ranef.DataError, match="no rows were added"):
         ranef.CrossProducts("y ~ x + (1 | pupil)").fit()
     with pytest.raises(ranef.DataError, match="do not add up"):

@@ -46,7 +46,7 @@ struct Curvature {
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
 // contrast c, R the estimate's cov_beta_root, so that var(c'beta) = sigma^2 w'w.
 //
-//   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = -w'G_a w
+//   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = w'G_a w
 //   Q_ab = (X U)'H^-1 V_a H^-1 V_b H^-1 (X U)
 struct FixedDerivatives {
   std::vector<Matrix> G;  // (p, p) for each element of Sigma, standardised basis

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _core
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
-from ..design.random import CrossedTerm
+from ..design.random import CrossedTerm, bars_by_group, check_levels
 from ..errors import DataError, ModelError
 from ..formula import parse
 from ..models import lmm
@@ -75,7 +75,7 @@ class CrossProducts:
         self._contrasts = contrasts
         self._levels: Mapping[str, Iterable[Any]] = {}
         self._design: Design | None = None
-        self._tables = [LevelTable(names) for names in distinct_groups(self._parsed.random)]
+        self._tables = [LevelTable(bars[0].factors) for bars in bars_by_group(self._parsed)]
         self._sums: _core.Accumulator | None = None
         self._lent = False
         self._dropped: Counter[str] = Counter()
@@ -254,6 +254,8 @@ class CrossProducts:
         sums.renumber([n.tolist() for n, _ in sorted_], [t.n_levels for t in self._tables])
         self._lent = True
         groupings = tuple(grouping for _, grouping in sorted_)
+        for bars, grouping in zip(bars_by_group(self._parsed), groupings, strict=True):
+            check_levels(bars[0], grouping)
         return SummedDesign(
             y=np.empty(0),
             columns=(),
@@ -274,15 +276,10 @@ class CrossProducts:
         )
 
 
-def distinct_groups(bars: Iterable[Any]) -> list[tuple[str, ...]]:
-    """Give the columns of each grouping factor, in order of first appearance."""
-    return list(dict.fromkeys(bar.factors for bar in bars))
-
-
 def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
     """Give a term the levels of a grouping factor, and no rows."""
     kind = CrossedTerm if grouping.crossings else RandomTerm
-    levels: Any = grouping if grouping.crossings else grouping.labels()
+    levels: Any = grouping if grouping.crossings else grouping.levels
     codes = np.empty(0, dtype=np.int32)
     return kind(term.group, codes, levels, term.columns, term.names, term.blocks)
 

@@ -76,12 +76,16 @@ class LinearMixedModel(Explained, Intervals, Trust):
                 "the fixed-effects matrix has less than full rank: " + " ".join(notes)
             )
         if estimate.is_singular:
-            yield SingularFitWarning("singular fit: " + "; ".join(singular_notes(design, estimate)))
+            yield SingularFitWarning(
+                "singular fit: "
+                + "; ".join(singular_notes(design, estimate))
+                + " ranef.diagnose(model) looks for the cause."
+            )
         if not estimate.converged:
             yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by about "
-                f"{estimate.decrement:.2g}; see model.convergence. More steps: "
-                "control=ranef.Control(max_steps=1000)."
+                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
+                f"about {estimate.decrement:.2g}; ranef.converge(model) goes on from there, and "
+                'ranef.help("convergence") says what this means.'
             )
 
     def _warn(self) -> None:
