@@ -73,9 +73,9 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
     >>> ranef.anova(level, slope)[["npar", "chisq", "df"]].round(2)
-                                         npar  chisq   df
-    Reaction ~ Days + (1 | Subject)         4    NaN  NaN
-    Reaction ~ Days + (Days | Subject)      6  42.84  2.0
+                                        npar  chisq   df
+    Reaction ~ Days + (1 | Subject)        4    NaN  NaN
+    Reaction ~ Days + (Days | Subject)     6  42.84  2.0
     """
     check_comparable(models, "anova")
     spaces = [parts(model._design, model._estimate) for model in models]
