@@ -86,7 +86,8 @@ def lmer(
     -----
     The profiled criterion is minimised over the relative covariance factors by a trust-region
     Newton method with exact gradients, in a basis where location and scale of the columns do not
-    matter; a fit at the boundary is accepted only when the slope into the covariance cone is not negative [1]_.
+    matter; a fit at the boundary is accepted only when the slope into the covariance cone is not
+    negative [1]_.
 
     References
     ----------
