@@ -201,7 +201,7 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
 
 GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   check(data);
-  const Index n = data.y.size(), p = data.X.cols();
+  const Index n = data.y.size();
   GeeFit fit;
   State s;
   for (Vector* v : {&s.eta, &s.mu, &s.pearson, &s.slope, &s.scaled}) v->resize(n);

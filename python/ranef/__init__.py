@@ -47,6 +47,7 @@ from .errors import (
     UnsupportedError,
 )
 from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
+from .report.help import help
 
 __version__ = _version("ranef")
 
@@ -96,6 +97,7 @@ __all__ = [
     "fit_groups",
     "fit_many",
     "gee",
+    "help",
     "lmer",
     "lmlist",
     "multistart",

@@ -15,7 +15,7 @@ from ranef.inference import kenward_roger as kr
 from ranef.inference import satterthwaite as satt
 from reference import dense_tests
 
-#: An optimum is known to about 1e-6 of its covariance parameters; degrees of freedom are smooth in them.
+#: Covariance parameters at an optimum are known to about 1e-6, and df are smooth in them.
 OPTIMUM_DF = 1e-4
 
 
@@ -150,7 +150,7 @@ def test_lmertest_and_pbkrtest_agree(formula, data, satterthwaite, kenward_roger
 def test_a_variance_of_zero():
     with pytest.warns(SingularFitWarning):
         model = ranef.lmer("Yield ~ 1 + (1 | Batch)", datasets.load("Dyestuff2"))
-    # R 4.2.2: lmerTest has 29, all rows less one; pbkrtest 5, for its information is the expected one.
+    # R 4.2.2: lmerTest has 29, all rows less one; pbkrtest, whose information is expected, has 5.
     assert_allclose(model.coef_table().df, [29], rtol=1e-6)
     assert_allclose(model.coef_table("kenward-roger").df, [5], rtol=1e-4)
 

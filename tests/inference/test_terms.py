@@ -101,7 +101,7 @@ def test_a_balanced_split_plot_is_the_same_in_every_way(kind, ddf):
 
 def test_kenward_roger_scales_f_where_moments_ask_for_it():
     model = ranef.lmer("score ~ Machine + (0 + Machine | Worker)", datasets.load("Machines"))
-    # R 4.2.2: lmerTest 3.1-3 and pbkrtest 0.5.2. Hotelling's T squared: 4/5 of Wald's F, on 2 and 4.
+    # R 4.2.2, lmerTest 3.1-3, pbkrtest 0.5.2. Hotelling's T squared: 4/5 of Wald's F, on 2 and 4.
     row = model.anova(ddf="kenward-roger").iloc[0]
     assert_allclose([row.F, row.den_df], [32.80301479, 4], rtol=1e-6)
     plain = model.anova().iloc[0]
@@ -247,7 +247,10 @@ def test_no_random_term_left_is_least_squares():
         ("(0 + x | g)", {"(0 + x | g)": None}),
         ("(x + a | g)", {"x in (x + a | g)": "(a | g)", "a in (x + a | g)": "(x | g)"}),
         ("(x * a | g)", {"x:a in (x * a | g)": "(x + a | g)"}),
-        ("(0 + a | g) + (1 | b)", {"a in (0 + a | g)": "(1 | g) + (1 | b)", "(1 | b)": "(0 + a | g)"}),
+        (
+            "(0 + a | g) + (1 | b)",
+            {"a in (0 + a | g)": "(1 | g) + (1 | b)", "(1 | b)": "(0 + a | g)"},
+        ),
         ("(1 | g) + (0 + a | g)", {"(1 | g)": "(0 + a | g)", "a in (0 + a | g)": "(1 | g)"}),
     ],
 )

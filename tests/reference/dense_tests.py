@@ -87,7 +87,9 @@ def kenward_roger_test(d, L, beta):
     q = len(L)
     Theta = L.T @ np.linalg.inv(L @ d.Phi @ L.T) @ L
     T = [Theta @ d.Phi @ p @ d.Phi for p in Pi]
-    A1 = sum(W[i, j] * np.trace(T[i]) * np.trace(T[j]) for i in range(len(T)) for j in range(len(T)))
+    A1 = sum(
+        W[i, j] * np.trace(T[i]) * np.trace(T[j]) for i in range(len(T)) for j in range(len(T))
+    )
     A2 = sum(W[i, j] * np.trace(T[i] @ T[j]) for i in range(len(T)) for j in range(len(T)))
     B = (A1 + 6 * A2) / (2 * q)
     g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)

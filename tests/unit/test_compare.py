@@ -275,6 +275,12 @@ def test_what_is_no_model_is_refused(other):
         ranef.anova(fit("gpa ~ sex + (1 | student)"), other)
 
 
+def test_a_model_without_random_effects_is_refused():
+    plain = ranef.feols("gpa ~ sex", data())
+    with pytest.raises(ranef.ModelError, match=r"argument 2 is a FixedEffectsModel .*likelihood"):
+        ranef.anova(fit("gpa ~ sex + (1 | student)"), plain)
+
+
 def test_a_list_is_told_to_be_unpacked():
     with pytest.raises(ranef.ModelError, match="one by one"):
         ranef.anova([fit("gpa ~ sex + (1 | student)"), fit("gpa ~ male + (1 | student)")])
@@ -313,6 +319,15 @@ def test_disagreement_of_criteria_is_put_in_words():
     assert "best" not in text
     assert "<table" in by_aic._repr_html_()
     assert "lowest AIC" in by_aic._repr_html_()
+
+
+def test_the_conditional_aic_ranks_when_asked():
+    found = ranef.compare(*models()[:3], by="caic")
+    expected = [by_likelihood(fit(name)).caic().caic for name in found.table.index]
+    np.testing.assert_allclose(found.table["caic"], expected, rtol=1e-12)
+    assert found.table["caic"].is_monotonic_increasing
+    assert "conditional AIC" in repr(found)
+    assert "caic" not in ranef.compare(*models()[:3]).table
 
 
 def test_agreement_of_criteria_is_put_in_words():

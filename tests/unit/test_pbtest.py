@@ -9,7 +9,8 @@ import pytest
 
 import ranef
 from ranef.api import compare_simulated
-from ranef.inference.pbtest import bootstrap_ratios, simulated_pvalue
+from ranef.inference import pbtest
+from ranef.inference.pbtest import simulated_pvalue
 
 SLOPE, LEVEL = "Reaction ~ Days + (Days | Subject)", "Reaction ~ Days + (1 | Subject)"
 
@@ -28,10 +29,10 @@ def fit(formula, reml=True):
 def test_against_pbkrtest():
     # R 4.2.2, pbkrtest 0.5.2: PBmodcomp(nsim = 4000) gives LRT 0.1522 and p 0.7028.
     large = fit("Reaction ~ Days + I(Days**2) + (1 | Subject)", reml=False)
-    found = ranef.pbtest(large, fit(LEVEL, reml=False), n=500, seed=1)
+    found = ranef.pbtest(large, fit(LEVEL, reml=False), n=2000, seed=1)
     assert found.statistic == pytest.approx(0.1522, abs=5e-5)
     assert found.table["pvalue_chi2"].iloc[0] == pytest.approx(0.6965, abs=5e-5)
-    assert found.pvalue == pytest.approx(0.7028, abs=4 * np.sqrt(0.7 * 0.3 * (1 / 500 + 1 / 4000)))
+    assert found.pvalue == pytest.approx(0.7028, abs=4 * np.sqrt(0.7 * 0.3 * (1 / 2000 + 1 / 4000)))
 
 
 def test_a_draw_is_a_refit_of_both_models():
@@ -44,9 +45,8 @@ def test_a_draw_is_a_refit_of_both_models():
 
 
 def test_the_number_of_workers_does_not_matter():
-    pytest.importorskip("joblib")
-    one = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=12, seed=2)
-    two = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=12, seed=2, workers=2)
+    one = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=100, seed=2)
+    two = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=100, seed=2, workers=2)
     np.testing.assert_array_equal(one.draws, two.draws)
 
 
@@ -63,10 +63,10 @@ def test_one_variance_of_two_follows_the_exact_distribution():
     pastes = ranef.datasets.load("Pastes")
     large = ranef.lmer("strength ~ 1 + (1 | sample) + (1 | batch)", pastes)
     small = ranef.lmer("strength ~ 1 + (1 | sample)", pastes)
-    found = ranef.pbtest(large, small, n=400, seed=4)
+    found = ranef.pbtest(large, small, n=2000, seed=4)
     # R 4.2.2, RLRsim 3.1-8, exactRLRT(m = batch alone, mA = large, m0 = small), 100,000 draws.
     assert found.statistic == pytest.approx(0.6576559269, abs=1e-6)
-    assert found.pvalue == pytest.approx(0.1781, abs=4 * np.sqrt(0.1781 * 0.8219 / 400))
+    assert found.pvalue == pytest.approx(0.1781, abs=4 * np.sqrt(0.1781 * 0.8219 / 2000))
 
 
 def test_failed_fits_are_counted(monkeypatch):
@@ -80,14 +80,25 @@ def test_failed_fits_are_counted(monkeypatch):
     assert found.table["draws"].iloc[0] == 3
 
 
-def test_a_fit_that_fails_is_nan():
-    class Fails:
-        def __call__(self, seed):
-            return np.nan, False
+def test_a_fit_that_fails_is_nan(monkeypatch):
+    fitted = pbtest.fit_responses
 
-    ratios, stopped = bootstrap_ratios(Fails(), 3, 1, 1)
-    assert np.isnan(ratios).all()
-    assert stopped == 0
+    def one_fails(*args, **options):
+        out = fitted(*args, **options)
+        out.outcome[1] = 5
+        return out
+
+    monkeypatch.setattr(pbtest, "fit_responses", one_fails)
+    found = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=4, seed=1)
+    assert len(found.draws) == 3
+    assert "1 of 4" in repr(found)
+
+
+def test_blocks_of_draws_change_nothing(monkeypatch):
+    whole = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=7, seed=3)
+    monkeypatch.setattr(pbtest, "NUMBERS_AT_ONCE", 130)
+    parts = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=7, seed=3)
+    np.testing.assert_allclose(parts.draws, whole.draws, atol=1e-9)
 
 
 def test_the_pvalue_counts_the_observed():
@@ -100,5 +111,7 @@ def test_the_pvalue_counts_the_observed():
 def test_the_order_of_the_models_is_checked():
     with pytest.raises(ranef.ModelError, match="takes the larger model first"):
         ranef.pbtest(fit(LEVEL), fit(SLOPE), n=2)
+    with pytest.raises(ValueError, match="workers"):
+        ranef.pbtest(fit(SLOPE), fit(LEVEL), n=2, workers=0)
     with pytest.raises(ranef.ModelError, match="argument 2 is a str"):
         ranef.pbtest(fit(LEVEL), "small", n=2)

@@ -90,8 +90,8 @@ class Pls {
   // H'Z'H^-1 Z H of q-vectors given by term (l_t * k_t, m), at the last objective().
   Matrix quadratic_form(const std::vector<RowMatrix>& H);
 
-  // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must be
-  // invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
+  // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must
+  // be invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
   PairTraces pair_traces() const;
 
   // X'Z S for S given by term (l_t * k_t, m): (p, m).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Call:
     offset: Any = None
     contrasts: Any = None
     missing: str = "drop"
-    control: Control = Control()
+    control: Control = field(default_factory=Control)
     strict: bool = False
     prior: PriorLike = None
 

@@ -36,7 +36,8 @@ def lmer(
     ----------
     formula : str
         A model such as ``"y ~ x + (1 + x | g)"``: a formulaic formula and random-effects terms
-        ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b within a.
+        ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b
+        within a.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns. Or what is read in chunks: a path,
         folder or pattern of parquet files, a pyarrow dataset, DuckDB relation, polars LazyFrame, a
@@ -83,9 +84,9 @@ def lmer(
 
     Notes
     -----
-    The profiled criterion is minimised over the relative covariance factors by a trust-region Newton method
-    with exact gradients, in a basis where location and scale of the columns do not matter; a fit at the
-    boundary is accepted only when the slope into the covariance cone is not negative [1]_.
+    The profiled criterion is minimised over the relative covariance factors by a trust-region
+    Newton method with exact gradients, in a basis where location and scale of the columns do not
+    matter; a fit at the boundary is accepted only when the slope into the covariance cone is not negative [1]_.
 
     References
     ----------

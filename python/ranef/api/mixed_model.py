@@ -33,11 +33,20 @@ from .robust import RobustResult, robust_mixed
 
 __all__ = ["Call", "LinearMixedModel"]
 
+#: How a summary names its degrees of freedom.
+DDF_NAMES = {
+    "satterthwaite": "Satterthwaite's degrees of freedom",
+    "kenward-roger": "errors and degrees of freedom of Kenward and Roger",
+    "residual": "residual degrees of freedom",
+    "inf": "normal tests",
+}
+
 
 class LinearMixedModel(Explained, Intervals, Trust):
     """A fitted linear mixed model.
 
-    Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update`` give new
+    Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update``
+    give new
     models.
 
     Attributes
@@ -67,7 +76,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
             lost = design.n_data - design.n_obs
             where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
             yield DroppedRowsWarning(
-                f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
+                f"{lost} of {design.n_data} rows are left out because values are missing in "
+                f"{where}. "
                 "Likelihood inference then assumes that they are missing at random."
             )
         if len(estimate.kept) < len(design.fixed):
@@ -76,12 +86,16 @@ class LinearMixedModel(Explained, Intervals, Trust):
                 "the fixed-effects matrix has less than full rank: " + " ".join(notes)
             )
         if estimate.is_singular:
-            yield SingularFitWarning("singular fit: " + "; ".join(singular_notes(design, estimate)))
+            yield SingularFitWarning(
+                "singular fit: "
+                + "; ".join(singular_notes(design, estimate))
+                + " ranef.diagnose(model) looks for the cause."
+            )
         if not estimate.converged:
             yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by about "
-                f"{estimate.decrement:.2g}; see model.convergence. More steps: "
-                "control=ranef.Control(max_steps=1000)."
+                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
+                f"about {estimate.decrement:.2g}; ranef.converge(model) goes on from there, and "
+                'ranef.help("convergence") says what this means.'
             )
 
     def _warn(self) -> None:
@@ -198,12 +212,16 @@ class LinearMixedModel(Explained, Intervals, Trust):
         newdata : DataFrame, optional
             New rows; the fitted rows by default.
         random : {"all", "none"} or list of str
-            Which random effects take part: all, none (the population's mean), or those of the groups named.
+            Which random effects take part: all, none (the population's mean), or those
+            of the groups named.
         new_levels : {"raise", "population"}
-            What to do with levels the fit has not seen: raise, or give them the population's effect, zero.
+            What to do with levels the fit has not seen: raise, or give them the
+            population's effect, zero.
         interval : {"confidence", "prediction"}, optional
-            An interval for the mean of the row's level, or for one new observation (of weight 1). Both hold
-            the variance of a new level; a prediction interval with ``random="none"`` is for an observation
+            An interval for the mean of the row's level, or for one new observation (of
+            weight 1). Both hold
+            the variance of a new level; a prediction interval with ``random="none"``
+            is for an observation
             whose levels are not known.
         level : float
             Coverage of the interval.
@@ -368,11 +386,13 @@ class LinearMixedModel(Explained, Intervals, Trust):
             self.varcorr,
             self.coef_table(ddf),
             notes,
+            DDF_NAMES[ddf],
         )
 
     def __repr__(self) -> str:
         kind = "REML" if self.reml else "ML"
-        return f"<LinearMixedModel {self.call.formula!r}, {kind}, {self.nobs} rows, llf {self.llf:.4f}>"
+        fit = f"{kind}, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"<LinearMixedModel {self.call.formula!r}, {fit}>"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

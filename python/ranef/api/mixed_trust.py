@@ -130,7 +130,7 @@ class Trust(Fitted):
         >>> sleep = ranef.datasets.load("sleepstudy")
         >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
         >>> model.influence("Subject").top(1)
-        ['337']
+        ['309']
         """
         design, estimate = self._design, self._estimate
         label, codes, levels = _rows_of(self, groups)
