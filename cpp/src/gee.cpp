@@ -188,20 +188,20 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
     const double size =
         std::sqrt(std::max(0.0, step.dot(fit.bread * step)) / std::max(fit.phi, 1e-300));
     ++fit.iterations;
-    if (std::max(size, largest_change(fit.alpha, previous)) < options.tolerance) {
+    const bool settled = std::max(size, largest_change(fit.alpha, previous)) < options.tolerance;
+    if (settled || iteration + 1 == options.max_iterations) {
       finish(data, s, whitener, fit);
-      return stop(fit, GeeStatus::converged);
+      return stop(fit, settled ? GeeStatus::converged : GeeStatus::iterations);
     }
     if (!move(data, options, step, fit.beta, s)) return stop(fit, GeeStatus::invalid_mean);
   }
-  fit.status = GeeStatus::iterations;
 }
 
 }  // namespace
 
 GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   check(data);
-  const Index n = data.y.size(), p = data.X.cols();
+  const Index n = data.y.size();
   GeeFit fit;
   State s;
   for (Vector* v : {&s.eta, &s.mu, &s.pearson, &s.slope, &s.scaled}) v->resize(n);
@@ -213,7 +213,8 @@ GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   rough.corr = Corr::independence;
   rough.tolerance = 1e-3;
   if (options.corr != Corr::independence) iterate(data, rough, lags, s, fit);
-  if (options.corr == Corr::independence || fit.status == GeeStatus::converged) {
+  if (options.corr == Corr::independence || fit.status == GeeStatus::converged ||
+      fit.status == GeeStatus::iterations) {
     iterate(data, options, lags, s, fit);
   }
   return fit;

@@ -74,7 +74,7 @@ double pattern_product(const RowMatrix& C, const Span& s, const Parameter& a, co
 }  // namespace
 
 // The leading term by itself: Y_l = F_l'F_l is empty when there is no root.
-void Pls::leading_traces(Index m0, const RowMatrix& F, PairTraces& out) const {
+void Pls::leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
   const Index k = k_[0];
   std::vector<Matrix> BE(m0), YE(m0);
   Matrix B(k, k), Y = Matrix::Zero(k, k);
@@ -100,7 +100,7 @@ PairTraces Pls::pair_traces() const {
   while (m0 < m && parameters_[m0].term == 0) ++m0;
   PairTraces out{Matrix::Zero(m, m), Vector::Zero(m)};
   if (q2 == 0) {
-    leading_traces(m0, RowMatrix(0, 0), out);
+    leading_pairs(m0, RowMatrix(0, 0), out);
     return out;
   }
   RowMatrix coupled = RowMatrix::Zero(n_levels_[0] * k, q2), scores(coupled.rows(), q2);
@@ -108,14 +108,14 @@ PairTraces Pls::pair_traces() const {
   multiply_levels(T_, false, coupled, scores);
   RowMatrix F = scores.transpose();  // its sign plays no part
   root_.solve_lower(F);
-  leading_traces(m0, F, out);
+  leading_pairs(m0, F, out);
 
-  root_traces(m0, F, out);
+  root_pairs(m0, F, out);
   return out;
 }
 
 // Pairs in which a parameter of the root takes part.
-void Pls::root_traces(Index m0, const RowMatrix& F, PairTraces& out) const {
+void Pls::root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
   const Index m = static_cast<Index>(parameters_.size()), q2 = root_.size();
   const RootLayout& layout = root_.layout();
   RowMatrix inverse = RowMatrix::Identity(q2, q2), C = RowMatrix::Zero(q2, q2);

@@ -263,6 +263,7 @@ class Search {
     for (const Matrix& block : lambda) singular = singular || near_boundary(block);
     if (!singular) return false;
     current_ = value(pack(pls_, lambda));
+    stands_ = false;
     pls_.derivatives(reml_, derivatives_);
     ++result_.n_gradient;
     std::size_t worst = 0;

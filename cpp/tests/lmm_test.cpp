@@ -1,7 +1,6 @@
 // The kernel against a dense computation with n by n matrices, for every block size and every plan.
 #include "ranef/lmm.hpp"
 
-
 #include "check.hpp"
 
 using namespace ranef;

@@ -9,9 +9,11 @@ from .api.all_fit import all_fit, converge
 from .api.approaches import Approaches, approaches
 from .api.average import average
 from .api.batch_result import BatchResult
+from .api.bias_check import bias_check
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
+from .api.cross_products import CrossProducts
 from .api.crossval import cross_validate
 from .api.diagnose import diagnose
 from .api.doctor import doctor
@@ -44,6 +46,8 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
+from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
+from .report.help import help
 
 __version__ = _version("ranef")
 
@@ -53,13 +57,17 @@ __all__ = [
     "ComparisonWarning",
     "Control",
     "ConvergenceWarning",
+    "CrossProducts",
     "DataError",
     "DroppedRowsWarning",
     "FitError",
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
+    "Gamma",
     "GroupFits",
+    "InverseGamma",
+    "InverseWishart",
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
@@ -70,11 +78,13 @@ __all__ = [
     "RobustResult",
     "SingularFitWarning",
     "UnsupportedError",
+    "Wishart",
     "WithinBetweenModel",
     "all_fit",
     "anova",
     "approaches",
     "average",
+    "bias_check",
     "compare",
     "converge",
     "cross_validate",
@@ -87,6 +97,7 @@ __all__ = [
     "fit_groups",
     "fit_many",
     "gee",
+    "help",
     "lmer",
     "lmlist",
     "multistart",

@@ -51,7 +51,7 @@ class FormulaError(RanefError, ValueError):
         return (_rebuild_formula_error, (self.args, self.text, self.start, self.stop))
 
 
-def _rebuild_formula_error(args: tuple[str, ...], text: str, start: int, stop: int) -> FormulaError:
+def _rebuild_formula_error(args: tuple[str], text: str, start: int, stop: int) -> FormulaError:
     """Unpickle without drawing the caret a second time."""
     error = FormulaError(*args)
     error.text, error.start, error.stop = text, start, stop

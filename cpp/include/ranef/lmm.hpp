@@ -40,13 +40,14 @@ struct Curvature {
   Vector quadratic;           // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
   Matrix hessian;             // (m, m) average information with the exact first-order terms
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
-  std::vector<Matrix> misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
+  std::vector<Matrix>
+      misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
 };
 
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
 // contrast c, R the estimate's cov_beta_root, so that var(c'beta) = sigma^2 w'w.
 //
-//   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = -w'G_a w
+//   G_a = (X U)'H^-1 V_a H^-1 (X U)              d(w'w)/d Sigma_a = w'G_a w
 //   Q_ab = (X U)'H^-1 V_a H^-1 V_b H^-1 (X U)
 struct FixedDerivatives {
   std::vector<Matrix> G;  // (p, p) for each element of Sigma, standardised basis

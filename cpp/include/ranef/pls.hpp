@@ -90,8 +90,8 @@ class Pls {
   // H'Z'H^-1 Z H of q-vectors given by term (l_t * k_t, m), at the last objective().
   Matrix quadratic_form(const std::vector<RowMatrix>& H);
 
-  // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must be
-  // invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
+  // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must
+  // be invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
   PairTraces pair_traces() const;
 
   // X'Z S for S given by term (l_t * k_t, m): (p, m).
@@ -127,10 +127,10 @@ class Pls {
 
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
+  void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
+  void root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
   void add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J);
   void root_traces(bool reml, double nu, Derivatives& out);
-  void leading_traces(Index m0, const RowMatrix& F, PairTraces& out) const;
-  void root_traces(Index m0, const RowMatrix& F, PairTraces& out) const;
   void scale_root_rows(const std::vector<Matrix>& factors, bool transposed, RowMatrix& rows) const;
 };
 

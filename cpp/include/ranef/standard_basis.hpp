@@ -38,8 +38,9 @@ RefinedInput refine(const Input& input, const Shifts& shifts);
 // Map A in place from columns shifted and scaled by `from` to columns shifted and scaled by `to`.
 void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products);
 
-// Drop columns of X whose own share A cannot resolve, from A, `input` and `shifts`; `basis` notes them.
-// For rows that cannot be read again. Throws PerfectFit when X reproduces the response that well.
+// Drop columns of X whose own share A cannot resolve, from A, `input` and `shifts`; `basis` notes
+// them. For rows that cannot be read again. Throws PerfectFit when X reproduces the response that
+// well.
 void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, StandardBasis& basis);
 
 // Map A to the standardised basis in place; `shifts` is how A was accumulated.

@@ -27,7 +27,7 @@ class MomentStart {
  private:
   std::vector<Index> k_;
   Eigen::ColPivHouseholderQR<Matrix> system_;
-  Vector mean_;     // (m,) mean of Z_a'Z_a over levels, a component a column of a term
+  Vector mean_;  // (m,) mean of Z_a'Z_a over levels, a component a column of a term
   double n_ = 0.0;
 };
 

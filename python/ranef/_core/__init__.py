@@ -23,6 +23,7 @@ def _variant() -> str:
 _module = import_module(f".{_variant()}", __name__)
 isa = _module.isa
 simd = _module.simd
+Accumulator = _module.Accumulator
 Absorbed = _module.Absorbed
 GeeFit = _module.GeeFit
 GeeStatus = _module.GeeStatus

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Absorbed",
+    "Accumulator",
     "Batch",
     "BatchRows",
     "BatchSettings",
@@ -327,3 +328,20 @@ def fit_weighted(
     terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
     settings: BatchSettings,
 ) -> BatchRows: ...
+
+class Accumulator:
+    def __init__(
+        self, fixed: Sequence[int], terms: Sequence[tuple[Sequence[int], Sequence[int]]]
+    ) -> None: ...
+    def add(
+        self,
+        y: Array,
+        columns: Sequence[Array],
+        terms: Sequence[tuple[NDArray[np.int32], int]],
+        weights: Array | None,
+    ) -> None: ...
+    def renumber(self, number: Sequence[Sequence[int]], n_levels: Sequence[int]) -> None: ...
+    def merge(self, other: Accumulator) -> None: ...
+    def model(self) -> Lmm: ...
+    @property
+    def n_obs(self) -> int: ...

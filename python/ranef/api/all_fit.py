@@ -51,6 +51,7 @@ def all_fit(
     given its exact gradient, trust-constr its average-information Hessian as well. All but the
     first start where every relative standard deviation is one.
     """
+    model._likelihood_only("all_fit")
     names = available()
     for name in optimizers or ():
         if name not in names:
@@ -90,6 +91,7 @@ def converge(model: LinearMixedModel, *, seed: int = 1) -> Trail:
     Trail
         ``model``, ``table`` of the attempts and ``converged``.
     """
+    model._likelihood_only("converge")
     columns = ["criterion", "gain", "converged"]
     if examine(model._design, model._core, model._estimate).holds:
         return Trail(model, pd.DataFrame(columns=columns), True)

@@ -176,7 +176,7 @@ def approaches(
 
 def marginal_text(formula: Formula) -> str:
     """Spell the formula without its random-effects terms."""
-    return f"{formula.response} ~ {formula.right()}"
+    return formula.without_random().text
 
 
 def mixed_text(formula: Formula) -> str:

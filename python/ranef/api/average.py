@@ -92,8 +92,8 @@ def average(
     models : sequence of LinearMixedModel
         Two or more models of the same response on the same rows.
     weights : {"aic", "caic", "stacking"}
-        "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC.
-        "stacking": the mixture that best predicts groups left out one by one.
+        "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC of the
+        fits at hand. "stacking": the mixture that best predicts groups left out one by one.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
 

@@ -73,9 +73,9 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
     >>> ranef.anova(level, slope)[["npar", "chisq", "df"]].round(2)
-                                         npar  chisq   df
-    Reaction ~ Days + (1 | Subject)         4    NaN  NaN
-    Reaction ~ Days + (Days | Subject)      6  42.84  2.0
+                                        npar  chisq   df
+    Reaction ~ Days + (1 | Subject)        4    NaN  NaN
+    Reaction ~ Days + (Days | Subject)     6  42.84  2.0
     """
     check_comparable(models, "anova")
     spaces = [parts(model._design, model._estimate) for model in models]
@@ -155,10 +155,10 @@ def _why_untested(
 def _two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
     """Why no p-value is given when both parts differ, and the model that lies between."""
     formula, random = parse(large.call.formula), parse(small.call.formula).random
-    between = " + ".join([formula.right(), *(bar.source() for bar in random)])
+    between = " + ".join([str(formula.without_random()), *(bar.source() for bar in random)])
     return (
         "fixed and random parts both differ, so no p-value would say which of them matters. Two "
-        f"steps: fit {formula.response} ~ {between}, test the random part between it and this "
+        f"steps: fit {between}, test the random part between it and this "
         "model by REML, then the fixed part between it and the row above by ML"
     )
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ..errors import ModelError
 from ..inference.lrt import RatioTest, boundary_pvalue, chi2_tail, parts, ratio_test, relate
-from ..inference.pbtest import Refitter, bootstrap_ratios, simulated_pvalue
+from ..inference.pbtest import bootstrap_ratios, simulated_pvalue
 from ..inference.rlrt import null_statistics, spectrum
+from ..models.batch import Settings
 from ..report.simulated import SimulatedTest
 from .compare_models import by_likelihood, check_comparable, check_mixed
 from .mixed_model import LinearMixedModel
@@ -96,7 +97,7 @@ def pbtest(
     seed : int, optional
         Makes them repeatable, to the bit the same for any number of workers.
     workers : int
-        Processes; more than one needs joblib.
+        Threads.
 
     Returns
     -------
@@ -121,6 +122,8 @@ def pbtest(
     """
     check_comparable((large, small), "pbtest")
     _check_draws(n)
+    if workers < 1:
+        raise ValueError(f"workers is a number of threads, 1 or more, not {workers}")
     relation = relate(parts(small._design, small._estimate), parts(large._design, large._estimate))
     if not relation.nested or small.npar >= large.npar:
         raise ModelError(
@@ -132,8 +135,8 @@ def pbtest(
     shift = relation.shift if reml else 0.0
     deviances = (-2.0 * low.llf, -2.0 * high.llf - shift)
     test = ratio_test(deviances, (low.npar, high.npar), relation)
-    refitter = Refitter(low._design, high._design, low._estimate, reml, high.call.control)
-    ratios, stopped = bootstrap_ratios(refitter, n, seed, workers)
+    settings = Settings(reml=reml, workers=workers, control=high.call.control)
+    ratios, stopped = bootstrap_ratios(low._design, high._design, low._estimate, n, seed, settings)
     notes = [
         f"{small.call.formula} within {large.call.formula}, by {'REML' if reml else 'ML'}",
         *_mishaps(ratios, stopped),

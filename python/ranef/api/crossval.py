@@ -19,7 +19,7 @@ from ..inference.crossval_folds import (
     row_folds,
     splitter_folds,
 )
-from ..report.predictive import CrossValidation, score_table
+from ..report.predictive import CrossValidation, fold_table, score_table
 from .compare_models import check_mixed
 from .crossval_refits import predict_folds
 from .mixed_model import LinearMixedModel
@@ -84,7 +84,7 @@ def cross_validate(
     >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> ranef.cross_validate(model).table[["rows", "folds", "rmse"]].round(1)
          rows  folds  rmse
-    all   180     18  49.0
+    all   180     18  49.6
     """
     check_mixed(model, "cross_validate")
     if scheme in ("new_groups", "new_rows") and folds is None:
@@ -120,7 +120,7 @@ def _closed_form(model: LinearMixedModel, scheme: str, group: str | None) -> Cro
             leave_groups_out(*fit, term),
         )
     rows = _row_table(model, np.arange(model.nobs), found.fold, found.mean, found.sd)
-    folds = _fold_table(rows)
+    folds = fold_table(rows)
     if scheme == "new_groups":
         folds["joint_log_score"] = found.joint
         folds.index = pd.Index(model._design.random[term].levels, name=what.split()[2])
@@ -187,7 +187,7 @@ def _by_refits(
     notes = [f"{what}: {len(folds)} fits, each without the rows that it predicts"]
     notes += [_leakage(model, folds)] if scheme != "new_groups" else []
     notes += [f"{count} of {len(folds)} fits gave a {kind}" for kind, count in found.warned.items()]
-    return CrossValidation(score_table(rows), tuple(notes), rows, _fold_table(rows), what)
+    return CrossValidation(score_table(rows), tuple(notes), rows, fold_table(rows), what)
 
 
 def _leakage(model: LinearMixedModel, folds: Sequence[Fold]) -> str:
@@ -218,9 +218,3 @@ def _row_table(
     y = model._design.y[rows]
     table = {"fold": fold, "y": y, "mean": mean, "sd": sd, "log_score": log_density(y, mean, sd)}
     return pd.DataFrame(table, index=model.resid.index[rows])
-
-
-def _fold_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Scores by fold."""
-    scores = pd.concat([score_table(part) for _, part in rows.groupby("fold")], ignore_index=True)
-    return scores.drop(columns="folds").rename_axis("fold")

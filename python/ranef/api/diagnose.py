@@ -73,7 +73,8 @@ def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     yield from _aliased(design)
     labels = list(check_labels(design, estimate.reml))
     yield from (finding for _, finding in labels)
-    yield from check_fit(design, model._core, estimate, [group for group, _ in labels], seed)
+    reused = [group for group, _ in labels]
+    yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
 
 
 def _aliased(design: Design) -> Iterator[Finding]:

@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ranef.design import Design, encode
-from ranef.errors import ModelError, RanefWarning, UnsupportedError
-from ranef.inference.robust import (
-    Counts,
-    absorbed_count,
-    absorbed_leverage,
-    check_convention,
-    hetero_cov,
-    multiway_cov,
-    within_scores,
-)
-from ranef.inference.sandwich import DiagonalScores
+from ranef.design import encode
+from ranef.errors import ModelError, UnsupportedError
 from ranef.inference.sandwich_tests import f_test
-from ranef.inference.wild import WildBootstrap, wild_bootstrap
-from ranef.models.ols import OlsEstimate, fit_ols, orthonormal_basis
+from ranef.models.ols import fit_ols
 from ranef.models.within import absorbed_effects, singletons
 from ranef.report.coefficients import t_quantile
-from ranef.report.regression import CoefficientTests, contrast_matrix
 from ranef.report.summary import Summary
 
-from .robust import Named, RobustResult, clusters_of, robust_clusters
-
-if TYPE_CHECKING:
-    from .feols import Fitted
+from .feols_robust import FeolsCall, LeastSquaresTests
 
 __all__ = ["FeolsCall", "FixedEffectsModel"]
 
-TOO_MANY = (
-    "degrees of freedom are clusters - 1: too many absorbed levels cut through the clusters for "
-    "Satterthwaite's"
-)
-
 Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 
-@dataclass(frozen=True)
-class FeolsCall:
-    """The arguments of a fit."""
-
-    formula: str
-    absorb: tuple[str, ...] = ()
-    cluster: tuple[str, ...] = ()
-    vcov: str | None = None
-    ssc: str = "fixest"
-    weights: Any = None
-    offset: Any = None
-    contrasts: Any = None
-    missing: str = "drop"
-
-
-class FixedEffectsModel(CoefficientTests):
+class FixedEffectsModel(LeastSquaresTests):
     """A fitted least squares model, pooled or with absorbed factors.
 
     Made by :func:`ranef.feols`; nothing of it changes after the fit.
@@ -75,258 +36,7 @@ class FixedEffectsModel(CoefficientTests):
         What the fit warned of.
     """
 
-    def __init__(
-        self,
-        design: Design,
-        fitted: Fitted,
-        call: FeolsCall,
-        data: Any = None,
-        found: tuple[RanefWarning, ...] = (),
-    ):
-        self.call = call
-        self.warnings = found
-        self._design = design
-        self._fitted = fitted
-        self._data = data
-        self._names = tuple(design.fixed_names[j] for j in fitted.positions)
-        self._beta = fitted.within.ols.beta
-        self._vcov = self._default_vcov()
-        self._cov = self._vcov.cov
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_data": None}
-
-    # ------------------------------------------------------------------ covariance
-
-    def _default_vcov(self) -> RobustResult:
-        """Give the covariance that the call asked for."""
-        kind, cluster = self.call.vcov, self.call.cluster
-        if kind is None:
-            kind = "CR1S" if cluster else "iid"
-        check_convention(self.call.ssc)
-        if kind == "iid":
-            cov = self._ols.sigma2 * self._ols.cov_unscaled
-            return RobustResult("iid", self._named(), cov, df_given=float(self.df_resid))
-        return self.robust(kind, cluster=cluster or None, ssc=self.call.ssc)
-
-    def _df(self) -> ArrayLike:
-        return self._vcov._df()
-
-    def _named(self) -> Named:
-        """Names, estimates and terms."""
-        place = {j: i for i, j in enumerate(self._fitted.positions)}
-        terms = tuple(
-            (name, tuple(place[j] for j in columns if j in place))
-            for name, columns in self._design.fixed_terms
-        )
-        return Named(self._names, self._beta, terms, self.call.formula)
-
-    @property
-    def vcov_type(self) -> str:
-        """Which covariance the tests of this model use."""
-        return self._vcov.kind
-
-    def robust(
-        self, kind: str = "CR2", cluster: Any = None, *, ssc: str = "clubSandwich"
-    ) -> RobustResult:
-        """Give tests with a robust covariance.
-
-        Parameters
-        ----------
-        kind : str
-            HC0 to HC3 against unequal variances; CR0, CR1, CR1S, CR2, CR3 against clusters as well.
-        cluster : str, sequence of str or array_like, optional
-            Clusters: a column, several (CR0, CR1, CR1S), or one value for each row; by default
-            those of the call.
-        ssc : {"clubSandwich", "fixest", "stata"}
-            Small-sample convention, see :func:`ranef.feols`.
-
-        Returns
-        -------
-        RobustResult
-
-        References
-        ----------
-        .. [1] Pustejovsky and Tipton (2018), J. Bus. Econ. Stat. 36, 672-683.
-        """
-        check_convention(ssc)
-        if kind.startswith("HC"):
-            return self._hetero(kind)
-        cluster = self.call.cluster if cluster is None else cluster
-        if len(cluster) == 0:
-            raise ModelError(
-                f'{kind} needs clusters: name them, as in robust("{kind}", cluster="g")'
-            )
-        clusters = clusters_of(self._data, self._design, cluster)
-        if len(clusters) > 1:
-            return self._multiway(kind, clusters, ssc)
-        name, codes = next(iter(clusters.items()))
-        scores = self._scores(codes, ssc, kind)
-        small = ssc != "clubSandwich" and kind in ("CR0", "CR1", "CR1S")
-        plain = scores is None
-        if scores is None:
-            scores = self._plain_scores(codes)
-        notes = [TOO_MANY] if plain else []
-        df_given = float(scores.n_clusters - 1) if small or plain else None
-        count = self._n_coef([codes], ssc)
-        return robust_clusters(
-            kind, self._named(), scores, name, n_coef=count, df_given=df_given, notes=notes
-        )
-
-    def wild_bootstrap(
-        self,
-        term: str,
-        cluster: Any = None,
-        *,
-        null: float = 0.0,
-        draws: int = 9999,
-        weights: str = "webb",
-        level: float = 0.95,
-        seed: int | None = None,
-    ) -> WildBootstrap:
-        """Test a coefficient by the wild cluster bootstrap with the hypothesis imposed.
-
-        Parameters
-        ----------
-        term : str
-            The coefficient.
-        cluster : str or array_like, optional
-            Clusters; by default those of the call.
-        null : float
-            Value under the hypothesis.
-        draws : int
-            Number of draws.
-        weights : {"webb", "rademacher"}
-            Webb's six points, or random signs, all of whose patterns are used when they are few.
-        level : float
-            Coverage of the interval, found by inverting the test.
-        seed : int, optional
-            Seed of the draws.
-
-        Returns
-        -------
-        WildBootstrap
-
-        References
-        ----------
-        .. [1] Cameron, Gelbach and Miller (2008), Rev. Econ. Stat. 90, 414-427.
-        """
-        C = contrast_matrix(term, self._names, self._kept(), self._named().terms)
-        if len(C) != 1:
-            raise ValueError(f"{term!r} has {len(C)} coefficients; name one of them")
-        cluster = self.call.cluster if cluster is None else cluster
-        if len(cluster) == 0:
-            raise ModelError("the bootstrap redraws clusters: name them with cluster=")
-        codes = next(iter(clusters_of(self._data, self._design, cluster).values()))
-        scores = self._scores(codes, "clubSandwich", "CR2")
-        assert scores is not None
-        wide = np.pad(C[0], (0, scores.root.shape[0] - C.shape[1]))
-        estimate = float(C[0] @ self._beta[self._kept()])
-        return wild_bootstrap(
-            scores,
-            wide,
-            estimate,
-            null=null,
-            draws=draws,
-            weights=weights,
-            level=level,
-            seed=seed,
-        )
-
-    def _n_coef(self, clusters: Sequence[Codes], ssc: str) -> int:
-        """Coefficients that CR1S counts."""
-        within = self._fitted.within
-        charged = absorbed_count(self._fitted.absorption, within.df_absorbed, clusters, ssc)
-        return int(self._kept().sum()) + charged
-
-    def _scores(self, codes: Codes, ssc: str, kind: str) -> DiagonalScores | None:
-        """Set up scores whose small-sample adjustments hold, None if that is out of reach."""
-        if ssc != "clubSandwich" and kind in ("CR0", "CR1", "CR1S"):
-            return self._plain_scores(codes)
-        within = self._fitted.within
-        scores = within_scores(
-            within.X,
-            self._ols.resid,
-            codes,
-            int(codes.max()) + 1,
-            weights=self._design.weights,
-            scale=within.scale,
-            absorption=self._fitted.absorption,
-        )
-        if scores is None and kind in ("CR2", "CR3"):
-            raise UnsupportedError(
-                f"{kind} and the bootstrap are not offered when many absorbed levels cut through "
-                'the clusters, for each of them ties clusters together; use "CR1"'
-            )
-        return scores
-
-    def _plain_scores(self, codes: Codes) -> DiagonalScores:
-        """Set up scores without adjustments."""
-        basis = self._basis
-        return DiagonalScores(
-            basis.columns,
-            self._ols.resid,
-            self._design.weights,
-            basis.root,
-            codes,
-            int(codes.max()) + 1,
-        )
-
-    @cached_property
-    def _basis(self) -> Any:
-        within = self._fitted.within
-        return orthonormal_basis(within.X, self._design.weights, within.scale)
-
-    def _hetero(self, kind: str) -> RobustResult:
-        """Give a heteroscedasticity-robust covariance."""
-        absorption, weights = self._fitted.absorption, self._design.weights
-        leverage = None
-        if absorption is not None and kind in ("HC2", "HC3"):
-            leverage = absorbed_leverage(absorption, weights)
-        cov = hetero_cov(
-            self._basis,
-            self._ols.resid,
-            weights,
-            kind,
-            df_resid=self.df_resid,
-            leverage=leverage,
-        )
-        return RobustResult(kind, self._named(), cov, df_given=float(self.df_resid))
-
-    def _multiway(self, kind: str, clusters: dict[str, Codes], ssc: str) -> RobustResult:
-        """Give a covariance robust to clusters of several kinds."""
-        codes = list(clusters.values())
-        scores = self._plain_scores(codes[0])
-        counts = Counts(self.nobs, self._n_coef(codes, ssc), ssc)
-        cov, clipped = multiway_cov(scores, codes, kind, counts)
-        sizes = {name: int(c.max()) + 1 for name, c in clusters.items()}
-        notes = (
-            ["negative eigenvalues of the multiway covariance were set to zero"] if clipped else []
-        )
-        return RobustResult(
-            kind,
-            self._named(),
-            cov,
-            sizes,
-            df_given=float(min(sizes.values()) - 1),
-            notes=tuple(notes),
-        )
-
     # ------------------------------------------------------------------ fit
-
-    @property
-    def _ols(self) -> OlsEstimate:
-        return self._fitted.within.ols
-
-    @property
-    def nobs(self) -> int:
-        """Rows that were used."""
-        return self._design.n_obs
-
-    @property
-    def df_resid(self) -> int:
-        """Rows less coefficients less absorbed effects."""
-        return self._ols.df_resid
 
     @property
     def sigma(self) -> float:
@@ -450,10 +160,6 @@ class FixedEffectsModel(CoefficientTests):
         test = f_test(pooled.ssr - self._ols.ssr, num_df, self._ols.sigma2, self.df_resid)
         return pd.DataFrame(test.columns())
 
-    def wald_test(self, what: Any, value: ArrayLike = 0.0) -> pd.DataFrame:
-        """Test coefficients jointly by the covariance of this model; see `RobustResult`."""
-        return self._vcov.wald_test(what, value)
-
     # ------------------------------------------------------------------ prediction
 
     def predict(
@@ -504,7 +210,7 @@ class FixedEffectsModel(CoefficientTests):
     def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array]:
         """Columns of new rows, and what offsets and absorbed effects add."""
         absorbed = () if self._fitted.absorption is None else self._fitted.absorption.names
-        rows = encode(self._design, newdata, random=list(absorbed), new_levels=new_levels)  # type: ignore[arg-type]
+        rows = encode(self._design, newdata, random=list(absorbed), new_levels=new_levels)
         extra = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
         if absorbed:
             effects = list(self.effects().values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
-from ..errors import RanefWarning
+from ..errors import RanefWarning, UnsupportedError
+from ..inference.map_prior import fit_penalized
+from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
 
-__all__ = ["Array", "Call", "Fitted"]
+__all__ = ["Array", "Call", "Fitted", "estimated"]
 
 Array = NDArray[np.float64]
 
@@ -30,8 +32,19 @@ class Call:
     offset: Any = None
     contrasts: Any = None
     missing: str = "drop"
-    control: Control = Control()
+    control: Control = field(default_factory=Control)
     strict: bool = False
+    prior: PriorLike = None
+
+
+def estimated(
+    design: Design, core: _core.Lmm, call: Call, start: tuple[Array, ...] = ()
+) -> LmmEstimate:
+    """Fit a design as a call says: by likelihood, or with its prior."""
+    control = replace(call.control, start=start) if start else call.control
+    if call.prior is not None:
+        return fit_penalized(design, core, call.prior, reml=call.reml, control=control)
+    return lmm.fit(design, core, reml=call.reml, control=control)
 
 
 class Fitted:
@@ -63,6 +76,14 @@ class Fitted:
         if self._kernel is None:
             self._kernel = lmm.kernel(self._design)
         return self._kernel
+
+    def _likelihood_only(self, what: str) -> None:
+        """Refuse what searches the likelihood for a model that was fitted with a prior."""
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                f"{what} searches the likelihood, and this model maximises it times a prior; "
+                "use model.update(prior=None)"
+            )
 
     def _names(self) -> pd.Index[Any]:
         return pd.Index(self._design.fixed_names)

@@ -103,9 +103,9 @@ def gee(
     --------
     >>> import ranef
     >>> sleep = ranef.datasets.load("sleepstudy")
-    >>> model = ranef.gee("Reaction ~ Days", sleep, groups="Subject", time="Days", corr="ar1")
-    >>> model.params.round(2).to_dict()
-    {'Intercept': 253.43, 'Days': 10.46}
+    >>> model = ranef.gee("Reaction ~ Days", sleep, groups="Subject")
+    >>> model.params.round(3).to_dict()
+    {'Intercept': 251.405, 'Days': 10.467}
     """
     check_vcov(vcov)
     parsed = check_formula(parse(formula), "gee")
@@ -262,6 +262,17 @@ def check_pairs(codes: NDArray[np.int32], times: Times | None, spec: GeeSpec) ->
         )
 
 
+def reason(estimate: GeeEstimate, spec: GeeSpec) -> str:
+    """Say why the equations may have no solution, and what to do."""
+    edge = min(estimate.mu.min(), 1.0 - estimate.mu.max())
+    if spec.family == "binomial" and edge < 1e-6:
+        return (
+            "fitted probabilities run to 0 or 1, as they do when a column separates the responses "
+            "or the link cannot keep them in range; leave it out, or use the logit link"
+        )
+    return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
+
+
 def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[RanefWarning]:
     """Collect what the fit must warn of."""
     out: list[RanefWarning] = []
@@ -276,8 +287,8 @@ def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[Ranef
     if not estimate.converged:
         out.append(
             ConvergenceWarning(
-                f"the estimating equations are not solved after {estimate.iterations} steps; their "
-                'solution may not exist. Try corr="independence" first, or fewer terms.'
+                f"the estimating equations are not solved after {estimate.iterations} steps; "
+                + reason(estimate, spec)
             )
         )
     if estimate.alpha_at_bound:

@@ -7,9 +7,11 @@ from typing import Any
 from .. import design as designs
 from ..errors import RanefWarning
 from ..formula import parse
+from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control
-from .fitted import Call
+from .cross_products_source import fit_source, is_source
+from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 
 __all__ = ["Control", "lmer"]
@@ -26,6 +28,7 @@ def lmer(
     missing: str = "drop",
     control: Control | None = None,
     strict: bool = False,
+    prior: PriorLike = None,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -33,9 +36,12 @@ def lmer(
     ----------
     formula : str
         A model such as ``"y ~ x + (1 + x | g)"``: a formulaic formula and random-effects terms
-        ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b within a.
+        ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b
+        within a.
     data : DataFrame
-        pandas, polars or Arrow table, or a mapping of columns.
+        pandas, polars or Arrow table, or a mapping of columns. Or what is read in chunks: a path,
+        folder or pattern of parquet files, a pyarrow dataset, DuckDB relation, polars LazyFrame, a
+        list, iterator or function of frames, or :class:`CrossProducts`.
     reml : bool
         Whether to maximise the restricted likelihood; False for the full likelihood.
     weights : str or array-like, optional
@@ -50,6 +56,10 @@ def lmer(
         Settings of the search.
     strict : bool
         Whether a warning of the fit is raised as an error instead.
+    prior : str, density, or mapping of group to either, optional
+        Prior of the covariances of the random effects relative to sigma^2: "weak", which keeps
+        variances of few groups off zero at little bias, "wishart" (blme's default), or a density
+        such as ``ranef.Wishart(2.5)``. The fit is the mode of the penalised likelihood.
 
     Returns
     -------
@@ -74,9 +84,10 @@ def lmer(
 
     Notes
     -----
-    The profiled criterion is minimised over the relative covariance factors by a trust-region Newton method
-    with exact gradients, in a basis where location and scale of the columns do not matter; a fit at the
-    boundary is accepted only when the slope into the covariance cone is not negative [1]_.
+    The profiled criterion is minimised over the relative covariance factors by a trust-region
+    Newton method with exact gradients, in a basis where location and scale of the columns do not
+    matter; a fit at the boundary is accepted only when the slope into the covariance cone is not
+    negative [1]_.
 
     References
     ----------
@@ -91,13 +102,15 @@ def lmer(
     {'Intercept': 251.405, 'Days': 10.467}
     """
     call = Call(
-        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict
+        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
     )
     return fit_call(call, data)
 
 
 def fit_call(call: Call, data: Any) -> LinearMixedModel:
     """Carry out a call: parse, build, check, fit."""
+    if is_source(data):
+        return fit_source(call, data)
     design = designs.build(
         parse(call.formula),
         data,
@@ -108,7 +121,7 @@ def fit_call(call: Call, data: Any) -> LinearMixedModel:
     )
     lmm.check(design)
     core = lmm.kernel(design)
-    estimate = lmm.fit(design, core, reml=call.reml, control=call.control)
+    estimate = estimated(design, core, call)
     model = LinearMixedModel(design, estimate, call, core=core, data=data)
     if call.strict and model.warnings:
         raise _as_error(model.warnings)

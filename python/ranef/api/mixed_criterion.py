@@ -46,11 +46,11 @@ class Criterion(Fitted):
     @property
     def bic(self) -> float:
         """Schwarz's criterion, counting rows."""
-        return -2.0 * self.llf + np.log(self.nobs) * self.npar
+        return float(-2.0 * self.llf + np.log(self.nobs) * self.npar)
 
     @property
     def aicc(self) -> float:
-        """AIC with the small-sample correction of Hurvich and Tsai (1989); infinite below npar + 2 rows."""
+        """AIC with Hurvich and Tsai's (1989) correction; infinite below npar + 2 rows."""
         left = self.nobs - self.npar - 1
         return self.aic + (2.0 * self.npar * (self.npar + 1) / left if left > 0 else np.inf)
 

@@ -25,7 +25,7 @@ from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 from ..report.summary import Summary
 from ..report.verdict import alias_notes, singular_notes
-from .fitted import Array, Call
+from .fitted import Array, Call, estimated
 from .mixed_explain import Explained
 from .mixed_intervals import Intervals
 from .mixed_trust import Trust
@@ -33,11 +33,20 @@ from .robust import RobustResult, robust_mixed
 
 __all__ = ["Call", "LinearMixedModel"]
 
+#: How a summary names its degrees of freedom.
+DDF_NAMES = {
+    "satterthwaite": "Satterthwaite's degrees of freedom",
+    "kenward-roger": "errors and degrees of freedom of Kenward and Roger",
+    "residual": "residual degrees of freedom",
+    "inf": "normal tests",
+}
+
 
 class LinearMixedModel(Explained, Intervals, Trust):
     """A fitted linear mixed model.
 
-    Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update`` give new
+    Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update``
+    give new
     models.
 
     Attributes
@@ -67,7 +76,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
             lost = design.n_data - design.n_obs
             where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
             yield DroppedRowsWarning(
-                f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
+                f"{lost} of {design.n_data} rows are left out because values are missing in "
+                f"{where}. "
                 "Likelihood inference then assumes that they are missing at random."
             )
         if len(estimate.kept) < len(design.fixed):
@@ -76,12 +86,16 @@ class LinearMixedModel(Explained, Intervals, Trust):
                 "the fixed-effects matrix has less than full rank: " + " ".join(notes)
             )
         if estimate.is_singular:
-            yield SingularFitWarning("singular fit: " + "; ".join(singular_notes(design, estimate)))
+            yield SingularFitWarning(
+                "singular fit: "
+                + "; ".join(singular_notes(design, estimate))
+                + " ranef.diagnose(model) looks for the cause."
+            )
         if not estimate.converged:
             yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by about "
-                f"{estimate.decrement:.2g}; see model.convergence. More steps: "
-                "control=ranef.Control(max_steps=1000)."
+                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
+                f"about {estimate.decrement:.2g}; ranef.converge(model) goes on from there, and "
+                'ranef.help("convergence") says what this means.'
             )
 
     def _warn(self) -> None:
@@ -198,12 +212,16 @@ class LinearMixedModel(Explained, Intervals, Trust):
         newdata : DataFrame, optional
             New rows; the fitted rows by default.
         random : {"all", "none"} or list of str
-            Which random effects take part: all, none (the population's mean), or those of the groups named.
+            Which random effects take part: all, none (the population's mean), or those
+            of the groups named.
         new_levels : {"raise", "population"}
-            What to do with levels the fit has not seen: raise, or give them the population's effect, zero.
+            What to do with levels the fit has not seen: raise, or give them the
+            population's effect, zero.
         interval : {"confidence", "prediction"}, optional
-            An interval for the mean of the row's level, or for one new observation (of weight 1). Both hold
-            the variance of a new level; a prediction interval with ``random="none"`` is for an observation
+            An interval for the mean of the row's level, or for one new observation (of
+            weight 1). Both hold
+            the variance of a new level; a prediction interval with ``random="none"``
+            is for an observation
             whose levels are not known.
         level : float
             Coverage of the interval.
@@ -282,7 +300,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             raise ValueError("y has missing or infinite values; refit needs a value for every row")
         design = replace(self._design, y=response)
         core = lmm.kernel(design)
-        estimate = lmm.fit(design, core, reml=self.reml, control=self.call.control)
+        estimate = estimated(design, core, self.call)
         return LinearMixedModel(design, estimate, self.call, core=core)
 
     def update(
@@ -321,8 +339,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
     def _again(self, call: Call) -> LinearMixedModel:
         """Fit the same design under another criterion, from the present optimum."""
         start = lmm.off_boundary(self._estimate.lambda_standard)
-        control = replace(call.control, start=start)
-        estimate = lmm.fit(self._design, self._core, reml=call.reml, control=control)
+        estimate = estimated(self._design, self._core, call, start)
         return LinearMixedModel(self._design, estimate, call, core=self._core, data=self._data)
 
     # ------------------------------------------------------------------ tables
@@ -340,6 +357,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
         ]
         if design.weights is not None:
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
+        if self.call.prior is not None:
+            facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
 
     def summary(self, ddf: str = "satterthwaite") -> Summary:
@@ -367,11 +386,13 @@ class LinearMixedModel(Explained, Intervals, Trust):
             self.varcorr,
             self.coef_table(ddf),
             notes,
+            DDF_NAMES[ddf],
         )
 
     def __repr__(self) -> str:
         kind = "REML" if self.reml else "ML"
-        return f"<LinearMixedModel {self.call.formula!r}, {kind}, {self.nobs} rows, llf {self.llf:.4f}>"
+        fit = f"{kind}, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"<LinearMixedModel {self.call.formula!r}, {fit}>"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from .. import design as designs
 from ..design.frame import open_frame
-from ..errors import DataError, DroppedRowsWarning
+from ..errors import DataError, DroppedRowsWarning, UnsupportedError
 from ..formula import parse
 from ..inference import influence as deletions
-from ..inference.optimum import examine
+from ..inference.map_prior import examine_penalized, penalty_at
+from ..inference.optimum import Optimum, examine
 from ..inference.surface import Explorer, sd_names
 from ..inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ..report import verdict
@@ -40,8 +41,20 @@ class Trust(Fitted):
         parameter.
         """
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        optimum = examine(self._design, self._core, self._estimate)
-        return verdict.convergence(self._estimate, optimum, notes)
+        return verdict.convergence(self._estimate, self._optimum(), notes)
+
+    def _optimum(self) -> Optimum:
+        """Examine the optimum of what was minimised, the prior included."""
+        if self.call.prior is not None:
+            return examine_penalized(self._design, self._core, self._estimate, self.call.prior)
+        return examine(self._design, self._core, self._estimate)
+
+    @property
+    def penalty(self) -> float:
+        """-2 log density of the covariances under the prior; 0 without one."""
+        if self.call.prior is None:
+            return 0.0
+        return penalty_at(self._design, self._core, self._estimate, self.call.prior)
 
     def in_units(self, **units: str) -> LinearMixedModel:
         """Express the model in other units of its predictors, exactly and without a search.
@@ -77,6 +90,11 @@ class Trust(Fitted):
         >>> model.in_units(hours="24 * Days").params.round(4).to_dict()
         {'Intercept': 251.4051, 'hours': 0.4361}
         """
+        if not isinstance(self.call.prior, str | None):
+            raise UnsupportedError(
+                "a density is on the scale of the formula's columns; only the priors 'weak' and "
+                "'wishart' mean the same in other units"
+            )
         model = cast("LinearMixedModel", self)
         for new, text in units.items():
             model = _in_units(model, read_recoding(new, text))
@@ -112,7 +130,7 @@ class Trust(Fitted):
         >>> sleep = ranef.datasets.load("sleepstudy")
         >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
         >>> model.influence("Subject").top(1)
-        ['337']
+        ['309']
         """
         design, estimate = self._design, self._estimate
         label, codes, levels = _rows_of(self, groups)
@@ -157,6 +175,7 @@ class Trust(Fitted):
             ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
             is always at its best.
         """
+        self._likelihood_only("surface")
         known = sd_names(self._design)
         chosen = names or tuple(known)[:2]
         for name in chosen:

@@ -37,6 +37,7 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     A start has relative standard deviations from 0.05 to 20 along random axes, even on the log
     scale, all in the standardised basis.
     """
+    model._likelihood_only("multistart")
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):

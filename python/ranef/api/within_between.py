@@ -89,7 +89,7 @@ def within_between(
     if form not in ("hybrid", "mundlak"):
         raise ValueError(f"form is hybrid or mundlak, not {form!r}")
     parsed = with_intercept_of(parse(formula), groups)
-    raw = build(parsed, data, weights=weights, contrasts=contrasts, missing=missing)  # type: ignore[arg-type]
+    raw = build(parsed, data, weights=weights, contrasts=contrasts, missing=missing)
     split = split_columns(raw, group_term(raw, groups), form)
     lmm.check(split.design)
     core = lmm.kernel(split.design)

@@ -177,7 +177,8 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
     """Turn a narwhals series into a pandas series, numbers without a copy where that can be."""
     import narwhals as nw
 
-    if column.dtype in (nw.Categorical, nw.Enum):
+    is_text = column.dtype == nw.String and column.implementation.is_polars()
+    if is_text or column.dtype in (nw.Categorical, nw.Enum):
         return pd.Series(narwhals_categorical(column), copy=False)
     values = column.to_numpy()
     if values.dtype.kind == "T":  # numpy's own variable-width text
@@ -197,17 +198,26 @@ def narwhals_categorical(column: Any) -> pd.Categorical:
 
 
 def polars_categorical(column: Any) -> pd.Categorical:
-    """Turn a categorical of polars into codes; levels of their own order, or sorted."""
+    """Turn a categorical or text of polars into codes; levels in their own order, or sorted."""
     import narwhals as nw
 
+    if column.dtype == nw.String:
+        column = column.cast(nw.Categorical)
+    physical = nw.from_native(column.to_native().to_physical(), series_only=True)
+    codes = physical.cast(nw.Int64).fill_null(-1).to_numpy()
     if column.dtype == nw.Enum:
-        levels = list(column.dtype.categories)
-    else:
-        levels = sorted(v for v in column.unique().cast(nw.String).to_list() if v is not None)
-    native = column.cast(nw.String).cast(nw.Enum(levels)).to_native()
-    codes = native.to_physical().to_numpy()
-    codes = np.where(np.isnan(codes), -1, codes) if codes.dtype.kind == "f" else codes
-    return pd.Categorical.from_codes(codes.astype(np.int32), categories=pd.Index(levels))
+        return pd.Categorical.from_codes(codes, categories=pd.Index(column.dtype.categories))
+    found, present = pd.factorize(codes, sort=True)
+    found -= int(len(present) > 0 and present[0] < 0)
+    first = np.empty(int(found.max(initial=-1)) + 1, dtype=np.intp)
+    known = np.flatnonzero(found >= 0)[::-1]
+    first[found[known]] = known
+    labels = column[first].cast(nw.String)
+    order = labels.to_native().arg_sort().to_numpy()
+    rank = np.full(len(order) + 1, -1)
+    rank[order] = np.arange(len(order))
+    levels = pd.Index(labels[order].to_list(), dtype=object)
+    return pd.Categorical.from_codes(rank[found], categories=levels)
 
 
 def did_you_mean(name: str, known: Iterable[Any]) -> str:

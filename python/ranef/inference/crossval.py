@@ -131,11 +131,10 @@ def _without(T: Array, S: Array, w: Array, r: Array) -> tuple[Array, Array, floa
     """
     TW = T.T * w
     A = np.eye(len(S)) - S @ (TW @ T)
-    lu, pivots, _ = linalg.lapack.dgetrf(A)
+    lu, _, H, _ = linalg.lapack.dgesv(A, S)
     sizes = np.abs(np.diag(lu))
     if sizes.min() < PIVOT:
         return None
-    H = linalg.lu_solve((lu, pivots), S)
     error = r + T @ (H @ (TW @ r))
     variance = 1.0 / w + np.einsum("ij,jk,ik->i", T, H, T)
     logdet = float(np.log(w).sum() + np.log(sizes).sum())

@@ -59,8 +59,8 @@ class Finding:
 
 def spelled(formula: Formula, bars: list[Bar] | tuple[Bar, ...] | None = None) -> str:
     """Write a formula out, with other random-effects terms if they are given."""
-    parts = [formula.right(), *(bar.source() for bar in formula.random if bars is None)]
-    return f"{formula.response} ~ " + " + ".join(parts + [bar.source() for bar in bars or ()])
+    chosen = formula.random if bars is None else bars
+    return " + ".join([formula.without_random().text, *(bar.source() for bar in chosen)])
 
 
 def fix(text: str) -> str:
@@ -187,7 +187,7 @@ def _as_fixed(design: Design, term: RandomTerm) -> str:
     bars = [bar for bar in formula.random if bar.group != term.group]
     if not bars:
         return ""
-    text = f"{formula.response} ~ {formula.right()} + C({term.group.replace(':', '):C(')})"
+    text = f"{formula.without_random().text} + C({term.group.replace(':', '):C(')})"
     return fix(text + "".join(f" + {bar.source()}" for bar in bars))
 
 

@@ -14,7 +14,7 @@ from ..formula import Bar, Formula
 from ..models import lmm
 from ..models.lmm import SINGULAR, Control, LmmEstimate
 from .diagnosis import Finding, fix, spelled, varies_within
-from .optimum import examine
+from .optimum import Optimum
 from .predict import simulate
 
 __all__ = ["check_fit"]
@@ -35,13 +35,18 @@ class _Fit:
 
 
 def check_fit(
-    design: Design, core: _core.Lmm, estimate: LmmEstimate, reused: list[str], seed: int = 1
+    design: Design,
+    core: _core.Lmm,
+    estimate: LmmEstimate,
+    optimum: Optimum,
+    reused: list[str],
+    seed: int = 1,
 ) -> Iterator[Finding]:
     """Give the findings about the optimum and the covariances.
 
     Parameters
     ----------
-    design, core, estimate
+    design, core, estimate, optimum
         The fit.
     reused : list of str
         Grouping factors whose labels were found to be used again.
@@ -49,7 +54,6 @@ def check_fit(
         Of the simulated fits that give the chance of a zero.
     """
     fit = _Fit(design, core, estimate)
-    optimum = examine(design, core, estimate)
     if not optimum.holds:
         yield Finding(
             "not-converged",

@@ -258,7 +258,11 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
     """
     r = int(np.isfinite(df).sum() + np.isinf(df).sum())
     if adjust == "tukey" and r > 1:
-        return np.asarray(stats.studentized_range.ppf(level, n_means, df)) / np.sqrt(2.0)
+        distinct, at = np.unique(np.round(df, 6), return_inverse=True)
+        known = np.isfinite(distinct) | np.isinf(distinct)
+        value = np.full(len(distinct), np.nan)
+        value[known] = stats.studentized_range.ppf(level, n_means, distinct[known])
+        return np.asarray(value[at] / np.sqrt(2.0))
     if adjust == "sidak":
         level = level ** (1.0 / max(r, 1))
     elif adjust in ("bonferroni", "holm"):

@@ -72,8 +72,8 @@ class Contrasts:
     Attributes
     ----------
     estimate, se, df, t, pvalue : ndarray of shape (r,)
-        Estimate of each row less its hypothetical value, standard error, degrees of freedom,
-        statistic and two-sided p-value.
+        Estimate of each row of L beta, standard error, degrees of freedom, distance from the
+        hypothetical value in standard errors, and two-sided p-value.
     """
 
     estimate: Array

@@ -59,7 +59,8 @@ def predict(
     Notes
     -----
     With s = D z, D = Lambda Omega^-1 Lambda' the conditional covariance of the random effects, the
-    error of x'beta + z'b has variance sigma^2 (z's + (x - X'Z s)'(X'H^-1 X)^-1 (x - X'Z s)); a level that
+    error of x'beta + z'b has variance sigma^2 (z's + (x - X'Z s)'(X'H^-1 X)^-1 (x - X'Z s)); a
+    level that
     the fit has not seen adds z' Sigma z.
     """
     groups = _groups(design, random)

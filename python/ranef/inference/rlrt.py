@@ -15,7 +15,9 @@ Array = NDArray[np.float64]
 
 #: Levels above which the eigenvalues take too long, and the mixture is as good.
 MOST_LEVELS = 4000
-#: Ratios of variances, times the mean eigenvalue, between which the likelihood is searched.
+#: Statistics that are searched together, which bounds the memory.
+DRAWS_AT_ONCE = 2000
+#: Ratios of variances, times the mean eigenvalue, at which the likelihood is searched.
 GRID = np.concatenate([[0.0], np.geomspace(1e-6, 1e6, 400)])
 
 
@@ -78,6 +80,13 @@ def null_statistics(
     ----------
     .. [1] Crainiceanu and Ruppert (2004), J. R. Stat. Soc. B 66, 165-185.
     """
+    starts = range(0, n, DRAWS_AT_ONCE)
+    sizes = [min(DRAWS_AT_ONCE, n - start) for start in starts]
+    return np.concatenate([_draw(eigenvalues, residual_df, size, rng) for size in sizes])
+
+
+def _draw(eigenvalues: Array, residual_df: int, n: int, rng: np.random.Generator) -> Array:
+    """Draw n statistics, shape (n,)."""
     mu = eigenvalues[eigenvalues > 0.0]
     squares = rng.chisquare(1.0, (n, len(mu)))
     left = residual_df - len(mu)

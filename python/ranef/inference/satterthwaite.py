@@ -97,11 +97,12 @@ def joint_df(df: Array) -> float:
     float
         2 E / (E - q), E the sum of df / (df - 2), which matches the mean of the F distribution.
     """
-    if len(df) == 1 or np.ptp(df) < 1e-6 * df.min() or np.isinf(df).all():
+    low, high = float(df.min()), float(df.max())
+    if low == high or high - low < 1e-6 * low:
         return float(df.mean())
-    if (df <= 2.0).any():
+    if low <= 2.0:
         return 2.0
-    expected = float(np.sum(df / (df - 2.0)))
+    expected = float(np.sum(1.0 / (1.0 - 2.0 / df)))
     return 2.0 * expected / (expected - len(df))
 
 

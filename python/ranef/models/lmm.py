@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import ModelError
+from .chunks import SummedDesign
 
 __all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel", "off_boundary"]
 
@@ -76,7 +77,8 @@ class LmmEstimate:
     decrement : float
         Decrease of the objective that the last quadratic model still predicted.
     cone : float
-        Smallest slope of the objective into the cone from a singular direction; below zero it fails.
+        Smallest slope of the objective into the cone from a singular direction; below zero
+        it fails.
     smallest_sd : float
         Smallest relative standard deviation of any principal axis, standardised basis.
     n_objective, n_gradient : int
@@ -139,14 +141,16 @@ def check(design: Design) -> None:
         )
     if not design.fixed:
         raise ModelError(
-            "the fixed part of the formula is empty; give it at least an intercept, as in y ~ 1 + (1 | g)."
+            "the fixed part of the formula is empty; give it at least an intercept, as in y ~ 1 "
+            "+ (1 | g)."
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
         if q >= n:
             per_level = f" x {term.n_cols} columns = {q}" if term.n_cols > 1 else ""
             raise ModelError(
-                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} levels{per_level} random "
+                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} "
+                f"levels{per_level} random "
                 f"effects for {n} rows, so they cannot be told from the residual error. "
                 + (
                     "Take columns out of the left side of the bar, or keep (1 | "
@@ -160,6 +164,8 @@ def check(design: Design) -> None:
 
 def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
     """Build the cross products and the plan of the factor, on the design's response or on ``y``."""
+    if isinstance(design, SummedDesign):
+        return design.kernel()
     response = design.y if y is None else y
     if design.offset is not None:
         response = response - design.offset
@@ -203,8 +209,10 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
     )
     if found.status == 3:
         raise ModelError(
-            "the random effects reproduce the response exactly, so the residual variance is zero and "
-            "no mixed model exists: within each level of a grouping factor the response does not vary "
+            "the random effects reproduce the response exactly, so the residual variance is "
+            "zero and "
+            "no mixed model exists: within each level of a grouping factor the response does "
+            "not vary "
             "beyond its predictors."
         )
     return _frozen(design, core, found, reml=reml)

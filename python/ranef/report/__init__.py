@@ -1,1 +1,1 @@
-
+"""Numbers to text, frames and figures."""

@@ -68,14 +68,14 @@ def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:
 
 def _why(by: str, other: str, nobs: int) -> str:
     """Say what sets two criteria apart."""
-    if "bic" in (by, other):
-        return (
-            f" BIC charges log({nobs}) = {np.log(nobs):.2f} a parameter where AIC charges 2, and "
-            "so asks for stronger evidence."
-        )
     if "caic" in (by, other):
         return (
             " The conditional AIC is about new data from the same groups, the others about new "
             "groups."
+        )
+    if "bic" in (by, other):
+        return (
+            f" BIC charges log({nobs}) = {np.log(nobs):.2f} a parameter where AIC charges 2, and "
+            "so asks for stronger evidence."
         )
     return " AICc charges more where parameters are many for the rows."

@@ -21,7 +21,8 @@ class RandomEffects(dict[str, pd.DataFrame]):
     Attributes
     ----------
     cov : dict of str to ndarray of shape (levels, s, s)
-        Conditional covariance matrices of each level's effects, given the estimated parameters, on the
+        Conditional covariance matrices of each level's effects, given the estimated
+        parameters, on the
         scale of the response squared. Computed when first asked for.
     """
 

@@ -163,7 +163,10 @@ class MarginalMeans:
         own = self.cells.drop(columns=list(self.by)).iloc[rows]
         labels = [_label(list(own.columns), row) for row in own.itertuples(index=False)]
         names, C = contrast_weights(method, labels, ref)
-        table = _tested(C @ self.L[rows], self, C @ self.offset[rows])
+        means = self.L[rows]
+        unknown = (C != 0) @ np.isnan(means).any(axis=1)
+        L = np.where(unknown[:, None], np.nan, C @ np.nan_to_num(means))
+        table = _tested(L, self, C @ self.offset[rows])
         t, df = table["t"].to_numpy(), table["df"].to_numpy()
         table["pvalue"] = adjusted(t, df, adjust, len(rows))
         half = critical(df, self.level, adjust, len(rows)) * table["se"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import special
 
 from .tabled import Tabled
 
-__all__ = ["CrossValidation", "score_table"]
+__all__ = ["CrossValidation", "fold_table", "score_table"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,15 +53,30 @@ def score_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows : DataFrame
         Columns fold, y, mean, sd, log_score.
     """
-    known = rows.dropna(subset=["mean"])
-    error = known["y"] - known["mean"]
-    inside = error.abs() <= special.ndtri(0.975) * known["sd"]
-    scores = {
-        "rows": len(known),
-        "folds": known["fold"].nunique(),
-        "rmse": float(np.sqrt((error**2).mean())),
-        "mae": float(error.abs().mean()),
-        "log_score": float(known["log_score"].mean()),
-        "coverage95": float(inside.mean()),
-    }
-    return pd.DataFrame([scores], index=["all"])
+    scores = _averages(rows, np.zeros(len(rows), dtype=int))
+    scores.insert(1, "folds", rows["fold"][rows["mean"].notna()].nunique())
+    return scores.set_axis(["all"])
+
+
+def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Average the scores of predicted rows by fold."""
+    return _averages(rows, rows["fold"].to_numpy()).rename_axis("fold")
+
+
+def _averages(rows: pd.DataFrame, by: NDArray[np.integer[Any]]) -> pd.DataFrame:
+    """Scores of each value of ``by``; NaN where no row has a prediction."""
+    error = (rows["y"] - rows["mean"]).abs()
+    inside = (error <= special.ndtri(0.975) * rows["sd"]).where(error.notna())
+    each = pd.DataFrame(
+        {
+            "rows": error.notna().astype(int),
+            "rmse": error**2,
+            "mae": error,
+            "log_score": rows["log_score"],
+            "coverage95": inside.astype(float),
+        }
+    )
+    scores = each.groupby(by).mean()
+    scores["rows"] = each["rows"].groupby(by).sum()
+    scores["rmse"] = np.sqrt(scores["rmse"])
+    return scores

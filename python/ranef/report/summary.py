@@ -28,10 +28,10 @@ class Summary:
         The random effects; None for a model without.
     coefficients : DataFrame
         estimate, se, df, t, pvalue by coefficient.
-    correlation : DataFrame or None
-        Correlation of the fixed effects.
     notes : sequence of str
         What the reader must know: dropped rows, aliased columns, singularity, the verdict.
+    tests : str
+        Where the degrees of freedom of the tests come from.
     """
 
     title: str
@@ -39,6 +39,7 @@ class Summary:
     varcorr: VarCorr | None
     coefficients: pd.DataFrame
     notes: Sequence[str]
+    tests: str = ""
 
     def __repr__(self) -> str:
         return str(self)
@@ -52,11 +53,16 @@ class Summary:
             lines += [" " * width + line for line in rest]
         if self.varcorr is not None:
             lines += ["", "Random effects", repr(self.varcorr)]
-        lines += ["", "Fixed effects" if self.varcorr is not None else "Coefficients"]
+        lines += ["", self._heading()]
         lines += _table_text(self.coefficients)
         if self.notes:
             lines += ["", *(f"- {note}" for note in self.notes)]
         return "\n".join(lines)
+
+    def _heading(self) -> str:
+        """Title of the coefficient table."""
+        title = "Coefficients" if self.varcorr is None else "Fixed effects"
+        return f"{title}, {self.tests}" if self.tests else title
 
     def _repr_html_(self) -> str:
         facts = "".join(
@@ -76,7 +82,8 @@ class Summary:
         return (
             f"<h3>{escape(self.title)}</h3><table>{facts}</table>"
             + self._random_html()
-            + f"<h4>{'Fixed effects' if self.varcorr is not None else 'Coefficients'}</h4><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            + f"<h4>{escape(self._heading())}</h4>"
+            + f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             + (f"<ul>{notes}</ul>" if notes else "")
         )
 

@@ -92,8 +92,8 @@ class LinearTest:
     F, num_df, den_df, pvalue : float
         The joint test.
     table : DataFrame
-        Columns estimate, se, df, t, pvalue; a row a hypothesis. The estimate is that of the left
-        side less the right.
+        Columns estimate, se, df, t, pvalue; a row a hypothesis. The estimate is that of the
+        combination of coefficients; t measures its distance from the hypothetical value.
     ddf : str
         How the degrees of freedom were found.
     """

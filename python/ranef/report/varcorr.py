@@ -58,7 +58,8 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         Returns
         -------
         DataFrame
-            Columns group, term, term2, cov, sdcor: a variance has term2 empty and its standard deviation in
+            Columns group, term, term2, cov, sdcor: a variance has term2 empty and its
+            standard deviation in
             sdcor; a covariance has its correlation there. The residual comes last.
         """
         rows: list[tuple[str, str, str | None, float, float]] = []

@@ -1,0 +1,51 @@
+"""Whether the standard deviations of a fit can be believed, by parametric bootstrap."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ..inference.bias import bias_table
+from .fitted import estimated
+from .mixed_model import LinearMixedModel
+
+__all__ = ["bias_check"]
+
+
+def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataFrame:
+    """Simulate from a model and fit again, to see how far its standard deviations are off.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        A fitted model; it is taken for the truth.
+    n : int
+        Simulated data sets.
+    seed : int
+        Makes them repeatable.
+
+    Returns
+    -------
+    DataFrame
+        A row a standard deviation: estimate, mean of the simulated estimates, monte_carlo (the
+        error of that mean), ratio of the mean to the truth, zero (share of zeros) and corrected
+        (the estimate over the ratio).
+
+    Notes
+    -----
+    A standard deviation that is estimated as zero stays zero when corrected: nothing can be
+    simulated from it. Fit with ``prior="weak"`` then.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff"))
+    >>> bool(ranef.bias_check(model).loc["sd_Intercept|Batch", "ratio"] < 1)
+    True
+    """
+    return bias_table(
+        model._design,
+        model._estimate,
+        lambda design, core: estimated(design, core, model.call),
+        n=n,
+        seed=seed,
+    )

