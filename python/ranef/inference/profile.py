@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ Array = NDArray[np.float64]
 
 #: A bound closer to the estimate than this, in the coordinate, is the estimate.
 AT_BOUND = 1e-4
+#: Relative difference of a chord's slope and the mean slope at its ends above which it is halved,
+#: and how often.
+BEND = 0.03
+BENDS = 4
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,10 @@ class Curve:
         Bounds of the coordinate.
     rate : float
         Slope of zeta at the estimate by the curvature there: the first step's guess.
-    value, value_slope : callable
-        The parameter's value at a coordinate, and the derivative.
+    value : callable
+        The parameter's value at a coordinate.
     walker : callable
-        Gives a function from coordinate to Point that remembers where it was.
+        Gives a function from coordinate to Point that starts from the nearest point it knows.
     ceiling : float
         |zeta| never exceeds it: a correlation is free where one of its standard deviations is zero.
     """
@@ -76,7 +81,6 @@ class Curve:
     high: float
     rate: float
     value: Callable[[float], float]
-    value_slope: Callable[[float], float]
     walker: Callable[[], Callable[[float], Point]]
     ceiling: float = np.inf
 
@@ -154,11 +158,12 @@ def _variance_curve(ml: Profiled, target: Target, ceiling: Point | None = None) 
         return tuple(sigma**2 * (block @ block.T) for block in user), sigma, beta
 
     def walker() -> Callable[[float], Point]:
-        last = start
+        visited = [start]
 
         def to(coordinate: float) -> Point:
-            nonlocal last
-            last = held = hold(core, at, n, coordinate, last)
+            near = min(visited, key=lambda held: abs(held.x[at.held] - coordinate))
+            held = hold(core, at, n, coordinate, near)
+            visited.append(held)
             side = np.sign(coordinate - centre)
             zeta, slope = _zeta(held.deviance - best, held.slope, side)
             if ceiling is not None and abs(zeta) > most:
@@ -168,7 +173,7 @@ def _variance_curve(ml: Profiled, target: Target, ceiling: Point | None = None) 
         return to
 
     rate = np.sqrt(max(float(bend), 1e-12) / 2.0)
-    return Curve(target, centre, at.low, at.high, rate, at.value, at.value_slope, walker, most)
+    return Curve(target, centre, at.low, at.high, rate, at.value, walker, most)
 
 
 def _fixed_curve(ml: Profiled, target: Target) -> Curve:
@@ -212,7 +217,7 @@ def _fixed_curve(ml: Profiled, target: Target) -> Curve:
 
         return to
 
-    return Curve(target, centre, -np.inf, np.inf, 1.0 / se, float, lambda b: 1.0, walker)
+    return Curve(target, centre, -np.inf, np.inf, 1.0 / se, float, walker)
 
 
 def interval(curve: Curve, z: float) -> tuple[float, float]:
@@ -259,48 +264,50 @@ class Path:
     ----------
     name : str
         The parameter.
-    zeta, value, slope : ndarray of shape (k,)
-        Zeta, the parameter's value and its derivative by zeta.
+    coordinate, zeta, slope : ndarray of shape (k,)
+        The curve's coordinate, zeta and its derivative by the coordinate.
+    value : ndarray of shape (k,)
+        The parameter.
+    value_at : callable
+        The parameter at a coordinate.
     others : ndarray of shape (k, P)
         All parameters where the others fit best, in the order of ``targets``.
-    bounded : (bool, bool)
-        Whether the walk ended at a bound of the parameter below, above.
     """
 
     name: str
+    coordinate: Array
     zeta: Array
-    value: Array
     slope: Array
+    value: Array
+    value_at: Callable[[float], float]
     others: Array
-    bounded: tuple[bool, bool]
 
 
 def path(curve: Curve, ml: Profiled, z: float, steps: int) -> Path:
     """Walk from the estimate to |zeta| >= z on both sides, or to a bound, in even steps of zeta."""
     best = ml.estimate
     centre = Point(curve.centre, 0.0, curve.rate, lambda: (best.sigmas, best.sigma, best.beta))
-    points = [*reversed(_side(curve, z, steps, -1.0)), centre, *_side(curve, z, steps, 1.0)]
+    below, above = (_side(curve, z, steps, side, centre) for side in (-1.0, 1.0))
+    points = [*reversed(below), centre, *above]
     listed = targets(ml.design, best.kept)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = np.array([curve.value_slope(p.coordinate) for p in points]) / np.array(
-            [p.slope for p in points]
-        )
-    ends = points[0].coordinate, points[-1].coordinate
+    coordinate = np.array([p.coordinate for p in points])
     return Path(
         curve.target.name,
+        coordinate,
         np.array([p.zeta for p in points]),
-        np.array([curve.value(p.coordinate) for p in points]),
-        rate,
+        np.array([p.slope for p in points]),
+        np.array([curve.value(c) for c in coordinate]),
+        curve.value,
         np.array([values(listed, *p.estimate()) for p in points]),
-        (abs(ends[0] - curve.low) < AT_BOUND, abs(ends[1] - curve.high) < AT_BOUND),
     )
 
 
-def _side(curve: Curve, z: float, steps: int, side: float) -> list[Point]:
+def _side(curve: Curve, z: float, steps: int, side: float, centre: Point) -> list[Point]:
+    """Walk to one side; the points from the estimate outwards, without it."""
     bound = curve.high if side > 0 else curve.low
-    points: list[Point] = []
+    points = [centre]
     if abs(bound - curve.centre) < AT_BOUND:
-        return points
+        return []
     to = curve.walker()
     c, rate = curve.centre, curve.rate
     delta = z / steps
@@ -315,4 +322,17 @@ def _side(curve: Curve, z: float, steps: int, side: float) -> list[Point]:
             break
         slope = points[-1].slope
         rate = max(slope, 0.25 * rate) if np.isfinite(slope) else rate
-    return points
+    return [
+        point for near, far in pairwise(points) for point in (*_between(to, near, far, BENDS), far)
+    ]
+
+
+def _between(to: Callable[[float], Point], near: Point, far: Point, depth: int) -> list[Point]:
+    """Add points where a cubic would miss: where another parameter meets its bound, zeta bends."""
+    secant = (far.zeta - near.zeta) / (far.coordinate - near.coordinate)
+    mean = 0.5 * (near.slope + far.slope)
+    if depth == 0 or not abs(mean - secant) > BEND * max(abs(mean), abs(secant)):
+        return []
+    middle = to(0.5 * (near.coordinate + far.coordinate))
+    before, after = _between(to, near, middle, depth - 1), _between(to, middle, far, depth - 1)
+    return [*before, middle, *after]

@@ -151,14 +151,6 @@ class Chart:
             return float(np.sin(coordinate))
         return float(self.scale * np.exp(coordinate))
 
-    def value_slope(self, coordinate: float) -> float:
-        """Differentiate the parameter by its coordinate."""
-        if self.target.kind == "sd":
-            return self.unit
-        if self.target.kind == "cor":
-            return float(np.cos(coordinate))
-        return self.value(coordinate)
-
     def lifted(self, x: Array) -> Array:
         """Move free diagonal elements off zero, where a search would be stuck."""
         out = x.copy()

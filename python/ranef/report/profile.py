@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline
+from scipy.optimize import brentq
 
 from ..inference.profile import Path, critical
 
@@ -108,11 +109,11 @@ def _led_by(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _read(path: Path, z: float) -> float:
     """Read the value where zeta is z, by a cubic with slopes; a bound beyond the end."""
-    if z < path.zeta[0] or z > path.zeta[-1]:
-        return float(path.value[0] if z < 0.0 else path.value[-1])
-    # Where zeta is flat its inverse has no slope: the estimate on a boundary, an unidentified one.
-    usable = np.isfinite(path.slope) & np.append(np.diff(path.zeta) > 1e-10, True)
-    if usable.sum() < 2:
-        return float(path.value[0] if z < 0.0 else path.value[-1])
-    zeta, value, slope = path.zeta[usable], path.value[usable], path.slope[usable]
-    return float(CubicHermiteSpline(zeta, value, slope)(z))
+    zeta, c = path.zeta, path.coordinate
+    if z <= zeta[0] or z >= zeta[-1]:
+        return float(path.value[0 if z <= zeta[0] else -1])
+    k = int(np.searchsorted(zeta, z, side="right")) - 1
+    secant = (zeta[k + 1] - zeta[k]) / (c[k + 1] - c[k])
+    slopes = [s if np.isfinite(s) else secant for s in path.slope[k : k + 2]]
+    cubic = CubicHermiteSpline(c[k : k + 2], zeta[k : k + 2], slopes)
+    return path.value_at(float(brentq(lambda x: float(cubic(x)) - z, c[k], c[k + 1])))
