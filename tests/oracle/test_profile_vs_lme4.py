@@ -10,8 +10,8 @@ from oracle.lmm_cases import plain
 #: Relative to the width of an interval: lme4's optimiser stops at about this.
 OF_WIDTH = 1e-5
 
-#: Where a correlation reaches its bound, or a variance zero, the curvature of zeta jumps between two
-#: points, and a cubic misses by a part of their distance.
+#: Where a correlation reaches its bound, or a variance zero, the curvature of zeta jumps between
+#: two points, and a cubic misses by a part of their distance.
 BENT = {"orthodont", "machines_nested", "dyestuff2_singular"}
 OF_BENT_WIDTH = 1 / 200
 
