@@ -12,6 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # for ``from reference import de
 # Small dense matrices: NumPy's threads would spend their time waiting for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# An editable install that looks for changed sources at import says so on the standard output, which
+# tests of other processes read.
+os.environ.setdefault("SKBUILD_EDITABLE_VERBOSE", "0")
+
+# Figures without a screen.
+os.environ.setdefault("MPLBACKEND", "Agg")
+
 #: Relative. The objective at a given theta is a fixed sequence of sums and factorisations: two
 #: right programs differ by rounding only, which grows with the condition of the data.
 EXACT = 1e-10

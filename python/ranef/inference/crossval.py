@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +190,7 @@ def _any_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coef
             f"when there are several grouping factors; {MOST_COEFFICIENTS} are the most. folds=10 "
             "refits instead."
         )
-    T = sparse.hstack(
+    T: Any = sparse.hstack(
         [*_random_columns(design, core), sparse.csr_array(_fixed_basis(design, estimate))], "csr"
     )
     factor = sparse.block_diag(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,8 +77,8 @@ def closed_form(design: Design, estimate: LmmEstimate, codes: Rows, n_groups: in
     beta = np.full((n_groups, len(fixed)), np.nan)
     covariance = np.full((n_groups, len(fixed), len(fixed)), np.nan)
     for g, rows in _members(codes, n_groups):
-        part = cast("sparse.csr_array", A[rows])
-        columns = np.unique(part.indices)
+        part: Any = A[rows]
+        columns: NDArray[np.intp] = np.unique(part.indices).astype(np.intp)
         Q, R = np.linalg.qr(part[:, columns].toarray())
         inner = columns[columns < q]
         spread = np.hstack([solve(_unit(A.shape[1], inner)), whole])

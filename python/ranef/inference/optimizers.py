@@ -141,7 +141,8 @@ def _scipy(
     """Wrap one of scipy's methods, with as many derivatives as it takes."""
 
     def solve(space: Space) -> tuple[Array, str]:
-        found = optimize.minimize(
+        minimize: Any = optimize.minimize  # its stub wants to know what jac is beforehand
+        found = minimize(
             space.value_and_gradient if derivatives else space.value,
             space.identity,
             method=method,
