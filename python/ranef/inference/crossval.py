@@ -207,7 +207,7 @@ def _any_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coef
     M = (scaled.T @ (scaled * _residual_weights(design)[:, None])).toarray()
     n_ranef = size - len(estimate.kept)
     M[np.arange(n_ranef), np.arange(n_ranef)] += 1.0
-    S = factor @ (factor @ _inverse(M)).T
+    S: Any = factor @ (factor @ _inverse(M)).T
 
     def coefficients(level: int, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         part = T[rows]
