@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..inference import criteria
 from ..inference.average import averaged, stacking_weights
 from ..inference.crossval import leave_groups_out
+from ..models.progress import tracked
 from ..report.tabled import Tabled
 from .compare_models import by_likelihood, check_comparable, labels
 from .crossval import grouping_factor
@@ -83,7 +84,11 @@ class ModelAverage(Tabled):
 
 
 def average(
-    models: Sequence[LinearMixedModel], weights: str = "aic", *, group: str | None = None
+    models: Sequence[LinearMixedModel],
+    weights: str = "aic",
+    *,
+    group: str | None = None,
+    progress: bool = True,
 ) -> ModelAverage:
     """Average predictions and coefficients over models.
 
@@ -96,6 +101,8 @@ def average(
         fits at hand. "stacking": the mixture that best predicts groups left out one by one.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def average(
     check_comparable(models, "average")
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}, not {weights!r}")
-    w = _weights(models, weights, group)
+    w = _weights(tracked(models, len(models), "models", shown=progress), weights, group)
     names = list(dict.fromkeys(name for model in models for name in model.params.dropna().index))
     estimate = np.column_stack([model.params.reindex(names).to_numpy() for model in models])
     se = np.column_stack([model.bse.reindex(names).to_numpy() for model in models])
@@ -137,7 +144,7 @@ def average(
     return ModelAverage(table, _notes(series, weights), series, models)
 
 
-def _weights(models: Sequence[LinearMixedModel], kind: str, group: str | None) -> Array:
+def _weights(models: Iterable[LinearMixedModel], kind: str, group: str | None) -> Array:
     """Weight of each model."""
     if kind == "aic":
         return criteria.weights([by_likelihood(model).aic for model in models])

@@ -23,8 +23,9 @@ from ..models.batch import ERROR, BatchEstimate, Settings
 from ..models.batch_blocks import Progress
 from ..models.batch_groups import fit_own, slices
 from ..models.lmm import Control
+from ..models.workers import worker_count
 from .batch_result import BatchResult, Labels
-from .fit_many import check_ddf, read_tests, warn_interrupted, worker_count
+from .fit_many import check_ddf, read_tests, warn_interrupted
 from .fitted import Call
 from .lmer import fit_call
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ..models import batch, lmm
 from ..models.batch import Contrast, Settings
 from ..models.batch_blocks import Progress
 from ..models.lmm import Control
+from ..models.workers import worker_count
 from .batch_result import BatchResult, Labels
 from .fitted import Call
 from .mixed_model import LinearMixedModel
@@ -152,17 +152,6 @@ def warn_interrupted(line: Progress) -> None:
         RanefWarning,
         stacklevel=3,
     )
-
-
-def worker_count(workers: int | None) -> int:
-    """Threads to use."""
-    if workers is None:
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
-    if workers != int(workers) or workers < 1:
-        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}")
-    return int(workers)
 
 
 def read_responses(responses: Any, data: Any) -> tuple[pd.Index[Any], NDArray[np.floating[Any]]]:
