@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..inference.r2_results import R2, r2
 from ..report import tidy as tidying
 from ..report.augment import augmented
 from ..report.effects import RandomEffects
+from ..report.maketables import TableSource, covariance_rows
 from ..report.plots import ModelPlots
 from .fitted import Array
 from .mixed_criterion import Criterion
@@ -25,13 +26,18 @@ from .mixed_tests import FixedTests
 __all__ = ["Explained"]
 
 
-class Explained(FixedTests, Intervals, Criterion):
+class Explained(FixedTests, Intervals, Criterion, TableSource):
     """Proportions of variance, the conditional AIC, and tidy tables."""
 
     if TYPE_CHECKING:
 
         def ranef(self) -> RandomEffects:
             """Give the conditional modes; see ``LinearMixedModel``."""
+            ...
+
+        @property
+        def ngroups(self) -> dict[str, int]:
+            """Number of levels of each grouping factor."""
             ...
 
     def tidy(
@@ -121,6 +127,20 @@ class Explained(FixedTests, Intervals, Criterion):
     def plot(self) -> ModelPlots:
         """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
         return ModelPlots(self._design, self._estimate, self.ranef())
+
+    @property
+    def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
+        """Restricted criteria, which a table would set beside those of other fixed parts."""
+        return ("ll", "aic", "bic") if self.reml else ()
+
+    def _table_rows(self) -> dict[str, Any]:
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        if self.reml:
+            return {**rows, "Restricted log-likelihood": self.llf}
+        return {**rows, "ll": self.llf, "aic": self.aic}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return {"vcov_type": "REML" if self.reml else "ML"}
 
     def augment(self) -> pd.DataFrame:
         """Give the rows that were used with fitted values and residuals, under broom.mixed's names.

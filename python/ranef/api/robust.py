@@ -79,6 +79,16 @@ class RobustResult(CoefficientTests):
             return "Satterthwaite"
         return "residual" if not self.n_clusters else "clusters - 1"
 
+    def _table_response(self) -> str:
+        return self.model.formula.partition("~")[0].strip()
+
+    def _table_rows(self) -> dict[str, Any]:
+        by = "+".join(self.n_clusters)
+        return {"se_type": f"{self.kind}, by {by}" if by else self.kind}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return {"vcov_type": self.kind, "clustervar": "+".join(self.n_clusters) or None}
+
     def _df(self) -> ArrayLike:
         if self.df_given is not None or self.scores is None:
             return np.inf if self.df_given is None else self.df_given
