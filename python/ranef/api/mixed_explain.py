@@ -1,33 +1,27 @@
-"""What a model explains, and tidy tables of it: methods of a fitted mixed model."""
+"""Tidy tables, figures and regression tables: methods of a fitted mixed model."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ..inference.caic import ConditionalAic, conditional_aic
-from ..inference.icc import Icc, decomposition, icc, icc_at
 from ..inference.profile import critical
-from ..inference.r2 import variances
-from ..inference.r2_results import R2, r2
 from ..report import tidy as tidying
 from ..report.augment import augmented
 from ..report.effects import RandomEffects
 from ..report.maketables import TableSource, covariance_rows
 from ..report.plots import ModelPlots
-from .fitted import Array
 from .mixed_criterion import Criterion
-from .mixed_intervals import Intervals
-from .mixed_tests import FixedTests
+from .mixed_shares import Shares
 
 __all__ = ["Explained"]
 
 
-class Explained(FixedTests, Intervals, Criterion, TableSource):
-    """Proportions of variance, the conditional AIC, and tidy tables."""
+class Explained(Shares, Criterion, TableSource):
+    """Tidy tables and figures of a fit and of what it explains."""
 
     if TYPE_CHECKING:
 
@@ -153,87 +147,3 @@ class Explained(FixedTests, Intervals, Criterion, TableSource):
             that was unpickled gives the response and the groups in place of the data.
         """
         return augmented(self._design, self._estimate, self._data)
-
-    def r2(self, method: str = "nakagawa", level: float = 0.95) -> R2:
-        """Give R², by a named definition.
-
-        Parameters
-        ----------
-        method : {"nakagawa", "nsj", "sgv", "kr", "xu"}
-            ``"nakagawa"``: marginal and conditional R² of Nakagawa, Schielzeth and Johnson.
-            ``"nsj"``, ``"sgv"``, ``"kr"``: semi-partial R² of each term with limits, from the mean
-            variance, the standardised generalised variance, or Kenward-Roger tests. ``"xu"``: from
-            the residuals.
-        level : float
-            Coverage of the limits of semi-partial R².
-
-        Returns
-        -------
-        R2
-            ``marginal``, ``conditional``, ``table``, and a ``note`` on what it does not say.
-
-        Notes
-        -----
-        An interval for the marginal and conditional R²: ``model.bootstrap(statistic=lambda m:
-        m.r2().marginal).conf_int()``.
-        """
-        critical(level)
-
-        def test(L: Array) -> tuple[float, float, float]:
-            found = self.test(L, ddf="kenward-roger")
-            return found.F, found.num_df, found.den_df
-
-        return r2(self._design, self._estimate, method, level, test)
-
-    @overload
-    def icc(self) -> Icc: ...
-    @overload
-    def icc(self, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame: ...
-    def icc(self, at: Mapping[str, Sequence[Any]] | None = None) -> Icc | pd.DataFrame:
-        """Give the intraclass correlation.
-
-        Parameters
-        ----------
-        at : mapping of str to sequence, optional
-            Values of covariates at which to give it, as ``{"Days": range(10)}``: with random
-            slopes it depends on them.
-
-        Returns
-        -------
-        Icc
-            ``adjusted``, ``unadjusted``, ``by_group``, ``note``: averages over the rows of the
-            data.
-        DataFrame
-            With ``at``: each combination of values, icc, var_random, var_residual.
-        """
-        if at is None:
-            return icc(self._design, variances(self._design, self._estimate))
-        if not at:
-            raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
-        if self._data is None:
-            raise ValueError(
-                "this model was unpickled and no longer knows its data; icc(at=) needs them"
-            )
-        return icc_at(self._design, self._estimate, self._data, at)
-
-    def variance_decomposition(self) -> pd.DataFrame:
-        """Split the variance of the responses into its parts, averaged over the rows of the data.
-
-        Returns
-        -------
-        DataFrame
-            Columns component, group, variance, share: fixed effects, each grouping factor at the
-            mean of its covariates and as they vary (Rights and Sterba, 2019), residual.
-        """
-        return decomposition(self._design, variances(self._design, self._estimate))
-
-    def caic(self) -> ConditionalAic:
-        """Give the conditional AIC of Greven and Kneib (2010).
-
-        Returns
-        -------
-        ConditionalAic
-            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
-            refitted without the columns that add no variance (``dropped``).
-        """
-        return conditional_aic(self._design, self._estimate, self._core)

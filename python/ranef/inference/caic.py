@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,9 @@ class ConditionalAic:
     cll: float
     dropped: tuple[tuple[str, str], ...] = ()
     note: str = NOTE
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in repr(self).splitlines())
 
     def __repr__(self) -> str:
         head = f"conditional AIC {self.caic:.3f}  (log-likelihood {self.cll:.3f}, {self.df:.3f} df)"
