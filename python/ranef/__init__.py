@@ -27,6 +27,7 @@ from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
+from .api.marginaleffects_adapter import for_marginaleffects
 from .api.mixed_model import LinearMixedModel
 from .api.multistart import multistart
 from .api.re_gls import RandomEffectsGLS, random_effects_gls
@@ -97,6 +98,7 @@ __all__ = [
     "feols",
     "fit_groups",
     "fit_many",
+    "for_marginaleffects",
     "gee",
     "help",
     "lmer",

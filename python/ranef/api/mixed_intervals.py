@@ -219,8 +219,8 @@ class Intervals(Fitted):
 def _named(found: Any) -> tuple[list[str], Array]:
     """Names and numbers of what a statistic gave."""
     if isinstance(found, (pd.Series, Mapping)):
-        series = pd.Series(found, dtype=float)
-        return [str(name) for name in series.index], np.asarray(series, dtype=np.float64)
+        pairs = list(found.items())
+        return [str(name) for name, _ in pairs], np.array([float(value) for _, value in pairs])
     numbers: Array = np.asarray(np.atleast_1d(found), dtype=np.float64).ravel()
     if len(numbers) == 1:
         return ["statistic"], numbers
