@@ -55,6 +55,9 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     zero. ``vcov="kenward-roger"`` takes the covariance of Kenward and Roger, ``vcov="CR2"`` and the
     other names of :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
 
+    Give ``eps_vcov=1.0`` for the errors of slopes: predictions are linear in the coefficients, so
+    that a difference of any step is exact, and the tiny one by default can lose a per cent.
+
     It rests on ``ModelAbstract`` and ``ModelVault`` of ``marginaleffects.classes``, which other
     kinds of models are to inherit from. marginaleffects 0.6 itself, whatever the model, does not
     yet work with polars 2: ``pip install marginaleffects "polars<2"``.
@@ -159,14 +162,14 @@ def polars_frame(frame: pd.DataFrame, levels: dict[str, pd.Index[Any]]) -> pl.Da
 
 def restored(newdata: pl.DataFrame, levels: dict[str, pd.Index[Any]]) -> pd.DataFrame:
     """Take rows back from polars, with the categories of the fit."""
-    out: dict[str, Any] = {
-        name: newdata[name].to_numpy() for name in newdata.columns if name not in levels
-    }
-    for name in levels:
-        if name in newdata.columns:
-            place = {str(level): i for i, level in enumerate(levels[name])}
-            codes = [place[str(value)] for value in newdata[name].to_list()]
-            out[name] = pd.Categorical.from_codes(codes, categories=levels[name])
+    out: dict[str, Any] = {}
+    for name in newdata.columns:
+        if name not in levels:
+            out[name] = newdata[name].to_numpy()
+            continue
+        place = {str(level): i for i, level in enumerate(levels[name])}
+        codes = [place[str(value)] for value in newdata[name].to_list()]
+        out[name] = pd.Categorical.from_codes(codes, categories=levels[name])
     return pd.DataFrame(out)
 
 
