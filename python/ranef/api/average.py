@@ -15,7 +15,7 @@ from ..inference.average import averaged, stacking_weights
 from ..inference.crossval import leave_groups_out
 from ..models.progress import tracked
 from ..report.tabled import Tabled
-from .compare_models import by_likelihood, check_comparable, labels
+from .compare_models import by_likelihood, check_comparable, check_likelihood, labels
 from .crossval import grouping_factor
 from .mixed_model import LinearMixedModel
 
@@ -122,6 +122,8 @@ def average(
     """
     models = tuple(models)
     check_comparable(models, "average")
+    if weights == "aic":
+        check_likelihood(models, "average by AIC")
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}, not {weights!r}")
     w = _weights(tracked(models, len(models), "models", shown=progress), weights, group)

@@ -14,6 +14,7 @@ from ..report.comparison import Comparison, agreement_notes
 from .compare_models import (
     by_likelihood,
     check_comparable,
+    check_likelihood,
     estimator_name,
     labels,
     same_fixed,
@@ -62,6 +63,7 @@ def compare(*models: LinearMixedModel, by: str = "aic", estimator: str = "ml") -
     .. [1] Burnham and Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
     """
     check_comparable(models, "compare")
+    check_likelihood(models, "compare")
     if by not in criteria.CRITERIA:
         raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
     if estimator not in ("ml", "as_fitted"):

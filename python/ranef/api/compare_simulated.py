@@ -14,7 +14,7 @@ from ..inference.rlrt import null_statistics, spectrum
 from ..models.batch import Settings
 from ..models.workers import worker_count
 from ..report.simulated import SimulatedTest
-from .compare_models import by_likelihood, check_comparable, check_mixed
+from .compare_models import by_likelihood, check_comparable, check_likelihood, check_mixed
 from .mixed_model import LinearMixedModel
 
 __all__ = ["pbtest", "rlrt"]
@@ -65,6 +65,7 @@ def rlrt(
     True
     """
     check_mixed(model, "rlrt")
+    check_likelihood((model,), "rlrt")
     random = model._design.random
     if len(random) != 1 or random[0].n_cols != 1:
         raise ModelError(
@@ -130,6 +131,7 @@ def pbtest(
     .. [1] Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9), section 5.
     """
     check_comparable((large, small), "pbtest")
+    check_likelihood((large, small), "pbtest")
     _check_draws(n)
     threads = worker_count(workers)
     relation = relate(parts(small._design, small._estimate), parts(large._design, large._estimate))

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
+from ..errors import UnsupportedError
 from ..inference.caic import ConditionalAic, conditional_aic
 from ..inference.icc import Icc, decomposition, icc, icc_at
 from ..inference.profile import critical
@@ -270,4 +271,9 @@ class Shares(FixedTests, Intervals):
             ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
             refitted without the columns that add no variance (``dropped``).
         """
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                "the conditional AIC rests on the likelihood, and this model was fitted with a "
+                "prior; use model.update(prior=None).caic()"
+            )
         return conditional_aic(self._design, self._estimate, self._core)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ..errors import UnsupportedError
 from ..inference import hypothesis
 from ..inference.hypothesis import Approximation, FixedDf
 from ..inference.hypothesis_text import parse_hypotheses
@@ -140,6 +141,11 @@ class FixedTests(Fitted):
         A variance of zero lies on the boundary, so the p-values are too large: for one variance, by
         a factor of two.
         """
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                "ranova compares likelihoods, and this model was fitted with a prior; use "
+                "model.update(prior=None).ranova()"
+            )
         design, estimate = self._design, self._estimate
         base = len(estimate.kept) + 1
         labels, npar = ["<none>"], [base + n_covariances(design.random)]
