@@ -119,6 +119,18 @@ def average(
     Coefficients and predictions are those of the models as fitted. A coefficient's name must mean
     the same in all models: that of x changes its meaning when x:z joins; predictions do not have
     this trouble.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> both = ranef.average([level, slope], "stacking")
+    >>> both.weights.round(2).tolist()
+    [0.09, 0.91]
+    >>> both.predict(sleep.head(2)).round(0).tolist()
+    [257.0, 276.0]
     """
     models = tuple(models)
     check_comparable(models, "average")

@@ -129,6 +129,16 @@ def pbtest(
     References
     ----------
     .. [1] Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9), section 5.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> found = ranef.pbtest(slope, level, n=200, seed=1)
+    >>> round(found.pvalue, 3)
+    0.005
     """
     check_comparable((large, small), "pbtest")
     check_likelihood((large, small), "pbtest")

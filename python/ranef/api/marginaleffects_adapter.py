@@ -61,6 +61,14 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     It rests on ``ModelAbstract`` and ``ModelVault`` of ``marginaleffects.classes``, which other
     kinds of models are to inherit from. marginaleffects 0.6 itself, whatever the model, does not
     yet work with polars 2: ``pip install marginaleffects "polars<2"``.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> adapter = ranef.for_marginaleffects(model)  # doctest: +SKIP
+    >>> marginaleffects.avg_slopes(adapter, variables="Days", eps_vcov=1.0)  # doctest: +SKIP
     """
     check_mixed(model, "for_marginaleffects")
     if not df > 0.0:

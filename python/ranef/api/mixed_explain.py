@@ -61,6 +61,20 @@ class Explained(Shares, Criterion, TableSource):
         DataFrame
             Columns effect, group, level, term, estimate, std.error, statistic, df, p.value,
             conf.low, conf.high, those that apply.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.tidy()[["effect", "term", "estimate"]].round(2)
+             effect                 term  estimate
+        0     fixed            Intercept    251.41
+        1     fixed                 Days     10.47
+        2  ran_pars        sd__Intercept     24.74
+        3  ran_pars             sd__Days      5.92
+        4  ran_pars  cor__Intercept.Days      0.07
+        5  ran_pars      sd__Observation     25.59
         """
         chosen = (effects,) if isinstance(effects, str) else tuple(effects)
         for effect in chosen:
@@ -100,6 +114,15 @@ class Explained(Shares, Criterion, TableSource):
         DataFrame
             nobs, npar, sigma, logLik, AIC, BIC, REMLcrit or deviance (-2 log-likelihood of the
             fit; the other is NaN), df.residual, singular, converged.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.glance()[["nobs", "npar", "logLik", "singular"]].round(1)
+           nobs  npar  logLik  singular
+        0   180     6  -871.8     False
         """
         criterion = -2.0 * self.llf
         row: Mapping[str, Any] = {
@@ -145,5 +168,15 @@ class Explained(Shares, Criterion, TableSource):
             The data, then .fitted, .resid, .fixed (without random effects), and .offset, .weights,
             .wtres (residuals times the square root of the weights) where there are any. A model
             that was unpickled gives the response and the groups in place of the data.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.augment()[["Reaction", "Days", ".fitted", ".resid", ".fixed"]].head(2).round(1)
+           Reaction  Days  .fitted  .resid  .fixed
+        0     249.6     0    253.7    -4.1   251.4
+        1     258.7     1    273.3   -14.6   261.9
         """
         return augmented(self._design, self._estimate, self._data)

@@ -68,6 +68,20 @@ class Intervals(Fitted):
         Notes
         -----
         Profiles rest on the likelihood, not the restricted one: a REML fit is refitted by ML first.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.conf_int("profile").round(2)
+                                     lower   upper
+        sd_Intercept|Subject         14.38   37.72
+        cor_Days.Intercept|Subject   -0.48    0.69
+        sd_Days|Subject               3.80    8.75
+        sigma                        22.90   28.86
+        Intercept                   237.68  265.13
+        Days                          7.36   13.58
         """
         if method == "profile":
             z, ml = profiling.critical(level), self._profiled()
@@ -98,6 +112,14 @@ class Intervals(Fitted):
         -------
         Profile
             ``table``, ``conf_int(level)``, ``plot()``.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.profile().conf_int(0.9).loc["Days"].round(1).tolist()
+        [7.9, 13.0]
         """
         z, ml = profiling.critical(level), self._profiled()
         if steps < 2:
@@ -140,6 +162,17 @@ class Intervals(Fitted):
         Bootstrap
             ``replicates``, ``conf_int(method)``, ``bse``, ``bias`` and counts of failed and
             singular fits.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> found = model.bootstrap(200, seed=1)
+        >>> found.conf_int().loc["Days"].round(0).tolist()
+        [8.0, 14.0]
+        >>> found.failed, found.singular
+        (0, 3)
         """
         if n < 2:
             raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")

@@ -66,15 +66,12 @@ class Shares(FixedTests, Intervals):
         --------
         >>> import ranef
         >>> sleep = ranef.datasets.load("sleepstudy")
-        >>> found = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep).r2(
-        ...     interval="boot", n=200, seed=1
-        ... )
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> found = model.r2(interval="boot", n=200, seed=1)
         >>> round(found.marginal, 3), round(found.conditional, 3)
         (0.279, 0.799)
-        >>> found.interval.round(1)
-                     lower  upper
-        marginal       0.1    0.4
-        conditional    0.7    0.9
+        >>> found.interval.loc["conditional"].round(1).tolist()
+        [0.7, 0.9]
         """
         critical(level)
 
@@ -171,6 +168,16 @@ class Shares(FixedTests, Intervals):
         DataFrame
             With ``at``: each combination of values, icc, var_random, var_residual, and lower and
             upper of icc when an interval is asked for.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.icc(at={"Days": [0, 9]}).round(2)
+           Days   icc  var_random  var_residual
+        0     0  0.48      612.09        654.94
+        1     9  0.85     3625.77        654.94
         """
         critical(level)
         if at is not None:
@@ -247,6 +254,14 @@ class Shares(FixedTests, Intervals):
             Columns component, group, variance, share: fixed effects, each grouping factor at the
             mean of its covariates and as they vary (Rights and Sterba, 2019), residual; lower and
             upper of the share when an interval is asked for.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.variance_decomposition()["share"].round(2).tolist()
+        [0.28, 0.43, 0.09, 0.2]
         """
         critical(level)
         table = decomposition(self._design, variances(self._design, self._estimate))
@@ -270,6 +285,15 @@ class Shares(FixedTests, Intervals):
         ConditionalAic
             ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
             refitted without the columns that add no variance (``dropped``).
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> found = model.caic()
+        >>> round(found.caic, 2), round(found.df, 2)
+        (1711.62, 31.3)
         """
         if self.call.prior is not None:
             raise UnsupportedError(
