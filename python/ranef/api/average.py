@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +138,7 @@ def average(
         check_likelihood(models, "average by AIC")
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}, not {weights!r}")
-    w = _weights(tracked(models, len(models), "models", shown=progress), weights, group)
+    w = _weights(models, weights, group, progress)
     names = list(dict.fromkeys(name for model in models for name in model.params.dropna().index))
     estimate = np.column_stack([model.params.reindex(names).to_numpy() for model in models])
     se = np.column_stack([model.bse.reindex(names).to_numpy() for model in models])
@@ -158,16 +158,21 @@ def average(
     return ModelAverage(table, _notes(series, weights), series, models)
 
 
-def _weights(models: Iterable[LinearMixedModel], kind: str, group: str | None) -> Array:
+def _weights(
+    models: Sequence[LinearMixedModel], kind: str, group: str | None, progress: bool
+) -> Array:
     """Weight of each model."""
     if kind == "aic":
         return criteria.weights([by_likelihood(model).aic for model in models])
     if kind == "caic":
-        return criteria.weights([model.caic().caic for model in models])
+        each = tracked(models, len(models), "models", shown=progress)
+        return criteria.weights([model.caic().caic for model in each])
     joint = []
     for model in models:
         term = grouping_factor(model, group)
-        left = leave_groups_out(model._design, model._estimate, model._core, term)
+        left = leave_groups_out(
+            model._design, model._estimate, model._core, term, progress=progress
+        )
         order = np.argsort(model._design.random[term].levels.astype(str), kind="stable")
         joint.append(left.joint[order])
     scores = np.column_stack(joint)

@@ -91,7 +91,7 @@ def cross_validate(
     """
     check_mixed(model, "cross_validate")
     if scheme in ("new_groups", "new_rows") and folds is None:
-        return _closed_form(model, scheme, group)
+        return _closed_form(model, scheme, group, progress)
     if folds is not None and scheme not in ("new_groups", "new_rows"):
         raise ValueError("folds goes with scheme='new_groups' or 'new_rows'; others make their own")
     return _by_refits(model, scheme, _divided(model, scheme, group, folds, time, seed), progress)
@@ -111,16 +111,18 @@ def grouping_factor(model: LinearMixedModel, group: str | None) -> int:
     return known.index(group)
 
 
-def _closed_form(model: LinearMixedModel, scheme: str, group: str | None) -> CrossValidation:
+def _closed_form(
+    model: LinearMixedModel, scheme: str, group: str | None, progress: bool
+) -> CrossValidation:
     """Leave out groups, or rows, one by one."""
     fit = (model._design, model._estimate, model._core)
     if scheme == "new_rows":
-        what, found = "rows one by one", leave_rows_out(*fit)
+        what, found = "rows one by one", leave_rows_out(*fit, progress=progress)
     else:
         term = grouping_factor(model, group)
         what, found = (
             f"levels of {model._design.random[term].group} one by one",
-            leave_groups_out(*fit, term),
+            leave_groups_out(*fit, term, progress=progress),
         )
     rows = _row_table(model, np.arange(model.nobs), found.fold, found.mean, found.sd)
     folds = fold_table(rows)
