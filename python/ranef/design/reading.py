@@ -105,10 +105,10 @@ def has_usual_size(a: Vector, name: str) -> bool:
         If squares of finite values overflow, or vanish.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = float(a @ a)
+        squares = float(np.einsum("i,i->", a, a))  # without the threads of a BLAS
         usual = bool(np.isfinite(squares))
         finite = a if usual else a[np.isfinite(a)]
-        squares = squares if usual else float(finite @ finite)
+        squares = squares if usual else float(np.einsum("i,i->", finite, finite))
     if not np.isfinite(squares) or (squares < SMALLEST and finite.any()):
         size = float(np.abs(finite).max())
         raise DataError(
