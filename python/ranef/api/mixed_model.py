@@ -384,8 +384,9 @@ class LinearMixedModel(Explained, Intervals, Trust):
         if self._estimate.converged:
             count = self._estimate.n_gradient
             notes.append(
-                f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives predict a "
-                f"further decrease of -2 log-likelihood by {self._estimate.decrement:.1e}."
+                f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives "
+                "predict a further decrease of -2 log-likelihood by "
+                f"{self._estimate.decrement:.1e}."
             )
         return Summary(
             "Linear mixed model fit by " + ("REML" if self.reml else "maximum likelihood"),
