@@ -88,12 +88,12 @@ class R2:
         return f"R² ({self.method}): " + with_limits(known, self.interval)
 
     def _repr_html_(self) -> str:
-        table = "" if self.table is None else self.table.round(4).to_html(index=False)
+        table = "" if self.table is None or self.table.empty else self.table.round(4).to_html(index=False)
         return f"<p>{escape(self._head())}</p>{table}<p>{escape(self.note)}</p>"
 
     def __repr__(self) -> str:
         lines = [self._head()]
-        if self.table is not None:
+        if self.table is not None and len(self.table):
             lines.append(self.table.round(4).to_string(index=False))
         return "\n".join([*lines, self.note])
 
