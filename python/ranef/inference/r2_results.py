@@ -88,7 +88,9 @@ class R2:
         return f"R² ({self.method}): " + with_limits(known, self.interval)
 
     def _repr_html_(self) -> str:
-        table = "" if self.table is None or self.table.empty else self.table.round(4).to_html(index=False)
+        table = ""
+        if self.table is not None and len(self.table):
+            table = self.table.round(4).to_html(index=False)
         return f"<p>{escape(self._head())}</p>{table}<p>{escape(self.note)}</p>"
 
     def __repr__(self) -> str:
