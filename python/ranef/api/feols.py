@@ -191,14 +191,13 @@ def absorption_of(design: Design, names: Sequence[str]) -> Absorption:
 
 def _pooled(design: Design) -> WithinEstimate:
     """Fit without absorption."""
-    X = design.X
-    ols = fit_ols(design.y, X, design.weights, design.offset)
+    ols = fit_ols(design.y, design.X, design.weights, design.offset)
     w = np.ones(design.n_obs) if design.weights is None else design.weights
     target = design.y if design.offset is None else design.y - design.offset
     constant = INTERCEPT in design.fixed
     total = float(w @ (target - (w @ target) / w.sum() * constant) ** 2)
     reasons = {int(j): "a combination of the columns before it" for j in np.flatnonzero(~ols.kept)}
-    return WithinEstimate(ols, X, None, 0, total, total, reasons)
+    return WithinEstimate(ols, 0, total, total, reasons)
 
 
 def dropped_rows(design: Design) -> list[RanefWarning]:

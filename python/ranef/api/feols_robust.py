@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from ranef.inference.robust import (
 )
 from ranef.inference.sandwich import DiagonalScores
 from ranef.inference.wild import WildBootstrap, wild_bootstrap
-from ranef.models.ols import Basis, OlsEstimate, orthonormal_basis
+from ranef.models.ols import OlsEstimate
 from ranef.report.regression import CoefficientTests, contrast_matrix
 
 from .robust import Named, RobustResult, clusters_of, robust_clusters
@@ -227,14 +226,11 @@ class LeastSquaresTests(CoefficientTests):
         """Set up scores whose small-sample adjustments hold, None if that is out of reach."""
         if ssc != "clubSandwich" and kind in ("CR0", "CR1", "CR1S"):
             return self._plain_scores(codes)
-        within = self._fitted.within
         scores = within_scores(
-            within.X,
+            self._ols.basis,
             self._ols.resid,
             codes,
-            int(codes.max()) + 1,
             weights=self._design.weights,
-            scale=within.scale,
             absorption=self._fitted.absorption,
         )
         if scores is None and kind in ("CR2", "CR3"):
@@ -246,7 +242,7 @@ class LeastSquaresTests(CoefficientTests):
 
     def _plain_scores(self, codes: Codes) -> DiagonalScores:
         """Set up scores without adjustments."""
-        basis = self._basis
+        basis = self._ols.basis
         return DiagonalScores(
             basis.columns,
             self._ols.resid,
@@ -256,11 +252,6 @@ class LeastSquaresTests(CoefficientTests):
             int(codes.max()) + 1,
         )
 
-    @cached_property
-    def _basis(self) -> Basis:
-        within = self._fitted.within
-        return orthonormal_basis(within.X, self._design.weights, within.scale)
-
     def _hetero(self, kind: str) -> RobustResult:
         """Give a heteroscedasticity-robust covariance."""
         absorption, weights = self._fitted.absorption, self._design.weights
@@ -268,7 +259,7 @@ class LeastSquaresTests(CoefficientTests):
         if absorption is not None and kind in ("HC2", "HC3"):
             leverage = absorbed_leverage(absorption, weights)
         cov = hetero_cov(
-            self._basis,
+            self._ols.basis,
             self._ols.resid,
             weights,
             kind,

@@ -93,34 +93,28 @@ def hetero_cov(
 
 
 def within_scores(
-    X: Array,
+    basis: Basis,
     resid: Array,
     codes: Codes,
-    n_clusters: int,
     *,
     weights: Array | None = None,
-    scale: Array | None = None,
     absorption: Absorption | None = None,
 ) -> DiagonalScores | None:
     """Set up cluster-robust inference after absorption.
 
     Absorbed factors nested in the clusters drop out of every adjustment once they are taken from
-    X. The others tie clusters together; their indicators join X, behind its columns.
+    the columns. The others tie clusters together; their indicators join the basis, behind it.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
-        Columns after absorption.
+    basis : Basis
+        Orthonormal columns of the fit, after absorption.
     resid : ndarray of shape (n,)
         Residuals.
     codes : ndarray of shape (n,), int32
         Clusters.
-    n_clusters : int
-        Their number.
     weights : ndarray of shape (n,), optional
         Weights of the fit.
-    scale : ndarray of shape (p,), optional
-        Lengths of the columns before absorption.
     absorption : Absorption, optional
         What was absorbed.
 
@@ -129,7 +123,6 @@ def within_scores(
     DiagonalScores or None
         None if there are too many absorbed levels that are not nested in the clusters.
     """
-    basis = orthonormal_basis(X, weights, scale)
     if absorption is not None:
         loose = [
             k for k in range(len(absorption.names)) if not is_nested(absorption.codes[:, k], codes)
@@ -138,12 +131,12 @@ def within_scores(
             count = int(absorption.n_levels[loose].sum())
             if count > MAX_DUMMIES or count * len(resid) > MAX_DUMMY_CELLS:
                 return None
-            basis = _with_indicators(X, basis, absorption, loose, weights)
-    return DiagonalScores(basis.columns, resid, weights, basis.root, codes, n_clusters)
+            basis = _with_indicators(basis, absorption, loose, weights)
+    return DiagonalScores(basis.columns, resid, weights, basis.root, codes, int(codes.max()) + 1)
 
 
 def _with_indicators(
-    X: Array, basis: Basis, absorption: Absorption, loose: list[int], weights: Array | None
+    basis: Basis, absorption: Absorption, loose: list[int], weights: Array | None
 ) -> Basis:
     """Add indicators of absorbed factors to the basis; they are orthogonal to X already."""
     D = indicators(absorption.select(loose))
