@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,8 @@ from ranef import _core
 from ranef.design import Design, encode
 from ranef.design.grouped import group_term, times_of
 from ranef.errors import ModelError, RanefWarning
-from ranef.inference.sandwich import DiagonalScores
+from ranef.inference.sandwich import DiagonalScores, check_kind
+from ranef.inference.wild import WildBootstrap
 from ranef.models import gee as models
 from ranef.models.gee import GeeEstimate, GeeSpec
 from ranef.models.within import is_nested
@@ -22,11 +23,12 @@ from ranef.report.coefficients import t_quantile
 from ranef.report.regression import CoefficientTests
 from ranef.report.summary import Summary
 
-from .robust import Named, RobustResult, clusters_of, robust_clusters
+from .robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
 
 __all__ = ["QIC", "GEECall", "GEEModel", "check_vcov"]
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.int32]
 
 #: Names of the covariances and the corrections they stand for.
 VCOV = {
@@ -123,15 +125,15 @@ class GEEModel(CoefficientTests):
         check_vcov(vcov)
         if vcov == "naive":
             return RobustResult("naive", self._named(), self._estimate.cov_naive, df_given=np.inf)
-        result = self._clustered(VCOV[vcov], self._scores, self.call.groups, vcov == "robust")
-        if vcov != "jackknife":
-            return result
-        G, p = self.n_clusters, int(self._kept().sum())
-        if p >= G:
-            raise ModelError(f"the jackknife needs more groups ({G}) than coefficients ({p})")
-        return RobustResult(
-            "jackknife", result.model, result.cov * (G - p) / G, result.n_clusters, result.scores
-        )
+        kind = VCOV[vcov]
+        result = self._clustered(kind, self._scores, self.call.groups, vcov == "robust")
+        factor = 1.0
+        if vcov == "jackknife":
+            G, p = self.n_clusters, int(self._kept().sum())
+            if p >= G:
+                raise ModelError(f"the jackknife needs more groups ({G}) than coefficients ({p})")
+            factor = (G - p) / G
+        return replace(result, kind=vcov, adjustment=kind, cov=factor * result.cov)
 
     def _clustered(
         self, kind: str, scores: DiagonalScores, name: str, normal: bool
@@ -161,8 +163,9 @@ class GEEModel(CoefficientTests):
         kind : str
             CR0, CR1, CR1S, CR2 (Kauermann and Carroll) or CR3 (Mancl and DeRouen); or one of the
             names that ``vcov`` takes.
-        cluster : str or array_like, optional
-            Clusters that hold whole groups; the groups by default.
+        cluster : str, sequence of str or array_like, optional
+            Clusters that hold whole groups; the groups by default. Several (CR0, CR1, CR1S) make
+            the covariance robust to each.
 
         Returns
         -------
@@ -179,13 +182,17 @@ class GEEModel(CoefficientTests):
         .. [2] Kauermann and Carroll (2001), J. Am. Stat. Assoc. 96, 1387-1396.
         .. [3] McCaffrey and Bell (2006), Stat. Med. 25, 4081-4098.
         """
-        if kind in VCOV:
+        if kind in VCOV and cluster is None:
             return self._covariance(kind)
+        check_kind(kind)
         if cluster is None:
             return self._clustered(kind, self._scores, self.call.groups, False)
-        name, codes = next(iter(clusters_of(self._data, self._design, cluster).items()))
         e = self._estimate
-        codes = codes[e.order]
+        found = clusters_of(self._data, self._design, cluster)
+        found = {name: codes[e.order] for name, codes in found.items()}
+        if len(found) > 1:
+            return self._multiway(kind, found)
+        name, codes = next(iter(found.items()))
         if not is_nested(e.codes, codes):
             raise ModelError(
                 f"levels of the groups {self.call.groups!r} reach into several clusters of "
@@ -193,6 +200,29 @@ class GEEModel(CoefficientTests):
             )
         scores = DiagonalScores(e.columns, e.resid, None, e.root, codes, int(codes.max()) + 1)
         return self._clustered(kind, scores, name, False)
+
+    def _multiway(self, kind: str, clusters: dict[str, Codes]) -> RobustResult:
+        """Give a covariance robust to clusters of several kinds."""
+        e = self._estimate
+        cut = [name for name, codes in clusters.items() if not is_nested(e.codes, codes)]
+        if cut and self.call.spec.corr != "independence":
+            raise ModelError(
+                f"levels of the groups {self.call.groups!r} reach into several clusters of "
+                f"{' and '.join(map(repr, cut))}; with clusters that cut groups use "
+                'corr="independence"'
+            )
+        if not any(is_nested(e.codes, codes) for codes in clusters.values()):
+            raise ModelError(
+                f"no cluster variable holds whole groups of {self.call.groups!r}, whose rows are "
+                f"dependent; add {self.call.groups!r} to the clusters"
+            )
+        rows = np.asfortranarray(e.columns * e.resid[:, None])
+        count = int(self._kept().sum())
+        return robust_multiway(kind, self._named(), rows, e.root, clusters, n_coef=count)
+
+    def wild_bootstrap(self, term: str, cluster: Any = None, **options: Any) -> WildBootstrap:
+        """Test a coefficient by the wild cluster bootstrap; see `RobustResult.wild_bootstrap`."""
+        return self.robust("CR0", cluster).wild_bootstrap(term, **options)
 
     def wald_test(self, what: Any, value: ArrayLike = 0.0) -> pd.DataFrame:
         """Test coefficients jointly by the covariance of this model; see `RobustResult`."""

@@ -10,11 +10,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ranef._core import sum_by_cluster
 from ranef.errors import ModelError, UnsupportedError
 from ranef.models.ols import Basis, orthonormal_basis
 from ranef.models.within import Absorption, absorb, is_nested
 
-from .sandwich import DiagonalScores, check_kind, cluster_factor, cluster_meat
+from .sandwich import DiagonalScores, check_kind, cluster_factor
 
 __all__ = [
     "Convention",
@@ -232,14 +233,16 @@ class Counts:
 
 
 def multiway_cov(
-    scores: DiagonalScores, clusters: Sequence[Codes], kind: str, counts: Counts
+    rows: Array, root: Array, clusters: Sequence[Codes], kind: str, counts: Counts
 ) -> tuple[Array, bool]:
     """Give the covariance robust to clusters of several kinds that cross.
 
     Parameters
     ----------
-    scores : DiagonalScores
-        The fit; its own clusters are not used.
+    rows : ndarray of shape (n, r), Fortran order
+        What each row adds to the estimating equations at the estimate.
+    root : ndarray of shape (r, r)
+        The coefficients are root @ (sum of rows), up to a constant.
     clusters : sequence of ndarray of shape (n,), int32
         Cluster variables.
     kind : {"CR0", "CR1", "CR1S"}
@@ -265,21 +268,19 @@ def multiway_cov(
             f'{kind} is defined for clusters of one kind; with several use "CR1" or "CR0"'
         )
     sizes = [int(codes.max()) + 1 for codes in clusters]
-    cov = np.zeros_like(scores.root)
+    cov = np.zeros_like(root)
     for size in range(1, len(clusters) + 1):
         for chosen in combinations(clusters, size):
             codes, n = crossed(chosen)
-            part = DiagonalScores(
-                scores.columns, scores.resid, scores.weights, scores.root, codes, n
-            )
+            sums = sum_by_cluster(rows, codes, n)
             counted = n if counts.convention == "clubSandwich" else min(sizes)
             factor = cluster_factor(kind, counts.n_obs, counted, counts.n_coef)
-            cov += (-1.0) ** (size + 1) * factor * cluster_meat(part, kind)
+            cov += (-1.0) ** (size + 1) * factor * (sums.T @ sums)
     lam, V = np.linalg.eigh(cov)
     clipped = bool(lam[0] < -1e-12 * abs(lam[-1]))
     if clipped:
         cov = (V * np.maximum(lam, 0.0)) @ V.T
-    return np.asarray(scores.root @ cov @ scores.root.T), clipped
+    return np.asarray(root @ cov @ root.T), clipped
 
 
 def crossed(clusters: Sequence[Codes]) -> tuple[Codes, int]:

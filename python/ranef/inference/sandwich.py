@@ -260,4 +260,5 @@ def cluster_meat(model: ScoreModel, kind: str) -> Array:
 def check_kind(kind: str) -> None:
     """Refuse a name that is no cluster-robust correction."""
     if kind not in get_args(ClusterKind):
-        raise ValueError(f"kind is one of {', '.join(get_args(ClusterKind))}, not {kind!r}")
+        rows = "; HC0 to HC3 take rows as independent, as least squares may" * kind.startswith("HC")
+        raise ValueError(f"kind is one of {', '.join(get_args(ClusterKind))}, not {kind!r}{rows}")

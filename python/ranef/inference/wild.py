@@ -8,10 +8,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef._core import gram_by_cluster, sum_by_cluster
 from ranef.errors import ModelError
 
-from .sandwich import DiagonalScores
+from .sandwich import ScoreModel
 
 __all__ = ["WEIGHTS", "WildBootstrap", "wild_bootstrap"]
 
@@ -77,7 +76,7 @@ class WildBootstrap:
 
 
 def wild_bootstrap(
-    model: DiagonalScores,
+    model: ScoreModel,
     contrast: Array,
     estimate: float,
     *,
@@ -91,7 +90,7 @@ def wild_bootstrap(
 
     Parameters
     ----------
-    model : DiagonalScores
+    model : ScoreModel
         The fit.
     contrast : ndarray of shape (r,)
         The contrast c.
@@ -147,14 +146,12 @@ def auxiliary(G: int, draws: int, weights: str, seed: int | None) -> tuple[Array
     return rng.choice(WEIGHTS[weights], size=(G, draws)), False
 
 
-def cluster_sums(model: DiagonalScores, contrast: Array, estimate: float) -> Clusters:
-    """Collect what the bootstrap needs of each cluster."""
-    B, w = model.columns, model.weights
-    We = model.resid if w is None else w * model.resid
-    scores = sum_by_cluster(np.asfortranarray(B * We[:, None]), model.codes, model.n_clusters)
-    half = B if w is None else np.asfortranarray(B * np.sqrt(w)[:, None])
-    r = B.shape[1]
-    grams = gram_by_cluster(half, model.codes, 0, model.n_clusters).reshape(-1, r, r)
+def cluster_sums(model: ScoreModel, contrast: Array, estimate: float) -> Clusters:
+    """Collect what the bootstrap needs of each cluster: without adjustment, cross starts with S."""
+    r = model.root.shape[1]
+    pieces = list(model.chunks("CR0"))
+    scores = np.concatenate([piece.scores for piece in pieces])
+    grams = np.concatenate([piece.cross[:, :r] for piece in pieces])
     return Clusters(scores, grams, model.root.T @ contrast, estimate)
 
 

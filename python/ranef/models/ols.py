@@ -167,8 +167,8 @@ def orthonormal_basis(X: Array, weights: Array | None = None, scale: Array | Non
         R = _triangle(scaled[:, kept] / length[kept])
     inverse = np.linalg.inv(R) / length[kept][:, None]
     used = centred if kept.all() else centred[:, kept]
-    columns = (inverse.T @ used.T).T  # in this order it is laid out by columns
-    return Basis(columns=np.asfortranarray(columns), root=(shift[:, kept] @ inverse)[kept], kept=kept)
+    columns = np.asfortranarray((inverse.T @ used.T).T)  # laid out by columns as it comes
+    return Basis(columns=columns, root=(shift[:, kept] @ inverse)[kept], kept=kept)
 
 
 def column_lengths(X: Array, weights: Array | None = None) -> Array:
