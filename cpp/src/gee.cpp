@@ -183,7 +183,10 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
     const Matrix sum = information(data, s, whitener);
     fit.bread = sum.topLeftCorner(p, p);
     const Eigen::LLT<Matrix> factor(fit.bread);
-    if (factor.info() != Eigen::Success) return stop(fit, GeeStatus::singular);
+    if (factor.info() != Eigen::Success) {
+      finish(data, s, whitener, fit);
+      return stop(fit, GeeStatus::singular);
+    }
     const Vector step = factor.solve(sum.col(p).head(p));
     const double size =
         std::sqrt(std::max(0.0, step.dot(fit.bread * step)) / std::max(fit.phi, 1e-300));

@@ -25,6 +25,9 @@ __all__ = ["gee"]
 
 Array = NDArray[np.float64]
 
+#: Residuals of this size relative to the response are rounding.
+PERFECT = 1e-12
+
 #: Working correlations that need no number.
 SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
 
@@ -136,6 +139,8 @@ def gee(
         weights=design.weights,
         offset=design.offset,
     )
+    if estimate.phi <= (PERFECT * float(np.abs(design.y).max())) ** 2 and not estimate.ran_away:
+        raise ModelError("the columns reproduce the response exactly, so no variance is left")
     call = GEECall(str(formula), groups, time, spec, vcov, weights, offset, contrasts, missing)
     found = tuple(dropped_rows(design)) + tuple(findings(design, estimate, spec))
     for warning in found:
@@ -155,6 +160,7 @@ class Times:
 def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
     """Check the options of the model; ``n`` is the number of distinct times."""
     family = str(family).lower()
+    corr = corr.lower() if isinstance(corr, str) else corr
     if family not in FAMILIES:
         raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
     link = FAMILIES[family] if link is None else link
@@ -204,8 +210,12 @@ RANGES: dict[str, tuple[Callable[[Array], NDArray[np.bool_]], str]] = {
 }
 
 
+#: Responses that no mean within the range reaches.
+EDGES = {"binomial": (0.0, 1.0), "poisson": (0.0,)}
+
+
 def check_response(design: Design, family: str) -> None:
-    """Refuse responses outside the range of the family."""
+    """Refuse responses that do not vary, or are outside the range of the family."""
     inside, words = RANGES[family]
     bad = int(np.sum(~inside(design.y)))
     if bad:
@@ -216,6 +226,14 @@ def check_response(design: Design, family: str) -> None:
         )
         raise DataError(
             f"a {family} response is {words}; {design.response!r} is not in {bad} rows{trials}",
+            design.response,
+        )
+    first = float(design.y[0])
+    at_edge = first in EDGES.get(family, ())
+    if np.all(design.y == first) and (at_edge or design.offset is None):
+        raise DataError(
+            f"{design.response!r} is {first:g} in every row that is used, so nothing of it can be "
+            "explained",
             design.response,
         )
 
@@ -262,15 +280,24 @@ def check_pairs(codes: NDArray[np.int32], times: Times | None, spec: GeeSpec) ->
         )
 
 
-def reason(estimate: GeeEstimate, spec: GeeSpec) -> str:
+#: A coefficient that moves the linear predictor by more, over a standard deviation of its column,
+#: has run away.
+FAR = 4.0
+
+
+def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
     """Say why the equations may have no solution, and what to do."""
-    edge = min(estimate.mu.min(), 1.0 - estimate.mu.max())
-    if spec.family == "binomial" and edge < 1e-6:
-        return (
-            "fitted probabilities run to 0 or 1, as they do when a column separates the responses "
-            "or the link cannot keep them in range; leave it out, or use the logit link"
-        )
-    return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
+    if not estimate.ran_away:
+        return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
+    moved = np.abs(np.nan_to_num(estimate.beta)) * design.X.std(axis=0)
+    far = [repr(design.fixed_names[j]) for j in np.flatnonzero(moved > FAR)]
+    who = f"{' and '.join(far) or 'a column'} separate{'' if len(far) > 1 else 's'}"
+    edge = "probabilities run to 0 or 1" if spec.family == "binomial" else "counts run to 0"
+    return (
+        f"fitted {edge}, so that no finite coefficients exist and their errors are left out: "
+        f"{who} the responses, or the {spec.link} link cannot keep the "
+        "means in range. Leave the column out, or merge its levels"
+    )
 
 
 def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[RanefWarning]:
@@ -288,10 +315,10 @@ def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[Ranef
         out.append(
             ConvergenceWarning(
                 f"the estimating equations are not solved after {estimate.iterations} steps; "
-                + reason(estimate, spec)
+                + reason(design, estimate, spec)
             )
         )
-    if estimate.alpha_at_bound:
+    if estimate.alpha_at_bound and not estimate.ran_away:
         out.append(
             ConvergenceWarning(
                 f"the {spec.corr} correlation was estimated outside its range and put at "

@@ -30,6 +30,9 @@ __all__ = ["QIC", "GEECall", "GEEModel", "check_vcov"]
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
+#: Groups below which robust errors without a correction are known to be too small.
+FEW = 40
+
 #: Names of the covariances and the corrections they stand for.
 VCOV = {
     "robust": "CR0",
@@ -112,7 +115,11 @@ class GEEModel(CoefficientTests):
         self._data = data
         self._names = design.fixed_names
         self._beta = estimate.beta
-        self._vcov = self._covariance(call.vcov)
+        if estimate.ran_away:
+            nothing = np.full((int(self._kept().sum()),) * 2, np.nan)
+            self._vcov = RobustResult(call.vcov, self._named(), nothing, df_given=np.inf)
+        else:
+            self._vcov = self._covariance(call.vcov)
         self._cov = self._vcov.cov
 
     def __getstate__(self) -> dict[str, Any]:
@@ -120,9 +127,15 @@ class GEEModel(CoefficientTests):
 
     # ------------------------------------------------------------------ covariance
 
+    def _must_be_finite(self) -> None:
+        """Refuse errors of coefficients that have no finite estimate."""
+        if self._estimate.ran_away:
+            raise ModelError("the coefficients have no finite estimates, so they have no errors")
+
     def _covariance(self, vcov: str) -> RobustResult:
         """Give one of the named covariances with its degrees of freedom."""
         check_vcov(vcov)
+        self._must_be_finite()
         if vcov == "naive":
             return RobustResult("naive", self._named(), self._estimate.cov_naive, df_given=np.inf)
         kind = VCOV[vcov]
@@ -185,6 +198,7 @@ class GEEModel(CoefficientTests):
         if kind in VCOV and cluster is None:
             return self._covariance(kind)
         check_kind(kind)
+        self._must_be_finite()
         if cluster is None:
             return self._clustered(kind, self._scores, self.call.groups, False)
         e = self._estimate
@@ -392,6 +406,7 @@ class GEEModel(CoefficientTests):
         """Summarise the fit; prints as text, shows as HTML in a notebook."""
         spec = self.call.spec
         alpha = ", ".join(f"{v:.4g}" for v in self._estimate.alpha[:6])
+        steps = self._estimate.iterations
         more = " ..." if len(self._estimate.alpha) > 6 else ""
         facts = [
             ("Formula", self.call.formula),
@@ -400,9 +415,15 @@ class GEEModel(CoefficientTests):
             ("Groups", f"{self.call.groups} ({self.n_clusters})"),
             ("Correlation", f"{spec.corr}{': ' + alpha + more if alpha else ''}"),
             ("Scale", f"{self.scale:.5g}"),
+            ("Equations", f"{'solved in' if self.converged else 'NOT solved after'} {steps} steps"),
             ("Covariance", self.call.vcov),
         ]
         notes = [str(warning) for warning in self.warnings]
+        if self.call.vcov == "robust" and self.n_clusters < FEW:
+            notes.append(
+                f"robust errors are too small with {self.n_clusters} groups; "
+                'vcov="mancl-derouen" corrects them and tests by t'
+            )
         if self.call.time is None and spec.corr not in ("independence", "exchangeable"):
             notes.append("no time was given: rows of a group count 1, 2, ... without gaps")
         title = "Generalised estimating equations"

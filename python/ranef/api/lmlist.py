@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -133,9 +134,6 @@ class GroupFits:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_data": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
     def coef(self) -> pd.DataFrame:
         """Give the coefficients, levels by terms; NaN where a group cannot tell one."""
         return pd.DataFrame(
@@ -215,8 +213,15 @@ class GroupFits:
             )
         return pd.concat(rows, ignore_index=True)
 
-    def __repr__(self) -> str:
+    def _title(self) -> str:
+        """Say what was fitted, and where it could not be."""
         few = sum(not fit.estimable.all() for fit in self._fits)
         told = f"; {few} cannot tell every coefficient" if few else ""
-        head = f"Least squares in each of {len(self._fits)} groups of {self.groups}{told}"
-        return f"{head}\n\n{self.average().to_string()}"
+        return f"Least squares in each of {len(self._fits)} groups of {self.groups}{told}"
+
+    def __repr__(self) -> str:
+        table = self.average().to_string(float_format=lambda x: f"{x:.5g}")
+        return f"{self._title()}\n\n{table}"
+
+    def _repr_html_(self) -> str:
+        return f"<h3>{escape(self._title())}</h3>{self.average().to_html()}"

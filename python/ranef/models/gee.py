@@ -26,6 +26,15 @@ Codes = NDArray[np.int32]
 
 #: Families and their usual links.
 FAMILIES = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
+#: Families whose means may run to the edge of their range.
+EDGED = ("binomial", "poisson")
+
+#: Fitted probabilities nearer to 0 or 1, and fitted counts nearer to 0, are at the edge.
+EDGE = 1e-6
+
+#: Information on a combination of columns, in units of the largest, that is none.
+VANISHED = 1e-10
+
 LINKS = ("identity", "logit", "probit", "cloglog", "log", "inverse")
 
 
@@ -85,6 +94,8 @@ class GeeEstimate:
         Whether the last step was small enough.
     alpha_at_bound : bool
         Whether a correlation was moved inside the range of its parameter.
+    ran_away : bool
+        Whether there is no solution because fitted means went to the edge of their range.
     """
 
     beta: Array
@@ -100,6 +111,7 @@ class GeeEstimate:
     iterations: int
     converged: bool
     alpha_at_bound: bool
+    ran_away: bool
 
     @property
     def cov_naive(self) -> Array:
@@ -177,7 +189,7 @@ def fit_gee(
         lags=spec.lags,
     )
     _check_status(found, spec)
-    return _estimate(found, basis, rows)
+    return _estimate(found, basis, rows, spec.family)
 
 
 def sort_rows(codes: Codes, time: Array | None) -> Sorted:
@@ -213,19 +225,36 @@ def _check_status(found: _core.GeeFit, spec: GeeSpec) -> None:
             f"no coefficients keep the fitted means of family {spec.family!r} in range under the "
             f"{spec.link!r} link; use its usual link, {FAMILIES[spec.family]!r}"
         )
-    if status == "singular":
+    if status == "singular" and spec.family not in EDGED:
         raise FitError(
             "the information matrix became singular: fitted means have run to the edge of their "
-            "range, as they do when a column separates the responses"
+            "range; rescale the response, or use its usual link"
         )
 
 
-def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted) -> GeeEstimate:
+def _ran_away(found: _core.GeeFit, family: str) -> bool:
+    """Tell whether fitted probabilities or counts went to the edge instead of a solution.
+
+    There the information on some combination of the columns vanishes, and with it the steps.
+    """
+    if family not in EDGED:
+        return False
+    top = float(found.mu.max()) if family == "binomial" else 0.0
+    if min(float(found.mu.min()), 1.0 - top) > EDGE:
+        return False
+    information = np.linalg.eigvalsh(found.bread)
+    return found.status.name != "converged" or information[0] < VANISHED * information[-1]
+
+
+def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted, family: str) -> GeeEstimate:
     """Map the solution from the basis back to the columns."""
-    inner = np.linalg.inv(np.linalg.cholesky(found.bread)).T
+    if found.status.name == "singular":
+        inner = np.full_like(found.bread, np.nan)
+    else:
+        inner = np.linalg.inv(np.linalg.cholesky(found.bread)).T
     beta = np.full(len(basis.kept), np.nan)
     beta[basis.kept] = basis.root @ found.beta
-    mu = np.empty_like(found.mu)
+    mu, ran_away = np.empty_like(found.mu), _ran_away(found, family)
     mu[rows.order] = found.mu
     return GeeEstimate(
         beta=beta,
@@ -239,8 +268,9 @@ def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted) -> GeeEstimate:
         root=basis.root @ inner,
         mu=mu,
         iterations=found.iterations,
-        converged=found.status.name == "converged",
+        converged=found.status.name == "converged" and not ran_away,
         alpha_at_bound=found.alpha_at_bound,
+        ran_away=ran_away,
     )
 
 

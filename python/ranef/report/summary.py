@@ -115,7 +115,7 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
                 _number(row["estimate"]),
                 _number(row["se"]),
                 df,
-                f"{row['t']:.3f}",
+                "" if np.isnan(row["t"]) else f"{row['t']:.3f}",
                 pvalue_text(row["pvalue"]),
             ]
         )
@@ -123,7 +123,9 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
 
 
 def _number(x: float) -> str:
-    """Five significant digits without an exponent where that is readable."""
+    """Five significant digits without an exponent where that is readable; nothing for NaN."""
+    if np.isnan(x):
+        return ""
     return f"{x:.5g}" if x == 0 or 1e-4 <= abs(x) < 1e7 else f"{x:.4e}"
 
 
