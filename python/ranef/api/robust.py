@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,10 @@ class RobustResult(CoefficientTests):
         return "residual" if not self.n_clusters else "clusters - 1"
 
     def _df(self) -> ArrayLike:
+        return self._degrees
+
+    @cached_property
+    def _degrees(self) -> ArrayLike:
         if self.df_given is not None or self.scores is None:
             return np.inf if self.df_given is None else self.df_given
         contrasts = self._padded(np.eye(len(self.cov)))

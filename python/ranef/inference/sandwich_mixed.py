@@ -148,7 +148,7 @@ def mixed_scores(
     random, start = _random_part(design, relative, codes), orthonormal_basis(X)
     gram = _core.marginal_gram(*_arguments(start.columns, resid, random))
     turn = np.linalg.inv(np.linalg.cholesky(gram)).T
-    columns = np.asfortranarray(start.columns @ turn)
+    columns = np.asfortranarray((turn.T @ start.columns.T).T)
     return MixedScores(columns, resid, start.root @ turn, codes, len(random.start) - 1, random)
 
 
@@ -216,7 +216,7 @@ def _random_part(design: Design, relative: Sequence[Array], codes: Codes) -> Ran
         sizes=np.array([term.n_cols for term in terms], np.int32),
         z=np.asfortranarray(np.hstack([design.z(term) for term in terms])),
         sigma=np.asfortranarray(linalg.block_diag(*relative)),
-        order=np.argsort(codes, kind="stable").astype(np.int32),
+        order=_core.order_by_cluster(codes, int(codes.max()) + 1),
         start=np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int32),
     )
 

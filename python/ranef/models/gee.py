@@ -102,7 +102,7 @@ class GeeEstimate:
     alpha: Array
     phi: float
     kept: NDArray[np.bool_]
-    order: NDArray[np.intp]
+    order: Codes
     codes: Codes
     columns: Array
     resid: Array
@@ -123,7 +123,7 @@ class GeeEstimate:
 class Sorted:
     """Rows sorted by group and time."""
 
-    order: NDArray[np.intp]
+    order: Codes
     codes: Codes
     start: Codes
     wave: Codes
@@ -176,7 +176,7 @@ def fit_gee(
         raise ModelError("no coefficient can be estimated: every column is zero")
     found = _core.fit_gee(
         y[rows.order],
-        np.asfortranarray(basis.columns[rows.order]),
+        np.take(basis.columns.T, rows.order, axis=1).T,
         _sorted(offset, rows.order),
         _sorted(weights, rows.order),
         rows.start,
@@ -194,19 +194,21 @@ def fit_gee(
 
 def sort_rows(codes: Codes, time: Array | None) -> Sorted:
     """Sort rows by group and time; without times, rows of a group keep their order."""
-    order = np.argsort(codes, kind="stable") if time is None else np.lexsort((time, codes))
-    ordered = codes[order]
     counts = np.bincount(codes)
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     if time is None:
-        wave = np.arange(len(codes)) - np.repeat(start[:-1], counts)
+        order = _core.order_by_cluster(codes, len(counts))
         times = np.arange(1.0, counts.max() + 1.0)
+        wave = np.arange(len(codes)) - np.repeat(start[:-1], counts)
     else:
-        times, wave = np.unique(time[order], return_inverse=True)
-    return Sorted(order, ordered, start, wave.astype(np.int32), np.asarray(times, float))
+        times, found = np.unique(time, return_inverse=True)
+        by_time = _core.order_by_cluster(found.astype(np.int32), len(times))
+        order = by_time[_core.order_by_cluster(codes[by_time], len(counts))]
+        wave = found[order]
+    return Sorted(order, codes[order], start, wave.astype(np.int32), np.asarray(times, float))
 
 
-def _sorted(v: Array | None, order: NDArray[np.intp]) -> Array:
+def _sorted(v: Array | None, order: Codes) -> Array:
     """Sort an optional column; empty when there is none."""
     return np.empty(0) if v is None else v[order]
 
@@ -263,7 +265,7 @@ def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted, family: str) -> G
         kept=basis.kept,
         order=rows.order,
         codes=rows.codes,
-        columns=np.asfortranarray(found.columns @ inner),
+        columns=np.asfortranarray((inner.T @ found.columns.T).T),
         resid=found.resid,
         root=basis.root @ inner,
         mu=mu,
