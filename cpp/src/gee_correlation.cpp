@@ -204,7 +204,10 @@ Whitener::Whitener(const GeeData& data, const GeeOptions& options, const Lags& l
     : lags_(lags), corr_(options.corr) {
   if (corr_ == Corr::exchangeable || corr_ == Corr::ar1) alpha_ = alpha[0];
   if (corr_ == Corr::ar1) {
-    for (Index l = 0; l < lags.count(); ++l) decay_.push_back(std::pow(alpha_, lags.distance(l)));
+    for (Index l = 0; l < lags.count(); ++l) {
+      decay_.push_back(std::pow(alpha_, lags.distance(l)));
+      rest_.push_back(1.0 / std::sqrt(1.0 - decay_.back() * decay_.back()));
+    }
   }
   if (corr_ == Corr::m_dependent || corr_ == Corr::unstructured || corr_ == Corr::fixed) {
     R_ = corr_ == Corr::fixed ? Matrix(data.fixed) : full_correlation(data, options, lags, alpha);
@@ -231,7 +234,7 @@ void Whitener::factor(Int32Ref wave) const {
   factor_ = factored.matrixL();
 }
 
-void Whitener::apply(Int32Ref wave, RowMatrix& block) const {
+void Whitener::apply(Int32Ref wave, Eigen::Ref<RowMatrix> block) const {
   const Index n = block.rows();
   switch (corr_) {
     case Corr::independence:
@@ -240,15 +243,17 @@ void Whitener::apply(Int32Ref wave, RowMatrix& block) const {
       // R^-1/2 = (I - c J / n) / sqrt(1 - alpha), c = 1 - sqrt((1 - alpha) / (1 + (n - 1) alpha))
       const double top = 1.0 - alpha_, whole = 1.0 + static_cast<double>(n - 1) * alpha_;
       const double c = (1.0 - std::sqrt(top / whole)) / static_cast<double>(n);
-      const Eigen::RowVectorXd shift = c * block.colwise().sum();
-      block.rowwise() -= shift;
-      block /= std::sqrt(top);
+      const double scale = 1.0 / std::sqrt(top);
+      shift_ = block.row(0);
+      for (Index i = 1; i < n; ++i) shift_ += block.row(i);
+      shift_ *= c;
+      for (Index i = 0; i < n; ++i) block.row(i) = (block.row(i) - shift_) * scale;
       return;
     }
     case Corr::ar1:
       for (Index i = n - 1; i > 0; --i) {
-        const double rho = decay_[static_cast<std::size_t>(lags_.id(wave[i], wave[i - 1]))];
-        block.row(i) = (block.row(i) - rho * block.row(i - 1)) / std::sqrt(1.0 - rho * rho);
+        const auto lag = static_cast<std::size_t>(lags_.id(wave[i], wave[i - 1]));
+        block.row(i) = (block.row(i) - decay_[lag] * block.row(i - 1)) * rest_[lag];
       }
       return;
     case Corr::m_dependent:

@@ -43,7 +43,7 @@ class Whitener {
  public:
   Whitener(const GeeData& data, const GeeOptions& options, const Lags& lags, const Vector& alpha);
   bool valid() const { return valid_; }
-  void apply(Int32Ref wave, RowMatrix& block) const;
+  void apply(Int32Ref wave, Eigen::Ref<RowMatrix> block) const;
 
  private:
   void factor(Int32Ref wave) const;
@@ -52,9 +52,11 @@ class Whitener {
   double alpha_ = 0.0;
   mutable bool valid_ = true;
   std::vector<double> decay_;           // alpha^lag, by lag id
+  std::vector<double> rest_;            // (1 - decay^2)^-1/2
   Matrix R_;                            // (n_waves, n_waves)
   mutable std::vector<Index> pattern_;  // waves that factor_ belongs to
   mutable Matrix factor_;               // lower Cholesky factor
+  mutable Eigen::RowVectorXd shift_;    // share of a cluster's sum, a workspace
 };
 
 }  // namespace ranef

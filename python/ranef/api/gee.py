@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ranef.design.grouped import build_grouped, group_term, times_of
 from ranef.errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
 from ranef.formula import parse
 from ranef.models import gee as models
-from ranef.models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec
+from ranef.models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted
 
 from .feols import check_formula, dropped_rows
 from .gee_model import GEECall, GEEModel, check_vcov
@@ -123,21 +122,16 @@ def gee(
         response="binary" if family == "binomial" else "numeric",
     )
     term = group_term(design, groups)
-    times = None if time is None else Times(time, times_of(group_term(design, time)), design)
-    spec = specification(family, link, corr, n_times(term.codes, times))
+    rows = models.sort_rows(
+        term.codes, None if time is None else times_of(group_term(design, time))
+    )
+    spec = specification(family, link, corr, len(rows.time))
     check_response(design, spec.family)
-    if times is not None:
-        check_times(term.codes, term.levels, times)
+    check_times(rows, term.levels, str(time))
     if spec.corr in ("unstructured", "m-dependent"):
-        check_pairs(term.codes, times, spec)
+        check_pairs(rows, spec)
     estimate = models.fit_gee(
-        design.y,
-        design.X,
-        term.codes,
-        spec,
-        time=None if times is None else times.values,
-        weights=design.weights,
-        offset=design.offset,
+        design.y, design.X, rows, spec, weights=design.weights, offset=design.offset
     )
     if estimate.phi <= (PERFECT * float(np.abs(design.y).max())) ** 2 and not estimate.ran_away:
         raise ModelError("the columns reproduce the response exactly, so no variance is left")
@@ -146,15 +140,6 @@ def gee(
     for warning in found:
         warnings.warn(warning, stacklevel=2)
     return GEEModel(design, estimate, call, data, found)
-
-
-@dataclass(frozen=True)
-class Times:
-    """The times of all rows, with the column's name for messages."""
-
-    name: str
-    values: Array
-    design: Design
 
 
 def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
@@ -197,11 +182,6 @@ def check_matrix(corr: Any, n: int) -> Array:
     return R
 
 
-def n_times(codes: NDArray[np.int32], times: Times | None) -> int:
-    """Count distinct times; without a time column, the rows of the largest group."""
-    return int(np.bincount(codes).max()) if times is None else len(np.unique(times.values))
-
-
 RANGES: dict[str, tuple[Callable[[Array], NDArray[np.bool_]], str]] = {
     "binomial": (lambda y: (y >= 0.0) & (y <= 1.0), "between 0 and 1"),
     "poisson": (lambda y: y >= 0.0, "0 or above"),
@@ -238,23 +218,21 @@ def check_response(design: Design, family: str) -> None:
         )
 
 
-def check_times(codes: NDArray[np.int32], levels: pd.Index[Any], times: Times) -> None:
+def check_times(rows: Sorted, levels: pd.Index[Any], name: str) -> None:
     """Refuse a time that occurs twice in a group."""
-    order = np.lexsort((times.values, codes))
-    group, time = codes[order], times.values[order]
-    twice = np.flatnonzero((group[1:] == group[:-1]) & (time[1:] == time[:-1]))
+    again = (rows.codes[1:] == rows.codes[:-1]) & (rows.wave[1:] == rows.wave[:-1])
+    twice = np.flatnonzero(again)
     if len(twice):
-        first = order[twice[0]]
+        group, time = levels[rows.codes[twice[0]]], rows.time[rows.wave[twice[0]]]
         raise DataError(
-            f"group {levels[codes[first]]!r} has {times.name!r} = {times.values[first]:g} more "
-            f"than once ({len(twice)} repetitions in all); each row of a group needs its own time",
-            times.name,
+            f"group {group!r} has {name!r} = {time:g} more than once ({len(twice)} repetitions in "
+            "all); each row of a group needs its own time",
+            name,
         )
 
 
-def check_pairs(codes: NDArray[np.int32], times: Times | None, spec: GeeSpec) -> None:
+def check_pairs(rows: Sorted, spec: GeeSpec) -> None:
     """Refuse correlations that no group has data on."""
-    rows = models.sort_rows(codes, None if times is None else times.values)
     T = len(rows.time)
     if spec.corr == "m-dependent":
         steps = (rows.time - rows.time[0]) / np.min(np.diff(rows.time))

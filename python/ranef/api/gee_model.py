@@ -353,9 +353,8 @@ class GEEModel(CoefficientTests):
         d, spec = self._design, self.call.spec
         Q = models.quasi_likelihood(d.y, self._estimate.mu, spec.family, d.weights)
         codes = group_term(d, self.call.groups).codes
-        alone = models.fit_gee(
-            d.y, d.X, codes, models.independent(spec), weights=d.weights, offset=d.offset
-        )
+        rows, alike = models.sort_rows(codes, None), models.independent(spec)
+        alone = models.fit_gee(d.y, d.X, rows, alike, weights=d.weights, offset=d.offset)
         robust = self._covariance("robust").cov
         cic = float(np.trace(np.linalg.solve(alone.cov_naive, robust)))
         p = int(self._kept().sum())

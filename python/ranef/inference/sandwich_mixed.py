@@ -87,6 +87,10 @@ class MixedScores:
         """Number of rows."""
         return len(self.resid)
 
+    def scores(self, kind: str) -> Array:
+        """Give the adjusted score of each cluster."""
+        return np.concatenate([piece.scores for piece in self.chunks(kind)])
+
     def chunks(self, kind: str) -> Iterator[Pieces]:
         """Go through the clusters in chunks of limited memory."""
         r = self.columns.shape[1]

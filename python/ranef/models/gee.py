@@ -17,8 +17,10 @@ __all__ = [
     "LINKS",
     "GeeEstimate",
     "GeeSpec",
+    "Sorted",
     "fit_gee",
     "quasi_likelihood",
+    "sort_rows",
 ]
 
 Array = NDArray[np.float64]
@@ -121,7 +123,19 @@ class GeeEstimate:
 
 @dataclass(frozen=True)
 class Sorted:
-    """Rows sorted by group and time."""
+    """Rows sorted by group and time.
+
+    Attributes
+    ----------
+    order : ndarray of shape (n,), int32
+        Position in the data of each sorted row.
+    codes, wave : ndarray of shape (n,), int32
+        Its group, and the place of its time among all times.
+    start : ndarray of shape (n_groups + 1,), int32
+        Where each group starts.
+    time : ndarray of shape (T,)
+        The distinct times, ascending.
+    """
 
     order: Codes
     codes: Codes
@@ -133,10 +147,9 @@ class Sorted:
 def fit_gee(
     y: Array,
     X: Array,
-    codes: Codes,
+    rows: Sorted,
     spec: GeeSpec,
     *,
-    time: Array | None = None,
     weights: Array | None = None,
     offset: Array | None = None,
 ) -> GeeEstimate:
@@ -148,12 +161,10 @@ def fit_gee(
         Response.
     X : ndarray of shape (n, p)
         Columns.
-    codes : ndarray of shape (n,), int32
-        Groups, every code from 0 on used.
+    rows : Sorted
+        The rows by group and time, from `sort_rows`.
     spec : GeeSpec
         Family, link and working correlation.
-    time : ndarray of shape (n,), optional
-        Time of each row, distinct within a group; by default the rows of a group count 1, 2, ...
     weights, offset : ndarray of shape (n,), optional
         Prior weights, Var(y_i) = phi V(mu_i) / w_i, and a known part of the linear predictor.
 
@@ -170,7 +181,6 @@ def fit_gee(
     ----------
     .. [1] Liang and Zeger (1986), Biometrika 73, 13-22.
     """
-    rows = sort_rows(codes, time)
     basis = orthonormal_basis(X, weights)
     if not basis.kept.any():
         raise ModelError("no coefficient can be estimated: every column is zero")
@@ -193,7 +203,19 @@ def fit_gee(
 
 
 def sort_rows(codes: Codes, time: Array | None) -> Sorted:
-    """Sort rows by group and time; without times, rows of a group keep their order."""
+    """Sort rows by group and time.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,), int32
+        Groups, every code from 0 on used.
+    time : ndarray of shape (n,) or None
+        Time of each row; by default the rows of a group count 1, 2, ... in the order of the data.
+
+    Returns
+    -------
+    Sorted
+    """
     counts = np.bincount(codes)
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     if time is None:
