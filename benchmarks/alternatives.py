@@ -155,6 +155,26 @@ def time_absorption(d, rounds):
     compare("feols, two absorbed factors, clustered", by_a, rounds)
 
 
+def movers():
+    """A million rows of 100,000 workers, of whom one in twenty changes to a firm nearby."""
+    rng = np.random.default_rng(0)
+    worker, year = np.divmod(np.arange(1_000_000), 10)
+    firm = rng.integers(0, 10_000, 100_000)[worker]
+    moves = (rng.random(100_000) < 0.05)[worker] & (year >= 5)
+    firm = np.where(moves, (firm + rng.integers(1, 3, 100_000)[worker]) % 10_000, firm)
+    d = pd.DataFrame({"worker": worker, "firm": firm, "x": rng.normal(size=len(firm))})
+    d["y"] = d["x"] + rng.normal(size=100_000)[worker] + rng.normal(size=10_000)[firm]
+    d["y"] += rng.normal(size=len(d))
+    return d
+
+
+def time_hardly_connected(rounds):
+    """Factors whose levels few rows connect."""
+    d = movers()
+    run = {"ranef": lambda: ranef.feols("y ~ x", d, absorb=["worker", "firm"])}
+    compare("feols, workers and firms, few moves", run, rounds)
+
+
 def time_robust(d, rounds):
     """Covariances with 10,000 clusters, coefficient table included."""
     models = {
@@ -173,6 +193,7 @@ def main():
     warnings.simplefilter("ignore")
     d = million()
     time_absorption(d, rounds)
+    time_hardly_connected(rounds)
     time_robust(d, rounds)
     time_gee(rounds)
 
