@@ -199,7 +199,11 @@ GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   s.rows.resize(n, data.X.cols() + 1);
   fit.status = GeeStatus::invalid_mean;
   if (!start(data, options, fit.beta, s)) return fit;
-  const Lags lags(data.time);
+  const bool by_distance = options.corr == Corr::ar1 || options.corr == Corr::m_dependent;
+  const Lags lags = by_distance ? Lags(data) : Lags();
+  if (options.corr == Corr::m_dependent && !lags.regular()) {
+    throw std::invalid_argument("time: m-dependence counts equal steps");
+  }
   // First with independent rows, roughly; then with the working correlation.
   GeeOptions rough = options;
   rough.corr = Corr::independence;
@@ -208,6 +212,9 @@ GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   if (options.corr == Corr::independence || fit.status == GeeStatus::converged ||
       fit.status == GeeStatus::iterations) {
     iterate(data, options, lags, s, fit);
+  }
+  if (options.corr == Corr::ar1 && fit.alpha.size() == 1) {
+    fit.alpha[0] = lags.per_unit_of_time(fit.alpha[0]);
   }
   return fit;
 }
