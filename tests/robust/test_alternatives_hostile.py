@@ -138,3 +138,34 @@ def test_intervals_of_the_mean_use_the_degrees_of_freedom_of_the_clusters():
 def test_between_within_tests_by_the_degrees_of_freedom_of_its_mixed_model():
     found = ranef.within_between("y ~ x + z", _frame(), "g")
     pd.testing.assert_frame_equal(found.coef_table(), found.model.coef_table())
+
+
+def test_more_contrasts_than_clusters_carry():
+    d = _frame().assign(o=lambda d: d["g"] % 4)
+    model = ranef.feols("y ~ C(t) + x", d)
+    with pytest.raises(ranef.ModelError, match="5 contrasts is singular: 4 clusters"):
+        model.robust("CR2", cluster="o").wald_test("C(t)")
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+def test_fits_of_groups_are_those_of_each_group_alone(weights):
+    d = _frame().sample(frac=0.7, random_state=0)
+    d["w"] = np.random.default_rng(0).uniform(0.5, 2.0, len(d))
+    d.loc[d["g"] == 3, "x"] = 1.5  # tells no slope
+    d = d[(d["g"] != 4) | (d.groupby("g").cumcount() == 0)]  # a single row
+    fits = ranef.lmlist("y ~ x", d, "g", weights=weights)
+    coef, bse, ssr, df = fits.coef(), fits.bse(), 0.0, 0
+    for g, rows in d.groupby("g"):
+        X = np.column_stack([np.ones(len(rows)), rows["x"]])
+        half = np.ones(len(rows)) if weights is None else np.sqrt(rows["w"].to_numpy())
+        beta, _, rank, _ = np.linalg.lstsq(half[:, None] * X, half * rows["y"], rcond=1e-8)
+        resid = half * (rows["y"].to_numpy() - X @ beta)
+        ssr, df = ssr + resid @ resid, df + len(rows) - rank
+        if rank == 2:
+            np.testing.assert_allclose(coef.loc[g], beta, rtol=1e-9)
+            unscaled = np.diag(np.linalg.inv((half[:, None] * X).T @ (half[:, None] * X)))
+            np.testing.assert_allclose(bse.loc[g], fits.sigma * np.sqrt(unscaled), rtol=1e-9)
+        else:
+            assert coef.loc[g].isna().all()
+    assert fits.df_resid == df
+    assert fits.sigma == pytest.approx(np.sqrt(ssr / df), rel=1e-9)
