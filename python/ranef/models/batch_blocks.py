@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from tqdm.auto import tqdm
 
 __all__ = ["Progress", "run_blocks"]
 
@@ -16,36 +18,35 @@ QUIET_SECONDS = 1.0
 
 
 class Progress:
-    """A line on standard error that tells how far a run is.
+    """A bar on a terminal or in a notebook that tells how far a run is.
 
     Parameters
     ----------
-    total : int
-        Units of work.
+    total : int or None
+        Units of work, None where that is not known beforehand.
     unit : str
         What they are called.
     shown : bool
-        Whether to write anything.
+        Whether to show anything.
     """
 
-    def __init__(self, total: int, unit: str, *, shown: bool):
+    def __init__(self, total: int | None, unit: str, *, shown: bool):
         self.total = total
         self.unit = unit
         self.done = 0
         self.interrupted = False
-        self._shown = shown and sys.stderr.isatty()
-        self._start = self._last = time.perf_counter()
+        #: Called after each block of work.
+        self.after: Callable[[], object] | None = None
+        self._bar: Any = tqdm(
+            total=total, unit=f" {unit}", disable=None if shown else True, delay=QUIET_SECONDS
+        )
 
     def advance(self, count: int) -> None:
-        """Count work that is done, and say so now and then."""
+        """Count work that is done."""
         self.done += count
-        now = time.perf_counter()
-        if self._shown and now - self._start > QUIET_SECONDS and now - self._last > BLOCK_SECONDS:
-            self._last = now
-            left = (now - self._start) / self.done * (self.total - self.done)
-            share = f"{self.done:,} of {self.total:,} {self.unit}"
-            sys.stderr.write(f"\r{share}, about {left:,.0f} s left   ")
-            sys.stderr.flush()
+        self._bar.update(count)
+        if self.after is not None:
+            self.after()
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -56,9 +57,8 @@ class Progress:
             self.interrupted = True
 
     def close(self) -> None:
-        """End the line."""
-        if self._shown and self._last > self._start:
-            sys.stderr.write("\n")
+        """End the bar."""
+        self._bar.close()
 
 
 def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress) -> None:
