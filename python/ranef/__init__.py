@@ -30,6 +30,7 @@ from .api.mixed_model import LinearMixedModel
 from .api.multistart import multistart
 from .api.re_gls import RandomEffectsGLS, random_effects_gls
 from .api.robust import RobustResult
+from .api.stored_batch import StoredBatch
 from .api.within_between import WithinBetweenModel, within_between
 from .errors import (
     ComparisonWarning,
@@ -77,6 +78,7 @@ __all__ = [
     "RankWarning",
     "RobustResult",
     "SingularFitWarning",
+    "StoredBatch",
     "UnsupportedError",
     "Wishart",
     "WithinBetweenModel",

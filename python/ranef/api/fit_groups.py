@@ -24,7 +24,8 @@ from ..models.batch_blocks import Progress
 from ..models.batch_groups import fit_own, slices
 from ..models.lmm import Control
 from .batch_result import BatchResult, Labels
-from .fit_many import check_ddf, read_tests, warn_interrupted, worker_count
+from .fit_many import check_ddf, read_tests, worker_count
+from .fit_many_run import warn_interrupted
 from .fitted import Call
 from .lmer import fit_call
 
@@ -112,7 +113,7 @@ def fit_groups(
     estimate, messages = fit_all(design, used, codes, shared, len(labels), settings, call, line)
     line.close()
     if line.interrupted:
-        warn_interrupted(line)
+        warn_interrupted(line, len(labels))
     return BatchResult(
         Labels(names, labels, design.fixed_names),
         estimate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,12 @@ __all__ = [
     "BatchEstimate",
     "Contrast",
     "Settings",
+    "empty_estimate",
     "fit_responses",
     "fit_slices",
+    "joined",
     "patterns",
+    "shared_core",
 ]
 
 Array = NDArray[np.float64]
@@ -114,6 +118,12 @@ class Settings:
         )
 
 
+#: What every fit has one of, and what it has a row of.
+COUNTS = ("n_obs", "n_objective", "n_gradient")
+SCALARS = ("objective", "sigma", "smallest_sd", "decrement", "cone")
+ROWS = ("estimate", "variance", "df", "F", "factors")
+
+
 class BatchEstimate:
     """Results of m fits; NaN where a fit has no answer.
 
@@ -137,9 +147,9 @@ class BatchEstimate:
         self.settings = settings
         self.p = p
         self.outcome = np.full(count, NOT_RUN, dtype=np.int8)
-        for name in ("n_obs", "n_objective", "n_gradient"):
+        for name in COUNTS:
             setattr(self, name, np.zeros(count, dtype=np.int32))
-        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
+        for name in SCALARS:
             setattr(self, name, np.full(count, np.nan))
         h = p + len(settings.single)
         self.estimate, self.variance, self.df = (np.full((count, h), np.nan) for _ in range(3))
@@ -162,22 +172,26 @@ class BatchEstimate:
 
     def store(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
         """Take the kernel's rows for the fits ``at``."""
-        for name in ("n_obs", "n_objective", "n_gradient"):
+        for name in COUNTS:
             getattr(self, name)[at] = getattr(rows, name)
-        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
+        for name in SCALARS:
             getattr(self, name)[at] = getattr(rows, name)
         self.factors[at] = rows.factors.T
         self._store_tests(at, rows)
         self.outcome[at] = judged(rows)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give every array by its name."""
+        return {name: getattr(self, name) for name in ("outcome", *COUNTS, *SCALARS, *ROWS)}
+
     def blank(self) -> None:
         """Clear what an interrupted run has half written."""
         left = self.outcome == NOT_RUN
-        for name in ("n_obs", "n_objective", "n_gradient"):
+        for name in COUNTS:
             getattr(self, name)[left] = 0
-        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
+        for name in SCALARS:
             getattr(self, name)[left] = np.nan
-        for name in ("estimate", "variance", "df", "F", "factors"):
+        for name in ROWS:
             getattr(self, name)[left] = np.nan
 
     def _store_tests(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
@@ -300,6 +314,8 @@ def fit_responses(
     *,
     W: NDArray[np.floating[Any]] | None = None,
     progress: Progress,
+    out: BatchEstimate | None = None,
+    complete: Core | None = None,
 ) -> BatchEstimate:
     """Fit every column of ``Y`` on one design; missing values group the columns by pattern.
 
@@ -315,30 +331,53 @@ def fit_responses(
         Precision weights of each response, in place of the design's.
     progress : Progress
         Told of every block, and marked when the run was interrupted.
+    out : BatchEstimate, optional
+        Results of an earlier run, to go on with: fits that have been made stay as they are.
+    complete : callable, optional
+        The kernel of the whole design, kept from one call to the next by ``shared_core``.
 
     Returns
     -------
     BatchEstimate
         A row for each response, whatever became of its fit.
     """
-    out = BatchEstimate(Y.shape[1], len(design.fixed), n_factors(design), settings)
+    out = out or empty_estimate(Y.shape[1], design, settings)
     missing = np.isnan(Y) if W is None else np.isnan(Y) | np.isnan(W)
     with progress.interruptible():
         for pattern in patterns(missing):
+            members = pattern.members[out.outcome[pattern.members] == NOT_RUN]
+            if len(members) == 0:
+                continue
             if pattern.rows is not None and not pattern.rows.any():
-                out.outcome[pattern.members] = MISSING
-                progress.advance(len(pattern.members))
-            elif W is None:
-                fit = shared_fit(design, Y, pattern, settings)
-                store_blocks(pattern.members, fit, out, progress)
+                out.outcome[members] = MISSING
+                progress.advance(len(members))
+                continue
+            if W is None:
+                core = complete if complete and pattern.rows is None else None
+                fit = shared_fit(design, Y, pattern, settings, core)
             else:
                 fit = weighted_fit(design, Y, W, pattern, settings)
-                store_blocks(pattern.members, fit, out, progress)
+            store_blocks(members, fit, out, progress)
     out.blank()
     return out
 
 
+def empty_estimate(count: int, design: Design, settings: Settings) -> BatchEstimate:
+    """Make room for some fits of a design."""
+    return BatchEstimate(count, len(design.fixed), n_factors(design), settings)
+
+
+def joined(parts: Sequence[BatchEstimate], design: Design, settings: Settings) -> BatchEstimate:
+    """Put the fits of several parts one after the other."""
+    out = empty_estimate(sum(len(part.outcome) for part in parts), design, settings)
+    for name, array in out.arrays().items():
+        if parts:
+            np.concatenate([getattr(part, name) for part in parts], out=array)
+    return out
+
+
 BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows"]
+Core = Callable[[], "_core.Batch"]
 
 
 def store_blocks(
@@ -353,17 +392,30 @@ def store_blocks(
     run_blocks(len(members), work, progress)
 
 
-def shared_fit(
-    design: Design, Y: NDArray[np.floating[Any]], pattern: Pattern, settings: Settings
-) -> BlockFit:
-    """Fit responses whose weights are the design's."""
+def make_core(design: Design, pattern: Pattern) -> _core.Batch:
+    """Make the cross products of a design on the rows of a pattern."""
     weights = None if design.weights is None else pattern.of(design.weights)
     columns = [pattern.of(column) for column in design.columns]
     n = design.n_obs if pattern.rows is None else int(pattern.rows.sum())
-    terms = kernel_terms(design, pattern.rows)
-    core = _core.Batch(n, columns, list(design.fixed), terms, weights)
+    return _core.Batch(n, columns, list(design.fixed), kernel_terms(design, pattern.rows), weights)
+
+
+def shared_core(design: Design) -> Core:
+    """Give a function that makes the kernel of the whole design when first called, and keeps it."""
+    return cache(lambda: make_core(design, Pattern(None, np.arange(0))))
+
+
+def shared_fit(
+    design: Design,
+    Y: NDArray[np.floating[Any]],
+    pattern: Pattern,
+    settings: Settings,
+    core: Core | None = None,
+) -> BlockFit:
+    """Fit responses whose weights are the design's."""
+    kernel = core() if core else make_core(design, pattern)
     kernel_settings = settings.to_kernel(len(design.fixed))
-    return lambda at: core.fit(response_block(Y, at, design, pattern), kernel_settings)
+    return lambda at: kernel.fit(response_block(Y, at, design, pattern), kernel_settings)
 
 
 def weighted_fit(
@@ -394,10 +446,15 @@ def fit_slices(
     *,
     members: NDArray[np.bool_] | None = None,
     progress: Progress,
+    out: BatchEstimate | None = None,
 ) -> BatchEstimate:
-    """Fit the design on slices ``start[i]:start[i + 1]`` of its rows, those of ``members`` only."""
-    out = BatchEstimate(len(start) - 1, len(design.fixed), n_factors(design), settings)
-    chosen = np.arange(len(start) - 1) if members is None else np.flatnonzero(members)
+    """Fit the design on slices ``start[i]:start[i + 1]`` of its rows, those of ``members`` only.
+
+    ``out`` holds the results of an earlier run, whose fits stay as they are.
+    """
+    out = out or empty_estimate(len(start) - 1, design, settings)
+    wanted = out.outcome == NOT_RUN
+    chosen = np.flatnonzero(wanted if members is None else wanted & members)
     y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
     arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
     kernel_settings = settings.to_kernel(out.p)
