@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..models.batch import STATUSES, BatchEstimate
-from .batch_tables import Labels, Tests, fits_frame, joint_frame
+from .batch_tables import Labels, WaldTests, fits_frame, joint_frame
 from .mixed_model import LinearMixedModel
 
 __all__ = ["BatchResult", "Labels"]
@@ -131,11 +131,11 @@ class BatchResult:
             return np.full(estimate.estimate.shape, np.inf)
         return np.tile(self._residual_df()[:, None], (1, estimate.estimate.shape[1]))
 
-    def _tests(self) -> Tests:
+    def _tests(self) -> WaldTests:
         """Give the t tests."""
         estimate = self._estimate
         names = [*self._labels.terms, *(c.name for c in estimate.settings.single)]
-        return Tests(self._labels, names, estimate.estimate, estimate.variance, self._df())
+        return WaldTests(self._labels, names, estimate.estimate, estimate.variance, self._df())
 
     def _joint(self, *, adjusted: bool) -> pd.DataFrame:
         """Lay out the F tests."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..inference.multiple import benjamini_hochberg, squeeze_variances, storey
 from ..models.batch import STATUSES, BatchEstimate
 from ..report.coefficients import t_pvalue
 
-__all__ = ["Labels", "Tests", "by_column", "fits_frame", "joint_frame"]
+__all__ = ["Labels", "WaldTests", "by_column", "fits_frame", "joint_frame"]
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Tests:
+class WaldTests:
     """The t tests of a batch: coefficients, then hypotheses of one row.
 
     Attributes
@@ -92,8 +92,8 @@ class Tests:
         squeezed = squeeze_variances(sigma**2, residual_df)
         ratio = squeezed.variance / sigma**2
         df = self.df + squeezed.prior_df
-        tests = Tests(self.labels, self.names, self.estimate, self.variance * ratio[:, None], df)
-        table = tests.frame()
+        variance = self.variance * ratio[:, None]
+        table = replace(self, variance=variance, df=df).frame()
         table.attrs.update(prior_variance=squeezed.prior_variance, prior_df=squeezed.prior_df)
         return table
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, RanefError
 from .batch_folder import read_plan
 from .batch_result import position
-from .batch_tables import Labels, Tests
+from .batch_tables import Labels, WaldTests
 from .mixed_model import LinearMixedModel
 from .responses_files import need_pyarrow
 
@@ -117,7 +117,7 @@ class StoredBatch:
         )
         used = (~np.isnan(estimate[:, : self._plan["coefficients"]])).sum(axis=1)
         labels = Labels(tuple(self._plan["key"]), self._index(fits), tuple(names))
-        return Tests(labels, names, estimate, se**2, df).moderated(
+        return WaldTests(labels, names, estimate, se**2, df).moderated(
             fits["sigma"].to_numpy(), np.asarray(fits["nobs"] - used, dtype=np.float64)
         )
 
