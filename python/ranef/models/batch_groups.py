@@ -38,9 +38,10 @@ def fit_own(design: Design, whole: Design, settings: Settings, out: BatchEstimat
         ),
         control=settings.control,
     )
-    own = fit_slices(
-        design, [0, design.n_obs], own_settings, progress=Progress(1, "fits", shown=False)
-    )
+    line = Progress(1, "fits", shown=False)
+    own = fit_slices(design, [0, design.n_obs], own_settings, progress=line)
+    if line.interrupted:
+        raise KeyboardInterrupt
     for name in ("outcome", *COUNTS, *SCALARS):
         getattr(out, name)[at] = getattr(own, name)[0]
     places = [*columns, *range(out.p, out.p + len(settings.single))]
