@@ -16,7 +16,7 @@ from ..inference.multiple import benjamini_hochberg, squeeze_variances, storey
 from ..models.batch import STATUSES, BatchEstimate
 from ..report.coefficients import t_pvalue
 
-__all__ = ["Labels", "WaldTests", "by_column", "fits_frame", "joint_frame"]
+__all__ = ["Labels", "WaldTests", "by_column", "fits_frame", "joint_frame", "named_spread"]
 
 Array = NDArray[np.float64]
 
@@ -136,16 +136,23 @@ def fits_frame(labels: Labels, estimate: BatchEstimate, design: Design) -> pd.Da
 
 
 def spread(estimate: BatchEstimate, design: Design) -> dict[str, Array]:
-    """Name standard deviations and correlations of the random effects."""
-    out: dict[str, Array] = {}
-    at, sigma = 0, estimate.sigma
+    """Name standard deviations and correlations of the random effects of each fit."""
+    relative = []
+    at = 0
     for term in design.random:
         k = term.n_cols
-        factor = np.zeros((len(sigma), k, k))
+        factor = np.zeros((len(estimate.sigma), k, k))
         for j in range(k):
             factor[:, j:, j] = estimate.factors[:, at : at + k - j]
             at += k - j
-        cov = factor @ factor.transpose(0, 2, 1)
+        relative.append(factor @ factor.transpose(0, 2, 1))
+    return named_spread(design, relative, estimate.sigma)
+
+
+def named_spread(design: Design, relative: Sequence[Array], sigma: Array) -> dict[str, Array]:
+    """Name standard deviations and correlations, given covariances (m, k, k) over sigma^2."""
+    out: dict[str, Array] = {}
+    for term, cov in zip(design.random, relative, strict=True):
         sd = np.sqrt(np.einsum("mii->mi", cov))
         for j, name in enumerate(term.names):
             out[f"sd_{name}|{term.group}"] = sigma * sd[:, j]
