@@ -60,7 +60,7 @@ def study_figure(
     others = [name for name in varying if name != along]
     columns = min(3, len(terms))
     figure, axes = panels(ceil(len(terms) / columns), columns, 4.6 if columns == 1 else 3.6, 3.0)
-    for axis, term in zip(axes, terms, strict=False):
+    for i, (axis, term) in enumerate(zip(axes, terms, strict=False)):
         rows = table[table["term"] == term]
         if line is not None:
             axis.axhline(line, color=FAINT, linewidth=1.0, linestyle="--")
@@ -69,7 +69,7 @@ def study_figure(
             axis.set_ylim(*limits(rows, measure))
         axis.set_title(term, fontsize=9)
         axis.set_xlabel(spelled(along) if along else "", fontsize=9)
-        axis.set_ylabel(LABELS[measure], fontsize=9)
+        axis.set_ylabel(LABELS[measure] if i % columns == 0 else "", fontsize=9)
     for axis in axes[len(terms) :]:
         axis.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
