@@ -278,22 +278,34 @@ class Pattern:
         return array if self.rows is None else np.ascontiguousarray(array[self.rows])
 
 
-def patterns(missing: NDArray[np.bool_]) -> list[Pattern]:
-    """Group columns by where they are missing, shape (n, m); complete ones come first."""
-    gaps = missing.any(axis=0)
+def patterns(
+    Y: NDArray[np.floating[Any]], W: NDArray[np.floating[Any]] | None = None
+) -> list[Pattern]:
+    """Group columns of Y (n, m) by where they, or their weights, are missing; complete ones first.
+
+    A column's sum tells at once that it has no gap; only the others are looked at row by row.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = Y.sum(axis=0) if W is None else Y.sum(axis=0) + W.sum(axis=0)
+    some = np.flatnonzero(np.isnan(total))
+    missing = np.isnan(Y[:, some])
+    if W is not None:
+        missing |= np.isnan(W[:, some])
+    found = missing.any(axis=0)
+    some, missing = some[found], missing[:, found]
+    gaps = np.zeros(Y.shape[1], dtype=bool)
+    gaps[some] = True
     out = []
     if not gaps.all():
         out.append(Pattern(None, np.flatnonzero(~gaps)))
-    some = np.flatnonzero(gaps)
     if len(some) == 0:
         return out
-    packed = np.ascontiguousarray(np.packbits(missing[:, some], axis=0).T)
+    packed = np.ascontiguousarray(np.packbits(missing, axis=0).T)
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, inverse = np.unique(keys, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     for columns in np.split(order, np.cumsum(np.bincount(inverse))[:-1]):
-        members = some[columns]
-        out.append(Pattern(~missing[:, members[0]], members))
+        out.append(Pattern(~missing[:, columns[0]], some[columns]))
     return out
 
 
@@ -301,9 +313,11 @@ def response_block(
     Y: NDArray[np.floating[Any]], at: NDArray[np.intp], design: Design, pattern: Pattern
 ) -> Array:
     """Take responses ``at`` on the pattern's rows, the offset taken off, in Fortran order."""
-    block = np.array(pattern.of(Y[:, at]), dtype=np.float64, order="F")
+    consecutive = at[-1] - at[0] + 1 == len(at)
+    chosen = Y[:, at[0] : at[-1] + 1] if consecutive else Y[:, at]
+    block = np.asarray(pattern.of(chosen), dtype=np.float64, order="F")
     if design.offset is not None:
-        block -= pattern.of(design.offset)[:, None]
+        block = np.asfortranarray(block - pattern.of(design.offset)[:, None])
     return block
 
 
@@ -342,9 +356,8 @@ def fit_responses(
         A row for each response, whatever became of its fit.
     """
     out = out or empty_estimate(Y.shape[1], design, settings)
-    missing = np.isnan(Y) if W is None else np.isnan(Y) | np.isnan(W)
     with progress.interruptible():
-        for pattern in patterns(missing):
+        for pattern in patterns(Y, W):
             members = pattern.members[out.outcome[pattern.members] == NOT_RUN]
             if len(members) == 0:
                 continue
