@@ -196,15 +196,21 @@ class BatchEstimate:
 
     def _store_tests(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
         """Turn coefficients and the root of their covariance into tests."""
-        C = self.settings.rows(self.p)
-        values = np.concatenate([np.zeros(self.p), *(c.values for c in self.settings.single)])
-        self.estimate[at] = estimable(C, rows.beta).T - values
-        root = np.nan_to_num(rows.cov_root).reshape(self.p, self.p, len(at), order="F")
-        lengths = (np.einsum("hr,rcb->hcb", C, root, optimize=True) ** 2).sum(axis=1)
-        self.variance[at] = (rows.sigma**2 * lengths).T
-        self.variance[at] += 0.0 * self.estimate[at]  # NaN where the contrast is not estimable
+        p = self.p
+        root = rows.cov_root.reshape(p, p, len(at), order="F")
+        variance = rows.sigma**2
+        self.estimate[at, :p] = rows.beta.T
+        self.variance[at, :p] = (variance * np.einsum("rcb,rcb->rb", root, root)).T
         if rows.df.size:
             self.df[at] = rows.df.T
+        if self.settings.contrasts:
+            root = np.where(np.isnan(root), 0.0, root)
+        for j, contrast in enumerate(self.settings.single, p):
+            estimate = estimable(contrast.rows, rows.beta)[0] - contrast.values[0]
+            half = np.einsum("r,rcb->cb", contrast.rows[0], root)
+            self.estimate[at, j] = estimate
+            # NaN where the contrast is not estimable
+            self.variance[at, j] = variance * (half**2).sum(axis=0) + 0.0 * estimate
         for j, contrast in enumerate(self.settings.joint):
             self.F[at, j] = f_statistics(contrast, rows.beta, root, rows.sigma)
 
