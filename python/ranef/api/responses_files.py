@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -105,24 +106,34 @@ def open_dataset(source: Any, left_out: set[str]) -> ColumnFiles:
     return ColumnFiles("the dataset", names, n_rows, read, stamp)
 
 
+@lru_cache(maxsize=4)
+def open_file(file: str) -> Any:
+    """Open a parquet file; few are kept, since the footer of a wide one is large."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return parquet.ParquetFile(file)
+    except (OSError, ArrowException) as error:
+        raise DataError(f"{file!r} cannot be read as parquet: {error}") from error
+
+
 def open_parquet(path: str, left_out: set[str]) -> ColumnFiles:
     """Open parquet files that hold other columns each, or the rows of the same columns in turn."""
-    from pyarrow import ArrowInvalid, parquet
-
+    open_file.cache_clear()
     files = files_of(path)
-    opened, names = [], []
+    names, rows = [], []
     for file in files:
-        try:
-            opened.append(parquet.ParquetFile(file))
-        except (OSError, ArrowInvalid) as error:
-            raise DataError(f"{file!r} cannot be read as parquet: {error}") from error
-        names.append(responses_in(opened[-1].schema_arrow, left_out, repr(file)))
-    rows = [file.metadata.num_rows for file in opened]
+        opened = open_file(file)
+        names.append(responses_in(opened.schema_arrow, left_out, repr(file)))
+        rows.append(opened.metadata.num_rows)
     label = repr(path) if len(files) > 1 else repr(files[0])
     if len(files) > 1 and all(found == names[0] for found in names):
-        stacked = [list(zip(files, opened, strict=True))]
         return ColumnFiles(
-            label, names[0], sum(rows), lambda c: side_by_side(stacked, [list(c)]), stamp_of(files)
+            label,
+            names[0],
+            sum(rows),
+            lambda chosen: np.concatenate([read_file(file, chosen) for file in files]),
+            stamp_of(files),
         )
     owner: dict[str, int] = {}
     for i, found in enumerate(names):
@@ -139,35 +150,23 @@ def open_parquet(path: str, left_out: set[str]) -> ColumnFiles:
             raise DataError(f"{files[0]!r} has {rows[0]} rows and {files[i]!r} has {rows[i]}")
 
     def read(chosen: Sequence[str]) -> NDArray[np.float64]:
-        places = list(dict.fromkeys(owner[name] for name in chosen))
-        wanted = [[name for name in chosen if owner[name] == i] for i in places]
-        return side_by_side([[(files[i], opened[i])] for i in places], wanted)
+        places = dict.fromkeys(owner[name] for name in chosen)
+        wanted = [(files[i], [name for name in chosen if owner[name] == i]) for i in places]
+        parts = [read_file(file, columns) for file, columns in wanted]
+        return parts[0] if len(parts) == 1 else np.asfortranarray(np.hstack(parts))
 
     return ColumnFiles(label, list(owner), rows[0], read, stamp_of(files))
 
 
-def side_by_side(
-    stacks: Sequence[Sequence[tuple[str, Any]]], names: Sequence[list[str]]
-) -> NDArray[np.float64]:
-    """Read columns of files that lie one upon the other, and put the stacks side by side."""
-    return np.concatenate(
-        [
-            np.concatenate([read_file(name, file, chosen) for name, file in stack])
-            for stack, chosen in zip(stacks, names, strict=True)
-        ],
-        axis=1,
-    )
-
-
-def read_file(name: str, file: Any, columns: list[str]) -> NDArray[np.float64]:
-    """Read some columns of an opened parquet file."""
+def read_file(file: str, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Read some columns of a parquet file."""
     from pyarrow import ArrowException
 
     try:
-        table = file.read(columns=columns)
+        table = open_file(file).read(columns=list(columns))
     except (OSError, ArrowException) as error:
-        raise DataError(f"{name!r} cannot be read to its end: {error}") from error
-    return numbers(table.select(columns), repr(name))
+        raise DataError(f"{file!r} cannot be read to its end: {error}") from error
+    return numbers(table.select(columns), repr(file))
 
 
 def responses_in(schema: Any, left_out: set[str], label: str) -> list[str]:
@@ -205,10 +204,12 @@ def numbers(table: Any, label: str) -> NDArray[np.float64]:
     """Turn an Arrow table into a matrix in Fortran order, NaN where a value is missing."""
     import pyarrow as pa
 
+    float64 = pa.float64()
     out = np.empty((table.num_rows, table.num_columns), order="F")
     for j, name in enumerate(table.column_names):
+        column = table.column(j)
         try:
-            out[:, j] = table.column(j).cast(pa.float64()).to_numpy()
+            out[:, j] = (column if column.type == float64 else column.cast(float64)).to_numpy()
         except pa.ArrowException as error:
             raise DataError(f"column {name!r} of {label} cannot be read: {error}", name) from error
     return out
