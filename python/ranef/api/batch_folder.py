@@ -182,8 +182,13 @@ class BatchFolder:
 
         table = pa.Table.from_pandas(frame, preserve_index=False)
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"ranef": digest})
-        parquet.write_table(table, file + ".new")
-        os.replace(file + ".new", file)
+        try:
+            parquet.write_table(table, file + ".new")
+            os.replace(file + ".new", file)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.remove(file + ".new")
+            raise
 
     def _write_plan(self, *, complete: bool) -> None:
         self.complete = complete
@@ -224,8 +229,8 @@ class BatchFolder:
             yield
         except (OSError, pa.ArrowException) as error:
             raise RanefError(
-                f"out={self.path!r} cannot be written to: {error}. The parts that are there stay; "
-                "the same call goes on from them"
+                f"out={self.path!r} cannot be written to: {error}. Fits that are there already "
+                "stay; the same call goes on from them"
             ) from error
 
 

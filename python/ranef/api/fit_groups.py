@@ -101,6 +101,9 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:
         raise DataError("by is empty; name the columns that make the groups")
+    for name, given in (("weights", weights), ("offset", offset)):
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
     call = Call(formula, reml, weights, offset, contrasts, "drop", control or Control())
     sample = Sample(parsed, weights, offset)
     if is_dataset(data) and not getattr(data, "files", None):

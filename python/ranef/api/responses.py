@@ -157,6 +157,8 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
         responses = [responses]
     if isinstance(responses, Sequence) and all(isinstance(name, str) for name in responses):
         return columns_of_data(responses, frame)
+    if isinstance(responses, pd.Series):
+        responses = responses.to_frame()
     if not hasattr(responses, "shape") and not isinstance(responses, Mapping):
         responses = np.asarray(responses)
     if isinstance(responses, np.ndarray):
@@ -169,6 +171,8 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
         if table.index is not None and frame.index is not None:
             same_rows(table.index, frame.index)
         Y = np.column_stack([floats(table.series(n), n) for n in table.names])
+    if Y.ndim == 1 and len(Y) == frame.n_rows:
+        Y = Y[:, None]
     if Y.ndim != 2:
         raise DataError(
             f"responses has {Y.ndim} dimension(s); give a matrix with a row for each row of the "
@@ -206,6 +210,8 @@ def same_rows(index: pd.Index[Any], other: pd.Index[Any]) -> None:
 
 def floats(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
     """Give a response's values, NaN where missing."""
+    if series.dtype.kind in "mM":
+        raise DataError(f"response {name!r} holds {series.dtype}, not numbers", name)
     try:
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:

@@ -85,6 +85,8 @@ class StoredBatch:
 
     def counts(self) -> pd.Series[int]:
         """Count the fits by status."""
+        if not self._done():
+            return pd.Series(dtype=np.int64)
         return self._read("fits", ["status"])["status"].value_counts()
 
     @property
@@ -147,12 +149,15 @@ class StoredBatch:
         key = self._plan["key"]
         return pd.Index(frame[key[0]]) if len(key) == 1 else pd.MultiIndex.from_frame(frame[key])
 
+    def _done(self) -> list[str]:
+        """Name the parts that are done: ``fits`` is the table that is written last."""
+        return sorted(glob.glob("part-*.parquet", root_dir=os.path.join(self.path, "fits")))
+
     def _read(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the parts of a table that are done."""
         from pyarrow import concat_tables, parquet
 
-        done = sorted(glob.glob(os.path.join(self.path, "fits", "part-*.parquet")))
-        files = [os.path.join(self.path, table, os.path.basename(file)) for file in done]
+        files = [os.path.join(self.path, table, part) for part in self._done()]
         if not files:
             raise DataError(f"{self.path!r} holds no finished part yet")
         parts = [parquet.read_table(file, columns=columns) for file in files]

@@ -64,9 +64,9 @@ class Progress:
 def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress) -> None:
     """Call ``work(start, stop)`` on consecutive parts of range(count), sized by the time they take.
 
-    Between two parts the keyboard can interrupt.
+    Between two parts the keyboard can interrupt; the first is one fit, which may be a slow one.
     """
-    start, size = 0, 64
+    start, size = 0, 1
     while start < count:
         stop = min(count, start + size)
         began = time.perf_counter()
