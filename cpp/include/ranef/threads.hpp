@@ -17,7 +17,7 @@ namespace ranef {
 // first exception, by thread, is rethrown once all have ended.
 template <class Work>
 void split(Index count, int threads, Work&& work) {
-  constexpr Index kPartsPerThread = 8;
+  constexpr Index kPartsPerThread = 32;
   const Index parts = std::clamp<Index>(threads, 1, std::max<Index>(1, count));
   const Index size = parts == 1 ? count : std::max<Index>(1, count / (kPartsPerThread * parts));
   std::vector<std::exception_ptr> failures(parts);

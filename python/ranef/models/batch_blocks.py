@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 __all__ = ["Progress", "run_blocks"]
 
 #: Seconds that one block of work should take.
-BLOCK_SECONDS = 0.2
+BLOCK_SECONDS = 0.4
 #: A run that ends sooner shows nothing.
 QUIET_SECONDS = 1.0
 
@@ -74,4 +74,4 @@ def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress)
         taken = time.perf_counter() - began
         progress.advance(stop - start)
         start = stop
-        size = int(min(4 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))
+        size = int(min(16 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))
