@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import ranef
+from ranef.api import study as study_module
 from ranef.api.fit_many import shared_design
 from ranef.api.study_settings import extended
 from ranef.inference.study import Truth, binomial_interval, draw_responses, performance
@@ -233,6 +234,40 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
     counts = found.counts()
     assert 0 < counts["n"].sum() < 800
     assert counts["failed"].sum() == 0
+
+
+def test_a_stopped_study_goes_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(study_module, "NUMBERS", 100 * 48)  # blocks of 50 to 100 data sets
+    whole = study()
+    store, made, left = batch.BatchEstimate.store, [], [0]
+
+    def stop(estimate, at, rows):
+        store(estimate, at, rows)
+        made.extend(at)
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch.BatchEstimate, "store", stop)
+    for blocks in (2, 5, 3, 9):
+        left[0] = blocks
+        with pytest.warns(ranef.RanefWarning, match="interrupted"):
+            study(out=tmp_path / "out")
+    for _ in range(2):
+        found = study(out=tmp_path / "out", workers=2)
+        pd.testing.assert_frame_equal(found.draws, whole.draws, check_exact=True)
+        pd.testing.assert_frame_equal(found.table, whole.table, check_exact=True)
+    assert len(made) == 800
+    with pytest.raises(ranef.DataError, match="another seed"):
+        study(out=tmp_path / "out", seed=9)
+    with pytest.raises(ranef.DataError, match="another n"):
+        study(out=tmp_path / "out", n=9)
+    with pytest.raises(ValueError, match="needs a seed"):
+        study(out=tmp_path / "other", seed=None)
+    with pytest.raises(ranef.DataError, match="no run of fit_many"):
+        ranef.StoredBatch(tmp_path / "out")
+    with pytest.raises(ranef.DataError, match=r"'setting-00000\.npz' .* other data or parameters"):
+        study(out=tmp_path / "out", varcorr={"g": 0.7 + 1e-9})
 
 
 def test_what_is_wrong_is_named():

@@ -60,8 +60,6 @@ class BatchFolder:
                 self._start()
             else:
                 self._compare(found)
-            for name in TABLES:
-                os.makedirs(os.path.join(self.path, name), exist_ok=True)
             self.complete = bool(found and found["complete"])
             self._write_plan(complete=self.complete)
 
@@ -107,34 +105,39 @@ class BatchFolder:
             if self.complete:  # a part of a finished run was damaged
                 self._write_plan(complete=False)
             for name in TABLES:
+                os.makedirs(os.path.join(self.path, name), exist_ok=True)
                 self._write(self.part(name, index), tables[name], digest)
             self._remove(PARTIAL)
 
-    def save(self, index: int, estimate: BatchEstimate, digest: str) -> None:
-        """Keep what is done of a part."""
-        file = os.path.join(self.path, PARTIAL)
+    def save(self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL) -> None:
+        """Keep what is done of a part, in numpy's format."""
+        file = os.path.join(self.path, name)
         with self.writing():
             with open(file + ".new", "wb") as stream:
                 np.savez(stream, index=index, digest=np.array(digest), **estimate.arrays())  # type: ignore[arg-type]
             os.replace(file + ".new", file)
         self._saved = time.perf_counter()
 
-    def saver(self, index: int, estimate: BatchEstimate, digest: str) -> Callable[[], None]:
+    def saver(
+        self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL
+    ) -> Callable[[], None]:
         """Give a function that keeps what is done of a part, now and then."""
 
         def save() -> None:
             if time.perf_counter() - self._saved > SAVE_SECONDS:
-                self.save(index, estimate, digest)
+                self.save(index, estimate, digest, name)
 
         return save
 
-    def restore(self, index: int, estimate: BatchEstimate, digest: str) -> int:
+    def restore(self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL) -> int:
         """Fill in what an earlier run did of a part; how many fits that is."""
         try:
-            with np.load(os.path.join(self.path, PARTIAL), allow_pickle=False) as saved:
+            with np.load(os.path.join(self.path, name), allow_pickle=False) as saved:
                 if int(saved["index"]) != index or str(saved["digest"]) != digest:
-                    return 0
+                    return self._other(name)
                 arrays = {name: saved[name] for name in estimate.arrays()}
+        except DataError:
+            raise
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return 0
         if any(arrays[name].shape != array.shape for name, array in estimate.arrays().items()):
@@ -142,6 +145,15 @@ class BatchFolder:
         for name, array in estimate.arrays().items():
             array[:] = arrays[name]
         return int((estimate.outcome != NOT_RUN).sum())
+
+    def _other(self, name: str) -> int:
+        """Pass over what is left of another part; a setting of a study must be the same."""
+        if name == PARTIAL:
+            return 0
+        raise DataError(
+            f"{name!r} in out={self.path!r} was made from other data or parameters; give another "
+            "folder, or delete this one to start over"
+        )
 
     def finish(self, count: int) -> None:
         """Adjust the p-values over all ``count`` parts and mark the run as complete."""

@@ -69,7 +69,7 @@ class StoredBatch:
         need_pyarrow()
         self.path = os.fspath(path)
         plan = read_plan(self.path)
-        if plan is None:
+        if plan is None or plan["function"] not in ("fit_many", "fit_groups"):
             raise DataError(f"{self.path!r} holds no run of fit_many or fit_groups")
         self.interrupted = interrupted
         self.complete = bool(plan["complete"])

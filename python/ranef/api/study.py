@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,15 @@ from ..errors import RanefWarning, UnsupportedError
 from ..formula import parse
 from ..inference.study import Truth, draw_responses
 from ..models import batch, lmm
-from ..models.batch import BatchEstimate, Settings
+from ..models.batch import NOT_RUN, BatchEstimate, Settings
 from ..models.batch_blocks import Progress
 from ..models.lmm import Control
+from .batch_folder import BatchFolder
 from .batch_result import BatchResult, Labels
 from .batch_tables import named_spread
 from .fit_many import STAND_IN, check_ddf, read_tests, shared_design, worker_count
+from .fit_many_run import call_plan, design_digest
+from .fitted import Call
 from .mixed_model import LinearMixedModel
 from .study_result import Study, StudyRun
 from .study_settings import Axes, Setting, called, extended, read_truth, used_columns
@@ -51,6 +55,7 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    out: Any = None,
 ) -> Study:
     """Simulate data sets, fit each, and tell how well the parameters are found.
 
@@ -88,6 +93,9 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
         As in :func:`ranef.fit_many`.
     seed : int, optional
         Makes the study repeatable, to the last bit for any number of workers.
+    out : str or path, optional
+        Folder that keeps the fits of a long study: the same call goes on where it was stopped.
+        Needs a seed.
 
     Returns
     -------
@@ -149,10 +157,11 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
     varying = None if callable(sigma) else sigma
     grid = Axes(settings or {}, fixed, levels or {}, within or {}, varying).grid()
     seeds = np.random.SeedSequence(seed).spawn(len(grid))
+    folder = None if out is None else engine.folder(out, grid, int(n), seed)
     line = Progress(len(grid) * n, "fits", shown=progress)
     runs = []
-    for setting, own in zip(grid, seeds, strict=True):
-        runs.append(engine.run(setting, int(n), own, line))
+    for i, (setting, own) in enumerate(zip(grid, seeds, strict=True)):
+        runs.append(engine.run(i, setting, int(n), own, line, folder))
         if line.interrupted:
             break
     line.close()
@@ -197,7 +206,13 @@ class Engine:
     ddf: str
 
     def run(
-        self, setting: Setting, n: int, seed: np.random.SeedSequence, line: Progress
+        self,
+        index: int,
+        setting: Setting,
+        n: int,
+        seed: np.random.SeedSequence,
+        line: Progress,
+        folder: BatchFolder | None,
     ) -> StudyRun:
         """Simulate and fit one setting."""
         columns = self.columns(setting)
@@ -205,24 +220,21 @@ class Engine:
         fitted = drawn if self.fit == self.formula else self.design(self.fit, columns)
         lmm.check(fitted)
         truth = self.truth(drawn, setting)
-        settings = Settings(
-            reml=self.settings.reml,
-            satterthwaite=self.settings.satterthwaite,
-            workers=self.settings.workers,
-            contrasts=read_tests(self.tests, fitted.fixed_names, self.ddf),
-            control=self.settings.control,
-        )
-        size = max(1, NUMBERS // drawn.n_obs)
-        core = batch.shared_core(fitted)
-        parts: list[BatchEstimate] = []
-        for first, own in zip(range(0, n, size), seed.spawn(-(-n // size)), strict=True):
-            if line.interrupted:
-                break
-            with line.interruptible():
-                count = min(size, n - first)
-                Y = draw_responses(drawn, truth, count, np.random.default_rng(own))
-                parts.append(batch.fit_responses(fitted, Y, settings, progress=line, complete=core))
-        estimate = batch.joined(parts, fitted, settings)
+        contrasts = read_tests(self.tests, fitted.fixed_names, self.ddf)
+        settings = replace(self.settings, contrasts=contrasts)
+        estimate = batch.empty_estimate(n, fitted, settings)
+        if folder is None:
+            self.fill(drawn, fitted, truth, estimate, seed, line)
+        else:
+            name = f"setting-{index:05d}.npz"
+            values = truth.beta.tolist(), [cov.tolist() for cov in truth.cov], truth.sigma
+            told = f"{design_digest(drawn)} {design_digest(fitted)} {values}"
+            key = index, estimate, hashlib.sha256(told.encode()).hexdigest()[:32], name
+            line.advance(folder.restore(*key))
+            line.after = folder.saver(*key)
+            self.fill(drawn, fitted, truth, estimate, seed, line)
+            line.after = None
+            folder.save(*key)
         result = BatchResult(
             Labels(("response",), pd.RangeIndex(len(estimate.outcome)), fitted.fixed_names),
             estimate,
@@ -232,6 +244,46 @@ class Engine:
             interrupted=line.interrupted,
         )
         return StudyRun(setting.named, result, stated(fitted, drawn, truth, settings))
+
+    @staticmethod
+    def fill(
+        drawn: Design,
+        fitted: Design,
+        truth: Truth,
+        estimate: BatchEstimate,
+        seed: np.random.SeedSequence,
+        line: Progress,
+    ) -> None:
+        """Draw and fit the data sets that have no fit yet, block by block, each with its seed."""
+        n, size = len(estimate.outcome), max(1, NUMBERS // drawn.n_obs)
+        core = batch.shared_core(fitted)
+        for first, own in zip(range(0, n, size), seed.spawn(-(-n // size)), strict=True):
+            part = estimate.part(first, min(first + size, n))
+            if line.interrupted or not (part.outcome == NOT_RUN).any():
+                continue
+            with line.interruptible():
+                Y = draw_responses(drawn, truth, len(part.outcome), np.random.default_rng(own))
+                batch.fit_responses(
+                    fitted, Y, part.settings, progress=line, out=part, complete=core
+                )
+
+    def folder(self, out: Any, grid: list[Setting], n: int, seed: int | None) -> BatchFolder:
+        """Open the folder of a study."""
+        if seed is None:
+            raise ValueError("out needs a seed, so that the same data sets are drawn again")
+        call = Call(self.fit, self.settings.reml, control=self.settings.control)
+        return BatchFolder(
+            out,
+            {
+                "function": "simulate_study",
+                **call_plan(call, self.settings, self.ddf),
+                "drawn from": self.formula,
+                "tests": repr(list(self.tests)),
+                "grid": [repr(setting) for setting in grid],
+                "n": n,
+                "seed": repr(seed),
+            },
+        )
 
     def columns(self, setting: Setting) -> dict[str, Any]:
         """Make the design's columns."""

@@ -184,6 +184,14 @@ class BatchEstimate:
         """Give every array by its name."""
         return {name: getattr(self, name) for name in ("outcome", *COUNTS, *SCALARS, *ROWS)}
 
+    def part(self, start: int, stop: int) -> BatchEstimate:
+        """Give a view of some fits: what is stored there is stored here."""
+        out = object.__new__(BatchEstimate)
+        out.settings, out.p = self.settings, self.p
+        for name, array in self.arrays().items():
+            setattr(out, name, array[start:stop])
+        return out
+
     def blank(self) -> None:
         """Clear what an interrupted run has half written."""
         left = self.outcome == NOT_RUN
