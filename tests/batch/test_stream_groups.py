@@ -11,7 +11,7 @@ import pytest
 
 import ranef
 from ranef.api import group_sources
-from ranef.models import batch
+from ranef.models import batch_estimate
 
 FORMULA = "y ~ x + kind + (1 | week)"
 OPTIONS = {"tests": ["x = 1", "x = 0, Intercept = 0"], "progress": False, "workers": 1}
@@ -121,7 +121,7 @@ def test_an_interrupted_run_goes_on(data, whole, tmp_path, monkeypatch, how):
     monkeypatch.setattr(group_sources, "BLOCK_ROWS", 250)
     source = data if how == "frame" else lay(data, tmp_path / "rows", how)
     made, limit = [], [3]
-    store = batch.BatchEstimate.store
+    store = batch_estimate.BatchEstimate.store
 
     def counted(estimate, at, rows):
         store(estimate, at, rows)
@@ -130,7 +130,7 @@ def test_an_interrupted_run_goes_on(data, whole, tmp_path, monkeypatch, how):
         if limit[0] == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch.BatchEstimate, "store", counted)
+    monkeypatch.setattr(batch_estimate.BatchEstimate, "store", counted)
     for _ in range(2):
         limit[0] = 3
         with pytest.warns(ranef.RanefWarning, match="goes on from there"):

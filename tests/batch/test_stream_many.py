@@ -16,7 +16,7 @@ import pytest
 
 import ranef
 from ranef.api import responses
-from ranef.models import batch, batch_blocks
+from ranef.models import batch_blocks, batch_estimate
 
 FORMULA = "~ Days + (1 | Subject)"
 OPTIONS = {
@@ -117,7 +117,7 @@ class Counter:
 
     def __init__(self, monkeypatch, after=None):
         self.made, self.blocks, self.after = [], 0, after
-        store = batch.BatchEstimate.store
+        store = batch_estimate.BatchEstimate.store
 
         def counted(estimate, at, rows):
             store(estimate, at, rows)
@@ -126,7 +126,7 @@ class Counter:
             if self.after is not None and self.blocks == self.after:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(batch.BatchEstimate, "store", counted)
+        monkeypatch.setattr(batch_estimate.BatchEstimate, "store", counted)
 
 
 @pytest.mark.parametrize("kind", ["file", "matrix", "function"])

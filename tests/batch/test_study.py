@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 import ranef
-from ranef.api import study as study_module
+from ranef.api import study_engine
 from ranef.api.fit_many import shared_design
 from ranef.api.study_settings import extended
 from ranef.inference.study import Truth, binomial_interval, draw_responses, performance
-from ranef.models import batch
+from ranef.models import batch_estimate
 
 QUIET = {"progress": False, "workers": 1}
 
@@ -203,14 +203,14 @@ def test_functions_take_what_they_name():
 
 def test_failures_are_counted(monkeypatch):
     """Fits that do not converge count, and stay out of the measures."""
-    store = batch.BatchEstimate.store
+    store = batch_estimate.BatchEstimate.store
 
     def failing(estimate, at, rows):
         store(estimate, at, rows)
-        estimate.outcome[at[::10]] = batch.STATUSES.index("failed")
+        estimate.outcome[at[::10]] = batch_estimate.STATUSES.index("failed")
         estimate.estimate[at[::10]] = 1e9
 
-    monkeypatch.setattr(batch.BatchEstimate, "store", failing)
+    monkeypatch.setattr(batch_estimate.BatchEstimate, "store", failing)
     found = study(n=60)
     counts = found.counts()
     assert (counts["n"] + counts["failed"]).tolist() == [60, 60]
@@ -219,7 +219,7 @@ def test_failures_are_counted(monkeypatch):
 
 
 def test_an_interrupt_keeps_what_is_done(monkeypatch):
-    store, left = batch.BatchEstimate.store, [3]
+    store, left = batch_estimate.BatchEstimate.store, [3]
 
     def stop(estimate, at, rows):
         store(estimate, at, rows)
@@ -227,7 +227,7 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
         if left[0] == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch.BatchEstimate, "store", stop)
+    monkeypatch.setattr(batch_estimate.BatchEstimate, "store", stop)
     with pytest.warns(ranef.RanefWarning, match=r"interrupted after \d+ of 800"):
         found = study()
     assert found.interrupted
@@ -237,9 +237,9 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch):
 
 
 def test_a_stopped_study_goes_on(monkeypatch, tmp_path):
-    monkeypatch.setattr(study_module, "NUMBERS", 100 * 48)  # blocks of 50 to 100 data sets
+    monkeypatch.setattr(study_engine, "NUMBERS", 100 * 48)  # blocks of 50 to 100 data sets
     whole = study()
-    store, made, left = batch.BatchEstimate.store, [], [0]
+    store, made, left = batch_estimate.BatchEstimate.store, [], [0]
 
     def stop(estimate, at, rows):
         store(estimate, at, rows)
@@ -248,7 +248,7 @@ def test_a_stopped_study_goes_on(monkeypatch, tmp_path):
         if left[0] == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch.BatchEstimate, "store", stop)
+    monkeypatch.setattr(batch_estimate.BatchEstimate, "store", stop)
     for blocks in (2, 5, 3, 9):
         left[0] = blocks
         with pytest.warns(ranef.RanefWarning, match="interrupted"):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..errors import DataError, RanefError, RanefWarning
 from ..inference.multiple import benjamini_hochberg, storey
-from ..models.batch import NOT_RUN, BatchEstimate
+from ..models.batch_estimate import NOT_RUN, BatchEstimate
 from .batch_tables import by_column
 from .responses_files import need_pyarrow
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from ..models.batch import STATUSES, BatchEstimate
+from ..models.batch_estimate import STATUSES, BatchEstimate
 from .batch_tables import Labels, WaldTests, fits_frame, joint_frame
 from .mixed_model import LinearMixedModel
 

@@ -13,7 +13,7 @@ from scipy import special
 
 from ..design.design import Design
 from ..inference.multiple import benjamini_hochberg, squeeze_variances, storey
-from ..models.batch import STATUSES, BatchEstimate
+from ..models.batch_estimate import STATUSES, BatchEstimate
 from ..report.coefficients import t_pvalue
 
 __all__ = ["Labels", "WaldTests", "by_column", "fits_frame", "joint_frame", "named_spread"]

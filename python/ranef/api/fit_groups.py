@@ -14,8 +14,8 @@ from ..design.frame import Frame, open_frame
 from ..design.values import read_codes
 from ..errors import DataError
 from ..formula import Formula, parse
-from ..models.batch import Settings
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import Settings
 from ..models.lmm import Control
 from .batch_result import BatchResult
 from .cross_products_rows import Sample

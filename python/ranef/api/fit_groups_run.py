@@ -20,9 +20,9 @@ from ..design.reading import Reading, read_factor
 from ..design.values import Categories
 from ..errors import DataError, DroppedRowsWarning, RanefError, RanefWarning
 from ..formula import parse
-from ..models import batch
-from ..models.batch import ERROR, NOT_RUN, BatchEstimate, Settings
+from ..models import batch, batch_estimate
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import ERROR, NOT_RUN, BatchEstimate, Settings
 from ..models.batch_groups import fit_own, slices
 from .batch_folder import BatchFolder
 from .batch_result import BatchResult, Labels
@@ -73,7 +73,7 @@ class GroupRun:
         dropped: dict[str, int] = {}
         bounds = self.groups.bounds
         for block, (first, last) in enumerate(pairwise(bounds)):
-            parts.append(batch.empty_estimate(last - first, self.whole, self.settings))
+            parts.append(batch_estimate.empty_estimate(last - first, self.whole, self.settings))
             with line.interruptible():
                 if not line.interrupted:
                     found = self.fit(self.groups.read(block), parts[-1], line, dropped)
@@ -81,7 +81,7 @@ class GroupRun:
         if line.interrupted:
             warn_interrupted(line, len(self.groups.labels))
         warn_dropped({**dropped, "by": self.groups.missing})
-        estimate = batch.joined(parts, self.whole, self.settings)
+        estimate = batch_estimate.joined(parts, self.whole, self.settings)
         return self.result(self.groups.labels, estimate, messages, line)
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
@@ -114,7 +114,7 @@ class GroupRun:
         stamp = self.groups.stamp
         if folder.digest(block) is not None:
             return line.advance(last - first)
-        estimate = batch.empty_estimate(last - first, self.whole, self.settings)
+        estimate = batch_estimate.empty_estimate(last - first, self.whole, self.settings)
         line.advance(folder.restore(block, estimate, stamp))
         line.after = folder.saver(block, estimate, stamp)
         try:

@@ -17,8 +17,8 @@ from ..design.frame import open_frame
 from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import parse
 from ..models import lmm
-from ..models.batch import Contrast, Settings
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import Contrast, Settings
 from ..models.lmm import Control
 from .batch_result import BatchResult
 from .fit_many_run import ManyRun

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..errors import DataError, RanefWarning
-from ..models import batch, lmm
-from ..models.batch import BatchEstimate, Settings
+from ..models import batch, batch_estimate, lmm
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import BatchEstimate, Settings
 from .batch_folder import BatchFolder
 from .batch_result import BatchResult, Labels
 from .fitted import Call
@@ -78,10 +78,10 @@ class ManyRun:
         if self.source.names is not None:
             missing = len(self.source.names) - len(found)
             found = self.source.names
-            parts.append(batch.empty_estimate(missing, self.design, self.settings))
+            parts.append(batch_estimate.empty_estimate(missing, self.design, self.settings))
         if not len(found):
             raise DataError("responses gave no block")
-        return self.result(found, batch.joined(parts, self.design, self.settings), line)
+        return self.result(found, batch_estimate.joined(parts, self.design, self.settings), line)
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, part by part, and go on where an earlier run stopped."""
@@ -162,7 +162,7 @@ class ManyRun:
 
     def empty(self, block: Block) -> BatchEstimate:
         """Make room for the fits of a block."""
-        return batch.empty_estimate(len(block.names), self.design, self.settings)
+        return batch_estimate.empty_estimate(len(block.names), self.design, self.settings)
 
     def used(self, Y: Matrix) -> Matrix:
         """Take the rows that the design uses."""

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from .batch import COUNTS, SCALARS, BatchEstimate, Contrast, Settings, fit_slices
+from .batch import fit_slices
 from .batch_blocks import Progress
+from .batch_estimate import COUNTS, SCALARS, BatchEstimate, Contrast, Settings
 
 __all__ = ["fit_own", "slices"]
 
