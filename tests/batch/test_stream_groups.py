@@ -193,6 +193,14 @@ def test_files_that_cannot_be_read_are_named(data, tmp_path):
     with pytest.raises(ranef.DataError, match="no parquet file"):
         fit(str(tmp_path / "none*.parquet"))
     file = tmp_path / "rows" / "2.parquet"
+    part = pq.read_table(file)
+    pq.write_table(part.drop_columns(["x"]), file)
+    with pytest.raises(ranef.DataError, match=r"2\.parquet' has no column 'x', which other files"):
+        fit(pattern)
+    words = part.set_column(part.column_names.index("x"), "x", pa.array(["a"] * len(part)))
+    pq.write_table(words, file)
+    with pytest.raises(ranef.DataError, match=r"2\.parquet' cannot be read to its end"):
+        fit(pattern)
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(ranef.DataError, match=r"2\.parquet"):
         fit(pattern)

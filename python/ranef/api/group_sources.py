@@ -128,6 +128,7 @@ def group_files(
         if name not in schema.names:
             open_frame(schema.empty_table()).check(name)
     used = [name for name in schema.names if wanted(name) or name in by]
+    check_columns(pieces, used)
     files = Pieces(pieces, schema, used, LevelTable(tuple(by)))
     found = files.find_groups(sample, Progress(len(pieces), "pieces of files", shown=progress))
     sizes, within, missing = found
@@ -180,6 +181,17 @@ def open_pieces(data: Any) -> tuple[list[Any], Any, str]:
         except (OSError, ArrowException) as error:
             raise DataError(f"{fragment.path!r} cannot be read as parquet: {error}") from error
     return pieces, source.schema, stamp_of(source.files, source.filesystem)
+
+
+def check_columns(pieces: list[Any], used: list[str]) -> None:
+    """Refuse a file that lacks a column; Arrow would take it for missing in every row."""
+    from pyarrow.dataset import get_partition_keys
+
+    for path, piece in {piece.path: piece for piece in pieces}.items():
+        there = {*piece.physical_schema.names, *get_partition_keys(piece.partition_expression)}
+        for name in used:
+            if name not in there:
+                raise DataError(f"{path!r} has no column {name!r}, which other files have", name)
 
 
 class Pieces:
