@@ -344,6 +344,13 @@ def test_rows_of_the_design_that_are_missing(sleep, Y, tmp_path, small_blocks):
     same(stored, whole)
 
 
+@pytest.mark.parametrize("ddf", ["satterthwaite", "inf"])
+def test_without_hypotheses(sleep, Y, tmp_path, small_blocks, ddf):
+    options = {"ddf": ddf, "progress": False, "workers": 1}
+    whole = ranef.fit_many(FORMULA, sleep, Y, **options)
+    same(ranef.fit_many(FORMULA, sleep, Y, out=tmp_path / "o", **options), whole)
+
+
 KILLED = """
 import sys, numpy as np, ranef
 from ranef.api import batch_folder, responses

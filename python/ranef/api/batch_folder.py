@@ -170,11 +170,9 @@ class BatchFolder:
 
         columns = ADJUSTED if table == "table" else {"p_bh": benjamini_hochberg}
         names = self.plan["terms"] if table == "table" else self.plan["joint"]
-        if not names:
-            return
         files = [self.part(table, i) for i in range(count)]
         read = [parquet.read_table(f, columns=["pvalue"])["pvalue"].to_numpy() for f in files]
-        p = np.concatenate([np.empty(0), *read]).reshape(-1, len(names))
+        p = np.concatenate([np.empty(0), *read]).reshape(-1, max(len(names), 1))
         adjusted = {name: by_column(adjust, p) for name, adjust in columns.items()}
         start = 0
         for file, values in zip(files, read, strict=True):

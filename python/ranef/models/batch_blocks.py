@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm.auto import tqdm
-
 __all__ = ["Progress", "run_blocks"]
 
 #: Seconds that one block of work should take.
@@ -37,14 +35,18 @@ class Progress:
         self.interrupted = False
         #: Called after each block of work.
         self.after: Callable[[], object] | None = None
-        self._bar: Any = tqdm(
-            total=total, unit=f" {unit}", disable=None if shown else True, delay=QUIET_SECONDS
-        )
+        self._bar: Any = None
+        if shown:
+            from tqdm.auto import tqdm
+
+            unit = f" {unit}"
+            self._bar = tqdm(total=total, unit=unit, disable=None, delay=QUIET_SECONDS)
 
     def advance(self, count: int) -> None:
         """Count work that is done."""
         self.done += count
-        self._bar.update(count)
+        if self._bar is not None:
+            self._bar.update(count)
         if self.after is not None:
             self.after()
 
@@ -58,7 +60,8 @@ class Progress:
 
     def close(self) -> None:
         """End the bar."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
 
 def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress) -> None:
