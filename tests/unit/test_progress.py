@@ -29,6 +29,8 @@ def grouped():
 
 RUNS = {
     "statistic": lambda **shown: slope().bootstrap(4, statistic=lambda m: m.sigma, **shown),
+    "bootstrap": lambda **shown: slope().bootstrap(40, **shown),
+    "pbtest": lambda **shown: ranef.pbtest(slope(), grouped(), n=20, **shown),
     "profile": lambda **shown: slope().profile(steps=2, **shown),
     "interval": lambda **shown: slope().conf_int("profile", **shown),
     "rlrt": lambda **shown: ranef.rlrt(grouped(), n=100, **shown),

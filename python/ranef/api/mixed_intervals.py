@@ -18,7 +18,7 @@ from ..inference.bootstrap_results import Bootstrap
 from ..inference.profile import Curve, Profiled
 from ..inference.profile_targets import targets, values
 from ..models import lmm
-from ..models.batch import Settings
+from ..models.batch_estimate import Settings
 from ..models.lmm import LmmEstimate
 from ..models.progress import tracked
 from ..models.workers import worker_count

@@ -13,8 +13,9 @@ from .. import _core
 from ..design.design import Design
 from ..errors import RanefError
 from ..models import lmm
-from ..models.batch import STATUSES, BatchEstimate, Settings, fit_responses
+from ..models.batch import fit_responses
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import STATUSES, BatchEstimate, Settings
 from ..models.lmm import LmmEstimate
 from ..models.progress import bar
 from .bootstrap_draws import Draw
