@@ -219,7 +219,10 @@ def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], 
 
 def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
     """Express a model in other units of one predictor."""
-    call = replace(model.call, formula=renamed(model.call.formula, recoding.old, recoding.new))
+    formula = model.call.formula
+    if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
+        raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
+    call = replace(model.call, formula=renamed(formula, recoding.old, recoding.new))
     data: Any = recoded_data(open_frame(model._training_data()), recoding)
     design = designs.build(
         parse(call.formula),
