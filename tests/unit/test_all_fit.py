@@ -49,6 +49,21 @@ def test_they_agree_on_a_zero():
     assert "Practically the same" in found.verdict
 
 
+def test_nlopt_takes_part(slopes):
+    pytest.importorskip("nlopt")  # among the packages of the test extra
+    found = ranef.all_fit(slopes, ["ranef", "nlopt BOBYQA"])
+    assert found.table.loc["nlopt BOBYQA", "above_best"] < 1e-6
+    assert found.table.loc["nlopt BOBYQA", "evaluations"] > 20
+
+
+def test_nlopt_that_gives_up_leaves_its_lowest_point():
+    """At a zero BOBYQA ends with an exception about rounding instead of a result."""
+    pytest.importorskip("nlopt")
+    model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
+    found = ranef.all_fit(model, ["ranef", "nlopt BOBYQA"])
+    assert found.table["above_best"].max() < 1e-6
+
+
 def test_an_optimiser_that_stops_short_is_named(slopes, hurried):
     runs = [run(slopes._design, name, reml=True) for name in ("ranef", "L-BFGS-B")]
     from dataclasses import replace

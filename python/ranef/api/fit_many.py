@@ -23,7 +23,7 @@ from ..models.batch import Contrast, Settings
 from ..models.batch_blocks import Progress
 from ..models.lmm import Control
 from .batch_result import BatchResult, Labels
-from .fitted import Call
+from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 
 __all__ = ["fit_many"]
@@ -310,7 +310,7 @@ def single_fit(
         own = on_rows(own, keep)
     lmm.check(own)
     core = lmm.kernel(own)
-    estimate = lmm.fit(own, core, reml=call.reml, control=call.control)
+    estimate = estimated(own, core, call)
     return LinearMixedModel(own, estimate, call, core=core)
 
 

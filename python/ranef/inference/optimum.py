@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from .. import _core
 from ..design.design import Design
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate
 
-__all__ = ["Optimum", "examine"]
+__all__ = ["Optimum", "examine", "judged"]
 
 Array = NDArray[np.float64]
 
@@ -92,6 +92,18 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
         cone=_cone(design, lambda_, at.score),
         n_null=len(at.gradient) - free.shape[1],
         n_obs=design.n_obs,
+    )
+
+
+def judged(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> LmmEstimate:
+    """Settle by exact derivatives whether a search that broke off stands at an optimum.
+
+    The search itself knows the decrease that was predicted before its last step, not what is left
+    after it.
+    """
+    optimum = examine(design, core, estimate)
+    return replace(
+        estimate, converged=optimum.holds, decrement=optimum.decrement, cone=optimum.cone
     )
 
 
