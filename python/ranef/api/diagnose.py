@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .. import _core
 from .. import design as designs
 from ..design.design import Design
 from ..errors import FitError, ModelError
 from ..formula import parse
-from ..inference.diagnosis import Finding, check_design
+from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
 from ..inference.diagnosis_labels import check_labels
 from ..inference.diagnosis_rows import check_rows
+from ..inference.finding import Finding
 from ..models import lmm
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
@@ -58,11 +60,12 @@ def _before(design: Design, data: Any) -> Iterator[Finding]:
     yield from check_design(design)
     try:
         lmm.check(design)
-    except ModelError as error:
+        core = lmm.kernel(design)
+    except (ModelError, FitError) as error:
         if all(term.n_levels * term.n_cols < design.n_obs for term in design.random):
-            yield Finding("not-estimable", "error", str(error), "Change the formula.")
+            yield Finding("not-estimable", "error", str(error), "Change formula or response.")
         return
-    yield from _aliased(design)
+    yield from _aliased(design, core)
     yield from (finding for _, finding in check_labels(design, reml=True))
 
 
@@ -70,19 +73,15 @@ def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     design, estimate = model._design, model._estimate
     yield from check_rows(design, data)
     yield from check_design(design)
-    yield from _aliased(design)
+    yield from _aliased(design, model._core)
     labels = list(check_labels(design, estimate.reml))
     yield from (finding for _, finding in labels)
     reused = [group for group, _ in labels]
     yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
 
 
-def _aliased(design: Design) -> Iterator[Finding]:
+def _aliased(design: Design, core: _core.Lmm) -> Iterator[Finding]:
     """Columns of the fixed part that others span."""
-    try:
-        core = lmm.kernel(design)
-    except FitError:
-        return
     for note in alias_notes(design, core.aliased, core.alias, core.kept):
         yield Finding(
             "aliased",

@@ -88,7 +88,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         if estimate.is_singular:
             yield SingularFitWarning(
                 "singular fit: "
-                + "; ".join(singular_notes(design, estimate))
+                + "; ".join(singular_notes(design, self._core, estimate))
                 + " ranef.diagnose(model) looks for the cause."
             )
         if not estimate.converged:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ..design.design import Design, RandomTerm
 from ..errors import FitError, ModelError
-from ..formula import Formula
 from ..models import lmm
 from ..models.lmm import Control
-from .diagnosis import Finding, crossed_pairs, fix, spelled
+from .diagnosis import crossed_pairs
+from .diagnosis_formulas import fix, nested
+from .finding import Finding
 
 __all__ = ["check_labels"]
 
@@ -77,13 +78,6 @@ def _numbered_anew(cells: NDArray[np.int64], inner: RandomTerm, outer: RandomTer
 def _reused(
     design: Design, inner: RandomTerm, outer: RandomTerm, llf: tuple[float, float]
 ) -> Finding:
-    formula: Formula = design.encoder.formula
-    bars = []
-    for bar in formula.random:
-        if bar.group == inner.group:
-            outside = tuple(outer.group.split(":"))
-            bar = replace(bar, factors=(*outside, *bar.factors))
-        bars.append(bar)
     return Finding(
         "labels-reused",
         "error",
@@ -92,5 +86,5 @@ def _reused(
         f"log-likelihood is {llf[0]:.3f}; taken as units of their own within {outer.group}, "
         f"{llf[1]:.3f}.",
         f"If {inner.group} 1 of one {outer.group} is not {inner.group} 1 of another, nest it.",
-        fix(spelled(formula, bars)),
+        fix(nested(design, inner.group, outer.group)),
     )

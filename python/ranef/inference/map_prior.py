@@ -186,7 +186,7 @@ def examine_penalized(
     along = vectors.T @ gradient
     floor = 1e-12 * max(1e-300, float(np.abs(values).max()))
     decrement = float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), floor)))
-    return Optimum(gradient, values, decrement, 0.0, 0, design.n_obs)
+    return Optimum(gradient, values, decrement, 0.0, vectors[:, 0], 0, design.n_obs)
 
 
 def penalty_at(design: Design, core: _core.Lmm, estimate: LmmEstimate, prior: PriorLike) -> float:

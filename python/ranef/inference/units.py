@@ -133,11 +133,11 @@ def _check_same(old: Design, new: Design) -> None:
     changed = ""
     if not np.array_equal(old.y, new.y):
         changed = f"response {old.response!r}"
-    elif old.weights is not None and not np.array_equal(old.weights, new.weights):
+    elif old.weights is not None and not np.array_equal(old.weights, _given(new.weights)):
         changed = "weights"
-    elif old.offset is not None and not np.array_equal(old.offset, new.offset):
+    elif old.offset is not None and not np.array_equal(old.offset, _given(new.offset)):
         # What the fixed part spans, its coefficients take up.
-        moved = np.asarray(new.offset - old.offset)[:, None]
+        moved = (_given(new.offset) - old.offset)[:, None]
         changed = "offset" if _solved(new.X, moved) is None else ""
     if changed:
         raise ModelError(f"the {changed} would change, so this is another model")
@@ -146,6 +146,12 @@ def _check_same(old: Design, new: Design) -> None:
             "the fixed part spans another space in the new units, so this is another model; it has "
             "to be fitted anew. A formula with an intercept for every slope keeps its space."
         )
+
+
+def _given(values: Array | None) -> Array:
+    """Give weights or an offset that the same formula had before."""
+    assert values is not None
+    return values
 
 
 def _carried(

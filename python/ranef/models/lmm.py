@@ -12,7 +12,16 @@ from ..design.design import Design
 from ..errors import ModelError
 from .chunks import SummedDesign
 
-__all__ = ["Control", "LmmEstimate", "check", "evaluate", "fit", "kernel", "off_boundary"]
+__all__ = [
+    "Control",
+    "LmmEstimate",
+    "check",
+    "evaluate",
+    "fit",
+    "kernel",
+    "off_boundary",
+    "zero_columns",
+]
 
 Array = NDArray[np.float64]
 
@@ -243,6 +252,22 @@ def _may_have_rivals(design: Design, found: _core.Estimate) -> bool:
 
 def _largest_sd(found: _core.Estimate) -> float:
     return max(float(np.linalg.norm(block, 2)) for block in found.lambda_standard)
+
+
+def zero_columns(basis: Array, factor: Array, names: list[str]) -> list[str]:
+    """Name the columns of a block whose variance is zero, whatever their units.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (s, s)
+        Rows of the block in the basis that maps standardised factors to the user's.
+    factor : ndarray of shape (s, s)
+        Relative covariance factor as the formula scales its columns.
+    names : list of str
+        Names of the columns.
+    """
+    relative = np.linalg.norm(factor, axis=1) / np.linalg.norm(basis, axis=1)
+    return [name for name, sd in zip(names, relative, strict=True) if sd < SINGULAR]
 
 
 def off_boundary(lambda_standard: tuple[Array, ...]) -> tuple[Array, ...]:
