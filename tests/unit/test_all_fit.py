@@ -38,6 +38,8 @@ def test_at_least_six_optimisers_agree(slopes):
     np.testing.assert_allclose(found.table["criterion"], 1743.6282719599, atol=1e-5)
     assert found.verdict.startswith("Practically the same: all")
     assert found.theta.shape == (len(found.table), 3)
+    assert found.best.convergence.converged
+    assert found.best.llf == pytest.approx(slopes.llf, abs=1e-8)
     assert found.coefficients.loc["EM", "Days"] == pytest.approx(10.467286, abs=1e-5)
 
 
@@ -77,7 +79,9 @@ def test_an_optimiser_that_stops_short_is_named(slopes, hurried):
         estimate_at(slopes._design, slopes._core, r.lambda_standard, reml=True)
         for r in (runs[0], early)
     ]
-    table = all_fit_table([runs[0], early], estimates, [slopes.theta] * 2, [slopes.params] * 2)
+    table = all_fit_table(
+        [runs[0], early], estimates, [slopes.theta] * 2, [slopes.params] * 2, slopes
+    )
     assert "1 of 2 optimisers agree with the best (ranef)" in table.verdict
     assert "L-BFGS-B by 1.04 of -2 log-likelihood" in table.verdict
 

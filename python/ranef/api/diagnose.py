@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from .. import _core
@@ -18,6 +20,7 @@ from ..inference.finding import Finding
 from ..models import lmm
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
+from .fitted import Call
 from .mixed_model import LinearMixedModel
 
 __all__ = ["diagnose"]
@@ -52,7 +55,18 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         return Diagnosis(_before(designs.build(parse(model), data), data))
-    return Diagnosis(_after(model, model._data if data is None else data, seed))
+    found = _after(model, model._data if data is None else data, seed)
+    return Diagnosis(_kept(finding, model.call) for finding in found)
+
+
+def _kept(finding: Finding, call: Call) -> Finding:
+    """Write a fix as a change of the model where its call says more than formula and data."""
+    more = (call.weights, call.offset, call.contrasts, call.prior)
+    if call.reml and all(argument is None for argument in more):
+        return finding
+    return replace(
+        finding, fix=re.sub(r'^ranef\.lmer\((".*"), data', r"model.update(\1", finding.fix)
+    )
 
 
 def _before(design: Design, data: Any) -> Iterator[Finding]:

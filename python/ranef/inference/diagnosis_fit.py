@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..design.design import Design
+from ..design.design import INTERCEPT, Design
 from ..models import lmm
 from ..models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
-from .diagnosis_formulas import fix, uncorrelated, without
+from .diagnosis_formulas import fix, part_of, uncorrelated, without
 from .diagnosis_terms import spanned_columns, varies_within
 from .finding import Finding
 from .optimum import Optimum
 from .predict import simulate
 
-__all__ = ["check_fit"]
+__all__ = ["check_fit", "least_varying"]
 
 Array = NDArray[np.float64]
 
@@ -140,6 +140,23 @@ def _singular(
             else uncorrelated(fit.design, term.group)
         ),
     )
+
+
+def least_varying(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Iterator[str]:
+    """Write the formula without the slope that varies least, for each singular term."""
+    for t, term in enumerate(design.random):
+        blocks = [estimate.lambda_standard[t][np.ix_(block, block)] for block in term.blocks]
+        if min(np.linalg.svd(block, compute_uv=False).min() for block in blocks) >= SINGULAR:
+            continue
+        basis = np.linalg.norm(core.term_basis(t), axis=1)
+        relative = np.linalg.norm(estimate.lambda_[t], axis=1) / basis
+        parts: dict[str, list[int]] = {}
+        for j, name in enumerate(term.names):
+            if term.columns[j] != INTERCEPT:
+                parts.setdefault(part_of(name), []).append(j)
+        if len(parts) + (INTERCEPT in term.columns) > 1:
+            least = min(parts.values(), key=lambda columns: relative[columns].mean())
+            yield without(design, term, [term.names[j] for j in least])
 
 
 def _list(names: Iterable[str]) -> str:

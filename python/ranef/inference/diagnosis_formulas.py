@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..design.design import Design, RandomTerm
 from ..formula import Bar, Formula
 
-__all__ = ["as_fixed", "fix", "nested", "simpler", "spelled", "uncorrelated", "without"]
+__all__ = ["as_fixed", "fix", "nested", "part_of", "simpler", "spelled", "uncorrelated", "without"]
 
 
 def spelled(formula: Formula, bars: Iterable[Bar] | None = None) -> str:
@@ -69,8 +69,8 @@ def without(design: Design, term: RandomTerm, names: Sequence[str]) -> str:
     Nothing where the columns are some, but not all, of those of a factor: no formula says that.
     """
     formula: Formula = design.encoder.formula
-    gone = {_part(name) for name in names}
-    if any(_part(name) in gone and name not in names for name in term.names):
+    gone = {part_of(name) for name in names}
+    if any(part_of(name) in gone and name not in names for name in term.names):
         return ""
     bars: list[Bar] = []
     for bar in formula.random:
@@ -88,6 +88,6 @@ def without(design: Design, term: RandomTerm, names: Sequence[str]) -> str:
     return spelled(formula, bars)
 
 
-def _part(name: str) -> str:
+def part_of(name: str) -> str:
     """Give the name of the term that a column belongs to: ``f[T.b]:x`` to ``f:x``."""
     return re.sub(r"\[[^\]]*\]", "", name)
