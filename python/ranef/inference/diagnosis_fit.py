@@ -76,7 +76,8 @@ def check_fit(
 def _flat(fit: _Fit, optimum: Optimum) -> Iterator[Finding]:
     """Tell of a direction along which the parameters may move by half without being noticed."""
     theta = np.array([fit.estimate.lambda_standard[t][i, j] for t, i, j in fit.core.parameters])
-    move = 0.5 * float(np.linalg.norm(theta))
+    # Standard deviations are relative to sigma: a quarter of it is no small move for any of them.
+    move = max(0.25, 0.5 * float(np.linalg.norm(theta)))
     if not optimum.eigenvalues.size or 0.5 * optimum.curvature * move**2 > SAME:
         return
     heavy = np.flatnonzero(np.abs(optimum.flattest) > 0.1)
