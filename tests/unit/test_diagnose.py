@@ -325,3 +325,14 @@ def test_rows_are_named_by_their_labels():
         "rows-without-information"
     )
     assert finding.evidence.startswith("1 row (at r17)")
+
+
+def test_of_a_model_without_rows_the_fit_is_looked_at():
+    chunks = [ranef.datasets.load("Dyestuff2")]
+    with pytest.warns(ranef.SingularFitWarning):
+        model = ranef.lmer("Yield ~ 1 + (1 | Batch)", chunks)
+    found = ranef.diagnose(model)
+    assert found.codes == ["zero-variance", "few-levels"]
+    assert found.find("zero-variance").fix == 'ranef.feols("Yield ~ 1", data)'
+    with pytest.raises(ranef.UnsupportedError, match="holds no rows"):
+        ranef.bias_check(model, 2)

@@ -1,5 +1,6 @@
 """The doctor names the smallest change that helps, and its code makes it."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -157,3 +158,11 @@ def test_a_good_model_is_left_alone():
     assert found.model is model
     assert found.troubles == ()
     assert repr(found).startswith("Nothing to do")
+
+
+def test_an_unpickled_model_is_given_its_data():
+    data = ranef.datasets.load("Dyestuff2")
+    model = pickle.loads(pickle.dumps(quietly("Yield ~ 1 + (1 | Batch)", data)))
+    with pytest.raises(ValueError, match=r"doctor\(model, data\)"):
+        ranef.doctor(model)
+    assert ranef.doctor(model, data).code == "model.update(prior='weak')"

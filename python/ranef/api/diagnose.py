@@ -16,8 +16,10 @@ from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
 from ..inference.diagnosis_labels import check_labels
 from ..inference.diagnosis_rows import check_rows
+from ..inference.diagnosis_terms import check_levels
 from ..inference.finding import Finding
 from ..models import lmm
+from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
 from .fitted import Call
@@ -43,6 +45,11 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
     Diagnosis
         Findings with code, severity, evidence, advice and a line of code, worst first.
         ``ranef.help(code)`` explains a code.
+
+    Notes
+    -----
+    Of a model fitted from chunks, whose rows are gone, only the fit, the number of levels and
+    aliased columns are looked at; give ``diagnose(formula, frame)`` a sample of rows for the rest.
 
     Examples
     --------
@@ -85,9 +92,13 @@ def _before(design: Design, data: Any) -> Iterator[Finding]:
 
 def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     design, estimate = model._design, model._estimate
+    yield from _aliased(design, model._core)
+    if isinstance(design, SummedDesign):
+        yield from check_levels(design)
+        yield from check_fit(design, model._core, estimate, model._optimum(), [], seed)
+        return
     yield from check_rows(design, data)
     yield from check_design(design)
-    yield from _aliased(design, model._core)
     labels = list(check_labels(design, estimate.reml))
     yield from (finding for _, finding in labels)
     reused = [group for group, _ in labels]

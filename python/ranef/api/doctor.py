@@ -46,7 +46,7 @@ class _State:
     size: int = 0
 
 
-def doctor(model: LinearMixedModel) -> Prescription:
+def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     """Work through the usual remedies and return the smallest change that helps.
 
     In this order: look at the data (labels used again), simplify the fixed part, change units, few
@@ -58,7 +58,9 @@ def doctor(model: LinearMixedModel) -> Prescription:
     Parameters
     ----------
     model : LinearMixedModel
-        A fitted model that knows its data.
+        A fitted model.
+    data : DataFrame, optional
+        Its data, where it was unpickled and no longer knows them.
 
     Returns
     -------
@@ -79,6 +81,8 @@ def doctor(model: LinearMixedModel) -> Prescription:
     >>> ranef.doctor(ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep))
     Nothing to do: the model has converged and is not singular.
     """
+    if data is not None:
+        model = type(model)(model._design, model._estimate, model.call, core=model._core, data=data)
     found = diagnose(model)
     troubles = tuple(code for code in TROUBLES if code in found.codes)
     rows: list[list[object]] = []

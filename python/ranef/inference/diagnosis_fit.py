@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import INTERCEPT, Design
 from ..models import lmm
+from ..models.chunks import SummedDesign
 from ..models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
 from .diagnosis_formulas import fix, part_of, uncorrelated, without
 from .diagnosis_terms import spanned_columns, varies_within
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: Rise of -2 log-likelihood below which two values of a parameter are as good as each other.
 SAME = 0.1
+#: What there is to say of a zero when nothing is simulated.
+NO_MORE = "The levels differ no more than chance makes them differ."
 #: Above so many rows no fits are simulated.
 MANY_ROWS = 20_000
 
@@ -123,7 +126,8 @@ def _singular(
     vary = len(sizes) - int((sizes < SINGULAR).sum())
     a, b = _most_correlated(cov)
     up = cov[a, b] > 0
-    spanned = spanned_columns(fit.design, term)
+    has_rows = not isinstance(fit.design, SummedDesign)
+    spanned = spanned_columns(fit.design, term) if has_rows else {}
     cause = f" {_list(spanned)} cannot differ from the others (see random-aliased)." * bool(spanned)
     yield Finding(
         "correlation-one",
@@ -176,6 +180,8 @@ def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> 
     design = fit.design
     term = design.random[t]
     drop = fix(without(design, term, zero))
+    if isinstance(design, SummedDesign):
+        return NO_MORE, drop
     if term.group in reused:
         return f"Its labels are used again (see labels-reused): {term.group} is another factor.", ""
     for name in zero:
@@ -187,7 +193,7 @@ def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> 
     spread = _plausible(fit, t, [term.names.index(name) for name in zero])
     chance = _chance(fit, t, zero, spread, seed)
     if chance is None:
-        return "The levels differ no more than chance makes them differ.", drop
+        return NO_MORE, drop
     sd = spread * fit.estimate.sigma
     return (
         f"With {term.n_levels} levels this is {'likely' if chance > 0.1 else 'unlikely'} even if "

@@ -11,7 +11,7 @@ from ..design.design import INTERCEPT, Design, RandomTerm
 from .diagnosis_formulas import as_fixed, fix, simpler, without
 from .finding import Finding
 
-__all__ = ["check_terms", "spanned_columns", "varies_within"]
+__all__ = ["check_levels", "check_terms", "spanned_columns", "varies_within"]
 
 Array = NDArray[np.float64]
 
@@ -30,13 +30,13 @@ def check_terms(design: Design) -> Iterator[Finding]:
         _constant_slopes,
         _spanned,
         _few_rows,
-        _few_levels,
         _far_from_zero,
         _units,
     )
     for check in checks:
         for term in design.random:
             yield from check(design, term)
+    yield from check_levels(design)
 
 
 def _bar_text(term: RandomTerm) -> str:
@@ -151,17 +151,22 @@ def _few_rows(design: Design, term: RandomTerm) -> Iterator[Finding]:
     )
 
 
-def _few_levels(design: Design, term: RandomTerm) -> Iterator[Finding]:
+def check_levels(design: Design) -> Iterator[Finding]:
+    """Tell of grouping factors with few levels; needs no rows."""
+    for term in design.random:
+        if term.n_levels < 20:
+            yield _few_levels(design, term)
+
+
+def _few_levels(design: Design, term: RandomTerm) -> Finding:
     count = term.n_levels
-    if count >= 20:
-        return
     few = next(limit for limit in (5, 10, 20) if count < limit)
     advice = {
         5: f"Put {term.group} into the fixed part, or fit with a weak prior.",
         10: "Read the standard deviation with its profile interval; it can be off by half.",
         20: "Use Satterthwaite or Kenward-Roger degrees of freedom, and keep slopes few.",
     }[few]
-    yield Finding(
+    return Finding(
         "few-levels",
         "warning" if few == 5 else "note",
         f"{term.group} has {count} levels (fewer than {few}): its variance is estimated from "
