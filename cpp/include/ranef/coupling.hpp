@@ -39,13 +39,16 @@ class Coupling {
                 RowMatrix& rows      // (q_1, m)
   ) const;
 
+  // Arrange for downdate() and quadratic(), which go through the entries column by column.
+  void order_by_column();
+
   // Omega <- Omega - scaled' K scaled, lower triangle.
   void downdate(const Matrix& K,  // (k * k, l)
                 MatrixRef Omega   // (q_2, q_2)
   );
 
-  // The same through update(column_i, column_j, value) for each pair i >= j of each level, in
-  // order.
+  // The same through update(column_i, column_j, value) for each pair i >= j of each level, level by
+  // level.
   template <class Update>
   void for_each_downdate(const Matrix& K, Update&& update) const;
 
@@ -63,11 +66,16 @@ class Coupling {
   std::vector<Index> start_;         // (l + 1,)
   std::vector<std::int32_t> index_;  // (nnz,) root columns, ascending within a level
   std::vector<Index> offset_, k_other_;
-  Matrix value_, scaled_;                  // (k, nnz); dense: (q_1, q_2)
-  Matrix work_;                            // dense: (q_1, q_2)
-  mutable std::vector<double> pair_work_;  // (k,)
+  std::vector<Index> column_start_;         // (n_root + 1,)
+  std::vector<std::int32_t> column_level_;  // (nnz,) levels of a column, ascending
+  std::vector<Index> column_entry_;         // (nnz,) their entries
+  Matrix value_, scaled_;                   // (k, nnz); dense: (q_1, q_2)
+  Matrix work_;                             // dense: (q_1, q_2)
+  mutable std::vector<double> pair_work_;   // (k,)
 
   void fill_dense();
+  void downdate_by_column(const Matrix& K, MatrixRef Omega);
+  void quadratic_by_column(const MatrixRef& D, Matrix& G) const;
   template <class Block>
   void for_each_block(Block&& block) const;
 };

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import design as designs
 from ..errors import RanefWarning
 from ..formula import parse
@@ -109,6 +111,8 @@ def lmer(
 
 def fit_call(call: Call, data: Any) -> LinearMixedModel:
     """Carry out a call: parse, build, check, fit."""
+    if not isinstance(call.reml, bool | np.bool_):
+        raise ValueError(f"reml must be True or False, not {call.reml!r}")
     if is_source(data):
         return fit_source(call, data)
     design = designs.build(

@@ -14,6 +14,7 @@ from .. import _core
 from ..design.design import Design
 from ..errors import (
     ConvergenceWarning,
+    DataError,
     DroppedRowsWarning,
     RanefWarning,
     RankWarning,
@@ -293,12 +294,17 @@ class LinearMixedModel(Explained, Intervals, Trust):
         -------
         LinearMixedModel
             A new model.
+
+        Raises
+        ------
+        DataError
+            If there is not one finite value for each row.
         """
         response = np.ascontiguousarray(y, dtype=np.float64).ravel()
         if response.shape != (self.nobs,):
-            raise ValueError(f"y has {response.size} values; the model uses {self.nobs} rows")
+            raise DataError(f"y has {response.size} values; the model uses {self.nobs} rows")
         if not np.isfinite(response).all():
-            raise ValueError("y has missing or infinite values; refit needs a value for every row")
+            raise DataError("y has missing or infinite values; refit needs a value for every row")
         design = replace(self._design, y=response)
         core = lmm.kernel(design)
         estimate = estimated(design, core, self.call)
@@ -377,9 +383,11 @@ class LinearMixedModel(Explained, Intervals, Trust):
         """
         notes = [str(w) for w in self.warnings]
         if self._estimate.converged:
+            count = self._estimate.n_gradient
             notes.append(
-                f"Converged: {self._estimate.n_gradient} exact gradients, predicted decrease of "
-                f"-2 log-likelihood {self._estimate.decrement:.1e}."
+                f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives "
+                "predict a further decrease of -2 log-likelihood by "
+                f"{self._estimate.decrement:.1e}."
             )
         return Summary(
             "Linear mixed model fit by " + ("REML" if self.reml else "maximum likelihood"),
