@@ -163,7 +163,7 @@ def test_a_search_that_breaks_off_at_the_optimum_is_no_false_alarm():
         warnings.simplefilter("always")
         broken = ranef.lmer("y ~ x + (x | g)", frame, control=ranef.Control(max_steps=steps))
     assert broken._estimate.status == "step limit"
-    assert broken.llf == pytest.approx(best.llf, abs=1e-8)
+    assert broken.llf == pytest.approx(best.llf, abs=5e-6)  # 1e-5 of -2 log-likelihood converges
     assert broken.convergence.converged
     assert not caught
     assert broken.convergence.advice == ()
