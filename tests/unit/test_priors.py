@@ -205,3 +205,22 @@ def test_bias_check_finds_the_known_bias():
     assert row["corrected"] > row["estimate"]
     zero = (between < within).mean()
     assert row["zero"] == pytest.approx(zero, abs=4 * np.sqrt(zero * (1 - zero) / 300))
+
+
+def test_a_density_of_the_determinant_does_not_mind_units():
+    """Cubic slopes around the year 2000: the covariance is singular to rounding in those units."""
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(40), 8)
+    x = np.tile(np.arange(8.0), 40)
+    y = rng.normal(size=40)[g] + rng.normal(size=320)
+    formula = "y ~ x + (x + I(x**2) + I(x**3) | g)"
+    fits = [
+        quietly(formula, {"y": y, "x": x + origin, "g": g}, prior="weak", reml=False)
+        for origin in (0.0, 2000.0)
+    ]
+    assert all(fit.convergence.converged for fit in fits)
+    assert fits[1].llf == pytest.approx(fits[0].llf, abs=1e-5)
+    with pytest.raises(ranef.FitError, match="count predictors from inside the data"):
+        ranef.lmer(
+            formula, {"y": y, "x": x + 2000.0, "g": g}, prior=ranef.InverseWishart(6), reml=False
+        )
