@@ -46,6 +46,25 @@ def test_labels_used_again_are_found_and_the_fix_fits_better(wards):
     assert "labels-reused" in ranef.diagnose(formula, wards).codes
 
 
+def test_labels_used_again_are_found_where_the_outer_factor_is_left_out(wards):
+    finding = ranef.diagnose(quietly("stress ~ 1 + (1 | ward)", wards)).find("labels-reused")
+    assert finding.evidence.startswith("hospital of the data is not in the model.")
+    assert finding.fix == 'ranef.lmer("stress ~ 1 + (1 | hospital:ward) + (1 | hospital)", data)'
+    assert "labels-reused" in ranef.diagnose("stress ~ 1 + (1 | ward)", wards).codes
+    crossed = ranef.datasets.load("Penicillin")
+    assert "labels-reused" not in ranef.diagnose("diameter ~ 1 + (1 | sample)", crossed).codes
+
+
+def test_the_inner_factor_may_have_more_labels_than_the_outer():
+    rng = np.random.default_rng(3)
+    hospital = np.repeat(np.arange(6), 60)
+    ward = np.tile(np.repeat(np.arange(1, 13), 5), 6)
+    y = rng.normal(size=6)[hospital] + 2 * rng.normal(size=72)[hospital * 12 + ward - 1]
+    frame = pd.DataFrame({"y": y + rng.normal(size=360), "hospital": hospital, "ward": ward})
+    finding = ranef.diagnose("y ~ 1 + (1 | hospital) + (1 | ward)", frame).find("labels-reused")
+    assert finding.fix == 'ranef.lmer("y ~ 1 + (1 | hospital) + (1 | hospital:ward)", data)'
+
+
 def test_nested_labels_are_left_in_peace(wards):
     assert (
         "labels-reused"

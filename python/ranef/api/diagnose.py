@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .. import _core
 from .. import design as designs
 from ..design.design import Design
-from ..errors import FitError, ModelError
+from ..design.frame import open_frame
+from ..errors import FitError, ModelError, RanefError
 from ..formula import parse
 from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
-from ..inference.diagnosis_labels import check_labels
+from ..inference.diagnosis_formulas import spelled
+from ..inference.diagnosis_labels import check_labels, may_hold
 from ..inference.diagnosis_rows import check_rows
 from ..inference.diagnosis_terms import check_levels
 from ..inference.finding import Finding
@@ -87,7 +91,9 @@ def _before(design: Design, data: Any) -> Iterator[Finding]:
             yield Finding("not-estimable", "error", str(error), "Change formula or response.")
         return
     yield from _aliased(design, core)
-    yield from (finding for _, finding in check_labels(design, reml=True))
+    labels = list(check_labels(design, reml=True))
+    labels += list(_outside(design, data, True, {group for group, _ in labels}))
+    yield from (finding for _, finding in labels)
 
 
 def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
@@ -100,9 +106,38 @@ def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     yield from check_rows(design, data)
     yield from check_design(design)
     labels = list(check_labels(design, estimate.reml))
+    labels += list(_outside(design, data, estimate.reml, {group for group, _ in labels}))
     yield from (finding for _, finding in labels)
     reused = [group for group, _ in labels]
     yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
+
+
+def _outside(
+    design: Design, data: Any, reml: bool, known: set[str]
+) -> Iterator[tuple[str, Finding]]:
+    """Find labels used again within a column of the data that the model leaves out."""
+    if data is None:
+        return
+    frame, formula = open_frame(data), design.encoder.formula
+    used = {name for bar in formula.random for name in bar.factors}
+    rows = np.arange(design.n_data) if design.rows is None else design.rows
+    for column in frame.names:
+        if column in used or not column.isidentifier():
+            continue
+        if not may_hold(design, frame.series(column).iloc[rows]):
+            continue
+        try:
+            larger = designs.build(parse(f"{spelled(formula)} + (1 | {column})"), data)
+        except RanefError:
+            continue
+        if larger.n_obs != design.n_obs:
+            continue
+        larger = replace(larger, weights=design.weights, offset=design.offset)
+        for group, finding in check_labels(larger, reml):
+            if group != column and group not in known:
+                known.add(group)
+                evidence = f"{column} of the data is not in the model. {finding.evidence}"
+                yield group, replace(finding, evidence=evidence)
 
 
 def _aliased(design: Design, core: _core.Lmm) -> Iterator[Finding]:
