@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from .. import _core
 from ..design.design import Design
@@ -160,7 +160,7 @@ def fit_penalized(
 def _minimum(space: _Penalized, start: Array, n_obs: int, control: Control) -> Any:
     """Search by a trust region; give scipy's result."""
     try:
-        return optimize.minimize(
+        return scipy.optimize.minimize(
             space.value_and_gradient,
             start,
             method="trust-exact",
