@@ -29,9 +29,9 @@ Array = NDArray[np.float64]
 SINGULAR = 1e-4
 #: Decrease of -2 log-likelihood still predicted at the stop, above which a fit has not converged.
 DECREMENT = 1e-5
-#: Relative standard deviation at which a second search starts, and random effects up to which it
-#: is made although the first fit is not singular.
-WIDE, SMALL = 5.0, 100
+#: Relative standard deviation at which a second search starts; random effects up to which it is
+#: made although the first fit is not singular, and up to which it is made when it is.
+WIDE, SMALL, LARGE = 5.0, 100, 5000
 #: The kernel's status when nothing is left for a residual error.
 PERFECT_FIT = 3
 #: Relative standard deviation that leaves the residual error to rounding.
@@ -247,7 +247,7 @@ def _may_have_rivals(design: Design, found: _core.Estimate) -> bool:
     at the lower one in nine of these, the two searches together in none.
     """
     n_effects = sum(term.n_levels * term.n_cols for term in design.random)
-    return bool(found.smallest_sd < SINGULAR or n_effects <= SMALL)
+    return n_effects <= (LARGE if found.smallest_sd < SINGULAR else SMALL)
 
 
 def _largest_sd(found: _core.Estimate) -> float:
