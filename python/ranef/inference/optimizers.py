@@ -160,7 +160,7 @@ def _scipy(
 
 
 def _nlopt(space: Space) -> tuple[Array, str]:
-    import nlopt  # type: ignore[import-not-found, unused-ignore]
+    import nlopt
 
     solver = nlopt.opt(nlopt.LN_BOBYQA, len(space.parameters))
     solver.set_lower_bounds(space.lower)
