@@ -70,7 +70,8 @@ void bind_lmm(py::module_& m) {
       .def_readonly("quadratic", &Curvature::quadratic)
       .def_readonly("hessian", &Curvature::hessian)
       .def_readonly("score", &Curvature::score)
-      .def_readonly("misfit", &Curvature::misfit);
+      .def_readonly("misfit", &Curvature::misfit)
+      .def_readonly("G", &Curvature::G);
 
   py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
                                       "How the precision of the fixed effects depends on Sigma.")
@@ -97,7 +98,8 @@ void bind_lmm(py::module_& m) {
       .def("evaluate", &Lmm::evaluate, "lambda_"_a, "reml"_a, release())
       .def("objective", &Lmm::objective, "lambda_"_a, "reml"_a, release())
       .def("objective_standard", &Lmm::objective_standard, "lambda_standard"_a, "reml"_a, release())
-      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, release())
+      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, "with_G"_a = false,
+           release())
       .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
       .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
            release())

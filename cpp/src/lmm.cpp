@@ -209,7 +209,22 @@ double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool 
   return to_user_scale(pls_->objective(to_kernel(lambda_standard), reml), reml);
 }
 
-Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) {
+// G_a of FixedDerivatives from N = Z'H^-1 X U, term by term.
+static std::vector<Matrix> fixed_products(const Pls& pls, const std::vector<RowMatrix>& N) {
+  const Index p = pls.n_fixef();
+  std::vector<Matrix> out;
+  for (const Parameter& e : pls.parameters()) {
+    const RowMatrix& rows = N[e.term];
+    const Index k = pls.k(e.term);
+    Matrix G = Matrix::Zero(p, p);
+    for (Index l = 0; l < pls.n_levels(e.term); ++l)
+      G.noalias() += rows.row(l * k + e.i).transpose() * rows.row(l * k + e.j);
+    out.push_back(e.i == e.j ? G : G + G.transpose());
+  }
+  return out;
+}
+
+Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, bool with_G) {
   const std::vector<Matrix> lambda = to_kernel(lambda_standard);
   const Objective objective = pls_->objective(with_ridge(lambda), reml);
   const Index p = pls_->n_fixef();
@@ -218,6 +233,7 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml) 
   out.logdet_L = objective.logdet_L;
   out.logdet_RX = objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
   out.pwrss = objective.pwrss / (basis_.T(p, p) * basis_.T(p, p));
+  if (with_G) out.G = fixed_products(*pls_, pls_->fixed_scores());
   Derivatives derivatives;
   pls_->derivatives(reml, derivatives);
   out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
@@ -277,24 +293,20 @@ FixedDerivatives Lmm::fixed_derivatives(const std::vector<Matrix>& lambda_standa
   const auto& parameters = pls_->parameters();
   const Index m = static_cast<Index>(parameters.size()), p = pls_->n_fixef();
   FixedDerivatives out;
+  out.G = fixed_products(*pls_, N);
+  if (!with_Q) return out;
   std::vector<RowMatrix> H;
-  if (with_Q)
-    for (const RowMatrix& rows : N) H.push_back(RowMatrix::Zero(rows.rows(), m * p));
+  for (const RowMatrix& rows : N) H.push_back(RowMatrix::Zero(rows.rows(), m * p));
   for (Index a = 0; a < m; ++a) {
     const Parameter& e = parameters[a];
     const RowMatrix& rows = N[e.term];
     const Index k = pls_->k(e.term);
-    Matrix G = Matrix::Zero(p, p);
-    for (Index l = 0; l < pls_->n_levels(e.term); ++l)
-      G.noalias() += rows.row(l * k + e.i).transpose() * rows.row(l * k + e.j);
-    out.G.push_back(e.i == e.j ? G : G + G.transpose());
-    if (!with_Q) continue;
     for (Index l = 0; l < pls_->n_levels(e.term); ++l) {
       H[e.term].row(l * k + e.i).segment(a * p, p) = rows.row(l * k + e.j);
       if (e.i != e.j) H[e.term].row(l * k + e.j).segment(a * p, p) = rows.row(l * k + e.i);
     }
   }
-  if (with_Q) out.Q = pls_->quadratic_form(H);
+  out.Q = pls_->quadratic_form(H);
   return out;
 }
 

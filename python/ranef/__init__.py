@@ -10,6 +10,7 @@ from .api.approaches import Approaches, approaches
 from .api.average import average
 from .api.batch_result import BatchResult
 from .api.bias_check import bias_check
+from .api.coefficients_plot import plot_coefficients
 from .api.compare import anova
 from .api.compare_criteria import compare
 from .api.compare_simulated import pbtest, rlrt
@@ -26,6 +27,7 @@ from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
+from .api.marginaleffects_adapter import for_marginaleffects
 from .api.mixed_model import LinearMixedModel
 from .api.multistart import multistart
 from .api.power import power
@@ -103,12 +105,14 @@ __all__ = [
     "feols",
     "fit_groups",
     "fit_many",
+    "for_marginaleffects",
     "gee",
     "help",
     "lmer",
     "lmlist",
     "multistart",
     "pbtest",
+    "plot_coefficients",
     "power",
     "random_effects_gls",
     "rlrt",

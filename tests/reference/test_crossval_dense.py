@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ranef
+from ranef.inference import crossval
 
 CASES = {
     "slope": ("Reaction ~ Days + (Days | Subject)", "sleepstudy", None, "Subject"),
@@ -75,6 +76,18 @@ def test_groups_one_by_one(name):
     assert found.table["mae"].iloc[0] == pytest.approx(np.abs(error).mean(), rel=1e-8)
     score = -0.5 * np.log(2 * np.pi * sd**2) - 0.5 * (error / sd) ** 2
     assert found.table["log_score"].iloc[0] == pytest.approx(score.mean(), rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["crossed", "nested, outer"])
+def test_groups_that_are_kept_sparse(name, monkeypatch):
+    monkeypatch.setattr(crossval, "SPARSE_PAYS", 0)
+    monkeypatch.setattr(crossval, "ROWS_AT_ONCE", 2)
+    test_groups_one_by_one(name)
+
+
+def test_rows_in_several_parts(monkeypatch):
+    monkeypatch.setattr(crossval, "ROWS_AT_ONCE", 7)
+    test_rows_one_by_one("weights")
 
 
 @pytest.mark.parametrize("name", ["slope", "weights", "crossed", "nested", "aliased"])

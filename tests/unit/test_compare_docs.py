@@ -1,14 +1,17 @@
-"""The page on comparing models says what the library does."""
+"""The pages on comparing and reporting models say what the library does."""
 
 from __future__ import annotations
 
 import doctest
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "comparing-models.md"
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_page_runs():
-    failed, tried = doctest.testfile(str(PAGE), module_relative=False)
-    assert tried > 20
+@pytest.mark.parametrize("page", ["comparing-models", "reporting"])
+def test_the_page_runs(page):
+    failed, tried = doctest.testfile(str(DOCS / f"{page}.md"), module_relative=False)
+    assert tried > 12
     assert failed == 0

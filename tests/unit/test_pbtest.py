@@ -70,7 +70,7 @@ def test_one_variance_of_two_follows_the_exact_distribution():
 
 
 def test_failed_fits_are_counted(monkeypatch):
-    def ratios(*_):
+    def ratios(*_, **__):
         return np.array([0.5, np.nan, 3.0, 900.0]), 1
 
     monkeypatch.setattr(compare_simulated, "bootstrap_ratios", ratios)

@@ -42,6 +42,7 @@ struct Curvature {
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
   std::vector<Matrix>
       misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
+  std::vector<Matrix> G;  // as in FixedDerivatives; empty when not asked for
 };
 
 // How the precision of the fixed effects depends on the covariance, in the coordinates w = R'c of a
@@ -87,7 +88,7 @@ class Lmm {
   // Everything of a fit at a given covariance (user's basis), without a search.
   Estimate evaluate(const std::vector<Matrix>& lambda, bool reml);
   double objective(const std::vector<Matrix>& lambda, bool reml);
-  Curvature curvature(const std::vector<Matrix>& lambda_standard, bool reml);
+  Curvature curvature(const std::vector<Matrix>& lambda_standard, bool reml, bool with_G = false);
   double objective_standard(const std::vector<Matrix>& lambda_standard, bool reml);
 
   // Exact Hessian of the profiled objective by the elements of lambda, standardised basis: central

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..inference import criteria
 from ..inference.average import averaged, stacking_weights
 from ..inference.crossval import leave_groups_out
+from ..models.progress import tracked
 from ..report.tabled import Tabled
-from .compare_models import by_likelihood, check_comparable, labels
+from .compare_models import by_likelihood, check_comparable, check_likelihood, labels
 from .crossval import grouping_factor
 from .mixed_model import LinearMixedModel
 
@@ -83,7 +84,11 @@ class ModelAverage(Tabled):
 
 
 def average(
-    models: Sequence[LinearMixedModel], weights: str = "aic", *, group: str | None = None
+    models: Sequence[LinearMixedModel],
+    weights: str = "aic",
+    *,
+    group: str | None = None,
+    progress: bool = True,
 ) -> ModelAverage:
     """Average predictions and coefficients over models.
 
@@ -96,6 +101,8 @@ def average(
         fits at hand. "stacking": the mixture that best predicts groups left out one by one.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -112,12 +119,26 @@ def average(
     Coefficients and predictions are those of the models as fitted. A coefficient's name must mean
     the same in all models: that of x changes its meaning when x:z joins; predictions do not have
     this trouble.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> both = ranef.average([level, slope], "stacking")
+    >>> both.weights.round(2).tolist()
+    [0.09, 0.91]
+    >>> both.predict(sleep.head(2)).round(0).tolist()
+    [257.0, 276.0]
     """
     models = tuple(models)
     check_comparable(models, "average")
+    if weights == "aic":
+        check_likelihood(models, "average by AIC")
     if weights not in _WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}, not {weights!r}")
-    w = _weights(models, weights, group)
+    w = _weights(models, weights, group, progress)
     names = list(dict.fromkeys(name for model in models for name in model.params.dropna().index))
     estimate = np.column_stack([model.params.reindex(names).to_numpy() for model in models])
     se = np.column_stack([model.bse.reindex(names).to_numpy() for model in models])
@@ -137,16 +158,21 @@ def average(
     return ModelAverage(table, _notes(series, weights), series, models)
 
 
-def _weights(models: Sequence[LinearMixedModel], kind: str, group: str | None) -> Array:
+def _weights(
+    models: Sequence[LinearMixedModel], kind: str, group: str | None, progress: bool
+) -> Array:
     """Weight of each model."""
     if kind == "aic":
         return criteria.weights([by_likelihood(model).aic for model in models])
     if kind == "caic":
-        return criteria.weights([model.caic().caic for model in models])
+        each = tracked(models, len(models), "models", shown=progress)
+        return criteria.weights([model.caic().caic for model in each])
     joint = []
     for model in models:
         term = grouping_factor(model, group)
-        left = leave_groups_out(model._design, model._estimate, model._core, term)
+        left = leave_groups_out(
+            model._design, model._estimate, model._core, term, progress=progress
+        )
         order = np.argsort(model._design.random[term].levels.astype(str), kind="stable")
         joint.append(left.joint[order])
     scores = np.column_stack(joint)

@@ -33,6 +33,15 @@ def plot_coefficients(
     -------
     matplotlib.figure.Figure
         Needs matplotlib.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> figure = ranef.plot_coefficients({"slope": slope, "level": level})
+    >>> figure.savefig("coefficients.png")  # doctest: +SKIP
     """
     if not isinstance(models, Mapping):
         listed = list(models) if isinstance(models, Sequence) else [models]

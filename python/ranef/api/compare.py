@@ -14,6 +14,7 @@ from ..inference.lrt import Parts, RatioTest, Relation, parts, ratio_test, relat
 from .compare_models import (
     by_likelihood,
     check_comparable,
+    check_likelihood,
     estimator_name,
     labels,
     same_fixed,
@@ -78,6 +79,7 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     Reaction ~ Days + (Days | Subject)     6  42.84  2.0
     """
     check_comparable(models, "anova")
+    check_likelihood(models, "anova")
     spaces = [parts(model._design, model._estimate) for model in models]
     fits = _one_estimator(models, spaces, refit)
     names = labels(models)

@@ -14,6 +14,7 @@ from ..report.comparison import Comparison, agreement_notes
 from .compare_models import (
     by_likelihood,
     check_comparable,
+    check_likelihood,
     estimator_name,
     labels,
     same_fixed,
@@ -60,8 +61,20 @@ def compare(*models: LinearMixedModel, by: str = "aic", estimator: str = "ml") -
     References
     ----------
     .. [1] Burnham and Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> ranef.compare(level, slope).table[["npar", "aic", "delta"]].round(1)
+                                        npar     aic  delta
+    Reaction ~ Days + (Days | Subject)     6  1763.9    0.0
+    Reaction ~ Days + (1 | Subject)        4  1802.1   38.1
     """
     check_comparable(models, "compare")
+    check_likelihood(models, "compare")
     if by not in criteria.CRITERIA:
         raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
     if estimator not in ("ml", "as_fitted"):

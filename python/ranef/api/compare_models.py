@@ -16,6 +16,7 @@ from .mixed_model import LinearMixedModel
 __all__ = [
     "by_likelihood",
     "check_comparable",
+    "check_likelihood",
     "check_mixed",
     "estimator_name",
     "labels",
@@ -40,6 +41,16 @@ def check_comparable(models: Sequence[Any], caller: str) -> None:
         difference = data_difference(first._design, model._design)
         if difference:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
+
+
+def check_likelihood(models: Sequence[LinearMixedModel], caller: str) -> None:
+    """Raise if a model was fitted with a prior, so that its likelihood is not the largest."""
+    for model in models:
+        if model.call.prior is not None:
+            raise ModelError(
+                f"{caller} rests on the largest likelihood, and {model.call.formula!r} was fitted "
+                f"with the prior {model.call.prior!r}; use model.update(prior=None)"
+            )
 
 
 def check_mixed(model: Any, caller: str, place: int | None = None) -> None:

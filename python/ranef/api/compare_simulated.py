@@ -12,14 +12,17 @@ from ..inference.lrt import RatioTest, boundary_pvalue, chi2_tail, parts, ratio_
 from ..inference.pbtest import bootstrap_ratios, simulated_pvalue
 from ..inference.rlrt import null_statistics, spectrum
 from ..models.batch_estimate import Settings
+from ..models.workers import worker_count
 from ..report.simulated import SimulatedTest
-from .compare_models import by_likelihood, check_comparable, check_mixed
+from .compare_models import by_likelihood, check_comparable, check_likelihood, check_mixed
 from .mixed_model import LinearMixedModel
 
 __all__ = ["pbtest", "rlrt"]
 
 
-def rlrt(model: LinearMixedModel, *, n: int = 10_000, seed: Any = None) -> SimulatedTest:
+def rlrt(
+    model: LinearMixedModel, *, n: int = 10_000, seed: Any = None, progress: bool = True
+) -> SimulatedTest:
     """Test whether the one variance of a model's random effects is zero, exactly.
 
     Parameters
@@ -31,6 +34,8 @@ def rlrt(model: LinearMixedModel, *, n: int = 10_000, seed: Any = None) -> Simul
         Number of simulated statistics.
     seed : int or Generator, optional
         Makes them repeatable.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -60,6 +65,7 @@ def rlrt(model: LinearMixedModel, *, n: int = 10_000, seed: Any = None) -> Simul
     True
     """
     check_mixed(model, "rlrt")
+    check_likelihood((model,), "rlrt")
     random = model._design.random
     if len(random) != 1 or random[0].n_cols != 1:
         raise ModelError(
@@ -73,7 +79,7 @@ def rlrt(model: LinearMixedModel, *, n: int = 10_000, seed: Any = None) -> Simul
     kept = fit._estimate.kept
     eigenvalues = spectrum(fit._design, kept)
     rng = np.random.default_rng(seed)
-    draws = null_statistics(eigenvalues, fit.nobs - len(kept), n, rng)
+    draws = null_statistics(eigenvalues, fit.nobs - len(kept), n, rng, progress=progress)
     test = RatioTest(observed, 1.0, chi2_tail(observed, 1), boundary_pvalue(observed, 1))
     notes = [f"variance of ({random[0].names[0]} | {random[0].group}) against zero, by REML"]
     return _simulated("Exact restricted likelihood-ratio test", test, draws, notes)
@@ -84,7 +90,9 @@ def pbtest(
     small: LinearMixedModel,
     n: int = 1000,
     seed: int | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    *,
+    progress: bool = True,
 ) -> SimulatedTest:
     """Test a smaller model within a larger one by responses simulated from the smaller.
 
@@ -96,8 +104,10 @@ def pbtest(
         Number of simulated responses; both models are fitted to each.
     seed : int, optional
         Makes them repeatable, to the bit the same for any number of workers.
-    workers : int
-        Threads.
+    workers : int, optional
+        Threads; all cores by default.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -119,11 +129,21 @@ def pbtest(
     References
     ----------
     .. [1] Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9), section 5.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> found = ranef.pbtest(slope, level, n=200, seed=1)
+    >>> round(found.pvalue, 3)
+    0.005
     """
     check_comparable((large, small), "pbtest")
+    check_likelihood((large, small), "pbtest")
     _check_draws(n)
-    if workers < 1:
-        raise ValueError(f"workers is a number of threads, 1 or more, not {workers}")
+    threads = worker_count(workers)
     relation = relate(parts(small._design, small._estimate), parts(large._design, large._estimate))
     if not relation.nested or small.npar >= large.npar:
         raise ModelError(
@@ -135,8 +155,10 @@ def pbtest(
     shift = relation.shift if reml else 0.0
     deviances = (-2.0 * low.llf, -2.0 * high.llf - shift)
     test = ratio_test(deviances, (low.npar, high.npar), relation)
-    settings = Settings(reml=reml, workers=workers, control=high.call.control)
-    ratios, stopped = bootstrap_ratios(low._design, high._design, low._estimate, n, seed, settings)
+    settings = Settings(reml=reml, workers=threads, control=high.call.control)
+    ratios, stopped = bootstrap_ratios(
+        low._design, high._design, low._estimate, n, seed, settings, progress=progress
+    )
     notes = [
         f"{small.call.formula} within {large.call.formula}, by {'REML' if reml else 'ML'}",
         *_mishaps(ratios, stopped),

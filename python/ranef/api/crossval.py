@@ -35,6 +35,7 @@ def cross_validate(
     folds: int | None = None,
     time: str | None = None,
     seed: Any = None,
+    progress: bool = True,
 ) -> CrossValidation:
     """Score a model by predictions of rows that it was not fitted to.
 
@@ -57,6 +58,8 @@ def cross_validate(
         Column that holds the time, for "forecast".
     seed : int or Generator, optional
         Makes the division into ``folds`` repeatable.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -88,10 +91,10 @@ def cross_validate(
     """
     check_mixed(model, "cross_validate")
     if scheme in ("new_groups", "new_rows") and folds is None:
-        return _closed_form(model, scheme, group)
+        return _closed_form(model, scheme, group, progress)
     if folds is not None and scheme not in ("new_groups", "new_rows"):
         raise ValueError("folds goes with scheme='new_groups' or 'new_rows'; others make their own")
-    return _by_refits(model, scheme, _divided(model, scheme, group, folds, time, seed))
+    return _by_refits(model, scheme, _divided(model, scheme, group, folds, time, seed), progress)
 
 
 def grouping_factor(model: LinearMixedModel, group: str | None) -> int:
@@ -108,16 +111,18 @@ def grouping_factor(model: LinearMixedModel, group: str | None) -> int:
     return known.index(group)
 
 
-def _closed_form(model: LinearMixedModel, scheme: str, group: str | None) -> CrossValidation:
+def _closed_form(
+    model: LinearMixedModel, scheme: str, group: str | None, progress: bool
+) -> CrossValidation:
     """Leave out groups, or rows, one by one."""
     fit = (model._design, model._estimate, model._core)
     if scheme == "new_rows":
-        what, found = "rows one by one", leave_rows_out(*fit)
+        what, found = "rows one by one", leave_rows_out(*fit, progress=progress)
     else:
         term = grouping_factor(model, group)
         what, found = (
             f"levels of {model._design.random[term].group} one by one",
-            leave_groups_out(*fit, term),
+            leave_groups_out(*fit, term, progress=progress),
         )
     rows = _row_table(model, np.arange(model.nobs), found.fold, found.mean, found.sd)
     folds = fold_table(rows)
@@ -178,11 +183,11 @@ def _times(model: LinearMixedModel, time: str | None) -> NDArray[Any]:
 
 
 def _by_refits(
-    model: LinearMixedModel, scheme: Any, divided: tuple[str, list[Fold]]
+    model: LinearMixedModel, scheme: Any, divided: tuple[str, list[Fold]], progress: bool
 ) -> CrossValidation:
     """Fit without each fold."""
     what, folds = divided
-    found = predict_folds(model, folds)
+    found = predict_folds(model, folds, progress=progress)
     rows = _row_table(model, found.rows, found.fold, found.mean, found.sd)
     notes = [f"{what}: {len(folds)} fits, each without the rows that it predicts"]
     notes += [_leakage(model, folds)] if scheme != "new_groups" else []

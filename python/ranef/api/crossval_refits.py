@@ -14,6 +14,7 @@ from scipy import special
 
 from ..errors import ModelError, RanefError, RanefWarning
 from ..inference.crossval_folds import Fold
+from ..models.progress import tracked
 from .lmer import fit_call
 from .mixed_model import LinearMixedModel
 
@@ -43,7 +44,9 @@ class Refits:
     warned: dict[str, int]
 
 
-def predict_folds(model: LinearMixedModel, folds: Sequence[Fold]) -> Refits:
+def predict_folds(
+    model: LinearMixedModel, folds: Sequence[Fold], *, progress: bool = False
+) -> Refits:
     """Fit without each fold's rows and predict them.
 
     Raises
@@ -54,7 +57,8 @@ def predict_folds(model: LinearMixedModel, folds: Sequence[Fold]) -> Refits:
     data = model._training_data()
     parts: list[tuple[Array, Array]] = []
     warned: dict[str, int] = {}
-    for k, (train, test) in enumerate(folds, start=1):
+    each = tracked(folds, len(folds), "folds", shown=progress)
+    for k, (train, test) in enumerate(each, start=1):
         try:
             mean, sd, kinds = _predict(model, data, train, test)
         except RanefError as error:

@@ -104,6 +104,15 @@ def emtrends(
     -------
     MarginalMeans
         ``frame`` has the slopes, in column trend; ``pairs()`` and ``contrast()`` compare them.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> ranef.emtrends(model, [], "Days").frame.round(2)
+       trend    se    df  lower  upper
+    0  10.47  1.55  17.0   7.21  13.73
     """
     keep, within = names_of(specs, by)
     frame = training(model, data)

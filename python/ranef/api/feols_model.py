@@ -44,6 +44,12 @@ class FixedEffectsModel(LeastSquaresTests):
 
     # ------------------------------------------------------------------ fit
 
+    def _table_rows(self) -> dict[str, Any]:
+        return {"N": self.nobs, "r2": self.rsquared, "r2_within": self.rsquared_within}
+
+    def _table_absorbed(self) -> str | None:
+        return " + ".join(self.ngroups) or None
+
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""

@@ -93,6 +93,9 @@ class LeastSquaresTests(CoefficientTests):
     def _df(self) -> ArrayLike:
         return self._vcov._df()
 
+    def _table_covariance(self) -> dict[str, Any]:
+        return self._vcov._table_covariance()
+
     def _named(self) -> Named:
         """Names, estimates and terms."""
         place = {j: i for i, j in enumerate(self._fitted.positions)}

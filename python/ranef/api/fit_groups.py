@@ -17,10 +17,11 @@ from ..formula import Formula, parse
 from ..models.batch_blocks import Progress
 from ..models.batch_estimate import Settings
 from ..models.lmm import Control
+from ..models.workers import worker_count
 from .batch_result import BatchResult
 from .cross_products_rows import Sample
 from .fit_groups_run import GroupRun, build, try_build
-from .fit_many import check_ddf, read_tests, worker_count
+from .fit_many import check_ddf, read_tests
 from .fitted import Call
 from .group_sources import Codes, Columns, GroupRows, Rows, group_files, group_frame, is_files
 from .responses import is_dataset

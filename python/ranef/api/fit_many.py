@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..models import lmm
 from ..models.batch_blocks import Progress
 from ..models.batch_estimate import Contrast, Settings
 from ..models.lmm import Control
+from ..models.workers import worker_count
 from .batch_result import BatchResult
 from .fit_many_run import ManyRun
 from .fitted import Call
@@ -146,17 +146,6 @@ def check_ddf(ddf: str) -> None:
     """Refuse unknown kinds of degrees of freedom."""
     if ddf not in ("residual", "inf", "satterthwaite"):
         raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
-
-
-def worker_count(workers: int | None) -> int:
-    """Threads to use."""
-    if workers is None:
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
-    if workers != int(workers) or workers < 1:
-        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}")
-    return int(workers)
 
 
 def read_matrix_weights(

@@ -168,6 +168,12 @@ class GEEModel(CoefficientTests):
     def _df(self) -> ArrayLike:
         return self._vcov._df()
 
+    def _table_rows(self) -> dict[str, Any]:
+        return {"N": self.nobs, "Clusters": self.n_clusters}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return self._vcov._table_covariance()
+
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
         """Give tests with another robust covariance, with Satterthwaite's degrees of freedom.
 

@@ -1,37 +1,37 @@
-"""What a model explains, and tidy tables of it: methods of a fitted mixed model."""
+"""Tidy tables, figures and regression tables: methods of a fitted mixed model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ..inference.caic import ConditionalAic, conditional_aic
-from ..inference.icc import Icc, decomposition, icc, icc_at
 from ..inference.profile import critical
-from ..inference.r2 import variances
-from ..inference.r2_results import R2, r2
 from ..report import tidy as tidying
 from ..report.augment import augmented
 from ..report.effects import RandomEffects
+from ..report.maketables import TableSource, covariance_rows
 from ..report.plots import ModelPlots
-from .fitted import Array
 from .mixed_criterion import Criterion
-from .mixed_intervals import Intervals
-from .mixed_tests import FixedTests
+from .mixed_shares import Shares
 
 __all__ = ["Explained"]
 
 
-class Explained(FixedTests, Intervals, Criterion):
-    """Proportions of variance, the conditional AIC, and tidy tables."""
+class Explained(Shares, Criterion, TableSource):
+    """Tidy tables and figures of a fit and of what it explains."""
 
     if TYPE_CHECKING:
 
         def ranef(self) -> RandomEffects:
             """Give the conditional modes; see ``LinearMixedModel``."""
+            ...
+
+        @property
+        def ngroups(self) -> dict[str, int]:
+            """Number of levels of each grouping factor."""
             ...
 
     def tidy(
@@ -61,6 +61,20 @@ class Explained(FixedTests, Intervals, Criterion):
         DataFrame
             Columns effect, group, level, term, estimate, std.error, statistic, df, p.value,
             conf.low, conf.high, those that apply.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.tidy()[["effect", "term", "estimate"]].round(2)
+             effect                 term  estimate
+        0     fixed            Intercept    251.41
+        1     fixed                 Days     10.47
+        2  ran_pars        sd__Intercept     24.74
+        3  ran_pars             sd__Days      5.92
+        4  ran_pars  cor__Intercept.Days      0.07
+        5  ran_pars      sd__Observation     25.59
         """
         chosen = (effects,) if isinstance(effects, str) else tuple(effects)
         for effect in chosen:
@@ -100,6 +114,15 @@ class Explained(FixedTests, Intervals, Criterion):
         DataFrame
             nobs, npar, sigma, logLik, AIC, BIC, REMLcrit or deviance (-2 log-likelihood of the
             fit; the other is NaN), df.residual, singular, converged.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.glance()[["nobs", "npar", "logLik", "singular"]].round(1)
+           nobs  npar  logLik  singular
+        0   180     6  -871.8     False
         """
         criterion = -2.0 * self.llf
         row: Mapping[str, Any] = {
@@ -120,7 +143,21 @@ class Explained(FixedTests, Intervals, Criterion):
     @property
     def plot(self) -> ModelPlots:
         """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
-        return ModelPlots(self._design, self._estimate, self.ranef())
+        return ModelPlots(self._design, self._estimate, self.ranef(), self._data)
+
+    @property
+    def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
+        """Restricted criteria, which a table would set beside those of other fixed parts."""
+        return ("ll", "aic", "bic") if self.reml else ()
+
+    def _table_rows(self) -> dict[str, Any]:
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        if self.reml:
+            return {**rows, "Restricted log-likelihood": self.llf}
+        return {**rows, "ll": self.llf, "aic": self.aic}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return {"vcov_type": "REML" if self.reml else "ML"}
 
     def augment(self) -> pd.DataFrame:
         """Give the rows that were used with fitted values and residuals, under broom.mixed's names.
@@ -131,89 +168,15 @@ class Explained(FixedTests, Intervals, Criterion):
             The data, then .fitted, .resid, .fixed (without random effects), and .offset, .weights,
             .wtres (residuals times the square root of the weights) where there are any. A model
             that was unpickled gives the response and the groups in place of the data.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.augment()[["Reaction", "Days", ".fitted", ".resid", ".fixed"]].head(2).round(1)
+           Reaction  Days  .fitted  .resid  .fixed
+        0     249.6     0    253.7    -4.1   251.4
+        1     258.7     1    273.3   -14.6   261.9
         """
         return augmented(self._design, self._estimate, self._data)
-
-    def r2(self, method: str = "nakagawa", level: float = 0.95) -> R2:
-        """Give R², by a named definition.
-
-        Parameters
-        ----------
-        method : {"nakagawa", "nsj", "sgv", "kr", "xu"}
-            ``"nakagawa"``: marginal and conditional R² of Nakagawa, Schielzeth and Johnson.
-            ``"nsj"``, ``"sgv"``, ``"kr"``: semi-partial R² of each term with limits, from the mean
-            variance, the standardised generalised variance, or Kenward-Roger tests. ``"xu"``: from
-            the residuals.
-        level : float
-            Coverage of the limits of semi-partial R².
-
-        Returns
-        -------
-        R2
-            ``marginal``, ``conditional``, ``table``, and a ``note`` on what it does not say.
-
-        Notes
-        -----
-        An interval for the marginal and conditional R²: ``model.bootstrap(statistic=lambda m:
-        m.r2().marginal).conf_int()``.
-        """
-        critical(level)
-
-        def test(L: Array) -> tuple[float, float, float]:
-            found = self.test(L, ddf="kenward-roger")
-            return found.F, found.num_df, found.den_df
-
-        return r2(self._design, self._estimate, method, level, test)
-
-    @overload
-    def icc(self) -> Icc: ...
-    @overload
-    def icc(self, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame: ...
-    def icc(self, at: Mapping[str, Sequence[Any]] | None = None) -> Icc | pd.DataFrame:
-        """Give the intraclass correlation.
-
-        Parameters
-        ----------
-        at : mapping of str to sequence, optional
-            Values of covariates at which to give it, as ``{"Days": range(10)}``: with random
-            slopes it depends on them.
-
-        Returns
-        -------
-        Icc
-            ``adjusted``, ``unadjusted``, ``by_group``, ``note``: averages over the rows of the
-            data.
-        DataFrame
-            With ``at``: each combination of values, icc, var_random, var_residual.
-        """
-        if at is None:
-            return icc(self._design, variances(self._design, self._estimate))
-        if not at:
-            raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
-        if self._data is None:
-            raise ValueError(
-                "this model was unpickled and no longer knows its data; icc(at=) needs them"
-            )
-        return icc_at(self._design, self._estimate, self._data, at)
-
-    def variance_decomposition(self) -> pd.DataFrame:
-        """Split the variance of the responses into its parts, averaged over the rows of the data.
-
-        Returns
-        -------
-        DataFrame
-            Columns component, group, variance, share: fixed effects, each grouping factor at the
-            mean of its covariates and as they vary (Rights and Sterba, 2019), residual.
-        """
-        return decomposition(self._design, variances(self._design, self._estimate))
-
-    def caic(self) -> ConditionalAic:
-        """Give the conditional AIC of Greven and Kneib (2010).
-
-        Returns
-        -------
-        ConditionalAic
-            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
-            refitted without the columns that add no variance (``dropped``).
-        """
-        return conditional_aic(self._design, self._estimate, self._core)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -10,17 +10,21 @@ import pandas as pd
 
 from .. import _core
 from ..design.design import Design
+from ..errors import UnsupportedError
 from ..inference import bootstrap as bootstrapping
 from ..inference import profile as profiling
 from ..inference.bootstrap_draws import drawer
 from ..inference.bootstrap_results import Bootstrap
-from ..inference.profile import Profiled
+from ..inference.profile import Curve, Profiled
 from ..inference.profile_targets import targets, values
 from ..models import lmm
+from ..models.batch_estimate import Settings
 from ..models.lmm import LmmEstimate
+from ..models.progress import tracked
+from ..models.workers import worker_count
 from ..report.coefficients import interval_table
 from ..report.profile import Profile
-from .fitted import Array, Fitted
+from .fitted import Array, Fitted, estimated
 
 __all__ = ["Intervals"]
 
@@ -29,7 +33,13 @@ class Intervals(Fitted):
     """Intervals of the parameters."""
 
     def conf_int(
-        self, method: str = "wald", level: float = 0.95, *, n: int = 1000, seed: int | None = None
+        self,
+        method: str = "wald",
+        level: float = 0.95,
+        *,
+        n: int = 1000,
+        seed: int | None = None,
+        progress: bool = True,
     ) -> pd.DataFrame:
         """Give confidence intervals.
 
@@ -46,6 +56,8 @@ class Intervals(Fitted):
             Replicates of the bootstrap.
         seed : int, optional
             Makes the bootstrap repeatable.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
@@ -56,20 +68,35 @@ class Intervals(Fitted):
         Notes
         -----
         Profiles rest on the likelihood, not the restricted one: a REML fit is refitted by ML first.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.conf_int("profile").round(2)
+                                     lower   upper
+        sd_Intercept|Subject         14.38   37.72
+        cor_Days.Intercept|Subject   -0.48    0.69
+        sd_Days|Subject               3.80    8.75
+        sigma                        22.90   28.86
+        Intercept                   237.68  265.13
+        Days                          7.36   13.58
         """
         if method == "profile":
             z, ml = profiling.critical(level), self._profiled()
-            found = {c.target.name: profiling.interval(c, z) for c in profiling.curves(ml)}
+            curves = self._curves(ml, progress)
+            found = {c.target.name: profiling.interval(c, z) for c in curves}
             return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
         if method == "boot":
-            return self.bootstrap(n, seed=seed).conf_int("percentile", level)
+            return self.bootstrap(n, seed=seed, progress=progress).conf_int("percentile", level)
         if method != "wald":
             raise ValueError(f"method must be 'wald', 'profile' or 'boot', not {method!r}")
         return interval_table(
             self._design.fixed_names, self._estimate.beta, self.bse, np.inf, level
         )
 
-    def profile(self, level: float = 0.99, steps: int = 8) -> Profile:
+    def profile(self, level: float = 0.99, steps: int = 8, *, progress: bool = True) -> Profile:
         """Profile the ML deviance: how badly each value fits at the best of all others.
 
         Parameters
@@ -78,16 +105,26 @@ class Intervals(Fitted):
             Coverage of the widest interval to be read from it.
         steps : int
             Held values on each side of the estimate, evenly spaced in zeta.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
         Profile
             ``table``, ``conf_int(level)``, ``plot()``.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.profile().conf_int(0.9).loc["Days"].round(1).tolist()
+        [7.9, 13.0]
         """
         z, ml = profiling.critical(level), self._profiled()
         if steps < 2:
             raise ValueError(f"steps must be 2 or more, not {steps}")
-        paths = [profiling.path(c, ml, z, steps) for c in profiling.curves(ml)]
+        paths = [profiling.path(c, ml, z, steps) for c in self._curves(ml, progress)]
         return Profile(paths, level)
 
     def bootstrap(
@@ -96,7 +133,7 @@ class Intervals(Fitted):
         kind: str = "parametric",
         *,
         seed: int | None = None,
-        workers: int = 1,
+        workers: int | None = None,
         statistic: Callable[[Any], Any] | None = None,
         progress: bool = True,
     ) -> Bootstrap:
@@ -112,48 +149,70 @@ class Intervals(Fitted):
             resampled. ``"wild"``: the residuals of each group times a random sign.
         seed : int, optional
             Makes the draws repeatable, whatever the number of workers.
-        workers : int
-            Threads. They pay where a fit takes more than a millisecond.
+        workers : int, optional
+            Threads; all cores by default, and one for a ``statistic``, which runs in Python.
         statistic : callable, optional
             Takes a fitted model and gives a number, an array, or a Series or mapping of names to
             numbers, as ``lambda m: m.r2().marginal``. By default all parameters.
         progress : bool
-            Whether to show a progress bar on a terminal, when tqdm is installed.
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
         Bootstrap
             ``replicates``, ``conf_int(method)``, ``bse``, ``bias`` and counts of failed and
             singular fits.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> found = model.bootstrap(200, seed=1)
+        >>> found.conf_int().loc["Days"].round(0).tolist()
+        [8.0, 14.0]
+        >>> found.failed, found.singular
+        (0, 3)
         """
         if n < 2:
             raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")
-        if workers < 1:
-            raise ValueError(f"workers must be 1 or more, not {workers}")
+        threads = worker_count(workers, None if statistic is None else 1)
         estimate = self._estimate
         listed = targets(self._design, estimate.kept)
         if statistic is None:
             names = [target.name for target in listed]
-            own = np.array(values(listed, estimate.sigmas, estimate.sigma, estimate.beta))
+            own = values(listed, estimate.sigmas, estimate.sigma, estimate.beta)
         else:
             names, own = _named(statistic(self))
 
-        def measure(design: Design, found: LmmEstimate, core: _core.Lmm) -> Array:
-            if statistic is None:
-                return np.array(values(listed, found.sigmas, found.sigma, found.beta))
-            return _named(statistic(self._like(design, found, core)))[1]
-
         root = np.random.SeedSequence(seed)
-        runs = bootstrapping.run(
-            drawer(self._design, estimate, kind),
-            measure,
-            len(names),
-            root.spawn(n),
-            reml=self.reml,
-            start=lmm.off_boundary(estimate.lambda_standard),
-            workers=workers,
-            progress=progress,
-        )
+        draw, seeds = drawer(self._design, estimate, kind), root.spawn(n)
+        if statistic is None and kind != "cases" and self.call.prior is None:
+            settings = Settings(reml=self.reml, workers=threads, control=self.call.control)
+            runs = bootstrapping.run_responses(
+                self._design, draw, listed, seeds, settings, progress=progress
+            )
+        else:
+            start = lmm.off_boundary(estimate.lambda_standard)
+
+            def fit(design: Design, core: _core.Lmm) -> LmmEstimate:
+                return estimated(design, core, self.call, start)
+
+            def measure(design: Design, found: LmmEstimate, core: _core.Lmm) -> Array:
+                if statistic is None:
+                    return values(listed, found.sigmas, found.sigma, found.beta)
+                return _named(statistic(self._like(design, found, core)))[1]
+
+            runs = bootstrapping.run(
+                draw,
+                fit,
+                measure,
+                len(names),
+                seeds,
+                n_obs=self.nobs,
+                workers=threads,
+                progress=progress,
+            )
         return Bootstrap(
             pd.DataFrame(runs.values, columns=names),
             pd.Series(own, index=names),
@@ -169,8 +228,18 @@ class Intervals(Fitted):
         """Make a fitted model of the same call."""
         return type(self)(design, estimate, self.call, core=core)
 
+    def _curves(self, ml: Profiled, progress: bool) -> Iterator[Curve]:
+        """Give every parameter's curve, with a bar that counts those that are done with."""
+        count = len(targets(ml.design, ml.estimate.kept))
+        return tracked(profiling.curves(ml), count, "parameters", shown=progress)
+
     def _profiled(self) -> Profiled:
         """Fit this design by ML, from the present optimum."""
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                "a profile is of the likelihood, and this model was fitted with a prior; profile "
+                "model.update(prior=None)"
+            )
         estimate = self._estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)
@@ -183,8 +252,8 @@ class Intervals(Fitted):
 def _named(found: Any) -> tuple[list[str], Array]:
     """Names and numbers of what a statistic gave."""
     if isinstance(found, (pd.Series, Mapping)):
-        series = pd.Series(found, dtype=float)
-        return [str(name) for name in series.index], np.asarray(series, dtype=np.float64)
+        pairs = list(found.items())
+        return [str(name) for name, _ in pairs], np.array([float(value) for _, value in pairs])
     numbers: Array = np.asarray(np.atleast_1d(found), dtype=np.float64).ravel()
     if len(numbers) == 1:
         return ["statistic"], numbers

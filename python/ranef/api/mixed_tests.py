@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ..errors import UnsupportedError
 from ..inference import hypothesis
 from ..inference.hypothesis import Approximation, FixedDf
 from ..inference.hypothesis_text import parse_hypotheses
@@ -48,6 +49,16 @@ class FixedTests(Fitted):
         -------
         DataFrame
             Columns estimate, se, df, t, pvalue; a row a coefficient.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.coef_table("kenward-roger").round(3)
+                   estimate     se    df       t  pvalue
+        Intercept   251.405  6.825  17.0  36.838     0.0
+        Days         10.467  1.546  17.0   6.771     0.0
         """
         approximation = self._approximation(ddf)
         return coefficient_table(
@@ -73,6 +84,15 @@ class FixedTests(Fitted):
         DataFrame
             Columns sum_sq, mean_sq, num_df, den_df, F, pvalue; a row a term. sum_sq is
             F * num_df * sigma^2.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.anova().round(2)
+                sum_sq   mean_sq  num_df  den_df      F  pvalue
+        Days  30031.01  30031.01     1.0    17.0  45.85     0.0
         """
         approximation = self._approximation(ddf)
         estimate, core = self._estimate, self._core
@@ -107,6 +127,16 @@ class FixedTests(Fitted):
         ------
         ValueError
             If a name is no coefficient, or hypotheses are not estimable or contradict each other.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.test("Days = 10")
+        F(1, 17) = 0.091383, p = 0.7661  (satterthwaite)
+                   estimate     se  df      t  pvalue
+        Days = 10    10.467 1.5458  17 0.3023 0.76609
         """
         names = self._design.fixed_names
         if isinstance(hypotheses, str):
@@ -139,7 +169,22 @@ class FixedTests(Fitted):
         -----
         A variance of zero lies on the boundary, so the p-values are too large: for one variance, by
         a factor of two.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.ranova()[["npar", "chisq", "df"]].round(2)
+                                  npar  chisq   df
+        <none>                       6    NaN  NaN
+        Days in (Days | Subject)     4  42.84  2.0
         """
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                "ranova compares likelihoods, and this model was fitted with a prior; use "
+                "model.update(prior=None).ranova()"
+            )
         design, estimate = self._design, self._estimate
         base = len(estimate.kept) + 1
         labels, npar = ["<none>"], [base + n_covariances(design.random)]

@@ -92,6 +92,16 @@ class RobustResult(CoefficientTests):
             return "infinite, for normal tests"
         return "residual" if not self.n_clusters else "clusters - 1"
 
+    def _table_response(self) -> str:
+        return self.model.formula.partition("~")[0].strip()
+
+    def _table_rows(self) -> dict[str, Any]:
+        by = "+".join(self.n_clusters)
+        return {"se_type": f"{self.kind}, by {by}" if by else self.kind}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return {"vcov_type": self.kind, "clustervar": "+".join(self.n_clusters) or None}
+
     def _df(self) -> ArrayLike:
         return self._degrees
 

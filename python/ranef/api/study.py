@@ -12,7 +12,7 @@ from ..errors import RanefWarning
 from ..models.batch_blocks import Progress
 from ..models.batch_estimate import Settings
 from ..models.lmm import Control
-from .fit_many import worker_count
+from ..models.workers import worker_count
 from .mixed_model import LinearMixedModel
 from .study_engine import make_engine
 from .study_result import Study

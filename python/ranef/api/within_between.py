@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -208,6 +209,16 @@ class WithinBetweenModel(CoefficientTests):
     def nobs(self) -> int:
         """Rows that were used."""
         return self.model.nobs
+
+    def _table_response(self) -> str:
+        return self.model._table_response()
+
+    def _table_rows(self) -> dict[str, Any]:
+        return self.model._table_rows()
+
+    @property
+    def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
+        return self.model._table_hidden
 
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
         """Give tests with a cluster-robust covariance; see `LinearMixedModel.robust`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,6 @@ class Bootstrap:
 
     def _repr_html_(self) -> str:
         table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
-        return (
-            f"<p>{self.kind} bootstrap, {self._counts()}</p>{table.join(self.conf_int()).to_html()}"
-        )
+        head = f"{len(self.replicates):,} {self.kind} bootstrap fits: {self._counts()}"
+        shown = table.join(self.conf_int()).to_html(float_format="{:.5g}".format)
+        return f"<p>{escape(head)}</p>{shown}"

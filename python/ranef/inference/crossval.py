@@ -14,6 +14,7 @@ from .. import _core
 from ..design.design import Design, assemble
 from ..errors import ModelError
 from ..models.lmm import LmmEstimate
+from ..models.progress import bar, tracked
 from .predict import fitted
 
 __all__ = ["LeftOut", "leave_groups_out", "leave_rows_out", "log_density"]
@@ -22,6 +23,10 @@ Array = NDArray[np.float64]
 
 #: Coefficients, fixed and random, above which the dense inverse of their equations is too large.
 MOST_COEFFICIENTS = 6000
+#: Elements of a level's columns above which they are kept sparse.
+SPARSE_PAYS = 200_000
+#: Rows whose variances are worked out together, which bounds the memory.
+ROWS_AT_ONCE = 4096
 #: A pivot below this says that the rows left in do not identify a fixed effect.
 PIVOT = 1e-9
 
@@ -57,7 +62,9 @@ def _residual_weights(design: Design) -> Array:
     return np.ones(design.n_obs) if design.weights is None else design.weights
 
 
-def leave_rows_out(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> LeftOut:
+def leave_rows_out(
+    design: Design, estimate: LmmEstimate, core: _core.Lmm, *, progress: bool = False
+) -> LeftOut:
     """Predict each row from all others.
 
     Notes
@@ -66,9 +73,12 @@ def leave_rows_out(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Le
     residual, the error of the prediction is r / (1 - w c), its variance sigma^2 / (w (1 - w c)).
     """
     w = _residual_weights(design)
-    X = assemble(design.columns, tuple(design.fixed[j] for j in estimate.kept), design.n_obs)
-    terms = [(term.codes, np.asfortranarray(design.z(term))) for term in design.random]
-    c = core.prediction_variances(list(estimate.lambda_standard), np.asfortranarray(X), list(terms))
+    c = np.empty(design.n_obs)
+    with bar(design.n_obs, "rows", shown=progress) as advance:
+        for start in range(0, design.n_obs, ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            c[rows] = _fitted_variances(design, estimate, core, rows)
+            advance(len(c[rows]))
     left = 1.0 - w * c
     left = np.where(left > PIVOT, left, np.nan)
     error = (design.y - fitted(design, estimate)) / left
@@ -76,7 +86,21 @@ def leave_rows_out(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Le
     return LeftOut(mean, sd, np.arange(design.n_obs), log_density(design.y, mean, sd))
 
 
-def leave_groups_out(design: Design, estimate: LmmEstimate, core: _core.Lmm, term: int) -> LeftOut:
+def _fitted_variances(design: Design, estimate: LmmEstimate, core: _core.Lmm, rows: slice) -> Array:
+    """Variances of the fitted values of some rows, relative to sigma^2."""
+    count = len(design.y[rows])
+    columns = tuple(column[rows] for column in design.columns)
+    X = assemble(columns, tuple(design.fixed[j] for j in estimate.kept), count)
+    terms = [
+        (np.ascontiguousarray(term.codes[rows]), assemble(columns, term.columns, count))
+        for term in design.random
+    ]
+    return np.asarray(core.prediction_variances(list(estimate.lambda_standard), X, terms))
+
+
+def leave_groups_out(
+    design: Design, estimate: LmmEstimate, core: _core.Lmm, term: int, *, progress: bool = False
+) -> LeftOut:
     """Predict the rows of each level of one grouping factor from the rows of all other levels.
 
     Parameters
@@ -85,6 +109,8 @@ def leave_groups_out(design: Design, estimate: LmmEstimate, core: _core.Lmm, ter
         The fit.
     term : int
         The random-effects term whose levels are left out one by one.
+    progress : bool
+        Whether to show a progress bar.
 
     Raises
     ------
@@ -112,7 +138,8 @@ def leave_groups_out(design: Design, estimate: LmmEstimate, core: _core.Lmm, ter
     order = np.argsort(codes, kind="stable")
     blocks = np.split(order, np.cumsum(np.bincount(codes))[:-1])
     coefficients = pieces(design, estimate, core)
-    for level, rows in enumerate(blocks):
+    levels = tracked(enumerate(blocks), len(blocks), "levels", shown=progress)
+    for level, rows in levels:
         T, S = coefficients(level, rows)
         found = _without(T, S, w[rows], residual[rows])
         if found is None:
@@ -125,24 +152,35 @@ def leave_groups_out(design: Design, estimate: LmmEstimate, core: _core.Lmm, ter
     return LeftOut(mean, np.sqrt(variance), codes.astype(np.intp), joint)
 
 
-def _without(T: Array, S: Array, w: Array, r: Array) -> tuple[Array, Array, float, float] | None:
+def _without(T: Any, S: Array, w: Array, r: Array) -> tuple[Array, Array, float, float] | None:
     """Prediction errors and relative variances of rows left out, log|P| and e'Pe of their block.
 
-    None when the rows left in do not identify the prediction.
+    T is dense or sparse. None when the rows left in do not identify the prediction.
     """
-    TW = T.T * w
-    A = np.eye(len(S)) - S @ (TW @ T)
+    TW = (T * w[:, None]).T
+    B = TW @ T
+    A = np.eye(len(S)) - S @ (B if isinstance(B, np.ndarray) else B.toarray())
     lu, _, H, _ = linalg.lapack.dgesv(A, S)
     sizes = np.abs(np.diag(lu))
     if sizes.min() < PIVOT:
         return None
     error = r + T @ (H @ (TW @ r))
-    variance = 1.0 / w + np.einsum("ij,jk,ik->i", T, H, T)
+    variance = 1.0 / w + _quadratic(T, H)
     logdet = float(np.log(w).sum() + np.log(sizes).sum())
     return error, variance, logdet, float(error @ (w * r))
 
 
-Coefficients = Callable[[int, NDArray[np.intp]], tuple[Array, Array]]
+def _quadratic(T: Any, H: Array) -> Array:
+    """T'H t for each row t, some rows at a time."""
+    out = np.empty(T.shape[0])
+    for start in range(0, len(out), ROWS_AT_ONCE):
+        part = T[start : start + ROWS_AT_ONCE]
+        products = (part * (part @ H)).sum(axis=1)
+        out[start : start + ROWS_AT_ONCE] = products
+    return out
+
+
+Coefficients = Callable[[int, NDArray[np.intp]], tuple[Any, Array]]
 
 
 def _fixed_basis(design: Design, estimate: LmmEstimate) -> Array:
@@ -212,7 +250,9 @@ def _any_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coef
     def coefficients(level: int, rows: NDArray[np.intp]) -> tuple[Array, Array]:
         part = T[rows]
         active = np.unique(part.indices)
-        return part[:, active].toarray(), np.asarray(S[np.ix_(active, active)])
+        own = part[:, active]
+        few = len(rows) * len(active) < SPARSE_PAYS
+        return own.toarray() if few else own.tocsr(), np.asarray(S[np.ix_(active, active)])
 
     return coefficients
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import product
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ..design.design import Design
 from ..design.encode import encode
 from ..models.lmm import LmmEstimate
-from .r2 import Variances
+from .r2 import Variances, with_limits
 
 __all__ = ["Icc", "decomposition", "icc", "icc_at"]
 
@@ -47,18 +48,29 @@ class Icc:
         The adjusted one's share of each grouping factor.
     note : str
         What it says and what it does not.
+    interval : DataFrame or None
+        Rows adjusted, unadjusted and the grouping factors, columns lower and upper, when asked for.
     """
 
     adjusted: float
     unadjusted: float
     by_group: pd.Series
     note: str
+    interval: pd.DataFrame | None = None
+
+    def _lines(self) -> list[str]:
+        both = {"adjusted": self.adjusted, "unadjusted": self.unadjusted}
+        lines = ["ICC " + with_limits(both, self.interval)]
+        if len(self.by_group) > 1:
+            each = ({str(group): value} for group, value in self.by_group.items())
+            lines += [f"  {with_limits(share, self.interval)}" for share in each]
+        return lines
 
     def __repr__(self) -> str:
-        lines = [f"ICC adjusted {self.adjusted:.4f}, unadjusted {self.unadjusted:.4f}"]
-        if len(self.by_group) > 1:
-            lines += [f"  {group}: {value:.4f}" for group, value in self.by_group.items()]
-        return "\n".join([*lines, self.note])
+        return "\n".join([*self._lines(), self.note])
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(line)}</p>" for line in [*self._lines(), self.note])
 
 
 def icc(design: Design, parts: Variances) -> Icc:

@@ -25,7 +25,14 @@ NUMBERS_AT_ONCE = 8_000_000
 
 
 def bootstrap_ratios(
-    small: Design, large: Design, truth: LmmEstimate, n: int, seed: Any, settings: Settings
+    small: Design,
+    large: Design,
+    truth: LmmEstimate,
+    n: int,
+    seed: Any,
+    settings: Settings,
+    *,
+    progress: bool,
 ) -> tuple[Array, int]:
     """Draw likelihood ratios under the smaller model.
 
@@ -41,6 +48,8 @@ def bootstrap_ratios(
         Each draw has a seed of its own that follows from this one.
     settings : Settings
         Criterion, threads and search. The number of threads does not change the results.
+    progress : bool
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -51,10 +60,12 @@ def bootstrap_ratios(
     """
     seeds = np.random.SeedSequence(seed).spawn(n)
     size = max(1, NUMBERS_AT_ONCE // small.n_obs)
+    line = Progress(2 * n, "fits", shown=progress)
     parts = [
-        _ratios(small, large, truth, seeds[first : first + size], settings)
+        _ratios(small, large, truth, seeds[first : first + size], settings, line)
         for first in range(0, n, size)
     ]
+    line.close()
     ratios = np.concatenate([ratio for ratio, _ in parts])
     return ratios, sum(stopped for _, stopped in parts)
 
@@ -65,14 +76,15 @@ def _ratios(
     truth: LmmEstimate,
     seeds: list[np.random.SeedSequence],
     settings: Settings,
+    line: Progress,
 ) -> tuple[Array, int]:
     """Likelihood ratios of one response for each seed, and how many fits stopped short."""
     Y = np.column_stack([simulate(small, truth, 1, seed) for seed in seeds])
     fits = []
     for design in (small, large):
-        progress = Progress(len(seeds), "fits", shown=False)
-        fits.append(fit_responses(design, Y, settings, progress=progress))
-        if progress.interrupted:
+        fits.append(fit_responses(design, Y, settings, progress=line))
+        if line.interrupted:
+            line.close()
             raise KeyboardInterrupt
     low, high = fits
     ratios = np.where(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,22 +62,41 @@ def block_of(design: Design, target: Target) -> tuple[int, ...]:
 
 
 def values(
-    listed: list[Target], sigmas: tuple[Array, ...], sigma: float, beta: Array
-) -> list[float]:
-    """Give every parameter's value; a correlation with a zero standard deviation is NaN."""
-    out = []
+    listed: list[Target], sigmas: Sequence[Array], sigma: Array | float, beta: Array
+) -> Array:
+    """Give every parameter's value, of one fit or of many.
+
+    Parameters
+    ----------
+    listed : list of Target
+        The parameters, k of them.
+    sigmas : sequence of ndarray of shape (..., s, s)
+        Covariance matrices of the terms.
+    sigma : ndarray of shape (...)
+        Residual standard deviation.
+    beta : ndarray of shape (..., p)
+        Coefficients, aliased ones included.
+
+    Returns
+    -------
+    ndarray of shape (..., k)
+        A correlation with a zero standard deviation is NaN.
+    """
+    columns = []
     for target in listed:
         if target.kind == "sigma":
-            out.append(sigma)
+            columns.append(np.asarray(sigma, dtype=np.float64))
         elif target.kind == "beta":
-            out.append(float(beta[target.i]))
+            columns.append(beta[..., target.i])
         else:
-            out.append(_covariance_value(sigmas[target.term], target.i, target.j))
-    return out
+            columns.append(_covariance_value(sigmas[target.term], target.i, target.j))
+    return np.stack(columns, axis=-1)
 
 
-def _covariance_value(cov: Array, i: int, j: int) -> float:
+def _covariance_value(cov: Array, i: int, j: int) -> Array:
+    """Give a standard deviation or a correlation, shape (...)."""
     if i == j:
-        return float(np.sqrt(cov[i, i]))
-    scale = float(np.sqrt(cov[i, i] * cov[j, j]))
-    return float(np.clip(cov[i, j] / scale, -1.0, 1.0)) if scale > 0.0 else np.nan
+        return np.asarray(np.sqrt(cov[..., i, i]))
+    scale = np.sqrt(cov[..., i, i] * cov[..., j, j])
+    ratio = cov[..., i, j] / np.where(scale > 0.0, scale, np.nan)
+    return np.asarray(np.clip(ratio, -1.0, 1.0))

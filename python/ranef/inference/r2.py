@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ __all__ = [
     "standardised_scale",
     "term_matrices",
     "variances",
+    "with_limits",
     "xu",
 ]
 
@@ -195,6 +197,20 @@ def partial_r2(
         squares = float(effect @ np.linalg.solve(C @ inverse @ C.T, effect))
         parts.append(part(name, squares / (len(C) * scale), float(len(C)), den_df, level))
     return ordered(parts)
+
+
+def with_limits(shares: Mapping[str, float], interval: pd.DataFrame | None) -> str:
+    """Write proportions that are known, each with its interval if there is one."""
+    words = []
+    for name, value in shares.items():
+        if np.isnan(value):
+            continue
+        text = f"{name} {value:.4f}"
+        if interval is not None:
+            low, high = interval.loc[name, ["lower", "upper"]]
+            text += f" ({low:.4f} to {high:.4f})"
+        words.append(text)
+    return ", ".join(words)
 
 
 def ordered(parts: Sequence[Part]) -> list[Part]:

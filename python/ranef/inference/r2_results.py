@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ..design.design import Design
 from ..models.lmm import LmmEstimate
 from . import r2 as shares
-from .r2 import Part
+from .r2 import Part, with_limits
 
 __all__ = ["METHODS", "R2", "Tester", "r2"]
 
@@ -71,6 +72,8 @@ class R2:
         Semi-partial methods: term, r2, lower, upper, F, num_df, den_df.
     note : str
         What it says and what it does not.
+    interval : DataFrame or None
+        Rows marginal and conditional, columns lower and upper, when asked for.
     """
 
     method: str
@@ -78,12 +81,21 @@ class R2:
     conditional: float
     table: pd.DataFrame | None
     note: str
+    interval: pd.DataFrame | None = None
+
+    def _head(self) -> str:
+        known = {"marginal": self.marginal, "conditional": self.conditional}
+        return f"R² ({self.method}): " + with_limits(known, self.interval)
+
+    def _repr_html_(self) -> str:
+        table = ""
+        if self.table is not None and len(self.table):
+            table = self.table.round(4).to_html(index=False)
+        return f"<p>{escape(self._head())}</p>{table}<p>{escape(self.note)}</p>"
 
     def __repr__(self) -> str:
-        known = (("marginal", self.marginal), ("conditional", self.conditional))
-        head = ", ".join(f"{name} {value:.4f}" for name, value in known if not np.isnan(value))
-        lines = [f"R² ({self.method}): {head}"]
-        if self.table is not None:
+        lines = [self._head()]
+        if self.table is not None and len(self.table):
             lines.append(self.table.round(4).to_string(index=False))
         return "\n".join([*lines, self.note])
 

@@ -8,6 +8,7 @@ from scipy import linalg
 
 from ..design.design import Design, assemble
 from ..errors import ModelError
+from ..models.progress import bar
 
 __all__ = ["null_statistics", "spectrum"]
 
@@ -49,7 +50,12 @@ def spectrum(design: Design, kept: NDArray[np.intp]) -> Array:
 
 
 def null_statistics(
-    eigenvalues: Array, residual_df: int, n: int, rng: np.random.Generator
+    eigenvalues: Array,
+    residual_df: int,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    progress: bool = False,
 ) -> Array:
     """Draw restricted likelihood ratios under a variance of zero.
 
@@ -63,6 +69,8 @@ def null_statistics(
         Number of draws.
     rng : Generator
         Source of the draws.
+    progress : bool
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -82,7 +90,12 @@ def null_statistics(
     """
     starts = range(0, n, DRAWS_AT_ONCE)
     sizes = [min(DRAWS_AT_ONCE, n - start) for start in starts]
-    return np.concatenate([_draw(eigenvalues, residual_df, size, rng) for size in sizes])
+    parts = []
+    with bar(n, "draws", shown=progress) as advance:
+        for size in sizes:
+            parts.append(_draw(eigenvalues, residual_df, size, rng))
+            advance(size)
+    return np.concatenate(parts)
 
 
 def _draw(eigenvalues: Array, residual_df: int, n: int, rng: np.random.Generator) -> Array:

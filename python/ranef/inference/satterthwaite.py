@@ -111,18 +111,17 @@ def satterthwaite(core: _core.Lmm, estimate: LmmEstimate, n_obs: int) -> Sattert
     at = list(estimate.lambda_standard)
     n_ranef = sum(modes.size for modes in estimate.modes)
     large = core.n_root > LARGE_ROOT or n_ranef > LARGE_PROBLEM
-    here = core.curvature(at, estimate.reml)
+    here = core.curvature(at, estimate.reml, with_G=True)
     hessian = (
         forward_hessian(core, at, estimate.reml, here.gradient)
         if large
         else core.hessian(at, estimate.reml)
     )
-    G = np.array(core.fixed_derivatives(at).G)
     jacobian = covariance_jacobian(core.parameters, estimate.lambda_standard)
     return Satterthwaite(
         cov=estimate.cov_beta,
         root=estimate.cov_root,
-        slopes=np.einsum("ab,aij->bij", jacobian, G),
+        slopes=np.einsum("ab,aij->bij", jacobian, np.array(here.G)),
         quadratic=here.quadratic,
         inverse=positive_inverse(hessian),
         nu=float(n_obs - (len(estimate.kept) if estimate.reml else 0)),

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .progress import open_bar
+
 __all__ = ["Progress", "run_blocks"]
 
 #: Seconds that one block of work should take.
 BLOCK_SECONDS = 0.4
-#: A run that ends sooner shows nothing.
-QUIET_SECONDS = 1.0
 
 
 class Progress:
@@ -35,12 +35,7 @@ class Progress:
         self.interrupted = False
         #: Called after each block of work.
         self.after: Callable[[], object] | None = None
-        self._bar: Any = None
-        if shown:
-            from tqdm.auto import tqdm
-
-            unit = f" {unit}"
-            self._bar = tqdm(total=total, unit=unit, disable=None, delay=QUIET_SECONDS)
+        self._bar: Any = open_bar(total, unit) if shown else None
 
     def advance(self, count: int) -> None:
         """Count work that is done."""

@@ -13,12 +13,12 @@ from ..design.design import Design
 from ..inference.predict import fixed_part, random_part
 from ..models.lmm import LmmEstimate
 
-__all__ = ["augmented"]
+__all__ = ["augmented", "used_rows"]
 
 
 def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
     """Add .fitted, .resid, .fixed, .offset, .weights and .wtres to the rows that were used."""
-    out = _rows(design, data)
+    out = used_rows(design, data)
     fixed = fixed_part(design, estimate)
     fitted = fixed + random_part(design, estimate.modes)
     new: dict[str, NDArray[np.float64]] = {
@@ -34,7 +34,7 @@ def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
     return out.assign(**new)
 
 
-def _rows(design: Design, data: Any) -> pd.DataFrame:
+def used_rows(design: Design, data: Any) -> pd.DataFrame:
     """Take the caller's rows that were used; response and groups alone without the data."""
     if data is not None:
         frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()

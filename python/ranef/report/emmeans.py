@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from numbers import Number
 from typing import Any
 
@@ -47,7 +48,7 @@ class ContrastTable:
 
     def _repr_html_(self) -> str:
         table = self.frame.to_html(index=False, float_format="{:.5g}".format)
-        return table + "".join(f"<p>{note}</p>" for note in self.notes)
+        return table + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 
 @dataclass(frozen=True, repr=False)

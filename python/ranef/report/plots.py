@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from .plots_base import (
     quantiles,
     trend,
 )
+from .plots_lines import lines_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +32,9 @@ __all__ = ["ModelPlots"]
 
 Array = NDArray[np.float64]
 
+#: Levels above which none is named.
+MOST_LABELS = 60
+
 
 class ModelPlots:
     """Figures of one fit: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``.
@@ -39,8 +42,11 @@ class ModelPlots:
     Each gives a matplotlib Figure.
     """
 
-    def __init__(self, design: Design, estimate: LmmEstimate, effects: RandomEffects):
+    def __init__(
+        self, design: Design, estimate: LmmEstimate, effects: RandomEffects, data: Any = None
+    ):
         self._design, self._estimate, self._effects = design, estimate, effects
+        self._data = data
 
     def caterpillar(self, group: str | None = None, level: float = 0.95) -> Figure:
         """Draw the conditional modes of one grouping factor in order, with intervals.
@@ -56,6 +62,7 @@ class ModelPlots:
         frame, cov = self._effects[term.group], self._effects.cov[term.group]
         z = normal(level)
         height = float(np.clip(0.16 * term.n_levels + 1.2, 3.0, 11.0))
+        thick = float(np.clip(50.0 * height / term.n_levels, 0.3, 1.2))  # points a level, 3/4 of it
         figure, axes = panels(1, term.n_cols, 3.4, height)
         for j, (name, axis) in enumerate(zip(term.names, axes, strict=True)):
             modes, sd = frame.iloc[:, j].to_numpy(), np.sqrt(cov[:, j, j])
@@ -69,11 +76,11 @@ class ModelPlots:
                     places[chosen],
                     xerr=z * sd[order][chosen],
                     fmt="o",
-                    markersize=3.5,
-                    linewidth=1.2,
+                    markersize=min(3.5, 4.0 * thick),
+                    linewidth=thick,
                     color=colour,
                 )
-            few = term.n_levels <= 60
+            few = term.n_levels <= MOST_LABELS
             axis.set_yticks(places if few else [])
             axis.set_yticklabels([str(term.levels[i]) for i in order] if few else [], fontsize=7)
             axis.set_ylim(-0.8, term.n_levels - 0.2)
@@ -88,37 +95,15 @@ class ModelPlots:
         Parameters
         ----------
         x : str, optional
-            A numeric column of the model; that of the first random slope, else of the first numeric
-            coefficient, by default.
+            A column of the model or of the data, numeric or not; by default the first variable of
+            the model that varies within the levels.
         group : str, optional
             The grouping factor; the first by default.
         most : int
             Levels to draw at most, evenly spaced in the order of their first mode.
         """
-        term, t = self._term(group)
-        name, values = self._covariate(x, term)
-        fixed = fixed_part(self._design, self._estimate)
-        fitted = fixed + random_part(self._design, self._estimate.modes)
-        order = np.argsort(self._estimate.modes[t][:, 0], kind="stable")
-        chosen = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))
-        columns = min(5, len(chosen))
-        figure, axes = panels(ceil(len(chosen) / columns), columns, 2.0, 1.9, shared=True)
-        for axis, code in zip(axes, order[chosen], strict=False):
-            rows = np.flatnonzero(term.codes == code)
-            rows = rows[np.argsort(values[rows], kind="stable")]
-            axis.plot(values[rows], fixed[rows], color=FAINT, linewidth=1.5)
-            axis.plot(values[rows], fitted[rows], color=ACCENT, linewidth=1.5)
-            axis.plot(values[rows], self._design.y[rows], "o", color=INK, markersize=2.5)
-            axis.set_title(str(term.levels[code]), fontsize=8)
-        for axis in axes[len(chosen) :]:
-            axis.set_visible(False)
-        figure.supxlabel(name, fontsize=10)
-        figure.supylabel(self._design.response, fontsize=10)
-        handles = axes[0].lines
-        labels = ["population", "level", "data"]
-        figure.legend(handles, labels, ncols=3, loc="outside upper right", frameon=False)
-        shown = "" if len(chosen) == len(order) else f" ({len(chosen)} of {len(order)} levels)"
-        return finish(figure, f"Fitted by {term.group}{shown}")
+        _, t = self._term(group)
+        return lines_figure(self._design, self._estimate, self._data, t, x, most)
 
     def residuals(self) -> Figure:
         """Draw residuals against fitted values, their spread, and normal quantile plots."""
@@ -162,9 +147,13 @@ class ModelPlots:
         figure, axes = panels(1, 1, 5.6, 5.0)
         axis = axes[0]
         if term.n_cols == 1:
-            place = np.argsort(np.argsort(modes[:, 0]))
+            order = np.argsort(modes[:, 0], kind="stable")
+            place = np.argsort(order)
             raw2, modes2 = (np.column_stack([b[:, 0], place]) for b in (raw, modes))
             axis.set(ylabel=f"{term.group}, in order of the mode", yticks=[])
+            if term.n_levels <= MOST_LABELS:
+                axis.set_yticks(range(term.n_levels), [str(term.levels[i]) for i in order])
+                axis.tick_params(axis="y", labelsize=7)
         else:
             raw2, modes2 = raw[:, :2], modes[:, :2]
             axis.axhline(0.0, color=FAINT, linewidth=1.0)
@@ -172,12 +161,21 @@ class ModelPlots:
         axis.set_xlabel(f"{term.names[0]}, deviation")
         axis.axvline(0.0, color=FAINT, linewidth=1.0)
         usable = np.isfinite(raw2).all(axis=1)
-        for a, b in zip(raw2[usable], modes2[usable], strict=True):
-            axis.annotate(
-                "", b, a, arrowprops={"arrowstyle": "->", "color": "#8a8a8a", "linewidth": 0.8}
-            )
-        axis.plot(*raw2[usable].T, "o", color=SECOND, markersize=4, label="each level alone")
-        axis.plot(*modes2.T, "o", color=ACCENT, markersize=4, label="mixed model")
+        start, moves = raw2[usable], modes2[usable] - raw2[usable]
+        axis.quiver(
+            *start.T,
+            *moves.T,
+            angles="xy",
+            scale_units="xy",
+            scale=1.0,
+            width=0.0025,
+            headwidth=5.0,
+            color="#8a8a8a",
+            zorder=3,
+        )
+        size = 4.0 if term.n_levels <= 100 else 2.0
+        axis.plot(*start.T, "o", color=SECOND, markersize=size, label="each level alone")
+        axis.plot(*modes2.T, "o", color=ACCENT, markersize=size, label="mixed model")
         axis.legend(frameon=False)
         return finish(figure, f"Shrinkage of {term.group}")
 
@@ -188,20 +186,6 @@ class ModelPlots:
         if group not in known:
             raise ValueError(f"group must be one of {', '.join(known)}, not {group!r}")
         return self._design.random[known.index(group)], known.index(group)
-
-    def _covariate(self, x: str | None, term: RandomTerm) -> tuple[str, Array]:
-        """Find a column by the name that it has in the model."""
-        design = self._design
-        columns = {n: r for n, r in zip(design.fixed_names, design.fixed, strict=True) if r >= 0}
-        slopes = {n: r for n, r in zip(term.names, term.columns, strict=True) if r >= 0}
-        columns = {**slopes, **columns}
-        if not columns:
-            raise ValueError("the model has no covariate to draw over")
-        if x is None:
-            x = next(iter(slopes or columns))
-        if x not in columns:
-            raise ValueError(f"x must be one of {', '.join(columns)}, not {x!r}")
-        return x, design.columns[columns[x]]
 
     def _unpooled(self, term: RandomTerm, t: int) -> Array:
         """Fit each level alone, as deviations; NaN where its rows do not determine it."""

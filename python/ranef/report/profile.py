@@ -95,7 +95,11 @@ class Profile:
         return f"Profile of the ML deviance, to level {self.level:g}\n{intervals}"
 
     def _repr_html_(self) -> str:
-        return self.conf_int(min(0.95, self.level)).to_html()
+        level = min(0.95, self.level)
+        return (
+            f"<p>Profile of the ML deviance, {level:.0%} intervals</p>"
+            f"{self.conf_int(level).to_html(float_format='{:.5g}'.format)}"
+        )
 
 
 def _led_by(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .coefficients import coefficient_table, interval_table
+from .maketables import TableSource
 
 __all__ = ["CoefficientTests", "contrast_matrix", "full_matrix"]
 
 Array = NDArray[np.float64]
 
 
-class CoefficientTests:
+class CoefficientTests(TableSource):
     """Estimates by name with standard errors and t tests.
 
     A subclass sets the arrays below, and gives the degrees of freedom in ``_df``.

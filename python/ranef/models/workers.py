@@ -1,0 +1,29 @@
+"""How many threads a run takes."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["worker_count"]
+
+
+def worker_count(workers: int | None, default: int | None = None) -> int:
+    """Give a number of threads: as asked, else the default, else one for each core.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number from 1 on.
+    """
+    if workers is None:
+        return default or _cores()
+    if workers != int(workers) or workers < 1:
+        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}")
+    return int(workers)
+
+
+def _cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,127 @@
+"""The package marginaleffects takes fitted models, and agrees with marginal means."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+import ranef
+
+me = pytest.importorskip("marginaleffects", reason="a heavy package; CI has a step for it")
+polars = pytest.importorskip("polars")
+if int(polars.__version__.split(".")[0]) >= 2:
+    pytest.skip("marginaleffects 0.6 does not work with polars 2", allow_module_level=True)
+
+# With jax, marginaleffects tells of every threshold it does not know.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def cake():
+    data = ranef.datasets.load("cake")
+    return ranef.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", data)
+
+
+@pytest.fixture(scope="module")
+def curve():
+    sleep = ranef.datasets.load("sleepstudy")
+    return ranef.lmer("Reaction ~ Days + I(Days**2) + (Days | Subject)", sleep)
+
+
+def columns(result, *names):
+    return [result[name].to_numpy() for name in names]
+
+
+def test_means_are_the_marginal_means(cake):
+    adapter = ranef.for_marginaleffects(cake)
+    estimate, se = columns(
+        me.avg_predictions(adapter, by="recipe", newdata="balanced"), "estimate", "std_error"
+    )
+    want = ranef.emmeans(cake, "recipe").frame
+    assert_allclose(estimate, want["emmean"], rtol=1e-8)
+    assert_allclose(se, want["se"], rtol=1e-6)
+
+
+def test_comparisons_are_the_contrasts(cake):
+    adapter = ranef.for_marginaleffects(cake)
+    found = me.avg_comparisons(adapter, variables={"recipe": "pairwise"})
+    want = ranef.emmeans(cake, "recipe").pairs(reverse=True).frame
+    estimate, se = columns(found, "estimate", "std_error")
+    assert_allclose(np.sort(estimate), np.sort(want["estimate"]), rtol=1e-6)
+    assert_allclose(np.sort(se), np.sort(want["se"]), rtol=1e-6)
+
+
+def test_slopes_are_the_trends(curve):
+    adapter = ranef.for_marginaleffects(curve)
+    grid = me.datagrid(model=adapter, Days=[0, 9])
+    found = me.slopes(adapter, variables="Days", newdata=grid, eps_vcov=1.0)
+    estimate, se = columns(found, "estimate", "std_error")
+    beta, cov = curve.params.to_numpy(), curve.cov_params().to_numpy()
+    L = np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 18.0]])
+    assert_allclose(estimate, L @ beta, rtol=1e-4)
+    assert_allclose(se, np.sqrt(np.einsum("ij,jk,ik->i", L, cov, L)), rtol=1e-4)
+
+
+def test_covariances_by_name(curve):
+    adapter = ranef.for_marginaleffects(curve)
+    grid = me.datagrid(model=adapter, Days=[0])
+    for vcov, table in (
+        (True, curve.coef_table()),
+        ("kenward-roger", curve.coef_table("kenward-roger")),
+        ("CR2", curve.robust("CR2").coef_table()),
+    ):
+        found = me.predictions(adapter, newdata=grid, vcov=vcov)
+        assert found["std_error"].item() == pytest.approx(table.loc["Intercept", "se"], rel=1e-6)
+    assert "std_error" not in me.predictions(adapter, newdata=grid, vcov=False).columns
+
+
+def test_intervals_are_normal_or_on_the_degrees_of_freedom_given(curve):
+    for df, quantile in ((np.inf, 1.959964), (17.0, 2.109816)):
+        adapter = ranef.for_marginaleffects(curve, df=df)
+        found = me.predictions(adapter, newdata=me.datagrid(model=adapter, Days=[2]))
+        half = (found["conf_high"] - found["conf_low"]).item() / 2.0
+        assert half == pytest.approx(quantile * found["std_error"].item(), rel=1e-6)
+
+
+def test_offsets_aliased_columns_and_numbers_as_categories():
+    sleep = ranef.datasets.load("sleepstudy")
+    sleep = sleep.assign(
+        base=np.arange(180.0), Twice=2.0 * sleep["Days"], late=(sleep["Days"] > 4).astype(int)
+    )
+    formula = "Reaction ~ Days + Twice + C(late) + offset(base) + (1 | Subject)"
+    with pytest.warns(ranef.RankWarning):
+        model = ranef.lmer(formula, sleep)
+    adapter = ranef.for_marginaleffects(model)
+    found = me.predictions(adapter)
+    assert_allclose(found["estimate"].to_numpy(), model.predict(random="none"), rtol=1e-10)
+    step = me.avg_comparisons(adapter, variables="late")
+    assert step["estimate"].item() == pytest.approx(model.params["C(late)[T.1]"], rel=1e-6)
+
+
+def test_hypotheses_about_coefficients(curve):
+    found = me.hypotheses(ranef.for_marginaleffects(curve), hypothesis="b1 = 5")
+    t = (curve.params["Days"] - 5.0) / curve.bse["Days"]
+    assert found["statistic"].item() == pytest.approx(t, rel=1e-5)
+
+
+def test_missing_rows_and_unpickled_models():
+    sleep = ranef.datasets.load("sleepstudy").convert_dtypes()
+    sleep.loc[3, "Days"] = pd.NA
+    with pytest.warns(ranef.DroppedRowsWarning):
+        model = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    assert len(me.predictions(ranef.for_marginaleffects(model))) == 179
+    again = pickle.loads(pickle.dumps(model))
+    with pytest.raises(ValueError, match="no longer knows its data"):
+        ranef.for_marginaleffects(again)
+    assert len(me.predictions(ranef.for_marginaleffects(again, data=sleep))) == 179
+
+
+def test_other_models_are_refused(curve):
+    with pytest.raises(ranef.ModelError, match="for_marginaleffects takes mixed models"):
+        ranef.for_marginaleffects(curve.robust())
+    with pytest.raises(ValueError, match="df is a number of degrees of freedom"):
+        ranef.for_marginaleffects(curve, df=0)
