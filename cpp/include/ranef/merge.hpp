@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "ranef/count_table.hpp"
 #include "ranef/cross_products.hpp"
 #include "ranef/eigen.hpp"
 
@@ -67,10 +68,16 @@ class Accumulator {
   bool begun_ = false;
   Shifts shifts_;
   CrossProducts products_;  // without pairs
-  // Parts of each pair, each at least twice as large as the next.
-  std::vector<std::vector<std::vector<PairProducts>>> parts_;
+
+  // The products of a pair of terms are the sum of all that is here.
+  struct Pair {
+    std::vector<PairProducts> parts;  // each at least twice as large as the next
+    CountTable table;
+  };
+  std::vector<std::vector<Pair>> pairs_;  // pairs_[s][t - s - 1]
 
   PairProducts pair(std::size_t s, std::size_t j) const;
+  bool use_table(std::size_t s, std::size_t j, Index n);
   void push(std::vector<PairProducts>& parts, PairProducts part);
   CrossProducts whole() const;
 };

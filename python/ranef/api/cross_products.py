@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,25 @@ from .fitted import Call
 from .mixed_model import LinearMixedModel
 
 __all__ = ["CrossProducts"]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The rows of a frame, ready to be added up.
+
+    Attributes
+    ----------
+    rows : ChunkRows
+        Usable rows.
+    tables : list of LevelTable
+        The levels of each term once these rows are added.
+    terms : list of (codes, n_levels)
+        Level of each row by term; of no use if no row is usable.
+    """
+
+    rows: ChunkRows
+    tables: list[LevelTable]
+    terms: list[tuple[Any, int]]
 
 
 class CrossProducts:
@@ -153,25 +173,63 @@ class CrossProducts:
             If a column is not there or has another type than before, or a categorical predictor has
             a level that is not known. Nothing of the chunk is added then.
         """
+        staged = self._stage(chunk)
+        self._sum(staged)
+        self._count(staged)
+        return self
+
+    def add_all(self, chunks: Iterable[Any], progress: Callable[[int], object]) -> CrossProducts:
+        """Add the rows of many frames, the next one read while one is added up.
+
+        Parameters
+        ----------
+        chunks : iterable of DataFrame
+            Frames; all before one that does not fit are added, that one is not.
+        progress : callable
+            Called with the number of rows of each frame.
+
+        Returns
+        -------
+        CrossProducts
+            This object, the same to the last bit as by :meth:`add`.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            adding: Future[None] | None = None
+            for chunk in chunks:
+                staged = self._stage(chunk)
+                if adding is not None:
+                    adding.result()
+                self._count(staged)
+                adding = pool.submit(self._sum, staged)
+                progress(staged.rows.n_read)
+            if adding is not None:
+                adding.result()
+        return self
+
+    def _stage(self, chunk: Any) -> Staged:
+        """Read the usable rows of a frame and number their levels; nothing changes."""
         if self._design is None:
             self.learn(lambda: iter([chunk]))
         assert self._design is not None
         rows = read_chunk(self._design, chunk, self._weights, self._offset)
         tables = [table.copy() for table in self._tables]
-        if len(rows.y):
-            self._add_rows(rows, tables)
-        self._tables = tables
-        self._dropped.update(rows.dropped)
-        self.n_read += rows.n_read
-        return self
-
-    def _add_rows(self, rows: ChunkRows, tables: list[LevelTable]) -> None:
-        """Give levels of usable rows their numbers and add up the products."""
         terms = []
-        for table in tables:
+        for table in tables if len(rows.y) else []:
             codes = table.number([rows.groups[name] for name in table.names])
             terms.append((codes, table.n_levels))
-        self._own().add(rows.y, rows.columns, terms, rows.weights)
+        return Staged(rows, tables, terms)
+
+    def _sum(self, staged: Staged) -> None:
+        """Add up the products of staged rows."""
+        rows = staged.rows
+        if len(rows.y):
+            self._own().add(rows.y, rows.columns, staged.terms, rows.weights)
+
+    def _count(self, staged: Staged) -> None:
+        """Take over the levels of staged rows, and count the rows."""
+        self._tables = staged.tables
+        self._dropped.update(staged.rows.dropped)
+        self.n_read += staged.rows.n_read
 
     def _own(self) -> _core.Accumulator:
         """Give the sums, copied first if a fitted model holds them."""

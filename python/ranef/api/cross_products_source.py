@@ -15,7 +15,10 @@ from .mixed_model import LinearMixedModel
 __all__ = ["fit_source", "is_source"]
 
 #: Rows of a chunk, where the source lets us choose.
-CHUNK_ROWS = 262_144
+CHUNK_ROWS = 131_072
+
+#: How far pyarrow reads ahead: enough to keep it busy.
+AHEAD = {"batch_readahead": 2, "fragment_readahead": 1}
 
 Passes = Callable[[], Iterator[Any]]
 
@@ -42,8 +45,7 @@ def fit_source(call: Call, data: Any) -> LinearMixedModel:
     passes, again = open_source(data, sums.asks_for)
     if again:
         sums.learn(passes)
-    for chunk in passes():
-        sums.add(chunk)
+    sums.add_all(passes(), lambda rows: None)
     if call.missing == "raise" and sums.dropped:
         raise DataError(f"rows have missing values, by column: {sums.dropped}")
     return sums.fit(reml=call.reml, control=call.control)
@@ -97,16 +99,30 @@ def dataset_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
     import pyarrow as pa
 
     names = [name for name in dataset.schema.names if asks_for(name)]
+    options = scan_options(dataset)
 
     def chunks() -> Iterator[Any]:
         try:
-            for batch in dataset.to_batches(columns=names, batch_size=CHUNK_ROWS):
+            for batch in dataset.to_batches(columns=names, batch_size=CHUNK_ROWS, **options):
                 if batch.num_rows:
                     yield pa.Table.from_batches([batch])
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(f"the data cannot be read to the end: {error}") from error
 
     return chunks
+
+
+def scan_options(dataset: Any) -> dict[str, Any]:
+    """Say how a pyarrow dataset is read in little memory."""
+    from pyarrow import fs
+    from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
+
+    options: dict[str, Any] = dict(AHEAD)
+    of_parquet = isinstance(getattr(dataset, "format", None), ParquetFileFormat)
+    if of_parquet and isinstance(dataset.filesystem, fs.LocalFileSystem):
+        # What is buffered for a file stays until its last row.
+        options["fragment_scan_options"] = ParquetFragmentScanOptions(pre_buffer=False)
+    return options
 
 
 def relation_chunks(relation: Any, asks_for: Callable[[str], bool]) -> Passes:
