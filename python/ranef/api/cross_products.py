@@ -137,13 +137,18 @@ class CrossProducts:
         """
         if self._design is not None:
             raise ValueError("the levels are known already; learn comes before add")
+        sample = self.sample(passes())
+        self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
+        return self
+
+    def sample(self, chunks: Iterable[Any]) -> Sample:
+        """Take the rows that show all levels of the categorical predictors."""
         sample = Sample(self._parsed, self._weights, self._offset)
-        for chunk in passes():
+        for chunk in chunks:
             sample.add(chunk)
             if sample.is_complete:
                 break
-        self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
-        return self
+        return sample
 
     def _take(self, design: Design) -> None:
         """Begin with a design and no rows."""
@@ -242,26 +247,44 @@ class CrossProducts:
     def __add__(self, other: CrossProducts) -> CrossProducts:
         if not isinstance(other, CrossProducts):
             return NotImplemented
+        out = copy.deepcopy(self)
+        out += other
+        return out
+
+    def __iadd__(self, other: CrossProducts) -> CrossProducts:
+        if not isinstance(other, CrossProducts):
+            return NotImplemented
         if self.formula != other.formula:
             raise DataError(
                 f"cross products of {self.formula!r} and of {other.formula!r} do not add up"
             )
-        if self._design is None or other._design is None:
-            return copy.deepcopy(other if self._design is None else self)
+        if self._design is None:
+            self.__dict__.update(copy.deepcopy(other).__dict__)
+            return self
+        if other._design is None:
+            return self
         check_same(self._design, other._design)
-        out, added = copy.deepcopy(self), copy.deepcopy(other._sums)
-        out._lent = False
-        assert out._sums is not None
+        added = copy.deepcopy(other._sums)
         assert added is not None
+        tables = [table.copy() for table in self._tables]
         numbers = [
             table.number(theirs.parts())
-            for table, theirs in zip(out._tables, other._tables, strict=True)
+            for table, theirs in zip(tables if other.n_obs else [], other._tables, strict=False)
         ]
         if other.n_obs:
-            added.renumber([n.tolist() for n in numbers], [t.n_levels for t in out._tables])
-            out._sums.merge(added)
-        out._dropped.update(other._dropped)
-        out.n_read += other.n_read
+            added.renumber([n.tolist() for n in numbers], [t.n_levels for t in tables])
+            self._own().merge(added)
+        self._tables = tables
+        self._dropped.update(other._dropped)
+        self.n_read += other.n_read
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CrossProducts:
+        out = copy.copy(self)
+        out._sums = copy.deepcopy(self._sums, memo)
+        out._lent = False
+        out._tables = [table.copy() for table in self._tables]
+        out._dropped = self._dropped.copy()
         return out
 
     def fit(self, *, reml: bool = True, control: Control | None = None) -> LinearMixedModel:

@@ -29,6 +29,8 @@ def lmer(
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
+    executor: Any = None,
+    progress: bool = True,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -41,7 +43,8 @@ def lmer(
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns. Or what is read in chunks: a path,
         folder or pattern of parquet files, a pyarrow dataset, DuckDB relation, polars LazyFrame, a
-        list, iterator or function of frames, or :class:`CrossProducts`.
+        list, iterator or function of frames, or :class:`CrossProducts`. Or what other machines
+        hold: a Dask or Spark dataframe, or a Ray dataset.
     reml : bool
         Whether to maximise the restricted likelihood; False for the full likelihood.
     weights : str or array-like, optional
@@ -60,6 +63,11 @@ def lmer(
         Prior of the covariances of the random effects relative to sigma^2: "weak", which keeps
         variances of few groups off zero at little bias, "wishart" (blme's default), or a density
         such as ``ranef.Wishart(2.5)``. The fit is the mode of the penalised likelihood.
+    executor : Executor, callable, Client or module, optional
+        Where data that are read in chunks are added up: a ``concurrent.futures.Executor``, a
+        function that starts one, a ``dask.distributed.Client``, or the module ``ray``.
+    progress : bool
+        Whether to show a bar on a terminal while data are read in chunks.
 
     Returns
     -------
@@ -104,6 +112,10 @@ def lmer(
     call = Call(
         str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
     )
+    if is_source(data):
+        return fit_source(call, data, executor=executor, progress=progress)
+    if executor is not None:
+        raise ValueError("executor adds up data that are read in chunks; these are in memory")
     return fit_call(call, data)
 
 
