@@ -1,8 +1,8 @@
 """Cross products and batches on pools and on real local clusters of Dask, Ray and Spark.
 
 The sums are those of one process up to the rounding of their order: criteria agree to one part in
-10^12 and estimates to 10^-7 standard errors, which is how far the search goes. The same parts summed on another engine give the same
-bits.
+10^12 and estimates to 10^-7 standard errors, which is how far the search goes. The same parts
+summed on another engine give the same bits.
 """
 
 import os
