@@ -198,14 +198,79 @@ void Coupling::subtract(const RowMatrix& U, RowMatrix& rows) const {
     }
 }
 
-void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
-  if (!dense_) {
-    double* omega = Omega.data();
-    const Index stride = Omega.outerStride();
-    for_each_downdate(
-        K, [&](std::int32_t i, std::int32_t j, double value) { omega[j * stride + i] -= value; });
-    return;
+void Coupling::order_by_column() {
+  if (dense_) return;
+  column_start_.assign(n_root_ + 1, 0);
+  for (const std::int32_t j : index_) ++column_start_[j + 1];
+  std::partial_sum(column_start_.begin(), column_start_.end(), column_start_.begin());
+  std::vector<Index> next(column_start_.begin(), column_start_.end() - 1);
+  column_level_.resize(index_.size());
+  column_entry_.resize(index_.size());
+  for (Index l = 0; l < n_levels(); ++l)
+    for (Index e = start_[l]; e < start_[l + 1]; ++e) {
+      const Index at = next[index_[e]]++;
+      column_level_[at] = static_cast<std::int32_t>(l);
+      column_entry_[at] = e;
+    }
+}
+
+// One column of Omega at a time stays in the nearest cache; the levels' entries stream past it.
+void Coupling::downdate_by_column(const Matrix& K, MatrixRef Omega) {
+  const Index k = k_;
+  const std::int32_t* index = index_.data();
+  const double* v = scaled_.data();
+  std::vector<double>& w = pair_work_;
+  for (Index j = 0; j < n_root_; ++j) {
+    double* column = Omega.data() + j * Omega.outerStride();
+    for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
+      const Index l = column_level_[q], a = column_entry_[q], stop = start_[l + 1];
+      const double* kl = K.data() + l * k * k;
+      if (k == 1) {
+        const double factor = kl[0] * v[a];
+        for (Index b = a; b < stop; ++b) column[index[b]] -= factor * v[b];
+        continue;
+      }
+      for (Index i = 0; i < k; ++i) {
+        w[i] = 0.0;
+        for (Index r = 0; r < k; ++r) w[i] += kl[r * k + i] * v[a * k + r];
+      }
+      for (Index b = a; b < stop; ++b) {
+        double sum = 0.0;
+        for (Index i = 0; i < k; ++i) sum += w[i] * v[b * k + i];
+        column[index[b]] -= sum;
+      }
+    }
   }
+}
+
+void Coupling::quadratic_by_column(const MatrixRef& D, Matrix& G) const {
+  const Index k = k_;
+  const std::int32_t* index = index_.data();
+  const double* v = scaled_.data();
+  std::vector<double>& w = pair_work_;
+  G.setZero(k * k, n_levels());
+  for (Index j = 0; j < n_root_; ++j) {
+    const double* column = D.data() + j * D.outerStride();
+    for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
+      const Index l = column_level_[q], a = column_entry_[q], stop = start_[l + 1];
+      double* g = G.data() + l * k * k;
+      if (k == 1) {
+        double sum = 0.5 * column[j] * v[a];
+        for (Index b = a + 1; b < stop; ++b) sum += column[index[b]] * v[b];
+        g[0] += 2.0 * v[a] * sum;
+        continue;
+      }
+      for (Index i = 0; i < k; ++i) w[i] = 0.5 * column[j] * v[a * k + i];
+      for (Index b = a + 1; b < stop; ++b)
+        for (Index i = 0; i < k; ++i) w[i] += column[index[b]] * v[b * k + i];
+      for (Index r = 0; r < k; ++r)
+        for (Index i = 0; i < k; ++i) g[r * k + i] += v[a * k + i] * w[r] + w[i] * v[a * k + r];
+    }
+  }
+}
+
+void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
+  if (!dense_) return downdate_by_column(K, Omega);
   Index count = 0;
   for (Index first = 0; first < n_levels(); first += count) {
     count = fill_panel(first);
@@ -222,12 +287,7 @@ void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
 }
 
 void Coupling::quadratic(const MatrixRef& D, Matrix& G) {
-  if (!dense_) {
-    const double* d = D.data();
-    const Index stride = D.outerStride();
-    for_each_quadratic([&](std::int32_t i, std::int32_t j) { return d[j * stride + i]; }, G);
-    return;
-  }
+  if (!dense_) return quadratic_by_column(D, G);
   G.resize(k_ * k_, n_levels());
   Index count = 0;
   for (Index first = 0; first < n_levels(); first += count) {

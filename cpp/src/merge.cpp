@@ -194,6 +194,14 @@ void Accumulator::add(const Input& chunk) {
   }
 }
 
+void Accumulator::add_within(Index n, double sum_log_w, double squares) {
+  if (!begun_) throw std::invalid_argument("no rows were added");
+  const Index y = products_.gram.cols() - 1;
+  products_.n += n;
+  products_.sum_log_w += sum_log_w;
+  products_.gram(y, y) += squares * shifts_.xy.back().scale * shifts_.xy.back().scale;
+}
+
 // Whether n rows without weights are best counted in the table; what is known goes there as well.
 bool Accumulator::use_table(std::size_t s, std::size_t j, Index n) {
   const std::size_t t = s + 1 + j;

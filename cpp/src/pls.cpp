@@ -64,6 +64,7 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   products.terms.erase(products.terms.begin());
   products.pairs.erase(products.pairs.begin());
   root_ = Root(std::move(layout), std::move(products.terms), std::move(products.pairs), coupling_);
+  if (!root_.is_sparse()) coupling_.order_by_column();
 
   T_.resize(k_[0] * k_[0], n_levels_[0]);
   K_.resize(k_[0] * k_[0], n_levels_[0]);

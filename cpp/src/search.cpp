@@ -13,6 +13,16 @@ constexpr double kSnap = 0.02;
 constexpr int kMaxRestarts = 6;
 // A predicted decrease of this share of the tolerance is not worth another evaluation.
 constexpr double kNothing = 1e-3;
+// A step is the last where what it leaves is expected to be this share of the tolerance. Average
+// information converges linearly at a small rate: the next predicted decrease is to the present one
+// as that is to the one before, with a margin; kRate is expected before a rate is known.
+constexpr double kLeft = 0.1;
+constexpr double kRate = 1e-2;
+constexpr double kRateMargin = 3.0;
+// No step is the last from a point that promises more than this.
+constexpr double kShort = 1e-4;
+// Share of a predicted decrease by which the objective may differ from it for the model to hold.
+constexpr double kAgreement = 0.1;
 
 using Lambdas = std::vector<Matrix>;
 
@@ -91,33 +101,6 @@ bool near_boundary(const Matrix& lambda) {
   return Eigen::JacobiSVD<Matrix>(lambda).singularValues().minCoeff() < kRidge;
 }
 
-// Structured symmetric rank-one memory of what average information leaves out of the curvature.
-class Correction {
- public:
-  explicit Correction(Index m) : E_(Matrix::Zero(m, m)) {}
-
-  Matrix apply(const Matrix& H) const { return H + E_; }
-
-  // After a step s, the gradient changed by y where the mean of the models says H s.
-  void update(const Vector& s, const Vector& y, const Matrix& H) {
-    const Vector plain = y - H * s;
-    const Vector r = plain - E_ * s;
-    if (r.norm() > plain.norm()) {
-      E_.setZero();
-      return update_by(s, plain);
-    }
-    update_by(s, r);
-  }
-
- private:
-  Matrix E_;
-
-  void update_by(const Vector& s, const Vector& r) {
-    const double along = r.dot(s);
-    if (std::abs(along) > 1e-6 * r.norm() * s.norm()) E_ += r * r.transpose() / along;
-  }
-};
-
 class Search {
  public:
   Search(Pls& pls, bool reml, const SearchSettings& settings)
@@ -173,63 +156,67 @@ class Search {
       result_.status = Status::kStalled;
       return;
     }
-    double radius = 0.5 * std::max(1.0, theta.norm());
-    Vector g_before, s_before;
-    Matrix H_before;
-    Correction correction(theta.size());
+    double radius = 0.5 * std::max(1.0, theta.norm()), before = 0.0;
     for (int step = 0; step < settings_.max_steps; ++step) {
       pls_.derivatives(reml_, derivatives_);
       ++result_.n_gradient;
       const Lambdas lambda = unpack(pls_, theta);
-      const Vector g = gradient_by_lambda(pls_, lambda, derivatives_);
-      const Matrix H = hessian_by_lambda(pls_, lambda, derivatives_, nu_);
-      if (H_before.size() > 0) correction.update(s_before, g - g_before, 0.5 * (H + H_before));
-      const Quadratic model(g, correction.apply(H));
-      result_.decrement = model.decrement();
-      result_.path.push_back({current_.value, result_.decrement, radius});
+      const Quadratic model(gradient_by_lambda(pls_, lambda, derivatives_),
+                            hessian_by_lambda(pls_, lambda, derivatives_, nu_));
+      const double decrement = model.decrement();
+      result_.decrement = decrement;
+      result_.path.push_back({current_.value, decrement, radius});
       if (current_.pwrss < 1e-20 * static_cast<double>(pls_.n_obs())) {
         result_.status = Status::kPerfectFit;
         return;
       }
       stands_ = false;
-      const bool last = result_.decrement < tolerance();
-      if (result_.decrement < kNothing * tolerance()) {
+      if (decrement < kNothing * tolerance()) {
         result_.status = Status::kConverged;
         return;
       }
-      if (!advance(model, theta, radius, s_before, last)) {
-        result_.status = last ? Status::kConverged : Status::kStalled;
+      const double rate = before > 0.0 ? std::min(1.0, kRateMargin * decrement / before) : kRate;
+      const double left = decrement * rate;
+      const bool still = decrement < tolerance() && rate > 0.5;  // rounding is all that moves
+      const bool last = still || (decrement < kShort && left < kLeft * tolerance());
+      const Advance done = advance(model, theta, radius, last);
+      if (done == Advance::kNone) {
+        result_.status = decrement < tolerance() ? Status::kConverged : Status::kStalled;
         return;
       }
-      if (last) {
+      if (last && (done == Advance::kAsPredicted || decrement < tolerance())) {
+        result_.decrement = left;
         result_.status = Status::kConverged;
         return;
       }
-      g_before = g;
-      H_before = H;
+      before = done == Advance::kAsPredicted ? decrement : 0.0;
     }
     result_.status = Status::kStepLimit;
   }
 
-  // One accepted step; false when no step down is found.
-  bool advance(const Quadratic& model, Vector& theta, double& radius, Vector& taken, bool last) {
+  enum class Advance { kNone, kSome, kAsPredicted };
+
+  // One accepted step, and whether it was a Newton step that did as the model said; kNone when no
+  // step down is found.
+  Advance advance(const Quadratic& model, Vector& theta, double& radius, bool last) {
     for (int attempt = 0; attempt < (last ? 1 : 40); ++attempt) {
       const Step step = model.minimise(radius);
       const Objective trial = value(theta + step.s);
       const double ratio = (current_.value - trial.value) / std::max(step.predicted, 1e-300);
       if (trial.value < current_.value && (ratio > 1e-4 || last)) {
         theta += step.s;
-        taken = step.s;
         current_ = trial;
         if (ratio > 0.75 && !step.inside) radius *= 2.5;
         if (ratio < 0.25) radius = 0.5 * step.s.norm();
-        return true;
+        const double noise = 100.0 * tolerance() / std::max(step.predicted, 1e-300);
+        const bool agrees = std::abs(ratio - 1.0) < std::max(kAgreement, noise);
+        return step.inside && agrees ? Advance::kAsPredicted : Advance::kSome;
       }
       stands_ = false;
-      if (step.predicted < tolerance()) return false;
+      if (step.predicted < tolerance()) return Advance::kNone;
       radius = 0.25 * step.s.norm();
     }
-    return false;
+    return Advance::kNone;
   }
 
   // Put directions that are all but zero at zero where the objective does not object.

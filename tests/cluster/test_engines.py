@@ -229,3 +229,88 @@ def test_a_spark_dataframe_gives_the_same_fit(rows, folder, spark):
     whole = quietly(ranef.lmer, FORMULA, rows)
     frame = spark.read.parquet(str(folder))
     assert_same(quietly(ranef.lmer, FORMULA, frame), whole)
+
+
+# ------------------------------------------------------------------ batches
+
+
+def tables(batch):
+    return {"table": batch.table, "fits": batch.fits, "tests": batch.tests}
+
+
+def assert_same_tables(batch, local):
+    for name, frame in tables(local).items():
+        pd.testing.assert_frame_equal(tables(batch)[name], frame, check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def responses(rows):
+    """Responses of the rows: 130, one constant, one with gaps."""
+    Y = np.random.default_rng(3).normal(size=(len(rows), 130))
+    Y[:, 7] = 1.0
+    Y[::9, 8] = np.nan
+    return Y
+
+
+def many(rows, responses, **options):
+    tests = ["x = 0.1", "x = 0, kind[T.mid] = 0"]
+    return quietly(
+        ranef.fit_many, "~ x + kind + (1 | pupil)", rows, responses, tests=tests, **options
+    )
+
+
+def groups(data, **options):
+    return quietly(ranef.fit_groups, GROUPS, data, "store", progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def stores(rows):
+    """The rows, one store with a pupil only."""
+    data = rows.copy()
+    data.loc[data["store"] == 4, "pupil"] = 1
+    return data
+
+
+def test_batches_on_a_pool_are_the_same_bits(rows, responses, stores):
+    local = many(rows, responses)
+    with ThreadPoolExecutor(2) as threads:
+        batch = many(rows, responses, executor=threads)
+        assert_same_tables(batch, local)
+        same_bits(batch.fit(20), local.fit(20))
+        assert batch.status[7] == "explained"
+        assert_same_tables(groups(stores, executor=threads), groups(stores))
+        found = groups(stores, executor=threads)
+    assert_same_tables(many(rows, responses, executor=pool), local)
+    assert found.fits["status"][4] != "converged"
+    same_bits(found.fit(3), groups(stores).fit(3))
+
+
+def test_batches_on_dask_are_the_same_bits(rows, responses, stores, client):
+    assert_same_tables(many(rows, responses, executor=client), many(rows, responses))
+    dataframe = pytest.importorskip("dask.dataframe")
+    local = groups(stores)
+    frame = dataframe.from_pandas(stores, npartitions=4, sort=False)
+    batch = groups(frame)
+    assert batch.fits["store"].tolist() == local.fits["store"].tolist()
+    np.testing.assert_allclose(batch.table["estimate"], local.table["estimate"], rtol=1e-7)
+    with pytest.raises(ranef.UnsupportedError, match="rows of 3 are elsewhere"):
+        batch.fit(3)
+
+
+def test_batches_on_ray_are_the_same_bits(rows, responses, ray):
+    assert_same_tables(many(rows, responses, executor=ray), many(rows, responses))
+
+
+def test_groups_of_a_spark_dataframe(stores, spark, tmp_path):
+    stores.to_parquet(tmp_path / "stores.parquet")
+    batch, local = groups(spark.read.parquet(str(tmp_path / "stores.parquet"))), groups(stores)
+    assert batch.fits["store"].tolist() == local.fits["store"].tolist()
+    assert batch.fits["status"].tolist() == local.fits["status"].tolist()
+    np.testing.assert_allclose(batch.table["estimate"], local.table["estimate"], rtol=1e-7)
+
+
+def test_groups_of_a_ray_dataset(stores, ray):
+    data = pytest.importorskip("ray.data")
+    batch, local = groups(data.from_pandas([stores[:2500], stores[2500:]])), groups(stores)
+    assert batch.fits["store"].tolist() == local.fits["store"].tolist()
+    np.testing.assert_allclose(batch.table["estimate"], local.table["estimate"], rtol=1e-7)

@@ -58,8 +58,20 @@ def test_an_infinite_grouping_value():
 
 
 def test_very_large_values_are_no_infinite_ones():
-    big = [1e308] * 5 + [1e307]
+    big = [1e150] * 5 + [1e149]
     assert made(x=big).columns[0].tolist() == big
+
+
+@pytest.mark.parametrize("role", ["y", "x"])
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_values_whose_squares_no_number_holds(role, scale):
+    error = refused(f"largest value of '{role}'", **{role: FRAME[role] * scale})
+    assert error.column == role
+    assert "another unit" in str(error)
+
+
+def test_zeros_are_not_small_values():
+    assert made(x=0.0).n_obs == 6
 
 
 @pytest.mark.parametrize("role", ["y", "x", "g"])

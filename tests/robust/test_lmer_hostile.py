@@ -143,3 +143,24 @@ def test_good_fits_give_no_warning(frame):
         model = ranef.lmer("y ~ x + (1 | g)", frame)
     assert model.convergence
     assert model.warnings == ()
+
+
+@pytest.mark.parametrize("power", [-140, 140])
+def test_units_at_the_edge_of_what_numbers_hold(frame, power):
+    usual = ranef.lmer("y ~ x + (x | g)", frame, reml=False)
+    odd = ranef.lmer("y ~ x + (x | g)", frame.assign(x=frame["x"] * 10.0**power), reml=False)
+    assert odd.llf == pytest.approx(usual.llf, rel=1e-9)
+    assert odd.tvalues["x"] == pytest.approx(usual.tvalues["x"], rel=1e-5)
+
+
+def test_reml_is_yes_or_no(frame):
+    with pytest.raises(ValueError, match="True or False, not 'ML'"):
+        ranef.lmer("y ~ x + (1 | g)", frame, reml="ML")
+
+
+def test_a_response_to_refit_has_a_value_for_each_row(frame):
+    model = ranef.lmer("y ~ x + (1 | g)", frame)
+    with pytest.raises(ranef.DataError, match="3 values; the model uses 60 rows"):
+        model.refit([1.0, 2.0, 3.0])
+    with pytest.raises(ranef.DataError, match="missing or infinite"):
+        model.refit(frame["y"].where(frame.index > 0))

@@ -43,13 +43,16 @@ class Coupling {
                 RowMatrix& rows      // (q_1, m)
   ) const;
 
+  // Arrange for downdate() and quadratic(), which go through the entries column by column.
+  void order_by_column();
+
   // Omega <- Omega - scaled' K scaled, lower triangle.
   void downdate(const Matrix& K,  // (k * k, l)
                 MatrixRef Omega   // (q_2, q_2)
   );
 
-  // The same through update(column_i, column_j, value) for each pair i >= j of each level, in
-  // order.
+  // The same through update(column_i, column_j, value) for each pair i >= j of each level, level by
+  // level.
   template <class Update>
   void for_each_downdate(const Matrix& K, Update&& update) const;
 
@@ -67,15 +70,20 @@ class Coupling {
   std::vector<Index> start_;         // (l + 1,)
   std::vector<std::int32_t> index_;  // (nnz,) root columns, ascending within a level
   std::vector<Index> offset_, k_other_;
-  Matrix value_, scaled_;                  // (k, nnz); dense: scaled_ is empty
-  mutable std::vector<double> pair_work_;  // (k,)
-  std::vector<Matrix> lambda_;             // dense: (k_t, k_t) of each root term
-  RowMatrix panel_, work_;                 // dense: (levels * k, q_2)
+  std::vector<Index> column_start_;         // (n_root + 1,)
+  std::vector<std::int32_t> column_level_;  // (nnz,) levels of a column, ascending
+  std::vector<Index> column_entry_;         // (nnz,) their entries
+  Matrix value_, scaled_;                   // (k, nnz); dense: scaled_ is empty
+  mutable std::vector<double> pair_work_;   // (k,)
+  std::vector<Matrix> lambda_;              // dense: (k_t, k_t) of each root term
+  RowMatrix panel_, work_;                  // dense: (levels * k, q_2)
 
   void take(PairProducts pair, Index k_other);
   void gather(const std::vector<PairProducts>& pairs);
   Index fill_panel(Index first);
   void scale_rows(bool transposed, RowMatrix& rows) const;
+  void downdate_by_column(const Matrix& K, MatrixRef Omega);
+  void quadratic_by_column(const MatrixRef& D, Matrix& G) const;
   template <class Block>
   void for_each_block(Block&& block) const;
 };

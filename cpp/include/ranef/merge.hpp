@@ -37,6 +37,11 @@ class Accumulator {
   // Add the rows of a chunk. Levels are numbered by the caller, a new one by the next number.
   void add(const Input& chunk);
 
+  // What rows lose when those of equal design are given as one, with the sum of their weights and
+  // their mean response: how many fewer they are, the change of sum log w, and the weighted squares
+  // of the response around those means.
+  void add_within(Index n, double sum_log_w, double squares);
+
   // Number the levels of each term anew: level l becomes number[t][l] of n_levels[t].
   void renumber(const std::vector<std::vector<std::int32_t>>& number,
                 const std::vector<Index>& n_levels);

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
 from ..errors import DataError, ModelError
-from ..formula import parse
+from ..formula import FactorKind, parse
 from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..models.lmm import Control
@@ -25,7 +26,9 @@ from .cross_products_rows import ChunkRows, Sample, learn, read_chunk
 from .fitted import Call
 from .mixed_model import LinearMixedModel
 
-__all__ = ["CrossProducts"]
+__all__ = ["Collapsed", "CrossProducts"]
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,26 @@ class Staged:
     rows: ChunkRows
     tables: list[LevelTable]
     terms: list[tuple[Any, int]]
+
+
+@dataclass(frozen=True)
+class Collapsed:
+    """Rows of which those of equal design were made one.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The distinct rows, none missing; the response is the weighted mean of those it stands for.
+    weights, counts, sum_log_w, squares : ndarray of shape (m,)
+        Sum of weights (the number of rows where there are none), number of rows, sum of the
+        logarithms of their weights, and weighted squares of the response around its mean.
+    """
+
+    frame: Any
+    weights: Array
+    counts: Array
+    sum_log_w: Array
+    squares: Array
 
 
 class CrossProducts:
@@ -118,6 +141,16 @@ class CrossProducts:
         """Rows left out because values are missing, by column."""
         return {name: count for name, count in self._dropped.items() if count}
 
+    @property
+    def plain_columns(self) -> tuple[str, str | None] | None:
+        """Names of the response and the weights, None unless only columns as they are enter."""
+        terms = [*self._parsed.terms, *(term for bar in self._parsed.random for term in bar.terms)]
+        factors = [factor for term in terms for factor in term.factors]
+        plain = all(f.kind is FactorKind.NAME for f in [self._parsed.left, *factors])
+        if not plain or self._parsed.offsets or self._offset is not None:
+            return None
+        return self._parsed.left.expr, self._weights
+
     def asks_for(self, name: str) -> bool:
         """Tell whether a column may be named by the formula, the weights or the offset."""
         return name in self._parsed.text or name in (self._weights, self._offset)
@@ -182,6 +215,39 @@ class CrossProducts:
         self._sum(staged)
         self._count(staged)
         return self
+
+    def add_collapsed(self, chunk: Collapsed) -> CrossProducts:
+        """Add rows of which those of equal design were made one.
+
+        Parameters
+        ----------
+        chunk : Collapsed
+            The distinct rows with the mean response of each, and what that leaves out.
+
+        Returns
+        -------
+        CrossProducts
+            This object, as if the single rows had been added.
+        """
+        staged = self._stage(chunk.frame)
+        weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
+        staged = replace(staged, rows=replace(staged.rows, weights=weights))
+        self._sum(staged)
+        self._count(staged)
+        if len(weights):
+            more = int(chunk.counts.sum()) - len(weights)
+            self._own().add_within(
+                more,
+                float(chunk.sum_log_w.sum() - np.log(weights).sum()),
+                float(chunk.squares.sum()),
+            )
+            self.n_read += more
+        return self
+
+    def count_dropped(self, dropped: Mapping[str, int], n_read: int) -> None:
+        """Count rows that were left out before they came here."""
+        self._dropped.update(dropped)
+        self.n_read += n_read
 
     def add_all(self, chunks: Iterable[Any], progress: Callable[[int], object]) -> CrossProducts:
         """Add the rows of many frames, the next one read while one is added up.

@@ -12,6 +12,7 @@ from ..errors import DataError, UnsupportedError
 from .cross_products import CrossProducts
 from .cross_products_files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
 from .cross_products_parts import add_parts, run_on_frame, run_on_pieces
+from .cross_products_query import add_collapsed, collapses
 from .engines import frame_kind
 from .fitted import Call
 from .mixed_model import LinearMixedModel
@@ -60,6 +61,8 @@ def add_source(
     if executor is not None:
         pieces, again = open_pieces(data, sums.asks_for)
         return add_parts(sums, run_on_pieces(executor, pieces), again, progress)
+    if kind_of(data) == "duckdb.DuckDBPyRelation" and collapses(sums, data):
+        return add_collapsed(sums, data, progress)
     passes, again = open_source(data, sums.asks_for)
     if again:
         sums.learn(passes)

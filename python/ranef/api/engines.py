@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..errors import RanefWarning
 
-__all__ = ["FRAMES", "Run", "column_names", "frame_kind", "run_tasks"]
+__all__ = ["FRAMES", "GROUPED", "Run", "column_names", "frame_kind", "run_tasks"]
 
 T = TypeVar("T")
 
@@ -222,6 +222,16 @@ FRAMES: dict[str, Callable[[Any, list[str]], Run]] = {
     "dask.DataFrame": dask_parts,
     "pyspark.DataFrame": spark_parts,
     "ray.Dataset": ray_parts,
+}
+
+
+#: The same where the rows of a group, by columns, are brought together first.
+GROUPED: dict[str, Callable[[Any, list[str], list[str]], Run]] = {
+    "dask.DataFrame": lambda data, names, by: dask_parts(data[names].shuffle(on=by), names),
+    "pyspark.DataFrame": lambda data, names, by: spark_parts(data.repartition(*by), names),
+    "ray.Dataset": lambda data, names, by: ray_parts(
+        data.select_columns(names).repartition(max(data.num_blocks(), 1), keys=by), names
+    ),
 }
 
 

@@ -24,6 +24,7 @@ from ..models.batch_blocks import Progress
 from ..models.batch_groups import fit_own, slices
 from ..models.lmm import Control
 from .batch_result import BatchResult, Labels
+from .engines import frame_kind
 from .fit_many import check_ddf, read_tests, warn_interrupted, worker_count
 from .fitted import Call
 from .lmer import fit_call
@@ -33,7 +34,7 @@ __all__ = ["fit_groups"]
 Codes = NDArray[np.intp]
 
 
-def fit_groups(
+def fit_groups(  # noqa: PLR0913 (every option of a fit)
     formula: str,
     data: Any,
     by: str | Sequence[str],
@@ -47,6 +48,7 @@ def fit_groups(
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    executor: Any = None,
 ) -> BatchResult:
     """Fit the same formula to each group of rows, each with a design of its own.
 
@@ -55,14 +57,15 @@ def fit_groups(
     formula : str
         The model.
     data : DataFrame
-        pandas, polars or Arrow table, or a mapping of columns.
+        pandas, polars or Arrow table, or a mapping of columns; or a Dask or Spark dataframe or a
+        Ray dataset, whose groups are fitted where they are.
     by : str or sequence of str
         Columns whose values, or combinations of values, make the groups.
     weights, offset : str, optional
         Names of columns.
     contrasts : mapping, optional
         Coding of categorical columns, by name.
-    reml, tests, ddf, workers, progress, control
+    reml, tests, ddf, workers, progress, control, executor
         As in :func:`ranef.fit_many`.
 
     Returns
@@ -91,6 +94,21 @@ def fit_groups(
     [90, 90, 90]
     """
     check_ddf(ddf)
+    if executor is not None or frame_kind(data) is not None:
+        from .batch_engines import fit_groups_on
+
+        options = {
+            "weights": weights,
+            "offset": offset,
+            "contrasts": contrasts,
+            "reml": reml,
+            "tests": tests,
+            "ddf": ddf,
+            "workers": workers,
+            "progress": progress,
+            "control": control,
+        }
+        return fit_groups_on(executor, formula, data, by, options)
     parsed = parse(formula)
     frame = open_frame(data)
     names = (by,) if isinstance(by, str) else tuple(by)

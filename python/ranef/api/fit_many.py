@@ -32,7 +32,7 @@ __all__ = ["fit_many"]
 STAND_IN = "the batch's response"
 
 
-def fit_many(
+def fit_many(  # noqa: PLR0913 (every option of a fit)
     formula: str,
     data: Any,
     responses: Any,
@@ -46,6 +46,7 @@ def fit_many(
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    executor: Any = None,
 ) -> BatchResult:
     """Fit the same linear mixed model to each of many responses.
 
@@ -79,6 +80,10 @@ def fit_many(
         Whether to show a line of progress on a terminal.
     control : Control, optional
         Settings of the search.
+    executor : Executor, callable, Client or module, optional
+        Where blocks of responses are fitted, instead of threads: a ``concurrent.futures.Executor``,
+        a function that starts one, a ``dask.distributed.Client``, or the module ``ray``;
+        ``workers`` are the threads of each block, one by default.
 
     Returns
     -------
@@ -106,6 +111,21 @@ def fit_many(
     200
     """
     check_ddf(ddf)
+    if executor is not None:
+        from .batch_engines import fit_many_on
+
+        options = {
+            "weights": weights,
+            "offset": offset,
+            "contrasts": contrasts,
+            "reml": reml,
+            "tests": tests,
+            "ddf": ddf,
+            "workers": workers,
+            "progress": progress,
+            "control": control,
+        }
+        return fit_many_on(executor, formula, data, responses, options)
     names, Y = read_responses(responses, data)
     W = read_matrix_weights(weights, Y.shape)
     design = shared_design(

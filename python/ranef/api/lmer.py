@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import design as designs
 from ..errors import RanefWarning
 from ..formula import parse
@@ -112,17 +114,19 @@ def lmer(
     call = Call(
         str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
     )
+    return fit_call(call, data, executor=executor, progress=progress)
+
+
+def fit_call(
+    call: Call, data: Any, *, executor: Any = None, progress: bool = True
+) -> LinearMixedModel:
+    """Carry out a call: parse, build, check, fit."""
+    if not isinstance(call.reml, bool | np.bool_):
+        raise ValueError(f"reml must be True or False, not {call.reml!r}")
     if is_source(data):
         return fit_source(call, data, executor=executor, progress=progress)
     if executor is not None:
         raise ValueError("executor adds up data that are read in chunks; these are in memory")
-    return fit_call(call, data)
-
-
-def fit_call(call: Call, data: Any) -> LinearMixedModel:
-    """Carry out a call: parse, build, check, fit."""
-    if is_source(data):
-        return fit_source(call, data)
     design = designs.build(
         parse(call.formula),
         data,

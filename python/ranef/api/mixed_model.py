@@ -14,6 +14,7 @@ from .. import _core
 from ..design.design import Design
 from ..errors import (
     ConvergenceWarning,
+    DataError,
     DroppedRowsWarning,
     RanefWarning,
     RankWarning,
@@ -292,12 +293,17 @@ class LinearMixedModel(Explained, Intervals, Trust):
         -------
         LinearMixedModel
             A new model.
+
+        Raises
+        ------
+        DataError
+            If there is not one finite value for each row.
         """
         response = np.ascontiguousarray(y, dtype=np.float64).ravel()
         if response.shape != (self.nobs,):
-            raise ValueError(f"y has {response.size} values; the model uses {self.nobs} rows")
+            raise DataError(f"y has {response.size} values; the model uses {self.nobs} rows")
         if not np.isfinite(response).all():
-            raise ValueError("y has missing or infinite values; refit needs a value for every row")
+            raise DataError("y has missing or infinite values; refit needs a value for every row")
         design = replace(self._design, y=response)
         core = lmm.kernel(design)
         estimate = estimated(design, core, self.call)

@@ -22,6 +22,9 @@ __all__ = ["Reading", "read_argument", "read_factor", "read_group", "rows_to_kee
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+#: A sum of squares below this has lost digits, though some value is not zero.
+SMALLEST = 1e-290
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -79,8 +82,7 @@ def note(name: str, value: Value, reading: Reading, sources: Iterable[str] = ())
     if isinstance(value, Categories):
         gaps = value.codes < 0
     else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            doubtful = [a for a in value.arrays if not np.isfinite(a.sum())]
+        doubtful = [a for a in value.arrays if not has_usual_size(a, name)]
         if not doubtful:
             return
         infinite = union(np.isinf(a) for a in doubtful)
@@ -92,6 +94,29 @@ def note(name: str, value: Value, reading: Reading, sources: Iterable[str] = ())
             gaps = gaps & ~reading.missing[source]
     if gaps.any():
         reading.missing[name] = gaps
+
+
+def has_usual_size(a: Vector, name: str) -> bool:
+    """Whether the squares of all values add up; False if some value is missing or infinite.
+
+    Raises
+    ------
+    DataError
+        If squares of finite values overflow, or vanish.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float(np.einsum("i,i->", a, a))  # without the threads of a BLAS
+        usual = bool(np.isfinite(squares))
+        finite = a if usual else a[np.isfinite(a)]
+        squares = squares if usual else float(np.einsum("i,i->", finite, finite))
+    if not np.isfinite(squares) or (squares < SMALLEST and finite.any()):
+        size = float(np.abs(finite).max())
+        raise DataError(
+            f"the largest value of {name!r} is {size:.3g}, and its square is beyond what a "
+            "computer's numbers hold; give it in another unit",
+            name,
+        )
+    return usual
 
 
 def note_source(name: str, reading: Reading) -> None:

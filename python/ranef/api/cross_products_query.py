@@ -1,0 +1,114 @@
+"""Rows of equal design made one inside DuckDB, so that only distinct rows leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .cross_products import Collapsed, CrossProducts
+from .cross_products_files import CHUNK_ROWS
+
+__all__ = ["add_collapsed", "collapses"]
+
+#: Types whose values repeat; columns of others are not counted on to.
+REPEATING = ("VARCHAR", "ENUM", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT")
+#: Distinct rows as a share of all, above which nothing is gained.
+WORTH = 0.5
+
+
+def collapses(sums: CrossProducts, relation: Any) -> bool:
+    """Tell whether a model's rows repeat: its columns are factors, and few are distinct."""
+    if sums.plain_columns is None:
+        return False
+    y, weights = sums.plain_columns
+    kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    design = [name for name in kinds if sums.asks_for(name) and name not in (y, weights)]
+    if y not in kinds or not design or (weights is not None and weights not in kinds):
+        return False
+    if not all(kinds[name].startswith(REPEATING) for name in design):
+        return False
+    if kinds[y].startswith(("VARCHAR", "ENUM", "BOOLEAN")):
+        return False
+    row = ", ".join(map(quoted, design))
+    found = relation.aggregate(f"count(*), approx_count_distinct(row({row}))").fetchone()
+    return bool(found[1] < WORTH * found[0])
+
+
+def add_collapsed(sums: CrossProducts, relation: Any, progress: Callable[[int], object]) -> None:
+    """Add the rows of a relation, grouped by the columns of the design."""
+    assert sums.plain_columns is not None
+    y, weights = sums.plain_columns
+    design = [n for n in relation.columns if sums.asks_for(n) and n not in (y, weights)]
+    used = [*design, y, *([] if weights is None else [weights])]
+    total, centre, missing = described(relation, used, y, weights)
+    value = f"(CAST({quoted(y)} AS DOUBLE) - {centre!r})"
+    w = "1" if weights is None else f"CAST({quoted(weights)} AS DOUBLE)"
+    groups = ", ".join(map(quoted, design))
+    usable = " AND ".join(f"NOT {gap(name, name in (y, weights))}" for name in used)
+    distinct = relation.filter(usable).aggregate(
+        f"{groups}, count(*) AS n__, sum({w}) AS w__, sum({w} * {value}) AS wy__, "
+        f"sum({w} * {value} * {value}) AS wyy__, sum(ln({w})) AS log__",
+        groups,
+    )
+
+    def chunks() -> Iterator[Collapsed]:
+        for batch in distinct.fetch_arrow_reader(CHUNK_ROWS):
+            if batch.num_rows:
+                yield collapsed(batch, design, y, weights, centre)
+
+    sums.learn(lambda: (chunk.frame for chunk in chunks()))
+    for chunk in chunks():
+        sums.add_collapsed(chunk)
+        progress(int(chunk.counts.sum()))
+    sums.count_dropped(missing, total - sums.n_read)
+
+
+def described(
+    relation: Any, used: list[str], y: str, weights: str | None
+) -> tuple[int, float, dict[str, int]]:
+    """Give the number of rows, the mean response, and how many miss each column."""
+    gaps = [f"count(*) FILTER ({gap(name, name in (y, weights))})" for name in used]
+    numbers = [name for name in (y, weights) if name is not None]
+    infinite = [f"count(*) FILTER (isinf(CAST({quoted(name)} AS DOUBLE)))" for name in numbers]
+    low = "1" if weights is None else f"min({quoted(weights)})"
+    mean = f"avg(CAST({quoted(y)} AS DOUBLE)) FILTER (isfinite(CAST({quoted(y)} AS DOUBLE)))"
+    asked = ", ".join(["count(*)", mean, low, *gaps, *infinite])
+    total, centre, lowest, *counts = relation.aggregate(asked).fetchone()
+    for name, count in zip(numbers, counts[len(used) :], strict=True):
+        if count:
+            raise DataError(f"{name!r} is infinite in a row; drop or correct it", name)
+    if lowest is not None and lowest <= 0:
+        raise DataError("weights must be above zero", "weights")
+    return total, centre or 0.0, dict(zip(used, counts[: len(used)], strict=True))
+
+
+def collapsed(
+    batch: Any, design: list[str], y: str, weights: str | None, centre: float
+) -> Collapsed:
+    """Turn a batch of distinct rows into what cross products take."""
+    import pyarrow as pa
+
+    n, w, wy, wyy, log = (
+        batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in ("n__", "w__", "wy__", "wyy__", "log__")
+    )
+    columns = {name: batch.column(name) for name in design}
+    columns[y] = pa.array(centre + wy / w)
+    if weights is not None:
+        columns[weights] = pa.array(w)
+    return Collapsed(pa.table(columns), w, n, log, np.maximum(wyy - wy * wy / w, 0.0))
+
+
+def gap(name: str, is_number: bool) -> str:
+    """Tell in SQL whether a column is missing."""
+    column = quoted(name)
+    not_a_number = f" OR isnan(CAST({column} AS DOUBLE))" if is_number else ""
+    return f"({column} IS NULL{not_a_number})"
+
+
+def quoted(name: str) -> str:
+    """Write a column's name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
