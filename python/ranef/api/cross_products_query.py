@@ -11,7 +11,7 @@ from ..errors import DataError
 from .cross_products import Collapsed, CrossProducts
 from .cross_products_files import CHUNK_ROWS
 
-__all__ = ["add_collapsed", "collapses"]
+__all__ = ["add_collapsed", "arrow_reader", "collapses", "quoted"]
 
 #: Types whose values repeat; columns of others are not counted on to.
 REPEATING = ("VARCHAR", "ENUM", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT")
@@ -33,7 +33,7 @@ def collapses(sums: CrossProducts, relation: Any) -> bool:
     if kinds[y].startswith(("VARCHAR", "ENUM", "BOOLEAN")):
         return False
     row = ", ".join(map(quoted, design))
-    found = relation.aggregate(f"count(*), approx_count_distinct(row({row}))").fetchone()
+    found = relation.aggregate(f"count(*), approx_count_distinct(row({row}))").fetchall()[0]
     return bool(found[1] < WORTH * found[0])
 
 
@@ -55,7 +55,7 @@ def add_collapsed(sums: CrossProducts, relation: Any, progress: Callable[[int], 
     )
 
     def chunks() -> Iterator[Collapsed]:
-        for batch in distinct.fetch_arrow_reader(CHUNK_ROWS):
+        for batch in arrow_reader(distinct):
             if batch.num_rows:
                 yield collapsed(batch, design, y, weights, centre)
 
@@ -76,7 +76,7 @@ def described(
     low = "1" if weights is None else f"min({quoted(weights)})"
     mean = f"avg(CAST({quoted(y)} AS DOUBLE)) FILTER (isfinite(CAST({quoted(y)} AS DOUBLE)))"
     asked = ", ".join(["count(*)", mean, low, *gaps, *infinite])
-    total, centre, lowest, *counts = relation.aggregate(asked).fetchone()
+    total, centre, lowest, *counts = relation.aggregate(asked).fetchall()[0]
     for name, count in zip(numbers, counts[len(used) :], strict=True):
         if count:
             raise DataError(f"{name!r} is infinite in a row; drop or correct it", name)
@@ -107,6 +107,12 @@ def gap(name: str, is_number: bool) -> str:
     column = quoted(name)
     not_a_number = f" OR isnan(CAST({column} AS DOUBLE))" if is_number else ""
     return f"({column} IS NULL{not_a_number})"
+
+
+def arrow_reader(relation: Any) -> Any:
+    """Run a relation; batches of its rows, by the name that this version of DuckDB has for it."""
+    read = getattr(type(relation), "to_arrow_reader", None) or type(relation).fetch_arrow_reader
+    return read(relation, CHUNK_ROWS)
 
 
 def quoted(name: str) -> str:

@@ -12,7 +12,7 @@ from ..errors import DataError, UnsupportedError
 from .cross_products import CrossProducts
 from .cross_products_files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
 from .cross_products_parts import add_parts, run_on_frame, run_on_pieces
-from .cross_products_query import add_collapsed, collapses
+from .cross_products_query import add_collapsed, arrow_reader, collapses, quoted
 from .engines import frame_kind
 from .fitted import Call
 from .mixed_model import LinearMixedModel
@@ -110,10 +110,10 @@ def relation_chunks(relation: Any, asks_for: Callable[[str], bool]) -> Passes:
     import pyarrow as pa
 
     names = [name for name in relation.columns if asks_for(name)]
-    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    chosen = relation.project(", ".join(map(quoted, names)))
 
     def chunks() -> Iterator[Any]:
-        for batch in relation.project(quoted).fetch_arrow_reader(CHUNK_ROWS):
+        for batch in arrow_reader(chosen):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 
