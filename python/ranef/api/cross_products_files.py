@@ -49,14 +49,66 @@ def dataset_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
     options = scan_options(dataset)
 
     def chunks() -> Iterator[Any]:
+        check_files(dataset, names)
         try:
             for batch in dataset.to_batches(columns=names, batch_size=CHUNK_ROWS, **options):
                 if batch.num_rows:
                     yield pa.Table.from_batches([batch])
         except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"the data cannot be read to the end: {error}") from error
+            raise DataError(
+                f"{broken_file(dataset, names)} cannot be read to the end: {error}"
+            ) from error
 
     return chunks
+
+
+def check_files(dataset: Any, names: list[str]) -> None:
+    """Refuse files that lack a column or hold another type of values than the dataset says."""
+    from pyarrow.dataset import get_partition_keys
+    from pyarrow.types import is_null
+
+    for fragment in dataset.get_fragments() if hasattr(dataset, "files") else ():
+        try:
+            own = fragment.physical_schema
+        except (OSError, ValueError) as error:
+            raise DataError(f"{fragment.path!r} cannot be read: {error}") from error
+        given = get_partition_keys(fragment.partition_expression)
+        for name in (n for n in names if n not in given):
+            if name not in own.names:
+                raise DataError(f"{fragment.path!r} has no column {name!r}; other files have", name)
+            found, expected = own.field(name).type, dataset.schema.field(name).type
+            if not is_null(found) and kind_of_type(found) != kind_of_type(expected):
+                raise DataError(
+                    f"{fragment.path!r} holds {found} in column {name!r}, and other files hold "
+                    f"{expected}; convert it to one type",
+                    name,
+                )
+
+
+def kind_of_type(kind: Any) -> str:
+    """Tell numbers, texts and truth values apart; anything else by its own name."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "number"
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "text"
+    return str(kind)
+
+
+def broken_file(dataset: Any, names: list[str]) -> str:
+    """Find the file that cannot be read to the end."""
+    import pyarrow as pa
+
+    for fragment in dataset.get_fragments() if hasattr(dataset, "files") else ():
+        try:
+            for _ in fragment.to_batches(schema=dataset.schema, columns=names):
+                pass
+        except (OSError, pa.ArrowInvalid):
+            return repr(fragment.path)
+    return "a file of the data"
 
 
 def scan_options(dataset: Any) -> dict[str, Any]:
@@ -76,6 +128,7 @@ def pieces_of(dataset: Any, asks_for: Callable[[str], bool]) -> Iterator[Any]:
     """Give a dataset's row groups in pieces of some million rows, each a dataset that pickles."""
     from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
+    check_files(dataset, [name for name in dataset.schema.names if asks_for(name)])
     fields = [field for field in dataset.schema if asks_for(field.name)]
     schema = dataset.schema.empty_table().select([f.name for f in fields]).schema
     gathered: list[Any] = []
