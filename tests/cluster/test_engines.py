@@ -6,6 +6,7 @@ summed on another engine give the same bits.
 """
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -13,6 +14,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -317,3 +319,38 @@ def test_groups_of_a_ray_dataset(stores, ray):
     batch, local = groups(data.from_pandas([stores[:2500], stores[2500:]])), groups(stores)
     assert batch.fits["store"].tolist() == local.fits["store"].tolist()
     np.testing.assert_allclose(batch.table["estimate"], local.table["estimate"], rtol=1e-7)
+
+
+# ------------------------------------------------------------------ the page about it
+
+PAGE = Path(__file__).parents[2] / "docs" / "clusters.md"
+EXAMPLES = re.findall("^## (.+?)\n.*?```python\n(.*?)```", PAGE.read_text("utf-8"), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.mark.parametrize(("engine", "code"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_the_page_runs(engine, code, place, monkeypatch):
+    for name in {"Dask": "dask", "Ray": "ray", "Spark": "pyspark"}.get(engine, "").split():
+        module = pytest.importorskip(name)
+        if name == "ray" and module.is_initialized():
+            module.shutdown()
+    if engine == "Spark" and shutil.which("java") is None:
+        pytest.skip("Spark needs Java")
+    monkeypatch.chdir(place)
+    first = PAGE.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    names = {"__name__": "__main__"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(first, names)
+        exec(code, names)
+        whole = ranef.lmer(names["formula"], names["rows"])
+        if "batch" in names:
+            local = ranef.fit_many("~ x + (1 | pupil)", names["rows"], names["Y"])
+            pd.testing.assert_frame_equal(names["batch"].table, local.table, check_exact=True)
+        if "stores" in names:
+            assert len(names["stores"]) == 8
+    assert_same(names["model"], whole)

@@ -282,9 +282,7 @@ def fit_label(
 
 def not_here(label: Any) -> LinearMixedModel:
     """Refuse to fetch rows from another machine."""
-    raise UnsupportedError(
-        f"the rows of {label} are elsewhere; collect them and give them to lmer"
-    )
+    raise UnsupportedError(f"the rows of {label} are elsewhere; collect them and give them to lmer")
 
 
 # ------------------------------------------------------------------ both
