@@ -179,7 +179,7 @@ class Search {
       const double left = decrement * rate;
       const bool still = decrement < tolerance() && rate > 0.5;  // rounding is all that moves
       const bool last = still || (decrement < kShort && left < kLeft * tolerance());
-      const Advance done = advance(model, theta, radius, last);
+      const Advance done = advance(model, theta, radius, decrement < tolerance());
       if (done == Advance::kNone) {
         result_.status = decrement < tolerance() ? Status::kConverged : Status::kStalled;
         return;
@@ -198,12 +198,12 @@ class Search {
 
   // One accepted step, and whether it was a Newton step that did as the model said; kNone when no
   // step down is found.
-  Advance advance(const Quadratic& model, Vector& theta, double& radius, bool last) {
-    for (int attempt = 0; attempt < (last ? 1 : 40); ++attempt) {
+  Advance advance(const Quadratic& model, Vector& theta, double& radius, bool once) {
+    for (int attempt = 0; attempt < (once ? 1 : 40); ++attempt) {
       const Step step = model.minimise(radius);
       const Objective trial = value(theta + step.s);
       const double ratio = (current_.value - trial.value) / std::max(step.predicted, 1e-300);
-      if (trial.value < current_.value && (ratio > 1e-4 || last)) {
+      if (trial.value < current_.value && (ratio > 1e-4 || once)) {
         theta += step.s;
         current_ = trial;
         if (ratio > 0.75 && !step.inside) radius *= 2.5;

@@ -382,9 +382,11 @@ class LinearMixedModel(Explained, Intervals, Trust):
         """
         notes = [str(w) for w in self.warnings]
         if self._estimate.converged:
+            count = self._estimate.n_gradient
             notes.append(
-                f"Converged: {self._estimate.n_gradient} exact gradients, predicted decrease of "
-                f"-2 log-likelihood {self._estimate.decrement:.1e}."
+                f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives "
+                "predict a further decrease of -2 log-likelihood by "
+                f"{self._estimate.decrement:.1e}."
             )
         return Summary(
             "Linear mixed model fit by " + ("REML" if self.reml else "maximum likelihood"),

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from ..design.design import Design
 from ..design.encode import Encoder, encode
@@ -237,7 +238,7 @@ def adjusted(t: Array, df: Array, adjust: str, n_means: int) -> Array:
     if adjust == "none" or r <= 1:
         return plain
     if adjust == "tukey":
-        return np.asarray(stats.studentized_range.sf(np.sqrt(2.0) * np.abs(t), n_means, df))
+        return np.asarray(scipy.stats.studentized_range.sf(np.sqrt(2.0) * np.abs(t), n_means, df))
     if adjust == "sidak":
         return np.asarray(-np.expm1(r * np.log1p(-plain)))
     if adjust == "bonferroni":
@@ -261,7 +262,7 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
         distinct, at = np.unique(np.round(df, 6), return_inverse=True)
         known = np.isfinite(distinct) | np.isinf(distinct)
         value = np.full(len(distinct), np.nan)
-        value[known] = stats.studentized_range.ppf(level, n_means, distinct[known])
+        value[known] = scipy.stats.studentized_range.ppf(level, n_means, distinct[known])
         return np.asarray(value[at] / np.sqrt(2.0))
     if adjust == "sidak":
         level = level ** (1.0 / max(r, 1))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from .. import _core
 from ..design.design import Design
@@ -128,7 +128,7 @@ def fit_penalized(
     _check_maximum(design, space.parts, reml=reml)
     start = control.start or core.fit(reml).lambda_standard
     inside = [lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in start]
-    found = optimize.minimize(
+    found = scipy.optimize.minimize(
         space.value_and_gradient,
         space.pack(inside),
         method="trust-exact",

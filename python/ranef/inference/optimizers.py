@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from .. import _core
 from ..design.design import Design
@@ -141,14 +141,14 @@ def _scipy(
     """Wrap one of scipy's methods, with as many derivatives as it takes."""
 
     def solve(space: Space) -> tuple[Array, str]:
-        minimize: Any = optimize.minimize  # its stub wants to know what jac is beforehand
+        minimize: Any = scipy.optimize.minimize  # its stub wants to know what jac is beforehand
         found = minimize(
             space.value_and_gradient if derivatives else space.value,
             space.identity,
             method=method,
             jac=derivatives > 0,
             hess=space.hessian if derivatives > 1 else None,
-            bounds=optimize.Bounds(space.lower, np.inf),
+            bounds=scipy.optimize.Bounds(space.lower, np.inf),
             options=options,
         )
         return np.asarray(found.x), str(found.message)

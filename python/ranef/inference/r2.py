@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from ..design.design import Design
 from ..errors import UnsupportedError
@@ -124,7 +124,7 @@ def part(term: str, F: float, num_df: float, den_df: float, level: float) -> Par
 
 def _noncentral_beta(p: Array, num_df: float, den_df: float, shift: float) -> Array:
     """Quantiles of B = aF / (1 + aF), F non-central, a = num_df / den_df."""
-    ratio = stats.ncf.ppf(p, num_df, den_df, shift) * num_df / den_df
+    ratio = scipy.stats.ncf.ppf(p, num_df, den_df, shift) * num_df / den_df
     return np.asarray(ratio / (1.0 + ratio))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from .. import _core
 from ..design.design import Design
@@ -56,7 +56,7 @@ class Explorer:
         start = np.concatenate([(b / u)[m] for b, u, m in self._parts(units)])
         if self.hold:
             return self._at(start, sds, units)[0]
-        found = optimize.minimize(
+        found = scipy.optimize.minimize(
             self._at,
             start,
             args=(sds, units),

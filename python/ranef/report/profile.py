@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicHermiteSpline
-from scipy.optimize import brentq
 
 from ..inference.profile import Path, critical
 
@@ -115,5 +114,7 @@ def _read(path: Path, z: float) -> float:
     k = int(np.searchsorted(zeta, z, side="right")) - 1
     secant = (zeta[k + 1] - zeta[k]) / (c[k + 1] - c[k])
     slopes = [s if np.isfinite(s) else secant for s in path.slope[k : k + 2]]
-    cubic = CubicHermiteSpline(c[k : k + 2], zeta[k : k + 2], slopes)
-    return path.value_at(float(brentq(lambda x: float(cubic(x)) - z, c[k], c[k + 1])))
+    cubic = scipy.interpolate.CubicHermiteSpline(c[k : k + 2], zeta[k : k + 2], slopes)
+    return path.value_at(
+        float(scipy.optimize.brentq(lambda x: float(cubic(x)) - z, c[k], c[k + 1]))
+    )

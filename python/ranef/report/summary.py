@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from .numbers import in_one_scale
 from .varcorr import VarCorr
 
 __all__ = ["Summary", "pvalue_text"]
@@ -103,28 +104,16 @@ def pvalue_text(p: float) -> str:
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     """Rows of text of a coefficient table."""
+    estimates = in_one_scale(table["estimate"], table["se"])
+    errors = in_one_scale(table["se"], table["se"])
     out = []
-    for name, row in table.iterrows():
+    for (name, row), estimate, error in zip(table.iterrows(), estimates, errors, strict=True):
         if np.isnan(row["estimate"]):
             out.append([str(name), "aliased", "", "", "", ""])
             continue
         df = "" if np.isnan(row["df"]) else ("inf" if np.isinf(row["df"]) else f"{row['df']:.2f}")
-        out.append(
-            [
-                str(name),
-                _number(row["estimate"]),
-                _number(row["se"]),
-                df,
-                f"{row['t']:.3f}",
-                pvalue_text(row["pvalue"]),
-            ]
-        )
+        out.append([str(name), estimate, error, df, f"{row['t']:.3f}", pvalue_text(row["pvalue"])])
     return out
-
-
-def _number(x: float) -> str:
-    """Five significant digits without an exponent where that is readable."""
-    return f"{x:.5g}" if x == 0 or 1e-4 <= abs(x) < 1e7 else f"{x:.4e}"
 
 
 def _table_text(table: pd.DataFrame) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import RandomTerm
+from .numbers import in_one_scale
 
 __all__ = ["VarCorr"]
 
@@ -78,17 +79,19 @@ class VarCorr(Mapping[str, pd.DataFrame]):
     def _cells(self) -> list[list[str]]:
         """Rows of text: group, term, sd, then correlations with the earlier terms."""
         rows = []
-        for group, frame in self._frames.items():
+        sds = [np.sqrt(np.diag(frame.to_numpy())) for frame in self._frames.values()]
+        every = np.r_[np.concatenate(sds), self.sigma]
+        shown = iter(in_one_scale(every, every))
+        for (group, frame), sd in zip(self._frames.items(), sds, strict=True):
             cov = frame.to_numpy()
-            sd = np.sqrt(np.diag(cov))
             block_of = {i: b for b, block in enumerate(self._blocks[group]) for i in block}
             for i, name in enumerate(frame.columns):
-                cells = [group if i == 0 else "", str(name), f"{sd[i]:.5g}"]
+                cells = [group if i == 0 else "", str(name), next(shown)]
                 for j in range(i):
                     same = block_of[i] == block_of[j]
                     cells.append(f"{_ratio(cov, sd, i, j):.2f}" if same else "")
                 rows.append(cells)
-        rows.append(["Residual", "", f"{self.sigma:.5g}"])
+        rows.append(["Residual", "", next(shown)])
         return rows
 
     def __repr__(self) -> str:
