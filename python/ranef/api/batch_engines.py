@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from ..design.design import RandomTerm
 from ..design.frame import open_frame
@@ -328,6 +327,8 @@ def joined(estimates: Sequence[BatchEstimate], terms: Sequence[str]) -> BatchEst
 
 def shown(options: Options, total: int | None) -> Any:
     """Start a bar."""
+    from tqdm.auto import tqdm
+
     return tqdm(total=total, unit=" blocks", disable=None if options["progress"] else True)
 
 

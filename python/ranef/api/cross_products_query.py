@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,78 +12,108 @@ from ..errors import DataError
 from .cross_products import Collapsed, CrossProducts
 from .cross_products_files import CHUNK_ROWS
 
-__all__ = ["add_collapsed", "arrow_reader", "collapses", "quoted"]
+__all__ = ["add_collapsed", "arrow_reader", "quoted", "repetition"]
 
 #: Types whose values repeat; columns of others are not counted on to.
 REPEATING = ("VARCHAR", "ENUM", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT")
 #: Distinct rows as a share of all, above which nothing is gained.
 WORTH = 0.5
+#: Distinct rows that are kept between two passes; where there are more, DuckDB groups twice.
+HELD = 4_000_000
 
 
-def collapses(sums: CrossProducts, relation: Any) -> bool:
+@dataclass(frozen=True)
+class Repetition:
+    """A relation whose rows repeat.
+
+    Attributes
+    ----------
+    relation : DuckDBPyRelation
+        The rows.
+    design : list of str
+        Columns of the design.
+    y, weights : str, and str or None
+        Columns of the response and the weights.
+    total, distinct : int
+        Number of rows, and of distinct ones, about.
+    centre : float
+        Mean response.
+    missing : dict of str to int
+        Rows that miss a value, by column.
+    """
+
+    relation: Any
+    design: list[str]
+    y: str
+    weights: str | None
+    total: int
+    distinct: int
+    centre: float
+    missing: dict[str, int]
+
+
+def repetition(sums: CrossProducts, relation: Any) -> Repetition | None:
     """Tell whether a model's rows repeat: its columns are factors, and few are distinct."""
     if sums.plain_columns is None:
-        return False
+        return None
     y, weights = sums.plain_columns
     kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
     design = [name for name in kinds if sums.asks_for(name) and name not in (y, weights)]
     if y not in kinds or not design or (weights is not None and weights not in kinds):
-        return False
+        return None
     if not all(kinds[name].startswith(REPEATING) for name in design):
-        return False
+        return None
     if kinds[y].startswith(("VARCHAR", "ENUM", "BOOLEAN")):
-        return False
-    row = ", ".join(map(quoted, design))
-    found = relation.aggregate(f"count(*), approx_count_distinct(row({row}))").fetchall()[0]
-    return bool(found[1] < WORTH * found[0])
+        return None
+    found = described(relation, design, y, weights)
+    return found if found.distinct < WORTH * found.total else None
 
 
-def add_collapsed(sums: CrossProducts, relation: Any, progress: Callable[[int], object]) -> None:
+def add_collapsed(sums: CrossProducts, rows: Repetition, progress: Callable[[int], object]) -> None:
     """Add the rows of a relation, grouped by the columns of the design."""
-    assert sums.plain_columns is not None
-    y, weights = sums.plain_columns
-    design = [n for n in relation.columns if sums.asks_for(n) and n not in (y, weights)]
-    used = [*design, y, *([] if weights is None else [weights])]
-    total, centre, missing = described(relation, used, y, weights)
-    value = f"(CAST({quoted(y)} AS DOUBLE) - {centre!r})"
+    y, weights = rows.y, rows.weights
+    value = f"(CAST({quoted(y)} AS DOUBLE) - {rows.centre!r})"
     w = "1" if weights is None else f"CAST({quoted(weights)} AS DOUBLE)"
-    groups = ", ".join(map(quoted, design))
-    usable = " AND ".join(f"NOT {gap(name, name in (y, weights))}" for name in used)
-    distinct = relation.filter(usable).aggregate(
+    logs = "0" if weights is None else f"sum(ln({w}))"
+    groups = ", ".join(map(quoted, rows.design))
+    usable = " AND ".join(f"NOT {gap(name, name in (y, weights))}" for name in rows.missing)
+    distinct = rows.relation.filter(usable).aggregate(
         f"{groups}, count(*) AS n__, sum({w}) AS w__, sum({w} * {value}) AS wy__, "
-        f"sum({w} * {value} * {value}) AS wyy__, sum(ln({w})) AS log__",
+        f"sum({w} * {value} * {value}) AS wyy__, {logs} AS log__",
         groups,
     )
+    held = list(arrow_reader(distinct)) if rows.distinct < HELD else None
 
     def chunks() -> Iterator[Collapsed]:
-        for batch in arrow_reader(distinct):
+        for batch in arrow_reader(distinct) if held is None else held:
             if batch.num_rows:
-                yield collapsed(batch, design, y, weights, centre)
+                yield collapsed(batch, rows.design, y, weights, rows.centre)
 
     sums.learn(lambda: (chunk.frame for chunk in chunks()))
     for chunk in chunks():
         sums.add_collapsed(chunk)
         progress(int(chunk.counts.sum()))
-    sums.count_dropped(missing, total - sums.n_read)
+    sums.count_dropped(rows.missing, rows.total - sums.n_read)
 
 
-def described(
-    relation: Any, used: list[str], y: str, weights: str | None
-) -> tuple[int, float, dict[str, int]]:
-    """Give the number of rows, the mean response, and how many miss each column."""
-    gaps = [f"count(*) FILTER ({gap(name, name in (y, weights))})" for name in used]
+def described(relation: Any, design: list[str], y: str, weights: str | None) -> Repetition:
+    """Count rows, distinct rows and gaps, and find the mean response."""
     numbers = [name for name in (y, weights) if name is not None]
+    used = [*design, *numbers]
+    gaps = [f"count(*) FILTER ({gap(name, name in numbers)})" for name in used]
     infinite = [f"count(*) FILTER (isinf(CAST({quoted(name)} AS DOUBLE)))" for name in numbers]
     low = "1" if weights is None else f"min({quoted(weights)})"
     mean = f"avg(CAST({quoted(y)} AS DOUBLE)) FILTER (isfinite(CAST({quoted(y)} AS DOUBLE)))"
-    asked = ", ".join(["count(*)", mean, low, *gaps, *infinite])
-    total, centre, lowest, *counts = relation.aggregate(asked).fetchall()[0]
+    distinct = f"approx_count_distinct(row({', '.join(map(quoted, design))}))"
+    asked = ", ".join(["count(*)", distinct, mean, low, *gaps, *infinite])
+    total, n_distinct, centre, lowest, *counts = relation.aggregate(asked).fetchall()[0]
     for name, count in zip(numbers, counts[len(used) :], strict=True):
         if count:
             raise DataError(f"{name!r} is infinite in a row; drop or correct it", name)
     if lowest is not None and lowest <= 0:
         raise DataError("weights must be above zero", "weights")
-    return total, centre or 0.0, dict(zip(used, counts[: len(used)], strict=True))
+    missing = dict(zip(used, counts[: len(used)], strict=True))
+    return Repetition(relation, design, y, weights, total, n_distinct, centre or 0.0, missing)
 
 
 def collapsed(

@@ -6,13 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from ..errors import DataError, UnsupportedError
 from .cross_products import CrossProducts
 from .cross_products_files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
 from .cross_products_parts import add_parts, run_on_frame, run_on_pieces
-from .cross_products_query import add_collapsed, arrow_reader, collapses, quoted
+from .cross_products_query import add_collapsed, arrow_reader, quoted, repetition
 from .engines import frame_kind
 from .fitted import Call
 from .mixed_model import LinearMixedModel
@@ -43,6 +41,8 @@ def fit_source(
     sums = CrossProducts(
         call.formula, weights=call.weights, offset=call.offset, contrasts=call.contrasts
     )
+    from tqdm.auto import tqdm
+
     with tqdm(unit=" rows", unit_scale=True, disable=None if progress else True) as bar:
         add_source(sums, data, executor, bar.update)
     if call.missing == "raise" and sums.dropped:
@@ -61,8 +61,8 @@ def add_source(
     if executor is not None:
         pieces, again = open_pieces(data, sums.asks_for)
         return add_parts(sums, run_on_pieces(executor, pieces), again, progress)
-    if kind_of(data) == "duckdb.DuckDBPyRelation" and collapses(sums, data):
-        return add_collapsed(sums, data, progress)
+    if kind_of(data) == "duckdb.DuckDBPyRelation" and (found := repetition(sums, data)):
+        return add_collapsed(sums, found, progress)
     passes, again = open_source(data, sums.asks_for)
     if again:
         sums.learn(passes)
