@@ -50,7 +50,11 @@ def connect(threads):
 def say(**figures):
     figures["cpu_seconds"] = time.process_time()
     figures["peak_memory_GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(json.dumps({k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}))
+    print(json.dumps({k: shortened(v) for k, v in figures.items()}))
+
+
+def shortened(value):
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def make(path, n):
@@ -70,7 +74,7 @@ def fit(path):
         rows=total.nobs,
         seconds=whole,
         rows_per_second=total.nobs / whole,
-        llf=total.llf,
+        llf=repr(float(total.llf)),
         sigma=total.sigma,
         sds=[float(c.to_numpy()[0, 0]) ** 0.5 for c in total.varcorr.values()],
     )
@@ -95,7 +99,7 @@ def memory(path):
     chunks = ranef.lmer(FORMULA, path)
     say(
         rows=whole.nobs,
-        llf=whole.llf,
+        llf=repr(whole.llf),
         llf_relative_difference=abs(chunks.llf / whole.llf - 1),
         params_difference_in_se=float(((chunks.params - whole.params) / whole.bse).abs().max()),
         sigma_relative_difference=abs(chunks.sigma / whole.sigma - 1),
