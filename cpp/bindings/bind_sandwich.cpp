@@ -15,6 +15,9 @@ void bind_sandwich(py::module_& m) {
   m.def("gram_by_cluster", &ranef::gram_by_cluster, py::arg("X").noconvert(),
         py::arg("codes").noconvert(), "first"_a, "last"_a, py::call_guard<py::gil_scoped_release>(),
         "Cross products X_g'X_g of the clusters first to last - 1, each one row of p * p numbers.");
+  m.def("order_by_cluster", &ranef::order_by_cluster, py::arg("codes").noconvert(), "n_clusters"_a,
+        py::call_guard<py::gil_scoped_release>(),
+        "Positions of the rows, sorted by cluster and by place in the data.");
   using namespace ranef;
   py::class_<MarginalPieces>(m, "MarginalPieces", py::module_local(),
                              "What clusters of a mixed model contribute.")

@@ -14,6 +14,8 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 // A response of which a smaller share is left is reproduced by X up to rounding.
 constexpr double kExplainedShare = 1e-11;
+// Squares of a response that add up to less have lost digits, or are gone.
+constexpr double kLeastSquare = 1e-280;
 // Eigenvalues of the Hessian below this share of the largest belong to flat directions.
 constexpr double kFlatShare = 1e-8;
 
@@ -102,14 +104,19 @@ void fit_one(Lmm& lmm, const BatchSettings& settings, BatchRows& rows, Index j) 
   }
 }
 
+// Whether sums of squares of a response can be formed; `square` is one of them.
+bool is_measurable(const Eigen::Ref<const Vector>& y, double square) {
+  return std::isfinite(square) && (square > kLeastSquare || !(y.array() != 0.0).any());
+}
+
 // A whole fit from rows of its own.
 void fit_rows(const Input& input, const BatchSettings& settings, BatchRows& rows, Index j) {
   rows.n_obs(j) = static_cast<int>(input.n);
   const Outcome outcome = outcome_of_counts(input);
   set_outcome(rows, j, outcome);
   if (outcome != Outcome::kConverged) return;
-  if (!Eigen::Map<const Vector>(input.y, input.n).allFinite())
-    return set_outcome(rows, j, Outcome::kNotFinite);
+  const Eigen::Map<const Vector> y(input.y, input.n);
+  if (!is_measurable(y, y.squaredNorm())) return set_outcome(rows, j, Outcome::kNotFinite);
   try {
     Lmm lmm(input);
     fit_one(lmm, settings, rows, j);
@@ -192,8 +199,8 @@ struct Batch::Worker {
 
   explicit Worker(const Input& design) : lmm(design, rows), y(design.n), weighted(design.n) {}
 
-  // Project X out of the response in y, twice, and hand it over; false when nothing is left of it.
-  bool take(const Input& design) {
+  // Project X out of the response in y, twice, and hand it over; kConverged when something is left.
+  Outcome take(const Input& design) {
     const Eigen::Map<const Vector> w(design.weights, design.weights ? design.n : 0);
     const double n = static_cast<double>(design.n);
     const auto weight = [&] {
@@ -202,6 +209,7 @@ struct Batch::Worker {
     };
     weight();
     const double before = y.dot(weighted);
+    if (!is_measurable(y, before)) return Outcome::kNotFinite;
     Vector a = Vector::Zero(rows.X.cols());
     for (int pass = 0; pass < 2; ++pass) {
       const Vector step = rows.X.transpose() * weighted / n;
@@ -210,12 +218,12 @@ struct Batch::Worker {
       weight();
     }
     const double after = y.dot(weighted);
-    if (!(after > kExplainedShare * kExplainedShare * before)) return false;
+    if (!(after > kExplainedShare * kExplainedShare * before)) return Outcome::kExplained;
     const double s = std::sqrt(after / n);
     weighted /= s;
     multiply();
     lmm.set_response(a, s, zy);
-    return true;
+    return Outcome::kConverged;
   }
 
   // Z_t'W y^ by term.
@@ -277,10 +285,9 @@ BatchRows Batch::fit(const ConstMatrixRef& Y, const BatchSettings& settings) {
     Worker& worker = *workers_[static_cast<std::size_t>(thread)];
     for (Index j = begin; j < end; ++j) {
       worker.y = Y.col(j);
-      if (!worker.y.allFinite())
-        set_outcome(rows, j, Outcome::kNotFinite);
-      else if (!worker.take(design_))
-        set_outcome(rows, j, Outcome::kExplained);
+      const Outcome taken = worker.take(design_);
+      if (taken != Outcome::kConverged)
+        set_outcome(rows, j, taken);
       else
         fit_one(worker.lmm, settings, rows, j);
     }

@@ -38,6 +38,7 @@ struct State {
   Vector pearson;  // (y - mu) / sqrt(V(mu))
   Vector slope;    // dmu/deta sqrt(w / V(mu))
   Vector scaled;   // pearson sqrt(w)
+  RowMatrix rows;  // (n, p + 1) R^-1/2 [slope * X, scaled], once whitened
   bool valid = true;
 };
 
@@ -70,35 +71,27 @@ double scale_of(const GeeData& data, const State& s) {
   return s.scaled.squaredNorm() / total;
 }
 
-// Whitened rows of one cluster: block = R^-1/2 [slope * X, scaled].
-void whiten_cluster(const GeeData& data, const State& s, const Whitener& whitener, Index g,
-                    RowMatrix& block) {
-  const Index first = data.start[g], size = data.start[g + 1] - first, p = data.X.cols();
-  block.resize(size, p + 1);
-  for (Index j = 0; j < p; ++j) {
-    block.col(j) = data.X.col(j).segment(first, size).cwiseProduct(s.slope.segment(first, size));
+// rows = R^-1/2 [slope * X, scaled], cluster by cluster.
+void whiten(const GeeData& data, const Whitener& whitener, State& s) {
+  constexpr Index kTile = 256;
+  const Index n = data.X.rows(), p = data.X.cols();
+  for (Index i = 0; i < n; i += kTile) {
+    const Index size = std::min(kTile, n - i);
+    s.rows.block(i, 0, size, p) =
+        s.slope.segment(i, size).asDiagonal() * data.X.middleRows(i, size);
   }
-  block.col(p) = s.scaled.segment(first, size);
-  whitener.apply(data.wave.segment(first, size), block);
+  s.rows.col(p) = s.scaled;
+  for (Index g = 0; g + 1 < data.start.size(); ++g) {
+    const Index first = data.start[g], size = data.start[g + 1] - first;
+    whitener.apply(data.wave.segment(first, size), s.rows.middleRows(first, size));
+  }
 }
 
-// Sums over clusters: block' block, whose last column is the score.
-Matrix information(const GeeData& data, const State& s, const Whitener& whitener) {
-  const Index p = data.X.cols();
-  Matrix sum = Matrix::Zero(p + 1, p + 1);
-  RowMatrix block;
-  for (Index g = 0; g + 1 < data.start.size(); ++g) {
-    whiten_cluster(data, s, whitener, g, block);
-    if (block.rows() < 24) {
-      for (Index i = 0; i < block.rows(); ++i) {
-        for (Index j = 0; j <= p; ++j) {
-          sum.col(j).tail(p + 1 - j) += block(i, j) * block.row(i).tail(p + 1 - j).transpose();
-        }
-      }
-    } else {
-      sum.selfadjointView<Eigen::Lower>().rankUpdate(block.transpose());
-    }
-  }
+// rows' rows, whose last column is the score.
+Matrix information(const State& s) {
+  const Index p = s.rows.cols();
+  Matrix sum = Matrix::Zero(p, p);
+  sum.selfadjointView<Eigen::Lower>().rankUpdate(s.rows.transpose());
   return sum.selfadjointView<Eigen::Lower>();
 }
 
@@ -149,17 +142,11 @@ bool start(const GeeData& data, const GeeOptions& options, Vector& beta, State& 
   return false;
 }
 
-void finish(const GeeData& data, const State& s, const Whitener& whitener, GeeFit& fit) {
-  const Index p = data.X.cols();
-  fit.columns.resize(data.X.rows(), p);
-  fit.resid.resize(data.X.rows());
+void finish(const State& s, GeeFit& fit) {
+  const Index p = s.rows.cols() - 1;
+  fit.columns = s.rows.leftCols(p);
+  fit.resid = s.rows.col(p);
   fit.mu = s.mu;
-  RowMatrix block;
-  for (Index g = 0; g + 1 < data.start.size(); ++g) {
-    whiten_cluster(data, s, whitener, g, block);
-    fit.columns.middleRows(data.start[g], block.rows()) = block.leftCols(p);
-    fit.resid.segment(data.start[g], block.rows()) = block.col(p);
-  }
 }
 
 double largest_change(const Vector& a, const Vector& b) {
@@ -180,17 +167,21 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
         estimate_alpha(data, options, lags, s.pearson, fit.phi, previous, fit.alpha_at_bound);
     const Whitener whitener(data, options, lags, fit.alpha);
     if (!whitener.valid()) return stop(fit, GeeStatus::not_positive_definite);
-    const Matrix sum = information(data, s, whitener);
+    whiten(data, whitener, s);
+    const Matrix sum = information(s);
     fit.bread = sum.topLeftCorner(p, p);
     const Eigen::LLT<Matrix> factor(fit.bread);
-    if (factor.info() != Eigen::Success) return stop(fit, GeeStatus::singular);
+    if (factor.info() != Eigen::Success) {
+      finish(s, fit);
+      return stop(fit, GeeStatus::singular);
+    }
     const Vector step = factor.solve(sum.col(p).head(p));
     const double size =
         std::sqrt(std::max(0.0, step.dot(fit.bread * step)) / std::max(fit.phi, 1e-300));
     ++fit.iterations;
     const bool settled = std::max(size, largest_change(fit.alpha, previous)) < options.tolerance;
     if (settled || iteration + 1 == options.max_iterations) {
-      finish(data, s, whitener, fit);
+      finish(s, fit);
       return stop(fit, settled ? GeeStatus::converged : GeeStatus::iterations);
     }
     if (!move(data, options, step, fit.beta, s)) return stop(fit, GeeStatus::invalid_mean);
@@ -205,9 +196,14 @@ GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   GeeFit fit;
   State s;
   for (Vector* v : {&s.eta, &s.mu, &s.pearson, &s.slope, &s.scaled}) v->resize(n);
+  s.rows.resize(n, data.X.cols() + 1);
   fit.status = GeeStatus::invalid_mean;
   if (!start(data, options, fit.beta, s)) return fit;
-  const Lags lags(data.time);
+  const bool by_distance = options.corr == Corr::ar1 || options.corr == Corr::m_dependent;
+  const Lags lags = by_distance ? Lags(data) : Lags();
+  if (options.corr == Corr::m_dependent && !lags.regular()) {
+    throw std::invalid_argument("time: m-dependence counts equal steps");
+  }
   // First with independent rows, roughly; then with the working correlation.
   GeeOptions rough = options;
   rough.corr = Corr::independence;
@@ -216,6 +212,9 @@ GeeFit fit_gee(const GeeData& data, const GeeOptions& options) {
   if (options.corr == Corr::independence || fit.status == GeeStatus::converged ||
       fit.status == GeeStatus::iterations) {
     iterate(data, options, lags, s, fit);
+  }
+  if (options.corr == Corr::ar1 && fit.alpha.size() == 1) {
+    fit.alpha[0] = lags.per_unit_of_time(fit.alpha[0]);
   }
   return fit;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <stdexcept>
 
 namespace ranef {
@@ -74,7 +73,7 @@ LagSums sums_by_lag(const GeeData& data, const Lags& lags, ConstVectorRef r, dou
 double ar1(const GeeData& data, const Lags& lags, ConstVectorRef r, double phi, double start,
            bool& at_bound) {
   const LagSums s = sums_by_lag(data, lags, r, phi, lags.count() - 1);
-  const double low = lags.integers() ? -kBound : 1e-6;
+  const double low = lags.allows_negative() ? -kBound : 1e-6;
   double alpha = std::min(std::max(start, low), kBound);
   for (int iteration = 0; iteration < 100; ++iteration) {
     double gradient = 0.0, curvature = 0.0;
@@ -140,42 +139,71 @@ Matrix full_correlation(const GeeData& data, const GeeOptions& options, const La
 
 }  // namespace
 
-Lags::Lags(ConstVectorRef time) : n_waves_(time.size()) {
-  double unit = 1.0;
-  for (Index i = 1; i < n_waves_; ++i) {
+namespace {
+
+double smallest_gap(const Vector& time) {
+  double smallest = time.size() > 1 ? time[1] - time[0] : 1.0;
+  for (Index i = 1; i < time.size(); ++i) {
     const double gap = time[i] - time[i - 1];
     if (!(gap > 0.0)) throw std::invalid_argument("time: not ascending");
-    unit = i == 1 ? gap : std::min(unit, gap);
+    smallest = std::min(smallest, gap);
   }
+  return smallest;
+}
+
+// Median distance between neighbouring rows of a cluster.
+double typical_gap(const GeeData& data, double otherwise) {
+  std::vector<double> gaps;
+  for (Index g = 0; g + 1 < data.start.size(); ++g) {
+    for (Index i = data.start[g] + 1; i < data.start[g + 1]; ++i) {
+      gaps.push_back(data.time[data.wave[i]] - data.time[data.wave[i - 1]]);
+    }
+  }
+  if (gaps.empty()) return otherwise;
+  const auto middle = gaps.begin() + static_cast<std::ptrdiff_t>(gaps.size() / 2);
+  std::nth_element(gaps.begin(), middle, gaps.end());
+  return *middle > 0.0 ? *middle : otherwise;
+}
+
+}  // namespace
+
+Lags::Lags(const GeeData& data) : time_(data.time) {
+  constexpr double kMostSteps = 1e6;
+  const double step = smallest_gap(time_);
+  unit_ = typical_gap(data, step);
   bool regular = true;
-  double longest = 0.0;
-  for (Index i = 0; i < n_waves_; ++i) {
-    const double steps = (time[i] - time[0]) / unit;
-    regular = regular && std::abs(steps - std::round(steps)) < 1e-6 && steps < 1e6;
-    longest = steps;
+  for (Index i = 0; i < time_.size(); ++i) {
+    const double steps = (time_[i] - time_[0]) / step;
+    regular = regular && std::abs(steps - std::round(steps)) < 1e-6 && steps < kMostSteps;
   }
   if (regular) {
-    for (Index i = 0; i < n_waves_; ++i) {
-      position_.push_back(static_cast<Index>(std::lround((time[i] - time[0]) / unit)));
+    for (Index i = 0; i < time_.size(); ++i) {
+      position_.push_back(static_cast<Index>(std::lround((time_[i] - time_[0]) / step)));
     }
-    for (Index l = 0; l <= std::lround(longest); ++l) {
-      distance_.push_back(static_cast<double>(l) * unit);
-    }
-  } else {
-    if (n_waves_ > 3000) throw std::invalid_argument("time: more than 3000 irregular times");
-    std::map<double, Index> found;
-    table_.resize(static_cast<std::size_t>(n_waves_ * n_waves_));
-    for (Index a = 0; a < n_waves_; ++a) {
-      for (Index b = 0; b < n_waves_; ++b) {
-        const double d = std::abs(time[a] - time[b]);
-        const auto at = found.emplace(d, static_cast<Index>(found.size())).first->second;
-        table_[static_cast<std::size_t>(a * n_waves_ + b)] = at;
-      }
-    }
-    distance_.resize(found.size());
-    for (const auto& [d, at] : found) distance_[static_cast<std::size_t>(at)] = d;
+    const double whole = std::round(unit_ / step);
+    const Index longest = position_.empty() ? 0 : position_.back();
+    for (Index l = 0; l <= longest; ++l) distance_.push_back(static_cast<double>(l) / whole);
+    allows_negative_ = whole == 1.0 && std::fmod(step, 2.0) == 1.0;
+    return;
   }
-  for (const double d : distance_) integers_ = integers_ && d == std::round(d);
+  each_pair(data, [this, &data](Index j, Index k, double) {
+    distance_.push_back(gap(data.wave[j], data.wave[k]));
+  });
+  std::sort(distance_.begin(), distance_.end());
+  distance_.erase(std::unique(distance_.begin(), distance_.end()), distance_.end());
+}
+
+Index Lags::id(Index a, Index b) const {
+  if (regular()) {
+    return std::abs(position_[static_cast<std::size_t>(a)] -
+                    position_[static_cast<std::size_t>(b)]);
+  }
+  const auto at = std::lower_bound(distance_.begin(), distance_.end(), gap(a, b));
+  return static_cast<Index>(at - distance_.begin());
+}
+
+double Lags::per_unit_of_time(double alpha) const {
+  return std::copysign(std::pow(std::abs(alpha), 1.0 / unit_), alpha);
 }
 
 Vector estimate_alpha(const GeeData& data, const GeeOptions& options, const Lags& lags,
@@ -204,7 +232,10 @@ Whitener::Whitener(const GeeData& data, const GeeOptions& options, const Lags& l
     : lags_(lags), corr_(options.corr) {
   if (corr_ == Corr::exchangeable || corr_ == Corr::ar1) alpha_ = alpha[0];
   if (corr_ == Corr::ar1) {
-    for (Index l = 0; l < lags.count(); ++l) decay_.push_back(std::pow(alpha_, lags.distance(l)));
+    for (Index l = 0; l < lags.count(); ++l) {
+      decay_.push_back(std::pow(alpha_, lags.distance(l)));
+      rest_.push_back(1.0 / std::sqrt(1.0 - decay_.back() * decay_.back()));
+    }
   }
   if (corr_ == Corr::m_dependent || corr_ == Corr::unstructured || corr_ == Corr::fixed) {
     R_ = corr_ == Corr::fixed ? Matrix(data.fixed) : full_correlation(data, options, lags, alpha);
@@ -231,7 +262,7 @@ void Whitener::factor(Int32Ref wave) const {
   factor_ = factored.matrixL();
 }
 
-void Whitener::apply(Int32Ref wave, RowMatrix& block) const {
+void Whitener::apply(Int32Ref wave, Eigen::Ref<RowMatrix> block) const {
   const Index n = block.rows();
   switch (corr_) {
     case Corr::independence:
@@ -240,15 +271,17 @@ void Whitener::apply(Int32Ref wave, RowMatrix& block) const {
       // R^-1/2 = (I - c J / n) / sqrt(1 - alpha), c = 1 - sqrt((1 - alpha) / (1 + (n - 1) alpha))
       const double top = 1.0 - alpha_, whole = 1.0 + static_cast<double>(n - 1) * alpha_;
       const double c = (1.0 - std::sqrt(top / whole)) / static_cast<double>(n);
-      const Eigen::RowVectorXd shift = c * block.colwise().sum();
-      block.rowwise() -= shift;
-      block /= std::sqrt(top);
+      const double scale = 1.0 / std::sqrt(top);
+      shift_ = block.row(0);
+      for (Index i = 1; i < n; ++i) shift_ += block.row(i);
+      shift_ *= c;
+      for (Index i = 0; i < n; ++i) block.row(i) = (block.row(i) - shift_) * scale;
       return;
     }
     case Corr::ar1:
       for (Index i = n - 1; i > 0; --i) {
-        const double rho = decay_[static_cast<std::size_t>(lags_.id(wave[i], wave[i - 1]))];
-        block.row(i) = (block.row(i) - rho * block.row(i - 1)) / std::sqrt(1.0 - rho * rho);
+        const auto lag = static_cast<std::size_t>(lags_.id(wave[i], wave[i - 1]));
+        block.row(i) = (block.row(i) - decay_[lag] * block.row(i - 1)) * rest_[lag];
       }
       return;
     case Corr::m_dependent:

@@ -1,5 +1,7 @@
 #include "ranef/sandwich.hpp"
 
+#include <cstdint>
+#include <numeric>
 #include <stdexcept>
 #include <vector>
 
@@ -41,6 +43,20 @@ RowMatrix gram_by_cluster(ConstMatrixRef X, CodesRef codes, Index first, Index l
     }
   }
   return out;
+}
+
+Eigen::Matrix<std::int32_t, Eigen::Dynamic, 1> order_by_cluster(CodesRef codes, Index n_clusters) {
+  if (codes.size() > 0 && (codes.minCoeff() < 0 || codes.maxCoeff() >= n_clusters)) {
+    throw std::invalid_argument("codes: an entry is outside 0 to n_clusters - 1");
+  }
+  std::vector<Index> next(static_cast<std::size_t>(n_clusters) + 1, 0);
+  for (const std::int32_t code : codes) ++next[static_cast<std::size_t>(code) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  Eigen::Matrix<std::int32_t, Eigen::Dynamic, 1> order(codes.size());
+  for (Index i = 0; i < codes.size(); ++i) {
+    order[next[static_cast<std::size_t>(codes[i])]++] = static_cast<std::int32_t>(i);
+  }
+  return order;
 }
 
 }  // namespace ranef

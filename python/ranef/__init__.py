@@ -28,8 +28,12 @@ from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
 from .api.mixed_model import LinearMixedModel
 from .api.multistart import multistart
+from .api.power import power
 from .api.re_gls import RandomEffectsGLS, random_effects_gls
 from .api.robust import RobustResult
+from .api.stored_batch import StoredBatch
+from .api.study import simulate_study
+from .api.study_result import Power, Study
 from .api.within_between import WithinBetweenModel, within_between
 from .errors import (
     ComparisonWarning,
@@ -71,12 +75,15 @@ __all__ = [
     "LinearMixedModel",
     "ModelError",
     "NotPositiveDefiniteError",
+    "Power",
     "RandomEffectsGLS",
     "RanefError",
     "RanefWarning",
     "RankWarning",
     "RobustResult",
     "SingularFitWarning",
+    "StoredBatch",
+    "Study",
     "UnsupportedError",
     "Wishart",
     "WithinBetweenModel",
@@ -102,7 +109,9 @@ __all__ = [
     "lmlist",
     "multistart",
     "pbtest",
+    "power",
     "random_effects_gls",
     "rlrt",
+    "simulate_study",
     "within_between",
 ]

@@ -226,6 +226,15 @@ def test_hypotheses(sleep, responses):
     np.testing.assert_allclose(joint["pvalue"], chi, rtol=1e-9)
 
 
+def test_values_whose_squares_overflow_or_vanish_are_said_to_be_so(sleep, responses):
+    Y = responses[:, [0, 0, 0, 0]] * [1e200, 1e-200, 1e100, 1e-100]
+    for weights in (None, np.ones_like(Y)):
+        result = many("~ Days + (1 | Subject)", sleep, Y, weights=weights)
+        assert result.status.tolist() == ["not finite", "not finite", "converged", "converged"]
+        ratio = result.fits["sigma"][2] / 1e100 / (result.fits["sigma"][3] / 1e-100)
+        assert ratio == pytest.approx(1.0, rel=1e-9)
+
+
 def test_responses_by_name_and_as_frames(sleep, responses):
     names = [f"r{j}" for j in range(responses.shape[1])]
     frame = pd.DataFrame(responses, columns=names, index=sleep.index)
@@ -244,8 +253,8 @@ def test_input_that_does_not_fit_is_named(sleep, responses):
         many(formula, sleep, responses[1:])
     with pytest.raises(ranef.DataError, match="its transpose has as many"):
         many(formula, sleep, responses.T)
-    with pytest.raises(ranef.DataError, match=r"1 dimension\(s\)"):
-        many(formula, sleep, responses[:, 0])
+    with pytest.raises(ranef.DataError, match=r"3 dimension\(s\)"):
+        many(formula, sleep, responses[:, :, None])
     with pytest.raises(ranef.DataError, match="did you mean 'Reaction'"):
         many(formula, sleep, ["Reacton"])
     with pytest.raises(ranef.DataError, match="responses must be numbers"):

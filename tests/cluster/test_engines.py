@@ -342,6 +342,7 @@ def test_the_page_runs(engine, code, place, monkeypatch):
         pytest.skip("Spark needs Java")
     monkeypatch.chdir(place)
     first = PAGE.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    code = code.replace('"rows.parquet"', repr(str(place / "rows.parquet")))  # for a running Java
     names = {"__name__": "__main__"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

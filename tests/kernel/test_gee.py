@@ -186,3 +186,29 @@ def test_wrong_arrays_are_refused():
         _fit(y, X, weights[:-1].copy(), start, wave, "gaussian", "identity", "ar1")
     with pytest.raises(ValueError, match="family: student"):
         _fit(y, X, weights, start, wave, "student", "identity", "ar1")
+
+
+@pytest.mark.parametrize("unit", [1.0, 7.0, 86400.0, 0.01])
+@pytest.mark.parametrize("times", [[0.0, 1.0, 2.0, 3.0], [0.0, 0.7, 1.9, 4.0]])
+def test_the_unit_of_time_changes_only_the_unit_of_the_correlation(unit, times):
+    y, X, weights, start, wave = _data("gaussian")
+
+    def fit(time):
+        return _core.fit_gee(
+            y, X, np.empty(0), weights, start, wave, time, EMPTY, "gaussian", "identity", "ar1"
+        )
+
+    base, other = fit(np.array(times)), fit(unit * np.array(times))
+    np.testing.assert_allclose(other.beta, base.beta, rtol=1e-9)
+    np.testing.assert_allclose(other.bread, base.bread, rtol=1e-8)
+    np.testing.assert_allclose(other.alpha**unit, base.alpha, rtol=1e-8)
+
+
+def test_m_dependence_needs_equal_steps():
+    y, X, weights, start, wave = _data("gaussian")
+    times = np.array([0.0, 0.7, 1.9, 4.0])
+    with pytest.raises(ValueError, match="equal steps"):
+        _core.fit_gee(
+            y, X, np.empty(0), weights, start, wave, times, EMPTY, "gaussian", "identity",
+            "m-dependent",
+        )  # fmt: skip

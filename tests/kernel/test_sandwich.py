@@ -146,3 +146,13 @@ def test_wrong_arrays_are_refused():
         _core.sum_by_cluster(X, codes, 3)
     with pytest.raises(ValueError, match="one entry for each row"):
         _core.gram_by_cluster(X, codes[:-1].copy(), 0, 8)
+
+
+def test_rows_are_ordered_by_cluster_and_place():
+    codes = np.random.default_rng(0).integers(0, 7, 200).astype(np.int32)
+    codes[codes == 3] = 4  # a cluster without rows
+    found = _core.order_by_cluster(codes, 7)
+    np.testing.assert_array_equal(found, np.argsort(codes, kind="stable"))
+    assert len(_core.order_by_cluster(codes[:0], 0)) == 0
+    with pytest.raises(ValueError, match="outside 0 to n_clusters"):
+        _core.order_by_cluster(codes, 6)

@@ -177,3 +177,47 @@ def test_hausman_as_a_wald_test(name):
         test = model.hausman().iloc[0]
         assert test["num_df"] == want["df"]
         assert test["F"] * test["num_df"] == pytest.approx(want["chisq"], rel=1e-4)
+
+
+def _cake():
+    """Cakes with rows taken out, so that the conventions differ."""
+    cake = ranef.datasets.load("cake")
+    cake = cake[cake.index % 7 != 0].copy()
+    cake["hot"] = (cake.index % 5) * 1.0
+    cake["cell"] = cake["replicate"].astype(str) + "." + cake["recipe"].astype(str)
+    return cake
+
+
+#: Standard errors of temp and hot by pyfixest 0.60.0, fixest's conventions in Python.
+FIXEST = [
+    (["replicate"], ["replicate"], [0.015778125129491827, 0.19429734566944973]),
+    (["cell"], ["replicate"], [0.016749343167882045, 0.20684796198241057]),
+    (["replicate", "recipe"], ["replicate"], [0.016047206896289943, 0.19975595689577946]),
+    (
+        ["replicate", "recipe"],
+        ["replicate", "temperature"],
+        [0.019967792317586736, 0.17285510937808274],
+    ),
+]
+
+
+@pytest.mark.parametrize(("absorb", "cluster", "want"), FIXEST)
+def test_fixest_convention(absorb, cluster, want):
+    model = ranef.feols("angle ~ temp + hot", _cake(), absorb=absorb, cluster=cluster)
+    np.testing.assert_allclose(model.bse, want, rtol=1e-8)
+
+
+#: The same by estimatr 1.0.0 in R, lm_robust with fixed_effects.
+ESTIMATR = [
+    ("CR1S", ["cell"], [0.0186447383321, 0.2302553650627]),
+    ("CR1S", ["replicate", "recipe"], [0.0165685972455, 0.2062462345371]),
+    ("HC2", ["replicate", "recipe"], [0.0187618849221, 0.2275890712915]),
+    ("HC3", ["replicate", "recipe"], [0.0196336292077, 0.2381468215433]),
+]
+
+
+@pytest.mark.parametrize(("kind", "absorb", "want"), ESTIMATR)
+def test_stata_convention_and_leverage_with_absorbed_factors(kind, absorb, want):
+    model = ranef.feols("angle ~ temp + hot", _cake(), absorb=absorb)
+    found = model.robust(kind, cluster="replicate", ssc="stata")
+    np.testing.assert_allclose(found.bse, want, rtol=1e-8)

@@ -241,3 +241,33 @@ def test_other_tables_pickles_and_views():
     assert "<table>" in model._repr_html_()
     counted = ranef.gee("y ~ x", frame, groups="g", corr="ar1")
     assert "no time was given" in str(counted)
+
+
+def test_thousands_of_times_of_no_step_are_welcome():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(900), 5)
+    frame = pd.DataFrame(
+        {"g": g, "t": rng.uniform(0.0, 10.0, len(g)), "x": rng.normal(size=len(g))}
+    )
+    frame["y"] = frame["x"] + rng.normal(size=900)[g] + rng.normal(size=len(g))
+    timed = ranef.gee("y ~ x", frame, groups="g", time="t")
+    untimed = ranef.gee("y ~ x", frame, groups="g")
+    np.testing.assert_allclose(timed.params, untimed.params, rtol=1e-9)
+    assert (
+        0.0 < ranef.gee("y ~ x", frame, groups="g", time="t", corr="ar1").corr_params["alpha"] < 1.0
+    )
+
+
+def test_dates_and_days_are_the_same_times():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(40), 5)
+    days = np.tile([0, 30, 61, 91, 122], 40)
+    e = np.zeros(len(g))
+    for i in range(len(g)):
+        e[i] = rng.normal() + (0.8 * e[i - 1] if i % 5 else 0.0)
+    frame = pd.DataFrame({"g": g, "days": days, "y": e, "x": rng.normal(size=len(g))})
+    frame["date"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(frame["days"], unit="D")
+    a = ranef.gee("y ~ x", frame, groups="g", time="days", corr="ar1")
+    b = ranef.gee("y ~ x", frame, groups="g", time="date", corr="ar1")
+    assert a.corr_params["alpha"] == pytest.approx(b.corr_params["alpha"], rel=1e-12)
+    assert a.corr_params["alpha"] ** 30 == pytest.approx(0.8, abs=0.15)

@@ -33,7 +33,7 @@ enum class Outcome : std::int32_t {
   kFailed = 5,        // no finite objective
   kTooFewRows = 6,    // as many coefficients or random effects as rows
   kTooFewLevels = 7,  // a grouping factor with one level
-  kNotFinite = 8,     // a response with infinite or missing values
+  kNotFinite = 8,     // infinite or missing values, or their squares overflow or vanish
 };
 
 // A column for each fit; NaN where there is no answer. p columns of X, aliased ones included.

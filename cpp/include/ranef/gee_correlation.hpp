@@ -1,32 +1,35 @@
 // Working correlations: moment estimates of their parameters, and products with R^-1/2.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "ranef/gee.hpp"
 
 namespace ranef {
 
-// Distances between times. Regular times have lag |wave_j - wave_k| * unit, others a table of their
-// own.
+// Distances between the times of a cluster's rows, in units of the median gap between neighbours,
+// so that a correlation to the power of a distance does not depend on how time is counted. On
+// regular times every whole number of steps is one, otherwise those that occur are listed.
 class Lags {
  public:
-  explicit Lags(ConstVectorRef time);  // (n_waves,) ascending
-  Index id(Index a, Index b) const {
-    return table_.empty() ? position_[static_cast<std::size_t>(std::max(a, b))] -
-                                position_[static_cast<std::size_t>(std::min(a, b))]
-                          : table_[static_cast<std::size_t>(a * n_waves_ + b)];
-  }
+  Lags() = default;                    // where distances do not matter
+  explicit Lags(const GeeData& data);  //
+  Index id(Index a, Index b) const;    // of the distance between two waves of one cluster
+  bool regular() const { return !position_.empty(); }
   double distance(Index id) const { return distance_[static_cast<std::size_t>(id)]; }
   Index count() const { return static_cast<Index>(distance_.size()); }
-  bool integers() const { return integers_; }
+  // Whether a negative correlation has a power at every distance, also by the user's unit of time.
+  bool allows_negative() const { return allows_negative_; }
+  double per_unit_of_time(double alpha) const;
 
  private:
-  Index n_waves_ = 0;
-  std::vector<Index> position_;   // (n_waves,) of regular times
-  std::vector<Index> table_;      // (n_waves * n_waves,) of irregular ones
-  std::vector<double> distance_;  // of each lag id
-  bool integers_ = true;          // every distance is a whole number
+  double gap(Index a, Index b) const { return std::abs(time_[b] - time_[a]) / unit_; }
+  double unit_ = 1.0;
+  Vector time_;                   // (n_waves,)
+  std::vector<Index> position_;   // (n_waves,) in steps, of regular times
+  std::vector<double> distance_;  // of each lag id, ascending
+  bool allows_negative_ = false;
 };
 
 // Moment estimate of the correlation parameters from Pearson residuals r (n,).
@@ -43,7 +46,7 @@ class Whitener {
  public:
   Whitener(const GeeData& data, const GeeOptions& options, const Lags& lags, const Vector& alpha);
   bool valid() const { return valid_; }
-  void apply(Int32Ref wave, RowMatrix& block) const;
+  void apply(Int32Ref wave, Eigen::Ref<RowMatrix> block) const;
 
  private:
   void factor(Int32Ref wave) const;
@@ -52,9 +55,11 @@ class Whitener {
   double alpha_ = 0.0;
   mutable bool valid_ = true;
   std::vector<double> decay_;           // alpha^lag, by lag id
+  std::vector<double> rest_;            // (1 - decay^2)^-1/2
   Matrix R_;                            // (n_waves, n_waves)
   mutable std::vector<Index> pattern_;  // waves that factor_ belongs to
   mutable Matrix factor_;               // lower Cholesky factor
+  mutable Eigen::RowVectorXd shift_;    // share of a cluster's sum, a workspace
 };
 
 }  // namespace ranef

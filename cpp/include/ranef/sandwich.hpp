@@ -19,4 +19,9 @@ RowMatrix gram_by_cluster(ConstMatrixRef X,        // (n, p)
                           Index first, Index last  //
 );                                                 // (last - first, p * p)
 
+// Rows by cluster, in the order of the data within each: a counting sort.
+Eigen::Matrix<std::int32_t, Eigen::Dynamic, 1> order_by_cluster(CodesRef codes,   // (n,)
+                                                                Index n_clusters  //
+);                                                                                // (n,)
+
 }  // namespace ranef

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <thread>
 #include <vector>
@@ -10,16 +11,21 @@
 
 namespace ranef {
 
-// Call work(thread, begin, end) for equal consecutive parts of 0 .. count - 1, one part a thread.
-// The parts depend on `threads`, so work must give each item the same result in any part. The first
-// exception, by thread, is rethrown once all have ended.
+// Call work(thread, begin, end) for consecutive parts of 0 .. count - 1, several parts a thread:
+// each thread takes the next one when it is free, so that a slow item holds up no other part. Who
+// gets which part is left to chance, so work must give each item the same result in any part. The
+// first exception, by thread, is rethrown once all have ended.
 template <class Work>
 void split(Index count, int threads, Work&& work) {
+  constexpr Index kPartsPerThread = 32;
   const Index parts = std::clamp<Index>(threads, 1, std::max<Index>(1, count));
+  const Index size = parts == 1 ? count : std::max<Index>(1, count / (kPartsPerThread * parts));
   std::vector<std::exception_ptr> failures(parts);
+  std::atomic<Index> next{0};
   const auto part = [&](Index i) {
     try {
-      work(static_cast<int>(i), i * count / parts, (i + 1) * count / parts);
+      for (Index at = next.fetch_add(size); at < count; at = next.fetch_add(size))
+        work(static_cast<int>(i), at, std::min(at + size, count));
     } catch (...) {
       failures[i] = std::current_exception();
     }

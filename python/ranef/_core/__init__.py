@@ -35,6 +35,7 @@ marginal_gram = _module.marginal_gram
 marginal_pieces = _module.marginal_pieces
 mean_of = _module.mean_of
 mean_slope = _module.mean_slope
+order_by_cluster = _module.order_by_cluster
 sum_by_cluster = _module.sum_by_cluster
 Batch = _module.Batch
 BatchRows = _module.BatchRows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from ranef.design import INTERCEPT, build
 from ranef.design.grouped import group_term
-from ranef.errors import RanefError, RanefWarning
+from ranef.errors import DroppedRowsWarning, RanefError, RanefWarning
 from ranef.formula import Formula, parse
 from ranef.models import lmm
 from ranef.models.ols import fit_ols
@@ -81,6 +82,8 @@ class Approaches:
         Approaches that could not be used on these data, and why.
     models : dict
         The fitted models by approach.
+    warnings : tuple of RanefWarning
+        What the mixed model warned of, such as rows that were left out.
     """
 
     table: pd.DataFrame
@@ -88,16 +91,36 @@ class Approaches:
     identities: pd.DataFrame
     skipped: dict[str, str]
     models: dict[str, Any]
+    warnings: tuple[RanefWarning, ...] = ()
+
+    def _notes(self) -> list[str]:
+        """Say what was left out: approaches, and what the mixed model warned of."""
+        left = [f"{name}: left out, {why}" for name, why in self.skipped.items()]
+        return left + [str(warning) for warning in self.warnings]
 
     def __repr__(self) -> str:
-        table = self.table.to_string(float_format=lambda x: f"{x:.4g}")
-        told = [f"- {name}: left out, {why}" for name, why in self.skipped.items()]
-        lines = [table, "", self.answers.to_string(), "", self.identities.to_string(), *told]
-        return "\n".join(lines)
+        table = self.table.to_string(float_format=lambda x: f"{x:.4g}", na_rep="")
+        lines = ["Approaches to grouped data", "", table, "", "What the coefficient of x is"]
+        for name, row in self.answers.iterrows():
+            lines += [f"  {name}: {row['answers']}", f"      not: {row['cannot tell']}"]
+        lines += ["", "Identities on these data, differences in standard errors"]
+        for name, row in self.identities.iterrows():
+            holds = "holds" if row["holds"] else "DOES NOT HOLD"
+            lines.append(f"  {name}: {holds} ({row['difference']:.1e})")
+        lines += ["", *(f"- {note}" for note in self._notes())]
+        return "\n".join(lines).rstrip()
 
     def _repr_html_(self) -> str:
-        parts = (self.table, self.answers, self.identities)
-        return "".join(part.to_html() for part in parts)
+        told = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
+        return (
+            "<h3>Approaches to grouped data</h3>"
+            + self.table.to_html(float_format=lambda x: f"{x:.4g}", na_rep="")
+            + "<h4>What the coefficient of x is</h4>"
+            + self.answers.to_html()
+            + "<h4>Identities on these data, differences in standard errors</h4>"
+            + self.identities.to_html(float_format=lambda x: f"{x:.1e}")
+            + (f"<ul>{told}</ul>" if told else "")
+        )
 
 
 def approaches(
@@ -164,6 +187,10 @@ def approaches(
                 if name in ("OLS", "mixed model"):
                     raise
                 skipped[name] = str(error)
+    told = models["mixed model"].warnings
+    for warning in told:
+        if isinstance(warning, DroppedRowsWarning):
+            warnings.warn(warning, stacklevel=2)
     tables = rows_of(models, groups)
     answers = pd.DataFrame(
         [ANSWERS[name] for name in tables],
@@ -171,7 +198,7 @@ def approaches(
         columns=["answers", "cannot tell"],
     )
     identities = check_identities(models, mixed, data, groups, contrasts)
-    return Approaches(pd.concat(tables), answers, identities, skipped, models)
+    return Approaches(pd.concat(tables), answers, identities, skipped, models, told)
 
 
 def marginal_text(formula: Formula) -> str:

@@ -19,15 +19,16 @@ import pandas as pd
 from ..design.design import RandomTerm
 from ..design.frame import open_frame
 from ..errors import DataError, DroppedRowsWarning, RanefError, UnsupportedError
-from ..models.batch import ERROR, BatchEstimate
+from ..models.batch_estimate import ERROR, BatchEstimate
 from .batch_result import BatchResult, Labels
 from .engines import GROUPED, column_names, frame_kind, run_tasks
 from .fit_groups import fit_groups
-from .fit_many import fit_many, read_matrix_weights, read_responses
+from .fit_many import fit_many, read_matrix_weights
 from .lmer import lmer
 from .mixed_model import LinearMixedModel
+from .responses import open_responses, read_responses
 
-__all__ = ["fit_groups_on", "fit_many_on"]
+__all__ = ["fit_groups_on", "fit_many_on", "refuse_out"]
 
 #: Blocks that a batch is cut into, at most.
 BLOCKS = 64
@@ -84,8 +85,14 @@ def fit_many_on(
     executor: Any, formula: str, data: Any, responses: Any, options: Options
 ) -> BatchResult:
     """Fit blocks of responses on an executor; arguments as of ``fit_many``."""
-    names, Y = read_responses(responses, data)
-    W = read_matrix_weights(options["weights"], Y.shape)
+    frame = open_frame(data)
+    if open_responses(responses, frame) is not None:
+        raise UnsupportedError(
+            "executor takes responses in memory; for files and iterators leave it out, or call "
+            "fit_many for a part of the columns on each worker"
+        )
+    names, Y = read_responses(responses, frame)
+    W = read_matrix_weights(options["weights"], frame.n_rows, names)
     used = columns_asked(formula, data, options, ())
     width = -(-Y.shape[1] // BLOCKS)
     local = {**options, "workers": options["workers"] or 1, "progress": False}
@@ -254,7 +261,7 @@ def merged(
         raise DataError(f"no group can be fitted; the first one: {(whole.messages or {})[0]}")
     order = whole.fits.argsort()
     estimate = copy.copy(whole.estimate)
-    for name, array in arrays(estimate).items():
+    for name, array in estimate.arrays().items():
         setattr(estimate, name, array[order])
     fits = whole.fits[order]
     rank = {int(old): new for new, old in enumerate(order)}
@@ -287,6 +294,12 @@ def not_here(label: Any) -> LinearMixedModel:
 # ------------------------------------------------------------------ both
 
 
+def refuse_out(out: Any) -> None:
+    """Refuse to write parts from many places."""
+    if out is not None:
+        raise UnsupportedError("executor gives its result in memory; leave out out, or executor")
+
+
 def asks(formula: str, options: Options) -> Callable[[str], bool]:
     """Tell which columns a call may name."""
     named = {v for v in (options["weights"], options["offset"]) if isinstance(v, str)}
@@ -306,11 +319,6 @@ def columns_asked(
     }
 
 
-def arrays(estimate: BatchEstimate) -> dict[str, np.ndarray[Any, Any]]:
-    """Give the arrays of results, a row a fit."""
-    return {name: value for name, value in vars(estimate).items() if isinstance(value, np.ndarray)}
-
-
 def joined(estimates: Sequence[BatchEstimate], terms: Sequence[str]) -> BatchEstimate:
     """Put the rows of results one below the other."""
     if len({estimate.factors.shape[1] for estimate in estimates}) > 1:
@@ -320,7 +328,7 @@ def joined(estimates: Sequence[BatchEstimate], terms: Sequence[str]) -> BatchEst
         )
     out = copy.copy(estimates[0])
     out.p = len(terms)
-    for name in arrays(out):
+    for name in out.arrays():
         setattr(out, name, np.concatenate([getattr(estimate, name) for estimate in estimates]))
     return out
 

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
 from ..design.design import Design
-from ..inference.multiple import benjamini_hochberg, squeeze_variances, storey
-from ..models.batch import STATUSES, BatchEstimate
-from ..report.coefficients import t_pvalue
+from ..models.batch_estimate import STATUSES, BatchEstimate
+from .batch_tables import Labels, WaldTests, fits_frame, joint_frame
 from .mixed_model import LinearMixedModel
 
-__all__ = ["BatchResult"]
+__all__ = ["BatchResult", "Labels"]
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Names for the arrays of a batch.
-
-    Attributes
-    ----------
-    key : tuple of str
-        Columns of the tables that say which fit a row belongs to.
-    fits : Index of length m
-        The fits.
-    terms : tuple of str, length p
-        Coefficients.
-    """
-
-    key: tuple[str, ...]
-    fits: pd.Index[Any]
-    terms: tuple[str, ...]
-
-    def columns(self, repeats: int = 1) -> dict[str, Any]:
-        """Say which fit each row belongs to, ``repeats`` rows a fit."""
-        at = np.repeat(np.arange(len(self.fits)), repeats)
-        if isinstance(self.fits, pd.MultiIndex):
-            return {k: self.fits.get_level_values(i)[at] for i, k in enumerate(self.key)}
-        return {self.key[0]: self.fits[at]}
 
 
 class BatchResult:
@@ -102,7 +73,7 @@ class BatchResult:
         Columns: the fit, term, estimate, se, df, t, pvalue, and the p-value adjusted over all
         fits of the same term: p_bh (Benjamini and Hochberg) and q_storey (Storey's q-value).
         """
-        return self._tests(self._estimate.variance, self._df())
+        return self._tests().frame()
 
     def moderated(self) -> pd.DataFrame:
         """Give ``table`` with residual variances shrunk to a common value by empirical Bayes.
@@ -119,53 +90,17 @@ class BatchResult:
         variance, at each fit's own relative covariance, and the degrees of freedom grow by those of
         the prior. The residual variances are taken to have n - p degrees of freedom for this.
         """
-        estimate = self._estimate
-        squeezed = squeeze_variances(estimate.sigma**2, self._residual_df())
-        ratio = squeezed.variance / estimate.sigma**2
-        table = self._tests(estimate.variance * ratio[:, None], self._df() + squeezed.prior_df)
-        table.attrs.update(prior_variance=squeezed.prior_variance, prior_df=squeezed.prior_df)
-        return table
+        return self._tests().moderated(self._estimate.sigma, self._residual_df())
 
     @property
     def tests(self) -> pd.DataFrame:
         """A row for each fit and hypothesis of several rows: F, num_df, den_df, pvalue, p_bh."""
-        joint = self._estimate.settings.joint
-        F = self._estimate.F
-        num_df = np.array([len(c.rows) for c in joint], dtype=np.float64)
-        den_df = self._df()[:, :1] * np.ones(len(joint))
-        p = np.where(
-            np.isinf(den_df),
-            special.chdtrc(num_df, F * num_df),
-            special.fdtrc(num_df, np.where(np.isinf(den_df), 1.0, den_df), F),
-        )
-        return pd.DataFrame(
-            {
-                **self._labels.columns(len(joint)),
-                "test": np.tile([c.name for c in joint], len(self)),
-                "F": F.ravel(),
-                "num_df": np.tile(num_df, len(self)),
-                "den_df": den_df.ravel(),
-                "pvalue": p.ravel(),
-                "p_bh": by_column(benjamini_hochberg, p).ravel(),
-            }
-        )
+        return self._joint(adjusted=True)
 
     @property
     def fits(self) -> pd.DataFrame:
         """A row for each fit: nobs, sigma, llf, sds and correlations, singular, status, n_eval."""
-        estimate = self._estimate
-        return pd.DataFrame(
-            {
-                **self._labels.columns(),
-                "nobs": estimate.n_obs,
-                "sigma": estimate.sigma,
-                "llf": -0.5 * estimate.objective,
-                **self._spread(),
-                "singular": estimate.is_singular,
-                "status": np.array(STATUSES)[estimate.outcome],
-                "n_eval": estimate.n_objective,
-            }
-        )
+        return fits_frame(self._labels, self._estimate, self._design)
 
     def fit(self, which: Any) -> LinearMixedModel:
         """Fit one of the batch in full.
@@ -180,15 +115,7 @@ class BatchResult:
         LinearMixedModel
             The model with everything that it answers.
         """
-        fits = self._labels.fits
-        if which in fits:
-            at = fits.get_loc(which)
-            if not isinstance(at, int):
-                raise KeyError(f"{which!r} names more than one fit; give its position")
-            return self._single(at)
-        if isinstance(which, (int, np.integer)) and -len(self) <= which < len(self):
-            return self._single(int(which) % len(self))
-        raise KeyError(f"there is no fit {which!r}; there are {len(self)}, from {fits[0]!r} on")
+        return self._single(position(self._labels.fits, which))
 
     def _residual_df(self) -> Array:
         """Degrees of freedom n - p of each fit."""
@@ -204,51 +131,38 @@ class BatchResult:
             return np.full(estimate.estimate.shape, np.inf)
         return np.tile(self._residual_df()[:, None], (1, estimate.estimate.shape[1]))
 
-    def _tests(self, variance: Array, df: Array) -> pd.DataFrame:
-        """Lay out t tests, a row for each fit and term."""
-        estimate = self._estimate.estimate
-        se = np.sqrt(variance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = estimate / se
-        p = t_pvalue(t, df)
-        names = [*self._labels.terms, *(c.name for c in self._estimate.settings.single)]
-        return pd.DataFrame(
-            {
-                **self._labels.columns(len(names)),
-                "term": np.tile(np.array(names, dtype=object), len(self)),
-                "estimate": estimate.ravel(),
-                "se": se.ravel(),
-                "df": np.where(np.isnan(t), np.nan, df).ravel(),
-                "t": t.ravel(),
-                "pvalue": p.ravel(),
-                "p_bh": by_column(benjamini_hochberg, p).ravel(),
-                "q_storey": by_column(storey, p).ravel(),
-            }
+    def _tests(self) -> WaldTests:
+        """Give the t tests."""
+        estimate = self._estimate
+        names = [*self._labels.terms, *(c.name for c in estimate.settings.single)]
+        return WaldTests(self._labels, names, estimate.estimate, estimate.variance, self._df())
+
+    def _joint(self, *, adjusted: bool) -> pd.DataFrame:
+        """Lay out the F tests."""
+        joint = self._estimate.settings.joint
+        num_df = np.array([len(c.rows) for c in joint], dtype=np.float64)
+        den_df = self._df()[:, :1] * np.ones(len(joint))
+        F = self._estimate.F
+        return joint_frame(
+            self._labels, [c.name for c in joint], num_df, F, den_df, adjusted=adjusted
         )
 
-    def _spread(self) -> dict[str, Array]:
-        """Name standard deviations and correlations of the random effects."""
-        out: dict[str, Array] = {}
-        at, sigma = 0, self._estimate.sigma
-        for term in self._design.random:
-            k = term.n_cols
-            factor = np.zeros((len(self), k, k))
-            for j in range(k):
-                factor[:, j:, j] = self._estimate.factors[:, at : at + k - j]
-                at += k - j
-            cov = factor @ factor.transpose(0, 2, 1)
-            sd = np.sqrt(np.einsum("mii->mi", cov))
-            for j, name in enumerate(term.names):
-                out[f"sd_{name}|{term.group}"] = sigma * sd[:, j]
-            for block in term.blocks:
-                for a, j in enumerate(block):
-                    for i in block[a + 1 :]:
-                        label = f"cor_{term.names[j]}.{term.names[i]}|{term.group}"
-                        with np.errstate(divide="ignore", invalid="ignore"):
-                            out[label] = cov[:, i, j] / (sd[:, i] * sd[:, j])
-        return out
+    def _parts(self) -> dict[str, pd.DataFrame]:
+        """Give the tables without the columns that need all fits of a run."""
+        return {
+            "table": self._tests().frame(adjusted=False),
+            "tests": self._joint(adjusted=False),
+            "fits": self.fits,
+        }
 
 
-def by_column(adjust: Callable[[Array], Array], p: Array) -> Array:
-    """Adjust the p-values of each column over the rows."""
-    return np.column_stack([adjust(column) for column in p.T]) if p.shape[1] else p
+def position(fits: pd.Index[Any], which: Any) -> int:
+    """Find a fit by its name, or where none has that name, by its position."""
+    if which in fits:
+        at = fits.get_loc(which)
+        if not isinstance(at, int):
+            raise KeyError(f"{which!r} names more than one fit; give its position")
+        return at
+    if isinstance(which, (int, np.integer)) and -len(fits) <= which < len(fits):
+        return int(which) % len(fits)
+    raise KeyError(f"there is no fit {which!r}; there are {len(fits)}, from {fits[0]!r} on")

@@ -11,7 +11,7 @@ from ..errors import ModelError
 from ..inference.lrt import RatioTest, boundary_pvalue, chi2_tail, parts, ratio_test, relate
 from ..inference.pbtest import bootstrap_ratios, simulated_pvalue
 from ..inference.rlrt import null_statistics, spectrum
-from ..models.batch import Settings
+from ..models.batch_estimate import Settings
 from ..report.simulated import SimulatedTest
 from .compare_models import by_likelihood, check_comparable, check_mixed
 from .mixed_model import LinearMixedModel

@@ -19,7 +19,7 @@ from ranef.errors import (
     RankWarning,
 )
 from ranef.formula import Formula, parse
-from ranef.models.ols import fit_ols
+from ranef.models.ols import ABSORB_FLOOR, fit_ols
 from ranef.models.within import Absorption, WithinEstimate, fit_within
 
 from .feols_model import FeolsCall, FixedEffectsModel
@@ -136,7 +136,9 @@ def _names(asked: str | Sequence[str] | None) -> tuple[str, ...]:
         return ()
     names = (asked,) if isinstance(asked, str) else tuple(asked)
     if not all(isinstance(name, str) for name in names):
-        raise TypeError("absorb and cluster take names of columns")
+        raise TypeError(
+            "absorb and cluster take names of columns; model.robust takes clusters as an array too"
+        )
     return tuple(dict.fromkeys(names))
 
 
@@ -167,6 +169,11 @@ def fit_design(design: Design, absorbed: Sequence[str]) -> Fitted:
     positions = tuple(j for j, column in enumerate(design.fixed) if column != INTERCEPT)
     X = np.asfortranarray(design.X[:, positions])
     within = fit_within(design.y, X, absorption, design.weights, design.offset)
+    if within.tss_within <= (ABSORB_FLOOR * ABSORB_FLOOR) * within.tss:
+        raise ModelError(
+            f"absorbing {' and '.join(absorbed)} explains {design.response!r} completely: it is "
+            "constant within their levels, or a sum of their effects"
+        )
     if not within.ols.kept.any():
         told = "; ".join(
             f"{design.fixed_names[positions[j]]!r} is {reason}"
@@ -191,14 +198,13 @@ def absorption_of(design: Design, names: Sequence[str]) -> Absorption:
 
 def _pooled(design: Design) -> WithinEstimate:
     """Fit without absorption."""
-    X = design.X
-    ols = fit_ols(design.y, X, design.weights, design.offset)
+    ols = fit_ols(design.y, design.X, design.weights, design.offset)
     w = np.ones(design.n_obs) if design.weights is None else design.weights
     target = design.y if design.offset is None else design.y - design.offset
     constant = INTERCEPT in design.fixed
     total = float(w @ (target - (w @ target) / w.sum() * constant) ** 2)
     reasons = {int(j): "a combination of the columns before it" for j in np.flatnonzero(~ols.kept)}
-    return WithinEstimate(ols, X, None, 0, total, total, reasons)
+    return WithinEstimate(ols, 0, total, total, reasons)
 
 
 def dropped_rows(design: Design) -> list[RanefWarning]:

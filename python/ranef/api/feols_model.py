@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ranef.design import encode
+from ranef.design.grouped import group_term
 from ranef.errors import ModelError, UnsupportedError
 from ranef.inference.sandwich_tests import f_test
 from ranef.models.ols import fit_ols
@@ -21,6 +22,11 @@ from .feols_robust import FeolsCall, LeastSquaresTests
 __all__ = ["FeolsCall", "FixedEffectsModel"]
 
 Array = NDArray[np.float64]
+
+
+def _share(left: float, total: float) -> float:
+    """Share that is explained; NaN where there is nothing to explain."""
+    return 1.0 - left / total if total > 0.0 else float("nan")
 
 
 class FixedEffectsModel(LeastSquaresTests):
@@ -65,17 +71,17 @@ class FixedEffectsModel(LeastSquaresTests):
     @property
     def rsquared(self) -> float:
         """Share of the response's variance that is explained, absorbed effects included."""
-        return 1.0 - self._ols.ssr / self._fitted.within.tss
+        return _share(self._ols.ssr, self._fitted.within.tss)
 
     @property
     def rsquared_within(self) -> float:
         """Share that the regressors explain of what the absorbed effects leave."""
-        return 1.0 - self._ols.ssr / self._fitted.within.tss_within
+        return _share(self._ols.ssr, self._fitted.within.tss_within)
 
     @property
     def rsquared_adj(self) -> float:
         """``rsquared`` with both variances divided by their degrees of freedom."""
-        return 1.0 - self._ols.sigma2 * (self.nobs - 1) / self._fitted.within.tss
+        return _share(self._ols.sigma2 * (self.nobs - 1), self._fitted.within.tss)
 
     @property
     def llf(self) -> float:
@@ -204,7 +210,8 @@ class FixedEffectsModel(LeastSquaresTests):
         variance = np.einsum("ij,jk,ik->i", kept, self._cov, kept)
         if interval == "prediction":
             variance = variance + self._ols.sigma2
-        half = float(t_quantile(0.5 + level / 2.0, self.df_resid)) * np.sqrt(variance)
+        df = float(np.min(np.asarray(self._df(), float)))
+        half = float(t_quantile(0.5 + level / 2.0, df)) * np.sqrt(variance)
         return pd.DataFrame({"mean": mean, "lower": mean - half, "upper": mean + half})
 
     def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array]:
@@ -241,12 +248,26 @@ class FixedEffectsModel(LeastSquaresTests):
         notes = [str(warning) for warning in self.warnings]
         alone = {name: count for name, count in self.singletons.items() if count}
         if alone:
-            told = ", ".join(f"{count} of {name}" for name, count in alone.items())
+            told = ", ".join(f"{name} {self._alone(name)}" for name in alone)
             notes.append(
                 f"singletons: {told} occur in one row each, which the effect fits exactly; they "
                 "count as clusters but tell nothing of the coefficients"
             )
+        if self._is_perfect():
+            notes.append("the fit is exact but for rounding: errors and tests mean nothing")
         return notes + list(self._vcov.notes)
+
+    def _is_perfect(self) -> bool:
+        """Whether residuals are rounding."""
+        size = float(np.abs(self._design.y).max())
+        return bool(np.abs(self._ols.resid).max() <= 1e-12 * size) and self.df_resid > 0
+
+    def _alone(self, name: str, most: int = 5) -> str:
+        """Name the levels of an absorbed factor that occur in a single row, the first of them."""
+        term = group_term(self._design, name)
+        levels = term.levels[np.bincount(term.codes) == 1]
+        more = f" and {len(levels) - most} more" if len(levels) > most else ""
+        return ", ".join(map(str, levels[:most])) + more
 
     def __repr__(self) -> str:
         return str(self.summary())

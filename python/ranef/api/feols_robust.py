@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from ranef.design import Design
 from ranef.errors import ModelError, RanefWarning, UnsupportedError
 from ranef.inference.robust import (
-    Counts,
     absorbed_count,
     absorbed_leverage,
     check_convention,
     hetero_cov,
-    multiway_cov,
     within_scores,
 )
 from ranef.inference.sandwich import DiagonalScores
-from ranef.inference.wild import WildBootstrap, wild_bootstrap
-from ranef.models.ols import Basis, OlsEstimate, orthonormal_basis
-from ranef.report.regression import CoefficientTests, contrast_matrix
+from ranef.inference.wild import WildBootstrap
+from ranef.models.ols import OlsEstimate
+from ranef.report.regression import CoefficientTests
 
-from .robust import Named, RobustResult, clusters_of, robust_clusters
+from .robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
 
 if TYPE_CHECKING:
     from .feols import Fitted
@@ -161,12 +158,7 @@ class LeastSquaresTests(CoefficientTests):
         self,
         term: str,
         cluster: Any = None,
-        *,
-        null: float = 0.0,
-        draws: int = 9999,
-        weights: str = "webb",
-        level: float = 0.95,
-        seed: int | None = None,
+        **options: Any,
     ) -> WildBootstrap:
         """Test a coefficient by the wild cluster bootstrap with the hypothesis imposed.
 
@@ -176,46 +168,14 @@ class LeastSquaresTests(CoefficientTests):
             The coefficient.
         cluster : str or array_like, optional
             Clusters; by default those of the call.
-        null : float
-            Value under the hypothesis.
-        draws : int
-            Number of draws.
-        weights : {"webb", "rademacher"}
-            Webb's six points, or random signs, all of whose patterns are used when they are few.
-        level : float
-            Coverage of the interval, found by inverting the test.
-        seed : int, optional
-            Seed of the draws.
+        **options
+            null, draws, weights, level and seed; see `RobustResult.wild_bootstrap`.
 
         Returns
         -------
         WildBootstrap
-
-        References
-        ----------
-        .. [1] Cameron, Gelbach and Miller (2008), Rev. Econ. Stat. 90, 414-427.
         """
-        C = contrast_matrix(term, self._names, self._kept(), self._named().terms)
-        if len(C) != 1:
-            raise ValueError(f"{term!r} has {len(C)} coefficients; name one of them")
-        cluster = self.call.cluster if cluster is None else cluster
-        if len(cluster) == 0:
-            raise ModelError("the bootstrap redraws clusters: name them with cluster=")
-        codes = next(iter(clusters_of(self._data, self._design, cluster).values()))
-        scores = self._scores(codes, "clubSandwich", "CR2")
-        assert scores is not None
-        wide = np.pad(C[0], (0, scores.root.shape[0] - C.shape[1]))
-        estimate = float(C[0] @ self._beta[self._kept()])
-        return wild_bootstrap(
-            scores,
-            wide,
-            estimate,
-            null=null,
-            draws=draws,
-            weights=weights,
-            level=level,
-            seed=seed,
-        )
+        return self.robust("CR2", cluster=cluster).wild_bootstrap(term, **options)
 
     def _n_coef(self, clusters: Sequence[Codes], ssc: str) -> int:
         """Coefficients that CR1S counts."""
@@ -227,14 +187,11 @@ class LeastSquaresTests(CoefficientTests):
         """Set up scores whose small-sample adjustments hold, None if that is out of reach."""
         if ssc != "clubSandwich" and kind in ("CR0", "CR1", "CR1S"):
             return self._plain_scores(codes)
-        within = self._fitted.within
         scores = within_scores(
-            within.X,
+            self._ols.basis,
             self._ols.resid,
             codes,
-            int(codes.max()) + 1,
             weights=self._design.weights,
-            scale=within.scale,
             absorption=self._fitted.absorption,
         )
         if scores is None and kind in ("CR2", "CR3"):
@@ -246,7 +203,7 @@ class LeastSquaresTests(CoefficientTests):
 
     def _plain_scores(self, codes: Codes) -> DiagonalScores:
         """Set up scores without adjustments."""
-        basis = self._basis
+        basis = self._ols.basis
         return DiagonalScores(
             basis.columns,
             self._ols.resid,
@@ -256,11 +213,6 @@ class LeastSquaresTests(CoefficientTests):
             int(codes.max()) + 1,
         )
 
-    @cached_property
-    def _basis(self) -> Basis:
-        within = self._fitted.within
-        return orthonormal_basis(within.X, self._design.weights, within.scale)
-
     def _hetero(self, kind: str) -> RobustResult:
         """Give a heteroscedasticity-robust covariance."""
         absorption, weights = self._fitted.absorption, self._design.weights
@@ -268,7 +220,7 @@ class LeastSquaresTests(CoefficientTests):
         if absorption is not None and kind in ("HC2", "HC3"):
             leverage = absorbed_leverage(absorption, weights)
         cov = hetero_cov(
-            self._basis,
+            self._ols.basis,
             self._ols.resid,
             weights,
             kind,
@@ -279,21 +231,12 @@ class LeastSquaresTests(CoefficientTests):
 
     def _multiway(self, kind: str, clusters: dict[str, Codes], ssc: str) -> RobustResult:
         """Give a covariance robust to clusters of several kinds."""
-        codes = list(clusters.values())
-        scores = self._plain_scores(codes[0])
-        counts = Counts(self.nobs, self._n_coef(codes, ssc), ssc)
-        cov, clipped = multiway_cov(scores, codes, kind, counts)
-        sizes = {name: int(c.max()) + 1 for name, c in clusters.items()}
-        notes = (
-            ["negative eigenvalues of the multiway covariance were set to zero"] if clipped else []
-        )
-        return RobustResult(
-            kind,
-            self._named(),
-            cov,
-            sizes,
-            df_given=float(min(sizes.values()) - 1),
-            notes=tuple(notes),
+        basis, w = self._ols.basis, self._design.weights
+        We = self._ols.resid if w is None else w * self._ols.resid
+        count = self._n_coef(list(clusters.values()), ssc)
+        rows = np.asfortranarray(basis.columns * We[:, None])
+        return robust_multiway(
+            kind, self._named(), rows, basis.root, clusters, n_coef=count, ssc=ssc
         )
 
     def wald_test(self, what: Any, value: ArrayLike = 0.0) -> pd.DataFrame:

@@ -1,37 +1,33 @@
-"""Fit one formula to each group of a frame."""
+"""Fit one formula to each group of a frame or of files."""
 
 from __future__ import annotations
 
-import warnings
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .. import design as designs
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
-from ..design.reading import Reading, read_factor
-from ..design.values import Categories, read_codes
-from ..errors import DataError, DroppedRowsWarning, RanefError
+from ..design.values import read_codes
+from ..errors import DataError
 from ..formula import Formula, parse
-from ..models import batch
-from ..models.batch import ERROR, BatchEstimate, Settings
 from ..models.batch_blocks import Progress
-from ..models.batch_groups import fit_own, slices
+from ..models.batch_estimate import Settings
 from ..models.lmm import Control
-from .batch_result import BatchResult, Labels
+from .batch_result import BatchResult
+from .cross_products_rows import Sample
 from .engines import frame_kind
-from .fit_many import check_ddf, read_tests, warn_interrupted, worker_count
+from .fit_groups_run import GroupRun, build, try_build
+from .fit_many import check_ddf, read_tests, worker_count
 from .fitted import Call
-from .lmer import fit_call
+from .group_sources import Codes, Columns, GroupRows, Rows, group_files, group_frame, is_files
+from .responses import is_dataset
+from .stored_batch import StoredBatch
 
 __all__ = ["fit_groups"]
-
-Codes = NDArray[np.intp]
 
 
 def fit_groups(  # noqa: PLR0913 (every option of a fit)
@@ -48,30 +44,33 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    out: Any = None,
     executor: Any = None,
-) -> BatchResult:
+) -> BatchResult | StoredBatch:
     """Fit the same formula to each group of rows, each with a design of its own.
 
     Parameters
     ----------
     formula : str
         The model.
-    data : DataFrame
-        pandas, polars or Arrow table, or a mapping of columns; or a Dask or Spark dataframe or a
-        Ray dataset, whose groups are fitted where they are.
+    data : DataFrame, path or pyarrow Dataset
+        pandas, polars or Arrow table, or a mapping of columns; or a parquet file, folder or
+        pattern, or a dataset, larger than memory; or a Dask or Spark dataframe or a Ray dataset,
+        whose groups are fitted where they are.
     by : str or sequence of str
         Columns whose values, or combinations of values, make the groups.
     weights, offset : str, optional
         Names of columns.
     contrasts : mapping, optional
         Coding of categorical columns, by name.
-    reml, tests, ddf, workers, progress, control, executor
+    reml, tests, ddf, workers, progress, control, out, executor
         As in :func:`ranef.fit_many`.
 
     Returns
     -------
-    BatchResult
-        Tables with rows for each group, in sorted order, whatever became of its fit.
+    BatchResult or StoredBatch
+        Tables with rows for each group, in sorted order, whatever became of its fit; with ``out``
+        a view of the folder.
 
     Warns
     -----
@@ -83,7 +82,14 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     Groups in which every level of the categorical predictors occurs are slices of one design. A
     group that lacks a level, and every group where a transformation such as ``scale(x)`` learns
     from the data, gets a design built from its own rows; coefficients that it lacks are NaN, and
-    the others are coded by the levels that the group has.
+    the others are coded by the levels that the group has. A group whose rows do not make a design
+    (infinite values, one level) is a row with the status "error"; ``messages`` says why.
+
+    Files are read twice: the columns of ``by`` (and those of categorical predictors), then the
+    rows of a million or so at a time, group by group. A group's rows may lie anywhere. Where they
+    lie together (data sorted or partitioned by ``by``) each row is read once more; otherwise every
+    block of groups reads all row groups that have rows of it, and a warning says how often.
+    Memory holds a block of rows (a group at least), two row groups, and the groups' names.
 
     Examples
     --------
@@ -95,8 +101,9 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     """
     check_ddf(ddf)
     if executor is not None or frame_kind(data) is not None:
-        from .batch_engines import fit_groups_on
+        from .batch_engines import fit_groups_on, refuse_out
 
+        refuse_out(out)
         options = {
             "weights": weights,
             "offset": offset,
@@ -110,42 +117,85 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
         }
         return fit_groups_on(executor, formula, data, by, options)
     parsed = parse(formula)
-    frame = open_frame(data)
     names = (by,) if isinstance(by, str) else tuple(by)
-    codes, labels = read_groups(frame, names)
-    used = columns_used(parsed, frame, weights, offset)
-    design = designs.build(parsed, used, weights=weights, offset=offset, contrasts=contrasts)
-    rows = np.arange(frame.n_rows) if design.rows is None else design.rows
-    warn_dropped(design, codes)
+    if not names:
+        raise DataError("by is empty; name the columns that make the groups")
+    for name, given in (("weights", weights), ("offset", offset)):
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
+    call = Call(formula, reml, weights, offset, contrasts, "drop", control or Control())
+    sample = Sample(parsed, weights, offset)
+    if is_dataset(data) and not getattr(data, "files", None):
+        data = data.to_table()
+    opened = files_and_design if is_files(data) else frame_and_design
+    groups, whole = opened(call, data, names, sample, out is not None, progress)
     settings = Settings(
         reml=reml,
         satterthwaite=ddf == "satterthwaite",
         workers=worker_count(workers),
-        contrasts=read_tests(tests, design.fixed_names, ddf),
-        control=control or Control(),
+        contrasts=read_tests(tests, whole.fixed_names, ddf),
+        control=call.control,
     )
-    call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
-    line = Progress(len(labels), "groups", shown=progress)
-    shared = shared_groups(design, used, codes[rows], len(labels))
-    estimate, messages = fit_all(design, used, codes, shared, len(labels), settings, call, line)
-    line.close()
-    if line.interrupted:
-        warn_interrupted(line)
-    return BatchResult(
-        Labels(names, labels, design.fixed_names),
-        estimate,
-        design,
-        lambda i: fit_call(call, of_rows(used, np.flatnonzero(codes == i))),
-        ddf=ddf,
-        interrupted=line.interrupted,
-        messages=messages,
-    )
+    run = GroupRun(whole, settings, groups, names, call, ddf)
+    line = Progress(len(groups.labels), "groups", shown=progress)
+    try:
+        return run.in_memory(line) if out is None else run.stored(out, line)
+    finally:
+        line.close()
+
+
+def frame_and_design(
+    call: Call, data: Any, by: tuple[str, ...], sample: Sample, stored: bool, progress: bool
+) -> tuple[GroupRows, Design]:
+    """Read the groups of a frame, and a design in which every level occurs."""
+    frame = open_frame(data)
+    codes, labels = read_groups(frame, by)
+    columns = columns_used(sample.formula, frame, call.weights, call.offset)
+    whole = try_build(call, columns)
+    if whole is None:
+        sample.add(columns)
+        whole = sampled(call, sample)
+    if not stored:  # one block, whose digest nobody asks for
+        missing = int((codes < 0).sum())
+        bounds = [0, len(labels)]
+        return GroupRows(labels, bounds, lambda _: Rows(columns, codes), missing, ""), whole
+    return group_frame(columns, codes, labels, digest(columns, codes)), whole
+
+
+def files_and_design(
+    call: Call, data: Any, by: tuple[str, ...], sample: Sample, stored: bool, progress: bool
+) -> tuple[GroupRows, Design]:
+    """Read the groups of files, and a design in which every level occurs."""
+
+    def wanted(name: str) -> bool:
+        return name in sample.formula.text or name in sample.arguments
+
+    groups = group_files(data, by, wanted, sample, progress=progress)
+    return groups, sampled(call, sample)
+
+
+def sampled(call: Call, sample: Sample) -> Design:
+    """Build a design from rows that show every level, without rows that have infinite values."""
+    columns = sample.frame()
+    whole = try_build(call, columns)
+    if whole is not None:
+        return whole
+    numbers = [column for column in columns.values() if column.dtype.kind == "f"]
+    finite = np.flatnonzero(~np.any([np.isinf(column) for column in numbers], axis=0))
+    return build(call, {name: column.iloc[finite] for name, column in columns.items()})
+
+
+def digest(columns: Columns, codes: Codes) -> str:
+    """Tell data apart by a short text."""
+    out = hashlib.sha256(np.ascontiguousarray(codes).tobytes())
+    for name, column in columns.items():
+        out.update(name.encode())
+        out.update(pd.util.hash_array(column.to_numpy()).tobytes())
+    return out.hexdigest()[:32]
 
 
 def read_groups(frame: Frame, names: Sequence[str]) -> tuple[Codes, pd.Index[Any]]:
     """Give each row's group, -1 where missing, and the groups' labels."""
-    if not names:
-        raise DataError("by is empty; name the columns that make the groups")
     parts = [read_codes(frame.series(name), name) for name in names]
     missing = np.any([codes < 0 for codes, _ in parts], axis=0)
     if missing.all():
@@ -168,107 +218,3 @@ def columns_used(formula: Formula, frame: Frame, *arguments: Any) -> dict[str, p
         for name in dict.fromkeys(frame.names)
         if isinstance(name, str) and (name in formula.text or name in asked)
     }
-
-
-def of_rows(columns: Mapping[str, pd.Series[Any]], rows: Codes) -> dict[str, pd.Series[Any]]:
-    """Take some rows of each column."""
-    return {name: column.iloc[rows] for name, column in columns.items()}
-
-
-def warn_dropped(design: Design, codes: Codes) -> None:
-    """Say which rows belong to no group or miss a value."""
-    dropped = {**design.dropped, "by": int((codes < 0).sum())}
-    where = ", ".join(f"{column} ({count})" for column, count in dropped.items() if count)
-    if where:
-        warnings.warn(
-            DroppedRowsWarning(f"rows are left out because values are missing in {where}"),
-            stacklevel=3,
-        )
-
-
-def shared_groups(
-    design: Design, columns: Mapping[str, Any], codes: Codes, n_groups: int
-) -> NDArray[np.bool_]:
-    """Tell which groups' own designs are slices of the whole design."""
-    factors = design.encoder.factors
-    if any(fitted.state for fitted in factors.values()):
-        return np.zeros(n_groups, dtype=bool)
-    shared = np.ones(n_groups, dtype=bool)
-    reading = Reading(open_frame(columns))
-    formula = design.encoder.formula
-    terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
-    for factor in {f.expr: f for term in terms for f in term.factors}.values():
-        if not factors[factor.expr].is_categorical:
-            continue
-        read_factor(factor, reading)
-        value = reading.values[factor.expr]
-        assert isinstance(value, Categories)
-        levels = value.codes if design.rows is None else value.codes[design.rows]
-        inside = codes >= 0
-        pairs = np.unique(np.stack([codes[inside], levels[inside]], axis=1), axis=0)
-        found = np.bincount(pairs[:, 0], minlength=n_groups)
-        shared &= found == len(np.unique(levels))
-    return shared
-
-
-def fit_all(
-    design: Design,
-    columns: Mapping[str, Any],
-    codes: Codes,
-    shared: NDArray[np.bool_],
-    n_groups: int,
-    settings: Settings,
-    call: Call,
-    line: Progress,
-) -> tuple[BatchEstimate, dict[int, str]]:
-    """Fit the groups that share the design, then those with designs of their own."""
-    rows = np.arange(design.n_data) if design.rows is None else design.rows
-    of_row = codes[rows]
-    inside = np.flatnonzero((of_row >= 0) & shared[of_row])
-    order, start = slices(of_row[inside], n_groups)
-    estimate = batch.fit_slices(
-        take(design, inside[order]), start.tolist(), settings, members=shared, progress=line
-    )
-    messages: dict[int, str] = {}
-    with line.interruptible():
-        for i in [] if line.interrupted else np.flatnonzero(~shared).tolist():
-            own = of_rows(columns, np.flatnonzero(codes == i))
-            fit_single(design, own, i, settings, call, estimate, messages)
-            line.advance(1)
-    return estimate, messages
-
-
-def fit_single(
-    whole: Design,
-    columns: Mapping[str, Any],
-    at: int,
-    settings: Settings,
-    call: Call,
-    estimate: BatchEstimate,
-    messages: dict[int, str],
-) -> None:
-    """Build a group's own design and fit it; what is wrong with it becomes its status."""
-    try:
-        own = designs.build(
-            parse(call.formula),
-            columns,
-            weights=call.weights,
-            offset=call.offset,
-            contrasts=call.contrasts,
-        )
-        fit_own(own, whole, settings, estimate, at)
-    except RanefError as error:
-        estimate.outcome[at] = ERROR
-        messages[at] = str(error)
-
-
-def take(design: Design, order: Codes) -> Design:
-    """Reorder the rows of a design; levels that no longer occur stay."""
-    return replace(
-        design,
-        y=design.y[order],
-        columns=tuple(column[order] for column in design.columns),
-        random=tuple(replace(term, codes=term.codes[order]) for term in design.random),
-        weights=None if design.weights is None else design.weights[order],
-        offset=None if design.offset is None else design.offset[order],
-    )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,17 @@ from numpy.typing import NDArray
 from .. import design as designs
 from ..design.design import Design
 from ..design.frame import open_frame
-from ..errors import DataError, FormulaError, RanefWarning, UnsupportedError
+from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import parse
-from ..models import batch, lmm
-from ..models.batch import Contrast, Settings
+from ..models import lmm
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import Contrast, Settings
 from ..models.lmm import Control
-from .batch_result import BatchResult, Labels
+from .batch_result import BatchResult
+from .fit_many_run import ManyRun
 from .fitted import Call
-from .mixed_model import LinearMixedModel
+from .responses import in_memory, open_responses, read_responses
+from .stored_batch import StoredBatch
 
 __all__ = ["fit_many"]
 
@@ -46,8 +46,9 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    out: Any = None,
     executor: Any = None,
-) -> BatchResult:
+) -> BatchResult | StoredBatch:
     """Fit the same linear mixed model to each of many responses.
 
     Parameters
@@ -56,9 +57,12 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         The model, such as ``"~ x + (1 + x | g)"``; a column's name on the left side is replaced.
     data : DataFrame
         The design's columns: pandas, polars or Arrow table, or a mapping.
-    responses : array, DataFrame, or sequence of str
+    responses : array, DataFrame, sequence of str, path, pyarrow Dataset, or iterator
         A response a column, a value for each row of the data, NaN where missing; or names of
-        columns of ``data``.
+        columns of ``data``; or a parquet file, folder, pattern or dataset whose columns are the
+        responses (those called like a column of the data left out); or an iterator of blocks of
+        responses (matrices, frames, or mappings of names to columns), or a function that starts
+        one. Files and iterators are read block by block.
     weights : str or array-like, optional
         Precision weights: a column, n numbers, or a matrix with a column for each response.
     offset : str or array-like, optional
@@ -77,9 +81,12 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         Threads; by default one for each processor that this process may use. The results are the
         same to the last bit for any number.
     progress : bool
-        Whether to show a line of progress on a terminal.
+        Whether to show a bar on a terminal or in a notebook.
     control : Control, optional
         Settings of the search.
+    out : str or path, optional
+        Folder to write the tables to, as parquet, part by part. A run that was stopped goes on
+        when it is called again with the same arguments; finished fits are not made again.
     executor : Executor, callable, Client or module, optional
         Where blocks of responses are fitted, instead of threads: a ``concurrent.futures.Executor``,
         a function that starts one, a ``dask.distributed.Client``, or the module ``ray``;
@@ -87,13 +94,14 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
 
     Returns
     -------
-    BatchResult
-        Tables with a row for each response, in order, whatever became of its fit.
+    BatchResult or StoredBatch
+        Tables with a row for each response, in order, whatever became of its fit; with ``out`` a
+        view of the folder.
 
     Raises
     ------
     FormulaError, DataError, ModelError
-        If formula, data and responses do not fit each other.
+        If formula, data and responses do not fit each other, or ``out`` holds another run.
 
     Notes
     -----
@@ -112,8 +120,9 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     """
     check_ddf(ddf)
     if executor is not None:
-        from .batch_engines import fit_many_on
+        from .batch_engines import fit_many_on, refuse_out
 
+        refuse_out(out)
         options = {
             "weights": weights,
             "offset": offset,
@@ -126,11 +135,15 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
             "control": control,
         }
         return fit_many_on(executor, formula, data, responses, options)
-    names, Y = read_responses(responses, data)
-    W = read_matrix_weights(weights, Y.shape)
-    design = shared_design(
-        formula, data, len(Y), None if W is not None else weights, offset, contrasts
-    )
+    frame = open_frame(data)
+    source = open_responses(responses, frame)
+    held = None
+    if source is None:
+        names, held = read_responses(responses, frame)
+        source = in_memory(names, held)
+    W = read_matrix_weights(weights, frame.n_rows, source.names)
+    shared = None if W is not None else weights
+    design = shared_design(formula, data, frame.n_rows, shared, offset, contrasts)
     lmm.check(design)
     settings = Settings(
         reml=reml,
@@ -139,39 +152,21 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         contrasts=read_tests(tests, design.fixed_names, ddf),
         control=control or Control(),
     )
-    if design.rows is not None:
-        Y = Y[design.rows]
-        W = None if W is None else W[design.rows]
-    line = Progress(Y.shape[1], "fits", shown=progress)
-    estimate = batch.fit_responses(design, Y, settings, W=W, progress=line)
-    line.close()
-    if line.interrupted:
-        warn_interrupted(line)
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
-    return BatchResult(
-        Labels(("response",), names, design.fixed_names),
-        estimate,
-        design,
-        lambda i: single_fit(design, Y[:, i], None if W is None else W[:, i], call),
-        ddf=ddf,
-        interrupted=line.interrupted,
-    )
+    run = ManyRun(design, settings, source, W, call, ddf)
+    line = Progress(None if source.names is None else len(source.names), "fits", shown=progress)
+    try:
+        if out is not None:
+            return run.stored(out, line)
+        return run.in_memory(line) if held is None else run.at_once(held, line)
+    finally:
+        line.close()
 
 
 def check_ddf(ddf: str) -> None:
     """Refuse unknown kinds of degrees of freedom."""
     if ddf not in ("residual", "inf", "satterthwaite"):
         raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
-
-
-def warn_interrupted(line: Progress) -> None:
-    """Say that a run ended early."""
-    warnings.warn(
-        f"interrupted after {line.done} of {line.total} {line.unit}; "
-        "the others have the status 'not run'",
-        RanefWarning,
-        stacklevel=3,
-    )
 
 
 def worker_count(workers: int | None) -> int:
@@ -185,62 +180,18 @@ def worker_count(workers: int | None) -> int:
     return int(workers)
 
 
-def read_responses(responses: Any, data: Any) -> tuple[pd.Index[Any], NDArray[np.floating[Any]]]:
-    """Give names of the responses and their matrix, shape (n_data, m)."""
-    frame = open_frame(data)
-    if isinstance(responses, str):
-        responses = [responses]
-    if isinstance(responses, Sequence) and all(isinstance(name, str) for name in responses):
-        if not responses:
-            raise DataError("responses is empty; name at least one column")
-        columns = [frame.series(name) for name in responses]
-        return pd.Index(responses), np.column_stack([floats(c, str(c.name)) for c in columns])
-    if not hasattr(responses, "shape"):
-        responses = np.asarray(responses)
-    if isinstance(responses, np.ndarray):
-        Y, names = responses, None
-    else:
-        table = open_frame(responses)
-        names = pd.Index(table.names)
-        if table.index is not None and frame.index is not None:
-            same_rows(table.index, frame.index)
-        Y = np.column_stack([floats(table.series(n), n) for n in table.names])
-    if Y.ndim != 2:
-        raise DataError(
-            f"responses has {Y.ndim} dimension(s); give a matrix with a row for each row of the "
-            "data and a column for each response"
-        )
-    if len(Y) != frame.n_rows:
-        turned = " (its transpose has as many)" if Y.shape[1] == frame.n_rows else ""
-        raise DataError(
-            f"responses has {len(Y)} rows and the data have {frame.n_rows}{turned}; give a value "
-            "for each row of the data"
-        )
-    if Y.dtype.kind not in "fiu":
-        raise DataError(f"responses must be numbers, not {Y.dtype}")
-    Y = Y if Y.dtype.kind == "f" else Y.astype(np.float64)
-    return pd.RangeIndex(Y.shape[1]) if names is None else names, Y
-
-
-def same_rows(index: pd.Index[Any], other: pd.Index[Any]) -> None:
-    """Refuse responses whose row labels are those of other rows."""
-    if len(index) == len(other) and not index.equals(other):
-        raise DataError("the index of responses differs from that of the data")
-
-
-def floats(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
-    """Give a response's values, NaN where missing."""
-    try:
-        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"response {name!r} cannot be read as numbers: {error}", name) from None
-
-
-def read_matrix_weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.floating[Any]] | None:
+def read_matrix_weights(
+    weights: Any, n_rows: int, names: pd.Index[Any] | None
+) -> NDArray[np.floating[Any]] | None:
     """Give weights that differ between responses, None for one column of weights."""
     if weights is None or isinstance(weights, str) or np.ndim(weights) != 2:
         return None
+    if names is None:
+        raise UnsupportedError(
+            "a matrix of weights needs responses that are all known beforehand, not an iterator"
+        )
     W = np.asarray(weights, dtype=np.float64)
+    shape = (n_rows, len(names))
     if W.shape != shape:
         raise DataError(f"weights have the shape {W.shape} and responses {shape}", "weights")
     bad = np.flatnonzero((W <= 0.0).any(axis=0) | np.isinf(W).any(axis=0))
@@ -313,40 +264,3 @@ def read_tests(tests: Sequence[Any], names: Sequence[str], ddf: str) -> tuple[Co
         values = np.broadcast_to(np.asarray(parsed.constraint_values, float), (len(rows),))
         out.append(Contrast(str(label or spec), rows, values))
     return tuple(out)
-
-
-def single_fit(
-    design: Design,
-    y: NDArray[np.floating[Any]],
-    w: NDArray[np.floating[Any]] | None,
-    call: Call,
-) -> LinearMixedModel:
-    """Fit one response in full."""
-    keep = ~np.isnan(y) if w is None else ~(np.isnan(y) | np.isnan(w))
-    own = replace(design, y=np.ascontiguousarray(y, dtype=np.float64))
-    if w is not None:
-        own = replace(own, weights=np.ascontiguousarray(w))
-    if not keep.all():
-        own = on_rows(own, keep)
-    lmm.check(own)
-    core = lmm.kernel(own)
-    estimate = lmm.fit(own, core, reml=call.reml, control=call.control)
-    return LinearMixedModel(own, estimate, call, core=core)
-
-
-def on_rows(design: Design, keep: NDArray[np.bool_]) -> Design:
-    """Restrict a design to some of its rows, and to levels that occur there."""
-    random = []
-    for term in design.random:
-        used, codes = np.unique(term.codes[keep], return_inverse=True)
-        random.append(replace(term, codes=codes.astype(np.int32), levels=term.levels[used]))
-    rows = np.arange(design.n_data) if design.rows is None else design.rows
-    return replace(
-        design,
-        y=np.ascontiguousarray(design.y[keep]),
-        columns=tuple(np.ascontiguousarray(c[keep]) for c in design.columns),
-        random=tuple(random),
-        weights=None if design.weights is None else design.weights[keep],
-        offset=None if design.offset is None else design.offset[keep],
-        rows=rows[keep],
-    )

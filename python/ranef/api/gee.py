@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from ranef.design.grouped import build_grouped, group_term, times_of
 from ranef.errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
 from ranef.formula import parse
 from ranef.models import gee as models
-from ranef.models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec
+from ranef.models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted
 
 from .feols import check_formula, dropped_rows
 from .gee_model import GEECall, GEEModel, check_vcov
@@ -24,6 +23,9 @@ from .gee_model import GEECall, GEEModel, check_vcov
 __all__ = ["gee"]
 
 Array = NDArray[np.float64]
+
+#: Residuals of this size relative to the response are rounding.
+PERFECT = 1e-12
 
 #: Working correlations that need no number.
 SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
@@ -120,22 +122,19 @@ def gee(
         response="binary" if family == "binomial" else "numeric",
     )
     term = group_term(design, groups)
-    times = None if time is None else Times(time, times_of(group_term(design, time)), design)
-    spec = specification(family, link, corr, n_times(term.codes, times))
-    check_response(design, spec.family)
-    if times is not None:
-        check_times(term.codes, term.levels, times)
-    if spec.corr in ("unstructured", "m-dependent"):
-        check_pairs(term.codes, times, spec)
-    estimate = models.fit_gee(
-        design.y,
-        design.X,
-        term.codes,
-        spec,
-        time=None if times is None else times.values,
-        weights=design.weights,
-        offset=design.offset,
+    rows = models.sort_rows(
+        term.codes, None if time is None else times_of(group_term(design, time))
     )
+    spec = specification(family, link, corr, len(rows.time))
+    check_response(design, spec.family)
+    check_times(rows, term.levels, str(time))
+    if spec.corr in ("unstructured", "m-dependent"):
+        check_pairs(rows, spec)
+    estimate = models.fit_gee(
+        design.y, design.X, rows, spec, weights=design.weights, offset=design.offset
+    )
+    if estimate.phi <= (PERFECT * float(np.abs(design.y).max())) ** 2 and not estimate.ran_away:
+        raise ModelError("the columns reproduce the response exactly, so no variance is left")
     call = GEECall(str(formula), groups, time, spec, vcov, weights, offset, contrasts, missing)
     found = tuple(dropped_rows(design)) + tuple(findings(design, estimate, spec))
     for warning in found:
@@ -143,18 +142,10 @@ def gee(
     return GEEModel(design, estimate, call, data, found)
 
 
-@dataclass(frozen=True)
-class Times:
-    """The times of all rows, with the column's name for messages."""
-
-    name: str
-    values: Array
-    design: Design
-
-
 def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
     """Check the options of the model; ``n`` is the number of distinct times."""
     family = str(family).lower()
+    corr = corr.lower() if isinstance(corr, str) else corr
     if family not in FAMILIES:
         raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
     link = FAMILIES[family] if link is None else link
@@ -191,11 +182,6 @@ def check_matrix(corr: Any, n: int) -> Array:
     return R
 
 
-def n_times(codes: NDArray[np.int32], times: Times | None) -> int:
-    """Count distinct times; without a time column, the rows of the largest group."""
-    return int(np.bincount(codes).max()) if times is None else len(np.unique(times.values))
-
-
 RANGES: dict[str, tuple[Callable[[Array], NDArray[np.bool_]], str]] = {
     "binomial": (lambda y: (y >= 0.0) & (y <= 1.0), "between 0 and 1"),
     "poisson": (lambda y: y >= 0.0, "0 or above"),
@@ -204,8 +190,12 @@ RANGES: dict[str, tuple[Callable[[Array], NDArray[np.bool_]], str]] = {
 }
 
 
+#: Responses that no mean within the range reaches.
+EDGES = {"binomial": (0.0, 1.0), "poisson": (0.0,)}
+
+
 def check_response(design: Design, family: str) -> None:
-    """Refuse responses outside the range of the family."""
+    """Refuse responses that do not vary, or are outside the range of the family."""
     inside, words = RANGES[family]
     bad = int(np.sum(~inside(design.y)))
     if bad:
@@ -218,25 +208,31 @@ def check_response(design: Design, family: str) -> None:
             f"a {family} response is {words}; {design.response!r} is not in {bad} rows{trials}",
             design.response,
         )
-
-
-def check_times(codes: NDArray[np.int32], levels: pd.Index[Any], times: Times) -> None:
-    """Refuse a time that occurs twice in a group."""
-    order = np.lexsort((times.values, codes))
-    group, time = codes[order], times.values[order]
-    twice = np.flatnonzero((group[1:] == group[:-1]) & (time[1:] == time[:-1]))
-    if len(twice):
-        first = order[twice[0]]
+    first = float(design.y[0])
+    at_edge = first in EDGES.get(family, ())
+    if np.all(design.y == first) and (at_edge or design.offset is None):
         raise DataError(
-            f"group {levels[codes[first]]!r} has {times.name!r} = {times.values[first]:g} more "
-            f"than once ({len(twice)} repetitions in all); each row of a group needs its own time",
-            times.name,
+            f"{design.response!r} is {first:g} in every row that is used, so nothing of it can be "
+            "explained",
+            design.response,
         )
 
 
-def check_pairs(codes: NDArray[np.int32], times: Times | None, spec: GeeSpec) -> None:
+def check_times(rows: Sorted, levels: pd.Index[Any], name: str) -> None:
+    """Refuse a time that occurs twice in a group."""
+    again = (rows.codes[1:] == rows.codes[:-1]) & (rows.wave[1:] == rows.wave[:-1])
+    twice = np.flatnonzero(again)
+    if len(twice):
+        group, time = levels[rows.codes[twice[0]]], rows.time[rows.wave[twice[0]]]
+        raise DataError(
+            f"group {group!r} has {name!r} = {time:g} more than once ({len(twice)} repetitions in "
+            "all); each row of a group needs its own time",
+            name,
+        )
+
+
+def check_pairs(rows: Sorted, spec: GeeSpec) -> None:
     """Refuse correlations that no group has data on."""
-    rows = models.sort_rows(codes, None if times is None else times.values)
     T = len(rows.time)
     if spec.corr == "m-dependent":
         steps = (rows.time - rows.time[0]) / np.min(np.diff(rows.time))
@@ -262,15 +258,24 @@ def check_pairs(codes: NDArray[np.int32], times: Times | None, spec: GeeSpec) ->
         )
 
 
-def reason(estimate: GeeEstimate, spec: GeeSpec) -> str:
+#: A coefficient that moves the linear predictor by more, over a standard deviation of its column,
+#: has run away.
+FAR = 4.0
+
+
+def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
     """Say why the equations may have no solution, and what to do."""
-    edge = min(estimate.mu.min(), 1.0 - estimate.mu.max())
-    if spec.family == "binomial" and edge < 1e-6:
-        return (
-            "fitted probabilities run to 0 or 1, as they do when a column separates the responses "
-            "or the link cannot keep them in range; leave it out, or use the logit link"
-        )
-    return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
+    if not estimate.ran_away:
+        return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
+    moved = np.abs(np.nan_to_num(estimate.beta)) * design.X.std(axis=0)
+    far = [repr(design.fixed_names[j]) for j in np.flatnonzero(moved > FAR)]
+    who = f"{' and '.join(far) or 'a column'} separate{'' if len(far) > 1 else 's'}"
+    edge = "probabilities run to 0 or 1" if spec.family == "binomial" else "counts run to 0"
+    return (
+        f"fitted {edge}, so that no finite coefficients exist and their errors are left out: "
+        f"{who} the responses, or the {spec.link} link cannot keep the "
+        "means in range. Leave the column out, or merge its levels"
+    )
 
 
 def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[RanefWarning]:
@@ -288,10 +293,10 @@ def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[Ranef
         out.append(
             ConvergenceWarning(
                 f"the estimating equations are not solved after {estimate.iterations} steps; "
-                + reason(estimate, spec)
+                + reason(design, estimate, spec)
             )
         )
-    if estimate.alpha_at_bound:
+    if estimate.alpha_at_bound and not estimate.ran_away:
         out.append(
             ConvergenceWarning(
                 f"the {spec.corr} correlation was estimated outside its range and put at "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,8 @@ from ranef import _core
 from ranef.design import Design, encode
 from ranef.design.grouped import group_term, times_of
 from ranef.errors import ModelError, RanefWarning
-from ranef.inference.sandwich import DiagonalScores
+from ranef.inference.sandwich import DiagonalScores, check_kind
+from ranef.inference.wild import WildBootstrap
 from ranef.models import gee as models
 from ranef.models.gee import GeeEstimate, GeeSpec
 from ranef.models.within import is_nested
@@ -22,11 +23,15 @@ from ranef.report.coefficients import t_quantile
 from ranef.report.regression import CoefficientTests
 from ranef.report.summary import Summary
 
-from .robust import Named, RobustResult, clusters_of, robust_clusters
+from .robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
 
 __all__ = ["QIC", "GEECall", "GEEModel", "check_vcov"]
 
 Array = NDArray[np.float64]
+Codes = NDArray[np.int32]
+
+#: Groups below which robust errors without a correction are known to be too small.
+FEW = 40
 
 #: Names of the covariances and the corrections they stand for.
 VCOV = {
@@ -110,7 +115,11 @@ class GEEModel(CoefficientTests):
         self._data = data
         self._names = design.fixed_names
         self._beta = estimate.beta
-        self._vcov = self._covariance(call.vcov)
+        if estimate.ran_away:
+            nothing = np.full((int(self._kept().sum()),) * 2, np.nan)
+            self._vcov = RobustResult(call.vcov, self._named(), nothing, df_given=np.inf)
+        else:
+            self._vcov = self._covariance(call.vcov)
         self._cov = self._vcov.cov
 
     def __getstate__(self) -> dict[str, Any]:
@@ -118,20 +127,26 @@ class GEEModel(CoefficientTests):
 
     # ------------------------------------------------------------------ covariance
 
+    def _must_be_finite(self) -> None:
+        """Refuse errors of coefficients that have no finite estimate."""
+        if self._estimate.ran_away:
+            raise ModelError("the coefficients have no finite estimates, so they have no errors")
+
     def _covariance(self, vcov: str) -> RobustResult:
         """Give one of the named covariances with its degrees of freedom."""
         check_vcov(vcov)
+        self._must_be_finite()
         if vcov == "naive":
             return RobustResult("naive", self._named(), self._estimate.cov_naive, df_given=np.inf)
-        result = self._clustered(VCOV[vcov], self._scores, self.call.groups, vcov == "robust")
-        if vcov != "jackknife":
-            return result
-        G, p = self.n_clusters, int(self._kept().sum())
-        if p >= G:
-            raise ModelError(f"the jackknife needs more groups ({G}) than coefficients ({p})")
-        return RobustResult(
-            "jackknife", result.model, result.cov * (G - p) / G, result.n_clusters, result.scores
-        )
+        kind = VCOV[vcov]
+        result = self._clustered(kind, self._scores, self.call.groups, vcov == "robust")
+        factor = 1.0
+        if vcov == "jackknife":
+            G, p = self.n_clusters, int(self._kept().sum())
+            if p >= G:
+                raise ModelError(f"the jackknife needs more groups ({G}) than coefficients ({p})")
+            factor = (G - p) / G
+        return replace(result, kind=vcov, adjustment=kind, cov=factor * result.cov)
 
     def _clustered(
         self, kind: str, scores: DiagonalScores, name: str, normal: bool
@@ -161,8 +176,9 @@ class GEEModel(CoefficientTests):
         kind : str
             CR0, CR1, CR1S, CR2 (Kauermann and Carroll) or CR3 (Mancl and DeRouen); or one of the
             names that ``vcov`` takes.
-        cluster : str or array_like, optional
-            Clusters that hold whole groups; the groups by default.
+        cluster : str, sequence of str or array_like, optional
+            Clusters that hold whole groups; the groups by default. Several (CR0, CR1, CR1S) make
+            the covariance robust to each.
 
         Returns
         -------
@@ -179,13 +195,18 @@ class GEEModel(CoefficientTests):
         .. [2] Kauermann and Carroll (2001), J. Am. Stat. Assoc. 96, 1387-1396.
         .. [3] McCaffrey and Bell (2006), Stat. Med. 25, 4081-4098.
         """
-        if kind in VCOV:
+        if kind in VCOV and cluster is None:
             return self._covariance(kind)
+        check_kind(kind)
+        self._must_be_finite()
         if cluster is None:
             return self._clustered(kind, self._scores, self.call.groups, False)
-        name, codes = next(iter(clusters_of(self._data, self._design, cluster).items()))
         e = self._estimate
-        codes = codes[e.order]
+        found = clusters_of(self._data, self._design, cluster)
+        found = {name: codes[e.order] for name, codes in found.items()}
+        if len(found) > 1:
+            return self._multiway(kind, found)
+        name, codes = next(iter(found.items()))
         if not is_nested(e.codes, codes):
             raise ModelError(
                 f"levels of the groups {self.call.groups!r} reach into several clusters of "
@@ -193,6 +214,29 @@ class GEEModel(CoefficientTests):
             )
         scores = DiagonalScores(e.columns, e.resid, None, e.root, codes, int(codes.max()) + 1)
         return self._clustered(kind, scores, name, False)
+
+    def _multiway(self, kind: str, clusters: dict[str, Codes]) -> RobustResult:
+        """Give a covariance robust to clusters of several kinds."""
+        e = self._estimate
+        cut = [name for name, codes in clusters.items() if not is_nested(e.codes, codes)]
+        if cut and self.call.spec.corr != "independence":
+            raise ModelError(
+                f"levels of the groups {self.call.groups!r} reach into several clusters of "
+                f"{' and '.join(map(repr, cut))}; with clusters that cut groups use "
+                'corr="independence"'
+            )
+        if not any(is_nested(e.codes, codes) for codes in clusters.values()):
+            raise ModelError(
+                f"no cluster variable holds whole groups of {self.call.groups!r}, whose rows are "
+                f"dependent; add {self.call.groups!r} to the clusters"
+            )
+        rows = np.asfortranarray(e.columns * e.resid[:, None])
+        count = int(self._kept().sum())
+        return robust_multiway(kind, self._named(), rows, e.root, clusters, n_coef=count)
+
+    def wild_bootstrap(self, term: str, cluster: Any = None, **options: Any) -> WildBootstrap:
+        """Test a coefficient by the wild cluster bootstrap; see `RobustResult.wild_bootstrap`."""
+        return self.robust("CR0", cluster).wild_bootstrap(term, **options)
 
     def wald_test(self, what: Any, value: ArrayLike = 0.0) -> pd.DataFrame:
         """Test coefficients jointly by the covariance of this model; see `RobustResult`."""
@@ -309,9 +353,8 @@ class GEEModel(CoefficientTests):
         d, spec = self._design, self.call.spec
         Q = models.quasi_likelihood(d.y, self._estimate.mu, spec.family, d.weights)
         codes = group_term(d, self.call.groups).codes
-        alone = models.fit_gee(
-            d.y, d.X, codes, models.independent(spec), weights=d.weights, offset=d.offset
-        )
+        rows, alike = models.sort_rows(codes, None), models.independent(spec)
+        alone = models.fit_gee(d.y, d.X, rows, alike, weights=d.weights, offset=d.offset)
         robust = self._covariance("robust").cov
         cic = float(np.trace(np.linalg.solve(alone.cov_naive, robust)))
         p = int(self._kept().sum())
@@ -362,6 +405,7 @@ class GEEModel(CoefficientTests):
         """Summarise the fit; prints as text, shows as HTML in a notebook."""
         spec = self.call.spec
         alpha = ", ".join(f"{v:.4g}" for v in self._estimate.alpha[:6])
+        steps = self._estimate.iterations
         more = " ..." if len(self._estimate.alpha) > 6 else ""
         facts = [
             ("Formula", self.call.formula),
@@ -370,9 +414,15 @@ class GEEModel(CoefficientTests):
             ("Groups", f"{self.call.groups} ({self.n_clusters})"),
             ("Correlation", f"{spec.corr}{': ' + alpha + more if alpha else ''}"),
             ("Scale", f"{self.scale:.5g}"),
+            ("Equations", f"{'solved in' if self.converged else 'NOT solved after'} {steps} steps"),
             ("Covariance", self.call.vcov),
         ]
         notes = [str(warning) for warning in self.warnings]
+        if self.call.vcov == "robust" and self.n_clusters < FEW:
+            notes.append(
+                f"robust errors are too small with {self.n_clusters} groups; "
+                'vcov="mancl-derouen" corrects them and tests by t'
+            )
         if self.call.time is None and spec.corr not in ("independence", "exchangeable"):
             notes.append("no time was given: rows of a group count 1, 2, ... without gaps")
         title = "Generalised estimating equations"

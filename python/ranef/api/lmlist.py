@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ranef.design.grouped import build_grouped, group_term
 from ranef.errors import ModelError
 from ranef.formula import Formula, parse
-from ranef.models.ols import OlsEstimate, fit_ols
+from ranef.models.ols_groups import GroupEstimates, fit_by_group
 
 from .feols import check_formula
 from .lmer import lmer
@@ -69,44 +70,12 @@ def lmlist(
     X, y, w = design.X, design.y, design.weights
     if design.offset is not None:
         y = y - design.offset
-    order = np.argsort(term.codes, kind="stable")
-    parts = np.split(order, np.cumsum(np.bincount(term.codes))[:-1])
-    fits = tuple(_fit(y[rows], X[rows], None if w is None else w[rows]) for rows in parts)
-    if not any(fit.ols.df_resid > 0 for fit in fits):
+    fits = fit_by_group(y, X, term.codes, w)
+    if not (fits.df_resid > 0).any():
         raise ModelError(
             f"no group of {groups!r} has more rows than the formula's {X.shape[1]} coefficients"
         )
     return GroupFits(groups, term.levels, design.fixed_names, fits, parsed, data)
-
-
-def _fit(y: Array, X: Array, weights: Array | None) -> GroupFit:
-    """Fit one group."""
-    return GroupFit(fit_ols(y, np.asfortranarray(X), weights), estimable(X))
-
-
-def estimable(X: Array) -> NDArray[np.bool_]:
-    """Tell which coefficients these rows determine: those on which no null vector of X bears.
-
-    A column that is dropped as aliased leaves the others with another meaning, so it is not enough
-    that a coefficient was kept.
-    """
-    length = np.linalg.norm(X, axis=0)
-    scaled = X / np.where(length > 0.0, length, 1.0)
-    _, s, Vt = np.linalg.svd(scaled, full_matrices=True)
-    rank = int(np.sum(s > 1e-7 * max(1.0, s.max(initial=0.0))))
-    return np.asarray(np.abs(Vt[rank:]).max(axis=0, initial=0.0) < 1e-6)
-
-
-@dataclass(frozen=True)
-class GroupFit:
-    """One group's fit, and which of its coefficients mean what their names say."""
-
-    ols: OlsEstimate
-    estimable: NDArray[np.bool_]
-
-    def beta(self) -> Array:
-        """Coefficients, NaN where the group cannot tell one."""
-        return np.where(self.estimable, self.ols.beta, np.nan)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -126,39 +95,34 @@ class GroupFits:
     groups: str
     levels: pd.Index[Any]
     names: tuple[str, ...]
-    _fits: tuple[GroupFit, ...]
+    _fits: GroupEstimates
     _formula: Formula
     _data: Any
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_data": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
     def coef(self) -> pd.DataFrame:
         """Give the coefficients, levels by terms; NaN where a group cannot tell one."""
-        return pd.DataFrame(
-            [fit.beta() for fit in self._fits], index=self.levels, columns=list(self.names)
-        )
+        return self._frame(self._fits.beta)
+
+    def _frame(self, values: Array) -> pd.DataFrame:
+        """Label values by level and term."""
+        return pd.DataFrame(values, index=self.levels, columns=list(self.names))
 
     @property
     def sigma(self) -> float:
         """Residual standard deviation, pooled over groups."""
-        return float(np.sqrt(sum(fit.ols.ssr for fit in self._fits) / self.df_resid))
+        return float(np.sqrt(self._fits.ssr.sum() / self.df_resid))
 
     @property
     def df_resid(self) -> int:
         """Residual degrees of freedom of all groups together."""
-        return sum(fit.ols.df_resid for fit in self._fits)
+        return int(self._fits.df_resid.sum())
 
     def bse(self) -> pd.DataFrame:
         """Give standard errors with the pooled variance, levels by terms."""
-        out = np.full((len(self._fits), len(self.names)), np.nan)
-        for i, fit in enumerate(self._fits):
-            out[i, fit.ols.kept] = self.sigma * np.sqrt(np.diag(fit.ols.cov_unscaled))
-            out[i, ~fit.estimable] = np.nan
-        return pd.DataFrame(out, index=self.levels, columns=list(self.names))
+        return self._frame(self.sigma * np.sqrt(self._fits.unscaled))
 
     def average(self) -> pd.DataFrame:
         """Average the coefficients over groups.
@@ -215,8 +179,15 @@ class GroupFits:
             )
         return pd.concat(rows, ignore_index=True)
 
-    def __repr__(self) -> str:
-        few = sum(not fit.estimable.all() for fit in self._fits)
+    def _title(self) -> str:
+        """Say what was fitted, and where it could not be."""
+        few = int(np.isnan(self._fits.beta).any(axis=1).sum())
         told = f"; {few} cannot tell every coefficient" if few else ""
-        head = f"Least squares in each of {len(self._fits)} groups of {self.groups}{told}"
-        return f"{head}\n\n{self.average().to_string()}"
+        return f"Least squares in each of {len(self.levels)} groups of {self.groups}{told}"
+
+    def __repr__(self) -> str:
+        table = self.average().to_string(float_format=lambda x: f"{x:.5g}")
+        return f"{self._title()}\n\n{table}"
+
+    def _repr_html_(self) -> str:
+        return f"<h3>{escape(self._title())}</h3>{self.average().to_html()}"

@@ -21,6 +21,7 @@ from ..errors import (
     SingularFitWarning,
 )
 from ..inference import predict as prediction
+from ..inference.wild import WildBootstrap
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
@@ -123,13 +124,17 @@ class LinearMixedModel(Explained, Intervals, Trust):
         ----------
         kind : {"CR2", "CR3", "CR0", "CR1", "CR1S"}
             The small-sample correction.
-        cluster : str or array_like, optional
+        cluster : str, sequence of str or array_like, optional
             Clusters, in which every grouping factor is nested; by default the grouping factor with
-            fewest levels.
+            fewest levels. Several (CR0, CR1, CR1S) when each factor is nested in one of them.
         """
         return robust_mixed(
             kind, cluster, self._design, self._estimate, self._data, self.call.formula
         )
+
+    def wild_bootstrap(self, term: str, cluster: Any = None, **options: Any) -> WildBootstrap:
+        """Test a fixed effect by the wild cluster bootstrap; see `RobustResult.wild_bootstrap`."""
+        return self.robust("CR0", cluster).wild_bootstrap(term, **options)
 
     # ------------------------------------------------------------------ random effects
 

@@ -84,7 +84,8 @@ def random_effects_gls(
         raise ModelError("Swamy and Arora's variances need the constant in the formula")
     offset = 0.0 if design.offset is None else design.offset
     components = swamy_arora(design.y - offset, design.X, absorption_of(design, factors))
-    ratios = np.sqrt(components.effects / components.idiosyncratic)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a perfect fit is refused below
+        ratios = np.sqrt(components.effects / components.idiosyncratic)
     relative = tuple(np.array([[ratio]]) for ratio in ratios)
     estimate = lmm.evaluate(design, lmm.kernel(design), relative, reml=True)
     found = tuple(dropped_rows(design))

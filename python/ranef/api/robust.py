@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,23 @@ from numpy.typing import ArrayLike, NDArray
 from ranef.design import Design
 from ranef.design.grouped import codes_of_column
 from ranef.errors import DataError, UnsupportedError
-from ranef.inference.sandwich import ScoreModel, cluster_factor, cluster_meat
-from ranef.inference.sandwich_mixed import mixed_scores
+from ranef.inference.robust import Counts, multiway_cov
+from ranef.inference.sandwich import ScoreModel, check_kind, cluster_factor, cluster_meat
+from ranef.inference.sandwich_mixed import mixed_rows, mixed_scores
 from ranef.inference.sandwich_tests import htz_test, satterthwaite_df, wald_f
+from ranef.inference.wild import WildBootstrap, wild_bootstrap
 from ranef.models.lmm import LmmEstimate
 from ranef.report.regression import CoefficientTests, contrast_matrix
 from ranef.report.summary import Summary
 
-__all__ = ["Named", "RobustResult", "clusters_of", "robust_clusters", "robust_mixed"]
+__all__ = [
+    "Named",
+    "RobustResult",
+    "clusters_of",
+    "robust_clusters",
+    "robust_mixed",
+    "robust_multiway",
+]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -43,7 +53,7 @@ class RobustResult(CoefficientTests):
     Attributes
     ----------
     kind : str
-        The correction: HC0 to HC3, CR0, CR1, CR1S, CR2 or CR3.
+        The correction: HC0 to HC3, CR0, CR1, CR1S, CR2 or CR3, or a name that `gee` gives one.
     n_clusters : mapping of str to int
         Cluster variables and their numbers of clusters; empty without clusters.
     df_method : str
@@ -59,6 +69,7 @@ class RobustResult(CoefficientTests):
     scores: ScoreModel | None = None
     df_given: float | None = None
     notes: Sequence[str] = ()
+    adjustment: str = ""  # of the scores, where ``kind`` is another name for it
 
     @property
     def _names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -77,12 +88,19 @@ class RobustResult(CoefficientTests):
         """Where the degrees of freedom come from."""
         if self.df_given is None:
             return "Satterthwaite"
+        if np.isinf(self.df_given):
+            return "infinite, for normal tests"
         return "residual" if not self.n_clusters else "clusters - 1"
 
     def _df(self) -> ArrayLike:
+        return self._degrees
+
+    @cached_property
+    def _degrees(self) -> ArrayLike:
         if self.df_given is not None or self.scores is None:
             return np.inf if self.df_given is None else self.df_given
-        return satterthwaite_df(self.scores, self.kind, self._padded(np.eye(len(self.cov))))
+        contrasts = self._padded(np.eye(len(self.cov)))
+        return satterthwaite_df(self.scores, self.adjustment or self.kind, contrasts)
 
     def _padded(self, contrasts: Array) -> Array:
         """Widen contrasts by zeros for indicators that stand behind the coefficients."""
@@ -113,10 +131,73 @@ class RobustResult(CoefficientTests):
             r = self.scores.root.shape[0]
             wide = np.zeros((r, r))
             wide[: len(self.cov), : len(self.cov)] = self.cov
-            test = htz_test(self.scores, self.kind, self._padded(C), left, wide)
+            kind = self.adjustment or self.kind
+            test = htz_test(self.scores, kind, self._padded(C), left, wide)
         else:
             test = wald_f(C, left, self.cov, np.inf if self.df_given is None else self.df_given)
         return pd.DataFrame(test.columns())
+
+    def wild_bootstrap(
+        self,
+        term: str,
+        *,
+        null: float = 0.0,
+        draws: int = 9999,
+        weights: str = "webb",
+        level: float = 0.95,
+        seed: int | None = None,
+    ) -> WildBootstrap:
+        """Test a coefficient by the wild cluster bootstrap with the hypothesis imposed.
+
+        Parameters
+        ----------
+        term : str
+            The coefficient.
+        null : float
+            Value under the hypothesis.
+        draws : int
+            Number of draws.
+        weights : {"webb", "rademacher"}
+            Webb's six points, or random signs, all of whose patterns are used when they are few.
+        level : float
+            Coverage of the interval, found by inverting the test.
+        seed : int, optional
+            Seed of the draws.
+
+        Returns
+        -------
+        WildBootstrap
+
+        Notes
+        -----
+        Least squares is redrawn as it is. For a mixed model and for estimating equations the
+        covariance of the rows is held at its estimate; equations with a link other than the
+        identity are taken as linear at the estimate, which makes it a score bootstrap [2]_.
+
+        References
+        ----------
+        .. [1] Cameron, Gelbach and Miller (2008), Rev. Econ. Stat. 90, 414-427.
+        .. [2] Kline and Santos (2012), J. Econometric Methods 1, 23-41.
+        """
+        if self.scores is None:
+            raise UnsupportedError(
+                f"the bootstrap redraws clusters of one kind, and this covariance ({self.kind}) "
+                'has none; use robust("CR2", cluster="g")'
+            )
+        C = contrast_matrix(term, self._names, self._kept(), self.model.terms)
+        if len(C) != 1:
+            raise ValueError(f"{term!r} has {len(C)} coefficients; name one of them")
+        estimate = float(C[0] @ self._beta[self._kept()])
+        return wild_bootstrap(
+            self.scores,
+            self._padded(C)[0],
+            estimate,
+            null=null,
+            draws=draws,
+            weights=weights,
+            level=level,
+            seed=seed,
+        )
 
     def summary(self) -> Summary:
         """Summarise the tests; prints as text, shows as HTML in a notebook."""
@@ -225,6 +306,46 @@ def robust_clusters(
     )
 
 
+def robust_multiway(
+    kind: str,
+    model: Named,
+    rows: Array,
+    root: Array,
+    clusters: Mapping[str, Codes],
+    *,
+    n_coef: int,
+    ssc: str = "clubSandwich",
+) -> RobustResult:
+    """Assemble the result for clusters of several kinds.
+
+    Parameters
+    ----------
+    kind : {"CR0", "CR1", "CR1S"}
+        The correction.
+    model : Named
+        The fitted model.
+    rows, root : ndarray of shape (n, r), (r, r)
+        What each row adds to the estimating equations, and the map to the coefficients.
+    clusters : mapping of str to ndarray of shape (n,), int32
+        Cluster variables.
+    n_coef : int
+        Coefficients that CR1S counts.
+    ssc : str
+        Small-sample convention.
+
+    Returns
+    -------
+    RobustResult
+    """
+    counts = Counts(len(rows), n_coef, ssc)
+    cov, clipped = multiway_cov(rows, root, list(clusters.values()), kind, counts)
+    sizes = {name: int(codes.max()) + 1 for name, codes in clusters.items()}
+    notes = ("negative eigenvalues of the multiway covariance were set to zero",) if clipped else ()
+    return RobustResult(
+        kind, model, cov, sizes, df_given=float(min(sizes.values()) - 1), notes=notes
+    )
+
+
 def robust_mixed(
     kind: str, cluster: Any, design: Design, estimate: LmmEstimate, data: Any, formula: str
 ) -> RobustResult:
@@ -234,8 +355,9 @@ def robust_mixed(
     ----------
     kind : str
         CR0, CR1, CR1S, CR2 or CR3.
-    cluster : str, array_like or None
-        The clusters; None for the grouping factor that all others are nested in.
+    cluster : str, sequence of str, array_like or None
+        The clusters, of several kinds if there are several names; None for the grouping factor
+        that all others are nested in.
     design : Design
         The design of the fit.
     estimate : LmmEstimate
@@ -251,11 +373,13 @@ def robust_mixed(
     """
     if cluster is None:
         cluster = min(design.random, key=lambda term: term.n_levels).group
+    check_kind(kind)
     found = clusters_of(data, design, cluster)
+    model = Named(design.fixed_names, estimate.beta, design.fixed_terms, formula)
     if len(found) > 1:
-        raise UnsupportedError("clusters of several kinds are not offered for mixed models")
+        rows, root = mixed_rows(design, estimate.beta, estimate.lambda_, found)
+        return robust_multiway(kind, model, rows, root, found, n_coef=len(estimate.kept))
     name, codes = next(iter(found.items()))
     relative = [block @ block.T for block in estimate.lambda_]
     scores = mixed_scores(design, estimate.beta, relative, codes, name)
-    model = Named(design.fixed_names, estimate.beta, design.fixed_terms, formula)
     return robust_clusters(kind, model, scores, name, n_coef=len(estimate.kept))

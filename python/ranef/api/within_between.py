@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ranef.design import INTERCEPT, Design, RandomTerm, build
 from ranef.design.grouped import group_term
@@ -200,6 +200,9 @@ class WithinBetweenModel(CoefficientTests):
         self._names = split.design.fixed_names
         self._beta = model.params.to_numpy()
         self._cov = model.cov_params().to_numpy()
+
+    def _df(self) -> ArrayLike:
+        return self.model.coef_table()["df"].to_numpy()[self._kept()]
 
     @property
     def nobs(self) -> int:

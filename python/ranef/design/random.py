@@ -102,7 +102,7 @@ def check_levels(bar: Bar, grouping: Grouping) -> None:
         level = grouping.levels[0]
         raise DataError(
             f"grouping factor {bar.group!r} has only one level, {level!r}, in the rows used; "
-            f"leave the term out",
+            f"leave it out, or name a column that tells groups apart",
             bar.group,
         )
 

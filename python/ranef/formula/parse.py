@@ -104,7 +104,10 @@ def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], l
         bar = summand.pieces[bars_in(summand.pieces)[0]]
         outside = bars_in(summand.pieces, 0)
         if outside:
-            message = "put the random-effects term into parentheses: (1 | g)"
+            message = (
+                "put the random-effects term into parentheses: (1 | g); factors whose effects "
+                'least squares absorbs are no part of the formula: feols(..., absorb="g")'
+            )
             raise FormulaError(message, text, bar.start, bar.stop)
         raise FormulaError(MULTIPLIED, text, summand.start, summand.stop)
     if summand.sign == "-":

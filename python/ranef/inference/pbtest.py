@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from ..models.batch import Settings, fit_responses
+from ..models.batch import fit_responses
 from ..models.batch_blocks import Progress
+from ..models.batch_estimate import Settings
 from ..models.lmm import LmmEstimate
 from .predict import simulate
 

@@ -10,11 +10,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ranef._core import sum_by_cluster
 from ranef.errors import ModelError, UnsupportedError
 from ranef.models.ols import Basis, orthonormal_basis
 from ranef.models.within import Absorption, absorb, is_nested
 
-from .sandwich import DiagonalScores, check_kind, cluster_factor, cluster_meat
+from .sandwich import DiagonalScores, check_kind, cluster_factor
 
 __all__ = [
     "Convention",
@@ -93,34 +94,28 @@ def hetero_cov(
 
 
 def within_scores(
-    X: Array,
+    basis: Basis,
     resid: Array,
     codes: Codes,
-    n_clusters: int,
     *,
     weights: Array | None = None,
-    scale: Array | None = None,
     absorption: Absorption | None = None,
 ) -> DiagonalScores | None:
     """Set up cluster-robust inference after absorption.
 
     Absorbed factors nested in the clusters drop out of every adjustment once they are taken from
-    X. The others tie clusters together; their indicators join X, behind its columns.
+    the columns. The others tie clusters together; their indicators join the basis, behind it.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
-        Columns after absorption.
+    basis : Basis
+        Orthonormal columns of the fit, after absorption.
     resid : ndarray of shape (n,)
         Residuals.
     codes : ndarray of shape (n,), int32
         Clusters.
-    n_clusters : int
-        Their number.
     weights : ndarray of shape (n,), optional
         Weights of the fit.
-    scale : ndarray of shape (p,), optional
-        Lengths of the columns before absorption.
     absorption : Absorption, optional
         What was absorbed.
 
@@ -129,7 +124,6 @@ def within_scores(
     DiagonalScores or None
         None if there are too many absorbed levels that are not nested in the clusters.
     """
-    basis = orthonormal_basis(X, weights, scale)
     if absorption is not None:
         loose = [
             k for k in range(len(absorption.names)) if not is_nested(absorption.codes[:, k], codes)
@@ -138,12 +132,12 @@ def within_scores(
             count = int(absorption.n_levels[loose].sum())
             if count > MAX_DUMMIES or count * len(resid) > MAX_DUMMY_CELLS:
                 return None
-            basis = _with_indicators(X, basis, absorption, loose, weights)
-    return DiagonalScores(basis.columns, resid, weights, basis.root, codes, n_clusters)
+            basis = _with_indicators(basis, absorption, loose, weights)
+    return DiagonalScores(basis.columns, resid, weights, basis.root, codes, int(codes.max()) + 1)
 
 
 def _with_indicators(
-    X: Array, basis: Basis, absorption: Absorption, loose: list[int], weights: Array | None
+    basis: Basis, absorption: Absorption, loose: list[int], weights: Array | None
 ) -> Basis:
     """Add indicators of absorbed factors to the basis; they are orthogonal to X already."""
     D = indicators(absorption.select(loose))
@@ -239,14 +233,16 @@ class Counts:
 
 
 def multiway_cov(
-    scores: DiagonalScores, clusters: Sequence[Codes], kind: str, counts: Counts
+    rows: Array, root: Array, clusters: Sequence[Codes], kind: str, counts: Counts
 ) -> tuple[Array, bool]:
     """Give the covariance robust to clusters of several kinds that cross.
 
     Parameters
     ----------
-    scores : DiagonalScores
-        The fit; its own clusters are not used.
+    rows : ndarray of shape (n, r), Fortran order
+        What each row adds to the estimating equations at the estimate.
+    root : ndarray of shape (r, r)
+        The coefficients are root @ (sum of rows), up to a constant.
     clusters : sequence of ndarray of shape (n,), int32
         Cluster variables.
     kind : {"CR0", "CR1", "CR1S"}
@@ -272,21 +268,19 @@ def multiway_cov(
             f'{kind} is defined for clusters of one kind; with several use "CR1" or "CR0"'
         )
     sizes = [int(codes.max()) + 1 for codes in clusters]
-    cov = np.zeros_like(scores.root)
+    cov = np.zeros_like(root)
     for size in range(1, len(clusters) + 1):
         for chosen in combinations(clusters, size):
             codes, n = crossed(chosen)
-            part = DiagonalScores(
-                scores.columns, scores.resid, scores.weights, scores.root, codes, n
-            )
+            sums = sum_by_cluster(rows, codes, n)
             counted = n if counts.convention == "clubSandwich" else min(sizes)
             factor = cluster_factor(kind, counts.n_obs, counted, counts.n_coef)
-            cov += (-1.0) ** (size + 1) * factor * cluster_meat(part, kind)
+            cov += (-1.0) ** (size + 1) * factor * (sums.T @ sums)
     lam, V = np.linalg.eigh(cov)
     clipped = bool(lam[0] < -1e-12 * abs(lam[-1]))
     if clipped:
         cov = (V * np.maximum(lam, 0.0)) @ V.T
-    return np.asarray(scores.root @ cov @ scores.root.T), clipped
+    return np.asarray(root @ cov @ root.T), clipped
 
 
 def crossed(clusters: Sequence[Codes]) -> tuple[Codes, int]:

@@ -32,6 +32,9 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
 ClusterKind = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
 
+#: Kinds that take residuals as they are.
+UNADJUSTED = ("CR0", "CR1", "CR1S")
+
 #: What is left of a cluster's direction once the others have explained it; below is none.
 EMPTY = 1e-10
 
@@ -82,6 +85,9 @@ class ScoreModel(Protocol):
     def n_obs(self) -> int:
         """Number of rows."""
 
+    def scores(self, kind: str) -> Array:
+        """Give the adjusted score of each cluster, shape (n_clusters, r)."""
+
     def chunks(self, kind: str) -> Iterator[Pieces]:
         """Go through the clusters in chunks, adjusted as ``kind`` says."""
 
@@ -118,13 +124,24 @@ class DiagonalScores:
         """Number of rows."""
         return len(self.resid)
 
+    def _sums(self, F: Array) -> Array:
+        """Sum columns times residuals by cluster."""
+        return sum_by_cluster(F * self.resid[:, None], self.codes, self.n_clusters)
+
+    def scores(self, kind: str) -> Array:
+        """Give the adjusted score of each cluster; without adjustment no cross products."""
+        if kind in UNADJUSTED:
+            B, w = self.columns, self.weights
+            return self._sums(B if w is None else np.asfortranarray(w[:, None] * B))
+        return np.concatenate([piece.scores for piece in self.chunks(kind)])
+
     def chunks(self, kind: str) -> Iterator[Pieces]:
         """Go through the clusters in chunks of limited memory."""
         r = self.columns.shape[1]
         F = self.columns
         if self.weights is not None:
             F = np.asfortranarray(np.hstack([F, self.weights[:, None] * F]))
-        sums = sum_by_cluster(F * self.resid[:, None], self.codes, self.n_clusters)
+        sums = self._sums(F)
         joint = -np.eye(r)
         if self.weights is not None:
             Q = F[:, r:].T @ F[:, r:]
@@ -141,7 +158,7 @@ class DiagonalScores:
 
 def _plain_pieces(S: Array, sums: Array, joint: Array, kind: str) -> Pieces:
     """Adjust clusters of an unweighted fit; S (g, r, r) their cross products."""
-    if kind in ("CR0", "CR1", "CR1S"):
+    if kind in UNADJUSTED:
         return Pieces(sums, S, S, joint)
     lam, V = np.linalg.eigh(S)
     f = _adjustment(1.0 - lam, kind)
@@ -250,14 +267,12 @@ def cluster_meat(model: ScoreModel, kind: str) -> Array:
             "a cluster-robust covariance compares clusters, and there is only one; "
             "name a column with at least two groups"
         )
-    r = model.root.shape[1]
-    meat = np.zeros((r, r))
-    for piece in model.chunks(kind):
-        meat += piece.scores.T @ piece.scores
-    return meat
+    scores = model.scores(kind)
+    return np.asarray(scores.T @ scores)
 
 
 def check_kind(kind: str) -> None:
     """Refuse a name that is no cluster-robust correction."""
     if kind not in get_args(ClusterKind):
-        raise ValueError(f"kind is one of {', '.join(get_args(ClusterKind))}, not {kind!r}")
+        rows = "; HC0 to HC3 take rows as independent, as least squares may" * kind.startswith("HC")
+        raise ValueError(f"kind is one of {', '.join(get_args(ClusterKind))}, not {kind!r}{rows}")

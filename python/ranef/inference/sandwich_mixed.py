@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,13 @@ from scipy import linalg
 from ranef import _core
 from ranef.design import Design, RandomTerm
 from ranef.errors import ModelError
+from ranef.models import lmm
 from ranef.models.ols import orthonormal_basis
 from ranef.models.within import is_nested
 
 from .sandwich import CHUNK, Pieces, undefined
 
-__all__ = ["MixedScores", "RandomPart", "mixed_scores"]
+__all__ = ["MixedScores", "RandomPart", "mixed_rows", "mixed_scores"]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -86,6 +87,10 @@ class MixedScores:
         """Number of rows."""
         return len(self.resid)
 
+    def scores(self, kind: str) -> Array:
+        """Give the adjusted score of each cluster."""
+        return np.concatenate([piece.scores for piece in self.chunks(kind)])
+
     def chunks(self, kind: str) -> Iterator[Pieces]:
         """Go through the clusters in chunks of limited memory."""
         r = self.columns.shape[1]
@@ -147,8 +152,63 @@ def mixed_scores(
     random, start = _random_part(design, relative, codes), orthonormal_basis(X)
     gram = _core.marginal_gram(*_arguments(start.columns, resid, random))
     turn = np.linalg.inv(np.linalg.cholesky(gram)).T
-    columns = np.asfortranarray(start.columns @ turn)
+    columns = np.asfortranarray((turn.T @ start.columns.T).T)
     return MixedScores(columns, resid, start.root @ turn, codes, len(random.start) - 1, random)
+
+
+def mixed_rows(
+    design: Design, beta: Array, lambda_: Sequence[Array], clusters: Mapping[str, Codes]
+) -> tuple[Array, Array]:
+    """Give what each row adds to the estimating equations of a linear mixed model.
+
+    Parameters
+    ----------
+    design : Design
+        The design of the fit.
+    beta : ndarray of shape (p,)
+        Fixed effects, NaN where aliased.
+    lambda_ : sequence of ndarray of shape (s, s)
+        Relative covariance factor of each term of ``design.random``.
+    clusters : mapping of str to ndarray of shape (n,), int32
+        Cluster variables; every grouping factor must be nested in one of them.
+
+    Returns
+    -------
+    rows : ndarray of shape (n, r), Fortran order
+        (V^-1 X root)_i e_i, V the covariance of the rows in units of sigma^2.
+    root : ndarray of shape (r, r)
+        ``root @ root.T`` is the inverse of X'V^-1 X.
+
+    Notes
+    -----
+    V need not be block diagonal: V^-1 x is what the random effects alone, at their covariance,
+    leave of x.
+    """
+    for term in design.random:
+        if not any(is_nested(term.codes, codes) for codes in clusters.values()):
+            raise ModelError(
+                f"levels of the grouping factor {term.group!r} reach into several clusters of each "
+                f"of {', '.join(map(repr, clusters))}; rows that share a random effect are "
+                f"dependent, so add {term.group!r} to the clusters"
+            )
+    kept = ~np.isnan(beta)
+    X = np.asfortranarray(design.X[:, kept])
+    resid = design.y - (0.0 if design.offset is None else design.offset) - X @ beta[kept]
+    basis = orthonormal_basis(X)
+    alone = replace(design, fixed=(), fixed_names=(), fixed_terms=(), offset=None)
+    solved = np.column_stack([_solve_V(alone, lambda_, x) for x in basis.columns.T])
+    turn = np.linalg.inv(np.linalg.cholesky(basis.columns.T @ solved)).T
+    rows = np.asfortranarray((solved @ turn) * resid[:, None])
+    return rows, basis.root @ turn
+
+
+def _solve_V(design: Design, lambda_: Sequence[Array], x: Array) -> Array:
+    """Solve V z = x, V in units of sigma^2, for a design without fixed effects."""
+    found = lmm.evaluate(design, lmm.kernel(design, x), tuple(lambda_), reml=False)
+    left = x.copy()
+    for term, modes in zip(design.random, found.modes, strict=True):
+        left -= np.einsum("ij,ij->i", design.z(term), modes[term.codes])
+    return left if design.weights is None else design.weights * left
 
 
 def _random_part(design: Design, relative: Sequence[Array], codes: Codes) -> RandomPart:
@@ -160,7 +220,7 @@ def _random_part(design: Design, relative: Sequence[Array], codes: Codes) -> Ran
         sizes=np.array([term.n_cols for term in terms], np.int32),
         z=np.asfortranarray(np.hstack([design.z(term) for term in terms])),
         sigma=np.asfortranarray(linalg.block_diag(*relative)),
-        order=np.argsort(codes, kind="stable").astype(np.int32),
+        order=_core.order_by_cluster(codes, int(codes.max()) + 1),
         start=np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int32),
     )
 

@@ -148,7 +148,7 @@ def wald_f(contrasts: Array, value: Array, cov: Array, den_df: float) -> WaldTes
     WaldTest
     """
     q = len(contrasts)
-    wald = float(value @ np.linalg.solve(contrasts @ cov @ contrasts.T, value))
+    wald = _quadratic(value, contrasts @ cov @ contrasts.T)
     tail = special.chdtrc(q, wald) if np.isinf(den_df) else special.fdtrc(q, den_df, wald / q)
     return WaldTest(wald / q, float(q), float(den_df), float(tail))
 
@@ -178,7 +178,7 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
     .. [1] Tipton and Pustejovsky (2015), J. Educ. Behav. Stat. 40, 604-634.
     """
     q = len(contrasts)
-    wald = float(value @ np.linalg.solve(contrasts @ cov @ contrasts.T, value))
+    wald = _quadratic(value, contrasts @ cov @ contrasts.T, model.n_clusters)
     omega = _expected(model, kind, contrasts @ model.root)
     lam, V = np.linalg.eigh(omega)
     standard = (V / np.sqrt(lam)) @ V.T @ contrasts @ model.root
@@ -191,6 +191,18 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
         )
     f = (den_df / (eta * q)) * wald
     return WaldTest(f, float(q), den_df, float(special.fdtrc(q, den_df, f)))
+
+
+def _quadratic(value: Array, cov: Array, n_clusters: int | None = None) -> float:
+    """Give value' cov^-1 value, and refuse a covariance that too few clusters made singular."""
+    size = np.sqrt(np.abs(np.diag(cov)))
+    scaled = cov / np.where(size > 0.0, size, 1.0) / np.where(size > 0.0, size, 1.0)[:, None]
+    if np.isfinite(scaled).all() and np.linalg.matrix_rank(scaled, tol=1e-12) < len(cov):
+        told = "" if n_clusters is None else f": {n_clusters} clusters carry no more"
+        raise ModelError(
+            f"the covariance of these {len(cov)} contrasts is singular{told}; test fewer at once"
+        )
+    return float(value @ np.linalg.solve(cov, value))
 
 
 def _expected(model: ScoreModel, kind: str, gamma: Array) -> Array:

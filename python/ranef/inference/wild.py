@@ -8,10 +8,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef._core import gram_by_cluster, sum_by_cluster
 from ranef.errors import ModelError
 
-from .sandwich import DiagonalScores
+from .sandwich import ScoreModel
 
 __all__ = ["WEIGHTS", "WildBootstrap", "wild_bootstrap"]
 
@@ -49,7 +48,7 @@ class Clusters:
     estimate: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WildBootstrap:
     """Result of a wild cluster bootstrap.
 
@@ -58,13 +57,20 @@ class WildBootstrap:
     estimate, statistic : float
         The contrast, and its cluster-robust t statistic.
     pvalue : float
-        Share of draws with a statistic at least as far from zero.
+        Share of draws with a statistic at least as far from zero; of random draws with the data
+        counted among them, so that it is never zero.
     lower, upper : float
         Confidence interval by inversion of the test.
     draws : int
         Number of draws; all sign patterns when there are few clusters.
     enumerated : bool
         Whether all patterns were used.
+    level : float
+        Coverage of the interval.
+    n_clusters : int
+        Number of clusters.
+    weights : str
+        The auxiliary distribution.
     """
 
     estimate: float
@@ -74,10 +80,21 @@ class WildBootstrap:
     upper: float
     draws: int
     enumerated: bool
+    level: float
+    n_clusters: int
+    weights: str
+
+    def __repr__(self) -> str:
+        how = f"all {self.draws} patterns" if self.enumerated else f"{self.draws} draws"
+        return (
+            f"Wild cluster bootstrap: {self.n_clusters} clusters, {how}, {self.weights} weights\n"
+            f"estimate {self.estimate:.5g}, t = {self.statistic:.3f}, p = {self.pvalue:.4f}, "
+            f"{100.0 * self.level:g}% interval {self.lower:.5g} to {self.upper:.5g}"
+        )
 
 
 def wild_bootstrap(
-    model: DiagonalScores,
+    model: ScoreModel,
     contrast: Array,
     estimate: float,
     *,
@@ -91,7 +108,7 @@ def wild_bootstrap(
 
     Parameters
     ----------
-    model : DiagonalScores
+    model : ScoreModel
         The fit.
     contrast : ndarray of shape (r,)
         The contrast c.
@@ -132,10 +149,12 @@ def wild_bootstrap(
         raise ModelError("the bootstrap redraws clusters, and there is only one")
     V, enumerated = auxiliary(G, draws, weights, seed)
     clusters = cluster_sums(model, contrast, estimate)
-    share = _pvalue(clusters, V, null)
-    lower, upper = _interval(clusters, V, 1.0 - level)
+    drawn, extra = _draw(clusters, V), int(not enumerated)
+    share = _pvalue(clusters, drawn, null, extra)
+    lower, upper = _interval(clusters, drawn, 1.0 - level, extra)
+    statistic = _statistic(clusters, null)
     return WildBootstrap(
-        estimate, _statistic(clusters, null), share, lower, upper, V.shape[1], enumerated
+        estimate, statistic, share, lower, upper, V.shape[1], enumerated, level, G, weights
     )
 
 
@@ -147,14 +166,12 @@ def auxiliary(G: int, draws: int, weights: str, seed: int | None) -> tuple[Array
     return rng.choice(WEIGHTS[weights], size=(G, draws)), False
 
 
-def cluster_sums(model: DiagonalScores, contrast: Array, estimate: float) -> Clusters:
-    """Collect what the bootstrap needs of each cluster."""
-    B, w = model.columns, model.weights
-    We = model.resid if w is None else w * model.resid
-    scores = sum_by_cluster(np.asfortranarray(B * We[:, None]), model.codes, model.n_clusters)
-    half = B if w is None else np.asfortranarray(B * np.sqrt(w)[:, None])
-    r = B.shape[1]
-    grams = gram_by_cluster(half, model.codes, 0, model.n_clusters).reshape(-1, r, r)
+def cluster_sums(model: ScoreModel, contrast: Array, estimate: float) -> Clusters:
+    """Collect what the bootstrap needs of each cluster: without adjustment, cross starts with S."""
+    r = model.root.shape[1]
+    pieces = list(model.chunks("CR0"))
+    scores = np.concatenate([piece.scores for piece in pieces])
+    grams = np.concatenate([piece.cross[:, :r] for piece in pieces])
     return Clusters(scores, grams, model.root.T @ contrast, estimate)
 
 
@@ -164,57 +181,82 @@ def _statistic(clusters: Clusters, null: float) -> float:
     return (clusters.estimate - null) / se
 
 
-def _draws(clusters: Clusters, V: Array, null: float) -> Array:
-    """Give the bootstrap t statistics, shape (draws,).
+@dataclass(frozen=True)
+class Draws:
+    """Bootstrap statistics as functions of delta = c'beta - null.
 
-    Under the hypothesis beta moves by -root d (c'beta - null) / d'd, so that the restricted scores
-    are s_g + S_g d (c'beta - null) / d'd, d being the direction and S_g the cross products.
+    A draw's numerator is n0 + delta n1 and its squared standard error a + 2 delta b + delta^2 c, so
+    that all hypotheses share one pass over the clusters; arrays of shape (draws,).
+    """
+
+    n0: Array
+    n1: Array
+    a: Array
+    b: Array
+    c: Array
+
+    def statistics(self, delta: float) -> Array:
+        """Give the t statistic of every draw."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            square = self.a + 2.0 * delta * self.b + delta * delta * self.c
+            return np.asarray((self.n0 + delta * self.n1) / np.sqrt(np.maximum(square, 0.0)))
+
+
+def _draw(clusters: Clusters, V: Array) -> Draws:
+    """Go through the draws.
+
+    Under the hypothesis beta moves by -root d delta / d'd, so that the restricted scores are
+    s_g + S_g d delta / d'd, d being the direction and S_g the cross products.
     """
     d = clusters.direction
     Sd = clusters.grams @ d
-    restricted = clusters.scores + Sd * ((clusters.estimate - null) / (d @ d))
-    own = restricted @ d
-    out = np.empty(V.shape[1])
-    step = max(1, CHUNK // len(own))
+    parts = [clusters.scores, Sd / (d @ d)]  # the constant and the factor of delta
+    out = np.empty((5, V.shape[1]))
+    step = max(1, CHUNK // len(Sd))
     for first in range(0, V.shape[1], step):
-        part = V[:, first : first + step]
-        moved = restricted.T @ part  # (r, draws): root^-1 (beta* - restricted beta)
-        left = own[:, None] * part - Sd @ moved
-        se = np.sqrt(np.einsum("gb,gb->b", left, left))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            out[first : first + step] = (d @ moved) / se
-    return out
+        v = V[:, first : first + step]
+        moved = [part.T @ v for part in parts]  # (r, draws): root^-1 (beta* - restricted beta)
+        left = [(part @ d)[:, None] * v - Sd @ m for part, m in zip(parts, moved, strict=True)]
+        at = slice(first, first + v.shape[1])
+        out[0, at], out[1, at] = d @ moved[0], d @ moved[1]
+        for k, (p, q) in enumerate([(0, 0), (0, 1), (1, 1)], 2):
+            out[k, at] = np.einsum("gb,gb->b", left[p], left[q])
+    return Draws(*out)
 
 
-def _pvalue(clusters: Clusters, V: Array, null: float) -> float:
-    """Share of draws whose statistic is at least as far from zero as the one observed."""
-    found = np.abs(_draws(clusters, V, null))
+def _pvalue(clusters: Clusters, draws: Draws, null: float, extra: int) -> float:
+    """Share of draws whose statistic is at least as far from zero as the one observed.
+
+    ``extra`` counts the data themselves among random draws, so that p is never zero.
+    """
+    found = np.abs(draws.statistics(clusters.estimate - null))
     observed = abs(_statistic(clusters, null))
-    usable = np.isfinite(found)
-    return float(np.mean(found[usable] >= observed * (1.0 - 1e-9)))
+    usable = found[np.isfinite(found)]
+    beyond = int(np.sum(usable >= observed * (1.0 - 1e-9)))
+    return (beyond + extra) / (len(usable) + extra)
 
 
-def _interval(clusters: Clusters, V: Array, alpha: float) -> tuple[float, float]:
+def _interval(clusters: Clusters, draws: Draws, alpha: float, extra: int) -> tuple[float, float]:
     """Find where the p-value falls to alpha on either side of the estimate."""
     se = float(np.linalg.norm(clusters.scores @ clusters.direction))
     return (
-        _crossing(clusters, V, alpha, -se),
-        _crossing(clusters, V, alpha, se),
+        _crossing(clusters, draws, alpha, -se, extra),
+        _crossing(clusters, draws, alpha, se, extra),
     )
 
 
-def _crossing(clusters: Clusters, V: Array, alpha: float, step: float) -> float:
+def _crossing(clusters: Clusters, draws: Draws, alpha: float, step: float, extra: int) -> float:
     """Walk away from the estimate until the p-value is below alpha, then bisect."""
     inside, outside = clusters.estimate, clusters.estimate + 2.0 * step
     for _ in range(40):
-        if _pvalue(clusters, V, outside) < alpha:
+        if _pvalue(clusters, draws, outside, extra) < alpha:
             break
         inside, outside = outside, clusters.estimate + 2.0 * (outside - clusters.estimate)
     else:
         return float(np.sign(step) * np.inf)
     for _ in range(30):
         middle = 0.5 * (inside + outside)
-        if _pvalue(clusters, V, middle) < alpha:
+        if _pvalue(clusters, draws, middle, extra) < alpha:
             outside = middle
         else:
             inside = middle

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,218 +13,12 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from .batch_blocks import Progress, run_blocks
-from .lmm import DECREMENT, SINGULAR, Control
+from .batch_estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
 
-__all__ = [
-    "STATUSES",
-    "BatchEstimate",
-    "Contrast",
-    "Settings",
-    "fit_responses",
-    "fit_slices",
-    "patterns",
-]
+__all__ = ["Core", "fit_responses", "fit_slices", "patterns", "shared_core"]
 
 Array = NDArray[np.float64]
 Terms = list[tuple[NDArray[np.int32], int, list[int], list[int]]]
-
-#: What can become of a fit. The kernel's outcomes come first, in its order.
-STATUSES = (
-    "converged",
-    "step limit",
-    "stalled",
-    "perfect fit",
-    "explained",
-    "failed",
-    "too few rows",
-    "too few levels",
-    "not finite",
-    "missing",
-    "error",
-    "not run",
-)
-MISSING, ERROR, NOT_RUN = (STATUSES.index(s) for s in ("missing", "error", "not run"))
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A hypothesis about the coefficients: ``rows @ beta == values``.
-
-    Attributes
-    ----------
-    name : str
-        What the tables call it.
-    rows : ndarray of shape (r, p)
-        Coefficients of the hypothesis, over all columns of X.
-    values : ndarray of shape (r,)
-        What it says they come to.
-    """
-
-    name: str
-    rows: Array
-    values: Array
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How the fits of a batch are made.
-
-    Attributes
-    ----------
-    reml : bool
-        Whether to maximise the restricted likelihood.
-    satterthwaite : bool
-        Whether to compute degrees of freedom for each coefficient and one-row contrast.
-    workers : int
-        Threads.
-    contrasts : tuple of Contrast
-        Hypotheses beyond the coefficients.
-    control : Control
-        Settings of the search.
-    """
-
-    reml: bool = True
-    satterthwaite: bool = False
-    workers: int = 1
-    contrasts: tuple[Contrast, ...] = ()
-    control: Control = field(default_factory=Control)
-
-    @property
-    def single(self) -> tuple[Contrast, ...]:
-        """Contrasts of one row."""
-        return tuple(c for c in self.contrasts if len(c.rows) == 1)
-
-    @property
-    def joint(self) -> tuple[Contrast, ...]:
-        """Contrasts of several rows."""
-        return tuple(c for c in self.contrasts if len(c.rows) > 1)
-
-    def rows(self, p: int) -> Array:
-        """Rows of every t test, shape (h, p): the coefficients, then the one-row contrasts."""
-        return np.vstack([np.eye(p), *(c.rows for c in self.single)])
-
-    def to_kernel(self, p: int) -> _core.BatchSettings:
-        """Hand the settings to the kernel."""
-        return _core.BatchSettings(
-            reml=self.reml,
-            satterthwaite=self.satterthwaite,
-            threads=self.workers,
-            max_steps=self.control.max_steps,
-            tolerance=self.control.tolerance,
-            contrasts=np.asfortranarray(self.rows(p)),
-        )
-
-
-class BatchEstimate:
-    """Results of m fits; NaN where a fit has no answer.
-
-    Attributes
-    ----------
-    outcome : ndarray of shape (m,), int
-        Positions in ``STATUSES``.
-    n_obs, n_objective, n_gradient : ndarray of shape (m,), int
-        Rows used and evaluations.
-    objective, sigma, smallest_sd, decrement, cone : ndarray of shape (m,)
-        As in ``LmmEstimate``.
-    estimate, variance, df : ndarray of shape (m, h)
-        The coefficients, then one-row contrasts less their values; df is NaN unless asked for.
-    F : ndarray of shape (m, n_joint)
-        F statistics of the contrasts of several rows.
-    factors : ndarray of shape (m, f)
-        Lower triangles of the relative covariance factors, term by term, column by column.
-    """
-
-    def __init__(self, count: int, p: int, n_factors: int, settings: Settings):
-        self.settings = settings
-        self.p = p
-        self.outcome = np.full(count, NOT_RUN, dtype=np.int8)
-        for name in ("n_obs", "n_objective", "n_gradient"):
-            setattr(self, name, np.zeros(count, dtype=np.int32))
-        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
-            setattr(self, name, np.full(count, np.nan))
-        h = p + len(settings.single)
-        self.estimate, self.variance, self.df = (np.full((count, h), np.nan) for _ in range(3))
-        self.F = np.full((count, len(settings.joint)), np.nan)
-        self.factors = np.full((count, n_factors), np.nan)
-
-    n_obs: NDArray[np.int32]
-    n_objective: NDArray[np.int32]
-    n_gradient: NDArray[np.int32]
-    objective: Array
-    sigma: Array
-    smallest_sd: Array
-    decrement: Array
-    cone: Array
-
-    @property
-    def is_singular(self) -> NDArray[np.bool_]:
-        """Whether a covariance matrix is singular, judged in the standardised basis."""
-        return self.smallest_sd < SINGULAR
-
-    def store(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
-        """Take the kernel's rows for the fits ``at``."""
-        for name in ("n_obs", "n_objective", "n_gradient"):
-            getattr(self, name)[at] = getattr(rows, name)
-        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
-            getattr(self, name)[at] = getattr(rows, name)
-        self.factors[at] = rows.factors.T
-        self._store_tests(at, rows)
-        self.outcome[at] = judged(rows)
-
-    def blank(self) -> None:
-        """Clear what an interrupted run has half written."""
-        left = self.outcome == NOT_RUN
-        for name in ("n_obs", "n_objective", "n_gradient"):
-            getattr(self, name)[left] = 0
-        for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
-            getattr(self, name)[left] = np.nan
-        for name in ("estimate", "variance", "df", "F", "factors"):
-            getattr(self, name)[left] = np.nan
-
-    def _store_tests(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
-        """Turn coefficients and the root of their covariance into tests."""
-        C = self.settings.rows(self.p)
-        values = np.concatenate([np.zeros(self.p), *(c.values for c in self.settings.single)])
-        self.estimate[at] = estimable(C, rows.beta).T - values
-        root = np.nan_to_num(rows.cov_root).reshape(self.p, self.p, len(at), order="F")
-        lengths = (np.einsum("hr,rcb->hcb", C, root, optimize=True) ** 2).sum(axis=1)
-        self.variance[at] = (rows.sigma**2 * lengths).T
-        self.variance[at] += 0.0 * self.estimate[at]  # NaN where the contrast is not estimable
-        if rows.df.size:
-            self.df[at] = rows.df.T
-        for j, contrast in enumerate(self.settings.joint):
-            self.F[at, j] = f_statistics(contrast, rows.beta, root, rows.sigma)
-
-
-def judged(rows: _core.BatchRows) -> NDArray[np.int8]:
-    """Judge searches by the exact conditions at the stop."""
-    outcome = np.asarray(rows.outcome, dtype=np.int8)
-    good = (rows.decrement < DECREMENT) & (rows.cone > -DECREMENT * rows.n_obs)
-    searched = outcome < 3
-    outcome[searched & good] = 0
-    outcome[searched & ~good & (outcome == 0)] = 2
-    return outcome
-
-
-def estimable(C: Array, beta: Array) -> Array:
-    """Compute C beta, (h, m), NaN where a coefficient that takes part is aliased."""
-    aliased = np.isnan(beta)
-    out = C @ np.where(aliased, 0.0, beta)
-    if aliased.any():
-        out[(C != 0.0).astype(float) @ aliased > 0] = np.nan
-    return np.asarray(out)
-
-
-def f_statistics(contrast: Contrast, beta: Array, root: Array, sigma: Array) -> Array:
-    """Compute F statistics of one joint hypothesis, shape (m,)."""
-    difference = estimable(contrast.rows, beta).T - contrast.values
-    half = np.einsum("hr,rcb->bhc", contrast.rows, root, optimize=True)
-    cov = half @ half.transpose(0, 2, 1) * (sigma**2)[:, None, None]
-    good = np.isfinite(difference).all(axis=1) & np.isfinite(cov).all(axis=(1, 2))
-    out = np.full(len(sigma), np.nan)
-    solved = np.linalg.solve(cov[good], difference[good][:, :, None])[:, :, 0]
-    out[good] = (difference[good] * solved).sum(axis=1) / len(contrast.rows)
-    return out
 
 
 def kernel_terms(design: Design, keep: NDArray[np.bool_] | None = None) -> Terms:
@@ -237,11 +32,6 @@ def kernel_terms(design: Design, keep: NDArray[np.bool_] | None = None) -> Terms
         blocks = [b for b, block in enumerate(term.blocks) for _ in block]
         terms.append((codes, n_levels, list(term.columns), blocks))
     return terms
-
-
-def n_factors(design: Design) -> int:
-    """Count the elements in the lower triangles of all covariance factors."""
-    return sum(term.n_cols * (term.n_cols + 1) // 2 for term in design.random)
 
 
 @dataclass(frozen=True)
@@ -264,22 +54,34 @@ class Pattern:
         return array if self.rows is None else np.ascontiguousarray(array[self.rows])
 
 
-def patterns(missing: NDArray[np.bool_]) -> list[Pattern]:
-    """Group columns by where they are missing, shape (n, m); complete ones come first."""
-    gaps = missing.any(axis=0)
+def patterns(
+    Y: NDArray[np.floating[Any]], W: NDArray[np.floating[Any]] | None = None
+) -> list[Pattern]:
+    """Group columns of Y (n, m) by where they, or their weights, are missing; complete ones first.
+
+    A column's sum tells at once that it has no gap; only the others are looked at row by row.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = Y.sum(axis=0) if W is None else Y.sum(axis=0) + W.sum(axis=0)
+    some = np.flatnonzero(np.isnan(total))
+    missing = np.isnan(Y[:, some])
+    if W is not None:
+        missing |= np.isnan(W[:, some])
+    found = missing.any(axis=0)
+    some, missing = some[found], missing[:, found]
+    gaps = np.zeros(Y.shape[1], dtype=bool)
+    gaps[some] = True
     out = []
     if not gaps.all():
         out.append(Pattern(None, np.flatnonzero(~gaps)))
-    some = np.flatnonzero(gaps)
     if len(some) == 0:
         return out
-    packed = np.ascontiguousarray(np.packbits(missing[:, some], axis=0).T)
+    packed = np.ascontiguousarray(np.packbits(missing, axis=0).T)
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     _, inverse = np.unique(keys, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     for columns in np.split(order, np.cumsum(np.bincount(inverse))[:-1]):
-        members = some[columns]
-        out.append(Pattern(~missing[:, members[0]], members))
+        out.append(Pattern(~missing[:, columns[0]], some[columns]))
     return out
 
 
@@ -287,9 +89,11 @@ def response_block(
     Y: NDArray[np.floating[Any]], at: NDArray[np.intp], design: Design, pattern: Pattern
 ) -> Array:
     """Take responses ``at`` on the pattern's rows, the offset taken off, in Fortran order."""
-    block = np.array(pattern.of(Y[:, at]), dtype=np.float64, order="F")
+    consecutive = at[-1] - at[0] + 1 == len(at)
+    chosen = Y[:, at[0] : at[-1] + 1] if consecutive else Y[:, at]
+    block = np.asarray(pattern.of(chosen), dtype=np.float64, order="F")
     if design.offset is not None:
-        block -= pattern.of(design.offset)[:, None]
+        block = np.asfortranarray(block - pattern.of(design.offset)[:, None])
     return block
 
 
@@ -300,6 +104,8 @@ def fit_responses(
     *,
     W: NDArray[np.floating[Any]] | None = None,
     progress: Progress,
+    out: BatchEstimate | None = None,
+    complete: Core | None = None,
 ) -> BatchEstimate:
     """Fit every column of ``Y`` on one design; missing values group the columns by pattern.
 
@@ -315,30 +121,38 @@ def fit_responses(
         Precision weights of each response, in place of the design's.
     progress : Progress
         Told of every block, and marked when the run was interrupted.
+    out : BatchEstimate, optional
+        Results of an earlier run, to go on with: fits that have been made stay as they are.
+    complete : callable, optional
+        The kernel of the whole design, kept from one call to the next by ``shared_core``.
 
     Returns
     -------
     BatchEstimate
         A row for each response, whatever became of its fit.
     """
-    out = BatchEstimate(Y.shape[1], len(design.fixed), n_factors(design), settings)
-    missing = np.isnan(Y) if W is None else np.isnan(Y) | np.isnan(W)
+    out = out or empty_estimate(Y.shape[1], design, settings)
     with progress.interruptible():
-        for pattern in patterns(missing):
+        for pattern in patterns(Y, W):
+            members = pattern.members[out.outcome[pattern.members] == NOT_RUN]
+            if len(members) == 0:
+                continue
             if pattern.rows is not None and not pattern.rows.any():
-                out.outcome[pattern.members] = MISSING
-                progress.advance(len(pattern.members))
-            elif W is None:
-                fit = shared_fit(design, Y, pattern, settings)
-                store_blocks(pattern.members, fit, out, progress)
+                out.outcome[members] = MISSING
+                progress.advance(len(members))
+                continue
+            if W is None:
+                core = complete if complete and pattern.rows is None else None
+                fit = shared_fit(design, Y, pattern, settings, core)
             else:
                 fit = weighted_fit(design, Y, W, pattern, settings)
-                store_blocks(pattern.members, fit, out, progress)
+            store_blocks(members, fit, out, progress)
     out.blank()
     return out
 
 
 BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows"]
+Core = Callable[[], "_core.Batch"]
 
 
 def store_blocks(
@@ -353,17 +167,30 @@ def store_blocks(
     run_blocks(len(members), work, progress)
 
 
-def shared_fit(
-    design: Design, Y: NDArray[np.floating[Any]], pattern: Pattern, settings: Settings
-) -> BlockFit:
-    """Fit responses whose weights are the design's."""
+def make_core(design: Design, pattern: Pattern) -> _core.Batch:
+    """Make the cross products of a design on the rows of a pattern."""
     weights = None if design.weights is None else pattern.of(design.weights)
     columns = [pattern.of(column) for column in design.columns]
     n = design.n_obs if pattern.rows is None else int(pattern.rows.sum())
-    terms = kernel_terms(design, pattern.rows)
-    core = _core.Batch(n, columns, list(design.fixed), terms, weights)
+    return _core.Batch(n, columns, list(design.fixed), kernel_terms(design, pattern.rows), weights)
+
+
+def shared_core(design: Design) -> Core:
+    """Give a function that makes the kernel of the whole design when first called, and keeps it."""
+    return cache(lambda: make_core(design, Pattern(None, np.arange(0))))
+
+
+def shared_fit(
+    design: Design,
+    Y: NDArray[np.floating[Any]],
+    pattern: Pattern,
+    settings: Settings,
+    core: Core | None = None,
+) -> BlockFit:
+    """Fit responses whose weights are the design's."""
+    kernel = core() if core else make_core(design, pattern)
     kernel_settings = settings.to_kernel(len(design.fixed))
-    return lambda at: core.fit(response_block(Y, at, design, pattern), kernel_settings)
+    return lambda at: kernel.fit(response_block(Y, at, design, pattern), kernel_settings)
 
 
 def weighted_fit(
@@ -394,10 +221,15 @@ def fit_slices(
     *,
     members: NDArray[np.bool_] | None = None,
     progress: Progress,
+    out: BatchEstimate | None = None,
 ) -> BatchEstimate:
-    """Fit the design on slices ``start[i]:start[i + 1]`` of its rows, those of ``members`` only."""
-    out = BatchEstimate(len(start) - 1, len(design.fixed), n_factors(design), settings)
-    chosen = np.arange(len(start) - 1) if members is None else np.flatnonzero(members)
+    """Fit the design on slices ``start[i]:start[i + 1]`` of its rows, those of ``members`` only.
+
+    ``out`` holds the results of an earlier run, whose fits stay as they are.
+    """
+    out = out or empty_estimate(len(start) - 1, design, settings)
+    wanted = out.outcome == NOT_RUN
+    chosen = np.flatnonzero(wanted if members is None else wanted & members)
     y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
     arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
     kernel_settings = settings.to_kernel(out.p)

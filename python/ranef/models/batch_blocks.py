@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["Progress", "run_blocks"]
 
 #: Seconds that one block of work should take.
-BLOCK_SECONDS = 0.2
+BLOCK_SECONDS = 0.4
 #: A run that ends sooner shows nothing.
 QUIET_SECONDS = 1.0
 
 
 class Progress:
-    """A line on standard error that tells how far a run is.
+    """A bar on a terminal or in a notebook that tells how far a run is.
 
     Parameters
     ----------
-    total : int
-        Units of work.
+    total : int or None
+        Units of work, None where that is not known beforehand.
     unit : str
         What they are called.
     shown : bool
-        Whether to write anything.
+        Whether to show anything.
     """
 
-    def __init__(self, total: int, unit: str, *, shown: bool):
+    def __init__(self, total: int | None, unit: str, *, shown: bool):
         self.total = total
         self.unit = unit
         self.done = 0
         self.interrupted = False
-        self._shown = shown and sys.stderr.isatty()
-        self._start = self._last = time.perf_counter()
+        #: Called after each block of work.
+        self.after: Callable[[], object] | None = None
+        self._bar: Any = None
+        if shown:
+            from tqdm.auto import tqdm
+
+            unit = f" {unit}"
+            self._bar = tqdm(total=total, unit=unit, disable=None, delay=QUIET_SECONDS)
 
     def advance(self, count: int) -> None:
-        """Count work that is done, and say so now and then."""
+        """Count work that is done."""
         self.done += count
-        now = time.perf_counter()
-        if self._shown and now - self._start > QUIET_SECONDS and now - self._last > BLOCK_SECONDS:
-            self._last = now
-            left = (now - self._start) / self.done * (self.total - self.done)
-            share = f"{self.done:,} of {self.total:,} {self.unit}"
-            sys.stderr.write(f"\r{share}, about {left:,.0f} s left   ")
-            sys.stderr.flush()
+        if self._bar is not None:
+            self._bar.update(count)
+        if self.after is not None:
+            self.after()
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -56,17 +59,17 @@ class Progress:
             self.interrupted = True
 
     def close(self) -> None:
-        """End the line."""
-        if self._shown and self._last > self._start:
-            sys.stderr.write("\n")
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress) -> None:
     """Call ``work(start, stop)`` on consecutive parts of range(count), sized by the time they take.
 
-    Between two parts the keyboard can interrupt.
+    Between two parts the keyboard can interrupt; the first is one fit, which may be a slow one.
     """
-    start, size = 0, 64
+    start, size = 0, 1
     while start < count:
         stop = min(count, start + size)
         began = time.perf_counter()
@@ -74,4 +77,4 @@ def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress)
         taken = time.perf_counter() - began
         progress.advance(stop - start)
         start = stop
-        size = int(min(4 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))
+        size = int(min(16 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))

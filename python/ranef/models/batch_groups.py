@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from .batch import BatchEstimate, Contrast, Settings, fit_slices
+from .batch import fit_slices
 from .batch_blocks import Progress
+from .batch_estimate import COUNTS, SCALARS, BatchEstimate, Contrast, Settings
 
 __all__ = ["fit_own", "slices"]
 
@@ -38,12 +39,11 @@ def fit_own(design: Design, whole: Design, settings: Settings, out: BatchEstimat
         ),
         control=settings.control,
     )
-    own = fit_slices(
-        design, [0, design.n_obs], own_settings, progress=Progress(1, "fits", shown=False)
-    )
-    for name in ("n_obs", "n_objective", "n_gradient", "outcome"):
-        getattr(out, name)[at] = getattr(own, name)[0]
-    for name in ("objective", "sigma", "smallest_sd", "decrement", "cone"):
+    line = Progress(1, "fits", shown=False)
+    own = fit_slices(design, [0, design.n_obs], own_settings, progress=line)
+    if line.interrupted:
+        raise KeyboardInterrupt
+    for name in ("outcome", *COUNTS, *SCALARS):
         getattr(out, name)[at] = getattr(own, name)[0]
     places = [*columns, *range(out.p, out.p + len(settings.single))]
     for name in ("estimate", "variance", "df"):

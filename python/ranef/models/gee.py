@@ -17,8 +17,10 @@ __all__ = [
     "LINKS",
     "GeeEstimate",
     "GeeSpec",
+    "Sorted",
     "fit_gee",
     "quasi_likelihood",
+    "sort_rows",
 ]
 
 Array = NDArray[np.float64]
@@ -26,6 +28,15 @@ Codes = NDArray[np.int32]
 
 #: Families and their usual links.
 FAMILIES = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
+#: Families whose means may run to the edge of their range.
+EDGED = ("binomial", "poisson")
+
+#: Fitted probabilities nearer to 0 or 1, and fitted counts nearer to 0, are at the edge.
+EDGE = 1e-6
+
+#: Information on a combination of columns, in units of the largest, that is none.
+VANISHED = 1e-10
+
 LINKS = ("identity", "logit", "probit", "cloglog", "log", "inverse")
 
 
@@ -85,13 +96,15 @@ class GeeEstimate:
         Whether the last step was small enough.
     alpha_at_bound : bool
         Whether a correlation was moved inside the range of its parameter.
+    ran_away : bool
+        Whether there is no solution because fitted means went to the edge of their range.
     """
 
     beta: Array
     alpha: Array
     phi: float
     kept: NDArray[np.bool_]
-    order: NDArray[np.intp]
+    order: Codes
     codes: Codes
     columns: Array
     resid: Array
@@ -100,6 +113,7 @@ class GeeEstimate:
     iterations: int
     converged: bool
     alpha_at_bound: bool
+    ran_away: bool
 
     @property
     def cov_naive(self) -> Array:
@@ -109,9 +123,21 @@ class GeeEstimate:
 
 @dataclass(frozen=True)
 class Sorted:
-    """Rows sorted by group and time."""
+    """Rows sorted by group and time.
 
-    order: NDArray[np.intp]
+    Attributes
+    ----------
+    order : ndarray of shape (n,), int32
+        Position in the data of each sorted row.
+    codes, wave : ndarray of shape (n,), int32
+        Its group, and the place of its time among all times.
+    start : ndarray of shape (n_groups + 1,), int32
+        Where each group starts.
+    time : ndarray of shape (T,)
+        The distinct times, ascending.
+    """
+
+    order: Codes
     codes: Codes
     start: Codes
     wave: Codes
@@ -121,10 +147,9 @@ class Sorted:
 def fit_gee(
     y: Array,
     X: Array,
-    codes: Codes,
+    rows: Sorted,
     spec: GeeSpec,
     *,
-    time: Array | None = None,
     weights: Array | None = None,
     offset: Array | None = None,
 ) -> GeeEstimate:
@@ -136,12 +161,10 @@ def fit_gee(
         Response.
     X : ndarray of shape (n, p)
         Columns.
-    codes : ndarray of shape (n,), int32
-        Groups, every code from 0 on used.
+    rows : Sorted
+        The rows by group and time, from `sort_rows`.
     spec : GeeSpec
         Family, link and working correlation.
-    time : ndarray of shape (n,), optional
-        Time of each row, distinct within a group; by default the rows of a group count 1, 2, ...
     weights, offset : ndarray of shape (n,), optional
         Prior weights, Var(y_i) = phi V(mu_i) / w_i, and a known part of the linear predictor.
 
@@ -158,13 +181,12 @@ def fit_gee(
     ----------
     .. [1] Liang and Zeger (1986), Biometrika 73, 13-22.
     """
-    rows = sort_rows(codes, time)
     basis = orthonormal_basis(X, weights)
     if not basis.kept.any():
         raise ModelError("no coefficient can be estimated: every column is zero")
     found = _core.fit_gee(
         y[rows.order],
-        np.asfortranarray(basis.columns[rows.order]),
+        np.take(basis.columns.T, rows.order, axis=1).T,
         _sorted(offset, rows.order),
         _sorted(weights, rows.order),
         rows.start,
@@ -177,24 +199,38 @@ def fit_gee(
         lags=spec.lags,
     )
     _check_status(found, spec)
-    return _estimate(found, basis, rows)
+    return _estimate(found, basis, rows, spec.family)
 
 
 def sort_rows(codes: Codes, time: Array | None) -> Sorted:
-    """Sort rows by group and time; without times, rows of a group keep their order."""
-    order = np.argsort(codes, kind="stable") if time is None else np.lexsort((time, codes))
-    ordered = codes[order]
+    """Sort rows by group and time.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,), int32
+        Groups, every code from 0 on used.
+    time : ndarray of shape (n,) or None
+        Time of each row; by default the rows of a group count 1, 2, ... in the order of the data.
+
+    Returns
+    -------
+    Sorted
+    """
     counts = np.bincount(codes)
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     if time is None:
-        wave = np.arange(len(codes)) - np.repeat(start[:-1], counts)
+        order = _core.order_by_cluster(codes, len(counts))
         times = np.arange(1.0, counts.max() + 1.0)
+        wave = np.arange(len(codes)) - np.repeat(start[:-1], counts)
     else:
-        times, wave = np.unique(time[order], return_inverse=True)
-    return Sorted(order, ordered, start, wave.astype(np.int32), np.asarray(times, float))
+        times, found = np.unique(time, return_inverse=True)
+        by_time = _core.order_by_cluster(found.astype(np.int32), len(times))
+        order = by_time[_core.order_by_cluster(codes[by_time], len(counts))]
+        wave = found[order]
+    return Sorted(order, codes[order], start, wave.astype(np.int32), np.asarray(times, float))
 
 
-def _sorted(v: Array | None, order: NDArray[np.intp]) -> Array:
+def _sorted(v: Array | None, order: Codes) -> Array:
     """Sort an optional column; empty when there is none."""
     return np.empty(0) if v is None else v[order]
 
@@ -213,19 +249,36 @@ def _check_status(found: _core.GeeFit, spec: GeeSpec) -> None:
             f"no coefficients keep the fitted means of family {spec.family!r} in range under the "
             f"{spec.link!r} link; use its usual link, {FAMILIES[spec.family]!r}"
         )
-    if status == "singular":
+    if status == "singular" and spec.family not in EDGED:
         raise FitError(
             "the information matrix became singular: fitted means have run to the edge of their "
-            "range, as they do when a column separates the responses"
+            "range; rescale the response, or use its usual link"
         )
 
 
-def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted) -> GeeEstimate:
+def _ran_away(found: _core.GeeFit, family: str) -> bool:
+    """Tell whether fitted probabilities or counts went to the edge instead of a solution.
+
+    There the information on some combination of the columns vanishes, and with it the steps.
+    """
+    if family not in EDGED:
+        return False
+    top = float(found.mu.max()) if family == "binomial" else 0.0
+    if min(float(found.mu.min()), 1.0 - top) > EDGE:
+        return False
+    information = np.linalg.eigvalsh(found.bread)
+    return found.status.name != "converged" or information[0] < VANISHED * information[-1]
+
+
+def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted, family: str) -> GeeEstimate:
     """Map the solution from the basis back to the columns."""
-    inner = np.linalg.inv(np.linalg.cholesky(found.bread)).T
+    if found.status.name == "singular":
+        inner = np.full_like(found.bread, np.nan)
+    else:
+        inner = np.linalg.inv(np.linalg.cholesky(found.bread)).T
     beta = np.full(len(basis.kept), np.nan)
     beta[basis.kept] = basis.root @ found.beta
-    mu = np.empty_like(found.mu)
+    mu, ran_away = np.empty_like(found.mu), _ran_away(found, family)
     mu[rows.order] = found.mu
     return GeeEstimate(
         beta=beta,
@@ -234,13 +287,14 @@ def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted) -> GeeEstimate:
         kept=basis.kept,
         order=rows.order,
         codes=rows.codes,
-        columns=np.asfortranarray(found.columns @ inner),
+        columns=np.asfortranarray((inner.T @ found.columns.T).T),
         resid=found.resid,
         root=basis.root @ inner,
         mu=mu,
         iterations=found.iterations,
-        converged=found.status.name == "converged",
+        converged=found.status.name == "converged" and not ran_away,
         alpha_at_bound=found.alpha_at_bound,
+        ran_away=ran_away,
     )
 
 

@@ -48,10 +48,8 @@ class OlsEstimate:
     ----------
     beta : ndarray of shape (p,)
         Coefficients, NaN where a column is aliased.
-    kept : ndarray of shape (p,), bool
-        Columns that have a coefficient.
-    cov_unscaled : ndarray of shape (r, r)
-        Inverse of X'WX over the kept columns.
+    basis : Basis
+        The columns made orthonormal, and which of them have a coefficient.
     fitted, resid : ndarray of shape (n,)
         Fitted values and residuals on the scale of the response.
     ssr : float
@@ -61,12 +59,21 @@ class OlsEstimate:
     """
 
     beta: Array
-    kept: NDArray[np.bool_]
-    cov_unscaled: Array
+    basis: Basis
     fitted: Array
     resid: Array
     ssr: float
     df_resid: int
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Columns that have a coefficient, shape (p,)."""
+        return self.basis.kept
+
+    @property
+    def cov_unscaled(self) -> Array:
+        """Inverse of X'WX over the kept columns, shape (r, r)."""
+        return self.basis.root @ self.basis.root.T
 
     @property
     def sigma2(self) -> float:
@@ -111,7 +118,7 @@ def fit_ols(
         raise ModelError(
             f"{len(y)} rows cannot carry {r} coefficients and {df_absorbed} absorbed effects"
         )
-    kept = X[:, basis.kept]
+    kept = X if basis.kept.all() else X[:, basis.kept]
     beta, linear = np.zeros(r), np.zeros(len(y))
     for _ in range(2):  # the second round refines the first
         left = target - linear
@@ -122,8 +129,7 @@ def fit_ols(
     full[basis.kept] = beta
     return OlsEstimate(
         beta=full,
-        kept=basis.kept,
-        cov_unscaled=basis.root @ basis.root.T,
+        basis=basis,
         fitted=y - resid,
         resid=resid,
         ssr=float(resid @ _weighted(resid, weights)),
@@ -160,7 +166,8 @@ def orthonormal_basis(X: Array, weights: Array | None = None, scale: Array | Non
     if not kept.all():
         R = _triangle(scaled[:, kept] / length[kept])
     inverse = np.linalg.inv(R) / length[kept][:, None]
-    columns = np.asfortranarray(centred[:, kept] @ inverse)
+    used = centred if kept.all() else centred[:, kept]
+    columns = np.asfortranarray((inverse.T @ used.T).T)  # laid out by columns as it comes
     return Basis(columns=columns, root=(shift[:, kept] @ inverse)[kept], kept=kept)
 
 

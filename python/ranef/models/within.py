@@ -56,10 +56,6 @@ class WithinEstimate:
     ----------
     ols : OlsEstimate
         The fit on absorbed columns; its ``resid`` are those of the full model.
-    X : ndarray of shape (n, p), Fortran order
-        Absorbed columns.
-    scale : ndarray of shape (p,) or None
-        Lengths of the columns before; None when nothing was absorbed.
     df_absorbed : int
         Rank of the absorbed indicators.
     tss, tss_within : float
@@ -69,8 +65,6 @@ class WithinEstimate:
     """
 
     ols: OlsEstimate
-    X: Array
-    scale: Array | None
     df_absorbed: int
     tss: float
     tss_within: float
@@ -111,8 +105,6 @@ def fit_within(
     mean = (w @ target) / w.sum()
     return WithinEstimate(
         ols=replace(ols, fitted=y - ols.resid),
-        X=inner,
-        scale=scale,
         df_absorbed=df,
         tss=float(w @ (target - mean) ** 2),
         tss_within=float(w @ both[:, 0] ** 2),

@@ -112,7 +112,9 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
             out.append([str(name), "aliased", "", "", "", ""])
             continue
         df = "" if np.isnan(row["df"]) else ("inf" if np.isinf(row["df"]) else f"{row['df']:.2f}")
-        out.append([str(name), estimate, error, df, f"{row['t']:.3f}", pvalue_text(row["pvalue"])])
+        error = "" if np.isnan(row["se"]) else error
+        t = "" if np.isnan(row["t"]) else f"{row['t']:.3f}"
+        out.append([str(name), estimate, error, df, t, pvalue_text(row["pvalue"])])
     return out
 
 

@@ -1,0 +1,112 @@
+"""Simulation studies: responses drawn from stated parameters, and how well fits find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ..design.design import Design
+
+__all__ = ["Performance", "Truth", "binomial_interval", "draw_responses", "performance"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What responses are drawn from.
+
+    Attributes
+    ----------
+    beta : ndarray of shape (p,)
+        Fixed effects.
+    cov : tuple of ndarray of shape (s, s)
+        Covariance matrix of each term's random effects.
+    sigma : float
+        Residual standard deviation.
+    """
+
+    beta: Array
+    cov: tuple[Array, ...]
+    sigma: float
+
+
+def draw_responses(design: Design, truth: Truth, n: int, rng: np.random.Generator) -> Array:
+    """Draw responses, random effects anew each time, shape (n_obs, n), a response a column."""
+    out = rng.standard_normal((n, design.n_obs))
+    out *= truth.sigma if design.weights is None else truth.sigma / np.sqrt(design.weights)
+    for term, cov in zip(design.random, truth.cov, strict=True):
+        values, vectors = np.linalg.eigh(cov)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        b = rng.standard_normal((n, term.n_levels, term.n_cols)) @ root.T
+        for j, reference in enumerate(term.columns):
+            effect = b[:, term.codes, j]
+            out += effect if reference < 0 else effect * design.columns[reference]
+    out += design.X @ truth.beta
+    if design.offset is not None:
+        out += design.offset
+    return out.T
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How estimates of some parameters behave over data sets; an entry a parameter.
+
+    Attributes
+    ----------
+    n : ndarray of shape (k,)
+        Data sets with an estimate.
+    mean, bias, bias_mcse : ndarray of shape (k,)
+        Mean estimate, its distance from the truth, and the Monte Carlo error of that.
+    sd, sd_mcse : ndarray of shape (k,)
+        Standard deviation of the estimates, and its Monte Carlo error.
+    rmse : ndarray of shape (k,)
+        Root of the mean squared distance from the truth.
+    """
+
+    n: Array
+    mean: Array
+    bias: Array
+    bias_mcse: Array
+    sd: Array
+    sd_mcse: Array
+    rmse: Array
+
+
+def performance(estimates: Array, truth: Array) -> Performance:
+    """Measure estimates (n, k) against the truth (k,); rows with NaN in a column do not count.
+
+    References
+    ----------
+    Morris, White and Crowther (2019), Stat. Med. 38, 2074-2102, table 6.
+    """
+    known = ~np.isnan(estimates)
+    n = known.sum(axis=0).astype(np.float64)
+    filled = np.where(known, estimates, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = filled.sum(axis=0) / n
+        squares = np.where(known, (estimates - mean) ** 2, 0.0).sum(axis=0)
+        sd = np.sqrt(squares / (n - 1.0))
+        return Performance(
+            n=n,
+            mean=mean,
+            bias=mean - truth,
+            bias_mcse=sd / np.sqrt(n),
+            sd=sd,
+            sd_mcse=sd / np.sqrt(2.0 * (n - 1.0)),
+            rmse=np.sqrt(squares / n + (mean - truth) ** 2),
+        )
+
+
+def binomial_interval(count: Array, n: Array, level: float = 0.95) -> tuple[Array, Array]:
+    """Give exact intervals of a probability (Clopper and Pearson) from counts out of n."""
+    half = 0.5 * (1.0 - level)
+    count, n = np.broadcast_arrays(np.asarray(count, float), np.asarray(n, float))
+    low = np.where(count > 0, special.betaincinv(np.maximum(count, 1), n - count + 1, half), 0.0)
+    rest = np.maximum(n - count, 1)
+    high = np.where(count < n, special.betaincinv(count + 1, rest, 1.0 - half), 1.0)
+    unknown = n < 1
+    return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
