@@ -34,6 +34,8 @@ def fit_source(
     for name, value in (("weights", call.weights), ("offset", call.offset)):
         if value is not None and not isinstance(value, str):
             raise UnsupportedError(f"{name} must be a column's name where data are read in chunks")
+    if call.prior is not None:
+        raise UnsupportedError("a prior needs rows in memory; leave it out, or give a frame")
     if isinstance(data, CrossProducts):
         if data.formula != call.formula:
             raise DataError(f"the cross products are of {data.formula!r}, not of {call.formula!r}")

@@ -124,7 +124,10 @@ def fit_call(
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
     if is_source(data):
-        return fit_source(call, data, executor=executor, progress=progress)
+        model = fit_source(call, data, executor=executor, progress=progress)
+        if call.strict and model.warnings:
+            raise _as_error(model.warnings)
+        return model
     if executor is not None:
         raise ValueError("executor adds up data that are read in chunks; these are in memory")
     design = designs.build(
