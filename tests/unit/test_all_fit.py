@@ -38,6 +38,8 @@ def test_at_least_six_optimisers_agree(slopes):
     np.testing.assert_allclose(found.table["criterion"], 1743.6282719599, atol=1e-5)
     assert found.verdict.startswith("Practically the same: all")
     assert found.theta.shape == (len(found.table), 3)
+    assert found.best.convergence.converged
+    assert found.best.llf == pytest.approx(slopes.llf, abs=1e-8)
     assert found.coefficients.loc["EM", "Days"] == pytest.approx(10.467286, abs=1e-5)
 
 
@@ -47,6 +49,21 @@ def test_they_agree_on_a_zero():
     found = ranef.all_fit(model, names)
     assert found.table["above_best"].max() < 1e-3
     assert "Practically the same" in found.verdict
+
+
+def test_nlopt_takes_part(slopes):
+    pytest.importorskip("nlopt")  # among the packages of the test extra
+    found = ranef.all_fit(slopes, ["ranef", "nlopt BOBYQA"])
+    assert found.table.loc["nlopt BOBYQA", "above_best"] < 1e-6
+    assert found.table.loc["nlopt BOBYQA", "evaluations"] > 20
+
+
+def test_nlopt_that_gives_up_leaves_its_lowest_point():
+    """At a zero BOBYQA ends with an exception about rounding instead of a result."""
+    pytest.importorskip("nlopt")
+    model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
+    found = ranef.all_fit(model, ["ranef", "nlopt BOBYQA"])
+    assert found.table["above_best"].max() < 1e-6
 
 
 def test_an_optimiser_that_stops_short_is_named(slopes, hurried):
@@ -62,7 +79,9 @@ def test_an_optimiser_that_stops_short_is_named(slopes, hurried):
         estimate_at(slopes._design, slopes._core, r.lambda_standard, reml=True)
         for r in (runs[0], early)
     ]
-    table = all_fit_table([runs[0], early], estimates, [slopes.theta] * 2, [slopes.params] * 2)
+    table = all_fit_table(
+        [runs[0], early], estimates, [slopes.theta] * 2, [slopes.params] * 2, slopes
+    )
     assert "1 of 2 optimisers agree with the best (ranef)" in table.verdict
     assert "L-BFGS-B by 1.04 of -2 log-likelihood" in table.verdict
 

@@ -46,6 +46,25 @@ def test_labels_used_again_are_found_and_the_fix_fits_better(wards):
     assert "labels-reused" in ranef.diagnose(formula, wards).codes
 
 
+def test_labels_used_again_are_found_where_the_outer_factor_is_left_out(wards):
+    finding = ranef.diagnose(quietly("stress ~ 1 + (1 | ward)", wards)).find("labels-reused")
+    assert finding.evidence.startswith("hospital of the data is not in the model.")
+    assert finding.fix == 'ranef.lmer("stress ~ 1 + (1 | hospital:ward) + (1 | hospital)", data)'
+    assert "labels-reused" in ranef.diagnose("stress ~ 1 + (1 | ward)", wards).codes
+    crossed = ranef.datasets.load("Penicillin")
+    assert "labels-reused" not in ranef.diagnose("diameter ~ 1 + (1 | sample)", crossed).codes
+
+
+def test_the_inner_factor_may_have_more_labels_than_the_outer():
+    rng = np.random.default_rng(3)
+    hospital = np.repeat(np.arange(6), 60)
+    ward = np.tile(np.repeat(np.arange(1, 13), 5), 6)
+    y = rng.normal(size=6)[hospital] + 2 * rng.normal(size=72)[hospital * 12 + ward - 1]
+    frame = pd.DataFrame({"y": y + rng.normal(size=360), "hospital": hospital, "ward": ward})
+    finding = ranef.diagnose("y ~ 1 + (1 | hospital) + (1 | ward)", frame).find("labels-reused")
+    assert finding.fix == 'ranef.lmer("y ~ 1 + (1 | hospital) + (1 | hospital:ward)", data)'
+
+
 def test_nested_labels_are_left_in_peace(wards):
     assert (
         "labels-reused"
@@ -203,3 +222,136 @@ def test_findings_print_and_make_a_table(pre_post):
 def test_a_formula_needs_data():
     with pytest.raises(TypeError, match="diagnose\\(formula, data\\)"):
         ranef.diagnose("y ~ 1 + (1 | g)")
+
+
+def slopes_frame(seed=31, groups=40, rows=8):
+    rng = np.random.default_rng(seed)
+    g = np.repeat(np.arange(groups), rows)
+    x = np.tile(np.arange(float(rows)), groups)
+    u = rng.normal(size=(groups, 2))
+    y = u[g, 0] + 0.4 * u[g, 1] * x + rng.normal(size=len(g))
+    return pd.DataFrame({"y": y, "x": x, "g": g})
+
+
+def test_a_random_column_that_others_span_is_found_before_and_after():
+    frame = slopes_frame().assign(twice=lambda d: 2 * d["x"] + 1)
+    formula = "y ~ x + (x + twice | g)"
+    finding = ranef.diagnose(formula, frame).find("random-aliased")
+    assert "the column twice is a combination of x" in finding.evidence
+    assert finding.fix == 'ranef.lmer("y ~ x + (1 + x | g)", data)'
+    model = quietly(formula, frame)
+    assert "flat-ridge" in ranef.diagnose(model).codes
+    better = eval(finding.fix, {"ranef": ranef, "data": frame})
+    assert better.llf == pytest.approx(model.llf, abs=1e-6)
+    np.testing.assert_allclose(better.fittedvalues, model.fittedvalues, rtol=1e-4)
+    assert ranef.diagnose(better).codes == []
+
+
+def test_a_singular_covariance_names_the_spanned_column():
+    rng = np.random.default_rng(0)
+    frame = slopes_frame(groups=30, rows=6).assign(twice=lambda d: 2 * d["x"] + 1)
+    frame["y"] = 2 * rng.normal(size=30)[frame["g"]] + frame["x"] + rng.normal(size=180)
+    model = quietly("y ~ x + (x + twice | g)", frame)
+    finding = ranef.diagnose(model).find("correlation-one")
+    assert "twice cannot differ from the others (see random-aliased)" in finding.evidence
+    assert finding.fix == 'ranef.lmer("y ~ x + (1 + x | g)", data)'
+
+
+def test_columns_far_from_zero_are_not_spanned():
+    frame = slopes_frame().assign(x=lambda d: 1e9 + d["x"])
+    assert "random-aliased" not in ranef.diagnose("y ~ x + (x | g)", frame).codes
+
+
+def test_two_factors_with_the_same_groups():
+    frame = slopes_frame().assign(h=lambda d: "h" + (d["g"] * 7 % 40).astype(str))
+    found = ranef.diagnose("y ~ x + (1 | g) + (1 | h)", frame)
+    assert "the same 40 groups" in found.find("same-groups").evidence
+    assert found.find("same-groups").fix == 'ranef.lmer("y ~ x + (1 | g)", data)'
+    model = quietly("y ~ x + (1 | g) + (1 | h)", frame)
+    codes = ranef.diagnose(model).codes
+    assert "flat-ridge" in codes
+    fixed = eval(found.find("same-groups").fix, {"ranef": ranef, "data": frame})
+    assert fixed.llf == pytest.approx(model.llf, abs=1e-6)
+    assert "flat-ridge" not in ranef.diagnose(fixed).codes
+
+
+def test_levels_with_no_more_rows_than_columns():
+    frame = slopes_frame(groups=60, rows=3)
+    frame = frame[~((frame["g"] < 40) & (frame["x"] == 2))]
+    finding = ranef.diagnose("y ~ x + (x | g)", frame).find("few-rows-a-level")
+    assert "40 of 60 levels of g have no more rows than the 2 columns" in finding.evidence
+    assert "few-rows-a-level" not in ranef.diagnose("y ~ x + (1 | g)", frame).codes
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1e6, "tiny"), (1e-6, "huge")])
+def test_units_of_a_slope_are_a_note_whose_fix_works(factor, word):
+    frame = slopes_frame().assign(x=lambda d: factor * d["x"])
+    model = quietly("y ~ x + (x | g)", frame)
+    finding = ranef.diagnose(model).find("slope-units")
+    assert (finding.severity, word in finding.evidence) == ("note", True)
+    again = eval(finding.fix, {"model": model})
+    assert again.llf == pytest.approx(quietly(again.call.formula, again._data).llf, abs=1e-6)
+    assert "slope-units" not in ranef.diagnose(again).codes
+
+
+def test_a_zero_variance_is_one_in_any_units():
+    rng = np.random.default_rng(9)
+    frame = slopes_frame()
+    frame["y"] = rng.normal(size=40)[frame["g"]] + rng.normal(size=320)
+    codes = []
+    for factor in (1.0, 1e-8, 1e8):
+        scaled = frame.assign(x=factor * frame["x"])
+        codes.append(ranef.diagnose(quietly("y ~ x + (x || g)", scaled)).codes[0])
+        whole = frame.assign(y=frame["y"] + rng.normal(size=40)[frame["g"]] * frame["x"])
+        whole["x"] = factor * whole["x"]
+        assert "zero-variance" not in ranef.diagnose(quietly("y ~ x + (x | g)", whole)).codes
+    assert len(set(codes)) == 1
+
+
+def test_a_column_constant_within_keeps_its_other_slopes():
+    frame = slopes_frame().assign(age=lambda d: np.sin(d["g"]))
+    finding = ranef.diagnose("y ~ x + age + (1 + x + age | g)", frame).find("slope-constant-within")
+    assert finding.fix == 'ranef.lmer("y ~ x + age + (1 + x | g)", data)'
+
+
+def test_a_zero_of_a_constant_slope_names_its_cause():
+    frame = slopes_frame().assign(age=lambda d: np.sin(d["g"]))
+    frame["y"] = frame["y"] - frame.groupby("g")["y"].transform("mean")
+    frame["y"] += np.random.default_rng(2).normal(size=40)[frame["g"]] * (2 - frame["age"].abs())
+    model = quietly("y ~ x + age + (1 + age || g)", frame)
+    finding = ranef.diagnose(model).find("zero-variance")
+    assert "age is constant within every level of g" in finding.evidence
+
+
+def test_a_response_without_residual_error_is_found_before_the_fit():
+    frame = slopes_frame().assign(y=lambda d: 3.0 * d["x"])
+    finding = ranef.diagnose("y ~ x + (1 | g)", frame).find("not-estimable")
+    assert "reproduce the response exactly" in finding.evidence
+
+
+def test_the_last_visit_may_be_early():
+    """Everyone has all visits, at ages that differ a little: nobody dropped out."""
+    frame = slopes_frame()
+    frame["age"] = frame["x"] + np.where(frame["x"] == 7, -0.01 * (frame["g"] % 2), 0.0)
+    assert "dropout" not in ranef.diagnose("y ~ age + (age | g)", frame).codes
+
+
+def test_rows_are_named_by_their_labels():
+    frame = slopes_frame().assign(site=lambda d: np.where(d.index == 17, "lone", "rest"))
+    frame["twice"] = 2 * frame["x"]  # aliased columns do not hide it
+    frame.index = [f"r{i}" for i in range(len(frame))]
+    finding = ranef.diagnose("y ~ x + twice + site + (1 | g)", frame).find(
+        "rows-without-information"
+    )
+    assert finding.evidence.startswith("1 row (at r17)")
+
+
+def test_of_a_model_without_rows_the_fit_is_looked_at():
+    chunks = [ranef.datasets.load("Dyestuff2")]
+    with pytest.warns(ranef.SingularFitWarning):
+        model = ranef.lmer("Yield ~ 1 + (1 | Batch)", chunks)
+    found = ranef.diagnose(model)
+    assert found.codes == ["zero-variance", "few-levels"]
+    assert found.find("zero-variance").fix == 'ranef.feols("Yield ~ 1", data)'
+    with pytest.raises(ranef.UnsupportedError, match="holds no rows"):
+        ranef.bias_check(model, 2)

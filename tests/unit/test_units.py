@@ -146,3 +146,37 @@ def test_missing_rows_stay_missing(sleep):
     ours = model.in_units(hours="24 * Days")
     assert ours.nobs == 178
     pd.testing.assert_index_equal(ours.fittedvalues.index, model.fittedvalues.index)
+
+
+def test_the_offset_must_stay(sleep):
+    frame = sleep.assign(z=np.linspace(0, 1, 180) ** 2)
+    model = ranef.lmer("Reaction ~ z + offset(2 * Days) + (1 | Subject)", frame)
+    with pytest.raises(ranef.ModelError, match="the offset would change"):
+        model.in_units(week="Days / 7")
+
+
+def test_an_offset_that_the_fixed_part_takes_up_may_change(sleep):
+    model = ranef.lmer("Reaction ~ Days + offset(Days) + (Days | Subject)", sleep)
+    ours = model.in_units(Year="2008 + Days / 2")
+    same(ours, ranef.lmer(ours.call.formula, sleep.assign(Year=2008 + sleep["Days"] / 2)))
+    assert ours.params["Year"] == pytest.approx(2 * model.params["Days"] + 2 - 1)
+
+
+def test_weights_must_stay(sleep):
+    frame = sleep.assign(Days=1.0 + sleep["Days"])
+    model = ranef.lmer("Reaction ~ Days + (1 | Subject)", frame, weights="Days")
+    with pytest.raises(ranef.ModelError, match="the weights would change"):
+        model.in_units(Days="24 * Days + 1")
+
+
+def test_the_new_column_is_rounded_like_the_callers(sleep):
+    frame = sleep.assign(t=sleep["Days"] / 7 - 1)
+    model = ranef.lmer("Reaction ~ 1 + (1 | Days)", sleep)
+    ours = model.in_units(t="Days / 7 - 1")
+    np.testing.assert_allclose(ours.predict(frame), model.predict(sleep), rtol=1e-12)
+
+
+def test_a_column_that_is_not_in_the_formula(sleep):
+    model = ranef.lmer("Reaction ~ 1 + (1 | Subject)", sleep)
+    with pytest.raises(ValueError, match="'Days' is not in the formula"):
+        model.in_units(Year="2008 + Days")

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..inference.optimizers import available, estimate_at, run
-from ..inference.optimum import examine
+from ..inference.optimum import examine, judged
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..report.searches import AllFit, Trail, all_fit_table
@@ -43,7 +43,8 @@ def all_fit(
     Returns
     -------
     AllFit
-        ``table``, ``theta``, ``coefficients`` and a ``verdict`` in units of standard errors.
+        ``table``, ``theta``, ``coefficients``, a ``verdict`` in units of standard errors, and
+        ``best``, the model at the lowest criterion.
 
     Notes
     -----
@@ -64,7 +65,10 @@ def all_fit(
         for found in runs
     ]
     fits = [_with(model, estimate) for estimate in estimates]
-    return all_fit_table(runs, estimates, [fit.theta for fit in fits], [fit.params for fit in fits])
+    lowest = min(range(len(runs)), key=lambda i: runs[i].objective)
+    best = _with(model, judged(model._design, model._core, estimates[lowest]))
+    thetas, params = [fit.theta for fit in fits], [fit.params for fit in fits]
+    return all_fit_table(runs, estimates, thetas, params, best)
 
 
 def _with(model: LinearMixedModel, estimate: LmmEstimate) -> LinearMixedModel:

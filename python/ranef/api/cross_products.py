@@ -23,7 +23,7 @@ from ..models.chunks import SummedDesign
 from ..models.lmm import Control
 from .cross_products_levels import LevelTable
 from .cross_products_rows import ChunkRows, Sample, learn, read_chunk
-from .fitted import Call
+from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 
 __all__ = ["Collapsed", "CrossProducts"]
@@ -388,7 +388,7 @@ class CrossProducts:
                 f"{error}: to one part in 10,000, more than sums resolve. Keep the intercept in "
                 "the formula, or take a constant off the response."
             ) from None
-        estimate = lmm.fit(design, core, reml=reml, control=call.control)
+        estimate = estimated(design, core, call)
         model = LinearMixedModel(design, estimate, call, core=core)
         model._warn()
         return model

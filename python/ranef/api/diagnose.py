@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from .. import _core
 from .. import design as designs
 from ..design.design import Design
-from ..errors import FitError, ModelError
+from ..design.frame import open_frame
+from ..errors import FitError, ModelError, RanefError
 from ..formula import parse
-from ..inference.diagnosis import Finding, check_design
+from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
-from ..inference.diagnosis_labels import check_labels
+from ..inference.diagnosis_formulas import spelled
+from ..inference.diagnosis_labels import check_labels, may_hold
 from ..inference.diagnosis_rows import check_rows
+from ..inference.diagnosis_terms import check_levels
+from ..inference.finding import Finding
 from ..models import lmm
+from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
+from .fitted import Call
 from .mixed_model import LinearMixedModel
 
 __all__ = ["diagnose"]
@@ -39,6 +50,11 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
         Findings with code, severity, evidence, advice and a line of code, worst first.
         ``ranef.help(code)`` explains a code.
 
+    Notes
+    -----
+    Of a model fitted from chunks, whose rows are gone, only the fit, the number of levels and
+    aliased columns are looked at; give ``diagnose(formula, frame)`` a sample of rows for the rest.
+
     Examples
     --------
     >>> import ranef
@@ -50,7 +66,18 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         return Diagnosis(_before(designs.build(parse(model), data), data))
-    return Diagnosis(_after(model, model._data if data is None else data, seed))
+    found = _after(model, model._data if data is None else data, seed)
+    return Diagnosis(_kept(finding, model.call) for finding in found)
+
+
+def _kept(finding: Finding, call: Call) -> Finding:
+    """Write a fix as a change of the model where its call says more than formula and data."""
+    more = (call.weights, call.offset, call.contrasts, call.prior)
+    if call.reml and all(argument is None for argument in more):
+        return finding
+    return replace(
+        finding, fix=re.sub(r'^ranef\.lmer\((".*"), data', r"model.update(\1", finding.fix)
+    )
 
 
 def _before(design: Design, data: Any) -> Iterator[Finding]:
@@ -58,31 +85,63 @@ def _before(design: Design, data: Any) -> Iterator[Finding]:
     yield from check_design(design)
     try:
         lmm.check(design)
-    except ModelError as error:
+        core = lmm.kernel(design)
+    except (ModelError, FitError) as error:
         if all(term.n_levels * term.n_cols < design.n_obs for term in design.random):
-            yield Finding("not-estimable", "error", str(error), "Change the formula.")
+            yield Finding("not-estimable", "error", str(error), "Change formula or response.")
         return
-    yield from _aliased(design)
-    yield from (finding for _, finding in check_labels(design, reml=True))
+    yield from _aliased(design, core)
+    labels = list(check_labels(design, reml=True))
+    labels += list(_outside(design, data, True, {group for group, _ in labels}))
+    yield from (finding for _, finding in labels)
 
 
 def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     design, estimate = model._design, model._estimate
+    yield from _aliased(design, model._core)
+    if isinstance(design, SummedDesign):
+        yield from check_levels(design)
+        yield from check_fit(design, model._core, estimate, model._optimum(), [], seed)
+        return
     yield from check_rows(design, data)
     yield from check_design(design)
-    yield from _aliased(design)
     labels = list(check_labels(design, estimate.reml))
+    labels += list(_outside(design, data, estimate.reml, {group for group, _ in labels}))
     yield from (finding for _, finding in labels)
     reused = [group for group, _ in labels]
     yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
 
 
-def _aliased(design: Design) -> Iterator[Finding]:
-    """Columns of the fixed part that others span."""
-    try:
-        core = lmm.kernel(design)
-    except FitError:
+def _outside(
+    design: Design, data: Any, reml: bool, known: set[str]
+) -> Iterator[tuple[str, Finding]]:
+    """Find labels used again within a column of the data that the model leaves out."""
+    if data is None:
         return
+    frame, formula = open_frame(data), design.encoder.formula
+    used = {name for bar in formula.random for name in bar.factors}
+    rows = np.arange(design.n_data) if design.rows is None else design.rows
+    for column in frame.names:
+        if column in used or not column.isidentifier():
+            continue
+        if not may_hold(design, frame.series(column).iloc[rows]):
+            continue
+        try:
+            larger = designs.build(parse(f"{spelled(formula)} + (1 | {column})"), data)
+        except RanefError:
+            continue
+        if larger.n_obs != design.n_obs:
+            continue
+        larger = replace(larger, weights=design.weights, offset=design.offset)
+        for group, finding in check_labels(larger, reml):
+            if group != column and group not in known:
+                known.add(group)
+                evidence = f"{column} of the data is not in the model. {finding.evidence}"
+                yield group, replace(finding, evidence=evidence)
+
+
+def _aliased(design: Design, core: _core.Lmm) -> Iterator[Finding]:
+    """Columns of the fixed part that others span."""
     for note in alias_notes(design, core.aliased, core.alias, core.kept):
         yield Finding(
             "aliased",

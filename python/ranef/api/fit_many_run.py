@@ -18,7 +18,7 @@ from ..models.batch_blocks import Progress
 from ..models.batch_estimate import BatchEstimate, Settings
 from .batch_folder import BatchFolder
 from .batch_result import BatchResult, Labels
-from .fitted import Call
+from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 from .responses import Block, Responses, digest
 from .stored_batch import StoredBatch, by_name
@@ -270,7 +270,7 @@ def single_fit(
         own = on_rows(own, keep)
     lmm.check(own)
     core = lmm.kernel(own)
-    estimate = lmm.fit(own, core, reml=call.reml, control=call.control)
+    estimate = estimated(own, core, call)
     return LinearMixedModel(own, estimate, call, core=core)
 
 

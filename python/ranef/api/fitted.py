@@ -13,6 +13,7 @@ from .. import _core
 from ..design.design import Design
 from ..errors import RanefWarning, UnsupportedError
 from ..inference.map_prior import fit_penalized
+from ..inference.optimum import judged
 from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
@@ -44,7 +45,8 @@ def estimated(
     control = replace(call.control, start=start) if start else call.control
     if call.prior is not None:
         return fit_penalized(design, core, call.prior, reml=call.reml, control=control)
-    return lmm.fit(design, core, reml=call.reml, control=control)
+    found = lmm.fit(design, core, reml=call.reml, control=control)
+    return found if found.converged else judged(design, core, found)
 
 
 class Fitted:

@@ -90,7 +90,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         if estimate.is_singular:
             yield SingularFitWarning(
                 "singular fit: "
-                + "; ".join(singular_notes(design, estimate))
+                + "; ".join(singular_notes(design, self._core, estimate))
                 + " ranef.diagnose(model) looks for the cause."
             )
         if not estimate.converged:
@@ -263,7 +263,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
     def _training_data(self) -> Any:
         if self._data is None:
             raise ValueError(
-                "this model was unpickled and no longer knows its data; pass them as newdata"
+                "this model was unpickled, or fitted from chunks, and does not know its data; give "
+                "them to predict(newdata), update(data=...) or doctor(model, data)"
             )
         return self._data
 

@@ -151,7 +151,11 @@ class Trust(Fitted):
         )
 
     def surface(
-        self, *names: str, points: int = 21, upper: tuple[float, ...] = (), hold: bool = False
+        self,
+        *names: str,
+        points: int | None = None,
+        upper: tuple[float, ...] = (),
+        hold: bool = False,
     ) -> Surface:
         """Compute the (restricted) log-likelihood on a grid of one or two standard deviations.
 
@@ -160,8 +164,8 @@ class Trust(Fitted):
         *names : str
             One or two of the standard deviations, ``"sd_TERM|GROUP"``; the first one or two of the
             model by default.
-        points : int
-            Grid points in each direction, from zero.
+        points : int, optional
+            Grid points in each direction, from zero; 21 of two, 81 of one by default.
         upper : tuple of float, optional
             Where the grid ends, relative to sigma; where the log-likelihood has dropped by six with
             all else held, by default.
@@ -187,7 +191,8 @@ class Trust(Fitted):
         places = tuple(known[name] for name in chosen)
         explorer = Explorer(self._design, self._core, estimate, places, hold)
         ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
-        axes = [np.linspace(0.0, end, points) for end in ends]
+        count = points or (21 if len(chosen) == 2 else 81)
+        axes = [np.linspace(0.0, end, count) for end in ends]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
         table = pd.DataFrame(grid, columns=list(chosen))
         table["llf"] = [-0.5 * explorer.value(point) for point in grid]
@@ -219,7 +224,10 @@ def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], 
 
 def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
     """Express a model in other units of one predictor."""
-    call = replace(model.call, formula=renamed(model.call.formula, recoding.old, recoding.new))
+    formula = model.call.formula
+    if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
+        raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
+    call = replace(model.call, formula=renamed(formula, recoding.old, recoding.new))
     data: Any = recoded_data(open_frame(model._training_data()), recoding)
     design = designs.build(
         parse(call.formula),

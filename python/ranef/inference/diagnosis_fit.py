@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..design.design import Design, RandomTerm
-from ..formula import Bar, Formula
+from ..design.design import INTERCEPT, Design
 from ..models import lmm
-from ..models.lmm import SINGULAR, Control, LmmEstimate
-from .diagnosis import Finding, fix, spelled, varies_within
+from ..models.chunks import SummedDesign
+from ..models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
+from .diagnosis_formulas import fix, part_of, uncorrelated, without
+from .diagnosis_terms import spanned_columns, varies_within
+from .finding import Finding
 from .optimum import Optimum
 from .predict import simulate
 
-__all__ = ["check_fit"]
+__all__ = ["check_fit", "least_varying"]
 
 Array = NDArray[np.float64]
 
+#: Rise of -2 log-likelihood below which two values of a parameter are as good as each other.
+SAME = 0.1
+#: What there is to say of a zero when nothing is simulated.
+NO_MORE = "The levels differ no more than chance makes them differ."
 #: Above so many rows no fits are simulated.
 MANY_ROWS = 20_000
 
@@ -64,9 +70,33 @@ def check_fit(
             "ranef.converge(model)",
         )
         return
+    yield from _flat(fit, optimum)
     for t, term in enumerate(design.random):
         for block in term.blocks:
             yield from _singular(fit, t, block, reused, seed)
+
+
+def _flat(fit: _Fit, optimum: Optimum) -> Iterator[Finding]:
+    """Tell of a direction along which the parameters may move by half without being noticed."""
+    theta = np.array([fit.estimate.lambda_standard[t][i, j] for t, i, j in fit.core.parameters])
+    # Standard deviations are relative to sigma: a quarter of it is no small move for any of them.
+    move = max(0.25, 0.5 * float(np.linalg.norm(theta)))
+    if not optimum.eigenvalues.size or 0.5 * optimum.curvature * move**2 > SAME:
+        return
+    heavy = np.flatnonzero(np.abs(optimum.flattest) > 0.1)
+    named = dict.fromkeys(
+        f"{fit.design.random[t].names[i]} | {fit.design.random[t].group}"
+        for t, i, _ in (fit.core.parameters[a] for a in heavy)
+    )
+    yield Finding(
+        "flat-ridge",
+        "warning",
+        f"-2 log-likelihood is all but flat along a direction of ({'), ('.join(named)}): half the "
+        "size of the covariance factors along it changes it by less than "
+        f"{SAME:g}. The data do not tell these variances apart from each other or from the "
+        "residual one.",
+        "Look at model.surface(); take one of them out, or report their sum.",
+    )
 
 
 def _singular(
@@ -81,10 +111,7 @@ def _singular(
     names = [term.names[i] for i in block]
     factor = fit.estimate.lambda_[t][index]
     cov = factor @ factor.T
-    sd = np.sqrt(np.diag(cov))
-    zero = [n for n, s in zip(names, sd, strict=True) if s < SINGULAR * max(sd.max(), SINGULAR)]
-    if sizes.max() < SINGULAR:
-        zero = names
+    zero = zero_columns(fit.core.term_basis(t)[index], factor, names)
     if zero:
         cause, fix_ = _cause(fit, t, zero, reused, seed)
         yield Finding(
@@ -96,22 +123,49 @@ def _singular(
             fix_,
         )
         return
-    vary = f"{len(sizes) - int((sizes < SINGULAR).sum())} of {len(sizes)} directions"
+    vary = len(sizes) - int((sizes < SINGULAR).sum())
     a, b = _most_correlated(cov)
-    sign = "+1" if cov[a, b] > 0 else "-1"
-    meaning = (
-        f"levels with a higher {names[a]} have a {'higher' if cov[a, b] > 0 else 'lower'} "
-        f"{names[b]}, by {abs(cov[a, b] / cov[a, a]):.3g} for each unit, without exception"
-    )
+    up = cov[a, b] > 0
+    has_rows = not isinstance(fit.design, SummedDesign)
+    spanned = spanned_columns(fit.design, term) if has_rows else {}
+    cause = f" {_list(spanned)} cannot differ from the others (see random-aliased)." * bool(spanned)
     yield Finding(
         "correlation-one",
         "warning",
-        f"the covariance of ({' + '.join(names)} | {term.group}) has {vary}: the correlation of "
-        f"{names[a]} and {names[b]} is {sign}; {meaning}.",
+        f"the covariance of ({' + '.join(names)} | {term.group}) has variation in {vary} of "
+        f"{len(sizes)} directions: the correlation of {names[a]} and {names[b]} is "
+        f"{'+1' if up else '-1'}; levels with a higher {names[a]} have a "
+        f"{'higher' if up else 'lower'} {names[b]}, by {abs(cov[a, b] / cov[a, a]):.3g} for each "
+        f"unit, without exception.{cause}",
         "The data support fewer directions of variation than the model has. Leave the correlation "
         "out, or the column with the least variation.",
-        fix(_uncorrelated(fit.design, term, names)),
+        fix(
+            without(fit.design, term, list(spanned))
+            if spanned
+            else uncorrelated(fit.design, term.group)
+        ),
     )
+
+
+def least_varying(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Iterator[str]:
+    """Write the formula without the slope that varies least, for each singular term."""
+    for t, term in enumerate(design.random):
+        blocks = [estimate.lambda_standard[t][np.ix_(block, block)] for block in term.blocks]
+        if min(np.linalg.svd(block, compute_uv=False).min() for block in blocks) >= SINGULAR:
+            continue
+        basis = np.linalg.norm(core.term_basis(t), axis=1)
+        relative = np.linalg.norm(estimate.lambda_[t], axis=1) / basis
+        parts: dict[str, list[int]] = {}
+        for j, name in enumerate(term.names):
+            if term.columns[j] != INTERCEPT:
+                parts.setdefault(part_of(name), []).append(j)
+        if len(parts) + (INTERCEPT in term.columns) > 1:
+            least = min(parts.values(), key=lambda columns: relative[columns].mean())
+            yield without(design, term, [term.names[j] for j in least])
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 def _most_correlated(cov: Array) -> tuple[int, int]:
@@ -121,34 +175,25 @@ def _most_correlated(cov: Array) -> tuple[int, int]:
     return int(min(a, b)), int(max(a, b))
 
 
-def _uncorrelated(design: Design, term: RandomTerm, names: list[str]) -> str:
-    """Write the formula with one term's correlations left out."""
-    formula: Formula = design.encoder.formula
-    bars = [
-        replace(bar, uncorrelated=True) if bar.group == term.group and len(bar.terms) >= 2 else bar
-        for bar in formula.random
-    ]
-    return spelled(formula, bars)
-
-
 def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> tuple[str, str]:
     """Say why a variance is zero, and the change that helps."""
     design = fit.design
     term = design.random[t]
-    formula: Formula = design.encoder.formula
-    drop = fix(_without(formula, term, zero))
+    drop = fix(without(design, term, zero))
+    if isinstance(design, SummedDesign):
+        return NO_MORE, drop
     if term.group in reused:
         return f"Its labels are used again (see labels-reused): {term.group} is another factor.", ""
     for name in zero:
         reference = term.columns[term.names.index(name)]
         if reference >= 0 and not varies_within(term, design.columns[reference]).any():
             return f"{name} is constant within every level of {term.group}.", drop
-    if (rank := int(np.linalg.matrix_rank(_scaled(design.z(term))))) < term.n_cols:
-        return f"Its {term.n_cols} columns have rank {rank}: some are sums of others.", drop
+    if spanned := [name for name in spanned_columns(design, term) if name in zero]:
+        return f"{_list(spanned)} is a sum of other columns (see random-aliased).", drop
     spread = _plausible(fit, t, [term.names.index(name) for name in zero])
     chance = _chance(fit, t, zero, spread, seed)
     if chance is None:
-        return "The levels differ no more than chance makes them differ.", drop
+        return NO_MORE, drop
     sd = spread * fit.estimate.sigma
     return (
         f"With {term.n_levels} levels this is {'likely' if chance > 0.1 else 'unlikely'} even if "
@@ -156,25 +201,6 @@ def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> 
         f"{chance:.0%} of simulated fits give zero.",
         drop,
     )
-
-
-def _scaled(z: Array) -> Array:
-    return np.asarray(z / np.linalg.norm(z, axis=0))
-
-
-def _without(formula: Formula, term: RandomTerm, zero: list[str]) -> str:
-    """Write the formula without the terms whose variance is zero."""
-    bars: list[Bar] = []
-    for bar in formula.random:
-        if bar.group != term.group:
-            bars.append(bar)
-            continue
-        kept = [part for part in bar.terms if part.name not in zero]
-        if kept:
-            left = [part.source() if part.factors else "1" for part in kept]
-            left = left if any(not part.factors for part in kept) else ["0", *left]
-            bars.append(replace(bar, left=" + ".join(left), terms=tuple(kept)))
-    return spelled(formula, bars)
 
 
 def _plausible(fit: _Fit, t: int, columns: list[int]) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..design.design import INTERCEPT, Design, RandomTerm
 from ..design.frame import open_frame
-from .diagnosis import Finding
+from .finding import Finding
 
 __all__ = ["check_rows"]
 
@@ -68,9 +68,11 @@ def _dropout(design: Design) -> Iterator[Finding]:
     for term in design.random:
         for column, name in _times(design, term):
             last = _last(term, column)
-            stopped = last < column.max() - 1e-9 * np.ptp(column)
-            share = float(stopped.mean())
-            if 0.05 <= share < 0.95:
+            early = last < column.max() - 1e-9 * np.ptp(column)
+            rows = np.bincount(term.codes, minlength=term.n_levels)
+            # Who has all rows did not leave, though the last of them came early.
+            stopped = early & (rows < rows.max())
+            if stopped.mean() >= 0.05 and early.mean() < 0.95:
                 yield _dropout_finding(design, term, (column, name), stopped)
                 return
 

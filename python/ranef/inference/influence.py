@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,10 @@ __all__ = ["Deletion", "closed_form", "leverage", "refits"]
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
+
+#: Share of the factor that is filled in, above which the inverse is computed as a whole, and the
+#: largest inverse to hold (800 MB).
+FILLED, LARGEST_INVERSE = 0.05, 10_000
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,9 @@ def closed_form(design: Design, estimate: LmmEstimate, codes: Rows, n_groups: in
     A, e = _rows(design, estimate)
     q = A.shape[1] - len(estimate.kept)
     ridge = sparse.diags_array(np.r_[np.ones(q), np.zeros(len(estimate.kept))])
-    solve = splu(sparse.csc_array(A.T @ A + ridge)).solve
+    inverse = _inverse(sparse.csc_array(A.T @ A + ridge))
     fixed = np.arange(q, A.shape[1])
-    whole = solve(_unit(A.shape[1], fixed))
+    whole = inverse(np.arange(A.shape[1]), fixed)
     beta = np.full((n_groups, len(fixed)), np.nan)
     covariance = np.full((n_groups, len(fixed), len(fixed)), np.nan)
     for g, rows in _members(codes, n_groups):
@@ -81,12 +85,12 @@ def closed_form(design: Design, estimate: LmmEstimate, codes: Rows, n_groups: in
         columns: NDArray[np.intp] = np.unique(part.indices).astype(np.intp)
         Q, R = np.linalg.qr(part[:, columns].toarray())
         inner = columns[columns < q]
-        spread = np.hstack([solve(_unit(A.shape[1], inner)), whole])
-        spread = spread[:, np.r_[np.arange(len(inner)), len(inner) + columns[columns >= q] - q]]
-        gap = np.eye(len(R)) - R @ spread[columns] @ R.T
+        needed = np.r_[columns, fixed]
+        spread = np.hstack([inverse(needed, inner), whole[needed][:, columns[columns >= q] - q]])
+        gap = np.eye(len(R)) - R @ spread[: len(columns)] @ R.T
         if np.linalg.eigvalsh(0.5 * (gap + gap.T))[0] < 1e-10:
             continue  # some coefficient rests on this group alone
-        to_fixed = spread[fixed] @ R.T
+        to_fixed = spread[len(columns) :] @ R.T
         beta[g] = estimate.beta[estimate.kept] - to_fixed @ np.linalg.solve(gap, Q.T @ e[rows])
         extra = to_fixed @ np.linalg.solve(gap, to_fixed.T)
         covariance[g] = estimate.sigma**2 * (whole[fixed] + extra)
@@ -113,10 +117,24 @@ def _rows(design: Design, estimate: LmmEstimate) -> tuple[sparse.csr_array, Arra
     return A, root * residual
 
 
-def _unit(size: int, columns: Rows) -> Array:
-    out = np.zeros((size, len(columns)))
-    out[columns, np.arange(len(columns))] = 1.0
-    return out
+def _inverse(M: sparse.csc_array) -> Callable[[Rows, Rows], Array]:
+    """Give a function for blocks of M^-1 by rows and columns, with M (q + p, q + p) factored once.
+
+    Where crossed factors fill the factor in, solving for every group costs more than the whole
+    inverse, which is then computed once while it fits into memory.
+    """
+    size = M.shape[0]
+    factor = splu(M)
+    if size <= LARGEST_INVERSE and factor.L.nnz > FILLED * size**2:
+        whole = np.linalg.inv(M.toarray())
+        return lambda rows, columns: np.asarray(whole[np.ix_(rows, columns)])
+
+    def solved(rows: Rows, columns: Rows) -> Array:
+        unit = np.zeros((size, len(columns)))
+        unit[columns, np.arange(len(columns))] = 1.0
+        return np.asarray(factor.solve(unit)[rows])
+
+    return solved
 
 
 def _members(codes: Rows, n_groups: int) -> Iterator[tuple[int, Rows]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy
@@ -28,12 +29,17 @@ INSIDE = 0.3
 
 @dataclass(frozen=True)
 class _Part:
-    """The prior of one block: its term, its columns, and the basis they are standardised by."""
+    """The prior of one block: its term, its columns, and the basis they are standardised by.
+
+    A density of the determinant alone is the same in every basis but for a constant of the
+    penalty; it is computed in the standardised one, where no matrix is close to singular.
+    """
 
     term: int
     index: tuple[NDArray[np.intp], ...]
     basis: Array
     prior: Prior
+    constant: float = 0.0
 
 
 def _parts(design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool) -> Iterator[_Part]:
@@ -43,7 +49,12 @@ def _parts(design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool) -> 
             continue
         for block in term.blocks:
             index = np.ix_(block, block)
-            yield _Part(t, index, core.term_basis(t)[index], density)
+            basis = core.term_basis(t)[index]
+            if isinstance(density, Wishart) and density.lift:
+                constant = -2.0 * density.lift * float(np.linalg.slogdet(basis)[1])
+                yield _Part(t, index, np.eye(len(block)), density, constant)
+            else:
+                yield _Part(t, index, basis, density)
 
 
 class _Penalized(Space):
@@ -62,7 +73,7 @@ class _Penalized(Space):
             standard = blocks[part.term][part.index]
             root = part.basis @ standard
             cov = root @ root.T
-            total += part.prior.penalty(cov)
+            total += part.prior.penalty(cov) + part.constant
             slope = part.basis.T @ part.prior.slope(cov) @ part.basis
             slopes[part.term][part.index] = 2.0 * slope @ standard
         return total, self.pack(slopes)
@@ -128,19 +139,7 @@ def fit_penalized(
     _check_maximum(design, space.parts, reml=reml)
     start = control.start or core.fit(reml).lambda_standard
     inside = [lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in start]
-    found = scipy.optimize.minimize(
-        space.value_and_gradient,
-        space.pack(inside),
-        method="trust-exact",
-        jac=True,
-        hess=space.hessian,
-        options={
-            "gtol": 1e-9 * design.n_obs,
-            "maxiter": control.max_steps,
-            "initial_trust_radius": 0.25,
-            "max_trust_radius": 5.0,
-        },
-    )
+    found = _minimum(space, space.pack(inside), design.n_obs, control)
     if found.fun >= INFEASIBLE:
         raise FitError("the penalised objective is not finite at its start; is the prior proper?")
     blocks = [lower_factor(block) for block in space.unpack(np.asarray(found.x))]
@@ -156,6 +155,30 @@ def fit_penalized(
         n_gradient=int(found.njev),
         path=np.empty((0, 3)),
     )
+
+
+def _minimum(space: _Penalized, start: Array, n_obs: int, control: Control) -> Any:
+    """Search by a trust region; give scipy's result."""
+    try:
+        return scipy.optimize.minimize(
+            space.value_and_gradient,
+            start,
+            method="trust-exact",
+            jac=True,
+            hess=space.hessian,
+            options={
+                "gtol": 1e-9 * n_obs,
+                "maxiter": control.max_steps,
+                "initial_trust_radius": 0.25,
+                "max_trust_radius": 5.0,
+            },
+        )
+    except np.linalg.LinAlgError:
+        raise FitError(
+            "the prior's density cannot be computed, for the covariance is all but singular as the "
+            "formula scales its columns; count predictors from inside the data, in units of their "
+            "spread"
+        ) from None
 
 
 def _check_maximum(design: Design, parts: list[_Part], *, reml: bool) -> None:
@@ -186,7 +209,7 @@ def examine_penalized(
     along = vectors.T @ gradient
     floor = 1e-12 * max(1e-300, float(np.abs(values).max()))
     decrement = float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), floor)))
-    return Optimum(gradient, values, decrement, 0.0, 0, design.n_obs)
+    return Optimum(gradient, values, decrement, 0.0, vectors[:, 0], 0, design.n_obs)
 
 
 def penalty_at(design: Design, core: _core.Lmm, estimate: LmmEstimate, prior: PriorLike) -> float:

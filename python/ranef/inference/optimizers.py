@@ -74,6 +74,7 @@ class Space:
         self.reml = reml
         self.parameters = core.parameters
         self.evaluations = 0
+        self.lowest = (np.inf, self.identity)
 
     @property
     def lower(self) -> Array:
@@ -100,6 +101,8 @@ class Space:
         """-2 log-likelihood."""
         self.evaluations += 1
         found = self.core.objective_standard(self.unpack(theta), self.reml)
+        if found < self.lowest[0]:
+            self.lowest = (found, np.array(theta))
         return found if np.isfinite(found) else INFEASIBLE
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
@@ -157,14 +160,18 @@ def _scipy(
 
 
 def _nlopt(space: Space) -> tuple[Array, str]:
-    import nlopt  # type: ignore[import-not-found, unused-ignore]
+    import nlopt
 
     solver = nlopt.opt(nlopt.LN_BOBYQA, len(space.parameters))
     solver.set_lower_bounds(space.lower)
     solver.set_min_objective(lambda theta, _: space.value(theta))
     solver.set_ftol_rel(1e-12)
     solver.set_maxeval(20_000)
-    return np.asarray(solver.optimize(space.identity)), f"code {solver.last_optimize_result()}"
+    try:
+        found = np.asarray(solver.optimize(space.identity))
+    except nlopt.RoundoffLimited:  # its way to say that it can see no further decrease
+        return space.lowest[1], "limited by rounding"
+    return found, f"code {solver.last_optimize_result()}"
 
 
 _SOLVERS: dict[str, Callable[[Space], tuple[Array, str]]] = {

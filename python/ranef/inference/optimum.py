@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from .. import _core
 from ..design.design import Design
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate
 
-__all__ = ["Optimum", "examine"]
+__all__ = ["Optimum", "examine", "judged"]
 
 Array = NDArray[np.float64]
 
@@ -31,6 +31,8 @@ class Optimum:
     cone : float
         Smallest slope along a null direction of a singular Sigma into the covariance cone; 0 when
         no Sigma is singular.
+    flattest : ndarray of shape (m,)
+        Unit direction of theta of the smallest eigenvalue; zeros when no direction is free.
     n_null : int
         Directions of lambda that leave Sigma unchanged to first order.
     n_obs : int
@@ -41,6 +43,7 @@ class Optimum:
     eigenvalues: Array
     decrement: float
     cone: float
+    flattest: Array
     n_null: int
     n_obs: int
 
@@ -90,8 +93,21 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
         eigenvalues=values,
         decrement=float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), floor))),
         cone=_cone(design, lambda_, at.score),
+        flattest=free @ vectors[:, 0] if values.size else np.zeros(len(at.gradient)),
         n_null=len(at.gradient) - free.shape[1],
         n_obs=design.n_obs,
+    )
+
+
+def judged(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> LmmEstimate:
+    """Settle by exact derivatives whether a search that broke off stands at an optimum.
+
+    The search itself knows the decrease that was predicted before its last step, not what is left
+    after it.
+    """
+    optimum = examine(design, core, estimate)
+    return replace(
+        estimate, converged=optimum.holds, decrement=optimum.decrement, cone=optimum.cone
     )
 
 

@@ -12,6 +12,8 @@ from scipy import special
 from .. import _core
 from ..design.design import Design
 from ..design.encode import NewRows, encode
+from ..errors import UnsupportedError
+from ..models.chunks import NO_ROWS, SummedDesign
 from ..models.lmm import LmmEstimate
 
 __all__ = ["fitted", "fixed_part", "predict", "random_part", "simulate"]
@@ -152,6 +154,8 @@ def _population_variance(design: Design, estimate: LmmEstimate, newdata: object)
 
 def simulate(design: Design, estimate: LmmEstimate, n: int, seed: object) -> Array:
     """Draw responses from the fitted model, new random effects each time, shape (n_obs, n)."""
+    if isinstance(design, SummedDesign):
+        raise UnsupportedError(NO_ROWS)
     rng = np.random.default_rng(seed)  # type: ignore[arg-type]
     base = fixed_part(design, estimate)
     out = np.empty((design.n_obs, n), order="F")

@@ -61,8 +61,8 @@ class Explorer:
             start,
             args=(sds, units),
             jac=True,
-            method="L-BFGS-B",
-            options={"ftol": 1e-13, "gtol": 1e-7, "maxiter": 500},
+            method="BFGS",
+            options={"gtol": 1e-6, "maxiter": 500},
         )
         return float(found.fun)
 

@@ -37,14 +37,17 @@ class Recoding:
     ----------
     new, old : str
         Names of the columns.
-    a, b : float
-        The constant and the slope, b not zero.
+    text : str
+        The expression, b not zero.
     """
 
     new: str
     old: str
-    a: float
-    b: float
+    text: str
+
+    def __call__(self, values: Any) -> Any:
+        """Compute the new predictor, rounded just as the caller's own arithmetic would be."""
+        return eval(self.text, {"__builtins__": {}}, {self.old: values})
 
 
 def read_recoding(new: str, text: str) -> Recoding:
@@ -65,15 +68,15 @@ def read_recoding(new: str, text: str) -> Recoding:
     names = sorted({node.id for node in nodes if isinstance(node, ast.Name)})
     if len(names) != 1:
         raise ValueError(f"{text!r} must name one column; it names {names or 'none'}")
-    code = compile(tree, "<units>", "eval")
+    recoding = Recoding(new, names[0], text.strip())
     try:
-        at = [float(eval(code, {"__builtins__": {}}, {names[0]: x})) for x in (0.0, 1.0, -7.0)]
+        at = [float(recoding(x)) for x in (0.0, 1.0, -7.0)]
     except ZeroDivisionError:
         at = [0.0] * 3
     a, b = at[0], at[1] - at[0]
     if abs(at[2] - (a - 7.0 * b)) > 1e-12 * (abs(a) + abs(b)) or b == 0.0:
         raise ValueError(f"{text!r} is not a constant plus a multiple of {names[0]!r}")
-    return Recoding(new, names[0], a, b)
+    return recoding
 
 
 def renamed(formula: str, old: str, new: str) -> str:
@@ -88,7 +91,7 @@ def recoded_data(frame: Frame, recoding: Recoding) -> pd.DataFrame:
     if not pd.api.types.is_numeric_dtype(column.dtype):
         raise DataError(f"{recoding.old!r} is not numeric, so it has no units", recoding.old)
     columns: dict[str, Any] = {name: frame.series(name) for name in frame.names}
-    columns[recoding.new] = recoding.a + recoding.b * column
+    columns[recoding.new] = recoding(column)
     return pd.DataFrame(columns, index=frame.index)
 
 
@@ -116,19 +119,39 @@ def reexpress(old: Design, estimate: LmmEstimate, new: Design) -> tuple[_core.Lm
         If the new columns do not span the old ones, or a term without correlations would need some.
     """
     core = lmm.kernel(new)
-    if not np.array_equal(old.y, new.y):
-        raise ModelError(f"the response {old.response!r} would change, so this is another model")
-    if old.X.shape != new.X.shape or _solved(old.X, new.X) is None:
-        raise ModelError(
-            "the fixed part spans another space in the new units, so this is another model; it has "
-            "to be fitted anew. A formula with an intercept for every slope keeps its space."
-        )
+    _check_same(old, new)
     factors = tuple(
         _carried(old, new, (before, after), block)
         for before, after, block in zip(old.random, new.random, estimate.lambda_, strict=True)
     )
     at = lmm.evaluate(new, core, factors, reml=estimate.reml)
     return core, _with_verdict(at, estimate)
+
+
+def _check_same(old: Design, new: Design) -> None:
+    """Refuse other responses, weights, offsets and fixed parts that span another space."""
+    changed = ""
+    if not np.array_equal(old.y, new.y):
+        changed = f"response {old.response!r}"
+    elif old.weights is not None and not np.array_equal(old.weights, _given(new.weights)):
+        changed = "weights"
+    elif old.offset is not None and not np.array_equal(old.offset, _given(new.offset)):
+        # What the fixed part spans, its coefficients take up.
+        moved = (_given(new.offset) - old.offset)[:, None]
+        changed = "offset" if _solved(new.X, moved) is None else ""
+    if changed:
+        raise ModelError(f"the {changed} would change, so this is another model")
+    if old.X.shape != new.X.shape or _solved(old.X, new.X) is None:
+        raise ModelError(
+            "the fixed part spans another space in the new units, so this is another model; it has "
+            "to be fitted anew. A formula with an intercept for every slope keeps its space."
+        )
+
+
+def _given(values: Array | None) -> Array:
+    """Give weights or an offset that the same formula had before."""
+    assert values is not None
+    return values
 
 
 def _carried(

@@ -12,7 +12,7 @@ from .. import _core
 from ..design.design import Design, RandomTerm
 from ..errors import UnsupportedError
 
-__all__ = ["SummedDesign"]
+__all__ = ["NO_ROWS", "SummedDesign"]
 
 NO_ROWS = (
     "this model was fitted from cross products and holds no rows; give rows to predict(newdata) "

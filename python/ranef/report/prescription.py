@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from .findings import Diagnosis
+
 __all__ = ["Prescription"]
 
 
@@ -16,18 +18,22 @@ class Prescription:
 
     Attributes
     ----------
+    findings : Diagnosis
+        All that was found, by looking at the data and the fit.
     troubles : tuple of str
         What is wrong with the model, as codes of findings.
     table : DataFrame
-        A change a row, in the order tried: llf, gain (of the log-likelihood), coefficients_se (the
-        largest move of a coefficient, in standard errors of the model), errors_ratio (the largest
-        standard error over the model's), singular, converged, helps, code.
+        A change a row, in the order tried: llf, gain (of the log-likelihood; NaN where restricted
+        likelihoods of other fixed parts, or other likelihoods, do not compare), coefficients_se
+        (the largest move of a coefficient, in standard errors of the model), errors_ratio (the
+        largest standard error over the model's), singular, converged, helps, code.
     model : LinearMixedModel
         With the smallest change that helps; the model itself where none does or none is needed.
     code : str
         The line that makes it.
     """
 
+    findings: Diagnosis
     troubles: tuple[str, ...]
     table: pd.DataFrame
     model: Any
@@ -35,7 +41,10 @@ class Prescription:
 
     def __repr__(self) -> str:
         if not self.troubles:
-            return "Nothing to do: the model has converged and is not singular."
+            other = [f.code for f in self.findings if f.severity != "note"]
+            return "Nothing to do: the model has converged and is not singular." + (
+                f" For the data see ranef.diagnose(model): {', '.join(other)}." if other else ""
+            )
         shown = self.table.drop(columns="code").to_string()
         head = f"Trouble: {', '.join(self.troubles)}\n\n{shown}\n\n"
         if not self.code:

@@ -34,12 +34,15 @@ class AllFit:
         Covariance parameters and fixed effects, a row an optimiser.
     verdict : str
         Whether they agree, in units of standard errors.
+    best : LinearMixedModel
+        The model at the lowest criterion of all.
     """
 
     table: pd.DataFrame
     theta: pd.DataFrame
     coefficients: pd.DataFrame
     verdict: str
+    best: Any
 
     def __repr__(self) -> str:
         return f"{self.table.drop(columns='message').to_string()}\n\n{self.verdict}"
@@ -53,6 +56,7 @@ def all_fit_table(
     estimates: Sequence[LmmEstimate],
     thetas: Sequence[pd.Series[Any]],
     params: Sequence[pd.Series[Any]],
+    best_model: Any,
 ) -> AllFit:
     """Lay runs side by side and judge their differences.
 
@@ -64,6 +68,8 @@ def all_fit_table(
         The estimates there.
     thetas, params : sequence of Series
         Their labelled parameters.
+    best_model : LinearMixedModel
+        The model at the lowest criterion.
     """
     best = int(np.argmin([run.objective for run in runs]))
     reference = estimates[best]
@@ -91,6 +97,7 @@ def all_fit_table(
         pd.DataFrame(list(thetas), index=names),
         pd.DataFrame(list(params), index=names),
         _verdict(table, names[best]),
+        best_model,
     )
 
 

@@ -114,7 +114,17 @@ class Surface:
         return f"Log-likelihood over {', '.join(self.names)} ({how})\n\n{self.maxima.to_string()}"
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw a curve or contours, the model marked; gives matplotlib's axes."""
+        """Draw a curve, or contours with the model (+) and all maxima of the grid (o) marked.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+            Where to draw; new ones by default.
+
+        Returns
+        -------
+        matplotlib axes
+        """
         import matplotlib.pyplot as plt
 
         ax = plt.subplots(layout="constrained")[1] if ax is None else ax
@@ -131,5 +141,9 @@ class Surface:
         drawn = ax.contour(grid.columns, grid.index, grid, levels=levels)
         ax.clabel(drawn, fmt=lambda level: f"{level - top:.1f}")
         ax.plot(*self.at, "+", color="k")
+        peaks = self.maxima
+        ax.plot(peaks[self.names[0]], peaks[self.names[1]], "o", color="k", fillstyle="none")
         ax.set_ylabel(labels[1])
+        how = "all else held" if self.hold else "all else at its best"
+        ax.set_title(f"Log-likelihood below its maximum, {how}", fontsize="medium")
         return ax

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
-from ..models.lmm import SINGULAR, LmmEstimate
+from ..models.lmm import SINGULAR, LmmEstimate, zero_columns
 
 __all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
 
@@ -135,38 +136,31 @@ def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
     return "Converged."
 
 
-def singular_notes(design: Design, estimate: LmmEstimate) -> list[str]:
+def singular_notes(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> list[str]:
     """Say which term is singular, along which direction, and the smallest change that helps."""
     notes = []
-    for term, standard, user in zip(
-        design.random, estimate.lambda_standard, estimate.lambda_, strict=True
-    ):
+    for t, term in enumerate(design.random):
         for block in term.blocks:
-            index = np.array(block)
-            sub = standard[np.ix_(index, index)]
-            sds = np.linalg.svd(sub, compute_uv=False)
+            index = np.ix_(block, block)
+            sds = np.linalg.svd(estimate.lambda_standard[t][index], compute_uv=False)
             if sds.min() >= SINGULAR:
                 continue
             names = [term.names[i] for i in block]
-            cov = user[np.ix_(index, index)]
-            notes.append(
-                _singular_text(
-                    term.group, names, cov @ cov.T, len(sds), int((sds < SINGULAR).sum())
-                )
-            )
+            factor = estimate.lambda_[t][index]
+            zero = zero_columns(core.term_basis(t)[index], factor, names)
+            null = int((sds < SINGULAR).sum())
+            notes.append(_singular_text(term.group, names, zero, factor @ factor.T, null))
     return notes
 
 
-def _singular_text(group: str, names: list[str], cov: Array, size: int, null: int) -> str:
+def _singular_text(group: str, names: list[str], zero: list[str], cov: Array, null: int) -> str:
     """One sentence about one singular block."""
-    term = f"({' + '.join(names)} | {group})"
-    sd = np.sqrt(np.diag(cov))
-    if size == 1 or null == size:
+    term, size = f"({' + '.join(names)} | {group})", len(names)
+    if null == size:
         return (
             f"the variance of {term} is estimated as zero: the data show no variation between "
             "levels beyond chance. Dropping the term gives the same fit."
         )
-    zero = [name for name, s in zip(names, sd, strict=True) if s < SINGULAR * sd.max()]
     if zero:
         return (
             f"in {term} the variance of {', '.join(zero)} is estimated as zero; taking "
