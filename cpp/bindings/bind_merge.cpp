@@ -87,6 +87,7 @@ void bind_merge(py::module_& m) {
   py::class_<Accumulator>(m, "Accumulator", py::module_local(), "Cross products of rows so far.")
       .def(py::init(&make), "fixed"_a, "terms"_a)
       .def("add", &add, "y"_a.noconvert(), "columns"_a, "terms"_a, "weights"_a.none(true))
+      .def("add_within", &Accumulator::add_within, "n"_a, "sum_log_w"_a, "squares"_a, release())
       .def("renumber", &Accumulator::renumber, "number"_a, "n_levels"_a, release())
       .def("merge", &Accumulator::merge, "other"_a, release())
       .def("model", &Accumulator::model, release())

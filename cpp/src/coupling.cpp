@@ -8,10 +8,12 @@ namespace {
 
 // Above this share of entries a large product beats scattered updates.
 constexpr double kDenseShare = 0.15;
+// Rows of a panel: enough for large products at full speed.
+constexpr Index kPanelRows = 512;
 
 }  // namespace
 
-Coupling::Coupling(const std::vector<PairProducts>& pairs, const std::vector<Index>& offset,
+Coupling::Coupling(std::vector<PairProducts> pairs, const std::vector<Index>& offset,
                    const std::vector<Index>& k_other, Index k, Index n_levels, Index n_root)
     : k_(k),
       n_root_(n_root),
@@ -19,49 +21,110 @@ Coupling::Coupling(const std::vector<PairProducts>& pairs, const std::vector<Ind
       offset_(offset),
       k_other_(k_other),
       pair_work_(k) {
-  for (std::size_t t = 0; t < pairs.size(); ++t)
-    for (Index l = 0; l < n_levels; ++l)
-      start_[l + 1] += (pairs[t].start[l + 1] - pairs[t].start[l]) * k_other[t];
-  std::partial_sum(start_.begin(), start_.end(), start_.begin());
-  index_.resize(start_[n_levels]);
-  value_.resize(k, start_[n_levels]);
-  std::vector<Index> next(start_.begin(), start_.end() - 1);
-  for (std::size_t t = 0; t < pairs.size(); ++t)
-    for (Index l = 0; l < n_levels; ++l)
-      for (Index e = pairs[t].start[l]; e < pairs[t].start[l + 1]; ++e)
-        for (Index j = 0; j < k_other[t]; ++j) {
-          const Index at = next[l]++;
-          index_[at] = static_cast<std::int32_t>(offset[t] + pairs[t].level[e] * k_other[t] + j);
-          value_.col(at) = pairs[t].value.col(e).segment(j * k, k);
-        }
+  if (pairs.size() == 1)
+    take(std::move(pairs[0]), k_other[0]);
+  else
+    gather(pairs);
   const double cells = static_cast<double>(n_levels) * static_cast<double>(n_root);
   dense_ = n_root > 0 && static_cast<double>(nonzeros()) > kDenseShare * cells;
-  if (dense_)
-    fill_dense();
-  else
-    scaled_ = value_;
-}
-
-void Coupling::fill_dense() {
-  Matrix full = Matrix::Zero(n_levels() * k_, n_root_);
-  for (Index l = 0; l < n_levels(); ++l)
-    for (Index e = start_[l]; e < start_[l + 1]; ++e)
-      full.col(index_[e]).segment(l * k_, k_) = value_.col(e);
-  value_ = std::move(full);
-  scaled_ = value_;
-  work_.resize(value_.rows(), n_root_);
-}
-
-// Runs of columns that belong to one level of one root term: block(term, first column or entry).
-template <class Block>
-void Coupling::for_each_block(Block&& block) const {
   if (dense_) {
-    for (std::size_t t = 0; t < offset_.size(); ++t) {
-      const Index stop = t + 1 < offset_.size() ? offset_[t + 1] : n_root_;
-      for (Index j = offset_[t]; j < stop; j += k_other_[t]) block(t, j);
-    }
+    const Index levels = std::min(n_levels, std::max<Index>(1, kPanelRows / k));
+    panel_.resize(levels * k, n_root);
+    work_.resize(levels * k, n_root);
+  } else {
+    scaled_ = value_;
+  }
+}
+
+// The blocks of a single pair are the entries already, a column of a block after the other.
+void Coupling::take(PairProducts pair, Index k_other) {
+  for (std::size_t l = 0; l < start_.size(); ++l) start_[l] = pair.start[l] * k_other;
+  value_ = std::move(pair.value);
+  value_.resize(k_, start_.back());
+  if (k_other == 1) {
+    index_ = std::move(pair.level);
     return;
   }
+  index_.reserve(start_.back());
+  for (const std::int32_t level : pair.level)
+    for (Index j = 0; j < k_other; ++j)
+      index_.push_back(static_cast<std::int32_t>(level * k_other + j));
+}
+
+void Coupling::gather(const std::vector<PairProducts>& pairs) {
+  for (std::size_t t = 0; t < pairs.size(); ++t)
+    for (Index l = 0; l < n_levels(); ++l)
+      start_[l + 1] += (pairs[t].start[l + 1] - pairs[t].start[l]) * k_other_[t];
+  std::partial_sum(start_.begin(), start_.end(), start_.begin());
+  index_.resize(start_.back());
+  value_.resize(k_, start_.back());
+  std::vector<Index> next(start_.begin(), start_.end() - 1);
+  for (std::size_t t = 0; t < pairs.size(); ++t)
+    for (Index l = 0; l < n_levels(); ++l)
+      for (Index e = pairs[t].start[l]; e < pairs[t].start[l + 1]; ++e)
+        for (Index j = 0; j < k_other_[t]; ++j) {
+          const Index at = next[l]++;
+          index_[at] = static_cast<std::int32_t>(offset_[t] + pairs[t].level[e] * k_other_[t] + j);
+          value_.col(at) = pairs[t].value.col(e).segment(j * k_, k_);
+        }
+}
+
+void Coupling::use_entries() {
+  if (!dense_) return;
+  dense_ = false;
+  scaled_ = value_;
+}
+
+// rows_t <- lambda_t rows_t, or lambda_t'rows_t, for the rows of each level of each root term.
+void Coupling::scale_rows(bool transposed, RowMatrix& rows) const {
+  for (std::size_t t = 0; t < offset_.size(); ++t) {
+    const Index k = k_other_[t];
+    const Index stop = t + 1 < offset_.size() ? offset_[t + 1] : n_root_;
+    const Matrix factor = transposed ? Matrix(lambda_[t].transpose()) : lambda_[t];
+    if (k == 1) {
+      rows.middleRows(offset_[t], stop - offset_[t]) *= factor(0, 0);
+      continue;
+    }
+    RowMatrix work(k, rows.cols());
+    for (Index row = offset_[t]; row < stop; row += k) {
+      work.noalias() = factor.lazyProduct(rows.middleRows(row, k));
+      rows.middleRows(row, k) = work;
+    }
+  }
+}
+
+// Write out scaled for as many levels from `first` on as the panel holds; their number.
+Index Coupling::fill_panel(Index first) {
+  const Index count = std::min(panel_.rows() / k_, n_levels() - first);
+  panel_.topRows(count * k_).setZero();
+  for (Index l = 0; l < count; ++l) {
+    double* row = panel_.data() + l * k_ * n_root_;
+    for (Index e = start_[first + l]; e < start_[first + l + 1]; ++e)
+      for (Index i = 0; i < k_; ++i) row[i * n_root_ + index_[e]] = value_(i, e);
+  }
+  for (std::size_t t = 0; t < offset_.size(); ++t) {
+    const Index k = k_other_[t];
+    const Index stop = t + 1 < offset_.size() ? offset_[t + 1] : n_root_;
+    if (k == 1) {
+      panel_.block(0, offset_[t], count * k_, stop - offset_[t]) *= lambda_[t](0, 0);
+      continue;
+    }
+    for (Index i = 0; i < count * k_; ++i) {
+      double* row = panel_.data() + i * n_root_;
+      for (Index level = offset_[t]; level < stop; level += k)
+        for (Index j = 0; j < k; ++j) {  // lambda is lower triangular: later columns are intact
+          double sum = 0.0;
+          for (Index r = j; r < k; ++r) sum += row[level + r] * lambda_[t](r, j);
+          row[level + j] = sum;
+        }
+    }
+  }
+  return count;
+}
+
+// Runs of entries that belong to one level of one root term: block(term, first entry).
+template <class Block>
+void Coupling::for_each_block(Block&& block) const {
   for (Index l = 0; l < n_levels(); ++l) {
     std::size_t t = 0;
     for (Index e = start_[l]; e < start_[l + 1]; e += k_other_[t]) {
@@ -72,6 +135,10 @@ void Coupling::for_each_block(Block&& block) const {
 }
 
 void Coupling::scale(const std::vector<Matrix>& lambda) {
+  if (dense_) {
+    lambda_ = lambda;
+    return;
+  }
   const Index rows = value_.rows();
   for_each_block([&](std::size_t t, Index first) {
     const Index k = k_other_[t];
@@ -92,33 +159,39 @@ void Coupling::scale(const std::vector<Matrix>& lambda) {
 }
 
 void Coupling::add_transposed(const RowMatrix& rows, RowMatrix& out) const {
-  if (dense_) {
-    out.noalias() += scaled_.transpose() * rows;
-    return;
-  }
   const Index m = rows.cols();
+  const Matrix& entry = dense_ ? value_ : scaled_;
+  RowMatrix product;
+  if (dense_) product.setZero(n_root_, m);
+  double* sum = dense_ ? product.data() : out.data();
   for (Index l = 0; l < n_levels(); ++l)
     for (Index e = start_[l]; e < start_[l + 1]; ++e) {
-      double* to = out.data() + index_[e] * m;
+      double* to = sum + index_[e] * m;
       for (Index i = 0; i < k_; ++i) {
-        const double v = scaled_(i, e);
+        const double v = entry(i, e);
         const double* from = rows.data() + (l * k_ + i) * m;
         for (Index j = 0; j < m; ++j) to[j] += v * from[j];
       }
     }
+  if (!dense_) return;
+  scale_rows(true, product);
+  out += product;
 }
 
 void Coupling::subtract(const RowMatrix& U, RowMatrix& rows) const {
-  if (dense_) {
-    rows.noalias() -= scaled_ * U;
-    return;
-  }
   const Index m = rows.cols();
+  const Matrix& entry = dense_ ? value_ : scaled_;
+  RowMatrix product;
+  if (dense_) {
+    product = U;
+    scale_rows(false, product);
+  }
+  const double* factor = dense_ ? product.data() : U.data();
   for (Index l = 0; l < n_levels(); ++l)
     for (Index e = start_[l]; e < start_[l + 1]; ++e) {
-      const double* from = U.data() + index_[e] * m;
+      const double* from = factor + index_[e] * m;
       for (Index i = 0; i < k_; ++i) {
-        const double v = scaled_(i, e);
+        const double v = entry(i, e);
         double* to = rows.data() + (l * k_ + i) * m;
         for (Index j = 0; j < m; ++j) to[j] -= v * from[j];
       }
@@ -198,24 +271,34 @@ void Coupling::quadratic_by_column(const MatrixRef& D, Matrix& G) const {
 
 void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
   if (!dense_) return downdate_by_column(K, Omega);
-  for (Index l = 0; l < n_levels(); ++l) {
-    const Eigen::Map<const Matrix> Kl(K.data() + l * k_ * k_, k_, k_);
-    if (k_ == 1)
-      work_.row(l) = Kl(0, 0) * scaled_.row(l);
-    else
-      work_.middleRows(l * k_, k_).noalias() = Kl.lazyProduct(scaled_.middleRows(l * k_, k_));
+  Index count = 0;
+  for (Index first = 0; first < n_levels(); first += count) {
+    count = fill_panel(first);
+    for (Index l = 0; l < count; ++l) {
+      const Eigen::Map<const Matrix> Kl(K.data() + (first + l) * k_ * k_, k_, k_);
+      if (k_ == 1)
+        work_.row(l) = Kl(0, 0) * panel_.row(l);
+      else
+        work_.middleRows(l * k_, k_).noalias() = Kl.lazyProduct(panel_.middleRows(l * k_, k_));
+    }
+    Omega.triangularView<Eigen::Lower>() -=
+        panel_.topRows(count * k_).transpose() * work_.topRows(count * k_);
   }
-  Omega.triangularView<Eigen::Lower>() -= scaled_.transpose() * work_;
 }
 
 void Coupling::quadratic(const MatrixRef& D, Matrix& G) {
   if (!dense_) return quadratic_by_column(D, G);
-  work_.noalias() = scaled_ * D.selfadjointView<Eigen::Lower>();
   G.resize(k_ * k_, n_levels());
-  for (Index l = 0; l < n_levels(); ++l) {
-    Eigen::Map<Matrix> Gl(G.data() + l * k_ * k_, k_, k_);
-    Gl.noalias() =
-        work_.middleRows(l * k_, k_).lazyProduct(scaled_.middleRows(l * k_, k_).transpose());
+  Index count = 0;
+  for (Index first = 0; first < n_levels(); first += count) {
+    count = fill_panel(first);
+    work_.topRows(count * k_).noalias() =
+        panel_.topRows(count * k_) * D.selfadjointView<Eigen::Lower>();
+    for (Index l = 0; l < count; ++l) {
+      Eigen::Map<Matrix> Gl(G.data() + (first + l) * k_ * k_, k_, k_);
+      Gl.noalias() =
+          work_.middleRows(l * k_, k_).lazyProduct(panel_.middleRows(l * k_, k_).transpose());
+    }
   }
 }
 

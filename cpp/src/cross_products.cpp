@@ -121,11 +121,7 @@ void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k
   }
 }
 
-// Rows in the order of a term's levels (stable).
-struct LevelOrder {
-  std::vector<Index> start;       // (l + 1,)
-  std::vector<std::int32_t> row;  // (n,)
-};
+}  // namespace
 
 LevelOrder order_by_level(const TermInput& term, Index n) {
   LevelOrder order;
@@ -138,6 +134,12 @@ LevelOrder order_by_level(const TermInput& term, Index n) {
   return order;
 }
 
+bool is_indicator(const TermInput& term) {
+  return term.columns.size() == 1 && term.columns[0] == kIntercept;
+}
+
+namespace {
+
 // The value of a term's column j in a row, unweighted.
 double term_value(const Input& input, const Shifts& shifts, std::size_t t, std::size_t j,
                   Index row) {
@@ -145,10 +147,6 @@ double term_value(const Input& input, const Shifts& shifts, std::size_t t, std::
   if (reference == kIntercept) return 1.0;
   const Affine& a = shifts.terms[t][j];
   return (input.columns[reference][row] - a.shift) * a.scale;
-}
-
-bool is_indicator(const TermInput& term) {
-  return term.columns.size() == 1 && term.columns[0] == kIntercept;
 }
 
 // The distinct levels of t that meet each level of s, ascending.
@@ -169,6 +167,8 @@ void pair_pattern(const TermInput& s, const TermInput& t, const LevelOrder& orde
     out.start[l + 1] = static_cast<Index>(out.level.size());
   }
 }
+
+}  // namespace
 
 PairProducts pair_products(const Input& input, const Shifts& shifts, std::size_t s, std::size_t t,
                            const LevelOrder& order) {
@@ -202,6 +202,8 @@ PairProducts pair_products(const Input& input, const Shifts& shifts, std::size_t
   }
   return out;
 }
+
+namespace {
 
 void check(const Input& input) {
   if (input.n <= 0) throw std::invalid_argument("y: no rows");
@@ -256,16 +258,6 @@ void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) 
     for (Index i = 0; i < input.n; ++i) out.sum_log_w += std::log(input.weights[i]);
 }
 
-std::vector<std::vector<PairProducts>> accumulate_pairs(const Input& input, const Shifts& shifts) {
-  std::vector<std::vector<PairProducts>> out(input.terms.size());
-  for (std::size_t s = 0; s + 1 < input.terms.size(); ++s) {
-    const LevelOrder order = order_by_level(input.terms[s], input.n);
-    for (std::size_t t = s + 1; t < input.terms.size(); ++t)
-      out[s].push_back(pair_products(input, shifts, s, t, order));
-  }
-  return out;
-}
-
 CrossProducts accumulate(const Input& input, const Shifts& shifts) {
   const Index c = static_cast<Index>(input.fixed.size()) + 1;
   CrossProducts out;
@@ -279,7 +271,12 @@ CrossProducts accumulate(const Input& input, const Shifts& shifts) {
     out.terms.push_back(std::move(products));
   }
   add_products(input, shifts, out);
-  out.pairs = accumulate_pairs(input, shifts);
+  out.pairs.resize(input.terms.size());
+  for (std::size_t s = 0; s + 1 < input.terms.size(); ++s) {
+    const LevelOrder order = order_by_level(input.terms[s], input.n);
+    for (std::size_t t = s + 1; t < input.terms.size(); ++t)
+      out.pairs[s].push_back(pair_products(input, shifts, s, t, order));
+  }
   return out;
 }
 

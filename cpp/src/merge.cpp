@@ -154,8 +154,8 @@ Accumulator::Accumulator(Input layout) : layout_(std::move(layout)) {
     products.xy.resize(0, c);
     products_.terms.push_back(std::move(products));
   }
-  parts_.resize(layout_.terms.size());
-  for (std::size_t s = 0; s < parts_.size(); ++s) parts_[s].resize(parts_.size() - s - 1);
+  pairs_.resize(layout_.terms.size());
+  for (std::size_t s = 0; s < pairs_.size(); ++s) pairs_[s].resize(pairs_.size() - s - 1);
 }
 
 void Accumulator::push(std::vector<PairProducts>& parts, PairProducts part) {
@@ -179,15 +179,57 @@ void Accumulator::add(const Input& chunk) {
     grow(chunk.terms[t], products_.terms[t]);
   }
   add_products(chunk, shifts_, products_);
-  std::vector<std::vector<PairProducts>> pairs = accumulate_pairs(chunk, shifts_);
-  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
-    for (std::size_t j = 0; j < parts_[s].size(); ++j) push(parts_[s][j], std::move(pairs[s][j]));
+  for (std::size_t s = 0; s + 1 < pairs_.size(); ++s) {
+    LevelOrder order;
+    for (std::size_t j = 0; j < pairs_[s].size(); ++j) {
+      const std::size_t t = s + 1 + j;
+      if (!chunk.weights && use_table(s, j, chunk.n)) {
+        pairs_[s][j].table.add(chunk.terms[s].codes, chunk.terms[t].codes, chunk.n,
+                               products_.terms[s].n_levels, products_.terms[t].n_levels);
+        continue;
+      }
+      if (order.start.empty()) order = order_by_level(chunk.terms[s], chunk.n);
+      push(pairs_[s][j].parts, pair_products(chunk, shifts_, s, t, order));
+    }
+  }
+}
+
+void Accumulator::add_within(Index n, double sum_log_w, double squares) {
+  if (!begun_) throw std::invalid_argument("no rows were added");
+  const Index y = products_.gram.cols() - 1;
+  products_.n += n;
+  products_.sum_log_w += sum_log_w;
+  products_.gram(y, y) += squares * shifts_.xy.back().scale * shifts_.xy.back().scale;
+}
+
+// Whether n rows without weights are best counted in the table; what is known goes there as well.
+bool Accumulator::use_table(std::size_t s, std::size_t j, Index n) {
+  const std::size_t t = s + 1 + j;
+  if (!is_indicator(layout_.terms[s]) || !is_indicator(layout_.terms[t])) return false;
+  Pair& pair = pairs_[s][j];
+  const Index n_s = products_.terms[s].n_levels, n_t = products_.terms[t].n_levels;
+  if (!pair.table.is_empty()) {
+    if (pair.table.holds(n_s, n_t, n)) return true;
+    push(pair.parts, pair.table.pairs());
+    pair.table = CountTable();
+    return false;
+  }
+  Index known = n;
+  for (const PairProducts& part : pair.parts) known += static_cast<Index>(part.level.size());
+  if (!CountTable::pays(n_s, n_t, known)) return false;
+  while (!pair.parts.empty() && pair.table.absorb(pair.parts.back(), n_s, n_t))
+    pair.parts.pop_back();
+  return true;
 }
 
 PairProducts Accumulator::pair(std::size_t s, std::size_t j) const {
+  const Pair& pair = pairs_[s][j];
   PairProducts out;
-  out.value.resize(products_.terms[s].k * products_.terms[s + 1 + j].k, 0);
-  for (auto part = parts_[s][j].rbegin(); part != parts_[s][j].rend(); ++part)
+  if (pair.table.is_empty())
+    out.value.resize(products_.terms[s].k * products_.terms[s + 1 + j].k, 0);
+  else
+    out = pair.table.pairs();
+  for (auto part = pair.parts.rbegin(); part != pair.parts.rend(); ++part)
     out = ranef::merge(*part, out);
   out.start.resize(products_.terms[s].n_levels + 1, static_cast<Index>(out.level.size()));
   return out;
@@ -199,18 +241,29 @@ void Accumulator::renumber(const std::vector<std::vector<std::int32_t>>& number,
     throw std::invalid_argument("number: not one a term");
   for (std::size_t t = 0; t < number.size(); ++t)
     check_numbers(number[t], products_.terms[t].n_levels, n_levels[t]);
-  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
-    for (std::size_t j = 0; j < parts_[s].size(); ++j)
-      parts_[s][j] = {ranef::renumber(pair(s, j), number[s], number[s + 1 + j], n_levels[s])};
+  const auto same = [&](std::size_t t) {
+    return n_levels[t] == products_.terms[t].n_levels &&
+           std::is_sorted(number[t].begin(), number[t].end());
+  };
+  for (std::size_t s = 0; s + 1 < pairs_.size(); ++s)
+    for (std::size_t j = 0; j < pairs_[s].size(); ++j) {
+      const std::size_t t = s + 1 + j;
+      if (same(s) && same(t)) continue;
+      Pair& pair = pairs_[s][j];
+      if (!pair.table.is_empty())
+        pair.table.renumber(number[s], number[t], n_levels[s], n_levels[t]);
+      for (PairProducts& part : pair.parts)
+        part = ranef::renumber(part, number[s], number[t], n_levels[s]);
+    }
   for (std::size_t t = 0; t < number.size(); ++t)
-    products_.terms[t] = renumbered(products_.terms[t], number[t], n_levels[t]);
+    if (!same(t)) products_.terms[t] = renumbered(products_.terms[t], number[t], n_levels[t]);
 }
 
 CrossProducts Accumulator::whole() const {
   CrossProducts out = products_;
-  out.pairs.resize(parts_.size());
-  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
-    for (std::size_t j = 0; j < parts_[s].size(); ++j) out.pairs[s].push_back(pair(s, j));
+  out.pairs.resize(pairs_.size());
+  for (std::size_t s = 0; s + 1 < pairs_.size(); ++s)
+    for (std::size_t j = 0; j < pairs_[s].size(); ++j) out.pairs[s].push_back(pair(s, j));
   return out;
 }
 
@@ -230,9 +283,14 @@ void Accumulator::merge(const Accumulator& other) {
   products_.n += added.n;
   products_.sum_log_w += added.sum_log_w;
   products_.gram += added.gram;
-  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
-    for (std::size_t j = 0; j < parts_[s].size(); ++j)
-      push(parts_[s][j], std::move(added.pairs[s][j]));
+  for (std::size_t s = 0; s + 1 < pairs_.size(); ++s)
+    for (std::size_t j = 0; j < pairs_[s].size(); ++j) {
+      Pair& pair = pairs_[s][j];
+      const Index n_s = products_.terms[s].n_levels, n_t = products_.terms[s + 1 + j].n_levels;
+      const bool counted = !pair.table.is_empty() && pair.table.holds(n_s, n_t, 0) &&
+                           pair.table.absorb(added.pairs[s][j], n_s, n_t);
+      if (!counted) push(pair.parts, std::move(added.pairs[s][j]));
+    }
 }
 
 std::unique_ptr<Lmm> Accumulator::model() const {
@@ -257,8 +315,8 @@ Accumulator::State Accumulator::state() const {
     out.own.push_back(term.own);
     out.xy.push_back(term.xy.transpose());
   }
-  for (std::size_t s = 0; s + 1 < parts_.size(); ++s)
-    for (std::size_t j = 0; j < parts_[s].size(); ++j) {
+  for (std::size_t s = 0; s + 1 < pairs_.size(); ++s)
+    for (std::size_t j = 0; j < pairs_[s].size(); ++j) {
       PairProducts whole = pair(s, j);
       out.start.emplace_back(whole.start.begin(), whole.start.end());
       out.level.push_back(std::move(whole.level));
@@ -288,12 +346,12 @@ void Accumulator::restore(const State& state) {
     term.own = state.own.at(t);
     term.xy = state.xy.at(t).transpose();
     term.n_levels = term.own.cols();
-    for (std::vector<PairProducts>& parts : parts_[t]) {
+    for (Pair& of_terms : pairs_[t]) {
       PairProducts whole;
       whole.start.assign(state.start.at(pair).begin(), state.start.at(pair).end());
       whole.level = state.level.at(pair);
       whole.value = state.value.at(pair++);
-      parts = {std::move(whole)};
+      of_terms = {{std::move(whole)}, {}};
     }
   }
 }

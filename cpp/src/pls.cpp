@@ -54,9 +54,8 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   }
   const Index c = gram_.cols();
   leading_ = std::move(products.terms[0]);
-  coupling_ =
-      Coupling(products.pairs[0], layout.offset, layout.k, k_[0], n_levels_[0], layout.size);
-  products.pairs[0].clear();
+  coupling_ = Coupling(std::move(products.pairs[0]), layout.offset, layout.k, k_[0], n_levels_[0],
+                       layout.size);
   xy_.resize(layout.size, c);
   for (std::size_t t = 1; t < products.terms.size(); ++t) {
     xy_.middleRows(layout.offset[t - 1], n_levels_[t] * k_[t]) = products.terms[t].xy;

@@ -15,6 +15,8 @@ namespace {
 constexpr Index kAlwaysDense = 48;
 // A root of which this share of a sample is filled before elimination ends up dense.
 constexpr double kFilled = 0.2;
+// Leading levels that meet more than this share of the root on average fill it.
+constexpr double kMeets = 0.5;
 // What one scattered operation costs in operations of a large dense product.
 constexpr double kScatterCost = 20.0;
 
@@ -146,13 +148,15 @@ std::vector<std::vector<std::int32_t>> Root::pattern(const Coupling& coupling) c
 }
 
 Root::Root(RootLayout layout, std::vector<TermProducts> terms,
-           std::vector<std::vector<PairProducts>> pairs, const Coupling& coupling)
+           std::vector<std::vector<PairProducts>> pairs, Coupling& coupling)
     : layout_(std::move(layout)), terms_(std::move(terms)), pairs_(std::move(pairs)) {
   const double q = static_cast<double>(size());
   const double dense_bytes = 8.0 * q * q;
   const double memory = machine_memory();
   const bool fits = dense_bytes < 0.7 * memory;
-  const bool fills = size() > kAlwaysDense && sampled_density(coupling) > kFilled;
+  const double cells = static_cast<double>(coupling.n_levels() * coupling.k()) * q;
+  const bool meets = static_cast<double>(coupling.nonzeros()) > kMeets * cells;
+  const bool fills = size() > kAlwaysDense && (meets || sampled_density(coupling) > kFilled);
   if (size() <= kAlwaysDense || (fills && fits)) {
     kind_.emplace<DenseRoot>(size());
     return;
@@ -170,6 +174,7 @@ Root::Root(RootLayout layout, std::vector<TermProducts> terms,
         "needs about " +
         std::to_string(std::llround(sparse_bytes / 1e9)) + " GB and there are " +
         std::to_string(std::llround(memory / 1e9)) + " GB");
+  coupling.use_entries();
   std::vector<Index> own, cliques;
   for_each_entry(nullptr,
                  [&](Index i, Index j, double) { own.push_back(cholesky->position(i, j)); });

@@ -1,15 +1,24 @@
-"""Fit the documentation's first example and print its summary: ``python -m ranef``."""
+"""``python -m ranef`` fits the documentation's first example; with a command, what it says."""
 
 from __future__ import annotations
 
+import sys
+
 from ranef import datasets, lmer
+from ranef.api import command_line
 
 
-def main() -> None:
-    """Fit reaction times on days of sleep restriction, each subject with its own line."""
+def main() -> int:
+    """Carry out the command line; without arguments, print the summary of a first fit.
+
+    Reaction times on days of sleep restriction, each subject with its own line.
+    """
+    if len(sys.argv) > 1:
+        return command_line.main()
     sleepstudy = datasets.load("sleepstudy")
     print(lmer("Reaction ~ Days + (Days | Subject)", sleepstudy).summary())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -203,7 +204,8 @@ KINDS = ["folder", "pattern", "dataset", "lazy", "relation", "iterator", "functi
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_source_gives_the_same_fit(rows, folder, kind, monkeypatch):
-    monkeypatch.setattr("ranef.api.cross_products_source.CHUNK_ROWS", 400)
+    for module in ("files", "query", "source"):
+        monkeypatch.setattr(f"ranef.api.cross_products_{module}.CHUNK_ROWS", 400)
     whole = quietly(ranef.lmer, FORMULAS[1], rows)
     assert_same(quietly(ranef.lmer, FORMULAS[1], source(kind, folder, rows)), whole)
 
@@ -216,6 +218,67 @@ def test_a_broken_file_is_named(folder, tmp_path):
         ranef.lmer(FORMULAS[0], str(broken))
     with pytest.raises(ranef.DataError, match="no file"):
         ranef.lmer(FORMULAS[0], str(tmp_path / "none*.parquet"))
+
+
+def broken(folder, tmp_path, change):
+    """Copies of two files of the rows, the second one changed."""
+    first = pd.read_parquet(folder / "part0.parquet")
+    first.to_parquet(tmp_path / "part0.parquet")
+    second = pd.read_parquet(folder / "part1.parquet")
+    change(second).to_parquet(tmp_path / "part1.parquet", row_group_size=100)
+    return tmp_path / "part1.parquet"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop(columns="x"), r"part1\.parquet' has no column 'x'"),
+        (lambda d: d.assign(x="t"), r"part1\.parquet' holds .*string in column 'x'"),
+        (lambda d: d.assign(pupil=d["pupil"].astype(str)), r"part1\.parquet' holds .* 'pupil'"),
+    ],
+)
+def test_a_file_with_other_columns_or_types_is_named(folder, tmp_path, change, message):
+    broken(folder, tmp_path, change)
+    with pytest.raises(ranef.DataError, match=message):
+        ranef.lmer(FORMULAS[0], tmp_path)
+    with pytest.raises(ranef.DataError, match=message), ThreadPoolExecutor(1) as pool:
+        ranef.lmer(FORMULAS[0], tmp_path, executor=pool)
+
+
+def test_types_that_mean_the_same_may_differ(folder, tmp_path):
+    broken(folder, tmp_path, lambda d: d.assign(kind=d["kind"].astype("category")))
+    model = quietly(ranef.lmer, FORMULAS[0], tmp_path)
+    whole = pd.concat([pd.read_parquet(folder / f"part{i}.parquet") for i in range(2)])
+    assert_same(model, quietly(ranef.lmer, FORMULAS[0], whole))
+
+
+def test_a_file_that_is_damaged_inside_is_named(folder, tmp_path):
+    file = broken(folder, tmp_path, lambda d: d)
+    data = bytearray(file.read_bytes())
+    data[4000:40000] = b"x" * 36000
+    file.write_bytes(data)
+    with pytest.raises(ranef.DataError, match=r"part1\.parquet' cannot be read to the end"):
+        ranef.lmer(FORMULAS[0], tmp_path)
+    file.write_bytes(data[:5000])
+    with pytest.raises(ranef.DataError, match=r"part1\.parquet' cannot be read"):
+        ranef.lmer(FORMULAS[0], tmp_path)
+
+
+@pytest.mark.parametrize("formula", FORMULAS[3:5])
+def test_residuals_come_in_chunks(rows, folder, tmp_path, formula, monkeypatch):
+    monkeypatch.setattr("ranef.api.cross_products_files.CHUNK_ROWS", 400)
+    model = quietly(ranef.lmer, formula, folder, weights="w", offset="o")
+    out = tmp_path / "residuals.parquet"
+    assert model.augment_chunks(folder, out) == len(rows)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    found = pd.read_parquet(out)
+    whole = quietly(ranef.lmer, formula, rows, weights="w", offset="o").augment()
+    names = [".fitted", ".resid", ".fixed", ".wtres"]
+    np.testing.assert_allclose(found.loc[whole.index, names], whole[names], atol=1e-4)
+    left_out = found.index.difference(whole.index)
+    assert found.loc[left_out, ".resid"].isna().all()
+    first = next(model.augment_chunks(pieces(rows)))
+    assert len(first) == 170
 
 
 # ------------------------------------------------------------------ chunks that do not fit
@@ -265,6 +328,10 @@ def test_what_cannot_be_done_in_chunks_is_refused(rows):
         ranef.lmer("y ~ scale(x) + (1 | pupil)", pieces(rows))
     with pytest.raises(ranef.UnsupportedError, match="weights must be a column's name"):
         ranef.lmer("y ~ x + (1 | pupil)", pieces(rows), weights=np.ones(len(rows)))
+    with pytest.raises(ranef.UnsupportedError, match="a prior needs rows"):
+        ranef.lmer("y ~ x + (1 | pupil)", pieces(rows), prior="weak")
+    with pytest.raises(ranef.DroppedRowsWarning):
+        quietly(ranef.lmer, "y ~ x + (1 | pupil)", pieces(rows), strict=True)
     with pytest.raises(ranef.DataError, match="only one level, 'A'"):
         ranef.lmer("y ~ x + (1 | school)", pieces(rows[rows["school"] == "A"]))
     with pytest.raises(ranef.ModelError, match="needs one"):

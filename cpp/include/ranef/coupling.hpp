@@ -1,6 +1,8 @@
-// How the leading term meets the others: A_12 Lambda_2, sparse or dense, and what is done with it.
+// How the leading term meets the others: A_12 Lambda_2, and what is done with it.
 //
 // The columns are those of the root: the random effects of all other terms, one after the other.
+// Only the blocks that occur are stored. Where most do, large products take them in panels, a few
+// levels written out densely at a time, so that no dense matrix of their size is ever held.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +18,19 @@ class Coupling {
   Coupling() = default;
   // `pairs`: the leading term with each other term; `offset[t]`: the first root column of term t
   // + 1.
-  Coupling(const std::vector<PairProducts>& pairs, const std::vector<Index>& offset,
+  Coupling(std::vector<PairProducts> pairs, const std::vector<Index>& offset,
            const std::vector<Index>& k_other, Index k, Index n_levels, Index n_root);
 
   bool is_dense() const { return dense_; }
+  // From now on entries are updated one by one, as for_each_downdate and for_each_quadratic need.
+  void use_entries();
   Index nonzeros() const { return static_cast<Index>(index_.size()); }
   Index start(Index level) const { return start_[level]; }
   std::int32_t column(Index entry) const { return index_[entry]; }
   Index n_levels() const { return static_cast<Index>(start_.size()) - 1; }
   Index k() const { return k_; }
 
-  // scaled = A_12 Lambda_2, where lambda[t] is the factor of the root's term t.
+  // Take scaled = A_12 Lambda_2 from now on, where lambda[t] is the factor of the root's term t.
   void scale(const std::vector<Matrix>& lambda);
 
   // out += scaled' rows.
@@ -53,7 +57,7 @@ class Coupling {
   void for_each_downdate(const Matrix& K, Update&& update) const;
 
   // G_l = scaled_l D scaled_l' for each level (k * k, l), D symmetric of which the lower triangle
-  // is read; `panel` is workspace.
+  // is read.
   void quadratic(const MatrixRef& D, Matrix& G);
 
   // The same where D is read by entry(i, j), in the order of for_each_downdate.
@@ -69,11 +73,15 @@ class Coupling {
   std::vector<Index> column_start_;         // (n_root + 1,)
   std::vector<std::int32_t> column_level_;  // (nnz,) levels of a column, ascending
   std::vector<Index> column_entry_;         // (nnz,) their entries
-  Matrix value_, scaled_;                   // (k, nnz); dense: (q_1, q_2)
-  Matrix work_;                             // dense: (q_1, q_2)
+  Matrix value_, scaled_;                   // (k, nnz); dense: scaled_ is empty
   mutable std::vector<double> pair_work_;   // (k,)
+  std::vector<Matrix> lambda_;              // dense: (k_t, k_t) of each root term
+  RowMatrix panel_, work_;                  // dense: (levels * k, q_2)
 
-  void fill_dense();
+  void take(PairProducts pair, Index k_other);
+  void gather(const std::vector<PairProducts>& pairs);
+  Index fill_panel(Index first);
+  void scale_rows(bool transposed, RowMatrix& rows) const;
   void downdate_by_column(const Matrix& K, MatrixRef Omega);
   void quadratic_by_column(const MatrixRef& D, Matrix& G) const;
   template <class Block>

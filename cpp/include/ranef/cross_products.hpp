@@ -71,8 +71,19 @@ Shifts choose_shifts(const Input& input);
 // Add the rows of the input to n, sum_log_w, gram and the terms' blocks, which have its levels.
 void add_products(const Input& input, const Shifts& shifts, CrossProducts& out);
 
-// The blocks of each pair of terms.
-std::vector<std::vector<PairProducts>> accumulate_pairs(const Input& input, const Shifts& shifts);
+// Rows in the order of a term's levels (stable).
+struct LevelOrder {
+  std::vector<Index> start;       // (l + 1,)
+  std::vector<std::int32_t> row;  // (n,)
+};
+LevelOrder order_by_level(const TermInput& term, Index n);
+
+// The blocks of a pair of terms s < t, given the rows in the order of s.
+PairProducts pair_products(const Input& input, const Shifts& shifts, std::size_t s, std::size_t t,
+                           const LevelOrder& order);
+
+// Whether a term is a constant within each level: its products with another such term are counts.
+bool is_indicator(const TermInput& term);
 
 // One pass for the blocks of each term, and one for each pair of terms.
 CrossProducts accumulate(const Input& input, const Shifts& shifts);

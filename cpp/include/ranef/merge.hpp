@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "ranef/count_table.hpp"
 #include "ranef/cross_products.hpp"
 #include "ranef/eigen.hpp"
 
@@ -35,6 +36,11 @@ class Accumulator {
 
   // Add the rows of a chunk. Levels are numbered by the caller, a new one by the next number.
   void add(const Input& chunk);
+
+  // What rows lose when those of equal design are given as one, with the sum of their weights and
+  // their mean response: how many fewer they are, the change of sum log w, and the weighted squares
+  // of the response around those means.
+  void add_within(Index n, double sum_log_w, double squares);
 
   // Number the levels of each term anew: level l becomes number[t][l] of n_levels[t].
   void renumber(const std::vector<std::vector<std::int32_t>>& number,
@@ -67,10 +73,16 @@ class Accumulator {
   bool begun_ = false;
   Shifts shifts_;
   CrossProducts products_;  // without pairs
-  // Parts of each pair, each at least twice as large as the next.
-  std::vector<std::vector<std::vector<PairProducts>>> parts_;
+
+  // The products of a pair of terms are the sum of all that is here.
+  struct Pair {
+    std::vector<PairProducts> parts;  // each at least twice as large as the next
+    CountTable table;
+  };
+  std::vector<std::vector<Pair>> pairs_;  // pairs_[s][t - s - 1]
 
   PairProducts pair(std::size_t s, std::size_t j) const;
+  bool use_table(std::size_t s, std::size_t j, Index n);
   void push(std::vector<PairProducts>& parts, PairProducts part);
   CrossProducts whole() const;
 };

@@ -60,7 +60,7 @@ class Root {
   Root() = default;
   // Decides between dense and sparse by counting operations; throws ModelTooLarge.
   Root(RootLayout layout, std::vector<TermProducts> terms,
-       std::vector<std::vector<PairProducts>> pairs, const Coupling& coupling);
+       std::vector<std::vector<PairProducts>> pairs, Coupling& coupling);
 
   const RootLayout& layout() const { return layout_; }
   Index size() const { return layout_.size; }

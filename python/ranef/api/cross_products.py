@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
 from ..errors import DataError, ModelError
-from ..formula import parse
+from ..formula import FactorKind, parse
 from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..models.lmm import Control
@@ -24,7 +26,48 @@ from .cross_products_rows import ChunkRows, Sample, learn, read_chunk
 from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 
-__all__ = ["CrossProducts"]
+__all__ = ["Collapsed", "CrossProducts"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The rows of a frame, ready to be added up.
+
+    Attributes
+    ----------
+    rows : ChunkRows
+        Usable rows.
+    tables : list of LevelTable
+        The levels of each term once these rows are added.
+    terms : list of (codes, n_levels)
+        Level of each row by term; of no use if no row is usable.
+    """
+
+    rows: ChunkRows
+    tables: list[LevelTable]
+    terms: list[tuple[Any, int]]
+
+
+@dataclass(frozen=True)
+class Collapsed:
+    """Rows of which those of equal design were made one.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The distinct rows, none missing; the response is the weighted mean of those it stands for.
+    weights, counts, sum_log_w, squares : ndarray of shape (m,)
+        Sum of weights (the number of rows where there are none), number of rows, sum of the
+        logarithms of their weights, and weighted squares of the response around its mean.
+    """
+
+    frame: Any
+    weights: Array
+    counts: Array
+    sum_log_w: Array
+    squares: Array
 
 
 class CrossProducts:
@@ -98,6 +141,16 @@ class CrossProducts:
         """Rows left out because values are missing, by column."""
         return {name: count for name, count in self._dropped.items() if count}
 
+    @property
+    def plain_columns(self) -> tuple[str, str | None] | None:
+        """Names of the response and the weights, None unless only columns as they are enter."""
+        terms = [*self._parsed.terms, *(term for bar in self._parsed.random for term in bar.terms)]
+        factors = [factor for term in terms for factor in term.factors]
+        plain = all(f.kind is FactorKind.NAME for f in [self._parsed.left, *factors])
+        if not plain or self._parsed.offsets or self._offset is not None:
+            return None
+        return self._parsed.left.expr, self._weights
+
     def asks_for(self, name: str) -> bool:
         """Tell whether a column may be named by the formula, the weights or the offset."""
         return name in self._parsed.text or name in (self._weights, self._offset)
@@ -117,13 +170,18 @@ class CrossProducts:
         """
         if self._design is not None:
             raise ValueError("the levels are known already; learn comes before add")
+        sample = self.sample(passes())
+        self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
+        return self
+
+    def sample(self, chunks: Iterable[Any]) -> Sample:
+        """Take the rows that show all levels of the categorical predictors."""
         sample = Sample(self._parsed, self._weights, self._offset)
-        for chunk in passes():
+        for chunk in chunks:
             sample.add(chunk)
             if sample.is_complete:
                 break
-        self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
-        return self
+        return sample
 
     def _take(self, design: Design) -> None:
         """Begin with a design and no rows."""
@@ -153,25 +211,96 @@ class CrossProducts:
             If a column is not there or has another type than before, or a categorical predictor has
             a level that is not known. Nothing of the chunk is added then.
         """
+        staged = self._stage(chunk)
+        self._sum(staged)
+        self._count(staged)
+        return self
+
+    def add_collapsed(self, chunk: Collapsed) -> CrossProducts:
+        """Add rows of which those of equal design were made one.
+
+        Parameters
+        ----------
+        chunk : Collapsed
+            The distinct rows with the mean response of each, and what that leaves out.
+
+        Returns
+        -------
+        CrossProducts
+            This object, as if the single rows had been added.
+        """
+        staged = self._stage(chunk.frame)
+        weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
+        staged = replace(staged, rows=replace(staged.rows, weights=weights))
+        self._sum(staged)
+        self._count(staged)
+        if len(weights):
+            more = int(chunk.counts.sum()) - len(weights)
+            self._own().add_within(
+                more,
+                float(chunk.sum_log_w.sum() - np.log(weights).sum()),
+                float(chunk.squares.sum()),
+            )
+            self.n_read += more
+        return self
+
+    def count_dropped(self, dropped: Mapping[str, int], n_read: int) -> None:
+        """Count rows that were left out before they came here."""
+        self._dropped.update(dropped)
+        self.n_read += n_read
+
+    def add_all(self, chunks: Iterable[Any], progress: Callable[[int], object]) -> CrossProducts:
+        """Add the rows of many frames, the next one read while one is added up.
+
+        Parameters
+        ----------
+        chunks : iterable of DataFrame
+            Frames; all before one that does not fit are added, that one is not.
+        progress : callable
+            Called with the number of rows of each frame.
+
+        Returns
+        -------
+        CrossProducts
+            This object, the same to the last bit as by :meth:`add`.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            adding: Future[None] | None = None
+            for chunk in chunks:
+                staged = self._stage(chunk)
+                if adding is not None:
+                    adding.result()
+                self._count(staged)
+                adding = pool.submit(self._sum, staged)
+                progress(staged.rows.n_read)
+            if adding is not None:
+                adding.result()
+        return self
+
+    def _stage(self, chunk: Any) -> Staged:
+        """Read the usable rows of a frame and number their levels; nothing changes."""
         if self._design is None:
             self.learn(lambda: iter([chunk]))
         assert self._design is not None
         rows = read_chunk(self._design, chunk, self._weights, self._offset)
         tables = [table.copy() for table in self._tables]
-        if len(rows.y):
-            self._add_rows(rows, tables)
-        self._tables = tables
-        self._dropped.update(rows.dropped)
-        self.n_read += rows.n_read
-        return self
-
-    def _add_rows(self, rows: ChunkRows, tables: list[LevelTable]) -> None:
-        """Give levels of usable rows their numbers and add up the products."""
         terms = []
-        for table in tables:
+        for table in tables if len(rows.y) else []:
             codes = table.number([rows.groups[name] for name in table.names])
             terms.append((codes, table.n_levels))
-        self._own().add(rows.y, rows.columns, terms, rows.weights)
+        return Staged(rows, tables, terms)
+
+    def _sum(self, staged: Staged) -> None:
+        """Add up the products of staged rows."""
+        rows = staged.rows
+        if len(rows.y):
+            self._own().add(rows.y, rows.columns, staged.terms, rows.weights)
+
+    def _count(self, staged: Staged) -> None:
+        """Take over the levels of staged rows, and count the rows."""
+        self._tables = staged.tables
+        self._dropped.update(staged.rows.dropped)
+        self.n_read += staged.rows.n_read
 
     def _own(self) -> _core.Accumulator:
         """Give the sums, copied first if a fitted model holds them."""
@@ -184,26 +313,44 @@ class CrossProducts:
     def __add__(self, other: CrossProducts) -> CrossProducts:
         if not isinstance(other, CrossProducts):
             return NotImplemented
+        out = copy.deepcopy(self)
+        out += other
+        return out
+
+    def __iadd__(self, other: CrossProducts) -> CrossProducts:
+        if not isinstance(other, CrossProducts):
+            return NotImplemented
         if self.formula != other.formula:
             raise DataError(
                 f"cross products of {self.formula!r} and of {other.formula!r} do not add up"
             )
-        if self._design is None or other._design is None:
-            return copy.deepcopy(other if self._design is None else self)
+        if self._design is None:
+            self.__dict__.update(copy.deepcopy(other).__dict__)
+            return self
+        if other._design is None:
+            return self
         check_same(self._design, other._design)
-        out, added = copy.deepcopy(self), copy.deepcopy(other._sums)
-        out._lent = False
-        assert out._sums is not None
+        added = copy.deepcopy(other._sums)
         assert added is not None
+        tables = [table.copy() for table in self._tables]
         numbers = [
             table.number(theirs.parts())
-            for table, theirs in zip(out._tables, other._tables, strict=True)
+            for table, theirs in zip(tables if other.n_obs else [], other._tables, strict=False)
         ]
         if other.n_obs:
-            added.renumber([n.tolist() for n in numbers], [t.n_levels for t in out._tables])
-            out._sums.merge(added)
-        out._dropped.update(other._dropped)
-        out.n_read += other.n_read
+            added.renumber([n.tolist() for n in numbers], [t.n_levels for t in tables])
+            self._own().merge(added)
+        self._tables = tables
+        self._dropped.update(other._dropped)
+        self.n_read += other.n_read
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CrossProducts:
+        out = copy.copy(self)
+        out._sums = copy.deepcopy(self._sums, memo)
+        out._lent = False
+        out._tables = [table.copy() for table in self._tables]
+        out._dropped = self._dropped.copy()
         return out
 
     def fit(self, *, reml: bool = True, control: Control | None = None) -> LinearMixedModel:

@@ -83,19 +83,22 @@ class LevelTable:
             self._column(table, codes, levels, name)
             for table, (codes, levels), name in zip(self.columns, columns, self.names, strict=True)
         ]
-        codes = parts[0]
+        codes: NDArray[Any] = parts[0]
         for table, other in zip(self.joined, parts[1:], strict=True):
-            found, inverse = np.unique(codes * STEP + other, return_inverse=True)
+            keys = codes.astype(np.int64) * STEP + other
+            found, inverse = np.unique(keys, return_inverse=True)
             codes = table.number(pd.Index(found), ":".join(self.names))[inverse]
         return np.ascontiguousarray(codes, dtype=np.int32)
 
     @staticmethod
-    def _column(table: Numbered, codes: NDArray[Any], levels: pd.Index[Any], name: str) -> Codes:
+    def _column(
+        table: Numbered, codes: NDArray[Any], levels: pd.Index[Any], name: str
+    ) -> NDArray[np.int32]:
         used = np.zeros(len(levels), dtype=bool)
         used[codes] = True
-        place = np.full(len(levels), -1, dtype=np.int64)
+        place = np.full(len(levels), -1, dtype=np.int32)
         place[used] = table.number(levels[used], name)
-        return np.asarray(place[codes])
+        return np.take(place, codes)
 
     def parts(self) -> list[tuple[Codes, pd.Index[Any]]]:
         """Give codes and levels of each column for every level of the factor."""

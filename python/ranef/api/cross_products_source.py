@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DataError, UnsupportedError
 from .cross_products import CrossProducts
+from .cross_products_files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
+from .cross_products_parts import add_parts, run_on_frame, run_on_pieces
+from .cross_products_query import add_collapsed, arrow_reader, quoted, repetition
+from .engines import frame_kind
 from .fitted import Call
 from .mixed_model import LinearMixedModel
 
 __all__ = ["fit_source", "is_source"]
-
-#: Rows of a chunk, where the source lets us choose.
-CHUNK_ROWS = 262_144
 
 Passes = Callable[[], Iterator[Any]]
 
@@ -24,14 +24,18 @@ def is_source(data: Any) -> bool:
     """Tell whether data are read in chunks, not held in memory."""
     if isinstance(data, (str, os.PathLike, CrossProducts, list, tuple)) or callable(data):
         return True
-    return kind_of(data) in READERS or isinstance(data, Iterator)
+    return kind_of(data) in READERS or isinstance(data, Iterator) or frame_kind(data) is not None
 
 
-def fit_source(call: Call, data: Any) -> LinearMixedModel:
+def fit_source(
+    call: Call, data: Any, *, executor: Any = None, progress: bool = True
+) -> LinearMixedModel:
     """Fit a call whose data come in chunks, in one pass, or two to learn the predictors' levels."""
     for name, value in (("weights", call.weights), ("offset", call.offset)):
         if value is not None and not isinstance(value, str):
             raise UnsupportedError(f"{name} must be a column's name where data are read in chunks")
+    if call.prior is not None:
+        raise UnsupportedError("a prior needs rows in memory; leave it out, or give a frame")
     if isinstance(data, CrossProducts):
         if data.formula != call.formula:
             raise DataError(f"the cross products are of {data.formula!r}, not of {call.formula!r}")
@@ -39,14 +43,45 @@ def fit_source(call: Call, data: Any) -> LinearMixedModel:
     sums = CrossProducts(
         call.formula, weights=call.weights, offset=call.offset, contrasts=call.contrasts
     )
-    passes, again = open_source(data, sums.asks_for)
-    if again:
-        sums.learn(passes)
-    for chunk in passes():
-        sums.add(chunk)
+    from tqdm.auto import tqdm
+
+    with tqdm(unit=" rows", unit_scale=True, disable=None if progress else True) as bar:
+        add_source(sums, data, executor, bar.update)
     if call.missing == "raise" and sums.dropped:
         raise DataError(f"rows have missing values, by column: {sums.dropped}")
     return sums.fit(reml=call.reml, control=call.control)
+
+
+def add_source(
+    sums: CrossProducts, data: Any, executor: Any, progress: Callable[[int], object]
+) -> None:
+    """Add all rows of a source to empty cross products."""
+    if frame_kind(data) is not None:
+        if executor is not None:
+            raise ValueError(f"a {type(data).__name__} runs on its own engine; leave executor out")
+        return add_parts(sums, run_on_frame(data, sums.asks_for), True, progress)
+    if executor is not None:
+        pieces, again = open_pieces(data, sums.asks_for)
+        return add_parts(sums, run_on_pieces(executor, pieces), again, progress)
+    if kind_of(data) == "duckdb.DuckDBPyRelation" and (found := repetition(sums, data)):
+        return add_collapsed(sums, found, progress)
+    passes, again = open_source(data, sums.asks_for)
+    if again:
+        sums.learn(passes)
+    sums.add_all(passes(), progress)
+    return None
+
+
+def open_pieces(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, bool]:
+    """Give a function that starts a pass over pieces of work, and whether it can be called twice.
+
+    Pieces of files are read where they are added up, anything else is read here.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        data = open_files(os.fspath(data))
+    if hasattr(data, "get_fragments") and hasattr(data, "filesystem"):
+        return lambda: pieces_of(data, asks_for), True
+    return open_source(data, asks_for)
 
 
 def open_source(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, bool]:
@@ -72,52 +107,15 @@ def kind_of(data: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def open_files(path: str) -> Any:
-    """Open a file, a folder or a pattern of files as a dataset."""
-    try:
-        from pyarrow import dataset
-    except ImportError:
-        raise ImportError("reading files needs pyarrow: pip install 'ranef[data]'") from None
-    files: Any = path
-    if not os.path.exists(path):
-        files = sorted(glob.glob(path, recursive=True))
-        if not files:
-            raise DataError(f"there is no file {path!r}")
-    last = path if isinstance(files, str) else files[0]
-    suffix = os.path.splitext(last)[1].lstrip(".").lower()
-    kind = suffix if suffix in ("csv", "feather", "arrow") else "parquet"
-    try:
-        return dataset.dataset(files, format=kind)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path!r} cannot be read: {error}") from error
-
-
-def dataset_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
-    """Read a pyarrow dataset."""
-    import pyarrow as pa
-
-    names = [name for name in dataset.schema.names if asks_for(name)]
-
-    def chunks() -> Iterator[Any]:
-        try:
-            for batch in dataset.to_batches(columns=names, batch_size=CHUNK_ROWS):
-                if batch.num_rows:
-                    yield pa.Table.from_batches([batch])
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"the data cannot be read to the end: {error}") from error
-
-    return chunks
-
-
 def relation_chunks(relation: Any, asks_for: Callable[[str], bool]) -> Passes:
     """Read a DuckDB relation."""
     import pyarrow as pa
 
     names = [name for name in relation.columns if asks_for(name)]
-    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
+    chosen = relation.project(", ".join(map(quoted, names)))
 
     def chunks() -> Iterator[Any]:
-        for batch in relation.project(quoted).fetch_arrow_reader(CHUNK_ROWS):
+        for batch in arrow_reader(chosen):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 

@@ -20,6 +20,7 @@ from ..models.lmm import Control
 from ..models.workers import worker_count
 from .batch_result import BatchResult
 from .cross_products_rows import Sample
+from .engines import frame_kind
 from .fit_groups_run import GroupRun, build, try_build
 from .fit_many import check_ddf, read_tests
 from .fitted import Call
@@ -45,6 +46,7 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     progress: bool = True,
     control: Control | None = None,
     out: Any = None,
+    executor: Any = None,
 ) -> BatchResult | StoredBatch:
     """Fit the same formula to each group of rows, each with a design of its own.
 
@@ -54,14 +56,15 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
         The model.
     data : DataFrame, path or pyarrow Dataset
         pandas, polars or Arrow table, or a mapping of columns; or a parquet file, folder or
-        pattern, or a dataset, larger than memory.
+        pattern, or a dataset, larger than memory; or a Dask or Spark dataframe or a Ray dataset,
+        whose groups are fitted where they are.
     by : str or sequence of str
         Columns whose values, or combinations of values, make the groups.
     weights, offset : str, optional
         Names of columns.
     contrasts : mapping, optional
         Coding of categorical columns, by name.
-    reml, tests, ddf, workers, progress, control, out
+    reml, tests, ddf, workers, progress, control, out, executor
         As in :func:`ranef.fit_many`.
 
     Returns
@@ -98,6 +101,22 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     [90, 90, 90]
     """
     check_ddf(ddf)
+    if executor is not None or frame_kind(data) is not None:
+        from .batch_engines import fit_groups_on, refuse_out
+
+        refuse_out(out)
+        options = {
+            "weights": weights,
+            "offset": offset,
+            "contrasts": contrasts,
+            "reml": reml,
+            "tests": tests,
+            "ddf": ddf,
+            "workers": workers,
+            "progress": progress,
+            "control": control,
+        }
+        return fit_groups_on(executor, formula, data, by, options)
     parsed = parse(formula)
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:

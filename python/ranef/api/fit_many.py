@@ -47,6 +47,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     progress: bool = True,
     control: Control | None = None,
     out: Any = None,
+    executor: Any = None,
 ) -> BatchResult | StoredBatch:
     """Fit the same linear mixed model to each of many responses.
 
@@ -86,6 +87,10 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     out : str or path, optional
         Folder to write the tables to, as parquet, part by part. A run that was stopped goes on
         when it is called again with the same arguments; finished fits are not made again.
+    executor : Executor, callable, Client or module, optional
+        Where blocks of responses are fitted, instead of threads: a ``concurrent.futures.Executor``,
+        a function that starts one, a ``dask.distributed.Client``, or the module ``ray``;
+        ``workers`` are the threads of each block, one by default.
 
     Returns
     -------
@@ -114,6 +119,22 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     200
     """
     check_ddf(ddf)
+    if executor is not None:
+        from .batch_engines import fit_many_on, refuse_out
+
+        refuse_out(out)
+        options = {
+            "weights": weights,
+            "offset": offset,
+            "contrasts": contrasts,
+            "reml": reml,
+            "tests": tests,
+            "ddf": ddf,
+            "workers": workers,
+            "progress": progress,
+            "control": control,
+        }
+        return fit_many_on(executor, formula, data, responses, options)
     frame = open_frame(data)
     source = open_responses(responses, frame)
     held = None

@@ -31,6 +31,8 @@ def lmer(
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
+    executor: Any = None,
+    progress: bool = True,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -43,7 +45,8 @@ def lmer(
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns. Or what is read in chunks: a path,
         folder or pattern of parquet files, a pyarrow dataset, DuckDB relation, polars LazyFrame, a
-        list, iterator or function of frames, or :class:`CrossProducts`.
+        list, iterator or function of frames, or :class:`CrossProducts`. Or what other machines
+        hold: a Dask or Spark dataframe, or a Ray dataset.
     reml : bool
         Whether to maximise the restricted likelihood; False for the full likelihood.
     weights : str or array-like, optional
@@ -62,6 +65,11 @@ def lmer(
         Prior of the covariances of the random effects relative to sigma^2: "weak", which keeps
         variances of few groups off zero at little bias, "wishart" (blme's default), or a density
         such as ``ranef.Wishart(2.5)``. The fit is the mode of the penalised likelihood.
+    executor : Executor, callable, Client or module, optional
+        Where data that are read in chunks are added up: a ``concurrent.futures.Executor``, a
+        function that starts one, a ``dask.distributed.Client``, or the module ``ray``.
+    progress : bool
+        Whether to show a bar on a terminal while data are read in chunks.
 
     Returns
     -------
@@ -106,15 +114,22 @@ def lmer(
     call = Call(
         str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
     )
-    return fit_call(call, data)
+    return fit_call(call, data, executor=executor, progress=progress)
 
 
-def fit_call(call: Call, data: Any) -> LinearMixedModel:
+def fit_call(
+    call: Call, data: Any, *, executor: Any = None, progress: bool = True
+) -> LinearMixedModel:
     """Carry out a call: parse, build, check, fit."""
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
     if is_source(data):
-        return fit_source(call, data)
+        model = fit_source(call, data, executor=executor, progress=progress)
+        if call.strict and model.warnings:
+            raise _as_error(model.warnings)
+        return model
+    if executor is not None:
+        raise ValueError("executor adds up data that are read in chunks; these are in memory")
     design = designs.build(
         parse(call.formula),
         data,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,9 @@ from ..report.maketables import TableSource, covariance_rows
 from ..report.plots import ModelPlots
 from .mixed_criterion import Criterion
 from .mixed_shares import Shares
+
+if TYPE_CHECKING:
+    from .mixed_model import LinearMixedModel
 
 __all__ = ["Explained"]
 
@@ -180,3 +184,36 @@ class Explained(Shares, Criterion, TableSource):
         1     258.7     1    273.3   -14.6   261.9
         """
         return augmented(self._design, self._estimate, self._data)
+
+    @overload
+    def augment_chunks(self, source: Any, out: None = None) -> Iterator[pd.DataFrame]: ...
+    @overload
+    def augment_chunks(self, source: Any, out: str | os.PathLike[str]) -> int: ...
+    def augment_chunks(
+        self, source: Any, out: str | os.PathLike[str] | None = None
+    ) -> Iterator[pd.DataFrame] | int:
+        """Add fitted values and residuals to rows that are read in chunks.
+
+        Parameters
+        ----------
+        source : path, dataset, relation, lazy frame, list or iterator of frames
+            Rows with the model's columns, as ``lmer`` reads them in chunks; those of the fit, or
+            others.
+        out : path, optional
+            A parquet file to write to.
+
+        Returns
+        -------
+        iterator of DataFrame, or int
+            Each chunk with .fitted, .resid, .fixed (without random effects), and .wtres under
+            weights, NaN in rows with missing values; or the number of rows written.
+
+        Raises
+        ------
+        DataError
+            If a row has a level of a grouping factor that the fit has not seen.
+        """
+        from .augment_chunks import augmented_chunks, write_chunks
+
+        chunks = augmented_chunks(cast("LinearMixedModel", self), source)
+        return chunks if out is None else write_chunks(chunks, out)
