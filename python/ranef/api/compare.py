@@ -11,6 +11,7 @@ import pandas as pd
 from ..errors import ComparisonWarning
 from ..formula import parse
 from ..inference.lrt import Parts, RatioTest, Relation, parts, ratio_test, relate
+from ..report.whole_frame import WholeFrame
 from .compare_models import (
     by_likelihood,
     check_comparable,
@@ -96,7 +97,7 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
         table[column] = [getattr(test, column) for test in tests]
     table["estimator"] = [estimator_name(fits[i]) for i in order]
     table["note"] = notes
-    return table
+    return WholeFrame(table)
 
 
 def _criteria_row(model: LinearMixedModel) -> dict[str, float]:

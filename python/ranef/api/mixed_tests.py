@@ -18,6 +18,7 @@ from ..inference.terms import term_hypotheses
 from ..inference.terms_random import n_covariances, reduced_objective, reductions
 from ..report.coefficients import coefficient_table
 from ..report.tests import LinearTest, anova_table, contrast_frame, ranova_table
+from ..report.whole_frame import WholeFrame
 from .fitted import Array, Fitted
 
 __all__ = ["FixedTests"]
@@ -61,11 +62,13 @@ class FixedTests(Fitted):
         Days         10.467  1.546  17.0   6.771     0.0
         """
         approximation = self._approximation(ddf)
-        return coefficient_table(
-            self._design.fixed_names,
-            self._estimate.beta,
-            self._full(np.sqrt(np.diag(approximation.cov))),
-            self._full(approximation.df(np.eye(len(self._estimate.kept)))),
+        return WholeFrame(
+            coefficient_table(
+                self._design.fixed_names,
+                self._estimate.beta,
+                self._full(np.sqrt(np.diag(approximation.cov))),
+                self._full(approximation.df(np.eye(len(self._estimate.kept)))),
+            )
         )
 
     def anova(self, type: int = 3, ddf: str = "satterthwaite") -> pd.DataFrame:
@@ -101,7 +104,7 @@ class FixedTests(Fitted):
         )
         beta = estimate.beta[estimate.kept]
         tests = {n: hypothesis.joint(L, beta, approximation) for n, L in hypotheses.items()}
-        return anova_table(tests, self.sigma)
+        return WholeFrame(anova_table(tests, self.sigma))
 
     def test(
         self, hypotheses: str | ArrayLike, value: ArrayLike = 0.0, ddf: str = "satterthwaite"
@@ -196,7 +199,7 @@ class FixedTests(Fitted):
                 design, self._core, smaller, reml=self.reml, control=self.call.control
             )
             llf.append(-0.5 * objective)
-        return ranova_table(labels, npar, llf)
+        return WholeFrame(ranova_table(labels, npar, llf))
 
     def _estimable(self, L: Array) -> Array:
         """Hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""

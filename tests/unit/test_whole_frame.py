@@ -1,0 +1,47 @@
+"""Tables of tests print all their columns, and stay frames."""
+
+import pickle
+
+import pandas as pd
+import pytest
+
+import ranef
+
+
+@pytest.fixture(scope="module")
+def table():
+    sleep = ranef.datasets.load("sleepstudy")
+    slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    return ranef.anova(ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep), slope)
+
+
+def test_every_column_is_printed_and_notes_stand_below(table):
+    with pd.option_context("display.max_columns", 3, "display.width", 40):
+        head, *rest = repr(table).split("\n")
+    assert head.split() == [name for name in table.columns if name != "note"]
+    assert "<0.0001" in rest[1]
+    assert rest[-1].startswith("- Reaction ~ Days + (Days | Subject): a variance is tested at zero")
+
+
+def test_html_is_escaped_and_whole(table):
+    html = table._repr_html_()
+    assert "pvalue_boundary" in html
+    assert "&lt;0.0001" in html
+    assert "<li>Reaction ~ Days" in html
+
+
+def test_it_is_a_frame_that_pickles_and_whose_parts_are_plain(table):
+    again = pickle.loads(pickle.dumps(table))
+    pd.testing.assert_frame_equal(pd.DataFrame(again), pd.DataFrame(table))
+    assert type(table[["npar", "chisq"]]) is pd.DataFrame
+    assert type(table.round(2)) is pd.DataFrame
+    assert repr(again) == repr(table)
+
+
+def test_small_and_large_numbers_stay_readable():
+    frame = ranef.lmer(
+        "y ~ x + (1 | g)",
+        {"y": [1e-3, 3e-3, 2e-3, 6e-3, 2e-3, 7e-3], "x": [0, 1, 0, 1, 1, 2], "g": list("aabbcc")},
+    ).coef_table()
+    assert "0.000 " not in repr(frame)
+    assert "e-" not in repr(frame)
