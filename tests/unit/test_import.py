@@ -23,6 +23,7 @@ def brought():
 @pytest.mark.parametrize(
     "module",
     [
+        "scipy.special",
         "scipy.stats",
         "scipy.optimize",
         "scipy.interpolate",

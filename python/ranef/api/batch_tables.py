@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..design.design import Design
 from ..inference.multiple import benjamini_hochberg, squeeze_variances, storey
@@ -104,7 +104,9 @@ def joint_frame(
     """Lay out F tests, a row for each fit and hypothesis; F and den_df of shape (m, j)."""
     finite = np.where(np.isinf(den_df), 1.0, den_df)
     p = np.where(
-        np.isinf(den_df), special.chdtrc(num_df, F * num_df), special.fdtrc(num_df, finite, F)
+        np.isinf(den_df),
+        scipy.special.chdtrc(num_df, F * num_df),
+        scipy.special.fdtrc(num_df, finite, F),
     )
     columns = {
         **labels.columns(len(names)),

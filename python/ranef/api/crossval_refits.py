@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..errors import ModelError, RanefError, RanefWarning
 from ..inference.crossval_folds import Fold
@@ -89,7 +89,7 @@ def _predict(
     found = fit.predict(
         rows_of(data, position[test]), new_levels="population", interval="confidence"
     )
-    of_mean = (found["upper"] - found["mean"]).to_numpy() / special.ndtri(0.975)
+    of_mean = (found["upper"] - found["mean"]).to_numpy() / scipy.special.ndtri(0.975)
     w = 1.0 if design.weights is None else design.weights[test]
     sd = np.sqrt(of_mean**2 + fit.sigma**2 / w)
     return found["mean"].to_numpy(), sd, {type(w.message).__name__ for w in caught}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..inference.study import binomial_interval, performance
 from ..report.study_plots import study_figure
@@ -103,8 +103,8 @@ class StudyRun:
 def critical(df: Array, alpha: float) -> Array:
     """Give two-sided critical values of Student's t, or the normal where df is infinite."""
     finite = np.where(np.isinf(df), 1.0, df)
-    t = -special.stdtrit(finite, 0.5 * alpha)
-    return np.where(np.isinf(df), -special.ndtri(0.5 * alpha), t)
+    t = -scipy.special.stdtrit(finite, 0.5 * alpha)
+    return np.where(np.isinf(df), -scipy.special.ndtri(0.5 * alpha), t)
 
 
 def frame_of(names: Sequence[str], truth: Array, estimates: Array) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 __all__ = ["Bootstrap"]
 
@@ -84,7 +84,7 @@ class Bootstrap:
         elif method == "basic":
             lower, upper = 2.0 * self.estimate - high, 2.0 * self.estimate - low
         elif method == "normal":
-            half = special.ndtri(1.0 - tail) * self.bse
+            half = scipy.special.ndtri(1.0 - tail) * self.bse
             lower, upper = self.estimate - self.bias - half, self.estimate - self.bias + half
         else:
             raise ValueError(f"method must be 'percentile', 'basic' or 'normal', not {method!r}")

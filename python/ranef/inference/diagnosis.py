@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ..design.design import Design, RandomTerm
 from .diagnosis_formulas import fix, without
@@ -78,11 +77,11 @@ def _unconnected(design: Design) -> Iterator[Finding]:
         if set(first.group.split(":")) & set(second.group.split(":")):
             continue  # both lie within a shared factor, so they fall apart by design
         size = first.n_levels + second.n_levels
-        links = coo_array(
+        links = scipy.sparse.coo_array(
             (np.ones(design.n_obs), (first.codes, second.codes + first.n_levels)),
             shape=(size, size),
         )
-        parts, _ = connected_components(links, directed=False)
+        parts, _ = scipy.sparse.csgraph.connected_components(links, directed=False)
         if parts > 1:
             yield Finding(
                 "unconnected",

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..design.design import Design
 from ..design.encode import Encoder, encode
@@ -269,6 +268,6 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
     elif adjust in ("bonferroni", "holm"):
         level = 1.0 - (1.0 - level) / max(r, 1)
     finite = np.where(np.isinf(df), 1.0, df)
-    student = special.stdtrit(finite, 0.5 + level / 2.0)
-    normal = special.ndtri(0.5 + level / 2.0)
+    student = scipy.special.stdtrit(finite, 0.5 + level / 2.0)
+    normal = scipy.special.ndtri(0.5 + level / 2.0)
     return np.asarray(np.where(np.isinf(df), normal, student))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = [
     "Approximation",
@@ -114,7 +114,9 @@ def f_pvalue(F: ArrayLike, num_df: ArrayLike, den_df: ArrayLike) -> Array:
     """
     F, num, den = np.broadcast_arrays(*(np.asarray(a, float) for a in (F, num_df, den_df)))
     finite = np.where(np.isinf(den), 1.0, den)
-    tail = np.where(np.isinf(den), special.chdtrc(num, num * F), special.fdtrc(num, finite, F))
+    tail = np.where(
+        np.isinf(den), scipy.special.chdtrc(num, num * F), scipy.special.fdtrc(num, finite, F)
+    )
     return np.asarray(tail)
 
 

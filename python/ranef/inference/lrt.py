@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from ..design.design import Design
 from ..models.lmm import LmmEstimate
@@ -126,7 +126,7 @@ def chi2_tail(x: float, df: float) -> float:
     """Upper tail of chi-squared at x; on no degrees of freedom, a point at zero."""
     if df == 0:
         return float(x <= 0.0)
-    return float(special.chdtrc(df, x))
+    return float(scipy.special.chdtrc(df, x))
 
 
 def boundary_pvalue(chisq: float, df: int) -> float:

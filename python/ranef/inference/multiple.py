@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = ["Squeezed", "benjamini_hochberg", "squeeze_variances", "storey"]
 
@@ -112,14 +112,14 @@ def squeeze_variances(variance: ArrayLike, df: ArrayLike) -> Squeezed:
     if known.sum() < 2:
         raise ValueError("moderation needs at least two fits with a residual variance")
     half = d[known] / 2.0
-    centred = np.log(s2[known]) - special.digamma(half) + np.log(half)
+    centred = np.log(s2[known]) - scipy.special.digamma(half) + np.log(half)
     mean = centred.mean()
-    excess = centred.var(ddof=1) - special.polygamma(1, half).mean()
+    excess = centred.var(ddof=1) - scipy.special.polygamma(1, half).mean()
     if excess <= 0.0:
         prior_df, prior = np.inf, float(np.exp(mean))
         return Squeezed(np.where(known, prior, np.nan), prior, prior_df)
     prior_df = 2.0 * inverse_trigamma(float(excess))
-    prior = float(np.exp(mean + special.digamma(prior_df / 2.0) - np.log(prior_df / 2.0)))
+    prior = float(np.exp(mean + scipy.special.digamma(prior_df / 2.0) - np.log(prior_df / 2.0)))
     posterior = (prior_df * prior + d * s2) / (prior_df + d)
     return Squeezed(np.where(known, posterior, np.nan), prior, prior_df)
 
@@ -128,8 +128,8 @@ def inverse_trigamma(value: float) -> float:
     """Solve psi'(x) = value for x > 0 by Newton steps on 1 / psi', which is nearly linear."""
     x = 0.5 + 1.0 / value
     for _ in range(50):
-        trigamma = float(special.polygamma(1, x))
-        step = trigamma * (1.0 - trigamma / value) / float(special.polygamma(2, x))
+        trigamma = float(scipy.special.polygamma(1, x))
+        step = trigamma * (1.0 - trigamma / value) / float(scipy.special.polygamma(2, x))
         x += step
         if abs(step) < 1e-12 * x:
             break

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from .. import _core
 from ..design.design import Design
@@ -91,7 +91,7 @@ def predict(
         variance = variance + estimate.sigma**2
         if not groups:
             variance = variance + _population_variance(design, estimate, newdata)
-    half = special.ndtri(0.5 + level / 2.0) * np.sqrt(variance)
+    half = scipy.special.ndtri(0.5 + level / 2.0) * np.sqrt(variance)
     return pd.DataFrame(
         {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
     )

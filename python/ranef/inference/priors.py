@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import gammaln, multigammaln
 
 from ..design.design import RandomTerm
 
@@ -58,7 +58,9 @@ class Wishart:
         if self.lift:
             return value
         S = _matrix(self.scale, s)
-        constant = df * _logdet(S) + df * s * np.log(2.0) + 2.0 * multigammaln(df / 2.0, s)
+        constant = (
+            df * _logdet(S) + df * s * np.log(2.0) + 2.0 * scipy.special.multigammaln(df / 2.0, s)
+        )
         return float(value + np.trace(np.linalg.solve(S, cov)) + constant)
 
     def slope(self, cov: Array) -> Array:
@@ -89,7 +91,7 @@ class InverseWishart:
         s = len(cov)
         S = _matrix(self.scale, s)
         constant = -self.df * _logdet(S) + self.df * s * np.log(2.0)
-        constant += 2.0 * multigammaln(self.df / 2.0, s)
+        constant += 2.0 * scipy.special.multigammaln(self.df / 2.0, s)
         inside = (self.df + s + 1.0) * _logdet(cov) + np.trace(np.linalg.solve(cov, S))
         return float(inside + constant)
 
@@ -118,7 +120,7 @@ class Gamma:
         sd = _sd(cov, "gamma")
         value = -2.0 * ((self.shape - 1.0) * np.log(sd) - self.rate * sd)
         if self.rate > 0:
-            value -= 2.0 * (self.shape * np.log(self.rate) - gammaln(self.shape))
+            value -= 2.0 * (self.shape * np.log(self.rate) - scipy.special.gammaln(self.shape))
         return float(value)
 
     def slope(self, cov: Array) -> Array:
@@ -145,7 +147,9 @@ class InverseGamma:
         """-2 log density."""
         sd = _sd(cov, "inverse gamma")
         inside = -(self.shape + 1.0) * np.log(sd) - self.scale / sd
-        return float(-2.0 * (inside + self.shape * np.log(self.scale) - gammaln(self.shape)))
+        return float(
+            -2.0 * (inside + self.shape * np.log(self.scale) - scipy.special.gammaln(self.shape))
+        )
 
     def slope(self, cov: Array) -> Array:
         """Differentiate the penalty by the matrix."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from .. import _core
 from ..design.design import Design
@@ -98,7 +98,7 @@ def critical(level: float) -> float:
     """Give the normal quantile of a two-sided interval of this coverage."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is a coverage between 0 and 1, not {level}")
-    return float(special.ndtri(0.5 + level / 2.0))
+    return float(scipy.special.ndtri(0.5 + level / 2.0))
 
 
 def curves(ml: Profiled) -> Iterator[Curve]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ranef.errors import ModelError
 from ranef.inference.sandwich import ScoreModel
@@ -108,7 +108,7 @@ def f_test(gain: float, num_df: int, sigma2: float, den_df: int) -> WaldTest:
     WaldTest
     """
     f = gain / num_df / sigma2
-    return WaldTest(f, float(num_df), float(den_df), float(special.fdtrc(num_df, den_df, f)))
+    return WaldTest(f, float(num_df), float(den_df), float(scipy.special.fdtrc(num_df, den_df, f)))
 
 
 def hausman_test(difference: Array, cov: Array) -> WaldTest:
@@ -149,7 +149,11 @@ def wald_f(contrasts: Array, value: Array, cov: Array, den_df: float) -> WaldTes
     """
     q = len(contrasts)
     wald = _quadratic(value, contrasts @ cov @ contrasts.T)
-    tail = special.chdtrc(q, wald) if np.isinf(den_df) else special.fdtrc(q, den_df, wald / q)
+    tail = (
+        scipy.special.chdtrc(q, wald)
+        if np.isinf(den_df)
+        else scipy.special.fdtrc(q, den_df, wald / q)
+    )
     return WaldTest(wald / q, float(q), float(den_df), float(tail))
 
 
@@ -190,7 +194,7 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
             "at once; test fewer"
         )
     f = (den_df / (eta * q)) * wald
-    return WaldTest(f, float(q), den_df, float(special.fdtrc(q, den_df, f)))
+    return WaldTest(f, float(q), den_df, float(scipy.special.fdtrc(q, den_df, f)))
 
 
 def _quadratic(value: Array, cov: Array, n_clusters: int | None = None) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from ..design.design import Design
 
@@ -105,8 +105,10 @@ def binomial_interval(count: Array, n: Array, level: float = 0.95) -> tuple[Arra
     """Give exact intervals of a probability (Clopper and Pearson) from counts out of n."""
     half = 0.5 * (1.0 - level)
     count, n = np.broadcast_arrays(np.asarray(count, float), np.asarray(n, float))
-    low = np.where(count > 0, special.betaincinv(np.maximum(count, 1), n - count + 1, half), 0.0)
+    low = np.where(
+        count > 0, scipy.special.betaincinv(np.maximum(count, 1), n - count + 1, half), 0.0
+    )
     rest = np.maximum(n - count, 1)
-    high = np.where(count < n, special.betaincinv(count + 1, rest, 1.0 - half), 1.0)
+    high = np.where(count < n, scipy.special.betaincinv(count + 1, rest, 1.0 - half), 1.0)
     unknown = n < 1
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)

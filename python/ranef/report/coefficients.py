@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 __all__ = ["coefficient_table", "interval_table", "t_pvalue", "t_quantile"]
 
@@ -27,7 +27,9 @@ def t_pvalue(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
     """
     t, df = np.broadcast_arrays(np.asarray(t, float), np.asarray(df, float))
     finite = np.where(np.isinf(df), 1.0, df)
-    tail = np.where(np.isinf(df), special.ndtr(-np.abs(t)), special.stdtr(finite, -np.abs(t)))
+    tail = np.where(
+        np.isinf(df), scipy.special.ndtr(-np.abs(t)), scipy.special.stdtr(finite, -np.abs(t))
+    )
     return np.asarray(2.0 * tail)
 
 
@@ -48,7 +50,7 @@ def t_quantile(probability: float, df: ArrayLike) -> NDArray[np.float64]:
     """
     df = np.asarray(df, float)
     finite = np.where(np.isinf(df), 1.0, df)
-    normal, student = special.ndtri(probability), special.stdtrit(finite, probability)
+    normal, student = scipy.special.ndtri(probability), scipy.special.stdtrit(finite, probability)
     return np.asarray(np.where(np.isinf(df), normal, student))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def normal(level: float) -> float:
     """Give the normal quantile of a two-sided interval."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is a coverage between 0 and 1, not {level}")
-    return float(special.ndtri(0.5 + level / 2.0))
+    return float(scipy.special.ndtri(0.5 + level / 2.0))
 
 
 def quantiles(
@@ -77,7 +77,7 @@ def quantiles(
 ) -> None:
     """Ordered values against normal quantiles, with the line of equality."""
     n = len(values)
-    normal = special.ndtri((np.arange(n) + 0.5) / n)
+    normal = scipy.special.ndtri((np.arange(n) + 0.5) / n)
     axis.axline((0.0, 0.0), slope=1.0, color=FAINT, linewidth=1.0)
     axis.plot(normal, np.sort(values), "o", color=colour, markersize=size, alpha=0.7, label=label)
     axis.set(xlabel="normal quantile", ylabel="residual / sigma")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from .tabled import Tabled
 
@@ -66,7 +66,7 @@ def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
 def _averages(rows: pd.DataFrame, by: NDArray[np.integer[Any]]) -> pd.DataFrame:
     """Scores of each value of ``by``; NaN where no row has a prediction."""
     error = (rows["y"] - rows["mean"]).abs()
-    inside = (error <= special.ndtri(0.975) * rows["sd"]).where(error.notna())
+    inside = (error <= scipy.special.ndtri(0.975) * rows["sd"]).where(error.notna())
     each = pd.DataFrame(
         {
             "rows": error.notna().astype(int),

@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from ..inference.hypothesis import Contrasts, JointTest
 
@@ -71,7 +71,7 @@ def ranova_table(labels: Sequence[str], npar: Sequence[int], llf: Sequence[float
             "aic": 2.0 * (count - ll),
             "chisq": chisq,
             "df": df,
-            "pvalue": special.chdtrc(df, chisq),
+            "pvalue": scipy.special.chdtrc(df, chisq),
         },
         index=list(labels),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy import special
+import scipy
 
 from .coefficients import interval_table
 from .effects import RandomEffects, per_level
@@ -79,7 +79,7 @@ def ran_vals_rows(effects: RandomEffects, level: float | None) -> pd.DataFrame:
         parts.append(rows)
     out = pd.concat(parts[1:], ignore_index=True)
     if level is not None:
-        half = special.ndtri(0.5 + level / 2.0) * out["std.error"]
+        half = scipy.special.ndtri(0.5 + level / 2.0) * out["std.error"]
         out["conf.low"], out["conf.high"] = out["estimate"] - half, out["estimate"] + half
     return out
 
