@@ -78,6 +78,7 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
 }
 
 void Pls::set_response(const std::vector<Vector>& zy) {
+  factored_ = false;
   const Index p = n_fixef();
   leading_.xy.col(p) = zy[0];
   const RootLayout& layout = root_.layout();
@@ -86,6 +87,11 @@ void Pls::set_response(const std::vector<Vector>& zy) {
   gram_.row(p).setZero();
   gram_.col(p).setZero();
   gram_(p, p) = static_cast<double>(n_);
+}
+
+void Pls::spend_factor() {
+  factored_ = false;
+  root_.invert();
 }
 
 std::vector<std::vector<int>> Pls::block_columns(std::size_t t) const {
@@ -105,11 +111,19 @@ void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,
 }
 
 Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
+  if (factored_ && reml == reml_ && lambda == lambda_) return last_;
   lambda_ = lambda;
-  for (std::size_t t = 1; t < n_terms(); ++t) root_lambda_[t - 1] = lambda[t];
+  reml_ = reml;
+  last_ = evaluate(reml);
+  factored_ = last_.value < kInfeasible;
+  return last_;
+}
+
+Objective Pls::evaluate(bool reml) {
+  for (std::size_t t = 1; t < n_terms(); ++t) root_lambda_[t - 1] = lambda_[t];
   Objective out;
   out.value = kInfeasible;
-  Sigma_.noalias() = lambda[0].lazyProduct(lambda[0].transpose());
+  Sigma_.noalias() = lambda_[0].lazyProduct(lambda_[0].transpose());
   out.logdet_L = factor_levels(leading_.own, Sigma_, T_, K_);
   if (!std::isfinite(out.logdet_L)) return out;
   reduced_ = gram_;
@@ -199,7 +213,7 @@ void Pls::add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J
 // S of the root's terms, and what the root takes from the leading term's.
 void Pls::root_traces(bool reml, double nu, Derivatives& out) {
   const Index c = gram_.cols(), p = c - 1, k = k_[0];
-  root_.invert();
+  spend_factor();
   root_.quadratic(coupling_, quadratic_);
   Matrix work(k, k);
   for (Index l = 0; l < n_levels_[0]; ++l) {
@@ -370,7 +384,7 @@ std::vector<Matrix> Pls::conditional_covariances() {
   std::vector<Matrix> out(n_terms());
   out[0] = K_;
   if (root_.size() == 0) return out;
-  root_.invert();
+  spend_factor();
   root_.quadratic(coupling_, quadratic_);
   const Index k = k_[0];
   for (Index l = 0; l < n_levels_[0]; ++l) {

@@ -67,7 +67,8 @@ class Pls {
   void set_response(const std::vector<Vector>& zy);
 
   // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never
-  // throws: where a factorisation fails the value is kInfeasible.
+  // throws: where a factorisation fails the value is kInfeasible. The factor at hand serves again
+  // where it is the one asked for.
   Objective objective(const std::vector<Matrix>& lambda, bool reml);
 
   // Derivatives where objective() was last called; lambda of every term but the first must be
@@ -111,6 +112,9 @@ class Pls {
   Coupling coupling_;
   Root root_;
 
+  Objective last_;         // at lambda_, where factored_
+  bool factored_ = false;  // the factor is that of lambda_ and not spent
+  bool reml_ = false;
   std::vector<Matrix> lambda_;          // of all terms
   std::vector<Matrix> root_lambda_;     // of the root's terms
   std::vector<Matrix> lambda_inverse_;  // of the root's terms
@@ -125,6 +129,8 @@ class Pls {
   LevelSums sums_;
   RowMatrix Th_;  // (q_1, elements of Sigma_1)
 
+  Objective evaluate(bool reml);
+  void spend_factor();
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
   void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
