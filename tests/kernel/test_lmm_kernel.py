@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import ranef
 from ranef import _core
+from ranef.models import lmm
 
 PLANS = {
     "scalar": [(12, 1)],
@@ -174,3 +176,30 @@ def test_wrong_arrays_are_refused(change, error):
     model = {"y": y, "columns": columns, "fixed": fixed, "terms": terms, "weights": weights}
     with pytest.raises(error):
         _core.Lmm(**{**model, **change})
+
+
+@pytest.mark.parametrize("formula", ["y ~ x + (x | g)", "y ~ x + (x | g) + (1 | h)"])
+def test_a_factor_that_serves_again_is_that_of_the_covariance_asked_for(formula):
+    rng = np.random.default_rng(4)
+    g, h, x = np.arange(120) // 10, np.arange(120) % 8, rng.normal(size=120)
+    y = x + rng.normal(size=12)[g] + rng.normal(size=8)[h] + rng.normal(size=120)
+    frame = {"y": y, "x": x, "g": g, "h": h}
+    used = ranef.lmer(formula, frame)
+    at = list(used._estimate.lambda_standard)
+    other = [0.7 * block for block in at]
+
+    def fresh(ask):
+        return ask(lmm.kernel(used._design))
+
+    def evaluate(core, lambda_, reml):
+        return core.curvature(lambda_, reml).objective
+
+    core = lmm.kernel(used._design)
+    for lambda_, reml in [(at, True), (at, True), (at, False), (other, True), (other, True)]:
+        expected = fresh(lambda c, la=lambda_, r=reml: evaluate(c, la, r))
+        assert evaluate(core, lambda_, reml) == expected  # the first call spends the factor
+        core.fixed_derivatives(lambda_, False)  # this one leaves it
+        assert evaluate(core, lambda_, reml) == expected
+        before = np.array(core.conditional_covariances(lambda_)[0])
+        again = fresh(lambda c, la=lambda_: np.array(c.conditional_covariances(la)[0]))
+        np.testing.assert_array_equal(before, again)
