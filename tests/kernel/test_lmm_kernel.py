@@ -182,7 +182,8 @@ def test_wrong_arrays_are_refused(change, error):
 def test_a_factor_that_serves_again_is_that_of_the_covariance_asked_for(formula):
     rng = np.random.default_rng(4)
     g, h, x = np.arange(120) // 10, np.arange(120) % 8, rng.normal(size=120)
-    y = x + rng.normal(size=12)[g] + rng.normal(size=8)[h] + rng.normal(size=120)
+    y = rng.normal(size=12)[g] + 3.0 * rng.normal(size=12)[g] * x + rng.normal(size=8)[h]
+    y += rng.normal(size=120)
     frame = {"y": y, "x": x, "g": g, "h": h}
     used = ranef.lmer(formula, frame)
     at = list(used._estimate.lambda_standard)
