@@ -75,22 +75,29 @@ void Coupling::use_entries() {
   scaled_ = value_;
 }
 
-// rows_t <- lambda_t rows_t, or lambda_t'rows_t, for the rows of each level of each root term.
-void Coupling::scale_rows(bool transposed, RowMatrix& rows) const {
+// rows_t <- lambda_t rows_t, or lambda_t'rows_t, for the rows of each level of each root term; in
+// place, since lambda_t is lower triangular.
+void Coupling::scale_rows(bool transposed, Eigen::Ref<RowMatrix> rows) const {
   for (std::size_t t = 0; t < offset_.size(); ++t) {
     const Index k = k_other_[t];
     const Index stop = t + 1 < offset_.size() ? offset_[t + 1] : n_root_;
-    const Matrix factor = transposed ? Matrix(lambda_[t].transpose()) : lambda_[t];
-    if (k == 1) {
-      rows.middleRows(offset_[t], stop - offset_[t]) *= factor(0, 0);
-      continue;
-    }
-    RowMatrix work(k, rows.cols());
-    for (Index row = offset_[t]; row < stop; row += k) {
-      work.noalias() = factor.lazyProduct(rows.middleRows(row, k));
-      rows.middleRows(row, k) = work;
-    }
+    const Matrix& lambda = lambda_[t];
+    for (Index first = offset_[t]; first < stop; first += k)
+      for (Index j = 0; j < k; ++j) {
+        const Index i = transposed ? j : k - 1 - j;
+        rows.row(first + i) *= lambda(i, i);
+        for (Index r = i + 1; transposed && r < k; ++r)
+          rows.row(first + i) += lambda(r, i) * rows.row(first + r);
+        for (Index r = 0; !transposed && r < i; ++r)
+          rows.row(first + i) += lambda(i, r) * rows.row(first + r);
+      }
   }
+}
+
+// Room for one row of m numbers for each root column; grown once.
+Eigen::Map<RowMatrix> Coupling::root_rows(Index m) const {
+  if (static_cast<Index>(root_work_.size()) < n_root_ * m) root_work_.resize(n_root_ * m);
+  return {root_work_.data(), n_root_, m};
 }
 
 // Write out scaled for as many levels from `first` on as the panel holds; their number.
@@ -161,8 +168,8 @@ void Coupling::scale(const std::vector<Matrix>& lambda) {
 void Coupling::add_transposed(const RowMatrix& rows, RowMatrix& out) const {
   const Index m = rows.cols();
   const Matrix& entry = dense_ ? value_ : scaled_;
-  RowMatrix product;
-  if (dense_) product.setZero(n_root_, m);
+  Eigen::Map<RowMatrix> product = root_rows(dense_ ? m : 0);
+  product.setZero();
   double* sum = dense_ ? product.data() : out.data();
   for (Index l = 0; l < n_levels(); ++l)
     for (Index e = start_[l]; e < start_[l + 1]; ++e) {
@@ -181,7 +188,7 @@ void Coupling::add_transposed(const RowMatrix& rows, RowMatrix& out) const {
 void Coupling::subtract(const RowMatrix& U, RowMatrix& rows) const {
   const Index m = rows.cols();
   const Matrix& entry = dense_ ? value_ : scaled_;
-  RowMatrix product;
+  Eigen::Map<RowMatrix> product = root_rows(dense_ ? m : 0);
   if (dense_) {
     product = U;
     scale_rows(false, product);

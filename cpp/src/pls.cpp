@@ -73,7 +73,7 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   root_lambda_.resize(n_terms() - 1);
   Sigma_.resize(k_[0], k_[0]);
   reduced_.resize(c, c);
-  llt_ = Eigen::LLT<Matrix>(c);
+  llt_.compute(Matrix::Identity(c, c));  // its status is read when a Pls is moved
   L_.resize(c, c);
 }
 

@@ -75,13 +75,15 @@ class Coupling {
   std::vector<Index> column_entry_;         // (nnz,) their entries
   Matrix value_, scaled_;                   // (k, nnz); dense: scaled_ is empty
   mutable std::vector<double> pair_work_;   // (k,)
+  mutable std::vector<double> root_work_;   // (q_2 * m,)
   std::vector<Matrix> lambda_;              // dense: (k_t, k_t) of each root term
   RowMatrix panel_, work_;                  // dense: (levels * k, q_2)
 
   void take(PairProducts pair, Index k_other);
   void gather(const std::vector<PairProducts>& pairs);
   Index fill_panel(Index first);
-  void scale_rows(bool transposed, RowMatrix& rows) const;
+  void scale_rows(bool transposed, Eigen::Ref<RowMatrix> rows) const;
+  Eigen::Map<RowMatrix> root_rows(Index m) const;
   void downdate_by_column(const Matrix& K, MatrixRef Omega);
   void quadratic_by_column(const MatrixRef& D, Matrix& G) const;
   template <class Block>
