@@ -62,13 +62,11 @@ class FixedTests(Fitted):
         Days         10.467  1.546  17.0   6.771     0.0
         """
         approximation = self._approximation(ddf)
-        return WholeFrame(
-            coefficient_table(
-                self._design.fixed_names,
-                self._estimate.beta,
-                self._full(np.sqrt(np.diag(approximation.cov))),
-                self._full(approximation.df(np.eye(len(self._estimate.kept)))),
-            )
+        return coefficient_table(
+            self._design.fixed_names,
+            self._estimate.beta,
+            self._full(np.sqrt(np.diag(approximation.cov))),
+            self._full(approximation.df(np.eye(len(self._estimate.kept)))),
         )
 
     def anova(self, type: int = 3, ddf: str = "satterthwaite") -> pd.DataFrame:
