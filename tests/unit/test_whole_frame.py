@@ -41,6 +41,6 @@ def test_it_is_a_frame_that_pickles_and_whose_parts_are_plain(table):
 
 def test_small_and_large_numbers_stay_readable():
     frame = WholeFrame({"small": [1.5e-3, 0.2], "large": [3.0e12, 1.5], "whole": [2.0, 3.0]})
-    head, first, second = repr(frame).split("\n")
+    _, first, second = repr(frame).split("\n")
     assert first.split() == ["0", "0.001500", "3e+12", "2"]
     assert second.split() == ["1", "0.200000", "1.5", "3"]
