@@ -20,6 +20,7 @@ from ..design.design import RandomTerm
 from ..design.frame import open_frame
 from ..errors import DataError, DroppedRowsWarning, RanefError, UnsupportedError
 from ..models.batch_estimate import ERROR, BatchEstimate
+from ..models.progress import open_bar
 from .batch_result import BatchResult, Labels
 from .engines import GROUPED, column_names, frame_kind, run_tasks
 from .fit_groups import fit_groups
@@ -102,7 +103,7 @@ def fit_many_on(
         for i in range(0, Y.shape[1], width)
     ]
     parts = run_tasks(executor, partial(fit_block, formula, used, local), blocks)
-    with shown(options, len(blocks)) as bar:
+    with open_bar(len(blocks), "blocks", shown=options["progress"]) as bar:
         done = [counted(part, bar) for part in parts]
     estimate = joined([part.estimate for part in done if part.estimate is not None], first.terms)
 
@@ -149,7 +150,7 @@ def fit_groups_on(
         parts = run_tasks(executor, partial(fit_rows, formula, names, local), blocks)
         total = len(blocks)
         single = partial(fit_label, formula, table, names, local)
-    with shown(options, total) as bar:
+    with open_bar(total, "blocks", shown=options["progress"]) as bar:
         done = [counted(part, bar) for part in parts]
     return merged([part for part in done if len(part.fits)], names, options["ddf"], single)
 
@@ -331,13 +332,6 @@ def joined(estimates: Sequence[BatchEstimate], terms: Sequence[str]) -> BatchEst
     for name in out.arrays():
         setattr(out, name, np.concatenate([getattr(estimate, name) for estimate in estimates]))
     return out
-
-
-def shown(options: Options, total: int | None) -> Any:
-    """Start a bar."""
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, unit=" blocks", disable=None if options["progress"] else True)
 
 
 def counted(part: Part, bar: Any) -> Part:

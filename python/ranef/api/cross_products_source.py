@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DataError, UnsupportedError
+from ..models.progress import open_bar
 from .cross_products import CrossProducts
 from .cross_products_files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
 from .cross_products_parts import add_parts, run_on_frame, run_on_pieces
@@ -43,9 +44,7 @@ def fit_source(
     sums = CrossProducts(
         call.formula, weights=call.weights, offset=call.offset, contrasts=call.contrasts
     )
-    from tqdm.auto import tqdm
-
-    with tqdm(unit=" rows", unit_scale=True, disable=None if progress else True) as bar:
+    with open_bar(None, "rows", shown=progress, scaled=True) as bar:
         add_source(sums, data, executor, bar.update)
     if call.missing == "raise" and sums.dropped:
         raise DataError(f"rows have missing values, by column: {sums.dropped}")

@@ -14,7 +14,7 @@ T = TypeVar("T")
 QUIET_SECONDS = 1.0
 
 
-def open_bar(total: int | None, unit: str, *, shown: bool = True) -> Any:
+def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool = False) -> Any:
     """Open a bar of tqdm's that is seen on a terminal or in a notebook, and not in a file.
 
     Parameters
@@ -25,6 +25,8 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True) -> Any:
         What they are called.
     shown : bool
         Whether to show anything.
+    scaled : bool
+        Whether to count in thousands and millions.
 
     Returns
     -------
@@ -36,7 +38,14 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True) -> Any:
     # disable=None is silence unless the output is a terminal, which a notebook's never is.
     notebook = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
     disable = (False if notebook else None) if shown else True
-    return tqdm(total=total, unit=f" {unit}", delay=QUIET_SECONDS, leave=False, disable=disable)
+    return tqdm(
+        total=total,
+        unit=f" {unit}",
+        unit_scale=scaled,
+        delay=QUIET_SECONDS,
+        leave=False,
+        disable=disable,
+    )
 
 
 @contextmanager
