@@ -98,9 +98,8 @@ void bind_lmm(py::module_& m) {
       .def("evaluate", &Lmm::evaluate, "lambda_"_a, "reml"_a, release())
       .def("objective", &Lmm::objective, "lambda_"_a, "reml"_a, release())
       .def("objective_standard", &Lmm::objective_standard, "lambda_standard"_a, "reml"_a, release())
-      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, "with_G"_a = false,
-           release())
-      .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
+      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, "order"_a = 0,
+           "with_G"_a = false, release())
       .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
            release())
       .def("pair_traces", &Lmm::pair_traces, "lambda_standard"_a, release())
