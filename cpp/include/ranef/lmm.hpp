@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -115,6 +116,9 @@ class Lmm {
   // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 
+  // Held by who asks, where others may ask at the same time: the factor is working memory.
+  std::mutex& busy() { return *busy_; }
+
   const StandardBasis& basis() const { return basis_; }
   const Pls& pls() const { return *pls_; }
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
@@ -131,6 +135,7 @@ class Lmm {
   MomentStart moments_;
   std::vector<Matrix> start_;
   std::unique_ptr<Pls> pls_;
+  std::unique_ptr<std::mutex> busy_ = std::make_unique<std::mutex>();
 
   Lmm(const Input& input, StandardRows* rows);
   void prepare(const Input& ordered, CrossProducts products);
