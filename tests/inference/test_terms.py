@@ -157,6 +157,23 @@ def test_a_formula_without_intercept_tests_all_levels():
     assert_allclose(table.loc["a", "F"], bare.test(np.eye(3)).F, rtol=1e-10)
 
 
+# R 4.2.2, lmerTest 3.1-3, bobyqa to rhoend 1e-9: F and den_df of a in types 1, 2 and 3.
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        (
+            "y ~ 0 + a + x + (1 | g)",
+            [(28.00478, 18.42182), (14.34102, 30.18381), (14.34102, 30.18381)],
+        ),
+        ("y ~ 0 + a:b + (1 | g)", [(14.76336, 37.11951)] * 3),
+    ],
+)
+def test_levels_without_an_intercept_have_lmertests_degrees_of_freedom(formula, expected):
+    model = ranef.lmer(formula, uneven(empty_cell=False))
+    found = [model.anova(type=kind).iloc[0][["F", "den_df"]] for kind in (1, 2, 3)]
+    assert_allclose(np.array(found, float), expected, rtol=1e-5)
+
+
 def test_anova_has_no_row_for_the_intercept():
     table = ranef.lmer("Yield ~ 1 + (1 | Batch)", datasets.load("Dyestuff")).anova()
     assert table.empty

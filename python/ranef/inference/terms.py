@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +14,7 @@ from ranef.formula import Term
 from ..design.coding import FittedFactor
 from ..design.design import Design
 from ..design.encode import Encoder
-from ..design.scope import Column
+from ..design.scope import Column, columns_of_terms
 
 __all__ = ["contains", "term_hypotheses"]
 
@@ -136,13 +137,25 @@ def marginal(space: Array, encoder: Encoder) -> list[Array]:
 
 
 def orthonormal(L: Array, space: Array, encoder: Encoder) -> Array:
-    """Replace hypotheses by equivalent ones, orthonormal as functions of treatment contrasts.
+    """Replace hypotheses by equivalent ones, orthonormal in the coefficients of treatment coding.
 
     The approximate degrees of freedom of a joint test depend on this choice of rows.
     """
-    (own,) = in_treatment(encoder, [encoder.fixed])
-    _, R = np.linalg.qr((L @ space @ np.linalg.pinv(own)).T)
+    own, plain = in_treatment(encoder, [encoder.fixed, treatment_columns(encoder)])
+    _, R = np.linalg.qr((L @ space @ np.linalg.pinv(own) @ plain).T)
     return np.linalg.solve(R.T, L)
+
+
+def treatment_columns(encoder: Encoder) -> list[Column]:
+    """Columns of the fixed part if every factor had indicators for its contrasts."""
+    plain = {}
+    for expr, factor in encoder.factors.items():
+        if factor.levels is not None:
+            full = tuple((str(level), slot) for slot, level in enumerate(factor.levels))
+            factor = replace(factor, full=full, reduced=full[1:])
+        plain[expr] = factor
+    laid_out = columns_of_terms(encoder.formula.terms, plain)
+    return [column for _, columns in laid_out for column in columns]
 
 
 def full_columns(term: Term, encoder: Encoder) -> list[Column]:
