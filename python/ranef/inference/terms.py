@@ -98,8 +98,7 @@ def above(t: int, encoder: Encoder) -> list[int]:
 def in_order(X: Array, own: Sequence[Sequence[int]]) -> list[Array]:
     """Hypothesis of each term after those before it."""
     _, R = np.linalg.qr(X)
-    scaled: Array = R / np.diag(R)[:, None]
-    return [scaled[rows] for rows in own]
+    return [R[rows] / np.diag(R)[rows, None] for rows in own]
 
 
 def after_others(X: Array, own: Sequence[Sequence[int]], encoder: Encoder) -> list[Array]:
@@ -157,13 +156,13 @@ def by_coefficients(found: Sequence[Array], space: Array, encoder: Encoder) -> l
     into = space @ np.linalg.pinv(coded) @ plain
     first_come = independent_columns(into)
     owner = np.repeat(np.arange(len(laid_out)), [len(columns) for columns in laid_out])
-    out = []
+    out: list[Array] = []
     for t, L in enumerate(found):
         rows = L @ into[:, first_come]
         square = rows[:, owner[first_come] == t]
         if square.shape[1] != len(L) or np.linalg.matrix_rank(square, tol=ZERO) < len(L):
             square = np.linalg.qr(rows.T)[1].T
-        out.append(np.linalg.solve(square, L))
+        out.append(np.asarray(np.linalg.solve(square, L)))
     return out
 
 
