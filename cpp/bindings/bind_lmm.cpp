@@ -4,6 +4,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <mutex>
+#include <utility>
+
 #include "bindings.hpp"
 #include "ranef/lmm.hpp"
 #include "rows.hpp"
@@ -31,7 +34,17 @@ ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Ma
   for (const auto& [codes, z] : terms)
     rows.push_back({codes ? rows_of(*codes, X.rows(), "codes") : nullptr, z});
   const py::gil_scoped_release release;
+  const std::lock_guard<std::mutex> lock(self.mutex());
   return self.prediction_variances(lambda, X, rows);
+}
+
+// One call at a time on a model. Bound with the GIL released, so that who waits holds up no other.
+template <class Result, class... Arguments>
+auto alone(Result (ranef::Lmm::*method)(Arguments...)) {
+  return [method](ranef::Lmm& self, Arguments... arguments) {
+    const std::lock_guard<std::mutex> lock(self.mutex());
+    return (self.*method)(std::forward<Arguments>(arguments)...);
+  };
 }
 
 }  // namespace
@@ -91,22 +104,25 @@ void bind_lmm(py::module_& m) {
           "fit",
           [](Lmm& self, bool reml, int max_steps, double tolerance,
              const std::vector<ranef::Matrix>& start) {
+            const std::lock_guard<std::mutex> lock(self.mutex());
             return self.fit(reml, {max_steps, tolerance}, start);
           },
           "reml"_a, "max_steps"_a = 200, "tolerance"_a = 1e-9,
           "start"_a = std::vector<ranef::Matrix>{}, release())
-      .def("evaluate", &Lmm::evaluate, "lambda_"_a, "reml"_a, release())
-      .def("objective", &Lmm::objective, "lambda_"_a, "reml"_a, release())
-      .def("objective_standard", &Lmm::objective_standard, "lambda_standard"_a, "reml"_a, release())
-      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, "with_G"_a = false,
+      .def("evaluate", alone(&Lmm::evaluate), "lambda_"_a, "reml"_a, release())
+      .def("objective", alone(&Lmm::objective), "lambda_"_a, "reml"_a, release())
+      .def("objective_standard", alone(&Lmm::objective_standard), "lambda_standard"_a, "reml"_a,
            release())
-      .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
-      .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
+      .def("curvature", alone(&Lmm::curvature), "lambda_standard"_a, "reml"_a, "with_G"_a = false,
            release())
-      .def("pair_traces", &Lmm::pair_traces, "lambda_standard"_a, release())
+      .def("hessian", alone(&Lmm::hessian), "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
+      .def("fixed_derivatives", alone(&Lmm::fixed_derivatives), "lambda_standard"_a,
+           "with_Q"_a = false, release())
+      .def("pair_traces", alone(&Lmm::pair_traces), "lambda_standard"_a, release())
       .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
       .def_property_readonly("parameters", &Lmm::parameters)
-      .def("conditional_covariances", &Lmm::conditional_covariances, "lambda_standard"_a, release())
+      .def("conditional_covariances", alone(&Lmm::conditional_covariances), "lambda_standard"_a,
+           release())
       .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })
       .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -68,6 +69,7 @@ struct StandardRows {
   std::vector<const std::int32_t*> codes;  // (n,)
 };
 
+// Methods that are not const share workspaces: where threads share a model, each holds its mutex.
 class Lmm {
  public:
   explicit Lmm(const Input& input);
@@ -121,6 +123,7 @@ class Lmm {
   Index n_root() const { return pls_->n_root(); }
   bool is_sparse() const { return pls_->is_sparse(); }
   std::size_t n_terms() const { return place_.size(); }
+  std::mutex& mutex() const { return *mutex_; }
 
  private:
   Index n_ = 0;
@@ -131,6 +134,7 @@ class Lmm {
   MomentStart moments_;
   std::vector<Matrix> start_;
   std::unique_ptr<Pls> pls_;
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
 
   Lmm(const Input& input, StandardRows* rows);
   void prepare(const Input& ordered, CrossProducts products);
