@@ -102,6 +102,24 @@ class Chunk {
   Vector root_weight;
 };
 
+// gram <- gram + xy'xy over the rows of a chunk.
+void add_gram(const RowMatrix& xy, Index rows, Matrix& gram) {
+  with_size(xy.cols(), [&](auto size) {
+    constexpr int C = decltype(size)::value;
+    if constexpr (C == Eigen::Dynamic) {
+      gram.noalias() += xy.topRows(rows).transpose() * xy.topRows(rows);
+    } else {
+      double sums[C][C] = {};
+      const double* row = xy.data();
+      for (Index i = 0; i < rows; ++i, row += C)
+        for (int r = 0; r < C; ++r)
+          for (int s = 0; s <= r; ++s) sums[r][s] += row[r] * row[s];
+      for (int r = 0; r < C; ++r)
+        for (int s = 0; s < C; ++s) gram(r, s) += sums[std::max(r, s)][std::min(r, s)];
+    }
+  });
+}
+
 template <int K>
 void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k_dynamic,
               TermProducts& out) {
@@ -244,8 +262,7 @@ void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) 
   for (Index start = 0; start < input.n; start += kChunk) {
     const Index rows = std::min(kChunk, input.n - start);
     chunk.load(start, rows);
-    const auto block = chunk.xy.topRows(rows);
-    out.gram.noalias() += block.transpose() * block;
+    add_gram(chunk.xy, rows, out.gram);
     for (std::size_t t = 0; t < input.terms.size(); ++t) {
       chunk.load_term(t);
       with_size(out.terms[t].k, [&](auto size) {

@@ -14,24 +14,42 @@ struct Component {
   Index column;
 };
 
-// Z_a'X rows of a component: row of level l is l * k + column.
-RowMatrix fixed_rows(const TermProducts& term, Index column) {
+// Z_a'X of the level l of a component, (p,).
+auto fixed_row(const CrossProducts& products, const Component& a, Index l) {
+  const TermProducts& term = products.terms[a.term];
+  return term.xy.row(l * term.k + a.column).head(term.xy.cols() - 1);
+}
+
+// X'Z_a Z_a'X.
+Matrix fixed_square(const CrossProducts& products, const Component& a) {
+  const TermProducts& term = products.terms[a.term];
   const Index p = term.xy.cols() - 1;
-  RowMatrix out(term.n_levels, p);
-  for (Index l = 0; l < term.n_levels; ++l) out.row(l) = term.xy.row(l * term.k + column).head(p);
-  return out;
+  Matrix out = Matrix::Zero(p, p);
+  constexpr Index kFew = 4;
+  if (p <= kFew) {
+    for (Index l = 0; l < term.n_levels; ++l) {
+      const auto row = fixed_row(products, a, l);
+      for (Index j = 0; j < p; ++j)
+        for (Index i = j; i < p; ++i) out(i, j) += row(i) * row(j);
+    }
+  } else {
+    const Eigen::Map<const RowMatrix, 0, Eigen::OuterStride<>> rows(
+        term.xy.data() + a.column * (p + 1), term.n_levels, p,
+        Eigen::OuterStride<>(term.k * (p + 1)));
+    out.triangularView<Eigen::Lower>() = rows.transpose() * rows;
+  }
+  return out.selfadjointView<Eigen::Lower>();
 }
 
 // sum over level pairs of A(l, m)^2 - 2 A(l, m) x_l'x_m / n for two components.
-double crossed(const CrossProducts& products, const Component& a, const Component& b,
-               const RowMatrix& Xa, const RowMatrix& Xb) {
-  const double n = static_cast<double>(products.n);
+double crossed(const CrossProducts& products, const Component& a, const Component& b) {
+  const double twice = 2.0 / static_cast<double>(products.n);
   double sum = 0.0;
   if (a.term == b.term) {
     const TermProducts& term = products.terms[a.term];
     for (Index l = 0; l < term.n_levels; ++l) {
       const double v = term.own(b.column * term.k + a.column, l);
-      sum += v * (v - 2.0 * Xa.row(l).dot(Xb.row(l)) / n);
+      sum += v * (v - twice * fixed_row(products, a, l).dot(fixed_row(products, b, l)));
     }
     return sum;
   }
@@ -40,7 +58,7 @@ double crossed(const CrossProducts& products, const Component& a, const Componen
   for (Index l = 0; l + 1 < static_cast<Index>(pair.start.size()); ++l)
     for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
       const double v = pair.value(b.column * ks + a.column, e);
-      sum += v * (v - 2.0 * Xa.row(l).dot(Xb.row(pair.level[e])) / n);
+      sum += v * (v - twice * fixed_row(products, a, l).dot(fixed_row(products, b, pair.level[e])));
     }
   return sum;
 }
@@ -51,14 +69,12 @@ MomentStart::MomentStart(const CrossProducts& products) : n_(static_cast<double>
   const double n = n_;
   const Index p = products.gram.cols() - 1;
   std::vector<Component> components;
-  std::vector<RowMatrix> X;
   std::vector<Matrix> XX;
   for (std::size_t t = 0; t < products.terms.size(); ++t) {
     k_.push_back(products.terms[t].k);
     for (Index j = 0; j < products.terms[t].k; ++j) {
       components.push_back({t, j});
-      X.push_back(fixed_rows(products.terms[t], j));
-      XX.push_back(X.back().transpose() * X.back() / n);
+      XX.push_back(fixed_square(products, components.back()) / n);
     }
   }
   const Index m = static_cast<Index>(components.size());
@@ -71,8 +87,8 @@ MomentStart::MomentStart(const CrossProducts& products) : n_(static_cast<double>
     mean_(a) = own / static_cast<double>(term.n_levels);
     G(a, m) = G(m, a) = own - XX[a].trace();
     for (Index b = a; b < m; ++b)
-      G(a, b) = G(b, a) = crossed(products, components[a], components[b], X[a], X[b]) +
-                          (XX[a].array() * XX[b].array()).sum();
+      G(a, b) = G(b, a) =
+          crossed(products, components[a], components[b]) + (XX[a].array() * XX[b].array()).sum();
   }
   G(m, m) = n - static_cast<double>(p);
   system_.compute(G);
