@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.design import encode
+from ranef.design import INTERCEPT, encode
 from ranef.design.grouped import group_term
 from ranef.errors import ModelError, UnsupportedError
 from ranef.inference.sandwich_tests import f_test
@@ -87,7 +87,8 @@ class FixedEffectsModel(LeastSquaresTests):
     @property
     def rsquared_adj(self) -> float:
         """``rsquared`` with both variances divided by their degrees of freedom."""
-        return _share(self._ols.sigma2 * (self.nobs - 1), self._fitted.within.tss)
+        centred = self._fitted.absorption is not None or INTERCEPT in self._design.fixed
+        return _share(self._ols.sigma2 * (self.nobs - centred), self._fitted.within.tss)
 
     @property
     def llf(self) -> float:
