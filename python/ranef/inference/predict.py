@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
 
 from .. import _core
@@ -15,6 +14,7 @@ from ..design.encode import NewRows, encode
 from ..errors import UnsupportedError
 from ..models.chunks import NO_ROWS, SummedDesign
 from ..models.lmm import LmmEstimate
+from .coverage import t_quantile
 
 __all__ = ["fitted", "fixed_part", "predict", "random_part", "simulate"]
 
@@ -91,7 +91,7 @@ def predict(
         variance = variance + estimate.sigma**2
         if not groups:
             variance = variance + _population_variance(design, estimate, newdata)
-    half = scipy.special.ndtri(0.5 + level / 2.0) * np.sqrt(variance)
+    half = float(t_quantile(level)) * np.sqrt(variance)
     return pd.DataFrame(
         {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
     )
