@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import RanefWarning, UnsupportedError
-from ..inference.map_prior import fit_penalized
+from ..inference.map_prior import Penalized, fit_penalized, kernel_with_prior, penalized_at
 from ..inference.optimum import judged
+from ..inference.prior_parts import prior_parts
 from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
@@ -66,7 +67,8 @@ class Fitted:
         self.call = call
         self._design = design
         self._estimate = estimate
-        self._kernel = core
+        # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
+        self._kernel = core if prior_parts(call.prior).fixed is None else None
         self._data = data
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,8 +78,14 @@ class Fitted:
     @property
     def _core(self) -> _core.Lmm:
         if self._kernel is None:
-            self._kernel = lmm.kernel(self._design)
+            self._kernel = kernel_with_prior(
+                self._design, lmm.kernel(self._design), self.call.prior, self.sigma
+            )
         return self._kernel
+
+    def _penalized(self) -> Penalized:
+        """Give the objective of a fit with priors."""
+        return penalized_at(self._design, self._core, self._estimate, self.call.prior)
 
     def _likelihood_only(self, what: str) -> None:
         """Refuse what searches the likelihood for a model that was fitted with a prior."""

@@ -21,6 +21,7 @@ from ..errors import (
     SingularFitWarning,
 )
 from ..inference import predict as prediction
+from ..inference.prior_parts import describe
 from ..inference.wild import WildBootstrap
 from ..models import lmm
 from ..models.lmm import LmmEstimate
@@ -370,7 +371,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         if design.weights is not None:
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
         if self.call.prior is not None:
-            facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
+            facts.append(("Prior", f"{describe(self.call.prior)}, penalty {self.penalty:.4f}"))
         return facts
 
     def summary(self, ddf: str = "satterthwaite") -> Summary:

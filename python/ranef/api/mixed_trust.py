@@ -14,7 +14,7 @@ from ..design.frame import open_frame
 from ..errors import DataError, DroppedRowsWarning, UnsupportedError
 from ..formula import parse
 from ..inference import influence as deletions
-from ..inference.map_prior import examine_penalized, penalty_at
+from ..inference.map_prior import examine_penalized
 from ..inference.optimum import Optimum, examine
 from ..inference.surface import Explorer, sd_names
 from ..inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
@@ -46,15 +46,13 @@ class Trust(Fitted):
     def _optimum(self) -> Optimum:
         """Examine the optimum of what was minimised, the prior included."""
         if self.call.prior is not None:
-            return examine_penalized(self._design, self._core, self._estimate, self.call.prior)
+            return examine_penalized(self._penalized(), self._estimate)
         return examine(self._design, self._core, self._estimate)
 
     @property
     def penalty(self) -> float:
-        """-2 log density of the covariances under the prior; 0 without one."""
-        if self.call.prior is None:
-            return 0.0
-        return penalty_at(self._design, self._core, self._estimate, self.call.prior)
+        """-2 log density of what has a prior, under it; 0 without one."""
+        return 0.0 if self.call.prior is None else self._penalized().whole_penalty(self._estimate)
 
     def in_units(self, **units: str) -> LinearMixedModel:
         """Express the model in other units of its predictors, exactly and without a search.
