@@ -13,7 +13,7 @@ from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control
 from .cross_products_source import fit_source, is_source
-from .fitted import Call, estimated
+from .fitted import Call, checked, estimated
 from .mixed_model import LinearMixedModel
 
 __all__ = ["Control", "lmer"]
@@ -138,7 +138,7 @@ def fit_call(
         contrasts=call.contrasts,
         missing=call.missing,
     )
-    lmm.check(design)
+    checked(design, call)
     core = lmm.kernel(design)
     estimate = estimated(design, core, call)
     model = LinearMixedModel(design, estimate, call, core=core, data=data)

@@ -19,9 +19,10 @@ from ..errors import (
     RanefWarning,
     RankWarning,
     SingularFitWarning,
+    UnsupportedError,
 )
 from ..inference import predict as prediction
-from ..inference.prior_parts import describe
+from ..inference.prior_parts import describe, prior_parts
 from ..inference.wild import WildBootstrap
 from ..models import lmm
 from ..models.lmm import LmmEstimate
@@ -129,6 +130,11 @@ class LinearMixedModel(Explained, Intervals, Trust):
             Clusters, in which every grouping factor is nested; by default the grouping factor with
             fewest levels. Several (CR0, CR1, CR1S) when each factor is nested in one of them.
         """
+        if prior_parts(self.call.prior).fixed is not None:
+            raise UnsupportedError(
+                "cluster-robust errors are of fixed effects that the data alone determine, and "
+                "these have a prior; use model.update(prior=...) without 'fixed'"
+            )
         return robust_mixed(
             kind, cluster, self._design, self._estimate, self._data, self.call.formula
         )

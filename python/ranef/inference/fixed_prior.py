@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import INTERCEPT, Design
+from ..errors import ModelError
 from ..models import lmm
 
 __all__ = ["FixedPrior", "Normal", "prior_kernel", "resolve"]
@@ -80,9 +81,10 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
 
     Raises
     ------
+    ModelError
+        If it names what is no coefficient, or has a number for each of others.
     ValueError
-        If it names what is no coefficient, has another length, or a standard deviation that is not
-        above zero.
+        If a standard deviation is not above zero, or a mean has none.
     """
     names = [design.fixed_names[j] for j in kept]
     sd = _by_name(normal.sd, names, list(design.fixed_names), "sd")
@@ -90,7 +92,7 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
     if isinstance(normal.mean, Mapping) and (extra := sorted(set(mean) - set(sd))):
         raise ValueError(f"Normal has a mean for {extra[0]!r} and no sd, so no prior of it")
     if not sd:
-        raise ValueError("Normal has no coefficient to be a prior of; give sd a mapping of names")
+        raise ModelError("Normal has no coefficient to be a prior of; give sd a mapping of names")
     for name, value in sd.items():
         if not 0.0 < value < np.inf:
             raise ValueError(f"the sd of the prior of {name!r} must be above zero, not {value!r}")
@@ -105,14 +107,16 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
     )
 
 
-def _by_name(given: PerCoefficient, kept: list[str], names: list[str], what: str) -> dict[str, float]:
+def _by_name(
+    given: PerCoefficient, kept: list[str], names: list[str], what: str
+) -> dict[str, float]:
     """Give the number of each coefficient that has one."""
     if isinstance(given, Mapping):
         for name in given:
             if name not in names:
-                raise ValueError(f"Normal: {what} names {name!r}, which is none of {names}")
+                raise ModelError(f"Normal: {what} names {name!r}, which is none of {names}")
             if name not in kept:
-                raise ValueError(
+                raise ModelError(
                     f"Normal: {what} names {name!r}, a combination of other columns that has no "
                     "coefficient of its own; leave it out of the prior, or of the formula"
                 )
@@ -121,7 +125,7 @@ def _by_name(given: PerCoefficient, kept: list[str], names: list[str], what: str
         return {name: float(given) for name in kept if name != "Intercept"}  # type: ignore[arg-type]
     values = [float(value) for value in given]  # type: ignore[union-attr]
     if len(values) != len(names):
-        raise ValueError(
+        raise ModelError(
             f"Normal: {what} has {len(values)} numbers for {len(names)} coefficients, {names}"
         )
     return {name: value for name, value in zip(names, values, strict=True) if name in kept}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,15 @@ from ..design.design import Design
 from ..errors import FitError, ModelError
 from ..models.lmm import Control, LmmEstimate
 from .em import lower_factor
-from .fixed_prior import FixedPrior, prior_kernel, resolve
-from .optimizers import INFEASIBLE, Space, estimate_at
+from .fixed_prior import prior_kernel, resolve
+from .optimizers import INFEASIBLE, estimate_at
 from .optimum import Optimum, judge
-from .prior_parts import PriorParts, prior_parts
-from .priors import Point, Prior, PriorLike, Wishart, prior_of
+from .penalized import Part, Penalized, rising_root
+from .prior_parts import prior_parts
+from .priors import PriorLike, Wishart
 
 __all__ = [
-    "Penalized",
+    "at_mode",
     "examine_penalized",
     "fit_penalized",
     "kernel_with_prior",
@@ -33,265 +33,16 @@ Array = NDArray[np.float64]
 
 #: Relative standard deviations at which the search starts at least.
 INSIDE = 0.3
-#: Step of differences of exact gradients, relative to a parameter and at least to a hundredth.
-STEP = 1e-5
+#: Relative standard deviation above which a fit without priors is no place to start from.
+LARGEST = 1e3
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The prior of one block: its term, its columns, and the basis they are standardised by.
-
-    A density of the determinant alone is the same in every basis but for a constant of the
-    penalty; it is computed in the standardised one, where no matrix is close to singular.
-    """
-
-    term: int
-    index: tuple[NDArray[np.intp], ...]
-    basis: Array
-    prior: Prior
-    constant: float = 0.0
-
-
-def _parts(design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool) -> Iterator[_Part]:
-    for t, term in enumerate(design.random):
-        density = prior_of(prior, term, reml=reml)
-        if density is None:
-            continue
-        for block in term.blocks:
-            index = np.ix_(block, block)
-            basis = core.term_basis(t)[index]
-            if isinstance(density, Wishart) and density.lift:
-                constant = -2.0 * density.lift * float(np.linalg.slogdet(basis)[1])
-                yield _Part(t, index, np.eye(len(block)), density, constant)
-            else:
-                yield _Part(t, index, basis, density)
-
-
-class Penalized(Space):
-    """-2 log-likelihood plus the penalties of the priors, as a function of the covariances.
-
-    Sigma is at its best, by its prior or without one, unless it is ``held``.
-
-    Parameters
-    ----------
-    design : Design
-        The rows.
-    core : Lmm
-        Their kernel, with the rows that the prior of the fixed effects is worth.
-    prior : PriorLike
-        The priors.
-    reml : bool
-        Which likelihood.
-    held : float, optional
-        A residual standard deviation: that of the kernel, where the prior of the fixed effects is
-        absolute.
-    """
-
-    def __init__(
-        self,
-        design: Design,
-        core: _core.Lmm,
-        prior: PriorLike,
-        *,
-        reml: bool,
-        held: float | None = None,
-    ):
-        super().__init__(design, core, reml=reml)
-        self.prior = prior
-        self.priors = prior_parts(prior, design)
-        self.held = self.priors.sigma if held is None else held
-        self.fixed = _fixed_prior(self.priors, design, core)
-        self.parts = list(_parts(design, core, self.priors.random, reml=reml))
-        n_prior = 0 if self.fixed is None else len(self.fixed.sd)
-        self.nu = design.n_obs + n_prior - (len(core.kept) if reml else 0)
-
-    def at_sigma(self, sigma: float) -> Penalized:
-        """Give the same with another residual standard deviation held."""
-        core, fixed = self.core, self.fixed
-        if fixed is not None and not fixed.relative:
-            core = prior_kernel(self.design, core, fixed, sigma)
-        return Penalized(self.design, core, self.prior, reml=self.reml, held=sigma)
-
-    # ------------------------------------------------------------------ penalties
-
-    def penalty(self, theta: Array) -> tuple[float, Array]:
-        """Sum of the penalties of the covariances and its gradient."""
-        blocks = self.unpack(theta)
-        slopes = [np.zeros_like(block) for block in blocks]
-        total = 0.0
-        for part in self.parts:
-            standard = blocks[part.term][part.index]
-            root = part.basis @ standard
-            cov = root @ root.T
-            total += part.prior.penalty(cov) + part.constant
-            slope = part.basis.T @ part.prior.slope(cov) @ part.basis
-            slopes[part.term][part.index] = 2.0 * slope @ standard
-        return total, self.pack(slopes)
-
-    def penalty_hessian(self, theta: Array) -> Array:
-        """Central differences of the penalties' exact gradients."""
-        return _differences(lambda at: self.penalty(at)[1], theta)
-
-    def whole_penalty(self, estimate: LmmEstimate) -> float:
-        """-2 log density of everything that has a prior, at an estimate."""
-        total = self.penalty(self.pack(estimate.lambda_standard))[0]
-        total += self._residual_penalty(estimate.sigma)
-        if self.fixed is not None:
-            total += self.fixed.penalty(estimate.beta[estimate.kept], estimate.sigma)
-        return total
-
-    def _residual_penalty(self, sigma: float) -> float:
-        prior = self.priors.residual
-        return 0.0 if prior is None or isinstance(prior, Point) else prior.penalty(_square(sigma))
-
-    def _residual_slope(self, sigma: float) -> float:
-        """Differentiate the penalty of sigma by its logarithm."""
-        prior = self.priors.residual
-        if prior is None or isinstance(prior, Point):
-            return 0.0
-        return float(2.0 * sigma**2 * prior.slope(_square(sigma))[0, 0])
-
-    # ------------------------------------------------------------------ objective
-
-    def sigma(self, pwrss: float) -> float:
-        """Residual standard deviation at its best for a penalised sum of squares."""
-        free = float(np.sqrt(pwrss / self.nu))
-        if self.held is not None or self.priors.residual is None:
-            return free if self.held is None else self.held
-
-        def slope(log_sigma: float) -> float:
-            sigma = float(np.exp(log_sigma))
-            return 2.0 * self.nu * (1.0 - free**2 / sigma**2) + self._residual_slope(sigma)
-
-        return float(np.exp(_rising_root(slope, float(np.log(free)))))
-
-    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
-        """Penalised objective and its exact gradient.
-
-        With s^2 the best sigma^2 without a prior of it and r = s^2 / sigma^2, the profiled
-        objective rises by nu (r - 1 - log r), and its slope by (1 - r) q, q = -d pwrss / s^2.
-        """
-        if not self.is_inside(theta):
-            return INFEASIBLE, np.zeros_like(theta)
-        at = self.core.curvature(self.unpack(theta), self.reml)
-        if not np.isfinite(at.objective):
-            return INFEASIBLE, at.gradient
-        penalty, slope = self.penalty(theta)
-        sigma = self.sigma(at.pwrss)
-        ratio = 1.0 if self.priors.profiles_sigma else at.pwrss / (self.nu * sigma**2)
-        value = at.objective + self.nu * (ratio - 1.0 - np.log(ratio)) + penalty
-        if self.fixed is not None:
-            value += 2.0 * float(np.log(self.fixed.scale(sigma)).sum())
-        gradient = at.gradient + (1.0 - ratio) * at.quadratic + slope
-        return value + self._residual_penalty(sigma), gradient
-
-    def hessian(self, theta: Array) -> Array:
-        """Curvature for the search: average information where sigma is profiled, exact if not."""
-        if not self.is_inside(theta):
-            return np.eye(len(theta))
-        if self.priors.profiles_sigma:
-            return super().hessian(theta) + self.penalty_hessian(theta)
-        return _differences(lambda at: self.value_and_gradient(at)[1], theta)
-
-    def exact_hessian(self, theta: Array) -> Array:
-        """Exact Hessian of the penalised objective, sigma held or at its best."""
-        if self.priors.profiles_sigma:
-            whole = self.core.hessian(self.unpack(theta), self.reml, order=2)
-            return whole + self.penalty_hessian(theta)
-        return self.hessian(theta)
-
-    def score(self, theta: Array) -> list[Array]:
-        """Differentiate the likelihood's part by the covariance of each term, (s, s) each."""
-        at = self.core.curvature(self.unpack(theta), self.reml)
-        ratio = at.pwrss / (self.nu * self.sigma(at.pwrss) ** 2)
-        return [S + (1.0 - ratio) * M for S, M in zip(at.score, at.misfit, strict=True)]
-
-    def slope_by_sigma(self, theta: Array) -> float:
-        """Differentiate the penalised objective by log(sigma), which is held."""
-        assert self.held is not None
-        sigma = self.held
-        factors = [
-            lower_factor(self.core.term_basis(t) @ block)
-            for t, block in enumerate(self.unpack(theta))
-        ]
-        at = self.core.evaluate(factors, self.reml)
-        slope = 2.0 * self.nu - 2.0 * at.pwrss / sigma**2 + self._residual_slope(sigma)
-        if self.fixed is not None and not self.fixed.relative:
-            index, sd = self.fixed.index, self.fixed.sd
-            slope += 2.0 * self.fixed.misfit(np.asarray(at.beta)) - 2.0 * len(sd)
-            if self.reml:
-                spread = np.sum(np.asarray(at.cov_beta_root)[index] ** 2, axis=1)
-                slope += 2.0 * float(np.sum(sigma**2 / sd**2 * spread))
-        return float(slope)
-
-    def joint_gradient(self, point: Array) -> Array:
-        """Gradient by theta and log(sigma), shape (m + 1,)."""
-        there = self.at_sigma(float(np.exp(point[-1])))
-        theta = point[:-1]
-        return np.r_[there.value_and_gradient(theta)[1], there.slope_by_sigma(theta)]
-
-    def joint_hessian(self, point: Array) -> Array:
-        """Hessian by theta and log(sigma): differences of exact gradients, (m + 1, m + 1)."""
-        return _differences(self.joint_gradient, point)
-
-    @property
-    def has_free_sigma(self) -> bool:
-        """Whether sigma is a parameter of its own: neither known nor profiled in closed form."""
-        return not self.priors.profiles_sigma and self.priors.sigma is None
-
-    def is_inside(self, theta: Array) -> bool:
-        """Whether every matrix with a prior is safely positive definite."""
-        blocks = self.unpack(theta)
-        return all(
-            np.abs(np.diag(blocks[part.term][part.index])).min() > 1e-7 for part in self.parts
-        )
-
-
-def _square(sigma: float) -> Array:
-    return np.array([[sigma**2]])
-
-
-def _fixed_prior(priors: PriorParts, design: Design, core: _core.Lmm) -> FixedPrior | None:
-    return None if priors.fixed is None else resolve(priors.fixed, design, core.kept)
-
-
-def _differences(gradient: Any, at: Array) -> Array:
-    """Central differences of exact gradients, (m, m)."""
-    columns = []
-    for a in range(len(at)):
-        h = STEP * max(1e-2, abs(float(at[a])))
-        step = h * np.eye(len(at))[a]
-        columns.append((gradient(at + step) - gradient(at - step)) / (2.0 * h))
-    return 0.5 * (np.array(columns) + np.array(columns).T)
-
-
-def _rising_root(slope: Any, start: float) -> float:
-    """Find where a slope passes zero upwards, next to a start."""
-    here, step = slope(start), 0.25
-    end = start
-    for _ in range(60):
-        if here == 0.0:
-            return start
-        other = end - np.sign(here) * step
-        value = slope(other)
-        if value * here <= 0.0:
-            return float(scipy.optimize.brentq(slope, *sorted((end, other)), xtol=1e-13))
-        end, step = other, 1.5 * step
-    raise FitError(
-        "the residual standard deviation has no best value: the prior outweighs the data. Give a "
-        "density that falls at both ends, or ranef.Point(sigma)."
-    )
-
-
-# ---------------------------------------------------------------------- fits
-
-
-def kernel_with_prior(
-    design: Design, core: _core.Lmm, prior: PriorLike, sigma: float
-) -> _core.Lmm:
+def kernel_with_prior(design: Design, core: _core.Lmm, prior: PriorLike, sigma: float) -> _core.Lmm:
     """Give the kernel of a model: its rows, and those that its prior of fixed effects is worth."""
-    found = _fixed_prior(prior_parts(prior, design), design, core)
-    return core if found is None else prior_kernel(design, core, found, sigma)
+    normal = prior_parts(prior, design).fixed
+    if normal is None:
+        return core
+    return prior_kernel(design, core, resolve(normal, design, core.kept), sigma)
 
 
 def fit_penalized(
@@ -326,15 +77,12 @@ def fit_penalized(
     space = Penalized(design, core, prior, reml=reml, held=parts.sigma)
     _check_maximum(design, space.parts, reml=reml)
     start = _inside(space, control)
-    if not parts.profiles_sigma and parts.fixed is not None and parts.sigma is None:
+    if parts.fixed is not None and not parts.fixed.relative and parts.sigma is None:
         space, found = _over_sigma(space, start, control)
     else:
         found = _minimum(space, start, control)
     blocks = [lower_factor(block) for block in space.unpack(np.asarray(found.x))]
-    at = estimate_at(design, space.core, blocks, reml=reml)
-    moved = replace(at, sigma=space.sigma(at.pwrss))
-    whole = space.value_and_gradient(space.pack(blocks))[0]
-    estimate = replace(moved, objective=whole - space.whole_penalty(moved))
+    estimate = at_mode(space, estimate_at(design, space.core, blocks, reml=reml))
     optimum = examine_penalized(penalized_at(design, space.core, estimate, prior), estimate)
     return replace(
         estimate,
@@ -348,9 +96,18 @@ def fit_penalized(
     )
 
 
+def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
+    """Give an estimate the sigma and the log-likelihood that it has with its priors."""
+    moved = replace(estimate, sigma=space.sigma(estimate.pwrss))
+    whole = space.value_and_gradient(space.pack(estimate.lambda_standard))[0]
+    return replace(moved, objective=whole - space.whole_penalty(moved))
+
+
 def _inside(space: Penalized, control: Control) -> Array:
     """Give a start at which every density is finite."""
     start = control.start or space.core.fit(space.reml).lambda_standard
+    if max(float(np.abs(block).max()) for block in start) > LARGEST:
+        start = space.unpack(space.identity)
     return space.pack([lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in start])
 
 
@@ -391,11 +148,11 @@ def _over_sigma(space: Penalized, start: Array, control: Control) -> tuple[Penal
         return there.slope_by_sigma(best[0])
 
     flat = space.core.fit(space.reml).sigma
-    held = space.at_sigma(float(np.exp(_rising_root(slope, float(np.log(flat))))))
+    held = space.at_sigma(float(np.exp(rising_root(slope, float(np.log(flat))))))
     return held, _minimum(held, best[0], control)
 
 
-def _check_maximum(design: Design, parts: list[_Part], *, reml: bool) -> None:
+def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
     """Refuse a prior that outweighs the likelihood where a variance goes to infinity.
 
     There -2 log-likelihood grows by log|Sigma| for each level, less one by REML.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from ..design.design import Design
+from ..errors import ModelError
 from .fixed_prior import Normal
 from .priors import Point, Prior, PriorLike
 
-__all__ = ["PriorParts", "describe", "prior_parts"]
+__all__ = ["PriorParts", "describe", "has_no_units", "prior_parts"]
 
 #: Keys of a mapping that are no grouping factors.
 RESERVED = ("random", "fixed", "residual")
@@ -59,8 +60,10 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
 
     Raises
     ------
+    ModelError
+        If it names what the model does not have.
     ValueError
-        If it names what the model does not have, or a density stands where it has no meaning.
+        If a density stands where it has no meaning.
     """
     if not isinstance(prior, Mapping):
         _check_random(prior, "prior")
@@ -68,12 +71,12 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
     groups = [] if design is None else [term.group for term in design.random]
     for key, value in prior.items():
         if key in RESERVED and key in groups:
-            raise ValueError(
+            raise ModelError(
                 f"prior has the key {key!r}, which is a grouping factor here and also a key of its "
                 "own; rename the factor"
             )
         if design is not None and key not in RESERVED and key not in groups:
-            raise ValueError(
+            raise ModelError(
                 f"prior has the key {key!r}; it takes the grouping factors {groups} and "
                 "'random' (all of them), 'fixed' and 'residual'"
             )
@@ -90,7 +93,9 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
 def _check_random(prior: Any, key: str) -> None:
     """Refuse a density that is not of a covariance."""
     if isinstance(prior, Normal):
-        raise ValueError("a Normal prior is of the fixed effects: prior={'fixed': ranef.Normal(...)}")
+        raise ValueError(
+            "a Normal prior is of the fixed effects: prior={'fixed': ranef.Normal(...)}"
+        )
     if isinstance(prior, Point):
         raise ValueError("a Point is of the residual: prior={'residual': ranef.Point(...)}")
     if isinstance(prior, str) and prior not in ("weak", "wishart"):
@@ -111,6 +116,13 @@ def _check_residual(prior: Any) -> None:
         )
 
 
+def has_no_units(prior: PriorLike) -> bool:
+    """Whether the priors say the same whatever the units of the predictors."""
+    parts = prior_parts(prior)
+    named = parts.random if isinstance(parts.random, Mapping) else {"random": parts.random}
+    return parts.fixed is None and all(isinstance(given, str | None) for given in named.values())
+
+
 def describe(prior: PriorLike) -> str:
     """Name the priors for reading."""
     if not isinstance(prior, Mapping):
@@ -119,4 +131,4 @@ def describe(prior: PriorLike) -> str:
 
 
 def _named(prior: Any) -> str:
-    return cast(str, prior) if isinstance(prior, str) else repr(prior)
+    return prior if isinstance(prior, str) else repr(prior)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..models.lmm import LmmEstimate
-from .map_prior import Penalized
+from .penalized import Penalized
 from .satterthwaite import Satterthwaite, covariance_jacobian, positive_inverse
 
 __all__ = ["satterthwaite_penalized"]

@@ -193,14 +193,16 @@ def prior_of(prior: PriorLike, term: RandomTerm, *, reml: bool) -> Prior | None:
     ValueError
         If the name is not known.
     """
+    given: Any = prior
     if isinstance(prior, Mapping):
-        prior = prior.get(term.group, prior.get("random"))
-    if not isinstance(prior, str):
-        return prior
+        given = prior.get(term.group, prior.get("random"))
+    if not isinstance(given, str):
+        density: Prior | None = given
+        return density
     known = {"weak": WEAK[reml], "wishart": Wishart(2.5)}
-    if prior not in known:
-        raise ValueError(f"prior must be 'weak', 'wishart' or a density, not {prior!r}")
-    return known[prior]
+    if given not in known:
+        raise ValueError(f"prior must be 'weak', 'wishart' or a density, not {given!r}")
+    return known[given]
 
 
 def _logdet(matrix: Array) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ..design.design import Design
+from ..design.design import Design, RandomTerm
 from ..errors import ModelError
 from .chunks import SummedDesign
 
@@ -136,8 +136,16 @@ class LmmEstimate:
         return self.sigma**2 * (self.cov_root @ self.cov_root.T)
 
 
-def check(design: Design) -> None:
+def check(design: Design, *, knows_sigma: bool = False) -> None:
     """Refuse a model that cannot be estimated from these rows, with the counts.
+
+    Parameters
+    ----------
+    design : Design
+        The model.
+    knows_sigma : bool
+        Whether the residual standard deviation is known, so that random effects as many as rows
+        can be told from it.
 
     Raises
     ------
@@ -162,20 +170,23 @@ def check(design: Design) -> None:
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n:
-            per_level = f" x {term.n_cols} columns = {q}" if term.n_cols > 1 else ""
+        if q >= n and not knows_sigma:
+            each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
-                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} "
-                f"levels{per_level} random "
-                f"effects for {n} rows, so they cannot be told from the residual error. "
-                + (
-                    "Take columns out of the left side of the bar, or keep (1 | "
-                    + term.group
-                    + ") alone."
-                    if term.n_cols > 1 and term.n_levels < n
-                    else "Group by something that several rows share."
-                )
+                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} levels{each}: {q} "
+                f"random effects for {n} rows, so they cannot be told from the residual error. "
+                + _fewer_effects(term, n)
             )
+
+
+def _fewer_effects(term: RandomTerm, n: int) -> str:
+    """Say what to do about a term with as many random effects as rows."""
+    if term.n_cols > 1 and term.n_levels < n:
+        return f"Take columns out of the left side of the bar, or keep (1 | {term.group}) alone."
+    return (
+        "Group by something that several rows share; or, where the residual standard deviation is "
+        "known, as in a meta-analysis, give it: prior={'residual': ranef.Point(sigma)}."
+    )
 
 
 def kernel(design: Design, y: Array | None = None) -> _core.Lmm:

@@ -82,7 +82,9 @@ class Convergence:
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
 
 
-def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -> Convergence:
+def convergence(
+    estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str], *, has_prior: bool
+) -> Convergence:
     """Put the conditions of an optimum into words.
 
     Parameters
@@ -93,12 +95,15 @@ def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -
         What its derivatives say.
     notes : iterable of str
         Warnings of the fit that belong to the advice.
+    has_prior : bool
+        Whether a penalised likelihood was maximised, which other optimisers are not offered for.
     """
     advice = list(notes)
     if not optimum.holds:
+        others = "" if has_prior else "ranef.all_fit(model) compares other optimisers; "
         advice.append(
-            "ranef.converge(model) restarts the search; ranef.all_fit(model) compares other "
-            'optimisers; ranef.help("convergence") says what the numbers mean.'
+            f"ranef.converge(model) restarts the search; {others}"
+            'ranef.help("convergence") says what the numbers mean.'
         )
     return Convergence(
         converged=optimum.holds,
