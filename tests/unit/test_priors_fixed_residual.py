@@ -103,25 +103,89 @@ def test_a_normal_prior_gives_blmes_mode(sleep):
 
 
 @pytest.mark.parametrize(
+    ("reml", "prior", "params", "sigma", "sds", "llf"),
+    [
+        (
+            False,
+            {"fixed": ranef.Normal([10, 2.5], relative=True)},
+            (251.213107709114, 10.467623192738),
+            25.177169387143,
+            (25.965945420223591, 6.134992307303806),
+            -876.1213385108,
+        ),
+        (
+            False,
+            {"fixed": ranef.Normal([200, 2])},
+            (254.6287502489802, 5.0631137863679),
+            25.275935683038,
+            (26.117207912969516, 8.328234057920112),
+            -880.96780870444,
+        ),
+        (
+            True,
+            {"fixed": ranef.Normal([200, 2])},
+            (254.6605491911211, 4.9381851400451),
+            25.27981566482,
+            (27.178836116275200, 8.552175290620154),
+            -877.0617187808,
+        ),
+        (
+            True,
+            {"residual": ranef.InverseGamma(5, 60)},
+            (251.405104848481, 10.467285959596),
+            24.965396630765,
+            (27.0902325221646478, 6.3747474073343460),
+            -872.01740991802,
+        ),
+        (
+            True,
+            {"residual": ranef.Gamma(30, 2)},
+            (251.405104848481, 10.467285959596),
+            23.816405531419,
+            (27.37915801960214, 6.41829013558624),
+            -872.7029883903,
+        ),
+    ],
+)
+def test_every_kind_of_prior_has_blmes_mode(sleep, reml, prior, params, sigma, sds, llf):
+    """blme 1.0-5, R 4.2.2, blmer(SLEEP) with its default prior of the covariance and these.
+
+    fixef.prior = normal(sd = c(10, 2.5), common.scale = TRUE) and normal(sd = c(200, 2),
+    common.scale = FALSE), resid.prior = invgamma(5, 60, posterior.scale = "sd") and gamma(30, 2,
+    posterior.scale = "sd"), by Nelder-Mead, which stops where a millionth of the criterion is left.
+    """
+    model = ranef.lmer(SLEEP, sleep, reml=reml, prior={"random": "wishart", **prior})
+    np.testing.assert_allclose((model.params - params) / model.bse, 0.0, atol=2e-5)
+    assert model.sigma == pytest.approx(sigma, rel=2e-6)
+    np.testing.assert_allclose(np.sqrt(np.diag(model.varcorr["Subject"])), sds, rtol=2e-5)
+    assert model.llf == pytest.approx(llf, abs=2e-5)
+
+
+@pytest.mark.parametrize(
     ("fixed", "tau2", "params", "errors"),
     [
-        ("1", 0.3132, [-0.7145], [0.1798]),
-        ("latitude", 0.0764, [0.2515, -0.0291], [0.2491, 0.0072]),
+        ("1", 0.313243258136, [-0.714532342158], [0.179781516105]),
+        (
+            "latitude",
+            0.07634796395592,
+            [0.25146821000695, -0.02910172501164],
+            [0.24909539661765, 0.00719532722093],
+        ),
     ],
 )
 def test_known_sampling_errors_make_a_meta_analysis(trials, fixed, tau2, params, errors):
-    """R metafor, rma(yi, vi, data = dat.bcg) and with mods = ~ ablat, as its manual prints them."""
+    """metafor 3.8-1, R 4.2.2: rma(yi, vi, data = dat.bcg) and with mods = ~ ablat."""
     model = ranef.lmer(
         f"y ~ {fixed} + (1 | trial)",
         trials,
         weights="w",
         prior={"residual": ranef.Point(1.0)},
     )
-    assert model.varcorr["trial"].iloc[0, 0] == pytest.approx(tau2, abs=5e-5)
-    np.testing.assert_allclose(model.params, params, atol=5e-5)
-    np.testing.assert_allclose(model.bse, errors, atol=5e-5)
+    assert model.varcorr["trial"].iloc[0, 0] == pytest.approx(tau2, rel=1e-7)
+    np.testing.assert_allclose(model.params, params, rtol=1e-7)
+    np.testing.assert_allclose(model.bse, errors, rtol=1e-7)
     assert model.convergence.converged
-    with pytest.raises(ranef.ModelError, match="13 random effects for 13 rows.*meta-analysis"):
+    with pytest.raises(ranef.ModelError, match=r"13 random effects for 13 rows.*meta-analysis"):
         ranef.lmer("y ~ 1 + (1 | trial)", trials, weights="w")
 
 
@@ -458,10 +522,9 @@ def test_rows_left_out_in_closed_form_know_the_prior(sleep):
 
 def test_an_aliased_column_stays_aliased(sleep):
     twice = sleep.assign(Hours=24.0 * sleep["Days"] + 1.0)
-    model = quietly(
-        "Reaction ~ Days + Hours + (1 | Subject)", twice, prior={"fixed": ranef.Normal(2.0)}
-    )
-    alone = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep, prior={"fixed": ranef.Normal(2.0)})
+    formula, prior = "Reaction ~ Days + Hours + (1 | Subject)", {"fixed": ranef.Normal(2.0)}
+    model = quietly(formula, twice, prior=prior)
+    alone = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep, prior=prior)
     assert np.isnan(model.params["Hours"])
     assert model.params["Days"] == pytest.approx(alone.params["Days"], rel=1e-9)
     with pytest.raises(ranef.ModelError, match="'Hours', a combination of other columns"):

@@ -216,7 +216,7 @@ class Penalized(Space):
         """Gradient by theta and log(sigma), shape (m + 1,)."""
         there = self.at_sigma(float(np.exp(point[-1])))
         theta = point[:-1]
-        return np.r_[there.value_and_gradient(theta)[1], there.slope_by_sigma(theta)]
+        return np.append(there.value_and_gradient(theta)[1], there.slope_by_sigma(theta))
 
     def joint_hessian(self, point: Array) -> Array:
         """Hessian by theta and log(sigma): differences of exact gradients, (m + 1, m + 1)."""
