@@ -48,7 +48,7 @@ def test_labels_used_again_are_found_and_the_fix_fits_better(wards):
 
 def test_labels_used_again_are_found_where_the_outer_factor_is_left_out(wards):
     finding = ranef.diagnose(quietly("stress ~ 1 + (1 | ward)", wards)).find("labels-reused")
-    assert finding.evidence.startswith("hospital of the data is not in the model.")
+    assert finding.evidence.startswith("hospital does not group the rows here.")
     assert finding.fix == 'ranef.lmer("stress ~ 1 + (1 | hospital:ward) + (1 | hospital)", data)'
     assert "labels-reused" in ranef.diagnose("stress ~ 1 + (1 | ward)", wards).codes
     crossed = ranef.datasets.load("Penicillin")
@@ -355,3 +355,28 @@ def test_of_a_model_without_rows_the_fit_is_looked_at():
     assert found.find("zero-variance").fix == 'ranef.feols("Yield ~ 1", data)'
     with pytest.raises(ranef.UnsupportedError, match="holds no rows"):
         ranef.bias_check(model, 2)
+
+
+def test_a_region_means_the_same_every_year():
+    """Labels that a third factor fixes across outer levels, or that add to the nested ones."""
+    rng = np.random.default_rng(4)
+    state, year = np.divmod(np.arange(48 * 12), 12)
+    region = state % 8
+    shock = rng.normal(size=(8, 12))[region, year]
+    y = shock + rng.normal(size=48)[state] + 0.3 * rng.normal(size=len(state))
+    panel = {"y": y, "state": state, "region": region, "year": year}
+    codes = ranef.diagnose("y ~ 1 + (1 | state) + (1 | region) + (1 | year)", panel).codes
+    assert "labels-reused" not in codes
+    assert "labels-reused" not in ranef.diagnose("y ~ 1 + (1 | state) + (1 | region)", panel).codes
+    lasting = {**panel, "y": y + 3.0 * rng.normal(size=8)[region]}
+    assert "labels-reused" not in ranef.diagnose("y ~ 1 + (1 | region) + (1 | year)", lasting).codes
+
+
+def test_a_response_that_groups_fix_is_named():
+    rng = np.random.default_rng(0)
+    person, item = np.divmod(np.arange(40 * 12), 12)
+    frame = {"trait": rng.normal(size=40)[person], "person": person, "item": item}
+    with pytest.raises(
+        ranef.ModelError, match="trait is the same in all rows of a level of person"
+    ):
+        ranef.lmer("trait ~ 1 + (1 | person) + (1 | item)", frame)

@@ -152,8 +152,9 @@ def test_every_kind_of_prior_has_blmes_mode(sleep, reml, prior, params, sigma, s
 
     fixef.prior = normal(sd = c(10, 2.5), common.scale = TRUE) and normal(sd = c(200, 2),
     common.scale = FALSE), resid.prior = invgamma(5, 60, posterior.scale = "sd") and gamma(30, 2,
-    posterior.scale = "sd"), by Nelder-Mead, which stops where a millionth of the criterion is left: a log-likelihood, which
-    the prior keeps off its own maximum, is then known to its square root times its slope.
+    posterior.scale = "sd"), by Nelder-Mead, which stops where a millionth of the criterion is left:
+    a log-likelihood, which the prior keeps off its own maximum, is then known to its square root
+    times its slope.
     """
     model = ranef.lmer(SLEEP, sleep, reml=reml, prior={"random": "wishart", **prior})
     np.testing.assert_allclose((model.params - np.array(params)) / model.bse, 0.0, atol=2e-5)

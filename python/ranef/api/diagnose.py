@@ -18,7 +18,7 @@ from ..formula import parse
 from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
 from ..inference.diagnosis_formulas import spelled
-from ..inference.diagnosis_labels import check_labels, may_hold
+from ..inference.diagnosis_labels import Reused, check_labels, may_hold
 from ..inference.diagnosis_rows import check_rows
 from ..inference.diagnosis_terms import check_levels
 from ..inference.finding import Finding
@@ -92,8 +92,8 @@ def _before(design: Design, data: Any) -> Iterator[Finding]:
         return
     yield from _aliased(design, core)
     labels = list(check_labels(design, reml=True))
-    labels += list(_outside(design, data, True, {group for group, _ in labels}))
-    yield from (finding for _, finding in labels)
+    labels += list(_outside(design, data, True, {found.inner for found in labels}))
+    yield from (found.finding for found in labels)
 
 
 def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
@@ -106,15 +106,13 @@ def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     yield from check_rows(design, data)
     yield from check_design(design)
     labels = list(check_labels(design, estimate.reml))
-    labels += list(_outside(design, data, estimate.reml, {group for group, _ in labels}))
-    yield from (finding for _, finding in labels)
-    reused = [group for group, _ in labels]
+    labels += list(_outside(design, data, estimate.reml, {found.inner for found in labels}))
+    yield from (found.finding for found in labels)
+    reused = [found.inner for found in labels]
     yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
 
 
-def _outside(
-    design: Design, data: Any, reml: bool, known: set[str]
-) -> Iterator[tuple[str, Finding]]:
+def _outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[Reused]:
     """Find labels used again within a column of the data that the model leaves out."""
     if data is None:
         return
@@ -133,11 +131,11 @@ def _outside(
         if larger.n_obs != design.n_obs:
             continue
         larger = replace(larger, weights=design.weights, offset=design.offset)
-        for group, finding in check_labels(larger, reml):
-            if group != column and group not in known:
-                known.add(group)
-                evidence = f"{column} of the data is not in the model. {finding.evidence}"
-                yield group, replace(finding, evidence=evidence)
+        for found in check_labels(larger, reml, among=column):
+            if found.inner not in known:
+                known.add(found.inner)
+                evidence = f"{column} does not group the rows here. {found.finding.evidence}"
+                yield replace(found, finding=replace(found.finding, evidence=evidence))
 
 
 def _aliased(design: Design, core: _core.Lmm) -> Iterator[Finding]:

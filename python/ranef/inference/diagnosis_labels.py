@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,12 @@ from .diagnosis import crossed_pairs
 from .diagnosis_formulas import fix, nested
 from .finding import Finding
 
-__all__ = ["check_labels", "may_hold"]
+__all__ = ["Reused", "check_labels", "may_hold"]
 
 #: Gain in log-likelihood by nested labels that settles the question.
 GAIN = 5.0
+#: Gain by the labels as they are, on top of nested ones, that shows that they mean something.
+SHARED = 2.0
 #: More labels than anybody numbers anew within a unit.
 LABELS = 200
 #: Above so many rows no second model is fitted to find out.
@@ -30,23 +32,54 @@ MANY_ROWS = 200_000
 MANY_ROWS_OUTSIDE = 20_000
 
 
-def check_labels(design: Design, reml: bool) -> Iterator[tuple[str, Finding]]:
-    """Find labels that are used again for other units: a group, and its finding.
+@dataclass(frozen=True)
+class Reused:
+    """Labels of one grouping factor that are used again within another.
+
+    Attributes
+    ----------
+    inner, outer : str
+        The factors.
+    finding : Finding
+        What is found.
+    """
+
+    inner: str
+    outer: str
+    finding: Finding
+
+
+def check_labels(design: Design, reml: bool, among: str | None = None) -> Iterator[Reused]:
+    """Find labels that are used again for other units.
 
     Two grouping factors are crossed by their labels. Where the model with the inner labels made
-    unique by the outer ones has a log-likelihood higher by far, and the inner factor has few
-    labels, the labels are those of different units.
+    unique by the outer ones has a log-likelihood higher by far, the inner factor has few labels,
+    and the labels as they are add nothing to that, they are those of different units.
+
+    Parameters
+    ----------
+    design : Design
+        The model.
+    reml : bool
+        Which likelihood.
+    among : str, optional
+        A grouping factor: only labels used again within it.
     """
     for first, second in crossed_pairs(design):
+        if among not in (None, first.group, second.group):
+            continue
         few, many = sorted((first, second), key=lambda term: term.n_levels)
         gains = []
         for inner, outer in ((few, many), (many, few)):
+            if among not in (None, outer.group):
+                continue
             if (llf := _compared(design, inner, outer, reml)) and llf[1] - llf[0] > GAIN:
                 # The factor with fewer labels is the inner one, but for evidence against it.
                 gains.append((llf[1] + (inner is few), inner, outer, llf))
         if gains:
             _, inner, outer, llf = max(gains, key=lambda found: found[0])
-            yield inner.group, _reused(design, inner, outer, llf)
+            finding = _reused(design, inner, outer, llf)
+            yield Reused(inner.group, outer.group, finding)
 
 
 def _compared(
@@ -54,17 +87,37 @@ def _compared(
 ) -> tuple[float, float] | None:
     """Give the log-likelihood with the labels as they are, and with unique ones."""
     nested = _nested(design, inner, outer)
-    if nested is None:
+    if nested is None or _is_property(design, inner, outer):
         return None
+
+    def llf(model: Design) -> float:
+        lmm.check(model)
+        return lmm.fit(model, lmm.kernel(model), reml=reml, control=Control()).objective / -2.0
+
     try:
-        lmm.check(nested)
-        before, after = (
-            lmm.fit(d, lmm.kernel(d), reml=reml, control=Control()).objective / -2.0
-            for d in (design, nested)
-        )
+        before, after = llf(design), llf(nested)
+        if after - before > GAIN:
+            both = replace(nested, random=(*nested.random, inner))
+            if llf(both) - after > SHARED:
+                return None
     except (ModelError, FitError):
         return None
     return before, after
+
+
+def _is_property(design: Design, inner: RandomTerm, outer: RandomTerm) -> bool:
+    """Tell whether a third factor, whose levels occur in several outer ones, fixes the inner label.
+
+    A state lies in one region, year after year: then a region's label means the same every year.
+    """
+    for term in design.random:
+        if term is inner or term is outer or term.n_levels <= inner.n_levels:
+            continue
+        with_inner = np.unique(term.codes.astype(np.int64) * inner.n_levels + inner.codes)
+        with_outer = np.unique(term.codes.astype(np.int64) * outer.n_levels + outer.codes)
+        if len(with_inner) == term.n_levels and len(with_outer) > 1.5 * term.n_levels:
+            return True
+    return False
 
 
 def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | None:

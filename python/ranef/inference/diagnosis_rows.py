@@ -60,7 +60,8 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
             yield f" {len(gone)} of {len(rows)} levels of {term.group} are lost whole ({shown})."
         if 0 < len(lost) < len(rows):
             top = ", ".join(f"{label} ({count})" for label, count in lost.iloc[:3].items())
-            yield f" Of {term.group}, {len(lost)} levels lose rows, most {top}."
+            some = "1 level loses" if len(lost) == 1 else f"{len(lost)} levels lose"
+            yield f" Of {term.group}, {some} rows, most {top}."
 
 
 def _dropout(design: Design) -> Iterator[Finding]:

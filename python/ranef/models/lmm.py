@@ -34,8 +34,9 @@ DECREMENT = 1e-5
 WIDE, SMALL, LARGE = 5.0, 100, 5000
 #: The kernel's status when nothing is left for a residual error.
 PERFECT_FIT = 3
-#: Relative standard deviation that leaves the residual error to rounding.
-PERFECT = 2e6
+#: Relative standard deviation that leaves the residual error to rounding, and one from which on
+#: a search that broke off may be on its way there.
+PERFECT, HUGE = 2e6, 1e3
 
 
 @dataclass(frozen=True)
@@ -234,11 +235,10 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
         rival = _search(core, reml, control, wide)
         if rival.status != PERFECT_FIT and rival.objective < found.objective - DECREMENT:
             found = rival
-    if found.status == PERFECT_FIT or (found.status and _largest_sd(found) > PERFECT):
+    if found.status == PERFECT_FIT or (found.status and _has_no_end(core, found, reml)):
         raise ModelError(
             "the random effects reproduce the response exactly or to within rounding, so the "
-            "residual variance is zero and no mixed model exists: within each level of a grouping "
-            "factor the response does not vary beyond its predictors."
+            "residual variance is zero and no mixed model exists: " + _why_perfect(design)
         )
     return _frozen(design, core, found, reml=reml)
 
@@ -261,8 +261,32 @@ def _may_have_rivals(design: Design, found: _core.Estimate) -> bool:
     return n_effects <= (LARGE if found.smallest_sd < SINGULAR else SMALL)
 
 
-def _largest_sd(found: _core.Estimate) -> float:
-    return max(float(np.linalg.norm(block, 2)) for block in found.lambda_standard)
+def _why_perfect(design: Design) -> str:
+    """Name the grouping factor within whose levels the response does not vary."""
+    for term in () if isinstance(design, SummedDesign) else design.random:
+        counts = np.bincount(term.codes)
+        means = np.bincount(term.codes, weights=design.y) / counts
+        if np.abs(design.y - means[term.codes]).max() <= 1e-9 * np.abs(design.y).max():
+            return (
+                f"{design.response} is the same in all rows of a level of {term.group}. It is a "
+                f"property of {term.group}: keep one row a level, or leave {term.group} out."
+            )
+    return (
+        "within each level of a grouping factor the response does not vary beyond its predictors."
+    )
+
+
+def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
+    """Tell whether a search broke off on its way to a residual variance of zero.
+
+    There the relative covariance is huge already, and ten times as much still fits better.
+    """
+    largest = max(float(np.linalg.norm(block, 2)) for block in found.lambda_standard)
+    if largest < HUGE or largest > PERFECT:
+        return largest > PERFECT
+    further = [np.asfortranarray(10.0 * block) for block in found.lambda_standard]
+    here = core.objective_standard(list(found.lambda_standard), reml)
+    return bool(core.objective_standard(further, reml) < here - 1.0)
 
 
 def zero_columns(basis: Array, factor: Array, names: list[str]) -> list[str]:
