@@ -363,7 +363,8 @@ def test_a_region_means_the_same_every_year():
     state, year = np.divmod(np.arange(48 * 12), 12)
     region = state % 8
     shock = rng.normal(size=(8, 12))[region, year]
-    y = shock + rng.normal(size=48)[state] + 0.3 * rng.normal(size=len(state))
+    y = shock + rng.normal(size=48)[state] + 2.0 * rng.normal(size=12)[year]
+    y = y + 0.3 * rng.normal(size=len(state))
     panel = {"y": y, "state": state, "region": region, "year": year}
     codes = ranef.diagnose("y ~ 1 + (1 | state) + (1 | region) + (1 | year)", panel).codes
     assert "labels-reused" not in codes

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from ..inference.optimizers import available, estimate_at, run
 from ..inference.optimum import judged
 from ..models.lmm import LmmEstimate
+from ..models.workers import worker_count
 from ..report.searches import AllFit, Trail, all_fit_table
+from .compare_models import check_mixed
 from .fitted import estimated
 from .mixed_model import LinearMixedModel
 
@@ -52,13 +54,14 @@ def all_fit(
     given its exact gradient, trust-constr its average-information Hessian as well. All but the
     first start where every relative standard deviation is one.
     """
+    check_mixed(model, "all_fit")
     model._likelihood_only("all_fit")
     names = available()
     for name in optimizers or ():
         if name not in names:
             raise ValueError(f"there is no optimiser {name!r} here; there are {names}")
     chosen = [name for name in names if optimizers is None or name in optimizers]
-    with ThreadPoolExecutor(max_workers=workers or 1) as pool:
+    with ThreadPoolExecutor(max_workers=worker_count(workers, 1)) as pool:
         runs = list(pool.map(lambda name: run(model._design, name, reml=model.reml), chosen))
     estimates = [
         estimate_at(model._design, model._core, found.lambda_standard, reml=model.reml)
@@ -95,6 +98,7 @@ def converge(model: LinearMixedModel, *, seed: int = 1) -> Trail:
     Trail
         ``model``, ``table`` of the attempts and ``converged``.
     """
+    check_mixed(model, "converge")
     columns = ["criterion", "gain", "converged"]
     if model._optimum().holds:
         return Trail(model, pd.DataFrame(columns=columns), True)

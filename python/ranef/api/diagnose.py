@@ -26,6 +26,7 @@ from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
+from .compare_models import check_mixed
 from .fitted import Call
 from .mixed_model import LinearMixedModel
 
@@ -66,6 +67,7 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         return Diagnosis(_before(designs.build(parse(model), data), data))
+    check_mixed(model, "diagnose")
     found = _after(model, model._data if data is None else data, seed)
     return Diagnosis(_kept(finding, model.call) for finding in found)
 

@@ -201,6 +201,8 @@ class Trust(Fitted):
         places = tuple(known[name] for name in chosen)
         explorer = Explorer(self._design, self._core, estimate, places, hold)
         ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
+        if points is not None and points < 2:
+            raise ValueError(f"points must be 2 or more in each direction, not {points}")
         count = points or (21 if len(chosen) == 2 else 81)
         axes = [np.linspace(0.0, end, count) for end in ends]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
@@ -237,6 +239,9 @@ def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
     formula = model.call.formula
     if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
         raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
+    factors = {name for bar in parse(formula).random for name in bar.factors}
+    if recoding.old in factors:
+        raise ValueError(f"{recoding.old!r} groups the rows, so it has no units")
     call = replace(model.call, formula=renamed(formula, recoding.old, recoding.new))
     data: Any = recoded_data(open_frame(model._training_data()), recoding)
     design = designs.build(

@@ -10,6 +10,7 @@ from ..inference.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
 from ..report.surface import MultiStart
+from .compare_models import check_mixed
 from .mixed_model import LinearMixedModel
 
 __all__ = ["multistart"]
@@ -37,7 +38,10 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     A start has relative standard deviations from 0.05 to 20 along random axes, even on the log
     scale, all in the standardised basis.
     """
+    check_mixed(model, "multistart")
     model._likelihood_only("multistart")
+    if n < 1:
+        raise ValueError(f"multistart needs 1 or more starts, not {n}")
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):

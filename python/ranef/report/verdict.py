@@ -176,7 +176,8 @@ def _singular_text(group: str, names: list[str], zero: list[str], cov: Array, nu
         return (
             f"in {term} the correlation of {names[0]} and {names[1]} is estimated as {sign}: the "
             "data support one direction of variation, not two. "
-            f"({names[0]} + {names[1]} || {group}) leaves the correlation out."
+            f"({' + '.join('1' if n == 'Intercept' else n for n in names)} || {group}) leaves the "
+            "correlation out."
         )
     return (
         f"the covariance of {term} has {size} columns and supports {size - null} "
