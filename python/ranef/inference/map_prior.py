@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,7 +109,12 @@ def _inside(space: Penalized, control: Control) -> Array:
     start = control.start or space.core.fit(space.reml).lambda_standard
     if max(float(np.abs(block).max()) for block in start) > LARGEST:
         start = space.unpack(space.identity)
-    return space.pack([lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in start])
+    return _raised(space, start)
+
+
+def _raised(space: Penalized, blocks: Sequence[Array]) -> Array:
+    """Move factors off the boundary, where a slope of zero says nothing."""
+    return space.pack([lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in blocks])
 
 
 def _minimum(space: Penalized, start: Array, control: Control) -> Any:
@@ -144,12 +150,12 @@ def _over_sigma(space: Penalized, start: Array, control: Control) -> tuple[Penal
 
     def slope(log_sigma: float) -> float:
         there = space.at_sigma(float(np.exp(log_sigma)))
-        best[0] = np.asarray(_minimum(there, best[0], control).x)
+        best[0] = np.asarray(_minimum(there, _raised(there, there.unpack(best[0])), control).x)
         return there.slope_by_sigma(best[0])
 
     flat = space.core.fit(space.reml).sigma
     held = space.at_sigma(float(np.exp(rising_root(slope, float(np.log(flat))))))
-    return held, _minimum(held, best[0], control)
+    return held, _minimum(held, _raised(held, held.unpack(best[0])), control)
 
 
 def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:

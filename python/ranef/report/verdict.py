@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
-from ..models.lmm import SINGULAR, LmmEstimate, zero_columns
+from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
-__all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
+__all__ = ["Convergence", "alias_notes", "convergence", "not_there_yet", "singular_notes"]
 
 Array = NDArray[np.float64]
 
@@ -139,6 +139,15 @@ def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
             "Converged to a singular fit: the boundary is the optimum, not a failure of the search."
         )
     return "Converged."
+
+
+def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
+    """Say what is wrong with the place where a search stopped."""
+    if estimate.cone <= -DECREMENT * design.n_obs:
+        return "a variance stands at zero and -2 log-likelihood falls away from there"
+    if estimate.decrement < DECREMENT:
+        return "-2 log-likelihood bends down along a direction of the covariance"
+    return f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
 
 
 def singular_notes(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> list[str]:
