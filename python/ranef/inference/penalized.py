@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy
@@ -251,16 +252,21 @@ def _differences(gradient: Callable[[Array], Array], at: Array) -> Array:
 
 
 def rising_root(slope: Callable[[float], float], start: float) -> float:
-    """Find where a slope passes zero upwards, next to a start."""
-    here, step, end = slope(start), 0.25, start
+    """Find where a slope passes zero upwards, next to a start.
+
+    The slope may come from a search that begins where the one before ended, so that asking twice
+    need not give the same; each place is asked once.
+    """
+    once = cache(slope)
+    here, step, end = once(start), 0.25, start
     while abs(end - start) < FAR:
         if here == 0.0:
             return start
         other = end - float(np.sign(here)) * step
-        value = slope(other)
+        value = once(other)
         if value * here <= 0.0:
             low, high = sorted((end, other))
-            return float(scipy.optimize.brentq(slope, low, high, xtol=1e-13))
+            return float(scipy.optimize.brentq(once, low, high, xtol=1e-13))
         end, step = other, 1.5 * step
     raise FitError(
         "the residual standard deviation has no best value: the prior outweighs the data. Give a "
