@@ -548,6 +548,31 @@ def test_an_aliased_column_stays_aliased(sleep):
         quietly(formula, twice, prior={"fixed": ranef.Normal({"Hours": 1.0})})
 
 
+def test_an_empty_mapping_is_no_prior(sleep):
+    model = ranef.lmer(SLEEP, sleep, prior={"random": None})
+    assert model.call.prior is None
+    assert model.llf == ranef.lmer(SLEEP, sleep).llf
+
+
+def test_standard_errors_of_another_study_make_a_prior(sleep):
+    first, second = sleep.head(90), sleep.tail(90)
+    before = ranef.lmer(SLEEP, first)
+    normal = ranef.Normal(before.bse, before.params)
+    named = ranef.Normal(before.bse.to_dict(), before.params.to_dict())
+    both = [ranef.lmer(SLEEP, second, prior={"fixed": given}) for given in (normal, named)]
+    assert both[0].params.equals(both[1].params)
+    assert (both[0].bse < before.bse).all()
+
+
+def test_advice_does_not_throw_a_prior_away(sleep):
+    few = sleep.head(40)
+    model = ranef.lmer("Reaction ~ Days + (1 | Subject)", few, prior={"fixed": ranef.Normal(2.0)})
+    finding = ranef.diagnose(model).find("few-levels")
+    weak = eval(finding.fix, {"model": model, "ranef": ranef})
+    assert weak.call.prior == {**model.call.prior, "random": "weak"}
+    assert ranef.diagnose(weak).find("few-levels").fix == ""
+
+
 # ---------------------------------------------------------------------- what cannot be meant
 
 
@@ -566,6 +591,10 @@ def test_an_aliased_column_stays_aliased(sleep):
         ({"fixed": ranef.Normal([1.0])}, ranef.ModelError, "1 numbers for 2 coefficients"),
         ({"fixed": ranef.Normal(-1.0)}, ValueError, "above zero"),
         ({"fixed": ranef.Normal({"Days": 1.0}, {"Intercept": 3.0})}, ValueError, "no sd"),
+        (ranef.Wishart, ValueError, "such as ranef.Wishart"),
+        ({"residual": ranef.Gamma}, ValueError, "ranef.Gamma"),
+        ({"residual": ranef.Point("a")}, ValueError, "a number above zero"),
+        ({"fixed": ranef.Normal("weak")}, ValueError, "must be numbers"),
         ({"residual": ranef.Gamma(1e6)}, ranef.FitError, "outweighs the data"),
     ],
 )

@@ -22,6 +22,7 @@ from ..inference.diagnosis_labels import Reused, check_labels, may_hold
 from ..inference.diagnosis_rows import check_rows
 from ..inference.diagnosis_terms import check_levels
 from ..inference.finding import Finding
+from ..inference.prior_parts import with_weak
 from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
@@ -74,6 +75,12 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
 
 def _kept(finding: Finding, call: Call) -> Finding:
     """Write a fix as a change of the model where its call says more than formula and data."""
+    if 'prior="weak"' in finding.fix and call.prior is not None:
+        weak = with_weak(call.prior)
+        if weak is None:
+            advice = "Its variance has a prior already; read it with its bootstrap interval."
+            return replace(finding, advice=advice, fix="")
+        return replace(finding, fix=f"model.update(prior={weak[1]})")
     more = (call.weights, call.offset, call.contrasts, call.prior)
     if call.reml and all(argument is None for argument in more):
         return finding

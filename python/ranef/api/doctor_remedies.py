@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..inference.diagnosis_fit import least_varying
+from ..inference.prior_parts import with_weak
 from ..report.findings import Diagnosis
 from .all_fit import all_fit, converge
 from .feols import feols
@@ -132,9 +133,12 @@ def _estimators(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
     """Estimate the covariances otherwise: by the restricted likelihood, or with a prior."""
     if not {"zero-variance", "correlation-one", "flat-ridge"} & set(found.codes):
         return
-    changes: list[dict[str, Any]] = [] if model.reml else [{"reml": True}]
-    for change in [*changes, {"prior": "weak"}]:
-        text = ", ".join(f"{name}={value!r}" for name, value in change.items())
+    changes: list[tuple[str, dict[str, Any]]] = []
+    if not model.reml:
+        changes.append(("reml=True", {"reml": True}))
+    if weak := with_weak(model.call.prior):
+        changes.append((f"prior={weak[1]}", {"prior": weak[0]}))
+    for text, change in changes:
         yield Remedy(
             f"another estimator: {text}",
             LAST_RESORT + ("prior" in change),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from .. import design as designs
 from ..errors import RanefWarning
 from ..formula import parse
+from ..inference.prior_parts import simplified
 from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control
@@ -132,6 +134,7 @@ def fit_call(
     """Carry out a call: parse, build, check, fit."""
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
+    call = replace(call, prior=simplified(call.prior))
     if is_source(data):
         model = fit_source(call, data, executor=executor, progress=progress)
         if call.strict and model.warnings:

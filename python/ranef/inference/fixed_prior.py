@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from numbers import Real
+from typing import TypeAlias, cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from .. import _core
@@ -28,8 +30,8 @@ class Normal:
     ----------
     sd : float, sequence or mapping of name to float
         Standard deviations. A number is for every coefficient but the intercept; a sequence has one
-        for each coefficient, in the order of ``params``; a mapping names coefficients, and the
-        others have no prior.
+        for each coefficient, in the order of ``params``; a mapping or a Series names
+        coefficients, and the others have no prior.
     mean : float, sequence or mapping of name to float
         Means, in the units of the coefficients; what a mapping leaves out has mean 0.
     relative : bool
@@ -89,7 +91,7 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
     names = [design.fixed_names[j] for j in kept]
     sd = _by_name(normal.sd, names, list(design.fixed_names), "sd")
     mean = _by_name(normal.mean, names, list(design.fixed_names), "mean")
-    if isinstance(normal.mean, Mapping) and (extra := sorted(set(mean) - set(sd))):
+    if isinstance(normal.mean, Mapping | pd.Series) and (extra := sorted(set(mean) - set(sd))):
         raise ValueError(f"Normal has a mean for {extra[0]!r} and no sd, so no prior of it")
     if not sd:
         raise ModelError("Normal has no coefficient to be a prior of; give sd a mapping of names")
@@ -111,8 +113,9 @@ def _by_name(
     given: PerCoefficient, kept: list[str], names: list[str], what: str
 ) -> dict[str, float]:
     """Give the number of each coefficient that has one."""
-    if isinstance(given, Mapping):
-        for name in given:
+    if isinstance(given, Mapping | pd.Series):
+        named = dict(given)
+        for name in named:
             if name not in names:
                 raise ModelError(f"Normal: {what} names {name!r}, which is none of {names}")
             if name not in kept:
@@ -120,15 +123,22 @@ def _by_name(
                     f"Normal: {what} names {name!r}, a combination of other columns that has no "
                     "coefficient of its own; leave it out of the prior, or of the formula"
                 )
-        return {str(name): float(value) for name, value in given.items()}
-    if np.ndim(given) == 0:
-        return {name: float(given) for name in kept if name != "Intercept"}  # type: ignore[arg-type]
-    values = [float(value) for value in given]  # type: ignore[union-attr]
+        return {str(name): _number(value, what) for name, value in named.items()}
+    if isinstance(given, str) or np.ndim(given) == 0:
+        value = _number(given, what)
+        return {name: value for name in kept if name != "Intercept"}
+    values = [_number(value, what) for value in cast("Sequence[float]", given)]
     if len(values) != len(names):
         raise ModelError(
             f"Normal: {what} has {len(values)} numbers for {len(names)} coefficients, {names}"
         )
     return {name: value for name, value in zip(names, values, strict=True) if name in kept}
+
+
+def _number(value: object, what: str) -> float:
+    if not isinstance(value, Real):
+        raise ValueError(f"Normal: {what} must be numbers, not {value!r}")
+    return float(value)
 
 
 def prior_kernel(design: Design, core: _core.Lmm, prior: FixedPrior, sigma: float) -> _core.Lmm:

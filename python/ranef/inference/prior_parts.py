@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..errors import ModelError
 from .fixed_prior import Normal
 from .priors import Point, Prior, PriorLike
 
-__all__ = ["PriorParts", "describe", "has_no_units", "prior_parts"]
+__all__ = ["PriorParts", "describe", "has_no_units", "prior_parts", "simplified", "with_weak"]
 
 #: Keys of a mapping that are no grouping factors.
 RESERVED = ("random", "fixed", "residual")
@@ -100,20 +101,48 @@ def _check_random(prior: Any, key: str) -> None:
         raise ValueError("a Point is of the residual: prior={'residual': ranef.Point(...)}")
     if isinstance(prior, str) and prior not in ("weak", "wishart"):
         raise ValueError(f"{key} must be 'weak', 'wishart' or a density, not {prior!r}")
-    if not (prior is None or isinstance(prior, str) or hasattr(prior, "penalty")):
-        raise ValueError(f"{key} must be 'weak', 'wishart' or a density, not {prior!r}")
+    if not (prior is None or isinstance(prior, str) or _is_density(prior)):
+        raise ValueError(
+            f"{key} must be 'weak', 'wishart' or a density such as ranef.Wishart(2.5), "
+            f"not {prior!r}"
+        )
+
+
+def _is_density(prior: Any) -> bool:
+    """Whether this is a density, not the class of one."""
+    return hasattr(prior, "penalty") and hasattr(prior, "slope") and not isinstance(prior, type)
 
 
 def _check_residual(prior: Any) -> None:
     """Refuse what is no density of a standard deviation."""
     if isinstance(prior, Point):
-        if not 0.0 < float(prior.sigma) < np.inf:
-            raise ValueError(f"Point: sigma must be above zero, not {prior.sigma!r}")
-    elif prior is not None and not (hasattr(prior, "penalty") and hasattr(prior, "slope")):
+        if not (isinstance(prior.sigma, Real) and 0.0 < prior.sigma < np.inf):
+            raise ValueError(f"Point: sigma must be a number above zero, not {prior.sigma!r}")
+    elif prior is not None and not _is_density(prior):
         raise ValueError(
             "the prior of the residual must be ranef.Point(sigma), or a density such as "
             f"ranef.Gamma(shape, rate) of sigma, not {prior!r}"
         )
+
+
+def simplified(prior: PriorLike) -> PriorLike:
+    """Give None for a mapping that holds no prior."""
+    if isinstance(prior, Mapping) and all(value is None for value in prior.values()):
+        return None
+    return prior
+
+
+def with_weak(prior: PriorLike) -> tuple[PriorLike, str] | None:
+    """Add a weak prior of the covariances: the priors and how to write them, or None with one.
+
+    The code is for a model of that name.
+    """
+    parts = prior_parts(prior)
+    if parts.random is not None:
+        return None
+    if not isinstance(prior, Mapping):
+        return "weak", "'weak'"
+    return {**prior, "random": "weak"}, "{**model.call.prior, 'random': 'weak'}"
 
 
 def has_no_units(prior: PriorLike) -> bool:
