@@ -92,6 +92,9 @@ def _kept(finding: Finding, call: Call) -> Finding:
 def _before(design: Design, data: Any) -> Iterator[Finding]:
     yield from check_rows(design, data)
     yield from check_design(design)
+    if reason := lmm.constant_within(design):
+        yield Finding("not-estimable", "error", reason, "Model it at the level that it belongs to.")
+        return
     try:
         lmm.check(design)
         core = lmm.kernel(design)
@@ -129,7 +132,7 @@ def _outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator
     used = {name for bar in formula.random for name in bar.factors}
     rows = np.arange(design.n_data) if design.rows is None else design.rows
     for column in frame.names:
-        if column in used or not column.isidentifier():
+        if column in used or column == design.response or not column.isidentifier():
             continue
         if not may_hold(design, frame.series(column).iloc[rows]):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -90,12 +91,21 @@ def _compared(
     if nested is None or _is_property(design, inner, outer):
         return None
 
+    wider = _with_columns(design, inner, outer)
+    nested = replace(
+        nested,
+        random=tuple(
+            new if old is inner else changed
+            for old, new, changed in zip(design.random, nested.random, wider.random, strict=True)
+        ),
+    )
+
     def llf(model: Design) -> float:
         lmm.check(model)
         return lmm.fit(model, lmm.kernel(model), reml=reml, control=Control()).objective / -2.0
 
     try:
-        before, after = llf(design), llf(nested)
+        before, after = llf(wider), llf(nested)
         if after - before > GAIN:
             both = replace(nested, random=(*nested.random, inner))
             if llf(both) - after > SHARED:
@@ -103,6 +113,16 @@ def _compared(
     except (ModelError, FitError):
         return None
     return before, after
+
+
+def _with_columns(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design:
+    """Give the outer factor the inner one's columns too, lest slopes that vary pass for labels."""
+    if set(inner.columns) <= set(outer.columns):
+        return design
+    richer = replace(inner, codes=outer.codes, levels=outer.levels, group=outer.group)
+    return replace(
+        design, random=tuple(richer if term is outer else term for term in design.random)
+    )
 
 
 def _is_property(design: Design, inner: RandomTerm, outer: RandomTerm) -> bool:
@@ -129,6 +149,8 @@ def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | No
     )
     if len(cells) < 3 * inner.n_levels or len(cells) > design.n_obs / 1.5:
         return None
+    if not is_numbering(inner.levels):
+        return None
     if design.n_obs > MANY_ROWS or not _numbered_anew(cells, inner.n_levels, outer.n_levels):
         return None
     unique = replace(
@@ -137,6 +159,24 @@ def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | No
     return replace(
         design, random=tuple(unique if term is inner else term for term in design.random)
     )
+
+
+def is_numbering(levels: pd.Index[Any]) -> bool:
+    """Tell whether labels count units: 1, 2, 3 or a, b, c or plot1, plot2, and not yes and no.
+
+    A count from 0 needs a third label: 0 and 1 code a property.
+    """
+    labels = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in levels]
+    if all(re.fullmatch("[A-Za-z]", label) for label in labels):
+        places = sorted(ord(label.lower()) - ord("a") for label in labels)
+        return places == list(range(len(labels)))
+    parts = [re.fullmatch(r"(.*?)(\d{1,6})", label) for label in labels]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(labels) or len({part[1] for part in found}) > 1:
+        return False
+    numbers = sorted(int(part[2]) for part in found)
+    first = 1 if len(labels) < 3 else min(numbers[0], 1)
+    return numbers == list(range(first, first + len(labels)))
 
 
 def _numbered_anew(cells: NDArray[np.int64], n_inner: int, n_outer: int) -> bool:
@@ -158,7 +198,11 @@ def may_hold(design: Design, values: pd.Series[Any]) -> bool:
         return False
     for term in design.random:
         cells = np.unique(codes.astype(np.int64) * term.n_levels + term.codes)
-        few = term.n_levels <= LABELS and 3 * term.n_levels <= len(cells) <= n / 1.5
+        few = (
+            term.n_levels <= LABELS
+            and is_numbering(term.levels)
+            and 3 * term.n_levels <= len(cells) <= n / 1.5
+        )
         if few and _numbered_anew(cells, term.n_levels, len(levels)):
             return True
     return False

@@ -47,10 +47,8 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
     kept = np.zeros(design.n_data, dtype=bool)
     kept[design.rows] = True
     for term, grouping in zip(design.random, design.encoder.groupings, strict=True):
-        columns = [frame.series(name).astype(str).to_numpy() for name in grouping.names]
-        labels = columns[0]
-        for other in columns[1:]:
-            labels = labels + ":" + other
+        columns = [frame.series(name).astype(object).map(str) for name in grouping.names]
+        labels = np.array([":".join(parts) for parts in zip(*columns, strict=True)], dtype=object)
         rows = pd.Series(kept).groupby(labels).agg(["size", "sum"])
         gone = rows.index[rows["sum"] == 0]
         lost = (rows["size"] - rows["sum"]).sort_values(ascending=False, kind="stable")

@@ -193,8 +193,14 @@ def _coordinates(old: Array, new: Array) -> Array | None:
         return None
     if _condition(old) <= _condition(new):
         back = _solved(old, new)
-        return None if back is None else np.asarray(np.linalg.pinv(back, rcond=1e-14))
-    return _solved(new, old)
+        T = None if back is None else np.asarray(np.linalg.pinv(back, rcond=1e-14))
+    else:
+        T = _solved(new, old)
+    if T is None:
+        return None
+    # What adds nothing that can be seen to a column is rounding, not a share of it.
+    share = np.abs(T) * np.outer(np.linalg.norm(new, axis=0), 1.0 / np.linalg.norm(old, axis=0))
+    return np.where(share < 1e-10, 0.0, T)
 
 
 def _condition(A: Array) -> float:

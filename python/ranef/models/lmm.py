@@ -16,6 +16,7 @@ __all__ = [
     "Control",
     "LmmEstimate",
     "check",
+    "constant_within",
     "evaluate",
     "fit",
     "kernel",
@@ -37,6 +38,10 @@ PERFECT_FIT = 3
 #: Relative standard deviation that leaves the residual error to rounding, and one from which on
 #: a search that broke off may be on its way there.
 PERFECT, HUGE = 2e6, 1e3
+#: Residual standard deviation of a search that broke off, relative to the response's, that is none.
+ROUNDING = 1e-5
+#: Why there may be none, where no single factor shows it.
+WITHIN = "within each level of a grouping factor the response does not vary beyond its predictors."
 
 
 @dataclass(frozen=True)
@@ -235,10 +240,11 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
         rival = _search(core, reml, control, wide)
         if rival.status != PERFECT_FIT and rival.objective < found.objective - DECREMENT:
             found = rival
-    if found.status == PERFECT_FIT or (found.status and _has_no_end(core, found, reml)):
+    if _is_perfect(design, core, found, reml):
         raise ModelError(
             "the random effects reproduce the response exactly or to within rounding, so the "
-            "residual variance is zero and no mixed model exists: " + _why_perfect(design)
+            "residual variance is zero and no mixed model exists: "
+            + (constant_within(design) or WITHIN)
         )
     return _frozen(design, core, found, reml=reml)
 
@@ -261,8 +267,8 @@ def _may_have_rivals(design: Design, found: _core.Estimate) -> bool:
     return n_effects <= (LARGE if found.smallest_sd < SINGULAR else SMALL)
 
 
-def _why_perfect(design: Design) -> str:
-    """Name the grouping factor within whose levels the response does not vary."""
+def constant_within(design: Design) -> str:
+    """Say within which grouping factor the response does not vary; nothing where it does."""
     for term in () if isinstance(design, SummedDesign) else design.random:
         counts = np.bincount(term.codes)
         means = np.bincount(term.codes, weights=design.y) / counts
@@ -271,9 +277,17 @@ def _why_perfect(design: Design) -> str:
                 f"{design.response} is the same in all rows of a level of {term.group}. It is a "
                 f"property of {term.group}: keep one row a level, or leave {term.group} out."
             )
-    return (
-        "within each level of a grouping factor the response does not vary beyond its predictors."
-    )
+    return ""
+
+
+def _is_perfect(design: Design, core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
+    """Tell whether nothing is left for a residual error, as far as rounding lets one see."""
+    if found.status in (0, PERFECT_FIT):
+        return found.status == PERFECT_FIT
+    if isinstance(design, SummedDesign):
+        return _has_no_end(core, found, reml)
+    nothing_left = found.sigma < ROUNDING * float(design.y.std())
+    return nothing_left or bool(constant_within(design)) or _has_no_end(core, found, reml)
 
 
 def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
