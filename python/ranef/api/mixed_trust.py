@@ -239,9 +239,6 @@ def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
     formula = model.call.formula
     if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
         raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
-    factors = {name for bar in parse(formula).random for name in bar.factors}
-    if recoding.old in factors:
-        raise ValueError(f"{recoding.old!r} groups the rows, so it has no units")
     call = replace(model.call, formula=renamed(formula, recoding.old, recoding.new))
     data: Any = recoded_data(open_frame(model._training_data()), recoding)
     design = designs.build(

@@ -19,7 +19,7 @@ from .diagnosis import crossed_pairs
 from .diagnosis_formulas import fix, nested
 from .finding import Finding
 
-__all__ = ["Reused", "check_labels", "may_hold"]
+__all__ = ["Reused", "check_labels", "is_numbering", "may_hold"]
 
 #: Gain in log-likelihood by nested labels that settles the question.
 GAIN = 5.0

@@ -107,21 +107,32 @@ def judge(
     """
     gradient, hessian, score = derivatives
     lambda_ = list(estimate.lambda_standard)
+    theta = np.array([lambda_[term][i, j] for term, i, j in parameters])
     m, others = len(parameters), len(gradient) - len(parameters)
     free = block_diag(_free_directions(parameters, lambda_), np.eye(others))
     slope = free.T @ gradient
     values, vectors = np.linalg.eigh(free.T @ hessian @ free)
-    floor = 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0)))
-    along = vectors.T @ slope
     return Optimum(
         gradient=gradient,
         eigenvalues=values,
-        decrement=float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), floor))),
+        decrement=_decrement(vectors.T @ slope, np.abs(values), theta),
         cone=_cone(design, lambda_, score),
         flattest=(free @ vectors[:, 0])[:m] if values.size else np.zeros(m),
         n_null=len(gradient) - free.shape[1],
         n_obs=design.n_obs,
     )
+
+
+def _decrement(slope: Array, curvature: Array, theta: Array) -> float:
+    """Decrease that a quadratic model promises within reach, along its axes.
+
+    Where it is all but flat it promises a minimum farther away than anything is large, made of
+    rounding; the step is held to the size of theta, or one.
+    """
+    reach = max(1.0, float(np.linalg.norm(theta)))
+    size = np.abs(slope)
+    step = np.minimum(size / np.maximum(curvature, 1e-300), reach)
+    return float(np.sum(step * (size - 0.5 * curvature * step)))
 
 
 def judged(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> LmmEstimate:
