@@ -81,7 +81,7 @@ def remedies(
     for code, name, step in FIXES:
         for finding in found:
             if finding.code == code and finding.fix:
-                yield from _from_fix(first, name, finding.fix, size + step)
+                yield from _from_fix(first, model, name, finding.fix, size + step)
     if {"correlation-one", "zero-variance"} & set(found.codes):
         for text in least_varying(model._design, model._core, model._estimate):
             yield _refit(first, "drop the column that varies least", text, size + 6)
@@ -90,11 +90,15 @@ def remedies(
         yield from _estimators(model, found)
 
 
-def _from_fix(first: LinearMixedModel, name: str, fix: str, size: int) -> Iterator[Remedy]:
+def _from_fix(
+    first: LinearMixedModel, model: LinearMixedModel, name: str, fix: str, size: int
+) -> Iterator[Remedy]:
     """Read the call of a finding's fix."""
     if units := re.fullmatch(r'model\.in_units\((\w+)="(.*)"\)', fix):
         new, text = units.groups()
-        yield Remedy(name, size, fix, lambda: first.in_units(**{new: text}))
+        # The same model, so nothing that follows from it is new.
+        if model is first:
+            yield Remedy(name, size, fix, lambda: first.in_units(**{new: text}), True)
     elif (call := CALL.match(fix)) and "prior=" not in fix:
         if call[1] == "feols":
             yield _pooled(first, name, call[2], size + POOLED)
