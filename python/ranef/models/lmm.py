@@ -38,8 +38,6 @@ PERFECT_FIT = 3
 #: Relative standard deviation that leaves the residual error to rounding, and one from which on
 #: a search that broke off may be on its way there.
 PERFECT, HUGE = 2e6, 1e3
-#: Residual standard deviation of a search that broke off, relative to the response's, that is none.
-ROUNDING = 1e-5
 #: Why there may be none, where no single factor shows it.
 WITHIN = "within each level of a grouping factor the response does not vary beyond its predictors."
 
@@ -284,10 +282,7 @@ def _is_perfect(design: Design, core: _core.Lmm, found: _core.Estimate, reml: bo
     """Tell whether nothing is left for a residual error, as far as rounding lets one see."""
     if found.status in (0, PERFECT_FIT):
         return found.status == PERFECT_FIT
-    if isinstance(design, SummedDesign):
-        return _has_no_end(core, found, reml)
-    nothing_left = found.sigma < ROUNDING * float(design.y.std())
-    return nothing_left or bool(constant_within(design)) or _has_no_end(core, found, reml)
+    return bool(constant_within(design)) or _has_no_end(core, found, reml)
 
 
 def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
