@@ -246,6 +246,13 @@ void Root::inverse_block(std::size_t t, Index level, Matrix& block) const {
     for (Index i = j; i < k; ++i) block(i, j) = block(j, i) = sparse.inverse()(*own++);
 }
 
+void Root::inverse_rows(Index first, RowMatrix& rows) const {
+  const DenseRoot& dense = std::get<DenseRoot>(kind_);
+  for (Index j = 0; j < rows.cols(); ++j)
+    for (Index i = 0; i < rows.rows(); ++i)
+      rows(i, j) = dense.inverse(std::max(first + i, j), std::min(first + i, j));
+}
+
 void Root::quadratic(Coupling& coupling, Matrix& G) {
   if (auto* dense = std::get_if<DenseRoot>(&kind_)) return coupling.quadratic(dense->omega(), G);
   const SparseRoot& sparse = std::get<SparseRoot>(kind_);

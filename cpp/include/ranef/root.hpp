@@ -76,6 +76,8 @@ class Root {
   void invert();
   // Diagonal block of the inverse of one level of root term t.
   void inverse_block(std::size_t t, Index level, Matrix& block) const;
+  // Rows first .. first + rows.rows() - 1 of a dense inverse.
+  void inverse_rows(Index first, RowMatrix& rows) const;
   // scaled_l Omega_22^-1 scaled_l' of each leading level (k * k, l).
   void quadratic(Coupling& coupling, Matrix& G);
 

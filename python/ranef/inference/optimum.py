@@ -82,9 +82,8 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
     derivative by Sigma, which must be positive semidefinite.
     """
     lambda_ = list(estimate.lambda_standard)
-    at = core.curvature(lambda_, estimate.reml)
-    hessian = core.hessian(lambda_, estimate.reml, order=2)
-    return judge(design, core.parameters, estimate, (at.gradient, hessian, at.score))
+    at = core.curvature(lambda_, estimate.reml, order=2)
+    return judge(design, core.parameters, estimate, (at.gradient, at.hessian, at.score))
 
 
 def judge(

@@ -189,7 +189,7 @@ class Penalized(Space):
     def exact_hessian(self, theta: Array) -> Array:
         """Exact Hessian of the penalised objective, sigma held or at its best."""
         if self.priors.profiles_sigma:
-            whole = self.core.hessian(self.unpack(theta), self.reml, order=2)
+            whole = self.core.curvature(self.unpack(theta), self.reml, order=2).hessian
             return np.asarray(whole + self.penalty_hessian(theta))
         return self.hessian(theta)
 
