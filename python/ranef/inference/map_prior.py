@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import FitError, ModelError
+from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
 from .em import lower_factor
 from .fixed_prior import prior_kernel, resolve
@@ -77,23 +78,36 @@ def fit_penalized(
     core = kernel_with_prior(design, core, prior, parts.sigma or 1.0)
     space = Penalized(design, core, prior, reml=reml, held=parts.sigma)
     _check_maximum(design, space.parts, reml=reml)
+    if not space.parts and parts.profiles_sigma:
+        # What is left is a likelihood: that of the rows, and of those that the prior is worth.
+        found = lmm.fit(design, space.core, reml=reml, control=control)
+        return _examined(space, at_mode(space, found))
     start = _inside(space, control)
     if parts.fixed is not None and not parts.fixed.relative and parts.sigma is None:
-        space, found = _over_sigma(space, start, control)
+        space, search = _over_sigma(space, start, control)
     else:
-        found = _minimum(space, start, control)
-    blocks = [lower_factor(block) for block in space.unpack(np.asarray(found.x))]
+        search = _minimum(space, start, control)
+    blocks = [lower_factor(block) for block in space.unpack(np.asarray(search.x))]
     estimate = at_mode(space, estimate_at(design, space.core, blocks, reml=reml))
-    optimum = examine_penalized(penalized_at(design, space.core, estimate, prior), estimate)
+    counted = replace(
+        estimate,
+        n_objective=int(search.nfev),
+        n_gradient=int(search.njev),
+        path=np.empty((0, 3)),
+    )
+    return _examined(space, counted)
+
+
+def _examined(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
+    """Settle by exact derivatives whether an estimate is a mode."""
+    held = penalized_at(space.design, space.core, estimate, space.prior)
+    optimum = examine_penalized(held, estimate)
     return replace(
         estimate,
         converged=optimum.holds,
         status="converged" if optimum.holds else "stalled",
         decrement=optimum.decrement,
         cone=optimum.cone,
-        n_objective=int(found.nfev),
-        n_gradient=int(found.njev),
-        path=np.empty((0, 3)),
     )
 
 
