@@ -52,7 +52,8 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
-from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
+from .inference.fixed_prior import Normal
+from .inference.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
 from .report.help import help
 
 __version__ = _version("ranef")
@@ -76,7 +77,9 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "ModelError",
+    "Normal",
     "NotPositiveDefiniteError",
+    "Point",
     "Power",
     "RandomEffectsGLS",
     "RanefError",

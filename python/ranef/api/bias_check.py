@@ -44,6 +44,8 @@ def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataF
     True
     """
     check_mixed(model, "bias_check")
+    if n < 2:
+        raise ValueError(f"bias_check needs 2 or more simulated data sets, not {n}")
     return bias_table(
         model._design,
         model._estimate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..inference.prior_parts import prior_parts
 from ..report.varcorr import VarCorr
 from .fitted import Fitted
 
@@ -25,13 +26,16 @@ class Criterion(Fitted):
 
     @property
     def npar(self) -> int:
-        """Parameters: fixed effects that are not aliased, covariance parameters and sigma."""
+        """Parameters: fixed effects that are not aliased, covariance parameters and sigma.
+
+        A sigma that is known (``ranef.Point``) is none; blme counts it.
+        """
         pairs = sum(
             len(block) * (len(block) + 1) // 2
             for term in self._design.random
             for block in term.blocks
         )
-        return len(self._estimate.kept) + pairs + 1
+        return len(self._estimate.kept) + pairs + (prior_parts(self.call.prior).sigma is None)
 
     @property
     def df_resid(self) -> int:

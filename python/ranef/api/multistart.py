@@ -40,6 +40,8 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     """
     check_mixed(model, "multistart")
     model._likelihood_only("multistart")
+    if n < 1:
+        raise ValueError(f"multistart needs 1 or more starts, not {n}")
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):

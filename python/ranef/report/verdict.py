@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
-from ..models.lmm import SINGULAR, LmmEstimate, zero_columns
+from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
-__all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
+__all__ = ["Convergence", "alias_notes", "convergence", "not_there_yet", "singular_notes"]
 
 Array = NDArray[np.float64]
 
@@ -82,7 +82,9 @@ class Convergence:
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
 
 
-def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -> Convergence:
+def convergence(
+    estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str], *, has_prior: bool
+) -> Convergence:
     """Put the conditions of an optimum into words.
 
     Parameters
@@ -93,12 +95,15 @@ def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -
         What its derivatives say.
     notes : iterable of str
         Warnings of the fit that belong to the advice.
+    has_prior : bool
+        Whether a penalised likelihood was maximised, which other optimisers are not offered for.
     """
     advice = list(notes)
     if not optimum.holds:
+        others = "" if has_prior else "ranef.all_fit(model) compares other optimisers; "
         advice.append(
-            "ranef.converge(model) restarts the search; ranef.all_fit(model) compares other "
-            'optimisers; ranef.help("convergence") says what the numbers mean.'
+            f"ranef.converge(model) restarts the search; {others}"
+            'ranef.help("convergence") says what the numbers mean.'
         )
     return Convergence(
         converged=optimum.holds,
@@ -136,6 +141,15 @@ def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
     return "Converged."
 
 
+def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
+    """Say what is wrong with the place where a search stopped."""
+    if estimate.cone <= -DECREMENT * design.n_obs:
+        return "a variance stands at zero and -2 log-likelihood falls away from there"
+    if estimate.decrement < DECREMENT:
+        return "-2 log-likelihood bends down along a direction of the covariance"
+    return f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+
+
 def singular_notes(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> list[str]:
     """Say which term is singular, along which direction, and the smallest change that helps."""
     notes = []
@@ -171,7 +185,8 @@ def _singular_text(group: str, names: list[str], zero: list[str], cov: Array, nu
         return (
             f"in {term} the correlation of {names[0]} and {names[1]} is estimated as {sign}: the "
             "data support one direction of variation, not two. "
-            f"({names[0]} + {names[1]} || {group}) leaves the correlation out."
+            f"({' + '.join('1' if n == 'Intercept' else n for n in names)} || {group}) leaves the "
+            "correlation out."
         )
     return (
         f"the covariance of {term} has {size} columns and supports {size - null} "
