@@ -120,11 +120,12 @@ void add_gram(const RowMatrix& xy, Index rows, Matrix& gram) {
   });
 }
 
-template <int K>
+template <int K, int C>
 void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k_dynamic,
               TermProducts& out) {
   const Index k = K == Eigen::Dynamic ? k_dynamic : K;
-  const Index c = chunk.xy.cols(), width = chunk.z.cols(), kc = k * c;
+  const Index c = C == Eigen::Dynamic ? chunk.xy.cols() : C;
+  const Index width = chunk.z.cols(), kc = k * c;
   double* own = out.own.data();
   double* xy = out.xy.data();
   for (Index i = 0; i < rows; ++i) {
@@ -265,9 +266,9 @@ void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) 
     add_gram(chunk.xy, rows, out.gram);
     for (std::size_t t = 0; t < input.terms.size(); ++t) {
       chunk.load_term(t);
-      with_size(out.terms[t].k, [&](auto size) {
-        add_rows<decltype(size)::value>(input.terms[t].codes + start, rows, chunk, out.terms[t].k,
-                                        out.terms[t]);
+      with_sizes(out.terms[t].k, chunk.xy.cols(), [&](auto size, auto columns) {
+        add_rows<decltype(size)::value, decltype(columns)::value>(
+            input.terms[t].codes + start, rows, chunk, out.terms[t].k, out.terms[t]);
       });
     }
   }

@@ -109,16 +109,19 @@ namespace {
 // Up to so many columns small loops beat a product over all rows.
 constexpr Index kFewColumns = 8;
 
-template <int K>
-using Rows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>;
+// Row-major but for a column, which Eigen has column-major only.
+template <int K, int C>
+using Rows = Eigen::Matrix<double, K, C, C == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
 
 // Sums over this many levels are added up by themselves, so that a million levels lose no more
 // digits than a thousand.
 constexpr Index kLevelsAtATime = 512;
 
-template <int K>
-void reduce_few(const Matrix& Kb, const RowMatrix& rows, Index k, Matrix& gram, RowMatrix* KR) {
-  const Index c = rows.cols(), levels = Kb.cols();
+template <int K, int C>
+void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix* KR) {
+  const Index levels = Kb.cols();
+  const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
+  const Index c = C == Eigen::Dynamic ? rows.cols() : C;
   double product[(K == Eigen::Dynamic ? kMaxColumns : K) * kFewColumns];
   for (Index start = 0; start < levels; start += kLevelsAtATime) {
     double sums[kFewColumns * kFewColumns] = {};
@@ -150,14 +153,15 @@ using FewRows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor,
                               K == Eigen::Dynamic ? kMaxColumns : K, kFewColumns>;
 
 // out = T rows U of one level, k rows of c numbers.
-template <int K>
-void score(const double* T, const double* rows, const Matrix& U, Index k, Index c, double* out) {
+template <int K, int C>
+void score(const double* T, const double* rows, const Matrix& U, Index k_dynamic, Index c_dynamic,
+           double* out) {
+  const Index k = K == Eigen::Dynamic ? k_dynamic : K, c = C == Eigen::Dynamic ? c_dynamic : C;
   double product[kFewColumns];
   for (Index i = 0; i < k; ++i) {
     for (Index j = 0; j < c; ++j) {
       double sum = 0.0;
-      for (Index m = 0; m < (K == Eigen::Dynamic ? k : K); ++m)
-        sum += T[m * k + i] * rows[m * c + j];
+      for (Index m = 0; m < k; ++m) sum += T[m * k + i] * rows[m * c + j];
       product[j] = sum;
     }
     for (Index j = 0; j < c; ++j) {
@@ -174,7 +178,7 @@ void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Inde
   const Index c = rows.cols();
   FewRows<K> scores(k, c);
   for (Index l = 0; l < T.cols(); ++l) {
-    score<K>(T.data() + l * k * k, rows.data() + l * k * c, U, k, c, scores.data());
+    score<K, Eigen::Dynamic>(T.data() + l * k * k, rows.data() + l * k * c, U, k, c, scores.data());
     std::copy_n(scores.data(), k * c, out.data() + l * k * c);
   }
 }
@@ -201,12 +205,12 @@ void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, Index, RowMatrix&
   for (Index l = 0; l < M.cols(); ++l) out.row(l) = M(0, l) * rows.row(l);
 }
 
-// The sums over levels, of which scores(l) gives N_l.
-template <int K, class Scores>
+// The sums over levels, of which scores(l) gives N_l (k, c).
+template <int K, int C, class Scores>
 void sum_all(const Matrix& own, const Matrix& T, Scores&& scores, Index k, LevelSums& sums,
              RowMatrix* Th) {
   constexpr int M = K == Eigen::Dynamic ? Eigen::Dynamic : K * (K + 1) / 2;
-  const Index m = k * (k + 1) / 2, p = sums.J.rows();
+  const Index m = k * (k + 1) / 2, p = C == Eigen::Dynamic ? sums.J.rows() : C - 1;
   Square<K> B(k, k), sum_B(k, k), fixed(k, k), response(k, k);
   Eigen::Matrix<double, K, M> h(k, m), Bh(k, m);
   Eigen::Matrix<double, M, M> Q(m, m);
@@ -219,7 +223,7 @@ void sum_all(const Matrix& own, const Matrix& T, Scores&& scores, Index k, Level
   for (Index l = 0; l < own.cols(); ++l) {
     const Eigen::Map<const Square<K>> A(own.data() + l * k * k, k, k);
     const Eigen::Map<const Square<K>> Tl(T.data() + l * k * k, k, k);
-    const Eigen::Map<const Rows<K>> Nl(scores(l), k, p + 1);
+    const Eigen::Map<const Rows<K, C>> Nl(scores(l), k, p + 1);
     n = Nl.col(p);
     Index a = 0;
     for (Index j = 0; j < k; ++j)
@@ -255,7 +259,9 @@ void reduce_levels(const Matrix& K, const RowMatrix& rows, Matrix& gram, RowMatr
     gram.noalias() -= rows.transpose() * product;
     return;
   }
-  with_size(k, [&](auto size) { reduce_few<decltype(size)::value>(K, rows, k, gram, KR); });
+  with_sizes(k, rows.cols(), [&](auto size, auto columns) {
+    reduce_few<decltype(size)::value, decltype(columns)::value>(K, rows, gram, KR);
+  });
   gram.triangularView<Eigen::StrictlyLower>() = gram.transpose();
 }
 
@@ -320,7 +326,7 @@ void sum_levels(const Matrix& own, const Matrix& T, const RowMatrix& N, LevelSum
   sums.J.setZero(c - 1, k * (k + 1) / 2);
   with_size(k, [&](auto size) {
     const auto scores = [&](Index l) { return N.data() + l * k * c; };
-    sum_all<decltype(size)::value>(own, T, scores, k, sums, Th);
+    sum_all<decltype(size)::value, Eigen::Dynamic>(own, T, scores, k, sums, Th);
   });
 }
 
@@ -329,14 +335,14 @@ bool sum_scores(const Matrix& own, const Matrix& T, const RowMatrix& rows, const
   const Index k = rows.rows() / own.cols(), c = rows.cols();
   if (c > kFewColumns) return false;
   sums.J.setZero(c - 1, k * (k + 1) / 2);
-  with_size(k, [&](auto size) {
-    constexpr int K = decltype(size)::value;
+  with_sizes(k, c, [&](auto size, auto columns) {
+    constexpr int K = decltype(size)::value, C = decltype(columns)::value;
     FewRows<K> N(k, c);
     const auto scores = [&](Index l) {
-      score<K>(T.data() + l * k * k, rows.data() + l * k * c, U, k, c, N.data());
+      score<K, C>(T.data() + l * k * k, rows.data() + l * k * c, U, k, c, N.data());
       return N.data();
     };
-    sum_all<K>(own, T, scores, k, sums, nullptr);
+    sum_all<K, C>(own, T, scores, k, sums, nullptr);
   });
   return true;
 }

@@ -8,6 +8,18 @@ namespace {
 
 constexpr double kSmallest = 0.02;
 constexpr double kLargest = 1e5;
+// A start needs no more levels of a term than these; sums over a term go by the sample.
+constexpr Index kSampled = 20000;
+
+struct Sample {
+  Index step, count;
+  double weight;  // levels that each one stands for
+
+  explicit Sample(Index n_levels)
+      : step(std::max<Index>(1, n_levels / kSampled)),
+        count((n_levels + step - 1) / step),
+        weight(static_cast<double>(n_levels) / static_cast<double>(count)) {}
+};
 
 struct Component {
   std::size_t term;
@@ -24,21 +36,11 @@ auto fixed_row(const CrossProducts& products, const Component& a, Index l) {
 Matrix fixed_square(const CrossProducts& products, const Component& a) {
   const TermProducts& term = products.terms[a.term];
   const Index p = term.xy.cols() - 1;
-  Matrix out = Matrix::Zero(p, p);
-  constexpr Index kFew = 4;
-  if (p <= kFew) {
-    for (Index l = 0; l < term.n_levels; ++l) {
-      const auto row = fixed_row(products, a, l);
-      for (Index j = 0; j < p; ++j)
-        for (Index i = j; i < p; ++i) out(i, j) += row(i) * row(j);
-    }
-  } else {
-    const Eigen::Map<const RowMatrix, 0, Eigen::OuterStride<>> rows(
-        term.xy.data() + a.column * (p + 1), term.n_levels, p,
-        Eigen::OuterStride<>(term.k * (p + 1)));
-    out.triangularView<Eigen::Lower>() = rows.transpose() * rows;
-  }
-  return out.selfadjointView<Eigen::Lower>();
+  const Sample sample(term.n_levels);
+  const Eigen::Map<const RowMatrix, 0, Eigen::OuterStride<>> rows(
+      term.xy.data() + a.column * (p + 1), sample.count, p,
+      Eigen::OuterStride<>(sample.step * term.k * (p + 1)));
+  return sample.weight * (rows.transpose() * rows);
 }
 
 // sum over level pairs of A(l, m)^2 - 2 A(l, m) x_l'x_m / n for two components.
@@ -47,11 +49,12 @@ double crossed(const CrossProducts& products, const Component& a, const Componen
   double sum = 0.0;
   if (a.term == b.term) {
     const TermProducts& term = products.terms[a.term];
-    for (Index l = 0; l < term.n_levels; ++l) {
+    const Sample sample(term.n_levels);
+    for (Index l = 0; l < term.n_levels; l += sample.step) {
       const double v = term.own(b.column * term.k + a.column, l);
       sum += v * (v - twice * fixed_row(products, a, l).dot(fixed_row(products, b, l)));
     }
-    return sum;
+    return sample.weight * sum;
   }
   const PairProducts& pair = products.pairs[a.term][b.term - a.term - 1];
   const Index ks = products.terms[a.term].k;
@@ -83,7 +86,9 @@ MomentStart::MomentStart(const CrossProducts& products) : n_(static_cast<double>
   for (Index a = 0; a < m; ++a) {
     const TermProducts& term = products.terms[components[a].term];
     const Index column = components[a].column;
-    const double own = term.own.row(column * term.k + column).sum();
+    const Sample sample(term.n_levels);
+    const auto sizes = term.own.row(column * term.k + column);
+    const double own = sample.weight * sizes(Eigen::seqN(0, sample.count, sample.step)).sum();
     mean_(a) = own / static_cast<double>(term.n_levels);
     G(a, m) = G(m, a) = own - XX[a].trace();
     for (Index b = a; b < m; ++b)
@@ -100,9 +105,10 @@ std::vector<Matrix> MomentStart::operator()(const std::vector<Vector>& zy) const
   Index a = 0;
   for (std::size_t t = 0; t < k_.size(); ++t)
     for (Index j = 0; j < k_[t]; ++j) {
+      const Sample sample(zy[t].size() / k_[t]);
       double squares = 0.0;
-      for (Index i = j; i < zy[t].size(); i += k_[t]) squares += zy[t](i) * zy[t](i);
-      right(a++) = squares;
+      for (Index i = j; i < zy[t].size(); i += sample.step * k_[t]) squares += zy[t](i) * zy[t](i);
+      right(a++) = sample.weight * squares;
     }
   right(m) = n_;
   const Vector phi = system_.solve(right);
