@@ -196,8 +196,8 @@ Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<M
   return is_better ? describe(rival, reml) : out;
 }
 
-// Of 2,500 simulated small data sets with heavy tails 22 had two maxima. The search from the moments
-// ended at the lower one in nine of these, the two searches together in none.
+// Of 2,500 simulated small data sets with heavy tails 22 had two maxima. The search from the
+// moments ended at the lower one in nine of these, the two searches together in none.
 bool Lmm::may_have_rivals(double smallest_sd) const {
   Index n_effects = 0;
   for (std::size_t t = 0; t < pls_->n_terms(); ++t) n_effects += pls_->n_levels(t) * pls_->k(t);

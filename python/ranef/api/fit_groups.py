@@ -138,11 +138,8 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
         control=call.control,
     )
     run = GroupRun(whole, settings, groups, names, call, ddf)
-    line = Progress(len(groups.labels), "groups", shown=progress)
-    try:
+    with Progress(len(groups.labels), "groups", shown=progress) as line:
         return run.in_memory(line) if out is None else run.stored(out, line)
-    finally:
-        line.close()
 
 
 def frame_and_design(

@@ -154,13 +154,11 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     )
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
     run = ManyRun(design, settings, source, W, call, ddf)
-    line = Progress(None if source.names is None else len(source.names), "fits", shown=progress)
-    try:
+    total = None if source.names is None else len(source.names)
+    with Progress(total, "fits", shown=progress) as line:
         if out is not None:
             return run.stored(out, line)
         return run.in_memory(line) if held is None else run.at_once(held, line)
-    finally:
-        line.close()
 
 
 def check_ddf(ddf: str) -> None:

@@ -109,7 +109,6 @@ class Settings:
         return _core.BatchSettings(
             reml=self.reml,
             satterthwaite=self.satterthwaite,
-            threads=self.workers,
             max_steps=self.control.max_steps,
             tolerance=self.control.tolerance,
             contrasts=np.asfortranarray(self.rows(p)),
