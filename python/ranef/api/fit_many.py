@@ -119,22 +119,6 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     200
     """
     check_ddf(ddf)
-    if executor is not None:
-        from .batch_engines import fit_many_on, refuse_out
-
-        refuse_out(out)
-        options = {
-            "weights": weights,
-            "offset": offset,
-            "contrasts": contrasts,
-            "reml": reml,
-            "tests": tests,
-            "ddf": ddf,
-            "workers": workers,
-            "progress": progress,
-            "control": control,
-        }
-        return fit_many_on(executor, formula, data, responses, options)
     frame = open_frame(data)
     source = open_responses(responses, frame)
     held = None
@@ -148,17 +132,19 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     settings = Settings(
         reml=reml,
         satterthwaite=ddf == "satterthwaite",
-        workers=worker_count(workers),
+        workers=worker_count(workers, None if executor is None else 1),
         contrasts=read_tests(tests, design.fixed_names, ddf),
         control=control or Control(),
     )
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
-    run = ManyRun(design, settings, source, W, call, ddf)
+    run = ManyRun(design, settings, source, W, call, ddf, executor)
     total = None if source.names is None else len(source.names)
     with Progress(total, "fits", shown=progress) as line:
         if out is not None:
             return run.stored(out, line)
-        return run.in_memory(line) if held is None else run.at_once(held, line)
+        if held is None or executor is not None:
+            return run.in_memory(line)
+        return run.at_once(held, line)
 
 
 def check_ddf(ddf: str) -> None:

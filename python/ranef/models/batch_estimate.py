@@ -189,6 +189,11 @@ class BatchEstimate:
             setattr(out, name, array[start:stop])
         return out
 
+    def place(self, at: NDArray[np.intp], other: BatchEstimate) -> None:
+        """Take the fits of another estimate as the fits ``at``."""
+        for name, array in reversed(self.arrays().items()):  # the outcome says that a fit is there
+            array[at] = getattr(other, name)
+
     def blank(self) -> None:
         """Clear what an interrupted run has half written."""
         left = self.outcome == NOT_RUN
