@@ -156,7 +156,7 @@ def shared_groups(
     factors = design.encoder.factors
     if any(fitted.state for fitted in factors.values()):
         return np.zeros(n_groups, dtype=bool)
-    shared = np.ones(n_groups, dtype=bool)
+    shared = several_levels(design, codes, n_groups)
     reading = Reading(open_frame(columns))
     formula = design.encoder.formula
     terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
@@ -172,6 +172,20 @@ def shared_groups(
         found = np.bincount(pairs[:, 0], minlength=n_groups)
         shared &= found == len(np.unique(levels))
     return shared
+
+
+def several_levels(design: Design, codes: Codes, n_groups: int) -> NDArray[np.bool_]:
+    """Tell which groups have rows, and two levels or more of every grouping factor in them."""
+    inside = np.flatnonzero(codes >= 0)
+    order, start = slices(codes[inside], n_groups)
+    present = np.flatnonzero(np.diff(start))
+    out = np.zeros(n_groups, dtype=bool)
+    out[present] = True
+    for term in design.random if len(present) else ():
+        levels = term.codes[inside[order]]
+        first = start[present]
+        out[present] &= np.maximum.reduceat(levels, first) > np.minimum.reduceat(levels, first)
+    return out
 
 
 def take(design: Design, order: Codes) -> Design:
