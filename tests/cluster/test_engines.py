@@ -293,13 +293,14 @@ class Killer:
 
 
 def ray_workers():
-    """Processes of Ray that run tasks."""
+    """Processes of Ray that are at a task of ours."""
     psutil = pytest.importorskip("psutil")
-    return [
-        process.pid
-        for process in psutil.Process().children(recursive=True)
-        if process.name().startswith("ray::")
-    ]
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        children = psutil.Process().children(recursive=True)
+        if found := [p.pid for p in children if " ".join(p.cmdline()).startswith("ray::call")]:
+            return found
+    return []
 
 
 @pytest.fixture
@@ -324,10 +325,11 @@ def test_batches_outlive_a_process_that_dies(
     text = "another pool goes on" if restarts else "the rest is done in this process"
     for name, fit in (("Y", partial(many, rows, responses)), ("g", partial(groups, stores))):
         local = fit()
-        with monkeypatch.context() as patch, pytest.warns(ranef.RanefWarning, match=text):
+        executor = start if restarts else start()
+        with monkeypatch.context() as patch:
             killer = Killer(patch, processes)
-            executor = start if restarts else start()
-            stored = fit(executor=executor, out=tmp_path / name)
+            with pytest.warns(ranef.RanefWarning, match=text):
+                stored = fit(executor=executor, out=tmp_path / name)
         assert len(killer.killed) == 1
         assert stored.complete
         for table in ("table", "fits"):
@@ -354,21 +356,19 @@ def test_batches_outlive_a_ray_worker(rows, responses, stores, ray, monkeypatch)
         assert len(killer.killed) == 1
 
 
-def die_once(marker, frames):
-    """Pass frames on; the first process that comes here dies."""
-    for frame in frames:
-        if not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield frame
-
-
 def test_groups_outlive_a_spark_worker(stores, spark, tmp_path):
+    marker = tmp_path / "dead"
+
+    def die_once(frames):
+        for frame in frames:
+            if not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield frame
+
     stores.to_parquet(tmp_path / "stores.parquet")
     frame = spark.read.parquet(str(tmp_path / "stores.parquet"))
-    marker = tmp_path / "dead"
-    dying_frame = frame.mapInPandas(partial(die_once, marker), frame.schema)
-    batch, local = groups(dying_frame), groups(stores)
+    batch, local = groups(frame.mapInPandas(die_once, frame.schema)), groups(stores)
     assert marker.exists()
     assert batch.fits["store"].tolist() == local.fits["store"].tolist()
     np.testing.assert_allclose(batch.table["estimate"], local.table["estimate"], rtol=1e-7)

@@ -88,9 +88,10 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         Folder to write the tables to, as parquet, part by part. A run that was stopped goes on
         when it is called again with the same arguments; finished fits are not made again.
     executor : Executor, callable, Client or module, optional
-        Where blocks of responses are fitted, instead of threads: a ``concurrent.futures.Executor``,
-        a function that starts one, a ``dask.distributed.Client``, or the module ``ray``;
-        ``workers`` are the threads of each block, one by default.
+        Where pieces of the responses are fitted, instead of in this process: a
+        ``concurrent.futures.Executor``, a function that starts one, a
+        ``dask.distributed.Client``, or the module ``ray``;
+        ``workers`` are the threads of each piece, one by default.
 
     Returns
     -------
