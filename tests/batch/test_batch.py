@@ -1,5 +1,6 @@
 """Batches of responses against single fits, R and hand-made numbers."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -275,3 +276,14 @@ def test_input_that_does_not_fit_is_named(sleep, responses):
         many(formula, sleep, responses, tests=[np.eye(2)], ddf="satterthwaite")
     with pytest.raises(KeyError, match="no fit 'x'"):
         many(formula, sleep, responses).fit("x")
+
+
+def test_results_pickle_without_the_data(sleep, responses):
+    result = many("~ Days + (Days | Subject)", sleep, responses)
+    copy = pickle.loads(pickle.dumps(result))
+    pd.testing.assert_frame_equal(copy.table, result.table)
+    pd.testing.assert_frame_equal(copy.fits, result.fits)
+    with pytest.raises(ValueError, match="no longer knows its data"):
+        copy.fit(0)
+    groups = ranef.fit_groups("Reaction ~ 1 + (1 | Subject)", sleep, "Days", progress=False)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(groups)).fits, groups.fits)

@@ -47,8 +47,12 @@ class BatchResult:
         self._labels = labels
         self._estimate = estimate
         self._design = design
-        self._single = single
+        self._single: Callable[[int], LinearMixedModel] | None = single
         self._ddf = ddf
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The caller's data are not ours to copy.
+        return {**self.__dict__, "_single": None}
 
     def __len__(self) -> int:
         return len(self._estimate.outcome)
@@ -114,7 +118,17 @@ class BatchResult:
         -------
         LinearMixedModel
             The model with everything that it answers.
+
+        Raises
+        ------
+        ValueError
+            If the result was unpickled and no longer knows its data.
         """
+        if self._single is None:
+            raise ValueError(
+                "this result was unpickled and no longer knows its data; fit the response or group "
+                "that you want by ranef.lmer"
+            )
         return self._single(position(self._labels.fits, which))
 
     def _residual_df(self) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -90,6 +91,8 @@ class CrossProducts:
     Memory holds the cross products, whose size depends on levels and pairs of levels that occur
     together, and one chunk. Sums of two objects, of other files, threads or machines, give the
     object of all their rows; they pickle. A chunk that does not fit raises and adds nothing.
+    Threads that add to one object wait for each other; with one each, added up at the end, they do
+    not.
 
     Examples
     --------
@@ -123,10 +126,18 @@ class CrossProducts:
         self._lent = False
         self._dropped: Counter[str] = Counter()
         self.n_read = 0
+        self._alone = threading.RLock()
         if isinstance(schema, Mapping):
             self._levels = schema
         elif schema is not None:
             self.learn(lambda: iter([schema]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_alone"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._alone = threading.RLock()
 
     def __repr__(self) -> str:
         return f"<CrossProducts of {self.n_obs:,} rows for {self.formula!r}>"
@@ -168,10 +179,11 @@ class CrossProducts:
         CrossProducts
             This object.
         """
-        if self._design is not None:
-            raise ValueError("the levels are known already; learn comes before add")
-        sample = self.sample(passes())
-        self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
+        with self._alone:
+            if self._design is not None:
+                raise ValueError("the levels are known already; learn comes before add")
+            sample = self.sample(passes())
+            self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
         return self
 
     def sample(self, chunks: Iterable[Any]) -> Sample:
@@ -211,9 +223,10 @@ class CrossProducts:
             If a column is not there or has another type than before, or a categorical predictor has
             a level that is not known. Nothing of the chunk is added then.
         """
-        staged = self._stage(chunk)
-        self._sum(staged)
-        self._count(staged)
+        with self._alone:
+            staged = self._stage(chunk)
+            self._sum(staged)
+            self._count(staged)
         return self
 
     def add_collapsed(self, chunk: Collapsed) -> CrossProducts:
@@ -229,19 +242,20 @@ class CrossProducts:
         CrossProducts
             This object, as if the single rows had been added.
         """
-        staged = self._stage(chunk.frame)
-        weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
-        staged = replace(staged, rows=replace(staged.rows, weights=weights))
-        self._sum(staged)
-        self._count(staged)
-        if len(weights):
-            more = int(chunk.counts.sum()) - len(weights)
-            self._own().add_within(
-                more,
-                float(chunk.sum_log_w.sum() - np.log(weights).sum()),
-                float(chunk.squares.sum()),
-            )
-            self.n_read += more
+        with self._alone:
+            staged = self._stage(chunk.frame)
+            weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
+            staged = replace(staged, rows=replace(staged.rows, weights=weights))
+            self._sum(staged)
+            self._count(staged)
+            if len(weights):
+                more = int(chunk.counts.sum()) - len(weights)
+                self._own().add_within(
+                    more,
+                    float(chunk.sum_log_w.sum() - np.log(weights).sum()),
+                    float(chunk.squares.sum()),
+                )
+                self.n_read += more
         return self
 
     def count_dropped(self, dropped: Mapping[str, int], n_read: int) -> None:
@@ -264,7 +278,7 @@ class CrossProducts:
         CrossProducts
             This object, the same to the last bit as by :meth:`add`.
         """
-        with ThreadPoolExecutor(1) as pool:
+        with self._alone, ThreadPoolExecutor(1) as pool:
             adding: Future[None] | None = None
             for chunk in chunks:
                 staged = self._stage(chunk)
@@ -324,33 +338,39 @@ class CrossProducts:
             raise DataError(
                 f"cross products of {self.formula!r} and of {other.formula!r} do not add up"
             )
-        if self._design is None:
-            self.__dict__.update(copy.deepcopy(other).__dict__)
-            return self
-        if other._design is None:
-            return self
+        theirs = copy.deepcopy(other)
+        with self._alone:
+            if self._design is None:
+                self.__setstate__(theirs.__getstate__())
+            elif theirs._design is not None:
+                self._merge(theirs)
+        return self
+
+    def _merge(self, other: CrossProducts) -> None:
+        """Add the sums of another object, which are used up."""
+        assert self._design is not None
+        assert other._design is not None
+        assert other._sums is not None
         check_same(self._design, other._design)
-        added = copy.deepcopy(other._sums)
-        assert added is not None
         tables = [table.copy() for table in self._tables]
-        numbers = [
-            table.number(theirs.parts())
-            for table, theirs in zip(tables if other.n_obs else [], other._tables, strict=False)
-        ]
         if other.n_obs:
-            added.renumber([n.tolist() for n in numbers], [t.n_levels for t in tables])
-            self._own().merge(added)
+            numbers = [
+                table.number(theirs.parts())
+                for table, theirs in zip(tables, other._tables, strict=True)
+            ]
+            other._sums.renumber([n.tolist() for n in numbers], [t.n_levels for t in tables])
+            self._own().merge(other._sums)
         self._tables = tables
         self._dropped.update(other._dropped)
         self.n_read += other.n_read
-        return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CrossProducts:
-        out = copy.copy(self)
-        out._sums = copy.deepcopy(self._sums, memo)
-        out._lent = False
-        out._tables = [table.copy() for table in self._tables]
-        out._dropped = self._dropped.copy()
+        with self._alone:
+            out = copy.copy(self)
+            out._sums = copy.deepcopy(self._sums, memo)
+            out._lent = False
+            out._tables = [table.copy() for table in self._tables]
+            out._dropped = self._dropped.copy()
         return out
 
     def fit(self, *, reml: bool = True, control: Control | None = None) -> LinearMixedModel:
@@ -370,7 +390,8 @@ class CrossProducts:
         """
         if self._design is None or self.n_obs == 0:
             raise DataError("no rows were added")
-        design = self._summed()
+        with self._alone:
+            design = self._summed()
         lmm.check(design)
         call = Call(
             self.formula,
