@@ -1,0 +1,196 @@
+"""A trust-region search with gradients, for criteria of a few parameters that are dear to evaluate.
+
+The Hessian is built up from the gradients on the way and computed at the end, by differences of
+gradients: it proves the optimum, and gives the covariance of the estimates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Minimum", "Surface", "hessian_at", "minimise"]
+
+Array = NDArray[np.float64]
+
+#: Steps are tried in units in which the criterion bends by about one or two.
+FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0
+#: Differences of gradients are taken over this step, in those units.
+DIFFERENCE = 1e-3
+#: What a polished optimum may still lose.
+POLISHED = 1e-14
+#: Curvature below this share of the largest is none.
+FLAT = 1e-9
+
+
+class Surface(Protocol):
+    """A criterion that is infinite where it is not defined."""
+
+    n_values: int
+    n_gradients: int
+
+    def value(self, x: Array) -> float:
+        """Evaluate the criterion."""
+
+    def gradient(self) -> Array:
+        """Differentiate where the criterion was last evaluated."""
+
+
+@dataclass
+class Minimum:
+    """Where a search stands.
+
+    Attributes
+    ----------
+    x, gradient : ndarray of shape (m,)
+        Parameters and gradient.
+    value : float
+        The criterion.
+    hessian : ndarray of shape (m, m)
+        Approximate while searching, by differences of gradients at the end.
+    decrement : float
+        Decrease that the quadratic model still predicts.
+    curvature : float
+        Smallest eigenvalue of the Hessian at the end.
+    status : str
+        "converged", "step limit" or "stalled".
+    path : list of (float, float, float)
+        Criterion, predicted decrease and trust radius of each step.
+    """
+
+    x: Array
+    value: float
+    gradient: Array
+    hessian: Array
+    decrement: float = np.inf
+    curvature: float = np.nan
+    status: str = "stalled"
+    path: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+def minimise(
+    surface: Surface, x: Array, hessian: Array, *, max_steps: int, tolerance: float
+) -> Minimum:
+    """Search from ``x`` until the quadratic model predicts a smaller decrease than ``tolerance``.
+
+    Notes
+    -----
+    The model's Hessian starts at ``hessian`` and takes symmetric rank-one corrections.
+
+    References
+    ----------
+    Nocedal and Wright (2006), Numerical Optimization, 2nd ed., algorithm 6.2.
+    """
+    at = Minimum(x, surface.value(x), np.zeros_like(x), hessian.copy())
+    if not np.isfinite(at.value):
+        return at
+    at.gradient = surface.gradient()
+    radius = FIRST_RADIUS
+    for _ in range(max_steps):
+        step, predicted, inside = trust_step(at.gradient, at.hessian, radius)
+        at.decrement = predicted
+        at.path.append((at.value, predicted, radius))
+        if inside and predicted < max(tolerance, 1e-14 * abs(at.value)):
+            at.status = "converged"
+            return at
+        value = surface.value(at.x + step)
+        ratio = (at.value - value) / predicted if np.isfinite(value) else -1.0
+        if ratio > 0.0:
+            gradient = surface.gradient()
+            correct(at.hessian, step, gradient - at.gradient)
+            at.x, at.value, at.gradient = at.x + step, value, gradient
+        length = float(np.linalg.norm(step))
+        if ratio < 0.25:
+            radius = 0.25 * length
+        elif ratio > 0.75 and length > 0.8 * radius:
+            radius = min(2.0 * radius, LARGEST_RADIUS)
+        if radius < 1e-9 * (1.0 + float(np.linalg.norm(at.x))):
+            return at
+    at.status = "step limit"
+    return at
+
+
+def trust_step(gradient: Array, hessian: Array, radius: float) -> tuple[Array, float, bool]:
+    """Minimise g's + s'B s / 2 over |s| <= radius; s, the decrease, and whether it is inside."""
+    values, vectors = np.linalg.eigh(hessian)
+    along = vectors.T @ gradient
+    floor = 1e-10 * max(1.0, float(np.abs(values).max()))
+
+    def step(shift: float) -> Array:
+        return np.asarray(-along / (values + shift))
+
+    s = step(0.0) if values[0] > floor else np.full_like(along, np.inf)
+    inside = bool(np.linalg.norm(s) <= radius)
+    if not inside:
+        low = max(0.0, floor - float(values[0]))
+        high = low + float(np.linalg.norm(along)) / radius + floor
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            longer = float(np.linalg.norm(step(middle))) > radius
+            low, high = (middle, high) if longer else (low, middle)
+        s = step(high)
+    return vectors @ s, -float(along @ s + 0.5 * s @ (values * s)), inside
+
+
+def correct(hessian: Array, step: Array, change: Array) -> None:
+    """Take what the change of the gradient says into the Hessian, by a rank-one correction."""
+    missing = change - hessian @ step
+    along = float(missing @ step)
+    if abs(along) > 1e-8 * float(np.linalg.norm(step) * np.linalg.norm(missing)):
+        hessian += np.outer(missing, missing) / along
+
+
+def hessian_at(surface: Surface, x: Array, scale: Array) -> Array:
+    """Differentiate the gradient by central differences over ``DIFFERENCE`` times ``scale``."""
+    out = np.empty((len(x), len(x)))
+    for j in range(len(x)):
+        h = DIFFERENCE * scale[j]
+        ends = []
+        for side in (h, -h):
+            moved = x.copy()
+            moved[j] += side
+            if not np.isfinite(surface.value(moved)):
+                return np.full_like(out, np.nan)
+            ends.append(surface.gradient())
+        out[:, j] = (ends[0] - ends[1]) / (2.0 * h)
+    return 0.5 * (out + out.T)
+
+
+def polish(surface: Surface, found: Minimum, scale: Array) -> Minimum:
+    """Compute the Hessian and take Newton's steps by it; the surface ends up at the minimum."""
+    surface.value(found.x)
+    found.hessian = hessian_at(surface, found.x, scale)
+    if not np.isfinite(found.hessian).all():
+        found.status = "stalled"
+        return found
+    values, vectors = np.linalg.eigh(found.hessian)
+    firm = values > FLAT * float(np.abs(values).max())
+    for _ in range(5):
+        along = (vectors.T @ found.gradient)[firm]
+        found.decrement = float(0.5 * np.sum(along**2 / values[firm]))
+        if found.decrement < POLISHED or found.decrement > 1.0:
+            break
+        x = found.x - vectors[:, firm] @ (along / values[firm])
+        value = surface.value(x)
+        if not value <= found.value + found.decrement:
+            break
+        found.x, found.value, found.gradient = x, value, surface.gradient()
+    found.curvature = float(values[0])
+    surface.value(found.x)
+    return found
+
+
+def downhill(surface: Surface, found: Minimum) -> Array | None:
+    """Give a lower point along a direction in which the criterion bends down; None if none is."""
+    values, vectors = np.linalg.eigh(found.hessian)
+    if values[0] > -1e-6 * max(1.0, float(values[-1])):
+        return None
+    for length in (1.0, 0.3, 0.1):
+        for side in (length, -length):
+            x = found.x + side * vectors[:, 0]
+            if surface.value(x) < found.value - 1e-9:
+                return np.asarray(x)
+    return None
