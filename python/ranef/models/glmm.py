@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,17 @@ from ..errors import FitError, ModelError
 from .glmm_search import Minimum, downhill, minimise, polish
 from .lmm import DECREMENT, SINGULAR, Control
 
-__all__ = ["FAMILIES", "GlmmEstimate", "GlmmSpec", "Penalty", "check", "fit", "kernel"]
+__all__ = [
+    "DISPERSIONS",
+    "FAMILIES",
+    "GlmmEstimate",
+    "GlmmSpec",
+    "Penalty",
+    "at_estimate",
+    "check",
+    "fit",
+    "kernel",
+]
 
 Array = NDArray[np.float64]
 
@@ -94,8 +104,10 @@ class GlmmEstimate:
         "converged", "step limit" or "stalled".
     gradient : ndarray
         Of -2 log-likelihood by theta, the whitened fixed effects and the log dispersion.
-    curvature, decrement : float
-        Smallest eigenvalue of the Hessian; decrease that it still predicts.
+    eigenvalues : ndarray
+        Of the Hessian by the same parameters, ascending.
+    decrement : float
+        Decrease that gradient and Hessian still predict.
     n_objective, n_gradient : int
         Evaluations.
     path : ndarray of shape (steps, 3)
@@ -119,7 +131,7 @@ class GlmmEstimate:
     is_singular: bool
     status: str
     gradient: Array
-    curvature: float
+    eigenvalues: Array
     decrement: float
     n_objective: int
     n_gradient: int
@@ -206,6 +218,17 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
         spec.family,
         spec.link,
     )
+
+
+def at_estimate(design: Design, estimate: GlmmEstimate) -> _core.Glmm:
+    """Give a kernel whose last evaluation was at the estimate."""
+    core = kernel(design, estimate.spec)
+    p = len(estimate.kept)
+    beta = np.zeros(0)  # at the joint mode
+    if estimate.spec.nagq > 0:
+        beta = np.asarray(np.linalg.solve(core.T[:p, :p], estimate.beta[estimate.kept]))
+    core.evaluate(estimate.theta, beta, estimate.dispersion)
+    return core
 
 
 class _Criterion:
@@ -443,7 +466,8 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
     cov, dispersion_se = _covariance(surface, found)
     standard = tuple(core.factors(theta, True))
     sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in standard]
-    bends_up = found.curvature > -1e-6 * max(1.0, float(np.abs(found.hessian).max()))
+    eigenvalues = _eigenvalues(found.hessian)
+    bends_up = bool(eigenvalues[0] > -1e-6 * max(1.0, float(eigenvalues[-1])))
     return GlmmEstimate(
         spec=spec,
         objective=value - penalty,
@@ -458,16 +482,23 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
         lambda_standard=standard,
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
-        converged=bool(found.decrement < DECREMENT and bends_up),
+        converged=found.decrement < DECREMENT and bends_up,
         is_singular=min(sds) < SINGULAR,
         status=found.status,
         gradient=found.gradient,
-        curvature=found.curvature,
+        eigenvalues=eigenvalues,
         decrement=found.decrement,
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,
         path=np.array(found.path).reshape(-1, 3),
     )
+
+
+def _eigenvalues(hessian: Array) -> Array:
+    """Eigenvalues, ascending; NaN where the Hessian could not be computed."""
+    if not np.isfinite(hessian).all():
+        return np.full(len(hessian), np.nan)
+    return np.asarray(np.linalg.eigvalsh(hessian))
 
 
 def _covariance(surface: _Criterion, found: Minimum) -> tuple[Array, float]:
@@ -480,15 +511,10 @@ def _covariance(surface: _Criterion, found: Minimum) -> tuple[Array, float]:
     if not np.isfinite(found.hessian).all():
         p = len(surface.core.kept)
         return np.full((p, p), np.nan), np.nan
-    inverse = 2.0 * np.linalg.pinv(found.hessian, rcond=1e-12, hermitian=True)
+    inverse = 2.0 * np.asarray(np.linalg.pinv(found.hessian, rcond=1e-12, hermitian=True))
     error = float(np.sqrt(max(inverse[-1, -1], 0.0))) if with_dispersion else np.nan
     if surface.root is None:
-        return np.linalg.inv(surface.core.information_beta()), error
+        return np.asarray(np.linalg.inv(surface.core.information_beta())), error
     stop = len(found.x) - with_dispersion
     block = inverse[surface.m : stop, surface.m : stop]
     return surface.root @ block @ surface.root.T, error
-
-
-def refitted(design: Design, y: Array) -> Design:
-    """Give the design another response."""
-    return replace(design, y=y)

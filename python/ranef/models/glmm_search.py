@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Minimum", "Surface", "hessian_at", "minimise"]
+__all__ = ["Minimum", "Surface", "downhill", "minimise", "polish"]
 
 Array = NDArray[np.float64]
 
@@ -53,8 +53,6 @@ class Minimum:
         Approximate while searching, by differences of gradients at the end.
     decrement : float
         Decrease that the quadratic model still predicts.
-    curvature : float
-        Smallest eigenvalue of the Hessian at the end.
     status : str
         "converged", "step limit" or "stalled".
     path : list of (float, float, float)
@@ -66,7 +64,6 @@ class Minimum:
     gradient: Array
     hessian: Array
     decrement: float = np.inf
-    curvature: float = np.nan
     status: str = "stalled"
     path: list[tuple[float, float, float]] = field(default_factory=list)
 
@@ -178,7 +175,6 @@ def polish(surface: Surface, found: Minimum, scale: Array) -> Minimum:
         if not value <= found.value + found.decrement:
             break
         found.x, found.value, found.gradient = x, value, surface.gradient()
-    found.curvature = float(values[0])
     surface.value(found.x)
     return found
 

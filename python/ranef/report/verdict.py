@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
+from ..models.glmm import GlmmEstimate
 from ..models.lmm import SINGULAR, LmmEstimate, zero_columns
 
 __all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
 
 Array = NDArray[np.float64]
+
+REMEDY = (
+    "ranef.converge(model) restarts the search; ranef.all_fit(model) compares other "
+    'optimisers; ranef.help("convergence") says what the numbers mean.'
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,7 +88,12 @@ class Convergence:
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
 
 
-def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -> Convergence:
+def convergence(
+    estimate: LmmEstimate | GlmmEstimate,
+    optimum: Optimum,
+    notes: Iterable[str],
+    remedy: str = REMEDY,
+) -> Convergence:
     """Put the conditions of an optimum into words.
 
     Parameters
@@ -93,13 +104,12 @@ def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -
         What its derivatives say.
     notes : iterable of str
         Warnings of the fit that belong to the advice.
+    remedy : str
+        What to do where an optimum does not hold.
     """
     advice = list(notes)
     if not optimum.holds:
-        advice.append(
-            "ranef.converge(model) restarts the search; ranef.all_fit(model) compares other "
-            'optimisers; ranef.help("convergence") says what the numbers mean.'
-        )
+        advice.append(remedy)
     return Convergence(
         converged=optimum.holds,
         verdict=_verdict(estimate, optimum),
@@ -116,7 +126,7 @@ def convergence(estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str]) -
     )
 
 
-def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
+def _verdict(estimate: LmmEstimate | GlmmEstimate, optimum: Optimum) -> str:
     """Say in a sentence which condition decides."""
     if optimum.is_saddle:
         return "Not converged: -2 log-likelihood bends down along a direction of the covariance."
@@ -136,7 +146,9 @@ def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
     return "Converged."
 
 
-def singular_notes(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> list[str]:
+def singular_notes(
+    design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
+) -> list[str]:
     """Say which term is singular, along which direction, and the smallest change that helps."""
     notes = []
     for t, term in enumerate(design.random):

@@ -1,0 +1,83 @@
+"""What the numbers of a generalised linear mixed model warn of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from ..design.design import Design
+from ..models.glmm import GlmmEstimate
+from .families import resid
+from .optimum import Optimum
+
+__all__ = ["Dispersion", "dispersion_test", "optimum_of", "separated"]
+
+Array = NDArray[np.float64]
+
+#: A coefficient that moves the linear predictor by more over the range of its column, with an error
+#: larger than itself, has no finite estimate.
+FAR = 10.0
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """Whether responses vary more than their distribution says.
+
+    Attributes
+    ----------
+    ratio : float
+        Sum of squared Pearson residuals over ``df``; about 1 where the distribution holds.
+    chisq, df, pvalue : float
+        The sum, rows less parameters, and the upper tail of chi-squared: rough, since random
+        effects take up part of the variation.
+    """
+
+    ratio: float
+    chisq: float
+    df: int
+    pvalue: float
+
+
+def dispersion_test(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion:
+    """Compare squared Pearson residuals, divided by phi of a gamma, with what is expected."""
+    weights = np.ones(design.n_obs) if design.weights is None else design.weights
+    pearson = resid(estimate.spec, "pearson", design.y, estimate.eta, weights, estimate.dispersion)
+    chisq = float(pearson @ pearson) / estimate.sigma**2
+    return Dispersion(chisq / df, chisq, df, float(scipy.special.chdtrc(df, chisq)))
+
+
+def separated(design: Design, estimate: GlmmEstimate) -> list[str]:
+    """Name the columns whose coefficients run away.
+
+    Where a column separates the responses the likelihood rises without end with its coefficient,
+    and the search stops where it is flat: far out, with an error larger than the coefficient.
+    """
+    errors = np.sqrt(np.diag(estimate.cov_beta))
+    names = []
+    for j, error in zip(estimate.kept, errors, strict=True):
+        reference, beta = design.fixed[j], abs(float(estimate.beta[j]))
+        column = design.columns[reference] if reference >= 0 else None
+        reach = 1.0 if column is None else float(np.ptp(column))
+        if beta * reach > FAR and not error < beta:
+            names.append(design.fixed_names[j])
+    return names
+
+
+def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:
+    """Gather the conditions of an optimum.
+
+    The parameters are free: a variance is the square of its own, and stands at zero rightly where
+    -2 log-likelihood bends up on both sides.
+    """
+    return Optimum(
+        gradient=estimate.gradient,
+        eigenvalues=estimate.eigenvalues,
+        decrement=estimate.decrement,
+        cone=0.0,
+        flattest=np.zeros(len(estimate.gradient)),
+        n_null=0,
+        n_obs=design.n_obs,
+    )
