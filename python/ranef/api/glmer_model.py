@@ -20,7 +20,7 @@ from ..errors import (
     RankWarning,
     SingularFitWarning,
 )
-from ..inference.glmm_checks import optimum_of, separated
+from ..inference.glmm_checks import optimum_of
 from ..inference.glmm_prior import CovariancePenalty
 from ..inference.priors import PriorLike
 from ..models import glmm
@@ -38,6 +38,8 @@ __all__ = ["GeneralizedLinearMixedModel", "GlmerCall"]
 
 #: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
 OVERDISPERSED, UNLIKELY = 1.2, 0.01
+#: A size this large leaves a negative binomial no different from a Poisson distribution.
+NO_EXCESS = 1e5
 
 REMEDY = (
     "Standardised predictors change nothing here; fewer random effects, a prior on their "
@@ -114,12 +116,12 @@ class GeneralizedLinearMixedModel(GlmerRows, TableSource):
         if estimate.is_singular:
             notes = singular_notes(design, core, estimate)
             yield SingularFitWarning("singular fit: " + "; ".join(notes))
-        if far := separated(design, estimate):
+        if estimate.separated:
+            far = [repr(design.fixed_names[j]) for j in estimate.separated]
             yield ConvergenceWarning(
-                f"{' and '.join(map(repr, far))} separate{'s' if len(far) == 1 else ''} the "
-                "responses: fitted means run to the edge of their range, so that no finite "
-                "coefficient exists and its error means nothing. Leave the column out, or merge "
-                "its levels."
+                f"{' and '.join(far)} separate{'s' if len(far) == 1 else ''} the responses: fitted "
+                "means run to the edge of their range, so that no finite coefficient exists and "
+                "its error is left out. Leave the column out, or merge its levels."
             )
         elif not estimate.converged:
             yield ConvergenceWarning(
@@ -391,7 +393,12 @@ class GeneralizedLinearMixedModel(GlmerRows, TableSource):
                     f"the distribution lets one expect, so standard errors are too small; {other} "
                     "takes it up."
                 )
-        if e.converged and not any(isinstance(w, ConvergenceWarning) for w in self.warnings):
+        if self.family == "negative_binomial" and self.dispersion > NO_EXCESS:
+            yield (
+                "The size of the negative binomial runs to infinity: the counts vary no more than "
+                'Poisson ones, and family="poisson" gives the same fit with a parameter less.'
+            )
+        if e.converged:
             how = "derivatives" if self.call.spec.nagq > 1 else "exact derivatives"
             yield (
                 f"Converged: after {len(e.path)} steps, {how} predict a further decrease of -2 "

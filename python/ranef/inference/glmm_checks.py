@@ -13,13 +13,9 @@ from ..models.glmm import GlmmEstimate
 from .families import resid
 from .optimum import Optimum
 
-__all__ = ["Dispersion", "dispersion_test", "optimum_of", "separated"]
+__all__ = ["Dispersion", "dispersion_test", "optimum_of"]
 
 Array = NDArray[np.float64]
-
-#: A coefficient that moves the linear predictor by more over the range of its column, with an error
-#: larger than itself, has no finite estimate.
-FAR = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,23 +43,6 @@ def dispersion_test(design: Design, estimate: GlmmEstimate, df: int) -> Dispersi
     pearson = resid(estimate.spec, "pearson", design.y, estimate.eta, weights, estimate.dispersion)
     chisq = float(pearson @ pearson) / estimate.sigma**2
     return Dispersion(chisq / df, chisq, df, float(scipy.special.chdtrc(df, chisq)))
-
-
-def separated(design: Design, estimate: GlmmEstimate) -> list[str]:
-    """Name the columns whose coefficients run away.
-
-    Where a column separates the responses the likelihood rises without end with its coefficient,
-    and the search stops where it is flat: far out, with an error larger than the coefficient.
-    """
-    errors = np.sqrt(np.diag(estimate.cov_beta))
-    names = []
-    for j, error in zip(estimate.kept, errors, strict=True):
-        reference, beta = design.fixed[j], abs(float(estimate.beta[j]))
-        column = design.columns[reference] if reference >= 0 else None
-        reach = 1.0 if column is None else float(np.ptp(column))
-        if beta * reach > FAR and not error < beta:
-            names.append(design.fixed_names[j])
-    return names
 
 
 def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:

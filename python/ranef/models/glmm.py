@@ -39,6 +39,8 @@ FAMILIES = {
 DISPERSIONS = {"gamma": "phi", "negative_binomial": "size"}
 #: Dispersions are sought between these, relative to 1.
 SMALLEST_DISPERSION, LARGEST_DISPERSION = 1e-8, 1e8
+#: Information on a combination of standardised columns, in units of the largest, that is none.
+VANISHED = 1e-8
 #: Step over which a quadrature is differentiated, in units in which the criterion bends by about 1.
 STEP = 1e-4
 
@@ -100,6 +102,9 @@ class GlmmEstimate:
     converged, is_singular : bool
         Whether gradient and curvature say that this is an optimum; whether a covariance is
         singular.
+    separated : tuple of int
+        Positions in ``Design.fixed`` of columns that separate the responses: their coefficients
+        run to infinity, and have no errors.
     status : str
         "converged", "step limit" or "stalled".
     gradient : ndarray
@@ -129,6 +134,7 @@ class GlmmEstimate:
     eta: Array
     converged: bool
     is_singular: bool
+    separated: tuple[int, ...]
     status: str
     gradient: Array
     eigenvalues: Array
@@ -464,6 +470,11 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
     beta = np.full(len(design.fixed), np.nan)
     beta[kept] = T @ surface.point.beta
     cov, dispersion_se = _covariance(surface, found)
+    separated = _separated(design, core, kept)
+    cov_beta = T @ cov @ T.T
+    for j in separated:
+        at = int(np.flatnonzero(kept == j)[0])
+        cov_beta[at], cov_beta[:, at] = np.nan, np.nan
     standard = tuple(core.factors(theta, True))
     sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in standard]
     eigenvalues = _eigenvalues(found.hessian)
@@ -474,7 +485,7 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
         conditional_log_likelihood=surface.point.log_likelihood,
         beta=beta,
         kept=kept,
-        cov_beta=T @ cov @ T.T,
+        cov_beta=cov_beta,
         theta=theta,
         dispersion=dispersion,
         dispersion_se=dispersion_se,
@@ -482,8 +493,9 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
         lambda_standard=standard,
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
-        converged=found.decrement < DECREMENT and bends_up,
+        converged=found.decrement < DECREMENT and bends_up and not separated,
         is_singular=min(sds) < SINGULAR,
+        separated=separated,
         status=found.status,
         gradient=found.gradient,
         eigenvalues=eigenvalues,
@@ -492,6 +504,30 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
         n_gradient=surface.n_gradients,
         path=np.array(found.path).reshape(-1, 3),
     )
+
+
+def _separated(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:
+    """Find the columns whose coefficients run away.
+
+    Where columns separate the responses the likelihood rises without end along a combination of
+    their coefficients, and the search stops where it is flat: no information is left there.
+    """
+    values, vectors = np.linalg.eigh(core.information_beta())
+    trials = design.n_obs if design.weights is None else float(design.weights.sum())
+    lost = vectors[:, values < VANISHED * max(float(values[-1]), 1e-2 * trials)]
+    if not lost.shape[1]:
+        return ()
+    p = len(kept)
+    reach = np.array([_reach(design, design.fixed[j]) for j in kept])
+    moved = np.abs(core.T[:p, :p] @ lost).max(axis=1) * reach
+    named = [int(j) for j, size in zip(kept, moved, strict=True) if size > 0.3 * moved.max()]
+    columns = [j for j in named if design.fixed[j] >= 0]
+    return tuple(columns or named)
+
+
+def _reach(design: Design, reference: int) -> float:
+    """Range of a column; 1 for the constant."""
+    return 1.0 if reference < 0 else float(np.ptp(design.columns[reference]))
 
 
 def _eigenvalues(hessian: Array) -> Array:
