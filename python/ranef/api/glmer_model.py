@@ -213,7 +213,12 @@ class GeneralizedLinearMixedModel(GlmerRows, TableSource):
     def convergence(self) -> Convergence:
         """Report on the optimum: exact gradient, curvature, evaluations, advice."""
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        return convergence(self._estimate, optimum_of(self._design, self._estimate), notes, REMEDY)
+        optimum = optimum_of(self._design, self._estimate)
+        report = convergence(self._estimate, optimum, notes, REMEDY)
+        if not self._estimate.separated:
+            return report
+        verdict = "Not converged: the likelihood rises without end with a coefficient."
+        return replace(report, converged=False, verdict=verdict)
 
     # ------------------------------------------------------------------ other fits
 
