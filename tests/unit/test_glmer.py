@@ -392,3 +392,43 @@ def test_coverage_of_the_errors():
         limits = ranef.glmer("y ~ x + (1 | g)", frame, family="binomial").conf_int().loc["x"]
         inside += limits["lower"] < 0.5 < limits["upper"]
     assert 51 <= inside <= 60  # binomial(60, 0.95) is outside with a chance of 0.3 %
+
+
+# ------------------------------------------------------------------ comparisons
+
+
+def test_anova_tests_the_fixed_part(model):
+    null = model.update(". ~ . - period")
+    table = ranef.anova(model, null)
+    row = table.iloc[1]
+    assert row["chisq"] == pytest.approx(2 * (model.llf - null.llf))
+    assert row["df"] == 3
+    # lme4 1.1-31: anova(null, full), both by bobyqa
+    assert row["chisq"] == pytest.approx(25.609938, abs=1e-5)
+    assert row["pvalue"] == pytest.approx(scipy.stats.chi2.sf(row["chisq"], 3))
+
+
+@pytest.mark.filterwarnings("ignore::ranef.SingularFitWarning")
+def test_anova_knows_the_boundary_of_a_variance(rows):
+    d = rows.assign(h=np.arange(200) % 5)
+    small = ranef.glmer("count ~ x + (1 | g)", d, family="poisson")
+    large = ranef.glmer("count ~ x + (1 | g) + (0 + x | g)", d, family="poisson")
+    row = ranef.anova(small, large).iloc[1]
+    assert row["pvalue_boundary"] == pytest.approx(row["pvalue"] / 2) or row["chisq"] < 1e-6
+    assert "tested at zero" in row["note"]
+
+
+def test_anova_refuses_models_of_different_kinds(model, cbpp):
+    linear = ranef.lmer("size ~ period + (1 | herd)", cbpp)
+    for others, message in [
+        ([linear], "LinearMixedModel"),
+        ([model.update(link="probit")], "link"),
+        ([model.update(nagq=5)], "nagq"),
+        ([model.update(data=cbpp.iloc[:50])], "rows"),
+        ([model.update(prior="weak")], "prior"),
+        ([], "two or more"),
+    ]:
+        with pytest.raises(ranef.ModelError, match=message):
+            ranef.anova(model, *others)
+    with pytest.raises(ranef.ModelError, match=r"ranef\.lmer"):
+        ranef.compare(model, model)
