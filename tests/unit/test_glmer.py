@@ -403,8 +403,8 @@ def test_anova_tests_the_fixed_part(model):
     row = table.iloc[1]
     assert row["chisq"] == pytest.approx(2 * (model.llf - null.llf))
     assert row["df"] == 3
-    # lme4 1.1-31: anova(null, full), both by bobyqa
-    assert row["chisq"] == pytest.approx(25.609938, abs=1e-5)
+    # lme4 1.1-31 by bobyqa; its two deviances are each 5e-4 above the optimum, not equally
+    assert row["chisq"] == pytest.approx(25.609938, abs=1e-3)
     assert row["pvalue"] == pytest.approx(scipy.stats.chi2.sf(row["chisq"], 3))
 
 

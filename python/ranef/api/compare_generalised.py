@@ -61,7 +61,7 @@ def check_generalised(models: Sequence[Any]) -> None:
             if a != b:
                 raise ModelError(
                     f"model {place}, {model.call.formula!r}, has {what}={b!r} and the first {a!r}, "
-                    f"so that the models are not nested; use model.update({what}={a!r}), or compare "
+                    f"so that the models are not nested; use model.update({what}={a!r}) or compare "
                     "their aic"
                 )
 
