@@ -205,17 +205,20 @@ bool Glmm::take(const Step& step, bool check, double& log_likelihood, double& pe
 
 GlmmPoint Glmm::evaluate(const GlmmParameters& at) {
   prepare(at);
+  GlmmPoint out = find_mode();
+  if (out.value < kInfeasible) return out;
+  restart();  // the last mode was no place to start from
+  if (!joint_) beta_ = at.beta;
+  out = find_mode();
+  if (out.value >= kInfeasible) restart();
+  return out;
+}
+
+// Newton's method from u_ (and beta_, joint) on; infeasible where it breaks down.
+GlmmPoint Glmm::find_mode() {
   GlmmPoint out;
-  const auto begin = [&] {
-    eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(u_, false));
-    return row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
-  };
-  double log_likelihood = begin();
-  if (!std::isfinite(log_likelihood)) {
-    restart();
-    if (!joint_) beta_ = at.beta;
-    log_likelihood = begin();
-  }
+  eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(u_, false));
+  double log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
   for (out.steps = 0; out.steps < kMaxSteps; ++out.steps) {

@@ -110,6 +110,7 @@ class Glmm {
   std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p), joint only
 
   void prepare(const GlmmParameters& at);
+  GlmmPoint find_mode();
   Vector starting_beta() const;
   std::vector<Matrix> factors(const Vector& theta) const;
   std::vector<RowMatrix> times_lambda(const std::vector<RowMatrix>& u, bool transposed) const;

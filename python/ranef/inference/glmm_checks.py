@@ -49,11 +49,13 @@ def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:
     """Gather the conditions of an optimum.
 
     The parameters are free: a variance is the square of its own, and stands at zero rightly where
-    -2 log-likelihood bends up on both sides.
+    -2 log-likelihood bends up on both sides. A negative eigenvalue along which no lower point was
+    found is rounding.
     """
+    bends = estimate.eigenvalues
     return Optimum(
         gradient=estimate.gradient,
-        eigenvalues=estimate.eigenvalues,
+        eigenvalues=bends if estimate.status == "saddle" else np.maximum(bends, 0.0),
         decrement=estimate.decrement,
         cone=0.0,
         flattest=np.zeros(len(estimate.gradient)),

@@ -12,7 +12,7 @@ from .. import _core
 from ..design.design import Design
 from ..errors import FitError, ModelError
 from .glmm_search import Minimum, downhill, minimise, polish
-from .lmm import DECREMENT, SINGULAR, Control
+from .lmm import DECREMENT, LARGE, SINGULAR, SMALL, WIDE, Control
 
 __all__ = [
     "DISPERSIONS",
@@ -106,7 +106,7 @@ class GlmmEstimate:
         Positions in ``Design.fixed`` of columns that separate the responses: their coefficients
         run to infinity, and have no errors.
     status : str
-        "converged", "step limit" or "stalled".
+        "converged", "step limit", "stalled", or "saddle" where the criterion still falls away.
     gradient : ndarray
         Of -2 log-likelihood by theta, the whitened fixed effects and the log dispersion.
     eigenvalues : ndarray
@@ -278,6 +278,11 @@ class _Criterion:
             return np.inf
         return self.point.value + self.correction() + penalty
 
+    def count(self, other: _Criterion) -> None:
+        """Add the evaluations of another search."""
+        self.n_values += other.n_values
+        self.n_gradients += other.n_gradients
+
     def correction(self) -> float:
         """Give what quadrature adds to Laplace's approximation."""
         return 0.0 if self.rule is None else self.core.quadrature(*self.rule)
@@ -338,13 +343,39 @@ def fit(
     criterion is one of the covariances alone; its minimum, which ``nagq=0`` stops at, is close to
     that of Laplace's approximation.
     """
+    blocks = control.start or tuple(np.eye(term.n_cols) for term in design.random)
+    surface, found = _descend(design, core, spec, control, penalty, blocks)
+    if not control.start and _may_have_rivals(design, core, surface, found):
+        wide = tuple(WIDE * np.eye(term.n_cols) for term in design.random)
+        rival, other = _descend(design, core, spec, control, penalty, wide)
+        rival.count(surface)
+        if other.value < found.value - DECREMENT:
+            surface, found = rival, other
+        else:
+            surface.count(rival)
+    if spec.nagq > 1:
+        surface.rule = hermite(spec.nagq)
+        found = _search(surface, found.x, found.hessian, control, control.tolerance)
+    return _describe(design, surface, _proved(surface, found, control))
+
+
+def _descend(
+    design: Design,
+    core: _core.Glmm,
+    spec: GlmmSpec,
+    control: Control,
+    penalty: Penalty | None,
+    blocks: tuple[Array, ...],
+) -> tuple[_Criterion, Minimum]:
+    """Search from standardised covariance factors: at the joint mode, then over all parameters."""
+    core.restart()
     surface = _Criterion(core, spec, penalty)
-    start = _start(design, core, spec, control)
+    start = _start(design, core, spec, blocks)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = _search(surface, start, _curvature_guess(surface, start), control, loose)
-    if spec.nagq == 0:
-        return _describe(design, surface, _proved(surface, found, control))
     surface.value(found.x)
+    if spec.nagq == 0:
+        return surface, found
     surface.release_beta()
     assert surface.root is not None
     p, m = len(surface.root), surface.m
@@ -352,11 +383,15 @@ def fit(
     hessian = 2.0 * np.eye(len(x))
     own = np.r_[0:m, m + p : len(x)]
     hessian[np.ix_(own, own)] = found.hessian
-    found = _search(surface, x, hessian, control, control.tolerance)
-    if spec.nagq > 1:
-        surface.rule = hermite(spec.nagq)
-        found = _search(surface, found.x, found.hessian, control, control.tolerance)
-    return _describe(design, surface, _proved(surface, found, control))
+    return surface, _search(surface, x, hessian, control, control.tolerance)
+
+
+def _may_have_rivals(design: Design, core: _core.Glmm, surface: _Criterion, found: Minimum) -> bool:
+    """Tell whether the likelihood may well have a second maximum, so that another start pays."""
+    n_effects = sum(term.n_levels * term.n_cols for term in design.random)
+    factors = core.factors(found.x[: surface.m], True)
+    smallest = min(float(np.linalg.svd(block, compute_uv=False).min()) for block in factors)
+    return n_effects <= (LARGE if smallest < SINGULAR else SMALL)
 
 
 def hermite(points: int) -> tuple[Array, Array]:
@@ -365,9 +400,8 @@ def hermite(points: int) -> tuple[Array, Array]:
     return np.asarray(nodes), np.asarray(weights)
 
 
-def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, control: Control) -> Array:
-    """Standardised covariances of one, or those given; a dispersion by moments."""
-    blocks = control.start or tuple(np.eye(term.n_cols) for term in design.random)
+def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array, ...]) -> Array:
+    """Elements of standardised covariance factors, and a dispersion by moments."""
     theta = [blocks[t][i, j] for t, i, j in core.parameters]
     if not spec.has_dispersion:
         return np.array(theta)
@@ -435,24 +469,22 @@ class _Scaled:
 
 
 def _proved(surface: _Criterion, found: Minimum, control: Control) -> Minimum:
-    """Polish a minimum by its Hessian; step off it where the criterion bends down."""
+    """Polish a minimum by its Hessian; step off it where the criterion falls away."""
     for _ in range(3):
+        path = found.path
         bends = np.maximum(np.abs(np.diag(found.hessian)), 1e-2)
         found = polish(surface, found, 1.0 / np.sqrt(bends))
         if not np.isfinite(found.hessian).all():
             return found
         lower = downhill(surface, found)
-        settled = found.decrement < DECREMENT or found.status == "step limit"
-        if lower is None and settled:
+        if lower is None:
+            surface.value(found.x)
             return found
-        x = found.x if lower is None else lower
-        hessian = found.hessian
-        if lower is not None:
-            values, vectors = np.linalg.eigh(hessian)
-            hessian = (vectors * np.maximum(np.abs(values), 1e-2)) @ vectors.T
-        path = found.path
-        found = _search(surface, x, hessian, control, control.tolerance)
+        values, vectors = np.linalg.eigh(found.hessian)
+        hessian = (vectors * np.maximum(np.abs(values), 1e-2)) @ vectors.T
+        found = _search(surface, lower, hessian, control, control.tolerance)
         found.path = path + found.path
+    found.status = "saddle"
     return found
 
 
@@ -477,8 +509,6 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
         cov_beta[at], cov_beta[:, at] = np.nan, np.nan
     standard = tuple(core.factors(theta, True))
     sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in standard]
-    eigenvalues = _eigenvalues(found.hessian)
-    bends_up = bool(eigenvalues[0] > -1e-6 * max(1.0, float(eigenvalues[-1])))
     return GlmmEstimate(
         spec=spec,
         objective=value - penalty,
@@ -493,12 +523,12 @@ def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstima
         lambda_standard=standard,
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
-        converged=found.decrement < DECREMENT and bends_up and not separated,
+        converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
         is_singular=min(sds) < SINGULAR,
         separated=separated,
         status=found.status,
         gradient=found.gradient,
-        eigenvalues=eigenvalues,
+        eigenvalues=_eigenvalues(found.hessian),
         decrement=found.decrement,
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,

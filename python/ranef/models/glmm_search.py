@@ -20,10 +20,11 @@ Array = NDArray[np.float64]
 FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0
 #: Differences of gradients are taken over this step, in those units.
 DIFFERENCE = 1e-3
-#: What a polished optimum may still lose.
-POLISHED = 1e-14
-#: Curvature below this share of the largest is none.
-FLAT = 1e-9
+#: What a polished optimum may still lose; what the rounding of the criterion hides; and the largest
+#: decrease after which a Hessian still serves.
+POLISHED, UNRESOLVED, SHORT = 1e-14, 1e-9, 1e-7
+#: A decrease worth leaving a point where the Hessian is not positive definite.
+NOTABLE = 1e-6
 
 
 class Surface(Protocol):
@@ -156,37 +157,63 @@ def hessian_at(surface: Surface, x: Array, scale: Array) -> Array:
     return 0.5 * (out + out.T)
 
 
-def polish(surface: Surface, found: Minimum, scale: Array) -> Minimum:
-    """Compute the Hessian and take Newton's steps by it; the surface ends up at the minimum."""
-    surface.value(found.x)
-    found.hessian = hessian_at(surface, found.x, scale)
-    if not np.isfinite(found.hessian).all():
-        found.status = "stalled"
-        return found
-    values, vectors = np.linalg.eigh(found.hessian)
-    firm = values > FLAT * float(np.abs(values).max())
-    for _ in range(5):
-        along = (vectors.T @ found.gradient)[firm]
-        found.decrement = float(0.5 * np.sum(along**2 / values[firm]))
-        if found.decrement < POLISHED or found.decrement > 1.0:
+def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20) -> Minimum:
+    """Go on from a minimum by Newton's method with the Hessian itself; the surface ends up there.
+
+    Short steps keep the Hessian: it is computed anew after a long one.
+    """
+    radius = FIRST_RADIUS
+    found.status = "step limit"
+    for _ in range(max_rounds):
+        surface.value(found.x)
+        found.hessian = hessian_at(surface, found.x, scale)
+        if not np.isfinite(found.hessian).all():
+            found.status = "stalled"
             break
-        x = found.x - vectors[:, firm] @ (along / values[firm])
-        value = surface.value(x)
-        if not value <= found.value + found.decrement:
+        bend = found.hessian * np.outer(scale, scale)
+        for _ in range(4):
+            step, predicted, inside = trust_step(found.gradient * scale, bend, radius)
+            found.decrement = predicted
+            if predicted < (POLISHED if inside else UNRESOLVED):
+                found.status = "converged"
+                break
+            moved, radius = attempt(surface, found, step * scale, predicted, radius)
+            if predicted < UNRESOLVED and not moved:  # lost in the rounding of the criterion
+                found.status = "converged"
+                break
+            if predicted > SHORT or not moved:
+                break
+        if found.status == "converged":
             break
-        found.x, found.value, found.gradient = x, value, surface.gradient()
     surface.value(found.x)
     return found
+
+
+def attempt(
+    surface: Surface, found: Minimum, step: Array, predicted: float, radius: float
+) -> tuple[bool, float]:
+    """Try a step; whether it was taken, and the next radius."""
+    value = surface.value(found.x + step)
+    ratio = (found.value - value) / predicted if np.isfinite(value) else -1.0
+    taken = ratio > 0.0 or (predicted < UNRESOLVED and value <= found.value + UNRESOLVED)
+    if taken:
+        gradient = surface.gradient()
+        if ratio <= 0.0 and np.linalg.norm(gradient) >= np.linalg.norm(found.gradient):
+            return False, radius
+        found.x, found.value, found.gradient = found.x + step, value, gradient
+    if ratio < 0.25 and predicted >= UNRESOLVED:
+        return taken, 0.25 * radius
+    return taken, min(2.0 * radius, LARGEST_RADIUS) if ratio > 0.75 else radius
 
 
 def downhill(surface: Surface, found: Minimum) -> Array | None:
     """Give a lower point along a direction in which the criterion bends down; None if none is."""
     values, vectors = np.linalg.eigh(found.hessian)
-    if values[0] > -1e-6 * max(1.0, float(values[-1])):
+    if not values[0] < 0.0:
         return None
-    for length in (1.0, 0.3, 0.1):
+    for length in (1.0, 0.3, 0.1, 0.03):
         for side in (length, -length):
             x = found.x + side * vectors[:, 0]
-            if surface.value(x) < found.value - 1e-9:
+            if surface.value(x) < found.value - NOTABLE:
                 return np.asarray(x)
     return None
