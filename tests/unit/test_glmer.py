@@ -432,3 +432,21 @@ def test_anova_refuses_models_of_different_kinds(model, cbpp):
             ranef.anova(model, *others)
     with pytest.raises(ranef.ModelError, match=r"ranef\.lmer"):
         ranef.compare(model, model)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ranef.diagnose,
+        ranef.doctor,
+        ranef.all_fit,
+        ranef.converge,
+        ranef.multistart,
+        ranef.bias_check,
+        lambda model: ranef.emmeans(model, "period"),
+        lambda model: ranef.emtrends(model, "period", "size"),
+    ],
+)
+def test_what_treats_linear_models_refuses_others(model, call):
+    with pytest.raises(UnsupportedError, match=r"not glmer's"):
+        call(model)

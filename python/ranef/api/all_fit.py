@@ -15,6 +15,7 @@ from ..inference.optimum import examine, judged
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..report.searches import AllFit, Trail, all_fit_table
+from .glmer_model import linear_only
 from .mixed_model import LinearMixedModel
 
 __all__ = ["all_fit", "converge"]
@@ -52,6 +53,7 @@ def all_fit(
     given its exact gradient, trust-constr its average-information Hessian as well. All but the
     first start where every relative standard deviation is one.
     """
+    linear_only(model, "all_fit")
     model._likelihood_only("all_fit")
     names = available()
     for name in optimizers or ():
@@ -95,6 +97,7 @@ def converge(model: LinearMixedModel, *, seed: int = 1) -> Trail:
     Trail
         ``model``, ``table`` of the attempts and ``converged``.
     """
+    linear_only(model, "converge")
     model._likelihood_only("converge")
     columns = ["criterion", "gain", "converged"]
     if examine(model._design, model._core, model._estimate).holds:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ..inference.bias import bias_table
 from .fitted import estimated
+from .glmer_model import linear_only
 from .mixed_model import LinearMixedModel
 
 __all__ = ["bias_check"]
@@ -42,6 +43,7 @@ def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataF
     >>> bool(ranef.bias_check(model).loc["sd_Intercept|Batch", "ratio"] < 1)
     True
     """
+    linear_only(model, "bias_check")
     return bias_table(
         model._design,
         model._estimate,

@@ -27,6 +27,7 @@ from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
 from .fitted import Call
+from .glmer_model import linear_only
 from .mixed_model import LinearMixedModel
 
 __all__ = ["diagnose"]
@@ -62,6 +63,7 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
     >>> ranef.diagnose("y ~ t + (t | id)", pre_post).codes
     ['effects-as-many-as-rows', 'few-levels']
     """
+    linear_only(model, "diagnose")
     if isinstance(model, str):
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")

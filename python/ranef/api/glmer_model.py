@@ -19,6 +19,7 @@ from ..errors import (
     RanefWarning,
     RankWarning,
     SingularFitWarning,
+    UnsupportedError,
 )
 from ..inference.glmm_checks import optimum_of
 from ..inference.glmm_prior import CovariancePenalty
@@ -34,7 +35,7 @@ from ..report.varcorr import VarCorr
 from ..report.verdict import Convergence, alias_notes, convergence, singular_notes
 from .glmer_rows import GlmerRows
 
-__all__ = ["GeneralizedLinearMixedModel", "GlmerCall"]
+__all__ = ["GeneralizedLinearMixedModel", "GlmerCall", "linear_only"]
 
 #: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
 OVERDISPERSED, UNLIKELY = 1.2, 0.01
@@ -433,3 +434,15 @@ class GeneralizedLinearMixedModel(GlmerRows, TableSource):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def linear_only(model: Any, caller: str) -> None:
+    """Refuse a generalised model where only linear ones are treated.
+
+    Raises
+    ------
+    UnsupportedError
+        For a model of ``glmer``.
+    """
+    if isinstance(model, GeneralizedLinearMixedModel):
+        raise UnsupportedError(f"{caller} treats linear mixed models of ranef.lmer, not glmer's")
