@@ -232,6 +232,7 @@ void Root::solve_upper(RowMatrix& B) const {
 }
 
 void Root::invert() {
+  if (inverted_) return;
   std::visit([](auto& kind) { kind.invert(); }, kind_);
   inverted_ = true;
 }

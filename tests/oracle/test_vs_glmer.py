@@ -13,6 +13,8 @@ import scipy.stats
 
 import ranef
 from oracle.glmm_cases import CASES, frame
+from ranef.inference import glmm_shares
+from ranef.models import glmm
 
 FITS = [(name, i) for name, case in CASES.items() for i in range(len(case["fits"]))]
 
@@ -112,3 +114,44 @@ def test_predictions_and_modes_of_lme4():
     unseen = {"period": ["1"], "herd": ["new"]}
     np.testing.assert_allclose(model.predict(unseen, new_levels="population"), mean[:1], atol=1e-6)
     assert model.fittedvalues.iloc[0] == pytest.approx(0.3082076444875968, abs=1e-6)
+
+
+def test_shares_of_insight():
+    """insight and performance on lme4 1.1-31: cbpp with its logit link."""
+    model = fitted("cbpp_laplace", 1)
+    shares, correlation = model.r2(), model.icc()
+    assert shares.marginal == pytest.approx(0.08541605496991844, abs=1e-6)
+    assert shares.conditional == pytest.approx(0.18731453510520799, abs=1e-6)
+    assert correlation.adjusted == pytest.approx(0.11141512016366963, abs=1e-6)
+    assert correlation.unadjusted == pytest.approx(0.10189848013528953, abs=1e-6)
+
+
+def test_distribution_variances_of_insight():
+    """The same at the mean that insight takes, exp of the intercept of the null model.
+
+    Nakagawa, Johnson and Schielzeth (2017) add half of the variances to that intercept, as ranef
+    does; the formulas at a given mean are the same.
+    """
+    ticks = fitted("grouseticks_crossed", 1)
+    null = ticks.update("~ 1 + (1 | BROOD) + (1 | LOCATION)")
+    at_median = np.exp(null.params.iloc[0])
+    found = glmm_shares.distribution_variance(ticks.call.spec, at_median, 1.0, "lognormal")
+    assert found == pytest.approx(0.46534287095420646, rel=2e-6)
+    mean = np.exp(null.params.iloc[0] + sum(v.iloc[0, 0] for v in null.varcorr.values()) / 2)
+    ours = glmm_shares.null_mean(ticks._design, ticks._estimate)
+    assert ours == pytest.approx(mean, rel=1e-6)
+    parts = glmm_shares.parts_of_variance(ticks._design, ticks._estimate, "lognormal")
+    assert parts.fixed == pytest.approx(1.7300127036863882, rel=1e-5)
+    assert parts.random == pytest.approx(0.9220038425658255, rel=1e-5)
+    assert parts.residual == pytest.approx(np.log1p(1 / mean), rel=1e-6)
+
+
+def test_three_approximations_of_a_count():
+    """Table 1 of Nakagawa, Johnson and Schielzeth (2017): close to each other for large means."""
+    spec = glmm.GlmmSpec("negative_binomial", "log")
+    values = [glmm_shares.distribution_variance(spec, 50.0, 100.0, m) for m in glmm_shares.METHODS]
+    np.testing.assert_allclose(values, [np.log(1.03), scipy.special.polygamma(1, 1 / 0.03), 0.03])
+    with pytest.raises(ranef.UnsupportedError, match="inverse"):
+        glmm_shares.distribution_variance(glmm.GlmmSpec("gamma", "inverse"), 1, 1, "delta")
+    with pytest.raises(ValueError, match="method"):
+        glmm_shares.distribution_variance(spec, 1, 1, "theory")

@@ -23,7 +23,10 @@ from ..errors import (
 )
 from ..inference.glmm_checks import optimum_of
 from ..inference.glmm_prior import CovariancePenalty
+from ..inference.glmm_shares import parts_of_variance
+from ..inference.icc import Icc, icc
 from ..inference.priors import PriorLike
+from ..inference.r2_results import R2
 from ..models import glmm
 from ..models.glmm import DISPERSIONS, GlmmEstimate, GlmmSpec
 from ..models.lmm import Control
@@ -36,6 +39,13 @@ from ..report.verdict import Convergence, alias_notes, convergence, singular_not
 from .glmer_rows import GlmerRows
 
 __all__ = ["GeneralizedLinearMixedModel", "GlmerCall", "linear_only"]
+
+#: What proportions of variance say here.
+SHARES = (
+    "Nakagawa-Johnson-Schielzeth: variances of X beta (marginal), and of it with the mean variance "
+    "of the random effects (conditional), over the total, in which the distribution counts as on the "
+    "scale of the linear predictor."
+)
 
 #: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
 OVERDISPERSED, UNLIKELY = 1.2, 0.01
@@ -201,6 +211,53 @@ class GeneralizedLinearMixedModel(GlmerRows, TableSource):
             Columns lower, upper.
         """
         return interval_table(list(self._names()), self.params, self.bse, np.inf, level)
+
+    def r2(self, method: str = "lognormal") -> R2:
+        """Give the proportions of variance of Nakagawa, Johnson and Schielzeth.
+
+        Parameters
+        ----------
+        method : {"lognormal", "trigamma", "delta"}
+            How the variance of the distribution is put on the scale of a log link. A binomial's is
+            that of its latent variable, whatever the method.
+
+        Returns
+        -------
+        R2
+            ``marginal`` of the fixed effects, ``conditional`` of fixed and random ones.
+
+        Notes
+        -----
+        Of counts the distribution's variance is taken at the mean of the model without predictors,
+        which is fitted for it [1]_.
+
+        References
+        ----------
+        .. [1] Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213.
+        """
+        parts = parts_of_variance(self._design, self._estimate, method)
+        marginal = parts.fixed / parts.total
+        conditional = (parts.fixed + parts.random) / parts.total
+        return R2(f"nakagawa, {self._scale(method)}", marginal, conditional, None, SHARES)
+
+    def icc(self, method: str = "lognormal") -> Icc:
+        """Give the intraclass correlation on the scale of the linear predictor.
+
+        Parameters
+        ----------
+        method : {"lognormal", "trigamma", "delta"}
+            As in ``r2``.
+
+        Returns
+        -------
+        Icc
+            ``adjusted`` given the fixed effects, ``unadjusted`` with their variance, ``by_group``.
+        """
+        return icc(self._design, parts_of_variance(self._design, self._estimate, method))
+
+    def _scale(self, method: str) -> str:
+        """Where the variance of the distribution comes from."""
+        return "latent" if self.family == "binomial" else method
 
     @property
     def penalty(self) -> float:
