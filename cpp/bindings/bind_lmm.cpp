@@ -31,7 +31,18 @@ ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Ma
   for (const auto& [codes, z] : terms)
     rows.push_back({codes ? rows_of(*codes, X.rows(), "codes") : nullptr, z});
   const py::gil_scoped_release release;
+  const std::lock_guard<std::mutex> lock(self.busy());
   return self.prediction_variances(lambda, X, rows);
+}
+
+// A question to the model: without the GIL, and one at a time.
+template <class Result, class... Arguments>
+auto asking(Result (ranef::Lmm::*question)(Arguments...)) {
+  return [question](ranef::Lmm& self, Arguments... arguments) {
+    const py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(self.busy());
+    return (self.*question)(arguments...);
+  };
 }
 
 }  // namespace
@@ -40,7 +51,6 @@ void bind_lmm(py::module_& m) {
   using ranef::Curvature;
   using ranef::Estimate;
   using ranef::Lmm;
-  using release = py::call_guard<py::gil_scoped_release>;
 
   py::class_<Estimate>(m, "Estimate", py::module_local(), "A fit, in the user's basis.")
       .def_property_readonly("status", [](const Estimate& e) { return static_cast<int>(e.status); })
@@ -91,22 +101,21 @@ void bind_lmm(py::module_& m) {
           "fit",
           [](Lmm& self, bool reml, int max_steps, double tolerance,
              const std::vector<ranef::Matrix>& start) {
-            return self.fit(reml, {max_steps, tolerance}, start);
+            return asking(&Lmm::fit)(self, reml, {max_steps, tolerance}, start);
           },
           "reml"_a, "max_steps"_a = 200, "tolerance"_a = 1e-9,
-          "start"_a = std::vector<ranef::Matrix>{}, release())
-      .def("evaluate", &Lmm::evaluate, "lambda_"_a, "reml"_a, release())
-      .def("objective", &Lmm::objective, "lambda_"_a, "reml"_a, release())
-      .def("objective_standard", &Lmm::objective_standard, "lambda_standard"_a, "reml"_a, release())
-      .def("curvature", &Lmm::curvature, "lambda_standard"_a, "reml"_a, "with_G"_a = false,
-           release())
-      .def("hessian", &Lmm::hessian, "lambda_standard"_a, "reml"_a, "order"_a = 4, release())
-      .def("fixed_derivatives", &Lmm::fixed_derivatives, "lambda_standard"_a, "with_Q"_a = false,
-           release())
-      .def("pair_traces", &Lmm::pair_traces, "lambda_standard"_a, release())
+          "start"_a = std::vector<ranef::Matrix>{})
+      .def("evaluate", asking(&Lmm::evaluate), "lambda_"_a, "reml"_a)
+      .def("objective", asking(&Lmm::objective), "lambda_"_a, "reml"_a)
+      .def("objective_standard", asking(&Lmm::objective_standard), "lambda_standard"_a, "reml"_a)
+      .def("curvature", asking(&Lmm::curvature), "lambda_standard"_a, "reml"_a, "order"_a = 0,
+           "with_G"_a = false)
+      .def("fixed_derivatives", asking(&Lmm::fixed_derivatives), "lambda_standard"_a,
+           "with_Q"_a = false)
+      .def("pair_traces", asking(&Lmm::pair_traces), "lambda_standard"_a)
       .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
       .def_property_readonly("parameters", &Lmm::parameters)
-      .def("conditional_covariances", &Lmm::conditional_covariances, "lambda_standard"_a, release())
+      .def("conditional_covariances", asking(&Lmm::conditional_covariances), "lambda_standard"_a)
       .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })
       .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })

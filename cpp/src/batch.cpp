@@ -159,16 +159,15 @@ BatchRows::BatchRows(Index p, Index n_factors, Index n_contrasts, Index count)
 Vector satterthwaite(Lmm& lmm, const Estimate& estimate, bool reml, const Matrix& W) {
   const std::vector<Matrix>& lambda = estimate.lambda_standard;
   const double nu = lmm.pls().degrees(reml);
-  const Matrix H = lmm.hessian(lambda, reml, 2);
-  const FixedDerivatives fixed = lmm.fixed_derivatives(lambda, false);
+  const Curvature at = lmm.curvature(lambda, reml, 2, true);
   const Matrix J = lmm.covariance_jacobian(lambda);
-  const Vector residual = lmm.curvature(lambda, reml).quadratic / nu;
-  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(H);
+  const Vector residual = at.quadratic / nu;
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(at.hessian);
   const double floor = kFlatShare * std::max(1e-300, eigen.eigenvalues().cwiseAbs().maxCoeff());
   Vector df(W.cols()), by_Sigma(J.rows());
   for (Index h = 0; h < W.cols(); ++h) {
     const auto w = W.col(h);
-    for (Index a = 0; a < by_Sigma.size(); ++a) by_Sigma(a) = w.dot(fixed.G[a] * w);
+    for (Index a = 0; a < by_Sigma.size(); ++a) by_Sigma(a) = w.dot(at.G[a] * w);
     const Vector k = J.transpose() * by_Sigma / w.squaredNorm() - residual;
     const Vector rotated = eigen.eigenvectors().transpose() * k;
     double sum = 1.0 / nu;

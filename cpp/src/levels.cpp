@@ -244,6 +244,40 @@ void multiply_levels(const Matrix& M, bool transposed, const RowMatrix& rows, Ro
   with_size(k, [&](auto size) { multiply<decltype(size)::value>(M, transposed, rows, k, out); });
 }
 
+void scale_level_rows(const Matrix& M, bool transposed, Index levels, Index first,
+                      RowMatrix& rows) {
+  const Index k = M.rows();
+  if (k == 1) {
+    rows.middleRows(first, levels) *= M(0, 0);
+    return;
+  }
+  Column<Eigen::Dynamic> work(k);
+  for (Index l = 0; l < levels; ++l)
+    for (Index j = 0; j < rows.cols(); ++j) {
+      auto column = rows.col(j).segment(first + l * k, k);
+      if (transposed)
+        work.noalias() = M.transpose().lazyProduct(column);
+      else
+        work.noalias() = M.lazyProduct(column);
+      column = work;
+    }
+}
+
+void scale_level_columns(const Matrix& M, Index levels, Index first, RowMatrix& rows) {
+  const Index k = M.rows();
+  if (k == 1) {
+    rows.middleCols(first, levels) *= M(0, 0);
+    return;
+  }
+  Eigen::Matrix<double, 1, Eigen::Dynamic, Eigen::RowMajor, 1, kMaxColumns> work(k);
+  for (Index i = 0; i < rows.rows(); ++i)
+    for (Index l = 0; l < levels; ++l) {
+      auto part = rows.row(i).segment(first + l * k, k);
+      work.noalias() = part.lazyProduct(M);
+      part = work;
+    }
+}
+
 void sum_levels(const Matrix& own, const Matrix& T, const RowMatrix& N, LevelSums& sums,
                 RowMatrix* Th) {
   const Index k = N.rows() / own.cols();

@@ -210,7 +210,8 @@ static std::vector<Matrix> fixed_products(const Pls& pls, const std::vector<RowM
   return out;
 }
 
-Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, bool with_G) {
+Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, int order,
+                         bool with_G) {
   const std::vector<Matrix> lambda = to_kernel(lambda_standard);
   const Objective objective = pls_->objective(with_ridge(lambda), reml);
   const Index p = pls_->n_fixef();
@@ -224,7 +225,6 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, 
   pls_->derivatives(reml, derivatives);
   out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
   out.quadratic = ranef::covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
-  out.hessian = hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml));
   out.score = to_user(derivatives.S);
   std::vector<Matrix> misfit;
   for (const Matrix& S : derivatives.S) misfit.push_back(Matrix::Zero(S.rows(), S.cols()));
@@ -234,25 +234,38 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, 
     misfit[e.term](e.i, e.j) = misfit[e.term](e.j, e.i) = e.i == e.j ? value : 0.5 * value;
   }
   out.misfit = to_user(misfit);
+  out.hessian = order == 0 ? hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml))
+                           : exact_hessian(lambda, reml, order, derivatives);
   return out;
 }
 
-Matrix Lmm::hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order) {
-  const std::vector<Matrix> lambda = with_ridge(to_kernel(lambda_standard));
+// d2 = 2 y'P V_a P V_b P y / s^2 - tr(P V_a P V_b) - q_a q_b / nu by the elements of Sigma, of
+// which average information takes the trace to be what it is on average.
+Matrix Lmm::exact_hessian(const std::vector<Matrix>& lambda, bool reml, int order,
+                          const Derivatives& at) {
   const auto& parameters = pls_->parameters();
   const Index m = static_cast<Index>(parameters.size());
-  Derivatives derivatives;
+  Matrix traces;
+  const Index first = pls_->projected_traces(reml, traces);
+  Derivatives exact = at;
+  exact.information = 2.0 * at.information - traces;
+  Matrix H = hessian_by_lambda(*pls_, lambda, exact, pls_->degrees(reml));
+  const Vector gradient = gradient_by_lambda(*pls_, lambda, at);
   const auto gradient_at = [&](Index a, double step) {
     std::vector<Matrix> moved = lambda;
     moved[parameters[a].term](parameters[a].i, parameters[a].j) += step;
-    pls_->objective(moved, reml);
-    pls_->derivatives(reml, derivatives);
-    return gradient_by_lambda(*pls_, moved, derivatives);
+    pls_->objective(with_ridge(moved), reml);
+    pls_->derivatives(reml, exact);
+    return gradient_by_lambda(*pls_, moved, exact);
   };
-  Matrix H(m, m);
-  for (Index a = 0; a < m; ++a) {
+  constexpr double kStep[] = {0.0, 1e-5, 2e-4, 0.0, 2e-3};
+  for (Index a = 0; a < first; ++a) {
     const double value = lambda[parameters[a].term](parameters[a].i, parameters[a].j);
-    const double h = (order == 4 ? 2e-3 : 2e-4) * std::max(0.1, std::abs(value));
+    const double h = kStep[order] * std::max(0.1, std::abs(value));
+    if (order == 1) {
+      H.col(a) = (gradient_at(a, h) - gradient) / h;
+      continue;
+    }
     const Vector inner = gradient_at(a, h) - gradient_at(a, -h);
     H.col(a) = inner / (2.0 * h);
     if (order == 4) {
@@ -260,7 +273,10 @@ Matrix Lmm::hessian(const std::vector<Matrix>& lambda_standard, bool reml, int o
       H.col(a) = (8.0 * inner - outer) / (12.0 * h);
     }
   }
-  return 0.5 * (H + H.transpose());
+  H.topLeftCorner(first, first) =
+      (0.5 * (H.topLeftCorner(first, first) + H.topLeftCorner(first, first).transpose())).eval();
+  H.topRightCorner(first, m - first) = H.bottomLeftCorner(m - first, first).transpose();
+  return H;
 }
 
 Matrix Lmm::covariance_jacobian(const std::vector<Matrix>& lambda_standard) const {

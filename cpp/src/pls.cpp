@@ -14,25 +14,6 @@ namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
 
-// rows of one level times a small matrix on the left: out = M rows.
-void multiply_rows(const Matrix& M, bool transposed, Index levels, Index k, RowMatrix& rows,
-                   Index first) {
-  if (k == 1) {
-    rows.middleRows(first, levels) *= M(0, 0);
-    return;
-  }
-  Column<Eigen::Dynamic> work(k);
-  for (Index l = 0; l < levels; ++l)
-    for (Index j = 0; j < rows.cols(); ++j) {
-      auto column = rows.col(j).segment(first + l * k, k);
-      if (transposed)
-        work.noalias() = M.transpose().lazyProduct(column);
-      else
-        work.noalias() = M.lazyProduct(column);
-      column = work;
-    }
-}
-
 }  // namespace
 
 std::vector<std::size_t> elimination_order(const Input& input) {
@@ -122,7 +103,7 @@ void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,
                           RowMatrix& rows) const {
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t)
-    multiply_rows(factors[t], transposed, layout.n_levels[t], layout.k[t], rows, layout.offset[t]);
+    scale_level_rows(factors[t], transposed, layout.n_levels[t], layout.offset[t], rows);
 }
 
 Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {

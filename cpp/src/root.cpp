@@ -307,6 +307,13 @@ void Root::multiply(Coupling& coupling, Matrix& product, Matrix& G) {
                             G);
 }
 
+void Root::inverse_rows(Index first, RowMatrix& rows) const {
+  const DenseRoot& dense = std::get<DenseRoot>(kind_);
+  for (Index j = 0; j < rows.cols(); ++j)
+    for (Index i = 0; i < rows.rows(); ++i)
+      rows(i, j) = dense.inverse(std::max(first + i, j), std::min(first + i, j));
+}
+
 void Root::quadratic(Coupling& coupling, Matrix& G) {
   if (auto* dense = std::get_if<DenseRoot>(&kind_)) return coupling.quadratic(dense->omega(), G);
   const SparseRoot& sparse = std::get<SparseRoot>(kind_);

@@ -55,6 +55,20 @@ WITH_EMPTY_CELL = {
 }
 
 
+# The same packages: den_df of the same, and of the same formula without level w, where a has
+# contr.sum and b contr.helmert.
+DF_WITH_EMPTY_CELL = {
+    1: [92.22271647, 92.48488430, 92.29910445, 93.21812581, 92.73985650],
+    2: [92.45545366, 92.49702475, 92.36389878, 93.24668724, 92.74528360],
+    3: [92.37092399, 92.62922416, 92.42795362, 93.24668724, 92.74528360],
+}
+DF_OF_SUMS = {
+    1: [76.46934828, 76.40988895, 76.45279442, 77.36876375, 76.90397494],
+    2: [76.69961660, 76.42940596, 76.52568978, 77.34811292, 76.89807334],
+    3: [76.60218958, 76.49485700, 76.42117952, 77.33688838, 76.90835651],
+}
+
+
 @pytest.mark.parametrize("kind", [1, 2, 3])
 def test_types_agree_with_lmertest(kind):
     table = ranef.lmer("y ~ a * b + (1 | g)", uneven(empty_cell=False)).anova(type=kind)
@@ -71,6 +85,17 @@ def test_types_agree_with_lmertest_where_a_cell_is_empty(kind):
     table = model.anova(type=kind)
     assert table.num_df.tolist() == [2, 3, 1, 5, 2]
     assert_allclose(table.F, WITH_EMPTY_CELL[kind], rtol=1e-5)
+    assert_allclose(table.den_df, DF_WITH_EMPTY_CELL[kind], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_degrees_of_freedom_of_a_coding_agree_with_lmertest(kind):
+    model = ranef.lmer(
+        "y ~ a * b + a * x + (1 | g)",
+        uneven(empty_cell=False),
+        contrasts={"a": "contr.sum", "b": "contr.helmert"},
+    )
+    assert_allclose(model.anova(type=kind).den_df, DF_OF_SUMS[kind], rtol=1e-6)
 
 
 @empty_cell
@@ -155,6 +180,23 @@ def test_a_formula_without_intercept_tests_all_levels():
     table = bare.anova()
     assert table.loc["a", "num_df"] == 3
     assert_allclose(table.loc["a", "F"], bare.test(np.eye(3)).F, rtol=1e-10)
+
+
+# R 4.2.2, lmerTest 3.1-3, bobyqa to rhoend 1e-9: F and den_df of a in types 1, 2 and 3.
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        (
+            "y ~ 0 + a + x + (1 | g)",
+            [(28.00478, 18.42182), (14.34102, 30.18381), (14.34102, 30.18381)],
+        ),
+        ("y ~ 0 + a:b + (1 | g)", [(14.76336, 37.11951)] * 3),
+    ],
+)
+def test_levels_without_an_intercept_have_lmertests_degrees_of_freedom(formula, expected):
+    model = ranef.lmer(formula, uneven(empty_cell=False))
+    found = [model.anova(type=kind).iloc[0][["F", "den_df"]] for kind in (1, 2, 3)]
+    assert_allclose(np.array(found, float), expected, rtol=1e-5)
 
 
 def test_anova_has_no_row_for_the_intercept():

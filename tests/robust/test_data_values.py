@@ -153,6 +153,44 @@ def test_every_kind_of_number_is_a_number(values):
     assert made(x=values).columns[0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    "dtype", ["int8", "uint8", "int16", "float16", "float32", "Int8", "UInt8", "int8[pyarrow]"]
+)
+@pytest.mark.parametrize(
+    ("expr", "values"),
+    [
+        ("I(x**3)", [0, 27, 729, 3375, 19683, 68921]),
+        ("I(x * 100)", [0, 300, 900, 1500, 2700, 4100]),
+        ("I(10 - x)", [10, 7, 1, -5, -17, -31]),
+        ("log(x + 1)", np.log([1, 4, 10, 16, 28, 42])),
+        ("np.exp(x)", np.exp([0, 3, 9, 15, 27, 41.0])),
+    ],
+)
+def test_narrow_numbers_do_not_overflow_or_round(dtype, expr, values):
+    x = pd.Series([0, 3, 9, 15, 27, 41]).astype(dtype)
+    np.testing.assert_allclose(made(f"y ~ {expr}", x=x).X[:, 1], values, rtol=1e-12)
+
+
+def test_powers_of_integers_do_not_overflow():
+    x = np.array([1, 2, 30, 400, 5000, 60000])
+    found = made("y ~ I(x**5)", x=x).X[:, 1]
+    np.testing.assert_allclose(found, [1, 32, 2.43e7, 1.024e13, 3.125e18, 7.776e23], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("expr", "names"),
+    [
+        ("C(x % 3)", ["C(x % 3)[T.1]", "C(x % 3)[T.2]"]),
+        ("C(x.astype(str))", ["C(x.astype(str))[T.1]", "C(x.astype(str))[T.2]"]),
+        ("I(x & 1)", ["I(x & 1)"]),
+        ("np.array([7.0, 8.0, 9.0])[x]", ["np.array([7.0, 8.0, 9.0])[x]"]),
+    ],
+)
+def test_integers_stay_integers_where_they_are_wanted(expr, names):
+    design = made(f"y ~ {expr}", x=np.array([0, 1, 2, 1, 0, 1]))
+    assert list(design.fixed_names[1:]) == names
+
+
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "int64[pyarrow]", "double[pyarrow]"])
 def test_missing_values_of_extension_types(dtype):
     values = pd.array([1, 2, None, 4, 5, 6], dtype=dtype)

@@ -39,6 +39,18 @@ void multiply_levels(const Matrix& M,  // (k * k, l)
                      RowMatrix& out          // (l * k, m)
 );
 
+// The rows of each of `levels` levels, the first at row `first`, times M or M' from the left.
+void scale_level_rows(const Matrix& M,  // (k, k), k rows a level
+                      bool transposed, Index levels, Index first,
+                      RowMatrix& rows  // (.., c) in and out
+);
+
+// The columns of each of `levels` levels, the first at column `first`, times M from the right.
+void scale_level_columns(const Matrix& M,  // (k, k), k columns a level
+                         Index levels, Index first,
+                         RowMatrix& rows  // (.., c) in and out
+);
+
 // What the leading term adds to the derivatives. Elements of Sigma are (i, j), i >= j, by columns;
 // with n_l the last column of N_l, h_a = E_a n_l.
 struct LevelSums {

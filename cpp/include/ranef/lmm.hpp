@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <tuple>
 #include <vector>
 
@@ -37,8 +38,8 @@ struct Curvature {
   double objective = 0.0;
   double logdet_L = 0.0, logdet_RX = 0.0, pwrss = 0.0;  // as in Estimate
   Vector gradient;                                      // (m,)
-  Vector quadratic;           // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
-  Matrix hessian;             // (m, m) average information with the exact first-order terms
+  Vector quadratic;  // (m,) y'P V_a P y / s^2, s^2 = pwrss / nu: d pwrss = -s^2 quadratic
+  Matrix hessian;    // (m, m) exact, or average information for the exact second derivatives
   std::vector<Matrix> score;  // (k_t, k_t) derivative by Sigma_t, sigma profiled
   std::vector<Matrix>
       misfit;  // (k_t, k_t) sum_l g_l g_l' / s^2, g = Z'Py: d pwrss = -s^2 <misfit, dSigma>
@@ -88,12 +89,12 @@ class Lmm {
   // Everything of a fit at a given covariance (user's basis), without a search.
   Estimate evaluate(const std::vector<Matrix>& lambda, bool reml);
   double objective(const std::vector<Matrix>& lambda, bool reml);
-  Curvature curvature(const std::vector<Matrix>& lambda_standard, bool reml, bool with_G = false);
+  // Derivatives at a covariance. `order` 0 leaves the Hessian at the average information. Otherwise
+  // it is exact: by traces where they are cheap, and for the other parameters by differences of
+  // exact gradients, forward ones (order 1) or central ones of order 2 or 4.
+  Curvature curvature(const std::vector<Matrix>& lambda_standard, bool reml, int order = 0,
+                      bool with_G = false);
   double objective_standard(const std::vector<Matrix>& lambda_standard, bool reml);
-
-  // Exact Hessian of the profiled objective by the elements of lambda, standardised basis: central
-  // differences of exact gradients, of fourth order when `order` is 4, of second when it is 2.
-  Matrix hessian(const std::vector<Matrix>& lambda_standard, bool reml, int order);
 
   // d Sigma / d lambda, both in the standardised basis and in the order of parameters(): (m, m).
   Matrix covariance_jacobian(const std::vector<Matrix>& lambda_standard) const;
@@ -115,6 +116,9 @@ class Lmm {
   // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 
+  // Held by who asks, where others may ask at the same time: the factor is working memory.
+  std::mutex& busy() { return *busy_; }
+
   const StandardBasis& basis() const { return basis_; }
   const Pls& pls() const { return *pls_; }
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
@@ -131,12 +135,15 @@ class Lmm {
   MomentStart moments_;
   std::vector<Matrix> start_;
   std::unique_ptr<Pls> pls_;
+  std::unique_ptr<std::mutex> busy_ = std::make_unique<std::mutex>();
 
   Lmm(const Input& input, StandardRows* rows);
   void prepare(const Input& ordered, CrossProducts products);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
   std::vector<Matrix> to_user(const std::vector<Matrix>& of_kernel) const;
   std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;
+  Matrix exact_hessian(const std::vector<Matrix>& lambda, bool reml, int order,
+                       const Derivatives& at);
   double to_user_scale(const Objective& objective, bool reml) const;
   Estimate describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml);
 };

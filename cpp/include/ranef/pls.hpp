@@ -17,9 +17,9 @@
 #include "ranef/coupling.hpp"
 #include "ranef/cross_products.hpp"
 #include "ranef/eigen.hpp"
-#include "ranef/kenward_roger.hpp"
 #include "ranef/levels.hpp"
 #include "ranef/root.hpp"
+#include "ranef/traces.hpp"
 
 namespace ranef {
 
@@ -97,6 +97,11 @@ class Pls {
   // invertible. Afterwards the factor is spent: call objective() again before anything else.
   void derivatives(bool reml, Derivatives& out);
 
+  // tr(P V_a P V_b) where derivatives() were last taken, P = H^-1 - [REML: H^-1 X U U'X'H^-1], as
+  // far as these are cheap then: (m, m) for the parameters from the returned one on, 0 before. With
+  // a dense root those of the root, with a sparse one none, without a root all.
+  Index projected_traces(bool reml, Matrix& out) const;
+
   // At the last objective(): beta (p,), the factor of (X'H^-1 X)^-1, and b = Sigma Z'P y by term.
   Vector beta() const;
   Matrix cov_beta_root() const;  // (p, p) upper triangular U, (X'H^-1 X)^-1 = U U'
@@ -157,6 +162,8 @@ class Pls {
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
   void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
+  void leading_projected(bool reml, Matrix& out) const;
+  void root_projected(Index m0, bool reml, Matrix& out) const;
   void root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
   void add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J);
   void root_traces(bool reml, double nu, Derivatives& out);

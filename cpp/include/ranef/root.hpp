@@ -83,6 +83,8 @@ class Root {
   // Blocks of the inverse where the levels of root terms s < t meet (k_s * k_t, nnz), the blocks'
   // order that of the products of the pair; `blocks` is by s and t - s - 1.
   void inverse_pairs(std::vector<std::vector<Matrix>>& blocks) const;
+  // Rows first .. first + rows.rows() - 1 of a dense inverse.
+  void inverse_rows(Index first, RowMatrix& rows) const;
   // scaled_l Omega_22^-1 scaled_l' of each leading level (k * k, l).
   void quadratic(Coupling& coupling, Matrix& G);
   // Beside it, the columns of scaled_l Omega_22^-1 at the entries of the coupling (k, nnz).

@@ -47,8 +47,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
     """A fitted linear mixed model.
 
     Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update``
-    give new
-    models.
+    give new models. Threads may share it.
 
     Attributes
     ----------

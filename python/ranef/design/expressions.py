@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from formulaic.materializers.types import FactorValues
 from numpy.typing import NDArray
 
 from ranef.errors import DataError, FormulaError
@@ -163,38 +164,73 @@ class States(dict[str, dict[str, Any]]):
 
 
 def evaluate(expr: str, frame: Frame, state: dict[str, Any]) -> Value:
-    """Evaluate an expression; ``state`` is filled by the first call and read by later ones."""
+    """Evaluate an expression; ``state`` is filled by the first call and read by later ones.
+
+    Arithmetic on whole numbers is done in float64, which does not overflow, unless what results is
+    no number or methods of a column are called.
+    """
     parts = compiled(expr)
+    columns = {alias: frame.series(n) for alias, n in parts.names.items() if n in frame}
+    exact = {alias: plain_series(column) for alias, column in columns.items()}
+    if not parts.dotted and any(series.dtype.kind in "iu" for series in exact.values()):
+        learned = {call: dict(known) for call, known in state.items()}
+        try:
+            result = computed(parts, {a: as_float(series) for a, series in exact.items()}, learned)
+        except Exception:  # the integers themselves are wanted
+            result = None
+        if is_number(result):
+            state.update(learned)
+            return read_result(result, expr, frame.n_rows)
+    try:
+        result = computed(parts, exact, state)
+    except Exception as error:
+        raise DataError(f"cannot compute {expr}: {error}", expr) from error
+    return read_result(result, expr, frame.n_rows)
+
+
+def computed(
+    parts: Compiled, columns: dict[str, pd.Series[Any]], state: dict[str, dict[str, Any]]
+) -> Any:
+    """Run a compiled expression on columns by alias."""
     states = States(state)
     scope: dict[str, Any] = {"STATES_": states}
     scope |= {f"CALLED_{name}_": CONTEXT.get(name, BUILTINS.get(name)) for name in parts.calls}
     scope |= {f"CALLED_{name}_": module for name, module in MODULES.items()}
     for alias, name in parts.names.items():
-        if name in frame:
-            scope[alias] = plain_series(frame.series(name))
-        else:
-            scope[alias] = CONTEXT.get(name, BUILTINS.get(name))
-    try:
-        with np.errstate(all="ignore"):
-            result = eval(parts.code, {"__builtins__": {}, **scope})
-    except Exception as error:
-        raise DataError(f"cannot compute {expr}: {error}", expr) from error
+        scope[alias] = columns[alias] if alias in columns else CONTEXT.get(name, BUILTINS.get(name))
+    with np.errstate(all="ignore"):
+        result = eval(parts.code, {"__builtins__": {}, **scope})
     state.update(states)
-    return read_result(result, expr, frame.n_rows)
+    return result
 
 
 def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Give a column as expressions expect it: numbers as numpy's, gaps as NaN."""
+    """Give a column as expressions expect it: numbers in full width, gaps as NaN."""
     dtype = series.dtype
-    if isinstance(dtype, np.dtype | pd.CategoricalDtype):
-        return series
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
+        return series
+    if pd.api.types.is_complex_dtype(dtype) or dtype in (np.float64, np.int64, np.uint64):
         return series
     if series.hasnans or not pd.api.types.is_integer_dtype(dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         values = series.to_numpy(dtype=np.int64)
     return pd.Series(values, index=series.index, copy=False)
+
+
+def as_float(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Give integers that float64 holds exactly as such; anything else as it is."""
+    if series.dtype.kind not in "iu" or not len(series):
+        return series
+    held = int(series.min()) >= -(2**53) and int(series.max()) <= 2**53
+    return series.astype(np.float64) if held else series
+
+
+def is_number(result: Any) -> bool:
+    """Tell whether an expression gave numbers, not levels or truth values."""
+    if isinstance(result, np.ndarray | pd.Series):
+        return bool(result.dtype.kind == "f")
+    return isinstance(result, FactorValues)
 
 
 def read_result(result: Any, expr: str, n_rows: int) -> Value:

@@ -186,7 +186,7 @@ def _estimation_traces(
         quadratic.append(at)
         moves.append(change)
     a = np.array(moves)
-    B = core.hessian(list(estimate.lambda_standard), estimate.reml)
+    B = core.curvature(list(estimate.lambda_standard), estimate.reml, order=4).hessian
     nu = design.n_obs - (len(estimate.kept) if estimate.reml else 0)
     r2 = estimate.pwrss
     across = (w * a) @ a.T / r2

@@ -204,7 +204,7 @@ def examine_penalized(
     space = _Penalized(design, core, prior, reml=estimate.reml)
     theta = space.pack(estimate.lambda_standard)
     _, gradient = space.value_and_gradient(theta)
-    hessian = core.hessian(list(estimate.lambda_standard), estimate.reml, order=2)
+    hessian = core.curvature(list(estimate.lambda_standard), estimate.reml, order=2).hessian
     values, vectors = np.linalg.eigh(hessian + space.penalty_hessian(theta))
     along = vectors.T @ gradient
     floor = 1e-12 * max(1e-300, float(np.abs(values).max()))

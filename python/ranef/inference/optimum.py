@@ -81,11 +81,10 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
     derivative by Sigma, which must be positive semidefinite.
     """
     lambda_ = list(estimate.lambda_standard)
-    at = core.curvature(lambda_, estimate.reml)
-    hessian = core.hessian(lambda_, estimate.reml, order=2)
+    at = core.curvature(lambda_, estimate.reml, order=2)
     free = _free_directions(core.parameters, lambda_)
     slope = free.T @ at.gradient
-    values, vectors = np.linalg.eigh(free.T @ hessian @ free)
+    values, vectors = np.linalg.eigh(free.T @ at.hessian @ free)
     floor = 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0)))
     along = vectors.T @ slope
     return Optimum(

@@ -17,10 +17,8 @@ Array = NDArray[np.float64]
 
 #: An eigenvalue of the Hessian below this part of the largest one carries no information.
 FLAT = 1e-10
-#: Beyond these sizes each direction of the Hessian costs one gradient more, not four.
+#: Beyond these sizes a column of the Hessian that needs differences costs one gradient, not four.
 LARGE_ROOT, LARGE_PROBLEM = 200, 5000
-#: Relative step of that one.
-STEP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -111,32 +109,16 @@ def satterthwaite(core: _core.Lmm, estimate: LmmEstimate, n_obs: int) -> Sattert
     at = list(estimate.lambda_standard)
     n_ranef = sum(modes.size for modes in estimate.modes)
     large = core.n_root > LARGE_ROOT or n_ranef > LARGE_PROBLEM
-    here = core.curvature(at, estimate.reml, with_G=True)
-    hessian = (
-        forward_hessian(core, at, estimate.reml, here.gradient)
-        if large
-        else core.hessian(at, estimate.reml)
-    )
+    here = core.curvature(at, estimate.reml, order=1 if large else 4, with_G=True)
     jacobian = covariance_jacobian(core.parameters, estimate.lambda_standard)
     return Satterthwaite(
         cov=estimate.cov_beta,
         root=estimate.cov_root,
         slopes=np.einsum("ab,aij->bij", jacobian, np.array(here.G)),
         quadratic=here.quadratic,
-        inverse=positive_inverse(hessian),
+        inverse=positive_inverse(here.hessian),
         nu=float(n_obs - (len(estimate.kept) if estimate.reml else 0)),
     )
-
-
-def forward_hessian(core: _core.Lmm, at: Sequence[Array], reml: bool, gradient: Array) -> Array:
-    """Hessian of the profiled objective by one exact gradient a parameter, (m, m)."""
-    H = np.empty((len(gradient), len(gradient)))
-    for a, (term, i, j) in enumerate(core.parameters):
-        moved = [block.copy(order="F") for block in at]
-        step = STEP * max(0.1, abs(moved[term][i, j]))
-        moved[term][i, j] += step
-        H[:, a] = (core.curvature(moved, reml).gradient - gradient) / step
-    return 0.5 * (H + H.T)
 
 
 def covariance_jacobian(

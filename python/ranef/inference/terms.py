@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +14,7 @@ from ranef.formula import Term
 from ..design.coding import FittedFactor
 from ..design.design import Design
 from ..design.encode import Encoder
-from ..design.scope import Column
+from ..design.scope import Column, columns_of_terms
 
 __all__ = ["contains", "term_hypotheses"]
 
@@ -71,15 +72,14 @@ def term_hypotheses(
         space[:, list(aliased)] = alias
     place = {int(column): i for i, column in enumerate(kept)}
     own = [[place[c] for c in columns if c in place] for _, columns in design.fixed_terms]
-    if kind == 1:
-        _, R = np.linalg.qr(design.X[:, kept])
-        found = [R[rows] / np.diag(R)[rows, None] for rows in own]
+    X = design.X[:, kept]
+    if kind == 1 or sum(bool(term.factors) for term in terms) < 2:
+        found = in_order(X, own)
     elif kind == 2:
-        found = after_others(design.X[:, kept], own, encoder)
+        found = after_others(X, own, encoder)
     else:
         found = marginal(space, encoder)
-    if kind > 1:
-        found = [orthonormal(L, space, encoder) for L in found]
+        found = by_coefficients(found, space, encoder)
     return {term.name: L for term, L in zip(terms, found, strict=True) if term.factors}
 
 
@@ -95,17 +95,25 @@ def above(t: int, encoder: Encoder) -> list[int]:
     return [s for s, other in enumerate(terms) if contains(other, terms[t], encoder.factors)]
 
 
+def in_order(X: Array, own: Sequence[Sequence[int]]) -> list[Array]:
+    """Hypothesis of each term after those before it."""
+    _, R = np.linalg.qr(X)
+    return [R[rows] / np.diag(R)[rows, None] for rows in own]
+
+
 def after_others(X: Array, own: Sequence[Sequence[int]], encoder: Encoder) -> list[Array]:
     """Hypothesis of each term when it is put after all terms that do not contain it."""
     found = []
     for t, columns in enumerate(own):
         last = above(t, encoder)
-        first = [s for s in range(len(own)) if s != t and s not in last]
-        order = [c for s in [*first, t, *last] for c in own[s]]
-        begin = sum(len(own[s]) for s in first)
-        _, R = np.linalg.qr(X[:, order])
         L = np.zeros((len(columns), X.shape[1]))
-        L[:, order] = R[begin : begin + len(columns)]
+        if last:
+            first = [s for s in range(len(own)) if s != t and s not in last]
+            order = [c for s in [*first, t, *last] for c in own[s]]
+            begin = sum(len(own[s]) for s in first)
+            (L[:, order],) = in_order(X[:, order], [list(range(begin, begin + len(columns)))])
+        else:
+            L[:, columns] = np.eye(len(columns))
         found.append(L)
     return found
 
@@ -135,14 +143,52 @@ def marginal(space: Array, encoder: Encoder) -> list[Array]:
     return found
 
 
-def orthonormal(L: Array, space: Array, encoder: Encoder) -> Array:
-    """Replace hypotheses by equivalent ones, orthonormal as functions of treatment contrasts.
+def by_coefficients(found: Sequence[Array], space: Array, encoder: Encoder) -> list[Array]:
+    """Replace hypotheses by equivalent ones, a row for each coefficient of its term.
 
-    The approximate degrees of freedom of a joint test depend on this choice of rows.
+    A row has 1 for one coefficient of the term in treatment coding and 0 for its others; where the
+    term has more coefficients than hypotheses, rows are orthonormal. The approximate degrees of
+    freedom of a joint test depend on this choice.
     """
-    (own,) = in_treatment(encoder, [encoder.fixed])
-    _, R = np.linalg.qr((L @ space @ np.linalg.pinv(own)).T)
-    return np.linalg.solve(R.T, L)
+    laid_out = treatment_columns(encoder)
+    sides = [encoder.fixed, [c for columns in laid_out for c in columns]]
+    coded, plain = in_treatment(encoder, sides)
+    into = space @ np.linalg.pinv(coded) @ plain
+    first_come = independent_columns(into)
+    owner = np.repeat(np.arange(len(laid_out)), [len(columns) for columns in laid_out])
+    out: list[Array] = []
+    for t, L in enumerate(found):
+        rows = L @ into[:, first_come]
+        square = rows[:, owner[first_come] == t]
+        if square.shape[1] != len(L) or np.linalg.matrix_rank(square, tol=ZERO) < len(L):
+            square = np.linalg.qr(rows.T)[1].T
+        out.append(np.asarray(np.linalg.solve(square, L)))
+    return out
+
+
+def treatment_columns(encoder: Encoder) -> list[list[Column]]:
+    """Columns of each fixed term if every factor had indicators for its contrasts."""
+    plain = {}
+    for expr, factor in encoder.factors.items():
+        if factor.levels is not None:
+            full = tuple((str(level), slot) for slot, level in enumerate(factor.levels))
+            factor = replace(factor, full=full, reduced=full[1:])
+        plain[expr] = factor
+    return [columns for _, columns in columns_of_terms(encoder.formula.terms, plain)]
+
+
+def independent_columns(A: Array) -> list[int]:
+    """Positions of the columns that those before them do not span."""
+    found: list[int] = []
+    basis = np.empty((len(A), 0))
+    for j, column in enumerate(A.T):
+        rest = column - basis @ (basis.T @ column)
+        rest -= basis @ (basis.T @ rest)
+        size = float(np.linalg.norm(rest))
+        if size > ZERO * max(float(np.linalg.norm(column)), 1.0):
+            found.append(j)
+            basis = np.column_stack([basis, rest / size])
+    return found
 
 
 def full_columns(term: Term, encoder: Encoder) -> list[Column]:

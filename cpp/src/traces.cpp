@@ -6,28 +6,26 @@
 // and tr(H^-1 V_a H^-1 V_b) = tr(C E_a C E_b), E_a the pattern of element a of Sigma over all
 // levels. C_11, the large one, is never formed: with D_a = F E_a F' its part is tr(B E_a B E_b) -
 // 2 tr(B E_a F'F E_b) + <D_a, D_b>.
-#include "ranef/kenward_roger.hpp"
+#include "ranef/traces.hpp"
 
 #include "ranef/levels.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/pls.hpp"
+#include "ranef/with_size.hpp"
 
 namespace ranef {
 namespace {
 
 using Strided = Eigen::Map<const RowMatrix, 0, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>>;
 
-// M E_a for one level, E_a = e_i e_j' + e_j e_i' (once when i = j).
-Matrix times_pattern(const Matrix& M, const Parameter& a) {
-  Matrix out = Matrix::Zero(M.rows(), M.cols());
-  out.col(a.j) += M.col(a.i);
-  if (a.i != a.j) out.col(a.i) += M.col(a.j);
-  return out;
-}
-
-// tr(A B) of two square matrices.
-double trace_of_product(const Matrix& A, const Matrix& B) {
-  return A.cwiseProduct(B.transpose()).sum();
+// tr(A E_a B E_b) of one level for symmetric A and B, E_a = e_i e_j' + e_j e_i' (once when i = j).
+template <class A, class B>
+double pattern_product(const A& left, const B& right, const Parameter& a, const Parameter& b) {
+  double sum = left(b.j, a.i) * right(a.j, b.i);
+  if (a.i != a.j) sum += left(b.j, a.j) * right(a.i, b.i);
+  if (b.i != b.j) sum += left(b.i, a.i) * right(a.j, b.j);
+  if (a.i != a.j && b.i != b.j) sum += left(b.i, a.j) * right(a.i, b.j);
+  return sum;
 }
 
 // F E_a F' for F (q_2, l * k).
@@ -76,21 +74,20 @@ double pattern_product(const RowMatrix& C, const Span& s, const Parameter& a, co
 // The leading term by itself: Y_l = F_l'F_l is empty when there is no root.
 void Pls::leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
   const Index k = k_[0];
-  std::vector<Matrix> BE(m0), YE(m0);
-  Matrix B(k, k), Y = Matrix::Zero(k, k);
+  Matrix B(k, k), Y = Matrix::Zero(k, k), rest(k, k);
   for (Index l = 0; l < n_levels_[0]; ++l) {
     const Eigen::Map<const Matrix> A(leading_.own.data() + l * k * k, k, k);
     const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k);
     B.noalias() = T.lazyProduct(A);
     if (F.rows() > 0) Y = F.middleCols(l * k, k).transpose() * F.middleCols(l * k, k);
+    rest = B - Y;
     for (Index a = 0; a < m0; ++a) {
-      BE[a] = times_pattern(B, parameters_[a]);
-      YE[a] = times_pattern(Y, parameters_[a]);
-      out.single(a) += BE[a].trace() - YE[a].trace();
-    }
-    for (Index a = 0; a < m0; ++a)
+      const Parameter& e = parameters_[a];
+      out.single(a) += (e.i == e.j ? 1.0 : 2.0) * rest(e.i, e.j);
       for (Index b = 0; b < m0; ++b)
-        out.pairs(a, b) += trace_of_product(BE[a], BE[b]) - 2.0 * trace_of_product(BE[a], YE[b]);
+        out.pairs(a, b) += pattern_product(B, B, e, parameters_[b]) -
+                           2.0 * pattern_product(B, Y, e, parameters_[b]);
+    }
   }
 }
 
@@ -152,6 +149,94 @@ void Pls::root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
     for (Index b = m0; b < m; ++b)
       out.pairs(a, b) = out.pairs(b, a) = pattern_trace(M, span(b), parameters_[b]);
   }
+}
+
+// Without a root, P's part in one level is B_l - Y_l, Y_l = [REML: N_X N_X'], and its parts between
+// levels add up to <G_a, G_b> - sum_l tr(Y_l E_a Y_l E_b), G_a = sum_l N_X'E_a N_X.
+void Pls::leading_projected(bool reml, Matrix& out) const {
+  const Index k = k_[0], c = N1_.cols(), p = reml ? c - 1 : 0;
+  const Index m = static_cast<Index>(parameters_.size());
+  with_size(k, [&](auto size) {
+    constexpr int K = decltype(size)::value;
+    Square<K> B(k, k), Y(k, k);
+    for (Index l = 0; l < n_levels_[0]; ++l) {
+      const Eigen::Map<const Square<K>> A(leading_.own.data() + l * k * k, k, k);
+      const Eigen::Map<const Square<K>> T(T_.data() + l * k * k, k, k);
+      const Eigen::Map<const Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>> N(
+          N1_.data() + l * k * c, k, c);
+      B.noalias() = T.lazyProduct(A);
+      Y.setZero();
+      for (Index x = 0; x < p; ++x) Y.noalias() += N.col(x).lazyProduct(N.col(x).transpose());
+      for (Index a = 0; a < m; ++a)
+        for (Index b = 0; b <= a; ++b)
+          out(a, b) += pattern_product(B, B, parameters_[a], parameters_[b]) -
+                       2.0 * pattern_product(B, Y, parameters_[a], parameters_[b]);
+    }
+  });
+  if (p == 0) return;
+  const auto columns = [&](int i) {
+    return Eigen::Map<const RowMatrix, 0, Eigen::OuterStride<>>(N1_.data() + i * c, n_levels_[0], p,
+                                                                Eigen::OuterStride<>(k * c));
+  };
+  std::vector<Matrix> G;
+  for (const Parameter& e : parameters_) {
+    G.push_back(columns(e.i).transpose() * columns(e.j));
+    if (e.i != e.j) G.back() += Matrix(G.back().transpose());
+  }
+  for (Index a = 0; a < m; ++a)
+    for (Index b = 0; b <= a; ++b) out(a, b) += G[a].cwiseProduct(G[b]).sum();
+}
+
+// Pairs of the root's parameters from rows of Z_2'P Z_2 = Lambda_2^-T (I - Omega^-1) Lambda_2^-1 -
+// [REML: N_X N_X'], some levels at a time.
+void Pls::root_projected(Index m0, bool reml, Matrix& out) const {
+  constexpr Index kPanel = 64;
+  const RootLayout& layout = root_.layout();
+  const Index m = static_cast<Index>(parameters_.size()), p = n_fixef();
+  for (Index a = m0; a < m;) {
+    const std::size_t s = parameters_[a].term - 1;
+    Index end = a;  // parameters a .. end - 1 are of this term
+    while (end < m && parameters_[end].term == s + 1) ++end;
+    const Index k = layout.k[s], most = std::max<Index>(1, kPanel / k);
+    for (Index l = 0; l < layout.n_levels[s]; l += most) {
+      const Index levels = std::min(most, layout.n_levels[s] - l);
+      const Index first = layout.offset[s] + l * k;
+      RowMatrix rows(levels * k, root_.size());
+      root_.inverse_rows(first, rows);
+      rows *= -1.0;
+      rows.middleCols(first, levels * k).diagonal().array() += 1.0;
+      scale_level_rows(lambda_inverse_[s], true, levels, 0, rows);
+      for (std::size_t t = 0; t < layout.k.size(); ++t)
+        scale_level_columns(lambda_inverse_[t], layout.n_levels[t], layout.offset[t], rows);
+      if (reml)
+        rows.noalias() -=
+            N2_.middleRows(first, levels * k).leftCols(p) * N2_.leftCols(p).transpose();
+      for (Index i = a; i < end; ++i)
+        for (Index j = m0; j <= i; ++j) {
+          const std::size_t t = parameters_[j].term - 1;
+          out(i, j) +=
+              pattern_product(rows, {0, levels, k}, parameters_[i],
+                              {layout.offset[t], layout.n_levels[t], layout.k[t]}, parameters_[j]);
+        }
+    }
+    a = end;
+  }
+}
+
+Index Pls::projected_traces(bool reml, Matrix& out) const {
+  const Index m = static_cast<Index>(parameters_.size());
+  out.setZero(m, m);
+  Index first = 0;
+  if (root_.size() == 0) {
+    leading_projected(reml, out);
+  } else if (root_.is_sparse()) {
+    first = m;
+  } else {
+    while (first < m && parameters_[first].term == 0) ++first;
+    root_projected(first, reml, out);
+  }
+  out.triangularView<Eigen::StrictlyUpper>() = out.transpose();
+  return first;
 }
 
 PairTraces Lmm::pair_traces(const std::vector<Matrix>& lambda_standard) {
