@@ -14,7 +14,7 @@ import scipy.stats
 import ranef
 from oracle.glmm_cases import CASES, frame
 from ranef.inference import glmm_shares
-from ranef.models import glmm
+from ranef.models.glmm_estimate import GlmmSpec
 
 FITS = [(name, i) for name, case in CASES.items() for i in range(len(case["fits"]))]
 
@@ -148,10 +148,10 @@ def test_distribution_variances_of_insight():
 
 def test_three_approximations_of_a_count():
     """Table 1 of Nakagawa, Johnson and Schielzeth (2017): close to each other for large means."""
-    spec = glmm.GlmmSpec("negative_binomial", "log")
+    spec = GlmmSpec("negative_binomial", "log")
     values = [glmm_shares.distribution_variance(spec, 50.0, 100.0, m) for m in glmm_shares.METHODS]
     np.testing.assert_allclose(values, [np.log(1.03), scipy.special.polygamma(1, 1 / 0.03), 0.03])
     with pytest.raises(ranef.UnsupportedError, match="inverse"):
-        glmm_shares.distribution_variance(glmm.GlmmSpec("gamma", "inverse"), 1, 1, "delta")
+        glmm_shares.distribution_variance(GlmmSpec("gamma", "inverse"), 1, 1, "delta")
     with pytest.raises(ValueError, match="method"):
         glmm_shares.distribution_variance(spec, 1, 1, "theory")

@@ -13,10 +13,11 @@ from ..formula import parse
 from ..inference.glmm_prior import CovariancePenalty
 from ..inference.priors import PriorLike
 from ..models import glmm
-from ..models.glmm import FAMILIES, GlmmEstimate, GlmmSpec
+from ..models.glmm_estimate import FAMILIES, GlmmEstimate, GlmmSpec
 from ..models.lmm import Control
 from .gee import check_response
-from .glmer_model import GeneralizedLinearMixedModel, GlmerCall
+from .glmer_call import GlmerCall
+from .glmer_model import GeneralizedLinearMixedModel
 from .lmer import as_error
 
 __all__ = ["glmer"]

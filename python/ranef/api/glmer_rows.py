@@ -16,7 +16,7 @@ from ..inference import families
 from ..inference import predict as prediction
 from ..inference.glmm_checks import Dispersion, dispersion_test
 from ..models import glmm
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from ..report.augment import used_rows
 from .mixed_effects import Array, Effects
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 

@@ -37,8 +37,8 @@ class Trust(Fitted):
     def convergence(self) -> Convergence:
         """Report on the optimum: exact gradient, curvature, boundary, evaluations, advice.
 
-        Each access computes the exact Hessian anew, at the cost of one gradient, and of two more for
-        each covariance parameter of the largest term where terms are crossed or nested, of all
+        Each access computes the exact Hessian anew, at the cost of one gradient, and of two more
+        for each covariance parameter of the largest term where terms are crossed or nested, of all
         terms where the factor is sparse.
         """
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]

@@ -7,7 +7,7 @@ import scipy
 from numpy.typing import NDArray
 
 from .. import _core
-from ..models.glmm import GlmmSpec
+from ..models.glmm_estimate import GlmmSpec
 
 __all__ = ["deviance_rows", "draw", "mean_of", "resid", "unit_variance"]
 

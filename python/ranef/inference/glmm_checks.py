@@ -9,7 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from .families import resid
 from .optimum import Optimum
 

@@ -13,7 +13,7 @@ import scipy
 from ..design.design import INTERCEPT, Design
 from ..errors import UnsupportedError
 from ..models import glmm
-from ..models.glmm import GlmmEstimate, GlmmSpec
+from ..models.glmm_estimate import GlmmEstimate, GlmmSpec
 from ..models.lmm import Control
 from .r2 import Variances, variances
 

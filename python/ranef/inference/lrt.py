@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 from ..design.design import Design
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from .lrt_fixed import FixedSpace, coding_shift, contains, fixed_space
 from .lrt_random import CovarianceBlock, covariance_blocks, zero_directions

@@ -15,7 +15,7 @@ from ..design.design import Design
 from ..design.encode import NewRows, encode
 from ..errors import UnsupportedError
 from ..models.chunks import NO_ROWS, SummedDesign
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 
 __all__ = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..errors import UnsupportedError
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from .predict import fitted, fixed_part
 

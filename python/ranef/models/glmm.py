@@ -2,163 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
 from ..errors import FitError, ModelError
+from .glmm_criterion import Criterion, Scaled
+from .glmm_estimate import GlmmEstimate, GlmmSpec, Penalty
 from .glmm_search import Minimum, downhill, minimise, polish
 from .lmm import DECREMENT, LARGE, SINGULAR, SMALL, WIDE, Control
 
-__all__ = [
-    "DISPERSIONS",
-    "FAMILIES",
-    "GlmmEstimate",
-    "GlmmSpec",
-    "Penalty",
-    "at_estimate",
-    "check",
-    "fit",
-    "kernel",
-]
+__all__ = ["at_estimate", "check", "fit", "kernel"]
 
 Array = NDArray[np.float64]
 
-#: Families and their links, the usual one first.
-FAMILIES = {
-    "binomial": ("logit", "probit", "cloglog"),
-    "poisson": ("log",),
-    "gamma": ("inverse", "log"),
-    "negative_binomial": ("log",),
-}
-#: Families with a dispersion parameter, and what it is called.
-DISPERSIONS = {"gamma": "phi", "negative_binomial": "size"}
-#: Dispersions are sought between these, relative to 1.
-SMALLEST_DISPERSION, LARGEST_DISPERSION = 1e-8, 1e8
 #: Information on a combination of standardised columns, in units of the largest, that is none.
 VANISHED = 1e-8
-#: Step over which a quadrature is differentiated, in units in which the criterion bends by about 1.
-STEP = 1e-4
-
-
-@dataclass(frozen=True)
-class GlmmSpec:
-    """What is asked of the model.
-
-    Attributes
-    ----------
-    family, link : str
-        Distribution of the response given the random effects, and link of its mean.
-    nagq : int
-        Points of the quadrature for each random effect; 1 is Laplace's approximation, and 0 takes
-        the fixed effects to the joint mode with the random ones.
-    """
-
-    family: str
-    link: str
-    nagq: int = 1
-
-    @property
-    def has_dispersion(self) -> bool:
-        """Whether the family has a dispersion parameter that is estimated."""
-        return self.family in DISPERSIONS
-
-
-@dataclass(frozen=True)
-class GlmmEstimate:
-    """What the search found; arrays in the order of the design.
-
-    Attributes
-    ----------
-    spec : GlmmSpec
-        The model.
-    objective : float
-        -2 log-likelihood, by the approximation that was asked for.
-    conditional_log_likelihood : float
-        Log-likelihood given the random effects at their modes.
-    beta : ndarray of shape (p,)
-        Fixed effects; NaN for aliased columns.
-    kept : ndarray of int
-        Positions in ``Design.fixed`` of the columns that are not aliased.
-    cov_beta : ndarray of shape (n_kept, n_kept)
-        Covariance of the kept fixed effects.
-    theta : ndarray of shape (m,)
-        Covariance parameters in the standardised basis, in the kernel's order.
-    dispersion : float
-        phi of a gamma, size of a negative binomial; 1 for other families.
-    dispersion_se : float
-        Standard error of the dispersion's logarithm; NaN where it is not estimated.
-    lambda_, lambda_standard : tuple of ndarray of shape (s, s)
-        Factors of the covariances of the random effects, lower triangular: as the formula scales
-        its columns, and in the standardised basis.
-    modes : tuple of ndarray of shape (l, s)
-        Conditional modes of the random effects.
-    eta : ndarray of shape (n,)
-        Linear predictor at the modes, offset included.
-    converged, is_singular : bool
-        Whether gradient and curvature say that this is an optimum; whether a covariance is
-        singular.
-    separated : tuple of int
-        Positions in ``Design.fixed`` of columns that separate the responses: their coefficients
-        run to infinity, and have no errors.
-    status : str
-        "converged", "step limit", "stalled", or "saddle" where the criterion still falls away.
-    gradient : ndarray
-        Of -2 log-likelihood by theta, the whitened fixed effects and the log dispersion.
-    eigenvalues : ndarray
-        Of the Hessian by the same parameters, ascending.
-    decrement : float
-        Decrease that gradient and Hessian still predict.
-    n_objective, n_gradient : int
-        Evaluations.
-    path : ndarray of shape (steps, 3)
-        Objective, predicted decrease and trust radius of each step.
-    """
-
-    spec: GlmmSpec
-    objective: float
-    conditional_log_likelihood: float
-    beta: Array
-    kept: NDArray[np.intp]
-    cov_beta: Array
-    theta: Array
-    dispersion: float
-    dispersion_se: float
-    lambda_: tuple[Array, ...]
-    lambda_standard: tuple[Array, ...]
-    modes: tuple[Array, ...]
-    eta: Array
-    converged: bool
-    is_singular: bool
-    separated: tuple[int, ...]
-    status: str
-    gradient: Array
-    eigenvalues: Array
-    decrement: float
-    n_objective: int
-    n_gradient: int
-    path: Array
-
-    @property
-    def sigmas(self) -> tuple[Array, ...]:
-        """Covariance matrices of the random effects, shape (s, s) each."""
-        return tuple(block @ block.T for block in self.lambda_)
-
-    @property
-    def sigma(self) -> float:
-        """Root of the dispersion of a gamma; 1 for other families."""
-        return float(np.sqrt(self.dispersion)) if self.spec.family == "gamma" else 1.0
-
-
-class Penalty(Protocol):
-    """-2 log prior density of the covariances, by theta."""
-
-    def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Give the penalty and its gradient; an infinite penalty where there is no density."""
 
 
 def check(design: Design, spec: GlmmSpec) -> None:
@@ -237,82 +97,6 @@ def at_estimate(design: Design, estimate: GlmmEstimate) -> _core.Glmm:
     return core
 
 
-class _Criterion:
-    """-2 log-likelihood, penalty included, by theta, whitened beta, and log dispersion.
-
-    Without a ``root`` beta is at the joint mode, and no coordinate of the search.
-    """
-
-    def __init__(self, core: _core.Glmm, spec: GlmmSpec, penalty: Penalty | None):
-        self.core = core
-        self.spec = spec
-        self.penalty = penalty
-        self.m = len(core.parameters)
-        self.centre = np.zeros(0)  # beta in the standardised basis where the whitened one is zero
-        self.root: Array | None = None  # (p, p) whitened to standardised
-        self.rule: tuple[Array, Array] | None = None  # of the quadrature, above one point
-        self.n_values = self.n_gradients = 0
-        self.last = np.zeros(0)
-        self.point: _core.GlmmPoint | None = None
-
-    def split(self, x: Array) -> tuple[Array, Array, float]:
-        """Give theta, beta (none at the joint mode) and the dispersion."""
-        stop = len(x) - self.spec.has_dispersion
-        dispersion = float(np.exp(x[stop])) if self.spec.has_dispersion else 1.0
-        if self.root is None:
-            return x[:stop], np.zeros(0), dispersion
-        return x[: self.m], self.centre + self.root @ x[self.m : stop], dispersion
-
-    def value(self, x: Array) -> float:
-        """Evaluate the criterion."""
-        self.n_values += 1
-        self.last = x
-        theta, beta, dispersion = self.split(x)
-        if not SMALLEST_DISPERSION < dispersion < LARGEST_DISPERSION:
-            return np.inf
-        penalty = 0.0 if self.penalty is None else self.penalty(theta)[0]
-        if not np.isfinite(penalty):
-            return np.inf
-        self.point = self.core.evaluate(theta, beta, dispersion)
-        if self.point.value >= 1e300:
-            return np.inf
-        return self.point.value + self.correction() + penalty
-
-    def count(self, other: _Criterion) -> None:
-        """Add the evaluations of another search."""
-        self.n_values += other.n_values
-        self.n_gradients += other.n_gradients
-
-    def correction(self) -> float:
-        """Give what quadrature adds to Laplace's approximation."""
-        return 0.0 if self.rule is None else self.core.quadrature(*self.rule)
-
-    def gradient(self) -> Array:
-        """Differentiate at the last point: exactly, or a quadrature by central differences."""
-        self.n_gradients += 1
-        x = self.last
-        if self.rule is not None:
-            ends = [[self.value(x + side * e) for side in (STEP, -STEP)] for e in np.eye(len(x))]
-            self.value(x)
-            return np.array([(up - down) / (2.0 * STEP) for up, down in ends])
-        out = self.core.gradient()
-        if self.root is not None:
-            stop = len(out) - self.spec.has_dispersion
-            out[self.m : stop] = self.root.T @ out[self.m : stop]
-        if self.penalty is not None:
-            out[: self.m] += self.penalty(x[: self.m])[1]
-        return out
-
-    def release_beta(self) -> None:
-        """Make beta a coordinate, whitened by its information where the criterion stands."""
-        assert self.point is not None
-        self.centre = self.point.beta
-        information = self.core.information_beta()
-        values, vectors = np.linalg.eigh(information)
-        values = np.maximum(values, 1e-10 * values[-1])
-        self.root = vectors / np.sqrt(values)
-
-
 def fit(
     design: Design,
     core: _core.Glmm,
@@ -366,10 +150,10 @@ def _descend(
     control: Control,
     penalty: Penalty | None,
     blocks: tuple[Array, ...],
-) -> tuple[_Criterion, Minimum]:
+) -> tuple[Criterion, Minimum]:
     """Search from standardised covariance factors: at the joint mode, then over all parameters."""
     core.restart()
-    surface = _Criterion(core, spec, penalty)
+    surface = Criterion(core, spec, penalty)
     start = _start(design, core, spec, blocks)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = _search(surface, start, _curvature_guess(surface, start), control, loose)
@@ -386,7 +170,7 @@ def _descend(
     return surface, _search(surface, x, hessian, control, control.tolerance)
 
 
-def _may_have_rivals(design: Design, core: _core.Glmm, surface: _Criterion, found: Minimum) -> bool:
+def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> bool:
     """Tell whether the likelihood may well have a second maximum, so that another start pays."""
     n_effects = sum(term.n_levels * term.n_cols for term in design.random)
     factors = core.factors(found.x[: surface.m], True)
@@ -412,7 +196,7 @@ def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array
     return np.array([*theta, np.log(np.clip(2.0 * size, 0.1, 1e3))])
 
 
-def _curvature_guess(surface: _Criterion, x: Array) -> Array:
+def _curvature_guess(surface: Criterion, x: Array) -> Array:
     """Bend of the criterion along each coordinate, by one difference of gradients each."""
     if not np.isfinite(surface.value(x)):
         raise FitError(
@@ -431,10 +215,10 @@ def _curvature_guess(surface: _Criterion, x: Array) -> Array:
 
 
 def _search(
-    surface: _Criterion, x: Array, hessian: Array, control: Control, tolerance: float
+    surface: Criterion, x: Array, hessian: Array, control: Control, tolerance: float
 ) -> Minimum:
     """Search in coordinates in which the guessed curvature is one."""
-    scaled = _Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
+    scaled = Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
     guess = hessian * np.outer(scaled.scale, scaled.scale)
     found = minimise(
         scaled, x / scaled.scale, guess, max_steps=control.max_steps, tolerance=tolerance
@@ -444,31 +228,7 @@ def _search(
     return scaled.back(found)
 
 
-class _Scaled:
-    """A criterion in other units."""
-
-    def __init__(self, surface: _Criterion, scale: Array):
-        self.surface = surface
-        self.scale = scale
-        self.n_values = self.n_gradients = 0
-
-    def value(self, x: Array) -> float:
-        """Evaluate the criterion."""
-        return self.surface.value(x * self.scale)
-
-    def gradient(self) -> Array:
-        """Differentiate where it was last evaluated."""
-        return self.surface.gradient() * self.scale
-
-    def back(self, found: Minimum) -> Minimum:
-        """Give a minimum in the criterion's own units."""
-        found.x = found.x * self.scale
-        found.gradient = found.gradient / self.scale
-        found.hessian = found.hessian / np.outer(self.scale, self.scale)
-        return found
-
-
-def _proved(surface: _Criterion, found: Minimum, control: Control) -> Minimum:
+def _proved(surface: Criterion, found: Minimum, control: Control) -> Minimum:
     """Polish a minimum by its Hessian; step off it where the criterion falls away."""
     for _ in range(3):
         path = found.path
@@ -488,7 +248,7 @@ def _proved(surface: _Criterion, found: Minimum, control: Control) -> Minimum:
     return found
 
 
-def _describe(design: Design, surface: _Criterion, found: Minimum) -> GlmmEstimate:
+def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
     """Map the minimum to the user's scale and freeze it."""
     core, spec, m = surface.core, surface.spec, surface.m
     value = surface.value(found.x)
@@ -567,7 +327,7 @@ def _eigenvalues(hessian: Array) -> Array:
     return np.asarray(np.linalg.eigvalsh(hessian))
 
 
-def _covariance(surface: _Criterion, found: Minimum) -> tuple[Array, float]:
+def _covariance(surface: Criterion, found: Minimum) -> tuple[Array, float]:
     """Covariance of the standardised beta, and the error of the log dispersion.
 
     Twice the inverse of the Hessian of -2 log-likelihood over all parameters; at the joint mode of

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
-from ..models.glmm import GlmmEstimate
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import SINGULAR, LmmEstimate, zero_columns
 
 __all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
