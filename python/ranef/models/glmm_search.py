@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0
 #: Differences of gradients are taken over this step, in those units.
 DIFFERENCE = 1e-3
-#: What a polished optimum may still lose; what the rounding of the criterion hides; and the largest
-#: decrease after which a Hessian still serves.
+#: What a polished optimum may still lose; what the rounding of the criterion hides at least; and
+#: the largest decrease after which a Hessian still serves.
 POLISHED, UNRESOLVED, SHORT = 1e-14, 1e-9, 1e-7
 #: A decrease worth leaving a point where the Hessian is not positive definite.
 NOTABLE = 1e-6
@@ -174,19 +174,25 @@ def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20)
         for _ in range(4):
             step, predicted, inside = trust_step(found.gradient * scale, bend, radius)
             found.decrement = predicted
-            if predicted < (POLISHED if inside else UNRESOLVED):
+            lost = unresolved(found.value)
+            if predicted < (POLISHED if inside else lost):
                 found.status = "converged"
                 break
             moved, radius = attempt(surface, found, step * scale, predicted, radius)
-            if predicted < UNRESOLVED and not moved:  # lost in the rounding of the criterion
+            if predicted < lost and not moved:
                 found.status = "converged"
                 break
-            if predicted > SHORT or not moved:
+            if predicted > max(SHORT, lost) or not moved:
                 break
         if found.status == "converged":
             break
     surface.value(found.x)
     return found
+
+
+def unresolved(value: float) -> float:
+    """Give the decrease that the rounding of a criterion of this size may hide."""
+    return max(UNRESOLVED, 1e-12 * abs(value))
 
 
 def attempt(
@@ -195,13 +201,14 @@ def attempt(
     """Try a step; whether it was taken, and the next radius."""
     value = surface.value(found.x + step)
     ratio = (found.value - value) / predicted if np.isfinite(value) else -1.0
-    taken = ratio > 0.0 or (predicted < UNRESOLVED and value <= found.value + UNRESOLVED)
+    lost = unresolved(found.value)
+    taken = ratio > 0.0 or (predicted < lost and value <= found.value + lost)
     if taken:
         gradient = surface.gradient()
         if ratio <= 0.0 and np.linalg.norm(gradient) >= np.linalg.norm(found.gradient):
             return False, radius
         found.x, found.value, found.gradient = found.x + step, value, gradient
-    if ratio < 0.25 and predicted >= UNRESOLVED:
+    if ratio < 0.25 and predicted >= lost:
         return taken, 0.25 * radius
     return taken, min(2.0 * radius, LARGEST_RADIUS) if ratio > 0.75 else radius
 
