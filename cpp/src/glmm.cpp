@@ -8,7 +8,7 @@
 namespace ranef {
 namespace {
 
-constexpr int kMaxSteps = 100;
+constexpr int kMaxSteps = 1000;
 constexpr int kMaxHalvings = 40;
 // Squared length of a Newton step, in the metric of M, at which the mode stands to rounding.
 constexpr double kModeTolerance = 1e-18;

@@ -37,8 +37,8 @@ OVERDISPERSED, UNLIKELY = 1.2, 0.01
 NO_EXCESS = 1e5
 
 REMEDY = (
-    "Standardised predictors change nothing here; fewer random effects, a prior on their "
-    "covariances (prior='weak') or merged levels of a predictor may."
+    "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
+    "predictor, or with || predictors counted from inside the data may help."
 )
 
 
@@ -104,9 +104,13 @@ class GeneralizedLinearMixedModel(GlmerTables):
                 "its error is left out. Leave the column out, or merge its levels."
             )
         elif not estimate.converged:
+            left = (
+                f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+                if np.isfinite(estimate.decrement)
+                else "the curvature of the likelihood cannot be computed"
+            )
             yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
-                f"about {estimate.decrement:.2g}. {REMEDY}"
+                f"the search stopped ({estimate.status}) where {left}. {REMEDY}"
             )
 
     def _warn(self) -> None:

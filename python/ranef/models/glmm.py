@@ -130,17 +130,33 @@ def fit(
     blocks = control.start or tuple(np.eye(term.n_cols) for term in design.random)
     surface, found = _descend(design, core, spec, control, penalty, blocks)
     if not control.start and _may_have_rivals(design, core, surface, found):
-        wide = tuple(WIDE * np.eye(term.n_cols) for term in design.random)
-        rival, other = _descend(design, core, spec, control, penalty, wide)
-        rival.count(surface)
-        if other.value < found.value - DECREMENT:
-            surface, found = rival, other
-        else:
-            surface.count(rival)
+        surface, found = _better(design, core, spec, control, penalty, surface, found)
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
         found = _search(surface, found.x, found.hessian, control, control.tolerance)
     return _describe(design, surface, _proved(surface, found, control))
+
+
+def _better(
+    design: Design,
+    core: _core.Glmm,
+    spec: GlmmSpec,
+    control: Control,
+    penalty: Penalty | None,
+    surface: Criterion,
+    found: Minimum,
+) -> tuple[Criterion, Minimum]:
+    """Search again from wide covariances; the lower one of two minima."""
+    wide = tuple(WIDE * np.eye(term.n_cols) for term in design.random)
+    try:
+        rival, other = _descend(design, core, spec, control, penalty, wide)
+    except FitError:
+        return surface, found
+    if other.value < found.value - DECREMENT:
+        rival.count(surface)
+        return rival, other
+    surface.count(rival)
+    return surface, found
 
 
 def _descend(
@@ -157,7 +173,8 @@ def _descend(
     start = _start(design, core, spec, blocks)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = _search(surface, start, _curvature_guess(surface, start), control, loose)
-    surface.value(found.x)
+    if not np.isfinite(surface.value(found.x)):
+        raise FitError("the search ran away to where the likelihood cannot be computed")
     if spec.nagq == 0:
         return surface, found
     surface.release_beta()
@@ -252,6 +269,8 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     """Map the minimum to the user's scale and freeze it."""
     core, spec, m = surface.core, surface.spec, surface.m
     value = surface.value(found.x)
+    if not np.isfinite(value):
+        raise FitError("the likelihood cannot be computed where the search ended")
     theta, _, dispersion = surface.split(found.x)
     theta = theta[:m]
     penalty = 0.0 if surface.penalty is None else surface.penalty(theta)[0]

@@ -168,7 +168,7 @@ def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20)
         surface.value(found.x)
         found.hessian = hessian_at(surface, found.x, scale)
         if not np.isfinite(found.hessian).all():
-            found.status = "stalled"
+            found.status, found.decrement = "stalled", np.inf
             break
         bend = found.hessian * np.outer(scale, scale)
         for _ in range(4):
