@@ -21,14 +21,19 @@ void bind_batch(py::module_& m) {
   using ranef::Batch;
   using ranef::BatchRows;
   using ranef::BatchSettings;
+  using ranef::Team;
 
   py::class_<BatchSettings>(m, "BatchSettings", py::module_local(), "How a batch is fitted.")
-      .def(py::init([](bool reml, bool satterthwaite, int threads, int max_steps, double tolerance,
+      .def(py::init([](bool reml, bool satterthwaite, int max_steps, double tolerance,
                        const ranef::Matrix& contrasts) {
-             return BatchSettings{reml, satterthwaite, threads, {max_steps, tolerance}, contrasts};
+             return BatchSettings{reml, satterthwaite, {max_steps, tolerance}, contrasts};
            }),
-           "reml"_a = true, "satterthwaite"_a = false, "threads"_a = 1, "max_steps"_a = 200,
-           "tolerance"_a = 1e-9, "contrasts"_a = ranef::Matrix());
+           "reml"_a = true, "satterthwaite"_a = false, "max_steps"_a = 200, "tolerance"_a = 1e-9,
+           "contrasts"_a = ranef::Matrix());
+
+  py::class_<Team>(m, "Team", py::module_local(), "Threads that stand by for pieces of work.")
+      .def(py::init<int>(), "size"_a)
+      .def("close", &Team::close, py::call_guard<py::gil_scoped_release>());
 
   py::class_<BatchRows>(m, "BatchRows", py::module_local(), "A column for each fit.")
       .def_readonly("outcome", &BatchRows::outcome)
@@ -52,30 +57,31 @@ void bind_batch(py::module_& m) {
              return std::make_unique<Batch>(read_rows(n, columns, fixed, terms, weights));
            }),
            "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true) = py::none())
-      .def("fit", &Batch::fit, "Y"_a.noconvert(), "settings"_a,
+      .def("fit", &Batch::fit, "Y"_a.noconvert(), "settings"_a, "team"_a,
            py::call_guard<py::gil_scoped_release>());
 
   m.def(
       "fit_slices",
       [](const Column& y, const std::vector<Column>& columns, const std::vector<int>& fixed,
          const std::vector<Term>& terms, const std::optional<Column>& weights,
-         const std::vector<ranef::Index>& start, const BatchSettings& settings) {
+         const std::vector<ranef::Index>& start, const BatchSettings& settings, Team& team) {
         ranef::Input rows = read_rows(y.size(), columns, fixed, terms, weights);
         rows.y = rows_of(y, rows.n, "y");
         const py::gil_scoped_release release;
-        return ranef::fit_slices(rows, start, settings);
+        return ranef::fit_slices(rows, start, settings, team);
       },
       "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true), "start"_a,
-      "settings"_a);
+      "settings"_a, "team"_a);
 
   m.def(
       "fit_weighted",
       [](const Responses& Y, const Responses& W, const std::vector<Column>& columns,
          const std::vector<int>& fixed, const std::vector<Term>& terms,
-         const BatchSettings& settings) {
+         const BatchSettings& settings, Team& team) {
         const ranef::Input rows = read_rows(Y.rows(), columns, fixed, terms, std::nullopt);
         const py::gil_scoped_release release;
-        return ranef::fit_weighted(rows, Y, W, settings);
+        return ranef::fit_weighted(rows, Y, W, settings, team);
       },
-      "Y"_a.noconvert(), "W"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "settings"_a);
+      "Y"_a.noconvert(), "W"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "settings"_a,
+      "team"_a);
 }

@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "ranef/errors.hpp"
-#include "ranef/threads.hpp"
 
 namespace ranef {
 namespace {
@@ -246,18 +245,7 @@ Batch::Batch(const Input& design) : design_(design), stand_in_(stand_in(design.n
   design_.y = stand_in_.data();
 }
 
-void Batch::hire(int count) {
-  const std::size_t wanted = static_cast<std::size_t>(count);
-  const std::size_t present = std::min(workers_.size(), wanted);
-  if (present == wanted) return;
-  workers_.resize(wanted);
-  split(static_cast<Index>(wanted - present), count, [&](int, Index begin, Index end) {
-    for (Index i = begin; i < end; ++i)
-      workers_[present + static_cast<std::size_t>(i)] = std::make_shared<Worker>(design_);
-  });
-}
-
-BatchRows Batch::fit(const ConstMatrixRef& Y, const BatchSettings& settings) {
+BatchRows Batch::fit(const ConstMatrixRef& Y, const BatchSettings& settings, Team& team) {
   if (Y.rows() != design_.n) throw std::invalid_argument("Y: not one row a row of the design");
   BatchRows rows = make_rows(design_, settings, Y.cols());
   rows.n_obs.setConstant(static_cast<int>(design_.n));
@@ -266,11 +254,11 @@ BatchRows Batch::fit(const ConstMatrixRef& Y, const BatchSettings& settings) {
     rows.outcome.setConstant(static_cast<int>(outcome));
     return rows;
   }
-  const int threads =
-      static_cast<int>(std::clamp<Index>(settings.threads, 1, std::max<Index>(1, Y.cols())));
-  hire(threads);
-  split(Y.cols(), threads, [&](int thread, Index begin, Index end) {
-    Worker& worker = *workers_[static_cast<std::size_t>(thread)];
+  workers_.resize(std::max(workers_.size(), static_cast<std::size_t>(team.size())));
+  split(team, Y.cols(), [&](int thread, Index begin, Index end) {
+    std::shared_ptr<Worker>& own = workers_[static_cast<std::size_t>(thread)];
+    if (!own) own = std::make_shared<Worker>(design_);
+    Worker& worker = *own;
     for (Index j = begin; j < end; ++j) {
       worker.y = Y.col(j);
       const Outcome taken = worker.take(design_);
@@ -284,7 +272,7 @@ BatchRows Batch::fit(const ConstMatrixRef& Y, const BatchSettings& settings) {
 }
 
 BatchRows fit_slices(const Input& all, const std::vector<Index>& start,
-                     const BatchSettings& settings) {
+                     const BatchSettings& settings, Team& team) {
   const Index count = static_cast<Index>(start.size()) - 1;
   if (count < 0) throw std::invalid_argument("start: empty");
   for (Index i = 0; i < count; ++i)
@@ -295,7 +283,7 @@ BatchRows fit_slices(const Input& all, const std::vector<Index>& start,
       if (term.codes[i] < 0 || term.codes[i] >= term.n_levels)
         throw std::invalid_argument("codes: a level is out of range");
   BatchRows rows = make_rows(all, settings, count);
-  split(count, settings.threads, [&](int, Index begin, Index end) {
+  split(team, count, [&](int, Index begin, Index end) {
     std::vector<std::vector<std::int32_t>> codes(all.terms.size()), number(all.terms.size());
     for (std::size_t t = 0; t < number.size(); ++t) number[t].resize(all.terms[t].n_levels);
     for (Index j = begin; j < end; ++j) {
@@ -317,12 +305,12 @@ BatchRows fit_slices(const Input& all, const std::vector<Index>& start,
 }
 
 BatchRows fit_weighted(const Input& design, const ConstMatrixRef& Y, const ConstMatrixRef& W,
-                       const BatchSettings& settings) {
+                       const BatchSettings& settings, Team& team) {
   if (Y.rows() != design.n) throw std::invalid_argument("Y: not one row a row of the design");
   if (W.rows() != design.n || W.cols() != Y.cols())
     throw std::invalid_argument("W: not of the shape of Y");
   BatchRows rows = make_rows(design, settings, Y.cols());
-  split(Y.cols(), settings.threads, [&](int, Index begin, Index end) {
+  split(team, Y.cols(), [&](int, Index begin, Index end) {
     for (Index j = begin; j < end; ++j) {
       const Vector y = Y.col(j), w = W.col(j);
       Input own = design;

@@ -102,11 +102,30 @@ class Chunk {
   Vector root_weight;
 };
 
-template <int K>
+// gram <- gram + xy'xy over the rows of a chunk.
+void add_gram(const RowMatrix& xy, Index rows, Matrix& gram) {
+  with_size(xy.cols(), [&](auto size) {
+    constexpr int C = decltype(size)::value;
+    if constexpr (C == Eigen::Dynamic) {
+      gram.noalias() += xy.topRows(rows).transpose() * xy.topRows(rows);
+    } else {
+      double sums[C][C] = {};
+      const double* row = xy.data();
+      for (Index i = 0; i < rows; ++i, row += C)
+        for (int r = 0; r < C; ++r)
+          for (int s = 0; s <= r; ++s) sums[r][s] += row[r] * row[s];
+      for (int r = 0; r < C; ++r)
+        for (int s = 0; s < C; ++s) gram(r, s) += sums[std::max(r, s)][std::min(r, s)];
+    }
+  });
+}
+
+template <int K, int C>
 void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k_dynamic,
               TermProducts& out) {
   const Index k = K == Eigen::Dynamic ? k_dynamic : K;
-  const Index c = chunk.xy.cols(), width = chunk.z.cols(), kc = k * c;
+  const Index c = C == Eigen::Dynamic ? chunk.xy.cols() : C;
+  const Index width = chunk.z.cols(), kc = k * c;
   double* own = out.own.data();
   double* xy = out.xy.data();
   for (Index i = 0; i < rows; ++i) {
@@ -244,13 +263,12 @@ void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) 
   for (Index start = 0; start < input.n; start += kChunk) {
     const Index rows = std::min(kChunk, input.n - start);
     chunk.load(start, rows);
-    const auto block = chunk.xy.topRows(rows);
-    out.gram.noalias() += block.transpose() * block;
+    add_gram(chunk.xy, rows, out.gram);
     for (std::size_t t = 0; t < input.terms.size(); ++t) {
       chunk.load_term(t);
-      with_size(out.terms[t].k, [&](auto size) {
-        add_rows<decltype(size)::value>(input.terms[t].codes + start, rows, chunk, out.terms[t].k,
-                                        out.terms[t]);
+      with_sizes(out.terms[t].k, chunk.xy.cols(), [&](auto size, auto columns) {
+        add_rows<decltype(size)::value, decltype(columns)::value>(
+            input.terms[t].codes + start, rows, chunk, out.terms[t].k, out.terms[t]);
       });
     }
   }

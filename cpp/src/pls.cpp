@@ -64,7 +64,7 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
 
   T_.resize(k_[0] * k_[0], n_levels_[0]);
   K_.resize(k_[0] * k_[0], n_levels_[0]);
-  KR_.resize(n_levels_[0] * k_[0], c);
+  if (root_.size() > 0) KR_.resize(n_levels_[0] * k_[0], c);
   half_.resize(root_.size(), c);
   root_lambda_.resize(n_terms() - 1);
   Sigma_.resize(k_[0], k_[0]);
@@ -150,7 +150,7 @@ Objective Pls::evaluate(bool reml) {
   out.logdet_L = factor_blocks();
   if (!std::isfinite(out.logdet_L)) return out;
   reduced_ = gram_;
-  reduce_levels(K_, leading_.xy, reduced_, &KR_);
+  reduce_levels(K_, leading_.xy, reduced_, root_.size() > 0 ? &KR_ : nullptr);
   if (root_.size() > 0) {
     half_ = xy_;
     scale_root_rows(root_lambda_, true, half_);
@@ -172,10 +172,16 @@ Objective Pls::evaluate(bool reml) {
   return out;
 }
 
-// N = Z'H^-1 [X y] U with U = L^-T.
+// U = L^-T, with which the columns of [X y] U are orthonormal under H^-1.
+Matrix Pls::orthonormal_basis() const {
+  return L_.triangularView<Eigen::Lower>()
+      .solve(Matrix::Identity(L_.rows(), L_.cols()))
+      .transpose();
+}
+
+// N = Z'H^-1 [X y] U.
 void Pls::orthonormal_scores() {
-  const Matrix U =
-      L_.triangularView<Eigen::Lower>().solve(Matrix::Identity(L_.rows(), L_.cols())).transpose();
+  const Matrix U = orthonormal_basis();
   N1_.resize(leading_.xy.rows(), leading_.xy.cols());
   if (root_.size() == 0) return transform_levels(T_, leading_.xy, U, N1_);
   U_ = half_;
@@ -262,10 +268,12 @@ void Pls::root_traces(bool reml, double nu, Derivatives& out) {
 void Pls::derivatives(bool reml, Derivatives& out) {
   const double nu = degrees(reml);
   const Index m = static_cast<Index>(parameters_.size()), p = n_fixef(), k = k_[0];
-  orthonormal_scores();
   const bool has_root = root_.size() > 0;
-  if (has_root) Th_.resize(N1_.rows(), k * (k + 1) / 2);
-  sum_levels(leading_.own, T_, N1_, sums_, has_root ? &Th_ : nullptr);
+  if (has_root || !sum_scores(leading_.own, T_, leading_.xy, orthonormal_basis(), sums_)) {
+    orthonormal_scores();
+    if (has_root) Th_.resize(N1_.rows(), k * (k + 1) / 2);
+    sum_levels(leading_.own, T_, N1_, sums_, has_root ? &Th_ : nullptr);
+  }
 
   // The leading term's sums are over all elements of Sigma_1; its parameters are some of them.
   std::vector<Index> element;

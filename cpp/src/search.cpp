@@ -23,6 +23,8 @@ constexpr double kRateMargin = 3.0;
 constexpr double kShort = 1e-4;
 // Share of a predicted decrease by which the objective may differ from it for the model to hold.
 constexpr double kAgreement = 0.1;
+// Share of a known Sigma, or of this times sigma^2, within which a minimum is at the known place.
+constexpr double kSamePlace = 0.1;
 
 using Lambdas = std::vector<Matrix>;
 
@@ -103,13 +105,14 @@ bool near_boundary(const Matrix& lambda) {
 
 class Search {
  public:
-  Search(Pls& pls, bool reml, const SearchSettings& settings)
-      : pls_(pls), reml_(reml), settings_(settings), nu_(pls.degrees(reml)) {}
+  Search(Pls& pls, bool reml, const SearchSettings& settings, const SearchResult* known)
+      : pls_(pls), reml_(reml), settings_(settings), nu_(pls.degrees(reml)), known_(known) {}
 
   SearchResult run(const Lambdas& start) {
     Vector theta = pack(pls_, start);
     for (int restart = 0;; ++restart) {
       descend(theta);
+      if (result_.is_known) return result_;
       Lambdas lambda = unpack(pls_, theta);
       for (Matrix& block : lambda) block = lower_factor(block);
       snap(lambda);
@@ -132,6 +135,7 @@ class Search {
   bool reml_;
   SearchSettings settings_;
   double nu_;
+  const SearchResult* known_;
   SearchResult result_;
   Derivatives derivatives_;
   Objective current_;
@@ -175,6 +179,10 @@ class Search {
         result_.status = Status::kConverged;
         return;
       }
+      if (known_ && leads_to_known(model, theta, radius)) {
+        result_.is_known = true;
+        return;
+      }
       const double rate = before > 0.0 ? std::min(1.0, kRateMargin * decrement / before) : kRate;
       const double left = decrement * rate;
       const bool still = decrement < tolerance() && rate > 0.5;  // rounding is all that moves
@@ -192,6 +200,21 @@ class Search {
       before = done == Advance::kAsPredicted ? decrement : 0.0;
     }
     result_.status = Status::kStepLimit;
+  }
+
+  // Whether the model has its minimum inside the radius and at the known optimum.
+  bool leads_to_known(const Quadratic& model, const Vector& theta, double radius) const {
+    const Step step = model.minimise(radius);
+    if (!step.inside) return false;
+    const double height = current_.value - step.predicted - known_->objective.value;
+    if (std::abs(height) > kAgreement * step.predicted + tolerance()) return false;
+    const Lambdas lambda = unpack(pls_, theta + step.s);
+    for (std::size_t t = 0; t < lambda.size(); ++t) {
+      const Matrix known = known_->lambda[t] * known_->lambda[t].transpose();
+      const double away = (lambda[t] * lambda[t].transpose() - known).norm();
+      if (away > kSamePlace * std::max(kSamePlace, known.norm())) return false;
+    }
+    return true;
   }
 
   enum class Advance { kNone, kSome, kAsPredicted };
@@ -367,8 +390,8 @@ std::vector<Matrix> with_ridge(const std::vector<Matrix>& lambda) {
 }
 
 SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
-                    const SearchSettings& settings) {
-  return Search(pls, reml, settings).run(start);
+                    const SearchSettings& settings, const SearchResult* known) {
+  return Search(pls, reml, settings, known).run(start);
 }
 
 }  // namespace ranef

@@ -153,7 +153,8 @@ void Pls::root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
 
 // Without a root, P's part in one level is B_l - Y_l, Y_l = [REML: N_X N_X'], and its parts between
 // levels add up to <G_a, G_b> - sum_l tr(Y_l E_a Y_l E_b), G_a = sum_l N_X'E_a N_X.
-void Pls::leading_projected(bool reml, Matrix& out) const {
+void Pls::leading_projected(bool reml, Matrix& out) {
+  orthonormal_scores();
   const Index k = k_[0], c = N1_.cols(), p = reml ? c - 1 : 0;
   const Index m = static_cast<Index>(parameters_.size());
   with_size(k, [&](auto size) {
@@ -223,7 +224,7 @@ void Pls::root_projected(Index m0, bool reml, Matrix& out) const {
   }
 }
 
-Index Pls::projected_traces(bool reml, Matrix& out) const {
+Index Pls::projected_traces(bool reml, Matrix& out) {
   const Index m = static_cast<Index>(parameters_.size());
   out.setZero(m, m);
   Index first = 0;

@@ -32,10 +32,10 @@ void batch_equals_single_fits(const Rows& rows, bool reml) {
   settings.satterthwaite = true;
   settings.contrasts = Matrix::Identity(3, 3);
   Batch batch(rows.input);
-  const BatchRows one = batch.fit(Y, settings);
-  for (const int threads : {2, 7}) {
-    settings.threads = threads;
-    const BatchRows many = batch.fit(Y, settings);
+  Team alone(1), two(2), seven(7);
+  const BatchRows one = batch.fit(Y, settings, alone);
+  for (Team* team : {&two, &seven, &two}) {
+    const BatchRows many = batch.fit(Y, settings, *team);
     CHECK(many.objective.head(5) == one.objective.head(5));
     CHECK(many.beta.leftCols(5) == one.beta.leftCols(5));
     CHECK(many.df.leftCols(5) == one.df.leftCols(5));
@@ -102,13 +102,14 @@ void chunks_equal_the_whole(const Rows& rows) {
   }
 }
 
-void a_failure_in_a_thread_is_rethrown() {
+void wrong_contrasts_are_refused() {
   const Rows rows = random_rows(1, 60, {{6, 1}}, false);
   BatchSettings settings;
   settings.contrasts = Matrix::Identity(2, 2);
   bool thrown = false;
   try {
-    Batch(rows.input).fit(responses(rows, 3), settings);
+    Team team(2);
+    Batch(rows.input).fit(responses(rows, 3), settings, team);
   } catch (const std::invalid_argument&) {
     thrown = true;
   }
@@ -125,5 +126,5 @@ int main() {
       batch_equals_single_fits(rows, false);
       chunks_equal_the_whole(rows);
     }
-  a_failure_in_a_thread_is_rethrown();
+  wrong_contrasts_are_refused();
 }

@@ -54,7 +54,8 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
-from .inference.priors import Gamma, InverseGamma, InverseWishart, Wishart
+from .inference.fixed_prior import Normal
+from .inference.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
 from .report.help import help
 
 __version__ = _version("ranef")
@@ -79,7 +80,9 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "ModelError",
+    "Normal",
     "NotPositiveDefiniteError",
+    "Point",
     "Power",
     "RandomEffectsGLS",
     "RanefError",

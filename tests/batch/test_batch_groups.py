@@ -59,7 +59,8 @@ def test_groups_equal_fits_of_each(stores, formula):
         assert found.isna().sum() == (name == "c")
         assert alone_from(result, name).llf == pytest.approx(one.llf, abs=1e-6)
     bad = result.fits.set_index("store").loc["b"]
-    assert bad["status"] in ("too few levels", "error")
+    assert bad["status"] == "error"
+    assert "only one level" in result.messages[result.fits["store"].tolist().index("b")]
     assert np.isnan(bad["llf"])
 
 
@@ -97,7 +98,7 @@ def test_several_columns_and_missing_rows(stores):
     with pytest.warns(ranef.DroppedRowsWarning, match=r"y \(1\), by \(1\)"):
         result = groups("y ~ x + (1 | s)", data, ["store", "half"])
     assert len(result) == 9
-    assert result.fits["nobs"].sum() == len(data) - 2
+    assert result.fits["nobs"].sum() == (data["store"] != "b").sum() - 2
     used = data[(data["store"] == "a") & (data["half"] == "low")]
     one = alone("y ~ x + (1 | s)", used)
     row = result.fits.query("store == 'a' and half == 'low'").iloc[0]

@@ -143,7 +143,7 @@ def test_an_interrupted_run_goes_on(sleep, Y, whole, tmp_path, small_blocks, mon
         assert not part.complete
     if kind != "function":
         assert "p_bh" not in part.table
-    assert str(len(part)) in repr(part) or not len(part)
+    assert "unfinished" in repr(part)
     counter.after = None
     stored = ranef.fit_many(FORMULA, sleep, source, out=out, **OPTIONS)
     assert stored.complete

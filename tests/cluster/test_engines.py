@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.api import cross_products_files
+from ranef.api import batch_parts, cross_products_files
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -101,7 +101,7 @@ def spark():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         session = (
-            sql.SparkSession.builder.master("local[2]")
+            sql.SparkSession.builder.master("local[2,3]")  # a task may fail twice
             .config("spark.ui.enabled", "false")
             .config("spark.driver.bindAddress", "127.0.0.1")
             .config("spark.driver.host", "127.0.0.1")
@@ -256,13 +256,16 @@ def responses(rows):
 
 def many(rows, responses, **options):
     tests = ["x = 0.1", "x = 0, kind[T.mid] = 0"]
-    return quietly(
-        ranef.fit_many, "~ x + kind + (1 | pupil)", rows, responses, tests=tests, **options
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.DroppedRowsWarning)
+        formula = "~ x + kind + (1 | pupil)"
+        return ranef.fit_many(formula, rows, responses, tests=tests, progress=False, **options)
 
 
 def groups(data, **options):
-    return quietly(ranef.fit_groups, GROUPS, data, "store", progress=False, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.DroppedRowsWarning)
+        return ranef.fit_groups(GROUPS, data, "store", progress=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +274,104 @@ def stores(rows):
     data = rows.copy()
     data.loc[data["store"] == 4, "pupil"] = 1
     return data
+
+
+class Killer:
+    """Kills one worker, once, when the first results have come."""
+
+    def __init__(self, monkeypatch, processes):
+        self.killed = []
+        take = batch_parts.Part.take
+
+        def told(part, *arguments):
+            take(part, *arguments)
+            if not self.killed:
+                self.killed.append(processes()[0])
+                os.kill(self.killed[0], signal.SIGKILL)
+
+        monkeypatch.setattr(batch_parts.Part, "take", told)
+
+
+def ray_workers():
+    """Processes of Ray that are at a task of ours."""
+    psutil = pytest.importorskip("psutil")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        children = psutil.Process().children(recursive=True)
+        if found := [p.pid for p in children if " ".join(p.cmdline()).startswith("ray::call")]:
+            return found
+    return []
+
+
+@pytest.fixture
+def pool_workers():
+    """Start pools, and find the processes of the last one."""
+    started = []
+
+    def start():
+        started.append(pool())
+        return started[-1]
+
+    yield start, lambda: list(started[-1]._processes)
+    for executor in started:
+        executor.shutdown()
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+def test_batches_outlive_a_process_that_dies(
+    rows, responses, stores, tmp_path, monkeypatch, pool_workers, restarts
+):
+    start, processes = pool_workers
+    text = "another pool goes on" if restarts else "the rest is done in this process"
+    for name, fit in (("Y", partial(many, rows, responses)), ("g", partial(groups, stores))):
+        local = fit()
+        executor = start if restarts else start()
+        with monkeypatch.context() as patch:
+            killer = Killer(patch, processes)
+            with pytest.warns(ranef.RanefWarning, match=text):
+                stored = fit(executor=executor, out=tmp_path / name)
+        assert len(killer.killed) == 1
+        assert stored.complete
+        for table in ("table", "fits"):
+            found, expected = getattr(stored, table), getattr(local, table)
+            pd.testing.assert_frame_equal(found[list(expected)], expected, check_exact=True)
+
+
+def test_batches_outlive_a_dask_worker(rows, responses, stores, client, monkeypatch):
+    pids = lambda: list(client.run(os.getpid).values())  # noqa: E731
+    for fit in (partial(many, rows, responses), partial(groups, stores)):
+        local = fit()
+        with monkeypatch.context() as patch:
+            killer = Killer(patch, pids)
+            assert_same_tables(fit(executor=client), local)
+        assert len(killer.killed) == 1
+
+
+def test_batches_outlive_a_ray_worker(rows, responses, stores, ray, monkeypatch):
+    for fit in (partial(many, rows, responses), partial(groups, stores)):
+        local = fit()
+        with monkeypatch.context() as patch:
+            killer = Killer(patch, ray_workers)
+            assert_same_tables(fit(executor=ray), local)
+        assert len(killer.killed) == 1
+
+
+def test_groups_outlive_a_spark_worker(stores, spark, tmp_path):
+    marker = tmp_path / "dead"
+
+    def die_once(frames):
+        for frame in frames:
+            if not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield frame
+
+    stores.to_parquet(tmp_path / "stores.parquet")
+    frame = spark.read.parquet(str(tmp_path / "stores.parquet"))
+    batch, local = groups(frame.mapInPandas(die_once, frame.schema)), groups(stores)
+    assert marker.exists()
+    assert batch.fits["store"].tolist() == local.fits["store"].tolist()
+    np.testing.assert_allclose(batch.table["estimate"], local.table["estimate"], rtol=1e-7)
 
 
 def test_batches_on_a_pool_are_the_same_bits(rows, responses, stores):
@@ -282,8 +383,7 @@ def test_batches_on_a_pool_are_the_same_bits(rows, responses, stores):
         assert batch.status[7] == "explained"
         found, alone = groups(stores, executor=threads), groups(stores)
     pd.testing.assert_frame_equal(found.table, alone.table, check_exact=True)
-    others = alone.fits["store"] != 4
-    pd.testing.assert_frame_equal(found.fits[others], alone.fits[others], check_exact=True)
+    pd.testing.assert_frame_equal(found.fits, alone.fits, check_exact=True)
     assert_same_tables(many(rows, responses, executor=pool), local)
     assert found.fits["status"][4] == "error"
     assert "only one level" in found.messages[4]

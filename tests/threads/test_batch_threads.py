@@ -70,6 +70,51 @@ def test_two_python_threads_at_once(sleep, responses):
     assert all(same(expected, one) for one in found)
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are listed on Linux")
+def test_threads_start_where_needed_and_end_with_the_call():
+    code = (
+        RUN.replace("COUNT", "60")
+        + """
+import os
+from ranef.models import batch_blocks
+running = lambda: len(os.listdir("/proc/self/task"))
+before, seen = running(), []
+advance = batch_blocks.Progress.advance
+def tell(self, fits):
+    seen.append(running() - before)
+    advance(self, fits)
+batch_blocks.Progress.advance = tell
+for workers, count in ((1, 60), (2, 60), (5, 60), (100, 3), (8, 1)):
+    seen.clear()
+    some = Y[:, :count]
+    ranef.fit_many("~ Days + (Days | Subject)", sleep, some, workers=workers, progress=False)
+    print(max(seen), running() - before)
+"""
+    )
+    out, err = run(code).communicate(timeout=60)
+    assert out.split("\n")[:-1] == ["0 0", "1 0", "4 0", "2 0", "0 0"], err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_while_threads_work():
+    code = (
+        RUN.replace("COUNT", "20_000")
+        + """
+import os, threading, time
+here = threading.Thread(target=fit)
+here.start()
+time.sleep(0.05)
+child = os.fork()
+if child == 0:
+    os._exit(0 if fit().counts()["converged"] == 20_000 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+here.join()
+"""
+    )
+    out, err = run(code).communicate(timeout=60)
+    assert out.strip() == "0", err
+
+
 RUN = """
 import numpy as np, ranef
 sleep = ranef.datasets.load("sleepstudy")

@@ -93,6 +93,20 @@ def test_shrinkage_of_a_random_intercept_has_the_textbook_weight():
     np.testing.assert_allclose(by_default["weight"], table["weight"], rtol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore::ranef.errors.SingularFitWarning")
+def test_shrinkage_fits_the_mixed_model_of_the_same_call():
+    frame = _frame().rename(columns={"g": "the group"})
+    frame = frame.assign(
+        w=1.0 + np.arange(len(frame)) % 3, f=np.tile(["p", "q"], 500)[: len(frame)]
+    )
+    coding = {"f": "contr.sum"}
+    fits = ranef.lmlist("y ~ x + f + offset(c)", frame, "the group", weights="w", contrasts=coding)
+    model = ranef.lmer(
+        "y ~ x + f + offset(c) + (x + f | `the group`)", frame, weights="w", contrasts=coding
+    )
+    pd.testing.assert_frame_equal(fits.shrinkage(), fits.shrinkage(model))
+
+
 def test_fits_pickle_without_data():
     fits = pickle.loads(pickle.dumps(ranef.lmlist("y ~ x", _frame(), "g")))
     assert fits.coef().shape == (25, 2)

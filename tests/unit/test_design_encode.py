@@ -166,3 +166,21 @@ def test_full_rank_coding_does_not_depend_on_the_new_rows():
     rows = encode(design, FRAME[FRAME["f"] == "q"].iloc[:3])
     assert rows.X.shape == (3, 6)
     np.testing.assert_array_equal(rows.X[:, :3], [[1, 0, 0]] * 3)
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "I(x - x.mean())",
+        "I((x - np.mean(x)) / np.std(x))",
+        "{x / max(x)}",
+        "I(x > np.median(x))",
+        "I(k - min(k))",
+        "I((x - x.quantile(0.25)) / (x.max() - x.min()))",
+    ],
+)
+def test_summaries_of_a_column_are_those_of_the_fit(expr):
+    design = build(parse(f"y ~ {expr} + (1 | g)"), FRAME)
+    np.testing.assert_allclose(encode(design, FRAME).X, design.X, atol=1e-14)
+    for i in (0, 7):
+        np.testing.assert_allclose(encode(design, FRAME.iloc[[i]]).X[0], design.X[i], atol=1e-14)

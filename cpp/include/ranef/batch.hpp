@@ -12,13 +12,13 @@
 
 #include "ranef/eigen.hpp"
 #include "ranef/lmm.hpp"
+#include "ranef/threads.hpp"
 
 namespace ranef {
 
 struct BatchSettings {
   bool reml = true;
   bool satterthwaite = false;  // degrees of freedom of each contrast
-  int threads = 1;
   SearchSettings search;
   Matrix contrasts;  // (h, p) rows over the user's X; may have no rows
 };
@@ -64,7 +64,7 @@ class Batch {
   explicit Batch(const Input& design);
 
   // Fit the columns of Y (n, m). One call at a time.
-  BatchRows fit(const ConstMatrixRef& Y, const BatchSettings& settings);
+  BatchRows fit(const ConstMatrixRef& Y, const BatchSettings& settings, Team& team);
 
  private:
   struct Worker;
@@ -72,17 +72,15 @@ class Batch {
   std::vector<Vector> columns_;
   Vector weights_, stand_in_;
   std::vector<std::vector<std::int32_t>> codes_;
-  std::vector<std::shared_ptr<Worker>> workers_;
-
-  void hire(int count);
+  std::vector<std::shared_ptr<Worker>> workers_;  // by thread; made by the thread
 };
 
 // The same model on consecutive slices of the rows, start[i] to start[i + 1], levels within each.
 BatchRows fit_slices(const Input& rows, const std::vector<Index>& start,
-                     const BatchSettings& settings);
+                     const BatchSettings& settings, Team& team);
 
 // One design with its own response and weights for each fit: columns of Y and W, (n, m).
 BatchRows fit_weighted(const Input& design, const ConstMatrixRef& Y, const ConstMatrixRef& W,
-                       const BatchSettings& settings);
+                       const BatchSettings& settings, Team& team);
 
 }  // namespace ranef

@@ -85,6 +85,8 @@ class Lmm {
                     const std::vector<Vector>& zy  // (l_t * k_t) Z^_t'W y^, kernel's order
   );
 
+  // One search from `start` (user's order, standardised basis). Without a start, from the moments,
+  // and where a higher maximum may well exist a second one from far out; the better of the two.
   Estimate fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start);
   // Everything of a fit at a given covariance (user's basis), without a search.
   Estimate evaluate(const std::vector<Matrix>& lambda, bool reml);
@@ -146,6 +148,8 @@ class Lmm {
                        const Derivatives& at);
   double to_user_scale(const Objective& objective, bool reml) const;
   Estimate describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml);
+  Estimate describe(const SearchResult& found, bool reml);
+  bool may_have_rivals(double smallest_sd) const;
 };
 
 }  // namespace ranef

@@ -100,7 +100,7 @@ class Pls {
   // tr(P V_a P V_b) where derivatives() were last taken, P = H^-1 - [REML: H^-1 X U U'X'H^-1], as
   // far as these are cheap then: (m, m) for the parameters from the returned one on, 0 before. With
   // a dense root those of the root, with a sparse one none, without a root all.
-  Index projected_traces(bool reml, Matrix& out) const;
+  Index projected_traces(bool reml, Matrix& out);
 
   // At the last objective(): beta (p,), the factor of (X'H^-1 X)^-1, and b = Sigma Z'P y by term.
   Vector beta() const;
@@ -147,7 +147,7 @@ class Pls {
   std::vector<Matrix> lambda_inverse_;  // of the root's terms
   Matrix Sigma_;                        // (k, k) of the leading term
   Matrix T_, K_;                        // (k * k, l) of the leading term
-  RowMatrix KR_;                        // (q_1, c) K_l Z_l'[X y]
+  RowMatrix KR_;                        // (q_1, c) K_l Z_l'[X y], where there is a root
   RowMatrix half_, U_;                  // (q_2, c) L^-1 Lambda'(..), and the spherical solution
   Matrix reduced_, L_;                  // (c, c) [X y]'H^-1[X y] and its factor
   Eigen::LLT<Matrix> llt_;
@@ -159,10 +159,11 @@ class Pls {
   Objective evaluate(bool reml);
   double factor_blocks();
   void spend_factor();
+  Matrix orthonormal_basis() const;
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;
   void leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
-  void leading_projected(bool reml, Matrix& out) const;
+  void leading_projected(bool reml, Matrix& out);
   void root_projected(Index m0, bool reml, Matrix& out) const;
   void root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const;
   void add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J);

@@ -29,11 +29,14 @@ struct SearchResult {
   double cone = 0.0;       // smallest eigenvalue of N'S_t N over singular directions N; 0 when none
   int n_objective = 0, n_gradient = 0;
   std::vector<SearchStep> path;
+  bool is_known = false;  // it was on its way to the optimum that was known, and stopped
 };
 
-// Minimise the objective over all positive semidefinite Sigma_t from a starting point.
+// Minimise the objective over all positive semidefinite Sigma_t from a starting point. Where an
+// optimum is known already, stop as soon as the quadratic model has its minimum there, in place and
+// in height.
 SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
-                    const SearchSettings& settings);
+                    const SearchSettings& settings, const SearchResult* known = nullptr);
 
 // Gradient of the objective by the elements of lambda, in the order of Pls::parameters().
 Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,

@@ -36,4 +36,11 @@ decltype(auto) with_size(Index s, F&& f) {
   }
 }
 
+// The same for two sizes.
+template <class F>
+decltype(auto) with_sizes(Index s, Index t, F&& f) {
+  return with_size(
+      s, [&](auto one) { return with_size(t, [&](auto other) { return f(one, other); }); });
+}
+
 }  // namespace ranef

@@ -47,6 +47,7 @@ Estimate = _module.Estimate
 FixedDerivatives = _module.FixedDerivatives
 Lmm = _module.Lmm
 PairTraces = _module.PairTraces
+Team = _module.Team
 MarginalPieces = _module.MarginalPieces
 fit_slices = _module.fit_slices
 fit_weighted = _module.fit_weighted

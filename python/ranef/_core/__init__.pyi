@@ -22,6 +22,7 @@ __all__ = [
     "Lmm",
     "MarginalPieces",
     "PairTraces",
+    "Team",
     "absorb",
     "count_components",
     "fit_gee",
@@ -321,11 +322,14 @@ class BatchSettings:
         self,
         reml: bool = True,
         satterthwaite: bool = False,
-        threads: int = 1,
         max_steps: int = 200,
         tolerance: float = 1e-9,
         contrasts: Array = ...,
     ) -> None: ...
+
+class Team:
+    def __init__(self, size: int) -> None: ...
+    def close(self) -> None: ...
 
 class BatchRows:
     @property
@@ -364,7 +368,7 @@ class Batch:
         terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
         weights: Array | None = None,
     ) -> None: ...
-    def fit(self, Y: Array, settings: BatchSettings) -> BatchRows: ...
+    def fit(self, Y: Array, settings: BatchSettings, team: Team) -> BatchRows: ...
 
 def fit_slices(
     y: Array,
@@ -374,6 +378,7 @@ def fit_slices(
     weights: Array | None,
     start: Sequence[int],
     settings: BatchSettings,
+    team: Team,
 ) -> BatchRows: ...
 def fit_weighted(
     Y: Array,
@@ -382,6 +387,7 @@ def fit_weighted(
     fixed: Sequence[int],
     terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
     settings: BatchSettings,
+    team: Team,
 ) -> BatchRows: ...
 
 class Accumulator:

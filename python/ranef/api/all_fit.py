@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..inference.optimizers import available, estimate_at, run
-from ..inference.optimum import examine, judged
-from ..models import lmm
+from ..inference.optimum import judged
 from ..models.lmm import LmmEstimate
+from ..models.workers import worker_count
 from ..report.searches import AllFit, Trail, all_fit_table
-from .glmer_model import linear_only
+from .compare_models import check_mixed
+from .fitted import estimated
 from .mixed_model import LinearMixedModel
 
 __all__ = ["all_fit", "converge"]
@@ -53,14 +54,14 @@ def all_fit(
     given its exact gradient, trust-constr its average-information Hessian as well. All but the
     first start where every relative standard deviation is one.
     """
-    linear_only(model, "all_fit")
+    check_mixed(model, "all_fit")
     model._likelihood_only("all_fit")
     names = available()
     for name in optimizers or ():
         if name not in names:
             raise ValueError(f"there is no optimiser {name!r} here; there are {names}")
     chosen = [name for name in names if optimizers is None or name in optimizers]
-    with ThreadPoolExecutor(max_workers=workers or 1) as pool:
+    with ThreadPoolExecutor(max_workers=worker_count(workers, 1)) as pool:
         runs = list(pool.map(lambda name: run(model._design, name, reml=model.reml), chosen))
     estimates = [
         estimate_at(model._design, model._core, found.lambda_standard, reml=model.reml)
@@ -97,24 +98,27 @@ def converge(model: LinearMixedModel, *, seed: int = 1) -> Trail:
     Trail
         ``model``, ``table`` of the attempts and ``converged``.
     """
-    linear_only(model, "converge")
-    model._likelihood_only("converge")
+    check_mixed(model, "converge")
     columns = ["criterion", "gain", "converged"]
-    if examine(model._design, model._core, model._estimate).holds:
+    if model._optimum().holds:
         return Trail(model, pd.DataFrame(columns=columns), True)
     rows: dict[str, list[object]] = {}
-    best, done = model._estimate, False
+    best, done = model, False
     for name, start in _starts(model, seed):
         control = replace(model.call.control, max_steps=1000, start=start)
-        found = lmm.fit(model._design, model._core, reml=model.reml, control=control)
-        done = examine(model._design, model._core, found).holds
-        gain = model._estimate.objective - found.objective
-        rows[name] = [found.objective, gain, done]
-        best = found if found.objective <= best.objective else best
+        call = replace(model.call, control=control)
+        found = _with(model, estimated(model._design, model._core, call))
+        done = found._optimum().holds
+        rows[name] = [_criterion(found), _criterion(model) - _criterion(found), done]
+        best = found if _criterion(found) <= _criterion(best) else best
         if done:
             break
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    return Trail(_with(model, best), table, done)
+    return Trail(best, pd.DataFrame.from_dict(rows, orient="index", columns=columns), done)
+
+
+def _criterion(model: LinearMixedModel) -> float:
+    """Give what the fit minimises: -2 log-likelihood and the penalty of any priors."""
+    return model._estimate.objective + model.penalty
 
 
 def _starts(model: LinearMixedModel, seed: int) -> Iterator[tuple[str, tuple[Array, ...]]]:

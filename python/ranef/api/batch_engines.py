@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,22 +17,15 @@ import numpy as np
 import pandas as pd
 
 from ..design.design import RandomTerm
-from ..design.frame import open_frame
 from ..errors import DataError, DroppedRowsWarning, RanefError, UnsupportedError
 from ..models.batch_estimate import ERROR, BatchEstimate
 from ..models.progress import open_bar
 from .batch_result import BatchResult, Labels
-from .engines import GROUPED, column_names, frame_kind, run_tasks
+from .engines import GROUPED, column_names
 from .fit_groups import fit_groups
-from .fit_many import fit_many, read_matrix_weights
-from .lmer import lmer
 from .mixed_model import LinearMixedModel
-from .responses import open_responses, read_responses
 
-__all__ = ["fit_groups_on", "fit_many_on", "refuse_out"]
-
-#: Blocks that a batch is cut into, at most.
-BLOCKS = 64
+__all__ = ["fit_groups_on", "refuse_folder"]
 
 Options = Mapping[str, Any]
 
@@ -79,100 +72,17 @@ def part_of(result: Any) -> Part:
     )
 
 
-# ------------------------------------------------------------------ responses
-
-
-def fit_many_on(
-    executor: Any, formula: str, data: Any, responses: Any, options: Options
-) -> BatchResult:
-    """Fit blocks of responses on an executor; arguments as of ``fit_many``."""
-    frame = open_frame(data)
-    if open_responses(responses, frame) is not None:
-        raise UnsupportedError(
-            "executor takes responses in memory; for files and iterators leave it out, or call "
-            "fit_many for a part of the columns on each worker"
-        )
-    names, Y = read_responses(responses, frame)
-    W = read_matrix_weights(options["weights"], frame.n_rows, names)
-    used = columns_asked(formula, data, options, ())
-    width = -(-Y.shape[1] // BLOCKS)
-    local = {**options, "workers": options["workers"] or 1, "progress": False}
-    first = fit_block(formula, used, local, (Y[:, :1], None if W is None else W[:, :1]))
-    blocks = [
-        (Y[:, i : i + width], None if W is None else W[:, i : i + width])
-        for i in range(0, Y.shape[1], width)
-    ]
-    parts = run_tasks(executor, partial(fit_block, formula, used, local), blocks)
-    with open_bar(len(blocks), "blocks", shown=options["progress"]) as bar:
-        done = [counted(part, bar) for part in parts]
-    estimate = joined([part.estimate for part in done if part.estimate is not None], first.terms)
-
-    def single(i: int) -> LinearMixedModel:
-        one = {**local, "weights": options["weights"] if W is None else W[:, i]}
-        return fit_many(formula, used, Y[:, i : i + 1], **one).fit(0)
-
-    return BatchResult(
-        Labels(("response",), names, first.terms),
-        estimate,
-        Terms(first.random),  # type: ignore[arg-type]
-        single,
-        ddf=options["ddf"],
-        interrupted=False,
-    )
-
-
-def fit_block(formula: str, data: Any, options: Options, task: tuple[Any, Any]) -> Part:
-    """Fit a block of responses."""
-    Y, W = task
-    weights = options["weights"] if W is None else W
-    return part_of(fit_many(formula, data, Y, **{**options, "weights": weights}))
-
-
-# ------------------------------------------------------------------ groups
-
-
 def fit_groups_on(
-    executor: Any, formula: str, data: Any, by: str | Sequence[str], options: Options
+    kind: str, formula: str, frame: Any, by: str | Sequence[str], options: Options
 ) -> BatchResult:
-    """Fit blocks of groups on an executor, or where a dataframe's parts are."""
+    """Fit groups where a dataframe's parts are; arguments as of ``fit_groups``."""
     names = [by] if isinstance(by, str) else list(by)
     local = {**options, "workers": options["workers"] or 1, "progress": False}
-    single: Callable[[Any], LinearMixedModel]
-    if (kind := frame_kind(data)) is not None:
-        asked = [n for n in column_names(data) if n in names or asks(formula, options)(n)]
-        run = GROUPED[kind](data, asked, names)
-        parts: Iterable[Part] = run(partial(fit_frames, formula, names, local))
-        total = None
-        single = not_here
-    else:
-        table = pd.DataFrame(columns_asked(formula, data, options, names))
-        blocks = group_blocks(table, names)
-        parts = run_tasks(executor, partial(fit_rows, formula, names, local), blocks)
-        total = len(blocks)
-        single = partial(fit_label, formula, table, names, local)
-    with open_bar(total, "blocks", shown=options["progress"]) as bar:
-        done = [counted(part, bar) for part in parts]
-    return merged([part for part in done if len(part.fits)], names, options["ddf"], single)
-
-
-def group_blocks(table: pd.DataFrame, names: list[str]) -> list[pd.DataFrame]:
-    """Cut rows into blocks of whole groups."""
-    for name in names:
-        if name not in table:
-            raise DataError(f"the data have no column {name!r}", name)
-    codes = table.groupby(names, sort=True, observed=True).ngroup().to_numpy()
-    if (codes < 0).any():
-        count = int((codes < 0).sum())
-        warnings.warn(
-            DroppedRowsWarning(f"{count} rows are left out because values are missing in by"),
-            stacklevel=4,
-        )
-    if not (codes >= 0).any():
-        raise DataError(f"{', '.join(map(repr, names))} is missing in every row", names[0])
-    width = -(-(codes.max() + 1) // BLOCKS)
-    order = np.argsort(codes, kind="stable")[int((codes < 0).sum()) :]
-    starts = np.searchsorted(codes[order], np.arange(width, codes.max() + 1, width))
-    return [table.iloc[rows] for rows in np.split(order, starts)]
+    asked = [n for n in column_names(frame) if n in names or asks(formula, options)(n)]
+    run = GROUPED[kind](frame, asked, names)
+    with open_bar(None, "blocks", shown=options["progress"]) as bar:
+        done = [counted(part, bar) for part in run(partial(fit_frames, formula, names, local))]
+    return merged([part for part in done if len(part.fits)], names, options["ddf"])
 
 
 def fit_frames(formula: str, names: list[str], options: Options, frames: Iterator[Any]) -> Part:
@@ -251,9 +161,7 @@ def widen(estimate: BatchEstimate, own: Sequence[str], terms: Sequence[str]) -> 
     return out
 
 
-def merged(
-    parts: Sequence[Part], names: list[str], ddf: str, single: Callable[[Any], LinearMixedModel]
-) -> BatchResult:
+def merged(parts: Sequence[Part], names: list[str], ddf: str) -> BatchResult:
     """Make one result of parts, groups in sorted order."""
     if not parts:
         raise DataError("the data have no rows")
@@ -270,21 +178,11 @@ def merged(
         Labels(tuple(names), fits, whole.terms),
         estimate,
         Terms(whole.random),  # type: ignore[arg-type]
-        lambda i: single(fits[i]),
+        lambda i: not_here(fits[i]),
         ddf=ddf,
         interrupted=False,
         messages={rank[i]: text for i, text in (whole.messages or {}).items()},
     )
-
-
-def fit_label(
-    formula: str, table: pd.DataFrame, names: list[str], options: Options, label: Any
-) -> LinearMixedModel:
-    """Fit one group in full."""
-    values = label if len(names) > 1 else (label,)
-    rows = np.logical_and.reduce([table[n] == v for n, v in zip(names, values, strict=True)])
-    kept = ("weights", "offset", "contrasts", "reml", "control")
-    return lmer(formula, table[rows], **{name: options[name] for name in kept})
 
 
 def not_here(label: Any) -> LinearMixedModel:
@@ -292,32 +190,21 @@ def not_here(label: Any) -> LinearMixedModel:
     raise UnsupportedError(f"the rows of {label} are elsewhere; collect them and give them to lmer")
 
 
-# ------------------------------------------------------------------ both
-
-
-def refuse_out(out: Any) -> None:
-    """Refuse to write parts from many places."""
+def refuse_folder(out: Any, executor: Any) -> None:
+    """Refuse what the groups of a dataframe that lives elsewhere cannot do."""
+    if executor is not None:
+        raise ValueError("the dataframe brings its own engine; leave executor out")
     if out is not None:
-        raise UnsupportedError("executor gives its result in memory; leave out out, or executor")
+        raise UnsupportedError(
+            "the groups of a dataframe that lives elsewhere come back together; leave out out, or "
+            "write the dataframe to parquet and give the files, with an executor"
+        )
 
 
 def asks(formula: str, options: Options) -> Callable[[str], bool]:
     """Tell which columns a call may name."""
     named = {v for v in (options["weights"], options["offset"]) if isinstance(v, str)}
     return lambda name: name in formula or name in named
-
-
-def columns_asked(
-    formula: str, data: Any, options: Options, names: Iterable[str]
-) -> dict[str, pd.Series[Any]]:
-    """Take the columns that a call may name."""
-    frame = open_frame(data)
-    wanted = asks(formula, options)
-    return {
-        name: frame.series(name)
-        for name in dict.fromkeys(frame.names)
-        if isinstance(name, str) and (name in names or wanted(name))
-    }
 
 
 def joined(estimates: Sequence[BatchEstimate], terms: Sequence[str]) -> BatchEstimate:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from zipfile import BadZipFile
 
@@ -16,7 +16,9 @@ import pandas as pd
 
 from ..errors import DataError, RanefError, RanefWarning
 from ..inference.multiple import benjamini_hochberg, storey
+from ..models.batch_blocks import Progress
 from ..models.batch_estimate import NOT_RUN, BatchEstimate
+from .batch_parts import Part
 from .batch_tables import by_column
 from .responses_files import need_pyarrow
 
@@ -52,6 +54,7 @@ class BatchFolder:
         self.path = os.fspath(path)
         self.plan = json.loads(json.dumps(plan))
         self.damaged: list[str] = []
+        self.met = 0
         self._saved = time.perf_counter()
         with self.writing():
             os.makedirs(self.path, exist_ok=True)
@@ -98,6 +101,31 @@ class BatchFolder:
         return None if digest is None else digest.decode()
 
     # ------------------------------------------------------------------ parts
+
+    def unfinished(self, parts: Iterable[Part], line: Progress) -> Iterator[Part]:
+        """Pass over parts that are done, and fill in what an earlier run did of the others."""
+        for part in parts:
+            self.met += 1
+            digest, done = part.digest(), self.digest(part.index)
+            if done is None:
+                line.advance(self.restore(part.index, part.estimate, digest))
+                part.after = self.saver(part.index, part.estimate, digest)
+                yield part
+            elif done == digest:
+                line.advance(len(part.labels))
+            else:
+                raise DataError(
+                    f"the responses {part.labels[0]!r} to {part.labels[-1]!r} differ from those "
+                    f"that out={self.path!r} was made from; give another folder"
+                )
+
+    def keep(self, part: Part, tables: Callable[[], Mapping[str, pd.DataFrame]]) -> None:
+        """Write a part, as tables where it is done."""
+        if part.is_done:
+            self.write(part.index, tables(), part.digest())
+        else:
+            part.estimate.blank()
+            self.save(part.index, part.estimate, part.digest())
 
     def write(self, index: int, tables: Mapping[str, pd.DataFrame], digest: str) -> None:
         """Write a finished part."""
@@ -155,13 +183,15 @@ class BatchFolder:
             "folder, or delete this one to start over"
         )
 
-    def finish(self, count: int) -> None:
-        """Adjust the p-values over all ``count`` parts and mark the run as complete."""
+    def finish(self, empty: str) -> None:
+        """Adjust the p-values over all parts and mark the run as complete; ``empty`` if none."""
+        if not self.met:
+            raise DataError(empty)
         if self.complete:
             return
         with self.writing():
             for table in ("table", "tests"):
-                self._adjust(table, count)
+                self._adjust(table, self.met)
             self._write_plan(complete=True)
 
     def _adjust(self, table: str, count: int) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from ..inference.bias import bias_table
+from .compare_models import check_mixed
 from .fitted import estimated
-from .glmer_model import linear_only
 from .mixed_model import LinearMixedModel
 
 __all__ = ["bias_check"]
@@ -43,7 +43,9 @@ def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataF
     >>> bool(ranef.bias_check(model).loc["sd_Intercept|Batch", "ratio"] < 1)
     True
     """
-    linear_only(model, "bias_check")
+    check_mixed(model, "bias_check")
+    if n < 2:
+        raise ValueError(f"bias_check needs 2 or more simulated data sets, not {n}")
     return bias_table(
         model._design,
         model._estimate,

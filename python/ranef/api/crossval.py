@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.frame import open_frame
-from ..errors import ModelError
+from ..errors import ModelError, UnsupportedError
 from ..inference.crossval import LeftOut, leave_groups_out, leave_rows_out, log_density
 from ..inference.crossval_folds import (
     Fold,
@@ -19,6 +19,7 @@ from ..inference.crossval_folds import (
     row_folds,
     splitter_folds,
 )
+from ..inference.prior_parts import prior_parts
 from ..report.predictive import CrossValidation, fold_table, score_table
 from .compare_models import check_mixed
 from .crossval_refits import predict_folds
@@ -115,6 +116,11 @@ def _closed_form(
     model: LinearMixedModel, scheme: str, group: str | None, progress: bool
 ) -> CrossValidation:
     """Leave out groups, or rows, one by one."""
+    if scheme == "new_groups" and prior_parts(model.call.prior).fixed is not None:
+        raise UnsupportedError(
+            "groups are left out in closed form without a prior of the fixed effects; give folds= "
+            "to refit with it"
+        )
     fit = (model._design, model._estimate, model._core)
     if scheme == "new_rows":
         what, found = "rows one by one", leave_rows_out(*fit, progress=progress)

@@ -18,16 +18,17 @@ from ..formula import parse
 from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
 from ..inference.diagnosis_formulas import spelled
-from ..inference.diagnosis_labels import check_labels, may_hold
+from ..inference.diagnosis_labels import Reused, check_labels, may_hold
 from ..inference.diagnosis_rows import check_rows
 from ..inference.diagnosis_terms import check_levels
 from ..inference.finding import Finding
+from ..inference.prior_parts import with_weak
 from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
+from .compare_models import check_mixed
 from .fitted import Call
-from .glmer_model import linear_only
 from .mixed_model import LinearMixedModel
 
 __all__ = ["diagnose"]
@@ -63,17 +64,23 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
     >>> ranef.diagnose("y ~ t + (t | id)", pre_post).codes
     ['effects-as-many-as-rows', 'few-levels']
     """
-    linear_only(model, "diagnose")
     if isinstance(model, str):
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         return Diagnosis(_before(designs.build(parse(model), data), data))
+    check_mixed(model, "diagnose")
     found = _after(model, model._data if data is None else data, seed)
     return Diagnosis(_kept(finding, model.call) for finding in found)
 
 
 def _kept(finding: Finding, call: Call) -> Finding:
     """Write a fix as a change of the model where its call says more than formula and data."""
+    if 'prior="weak"' in finding.fix and call.prior is not None:
+        weak = with_weak(call.prior)
+        if weak is None:
+            advice = "Its variance has a prior already; read it with its bootstrap interval."
+            return replace(finding, advice=advice, fix="")
+        return replace(finding, fix=f"model.update(prior={weak[1]})")
     more = (call.weights, call.offset, call.contrasts, call.prior)
     if call.reml and all(argument is None for argument in more):
         return finding
@@ -85,6 +92,9 @@ def _kept(finding: Finding, call: Call) -> Finding:
 def _before(design: Design, data: Any) -> Iterator[Finding]:
     yield from check_rows(design, data)
     yield from check_design(design)
+    if reason := lmm.constant_within(design):
+        yield Finding("not-estimable", "error", reason, "Model it at the level that it belongs to.")
+        return
     try:
         lmm.check(design)
         core = lmm.kernel(design)
@@ -94,8 +104,8 @@ def _before(design: Design, data: Any) -> Iterator[Finding]:
         return
     yield from _aliased(design, core)
     labels = list(check_labels(design, reml=True))
-    labels += list(_outside(design, data, True, {group for group, _ in labels}))
-    yield from (finding for _, finding in labels)
+    labels += list(_outside(design, data, True, {found.inner for found in labels}))
+    yield from (found.finding for found in labels)
 
 
 def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
@@ -108,15 +118,13 @@ def _after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     yield from check_rows(design, data)
     yield from check_design(design)
     labels = list(check_labels(design, estimate.reml))
-    labels += list(_outside(design, data, estimate.reml, {group for group, _ in labels}))
-    yield from (finding for _, finding in labels)
-    reused = [group for group, _ in labels]
+    labels += list(_outside(design, data, estimate.reml, {found.inner for found in labels}))
+    yield from (found.finding for found in labels)
+    reused = [found.inner for found in labels]
     yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
 
 
-def _outside(
-    design: Design, data: Any, reml: bool, known: set[str]
-) -> Iterator[tuple[str, Finding]]:
+def _outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[Reused]:
     """Find labels used again within a column of the data that the model leaves out."""
     if data is None:
         return
@@ -124,7 +132,7 @@ def _outside(
     used = {name for bar in formula.random for name in bar.factors}
     rows = np.arange(design.n_data) if design.rows is None else design.rows
     for column in frame.names:
-        if column in used or not column.isidentifier():
+        if column in used or column == design.response or not column.isidentifier():
             continue
         if not may_hold(design, frame.series(column).iloc[rows]):
             continue
@@ -135,11 +143,11 @@ def _outside(
         if larger.n_obs != design.n_obs:
             continue
         larger = replace(larger, weights=design.weights, offset=design.offset)
-        for group, finding in check_labels(larger, reml):
-            if group != column and group not in known:
-                known.add(group)
-                evidence = f"{column} of the data is not in the model. {finding.evidence}"
-                yield group, replace(finding, evidence=evidence)
+        for found in check_labels(larger, reml, among=column):
+            if found.inner not in known:
+                known.add(found.inner)
+                evidence = f"{column} does not group the rows here. {found.finding.evidence}"
+                yield replace(found, finding=replace(found.finding, evidence=evidence))
 
 
 def _aliased(design: Design, core: _core.Lmm) -> Iterator[Finding]:

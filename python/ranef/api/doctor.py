@@ -13,9 +13,9 @@ import pandas as pd
 from ..errors import RanefError, RanefWarning
 from ..report.findings import Diagnosis
 from ..report.prescription import Prescription
+from .compare_models import check_mixed
 from .diagnose import diagnose
 from .doctor_remedies import LAST_RESORT, Remedy, remedies
-from .glmer_model import linear_only
 from .mixed_model import LinearMixedModel
 
 __all__ = ["doctor"]
@@ -82,7 +82,7 @@ def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     >>> ranef.doctor(ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep))
     Nothing to do: the model has converged and is not singular.
     """
-    linear_only(model, "doctor")
+    check_mixed(model, "doctor")
     if data is not None:
         model = type(model)(model._design, model._estimate, model.call, core=model._core, data=data)
     found = diagnose(model)

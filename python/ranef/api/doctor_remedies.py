@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..inference.diagnosis_fit import least_varying
+from ..inference.prior_parts import with_weak
 from ..report.findings import Diagnosis
 from .all_fit import all_fit, converge
 from .feols import feols
@@ -80,7 +81,7 @@ def remedies(
     for code, name, step in FIXES:
         for finding in found:
             if finding.code == code and finding.fix:
-                yield from _from_fix(first, name, finding.fix, size + step)
+                yield from _from_fix(first, model, name, finding.fix, size + step)
     if {"correlation-one", "zero-variance"} & set(found.codes):
         for text in least_varying(model._design, model._core, model._estimate):
             yield _refit(first, "drop the column that varies least", text, size + 6)
@@ -89,11 +90,15 @@ def remedies(
         yield from _estimators(model, found)
 
 
-def _from_fix(first: LinearMixedModel, name: str, fix: str, size: int) -> Iterator[Remedy]:
+def _from_fix(
+    first: LinearMixedModel, model: LinearMixedModel, name: str, fix: str, size: int
+) -> Iterator[Remedy]:
     """Read the call of a finding's fix."""
     if units := re.fullmatch(r'model\.in_units\((\w+)="(.*)"\)', fix):
         new, text = units.groups()
-        yield Remedy(name, size, fix, lambda: first.in_units(**{new: text}))
+        # The same model, so nothing that follows from it is new.
+        if model is first:
+            yield Remedy(name, size, fix, lambda: first.in_units(**{new: text}), True)
     elif (call := CALL.match(fix)) and "prior=" not in fix:
         if call[1] == "feols":
             yield _pooled(first, name, call[2], size + POOLED)
@@ -132,9 +137,12 @@ def _estimators(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
     """Estimate the covariances otherwise: by the restricted likelihood, or with a prior."""
     if not {"zero-variance", "correlation-one", "flat-ridge"} & set(found.codes):
         return
-    changes: list[dict[str, Any]] = [] if model.reml else [{"reml": True}]
-    for change in [*changes, {"prior": "weak"}]:
-        text = ", ".join(f"{name}={value!r}" for name, value in change.items())
+    changes: list[tuple[str, dict[str, Any]]] = []
+    if not model.reml:
+        changes.append(("reml=True", {"reml": True}))
+    if weak := with_weak(model.call.prior):
+        changes.append((f"prior={weak[1]}", {"prior": weak[0]}))
+    for text, change in changes:
         yield Remedy(
             f"another estimator: {text}",
             LAST_RESORT + ("prior" in change),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..design.frame import did_you_mean, open_frame
 from ..inference.emmeans import STEP, marginal_rows, reference_grid, slopes
 from ..report.emmeans import MarginalMeans
-from .glmer_model import linear_only
+from .compare_models import check_mixed
 from .mixed_model import LinearMixedModel
 
 __all__ = ["emmeans", "emtrends"]
@@ -70,7 +70,7 @@ def emmeans(
     >>> ranef.emmeans(model, "recipe").frame["emmean"].round(3).tolist()
     [33.122, 31.644, 31.6]
     """
-    linear_only(model, "emmeans")
+    check_mixed(model, "emmeans")
     keep, within = names_of(specs, by)
     grid = reference_grid(model._design, training(model, data), at or {})
     check_known([*keep, *within], grid)
@@ -116,7 +116,7 @@ def emtrends(
        trend    se    df  lower  upper
     0  10.47  1.55  17.0   7.21  13.73
     """
-    linear_only(model, "emtrends")
+    check_mixed(model, "emtrends")
     keep, within = names_of(specs, by)
     frame = training(model, data)
     grid = reference_grid(model._design, frame, at or {})

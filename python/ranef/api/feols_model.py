@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.design import encode
+from ranef.design import INTERCEPT, encode
 from ranef.design.grouped import group_term
 from ranef.errors import ModelError, UnsupportedError
+from ranef.inference.coverage import t_quantile
 from ranef.inference.sandwich_tests import f_test
 from ranef.models.ols import fit_ols
 from ranef.models.within import absorbed_effects, singletons
-from ranef.report.coefficients import t_quantile
 from ranef.report.summary import Summary
 
 from .feols_robust import FeolsCall, LeastSquaresTests
@@ -87,7 +87,8 @@ class FixedEffectsModel(LeastSquaresTests):
     @property
     def rsquared_adj(self) -> float:
         """``rsquared`` with both variances divided by their degrees of freedom."""
-        return _share(self._ols.sigma2 * (self.nobs - 1), self._fitted.within.tss)
+        centred = self._fitted.absorption is not None or INTERCEPT in self._design.fixed
+        return _share(self._ols.sigma2 * (self.nobs - centred), self._fitted.within.tss)
 
     @property
     def llf(self) -> float:
@@ -217,7 +218,7 @@ class FixedEffectsModel(LeastSquaresTests):
         if interval == "prediction":
             variance = variance + self._ols.sigma2
         df = float(np.min(np.asarray(self._df(), float)))
-        half = float(t_quantile(0.5 + level / 2.0, df)) * np.sqrt(variance)
+        half = float(t_quantile(level, df)) * np.sqrt(variance)
         return pd.DataFrame({"mean": mean, "lower": mean - half, "upper": mean + half})
 
     def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array]:

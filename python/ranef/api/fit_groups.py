@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from ..models.workers import worker_count
 from .batch_result import BatchResult
 from .cross_products_rows import Sample
 from .engines import frame_kind
-from .fit_groups_run import GroupRun, build, try_build
+from .fit_groups_rows import build, try_build
+from .fit_groups_run import GroupRun
 from .fit_many import check_ddf, read_tests
 from .fitted import Call
-from .group_sources import Codes, Columns, GroupRows, Rows, group_files, group_frame, is_files
+from .group_sources import Codes, Columns, GroupRows, group_files, group_frame, is_files
 from .responses import is_dataset
 from .stored_batch import StoredBatch
 
@@ -101,10 +103,10 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     [90, 90, 90]
     """
     check_ddf(ddf)
-    if executor is not None or frame_kind(data) is not None:
-        from .batch_engines import fit_groups_on, refuse_out
+    if (kind := frame_kind(data)) is not None:
+        from .batch_engines import fit_groups_on, refuse_folder
 
-        refuse_out(out)
+        refuse_folder(out, executor)
         options = {
             "weights": weights,
             "offset": offset,
@@ -116,7 +118,7 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
             "progress": progress,
             "control": control,
         }
-        return fit_groups_on(executor, formula, data, by, options)
+        return fit_groups_on(kind, formula, data, by, options)
     parsed = parse(formula)
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:
@@ -129,24 +131,22 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     if is_dataset(data) and not getattr(data, "files", None):
         data = data.to_table()
     opened = files_and_design if is_files(data) else frame_and_design
-    groups, whole = opened(call, data, names, sample, out is not None, progress)
+    in_blocks = not (out is None and executor is None)
+    groups, whole = opened(call, data, names, sample, in_blocks, progress)
     settings = Settings(
         reml=reml,
         satterthwaite=ddf == "satterthwaite",
-        workers=worker_count(workers),
+        workers=worker_count(workers, None if executor is None else 1),
         contrasts=read_tests(tests, whole.fixed_names, ddf),
         control=call.control,
     )
-    run = GroupRun(whole, settings, groups, names, call, ddf)
-    line = Progress(len(groups.labels), "groups", shown=progress)
-    try:
+    run = GroupRun(whole, settings, groups, names, call, ddf, executor)
+    with Progress(len(groups.labels), "groups", shown=progress) as line:
         return run.in_memory(line) if out is None else run.stored(out, line)
-    finally:
-        line.close()
 
 
 def frame_and_design(
-    call: Call, data: Any, by: tuple[str, ...], sample: Sample, stored: bool, progress: bool
+    call: Call, data: Any, by: tuple[str, ...], sample: Sample, in_blocks: bool, progress: bool
 ) -> tuple[GroupRows, Design]:
     """Read the groups of a frame, and a design in which every level occurs."""
     frame = open_frame(data)
@@ -156,15 +156,12 @@ def frame_and_design(
     if whole is None:
         sample.add(columns)
         whole = sampled(call, sample)
-    if not stored:  # one block, whose digest nobody asks for
-        missing = int((codes < 0).sum())
-        bounds = [0, len(labels)]
-        return GroupRows(labels, bounds, lambda _: Rows(columns, codes), missing, ""), whole
-    return group_frame(columns, codes, labels, digest(columns, codes)), whole
+    stamp = cache(partial(digest, columns, codes))
+    return group_frame(columns, codes, labels, stamp, in_blocks=in_blocks), whole
 
 
 def files_and_design(
-    call: Call, data: Any, by: tuple[str, ...], sample: Sample, stored: bool, progress: bool
+    call: Call, data: Any, by: tuple[str, ...], sample: Sample, in_blocks: bool, progress: bool
 ) -> tuple[GroupRows, Design]:
     """Read the groups of files, and a design in which every level occurs."""
 

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .. import design as designs
 from ..design.design import Design
-from ..design.frame import open_frame
-from ..design.reading import Reading, read_factor
-from ..design.values import Categories
-from ..errors import DataError, DroppedRowsWarning, RanefError, RanefWarning
-from ..formula import parse
-from ..models import batch, batch_estimate
+from ..errors import DroppedRowsWarning, RanefError
+from ..models import batch_estimate
 from ..models.batch_blocks import Progress
-from ..models.batch_estimate import ERROR, NOT_RUN, BatchEstimate, Settings
-from ..models.batch_groups import fit_own, slices
+from ..models.batch_estimate import ERROR, BatchEstimate, Settings
 from .batch_folder import BatchFolder
+from .batch_parts import Part, fit_here, fit_on
 from .batch_result import BatchResult, Labels
+from .fit_groups_rows import GroupFits, build, cut, fit_piece, of_rows, take
 from .fit_many_run import call_plan, terms_plan, warn_interrupted
 from .fitted import Call
-from .group_sources import Columns, GroupRows, Rows
+from .group_sources import GroupRows
 from .lmer import fit_call
 from .mixed_model import LinearMixedModel
-from .stored_batch import StoredBatch, by_name
+from .stored_batch import StoredBatch, by_name, opened
 
-__all__ = ["GroupRun", "try_build"]
-
-Codes = NDArray[np.intp]
+__all__ = ["GroupRun"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,8 @@ class GroupRun:
         The call that is made for one group.
     ddf : str
         Kind of degrees of freedom.
+    executor : object or None
+        Where to fit, as of ``run_tasks``; None for this process.
     """
 
     whole: Design
@@ -65,128 +62,88 @@ class GroupRun:
     by: tuple[str, ...]
     call: Call
     ddf: str
+    executor: Any = None
 
     def in_memory(self, line: Progress) -> BatchResult:
         """Fit all groups and keep the results."""
-        parts: list[BatchEstimate] = []
-        messages: dict[int, str] = {}
-        dropped: dict[str, int] = {}
-        bounds = self.groups.bounds
-        for block, (first, last) in enumerate(pairwise(bounds)):
-            parts.append(batch_estimate.empty_estimate(last - first, self.whole, self.settings))
-            with line.interruptible():
-                if not line.interrupted:
-                    found = self.fit(self.groups.read(block), parts[-1], line, dropped)
-                    messages.update({first + i: text for i, text in found.items()})
+        parts = list(self.opened())
+        with line.interruptible():
+            for _ in self.fitted(parts, line):
+                pass
         if line.interrupted:
             warn_interrupted(line, len(self.groups.labels))
-        warn_dropped({**dropped, "by": self.groups.missing})
-        estimate = batch_estimate.joined(parts, self.whole, self.settings)
+        self.warn_dropped(parts)
+        estimate = batch_estimate.joined(
+            [part.estimate for part in parts], self.whole, self.settings
+        )
+        messages = {part.first + i: text for part in parts for i, text in part.messages.items()}
         return self.result(self.groups.labels, estimate, messages, line)
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, block by block, and go on where an earlier run stopped."""
         folder = BatchFolder(out, self.plan())
-        dropped: dict[str, int] = {}
+        parts = list(self.opened())
         with line.interruptible():
-            for block in range(len(self.groups.bounds) - 1):
-                self.part(folder, block, line, dropped)
-                if line.interrupted:
-                    break
-            else:
-                folder.finish(len(self.groups.bounds) - 1)
-        if line.interrupted:
-            warnings.warn(
-                f"interrupted after {line.done} of {len(self.groups.labels)} groups; the same call "
-                f"with out={folder.path!r} goes on from there",
-                RanefWarning,
-                stacklevel=3,
-            )
-        warn_dropped({**dropped, "by": self.groups.missing})
-        single = by_name(self.groups.labels, self.single)
-        return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
-
-    def part(
-        self, folder: BatchFolder, block: int, line: Progress, dropped: dict[str, int]
-    ) -> None:
-        """Fit one block of groups and write it, unless that is done."""
-        first, last = self.groups.bounds[block : block + 2]
-        stamp = self.groups.stamp
-        if folder.digest(block) is not None:
-            return line.advance(last - first)
-        estimate = batch_estimate.empty_estimate(last - first, self.whole, self.settings)
-        line.advance(folder.restore(block, estimate, stamp))
-        line.after = folder.saver(block, estimate, stamp)
-        try:
-            rows = self.groups.read(block)
-            messages = self.fit(rows, estimate, line, dropped)
-            line.after = None
+            for part in self.fitted(folder.unfinished(parts, line), line):
+                folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
             if not line.interrupted:
-                messages.update(self.explain(rows, estimate, messages))
-                labels = self.groups.labels[first:last]
-                tables = self.result(labels, estimate, messages, line)._parts()
-                told = [messages.get(i, "") for i in range(last - first)]
-                tables["fits"] = tables["fits"].assign(message=told)
-                return folder.write(block, tables, stamp)
-        except KeyboardInterrupt:
-            line.interrupted = True
-        finally:
-            line.after = None
-        estimate.blank()
-        folder.save(block, estimate, stamp)
+                folder.finish("there are no groups")
+        self.warn_dropped(parts)
+        return opened(folder, by_name(self.groups.labels, self.single), line)
 
-    def fit(
-        self, rows: Rows, out: BatchEstimate, line: Progress, dropped: dict[str, int]
-    ) -> dict[int, str]:
-        """Fit a block of groups; what is wrong with a group's own design is its message."""
-        count = len(out.outcome)
-        design = try_build(self.call, rows.columns)
-        shared = np.zeros(count, dtype=bool)
-        if design is not None:
-            for name, lost in design.dropped.items():
-                dropped[name] = dropped.get(name, 0) + lost
-            if shape(design) == shape(self.whole):
-                used = np.arange(design.n_data) if design.rows is None else design.rows
-                codes = rows.codes[used]
-                shared = shared_groups(design, rows.columns, codes, count)
-                inside = np.flatnonzero((codes >= 0) & shared[codes])
-                order, start = slices(codes[inside], count)
-                batch.fit_slices(
-                    take(design, inside[order]),
-                    start.tolist(),
-                    self.settings,
-                    members=shared,
-                    progress=line,
-                    out=out,
-                )
-        messages: dict[int, str] = {}
-        with line.interruptible():
-            own = np.flatnonzero(~shared & (out.outcome == NOT_RUN))
-            known = np.flatnonzero(rows.codes >= 0)
-            order, start = slices(rows.codes[known], count)
-            for i in [] if line.interrupted else own.tolist():
-                mine = of_rows(rows.columns, known[order[start[i] : start[i + 1]]])
-                self.fit_own(mine, out, i, messages)
-                line.advance(1)
-        return messages
+    def opened(self) -> Iterator[Part]:
+        """Give the blocks of groups, nothing of them fitted yet."""
+        for index, (first, last) in enumerate(pairwise(self.groups.bounds)):
+            yield Part(
+                index,
+                first,
+                self.groups.labels[first:last],
+                batch_estimate.empty_estimate(last - first, self.whole, self.settings),
+                partial(self.groups.read, index),
+                self.groups.stamp,
+            )
 
-    def fit_own(
-        self, columns: Columns, out: BatchEstimate, at: int, messages: dict[int, str]
-    ) -> None:
-        """Build a group's own design and fit it; what is wrong with it becomes its status."""
-        try:
-            fit_own(build(self.call, columns), self.whole, self.settings, out, at)
-        except RanefError as error:
-            out.outcome[at] = ERROR
-            messages[at] = str(error)
+    def fitted(self, parts: Iterable[Part], line: Progress) -> Iterator[Part]:
+        """Fit blocks, here or on the executor."""
+        if self.executor is not None:
+            names_only = take(replace(self.whole, encoder=None), np.arange(0))
+            work = partial(fit_piece, GroupFits(names_only, self.settings, self.call))
+            return fit_on(self.executor, parts, cut, work, line)
+        fits = GroupFits(self.whole, self.settings, self.call)
 
-    def explain(
-        self, rows: Rows, out: BatchEstimate, messages: Mapping[int, str]
-    ) -> dict[int, str]:
+        def fit(part: Part) -> None:
+            part.messages.update(fits.fit(part.load(), part.estimate, line, part.dropped))
+
+        return fit_here(parts, fit, line)
+
+    def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
+        """Lay out the results of a block."""
+        messages = {**part.messages, **self.explain(part)}
+        tables = self.result(part.labels, part.estimate, messages, line)._parts()
+        told = [messages.get(i, "") for i in range(len(part.labels))]
+        tables["fits"] = tables["fits"].assign(message=told)
+        return tables
+
+    def warn_dropped(self, parts: Iterable[Part]) -> None:
+        """Say which rows belong to no group or miss a value."""
+        lost: Counter[str] = Counter()
+        for part in parts:
+            lost.update(part.dropped)
+        lost["by"] += self.groups.missing
+        where = ", ".join(f"{column} ({count})" for column, count in lost.items() if count)
+        if where:
+            warnings.warn(
+                DroppedRowsWarning(f"rows are left out because values are missing in {where}"),
+                stacklevel=4,
+            )
+
+    def explain(self, part: Part) -> dict[int, str]:
         """Say again what was wrong with groups that an earlier, stopped run came to."""
         found: dict[int, str] = {}
-        for i in np.flatnonzero(out.outcome == ERROR).tolist():
-            if i not in messages:
+        wrong = np.flatnonzero(part.estimate.outcome == ERROR).tolist()
+        rows = part.load() if set(wrong) - set(part.messages) else None
+        for i in wrong:
+            if rows is not None and i not in part.messages:
                 mine = of_rows(rows.columns, np.flatnonzero(rows.codes == i))
                 try:
                     build(self.call, mine)
@@ -225,85 +182,8 @@ class GroupRun:
         return {
             "function": "fit_groups",
             **call_plan(self.call, self.settings, self.ddf),
-            "data": self.groups.stamp,
+            "data": self.groups.stamp(),
             "groups": f"{len(self.groups.labels)} {names}",
             "key": list(self.by),
             **terms_plan(self.whole, self.settings),
         }
-
-
-def build(call: Call, columns: Any) -> Design:
-    """Build the design of a call."""
-    return designs.build(
-        parse(call.formula),
-        columns,
-        weights=call.weights,
-        offset=call.offset,
-        contrasts=call.contrasts,
-    )
-
-
-def try_build(call: Call, columns: Any) -> Design | None:
-    """Build a design of rows, None where some group's rows do not allow it."""
-    try:
-        return build(call, columns)
-    except DataError:
-        return None
-
-
-def shape(design: Design) -> tuple[Any, ...]:
-    """Tell which coefficients and random effects a design has."""
-    random = tuple((term.group, term.names, term.blocks) for term in design.random)
-    return design.fixed_names, random
-
-
-def of_rows(columns: Mapping[str, pd.Series[Any]], rows: Codes) -> Columns:
-    """Take some rows of each column."""
-    return {name: column.iloc[rows] for name, column in columns.items()}
-
-
-def warn_dropped(dropped: Mapping[str, int]) -> None:
-    """Say which rows belong to no group or miss a value."""
-    where = ", ".join(f"{column} ({count})" for column, count in dropped.items() if count)
-    if where:
-        warnings.warn(
-            DroppedRowsWarning(f"rows are left out because values are missing in {where}"),
-            stacklevel=4,
-        )
-
-
-def shared_groups(
-    design: Design, columns: Mapping[str, Any], codes: Codes, n_groups: int
-) -> NDArray[np.bool_]:
-    """Tell which groups' own designs are slices of the whole design."""
-    factors = design.encoder.factors
-    if any(fitted.state for fitted in factors.values()):
-        return np.zeros(n_groups, dtype=bool)
-    shared = np.ones(n_groups, dtype=bool)
-    reading = Reading(open_frame(columns))
-    formula = design.encoder.formula
-    terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
-    for factor in {f.expr: f for term in terms for f in term.factors}.values():
-        if not factors[factor.expr].is_categorical:
-            continue
-        read_factor(factor, reading)
-        value = reading.values[factor.expr]
-        assert isinstance(value, Categories)
-        levels = value.codes if design.rows is None else value.codes[design.rows]
-        inside = codes >= 0
-        pairs = np.unique(np.stack([codes[inside], levels[inside]], axis=1), axis=0)
-        found = np.bincount(pairs[:, 0], minlength=n_groups)
-        shared &= found == len(np.unique(levels))
-    return shared
-
-
-def take(design: Design, order: Codes) -> Design:
-    """Reorder the rows of a design; levels that no longer occur stay."""
-    return replace(
-        design,
-        y=design.y[order],
-        columns=tuple(column[order] for column in design.columns),
-        random=tuple(replace(term, codes=term.codes[order]) for term in design.random),
-        weights=None if design.weights is None else design.weights[order],
-        offset=None if design.offset is None else design.offset[order],
-    )

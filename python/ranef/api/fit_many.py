@@ -88,9 +88,10 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         Folder to write the tables to, as parquet, part by part. A run that was stopped goes on
         when it is called again with the same arguments; finished fits are not made again.
     executor : Executor, callable, Client or module, optional
-        Where blocks of responses are fitted, instead of threads: a ``concurrent.futures.Executor``,
-        a function that starts one, a ``dask.distributed.Client``, or the module ``ray``;
-        ``workers`` are the threads of each block, one by default.
+        Where pieces of the responses are fitted, instead of in this process: a
+        ``concurrent.futures.Executor``, a function that starts one, a
+        ``dask.distributed.Client``, or the module ``ray``;
+        ``workers`` are the threads of each piece, one by default.
 
     Returns
     -------
@@ -119,22 +120,6 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     200
     """
     check_ddf(ddf)
-    if executor is not None:
-        from .batch_engines import fit_many_on, refuse_out
-
-        refuse_out(out)
-        options = {
-            "weights": weights,
-            "offset": offset,
-            "contrasts": contrasts,
-            "reml": reml,
-            "tests": tests,
-            "ddf": ddf,
-            "workers": workers,
-            "progress": progress,
-            "control": control,
-        }
-        return fit_many_on(executor, formula, data, responses, options)
     frame = open_frame(data)
     source = open_responses(responses, frame)
     held = None
@@ -148,19 +133,19 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     settings = Settings(
         reml=reml,
         satterthwaite=ddf == "satterthwaite",
-        workers=worker_count(workers),
+        workers=worker_count(workers, None if executor is None else 1),
         contrasts=read_tests(tests, design.fixed_names, ddf),
         control=control or Control(),
     )
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
-    run = ManyRun(design, settings, source, W, call, ddf)
-    line = Progress(None if source.names is None else len(source.names), "fits", shown=progress)
-    try:
+    run = ManyRun(design, settings, source, W, call, ddf, executor)
+    total = None if source.names is None else len(source.names)
+    with Progress(total, "fits", shown=progress) as line:
         if out is not None:
             return run.stored(out, line)
-        return run.in_memory(line) if held is None else run.at_once(held, line)
-    finally:
-        line.close()
+        if held is None or executor is not None:
+            return run.in_memory(line)
+        return run.at_once(held, line)
 
 
 def check_ddf(ddf: str) -> None:

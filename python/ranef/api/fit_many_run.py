@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,18 @@ from ..models import batch, batch_estimate, lmm
 from ..models.batch_blocks import Progress
 from ..models.batch_estimate import BatchEstimate, Settings
 from .batch_folder import BatchFolder
+from .batch_parts import Part, Positions, Result, fit_here, fit_on
 from .batch_result import BatchResult, Labels
 from .fitted import Call, estimated
 from .mixed_model import LinearMixedModel
 from .responses import Block, Responses, digest
-from .stored_batch import StoredBatch, by_name
+from .stored_batch import StoredBatch, by_name, opened
 
 __all__ = ["ManyRun", "call_plan", "design_digest", "warn_interrupted"]
 
 Matrix = NDArray[np.floating[Any]]
+#: Responses, and their own weights.
+Task = tuple[Matrix, Matrix | None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class ManyRun:
         The call that is made for one response.
     ddf : str
         Kind of degrees of freedom.
+    executor : object or None
+        Where to fit, as of ``run_tasks``; None for this process.
     """
 
     design: Design
@@ -54,26 +61,25 @@ class ManyRun:
     W: Matrix | None
     call: Call
     ddf: str
+    executor: Any = None
 
     def at_once(self, Y: Matrix, line: Progress) -> BatchResult:
-        """Fit responses that are all in memory."""
+        """Fit responses that are all in memory, by the threads of this process."""
         W = None if self.W is None else self.used(self.W)
         estimate = batch.fit_responses(self.design, self.used(Y), self.settings, W=W, progress=line)
         assert self.source.names is not None
+        if line.interrupted:
+            warn_interrupted(line, len(self.source.names))
         return self.result(self.source.names, estimate, line)
 
     def in_memory(self, line: Progress) -> BatchResult:
         """Read responses block by block and keep the results."""
-        core = batch.shared_core(self.design)
-        names: list[pd.Index[Any]] = []
-        parts: list[BatchEstimate] = []
+        done: list[Part] = []
         with line.interruptible():
-            for block in self.source.blocks():
-                names.append(block.names)
-                parts.append(self.empty(block))
-                self.fit(block.load(), sum(map(len, names[:-1])), parts[-1], core, line)
-                if line.interrupted:
-                    break
+            for part in self.fitted(self.opened(), line):
+                done.append(part)
+        names = [part.labels for part in done]
+        parts = [part.estimate for part in done]
         found = names[0].append(names[1:]) if names else pd.Index([])
         if self.source.names is not None:
             missing = len(self.source.names) - len(found)
@@ -81,88 +87,57 @@ class ManyRun:
             parts.append(batch_estimate.empty_estimate(missing, self.design, self.settings))
         if not len(found):
             raise DataError("responses gave no block")
+        if line.interrupted:
+            warn_interrupted(line, len(found))
         return self.result(found, batch_estimate.joined(parts, self.design, self.settings), line)
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, part by part, and go on where an earlier run stopped."""
         folder = BatchFolder(out, self.plan())
-        core = batch.shared_core(self.design)
-        count = start = 0
         with line.interruptible():
-            for block in self.source.blocks():
-                self.part(folder, count, start, block, core, line)
-                if line.interrupted:
-                    break
-                count += 1
-                start += len(block.names)
-            else:
-                if not count:
-                    raise DataError("responses gave no block")
-                folder.finish(count)
-        if line.interrupted:
-            warnings.warn(
-                f"interrupted after {line.done} fits; the same call with out={folder.path!r} goes "
-                "on from there",
-                RanefWarning,
-                stacklevel=3,
-            )
+            for part in self.fitted(folder.unfinished(self.opened(), line), line):
+                folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
+            if not line.interrupted:
+                folder.finish("responses gave no block")
         names, one = self.source.names, self.source.one
         single = None if names is None or one is None else by_name(names, self.single)
-        return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
+        return opened(folder, single, line)
 
-    def part(
-        self,
-        folder: BatchFolder,
-        index: int,
-        start: int,
-        block: Block,
-        core: batch.Core,
-        line: Progress,
-    ) -> None:
-        """Fit one block and write it, unless that is done."""
-        done = folder.digest(index)
-        Y = None
-        if self.source.stamp is None:
-            Y = block.load()
-            values = digest(Y)
-        else:
-            values = self.source.stamp
-        values = hashlib.sha256(f"{list(block.names)} {values}".encode()).hexdigest()[:32]
-        if done is not None:
-            if done != values:
-                raise DataError(
-                    f"the responses {block.names[0]!r} to {block.names[-1]!r} differ from those "
-                    f"that out={folder.path!r} was made from; give another folder"
-                )
-            return line.advance(len(block.names))
-        estimate = self.empty(block)
-        line.advance(folder.restore(index, estimate, values))
-        line.after = folder.saver(index, estimate, values)
-        try:
-            self.fit(block.load() if Y is None else Y, start, estimate, core, line)
-            line.after = None
-            if not line.interrupted:
-                tables = self.result(block.names, estimate, line)._parts()
-                return folder.write(index, tables, values)
-        except KeyboardInterrupt:
-            line.interrupted = True
-        finally:
-            line.after = None
-        estimate.blank()
-        folder.save(index, estimate, values)
+    def opened(self) -> Iterator[Part]:
+        """Give the blocks of responses, nothing of them fitted yet."""
+        start = 0
+        for index, block in enumerate(self.source.blocks()):
+            empty = batch_estimate.empty_estimate(len(block.names), self.design, self.settings)
+            told = cache(partial(self.digest, block))
+            yield Part(index, start, block.names, empty, block.load, told)
+            start += len(block.names)
 
-    def fit(
-        self, Y: Matrix, start: int, out: BatchEstimate, core: batch.Core, line: Progress
-    ) -> None:
-        """Fit the responses of a block, the first of them number ``start`` of all."""
-        W = None if self.W is None else self.used(self.W[:, start : start + Y.shape[1]])
-        batch.fit_responses(
-            self.design, self.used(Y), self.settings, W=W, progress=line, out=out, complete=core
-        )
+    def digest(self, block: Block) -> str:
+        """Tell the values of a block apart from others."""
+        values = digest(block.load()) if self.source.stamp is None else self.source.stamp
+        return hashlib.sha256(f"{list(block.names)} {values}".encode()).hexdigest()[:32]
 
-    def empty(self, block: Block) -> BatchEstimate:
-        """Make room for the fits of a block."""
-        return batch_estimate.empty_estimate(len(block.names), self.design, self.settings)
+    def fitted(self, parts: Iterable[Part], line: Progress) -> Iterator[Part]:
+        """Fit blocks, here or on the executor."""
+        if self.executor is not None:
+            work = partial(fit_piece, replace(self.design, encoder=None), self.settings)
+            return fit_on(self.executor, parts, self.cut, work, line)
+        core = batch.shared_core(self.design)
+
+        def fit(part: Part) -> None:
+            [(Y, W)] = self.cut(part, [np.arange(len(part.labels))])
+            batch.fit_responses(
+                self.design, Y, self.settings, W=W, progress=line, out=part.estimate, complete=core
+            )
+
+        return fit_here(parts, fit, line)
+
+    def cut(self, part: Part, pieces: list[Positions]) -> Iterator[Task]:
+        """Give responses of a block, and their own weights."""
+        Y = self.used(part.load())
+        for at in pieces:
+            W = None if self.W is None else self.used(columns_at(self.W, part.first + at))
+            yield columns_at(Y, at), W
 
     def used(self, Y: Matrix) -> Matrix:
         """Take the rows that the design uses."""
@@ -170,8 +145,6 @@ class ManyRun:
 
     def result(self, names: pd.Index[Any], estimate: BatchEstimate, line: Progress) -> BatchResult:
         """Name the estimates."""
-        if line.interrupted:
-            warn_interrupted(line, len(names))
         return BatchResult(
             Labels(("response",), names, self.design.fixed_names),
             estimate,
@@ -188,6 +161,10 @@ class ManyRun:
         w = None if self.W is None else self.used(self.W[:, i])
         return single_fit(self.design, self.used(self.source.one(i)), w, self.call)
 
+    def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
+        """Lay out the results of a block."""
+        return self.result(part.labels, part.estimate, line)._parts()
+
     def plan(self) -> dict[str, Any]:
         """Give all that the results depend on."""
         names = self.source.names
@@ -203,6 +180,22 @@ class ManyRun:
             "key": ["response"],
             **terms_plan(self.design, self.settings),
         }
+
+
+def fit_piece(design: Design, settings: Settings, task: Task) -> Result:
+    """Fit a piece of a block of responses, wherever this runs."""
+    Y, W = task
+    with Progress(Y.shape[1], "fits", shown=False) as line:
+        estimate = batch.fit_responses(design, Y, settings, W=W, progress=line)
+    if line.interrupted:
+        raise KeyboardInterrupt
+    return Result(estimate)
+
+
+def columns_at(Y: Matrix, at: Positions) -> Matrix:
+    """Take columns of a matrix, without a copy where they are consecutive."""
+    consecutive = len(at) and at[-1] - at[0] + 1 == len(at)
+    return Y[:, at[0] : at[-1] + 1] if consecutive else Y[:, at]
 
 
 def call_plan(call: Call, settings: Settings, ddf: str) -> dict[str, Any]:

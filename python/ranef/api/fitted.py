@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from .. import _core
 from ..design.design import Design
 from ..errors import RanefWarning, UnsupportedError
-from ..inference.map_prior import fit_penalized
+from ..inference.map_prior import fit_penalized, kernel_with_prior, penalized_at
 from ..inference.optimum import judged
+from ..inference.penalized import Penalized
+from ..inference.prior_parts import prior_parts
 from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
 from .mixed_effects import Array, Effects
 
-__all__ = ["Array", "Call", "Fitted", "estimated"]
+__all__ = ["Array", "Call", "Fitted", "checked", "estimated"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,17 @@ def estimated(
     return found if found.converged else judged(design, core, found)
 
 
+def checked(design: Design, call: Call) -> None:
+    """Refuse a model that cannot be estimated, as a call would fit it.
+
+    Raises
+    ------
+    ModelError
+        See :func:`ranef.models.lmm.check`.
+    """
+    lmm.check(design, knows_sigma=prior_parts(call.prior).sigma is not None)
+
+
 class Fitted(Effects):
     """Design, estimate and kernel of one fit, and the little that everything else is made of."""
 
@@ -62,7 +77,8 @@ class Fitted(Effects):
         self.call = call
         self._design = design
         self._estimate = estimate
-        self._kernel = core
+        # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
+        self._kernel = core if prior_parts(call.prior).fixed is None else None
         self._data = data
 
     def __getstate__(self) -> dict[str, Any]:
@@ -72,8 +88,21 @@ class Fitted(Effects):
     @property
     def _core(self) -> _core.Lmm:
         if self._kernel is None:
-            self._kernel = lmm.kernel(self._design)
+            self._kernel = kernel_with_prior(
+                self._design, lmm.kernel(self._design), self.call.prior, self.sigma
+            )
         return self._kernel
+
+    def _penalized(self) -> Penalized:
+        """Give the objective of a fit with priors."""
+        return penalized_at(self._design, self._core, self._estimate, self.call.prior)
+
+    def _prior_precision(self) -> Array:
+        """Precision of the prior of each fixed effect, relative to 1 / sigma^2, shape (n_kept,)."""
+        out = np.zeros(len(self._estimate.kept))
+        if self.call.prior is not None and (fixed := self._penalized().fixed) is not None:
+            out[fixed.index] = fixed.scale(self.sigma) ** -2
+        return out
 
     def _likelihood_only(self, what: str) -> None:
         """Refuse what searches the likelihood for a model that was fitted with a prior."""

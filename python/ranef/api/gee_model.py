@@ -14,12 +14,12 @@ from ranef import _core
 from ranef.design import Design, encode
 from ranef.design.grouped import group_term, times_of
 from ranef.errors import ModelError, RanefWarning
+from ranef.inference.coverage import t_quantile
 from ranef.inference.sandwich import DiagonalScores, check_kind
 from ranef.inference.wild import WildBootstrap
 from ranef.models import gee as models
 from ranef.models.gee import GeeEstimate, GeeSpec
 from ranef.models.within import is_nested
-from ranef.report.coefficients import t_quantile
 from ranef.report.regression import CoefficientTests
 from ranef.report.summary import Summary
 
@@ -401,7 +401,7 @@ class GEEModel(CoefficientTests):
             raise ValueError(f"interval is confidence or None, not {interval!r}")
         se = np.sqrt(np.einsum("ij,jk,ik->i", X[:, kept], self._cov, X[:, kept]))
         df = float(np.min(np.asarray(self._df(), float)))
-        half = float(t_quantile(0.5 + level / 2.0, df)) * se
+        half = float(t_quantile(level, df)) * se
         ends = np.sort([_core.mean_of(link, eta - half), _core.mean_of(link, eta + half)], axis=0)
         return pd.DataFrame({"mean": mean, "lower": ends[0], "upper": ends[1]})
 

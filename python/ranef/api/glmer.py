@@ -11,6 +11,7 @@ from ..design.design import Design
 from ..errors import DataError
 from ..formula import parse
 from ..inference.glmm_prior import CovariancePenalty
+from ..inference.prior_parts import simplified
 from ..inference.priors import PriorLike
 from ..models import glmm
 from ..models.glmm_estimate import FAMILIES, GlmmEstimate, GlmmSpec
@@ -140,7 +141,7 @@ def glmer(
         missing,
         control or Control(),
         strict,
-        prior,
+        simplified(prior),
     )
     return fit_call(call, data)
 

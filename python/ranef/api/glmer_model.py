@@ -18,7 +18,6 @@ from ..errors import (
     RanefWarning,
     RankWarning,
     SingularFitWarning,
-    UnsupportedError,
 )
 from ..inference.glmm_checks import optimum_of
 from ..inference.glmm_prior import CovariancePenalty
@@ -29,7 +28,7 @@ from ..report.verdict import Convergence, alias_notes, convergence, singular_not
 from .glmer_call import GlmerCall
 from .glmer_tables import GlmerTables
 
-__all__ = ["GeneralizedLinearMixedModel", "linear_only"]
+__all__ = ["GeneralizedLinearMixedModel"]
 
 #: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
 OVERDISPERSED, UNLIKELY = 1.2, 0.01
@@ -289,15 +288,3 @@ class GeneralizedLinearMixedModel(GlmerTables):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-def linear_only(model: Any, caller: str) -> None:
-    """Refuse a generalised model where only linear ones are treated.
-
-    Raises
-    ------
-    UnsupportedError
-        For a model of ``glmer``.
-    """
-    if isinstance(model, GeneralizedLinearMixedModel):
-        raise UnsupportedError(f"{caller} treats linear mixed models of ranef.lmer, not glmer's")

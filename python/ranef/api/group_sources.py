@@ -62,15 +62,15 @@ class GroupRows:
         Reads the rows of a block.
     missing : int
         Rows that belong to no group.
-    stamp : str
-        Tells the data apart from others.
+    stamp : callable
+        Tells the data apart from others by a short text.
     """
 
     labels: pd.Index[Any]
     bounds: list[int]
     read: Callable[[int], Rows]
     missing: int
-    stamp: str
+    stamp: Callable[[], str]
 
 
 def is_files(data: Any) -> bool:
@@ -89,10 +89,20 @@ def cut(sizes: NDArray[np.int64]) -> list[int]:
     return [*bounds, len(sizes)]
 
 
-def group_frame(columns: Columns, codes: Codes, labels: pd.Index[Any], stamp: str) -> GroupRows:
+def group_frame(
+    columns: Columns,
+    codes: Codes,
+    labels: pd.Index[Any],
+    stamp: Callable[[], str],
+    *,
+    in_blocks: bool,
+) -> GroupRows:
     """Give groups of rows that are in memory; codes are -1 where a row has no group."""
     sizes = np.bincount(codes[codes >= 0], minlength=len(labels))
-    order = np.argsort(codes, kind="stable")[len(codes) - int(sizes.sum()) :]
+    missing = len(codes) - int(sizes.sum())
+    if not in_blocks:
+        return GroupRows(labels, [0, len(labels)], lambda _: Rows(columns, codes), missing, stamp)
+    order = np.argsort(codes, kind="stable")[missing:]
     start = np.concatenate([[0], np.cumsum(sizes)])
     bounds = cut(sizes)
 
@@ -102,7 +112,7 @@ def group_frame(columns: Columns, codes: Codes, labels: pd.Index[Any], stamp: st
         taken = {name: column.iloc[rows] for name, column in columns.items()}
         return Rows(taken, codes[rows] - first)
 
-    return GroupRows(labels, bounds, read, len(codes) - int(sizes.sum()), stamp)
+    return GroupRows(labels, bounds, read, missing, stamp)
 
 
 def group_files(
@@ -145,7 +155,7 @@ def group_files(
     def read(block: int) -> Rows:
         return files.rows(blocks[block], bounds[block], bounds[block + 1])
 
-    return GroupRows(files.labels(), bounds, read, missing, stamp)
+    return GroupRows(files.labels(), bounds, read, missing, lambda: stamp)
 
 
 def warn_scattered(reads: int, pieces: int, blocks: int, by: Sequence[str]) -> None:

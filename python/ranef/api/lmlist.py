@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ranef.design.grouped import build_grouped, group_term
 from ranef.errors import ModelError
-from ranef.formula import Formula, parse
+from ranef.formula import Bar, parse
 from ranef.models.ols_groups import GroupEstimates, fit_by_group
 
 from .feols import check_formula
@@ -75,7 +75,19 @@ def lmlist(
         raise ModelError(
             f"no group of {groups!r} has more rows than the formula's {X.shape[1]} coefficients"
         )
-    return GroupFits(groups, term.levels, design.fixed_names, fits, parsed, data)
+    columns = design.encoder.groupings[0].names
+    every = Bar(parsed.fixed, parsed.terms, groups, columns, uncorrelated=False)
+    options = {"weights": weights, "contrasts": contrasts, "missing": missing}
+    mixed = Mixed(f"{parsed.text} + {every.source()}", options)
+    return GroupFits(groups, term.levels, design.fixed_names, fits, mixed, data)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The call of the mixed model in which all coefficients vary over the groups."""
+
+    formula: str
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -96,7 +108,7 @@ class GroupFits:
     levels: pd.Index[Any]
     names: tuple[str, ...]
     _fits: GroupEstimates
-    _formula: Formula
+    _mixed: Mixed
     _data: Any
 
     def __getstate__(self) -> dict[str, Any]:
@@ -157,8 +169,7 @@ class GroupFits:
         if model is None:
             if self._data is None:
                 raise ModelError("fits that were pickled have no data; give the mixed model")
-            left, right = self._formula.response, self._formula.fixed
-            model = lmer(f"{left} ~ {right} + ({right} | {self.groups})", self._data)
+            model = lmer(self._mixed.formula, self._data, **self._mixed.options)
         effects = model.ranef()[self.groups]
         own, partial = self.coef(), model.coef()[self.groups]
         rows = []

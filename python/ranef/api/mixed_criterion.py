@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..inference.prior_parts import prior_parts
 from ..report.varcorr import VarCorr
 from .fitted import Fitted
 
@@ -18,5 +19,9 @@ class Criterion(Fitted):
 
     @property
     def npar(self) -> int:
-        """Parameters: fixed effects that are not aliased, covariance parameters and sigma."""
-        return len(self._estimate.kept) + self._n_covariances + 1
+        """Parameters: fixed effects that are not aliased, covariance parameters and sigma.
+
+        A sigma that is known (``ranef.Point``) is none; blme counts it.
+        """
+        known = prior_parts(self.call.prior).sigma is not None
+        return len(self._estimate.kept) + self._n_covariances + (not known)

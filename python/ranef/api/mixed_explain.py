@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 import pandas as pd
 
-from ..inference.profile import critical
+from ..inference.coverage import check_level
 from ..report import tidy as tidying
 from ..report.augment import augmented
 from ..report.effects import RandomEffects
@@ -81,7 +81,7 @@ class Explained(Shares, Criterion, TableSource):
         5  ran_pars      sd__Observation     25.59
         """
         chosen = tidying.chosen_effects(effects)
-        critical(level)
+        check_level(level)
         limits = self._limits(method, level) if conf_int else None
         make = {
             "fixed": lambda: self._tidy_fixed(limits, level if conf_int else None),

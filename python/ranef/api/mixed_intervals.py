@@ -15,6 +15,7 @@ from ..inference import bootstrap as bootstrapping
 from ..inference import profile as profiling
 from ..inference.bootstrap_draws import drawer
 from ..inference.bootstrap_results import Bootstrap
+from ..inference.coverage import t_quantile
 from ..inference.profile import Curve, Profiled
 from ..inference.profile_targets import targets, values
 from ..models import lmm
@@ -84,7 +85,7 @@ class Intervals(Fitted):
         Days                          7.36   13.58
         """
         if method == "profile":
-            z, ml = profiling.critical(level), self._profiled()
+            z, ml = float(t_quantile(level)), self._profiled()
             curves = self._curves(ml, progress)
             found = {c.target.name: profiling.interval(c, z) for c in curves}
             return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
@@ -121,7 +122,7 @@ class Intervals(Fitted):
         >>> model.profile().conf_int(0.9).loc["Days"].round(1).tolist()
         [7.9, 13.0]
         """
-        z, ml = profiling.critical(level), self._profiled()
+        z, ml = float(t_quantile(level)), self._profiled()
         if steps < 2:
             raise ValueError(f"steps must be 2 or more, not {steps}")
         paths = [profiling.path(c, ml, z, steps) for c in self._curves(ml, progress)]

@@ -19,13 +19,15 @@ from ..errors import (
     RanefWarning,
     RankWarning,
     SingularFitWarning,
+    UnsupportedError,
 )
 from ..inference import predict as prediction
+from ..inference.prior_parts import describe, prior_parts
 from ..inference.wild import WildBootstrap
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..report.summary import Summary
-from ..report.verdict import alias_notes, singular_notes
+from ..report.verdict import alias_notes, not_there_yet, singular_notes
 from .fitted import Array, Call, estimated
 from .mixed_explain import Explained
 from .mixed_intervals import Intervals
@@ -85,7 +87,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             yield RankWarning(
                 "the fixed-effects matrix has less than full rank: " + " ".join(notes)
             )
-        if estimate.is_singular:
+        if estimate.is_singular and estimate.converged:
             yield SingularFitWarning(
                 "singular fit: "
                 + "; ".join(singular_notes(design, self._core, estimate))
@@ -93,8 +95,8 @@ class LinearMixedModel(Explained, Intervals, Trust):
             )
         if not estimate.converged:
             yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
-                f"about {estimate.decrement:.2g}; ranef.converge(model) goes on from there, and "
+                f"the search stopped ({estimate.status}) where {not_there_yet(design, estimate)}; "
+                "ranef.converge(model) goes on from there, and "
                 'ranef.help("convergence") says what this means.'
             )
 
@@ -116,6 +118,11 @@ class LinearMixedModel(Explained, Intervals, Trust):
             Clusters, in which every grouping factor is nested; by default the grouping factor with
             fewest levels. Several (CR0, CR1, CR1S) when each factor is nested in one of them.
         """
+        if prior_parts(self.call.prior).fixed is not None:
+            raise UnsupportedError(
+                "cluster-robust errors are of fixed effects that the data alone determine, and "
+                "these have a prior; use model.update(prior=...) without 'fixed'"
+            )
         return robust_mixed(
             kind, cluster, self._design, self._estimate, self._data, self.call.formula
         )
@@ -315,7 +322,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         if design.weights is not None:
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
         if self.call.prior is not None:
-            facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
+            facts.append(("Prior", f"{describe(self.call.prior)}, penalty {self.penalty:.4f}"))
         return facts
 
     def summary(self, ddf: str = "satterthwaite") -> Summary:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from ..errors import UnsupportedError
 from ..inference.caic import ConditionalAic, conditional_aic
+from ..inference.coverage import check_level
 from ..inference.icc import Icc, decomposition, icc, icc_at
-from ..inference.profile import critical
 from ..inference.r2 import variances
 from ..inference.r2_results import R2, r2
 from .fitted import Array
@@ -73,7 +73,7 @@ class Shares(FixedTests, Intervals):
         >>> found.interval.loc["conditional"].round(1).tolist()
         [0.7, 0.9]
         """
-        critical(level)
+        check_level(level)
 
         def shares(model: Shares) -> dict[str, float]:
             found = model._r2(method, level)
@@ -179,7 +179,7 @@ class Shares(FixedTests, Intervals):
         0     0  0.48      612.09        654.94
         1     9  0.85     3625.77        654.94
         """
-        critical(level)
+        check_level(level)
         if at is not None:
             return self._icc_at(at, interval, level, n, seed, progress)
 
@@ -263,7 +263,7 @@ class Shares(FixedTests, Intervals):
         >>> model.variance_decomposition()["share"].round(2).tolist()
         [0.28, 0.43, 0.09, 0.2]
         """
-        critical(level)
+        check_level(level)
         table = decomposition(self._design, variances(self._design, self._estimate))
 
         def shares(model: Shares) -> dict[str, float]:

@@ -13,6 +13,8 @@ from ..inference import hypothesis
 from ..inference.hypothesis import Approximation, FixedDf
 from ..inference.hypothesis_text import parse_hypotheses
 from ..inference.kenward_roger import kenward_roger
+from ..inference.prior_parts import prior_parts
+from ..inference.prior_tests import satterthwaite_penalized
 from ..inference.satterthwaite import satterthwaite
 from ..inference.terms import term_hypotheses
 from ..inference.terms_random import n_covariances, reduced_objective, reductions
@@ -44,7 +46,8 @@ class FixedTests(Fitted):
         ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
             Degrees of freedom: Satterthwaite's; Kenward and Roger's, which also correct the
             standard errors and need a REML fit; rows less rank of X; or infinite (Wald's normal
-            tests).
+            tests). With priors, Satterthwaite's rest on the curvature of the penalised likelihood,
+            and a fixed effect's error is the standard deviation of its posterior.
 
         Returns
         -------
@@ -222,8 +225,16 @@ class FixedTests(Fitted):
 
     def _approximate(self, ddf: str) -> Approximation:
         if ddf == "satterthwaite":
+            if self.call.prior is not None:
+                return satterthwaite_penalized(self._penalized(), self._estimate)
             return satterthwaite(self._core, self._estimate, self.nobs)
         if ddf == "kenward-roger":
+            parts = prior_parts(self.call.prior)
+            if parts.fixed is not None or parts.residual is not None:
+                raise UnsupportedError(
+                    "Kenward and Roger correct the errors of fixed effects that were estimated "
+                    "without a prior, of their own or of the residual; use ddf='satterthwaite'"
+                )
             return kenward_roger(self._core, self._estimate, self.nobs)
         rest = float(self.nobs - len(self._estimate.kept))
         return FixedDf(self._estimate.cov_beta, np.inf if ddf == "inf" else rest)

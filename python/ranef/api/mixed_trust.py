@@ -9,20 +9,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .. import _core
 from .. import design as designs
+from ..design.design import Design
 from ..design.frame import open_frame
 from ..errors import DataError, DroppedRowsWarning, UnsupportedError
 from ..formula import parse
 from ..inference import influence as deletions
-from ..inference.map_prior import examine_penalized, penalty_at
+from ..inference.map_prior import at_mode, examine_penalized
 from ..inference.optimum import Optimum, examine
+from ..inference.penalized import Penalized
+from ..inference.prior_parts import has_no_units
 from ..inference.surface import Explorer, sd_names
 from ..inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
+from ..models.lmm import LmmEstimate
 from ..report import verdict
 from ..report.influence import Influence, influence_tables
 from ..report.surface import Surface
 from ..report.verdict import Convergence
-from .fitted import Fitted
+from .fitted import Array, Fitted, checked, estimated
 
 if TYPE_CHECKING:
     from .mixed_model import LinearMixedModel
@@ -42,20 +47,20 @@ class Trust(Fitted):
         terms where the factor is sparse.
         """
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        return verdict.convergence(self._estimate, self._optimum(), notes)
+        has_prior = self.call.prior is not None
+        advice = verdict.restart_advice(has_prior)
+        return verdict.convergence(self._estimate, self._optimum(), notes, advice)
 
     def _optimum(self) -> Optimum:
         """Examine the optimum of what was minimised, the prior included."""
         if self.call.prior is not None:
-            return examine_penalized(self._design, self._core, self._estimate, self.call.prior)
+            return examine_penalized(self._penalized(), self._estimate)
         return examine(self._design, self._core, self._estimate)
 
     @property
     def penalty(self) -> float:
-        """-2 log density of the covariances under the prior; 0 without one."""
-        if self.call.prior is None:
-            return 0.0
-        return penalty_at(self._design, self._core, self._estimate, self.call.prior)
+        """-2 log density of what has a prior, under it; 0 without one."""
+        return 0.0 if self.call.prior is None else self._penalized().whole_penalty(self._estimate)
 
     def in_units(self, **units: str) -> LinearMixedModel:
         """Express the model in other units of its predictors, exactly and without a search.
@@ -91,10 +96,11 @@ class Trust(Fitted):
         >>> model.in_units(hours="24 * Days").params.round(4).to_dict()
         {'Intercept': 251.4051, 'hours': 0.4361}
         """
-        if not isinstance(self.call.prior, str | None):
+        if not has_no_units(self.call.prior):
             raise UnsupportedError(
-                "a density is on the scale of the formula's columns; only the priors 'weak' and "
-                "'wishart' mean the same in other units"
+                "a density of covariances or of fixed effects is on the scale of the formula's "
+                "columns; only the priors 'weak' and 'wishart', and one of the residual, mean the "
+                "same in other units. Recode the data, and fit with the prior in those units"
             )
         model = cast("LinearMixedModel", self)
         for new, text in units.items():
@@ -136,10 +142,15 @@ class Trust(Fitted):
         design, estimate = self._design, self._estimate
         label, codes, levels = _rows_of(self, groups)
         count = len(levels)
+
+        def fit(rest: Design, core: _core.Lmm, start: tuple[Array, ...]) -> LmmEstimate:
+            checked(rest, self.call)
+            return estimated(rest, core, self.call, start)
+
         deletion = (
-            deletions.refits(design, estimate, codes, count, self.call.control)
+            deletions.refits(design, estimate, codes, count, fit)
             if refit
-            else deletions.closed_form(design, estimate, codes, count)
+            else deletions.closed_form(design, estimate, codes, count, self._prior_precision())
         )
         weight = deletions.leverage(design, estimate, self._core)
         return influence_tables(
@@ -192,6 +203,8 @@ class Trust(Fitted):
         places = tuple(known[name] for name in chosen)
         explorer = Explorer(self._design, self._core, estimate, places, hold)
         ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
+        if points is not None and points < 2:
+            raise ValueError(f"points must be 2 or more in each direction, not {points}")
         count = points or (21 if len(chosen) == 2 else 81)
         axes = [np.linspace(0.0, end, count) for end in ends]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
@@ -239,4 +252,6 @@ def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
         missing=cast("Literal['drop', 'raise']", call.missing),
     )
     core, estimate = reexpress(model._design, model._estimate, design)
+    if call.prior is not None:
+        estimate = at_mode(Penalized(design, core, call.prior, reml=model.reml), estimate)
     return type(model)(design, estimate, call, core=core, data=data)

@@ -10,7 +10,7 @@ from ..inference.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
 from ..report.surface import MultiStart
-from .glmer_model import linear_only
+from .compare_models import check_mixed
 from .mixed_model import LinearMixedModel
 
 __all__ = ["multistart"]
@@ -38,8 +38,10 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     A start has relative standard deviations from 0.05 to 20 along random axes, even on the log
     scale, all in the standardised basis.
     """
-    linear_only(model, "multistart")
+    check_mixed(model, "multistart")
     model._likelihood_only("multistart")
+    if n < 1:
+        raise ValueError(f"multistart needs 1 or more starts, not {n}")
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):

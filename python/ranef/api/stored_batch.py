@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, RanefError
-from .batch_folder import read_plan
+from ..errors import DataError, RanefError, RanefWarning
+from ..models.batch_blocks import Progress
+from .batch_folder import BatchFolder, read_plan
 from .batch_result import position
 from .batch_tables import Labels, WaldTests
 from .mixed_model import LinearMixedModel
 from .responses_files import need_pyarrow
 
-__all__ = ["StoredBatch"]
+__all__ = ["StoredBatch", "by_name", "opened"]
 
 Array = NDArray[np.float64]
 
@@ -168,6 +170,21 @@ class StoredBatch:
             ]
         frame: pd.DataFrame = concat_tables(parts, promote_options="permissive").to_pandas()
         return frame
+
+
+def opened(
+    folder: BatchFolder, single: Callable[[Any], LinearMixedModel] | None, line: Progress
+) -> StoredBatch:
+    """Open the folder of a run that has ended, and say so where it ended early."""
+    if line.interrupted:
+        of = "" if line.total is None else f" of {line.total}"
+        warnings.warn(
+            f"interrupted after {line.done}{of} {line.unit}; the same call with "
+            f"out={folder.path!r} goes on from there",
+            RanefWarning,
+            stacklevel=4,
+        )
+    return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
 
 
 def by_name(

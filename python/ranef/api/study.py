@@ -144,13 +144,12 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
     grid = Axes(settings or {}, fixed, levels or {}, within or {}, varying).grid()
     seeds = np.random.SeedSequence(seed).spawn(len(grid))
     folder = None if out is None else engine.folder(out, grid, int(n), seed)
-    line = Progress(len(grid) * n, "fits", shown=progress)
     runs = []
-    for i, (setting, own) in enumerate(zip(grid, seeds, strict=True)):
-        runs.append(engine.run(i, setting, int(n), own, line, folder))
-        if line.interrupted:
-            break
-    line.close()
+    with Progress(len(grid) * n, "fits", shown=progress) as line:
+        for i, (setting, own) in enumerate(zip(grid, seeds, strict=True)):
+            runs.append(engine.run(i, setting, int(n), own, line, folder))
+            if line.interrupted:
+                break
     if line.interrupted:
         warnings.warn(
             f"interrupted after {line.done} of {line.total} fits; the tables are of those",

@@ -253,7 +253,7 @@ def new_codes(grouping: Grouping, reading: Reading, new_levels: str) -> NDArray[
         raise DataError(
             f"grouping factor {label!r} has levels that the fit did not see: {shown}"
             f"{' and others' if len(labels) > 5 else ''}; "
-            f'with new_levels="population" their random effects are taken as zero',
+            f'with new_levels="population" they are given no effect of their own',
             label,
         )
     return codes

@@ -1,11 +1,9 @@
-"""Python expressions of columns: compiled once, evaluated on a frame."""
+"""Python expressions of columns, evaluated on a frame."""
 
 from __future__ import annotations
 
-import ast
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from types import CodeType
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,111 +12,13 @@ from formulaic.materializers.types import FactorValues
 from numpy.typing import NDArray
 
 from ranef.errors import DataError, FormulaError
-from ranef.formula import aliased
 
+from .compiled import Compiled, compiled
 from .frame import Frame, did_you_mean
-from .transforms import BUILTINS, CONTEXT, MODULES, Marked, is_stateful
+from .transforms import BUILTINS, CONTEXT, MODULES, Marked
 from .values import Categories, Numbers, Value, read_codes, read_series
 
 __all__ = ["columns_of", "evaluate", "handles_missing"]
-
-#: Functions that see missing values: an expression with one decides itself what is missing.
-MISSING_AWARE = frozenset(
-    [
-        "fillna",
-        "ffill",
-        "bfill",
-        "interpolate",
-        "isna",
-        "isnull",
-        "notna",
-        "notnull",
-        "isnan",
-        "isfinite",
-        "nan_to_num",
-        "where",
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """An expression ready to evaluate.
-
-    Attributes
-    ----------
-    code : code
-        The expression, names replaced by aliases, stateful calls given their state.
-    names : dict of str to str
-        Alias to column, constant or class.
-    calls : tuple of str
-        Functions called by name.
-    dotted : tuple of str
-        Chains such as ``a.b``, which may be meant as names.
-    handles_missing : bool
-        Whether the expression treats missing values itself.
-    """
-
-    code: CodeType
-    names: dict[str, str]
-    calls: tuple[str, ...]
-    dotted: tuple[str, ...]
-    handles_missing: bool
-
-
-class Preparation(ast.NodeTransformer):
-    """Rename functions and modules out of the way of columns; hand states to stateful calls."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.dotted: list[str] = []
-        self.attributes: set[str] = set()
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Rename the function and give it its state."""
-        key = ast.unparse(node)
-        if isinstance(node.func, ast.Name):
-            name = node.func.id
-            self.calls.append(name)
-            node.func = ast.Name(f"CALLED_{name}_", ast.Load())
-            if is_stateful(name):
-                state = ast.Subscript(
-                    ast.Name("STATES_", ast.Load()), ast.Constant(key), ast.Load()
-                )
-                node.keywords.append(ast.keyword("_state", state))
-        return self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Rename a module; remember chains of names."""
-        self.attributes.add(node.attr)
-        if isinstance(node.value, ast.Name) and node.value.id in MODULES:
-            node.value = ast.Name(f"CALLED_{node.value.id}_", ast.Load())
-            return node
-        self.dotted.append(ast.unparse(node))
-        return self.generic_visit(node)
-
-
-@lru_cache(maxsize=1024)
-def compiled(expr: str) -> Compiled:
-    """Compile an expression in its normal spelling."""
-    readable, names = aliased(expr)
-    tree = ast.parse(readable, mode="eval")
-    preparation = Preparation()
-    tree = ast.fix_missing_locations(preparation.visit(tree))
-    loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    bound = {
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-    bound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    free = {n for n in loaded - bound if not n.startswith("CALLED_") and n != "STATES_"}
-    aware = bool(MISSING_AWARE & (preparation.attributes | set(preparation.calls)))
-    return Compiled(
-        compile(tree, "<formula>", "eval"),
-        {alias: names.get(alias, alias) for alias in sorted(free)},
-        tuple(preparation.calls),
-        tuple(preparation.dotted),
-        aware,
-    )
 
 
 def columns_of(expr: str, frame: Frame) -> list[str]:
@@ -148,6 +48,8 @@ def unknown_function(name: str, expr: str) -> str:
         hint = f"; numpy's is at hand as np.{name}"
     elif "|" in expr:
         hint = "; is a + missing before the parenthesis?"
+    elif not hint:
+        hint = "; compute a column of the data with it, and name that"
     return f"{name}() in {expr!r} is not a function that formulas know{hint}"
 
 
@@ -193,7 +95,7 @@ def computed(
 ) -> Any:
     """Run a compiled expression on columns by alias."""
     states = States(state)
-    scope: dict[str, Any] = {"STATES_": states}
+    scope: dict[str, Any] = {"STATES_": states, "REMEMBERED_": remembered}
     scope |= {f"CALLED_{name}_": CONTEXT.get(name, BUILTINS.get(name)) for name in parts.calls}
     scope |= {f"CALLED_{name}_": module for name, module in MODULES.items()}
     for alias, name in parts.names.items():
@@ -201,6 +103,18 @@ def computed(
     with np.errstate(all="ignore"):
         result = eval(parts.code, {"__builtins__": {}, **scope})
     state.update(states)
+    return result
+
+
+def remembered(compute: Callable[[], Any], state: dict[str, Any]) -> Any:
+    """Give a number that all rows of the fit gave; what is no single number is computed anew."""
+    if "value" in state:
+        return state["value"]
+    result = compute()
+    if np.ndim(result) == 0:
+        state["value"] = result
+    else:
+        state["by row"] = True
     return result
 
 

@@ -99,7 +99,7 @@ def bars_by_group(formula: Formula) -> list[list[Bar]]:
 def check_levels(bar: Bar, grouping: Grouping) -> None:
     """Refuse a grouping factor of one level."""
     if grouping.n_levels < 2:
-        level = grouping.levels[0]
+        (level,) = grouping.levels.tolist()
         raise DataError(
             f"grouping factor {bar.group!r} has only one level, {level!r}, in the rows used; "
             f"leave it out, or name a column that tells groups apart",

@@ -135,6 +135,8 @@ def check_operator(piece: Piece, expects_operand: bool, text: str) -> None:
         raise FormulaError(message, text, piece.start, piece.stop)
     if piece.text not in ALLOWED:
         message = f"{piece.text!r} means nothing between terms; put an expression into I(...)"
+        if piece.text == "%in%":
+            message = "'%in%' is not known; write a:b for its term, or b/a for b and a within it"
         raise FormulaError(message, text, piece.start, piece.stop)
     if expects_operand and piece.text not in "+-":
         raise FormulaError(

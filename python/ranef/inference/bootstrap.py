@@ -126,18 +126,16 @@ def run_responses(
 
     For draws that change nothing but the response; many times faster than ``run``.
     """
-    line = Progress(len(seeds), "fits", shown=progress)
     size = max(1, NUMBERS_AT_ONCE // design.n_obs)
     parts = []
-    for first in range(0, len(seeds), size):
-        some = seeds[first : first + size]
-        Y = np.column_stack([draw(np.random.default_rng(seed)).y for seed in some])
-        found = fit_responses(design, Y, settings, progress=line)
-        if line.interrupted:
-            line.close()
-            raise KeyboardInterrupt
-        parts.append(_runs(design, listed, found))
-    line.close()
+    with Progress(len(seeds), "fits", shown=progress) as line:
+        for first in range(0, len(seeds), size):
+            some = seeds[first : first + size]
+            Y = np.column_stack([draw(np.random.default_rng(seed)).y for seed in some])
+            found = fit_responses(design, Y, settings, progress=line)
+            if line.interrupted:
+                raise KeyboardInterrupt
+            parts.append(_runs(design, listed, found))
     numbers, failed, singular, stopped = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("values", "failed", "singular", "stopped")

@@ -7,8 +7,9 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
+
+from .coverage import check_level, t_quantile
 
 __all__ = ["Bootstrap"]
 
@@ -75,8 +76,7 @@ class Bootstrap:
         ----------
         Davison and Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
         """
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level is a coverage between 0 and 1, not {level}")
+        check_level(level)
         tail = 0.5 * (1.0 - level)
         low, high = (self.replicates.quantile(p) for p in (tail, 1.0 - tail))
         if method == "percentile":
@@ -84,7 +84,7 @@ class Bootstrap:
         elif method == "basic":
             lower, upper = 2.0 * self.estimate - high, 2.0 * self.estimate - low
         elif method == "normal":
-            half = scipy.special.ndtri(1.0 - tail) * self.bse
+            half = float(t_quantile(level)) * self.bse
             lower, upper = self.estimate - self.bias - half, self.estimate - self.bias + half
         else:
             raise ValueError(f"method must be 'percentile', 'basic' or 'normal', not {method!r}")

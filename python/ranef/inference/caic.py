@@ -43,7 +43,8 @@ class ConditionalAic:
     cll : float
         Log-likelihood of the responses given the predicted random effects, at the fit's sigma.
     dropped : tuple of (str, str)
-        (column, group) of random effects with a variance of zero, which were taken out before.
+        (column, group) of random effects that add no variance to the columns before them: a
+        variance of zero, or a correlation of one. They were taken out before, as cAIC4 does.
     note : str
         What it says and what it does not.
 
@@ -52,10 +53,11 @@ class ConditionalAic:
     ``df`` is the trace of the derivative of the fitted values by the responses, plus one, in the
     analytic form of the cAIC4 package, by which published values were computed: in the derivative
     of the covariance parameters it takes half of the term that comes from estimating sigma.
-    ``df_exact`` takes all of it and equals what refits to perturbed responses give. They differ by
-    some hundredths. For terms of three or more correlated columns cAIC4 1.0 itself gives another
-    number, as it takes the elements of a factor and of its transpose to be stored in one order
-    (18.996 for 18.911 in score ~ Machine + (0 + Machine | Worker) on Machines).
+    ``df_exact`` takes all of it and equals what refits to perturbed responses give, of the model
+    without what was ``dropped``. They differ by some hundredths. For terms of three or more
+    correlated columns cAIC4 1.0 itself gives another number, as it takes the elements of a
+    factor and of its transpose to be stored in one order (18.996 for 18.911 in score ~ Machine + (0
+    + Machine | Worker) on Machines).
     """
 
     caic: float

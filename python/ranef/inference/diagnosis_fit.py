@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import INTERCEPT, Design
+from ..errors import FitError, ModelError
 from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
@@ -27,6 +28,8 @@ Array = NDArray[np.float64]
 SAME = 0.1
 #: What there is to say of a zero when nothing is simulated.
 NO_MORE = "The levels differ no more than chance makes them differ."
+#: Relative standard deviation above which none is looked for.
+LARGEST = 1e4
 #: Above so many rows no fits are simulated.
 MANY_ROWS = 20_000
 
@@ -191,8 +194,8 @@ def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> 
     if spanned := [name for name in spanned_columns(design, term) if name in zero]:
         return f"{_list(spanned)} is a sum of other columns (see random-aliased).", drop
     spread = _plausible(fit, t, [term.names.index(name) for name in zero])
-    chance = _chance(fit, t, zero, spread, seed)
-    if chance is None:
+    chance = None if spread is None else _chance(fit, t, zero, spread, seed)
+    if spread is None or chance is None:
         return NO_MORE, drop
     sd = spread * fit.estimate.sigma
     return (
@@ -203,8 +206,8 @@ def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> 
     )
 
 
-def _plausible(fit: _Fit, t: int, columns: list[int]) -> float:
-    """Relative standard deviation at which -2 log-likelihood has risen by one."""
+def _plausible(fit: _Fit, t: int, columns: list[int]) -> float | None:
+    """Relative standard deviation at which -2 log-likelihood has risen by one, or None."""
     basis = fit.core.term_basis(t)
     lambda_ = [np.asfortranarray(b) for b in fit.estimate.lambda_standard]
     scale = 1.0 / np.linalg.norm(basis[columns], axis=1).max()
@@ -217,8 +220,10 @@ def _plausible(fit: _Fit, t: int, columns: list[int]) -> float:
         return value - fit.estimate.objective
 
     low, high = 0.0, 1e-3
-    while rise(high) < 1.0 and high < 1e6:
+    while rise(high) < 1.0:
         low, high = high, 2.0 * high
+        if high > LARGEST:
+            return None
     for _ in range(30):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if rise(middle) < 1.0 else (low, middle)
@@ -238,7 +243,10 @@ def _chance(fit: _Fit, t: int, zero: list[str], spread: float, seed: int) -> flo
     draws = simulate(design, truth, 100 if design.n_obs <= 2000 else 20, seed)
     zeros = 0
     for y in draws.T:
-        again = lmm.fit(design, lmm.kernel(design, y), reml=estimate.reml, control=Control())
+        try:
+            again = lmm.fit(design, lmm.kernel(design, y), reml=estimate.reml, control=Control())
+        except (ModelError, FitError):
+            return None
         sd = np.sqrt([again.sigmas[t][names.index(n), names.index(n)] for n in zero])
         zeros += bool((sd < 1e-3 * spread * estimate.sigma).any())
     return float(zeros / draws.shape[1])

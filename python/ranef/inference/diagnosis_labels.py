@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from .diagnosis import crossed_pairs
 from .diagnosis_formulas import fix, nested
 from .finding import Finding
 
-__all__ = ["check_labels", "may_hold"]
+__all__ = ["Reused", "check_labels", "is_numbering", "may_hold"]
 
 #: Gain in log-likelihood by nested labels that settles the question.
 GAIN = 5.0
+#: Gain by the labels as they are, on top of nested ones, that shows that they mean something.
+SHARED = 2.0
 #: More labels than anybody numbers anew within a unit.
 LABELS = 200
 #: Above so many rows no second model is fitted to find out.
@@ -30,23 +33,54 @@ MANY_ROWS = 200_000
 MANY_ROWS_OUTSIDE = 20_000
 
 
-def check_labels(design: Design, reml: bool) -> Iterator[tuple[str, Finding]]:
-    """Find labels that are used again for other units: a group, and its finding.
+@dataclass(frozen=True)
+class Reused:
+    """Labels of one grouping factor that are used again within another.
+
+    Attributes
+    ----------
+    inner, outer : str
+        The factors.
+    finding : Finding
+        What is found.
+    """
+
+    inner: str
+    outer: str
+    finding: Finding
+
+
+def check_labels(design: Design, reml: bool, among: str | None = None) -> Iterator[Reused]:
+    """Find labels that are used again for other units.
 
     Two grouping factors are crossed by their labels. Where the model with the inner labels made
-    unique by the outer ones has a log-likelihood higher by far, and the inner factor has few
-    labels, the labels are those of different units.
+    unique by the outer ones has a log-likelihood higher by far, the inner factor has few labels,
+    and the labels as they are add nothing to that, they are those of different units.
+
+    Parameters
+    ----------
+    design : Design
+        The model.
+    reml : bool
+        Which likelihood.
+    among : str, optional
+        A grouping factor: only labels used again within it.
     """
     for first, second in crossed_pairs(design):
+        if among not in (None, first.group, second.group):
+            continue
         few, many = sorted((first, second), key=lambda term: term.n_levels)
         gains = []
         for inner, outer in ((few, many), (many, few)):
+            if among not in (None, outer.group):
+                continue
             if (llf := _compared(design, inner, outer, reml)) and llf[1] - llf[0] > GAIN:
                 # The factor with fewer labels is the inner one, but for evidence against it.
                 gains.append((llf[1] + (inner is few), inner, outer, llf))
         if gains:
             _, inner, outer, llf = max(gains, key=lambda found: found[0])
-            yield inner.group, _reused(design, inner, outer, llf)
+            finding = _reused(design, inner, outer, llf)
+            yield Reused(inner.group, outer.group, finding)
 
 
 def _compared(
@@ -54,17 +88,56 @@ def _compared(
 ) -> tuple[float, float] | None:
     """Give the log-likelihood with the labels as they are, and with unique ones."""
     nested = _nested(design, inner, outer)
-    if nested is None:
+    if nested is None or _is_property(design, inner, outer):
         return None
+
+    wider = _with_columns(design, inner, outer)
+    nested = replace(
+        nested,
+        random=tuple(
+            new if old is inner else changed
+            for old, new, changed in zip(design.random, nested.random, wider.random, strict=True)
+        ),
+    )
+
+    def llf(model: Design) -> float:
+        lmm.check(model)
+        return lmm.fit(model, lmm.kernel(model), reml=reml, control=Control()).objective / -2.0
+
     try:
-        lmm.check(nested)
-        before, after = (
-            lmm.fit(d, lmm.kernel(d), reml=reml, control=Control()).objective / -2.0
-            for d in (design, nested)
-        )
+        before, after = llf(wider), llf(nested)
+        if after - before > GAIN:
+            both = replace(nested, random=(*nested.random, inner))
+            if llf(both) - after > SHARED:
+                return None
     except (ModelError, FitError):
         return None
     return before, after
+
+
+def _with_columns(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design:
+    """Give the outer factor the inner one's columns too, lest slopes that vary pass for labels."""
+    if set(inner.columns) <= set(outer.columns):
+        return design
+    richer = replace(inner, codes=outer.codes, levels=outer.levels, group=outer.group)
+    return replace(
+        design, random=tuple(richer if term is outer else term for term in design.random)
+    )
+
+
+def _is_property(design: Design, inner: RandomTerm, outer: RandomTerm) -> bool:
+    """Tell whether a third factor, whose levels occur in several outer ones, fixes the inner label.
+
+    A state lies in one region, year after year: then a region's label means the same every year.
+    """
+    for term in design.random:
+        if term is inner or term is outer or term.n_levels <= inner.n_levels:
+            continue
+        with_inner = np.unique(term.codes.astype(np.int64) * inner.n_levels + inner.codes)
+        with_outer = np.unique(term.codes.astype(np.int64) * outer.n_levels + outer.codes)
+        if len(with_inner) == term.n_levels and len(with_outer) > 1.5 * term.n_levels:
+            return True
+    return False
 
 
 def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | None:
@@ -76,6 +149,8 @@ def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | No
     )
     if len(cells) < 3 * inner.n_levels or len(cells) > design.n_obs / 1.5:
         return None
+    if not is_numbering(inner.levels):
+        return None
     if design.n_obs > MANY_ROWS or not _numbered_anew(cells, inner.n_levels, outer.n_levels):
         return None
     unique = replace(
@@ -84,6 +159,24 @@ def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | No
     return replace(
         design, random=tuple(unique if term is inner else term for term in design.random)
     )
+
+
+def is_numbering(levels: pd.Index[Any]) -> bool:
+    """Tell whether labels count units: 1, 2, 3 or a, b, c or plot1, plot2, and not yes and no.
+
+    A count from 0 needs a third label: 0 and 1 code a property.
+    """
+    labels = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in levels]
+    if all(re.fullmatch("[A-Za-z]", label) for label in labels):
+        places = sorted(ord(label.lower()) - ord("a") for label in labels)
+        return places == list(range(len(labels)))
+    parts = [re.fullmatch(r"(.*?)(\d{1,6})", label) for label in labels]
+    found = [part for part in parts if part is not None]
+    if len(found) < len(labels) or len({part[1] for part in found}) > 1:
+        return False
+    numbers = sorted(int(part[2]) for part in found)
+    first = 1 if len(labels) < 3 else min(numbers[0], 1)
+    return numbers == list(range(first, first + len(labels)))
 
 
 def _numbered_anew(cells: NDArray[np.int64], n_inner: int, n_outer: int) -> bool:
@@ -105,7 +198,11 @@ def may_hold(design: Design, values: pd.Series[Any]) -> bool:
         return False
     for term in design.random:
         cells = np.unique(codes.astype(np.int64) * term.n_levels + term.codes)
-        few = term.n_levels <= LABELS and 3 * term.n_levels <= len(cells) <= n / 1.5
+        few = (
+            term.n_levels <= LABELS
+            and is_numbering(term.levels)
+            and 3 * term.n_levels <= len(cells) <= n / 1.5
+        )
         if few and _numbered_anew(cells, term.n_levels, len(levels)):
             return True
     return False

@@ -47,10 +47,8 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
     kept = np.zeros(design.n_data, dtype=bool)
     kept[design.rows] = True
     for term, grouping in zip(design.random, design.encoder.groupings, strict=True):
-        columns = [frame.series(name).astype(str).to_numpy() for name in grouping.names]
-        labels = columns[0]
-        for other in columns[1:]:
-            labels = labels + ":" + other
+        columns = [frame.series(name).astype(object).map(str) for name in grouping.names]
+        labels = np.array([":".join(parts) for parts in zip(*columns, strict=True)], dtype=object)
         rows = pd.Series(kept).groupby(labels).agg(["size", "sum"])
         gone = rows.index[rows["sum"] == 0]
         lost = (rows["size"] - rows["sum"]).sort_values(ascending=False, kind="stable")
@@ -60,7 +58,8 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
             yield f" {len(gone)} of {len(rows)} levels of {term.group} are lost whole ({shown})."
         if 0 < len(lost) < len(rows):
             top = ", ".join(f"{label} ({count})" for label, count in lost.iloc[:3].items())
-            yield f" Of {term.group}, {len(lost)} levels lose rows, most {top}."
+            some = "1 level loses" if len(lost) == 1 else f"{len(lost)} levels lose"
+            yield f" Of {term.group}, {some} rows, most {top}."
 
 
 def _dropout(design: Design) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from keyword import iskeyword
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,7 +190,8 @@ def _slopes(design: Design, term: RandomTerm) -> Iterator[tuple[str, Array, bool
     for block in term.blocks:
         has_intercept = INTERCEPT in [term.columns[i] for i in block]
         for i in block:
-            if term.columns[i] != INTERCEPT and term.names[i].isidentifier():
+            name = term.names[i]
+            if term.columns[i] != INTERCEPT and name.isidentifier() and not iskeyword(name):
                 yield term.names[i], design.columns[term.columns[i]], has_intercept
 
 

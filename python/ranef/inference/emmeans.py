@@ -17,6 +17,7 @@ from ..design.encode import Encoder, encode
 from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..formula import FactorKind
+from .coverage import check_level, t_quantile
 from .hypothesis import f_pvalue
 
 __all__ = ["adjusted", "contrast_weights", "critical", "marginal_rows", "reference_grid", "slopes"]
@@ -256,6 +257,7 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
 
     Holm's adjustment has no intervals of its own; Bonferroni's stand in.
     """
+    check_level(level)
     r = int(np.isfinite(df).sum() + np.isinf(df).sum())
     if adjust == "tukey" and r > 1:
         distinct, at = np.unique(np.round(df, 6), return_inverse=True)
@@ -267,7 +269,4 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
         level = level ** (1.0 / max(r, 1))
     elif adjust in ("bonferroni", "holm"):
         level = 1.0 - (1.0 - level) / max(r, 1)
-    finite = np.where(np.isinf(df), 1.0, df)
-    student = scipy.special.stdtrit(finite, 0.5 + level / 2.0)
-    normal = scipy.special.ndtri(0.5 + level / 2.0)
-    return np.asarray(np.where(np.isinf(df), normal, student))
+    return t_quantile(level, df)

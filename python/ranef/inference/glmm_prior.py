@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
+from ..errors import UnsupportedError
+from .prior_parts import prior_parts
 from .priors import PriorLike, prior_of
 
 __all__ = ["CovariancePenalty"]
@@ -26,14 +28,25 @@ class CovariancePenalty:
         The model.
     prior : str, Prior, or mapping of group to either
         Densities of the covariance matrices.
+
+    Raises
+    ------
+    UnsupportedError
+        For a prior of fixed effects or of a residual.
     """
 
     def __init__(self, design: Design, core: _core.Glmm, prior: PriorLike):
+        parts = prior_parts(prior, design)
+        if parts.fixed is not None or parts.residual is not None:
+            raise UnsupportedError(
+                "glmer takes priors of the covariances of random effects alone; leave out 'fixed' "
+                "and 'residual'"
+            )
         self._elements = core.parameters
         self._sizes = [term.n_cols for term in design.random]
         self._parts = []
         for t, term in enumerate(design.random):
-            density = prior_of(prior, term, reml=False)
+            density = prior_of(parts.random, term, reml=False)
             if density is None:
                 continue
             for block in term.blocks:

@@ -16,7 +16,7 @@ from .. import _core
 from ..design.design import Design
 from ..errors import FitError, ModelError
 from ..models import lmm
-from ..models.lmm import Control, LmmEstimate
+from ..models.lmm import LmmEstimate
 from .em import lower_factor
 
 __all__ = ["Deletion", "closed_form", "leverage", "refits"]
@@ -53,7 +53,13 @@ def leverage(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Array:
     return np.asarray(spread if design.weights is None else design.weights * spread)
 
 
-def closed_form(design: Design, estimate: LmmEstimate, codes: Rows, n_groups: int) -> Deletion:
+def closed_form(
+    design: Design,
+    estimate: LmmEstimate,
+    codes: Rows,
+    n_groups: int,
+    precision: Array | float = 0.0,
+) -> Deletion:
     """Delete each group at the covariance parameters of the whole fit.
 
     Parameters
@@ -64,17 +70,20 @@ def closed_form(design: Design, estimate: LmmEstimate, codes: Rows, n_groups: in
         The group of each row.
     n_groups : int
         Number of groups.
+    precision : ndarray of shape (n_kept,)
+        Of a prior of the fixed effects, relative to 1 / sigma^2; 0 without one.
 
     Notes
     -----
-    With A = sqrt(W) [Z Lambda, X], M = A'A + diag(I, 0) and e the residuals of the whole fit, the
-    solution without the rows A_g is u - M^-1 A_g'(I - A_g M^-1 A_g')^-1 e_g. A_g = Q R has few
-    columns that are not zero, so that the matrix to solve has no more rows than those, however
-    large the group; M is factored once.
+    With A = sqrt(W) [Z Lambda, X], M = A'A + diag(I, P), P the precision of a prior, and e the
+    residuals of the whole fit, the solution without the rows A_g is
+    u - M^-1 A_g'(I - A_g M^-1 A_g')^-1 e_g. A_g = Q R has few columns that are not zero, so that
+    the matrix to solve has no more rows than those, however large the group; M is factored once.
     """
     A, e = _rows(design, estimate)
     q = A.shape[1] - len(estimate.kept)
-    ridge = sparse.diags_array(np.r_[np.ones(q), np.zeros(len(estimate.kept))])
+    prior = np.broadcast_to(precision, len(estimate.kept))
+    ridge = sparse.diags_array(np.r_[np.ones(q), prior])
     inverse = _inverse(sparse.csc_array(A.T @ A + ridge))
     fixed = np.arange(q, A.shape[1])
     whole = inverse(np.arange(A.shape[1]), fixed)
@@ -145,21 +154,37 @@ def _members(codes: Rows, n_groups: int) -> Iterator[tuple[int, Rows]]:
 
 
 def refits(
-    design: Design, estimate: LmmEstimate, codes: Rows, n_groups: int, control: Control
+    design: Design,
+    estimate: LmmEstimate,
+    codes: Rows,
+    n_groups: int,
+    fit: Callable[[Design, _core.Lmm, tuple[Array, ...]], LmmEstimate],
 ) -> Deletion:
-    """Delete each group and fit the rest anew, from the whole fit's covariance parameters."""
+    """Delete each group and fit the rest anew, from the whole fit's covariance parameters.
+
+    Parameters
+    ----------
+    design, estimate
+        The fit.
+    codes : ndarray of shape (n,)
+        The group of each row.
+    n_groups : int
+        Number of groups.
+    fit : callable
+        Fits a design with its kernel, from factors in the standardised basis, as the whole was
+        fitted.
+    """
     kept = estimate.kept
     beta = np.full((n_groups, len(kept)), np.nan)
     covariance = np.full((n_groups, len(kept), len(kept)), np.nan)
     for g in range(n_groups):
         rest = _subset(design, np.flatnonzero(codes != g))
         try:
-            lmm.check(rest)
             core = lmm.kernel(rest)
             start = tuple(
                 _standard(core.term_basis(t), block) for t, block in enumerate(estimate.lambda_)
             )
-            found = lmm.fit(rest, core, reml=estimate.reml, control=replace(control, start=start))
+            found = fit(rest, core, start)
         except (ModelError, FitError):
             continue
         if np.array_equal(found.kept, kept):

@@ -1,9 +1,9 @@
-"""Fit with a prior on the covariances: the maximum of the penalised likelihood."""
+"""Fit with priors: the maximum of the penalised likelihood."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,116 +13,55 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import FitError, ModelError
+from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
 from .em import lower_factor
-from .optimizers import INFEASIBLE, Space, estimate_at
-from .optimum import Optimum
-from .priors import Prior, PriorLike, Wishart, prior_of
+from .fixed_prior import prior_kernel, resolve
+from .optimizers import INFEASIBLE, estimate_at
+from .optimum import Optimum, judge
+from .penalized import Part, Penalized, rising_root
+from .prior_parts import prior_parts
+from .priors import PriorLike, Wishart
 
-__all__ = ["examine_penalized", "fit_penalized", "penalty_at"]
+__all__ = [
+    "at_mode",
+    "examine_penalized",
+    "fit_penalized",
+    "kernel_with_prior",
+    "penalized_at",
+]
 
 Array = NDArray[np.float64]
 
 #: Relative standard deviations at which the search starts at least.
 INSIDE = 0.3
+#: Relative standard deviation above which a fit without priors is no place to start from.
+LARGEST = 1e3
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The prior of one block: its term, its columns, and the basis they are standardised by.
-
-    A density of the determinant alone is the same in every basis but for a constant of the
-    penalty; it is computed in the standardised one, where no matrix is close to singular.
-    """
-
-    term: int
-    index: tuple[NDArray[np.intp], ...]
-    basis: Array
-    prior: Prior
-    constant: float = 0.0
-
-
-def _parts(design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool) -> Iterator[_Part]:
-    for t, term in enumerate(design.random):
-        density = prior_of(prior, term, reml=reml)
-        if density is None:
-            continue
-        for block in term.blocks:
-            index = np.ix_(block, block)
-            basis = core.term_basis(t)[index]
-            if isinstance(density, Wishart) and density.lift:
-                constant = -2.0 * density.lift * float(np.linalg.slogdet(basis)[1])
-                yield _Part(t, index, np.eye(len(block)), density, constant)
-            else:
-                yield _Part(t, index, basis, density)
-
-
-class _Penalized(Space):
-    """-2 log-likelihood plus the penalties of the priors."""
-
-    def __init__(self, design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool):
-        super().__init__(design, core, reml=reml)
-        self.parts = list(_parts(design, core, prior, reml=reml))
-
-    def penalty(self, theta: Array) -> tuple[float, Array]:
-        """Sum of the penalties and its gradient."""
-        blocks = self.unpack(theta)
-        slopes = [np.zeros_like(block) for block in blocks]
-        total = 0.0
-        for part in self.parts:
-            standard = blocks[part.term][part.index]
-            root = part.basis @ standard
-            cov = root @ root.T
-            total += part.prior.penalty(cov) + part.constant
-            slope = part.basis.T @ part.prior.slope(cov) @ part.basis
-            slopes[part.term][part.index] = 2.0 * slope @ standard
-        return total, self.pack(slopes)
-
-    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
-        """Penalised objective and its exact gradient."""
-        if not self.is_inside(theta):
-            return INFEASIBLE, np.zeros_like(theta)
-        value, gradient = super().value_and_gradient(theta)
-        penalty, slope = self.penalty(theta)
-        return value + penalty, gradient + slope
-
-    def hessian(self, theta: Array) -> Array:
-        """Average information plus the curvature of the penalties."""
-        if not self.is_inside(theta):
-            return np.eye(len(theta))
-        return super().hessian(theta) + self.penalty_hessian(theta)
-
-    def penalty_hessian(self, theta: Array) -> Array:
-        """Central differences of the penalties' exact gradients."""
-        columns = []
-        for a in range(len(theta)):
-            h = 1e-5 * max(1e-2, abs(float(theta[a])))
-            step = h * np.eye(len(theta))[a]
-            rise = self.penalty(theta + step)[1] - self.penalty(theta - step)[1]
-            columns.append(rise / (2.0 * h))
-        return 0.5 * (np.array(columns) + np.array(columns).T)
-
-    def is_inside(self, theta: Array) -> bool:
-        """Whether every matrix with a prior is safely positive definite."""
-        blocks = self.unpack(theta)
-        return all(
-            np.abs(np.diag(blocks[part.term][part.index])).min() > 1e-7 for part in self.parts
-        )
+def kernel_with_prior(design: Design, core: _core.Lmm, prior: PriorLike, sigma: float) -> _core.Lmm:
+    """Give the kernel of a model: its rows, and those that its prior of fixed effects is worth."""
+    normal = prior_parts(prior, design).fixed
+    if normal is None:
+        return core
+    return prior_kernel(design, core, resolve(normal, design, core.kept), sigma)
 
 
 def fit_penalized(
     design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool, control: Control
 ) -> LmmEstimate:
-    """Maximise the (restricted) likelihood times the priors of the covariances.
+    """Maximise the (restricted) likelihood times the priors.
 
     Parameters
     ----------
     design, core
         The model.
-    prior : str, Prior, or mapping of group to either
-        Densities of the covariance matrices relative to sigma^2, which is profiled out.
+    prior : PriorLike
+        Densities: of the covariance matrices relative to sigma^2, of the fixed effects, and of the
+        residual standard deviation.
     reml : bool
-        Which likelihood.
+        Which likelihood. The restricted one integrates the fixed effects against their prior, or a
+        flat one; the other is maximised over them.
     control : Control
         ``max_steps`` and ``start``.
 
@@ -135,39 +74,74 @@ def fit_penalized(
     ----------
     Chung, Rabe-Hesketh, Dorie, Gelman and Liu (2013), Psychometrika 78, 685-709.
     """
-    space = _Penalized(design, core, prior, reml=reml)
+    parts = prior_parts(prior, design)
+    core = kernel_with_prior(design, core, prior, parts.sigma or 1.0)
+    space = Penalized(design, core, prior, reml=reml, held=parts.sigma)
     _check_maximum(design, space.parts, reml=reml)
-    start = control.start or core.fit(reml).lambda_standard
-    inside = [lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in start]
-    found = _minimum(space, space.pack(inside), design.n_obs, control)
-    if found.fun >= INFEASIBLE:
-        raise FitError("the penalised objective is not finite at its start; is the prior proper?")
-    blocks = [lower_factor(block) for block in space.unpack(np.asarray(found.x))]
-    estimate = estimate_at(design, core, blocks, reml=reml)
-    optimum = examine_penalized(design, core, estimate, prior)
+    if not space.parts and parts.profiles_sigma:
+        # What is left is a likelihood: that of the rows, and of those that the prior is worth.
+        found = lmm.fit(design, space.core, reml=reml, control=control)
+        return _examined(space, at_mode(space, found))
+    start = _inside(space, control)
+    if parts.fixed is not None and not parts.fixed.relative and parts.sigma is None:
+        space, search = _over_sigma(space, start, control)
+    else:
+        search = _minimum(space, start, control)
+    blocks = [lower_factor(block) for block in space.unpack(np.asarray(search.x))]
+    estimate = at_mode(space, estimate_at(design, space.core, blocks, reml=reml))
+    counted = replace(
+        estimate,
+        n_objective=int(search.nfev),
+        n_gradient=int(search.njev),
+        path=np.empty((0, 3)),
+    )
+    return _examined(space, counted)
+
+
+def _examined(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
+    """Settle by exact derivatives whether an estimate is a mode."""
+    held = penalized_at(space.design, space.core, estimate, space.prior)
+    optimum = examine_penalized(held, estimate)
     return replace(
         estimate,
         converged=optimum.holds,
         status="converged" if optimum.holds else "stalled",
         decrement=optimum.decrement,
-        cone=0.0,
-        n_objective=int(found.nfev),
-        n_gradient=int(found.njev),
-        path=np.empty((0, 3)),
+        cone=optimum.cone,
     )
 
 
-def _minimum(space: _Penalized, start: Array, n_obs: int, control: Control) -> Any:
+def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
+    """Give an estimate the sigma and the log-likelihood that it has with its priors."""
+    moved = replace(estimate, sigma=space.sigma(estimate.pwrss))
+    whole = space.value_and_gradient(space.pack(estimate.lambda_standard))[0]
+    return replace(moved, objective=whole - space.whole_penalty(moved))
+
+
+def _inside(space: Penalized, control: Control) -> Array:
+    """Give a start at which every density is finite."""
+    start = control.start or space.core.fit(space.reml).lambda_standard
+    if max(float(np.abs(block).max()) for block in start) > LARGEST:
+        start = space.unpack(space.identity)
+    return _raised(space, start)
+
+
+def _raised(space: Penalized, blocks: Sequence[Array]) -> Array:
+    """Move factors off the boundary, where a slope of zero says nothing."""
+    return space.pack([lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in blocks])
+
+
+def _minimum(space: Penalized, start: Array, control: Control) -> Any:
     """Search by a trust region; give scipy's result."""
     try:
-        return scipy.optimize.minimize(
+        found = scipy.optimize.minimize(
             space.value_and_gradient,
             start,
             method="trust-exact",
             jac=True,
             hess=space.hessian,
             options={
-                "gtol": 1e-9 * n_obs,
+                "gtol": 1e-9 * space.design.n_obs,
                 "maxiter": control.max_steps,
                 "initial_trust_radius": 0.25,
                 "max_trust_radius": 5.0,
@@ -179,9 +153,26 @@ def _minimum(space: _Penalized, start: Array, n_obs: int, control: Control) -> A
             "formula scales its columns; count predictors from inside the data, in units of their "
             "spread"
         ) from None
+    if found.fun >= INFEASIBLE:
+        raise FitError("the penalised objective is not finite at its start; is the prior proper?")
+    return found
 
 
-def _check_maximum(design: Design, parts: list[_Part], *, reml: bool) -> None:
+def _over_sigma(space: Penalized, start: Array, control: Control) -> tuple[Penalized, Any]:
+    """Search by the covariances with sigma held, and by sigma around that."""
+    best = [start]
+
+    def slope(log_sigma: float) -> float:
+        there = space.at_sigma(float(np.exp(log_sigma)))
+        best[0] = np.asarray(_minimum(there, _raised(there, there.unpack(best[0])), control).x)
+        return there.slope_by_sigma(best[0])
+
+    flat = space.core.fit(space.reml).sigma
+    held = space.at_sigma(float(np.exp(rising_root(slope, float(np.log(flat))))))
+    return held, _minimum(held, _raised(held, held.unpack(best[0])), control)
+
+
+def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
     """Refuse a prior that outweighs the likelihood where a variance goes to infinity.
 
     There -2 log-likelihood grows by log|Sigma| for each level, less one by REML.
@@ -197,22 +188,22 @@ def _check_maximum(design: Design, parts: list[_Part], *, reml: bool) -> None:
             )
 
 
-def examine_penalized(
+def penalized_at(
     design: Design, core: _core.Lmm, estimate: LmmEstimate, prior: PriorLike
-) -> Optimum:
+) -> Penalized:
+    """Give the objective that an estimate minimises; ``core`` knows the prior of fixed effects."""
+    parts = prior_parts(prior, design)
+    moves = parts.fixed is not None and not parts.fixed.relative
+    held = estimate.sigma if moves else None
+    return Penalized(design, core, prior, reml=estimate.reml, held=held)
+
+
+def examine_penalized(space: Penalized, estimate: LmmEstimate) -> Optimum:
     """Check the conditions of a maximum of the penalised likelihood."""
-    space = _Penalized(design, core, prior, reml=estimate.reml)
     theta = space.pack(estimate.lambda_standard)
-    _, gradient = space.value_and_gradient(theta)
-    hessian = core.curvature(list(estimate.lambda_standard), estimate.reml, order=2).hessian
-    values, vectors = np.linalg.eigh(hessian + space.penalty_hessian(theta))
-    along = vectors.T @ gradient
-    floor = 1e-12 * max(1e-300, float(np.abs(values).max()))
-    decrement = float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), floor)))
-    return Optimum(gradient, values, decrement, 0.0, vectors[:, 0], 0, design.n_obs)
-
-
-def penalty_at(design: Design, core: _core.Lmm, estimate: LmmEstimate, prior: PriorLike) -> float:
-    """Sum of -2 log prior density at an estimate."""
-    space = _Penalized(design, core, prior, reml=estimate.reml)
-    return space.penalty(space.pack(estimate.lambda_standard))[0]
+    if space.has_free_sigma:
+        point = np.r_[theta, np.log(estimate.sigma)]
+        gradient, hessian = space.joint_gradient(point), space.joint_hessian(point)
+    else:
+        gradient, hessian = space.value_and_gradient(theta)[1], space.exact_hessian(theta)
+    return judge(space.design, space.parameters, estimate, (gradient, hessian, space.score(theta)))

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from .. import _core
 from ..design.design import Design
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate
 
-__all__ = ["Optimum", "examine", "judged"]
+__all__ = ["Optimum", "examine", "judge", "judged"]
 
 Array = NDArray[np.float64]
 
@@ -82,20 +83,55 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
     """
     lambda_ = list(estimate.lambda_standard)
     at = core.curvature(lambda_, estimate.reml, order=2)
-    free = _free_directions(core.parameters, lambda_)
-    slope = free.T @ at.gradient
-    values, vectors = np.linalg.eigh(free.T @ at.hessian @ free)
-    floor = 1e-12 * max(1e-300, float(np.abs(values).max(initial=0.0)))
-    along = vectors.T @ slope
+    return judge(design, core.parameters, estimate, (at.gradient, at.hessian, at.score))
+
+
+def judge(
+    design: Design,
+    parameters: list[tuple[int, int, int]],
+    estimate: LmmEstimate,
+    derivatives: tuple[Array, Array, list[Array]],
+) -> Optimum:
+    """Judge an estimate by the derivatives of what it minimises.
+
+    Parameters
+    ----------
+    design, estimate
+        The fit.
+    parameters : list of (term, row, column)
+        The elements of lambda.
+    derivatives : tuple of ndarray
+        Gradient and Hessian, by the elements of lambda first and then by what else is free, and the
+        derivative by Sigma of each term.
+    """
+    gradient, hessian, score = derivatives
+    lambda_ = list(estimate.lambda_standard)
+    theta = np.array([lambda_[term][i, j] for term, i, j in parameters])
+    m, others = len(parameters), len(gradient) - len(parameters)
+    free = block_diag(_free_directions(parameters, lambda_), np.eye(others))
+    slope = free.T @ gradient
+    values, vectors = np.linalg.eigh(free.T @ hessian @ free)
     return Optimum(
-        gradient=at.gradient,
+        gradient=gradient,
         eigenvalues=values,
-        decrement=float(0.5 * np.sum(along**2 / np.maximum(np.abs(values), floor))),
-        cone=_cone(design, lambda_, at.score),
-        flattest=free @ vectors[:, 0] if values.size else np.zeros(len(at.gradient)),
-        n_null=len(at.gradient) - free.shape[1],
+        decrement=_decrement(vectors.T @ slope, np.abs(values), theta),
+        cone=_cone(design, lambda_, score),
+        flattest=(free @ vectors[:, 0])[:m] if values.size else np.zeros(m),
+        n_null=len(gradient) - free.shape[1],
         n_obs=design.n_obs,
     )
+
+
+def _decrement(slope: Array, curvature: Array, theta: Array) -> float:
+    """Decrease that a quadratic model promises within reach, along its axes.
+
+    Where it is all but flat it promises a minimum farther away than anything is large, made of
+    rounding; the step is held to the size of theta, or one.
+    """
+    reach = max(1.0, float(np.linalg.norm(theta)))
+    size = np.abs(slope)
+    step = np.minimum(size / np.maximum(curvature, 1e-300), reach)
+    return float(np.sum(step * (size - 0.5 * curvature * step)))
 
 
 def judged(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> LmmEstimate:

@@ -60,12 +60,11 @@ def bootstrap_ratios(
     """
     seeds = np.random.SeedSequence(seed).spawn(n)
     size = max(1, NUMBERS_AT_ONCE // small.n_obs)
-    line = Progress(2 * n, "fits", shown=progress)
-    parts = [
-        _ratios(small, large, truth, seeds[first : first + size], settings, line)
-        for first in range(0, n, size)
-    ]
-    line.close()
+    with Progress(2 * n, "fits", shown=progress) as line:
+        parts = [
+            _ratios(small, large, truth, seeds[first : first + size], settings, line)
+            for first in range(0, n, size)
+        ]
     ratios = np.concatenate([ratio for ratio, _ in parts])
     return ratios, sum(stopped for _, stopped in parts)
 
@@ -84,7 +83,6 @@ def _ratios(
     for design in (small, large):
         fits.append(fit_responses(design, Y, settings, progress=line))
         if line.interrupted:
-            line.close()
             raise KeyboardInterrupt
     low, high = fits
     ratios = np.where(

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
 
 from .. import _core
@@ -17,6 +16,7 @@ from ..errors import UnsupportedError
 from ..models.chunks import NO_ROWS, SummedDesign
 from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
+from .coverage import t_quantile
 
 __all__ = [
     "chosen_groups",
@@ -123,7 +123,7 @@ def predict(
         variance = variance + estimate.sigma**2
         if not groups:
             variance = variance + _population_variance(design, estimate, newdata)
-    half = scipy.special.ndtri(0.5 + level / 2.0) * np.sqrt(variance)
+    half = float(t_quantile(level)) * np.sqrt(variance)
     return pd.DataFrame(
         {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
     )

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from ..design.design import RandomTerm
 
-__all__ = ["Gamma", "InverseGamma", "InverseWishart", "Prior", "PriorLike", "Wishart", "prior_of"]
+__all__ = [
+    "Gamma",
+    "InverseGamma",
+    "InverseWishart",
+    "Point",
+    "Prior",
+    "PriorLike",
+    "Wishart",
+    "prior_of",
+]
 
 Array = NDArray[np.float64]
 
@@ -27,7 +36,7 @@ class Prior(Protocol):
         """Differentiate the penalty by the matrix, shape (s, s)."""
 
 
-PriorLike: TypeAlias = "str | Prior | Mapping[str, str | Prior] | None"
+PriorLike: TypeAlias = "str | Prior | Mapping[str, Any] | None"
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class InverseWishart:
 
 @dataclass(frozen=True)
 class Gamma:
-    """Gamma density of the standard deviation of a term without correlations.
+    """Gamma density of a standard deviation: of a term with one column, or the residual one.
 
     Attributes
     ----------
@@ -132,7 +141,7 @@ class Gamma:
 
 @dataclass(frozen=True)
 class InverseGamma:
-    """Inverse gamma density of the standard deviation of a term with one column.
+    """Inverse gamma density of a standard deviation: of a term with one column, or residual.
 
     Attributes
     ----------
@@ -158,27 +167,42 @@ class InverseGamma:
         return np.array([[by_sd / (2.0 * sd)]])
 
 
+@dataclass(frozen=True)
+class Point:
+    """A residual standard deviation that is known, as from repeated measurements or an instrument.
+
+    Attributes
+    ----------
+    sigma : float
+        Its value, in units of the response; with weights, that of an observation of weight 1.
+    """
+
+    sigma: float
+
+
 #: Ours: the mode of the standard deviation is without bias where it is large, by the restricted
 #: likelihood (extra 1.5) and by the full one (2.5), whatever the number of groups.
 WEAK = {True: Wishart(1.5), False: Wishart(2.5)}
 
 
 def prior_of(prior: PriorLike, term: RandomTerm, *, reml: bool) -> Prior | None:
-    """Give the prior of one term.
+    """Give the prior of the covariances of one term.
 
     Raises
     ------
     ValueError
         If the name is not known.
     """
+    given: Any = prior
     if isinstance(prior, Mapping):
-        prior = prior.get(term.group)
-    if not isinstance(prior, str):
-        return prior
+        given = prior.get(term.group, prior.get("random"))
+    if not isinstance(given, str):
+        density: Prior | None = given
+        return density
     known = {"weak": WEAK[reml], "wishart": Wishart(2.5)}
-    if prior not in known:
-        raise ValueError(f"prior must be 'weak', 'wishart' or a density, not {prior!r}")
-    return known[prior]
+    if given not in known:
+        raise ValueError(f"prior must be 'weak', 'wishart' or a density, not {given!r}")
+    return known[given]
 
 
 def _logdet(matrix: Array) -> float:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from .. import _core
@@ -19,7 +18,7 @@ from .profile_charts import chart
 from .profile_descent import Held, deviance, hessian, hold
 from .profile_targets import Target, targets, values
 
-__all__ = ["Curve", "Path", "Point", "Profiled", "critical", "curves", "interval", "path"]
+__all__ = ["Curve", "Path", "Point", "Profiled", "curves", "interval", "path"]
 
 Array = NDArray[np.float64]
 
@@ -92,13 +91,6 @@ class Profiled:
     design: Design
     core: _core.Lmm
     estimate: LmmEstimate
-
-
-def critical(level: float) -> float:
-    """Give the normal quantile of a two-sided interval of this coverage."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is a coverage between 0 and 1, not {level}")
-    return float(scipy.special.ndtri(0.5 + level / 2.0))
 
 
 def curves(ml: Profiled) -> Iterator[Curve]:

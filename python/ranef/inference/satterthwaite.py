@@ -39,7 +39,8 @@ class Satterthwaite:
         Inverse of the Hessian of the profiled -2 log-likelihood by lambda, flat directions left
         out.
     nu : float
-        Degrees of freedom of sigma^2, n - p under REML and n otherwise.
+        Degrees of freedom of sigma^2: n - p under REML and n otherwise, infinite where sigma is
+        known or one of the m parameters.
     """
 
     cov: Array

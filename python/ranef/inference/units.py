@@ -168,14 +168,16 @@ def _carried(
         )
     carried = T @ lambda_
     sigma = carried @ carried.T
-    size = np.sqrt(np.outer(np.diag(sigma), np.diag(sigma)))
+    # What each element adds to the variance of the responses, whatever the units.
+    norms = np.linalg.norm(new.z(after), axis=0)
+    added = np.abs(sigma) * np.outer(norms, norms)
     apart = np.ones_like(sigma, dtype=bool)
     out = np.zeros_like(carried, order="F")
     for block in after.blocks:
         index = np.ix_(block, block)
         apart[index] = False
         out[index] = lower_factor(carried[list(block)])
-    if (np.abs(sigma) > 1e-8 * size)[apart].any():
+    if (added > 1e-8 * np.diag(added).max())[apart].any():
         raise ModelError(
             f"{label} has no correlations, and in the new units it would need some: leaving them "
             "out means something else there. Fit it with a single bar, or anew in the new units."
@@ -193,7 +195,12 @@ def _coordinates(old: Array, new: Array) -> Array | None:
         return None
     if _condition(old) <= _condition(new):
         back = _solved(old, new)
-        return None if back is None else np.asarray(np.linalg.pinv(back, rcond=1e-14))
+        if back is None:
+            return None
+        # Inverted between columns of length one, lest the largest unit's rounding swamp the others.
+        size, became = np.linalg.norm(old, axis=0), np.linalg.norm(new, axis=0)
+        scaled = size[:, None] * back / became
+        return np.asarray(np.linalg.pinv(scaled, rcond=1e-14) * size / became[:, None])
     return _solved(new, old)
 
 

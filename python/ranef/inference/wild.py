@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ranef.errors import ModelError
 
+from .coverage import check_level
 from .sandwich import ScoreModel
 
 __all__ = ["WEIGHTS", "WildBootstrap", "wild_bootstrap"]
@@ -142,6 +143,7 @@ def wild_bootstrap(
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights is one of {', '.join(WEIGHTS)}, not {weights!r}")
+    check_level(level)
     if draws < 99:
         raise ValueError(f"{draws} draws are too few for a p-value; ask for 999 or more")
     G = model.n_clusters

@@ -141,11 +141,12 @@ def fit_responses(
                 out.outcome[members] = MISSING
                 progress.advance(len(members))
                 continue
+            team = progress.team(settings.workers)
             if W is None:
                 core = complete if complete and pattern.rows is None else None
-                fit = shared_fit(design, Y, pattern, settings, core)
+                fit = shared_fit(design, Y, pattern, settings, team, core)
             else:
-                fit = weighted_fit(design, Y, W, pattern, settings)
+                fit = weighted_fit(design, Y, W, pattern, settings, team)
             store_blocks(members, fit, out, progress)
     out.blank()
     return out
@@ -158,13 +159,13 @@ Core = Callable[[], "_core.Batch"]
 def store_blocks(
     members: NDArray[np.intp], fit: BlockFit, out: BatchEstimate, progress: Progress
 ) -> None:
-    """Fit some of a batch, block by block."""
+    """Fit some of a batch, block by block; the first has one fit a thread."""
 
     def work(start: int, stop: int) -> None:
         at = members[start:stop]
         out.store(at, fit(at))
 
-    run_blocks(len(members), work, progress)
+    run_blocks(len(members), work, progress, first=out.settings.workers)
 
 
 def make_core(design: Design, pattern: Pattern) -> _core.Batch:
@@ -185,12 +186,13 @@ def shared_fit(
     Y: NDArray[np.floating[Any]],
     pattern: Pattern,
     settings: Settings,
+    team: _core.Team,
     core: Core | None = None,
 ) -> BlockFit:
     """Fit responses whose weights are the design's."""
     kernel = core() if core else make_core(design, pattern)
     kernel_settings = settings.to_kernel(len(design.fixed))
-    return lambda at: kernel.fit(response_block(Y, at, design, pattern), kernel_settings)
+    return lambda at: kernel.fit(response_block(Y, at, design, pattern), kernel_settings, team)
 
 
 def weighted_fit(
@@ -199,6 +201,7 @@ def weighted_fit(
     W: NDArray[np.floating[Any]],
     pattern: Pattern,
     settings: Settings,
+    team: _core.Team,
 ) -> BlockFit:
     """Fit responses that have their own weights."""
     columns = [pattern.of(column) for column in design.columns]
@@ -211,6 +214,7 @@ def weighted_fit(
         list(design.fixed),
         terms,
         kernel_settings,
+        team,
     )
 
 
@@ -233,10 +237,11 @@ def fit_slices(
     y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
     arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
     kernel_settings = settings.to_kernel(out.p)
+    team = progress.team(settings.workers)
 
     def fit(at: NDArray[np.intp]) -> _core.BatchRows:
         bounds = [*(start[i] for i in at), start[at[-1] + 1]]
-        return _core.fit_slices(y, *arguments, bounds, kernel_settings)
+        return _core.fit_slices(y, *arguments, bounds, kernel_settings, team)
 
     with progress.interruptible():
         store_blocks(chosen, fit, out, progress)

@@ -1,4 +1,7 @@
-"""Long runs in short blocks: progress between them, and an interrupt keeps what is done."""
+"""Long runs in short blocks: progress between them, and an interrupt keeps what is done.
+
+The threads of a run are the same in all of its blocks, and end with it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .. import _core
 from .progress import open_bar
 
 __all__ = ["Progress", "run_blocks"]
@@ -16,7 +20,9 @@ BLOCK_SECONDS = 0.4
 
 
 class Progress:
-    """A bar on a terminal or in a notebook that tells how far a run is.
+    """How far a run is, on a bar on a terminal or in a notebook, and the threads it works with.
+
+    Use it in a ``with`` statement, at whose end the bar and the threads are gone.
 
     Parameters
     ----------
@@ -36,6 +42,19 @@ class Progress:
         #: Called after each block of work.
         self.after: Callable[[], object] | None = None
         self._bar: Any = open_bar(total, unit) if shown else None
+        self._team: _core.Team | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def team(self, workers: int) -> _core.Team:
+        """Give the threads of the run; asked for again, they are the same."""
+        if self._team is None:
+            self._team = _core.Team(workers)
+        return self._team
 
     def advance(self, count: int) -> None:
         """Count work that is done."""
@@ -54,17 +73,22 @@ class Progress:
             self.interrupted = True
 
     def close(self) -> None:
-        """End the bar."""
+        """End the bar and the threads."""
         if self._bar is not None:
             self._bar.close()
+        if self._team is not None:
+            self._team.close()
 
 
-def run_blocks(count: int, work: Callable[[int, int], None], progress: Progress) -> None:
+def run_blocks(
+    count: int, work: Callable[[int, int], None], progress: Progress, *, first: int
+) -> None:
     """Call ``work(start, stop)`` on consecutive parts of range(count), sized by the time they take.
 
-    Between two parts the keyboard can interrupt; the first is one fit, which may be a slow one.
+    Between two parts the keyboard can interrupt; the first has the size ``first``, one fit a thread
+    since a fit may be a slow one.
     """
-    start, size = 0, 1
+    start, size = 0, first
     while start < count:
         stop = min(count, start + size)
         began = time.perf_counter()

@@ -109,7 +109,6 @@ class Settings:
         return _core.BatchSettings(
             reml=self.reml,
             satterthwaite=self.satterthwaite,
-            threads=self.workers,
             max_steps=self.control.max_steps,
             tolerance=self.control.tolerance,
             contrasts=np.asfortranarray(self.rows(p)),
@@ -189,6 +188,11 @@ class BatchEstimate:
         for name, array in self.arrays().items():
             setattr(out, name, array[start:stop])
         return out
+
+    def place(self, at: NDArray[np.intp], other: BatchEstimate) -> None:
+        """Take the fits of another estimate as the fits ``at``."""
+        for name, array in reversed(self.arrays().items()):  # the outcome says that a fit is there
+            array[at] = getattr(other, name)
 
     def blank(self) -> None:
         """Clear what an interrupted run has half written."""

@@ -39,8 +39,8 @@ def fit_own(design: Design, whole: Design, settings: Settings, out: BatchEstimat
         ),
         control=settings.control,
     )
-    line = Progress(1, "fits", shown=False)
-    own = fit_slices(design, [0, design.n_obs], own_settings, progress=line)
+    with Progress(1, "fits", shown=False) as line:
+        own = fit_slices(design, [0, design.n_obs], own_settings, progress=line)
     if line.interrupted:
         raise KeyboardInterrupt
     for name in ("outcome", *COUNTS, *SCALARS):

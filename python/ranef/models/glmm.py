@@ -11,12 +11,15 @@ from ..errors import FitError, ModelError
 from .glmm_criterion import Criterion, Scaled
 from .glmm_estimate import GlmmEstimate, GlmmSpec, Penalty
 from .glmm_search import Minimum, downhill, minimise, polish
-from .lmm import DECREMENT, LARGE, SINGULAR, SMALL, WIDE, Control
+from .lmm import DECREMENT, SINGULAR, Control
 
 __all__ = ["at_estimate", "check", "fit", "kernel"]
 
 Array = NDArray[np.float64]
 
+#: Standard deviation at which a second search starts; random effects up to which it is made, and up
+#: to which it is made when the first fit is singular.
+WIDE, SMALL, LARGE = 5.0, 100, 5000
 #: Information on a combination of standardised columns, in units of the largest, that is none.
 VANISHED = 1e-8
 

@@ -9,7 +9,9 @@ import pandas as pd
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["coefficient_table", "interval_table", "t_pvalue", "t_quantile"]
+from ..inference.coverage import t_quantile
+
+__all__ = ["coefficient_table", "interval_table", "t_pvalue"]
 
 
 def t_pvalue(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
@@ -31,27 +33,6 @@ def t_pvalue(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
         np.isinf(df), scipy.special.ndtr(-np.abs(t)), scipy.special.stdtr(finite, -np.abs(t))
     )
     return np.asarray(2.0 * tail)
-
-
-def t_quantile(probability: float, df: ArrayLike) -> NDArray[np.float64]:
-    """Give quantiles of Student's t, normal ones where ``df`` is infinite.
-
-    Parameters
-    ----------
-    probability : float
-        Between 0 and 1.
-    df : array_like
-        Degrees of freedom.
-
-    Returns
-    -------
-    ndarray
-        One quantile for each entry of ``df``.
-    """
-    df = np.asarray(df, float)
-    finite = np.where(np.isinf(df), 1.0, df)
-    normal, student = scipy.special.ndtri(probability), scipy.special.stdtrit(finite, probability)
-    return np.asarray(np.where(np.isinf(df), normal, student))
 
 
 def coefficient_table(
@@ -103,10 +84,8 @@ def interval_table(
     DataFrame
         Columns lower, upper.
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is a coverage between 0 and 1, not {level}")
     estimate, se = np.asarray(estimate, float), np.asarray(se, float)
-    half = t_quantile(0.5 + level / 2.0, np.broadcast_to(np.asarray(df, float), se.shape)) * se
+    half = t_quantile(level, np.broadcast_to(np.asarray(df, float), se.shape)) * se
     return pd.DataFrame({"lower": estimate - half, "upper": estimate + half}, index=pd.Index(names))
 
 

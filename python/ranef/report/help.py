@@ -21,9 +21,22 @@ def _findings() -> dict[str, str]:
     return {code: text.strip() for code, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
+def _sections() -> dict[str, str]:
+    """Give the sections of the page on convergence by their headings, spelled as topics."""
+    parts = re.split(r"^#{2,3} (.+)\n", _page("convergence"), flags=re.MULTILINE)
+    return {
+        _topic(title): text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def _topic(title: str) -> str:
+    """Spell a heading, or what somebody typed, as a topic."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
 def topics() -> list[str]:
     """Name everything that :func:`help` knows."""
-    return [*PAGES, *_findings()]
+    return [*PAGES, *_sections(), *_findings()]
 
 
 def help(topic: str = "troubleshooting") -> None:
@@ -32,7 +45,8 @@ def help(topic: str = "troubleshooting") -> None:
     Parameters
     ----------
     topic : str
-        "convergence", "troubleshooting", or the code of a finding.
+        "convergence", "troubleshooting", a section of the former such as "few groups" or "priors",
+        or the code of a finding.
 
     Examples
     --------
@@ -42,10 +56,11 @@ def help(topic: str = "troubleshooting") -> None:
     <BLANKLINE>
     The model cannot be estimated for a reason that the evidence states.
     """
-    findings = _findings()
-    if topic in findings:
-        print(f"{topic}\n\n{findings[topic]}")
-    elif topic in PAGES:
-        print(_page(topic))
+    paragraphs = {**_sections(), **_findings()}
+    name = _topic(topic)
+    if name in PAGES:
+        print(_page(name))
+    elif name in paragraphs:
+        print(f"{name}\n\n{paragraphs[name]}")
     else:
         raise ValueError(f"there is no help on {topic!r}; there is on {', '.join(topics())}")

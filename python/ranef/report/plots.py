@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..design.design import Design, RandomTerm
+from ..inference.coverage import t_quantile
 from ..inference.predict import fixed_part, random_part
 from ..models.lmm import LmmEstimate
 from .effects import RandomEffects
@@ -18,7 +19,6 @@ from .plots_base import (
     PALETTE,
     SECOND,
     finish,
-    normal,
     panels,
     quantiles,
     trend,
@@ -60,7 +60,7 @@ class ModelPlots:
         """
         term, _ = self._term(group)
         frame, cov = self._effects[term.group], self._effects.cov[term.group]
-        z = normal(level)
+        z = float(t_quantile(level))
         height = float(np.clip(0.16 * term.n_levels + 1.2, 3.0, 11.0))
         thick = float(np.clip(50.0 * height / term.n_levels, 0.3, 1.2))  # points a level, 3/4 of it
         figure, axes = panels(1, term.n_cols, 3.4, height)

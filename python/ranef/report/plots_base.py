@@ -19,7 +19,6 @@ __all__ = [
     "PALETTE",
     "SECOND",
     "finish",
-    "normal",
     "panels",
     "quantiles",
     "trend",
@@ -63,13 +62,6 @@ def finish(figure: Figure, title: str) -> Figure:
     for axis in figure.axes:
         axis.title.set_fontsize(min(10.0, axis.title.get_fontsize()))
     return figure
-
-
-def normal(level: float) -> float:
-    """Give the normal quantile of a two-sided interval."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is a coverage between 0 and 1, not {level}")
-    return float(scipy.special.ndtri(0.5 + level / 2.0))
 
 
 def quantiles(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .plots_base import ACCENT, FAINT, INK, PALETTE, finish, normal, panels
+from ..inference.coverage import t_quantile
+from .plots_base import ACCENT, FAINT, INK, PALETTE, finish, panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ def profile_figure(profile: Profile, parameters: Sequence[str] | None) -> Figure
         axis.axvline(centre, color=FAINT, linewidth=1.0)
         for level in levels:
             low, high = limits[level].loc[name].to_numpy(dtype=float).tolist()
-            z = normal(level)
+            z = float(t_quantile(level))
             axis.vlines([low, high], [-z, 0.0], [0.0, z], color=ACCENT, linewidth=1.0)
             axis.hlines(0.0, low, high, color=ACCENT, linewidth=1.0)
         axis.plot(path.value, path.zeta, color=INK, linewidth=1.4)

@@ -11,7 +11,8 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from ..inference.profile import Path, critical
+from ..inference.coverage import t_quantile
+from ..inference.profile import Path
 
 __all__ = ["Profile"]
 
@@ -62,7 +63,7 @@ class Profile:
             Columns lower, upper; a bound of the parameter (a standard deviation of 0, a
             correlation of -1 or 1) where the data do not exclude it.
         """
-        z = critical(level)
+        z = float(t_quantile(level))
         if level > self.level + 1e-12:
             raise ValueError(
                 f"the profile goes to level {self.level:g}; for {level:g} make it anew: "

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-import scipy
 
+from ..inference.coverage import t_quantile
 from .coefficients import interval_table
 from .effects import RandomEffects, per_level
 from .varcorr import VarCorr
@@ -106,7 +106,7 @@ def ran_vals_rows(effects: RandomEffects, level: float | None) -> pd.DataFrame:
         parts.append(rows)
     out = pd.concat(parts[1:], ignore_index=True)
     if level is not None:
-        half = scipy.special.ndtri(0.5 + level / 2.0) * out["std.error"]
+        half = float(t_quantile(level)) * out["std.error"]
         out["conf.low"], out["conf.high"] = out["estimate"] - half, out["estimate"] + half
     return out
 

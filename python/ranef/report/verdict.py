@@ -12,16 +12,18 @@ from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
 from ..models.glmm_estimate import GlmmEstimate
-from ..models.lmm import SINGULAR, LmmEstimate, zero_columns
+from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
-__all__ = ["Convergence", "alias_notes", "convergence", "singular_notes"]
+__all__ = [
+    "Convergence",
+    "alias_notes",
+    "convergence",
+    "not_there_yet",
+    "restart_advice",
+    "singular_notes",
+]
 
 Array = NDArray[np.float64]
-
-REMEDY = (
-    "ranef.converge(model) restarts the search; ranef.all_fit(model) compares other "
-    'optimisers; ranef.help("convergence") says what the numbers mean.'
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,11 +90,26 @@ class Convergence:
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
 
 
+def restart_advice(has_prior: bool) -> str:
+    """Say what to do where a linear model has not converged.
+
+    Parameters
+    ----------
+    has_prior : bool
+        Whether a penalised likelihood was maximised, which other optimisers are not offered for.
+    """
+    others = "" if has_prior else "ranef.all_fit(model) compares other optimisers; "
+    return (
+        f"ranef.converge(model) restarts the search; {others}"
+        'ranef.help("convergence") says what the numbers mean.'
+    )
+
+
 def convergence(
     estimate: LmmEstimate | GlmmEstimate,
     optimum: Optimum,
     notes: Iterable[str],
-    remedy: str = REMEDY,
+    remedy: str,
 ) -> Convergence:
     """Put the conditions of an optimum into words.
 
@@ -146,6 +163,15 @@ def _verdict(estimate: LmmEstimate | GlmmEstimate, optimum: Optimum) -> str:
     return "Converged."
 
 
+def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
+    """Say what is wrong with the place where a search stopped."""
+    if estimate.cone <= -DECREMENT * design.n_obs:
+        return "a variance stands at zero and -2 log-likelihood falls away from there"
+    if estimate.decrement < DECREMENT:
+        return "-2 log-likelihood bends down along a direction of the covariance"
+    return f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+
+
 def singular_notes(
     design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
 ) -> list[str]:
@@ -183,7 +209,8 @@ def _singular_text(group: str, names: list[str], zero: list[str], cov: Array, nu
         return (
             f"in {term} the correlation of {names[0]} and {names[1]} is estimated as {sign}: the "
             "data support one direction of variation, not two. "
-            f"({names[0]} + {names[1]} || {group}) leaves the correlation out."
+            f"({' + '.join('1' if n == 'Intercept' else n for n in names)} || {group}) leaves the "
+            "correlation out."
         )
     return (
         f"the covariance of {term} has {size} columns and supports {size - null} "
