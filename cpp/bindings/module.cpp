@@ -32,6 +32,7 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
   bind_absorb(m);
   bind_gee(m);
+  bind_glmm(m);
   bind_lmm(m);
   bind_sandwich(m);
   bind_batch(m);

@@ -126,17 +126,6 @@ void fit_rows(const Input& input, const BatchSettings& settings, BatchRows& rows
   }
 }
 
-// A response that no X reproduces, to hold the place of those to come.
-Vector stand_in(Index n) {
-  Vector y(n);
-  std::uint32_t state = 1;
-  for (Index i = 0; i < n; ++i) {
-    state = 1664525u * state + 1013904223u;
-    y(i) = static_cast<double>(state) / 4294967296.0 - 0.5;
-  }
-  return y;
-}
-
 // Renumber the levels that occur in a slice, in order; how many there are.
 Index compress(const std::int32_t* codes, Index n, std::vector<std::int32_t>& number,
                std::vector<std::int32_t>& out) {

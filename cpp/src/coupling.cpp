@@ -141,6 +141,25 @@ void Coupling::for_each_block(Block&& block) const {
   }
 }
 
+void Coupling::renew(const std::vector<PairProducts>& pairs) {
+  std::vector<Index> next(pairs.size(), 0);
+  for_each_block([&](std::size_t t, Index first) {
+    const double* block = pairs[t].value.data() + next[t]++ * k_ * k_other_[t];
+    value_.middleCols(first, k_other_[t]) = Eigen::Map<const Matrix>(block, k_, k_other_[t]);
+  });
+}
+
+void Coupling::split(const Matrix& columns, std::vector<Matrix>& blocks) const {
+  std::vector<Index> count(offset_.size(), 0), next(offset_.size(), 0);
+  for_each_block([&](std::size_t t, Index) { ++count[t]; });
+  blocks.resize(offset_.size());
+  for (std::size_t t = 0; t < blocks.size(); ++t) blocks[t].resize(k_ * k_other_[t], count[t]);
+  for_each_block([&](std::size_t t, Index first) {
+    Eigen::Map<Matrix>(blocks[t].col(next[t]++).data(), k_, k_other_[t]) =
+        columns.middleCols(first, k_other_[t]);
+  });
+}
+
 void Coupling::scale(const std::vector<Matrix>& lambda) {
   if (dense_) {
     lambda_ = lambda;
@@ -290,6 +309,47 @@ void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
     }
     Omega.triangularView<Eigen::Lower>() -=
         panel_.topRows(count * k_).transpose() * work_.topRows(count * k_);
+  }
+}
+
+// G_l = product_l scaled_l' of each level.
+void Coupling::close_products(const Matrix& product, Matrix& G) const {
+  G.setZero(k_ * k_, n_levels());
+  for (Index l = 0; l < n_levels(); ++l) {
+    Eigen::Map<Matrix> Gl(G.data() + l * k_ * k_, k_, k_);
+    for (Index e = start_[l]; e < start_[l + 1]; ++e)
+      Gl.noalias() += product.col(e).lazyProduct(scaled_.col(e).transpose());
+  }
+}
+
+void Coupling::multiply(const MatrixRef& D, Matrix& product, Matrix& G) {
+  product.setZero(k_, nonzeros());
+  if (!dense_) {
+    for (Index j = 0; j < n_root_; ++j)
+      for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
+        const Index a = column_entry_[q], stop = start_[column_level_[q] + 1];
+        product.col(a) += D(j, j) * scaled_.col(a);
+        for (Index b = a + 1; b < stop; ++b) {
+          const double d = D(index_[b], j);
+          product.col(a) += d * scaled_.col(b);
+          product.col(b) += d * scaled_.col(a);
+        }
+      }
+    return close_products(product, G);
+  }
+  G.resize(k_ * k_, n_levels());
+  Index count = 0;
+  for (Index first = 0; first < n_levels(); first += count) {
+    count = fill_panel(first);
+    work_.topRows(count * k_).noalias() =
+        panel_.topRows(count * k_) * D.selfadjointView<Eigen::Lower>();
+    for (Index l = 0; l < count; ++l) {
+      const auto rows = work_.middleRows(l * k_, k_);
+      for (Index e = start_[first + l]; e < start_[first + l + 1]; ++e)
+        product.col(e) = rows.col(index_[e]);
+      Eigen::Map<Matrix>(G.data() + (first + l) * k_ * k_, k_, k_).noalias() =
+          rows.lazyProduct(panel_.middleRows(l * k_, k_).transpose());
+    }
   }
 }
 

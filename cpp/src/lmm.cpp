@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "ranef/errors.hpp"
 #include "ranef/merge.hpp"
@@ -17,19 +16,6 @@ namespace {
 constexpr double kWide = 5.0;
 constexpr Index kSmall = 100, kLarge = 5000;
 constexpr double kSingular = 1e-4, kBetter = 1e-5;
-
-// The term with the most random effects leads; the rest follow by size.
-std::vector<std::size_t> elimination_order(const Input& input) {
-  std::vector<std::size_t> place(input.terms.size());
-  std::iota(place.begin(), place.end(), std::size_t{0});
-  std::stable_sort(place.begin(), place.end(), [&](std::size_t a, std::size_t b) {
-    const auto size = [&](std::size_t t) {
-      return input.terms[t].n_levels * static_cast<Index>(input.terms[t].columns.size());
-    };
-    return size(a) > size(b);
-  });
-  return place;
-}
 
 double smallest_axis(const std::vector<Matrix>& lambda) {
   double smallest = HUGE_VAL;

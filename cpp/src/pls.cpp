@@ -1,6 +1,9 @@
 #include "ranef/pls.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <string>
 
 #include "ranef/errors.hpp"
@@ -12,6 +15,18 @@ namespace {
 constexpr double kTwoPi = 6.283185307179586476925286766559;
 
 }  // namespace
+
+std::vector<std::size_t> elimination_order(const Input& input) {
+  std::vector<std::size_t> place(input.terms.size());
+  std::iota(place.begin(), place.end(), std::size_t{0});
+  std::stable_sort(place.begin(), place.end(), [&](std::size_t a, std::size_t b) {
+    const auto size = [&](std::size_t t) {
+      return input.terms[t].n_levels * static_cast<Index>(input.terms[t].columns.size());
+    };
+    return size(a) > size(b);
+  });
+  return place;
+}
 
 Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
     : n_(products.n), blocks_(std::move(blocks)), gram_(std::move(products.gram)) {
@@ -100,18 +115,43 @@ Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
   return last_;
 }
 
-Objective Pls::evaluate(bool reml) {
+// Factor Omega at lambda_: log|H|, NaN where that fails.
+double Pls::factor_blocks() {
   for (std::size_t t = 1; t < n_terms(); ++t) root_lambda_[t - 1] = lambda_[t];
+  Sigma_.noalias() = lambda_[0].lazyProduct(lambda_[0].transpose());
+  const double leading = factor_levels(leading_.own, Sigma_, T_, K_);
+  if (root_.size() == 0 || !std::isfinite(leading)) return leading;
+  if (!root_.factor(root_lambda_, K_, coupling_)) return std::numeric_limits<double>::quiet_NaN();
+  return leading + 2.0 * root_.log_determinant();
+}
+
+double Pls::factor(const std::vector<Matrix>& lambda) {
+  factored_ = false;  // of the objective, whose response this leaves alone
+  lambda_ = lambda;
+  return factor_blocks();
+}
+
+void Pls::renew(const CrossProducts& products) {
+  factored_ = false;
+  gram_ = products.gram;
+  leading_.own = products.terms[0].own;
+  leading_.xy = products.terms[0].xy;
+  const RootLayout& layout = root_.layout();
+  if (root_.size() == 0) return;
+  coupling_.renew(products.pairs[0]);
+  root_.renew(products);
+  for (std::size_t t = 0; t < layout.k.size(); ++t)
+    xy_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]) = products.terms[t + 1].xy;
+}
+
+Objective Pls::evaluate(bool reml) {
   Objective out;
   out.value = kInfeasible;
-  Sigma_.noalias() = lambda_[0].lazyProduct(lambda_[0].transpose());
-  out.logdet_L = factor_levels(leading_.own, Sigma_, T_, K_);
+  out.logdet_L = factor_blocks();
   if (!std::isfinite(out.logdet_L)) return out;
   reduced_ = gram_;
   reduce_levels(K_, leading_.xy, reduced_, root_.size() > 0 ? &KR_ : nullptr);
   if (root_.size() > 0) {
-    if (!root_.factor(root_lambda_, K_, coupling_)) return out;
-    out.logdet_L += 2.0 * root_.log_determinant();
     half_ = xy_;
     scale_root_rows(root_lambda_, true, half_);
     KR_ *= -1.0;
@@ -295,8 +335,7 @@ std::vector<RowMatrix> Pls::solve(const std::vector<RowMatrix>& B) {
     multiply_levels(K_, false, B[0], KB);
     KB *= -1.0;
     coupling_.add_transposed(KB, right);
-    root_.solve_lower(right);
-    root_.solve_upper(right);
+    root_.solve(right);
     coupling_.subtract(right, leading);
     scale_root_rows(root_lambda_, false, right);
     for (std::size_t t = 0; t < layout.k.size(); ++t)
@@ -367,6 +406,50 @@ Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
   root_.solve_lower(F);
   Q.noalias() -= F.transpose() * F;
   return Q;
+}
+
+void Pls::inverse_blocks(InverseBlocks& out) {
+  const Index k = k_[0];
+  out.own.resize(n_terms());
+  out.pairs.resize(n_terms());
+  out.own[0] = K_;
+  out.leading.setZero(k, k);
+  Matrix product;
+  const bool has_root = root_.size() > 0;
+  if (has_root) {
+    root_.invert();
+    root_.multiply(coupling_, product, quadratic_);
+  }
+  Matrix KG(k, k), GT(k, k);
+  for (Index l = 0; l < n_levels_[0]; ++l) {
+    const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k), K(K_.data() + l * k * k, k, k);
+    out.leading.noalias() +=
+        T.lazyProduct(Eigen::Map<const Matrix>(leading_.own.data() + l * k * k, k, k));
+    if (!has_root) continue;
+    const Eigen::Map<const Matrix> G(quadratic_.data() + l * k * k, k, k);
+    GT.noalias() = G.lazyProduct(T.transpose());
+    out.leading.noalias() -= T.lazyProduct(GT);
+    KG.noalias() = K.lazyProduct(G);
+    Eigen::Map<Matrix>(out.own[0].data() + l * k * k, k, k).noalias() += KG.lazyProduct(K);
+    for (Index e = coupling_.start(l); e < coupling_.start(l + 1); ++e)
+      product.col(e) = (-K.lazyProduct(product.col(e))).eval();
+  }
+  out.leading = (0.5 * (out.leading + out.leading.transpose())).eval();
+  if (!has_root) return;
+  coupling_.split(product, out.pairs[0]);
+  const RootLayout& layout = root_.layout();
+  for (std::size_t t = 0; t < layout.k.size(); ++t) {
+    const Index kt = layout.k[t];
+    Matrix block(kt, kt);
+    out.own[t + 1].resize(kt * kt, layout.n_levels[t]);
+    for (Index l = 0; l < layout.n_levels[t]; ++l) {
+      root_.inverse_block(t, l, block);
+      Eigen::Map<Matrix>(out.own[t + 1].data() + l * kt * kt, kt, kt) = block;
+    }
+  }
+  std::vector<std::vector<Matrix>> of_root;
+  root_.inverse_pairs(of_root);
+  std::move(of_root.begin(), of_root.end(), out.pairs.begin() + 1);
 }
 
 std::vector<Matrix> Pls::conditional_covariances() {

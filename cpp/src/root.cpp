@@ -53,6 +53,10 @@ void DenseRoot::solve_upper(RowMatrix& B) const {
 
 void DenseRoot::invert() { inverse_from_cholesky(omega_, panel_); }
 
+void DenseRoot::multiply_by_inverse(RowMatrix& B) const {
+  B = (omega_.selfadjointView<Eigen::Lower>() * Matrix(B)).eval();
+}
+
 // Entries of Lambda_2'A_22 Lambda_2 in the lower triangle, always in the same order. Without lambda
 // only the places are visited.
 template <class Visit>
@@ -187,6 +191,7 @@ Root::Root(RootLayout layout, std::vector<TermProducts> terms,
 
 bool Root::factor(const std::vector<Matrix>& lambda, const Matrix& K, Coupling& coupling) {
   if (size() == 0) return true;
+  inverted_ = false;
   coupling.scale(lambda);
   if (auto* dense = std::get_if<DenseRoot>(&kind_)) {
     Matrix& omega = dense->omega();
@@ -227,7 +232,24 @@ void Root::solve_upper(RowMatrix& B) const {
 }
 
 void Root::invert() {
+  if (inverted_) return;
   std::visit([](auto& kind) { kind.invert(); }, kind_);
+  inverted_ = true;
+}
+
+void Root::solve(RowMatrix& B) const {
+  const auto* dense = std::get_if<DenseRoot>(&kind_);
+  if (dense && inverted_) return dense->multiply_by_inverse(B);
+  solve_lower(B);
+  solve_upper(B);
+}
+
+void Root::renew(const CrossProducts& products) {
+  for (std::size_t t = 0; t < terms_.size(); ++t) {
+    terms_[t].own = products.terms[t + 1].own;
+    for (std::size_t p = 0; p < pairs_[t].size(); ++p)
+      pairs_[t][p].value = products.pairs[t + 1][p].value;
+  }
 }
 
 void Root::inverse_block(std::size_t t, Index level, Matrix& block) const {
@@ -244,6 +266,45 @@ void Root::inverse_block(std::size_t t, Index level, Matrix& block) const {
   const Index* own = sparse.own().data() + first + level * k * (k + 1) / 2;
   for (Index j = 0; j < k; ++j)
     for (Index i = j; i < k; ++i) block(i, j) = block(j, i) = sparse.inverse()(*own++);
+}
+
+void Root::inverse_pairs(std::vector<std::vector<Matrix>>& blocks) const {
+  const auto* dense = std::get_if<DenseRoot>(&kind_);
+  const auto* sparse = std::get_if<SparseRoot>(&kind_);
+  Index own = 0;  // A_22's own entries come first, then those of each pair
+  for (std::size_t t = 0; t < terms_.size(); ++t)
+    own += layout_.n_levels[t] * layout_.k[t] * (layout_.k[t] + 1) / 2;
+  blocks.resize(pairs_.size());
+  for (std::size_t s = 0; s < pairs_.size(); ++s) {
+    blocks[s].resize(pairs_[s].size());
+    for (std::size_t p = 0; p < pairs_[s].size(); ++p) {
+      const PairProducts& pair = pairs_[s][p];
+      const std::size_t t = s + 1 + p;
+      const Index ks = layout_.k[s], kt = layout_.k[t];
+      blocks[s][p].resize(pair.value.rows(), pair.value.cols());
+      for (Index l = 0; l < layout_.n_levels[s]; ++l)
+        for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
+          const Index row = layout_.offset[t] + pair.level[e] * kt;
+          const Index column = layout_.offset[s] + l * ks;
+          Eigen::Map<Matrix> block(blocks[s][p].col(e).data(), ks, kt);
+          for (Index j = 0; j < ks; ++j)
+            for (Index i = 0; i < kt; ++i)
+              block(j, i) = dense ? dense->inverse(std::max(row + i, column + j),
+                                                   std::min(row + i, column + j))
+                                  : sparse->inverse()(sparse->own()[own++]);
+        }
+    }
+  }
+}
+
+void Root::multiply(Coupling& coupling, Matrix& product, Matrix& G) {
+  if (auto* dense = std::get_if<DenseRoot>(&kind_))
+    return coupling.multiply(dense->omega(), product, G);
+  const SparseRoot& sparse = std::get<SparseRoot>(kind_);
+  const Index* place = sparse.cliques().data();
+  const Vector& inverse = sparse.inverse();
+  coupling.for_each_product([&](std::int32_t, std::int32_t) { return inverse(*place++); }, product,
+                            G);
 }
 
 void Root::inverse_rows(Index first, RowMatrix& rows) const {

@@ -315,6 +315,16 @@ TermInput refine_term(const TermInput& term, const std::vector<Affine>& affine,
 
 }  // namespace
 
+Vector stand_in(Index n) {
+  Vector y(n);
+  std::uint32_t state = 1;
+  for (Index i = 0; i < n; ++i) {
+    state = 1664525u * state + 1013904223u;
+    y(i) = static_cast<double>(state) / 4294967296.0 - 0.5;
+  }
+  return y;
+}
+
 bool needs_refinement(const Input& input, const CrossProducts& products) {
   if (smallest_pivot_share(products.gram) == 0.0) return true;
   for (std::size_t t = 0; t < input.terms.size(); ++t) {

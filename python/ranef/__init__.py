@@ -25,6 +25,8 @@ from .api.fit_groups import fit_groups
 from .api.fit_many import fit_many
 from .api.gee import gee
 from .api.gee_model import GEEModel
+from .api.glmer import glmer
+from .api.glmer_model import GeneralizedLinearMixedModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
 from .api.marginaleffects_adapter import for_marginaleffects
@@ -72,6 +74,7 @@ __all__ = [
     "FormulaError",
     "GEEModel",
     "Gamma",
+    "GeneralizedLinearMixedModel",
     "GroupFits",
     "InverseGamma",
     "InverseWishart",
@@ -110,6 +113,7 @@ __all__ = [
     "fit_many",
     "for_marginaleffects",
     "gee",
+    "glmer",
     "help",
     "lmer",
     "lmlist",

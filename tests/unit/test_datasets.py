@@ -19,6 +19,7 @@ PUBLIC = {
     "Dyestuff": "lme4",
     "Dyestuff2": "lme4",
     "cake": "lme4",
+    "cbpp": "lme4",
     "InstEval": "lme4",
     "Machines": "nlme",
 }
@@ -29,6 +30,7 @@ ROWS = {
     "Dyestuff": 30,
     "Dyestuff2": 30,
     "cake": 270,
+    "cbpp": 56,
     "InstEval": 73421,
     "Machines": 54,
     "gpa_sim": 1200,

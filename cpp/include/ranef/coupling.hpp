@@ -22,6 +22,14 @@ class Coupling {
            const std::vector<Index>& k_other, Index k, Index n_levels, Index n_root);
 
   bool is_dense() const { return dense_; }
+  // Take other values of the same blocks.
+  void renew(const std::vector<PairProducts>& pairs);
+
+  // Blocks of each pair (k * k_t, nnz), like PairProducts::value, from one column for each entry.
+  void split(const Matrix& columns,       // (k, nnz)
+             std::vector<Matrix>& blocks  // by term of the root, out
+  ) const;
+
   // From now on entries are updated one by one, as for_each_downdate and for_each_quadratic need.
   void use_entries();
   Index nonzeros() const { return static_cast<Index>(index_.size()); }
@@ -60,6 +68,13 @@ class Coupling {
   // is read.
   void quadratic(const MatrixRef& D, Matrix& G);
 
+  // The columns of scaled_l D at the entries of each level (k, nnz), and G as of quadratic().
+  void multiply(const MatrixRef& D, Matrix& product, Matrix& G);
+
+  // The same where D is read by entry(i, j), in the order of for_each_downdate.
+  template <class Entry>
+  void for_each_product(Entry&& entry, Matrix& product, Matrix& G) const;
+
   // The same where D is read by entry(i, j), in the order of for_each_downdate.
   template <class Entry>
   void for_each_quadratic(Entry&& entry, Matrix& G) const;
@@ -86,6 +101,7 @@ class Coupling {
   Eigen::Map<RowMatrix> root_rows(Index m) const;
   void downdate_by_column(const Matrix& K, MatrixRef Omega);
   void quadratic_by_column(const MatrixRef& D, Matrix& G) const;
+  void close_products(const Matrix& product, Matrix& G) const;
   template <class Block>
   void for_each_block(Block&& block) const;
 };
@@ -132,6 +148,19 @@ void Coupling::for_each_quadratic(Entry&& entry, Matrix& G) const {
         for (Index i = 0; i < k; ++i) g[j * k + i] += va[i] * w[j] + w[i] * va[j];
     }
   }
+}
+
+template <class Entry>
+void Coupling::for_each_product(Entry&& entry, Matrix& product, Matrix& G) const {
+  product.setZero(k_, nonzeros());
+  for (Index l = 0; l < n_levels(); ++l)
+    for (Index a = start_[l]; a < start_[l + 1]; ++a)
+      for (Index b = a; b < start_[l + 1]; ++b) {
+        const double d = entry(index_[b], index_[a]);
+        product.col(a) += d * scaled_.col(b);
+        if (b != a) product.col(b) += d * scaled_.col(a);
+      }
+  close_products(product, G);
 }
 
 }  // namespace ranef

@@ -37,6 +37,14 @@ struct Parameter {
   int i, j;
 };
 
+// What of Lambda Omega^-1 Lambda' and of Omega^-1 belongs to levels that meet, with Omega =
+// I + Lambda'A Lambda. The root's sides are spherical: multiply by lambda_t for its random effects.
+struct InverseBlocks {
+  std::vector<Matrix> own;                 // (k_t * k_t, l_t)
+  std::vector<std::vector<Matrix>> pairs;  // (k_s * k_t, nnz) like the values of CrossProducts
+  Matrix leading;                          // (k, k) sum_l [Z'H^-1 Z]_ll of the leading term
+};
+
 struct Derivatives {
   std::vector<Matrix> S;  // (k_t, k_t) d by Sigma_t, symmetric
   Matrix information;     // (m, m) average information by the elements of Sigma
@@ -45,6 +53,10 @@ struct Derivatives {
 
 // A value that the search never prefers and that is still finite.
 constexpr double kInfeasible = 1e300;
+
+// Terms of a model in the order in which the kernel takes them: the term with the most random
+// effects leads; the rest follow by size.
+std::vector<std::size_t> elimination_order(const Input& input);
 
 class Pls {
  public:
@@ -70,6 +82,16 @@ class Pls {
   // throws: where a factorisation fails the value is kInfeasible. The factor at hand serves again
   // where it is the one asked for.
   Objective objective(const std::vector<Matrix>& lambda, bool reml);
+
+  // Take products of the same rows under other weights.
+  void renew(const CrossProducts& products);
+
+  // log|H| at lambda, NaN where a factorisation fails. Afterwards solve() and inverse_blocks() are
+  // those of lambda.
+  double factor(const std::vector<Matrix>& lambda);
+
+  // At the last factor(), which is spent but for solve(). Lambda may be singular.
+  void inverse_blocks(InverseBlocks& out);
 
   // Derivatives where objective() was last called; lambda of every term but the first must be
   // invertible. Afterwards the factor is spent: call objective() again before anything else.
@@ -135,6 +157,7 @@ class Pls {
   RowMatrix Th_;  // (q_1, elements of Sigma_1)
 
   Objective evaluate(bool reml);
+  double factor_blocks();
   void spend_factor();
   Matrix orthonormal_basis() const;
   void orthonormal_scores();

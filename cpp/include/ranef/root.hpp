@@ -28,6 +28,7 @@ class DenseRoot {
   void solve_lower(RowMatrix& B) const;
   void solve_upper(RowMatrix& B) const;
   void invert();
+  void multiply_by_inverse(RowMatrix& B) const;
   double inverse(Index i, Index j) const { return omega_(i, j); }  // i >= j
 
  private:
@@ -72,20 +73,32 @@ class Root {
   void solve_lower(RowMatrix& B) const;
   void solve_upper(RowMatrix& B) const;
 
-  // Overwrite the factor by the inverse; solves are over until the next factor().
+  // Overwrite the factor by the inverse; solve_lower and solve_upper are over until the next
+  // factor().
   void invert();
+  // B <- Omega_22^-1 B, before and after invert().
+  void solve(RowMatrix& B) const;
   // Diagonal block of the inverse of one level of root term t.
   void inverse_block(std::size_t t, Index level, Matrix& block) const;
+  // Blocks of the inverse where the levels of root terms s < t meet (k_s * k_t, nnz), the blocks'
+  // order that of the products of the pair; `blocks` is by s and t - s - 1.
+  void inverse_pairs(std::vector<std::vector<Matrix>>& blocks) const;
   // Rows first .. first + rows.rows() - 1 of a dense inverse.
   void inverse_rows(Index first, RowMatrix& rows) const;
   // scaled_l Omega_22^-1 scaled_l' of each leading level (k * k, l).
   void quadratic(Coupling& coupling, Matrix& G);
+  // Beside it, the columns of scaled_l Omega_22^-1 at the entries of the coupling (k, nnz).
+  void multiply(Coupling& coupling, Matrix& product, Matrix& G);
+
+  // Take other products of the same levels.
+  void renew(const CrossProducts& products);
 
  private:
   RootLayout layout_;
   std::vector<TermProducts> terms_;
   std::vector<std::vector<PairProducts>> pairs_;
   std::variant<DenseRoot, SparseRoot> kind_{DenseRoot(0)};
+  bool inverted_ = false;
 
   template <class Visit>
   void for_each_entry(const std::vector<Matrix>* lambda, Visit&& visit) const;

@@ -20,6 +20,9 @@ struct StandardBasis {
   std::vector<Matrix> Tz;    // (k_t, k_t) upper triangular
 };
 
+// A response that no X reproduces, to hold the place of those to come.
+Vector stand_in(Index n);
+
 // Columns of the input replaced by explicitly orthonormalised ones, for designs that cross products
 // cannot resolve. Owns what `input` points to.
 struct RefinedInput {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Sequence
+from typing import cast
 
 import pandas as pd
 
@@ -12,26 +13,33 @@ from ..errors import ComparisonWarning
 from ..formula import parse
 from ..inference.lrt import Parts, RatioTest, Relation, parts, ratio_test, relate
 from ..report.whole_frame import WholeFrame
+from .compare_generalised import anova_generalised
 from .compare_models import (
+    boundary_notes,
     by_likelihood,
     check_comparable,
     check_likelihood,
+    criteria_row,
     estimator_name,
     labels,
     same_fixed,
 )
+from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = ["anova"]
 
 
-def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
+def anova(
+    *models: LinearMixedModel | GeneralizedLinearMixedModel, refit: bool | None = None
+) -> pd.DataFrame:
     """Compare fitted mixed models by likelihood-ratio tests.
 
     Parameters
     ----------
-    *models : LinearMixedModel
-        Two or more models of the same response on the same rows.
+    *models : LinearMixedModel or GeneralizedLinearMixedModel
+        Two or more models of one kind for the same response on the same rows; generalised ones of
+        one family and link.
     refit : bool, optional
         True refits REML fits by maximum likelihood, False compares the fits as they stand. By
         default REML is kept when all fits are by REML and their fixed parts span the same space,
@@ -79,13 +87,19 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     Reaction ~ Days + (1 | Subject)        4    NaN  NaN
     Reaction ~ Days + (Days | Subject)     6  42.84  2.0
     """
+    if any(isinstance(model, GeneralizedLinearMixedModel) for model in models):
+        return anova_generalised(models)
+    return _anova_linear(cast("tuple[LinearMixedModel, ...]", models), refit)
+
+
+def _anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.DataFrame:
     check_comparable(models, "anova")
     check_likelihood(models, "anova")
     spaces = [parts(model._design, model._estimate) for model in models]
     fits = _one_estimator(models, spaces, refit)
     names = labels(models)
     order = sorted(range(len(models)), key=lambda i: fits[i].npar)
-    rows = [_criteria_row(fits[i]) for i in order]
+    rows = [criteria_row(fits[i]) for i in order]
     refitted = ["refitted by ML" if fits[i] is not models[i] else "" for i in order]
     tests, notes = [RatioTest()], [refitted[0]]
     for k, (i, j) in enumerate(itertools.pairwise(order), start=1):
@@ -98,16 +112,6 @@ def anova(*models: LinearMixedModel, refit: bool | None = None) -> pd.DataFrame:
     table["estimator"] = [estimator_name(fits[i]) for i in order]
     table["note"] = notes
     return WholeFrame(table)
-
-
-def _criteria_row(model: LinearMixedModel) -> dict[str, float]:
-    return {
-        "npar": model.npar,
-        "aic": model.aic,
-        "bic": model.bic,
-        "llf": model.llf,
-        "deviance": -2.0 * model.llf,
-    }
 
 
 def _one_estimator(
@@ -133,7 +137,11 @@ def _tested(
     test = ratio_test(deviances, (small.npar, large.npar), relation)
     if not (relation.same_fixed or relation.same_random):
         return RatioTest() if small.reml else test, [_two_steps(small, large)]
-    return test, [*_cautions(small, large, relation), *_boundary_notes(small, relation, test)]
+    notes = _cautions(small, large, relation)
+    if relation.same_fixed:
+        simulate = "; ranef.pbtest simulates the distribution"
+        notes += boundary_notes(relation, test, is_singular=small.is_singular, simulate=simulate)
+    return test, notes
 
 
 def _why_untested(
@@ -187,22 +195,4 @@ def _cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relati
         )
     if not (small._estimate.converged and large._estimate.converged):
         notes.append("a fit has not converged: see model.convergence")
-    return notes
-
-
-def _boundary_notes(small: LinearMixedModel, relation: Relation, test: RatioTest) -> list[str]:
-    """Say what a test of the random part assumes."""
-    if not relation.same_fixed:
-        return []
-    if relation.zeros == 0:
-        return ["no variance is tested at zero, so the chi-squared p-value stands"]
-    if relation.zeros > 1:
-        return [
-            f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "
-            "simple mixture is right; ranef.pbtest simulates the distribution"
-        ]
-    mixture = f"0.5 chi2({test.df - 1:.0f}) + 0.5 chi2({test.df:.0f})"
-    notes = [f"a variance is tested at zero: pvalue_boundary is by {mixture}"]
-    if small.is_singular:
-        notes.append("the smaller fit is singular itself, so both p-values are rough")
     return notes

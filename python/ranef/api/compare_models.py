@@ -8,16 +8,19 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
-from ..inference.lrt import Parts
+from ..inference.lrt import Parts, RatioTest, Relation
 from ..inference.lrt_data import data_difference
 from ..inference.lrt_fixed import contains
+from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = [
+    "boundary_notes",
     "by_likelihood",
     "check_comparable",
     "check_likelihood",
     "check_mixed",
+    "criteria_row",
     "estimator_name",
     "labels",
     "same_fixed",
@@ -43,7 +46,9 @@ def check_comparable(models: Sequence[Any], caller: str) -> None:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 
 
-def check_likelihood(models: Sequence[LinearMixedModel], caller: str) -> None:
+def check_likelihood(
+    models: Sequence[LinearMixedModel] | Sequence[GeneralizedLinearMixedModel], caller: str
+) -> None:
     """Raise if a model was fitted with a prior, so that its likelihood is not the largest."""
     for model in models:
         if model.call.prior is not None:
@@ -78,7 +83,9 @@ def by_likelihood(model: LinearMixedModel, *, reml: bool = False) -> LinearMixed
     return other
 
 
-def labels(models: Sequence[LinearMixedModel]) -> list[str]:
+def labels(
+    models: Sequence[LinearMixedModel] | Sequence[GeneralizedLinearMixedModel],
+) -> list[str]:
     """Name models by their formulas, numbered where two are alike."""
     formulas = [" ".join(model.call.formula.split()) for model in models]
     counts = Counter(formulas)
@@ -93,6 +100,45 @@ def labels(models: Sequence[LinearMixedModel]) -> list[str]:
 def estimator_name(model: LinearMixedModel) -> str:
     """Name what a model was fitted by."""
     return "REML" if model.reml else "ML"
+
+
+def criteria_row(model: LinearMixedModel | GeneralizedLinearMixedModel) -> dict[str, float]:
+    """Criteria of one model in a table of comparisons."""
+    return {
+        "npar": model.npar,
+        "aic": model.aic,
+        "bic": model.bic,
+        "llf": model.llf,
+        "deviance": -2.0 * model.llf,
+    }
+
+
+def boundary_notes(
+    relation: Relation, test: RatioTest, *, is_singular: bool, simulate: str = ""
+) -> list[str]:
+    """Say what a test of the random part assumes.
+
+    Parameters
+    ----------
+    relation, test
+        How the models lie in each other, and the test.
+    is_singular : bool
+        Whether the smaller fit is.
+    simulate : str
+        What to do about several variances at once.
+    """
+    if relation.zeros == 0:
+        return ["no variance is tested at zero, so the chi-squared p-value stands"]
+    if relation.zeros > 1:
+        return [
+            f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "
+            f"simple mixture is right{simulate}"
+        ]
+    mixture = f"0.5 chi2({test.df - 1:.0f}) + 0.5 chi2({test.df:.0f})"
+    notes = [f"a variance is tested at zero: pvalue_boundary is by {mixture}"]
+    if is_singular:
+        notes.append("the smaller fit is singular itself, so both p-values are rough")
+    return notes
 
 
 def same_fixed(spaces: Sequence[Parts]) -> bool:

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
@@ -19,10 +17,9 @@ from ..inference.prior_parts import prior_parts
 from ..inference.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control, LmmEstimate
+from .mixed_effects import Array, Effects
 
 __all__ = ["Array", "Call", "Fitted", "checked", "estimated"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,11 @@ def checked(design: Design, call: Call) -> None:
     lmm.check(design, knows_sigma=prior_parts(call.prior).sigma is not None)
 
 
-class Fitted:
+class Fitted(Effects):
     """Design, estimate and kernel of one fit, and the little that everything else is made of."""
 
     warnings: tuple[RanefWarning, ...]
+    _estimate: LmmEstimate
 
     def __init__(
         self,
@@ -114,25 +112,6 @@ class Fitted:
                 "use model.update(prior=None)"
             )
 
-    def _names(self) -> pd.Index[Any]:
-        return pd.Index(self._design.fixed_names)
-
-    def _full(self, values: Array) -> pd.Series[Any]:
-        """Values of the kept coefficients, NaN for aliased ones, by name."""
-        out = np.full(len(self._design.fixed), np.nan)
-        out[self._estimate.kept] = values
-        return pd.Series(out, index=self._names())
-
-    @property
-    def params(self) -> pd.Series[Any]:
-        """Fixed effects by name; NaN where a column is aliased."""
-        return pd.Series(self._estimate.beta, index=self._names())
-
-    @property
-    def bse(self) -> pd.Series[Any]:
-        """Standard errors of the fixed effects."""
-        return self._full(np.sqrt(np.diag(self._estimate.cov_beta)))
-
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""
@@ -142,8 +121,3 @@ class Fitted:
     def reml(self) -> bool:
         """Whether the restricted likelihood was maximised."""
         return self._estimate.reml
-
-    @property
-    def nobs(self) -> int:
-        """Rows that were used."""
-        return self._design.n_obs

@@ -138,7 +138,7 @@ def fit_call(
     if is_source(data):
         model = fit_source(call, data, executor=executor, progress=progress)
         if call.strict and model.warnings:
-            raise _as_error(model.warnings)
+            raise as_error(model.warnings)
         return model
     if executor is not None:
         raise ValueError("executor adds up data that are read in chunks; these are in memory")
@@ -155,12 +155,12 @@ def fit_call(
     estimate = estimated(design, core, call)
     model = LinearMixedModel(design, estimate, call, core=core, data=data)
     if call.strict and model.warnings:
-        raise _as_error(model.warnings)
+        raise as_error(model.warnings)
     model._warn()
     return model
 
 
-def _as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
+def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
     """Give the first warning as an exception that carries the others as notes."""
     first, *others = found
     error = type(first)(*first.args)

@@ -80,14 +80,7 @@ class Explained(Shares, Criterion, TableSource):
         4  ran_pars  cor__Intercept.Days      0.07
         5  ran_pars      sd__Observation     25.59
         """
-        chosen = (effects,) if isinstance(effects, str) else tuple(effects)
-        for effect in chosen:
-            if effect not in tidying.EFFECTS:
-                raise ValueError(
-                    f"effects must be among {', '.join(map(repr, tidying.EFFECTS))}, not {effect!r}"
-                )
-        if not chosen:
-            raise ValueError("effects is empty")
+        chosen = tidying.chosen_effects(effects)
         check_level(level)
         limits = self._limits(method, level) if conf_int else None
         make = {

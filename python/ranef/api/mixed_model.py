@@ -26,7 +26,6 @@ from ..inference.prior_parts import describe, prior_parts
 from ..inference.wild import WildBootstrap
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from ..report.effects import RandomEffects, per_level
 from ..report.summary import Summary
 from ..report.verdict import alias_notes, not_there_yet, singular_notes
 from .fitted import Array, Call, estimated
@@ -108,16 +107,6 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     # ------------------------------------------------------------------ fixed effects
 
-    @property
-    def tvalues(self) -> pd.Series[Any]:
-        """Fixed effects divided by their standard errors."""
-        return self.params / self.bse
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the fixed effects that are not aliased."""
-        names = self._names()[self._estimate.kept]
-        return pd.DataFrame(self._estimate.cov_beta, index=names, columns=names)
-
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
         """Give tests of the fixed effects with a cluster-robust covariance.
 
@@ -144,33 +133,6 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     # ------------------------------------------------------------------ random effects
 
-    @property
-    def theta(self) -> pd.Series[Any]:
-        """Elements of the relative covariance factors, labelled ``group.term[.term]``."""
-        values: dict[str, float] = {}
-        for term, block in zip(self._design.random, self._estimate.lambda_, strict=True):
-            for columns in term.blocks:
-                for a, j in enumerate(columns):
-                    for i in columns[a:]:
-                        label = f"{term.group}.{term.names[j]}"
-                        if i != j:
-                            label += f".{term.names[i]}"
-                        values[label] = float(block[i, j])
-        return pd.Series(values, dtype=float)
-
-    def ranef(self) -> RandomEffects:
-        """Give the conditional modes of the random effects.
-
-        Returns
-        -------
-        RandomEffects
-            Mapping of group to a frame of levels by terms; ``.cov[group]`` holds the conditional
-            covariances, shape (levels, s, s), given the estimated parameters.
-        """
-        return RandomEffects(
-            self._design.random, self._estimate.modes, self._conditional_covariances
-        )
-
     def _conditional_covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""
         blocks = self._core.conditional_covariances(list(self._estimate.lambda_standard))
@@ -180,23 +142,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             for term, block in zip(self._design.random, blocks, strict=True)
         ]
 
-    def coef(self) -> dict[str, pd.DataFrame]:
-        """Give each level's own coefficients: fixed plus random, a frame for each group."""
-        return per_level(self.ranef(), self.params.dropna())
-
-    @property
-    def ngroups(self) -> dict[str, int]:
-        """Number of levels of each grouping factor."""
-        return {term.group: term.n_levels for term in self._design.random}
-
     # ------------------------------------------------------------------ rows
-
-    def _rows(self, values: Array) -> pd.Series[Any]:
-        """Values of the rows used, labelled as the caller's rows."""
-        index = self._design.index
-        if index is not None and self._design.rows is not None:
-            index = index[self._design.rows]
-        return pd.Series(values, index=index)
 
     @property
     def fittedvalues(self) -> pd.Series[Any]:

@@ -48,7 +48,8 @@ class Trust(Fitted):
         """
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         has_prior = self.call.prior is not None
-        return verdict.convergence(self._estimate, self._optimum(), notes, has_prior=has_prior)
+        advice = verdict.restart_advice(has_prior)
+        return verdict.convergence(self._estimate, self._optimum(), notes, advice)
 
     def _optimum(self) -> Optimum:
         """Examine the optimum of what was minimised, the prior included."""

@@ -30,6 +30,9 @@ name            rows  what, where it comes from, columns and their units
                       crossed, unbalanced. ``s`` student; ``d`` lecturer; ``studage`` semesters
                       enrolled and ``lectage`` semesters since the lecture, ordered; ``service`` 1
                       for a lecture given to another department; ``dept``; ``y`` rating, 1 to 5.
+``cbpp``          56  Cases of pleuropneumonia in zebu cattle of 15 herds in Ethiopia, Lesnoff,
+                      Laval, Bonnet and others (2004) [7]_. ``herd``; ``incidence`` new cases and
+                      ``size`` animals at the start of each ``period``, 1 to 4.
 ``gpa_sim``     1200  Simulated: grades of 200 students over six semesters. ``student``;
                       ``occasion`` 0 to 5; ``year``; ``semester``; ``gpa`` grade points; ``job``
                       hours of paid work a day; ``sex``; ``highgpa`` grade points at school;
@@ -51,6 +54,8 @@ References
 .. [4] Cochran and Cox (1957), Experimental Designs, 2nd ed.
 .. [5] Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS.
 .. [6] Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1).
+.. [7] Lesnoff, Laval, Bonnet, Abdicho, Workalemahu, Kifle, Peyraud, Lancelot and Thiaucourt (2004),
+   Prev. Vet. Med. 64, 27-40.
 """
 
 from .reading import load, names

@@ -46,6 +46,7 @@ _CATALOGUE: dict[str, dict[str, _Factor]] = {
     "Pastes.csv": {"batch": _PLAIN, "cask": _PLAIN, "sample": _PLAIN},
     "Penicillin.csv": {"plate": _PLAIN, "sample": _PLAIN},
     "cake.csv": {"replicate": _PLAIN, "recipe": _PLAIN, "temperature": _ORDERED},
+    "cbpp.csv": {"herd": _PLAIN, "period": _PLAIN},
     "gpa_sim.csv": {
         "student": _PLAIN,
         "job": _Factor(("no job", "1 hour", "2 hours", "3 hours", "4 or more hours")),

@@ -51,8 +51,10 @@ def build(
         Column to its contrasts: a name such as "sum", formulaic's ``contr.sum``, or a matrix.
     missing : {"drop", "raise"}
         What to do with rows that have missing values: drop and count them, or raise.
-    response : {"numeric", "binary"}
-        Whether the response must be numbers, or may have two levels, the first coded 0.
+    response : {"numeric", "binary", "counts"}
+        Whether the response must be numbers, or may have two levels, the first coded 0, or also be
+        two columns of successes and failures; then y is the share of successes, and the weights are
+        the trials.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def build(
         If the formula asks for the same random effect twice, or for an unknown function.
     """
     check_option("missing", missing, ("drop", "raise"))
-    check_option("response", response, ("numeric", "binary"))
+    check_option("response", response, ("numeric", "binary", "counts"))
     reading = Reading(open_frame(data))
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
@@ -84,7 +86,11 @@ def build(
     references = tuple(store.refer(column) for column in fixed)
     random, recipes, groupings = random_terms(formula, reading.groups, keep, store)
     weight, added = on(weight, keep), on(added, keep)
-    y = response_vector(formula, values[formula.left.expr], response)
+    answer = values[formula.left.expr]
+    if response == "counts" and isinstance(answer, Numbers) and len(answer.arrays) == 2:
+        y, weight = successes(formula.response, answer, weight)
+    else:
+        y = response_vector(formula, answer, response)
     arrays = [y, weight, added, *store.columns.values(), *(term.codes for term in random)]
     source = offset if offset is None or isinstance(offset, str) else ""
     return Design(
@@ -180,7 +186,11 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
     name = formula.response
     if isinstance(value, Numbers):
         if len(value.arrays) > 1:
-            raise DataError(f"the response {name!r} has {len(value.arrays)} columns, not one", name)
+            raise DataError(
+                f"the response {name!r} has {len(value.arrays)} columns; only a binomial response "
+                "of glmer has two, cbind(successes, failures)",
+                name,
+            )
         return value.arrays[0]
     shown = ", ".join(repr(level) for level in value.levels[:4].tolist())
     if kind == "numeric":
@@ -193,6 +203,21 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
         count = len(value.levels)
         raise DataError(f"the response {name!r} needs two levels, not {count} ({shown})", name)
     return value.codes.astype(np.float64)
+
+
+def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector, Vector]:
+    """Give the share of successes and the trials of two columns of counts."""
+    if weight is not None:
+        raise DataError(f"{name} holds the trials already; leave out the weights", "weights")
+    count, failures = value.arrays
+    for column, what in ((count, "successes"), (failures, "failures")):
+        bad = int(np.sum((column < 0.0) | (column != np.round(column))))
+        if bad:
+            raise DataError(f"the {what} in {name} are no counts 0, 1, 2, ... in {bad} rows", name)
+    trials = count + failures
+    if empty := int(np.sum(trials == 0.0)):
+        raise DataError(f"{name} has no trials in {empty} rows; drop these rows first", name)
+    return count / trials, trials
 
 
 def positive(weights: Vector | None, keep: Mask | None, reading: Reading) -> Vector | None:

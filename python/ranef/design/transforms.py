@@ -165,6 +165,11 @@ def ns(
     return FactorValues(columns, kind="numerical", spans_intercept=intercept, drop_field=1)
 
 
+def cbind(*columns: ArrayLike) -> NDArray[np.float64]:
+    """Lay columns side by side, such as counts of successes and of failures."""
+    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
+
+
 def is_stateful(name: str) -> bool:
     """Tell whether a function remembers something of the data it first saw."""
     return getattr(CONTEXT.get(name), "__is_stateful_transform__", False)
@@ -184,6 +189,7 @@ CONTEXT: dict[str, Any] = {
     "factor": categorical,
     "I": identity,
     "bs": bs,
+    "cbind": cbind,
     "cc": cyclic_cubic_spline,
     "cr": natural_cubic_spline,
     "cs": natural_cubic_spline,

@@ -8,6 +8,7 @@ import numpy as np
 import scipy
 
 from ..design.design import Design
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from .lrt_fixed import FixedSpace, coding_shift, contains, fixed_space
 from .lrt_random import CovarianceBlock, covariance_blocks, zero_directions
@@ -79,7 +80,7 @@ class RatioTest:
     pvalue_boundary: float = np.nan
 
 
-def parts(design: Design, estimate: LmmEstimate) -> Parts:
+def parts(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Parts:
     """Prepare a model for comparison."""
     return Parts(fixed_space(design, estimate.kept), covariance_blocks(design), design)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,15 +14,26 @@ from ..design.design import Design
 from ..design.encode import NewRows, encode
 from ..errors import UnsupportedError
 from ..models.chunks import NO_ROWS, SummedDesign
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from .coverage import t_quantile
 
-__all__ = ["fitted", "fixed_part", "predict", "random_part", "simulate"]
+__all__ = [
+    "chosen_groups",
+    "fitted",
+    "fixed_part",
+    "linear_predictor",
+    "predict",
+    "random_draws",
+    "random_part",
+    "simulate",
+]
 
 Array = NDArray[np.float64]
+Estimate: TypeAlias = LmmEstimate | GlmmEstimate
 
 
-def fixed_part(design: Design, estimate: LmmEstimate) -> Array:
+def fixed_part(design: Design, estimate: Estimate) -> Array:
     """Compute X beta + offset on the rows of the design, shape (n,)."""
     total = np.zeros(design.n_obs) if design.offset is None else design.offset.copy()
     for j in estimate.kept:
@@ -40,9 +52,38 @@ def random_part(design: Design, modes: tuple[Array, ...]) -> Array:
     return total
 
 
-def fitted(design: Design, estimate: LmmEstimate) -> Array:
+def fitted(design: Design, estimate: Estimate) -> Array:
     """Compute X beta + Z b + offset, shape (n,)."""
     return fixed_part(design, estimate) + random_part(design, estimate.modes)
+
+
+def linear_predictor(
+    design: Design, estimate: Estimate, rows: NewRows, groups: Iterable[str]
+) -> Array:
+    """Compute X beta + Z b + offset on new rows with the random effects of some groups.
+
+    Parameters
+    ----------
+    rows : NewRows
+        From ``design.encode``.
+    groups : iterable of str
+        Grouping factors that take part; a level the fit has not seen has the effect zero.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        NaN in rows with missing values.
+    """
+    mean = rows.X[:, estimate.kept] @ estimate.beta[estimate.kept]
+    if rows.offset is not None:
+        mean = mean + rows.offset
+    for term, new, b in zip(design.random, rows.terms, estimate.modes, strict=True):
+        if new is None or term.group not in groups:
+            continue
+        known = new.codes >= 0
+        mean[known] += np.einsum("ij,ij->i", new.z[known], b[new.codes[known]])
+    mean[rows.missing] = np.nan
+    return np.asarray(mean)
 
 
 def predict(
@@ -65,7 +106,7 @@ def predict(
     level that
     the fit has not seen adds z' Sigma z.
     """
-    groups = _groups(design, random)
+    groups = chosen_groups(design, random)
     # A prediction interval of the population is for an observation of levels not known.
     needs_all = interval == "prediction"
     rows = encode(
@@ -74,16 +115,7 @@ def predict(
         random=True if needs_all and groups else groups,
         new_levels="raise" if new_levels == "raise" else "population",
     )
-    mean = rows.X[:, estimate.kept] @ estimate.beta[estimate.kept]
-    if rows.offset is not None:
-        mean = mean + rows.offset
-    for term, b in zip(design.random, estimate.modes, strict=True):
-        new = rows.terms[design.random.index(term)]
-        if new is None or term.group not in groups:
-            continue
-        known = new.codes >= 0
-        mean[known] += np.einsum("ij,ij->i", new.z[known], b[new.codes[known]])
-    mean[rows.missing] = np.nan
+    mean = linear_predictor(design, estimate, rows, groups)
     if interval is None:
         return mean
     variance = estimate.sigma**2 * _variances(design, estimate, core, rows, groups)
@@ -97,7 +129,7 @@ def predict(
     )
 
 
-def _groups(design: Design, random: str | Iterable[str]) -> list[str]:
+def chosen_groups(design: Design, random: str | Iterable[str]) -> list[str]:
     """Labels of the grouping factors that take part."""
     known = [term.group for term in design.random]
     if isinstance(random, str):
@@ -161,10 +193,17 @@ def simulate(design: Design, estimate: LmmEstimate, n: int, seed: object) -> Arr
     out = np.empty((design.n_obs, n), order="F")
     scale = estimate.sigma if design.weights is None else estimate.sigma / np.sqrt(design.weights)
     for i in range(n):
-        modes = tuple(
-            estimate.sigma * rng.standard_normal((term.n_levels, term.n_cols)) @ block.T
-            for term, block in zip(design.random, estimate.lambda_, strict=True)
-        )
+        modes = random_draws(design, estimate.lambda_, estimate.sigma, rng)
         noise = scale * rng.standard_normal(design.n_obs)
         out[:, i] = base + random_part(design, modes) + noise
     return out
+
+
+def random_draws(
+    design: Design, factors: tuple[Array, ...], scale: float, rng: np.random.Generator
+) -> tuple[Array, ...]:
+    """Draw new random effects, shape (l, s) for each term, from factors relative to ``scale``."""
+    return tuple(
+        scale * rng.standard_normal((term.n_levels, term.n_cols)) @ block.T
+        for term, block in zip(design.random, factors, strict=True)
+    )

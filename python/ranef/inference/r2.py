@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..errors import UnsupportedError
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from .predict import fitted, fixed_part
 
@@ -63,7 +64,7 @@ class Variances:
         return self.fixed + self.random + self.residual
 
 
-def variances(design: Design, estimate: LmmEstimate) -> Variances:
+def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances:
     """Compute the parts of the variance.
 
     References

@@ -12,7 +12,15 @@ from .coefficients import interval_table
 from .effects import RandomEffects, per_level
 from .varcorr import VarCorr
 
-__all__ = ["EFFECTS", "fixed_rows", "ran_coefs_rows", "ran_pars_rows", "ran_vals_rows", "stack"]
+__all__ = [
+    "EFFECTS",
+    "chosen_effects",
+    "fixed_rows",
+    "ran_coefs_rows",
+    "ran_pars_rows",
+    "ran_vals_rows",
+    "stack",
+]
 
 EFFECTS = ("fixed", "ran_pars", "ran_vals", "ran_coefs")
 COLUMNS = [
@@ -29,6 +37,25 @@ COLUMNS = [
     "conf.high",
 ]
 _ALWAYS = ("effect", "group", "term", "estimate")
+
+
+def chosen_effects(effects: str | Iterable[str]) -> tuple[str, ...]:
+    """Check which effects are asked for.
+
+    Raises
+    ------
+    ValueError
+        If one is not among ``EFFECTS``, or there is none.
+    """
+    chosen = (effects,) if isinstance(effects, str) else tuple(effects)
+    for effect in chosen:
+        if effect not in EFFECTS:
+            raise ValueError(
+                f"effects must be among {', '.join(map(repr, EFFECTS))}, not {effect!r}"
+            )
+    if not chosen:
+        raise ValueError("effects is empty")
+    return chosen
 
 
 def fixed_rows(table: pd.DataFrame, level: float | None) -> pd.DataFrame:

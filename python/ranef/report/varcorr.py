@@ -27,15 +27,15 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         The random-effects terms.
     covariances : sequence of ndarray of shape (s, s)
         Their covariance matrices, on the scale of the response.
-    sigma : float
-        Residual standard deviation.
+    sigma : float or None
+        Residual standard deviation; None for a model without.
     """
 
     def __init__(
         self,
         terms: Sequence[RandomTerm],
         covariances: Sequence[NDArray[np.float64]],
-        sigma: float,
+        sigma: float | None,
     ):
         self.sigma = sigma
         self._blocks = {term.group: term.blocks for term in terms}
@@ -61,7 +61,7 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         DataFrame
             Columns group, term, term2, cov, sdcor: a variance has term2 empty and its
             standard deviation in
-            sdcor; a covariance has its correlation there. The residual comes last.
+            sdcor; a covariance has its correlation there. The residual comes last, if there is one.
         """
         rows: list[tuple[str, str, str | None, float, float]] = []
         for group, frame in self._frames.items():
@@ -73,14 +73,15 @@ class VarCorr(Mapping[str, pd.DataFrame]):
                 for a, j in enumerate(block):
                     for i in block[a + 1 :]:
                         rows.append((group, names[j], names[i], cov[i, j], _ratio(cov, sd, i, j)))
-        rows.append(("Residual", "", None, self.sigma**2, self.sigma))
+        if self.sigma is not None:
+            rows.append(("Residual", "", None, self.sigma**2, self.sigma))
         return pd.DataFrame(rows, columns=["group", "term", "term2", "cov", "sdcor"])
 
     def _cells(self) -> list[list[str]]:
         """Rows of text: group, term, sd, then correlations with the earlier terms."""
         rows = []
         sds = [np.sqrt(np.diag(frame.to_numpy())) for frame in self._frames.values()]
-        every = np.r_[np.concatenate(sds), self.sigma]
+        every = np.concatenate([*sds, [] if self.sigma is None else [self.sigma]])
         shown = iter(in_one_scale(every, every))
         for (group, frame), sd in zip(self._frames.items(), sds, strict=True):
             cov = frame.to_numpy()
@@ -91,7 +92,8 @@ class VarCorr(Mapping[str, pd.DataFrame]):
                     same = block_of[i] == block_of[j]
                     cells.append(f"{_ratio(cov, sd, i, j):.2f}" if same else "")
                 rows.append(cells)
-        rows.append(["Residual", "", next(shown)])
+        if self.sigma is not None:
+            rows.append(["Residual", "", next(shown)])
         return rows
 
     def __repr__(self) -> str:

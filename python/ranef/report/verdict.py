@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..inference.optimum import Optimum
+from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
-__all__ = ["Convergence", "alias_notes", "convergence", "not_there_yet", "singular_notes"]
+__all__ = [
+    "Convergence",
+    "alias_notes",
+    "convergence",
+    "not_there_yet",
+    "restart_advice",
+    "singular_notes",
+]
 
 Array = NDArray[np.float64]
 
@@ -82,8 +90,26 @@ class Convergence:
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
 
 
+def restart_advice(has_prior: bool) -> str:
+    """Say what to do where a linear model has not converged.
+
+    Parameters
+    ----------
+    has_prior : bool
+        Whether a penalised likelihood was maximised, which other optimisers are not offered for.
+    """
+    others = "" if has_prior else "ranef.all_fit(model) compares other optimisers; "
+    return (
+        f"ranef.converge(model) restarts the search; {others}"
+        'ranef.help("convergence") says what the numbers mean.'
+    )
+
+
 def convergence(
-    estimate: LmmEstimate, optimum: Optimum, notes: Iterable[str], *, has_prior: bool
+    estimate: LmmEstimate | GlmmEstimate,
+    optimum: Optimum,
+    notes: Iterable[str],
+    remedy: str,
 ) -> Convergence:
     """Put the conditions of an optimum into words.
 
@@ -95,16 +121,12 @@ def convergence(
         What its derivatives say.
     notes : iterable of str
         Warnings of the fit that belong to the advice.
-    has_prior : bool
-        Whether a penalised likelihood was maximised, which other optimisers are not offered for.
+    remedy : str
+        What to do where an optimum does not hold.
     """
     advice = list(notes)
     if not optimum.holds:
-        others = "" if has_prior else "ranef.all_fit(model) compares other optimisers; "
-        advice.append(
-            f"ranef.converge(model) restarts the search; {others}"
-            'ranef.help("convergence") says what the numbers mean.'
-        )
+        advice.append(remedy)
     return Convergence(
         converged=optimum.holds,
         verdict=_verdict(estimate, optimum),
@@ -121,7 +143,7 @@ def convergence(
     )
 
 
-def _verdict(estimate: LmmEstimate, optimum: Optimum) -> str:
+def _verdict(estimate: LmmEstimate | GlmmEstimate, optimum: Optimum) -> str:
     """Say in a sentence which condition decides."""
     if optimum.is_saddle:
         return "Not converged: -2 log-likelihood bends down along a direction of the covariance."
@@ -150,7 +172,9 @@ def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
     return f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
 
 
-def singular_notes(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> list[str]:
+def singular_notes(
+    design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
+) -> list[str]:
     """Say which term is singular, along which direction, and the smallest change that helps."""
     notes = []
     for t, term in enumerate(design.random):

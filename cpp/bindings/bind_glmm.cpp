@@ -1,0 +1,70 @@
+// The generalised linear mixed model.
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+#include "ranef/glmm.hpp"
+#include "rows.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+std::unique_ptr<ranef::Glmm> make(const ranef::Vector& y, const std::vector<Column>& columns,
+                                  const std::vector<int>& fixed, const std::vector<Term>& terms,
+                                  const ranef::Vector& weights, const ranef::Vector& offset,
+                                  const std::string& family, const std::string& link) {
+  const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt);
+  const py::gil_scoped_release release;
+  return std::make_unique<ranef::Glmm>(input, ranef::parse_likelihood(family, link),
+                                       ranef::ResponseRows{y, weights}, offset);
+}
+
+}  // namespace
+
+void bind_glmm(py::module_& m) {
+  using ranef::Glmm;
+  using ranef::GlmmPoint;
+  using release = py::call_guard<py::gil_scoped_release>;
+
+  py::class_<GlmmPoint>(m, "GlmmPoint", py::module_local(), "The criterion at given parameters.")
+      .def_readonly("value", &GlmmPoint::value)
+      .def_readonly("log_likelihood", &GlmmPoint::log_likelihood)
+      .def_readonly("penalty", &GlmmPoint::penalty)
+      .def_readonly("logdet", &GlmmPoint::logdet)
+      .def_readonly("beta", &GlmmPoint::beta)
+      .def_readonly("steps", &GlmmPoint::steps);
+
+  py::class_<Glmm>(m, "Glmm", py::module_local(),
+                   "Rows and plan of one generalised linear mixed model.")
+      .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
+           "family"_a, "link"_a)
+      .def(
+          "evaluate",
+          [](Glmm& self, const ranef::Vector& theta, const ranef::Vector& beta, double dispersion) {
+            return self.evaluate({theta, beta, dispersion});
+          },
+          "theta"_a, "beta"_a, "dispersion"_a = 1.0, release())
+      .def("gradient", &Glmm::gradient, release())
+      .def(
+          "quadrature",
+          [](const Glmm& self, const ranef::Vector& nodes, const ranef::Vector& weights) {
+            return self.quadrature({nodes, weights});
+          },
+          "nodes"_a, "weights"_a, release())
+      .def("information_beta", &Glmm::information_beta, release())
+      .def("modes", &Glmm::modes, release())
+      .def("conditional_covariances", &Glmm::conditional_covariances, release())
+      .def_property_readonly("eta", [](const Glmm& self) { return self.eta(); })
+      .def("restart", &Glmm::restart, release())
+      .def("factors", &Glmm::lambda, "theta"_a, "standard"_a = false, release())
+      .def_property_readonly("parameters", &Glmm::parameters)
+      .def_property_readonly("T", [](const Glmm& self) { return self.basis().T; })
+      .def_property_readonly("kept", [](const Glmm& self) { return self.basis().kept; })
+      .def_property_readonly("aliased", [](const Glmm& self) { return self.basis().aliased; })
+      .def_property_readonly("alias", [](const Glmm& self) { return self.basis().alias; })
+      .def("term_basis", &Glmm::term_basis, "term"_a);
+}

@@ -1,0 +1,127 @@
+// A generalised linear mixed model by Laplace's approximation, with exact derivatives.
+//
+//   eta = offset + X beta + Z Lambda u,  u ~ N(0, I)
+//   d   = -2 l(eta) + |u|^2 + log|M| at the mode of u,  M = I + Lambda'Z'W Z Lambda
+//
+// l is the log-likelihood and W its observed weights, w_i = -d2 l_i / d eta_i^2. Each Newton step
+// to the mode is a weighted penalised least squares of the linear kernel.
+//
+// With h_i = z_i'Lambda M^-1 Lambda'z_i, a_i = h_i dw_i/deta_i, s = dl/deta and v = M^-1
+// Lambda'Z'a,
+//
+//   dd/dbeta   = X'r,  r = -2 s + a - W Z Lambda v
+//   dd/dlambda = sum_l [Z'r]_l u_l' + [Z's]_l v_l' + 2 [Z'W Z Lambda M^-1]_ll
+//
+// which is finite at a singular Lambda. A `joint` mode takes beta to the mode, too: then M's solves
+// are those of beta and u together, and d is a function of lambda alone.
+//
+// References: Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1); Skaug and Fournier
+// (2006), Comput. Stat. Data Anal. 51, 699-709; Pinheiro and Chao (2006), J. Comput. Graph. Stat.
+// 15, 58-81.
+#pragma once
+
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "ranef/likelihood.hpp"
+#include "ranef/pls.hpp"
+#include "ranef/row_products.hpp"
+#include "ranef/standard_basis.hpp"
+
+namespace ranef {
+
+// Where the criterion is asked for; standardised basis.
+struct GlmmParameters {
+  Vector theta;             // (m,) elements of lambda in the order of Glmm::parameters()
+  Vector beta;              // (p,) of the kept columns; empty to take it to the joint mode
+  double dispersion = 1.0;  // phi or k
+};
+
+struct GlmmPoint {
+  double value = kInfeasible;   // d; kInfeasible where there is no mode
+  double log_likelihood = 0.0;  // l at the mode
+  double penalty = 0.0;         // |u|^2
+  double logdet = 0.0;          // log|M|
+  Vector beta;                  // (p,)
+  int steps = 0;                // Newton steps to the mode
+};
+
+// Nodes of a Gauss-Hermite rule for the weight exp(-x^2).
+struct HermiteRule {
+  Vector nodes, weights;
+};
+
+class Glmm {
+ public:
+  // Copies what it needs. `input` has neither response nor weights.
+  Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, Vector offset);
+
+  GlmmPoint evaluate(const GlmmParameters& at);
+
+  // Gradient at the last evaluate(), which must be feasible: theta, beta unless joint, and log
+  // dispersion where there is one.
+  Vector gradient();
+
+  // -2 log of what adaptive Gauss-Hermite quadrature adds to Laplace's approximation at the last
+  // evaluate(). One term only; the product rule takes nodes^k points a level.
+  double quadrature(const HermiteRule& rule) const;
+
+  // (p, p) X'(W^-1 + Z Lambda Lambda'Z')^-1 X at the last evaluate().
+  Matrix information_beta();
+
+  // Random effects, and their covariances given all parameters, at the last evaluate(); user's
+  // basis and order: (k_t, l_t) and (k_t * k_t, l_t).
+  std::vector<Matrix> modes() const;
+  std::vector<Matrix> conditional_covariances();
+  const Vector& eta() const { return eta_; }
+
+  // Forget the last mode: the next search starts from no random effects.
+  void restart();
+
+  // Element of lambda of each entry of theta: user's term, row, column.
+  std::vector<std::tuple<std::size_t, int, int>> parameters() const;
+  // Relative covariance factors, user's order: as the formula scales its columns, or standardised.
+  std::vector<Matrix> lambda(const Vector& theta, bool standard) const;
+  const StandardBasis& basis() const { return basis_; }
+  Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
+
+ private:
+  Likelihood likelihood_;
+  ResponseRows rows_;
+  Vector offset_;
+  StandardBasis basis_;             // terms in the kernel's order
+  std::vector<std::size_t> place_;  // kernel's term -> user's term
+  std::vector<std::size_t> order_;  // user's term -> kernel's term
+  Matrix X_;                        // (n, p) kept columns, standardised
+  std::unique_ptr<RowProducts> products_;
+  std::unique_ptr<Pls> pls_;
+
+  // The last evaluate().
+  std::vector<Matrix> lambda_;  // (k_t, k_t)
+  Vector beta_;
+  bool joint_ = false;
+  double dispersion_ = 1.0;
+  double constant_ = 0.0;  // of the log-likelihood, at constant_dispersion_
+  double constant_dispersion_ = -1.0;
+  std::vector<RowMatrix> u_;    // (l_t * k_t, 1)
+  Vector eta_;                  // (n,)
+  RowDerivatives derivatives_;  // at eta_
+  std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p), joint only
+
+  void prepare(const GlmmParameters& at);
+  GlmmPoint find_mode();
+  Vector starting_beta() const;
+  std::vector<Matrix> factors(const Vector& theta) const;
+  std::vector<RowMatrix> times_lambda(const std::vector<RowMatrix>& u, bool transposed) const;
+  double renew_factor();
+  struct Step;
+  Step newton_step();
+  bool take(const Step& step, bool check, double& log_likelihood, double& penalty);
+  Matrix schur(const std::vector<RowMatrix>& solved) const;
+  std::vector<Matrix> trace_scores(const InverseBlocks& blocks) const;
+  void to_random_effects(InverseBlocks& blocks) const;
+  Vector implicit_change(const Vector& a) const;
+};
+
+}  // namespace ranef

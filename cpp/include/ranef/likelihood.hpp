@@ -1,0 +1,72 @@
+// Log-likelihoods of rows as functions of the linear predictor, with exact derivatives.
+//
+// Distribution and link      log-likelihood of a row of weight m, constants included
+//   binomial                 m [y log mu + (1 - y) log(1 - mu)] + log C(m, m y)    m trials
+//   poisson                  m [y log mu - mu - log y!]
+//   gamma, 1/nu = phi        m [nu log(nu / mu) - nu y / mu + (nu - 1) log y - log Gamma(nu)]
+//   negative binomial, k     m [log Gamma(y + k) / (Gamma(k) y!) + k log(k / (k + mu))
+//                               + y log(mu / (k + mu))]
+//
+// All of these are concave in eta for the links allowed, so the observed weights are never
+// negative.
+#pragma once
+
+#include <string>
+
+#include "ranef/eigen.hpp"
+#include "ranef/gee.hpp"
+
+namespace ranef {
+
+enum class Distribution { binomial, poisson, gamma, negative_binomial };
+
+struct Likelihood {
+  Distribution distribution = Distribution::binomial;
+  Link link = Link::logit;
+
+  bool has_dispersion() const {
+    return distribution == Distribution::gamma || distribution == Distribution::negative_binomial;
+  }
+};
+
+// Throws std::invalid_argument for a name or a pair that is not supported.
+Likelihood parse_likelihood(const std::string& distribution, const std::string& link);
+
+// Derivatives of each row's log-likelihood by its linear predictor.
+struct RowDerivatives {
+  Vector score;   // (n,) first
+  Vector weight;  // (n,) minus the second: the observed weight
+  Vector slope;   // (n,) minus the third: d weight / d eta
+};
+
+// The rows of a response and what is known of them; owned.
+struct ResponseRows {
+  Vector y;        // (n,)
+  Vector weights;  // (n,) trials or frequencies
+};
+
+// Part of the log-likelihood that does not depend on eta. `dispersion` is phi or k.
+double constant_part(const Likelihood& likelihood, const ResponseRows& rows, double dispersion);
+
+// The log-likelihood without constant_part, and the derivatives of each row. -infinity where a mean
+// is out of range.
+double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
+                       double dispersion, RowDerivatives& out);
+
+// The same sum over some rows, without derivatives; eta has an entry for each of them.
+double log_likelihood(const Likelihood& likelihood, const ResponseRows& rows,
+                      const std::int32_t* row, Index count, const double* eta, double dispersion);
+
+// Derivatives by log(dispersion): of each row's score and weight, and of the log-likelihood.
+struct DispersionDerivatives {
+  Vector score;   // (n,)
+  Vector weight;  // (n,)
+  double log_likelihood = 0.0;
+};
+void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& rows,
+                            const Vector& eta, double dispersion, DispersionDerivatives& out);
+
+// A linear predictor for each row, without the model: where the search begins.
+Vector starting_predictor(const Likelihood& likelihood, const ResponseRows& rows);
+
+}  // namespace ranef

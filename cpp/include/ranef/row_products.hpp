@@ -1,0 +1,39 @@
+// Cross products of rows that stay, under weights that change: the pattern once, the values often.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ranef/cross_products.hpp"
+#include "ranef/eigen.hpp"
+#include "ranef/pls.hpp"
+
+namespace ranef {
+
+// Vectors of random effects are by term, RowMatrix (l_t * k_t, m), the k_t of a level together.
+class RowProducts {
+ public:
+  // Levels and blocks of the input's terms; z holds each term's columns (n, k_t) as they are used.
+  RowProducts(const Input& input, std::vector<RowMatrix> z);
+
+  // Z'W Z under the weights of the last renew(). There is no X, and the response is empty.
+  const CrossProducts& products() const { return products_; }
+  const RowMatrix& z(std::size_t t) const { return z_[t]; }
+  const std::vector<std::int32_t>& codes(std::size_t t) const { return codes_[t]; }
+
+  void renew(const Vector& weights);                               // (n,)
+  std::vector<RowMatrix> transposed(const RowMatrix& rows) const;  // Z' rows, rows (n, m)
+  Vector multiply(const std::vector<RowMatrix>& b) const;          // Z b, b with one column
+
+  // z_i'D z_i of each row, D given where levels meet: like the values of the cross products.
+  Vector quadratic(const std::vector<Matrix>& own,
+                   const std::vector<std::vector<Matrix>>& pairs) const;
+
+ private:
+  std::vector<RowMatrix> z_;
+  std::vector<std::vector<std::int32_t>> codes_;               // (n,) by term
+  std::vector<std::vector<std::vector<std::int32_t>>> entry_;  // (n,) block of a row, by pair
+  CrossProducts products_;
+};
+
+}  // namespace ranef

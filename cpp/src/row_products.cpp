@@ -1,0 +1,140 @@
+#include "ranef/row_products.hpp"
+
+#include <algorithm>
+
+#include "ranef/with_size.hpp"
+
+namespace ranef {
+namespace {
+
+// Where each row's levels meet among the blocks of a pair.
+std::vector<std::int32_t> entries(const std::vector<std::int32_t>& s,
+                                  const std::vector<std::int32_t>& t, const PairProducts& pair) {
+  std::vector<std::int32_t> out(s.size());
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const auto begin = pair.level.begin() + pair.start[s[i]];
+    const auto end = pair.level.begin() + pair.start[s[i] + 1];
+    out[i] = static_cast<std::int32_t>(std::lower_bound(begin, end, t[i]) - pair.level.begin());
+  }
+  return out;
+}
+
+// blocks(:, code_i) += w_i z_i z_i'.
+template <int K>
+void add_own(const RowMatrix& z, const std::vector<std::int32_t>& codes, const Vector& w,
+             Matrix& blocks) {
+  const Index k = K == Eigen::Dynamic ? z.cols() : K;
+  for (Index i = 0; i < w.size(); ++i) {
+    const double* row = z.data() + i * k;
+    double* block = blocks.data() + codes[i] * k * k;
+    for (Index b = 0; b < k; ++b)
+      for (Index a = 0; a < k; ++a) block[b * k + a] += w(i) * row[a] * row[b];
+  }
+}
+
+void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
+              const Vector& w, Matrix& blocks) {
+  const Index ks = zs.cols(), kt = zt.cols();
+  for (Index i = 0; i < w.size(); ++i) {
+    double* block = blocks.data() + entry[i] * ks * kt;
+    for (Index b = 0; b < kt; ++b) {
+      const double right = w(i) * zt(i, b);
+      for (Index a = 0; a < ks; ++a) block[b * ks + a] += zs(i, a) * right;
+    }
+  }
+}
+
+// out_i += scale * zs_i'block zt_i.
+void add_bilinear(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
+                  const Matrix& blocks, double scale, Vector& out) {
+  const Index ks = zs.cols(), kt = zt.cols();
+  for (Index i = 0; i < out.size(); ++i) {
+    const double* block = blocks.data() + entry[i] * ks * kt;
+    double sum = 0.0;
+    for (Index b = 0; b < kt; ++b)
+      for (Index a = 0; a < ks; ++a) sum += zs(i, a) * block[b * ks + a] * zt(i, b);
+    out(i) += scale * sum;
+  }
+}
+
+}  // namespace
+
+RowProducts::RowProducts(const Input& input, std::vector<RowMatrix> z) : z_(std::move(z)) {
+  products_.n = input.n;
+  products_.gram.setIdentity(1, 1);
+  const std::size_t count = input.terms.size();
+  for (const TermInput& term : input.terms) {
+    codes_.emplace_back(term.codes, term.codes + input.n);
+    const Index k = static_cast<Index>(term.columns.size());
+    products_.terms.push_back({term.n_levels, k, Matrix::Zero(k * k, term.n_levels),
+                               RowMatrix::Zero(k * term.n_levels, 1)});
+  }
+  Shifts unshifted;
+  for (const TermInput& term : input.terms) unshifted.terms.emplace_back(term.columns.size());
+  products_.pairs.resize(count);
+  entry_.resize(count);
+  for (std::size_t s = 0; s + 1 < count; ++s) {
+    const LevelOrder order = order_by_level(input.terms[s], input.n);
+    for (std::size_t t = s + 1; t < count; ++t) {
+      products_.pairs[s].push_back(pair_products(input, unshifted, s, t, order));
+      entry_[s].push_back(entries(codes_[s], codes_[t], products_.pairs[s].back()));
+    }
+  }
+}
+
+void RowProducts::renew(const Vector& weights) {
+  for (std::size_t t = 0; t < z_.size(); ++t) {
+    products_.terms[t].own.setZero();
+    with_size(z_[t].cols(), [&](auto size) {
+      add_own<decltype(size)::value>(z_[t], codes_[t], weights, products_.terms[t].own);
+    });
+  }
+  for (std::size_t s = 0; s < entry_.size(); ++s)
+    for (std::size_t p = 0; p < entry_[s].size(); ++p) {
+      Matrix& value = products_.pairs[s][p].value;
+      value.setZero();
+      add_pair(z_[s], z_[s + 1 + p], entry_[s][p], weights, value);
+    }
+}
+
+std::vector<RowMatrix> RowProducts::transposed(const RowMatrix& rows) const {
+  const Index m = rows.cols();
+  std::vector<RowMatrix> out;
+  for (std::size_t t = 0; t < z_.size(); ++t) {
+    const Index k = z_[t].cols();
+    RowMatrix sum = RowMatrix::Zero(products_.terms[t].n_levels * k, m);
+    for (Index i = 0; i < rows.rows(); ++i)
+      for (Index a = 0; a < k; ++a) {
+        double* to = sum.data() + (codes_[t][i] * k + a) * m;
+        const double* from = rows.data() + i * m;
+        for (Index j = 0; j < m; ++j) to[j] += z_[t](i, a) * from[j];
+      }
+    out.push_back(std::move(sum));
+  }
+  return out;
+}
+
+Vector RowProducts::multiply(const std::vector<RowMatrix>& b) const {
+  Vector out = Vector::Zero(z_[0].rows());
+  for (std::size_t t = 0; t < z_.size(); ++t) {
+    const Index k = z_[t].cols();
+    for (Index i = 0; i < out.size(); ++i) {
+      const double* of_level = b[t].data() + codes_[t][i] * k;
+      for (Index a = 0; a < k; ++a) out(i) += z_[t](i, a) * of_level[a];
+    }
+  }
+  return out;
+}
+
+Vector RowProducts::quadratic(const std::vector<Matrix>& own,
+                              const std::vector<std::vector<Matrix>>& pairs) const {
+  Vector out = Vector::Zero(z_[0].rows());
+  for (std::size_t t = 0; t < z_.size(); ++t)
+    add_bilinear(z_[t], z_[t], codes_[t], own[t], 1.0, out);
+  for (std::size_t s = 0; s < entry_.size(); ++s)
+    for (std::size_t p = 0; p < entry_[s].size(); ++p)
+      add_bilinear(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], 2.0, out);
+  return out;
+}
+
+}  // namespace ranef

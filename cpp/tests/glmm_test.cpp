@@ -1,0 +1,144 @@
+// Laplace's approximation against dense arithmetic, its gradient against differences, and a plan
+// that takes new values against one made for them.
+#include "ranef/glmm.hpp"
+
+#include "check.hpp"
+
+using namespace ranef;
+using namespace ranef::test;
+
+namespace {
+
+Input without_response(const Rows& rows) {
+  Input input = rows.input;
+  input.y = nullptr;
+  input.weights = nullptr;
+  return input;
+}
+
+ResponseRows counts(Index n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::poisson_distribution<int> poisson(2.0);
+  ResponseRows out{Vector(n), Vector::Ones(n)};
+  for (Index i = 0; i < n; ++i) out.y(i) = poisson(random);
+  return out;
+}
+
+GlmmParameters random_parameters(const Glmm& model, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<double> normal;
+  GlmmParameters at;
+  at.theta = Vector::NullaryExpr(static_cast<Index>(model.parameters().size()),
+                                 [&] { return 0.4 * normal(random); });
+  at.beta.resize(static_cast<Index>(model.basis().kept.size()));
+  at.beta << 0.7, 0.1, -0.2;
+  at.dispersion = 1.5;
+  return at;
+}
+
+// -2 log-likelihood of counts with a dense Z Lambda, Newton's method from zero.
+double dense_laplace(const Input& input, const Glmm& model, const ResponseRows& rows,
+                     const GlmmParameters& at) {
+  const Matrix X = dense_columns(input, input.fixed);
+  const Index p = X.cols();
+  const Vector fixed = X * (model.basis().T.topLeftCorner(p, p) * at.beta);
+  const std::vector<Matrix> lambda = model.lambda(at.theta, false);
+  Index q = 0;
+  for (const TermInput& term : input.terms)
+    q += term.n_levels * static_cast<Index>(term.columns.size());
+  Matrix ZL = Matrix::Zero(input.n, q);
+  Index offset = 0;
+  for (std::size_t t = 0; t < lambda.size(); ++t) {
+    const Matrix z = dense_columns(input, input.terms[t].columns) * lambda[t];
+    for (Index i = 0; i < input.n; ++i)
+      ZL.row(i).segment(offset + input.terms[t].codes[i] * z.cols(), z.cols()) = z.row(i);
+    offset += input.terms[t].n_levels * z.cols();
+  }
+  Vector u = Vector::Zero(q), mu;
+  Matrix M;
+  for (int step = 0; step < 60; ++step) {
+    mu = (fixed + ZL * u).array().exp();
+    M = Matrix::Identity(q, q) + ZL.transpose() * mu.asDiagonal() * ZL;
+    const Vector change = M.llt().solve(ZL.transpose() * (rows.y - mu) - u);
+    u += std::min(1.0, 1.0 / change.norm()) * change;
+  }
+  const Vector eta = fixed + ZL * u;
+  double l = 0.0;
+  for (Index i = 0; i < input.n; ++i)
+    l += rows.y(i) * eta(i) - std::exp(eta(i)) - std::lgamma(rows.y(i) + 1.0);
+  return -2.0 * l + u.squaredNorm() +
+         2.0 * Matrix(M.llt().matrixL()).diagonal().array().log().sum();
+}
+
+void check_against_dense(const std::vector<TermShape>& shapes, Index n, bool nested) {
+  const Rows random = random_rows(3, n, shapes, false, nested);
+  const Input input = without_response(random);
+  const ResponseRows rows = counts(n, 5);
+  Glmm model(input, {Distribution::poisson, Link::log}, rows, Vector::Zero(n));
+  const GlmmParameters at = random_parameters(model, 7);
+  CHECK_CLOSE(model.evaluate(at).value, dense_laplace(input, model, rows, at), 1e-9);
+}
+
+void check_gradient(const std::vector<TermShape>& shapes, Index n, bool nested, bool joint) {
+  const Rows random = random_rows(4, n, shapes, false, nested);
+  Glmm model(without_response(random), {Distribution::negative_binomial, Link::log}, counts(n, 6),
+             Vector::Constant(n, 0.1));
+  GlmmParameters at = random_parameters(model, 8);
+  if (joint) at.beta.resize(0);
+  const Index m = at.theta.size(), p = at.beta.size();
+  const auto value = [&](Index j, double h) {
+    GlmmParameters moved = at;
+    if (j < m)
+      moved.theta(j) += h;
+    else if (j < m + p)
+      moved.beta(j - m) += h;
+    else
+      moved.dispersion *= std::exp(h);
+    return model.evaluate(moved).value;
+  };
+  model.evaluate(at);
+  const Vector gradient = model.gradient();
+  CHECK(gradient.size() == m + p + 1);
+  for (Index j = 0; j < gradient.size(); ++j) {
+    const auto between = [&](double h) { return (value(j, h) - value(j, -h)) / (2.0 * h); };
+    const double slope = (4.0 * between(1e-3) - between(2e-3)) / 3.0;
+    CHECK(std::abs(slope - gradient(j)) < 1e-6 * (1.0 + gradient.norm()));
+  }
+}
+
+// A plan that takes other weights is the plan made for them.
+void check_renewal(const std::vector<TermShape>& shapes, Index n, bool nested) {
+  const Rows rows = random_rows(9, n, shapes, true, nested);
+  Input plain = rows.input;
+  plain.weights = nullptr;
+  const Shifts shifts = choose_shifts(plain);
+  std::vector<std::vector<int>> blocks;
+  for (const TermInput& term : plain.terms) blocks.push_back(term.blocks);
+  Pls fresh(accumulate(rows.input, shifts), blocks), renewed(accumulate(plain, shifts), blocks);
+  renewed.renew(accumulate(rows.input, shifts));
+  const std::vector<Matrix> lambda = random_factors(10, plain);
+  const Objective a = fresh.objective(lambda, true), b = renewed.objective(lambda, true);
+  CHECK(a.value == b.value);
+  CHECK_CLOSE(renewed.factor(lambda), a.logdet_L, 1e-14);
+}
+
+}  // namespace
+
+int main() {
+  const std::vector<std::pair<std::vector<TermShape>, bool>> cases = {
+      {{{12, 1}}, false},
+      {{{10, 3}}, false},
+      {{{8, 5}}, false},
+      {{{30, 1}, {8, 1}}, false},           // dense root, dense coupling
+      {{{90, 1}, {60, 1}}, false},          // sparse coupling
+      {{{20, 2}, {10, 3}, {6, 1}}, false},  // vector terms everywhere
+      {{{110, 2}, {55, 2}}, true},          // nested: sparse root
+      {{{120, 1}, {60, 1}, {55, 1}}, true},
+  };
+  for (const auto& [shapes, nested] : cases) {
+    check_against_dense(shapes, 240, nested);
+    for (bool joint : {false, true}) check_gradient(shapes, 240, nested, joint);
+    check_renewal(shapes, 240, nested);
+  }
+  std::puts("glmm: passed");
+}

@@ -1,0 +1,209 @@
+"""Estimates of a generalised linear mixed model, as numbers and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..inference.glmm_shares import parts_of_variance
+from ..inference.icc import Icc, icc
+from ..inference.r2_results import R2
+from ..report import tidy as tidying
+from ..report.coefficients import coefficient_table, interval_table
+from ..report.maketables import TableSource, covariance_rows
+from ..report.varcorr import VarCorr
+from .glmer_call import GlmerCall
+from .glmer_rows import GlmerRows
+
+__all__ = ["GlmerTables"]
+
+#: What proportions of variance say here.
+SHARES = (
+    "Nakagawa-Johnson-Schielzeth: variances of X beta (marginal), and of it with the mean variance "
+    "of the random effects (conditional), over the total, in which the distribution counts as on "
+    "the scale of the linear predictor."
+)
+
+
+class GlmerTables(GlmerRows, TableSource):
+    """Parameters, tests, shares of variance and tidy frames."""
+
+    call: GlmerCall
+
+    @property
+    def family(self) -> str:
+        """Distribution of the response given the random effects."""
+        return self.call.spec.family
+
+    @property
+    def link(self) -> str:
+        """Link of the mean."""
+        return self.call.spec.link
+
+    @property
+    def npar(self) -> int:
+        """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
+        return len(self._estimate.kept) + self._n_covariances + self.call.spec.has_dispersion
+
+    @property
+    def dispersion(self) -> float:
+        """Phi of a gamma, Var(y) = phi mu^2; size k of a negative binomial; otherwise 1."""
+        return self._estimate.dispersion
+
+    @property
+    def sigma(self) -> float:
+        """Root of phi of a gamma; 1 for other families, which have no residual error."""
+        return self._estimate.sigma
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Covariances of the random effects by group, on the scale of the linear predictor."""
+        return VarCorr(self._design.random, self._estimate.sigmas, None)
+
+    @property
+    def zvalues(self) -> pd.Series[Any]:
+        """Fixed effects divided by their standard errors, to be compared with a normal."""
+        return self.tvalues
+
+    @property
+    def pvalues(self) -> pd.Series[Any]:
+        """P-values of the fixed effects by normal tests."""
+        return self.coef_table()["pvalue"].rename(None)
+
+    def coef_table(self) -> pd.DataFrame:
+        """Lay out estimates, standard errors and normal tests.
+
+        Returns
+        -------
+        DataFrame
+            Columns estimate, se, df (infinite), t, pvalue.
+        """
+        return coefficient_table(list(self._names()), self.params, self.bse, np.inf)
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Give Wald's confidence intervals of the fixed effects.
+
+        Parameters
+        ----------
+        level : float
+            Their coverage.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper.
+        """
+        return interval_table(list(self._names()), self.params, self.bse, np.inf, level)
+
+    def r2(self, method: str = "lognormal") -> R2:
+        """Give the proportions of variance of Nakagawa, Johnson and Schielzeth.
+
+        Parameters
+        ----------
+        method : {"lognormal", "trigamma", "delta"}
+            How the variance of the distribution is put on the scale of a log link. A binomial's is
+            that of its latent variable, whatever the method.
+
+        Returns
+        -------
+        R2
+            ``marginal`` of the fixed effects, ``conditional`` of fixed and random ones.
+
+        Notes
+        -----
+        Of counts the distribution's variance is taken at the mean of the model without predictors,
+        which is fitted for it [1]_.
+
+        References
+        ----------
+        .. [1] Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213.
+        """
+        parts = parts_of_variance(self._design, self._estimate, method)
+        marginal = parts.fixed / parts.total
+        conditional = (parts.fixed + parts.random) / parts.total
+        return R2(f"nakagawa, {self._scale(method)}", marginal, conditional, None, SHARES)
+
+    def icc(self, method: str = "lognormal") -> Icc:
+        """Give the intraclass correlation on the scale of the linear predictor.
+
+        Parameters
+        ----------
+        method : {"lognormal", "trigamma", "delta"}
+            As in ``r2``.
+
+        Returns
+        -------
+        Icc
+            ``adjusted`` given the fixed effects, ``unadjusted`` with their variance, ``by_group``.
+        """
+        return icc(self._design, parts_of_variance(self._design, self._estimate, method))
+
+    def _scale(self, method: str) -> str:
+        """Where the variance of the distribution comes from."""
+        return "latent" if self.family == "binomial" else method
+
+    def tidy(
+        self,
+        effects: str | Sequence[str] = ("fixed", "ran_pars"),
+        conf_int: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Give estimates as a tidy frame, under the column names of R's broom.mixed.
+
+        Parameters
+        ----------
+        effects : str or sequence of {"fixed", "ran_pars", "ran_vals", "ran_coefs"}
+            Coefficients; standard deviations and correlations; conditional modes; each level's own
+            coefficients.
+        conf_int : bool
+            Whether to add Wald's conf.low and conf.high.
+        level : float
+            Their coverage.
+
+        Returns
+        -------
+        DataFrame
+            Columns effect, group, level, term, estimate, std.error, statistic, df, p.value,
+            conf.low, conf.high, those that apply.
+        """
+        limits = level if conf_int else None
+        make = {
+            "fixed": lambda: tidying.fixed_rows(self.coef_table(), limits),
+            "ran_pars": lambda: tidying.ran_pars_rows(self.varcorr, None),
+            "ran_vals": lambda: tidying.ran_vals_rows(self.ranef(), limits),
+            "ran_coefs": lambda: tidying.ran_coefs_rows(self.ranef(), self.params.dropna()),
+        }
+        return tidying.stack(make[effect]() for effect in tidying.chosen_effects(effects))
+
+    def glance(self) -> pd.DataFrame:
+        """Give one row about the fit, under the column names of R's broom.mixed.
+
+        Returns
+        -------
+        DataFrame
+            nobs, npar, sigma, logLik, AIC, BIC, deviance (conditional), df.residual, singular,
+            converged.
+        """
+        row = {
+            "nobs": self.nobs,
+            "npar": self.npar,
+            "sigma": self.sigma,
+            "logLik": self.llf,
+            "AIC": self.aic,
+            "BIC": self.bic,
+            "deviance": self.deviance,
+            "df.residual": self.df_resid,
+            "singular": self.is_singular,
+            "converged": self._estimate.converged,
+        }
+        return pd.DataFrame([row])
+
+    def _table_rows(self) -> dict[str, Any]:
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        return {**rows, "ll": self.llf, "aic": self.aic}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return {"vcov_type": "ML"}

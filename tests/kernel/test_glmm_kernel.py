@@ -1,0 +1,204 @@
+"""The kernel of generalised linear mixed models: exact gradient, dense arithmetic, quadrature."""
+
+import numpy as np
+import pytest
+import scipy.integrate
+
+from ranef import _core
+from reference import dense_glmm
+
+FAMILIES = [
+    ("binomial", "logit"),
+    ("binomial", "probit"),
+    ("binomial", "cloglog"),
+    ("poisson", "log"),
+    ("gamma", "log"),
+    ("gamma", "inverse"),
+    ("negative_binomial", "log"),
+]
+#: Levels and columns of each term, whether nested: leading blocks of sizes 1 to 3; a dense root
+#: with a dense and a sparse coupling; several terms of several columns; sparse roots.
+SHAPES = [
+    ([(12, 1)], False),
+    ([(10, 3)], False),
+    ([(30, 1), (8, 1)], False),
+    ([(90, 1), (60, 1)], False),
+    ([(20, 2), (10, 3), (6, 1)], False),
+    ([(120, 1), (60, 1), (50, 1)], True),
+    ([(130, 2), (70, 2)], False),
+]
+
+
+class Model:
+    """Random rows, the kernel on them, and their dense matrices in its standardised basis."""
+
+    def __init__(self, family, link, shapes, nested, n=240):
+        rng = np.random.default_rng(len(shapes) * 100 + shapes[0][0])
+        self.columns = [rng.normal(size=n), 5.0 + 3.0 * rng.normal(size=n)]
+        self.terms = []
+        for levels, k in shapes:
+            random = np.r_[np.arange(levels), rng.integers(0, levels, n - levels)]
+            chain = (np.arange(n) % shapes[0][0]) * levels // shapes[0][0]
+            codes = (chain if nested else random).astype(np.int32)
+            self.terms.append((codes, levels, [-1, 0, 1][:k], [0] * k))
+        eta = 0.3 * self.columns[0] + 0.2
+        self.weights = rng.integers(1, 4, n).astype(float)
+        self.offset = 0.1 * rng.normal(size=n)
+        if family == "binomial":
+            y = rng.binomial(self.weights.astype(int), dense_glmm.mean(link, eta)) / self.weights
+        elif family == "gamma":
+            y = rng.gamma(
+                2.0, 0.5 * (np.exp(eta) if link == "log" else 1 / (2 + 0.1 * np.abs(eta)))
+            )
+        else:
+            y = rng.poisson(np.exp(eta + 0.5 * rng.normal(size=n))).astype(float)
+        self.y, self.family, self.link = y, family, link
+        self.core = _core.Glmm(
+            y, self.columns, [-1, 0, 1], self.terms, self.weights, self.offset, family, link
+        )
+        self.rng = rng
+        self.has_dispersion = family in ("gamma", "negative_binomial")
+
+    def rows(self, dispersion):
+        return lambda eta: dense_glmm.log_likelihood_rows(
+            self.family, self.link, self.y, self.weights, eta, dispersion
+        )
+
+    def values(self, references):
+        full = [np.ones(len(self.y)) if r < 0 else self.columns[r] for r in references]
+        return np.column_stack(full)
+
+    def dense(self, theta, beta, dispersion):
+        """The criterion at parameters of the standardised basis."""
+        X, Z, factors = self.values([-1, 0, 1]), [], self.core.factors(theta)
+        Lambda = []
+        for (codes, levels, references, _), factor in zip(self.terms, factors, strict=True):
+            z = self.values(references)
+            wide = np.zeros((len(codes), levels, z.shape[1]))
+            wide[np.arange(len(codes)), codes] = z
+            Z.append(wide.reshape(len(codes), -1))
+            Lambda.append(np.kron(np.eye(levels), factor))
+        whole = np.zeros((sum(L.shape[0] for L in Lambda),) * 2)
+        at = 0
+        for L in Lambda:
+            whole[at : at + len(L), at : at + len(L)] = L
+            at += len(L)
+        fixed = X @ (self.core.T[:3, :3] @ beta) + self.offset
+        return dense_glmm.laplace(self.rows(dispersion), fixed, np.hstack(Z), whole)
+
+    def parameters(self):
+        """Covariances, and fixed effects not far from their joint mode."""
+        size = 0.1 if self.link == "inverse" else 0.4  # means must stay above zero
+        theta = size * self.rng.normal(size=len(self.core.parameters))
+        beta = self.core.evaluate(theta, np.zeros(0), 0.7).beta
+        spread = 0.01 if self.link == "inverse" else 0.05
+        return theta, beta * (1.0 + spread * self.rng.normal(size=3))
+
+
+@pytest.mark.parametrize(("family", "link"), FAMILIES)
+@pytest.mark.parametrize(("shapes", "nested"), [SHAPES[1], SHAPES[4]])
+def test_against_dense_arithmetic(family, link, shapes, nested):
+    model = Model(family, link, shapes, nested, n=80)
+    theta, beta = model.parameters()
+    ours = model.core.evaluate(theta, beta, 0.7)
+    # The reference differentiates by differences: weights are good to about 1e-9 of themselves.
+    assert ours.value == pytest.approx(model.dense(theta, beta, 0.7), rel=1e-8, abs=1e-6)
+
+
+def differences(value, x):
+    """Gradient by central differences of fourth order."""
+    out = np.zeros(len(x))
+    for i in range(len(x)):
+        e = 1e-3 * np.eye(len(x))[i]
+        near, far = value(x + e) - value(x - e), value(x + 2 * e) - value(x - 2 * e)
+        out[i] = (8.0 * near - far) / 12e-3
+    return out
+
+
+@pytest.mark.parametrize(("family", "link"), FAMILIES)
+@pytest.mark.parametrize(("shapes", "nested"), SHAPES)
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("singular", [False, True])
+def test_gradient(family, link, shapes, nested, joint, singular):
+    model = Model(family, link, shapes, nested)
+    theta, beta = model.parameters()
+    if singular:
+        theta[-1] = 0.0
+    m, p = len(theta), 0 if joint else 3
+
+    def value(x):
+        dispersion = np.exp(x[-1]) if model.has_dispersion else 1.0
+        return model.core.evaluate(x[:m], x[m : m + p], dispersion).value
+
+    x = np.r_[theta, beta[:p], np.full(int(model.has_dispersion), np.log(0.7))]
+    value(x)
+    exact = model.core.gradient()
+    # Differences over 1e-3 are off by 1e-12 times a fifth derivative, and by rounding over 1e-3.
+    np.testing.assert_allclose(exact, differences(value, x), atol=2e-7 * (1 + np.abs(exact).max()))
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_quadrature_against_integration(columns):
+    """The likelihood of one model's levels, each integrated by scipy."""
+    model = Model("binomial", "logit", [(4, columns)], False, n=30)
+    theta, beta = model.parameters()
+    theta *= 2.0
+    laplace = model.core.evaluate(theta, beta).value
+    nodes, weights = np.polynomial.hermite.hermgauss(40)
+    ours = laplace + model.core.quadrature(nodes, weights)
+    factor = model.core.factors(theta)[0]
+    codes, levels, references, _ = model.terms[0]
+    z = model.values(references)
+    fixed = model.values([-1, 0, 1]) @ (model.core.T[:3, :3] @ beta) + model.offset
+    total = 0.0
+    for level in range(levels):
+        here = codes == level
+
+        def density(*u, here=here):
+            eta = fixed[here] + z[here] @ (factor @ np.array(u))
+            rows = dense_glmm.log_likelihood_rows(
+                "binomial", "logit", model.y[here], model.weights[here], eta, 1.0
+            )
+            return np.exp(rows.sum() - 0.5 * np.dot(u, u)) / (2 * np.pi) ** (columns / 2)
+
+        if columns == 1:
+            total += np.log(scipy.integrate.quad(density, -12, 12, epsabs=0, epsrel=1e-10)[0])
+        else:
+            grid = np.linspace(-9, 9, 121)  # trapezia of an analytic integrand: exact to rounding
+            values = np.array([[density(a, b) for b in grid] for a in grid])
+            total += np.log(values.sum() * (grid[1] - grid[0]) ** 2)
+    assert ours == pytest.approx(-2.0 * total, abs=1e-7)
+    assert abs(ours - laplace) > 1e-3
+
+
+def test_refusals():
+    model = Model("poisson", "log", [(12, 1)], False)
+    with pytest.raises(ValueError, match="theta"):
+        model.core.evaluate(np.zeros(2), np.zeros(3))
+    with pytest.raises(ValueError, match="beta"):
+        model.core.evaluate(np.zeros(1), np.zeros(2))
+    with pytest.raises(ValueError, match="dispersion"):
+        model.core.evaluate(np.zeros(1), np.zeros(3), 0.0)
+    with pytest.raises(ValueError, match="link"):
+        _core.Glmm(model.y, [], [-1], model.terms, model.weights, model.offset, "poisson", "logit")
+    several = Model("poisson", "log", [(12, 1), (5, 1)], False)
+    with pytest.raises(ValueError, match="more than one term"):
+        several.core.quadrature(np.zeros(1), np.ones(1))
+
+
+def test_extreme_predictors_have_exact_tails():
+    """Scores and weights of far-away rows follow their asymptotes: probit by Mills' ratio."""
+    for eta, want in [(-40.0, -804.608442), (-10.0, -53.2312852)]:
+        n = 4  # log Phi(eta), Abramowitz and Stegun 26.2.12 and scipy.special.log_ndtr
+        core = _core.Glmm(
+            np.r_[1.0, 1.0, 1.0, 0.0],
+            [],
+            [-1],
+            [(np.array([0, 0, 1, 1], np.int32), 2, [-1], [0])],
+            np.ones(n),
+            np.r_[eta, 0.0, 0.0, 0.0],
+            "binomial",
+            "probit",
+        )
+        point = core.evaluate(np.zeros(1), np.zeros(1))
+        assert point.log_likelihood - 3 * np.log(0.5) == pytest.approx(want, rel=1e-8)
