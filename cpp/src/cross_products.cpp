@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ranef/memory.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -284,8 +285,10 @@ CrossProducts accumulate(const Input& input, const Shifts& shifts) {
     TermProducts products;
     products.n_levels = term.n_levels;
     products.k = static_cast<Index>(term.columns.size());
-    products.own.setZero(products.k * products.k, term.n_levels);
-    products.xy.setZero(products.k * term.n_levels, c);
+    resize_large(products.own, products.k * products.k, term.n_levels);
+    resize_large(products.xy, products.k * term.n_levels, c);
+    products.own.setZero();
+    products.xy.setZero();
     out.terms.push_back(std::move(products));
   }
   add_products(input, shifts, out);

@@ -6,6 +6,7 @@
 #include "ranef/errors.hpp"
 #include "ranef/merge.hpp"
 #include "ranef/start.hpp"
+#include "ranef/with_size.hpp"
 
 namespace ranef {
 namespace {
@@ -117,9 +118,9 @@ std::vector<Matrix> Lmm::to_kernel(const std::vector<Matrix>& of_user) const {
   return out;
 }
 
-std::vector<Matrix> Lmm::to_user(const std::vector<Matrix>& of_kernel) const {
+std::vector<Matrix> Lmm::to_user(std::vector<Matrix> of_kernel) const {
   std::vector<Matrix> out;
-  for (std::size_t kernel : order_) out.push_back(of_kernel[kernel]);
+  for (std::size_t kernel : order_) out.push_back(std::move(of_kernel[kernel]));
   return out;
 }
 
@@ -155,11 +156,16 @@ Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objec
   out.cov_beta_root = Tx * pls_->cov_beta_root();
   std::vector<Matrix> modes = pls_->modes(), factors;
   for (std::size_t t = 0; t < lambda.size(); ++t) {
-    modes[t] = (basis_.Tz[t] * modes[t] / scale).eval();
+    const Matrix back = basis_.Tz[t] / scale;
+    Column<Eigen::Dynamic> work(back.rows());
+    for (Index l = 0; l < modes[t].cols(); ++l) {
+      work.noalias() = back.lazyProduct(modes[t].col(l));
+      modes[t].col(l) = work;
+    }
     factors.push_back(lower_factor(basis_.Tz[t] * lambda[t]));
   }
-  out.modes = to_user(modes);
-  out.lambda = to_user(factors);
+  out.modes = to_user(std::move(modes));
+  out.lambda = to_user(std::move(factors));
   out.lambda_standard = to_user(lambda);
   out.smallest_sd = smallest_axis(lambda);
   return out;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ranef/errors.hpp"
+#include "ranef/memory.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -62,9 +63,9 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   root_ = Root(std::move(layout), std::move(products.terms), std::move(products.pairs), coupling_);
   if (!root_.is_sparse()) coupling_.order_by_column();
 
-  T_.resize(k_[0] * k_[0], n_levels_[0]);
-  K_.resize(k_[0] * k_[0], n_levels_[0]);
-  if (root_.size() > 0) KR_.resize(n_levels_[0] * k_[0], c);
+  resize_large(T_, k_[0] * k_[0], n_levels_[0]);
+  resize_large(K_, k_[0] * k_[0], n_levels_[0]);
+  if (root_.size() > 0) resize_large(KR_, n_levels_[0] * k_[0], c);
   half_.resize(root_.size(), c);
   root_lambda_.resize(n_terms() - 1);
   Sigma_.resize(k_[0], k_[0]);
@@ -182,7 +183,7 @@ Matrix Pls::orthonormal_basis() const {
 // N = Z'H^-1 [X y] U.
 void Pls::orthonormal_scores() {
   const Matrix U = orthonormal_basis();
-  N1_.resize(leading_.xy.rows(), leading_.xy.cols());
+  resize_large(N1_, leading_.xy.rows(), leading_.xy.cols());
   if (root_.size() == 0) return transform_levels(T_, leading_.xy, U, N1_);
   U_ = half_;
   root_.solve_upper(U_);
@@ -322,10 +323,8 @@ Matrix Pls::cov_beta_root() const {
       .transpose();
 }
 
-std::vector<RowMatrix> Pls::solve(const std::vector<RowMatrix>& B) {
+std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
   const Index m = B[0].cols();
-  std::vector<RowMatrix> out(n_terms());
-  RowMatrix leading = B[0];
   if (root_.size() > 0) {
     RowMatrix right(root_.size(), m), KB(B[0].rows(), m);
     const RootLayout& layout = root_.layout();
@@ -336,14 +335,13 @@ std::vector<RowMatrix> Pls::solve(const std::vector<RowMatrix>& B) {
     KB *= -1.0;
     coupling_.add_transposed(KB, right);
     root_.solve(right);
-    coupling_.subtract(right, leading);
+    coupling_.subtract(right, B[0]);
     scale_root_rows(root_lambda_, false, right);
     for (std::size_t t = 0; t < layout.k.size(); ++t)
-      out[t + 1] = right.middleRows(layout.offset[t], B[t + 1].rows());
+      B[t + 1] = right.middleRows(layout.offset[t], B[t + 1].rows());
   }
-  out[0].resize(leading.rows(), m);
-  multiply_levels(K_, false, leading, out[0]);
-  return out;
+  multiply_levels(K_, false, B[0], B[0]);
+  return B;
 }
 
 Matrix Pls::fixed_products(const std::vector<RowMatrix>& S) const {
@@ -361,14 +359,17 @@ std::vector<Matrix> Pls::modes() {
   Vector combine(gram_.cols());
   combine << -beta_, 1.0;
   std::vector<RowMatrix> right(n_terms());
-  right[0] = leading_.xy * combine;
+  resize_large(right[0], leading_.xy.rows(), 1);
+  right[0].noalias() = leading_.xy * combine;
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t)
     right[t + 1] = xy_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]) * combine;
-  const std::vector<RowMatrix> b = solve(right);
+  const std::vector<RowMatrix> b = solve(std::move(right));
   std::vector<Matrix> out(n_terms());
-  for (std::size_t t = 0; t < n_terms(); ++t)
+  for (std::size_t t = 0; t < n_terms(); ++t) {
+    resize_large(out[t], k_[t], n_levels_[t]);
     out[t] = Eigen::Map<const Matrix>(b[t].data(), k_[t], n_levels_[t]);
+  }
   return out;
 }
 

@@ -32,7 +32,7 @@ void transform_levels(const Matrix& T,        // (k * k, l)
                       RowMatrix& out          // (l * k, c)
 );
 
-// out_l = M_l rows_l, or M_l'rows_l.
+// out_l = M_l rows_l, or M_l'rows_l; `out` may be `rows`.
 void multiply_levels(const Matrix& M,  // (k * k, l)
                      bool transposed,
                      const RowMatrix& rows,  // (l * k, m)

@@ -142,7 +142,7 @@ class Lmm {
   Lmm(const Input& input, StandardRows* rows);
   void prepare(const Input& ordered, CrossProducts products);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
-  std::vector<Matrix> to_user(const std::vector<Matrix>& of_kernel) const;
+  std::vector<Matrix> to_user(std::vector<Matrix> of_kernel) const;
   std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;
   Matrix exact_hessian(const std::vector<Matrix>& lambda, bool reml, int order,
                        const Derivatives& at);

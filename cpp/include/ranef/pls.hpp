@@ -126,7 +126,7 @@ class Pls {
   Matrix fixed_products(const std::vector<RowMatrix>& S) const;
 
   // D B = Lambda Omega^-1 Lambda' B for B given by term (l_t * k_t, m): the modes of right sides B.
-  std::vector<RowMatrix> solve(const std::vector<RowMatrix>& B);
+  std::vector<RowMatrix> solve(std::vector<RowMatrix> B);
 
  private:
   Index n_ = 0;

@@ -65,7 +65,9 @@ def check_mixed(model: Any, caller: str, place: int | None = None) -> None:
     which = "" if place is None else f"argument {place} is "
     kind = type(model).__name__
     advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
-    if not advice and type(model).__module__.startswith("ranef."):
+    if isinstance(model, GeneralizedLinearMixedModel):
+        advice = "those of ranef.glmer are not treated there"
+    elif not advice and type(model).__module__.startswith("ranef."):
         advice = "its likelihood, if it has one, is not that of a mixed model for the same response"
     raise ModelError(
         f"{caller} takes mixed models fitted by ranef.lmer; {which or 'it was given '}a {kind}"
