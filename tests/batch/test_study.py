@@ -297,6 +297,10 @@ def test_what_is_wrong_is_named():
         ranef.simulate_study(3.0)
     with pytest.raises(ValueError, match="data are needed"):
         ranef.simulate_study("y ~ x + (1 | g)")
+    sleep = ranef.datasets.load("sleepstudy")
+    pilot = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep, prior="weak")
+    with pytest.raises(ranef.UnsupportedError, match="fitted with a prior"):
+        ranef.power(pilot, "Days", n=5, **QUIET)
 
 
 def test_figures():

@@ -183,6 +183,12 @@ def make_engine(model: Any, *, fit: str | None, ddf: str, **parts: Any) -> Engin
         )
     formula = model if pilot is None else pilot.call.formula
     if pilot is not None:
+        if pilot.call.prior is not None:
+            raise UnsupportedError(
+                "a study fits by likelihood, and this model was fitted with a prior: the power "
+                "would be that of another analysis. Give the formula with params, varcorr and "
+                "sigma, or model.update(prior=None)."
+            )
         for name in ("weights", "offset"):
             given = getattr(pilot.call, name)
             if given is not None and not isinstance(given, str):
