@@ -303,34 +303,32 @@ def ray_workers():
     return []
 
 
-@pytest.fixture
-def pool_workers():
-    """Start pools, and find the processes of the last one."""
-    started = []
+class Doomed(ProcessPoolExecutor):
+    """A pool of which the worker that gets the second task dies at it."""
 
-    def start():
-        started.append(pool())
-        return started[-1]
+    tasks = 0
 
-    yield start, lambda: list(started[-1]._processes)
-    for executor in started:
-        executor.shutdown()
+    def submit(self, function, /, *arguments, **options):
+        self.tasks += 1
+        if self.tasks == 2:
+            return super().submit(signal.raise_signal, signal.SIGKILL)
+        return super().submit(function, *arguments, **options)
 
 
 @pytest.mark.parametrize("restarts", [True, False])
-def test_batches_outlive_a_process_that_dies(
-    rows, responses, stores, tmp_path, monkeypatch, pool_workers, restarts
-):
-    start, processes = pool_workers
+def test_batches_outlive_a_process_that_dies(rows, responses, stores, tmp_path, restarts):
     text = "another pool goes on" if restarts else "the rest is done in this process"
     for name, fit in (("Y", partial(many, rows, responses)), ("g", partial(groups, stores))):
         local = fit()
-        executor = start if restarts else start()
-        with monkeypatch.context() as patch:
-            killer = Killer(patch, processes)
-            with pytest.warns(ranef.RanefWarning, match=text):
-                stored = fit(executor=executor, out=tmp_path / name)
-        assert len(killer.killed) == 1
+        doomed = Doomed(2, mp_context=get_context("spawn"))
+        pools = iter([doomed, pool()])
+        executor = partial(next, pools) if restarts else doomed
+        with pytest.warns(ranef.RanefWarning, match=text):
+            stored = fit(executor=executor, out=tmp_path / name)
+        doomed.shutdown()
+        for unused in pools:
+            unused.shutdown()
+        assert doomed.tasks >= 2
         assert stored.complete
         for table in ("table", "fits"):
             found, expected = getattr(stored, table), getattr(local, table)
