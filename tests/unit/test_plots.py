@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 from numpy.testing import assert_allclose
@@ -144,6 +145,9 @@ def test_coefficients_of_several_models(slope, sleep):
         ranef.plot_coefficients([slope], ["Day"])
     with pytest.raises(ValueError, match="there is no model to draw"):
         ranef.plot_coefficients([])
+    for wrong in (None, 3.0, "y ~ x", [slope, pd.DataFrame({"y": [1.0]})]):
+        with pytest.raises(TypeError, match="draws fitted models"):
+            ranef.plot_coefficients(wrong)
 
 
 def test_thousands_of_levels_are_drawn_in_reasonable_time():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +132,7 @@ def average(
     >>> both.predict(sleep.head(2)).round(0).tolist()
     [257.0, 276.0]
     """
-    models = tuple(models)
+    models = tuple(models) if isinstance(models, Iterable) else (models,)
     check_comparable(models, "average")
     if weights == "aic":
         check_likelihood(models, "average by AIC")

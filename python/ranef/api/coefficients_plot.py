@@ -34,6 +34,11 @@ def plot_coefficients(
     matplotlib.figure.Figure
         Needs matplotlib.
 
+    Raises
+    ------
+    TypeError
+        If something else than a fitted model is given.
+
     Examples
     --------
     >>> import ranef
@@ -58,5 +63,10 @@ def _label(model: Any, i: int) -> str:
 
 def _table(model: Any, level: float) -> pd.DataFrame:
     """Columns estimate, lower, upper."""
+    if not (hasattr(model, "params") and hasattr(model, "conf_int")):
+        raise TypeError(
+            "plot_coefficients draws fitted models, which have params and conf_int(); it was given "
+            f"a {type(model).__name__}"
+        )
     limits: pd.DataFrame = model.conf_int(level=level)
     return limits.assign(estimate=model.params)
