@@ -23,7 +23,10 @@ import pytest
 import ranef
 from ranef.api import batch_parts, cross_products_files
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning",
+    "ignore:PySpark does not yet fully support pandas:FutureWarning",
+)
 
 FORMULA = "y ~ x + kind + (1 + x | pupil) + (1 | rater)"
 PLAIN = "y ~ x + (1 | pupil) + (1 | rater)"
