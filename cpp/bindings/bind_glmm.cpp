@@ -55,6 +55,13 @@ void bind_glmm(py::module_& m) {
             return self.quadrature({nodes, weights});
           },
           "nodes"_a, "weights"_a, release())
+      .def(
+          "quadrature_gradient",
+          [](Glmm& self, const ranef::Vector& nodes, const ranef::Vector& weights) {
+            return self.quadrature_gradient({nodes, weights});
+          },
+          "nodes"_a, "weights"_a, release())
+      .def("gradient_by_factors", &Glmm::gradient_by_factors, release())
       .def("information_beta", &Glmm::information_beta, release())
       .def("modes", &Glmm::modes, release())
       .def("conditional_covariances", &Glmm::conditional_covariances, release())

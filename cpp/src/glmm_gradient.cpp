@@ -1,4 +1,4 @@
-// Derivatives of Laplace's approximation, and adaptive Gauss-Hermite quadrature.
+// Derivatives of Laplace's approximation.
 #include <cmath>
 #include <limits>
 
@@ -108,64 +108,33 @@ Vector Glmm::gradient() {
     by_lambda[t].noalias() += columns(Zr[t]) * columns(u_[t]).transpose();
     by_lambda[t].noalias() += columns(Zs[t]) * columns(v[t]).transpose();
   }
+  Vector out = gathered(by_lambda, r);
+  if (likelihood_.has_dispersion()) {
+    DispersionDerivatives by_dispersion;
+    dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, by_dispersion);
+    out(out.size() - 1) = h.dot(by_dispersion.weight) + change.dot(by_dispersion.score) -
+                          2.0 * by_dispersion.log_likelihood;
+  }
+  by_lambda_ = std::move(by_lambda);
+  return out;
+}
+
+// The gradient from derivatives by each lambda and by the linear predictor's fixed part; that by
+// the dispersion is left open.
+Vector Glmm::gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const {
   const auto& parameters = pls_->parameters();
   const Index m = static_cast<Index>(parameters.size()), p = joint_ ? 0 : X_.cols();
   Vector out(m + p + (likelihood_.has_dispersion() ? 1 : 0));
   for (Index i = 0; i < m; ++i)
     out(i) = by_lambda[parameters[i].term](parameters[i].i, parameters[i].j);
   if (!joint_) out.segment(m, p).noalias() = X_.transpose() * r;
-  if (likelihood_.has_dispersion()) {
-    DispersionDerivatives by_dispersion;
-    dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, by_dispersion);
-    out(m + p) = h.dot(by_dispersion.weight) + change.dot(by_dispersion.score) -
-                 2.0 * by_dispersion.log_likelihood;
-  }
   return out;
 }
 
-// With u = u^ + sqrt(2) L x, L L' = M_l^-1, each level's integral is its Laplace approximation
-// times pi^(-k/2) sum_j w_j exp(x_j'x_j - (f(u_j) - f(u^)) / 2), f the penalised deviance of the
-// level.
-double Glmm::quadrature(const HermiteRule& rule) const {
-  if (pls_->n_terms() != 1) throw std::invalid_argument("quadrature: more than one term");
-  const TermProducts& A = products_->products().terms[0];
-  const RowMatrix& z = products_->z(0);
-  const Index k = A.k, nodes = rule.nodes.size();
-  const TermInput term{products_->codes(0).data(), A.n_levels, {}, {}};
-  const LevelOrder order = order_by_level(term, z.rows());
-  const double root_pi = 1.7724538509055160273;
-  Index points = 1;
-  for (Index j = 0; j < k; ++j) points *= nodes;
-  Vector x(k), eta, log_terms(points);
-  double sum = 0.0;
-  for (Index l = 0; l < A.n_levels; ++l) {
-    const Matrix M =
-        Matrix::Identity(k, k) + lambda_[0].transpose() * block_of(A.own, l, k, k) * lambda_[0];
-    const Eigen::LLT<Matrix> llt(M);
-    const std::int32_t* rows = order.row.data() + order.start[l];
-    const Index count = order.start[l + 1] - order.start[l];
-    const Vector mode = Eigen::Map<const Vector>(u_[0].data() + l * k, k);
-    eta.resize(count);
-    const auto penalised = [&](const Vector& change) {
-      const Vector b = lambda_[0] * change;
-      for (Index i = 0; i < count; ++i) eta(i) = eta_(rows[i]) + z.row(rows[i]).dot(b);
-      return (mode + change).squaredNorm() -
-             2.0 * log_likelihood(likelihood_, rows_, rows, count, eta.data(), dispersion_);
-    };
-    const double at_mode = penalised(Vector::Zero(k));
-    for (Index point = 0; point < points; ++point) {
-      double log_weight = 0.0;
-      for (Index j = 0, rest = point; j < k; ++j, rest /= nodes) {
-        x(j) = rule.nodes(rest % nodes);
-        log_weight += std::log(rule.weights(rest % nodes) / root_pi);
-      }
-      const Vector change = std::sqrt(2.0) * llt.matrixU().solve(x);
-      log_terms(point) = log_weight + x.squaredNorm() - 0.5 * (penalised(change) - at_mode);
-    }
-    const double largest = log_terms.maxCoeff();
-    sum += largest + std::log((log_terms.array() - largest).exp().sum());
-  }
-  return -2.0 * sum;
+std::vector<Matrix> Glmm::gradient_by_factors() const {
+  std::vector<Matrix> out;
+  for (std::size_t kernel : order_) out.push_back(by_lambda_.at(kernel));
+  return out;
 }
 
 }  // namespace ranef

@@ -224,13 +224,35 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
 }
 
 double log_likelihood(const Likelihood& likelihood, const ResponseRows& rows,
-                      const std::int32_t* row, Index count, const double* eta, double dispersion) {
+                      const std::int32_t* row, Index count, const double* eta, double dispersion,
+                      double* score) {
   return with_rows(likelihood, [&](auto function) {
     double total = 0.0;
-    for (Index i = 0; i < count; ++i)
-      total += rows.weights(row[i]) * function.at(rows.y(row[i]), eta[i], dispersion).value;
+    if (score == nullptr) {
+      for (Index i = 0; i < count; ++i)
+        total += rows.weights(row[i]) * function.at(rows.y(row[i]), eta[i], dispersion).value;
+      return total;
+    }
+    for (Index i = 0; i < count; ++i) {
+      const double m = rows.weights(row[i]);
+      const Point point = function.at(rows.y(row[i]), eta[i], dispersion);
+      total += m * point.value;
+      score[i] = m * point.score;
+    }
     return total;
   });
+}
+
+// The part of a row's derivative by log(dispersion) that depends on its linear predictor.
+double dispersion_part(const Likelihood& likelihood, double y, double eta, double dispersion) {
+  if (likelihood.distribution == Distribution::gamma) {
+    const double log_mu = likelihood.link == Link::log ? eta : -std::log(eta);
+    return (log_mu + y * std::exp(-log_mu)) / dispersion;
+  }
+  const double k = dispersion, far = eta - std::log(k);
+  const double p = 1.0 / (1.0 + std::exp(-far));  // mu over k + mu
+  const double log_q = -std::max(far, 0.0) - std::log1p(std::exp(-std::abs(far)));
+  return k * (log_q + p) - y * (1.0 - p);
 }
 
 void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& rows,
@@ -239,30 +261,27 @@ void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& ro
   out.score.resize(n);
   out.weight.resize(n);
   out.log_likelihood = 0.0;
+  for (Index i = 0; i < n; ++i)
+    out.log_likelihood +=
+        rows.weights(i) * dispersion_part(likelihood, rows.y(i), eta(i), dispersion);
   if (likelihood.distribution == Distribution::gamma) {
     RowDerivatives at;
     row_derivatives(likelihood, rows, eta, dispersion, at);
     const double nu = 1.0 / dispersion, log_part = std::log(nu) + 1.0 - digamma(nu);
     out.score = -at.score;  // both are proportional to nu
     out.weight = -at.weight;
-    for (Index i = 0; i < n; ++i) {
-      const double log_mu = likelihood.link == Link::log ? eta(i) : -std::log(eta(i));
-      const double ratio = rows.y(i) * std::exp(-log_mu);
-      out.log_likelihood -=
-          nu * rows.weights(i) * (log_part - log_mu - ratio + std::log(rows.y(i)));
-    }
+    for (Index i = 0; i < n; ++i)
+      out.log_likelihood -= nu * rows.weights(i) * (log_part + std::log(rows.y(i)));
     return;
   }
   const double k = dispersion, log_k = std::log(k), digamma_k = digamma(k);
   for (Index i = 0; i < n; ++i) {
     const double y = rows.y(i), m = rows.weights(i);
     const double p = 1.0 / (1.0 + std::exp(log_k - eta(i))), q = 1.0 - p;  // mu, k over k + mu
-    const double log_q =
-        -std::max(eta(i) - log_k, 0.0) - std::log1p(std::exp(-std::abs(eta(i) - log_k)));
     // d/d log k of y q - k p and of (y + k) p q
     out.score(i) = m * ((y + k) * p * q - k * p);
     out.weight(i) = m * (k * p * q - (y + k) * p * q * (q - p));
-    out.log_likelihood += m * (k * (digamma(y + k) - digamma_k + log_q + p) - y * q);
+    out.log_likelihood += m * k * (digamma(y + k) - digamma_k);
   }
 }
 

@@ -171,6 +171,43 @@ def test_quadrature_against_integration(columns):
     assert abs(ours - laplace) > 1e-3
 
 
+@pytest.mark.parametrize(("family", "link"), FAMILIES)
+@pytest.mark.parametrize("shape", [(30, 1), (20, 2), (12, 3)])
+@pytest.mark.parametrize("singular", [False, True])
+def test_gradient_of_quadrature(family, link, shape, singular):
+    model = Model(family, link, [shape], False)
+    theta, beta = model.parameters()
+    if singular:
+        theta[-1] = 0.0
+    m, rule = len(theta), np.polynomial.hermite.hermgauss(4)
+
+    def value(x):
+        dispersion = np.exp(x[-1]) if model.has_dispersion else 1.0
+        point = model.core.evaluate(x[:m], x[m : m + 3], dispersion)
+        return point.value + model.core.quadrature(*rule)
+
+    x = np.r_[theta, beta, np.full(int(model.has_dispersion), np.log(0.7))]
+    value(x)
+    exact = model.core.quadrature_gradient(*rule)
+    np.testing.assert_allclose(exact, differences(value, x), atol=2e-7 * (1 + np.abs(exact).max()))
+
+
+def test_gradient_by_factors_is_that_of_any_root():
+    """The criterion knows lambda lambda' alone, so that G with lambda'G symmetric is its slope."""
+    model = Model("poisson", "log", [(20, 3), (8, 2)], False)
+    theta, beta = model.parameters()
+    model.core.evaluate(theta, beta)
+    gradient = model.core.gradient()
+    by_factor = model.core.gradient_by_factors()
+    factors = [np.zeros_like(G) for G in by_factor]
+    for (t, i, j), element in zip(model.core.parameters, theta, strict=True):
+        factors[t][i, j] = element
+    for factor, G in zip(factors, by_factor, strict=True):
+        assert np.abs(factor.T @ G - G.T @ factor).max() < 1e-8 * np.abs(G).max()
+    for (t, i, j), slope in zip(model.core.parameters, gradient, strict=False):
+        assert by_factor[t][i, j] == slope
+
+
 def test_refusals():
     model = Model("poisson", "log", [(12, 1)], False)
     with pytest.raises(ValueError, match="theta"):

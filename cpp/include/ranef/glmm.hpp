@@ -63,9 +63,16 @@ class Glmm {
   // dispersion where there is one.
   Vector gradient();
 
+  // Derivatives by every element of each lambda, upper triangle included, that the last gradient()
+  // or quadrature_gradient() came across; user's order.
+  std::vector<Matrix> gradient_by_factors() const;
+
   // -2 log of what adaptive Gauss-Hermite quadrature adds to Laplace's approximation at the last
   // evaluate(). One term only; the product rule takes nodes^k points a level.
   double quadrature(const HermiteRule& rule) const;
+
+  // Gradient of the criterion with what quadrature adds, like gradient(); beta must be given.
+  Vector quadrature_gradient(const HermiteRule& rule);
 
   // (p, p) X'(W^-1 + Z Lambda Lambda'Z')^-1 X at the last evaluate().
   Matrix information_beta();
@@ -109,6 +116,8 @@ class Glmm {
   RowDerivatives derivatives_;  // at eta_
   std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p), joint only
 
+  std::vector<Matrix> by_lambda_;  // (k_t, k_t) at the last gradient
+
   void prepare(const GlmmParameters& at);
   GlmmPoint find_mode();
   Vector starting_beta() const;
@@ -122,6 +131,10 @@ class Glmm {
   std::vector<Matrix> trace_scores(const InverseBlocks& blocks) const;
   void to_random_effects(InverseBlocks& blocks) const;
   Vector implicit_change(const Vector& a) const;
+  Vector gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const;
+  struct Level;
+  Level at_level(const LevelOrder& order, Index l) const;
+  LevelOrder level_order() const;
 };
 
 }  // namespace ranef

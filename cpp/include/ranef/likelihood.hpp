@@ -53,16 +53,20 @@ double constant_part(const Likelihood& likelihood, const ResponseRows& rows, dou
 double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
                        double dispersion, RowDerivatives& out);
 
-// The same sum over some rows, without derivatives; eta has an entry for each of them.
+// The same sum over some rows; eta, and the scores where they are asked for, have an entry for each
+// of them.
 double log_likelihood(const Likelihood& likelihood, const ResponseRows& rows,
-                      const std::int32_t* row, Index count, const double* eta, double dispersion);
+                      const std::int32_t* row, Index count, const double* eta, double dispersion,
+                      double* score = nullptr);
 
-// Derivatives by log(dispersion): of each row's score and weight, and of the log-likelihood.
+// Derivatives by log(dispersion): of each row's score and weight, and of the log-likelihood. The
+// part of the last that depends on eta is that of a row of weight one.
 struct DispersionDerivatives {
   Vector score;   // (n,)
   Vector weight;  // (n,)
   double log_likelihood = 0.0;
 };
+double dispersion_part(const Likelihood& likelihood, double y, double eta, double dispersion);
 void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& rows,
                             const Vector& eta, double dispersion, DispersionDerivatives& out);
 

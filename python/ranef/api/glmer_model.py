@@ -259,9 +259,8 @@ class GeneralizedLinearMixedModel(GlmerTables):
                 'Poisson ones, and family="poisson" gives the same fit with a parameter less.'
             )
         if e.converged:
-            how = "derivatives" if self.call.spec.nagq > 1 else "exact derivatives"
             yield (
-                f"Converged: after {len(e.path)} steps, {how} predict a further decrease of -2 "
+                f"Converged: after {len(e.path)} steps, exact derivatives predict a further decrease of -2 "
                 f"log-likelihood by {e.decrement:.1e}."
             )
 

@@ -15,8 +15,6 @@ Array = NDArray[np.float64]
 
 #: Dispersions are sought between these, relative to 1.
 SMALLEST_DISPERSION, LARGEST_DISPERSION = 1e-8, 1e8
-#: Step over which a quadrature is differentiated, in units in which the criterion bends by about 1.
-STEP = 1e-4
 
 
 class Criterion:
@@ -70,14 +68,11 @@ class Criterion:
         return 0.0 if self.rule is None else self.core.quadrature(*self.rule)
 
     def gradient(self) -> Array:
-        """Differentiate at the last point: exactly, or a quadrature by central differences."""
+        """Differentiate at the last point."""
         self.n_gradients += 1
         x = self.last
-        if self.rule is not None:
-            ends = [[self.value(x + side * e) for side in (STEP, -STEP)] for e in np.eye(len(x))]
-            self.value(x)
-            return np.array([(up - down) / (2.0 * STEP) for up, down in ends])
-        out = self.core.gradient()
+        core, rule = self.core, self.rule
+        out = core.gradient() if rule is None else core.quadrature_gradient(*rule)
         if self.root is not None:
             stop = len(out) - self.spec.has_dispersion
             out[self.m : stop] = self.root.T @ out[self.m : stop]
