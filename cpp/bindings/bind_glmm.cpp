@@ -38,6 +38,11 @@ void bind_glmm(py::module_& m) {
       .def_readonly("beta", &GlmmPoint::beta)
       .def_readonly("steps", &GlmmPoint::steps);
 
+  py::class_<ranef::GlmmQuadrature>(m, "GlmmQuadrature", py::module_local(),
+                                    "What quadrature adds to the criterion.")
+      .def_readonly("value", &ranef::GlmmQuadrature::value)
+      .def_readonly("gradient", &ranef::GlmmQuadrature::gradient);
+
   py::class_<Glmm>(m, "Glmm", py::module_local(),
                    "Rows and plan of one generalised linear mixed model.")
       .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
@@ -51,14 +56,8 @@ void bind_glmm(py::module_& m) {
       .def("gradient", &Glmm::gradient, release())
       .def(
           "quadrature",
-          [](const Glmm& self, const ranef::Vector& nodes, const ranef::Vector& weights) {
-            return self.quadrature({nodes, weights});
-          },
-          "nodes"_a, "weights"_a, release())
-      .def(
-          "quadrature_gradient",
           [](Glmm& self, const ranef::Vector& nodes, const ranef::Vector& weights) {
-            return self.quadrature_gradient({nodes, weights});
+            return self.quadrature({nodes, weights});
           },
           "nodes"_a, "weights"_a, release())
       .def("gradient_by_factors", &Glmm::gradient_by_factors, release())

@@ -223,23 +223,28 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
   });
 }
 
-double log_likelihood(const Likelihood& likelihood, const ResponseRows& rows,
-                      const std::int32_t* row, Index count, const double* eta, double dispersion,
-                      double* score) {
-  return with_rows(likelihood, [&](auto function) {
-    double total = 0.0;
-    if (score == nullptr) {
-      for (Index i = 0; i < count; ++i)
-        total += rows.weights(row[i]) * function.at(rows.y(row[i]), eta[i], dispersion).value;
-      return total;
-    }
+void log_likelihoods(const Likelihood& likelihood, const double* y, const double* eta, Index count,
+                     double dispersion, double* value, double* score) {
+  const Eigen::Map<const Eigen::ArrayXd> Y(y, count), E(eta, count);
+  Eigen::Map<Eigen::ArrayXd> V(value, count), S(score, count);
+  if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit) {
+    V = (-E.abs()).exp();
+    S = Y - (E >= 0.0).select(1.0, V) / (1.0 + V);
+    V = Y * E - E.cwiseMax(0.0) - (1.0 + V).log();
+    return;
+  }
+  if (likelihood.distribution == Distribution::poisson && likelihood.link == Link::log) {
+    S = E.cwiseMin(kMaxExponent).exp();
+    V = Y * E - S;
+    S = Y - S;
+    return;
+  }
+  with_rows(likelihood, [&](auto function) {
     for (Index i = 0; i < count; ++i) {
-      const double m = rows.weights(row[i]);
-      const Point point = function.at(rows.y(row[i]), eta[i], dispersion);
-      total += m * point.value;
-      score[i] = m * point.score;
+      const Point point = function.at(y[i], eta[i], dispersion);
+      value[i] = point.value;
+      score[i] = point.score;
     }
-    return total;
   });
 }
 

@@ -145,7 +145,7 @@ def test_quadrature_against_integration(columns):
     theta *= 2.0
     laplace = model.core.evaluate(theta, beta).value
     nodes, weights = np.polynomial.hermite.hermgauss(40)
-    ours = laplace + model.core.quadrature(nodes, weights)
+    ours = laplace + model.core.quadrature(nodes, weights).value
     factor = model.core.factors(theta)[0]
     codes, levels, references, _ = model.terms[0]
     z = model.values(references)
@@ -184,11 +184,11 @@ def test_gradient_of_quadrature(family, link, shape, singular):
     def value(x):
         dispersion = np.exp(x[-1]) if model.has_dispersion else 1.0
         point = model.core.evaluate(x[:m], x[m : m + 3], dispersion)
-        return point.value + model.core.quadrature(*rule)
+        return point.value + model.core.quadrature(*rule).value
 
     x = np.r_[theta, beta, np.full(int(model.has_dispersion), np.log(0.7))]
     value(x)
-    exact = model.core.quadrature_gradient(*rule)
+    exact = model.core.quadrature(*rule).gradient
     np.testing.assert_allclose(exact, differences(value, x), atol=2e-7 * (1 + np.abs(exact).max()))
 
 
@@ -221,6 +221,10 @@ def test_refusals():
     several = Model("poisson", "log", [(12, 1), (5, 1)], False)
     with pytest.raises(ValueError, match="more than one term"):
         several.core.quadrature(np.zeros(1), np.ones(1))
+    joint = Model("poisson", "log", [(12, 1)], False)
+    joint.core.evaluate(np.ones(1), np.zeros(0))
+    with pytest.raises(ValueError, match="joint mode"):
+        joint.core.quadrature(np.zeros(1), np.ones(1))
 
 
 def test_extreme_predictors_have_exact_tails():

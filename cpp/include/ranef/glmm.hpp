@@ -52,6 +52,13 @@ struct HermiteRule {
   Vector nodes, weights;
 };
 
+struct GlmmQuadrature {
+  double value;     // -2 log of what is added
+  Vector gradient;  // like Glmm::gradient()
+};
+
+struct QuadratureGrid;
+
 class Glmm {
  public:
   // Copies what it needs. `input` has neither response nor weights.
@@ -64,15 +71,13 @@ class Glmm {
   Vector gradient();
 
   // Derivatives by every element of each lambda, upper triangle included, that the last gradient()
-  // or quadrature_gradient() came across; user's order.
+  // or quadrature() came across; user's order.
   std::vector<Matrix> gradient_by_factors() const;
 
-  // -2 log of what adaptive Gauss-Hermite quadrature adds to Laplace's approximation at the last
-  // evaluate(). One term only; the product rule takes nodes^k points a level.
-  double quadrature(const HermiteRule& rule) const;
-
-  // Gradient of the criterion with what quadrature adds, like gradient(); beta must be given.
-  Vector quadrature_gradient(const HermiteRule& rule);
+  // What adaptive Gauss-Hermite quadrature adds to Laplace's approximation at the last evaluate(),
+  // and the gradient of both together. One term only; the product rule takes nodes^k points a
+  // level. beta must have been given.
+  GlmmQuadrature quadrature(const HermiteRule& rule);
 
   // (p, p) X'(W^-1 + Z Lambda Lambda'Z')^-1 X at the last evaluate().
   Matrix information_beta();
@@ -133,8 +138,11 @@ class Glmm {
   Vector implicit_change(const Vector& a) const;
   Vector gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const;
   struct Level;
+  struct QuadratureSums;
   Level at_level(const LevelOrder& order, Index l) const;
   LevelOrder level_order() const;
+  void add_level(const Level& level, const QuadratureGrid& grid,
+                 const DispersionDerivatives& at_mode, QuadratureSums& sums) const;
 };
 
 }  // namespace ranef

@@ -53,11 +53,10 @@ double constant_part(const Likelihood& likelihood, const ResponseRows& rows, dou
 double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
                        double dispersion, RowDerivatives& out);
 
-// The same sum over some rows; eta, and the scores where they are asked for, have an entry for each
-// of them.
-double log_likelihood(const Likelihood& likelihood, const ResponseRows& rows,
-                      const std::int32_t* row, Index count, const double* eta, double dispersion,
-                      double* score = nullptr);
+// Log-likelihood of each row of weight one, without constant_part, and its score; each argument has
+// `count` entries.
+void log_likelihoods(const Likelihood& likelihood, const double* y, const double* eta, Index count,
+                     double dispersion, double* value, double* score);
 
 // Derivatives by log(dispersion): of each row's score and weight, and of the log-likelihood. The
 // part of the last that depends on eta is that of a row of weight one.

@@ -29,6 +29,7 @@ GeeFit = _module.GeeFit
 GeeStatus = _module.GeeStatus
 Glmm = _module.Glmm
 GlmmPoint = _module.GlmmPoint
+GlmmQuadrature = _module.GlmmQuadrature
 absorb = _module.absorb
 count_components = _module.count_components
 fit_gee = _module.fit_gee

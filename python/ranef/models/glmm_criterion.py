@@ -34,6 +34,7 @@ class Criterion:
         self.n_values = self.n_gradients = 0
         self.last = np.zeros(0)
         self.point: _core.GlmmPoint | None = None
+        self.added: _core.GlmmQuadrature | None = None
 
     def split(self, x: Array) -> tuple[Array, Array, float]:
         """Give theta, beta (none at the joint mode) and the dispersion."""
@@ -56,23 +57,21 @@ class Criterion:
         self.point = self.core.evaluate(theta, beta, dispersion)
         if self.point.value >= 1e300:
             return np.inf
-        return self.point.value + self.correction() + penalty
+        if self.rule is None:
+            return self.point.value + penalty
+        self.added = self.core.quadrature(*self.rule)  # its gradient comes at little extra cost
+        return self.point.value + self.added.value + penalty
 
     def count(self, other: Criterion) -> None:
         """Add the evaluations of another search."""
         self.n_values += other.n_values
         self.n_gradients += other.n_gradients
 
-    def correction(self) -> float:
-        """Give what quadrature adds to Laplace's approximation."""
-        return 0.0 if self.rule is None else self.core.quadrature(*self.rule)
-
     def gradient(self) -> Array:
         """Differentiate at the last point."""
         self.n_gradients += 1
         x = self.last
-        core, rule = self.core, self.rule
-        out = core.gradient() if rule is None else core.quadrature_gradient(*rule)
+        out = self.core.gradient() if self.added is None else np.array(self.added.gradient)
         if self.root is not None:
             stop = len(out) - self.spec.has_dispersion
             out[self.m : stop] = self.root.T @ out[self.m : stop]
