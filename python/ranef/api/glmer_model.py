@@ -260,8 +260,8 @@ class GeneralizedLinearMixedModel(GlmerTables):
             )
         if e.converged:
             yield (
-                f"Converged: after {len(e.path)} steps, exact derivatives predict a further decrease of -2 "
-                f"log-likelihood by {e.decrement:.1e}."
+                f"Converged: after {len(e.path)} steps, exact derivatives predict a further "
+                f"decrease of -2 log-likelihood by {e.decrement:.1e}."
             )
 
     def summary(self) -> Summary:

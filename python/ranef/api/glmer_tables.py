@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..errors import UnsupportedError
 from ..inference.glmm_shares import parts_of_variance
 from ..inference.icc import Icc, icc
+from ..inference.profile import Walked
+from ..inference.profile_generalised import generalised_curves
 from ..inference.r2_results import R2
 from ..report import tidy as tidying
 from ..report.coefficients import coefficient_table, interval_table
@@ -17,6 +20,7 @@ from ..report.maketables import TableSource, covariance_rows
 from ..report.varcorr import VarCorr
 from .glmer_call import GlmerCall
 from .glmer_rows import GlmerRows
+from .mixed_profiles import PRIOR, Profiles
 
 __all__ = ["GlmerTables"]
 
@@ -28,7 +32,7 @@ SHARES = (
 )
 
 
-class GlmerTables(GlmerRows, TableSource):
+class GlmerTables(Profiles, GlmerRows, TableSource):
     """Parameters, tests, shares of variance and tidy frames."""
 
     call: GlmerCall
@@ -83,20 +87,60 @@ class GlmerTables(GlmerRows, TableSource):
         """
         return coefficient_table(list(self._names()), self.params, self.bse, np.inf)
 
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Give Wald's confidence intervals of the fixed effects.
+    def conf_int(
+        self, method: str = "wald", level: float = 0.95, *, progress: bool = True
+    ) -> pd.DataFrame:
+        """Give confidence intervals.
 
         Parameters
         ----------
+        method : {"wald", "profile"}
+            ``"wald"``: normal intervals of the fixed effects. ``"profile"``: where twice the fall
+            of the log-likelihood, by the approximation of the fit, reaches the normal quantile's
+            square, for every parameter. A bound (a standard deviation of 0, a correlation of -1 or
+            1) where the data do not exclude it.
         level : float
-            Their coverage.
+            Coverage, between 0 and 1.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
         DataFrame
-            Columns lower, upper.
+            Columns lower, upper. Rows of a profile: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
+            ``dispersion`` where there is one, then the coefficients.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> cbpp = ranef.datasets.load("cbpp")
+        >>> model = ranef.glmer(
+        ...     "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial"
+        ... )
+        >>> model.conf_int("profile").loc["sd_Intercept|herd"].round(3).tolist()
+        [0.331, 1.106]
         """
+        if method == "profile":
+            return self._profile_intervals(level, progress=progress)
+        if method != "wald":
+            raise ValueError(f"method must be 'wald' or 'profile', not {method!r}")
         return interval_table(list(self._names()), self.params, self.bse, np.inf, level)
+
+    def _walked(self) -> Walked:
+        """List the parameters and their curves."""
+        if self.call.prior is not None:
+            raise UnsupportedError(PRIOR)
+        if self.call.spec.nagq == 0:
+            raise UnsupportedError(
+                "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
+                "random ones; profile model.update(nagq=1)"
+            )
+        if self._estimate.separated:
+            raise UnsupportedError(
+                "a profile starts from the largest likelihood, and this one rises without end with "
+                "a coefficient; take the column that separates the responses out"
+            )
+        return generalised_curves(self._design, self._estimate)
 
     def r2(self, method: str = "lognormal") -> R2:
         """Give the proportions of variance of Nakagawa, Johnson and Schielzeth.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -12,25 +12,23 @@ from .. import _core
 from ..design.design import Design
 from ..errors import UnsupportedError
 from ..inference import bootstrap as bootstrapping
-from ..inference import profile as profiling
 from ..inference.bootstrap_draws import drawer
 from ..inference.bootstrap_results import Bootstrap
-from ..inference.coverage import t_quantile
-from ..inference.profile import Curve, Profiled
+from ..inference.profile import Walked
+from ..inference.profile_linear import linear_curves
 from ..inference.profile_targets import targets, values
 from ..models import lmm
 from ..models.batch_estimate import Settings
 from ..models.lmm import LmmEstimate
-from ..models.progress import tracked
 from ..models.workers import worker_count
 from ..report.coefficients import interval_table
-from ..report.profile import Profile
 from .fitted import Array, Fitted, estimated
+from .mixed_profiles import PRIOR, Profiles
 
 __all__ = ["Intervals"]
 
 
-class Intervals(Fitted):
+class Intervals(Profiles, Fitted):
     """Intervals of the parameters."""
 
     def conf_int(
@@ -85,10 +83,7 @@ class Intervals(Fitted):
         Days                          7.36   13.58
         """
         if method == "profile":
-            z, ml = float(t_quantile(level)), self._profiled()
-            curves = self._curves(ml, progress)
-            found = {c.target.name: profiling.interval(c, z) for c in curves}
-            return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+            return self._profile_intervals(level, progress=progress)
         if method == "boot":
             return self.bootstrap(n, seed=seed, progress=progress).conf_int("percentile", level)
         if method != "wald":
@@ -96,37 +91,6 @@ class Intervals(Fitted):
         return interval_table(
             self._design.fixed_names, self._estimate.beta, self.bse, np.inf, level
         )
-
-    def profile(self, level: float = 0.99, steps: int = 8, *, progress: bool = True) -> Profile:
-        """Profile the ML deviance: how badly each value fits at the best of all others.
-
-        Parameters
-        ----------
-        level : float
-            Coverage of the widest interval to be read from it.
-        steps : int
-            Held values on each side of the estimate, evenly spaced in zeta.
-        progress : bool
-            Whether to show a progress bar when it takes longer than a second.
-
-        Returns
-        -------
-        Profile
-            ``table``, ``conf_int(level)``, ``plot()``.
-
-        Examples
-        --------
-        >>> import ranef
-        >>> sleep = ranef.datasets.load("sleepstudy")
-        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> model.profile().conf_int(0.9).loc["Days"].round(1).tolist()
-        [7.9, 13.0]
-        """
-        z, ml = float(t_quantile(level)), self._profiled()
-        if steps < 2:
-            raise ValueError(f"steps must be 2 or more, not {steps}")
-        paths = [profiling.path(c, ml, z, steps) for c in self._curves(ml, progress)]
-        return Profile(paths, level)
 
     def bootstrap(
         self,
@@ -229,25 +193,17 @@ class Intervals(Fitted):
         """Make a fitted model of the same call."""
         return type(self)(design, estimate, self.call, core=core)
 
-    def _curves(self, ml: Profiled, progress: bool) -> Iterator[Curve]:
-        """Give every parameter's curve, with a bar that counts those that are done with."""
-        count = len(targets(ml.design, ml.estimate.kept))
-        return tracked(profiling.curves(ml), count, "parameters", shown=progress)
-
-    def _profiled(self) -> Profiled:
+    def _walked(self) -> Walked:
         """Fit this design by ML, from the present optimum."""
         if self.call.prior is not None:
-            raise UnsupportedError(
-                "a profile is of the likelihood, and this model was fitted with a prior; profile "
-                "model.update(prior=None)"
-            )
+            raise UnsupportedError(PRIOR)
         estimate = self._estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)
             estimate = lmm.fit(
                 self._design, self._core, reml=False, control=lmm.Control(start=start)
             )
-        return Profiled(self._design, self._core, estimate)
+        return linear_curves(self._design, self._core, estimate)
 
 
 def _named(found: Any) -> tuple[list[str], Array]:

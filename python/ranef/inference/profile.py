@@ -1,26 +1,34 @@
-"""Profiles of the ML deviance: how badly a value fits at the best of all others."""
+"""Profiles of the deviance: how badly a value fits at the best of all others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from ..design.design import Design
-from ..models import lmm
-from ..models.lmm import LmmEstimate
-from .predict import fitted
-from .profile_charts import chart
-from .profile_descent import Held, deviance, hessian, hold
-from .profile_targets import Target, targets, values
+from .profile_descent import Held, Surface, hessian, hold
+from .profile_targets import Target, values
 
-__all__ = ["Curve", "Path", "Point", "Profiled", "curves", "interval", "path"]
+__all__ = [
+    "Curve",
+    "Estimates",
+    "Path",
+    "Point",
+    "Walked",
+    "curves",
+    "descended",
+    "interval",
+    "path",
+    "signed_root",
+]
 
 Array = NDArray[np.float64]
+#: Covariances of the random effects, sigma or dispersion, and coefficients.
+Estimates: TypeAlias = tuple[Sequence[Array], float, Array]
 
 #: A bound closer to the estimate than this, in the coordinate, is the estimate.
 AT_BOUND = 1e-4
@@ -39,17 +47,17 @@ class Point:
     coordinate : float
         Where, in the curve's coordinate.
     zeta : float
-        Signed square root of the rise of the deviance.
+        Signed square root of the rise of the deviance; infinite where there is no model.
     slope : float
         Derivative of zeta by the coordinate.
     estimate : callable
-        The fit there: sigmas, sigma, beta.
+        The fit there.
     """
 
     coordinate: float
     zeta: float
     slope: float
-    estimate: Callable[[], tuple[tuple[Array, ...], float, Array]]
+    estimate: Callable[[], Estimates]
 
 
 @dataclass(frozen=True)
@@ -85,131 +93,107 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Profiled:
-    """The ML fit that all curves of a model start from."""
+class Walked:
+    """What the paths of a model share.
 
-    design: Design
-    core: _core.Lmm
-    estimate: LmmEstimate
+    Attributes
+    ----------
+    targets : list of Target
+        Its parameters.
+    best : Estimates
+        The fit that all curves start from.
+    curves : iterator of Curve
+        One for each parameter, in their order.
+    """
+
+    targets: list[Target]
+    best: Estimates
+    curves: Iterator[Curve]
 
 
-def curves(ml: Profiled) -> Iterator[Curve]:
-    """Make the curve of every parameter, in the order of ``targets``."""
-    listed = targets(ml.design, ml.estimate.kept)
+def curves(
+    listed: Sequence[Target], make: Callable[[Target, Point | None], Curve]
+) -> Iterator[Curve]:
+    """Make the curve of every parameter; of a correlation ``make`` is told its ceiling."""
     ceilings: dict[tuple[int, int], Point] = {}
     for target in listed:
-        if target.kind == "beta":
-            yield _fixed_curve(ml, target)
+        if target.kind != "cor":
+            yield make(target, None)
             continue
-        if target.kind == "cor":
-            for column in (target.i, target.j):
-                if (target.term, column) not in ceilings:
-                    ceilings[target.term, column] = _without(ml, target.term, column)
-            pair = [ceilings[target.term, column] for column in (target.i, target.j)]
-            yield _variance_curve(ml, target, min(pair, key=lambda point: abs(point.zeta)))
-        else:
-            yield _variance_curve(ml, target)
+        for column in (target.i, target.j):
+            if (target.term, column) not in ceilings:
+                sd = make(Target("", "sd", target.term, column, column), None)
+                ceilings[target.term, column] = _at_zero(sd)
+        pair = [ceilings[target.term, column] for column in (target.i, target.j)]
+        yield make(target, min(pair, key=lambda point: abs(point.zeta)))
 
 
-def _without(ml: Profiled, term: int, column: int) -> Point:
+def _at_zero(curve: Curve) -> Point:
     """Fit without one standard deviation, where its correlations may be anything."""
-    curve = _variance_curve(ml, Target("", "sd", term, column, column))
     to = curve.walker()
     if curve.centre > AT_BOUND:
         to(0.4 * curve.centre)
     return to(0.0)
 
 
-def _zeta(rise: float, slope: float, side: float) -> tuple[float, float]:
+def signed_root(rise: float, slope: float, side: float) -> tuple[float, float]:
     """Zeta and its derivative from the rise of the deviance and the derivative of that."""
     root = np.sqrt(max(rise, 0.0))
     return side * root, side * slope / (2.0 * root) if root > 1e-8 else np.nan
 
 
-def _variance_curve(ml: Profiled, target: Target, ceiling: Point | None = None) -> Curve:
-    core, n, best = ml.core, ml.design.n_obs, ml.estimate.objective
-    at = chart(ml.design, core, target, ml.estimate.sigma)
-    x = at.coordinates(list(ml.estimate.lambda_standard))
-    centre = float(x[at.held])
-    B = hessian(core, at, n, at.lifted(x))
-    free = np.arange(len(x)) != at.held
-    bend = B[at.held, at.held] - B[at.held, free] @ np.linalg.solve(
-        B[np.ix_(free, free)], B[free, at.held]
-    )
-    value, g = deviance(core, at, n, x)
+def descended(
+    target: Target,
+    surface: Surface,
+    x: Array,
+    best: float,
+    estimates: Callable[[Array], Estimates],
+    ceiling: Point | None = None,
+) -> Curve:
+    """Make the curve of a coordinate of a surface, the others at their best by descent.
+
+    Parameters
+    ----------
+    target : Target
+        The parameter that is the held coordinate.
+    surface : Surface
+        The deviance.
+    x : ndarray of shape (m,)
+        The optimum.
+    best : float
+        The deviance there.
+    estimates : callable
+        Gives the parameters at given coordinates.
+    ceiling : Point, optional
+        Where a correlation is free.
+    """
+    at = surface.held
+    centre = float(x[at])
+    B = hessian(surface, surface.lifted(x))
+    free = np.arange(len(x)) != at
+    bend = B[at, at] - B[at, free] @ np.linalg.solve(B[np.ix_(free, free)], B[free, at])
+    value, g = surface.deviance(x)
     start = Held(x, value, 0.0, g, B)
     most = np.inf if ceiling is None else abs(ceiling.zeta)
-    bases = [core.term_basis(t) for t in range(len(ml.design.random))]
-
-    def estimate(held: Held) -> tuple[tuple[Array, ...], float, Array]:
-        factors = at.relative(at.factors(held.x), held.x[-1])
-        user = [T @ block for T, block in zip(bases, factors, strict=True)]
-        sigma = float(at.scale * np.exp(held.x[-1]))
-        beta = np.full(len(ml.design.fixed), np.nan)
-        beta[ml.estimate.kept] = core.evaluate(user, False).beta
-        return tuple(sigma**2 * (block @ block.T) for block in user), sigma, beta
 
     def walker() -> Callable[[float], Point]:
         visited = [start]
 
         def to(coordinate: float) -> Point:
-            near = min(visited, key=lambda held: abs(held.x[at.held] - coordinate))
-            held = hold(core, at, n, coordinate, near)
-            visited.append(held)
+            near = min(visited, key=lambda held: abs(held.x[at] - coordinate))
+            held = hold(surface, coordinate, near)
             side = np.sign(coordinate - centre)
-            zeta, slope = _zeta(held.deviance - best, held.slope, side)
+            zeta, slope = signed_root(held.deviance - best, held.slope, side)
+            if np.isfinite(zeta):
+                visited.append(held)
             if ceiling is not None and abs(zeta) > most:
                 return Point(coordinate, side * most, 0.0, ceiling.estimate)
-            return Point(coordinate, zeta, slope, lambda: estimate(held))
+            return Point(coordinate, zeta, slope, lambda: estimates(held.x))
 
         return to
 
     rate = np.sqrt(max(float(bend), 1e-12) / 2.0)
-    return Curve(target, centre, at.low, at.high, rate, at.value, walker, most)
-
-
-def _fixed_curve(ml: Profiled, target: Target) -> Curve:
-    """Hold one coefficient: its column times the value joins the offset, and the rest is fitted."""
-    design, best = ml.design, ml.estimate.objective
-    j = target.i
-    rest = np.array([int(i) for i in ml.estimate.kept if i != j], dtype=np.intp)
-    reference = design.fixed[j]
-    column = np.ones(design.n_obs) if reference < 0 else design.columns[reference]
-    weighted = column if design.weights is None else column * design.weights
-    base = np.zeros(design.n_obs) if design.offset is None else design.offset
-    reduced = replace(
-        design,
-        fixed=tuple(design.fixed[i] for i in rest),
-        fixed_names=tuple(design.fixed_names[i] for i in rest),
-        fixed_terms=(),
-    )
-    centre = float(ml.estimate.beta[j])
-    k = int(np.flatnonzero(ml.estimate.kept == j)[0])
-    se = np.sqrt(ml.estimate.cov_beta[k, k])
-
-    def estimate(held: LmmEstimate, b: float) -> tuple[tuple[Array, ...], float, Array]:
-        beta = np.full(len(design.fixed), np.nan)
-        beta[rest] = held.beta
-        beta[j] = b
-        return held.sigmas, held.sigma, beta
-
-    def walker() -> Callable[[float], Point]:
-        start = ml.estimate.lambda_standard
-
-        def to(b: float) -> Point:
-            nonlocal start
-            there = replace(reduced, offset=base + b * column)
-            control = lmm.Control(start=lmm.off_boundary(start))
-            held = lmm.fit(there, lmm.kernel(there), reml=False, control=control)
-            start = held.lambda_standard
-            # The envelope theorem: only the direct effect of b, -2 x'H^-1 (y - X beta) / sigma^2.
-            slope = -2.0 * float(weighted @ (design.y - fitted(there, held))) / held.sigma**2
-            zeta, rate = _zeta(held.objective - best, slope, np.sign(b - centre))
-            return Point(b, zeta, rate, lambda: estimate(held, b))
-
-        return to
-
-    return Curve(target, centre, -np.inf, np.inf, 1.0 / se, float, walker)
+    return Curve(target, centre, surface.low, surface.high, rate, surface.value, walker, most)
 
 
 def interval(curve: Curve, z: float) -> tuple[float, float]:
@@ -275,13 +259,11 @@ class Path:
     others: Array
 
 
-def path(curve: Curve, ml: Profiled, z: float, steps: int) -> Path:
+def path(curve: Curve, walked: Walked, z: float, steps: int) -> Path:
     """Walk from the estimate to |zeta| >= z on both sides, or to a bound, in even steps of zeta."""
-    best = ml.estimate
-    centre = Point(curve.centre, 0.0, curve.rate, lambda: (best.sigmas, best.sigma, best.beta))
+    centre = Point(curve.centre, 0.0, curve.rate, lambda: walked.best)
     below, above = (_side(curve, z, steps, side, centre) for side in (-1.0, 1.0))
     points = [*reversed(below), centre, *above]
-    listed = targets(ml.design, best.kept)
     coordinate = np.array([p.coordinate for p in points])
     return Path(
         curve.target.name,
@@ -290,7 +272,7 @@ def path(curve: Curve, ml: Profiled, z: float, steps: int) -> Path:
         np.array([p.slope for p in points]),
         np.array([curve.value(c) for c in coordinate]),
         curve.value,
-        np.array([values(listed, *p.estimate()) for p in points]),
+        np.array([values(walked.targets, *p.estimate()) for p in points]),
     )
 
 
@@ -306,7 +288,10 @@ def _side(curve: Curve, z: float, steps: int, side: float, centre: Point) -> lis
     while len(points) < 4 * steps:
         c += side * delta / rate
         c = min(c, bound) if side > 0 else max(c, bound)
-        points.append(to(c))
+        point = to(c)
+        if not np.isfinite(point.zeta):
+            break
+        points.append(point)
         if abs(points[-1].zeta) >= z or c == bound:
             break
         if abs(points[-1].zeta) >= curve.ceiling:

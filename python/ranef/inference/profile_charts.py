@@ -12,7 +12,7 @@ from .. import _core
 from ..design.design import Design
 from .profile_targets import Target, block_of
 
-__all__ = ["Chart", "chart", "lower_factor"]
+__all__ = ["Chart", "chart", "exponential", "lower_factor"]
 
 Array = NDArray[np.float64]
 
@@ -29,6 +29,11 @@ def lower_factor(B: Array) -> Array:
     return np.asarray((R * np.where(np.diag(R) < 0.0, -1.0, 1.0)[:, None]).T)
 
 
+def exponential(scale: float, coordinate: float) -> float:
+    """Give the parameter whose logarithm, relative to ``scale``, is the coordinate."""
+    return scale * math.exp(coordinate)
+
+
 def _lower_two(a: float, b: float, c: float, d: float) -> Array:
     """``lower_factor`` of [[a, b], [c, d]], which small models ask for all the time."""
     length = math.hypot(a, b)
@@ -39,12 +44,12 @@ def _lower_two(a: float, b: float, c: float, d: float) -> Array:
 
 @dataclass(frozen=True)
 class Chart:
-    """A vector x of coordinates, one of them held, for the covariances and sigma.
+    """A vector x of coordinates, one of them held if the target is among them, for covariances.
 
-    Sigma_t = W^-1 L_t L_t' W^-T in the standardised basis, in units of ``scale``^2; x holds the
-    elements of the L_t and log(sigma / scale). For a standard deviation W's first row is the
-    direction whose standard deviation it is, so that L[0, 0] is that parameter in units of
-    ``unit``. For a correlation the first two rows are its two directions and
+    Sigma_t = W^-1 L_t L_t' W^-T in the standardised basis; x holds the elements of the L_t. For a
+    standard deviation W's first row is the direction whose standard deviation it is, so that
+    L[0, 0] is that parameter in units of ``unit``. For a correlation the first two rows are its two
+    directions and
 
         L[0, 0] = exp(x_a),   (L[1, 0], L[1, 1]) = exp(x_b) (sin x_h, cos x_h),   rho = sin x_h.
 
@@ -53,15 +58,13 @@ class Chart:
     target : Target
         The parameter.
     held : int
-        Its coordinate.
+        Its coordinate; -1 where it is no covariance parameter.
     low, high : float
         Bounds of the held coordinate.
     unit : float
         Value of a standard deviation at coordinate 1.
-    scale : float
-        Residual standard deviation at the optimum.
     elements : list of (int, int, int)
-        Term, row and column of each coordinate but the last.
+        Term, row and column of each coordinate.
     sizes : list of int
         Columns of each term.
     back : ndarray of shape (s, s)
@@ -77,17 +80,16 @@ class Chart:
     low: float
     high: float
     unit: float
-    scale: float
     elements: list[tuple[int, int, int]]
     sizes: list[int]
     back: Array
-    first: int
-    second: int
+    first: int = -1
+    second: int = -1
 
     def factors(self, x: Array) -> list[Array]:
         """L_t of every term, held term in its own directions."""
         blocks = [np.zeros((k, k)) for k in self.sizes]
-        for value, (t, i, j) in zip(x[:-1].tolist(), self.elements, strict=True):
+        for value, (t, i, j) in zip(x.tolist(), self.elements, strict=True):
             blocks[t][i, j] = value
         if self.second >= 0:
             t, i, _ = self.elements[self.first]
@@ -98,22 +100,22 @@ class Chart:
             blocks[t][j, j] = length * np.cos(x[self.held])
         return blocks
 
-    def relative(self, L: list[Array], log_sigma: float) -> list[Array]:
-        """Relative covariance factors in the standardised basis, lower triangular."""
-        shrink = np.exp(-log_sigma)
-        out = [block * shrink for block in L]
-        t = self.target.term
-        if t >= 0 and self.sizes[t] > 1:
-            out[t] = lower_factor(self.back @ out[t])
-        return out
+    @property
+    def turned(self) -> int:
+        """The term whose L is in directions of its own; -1 where none is."""
+        term = self.target.term
+        return term if term >= 0 and self.sizes[term] > 1 else -1
+
+    def roots(self, L: list[Array]) -> list[Array]:
+        """Roots W^-1 L_t of the covariances in the standardised basis."""
+        return [self.back @ block if t == self.turned else block for t, block in enumerate(L)]
 
     def coordinates(self, lambda_standard: list[Array]) -> Array:
-        """Coordinates of the optimum, whose sigma is ``scale``."""
+        """Coordinates of factors in the standardised basis."""
         blocks = list(lambda_standard)
-        t = self.target.term
-        if t >= 0 and self.sizes[t] > 1:
+        if (t := self.turned) >= 0:
             blocks[t] = lower_factor(np.asarray(np.linalg.solve(self.back, blocks[t])))
-        x = np.array([*(blocks[t][i, j] for t, i, j in self.elements), 0.0])
+        x = np.array([blocks[t][i, j] for t, i, j in self.elements])
         if self.second >= 0:
             along, across = x[self.held], x[self.second]
             x[self.held] = np.arctan2(along, across) if along or across else 0.0
@@ -121,20 +123,10 @@ class Chart:
             x[self.first] = np.log(max(x[self.first], 1e-3))
         return x
 
-    def gradient(
-        self, x: Array, L: list[Array], by_relative: list[Array], by_sigma: float
-    ) -> Array:
-        """Chain rule from derivatives by the relative Sigma_t and by log sigma alone."""
-        shrink = np.exp(-2.0 * x[-1])
-        g = np.empty_like(x)
-        products, along = [], 0.0
-        for t, (block, R) in enumerate(zip(L, by_relative, strict=True)):
-            if t == self.target.term:
-                R = self.back.T @ R @ self.back
-            products.append(2.0 * shrink * (R @ block))
-            along += float(np.sum(products[-1] * block))
-        g[:-1] = [products[t][i, j] for t, i, j in self.elements]
-        g[-1] = by_sigma - along
+    def gradient(self, x: Array, by_root: list[Array]) -> Array:
+        """Chain rule from derivatives by all elements of the ``roots``."""
+        by_factor = [self.back.T @ G if t == self.turned else G for t, G in enumerate(by_root)]
+        g = np.array([by_factor[t][i, j] for t, i, j in self.elements])
         if self.second >= 0:
             across, length = g[self.second], np.exp(x[self.second])
             sin, cos = np.sin(x[self.held]), np.cos(x[self.held])
@@ -145,11 +137,7 @@ class Chart:
 
     def value(self, coordinate: float) -> float:
         """Give the parameter on its own scale."""
-        if self.target.kind == "sd":
-            return self.unit * coordinate
-        if self.target.kind == "cor":
-            return float(np.sin(coordinate))
-        return float(self.scale * np.exp(coordinate))
+        return float(np.sin(coordinate)) if self.second >= 0 else self.unit * coordinate
 
     def lifted(self, x: Array) -> Array:
         """Move free diagonal elements off zero, where a search would be stuck."""
@@ -164,15 +152,12 @@ class Chart:
         return out
 
 
-def chart(design: Design, core: _core.Lmm, target: Target, scale: float) -> Chart:
-    """Make the coordinates in which ``target`` is held."""
+def chart(design: Design, core: _core.Lmm | _core.Glmm, target: Target, scale: float) -> Chart:
+    """Make coordinates of covariances relative to ``scale`` in which ``target`` is held."""
     elements = list(core.parameters)
     sizes = [term.n_cols for term in design.random]
-    if target.kind == "sigma":
-        held = len(elements)
-        return Chart(
-            target, held, -np.inf, np.inf, scale, scale, elements, sizes, np.eye(0), held, -1
-        )
+    if target.kind not in ("sd", "cor"):
+        return Chart(target, -1, -np.inf, np.inf, 1.0, elements, sizes, np.eye(0))
     block = np.array(block_of(design, target))
     T = core.term_basis(target.term)[np.ix_(block, block)]
     rows = [int(np.flatnonzero(block == c)[0]) for c in dict.fromkeys((target.j, target.i))]
@@ -184,9 +169,7 @@ def chart(design: Design, core: _core.Lmm, target: Target, scale: float) -> Char
     first = elements.index((target.term, int(block[0]), int(block[0])))
     if target.kind == "sd":
         unit = float(lengths[0]) * scale
-        return Chart(target, first, 0.0, np.inf, unit, scale, elements, sizes, back, first, -1)
+        return Chart(target, first, 0.0, np.inf, unit, elements, sizes, back, first)
     held = elements.index((target.term, int(block[1]), int(block[0])))
     second = elements.index((target.term, int(block[1]), int(block[1])))
-    return Chart(
-        target, held, -np.pi / 2, np.pi / 2, 1.0, scale, elements, sizes, back, first, second
-    )
+    return Chart(target, held, -np.pi / 2, np.pi / 2, 1.0, elements, sizes, back, first, second)

@@ -1,16 +1,15 @@
-"""The least deviance with one covariance parameter held, by exact gradients."""
+"""The least deviance with one parameter held, by exact gradients."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
-from .profile_charts import Chart
-
-__all__ = ["Held", "deviance", "hessian", "hold"]
+__all__ = ["Held", "Surface", "hessian", "hold"]
 
 Array = NDArray[np.float64]
 
@@ -19,6 +18,35 @@ TOLERANCE = 1e-7
 STEPS = 100
 #: Largest step of any coordinate; they are of order one.
 LONGEST = 1.0
+
+
+class Surface(Protocol):
+    """-2 log-likelihood of a model in coordinates of which one is the parameter of interest.
+
+    Attributes
+    ----------
+    held : int
+        That coordinate.
+    low, high : float
+        Its bounds.
+    value : callable
+        The parameter on its own scale, from the coordinate; it can be pickled.
+    """
+
+    @property
+    def held(self) -> int: ...  # noqa: D102
+    @property
+    def low(self) -> float: ...  # noqa: D102
+    @property
+    def high(self) -> float: ...  # noqa: D102
+    @property
+    def value(self) -> Callable[[float], float]: ...  # noqa: D102
+
+    def deviance(self, x: Array) -> tuple[float, Array]:
+        """Compute the deviance and its gradient; infinite where there is none."""
+
+    def lifted(self, x: Array) -> Array:
+        """Move free coordinates off where a search would be stuck."""
 
 
 @dataclass(frozen=True)
@@ -36,59 +64,50 @@ class Held:
     B: Array
 
 
-def deviance(core: _core.Lmm, chart: Chart, n: int, x: Array) -> tuple[float, Array]:
-    """Compute the ML deviance, sigma not profiled, and its gradient by the coordinates.
-
-    Notes
-    -----
-    D = log|H| + n log(2 pi sigma^2) + r^2 / sigma^2 - sum log w, of which
-    dD/dSigma_a = tr(H^-1 V_a) - y'P V_a P y / sigma^2 relative to sigma^2.
-    """
-    L = chart.factors(x)
-    at = core.curvature(chart.relative(L, x[-1]), False)
-    variance = (chart.scale * np.exp(x[-1])) ** 2
-    ratio = at.pwrss / (n * variance)
-    value = at.objective + n * (ratio - 1.0 - np.log(ratio))
-    by_relative = [S + (1.0 - ratio) * Q for S, Q in zip(at.score, at.misfit, strict=True)]
-    return value, chart.gradient(x, L, by_relative, 2.0 * n * (1.0 - ratio))
-
-
-def hessian(core: _core.Lmm, chart: Chart, n: int, x: Array) -> Array:
+def hessian(surface: Surface, x: Array) -> Array:
     """Curvature of the deviance at the optimum, differences of exact gradients, made positive."""
     H = np.empty((len(x), len(x)))
     for a in range(len(x)):
         step = np.zeros(len(x))
         step[a] = 1e-4
-        H[a] = (
-            deviance(core, chart, n, x + step)[1] - deviance(core, chart, n, x - step)[1]
-        ) / 2e-4
+        H[a] = (surface.deviance(x + step)[1] - surface.deviance(x - step)[1]) / 2e-4
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
     floor = 1e-6 * max(float(np.abs(values).max()), 1.0)
     return np.asarray((vectors * np.maximum(np.abs(values), floor)) @ vectors.T)
 
 
-def hold(core: _core.Lmm, chart: Chart, n: int, coordinate: float, near: Held) -> Held:
-    """Minimise the deviance with the held coordinate at ``coordinate``, from a minimum near by."""
-    free = np.arange(len(near.x)) != chart.held
+def hold(surface: Surface, coordinate: float, near: Held) -> Held:
+    """Minimise the deviance with the held coordinate at ``coordinate``, from a minimum near by.
+
+    The deviance is infinite where the model is not defined with it there.
+    """
+    free = np.arange(len(near.x)) != surface.held
     x, B = near.x.copy(), near.B
-    move = coordinate - x[chart.held]
-    x[chart.held] = coordinate
-    x[free] -= _capped(np.linalg.solve(B[np.ix_(free, free)], B[free, chart.held] * move))
-    x = chart.lifted(x)
-    value, g = deviance(core, chart, n, x)
+    move = coordinate - x[surface.held]
+    x[surface.held] = coordinate
+    ahead = x.copy()
+    ahead[free] -= _capped(np.linalg.solve(B[np.ix_(free, free)], B[free, surface.held] * move))
+    value, g = surface.deviance(ahead := surface.lifted(ahead))
+    if np.isfinite(value):
+        x = ahead
+    else:
+        value, g = surface.deviance(x)
+        if not np.isfinite(value):
+            return Held(x, np.inf, np.nan, g, B)
     B = _updated(B, x - near.x, g - near.gradient)
+    step, predicted = np.zeros(int(free.sum())), 0.0
     for _ in range(STEPS):
         step = -_capped(np.linalg.solve(B[np.ix_(free, free)], g[free]))
         predicted = -0.5 * float(g[free] @ step)
         if predicted < TOLERANCE:
             break
-        x_new, value_new, g_new = _line_search(core, chart, n, x, free, step, value, g)
+        x_new, value_new, g_new = _line_search(surface, x, free, step, value, g)
         if value_new >= value:
             predicted = 0.0
             break
         B = _updated(B, x_new - x, g_new - g)
         x, value, g = x_new, value_new, g_new
-    slope = float(g[chart.held] + B[chart.held, free] @ step)
+    slope = float(g[surface.held] + B[surface.held, free] @ step)
     return Held(x, value - predicted, slope, g, B)
 
 
@@ -98,9 +117,7 @@ def _capped(step: Array) -> Array:
 
 
 def _line_search(
-    core: _core.Lmm,
-    chart: Chart,
-    n: int,
+    surface: Surface,
     x: Array,
     free: NDArray[np.bool_],
     step: Array,
@@ -113,7 +130,7 @@ def _line_search(
     for _ in range(30):
         trial = x.copy()
         trial[free] += fraction * step
-        value_new, g_new = deviance(core, chart, n, trial)
+        value_new, g_new = surface.deviance(trial)
         if value_new < value + 1e-4 * fraction * along:
             return trial, value_new, g_new
         fraction *= (

@@ -22,9 +22,10 @@ class Target:
     Attributes
     ----------
     name : str
-        ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``, ``sigma`` or the name of a coefficient.
-    kind : {"sd", "cor", "sigma", "beta"}
-        What it is.
+        ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``, ``sigma``, ``dispersion`` or the name of a
+        coefficient.
+    kind : {"sd", "cor", "residual", "beta"}
+        What it is; "residual" is sigma of a linear model, the dispersion of a generalised one.
     term : int
         Random-effects term of a standard deviation or correlation.
     i, j : int
@@ -39,11 +40,15 @@ class Target:
     j: int = -1
 
 
-def targets(design: Design, kept: NDArray[np.intp]) -> list[Target]:
-    """List the parameters: each term's by columns of its lower triangle, sigma, coefficients."""
+def targets(design: Design, kept: NDArray[np.intp], residual: str | None = "sigma") -> list[Target]:
+    """List the parameters: each term's by columns of its lower triangle, residual, coefficients.
+
+    ``residual`` is the name of the parameter that belongs to the rows, if there is one.
+    """
     covariance = list(_covariance(design))
+    own = [] if residual is None else [Target(residual, "residual")]
     fixed = [Target(design.fixed_names[j], "beta", i=int(j)) for j in kept]
-    return [*covariance, Target("sigma", "sigma"), *fixed]
+    return [*covariance, *own, *fixed]
 
 
 def _covariance(design: Design) -> Iterator[Target]:
@@ -73,7 +78,7 @@ def values(
     sigmas : sequence of ndarray of shape (..., s, s)
         Covariance matrices of the terms.
     sigma : ndarray of shape (...)
-        Residual standard deviation.
+        Residual standard deviation, or dispersion.
     beta : ndarray of shape (..., p)
         Coefficients, aliased ones included.
 
@@ -84,7 +89,7 @@ def values(
     """
     columns = []
     for target in listed:
-        if target.kind == "sigma":
+        if target.kind == "residual":
             columns.append(np.asarray(sigma, dtype=np.float64))
         elif target.kind == "beta":
             columns.append(beta[..., target.i])

@@ -13,7 +13,7 @@ from .glmm_estimate import GlmmEstimate, GlmmSpec, Penalty
 from .glmm_search import Minimum, downhill, minimise, polish
 from .lmm import DECREMENT, SINGULAR, Control
 
-__all__ = ["at_estimate", "check", "fit", "kernel"]
+__all__ = ["at_estimate", "check", "criterion_at", "fit", "kernel"]
 
 Array = NDArray[np.float64]
 
@@ -92,12 +92,28 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
 def at_estimate(design: Design, estimate: GlmmEstimate) -> _core.Glmm:
     """Give a kernel whose last evaluation was at the estimate."""
     core = kernel(design, estimate.spec)
+    _evaluate(core, estimate)
+    return core
+
+
+def _evaluate(core: _core.Glmm, estimate: GlmmEstimate) -> _core.GlmmPoint:
     p = len(estimate.kept)
     beta = np.zeros(0)  # at the joint mode
     if estimate.spec.nagq > 0:
         beta = np.asarray(np.linalg.solve(core.T[:p, :p], estimate.beta[estimate.kept]))
-    core.evaluate(estimate.theta, beta, estimate.dispersion)
-    return core
+    return core.evaluate(estimate.theta, beta, estimate.dispersion)
+
+
+def criterion_at(design: Design, estimate: GlmmEstimate) -> tuple[Criterion, Array]:
+    """Give -2 log-likelihood in coordinates whose whitened beta is zero at the estimate, and it."""
+    spec = estimate.spec
+    criterion = Criterion(kernel(design, spec), spec, None)
+    criterion.point = _evaluate(criterion.core, estimate)
+    criterion.release_beta()
+    if spec.nagq > 1:
+        criterion.rule = hermite(spec.nagq)
+    log_dispersion = [np.log(estimate.dispersion)] if spec.has_dispersion else []
+    return criterion, np.r_[estimate.theta, np.zeros(len(estimate.kept)), log_dispersion]
 
 
 def fit(
