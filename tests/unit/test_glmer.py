@@ -285,7 +285,7 @@ def test_tables_and_text(model):
 
 
 def test_what_belongs_to_linear_models_is_not_there(model):
-    for name in ("profile", "bootstrap", "ranova", "caic", "anova"):
+    for name in ("bootstrap", "ranova", "caic", "anova"):
         assert not hasattr(model, name)
 
 

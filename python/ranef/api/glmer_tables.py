@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,13 @@ from ..inference.icc import Icc, icc
 from ..inference.profile import Walked
 from ..inference.profile_generalised import generalised_curves
 from ..inference.r2_results import R2
-from ..report import tidy as tidying
 from ..report.coefficients import coefficient_table, interval_table
 from ..report.maketables import TableSource, covariance_rows
 from ..report.varcorr import VarCorr
 from .glmer_call import GlmerCall
 from .glmer_rows import GlmerRows
 from .mixed_profiles import PRIOR, Profiles
+from .mixed_tidy import Tidied
 
 __all__ = ["GlmerTables"]
 
@@ -32,7 +31,7 @@ SHARES = (
 )
 
 
-class GlmerTables(Profiles, GlmerRows, TableSource):
+class GlmerTables(Profiles, GlmerRows, Tidied, TableSource):
     """Parameters, tests, shares of variance and tidy frames."""
 
     call: GlmerCall
@@ -118,7 +117,7 @@ class GlmerTables(Profiles, GlmerRows, TableSource):
         ...     "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial"
         ... )
         >>> model.conf_int("profile").loc["sd_Intercept|herd"].round(3).tolist()
-        [0.331, 1.106]
+        [0.346, 1.1]
         """
         if method == "profile":
             return self._profile_intervals(level, progress=progress)
@@ -188,39 +187,6 @@ class GlmerTables(Profiles, GlmerRows, TableSource):
     def _scale(self, method: str) -> str:
         """Where the variance of the distribution comes from."""
         return "latent" if self.family == "binomial" else method
-
-    def tidy(
-        self,
-        effects: str | Sequence[str] = ("fixed", "ran_pars"),
-        conf_int: bool = False,
-        level: float = 0.95,
-    ) -> pd.DataFrame:
-        """Give estimates as a tidy frame, under the column names of R's broom.mixed.
-
-        Parameters
-        ----------
-        effects : str or sequence of {"fixed", "ran_pars", "ran_vals", "ran_coefs"}
-            Coefficients; standard deviations and correlations; conditional modes; each level's own
-            coefficients.
-        conf_int : bool
-            Whether to add Wald's conf.low and conf.high.
-        level : float
-            Their coverage.
-
-        Returns
-        -------
-        DataFrame
-            Columns effect, group, level, term, estimate, std.error, statistic, df, p.value,
-            conf.low, conf.high, those that apply.
-        """
-        limits = level if conf_int else None
-        make = {
-            "fixed": lambda: tidying.fixed_rows(self.coef_table(), limits),
-            "ran_pars": lambda: tidying.ran_pars_rows(self.varcorr, None),
-            "ran_vals": lambda: tidying.ran_vals_rows(self.ranef(), limits),
-            "ran_coefs": lambda: tidying.ran_coefs_rows(self.ranef(), self.params.dropna()),
-        }
-        return tidying.stack(make[effect]() for effect in tidying.chosen_effects(effects))
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit, under the column names of R's broom.mixed.
