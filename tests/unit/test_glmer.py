@@ -450,8 +450,6 @@ def test_anova_refuses_models_of_different_kinds(model, cbpp):
         ranef.converge,
         ranef.multistart,
         ranef.bias_check,
-        lambda model: ranef.emmeans(model, "period"),
-        lambda model: ranef.emtrends(model, "period", "size"),
     ],
 )
 def test_what_treats_linear_models_refuses_others(model, call):

@@ -58,19 +58,28 @@ def check_likelihood(
             )
 
 
-def check_mixed(model: Any, caller: str, place: int | None = None) -> None:
-    """Raise unless the argument is a fitted linear mixed model."""
+def check_mixed(
+    model: Any, caller: str, place: int | None = None, *, generalised: bool | str = False
+) -> None:
+    """Raise unless the argument is a fitted mixed model that ``caller`` treats.
+
+    ``generalised`` says whether those of ``glmer`` are treated, or what to use for them instead.
+    """
     if isinstance(model, LinearMixedModel):
+        return
+    known = isinstance(model, GeneralizedLinearMixedModel)
+    if known and generalised is True:
         return
     which = "" if place is None else f"argument {place} is "
     kind = type(model).__name__
     advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
-    if isinstance(model, GeneralizedLinearMixedModel):
-        advice = "those of ranef.glmer are not treated there"
+    if known:
+        advice = str(generalised or "") or "those of ranef.glmer are not treated there"
     elif not advice and type(model).__module__.startswith("ranef."):
         advice = "its likelihood, if it has one, is not that of a mixed model for the same response"
+    fitted_by = "ranef.lmer or ranef.glmer" if generalised is True else "ranef.lmer"
     raise ModelError(
-        f"{caller} takes mixed models fitted by ranef.lmer; {which or 'it was given '}a {kind}"
+        f"{caller} takes mixed models fitted by {fitted_by}; {which or 'it was given '}a {kind}"
         + (f" ({advice})" if advice else "")
     )
 

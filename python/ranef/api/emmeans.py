@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 
 from ..design.frame import did_you_mean, open_frame
 from ..inference.emmeans import STEP, marginal_rows, reference_grid, slopes
-from ..report.emmeans import MarginalMeans
+from ..report.emmeans import MarginalMeans, on_response
 from .compare_models import check_mixed
+from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = ["emmeans", "emtrends"]
 
+Model: TypeAlias = LinearMixedModel | GeneralizedLinearMixedModel
+
 
 def emmeans(
-    model: LinearMixedModel,
+    model: Model,
     specs: str | Sequence[str],
     *,
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
-    ddf: str = "satterthwaite",
+    type: str = "link",
+    ddf: str | None = None,
     level: float = 0.95,
     data: Any = None,
 ) -> MarginalMeans:
@@ -32,7 +36,7 @@ def emmeans(
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel or GeneralizedLinearMixedModel
         A fitted model.
     specs : str or sequence of str
         Variables to give means for.
@@ -41,8 +45,13 @@ def emmeans(
     at : mapping of str to value or sequence, optional
         Values of variables. By default a categorical variable takes all of its levels and a numeric
         one its mean.
-    ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
-        Degrees of freedom.
+    type : {"link", "response"}
+        Of a generalised model: means of the linear predictor, or these turned back into means of
+        the response, with their limits and errors by the delta method; comparisons are then
+        ratios where the link is a log, odds ratios where it is a logit, and of the linear predictor
+        otherwise.
+    ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}, optional
+        Degrees of freedom: Satterthwaite's by default, and infinite for a generalised model.
     level : float
         Coverage of the intervals.
     data : DataFrame, optional
@@ -56,7 +65,9 @@ def emmeans(
     Notes
     -----
     The means are averages of the fixed part over all levels of the other categorical variables with
-    equal weights, as in a balanced experiment, whatever the frequencies in the data [1]_.
+    equal weights, as in a balanced experiment, whatever the frequencies in the data [1]_. Means of
+    a generalised model are averaged on the scale of the link, and belong to a level whose random
+    effects are zero.
 
     References
     ----------
@@ -70,22 +81,27 @@ def emmeans(
     >>> ranef.emmeans(model, "recipe").frame["emmean"].round(3).tolist()
     [33.122, 31.644, 31.6]
     """
-    check_mixed(model, "emmeans")
+    check_mixed(model, "emmeans", generalised=True)
+    if type not in ("link", "response"):
+        raise ValueError(f"type must be 'link' or 'response', not {type!r}")
     keep, within = names_of(specs, by)
     grid = reference_grid(model._design, training(model, data), at or {})
     check_known([*keep, *within], grid)
     cells, L, offset = marginal_rows(model._design, grid, [*keep, *within])
-    return assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
+    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
+    if type == "link" or isinstance(model, LinearMixedModel):
+        return means
+    return on_response(means, model.link)
 
 
 def emtrends(
-    model: LinearMixedModel,
+    model: Model,
     specs: str | Sequence[str],
     var: str,
     *,
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
-    ddf: str = "satterthwaite",
+    ddf: str | None = None,
     level: float = 0.95,
     data: Any = None,
 ) -> MarginalMeans:
@@ -93,8 +109,8 @@ def emtrends(
 
     Parameters
     ----------
-    model : LinearMixedModel
-        A fitted model.
+    model : LinearMixedModel or GeneralizedLinearMixedModel
+        A fitted model; slopes of a generalised one are of its linear predictor.
     specs : str or sequence of str
         Variables to give slopes for.
     var : str
@@ -116,7 +132,7 @@ def emtrends(
        trend    se    df  lower  upper
     0  10.47  1.55  17.0   7.21  13.73
     """
-    check_mixed(model, "emtrends")
+    check_mixed(model, "emtrends", generalised=True)
     keep, within = names_of(specs, by)
     frame = training(model, data)
     grid = reference_grid(model._design, frame, at or {})
@@ -148,7 +164,7 @@ def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:
             )
 
 
-def training(model: LinearMixedModel, data: Any) -> Any:
+def training(model: Model, data: Any) -> Any:
     """Find the data of the fit."""
     data = model._data if data is None else data
     if data is None:
@@ -159,23 +175,29 @@ def training(model: LinearMixedModel, data: Any) -> Any:
 
 
 def assemble(
-    model: LinearMixedModel,
+    model: Model,
     what: str,
     cells: pd.DataFrame,
     within: Sequence[str],
     L: NDArray[np.float64],
     offset: NDArray[np.float64],
     grid: Mapping[str, pd.Series[Any]],
-    ddf: str,
+    ddf: str | None,
     level: float,
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
-    estimate, core = model._estimate, model._core
+    estimate = model._estimate
     kept = L[:, estimate.kept]
-    if core.aliased:
+    if len(estimate.kept) < L.shape[1]:
+        core = model._core
         gap = np.abs(L[:, core.aliased] - kept @ np.atleast_2d(core.alias)).max(axis=1)
         kept = np.where((gap > 1e-8 * (1.0 + np.abs(L).max(axis=1)))[:, None], np.nan, kept)
-    notes = [f"degrees of freedom: {ddf}", *grid_notes(grid, list(cells.columns))]
+    if isinstance(model, LinearMixedModel):
+        ddf = ddf or "satterthwaite"
+        notes = [f"degrees of freedom: {ddf}"]
+    else:
+        notes = [f"normal tests, on the scale of the link ({model.link})"]
+    notes = [*notes, *grid_notes(grid, list(cells.columns))]
     return MarginalMeans(
         what,
         cells,
@@ -183,7 +205,7 @@ def assemble(
         kept,
         offset,
         estimate.beta[estimate.kept],
-        model._approximation(ddf),
+        model._approximation(ddf),  # type: ignore[arg-type]
         level,
         tuple(notes),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from .. import _core
+from .._core import Glmm
 from ..design.encode import encode
 from ..errors import UnsupportedError
 from ..inference import families
@@ -28,6 +28,11 @@ class GlmerRows(Effects):
 
     _estimate: GlmmEstimate
     _data: Any
+
+    @property
+    def _core(self) -> Glmm:
+        """A kernel of these rows, not evaluated yet."""
+        return glmm.kernel(self._design, self._estimate.spec)
 
     @property
     def _weights(self) -> Array:
@@ -208,6 +213,6 @@ class GlmerRows(Effects):
             for term, block in zip(self._design.random, core.conditional_covariances(), strict=True)
         ]
 
-    def _evaluated(self) -> _core.Glmm:
+    def _evaluated(self) -> Glmm:
         """Give a kernel that stands at the estimate."""
         return glmm.at_estimate(self._design, self._estimate)

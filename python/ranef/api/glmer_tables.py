@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..errors import UnsupportedError
 from ..inference.glmm_shares import parts_of_variance
+from ..inference.hypothesis import FixedDf
 from ..inference.icc import Icc, icc
 from ..inference.profile import Walked
 from ..inference.profile_generalised import generalised_curves
@@ -75,6 +76,15 @@ class GlmerTables(Profiles, GlmerRows, Tidied, TableSource):
     def pvalues(self) -> pd.Series[Any]:
         """P-values of the fixed effects by normal tests."""
         return self.coef_table()["pvalue"].rename(None)
+
+    def _approximation(self, ddf: str | None) -> FixedDf:
+        """Look up the reference distribution of the tests: normal."""
+        if ddf not in (None, "inf"):
+            raise UnsupportedError(
+                f"degrees of freedom ({ddf!r}) are those of normal responses; tests of a "
+                "generalised model are normal ones: ddf='inf'"
+            )
+        return FixedDf(self._estimate.cov_beta, np.inf)
 
     def coef_table(self) -> pd.DataFrame:
         """Lay out estimates, standard errors and normal tests.

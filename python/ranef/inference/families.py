@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..models.glmm_estimate import GlmmSpec
 
-__all__ = ["deviance_rows", "draw", "mean_of", "resid", "unit_variance"]
+__all__ = ["deviance_rows", "draw", "mean_of", "resid", "slope_of", "unit_variance"]
 
 Array = NDArray[np.float64]
 
@@ -19,6 +19,13 @@ RESIDUALS = ("deviance", "pearson", "response", "working")
 def mean_of(link: str, eta: Array) -> Array:
     """Apply the inverse link; NaN stays NaN."""
     out = _core.mean_of(link, np.ascontiguousarray(eta, dtype=np.float64))
+    out[np.isnan(eta)] = np.nan
+    return out
+
+
+def slope_of(link: str, eta: Array) -> Array:
+    """Differentiate the inverse link; NaN stays NaN."""
+    out = _core.mean_slope(link, np.ascontiguousarray(eta, dtype=np.float64))
     out[np.isnan(eta)] = np.nan
     return out
 
@@ -65,7 +72,7 @@ def resid(
     if kind == "response":
         return y - mean
     if kind == "working":
-        return (y - mean) / _core.mean_slope(spec.link, eta)
+        return (y - mean) / slope_of(spec.link, eta)
     if kind == "pearson":
         return (y - mean) * np.sqrt(weights / unit_variance(spec, mean, dispersion))
     if kind == "deviance":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from numbers import Number
 from typing import Any
@@ -13,12 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
+from ..inference.families import mean_of, slope_of
 from ..inference.hypothesis import Approximation, contrasts
 
-__all__ = ["ContrastTable", "MarginalMeans"]
+__all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
 Array = NDArray[np.float64]
 
+#: What differences of linear predictors are on the scale of the response.
+RATIOS = {"log": "ratio", "logit": "odds_ratio"}
 #: The adjustment of each kind of contrast when none is asked for.
 DEFAULTS = {"pairwise": "tukey", "revpairwise": "tukey", "trt.vs.ctrl": "sidak"}
 
@@ -57,7 +60,7 @@ class MarginalMeans:
 
     Attributes
     ----------
-    what : {"emmean", "trend"}
+    what : {"emmean", "trend", "response"}
         What is estimated.
     cells : DataFrame
         Combinations of the variables that the means are for, those of ``by`` last.
@@ -75,6 +78,8 @@ class MarginalMeans:
         Coverage of intervals.
     notes : tuple of str
         How the means were made.
+    link : str
+        Link that means are turned back through; "identity" where they stay as they are.
     """
 
     what: str
@@ -86,6 +91,7 @@ class MarginalMeans:
     approximation: Approximation
     level: float
     notes: tuple[str, ...]
+    link: str = "identity"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -93,8 +99,15 @@ class MarginalMeans:
         table = _tested(self.L, self)
         half = critical(table["df"].to_numpy(), self.level, "none", 0) * table["se"]
         mean = table["estimate"] + self.offset
-        out = pd.DataFrame({self.what: mean, "se": table["se"], "df": table["df"]})
-        out["lower"], out["upper"] = mean - half, mean + half
+        limits = [mean_of(self.link, mean.to_numpy() + side * half) for side in (-1.0, 1.0)]
+        columns = {
+            self.what: mean_of(self.link, mean.to_numpy()),
+            "se": table["se"] * np.abs(slope_of(self.link, mean.to_numpy())),
+            "df": table["df"],
+            "lower": np.minimum(*limits),
+            "upper": np.maximum(*limits),
+        }
+        out = pd.DataFrame(columns)
         return pd.concat([self.cells.reset_index(drop=True), out], axis=1)
 
     def to_frame(self) -> pd.DataFrame:
@@ -138,7 +151,8 @@ class MarginalMeans:
         Returns
         -------
         ContrastTable
-            Columns contrast, estimate, se, df, t, pvalue, lower, upper.
+            Columns contrast, estimate, se, df, t, pvalue, lower, upper; ratio or odds_ratio in
+            place of estimate where the means were turned back from a log or logit.
         """
         if adjust is None:
             named = isinstance(method, str)
@@ -151,6 +165,10 @@ class MarginalMeans:
             )
         parts = [self._family(rows, method, adjust, ref) for rows in self._families()]
         notes = [f"p-values and intervals adjusted: {adjust}", *self.notes]
+        if self.link in RATIOS and not _sums_to_zero(method):
+            notes.append("weights do not sum to zero: exponentials of what they give, not ratios")
+        elif self.link != "identity" and self.link not in RATIOS:
+            notes.append(f"comparisons stay on the scale of the link ({self.link})")
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
     def _families(self) -> list[NDArray[np.intp]]:
@@ -172,9 +190,11 @@ class MarginalMeans:
         table["pvalue"] = adjusted(t, df, adjust, len(rows))
         half = critical(df, self.level, adjust, len(rows)) * table["se"]
         table["lower"], table["upper"] = table["estimate"] - half, table["estimate"] + half
+        if name := RATIOS.get(self.link):
+            table = _exponentials(table, name)
         table.insert(0, "contrast", names)
-        for name in reversed(self.by):
-            table.insert(0, name, self.cells[name].iloc[rows[0]])
+        for column in reversed(self.by):
+            table.insert(0, column, self.cells[column].iloc[rows[0]])
         return table
 
     def __repr__(self) -> str:
@@ -182,6 +202,27 @@ class MarginalMeans:
 
     def _repr_html_(self) -> str:
         return ContrastTable(self.frame, self.notes)._repr_html_()
+
+
+def on_response(means: MarginalMeans, link: str) -> MarginalMeans:
+    """Turn means of a linear predictor back into means of the response."""
+    notes = (*means.notes, f"turned back from the link ({link}) after averaging")
+    return replace(means, what="response", link=link, notes=notes)
+
+
+def _sums_to_zero(method: Any) -> bool:
+    """Whether every contrast compares: named ones do."""
+    if isinstance(method, str):
+        return True
+    return all(abs(float(np.sum(weights))) < 1e-8 for weights in method.values())
+
+
+def _exponentials(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Ratios, their errors by the delta method, and their limits; tests stay as they are."""
+    ratio = np.exp(table["estimate"])
+    limits = {side: np.exp(table[side]) for side in ("lower", "upper")}
+    table = table.assign(estimate=ratio, se=ratio * table["se"], **limits)
+    return table.rename(columns={"estimate": name})
 
 
 def _label(names: Sequence[str], values: Sequence[Any]) -> str:
