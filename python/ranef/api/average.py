@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..errors import ModelError, UnsupportedError
 from ..inference import criteria
 from ..inference.average import averaged, stacking_weights
 from ..inference.crossval import leave_groups_out
 from ..models.progress import tracked
 from ..report.tabled import Tabled
-from .compare_models import by_likelihood, check_comparable, check_likelihood, labels
+from .compare_generalised import check_same_rows
+from .compare_models import Model, by_likelihood, check_comparable, check_likelihood, labels
 from .crossval import grouping_factor
-from .mixed_model import LinearMixedModel
+from .glmer_model import GeneralizedLinearMixedModel
 
 __all__ = ["ModelAverage", "average"]
 
@@ -45,12 +47,12 @@ class ModelAverage(Tabled):
         What the numbers are.
     weights : Series
         Weight of each model.
-    models : tuple of LinearMixedModel
+    models : tuple of LinearMixedModel or of GeneralizedLinearMixedModel
         The models, in the order of the weights.
     """
 
     weights: pd.Series[Any]
-    models: tuple[LinearMixedModel, ...]
+    models: tuple[Model, ...]
 
     @property
     def title(self) -> str:
@@ -70,7 +72,8 @@ class ModelAverage(Tabled):
         newdata : DataFrame, optional
             New rows; the fitted rows by default.
         **options
-            ``random`` and ``new_levels`` of :meth:`ranef.LinearMixedModel.predict`.
+            ``random`` and ``new_levels`` of :meth:`ranef.LinearMixedModel.predict`, and ``kind`` of
+            generalised models, whose means are averaged.
 
         Returns
         -------
@@ -84,7 +87,7 @@ class ModelAverage(Tabled):
 
 
 def average(
-    models: Sequence[LinearMixedModel],
+    models: Sequence[Model],
     weights: str = "aic",
     *,
     group: str | None = None,
@@ -94,11 +97,13 @@ def average(
 
     Parameters
     ----------
-    models : sequence of LinearMixedModel
-        Two or more models of the same response on the same rows.
+    models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel
+        Two or more models of the same response on the same rows; generalised ones of one family and
+        link.
     weights : {"aic", "caic", "stacking"}
         "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC of the
-        fits at hand. "stacking": the mixture that best predicts groups left out one by one.
+        fits at hand. "stacking": the mixture that best predicts groups left out one by one. The
+        last two are those of linear models.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
     progress : bool
@@ -133,7 +138,11 @@ def average(
     [257.0, 276.0]
     """
     models = tuple(models) if isinstance(models, Iterable) else (models,)
-    check_comparable(models, "average")
+    generalised = any(isinstance(model, GeneralizedLinearMixedModel) for model in models)
+    if generalised:
+        _check_one_scale(models, weights)
+    else:
+        check_comparable(models, "average")
     if weights == "aic":
         check_likelihood(models, "average by AIC")
     if weights not in _WEIGHTS:
@@ -158,9 +167,25 @@ def average(
     return ModelAverage(table, _notes(series, weights), series, models)
 
 
-def _weights(
-    models: Sequence[LinearMixedModel], kind: str, group: str | None, progress: bool
-) -> Array:
+def _check_one_scale(models: Sequence[Any], weights: str) -> None:
+    """Raise unless coefficients of generalised models are on one scale, and the weights known."""
+    check_same_rows(models, "average")
+    if weights in ("caic", "stacking"):
+        raise UnsupportedError(
+            f"{weights!r} weights are those of normal responses; average generalised models by "
+            "'aic'"
+        )
+    first = models[0]
+    for place, model in enumerate(models[1:], start=2):
+        if (model.family, model.link) != (first.family, first.link):
+            raise ModelError(
+                f"model {place} is {model.family} with a {model.link} link and the first "
+                f"{first.family} with a {first.link} link: their coefficients are on different "
+                "scales. ranef.compare ranks them."
+            )
+
+
+def _weights(models: Sequence[Any], kind: str, group: str | None, progress: bool) -> Array:
     """Weight of each model."""
     if kind == "aic":
         return criteria.weights([by_likelihood(model).aic for model in models])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from ..errors import ComparisonWarning
+from ..errors import ComparisonWarning, UnsupportedError
 from ..inference import criteria
 from ..inference.lrt import parts
 from ..report.comparison import Comparison, agreement_notes
+from .compare_generalised import check_same_rows
 from .compare_models import (
+    Model,
     by_likelihood,
     check_comparable,
     check_likelihood,
@@ -19,21 +22,23 @@ from .compare_models import (
     labels,
     same_fixed,
 )
+from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = ["compare"]
 
 
-def compare(*models: LinearMixedModel, by: str = "aic", estimator: str = "ml") -> Comparison:
+def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Comparison:
     """Rank fitted mixed models by an information criterion.
 
     Parameters
     ----------
-    *models : LinearMixedModel
-        Two or more models of the same response on the same rows.
+    *models : LinearMixedModel or GeneralizedLinearMixedModel
+        Two or more models of one kind for the same response on the same rows. Generalised ones may
+        have different links and families, as Poisson and negative binomial.
     by : {"aic", "aicc", "bic", "caic"}
         Criterion that ranks: Akaike's, with the small-sample correction, Schwarz's on the number of
-        rows, or the conditional one.
+        rows, or the conditional one, which generalised models do not have.
     estimator : {"ml", "as_fitted"}
         "ml" takes the criteria from maximum-likelihood fits, refitting where needed; "as_fitted"
         from the fits at hand.
@@ -73,13 +78,19 @@ def compare(*models: LinearMixedModel, by: str = "aic", estimator: str = "ml") -
     Reaction ~ Days + (Days | Subject)     6  1763.9    0.0
     Reaction ~ Days + (1 | Subject)        4  1802.1   38.1
     """
-    check_comparable(models, "compare")
-    check_likelihood(models, "compare")
     if by not in criteria.CRITERIA:
         raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
     if estimator not in ("ml", "as_fitted"):
         raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
-    fits = [by_likelihood(model) if estimator == "ml" else model for model in models]
+    notes: list[str] = []
+    fits: Sequence[Model]
+    if any(isinstance(model, GeneralizedLinearMixedModel) for model in models):
+        check_same_rows(models, "compare")
+        fits, notes = models, _generalised_notes(models, by)
+    else:
+        check_comparable(models, "compare")
+        fits = [by_likelihood(m) if estimator == "ml" else m for m in models]
+    check_likelihood(models, "compare")
     table = pd.DataFrame([_all_criteria(fit, by) for fit in fits], index=labels(models))
     table["delta"] = criteria.deltas(table[by])
     table["weight"] = criteria.weights(table[by])
@@ -88,10 +99,26 @@ def compare(*models: LinearMixedModel, by: str = "aic", estimator: str = "ml") -
     if any(flags):
         table["flag"] = flags
     table = table.sort_values(by, kind="stable")
-    return Comparison(table, (*_flag_notes(flags), *agreement_notes(table, by, fits[0].nobs)), by)
+    notes = [*_flag_notes(flags), *notes, *agreement_notes(table, by, fits[0].nobs)]
+    return Comparison(table, tuple(notes), by)
 
 
-def _all_criteria(model: LinearMixedModel, by: str) -> dict[str, float]:
+def _generalised_notes(models: Sequence[Any], by: str) -> list[str]:
+    """Say where approximations differ; refuse the criterion that there is not."""
+    if by == "caic":
+        raise UnsupportedError(
+            "the conditional AIC is known for normal responses; rank generalised models by 'aic' "
+            "or 'bic', or by ranef.cross_validate(model, folds=10)"
+        )
+    if len({model.call.spec.nagq for model in models}) == 1:
+        return []
+    return [
+        "the models integrate by different numbers of points (nagq), and part of a difference is "
+        "that of the approximations."
+    ]
+
+
+def _all_criteria(model: Model, by: str) -> dict[str, float]:
     row = {
         "npar": model.npar,
         "llf": model.llf,
@@ -99,12 +126,12 @@ def _all_criteria(model: LinearMixedModel, by: str) -> dict[str, float]:
         "aicc": model.aicc,
         "bic": model.bic,
     }
-    if by == "caic":
+    if by == "caic" and isinstance(model, LinearMixedModel):
         row["caic"] = float(model.caic().caic)
     return row
 
 
-def _flags(fits: Sequence[LinearMixedModel]) -> list[str]:
+def _flags(fits: Sequence[Model]) -> list[str]:
     """Say what forbids ranking fits as they stand, a text a fit; empty where nothing does."""
     if not any(fit.reml for fit in fits):
         return [""] * len(fits)

@@ -15,7 +15,7 @@ from ..report.whole_frame import WholeFrame
 from .compare_models import boundary_notes, check_likelihood, criteria_row, labels
 from .glmer_model import GeneralizedLinearMixedModel
 
-__all__ = ["anova_generalised"]
+__all__ = ["anova_generalised", "check_same_rows"]
 
 
 def anova_generalised(models: Sequence[Any]) -> pd.DataFrame:
@@ -40,19 +40,9 @@ def anova_generalised(models: Sequence[Any]) -> pd.DataFrame:
 
 def check_generalised(models: Sequence[Any]) -> None:
     """Raise unless the likelihoods of all models are those of one response and one distribution."""
-    for place, model in enumerate(models, start=1):
-        if not isinstance(model, GeneralizedLinearMixedModel):
-            raise ModelError(
-                f"argument {place} is a {type(model).__name__}: anova compares models of "
-                "ranef.glmer with each other, for their likelihoods are those of one distribution"
-            )
-    if len(models) < 2:
-        raise ModelError("anova compares two or more models and was given 1")
+    check_same_rows(models, "anova")
     first, *others = models
     for place, model in enumerate(others, start=2):
-        difference = data_difference(first._design, model._design)
-        if difference:
-            raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
         for what, a, b in (
             ("family", first.family, model.family),
             ("link", first.link, model.link),
@@ -61,9 +51,35 @@ def check_generalised(models: Sequence[Any]) -> None:
             if a != b:
                 raise ModelError(
                     f"model {place}, {model.call.formula!r}, has {what}={b!r} and the first {a!r}, "
-                    f"so that the models are not nested; use model.update({what}={a!r}) or compare "
-                    "their aic"
+                    f"so that the models are not nested; use model.update({what}={a!r}) or "
+                    "ranef.compare"
                 )
+
+
+def check_same_rows(models: Sequence[Any], caller: str) -> None:
+    """Raise unless all are generalised models of one response on the same rows.
+
+    Counts and shares have probabilities, gamma responses densities: neither is compared with the
+    other, nor with a model of lmer.
+    """
+    for place, model in enumerate(models, start=1):
+        if not isinstance(model, GeneralizedLinearMixedModel):
+            raise ModelError(
+                f"argument {place} is a {type(model).__name__}: {caller} compares models of "
+                "ranef.glmer with each other, for their likelihoods are those of one distribution"
+            )
+    if len(models) < 2:
+        raise ModelError(f"{caller} compares two or more models and was given {len(models)}")
+    first, *others = models
+    for place, model in enumerate(others, start=2):
+        difference = data_difference(first._design, model._design)
+        if not difference and (first.family == "gamma") != (model.family == "gamma"):
+            difference = (
+                f"is of the {model.family} family and the first of the {first.family} one: "
+                "probabilities of counts and densities are not comparable"
+            )
+        if difference:
+            raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 
 
 def tested(

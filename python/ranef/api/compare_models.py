@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
@@ -15,6 +15,7 @@ from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = [
+    "Model",
     "boundary_notes",
     "by_likelihood",
     "check_comparable",
@@ -25,6 +26,9 @@ __all__ = [
     "labels",
     "same_fixed",
 ]
+
+Model: TypeAlias = LinearMixedModel | GeneralizedLinearMixedModel
+AnyModel = TypeVar("AnyModel", LinearMixedModel, Model)
 
 #: Refits by the other estimator, made once for each model and forgotten with it.
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
@@ -46,9 +50,7 @@ def check_comparable(models: Sequence[Any], caller: str) -> None:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 
 
-def check_likelihood(
-    models: Sequence[LinearMixedModel] | Sequence[GeneralizedLinearMixedModel], caller: str
-) -> None:
+def check_likelihood(models: Sequence[Model], caller: str) -> None:
     """Raise if a model was fitted with a prior, so that its likelihood is not the largest."""
     for model in models:
         if model.call.prior is not None:
@@ -84,9 +86,9 @@ def check_mixed(
     )
 
 
-def by_likelihood(model: LinearMixedModel, *, reml: bool = False) -> LinearMixedModel:
+def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
     """Give the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
-    if model.reml == reml:
+    if model.reml == reml or isinstance(model, GeneralizedLinearMixedModel):
         return model
     other = _REFITS.get(model)
     if other is None:
@@ -94,9 +96,7 @@ def by_likelihood(model: LinearMixedModel, *, reml: bool = False) -> LinearMixed
     return other
 
 
-def labels(
-    models: Sequence[LinearMixedModel] | Sequence[GeneralizedLinearMixedModel],
-) -> list[str]:
+def labels(models: Sequence[Model]) -> list[str]:
     """Name models by their formulas, numbered where two are alike."""
     formulas = [" ".join(model.call.formula.split()) for model in models]
     counts = Counter(formulas)
@@ -108,12 +108,12 @@ def labels(
     return out
 
 
-def estimator_name(model: LinearMixedModel) -> str:
+def estimator_name(model: Model) -> str:
     """Name what a model was fitted by."""
     return "REML" if model.reml else "ML"
 
 
-def criteria_row(model: LinearMixedModel | GeneralizedLinearMixedModel) -> dict[str, float]:
+def criteria_row(model: Model) -> dict[str, float]:
     """Criteria of one model in a table of comparisons."""
     return {
         "npar": model.npar,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from ..design.frame import did_you_mean, open_frame
 from ..inference.emmeans import STEP, marginal_rows, reference_grid, slopes
 from ..report.emmeans import MarginalMeans, on_response
-from .compare_models import check_mixed
-from .glmer_model import GeneralizedLinearMixedModel
+from .compare_models import Model, check_mixed
 from .mixed_model import LinearMixedModel
 
 __all__ = ["emmeans", "emtrends"]
-
-Model: TypeAlias = LinearMixedModel | GeneralizedLinearMixedModel
 
 
 def emmeans(
