@@ -64,6 +64,15 @@ void bind_glmm(py::module_& m) {
       .def("information_beta", &Glmm::information_beta, release())
       .def("modes", &Glmm::modes, release())
       .def("conditional_covariances", &Glmm::conditional_covariances, release())
+      .def(
+          "prediction_variances",
+          [](Glmm& self, const ranef::Matrix& X, const ranef::Matrix& cov_beta,
+             const std::vector<NewRows>& terms) {
+            const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
+            const py::gil_scoped_release without_lock;
+            return self.prediction_variances(X, cov_beta, rows);
+          },
+          "X"_a, "cov_beta"_a, "terms"_a)
       .def_property_readonly("eta", [](const Glmm& self) { return self.eta(); })
       .def("restart", &Glmm::restart, release())
       .def("factors", &Glmm::lambda, "theta"_a, "standard"_a = false, release())

@@ -22,14 +22,9 @@ std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& col
   return std::make_unique<ranef::Lmm>(input);
 }
 
-// (codes, z) of each term; no codes where a term takes no part
-using NewRows = std::tuple<std::optional<Codes>, ranef::Matrix>;
-
 ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
                                    const ranef::Matrix& X, const std::vector<NewRows>& terms) {
-  std::vector<ranef::NewTerm> rows;
-  for (const auto& [codes, z] : terms)
-    rows.push_back({codes ? rows_of(*codes, X.rows(), "codes") : nullptr, z});
+  const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
   const py::gil_scoped_release release;
   const std::lock_guard<std::mutex> lock(self.busy());
   return self.prediction_variances(lambda, X, rows);

@@ -1,6 +1,7 @@
 // Arrays of Python as the rows of a model, without a copy.
 #pragma once
 
+#include <pybind11/eigen.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ranef/cross_products.hpp"
+#include "ranef/prediction.hpp"
 
 using Column = pybind11::array_t<double, pybind11::array::c_style>;
 using Codes = pybind11::array_t<std::int32_t, pybind11::array::c_style>;
@@ -37,4 +39,15 @@ inline ranef::Input read_rows(ranef::Index n, const std::vector<Column>& columns
     input.terms.push_back({rows_of(codes, n, "codes"), n_levels, references, blocks});
   if (weights) input.weights = rows_of(*weights, n, "weights");
   return input;
+}
+
+// (codes, z) of each term; no codes where a term takes no part
+using NewRows = std::tuple<std::optional<Codes>, ranef::Matrix>;
+
+// New rows to predict.
+inline std::vector<ranef::NewTerm> new_terms(const std::vector<NewRows>& terms, ranef::Index n) {
+  std::vector<ranef::NewTerm> rows;
+  for (const auto& [codes, z] : terms)
+    rows.push_back({codes ? rows_of(*codes, n, "codes") : nullptr, z});
+  return rows;
 }

@@ -272,4 +272,24 @@ std::vector<Matrix> Glmm::conditional_covariances() {
   return out;
 }
 
+Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
+                                  const std::vector<NewTerm>& terms) {
+  const Index p = X_.cols();
+  if (X.cols() != p || cov_beta.rows() != p || cov_beta.cols() != p)
+    throw std::invalid_argument("X, cov_beta: not one column for each coefficient");
+  const Matrix T = basis_.T.topLeftCorner(p, p);
+  renew_factor();
+  ZWX_ = products_->transposed(derivatives_.weight.asDiagonal() * X_);
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
+  const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
+  const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());
+  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms,
+                         [&](const std::vector<RowMatrix>& s) {
+                           Matrix out = Matrix::Zero(p, s[0].cols());
+                           for (std::size_t t = 0; t < s.size(); ++t)
+                             out.noalias() += ZWX_[t].transpose() * s[t];
+                           return out;
+                         });
+}
+
 }  // namespace ranef

@@ -349,43 +349,12 @@ FixedDerivatives Lmm::fixed_derivatives(const std::vector<Matrix>& lambda_standa
 // With s = D z: var = z's + |U'(x - (Z'X)'s)|^2, plus z'Sigma z where the level is new.
 Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
                                  const ConstMatrixRef& X, const std::vector<NewTerm>& terms) {
-  constexpr Index kPanel = 64;
   const std::vector<Matrix> lambda = to_kernel(lambda_standard);
   pls_->objective(lambda, true);
-  const Index p = pls_->n_fixef(), rows = X.rows();
-  const Matrix Xhat = X * basis_.T.topLeftCorner(p, p);
-  const Matrix U = pls_->cov_beta_root();
-  Vector out = Vector::Zero(rows);
-  for (Index start = 0; start < rows; start += kPanel) {
-    const Index count = std::min(kPanel, rows - start);
-    std::vector<RowMatrix> B(n_terms());
-    bool any = false;
-    for (std::size_t t = 0; t < n_terms(); ++t) {
-      const Index k = pls_->k(t);
-      B[t] = RowMatrix::Zero(pls_->n_levels(t) * k, count);
-      const NewTerm& term = terms[place_[t]];
-      if (!term.codes) continue;
-      for (Index i = 0; i < count; ++i) {
-        const Vector z = basis_.Tz[t].transpose() * term.z.row(start + i).transpose();
-        const std::int32_t level = term.codes[start + i];
-        if (level < 0) {
-          out(start + i) += (lambda[t].transpose() * z).squaredNorm();
-        } else {
-          B[t].col(i).segment(level * k, k) = z;
-          any = true;
-        }
-      }
-    }
-    Matrix fixed = Xhat.middleRows(start, count).transpose();
-    if (any) {
-      const std::vector<RowMatrix> s = pls_->solve(B);
-      for (std::size_t t = 0; t < n_terms(); ++t)
-        for (Index i = 0; i < count; ++i) out(start + i) += B[t].col(i).dot(s[t].col(i));
-      fixed -= pls_->fixed_products(s);
-    }
-    out.segment(start, count) += (U.transpose() * fixed).colwise().squaredNorm().transpose();
-  }
-  return out;
+  const Index p = pls_->n_fixef();
+  return error_variances(*pls_, {basis_.Tz, place_, lambda, pls_->cov_beta_root()},
+                         X * basis_.T.topLeftCorner(p, p), terms,
+                         [&](const std::vector<RowMatrix>& s) { return pls_->fixed_products(s); });
 }
 
 std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.linalg
 
 from ranef import _core
 from reference import dense_glmm
@@ -206,6 +207,49 @@ def test_gradient_by_factors_is_that_of_any_root():
         assert np.abs(factor.T @ G - G.T @ factor).max() < 1e-8 * np.abs(G).max()
     for (t, i, j), slope in zip(model.core.parameters, gradient, strict=False):
         assert by_factor[t][i, j] == slope
+
+
+@pytest.mark.parametrize(("family", "link"), [("poisson", "log"), ("gamma", "inverse")])
+@pytest.mark.parametrize("shapes", [[(10, 3)], [(20, 2), (6, 1)]])
+def test_errors_of_predictions_are_those_of_the_joint_curvature(family, link, shapes):
+    """With X'(W^-1 + Z Sigma Z')^-1 X for C: the inverse of the curvature by beta and b."""
+    model = Model(family, link, shapes, False, n=80)
+    theta, beta = model.parameters()
+    core, T = model.core, model.core.T[:3, :3]
+    core.evaluate(theta, beta, 0.7)
+    cov_beta = T @ np.linalg.inv(core.information_beta()) @ T.T
+    h, rows = 1e-3, model.rows(0.7)
+    eta = core.eta
+    w = -(rows(eta + h) - 2.0 * rows(eta) + rows(eta - h)) / h**2
+    X, Z, precision = model.values([-1, 0, 1]), [], []
+    new_X, new_Z, terms = np.array([[1.0, 0.3, 4.0], [1.0, -1.0, 7.0]]), [], []
+    for (codes, levels, references, _), factor in zip(
+        model.terms, core.factors(theta), strict=True
+    ):
+        k = len(references)
+        wide = np.zeros((len(codes), levels, k))
+        wide[np.arange(len(codes)), codes] = model.values(references)
+        Z.append(wide.reshape(len(codes), -1))
+        precision.append(np.kron(np.eye(levels), np.linalg.inv(factor @ factor.T)))
+        new = np.zeros((2, levels, k))
+        new[[0, 1], [2, 5]] = new_X[:, :k]
+        new_Z.append(new.reshape(2, -1))
+        terms.append((np.array([2, 5], dtype=np.int32), np.asfortranarray(new_X[:, :k])))
+    whole = np.hstack([X, *Z])
+    curvature = whole.T @ (w[:, None] * whole)
+    curvature[3:, 3:] += scipy.linalg.block_diag(*precision)
+    at = np.hstack([new_X, *new_Z])
+    expected = np.einsum("ij,jk,ik->i", at, np.linalg.inv(curvature), at)
+    ours = core.prediction_variances(np.asfortranarray(new_X), cov_beta, terms)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)  # w is a difference
+    unseen = [(np.array([-1, 5], dtype=np.int32), z) for _, z in terms]
+    fixed = new_X[0] @ cov_beta @ new_X[0]
+    own = sum(
+        z[0] @ factor @ factor.T @ z[0]
+        for (_, z), factor in zip(terms, core.factors(theta), strict=True)
+    )
+    ours = core.prediction_variances(np.asfortranarray(new_X), cov_beta, unseen)
+    np.testing.assert_allclose(ours, [fixed + own, expected[1]], rtol=1e-5)
 
 
 def test_refusals():

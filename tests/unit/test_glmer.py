@@ -327,8 +327,6 @@ def test_predictions(model, cbpp):
     # the first row has the reference period: its linear predictor is the intercept
     first = model.predict(random="none", interval="confidence", kind="link").iloc[0]
     np.testing.assert_allclose(first[["lower", "upper"]], model.conf_int().iloc[0])
-    with pytest.raises(UnsupportedError, match="fixed effects alone"):
-        model.predict(interval="confidence")
     with pytest.raises(ranef.DataError, match="new"):
         model.predict({"period": ["1"], "herd": ["new"]})
     with pytest.raises(ValueError, match="kind"):

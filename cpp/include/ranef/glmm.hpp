@@ -26,6 +26,7 @@
 
 #include "ranef/likelihood.hpp"
 #include "ranef/pls.hpp"
+#include "ranef/prediction.hpp"
 #include "ranef/row_products.hpp"
 #include "ranef/standard_basis.hpp"
 
@@ -86,6 +87,12 @@ class Glmm {
   // basis and order: (k_t, l_t) and (k_t * k_t, l_t).
   std::vector<Matrix> modes() const;
   std::vector<Matrix> conditional_covariances();
+
+  // Variance of the error of x'beta + z'b given theta and dispersion, for new rows, at the last
+  // evaluate().
+  Vector prediction_variances(const Matrix& X,         // (m, p) user's kept columns
+                              const Matrix& cov_beta,  // (p, p) of their coefficients
+                              const std::vector<NewTerm>& terms);
   const Vector& eta() const { return eta_; }
 
   // Forget the last mode: the next search starts from no random effects.

@@ -10,6 +10,7 @@
 
 #include "ranef/cross_products.hpp"
 #include "ranef/pls.hpp"
+#include "ranef/prediction.hpp"
 #include "ranef/search.hpp"
 #include "ranef/standard_basis.hpp"
 #include "ranef/start.hpp"
@@ -54,12 +55,6 @@ struct Curvature {
 struct FixedDerivatives {
   std::vector<Matrix> G;  // (p, p) for each element of Sigma, standardised basis
   Matrix Q;               // (m p, m p) blocks Q_ab; empty when not asked for
-};
-
-// New rows of one term for predictions.
-struct NewTerm {
-  const std::int32_t* codes;  // (m,) level, -1 for a level the fit has not seen
-  Matrix z;                   // (m, k) user's columns
 };
 
 // Rows in the standardised basis, terms in the kernel's order; X'W X = n I.

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from .._core import Glmm
-from ..design.encode import encode
-from ..errors import UnsupportedError
+from ..design.encode import NewRows, encode
+from ..design.frame import open_frame
 from ..inference import families
 from ..inference import predict as prediction
+from ..inference.coverage import check_level, t_quantile
 from ..inference.glmm_checks import Dispersion, dispersion_test
+from ..inference.glmm_predict import Predictive, predictor_variance
 from ..models import glmm
 from ..models.glmm_estimate import GlmmEstimate
 from ..report.augment import used_rows
@@ -83,6 +84,7 @@ class GlmerRows(Effects):
         new_levels: str = "raise",
         interval: str | None = None,
         level: float = 0.95,
+        trials: Any = None,
     ) -> Any:
         """Predict means, or linear predictors.
 
@@ -97,56 +99,95 @@ class GlmerRows(Effects):
             the mean over levels), or those of the groups named.
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen: raise, or give them the effect zero.
-        interval : {"confidence"}, optional
-            With ``random="none"``, limits from the errors of the fixed effects, normal on the scale
-            of the linear predictor.
+        interval : {"confidence", "prediction"}, optional
+            Limits of the mean, normal on the scale of the linear predictor, or quantiles of one new
+            response. Both hold the errors of fixed and random effects and the variance of a new
+            level; a prediction interval with ``random="none"`` is for a response whose levels are
+            not known.
         level : float
             Coverage of the interval.
+        trials : int, str or array-like, optional
+            Trials of each new binomial response, for prediction intervals of its share of
+            successes: a number, a column of ``newdata``, or an array. By default those of the rows
+            of the fit, and 1 for new rows.
 
         Returns
         -------
         ndarray of shape (m,), or DataFrame with columns mean, lower, upper
             A row with missing values gives NaN.
 
-        Raises
-        ------
-        UnsupportedError
-            For an interval that would need the errors of the random effects.
+        Notes
+        -----
+        The error of the linear predictor has the variance z'D z + r'C r, r = x - X'W Z D z: D
+        is the conditional covariance of the random effects, W the observed weights and C the
+        covariance of the fixed effects; covariance parameters and dispersion count as known. A new
+        level adds z'Sigma z. Prediction intervals are quantiles of the family's distribution, mixed
+        over a normal linear predictor with this variance; of counts and shares they are values that
+        occur, so that they cover at least ``level``.
         """
         if kind not in ("response", "link"):
             raise ValueError(f"kind must be 'response' or 'link', not {kind!r}")
-        if interval not in (None, "confidence"):
-            raise ValueError(f"interval must be 'confidence' or None, not {interval!r}")
-        groups = prediction.chosen_groups(self._design, random)
-        if interval and groups:
-            raise UnsupportedError(
-                "intervals of glmer's predictions rest on the fixed effects alone; ask for them "
-                'with random="none"'
+        if interval not in (None, "confidence", "prediction"):
+            raise ValueError(
+                f"interval must be 'confidence', 'prediction' or None, not {interval!r}"
             )
+        if interval == "prediction" and kind == "link":
+            raise ValueError("a prediction interval is one of responses: kind='response'")
+        groups = prediction.chosen_groups(self._design, random)
         link = self._estimate.spec.link if kind == "response" else "identity"
         if newdata is None and interval is None and random in ("all", "none"):
             at = self._estimate.eta if groups else self._fixed_part()
             return families.mean_of(link, at)
-        rows = encode(
-            self._design,
-            self._training_data() if newdata is None else newdata,
-            random=groups,
-            new_levels=new_levels,
-        )
-        eta = prediction.linear_predictor(self._design, self._estimate, rows, groups)
+        data = self._training_data() if newdata is None else newdata
         if interval is None:
+            rows = self._encoded(data, groups, new_levels)
+            eta = prediction.linear_predictor(self._design, self._estimate, rows, groups)
             return families.mean_of(link, eta)
-        if not 0.0 < level < 1.0:
-            raise ValueError(f"level is a coverage between 0 and 1, not {level}")
-        X = rows.X[:, self._estimate.kept]
-        half = scipy.special.ndtri(0.5 + level / 2.0) * np.sqrt(
-            np.einsum("ij,jk,ik->i", X, self._estimate.cov_beta, X)
+        check_level(level)
+        rows, eta, variance = self._predictor(data, groups, new_levels)
+        if interval == "prediction":
+            if not groups:
+                variance += prediction.population_variance(self._design, self._estimate, data)
+            counted = self._trials(trials, data, newdata is None, len(eta))
+            e = self._estimate
+            found = Predictive(e.spec, e.dispersion, eta, variance, counted)
+            lower, upper = (found.quantile(0.5 + side * level / 2.0) for side in (-1.0, 1.0))
+        else:
+            lower, upper = families.limits_of(link, eta, t_quantile(level) * np.sqrt(variance))
+        return pd.DataFrame(
+            {"mean": families.mean_of(link, eta), "lower": lower, "upper": upper},
+            index=rows.index,
         )
-        columns = {"mean": eta, "lower": eta - half, "upper": eta + half}
-        table = {name: families.mean_of(link, values) for name, values in columns.items()}
-        if link == "inverse":
-            table["lower"], table["upper"] = table["upper"], table["lower"]
-        return pd.DataFrame(table, index=rows.index)
+
+    def _encoded(self, data: Any, groups: list[str], new_levels: str) -> NewRows:
+        return encode(self._design, data, random=groups, new_levels=new_levels)
+
+    def _predictor(
+        self, data: Any, groups: list[str], new_levels: str
+    ) -> tuple[NewRows, Array, Array]:
+        """Give new rows, their linear predictor and the variance of its error."""
+        rows = self._encoded(data, groups, new_levels)
+        eta = prediction.linear_predictor(self._design, self._estimate, rows, groups)
+        return rows, eta, predictor_variance(self._design, self._estimate, rows, groups)
+
+    def _trials(self, trials: Any, data: Any, own: bool, n: int) -> Array:
+        """Trials of the rows to predict; ones where there is nothing to count."""
+        design = self._design
+        if self._estimate.spec.family != "binomial":
+            if trials is not None:
+                raise ValueError("trials are those of a binomial response")
+            return np.ones(n)
+        if trials is None and own:
+            kept = np.arange(design.n_data) if design.rows is None else design.rows
+            out = np.ones(n)
+            out[kept] = self._weights
+            return out
+        if isinstance(trials, str):
+            trials = open_frame(data).series(trials).to_numpy(dtype=float)
+        out = np.broadcast_to(np.asarray(1.0 if trials is None else trials, float), n).copy()
+        if not (np.isfinite(out) & (out >= 1.0) & (out == np.round(out))).all():
+            raise ValueError("trials are whole numbers of 1 or more")
+        return out
 
     def _fixed_part(self) -> Array:
         return prediction.fixed_part(self._design, self._estimate)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from .. import _core
 from ..models.glmm_estimate import GlmmSpec
 
-__all__ = ["deviance_rows", "draw", "mean_of", "resid", "slope_of", "unit_variance"]
+__all__ = ["deviance_rows", "draw", "limits_of", "mean_of", "resid", "slope_of", "unit_variance"]
 
 Array = NDArray[np.float64]
 
@@ -21,6 +21,14 @@ def mean_of(link: str, eta: Array) -> Array:
     out = _core.mean_of(link, np.ascontiguousarray(eta, dtype=np.float64))
     out[np.isnan(eta)] = np.nan
     return out
+
+
+def limits_of(link: str, eta: Array, half: Array) -> tuple[Array, Array]:
+    """Lower and upper limits of means whose linear predictors are within ``half`` of ``eta``."""
+    low, high = eta - half, eta + half
+    if link == "inverse":  # a mean grows without end as its predictor falls to zero
+        return mean_of(link, high), mean_of(link, np.maximum(low, 0.0))
+    return mean_of(link, low), mean_of(link, high)
 
 
 def slope_of(link: str, eta: Array) -> Array:

@@ -20,9 +20,11 @@ from .coverage import t_quantile
 
 __all__ = [
     "chosen_groups",
+    "complete_rows",
     "fitted",
     "fixed_part",
     "linear_predictor",
+    "population_variance",
     "predict",
     "random_draws",
     "random_part",
@@ -122,7 +124,7 @@ def predict(
     if interval == "prediction":
         variance = variance + estimate.sigma**2
         if not groups:
-            variance = variance + _population_variance(design, estimate, newdata)
+            variance = variance + population_variance(design, estimate, newdata)
     half = float(t_quantile(level)) * np.sqrt(variance)
     return pd.DataFrame(
         {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
@@ -160,6 +162,20 @@ def _variances(
 ) -> Array:
     """Variance of the error of the mean relative to sigma^2, NaN where a row is missing."""
     usable = ~rows.missing
+    out = np.full(len(usable), np.nan)
+    X, terms = complete_rows(design, estimate, rows, groups)
+    out[usable] = core.prediction_variances(list(estimate.lambda_standard), X, terms)
+    return out
+
+
+def complete_rows(
+    design: Design, estimate: Estimate, rows: NewRows, groups: Iterable[str]
+) -> tuple[Array, list[tuple[NDArray[np.int32] | None, Array]]]:
+    """Kept columns of X, and codes and columns of each term, of the rows without missing values.
+
+    A term that takes no part has no codes.
+    """
+    usable = ~rows.missing
     terms: list[tuple[NDArray[np.int32] | None, Array]] = []
     for term, new in zip(design.random, rows.terms, strict=True):
         if new is None or term.group not in groups:
@@ -168,13 +184,10 @@ def _variances(
             terms.append(
                 (np.ascontiguousarray(new.codes[usable]), np.asfortranarray(new.z[usable]))
             )
-    out = np.full(len(usable), np.nan)
-    X = np.asfortranarray(rows.X[usable][:, estimate.kept])
-    out[usable] = core.prediction_variances(list(estimate.lambda_standard), X, terms)
-    return out
+    return np.asfortranarray(rows.X[usable][:, estimate.kept]), terms
 
 
-def _population_variance(design: Design, estimate: LmmEstimate, newdata: object) -> Array:
+def population_variance(design: Design, estimate: Estimate, newdata: object) -> Array:
     """Variance z' Sigma z of new levels of every term, shape (m,)."""
     rows = encode(design, newdata, random=True, new_levels="population")
     total = np.zeros(len(rows.missing))

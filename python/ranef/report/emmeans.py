@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
-from ..inference.families import mean_of, slope_of
+from ..inference.families import limits_of, mean_of, slope_of
 from ..inference.hypothesis import Approximation, contrasts
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
@@ -99,13 +99,13 @@ class MarginalMeans:
         table = _tested(self.L, self)
         half = critical(table["df"].to_numpy(), self.level, "none", 0) * table["se"]
         mean = table["estimate"] + self.offset
-        limits = [mean_of(self.link, mean.to_numpy() + side * half) for side in (-1.0, 1.0)]
+        lower, upper = limits_of(self.link, mean.to_numpy(), half.to_numpy())
         columns = {
             self.what: mean_of(self.link, mean.to_numpy()),
             "se": table["se"] * np.abs(slope_of(self.link, mean.to_numpy())),
             "df": table["df"],
-            "lower": np.minimum(*limits),
-            "upper": np.maximum(*limits),
+            "lower": lower,
+            "upper": upper,
         }
         out = pd.DataFrame(columns)
         return pd.concat([self.cells.reset_index(drop=True), out], axis=1)
