@@ -21,15 +21,16 @@ from ..inference.crossval_folds import (
 )
 from ..inference.prior_parts import prior_parts
 from ..report.predictive import CrossValidation, fold_table, score_table
-from .compare_models import check_mixed
+from .compare_models import Model, check_mixed
 from .crossval_refits import predict_folds
+from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = ["cross_validate", "grouping_factor"]
 
 
 def cross_validate(
-    model: LinearMixedModel,
+    model: Model,
     scheme: Any = "new_groups",
     *,
     group: str | None = None,
@@ -42,7 +43,7 @@ def cross_validate(
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel or GeneralizedLinearMixedModel
         A fitted model.
     scheme : {"new_groups", "new_rows", "forecast"} or splitter
         What the predictions are for. "new_groups": people not seen before, all rows of a level of
@@ -54,7 +55,7 @@ def cross_validate(
         several.
     folds : int, optional
         Number of parts for "new_groups" and "new_rows". By default groups, or rows, are left out
-        one by one, in closed form.
+        one by one, in closed form; a generalised model has none and needs the number.
     time : str, optional
         Column that holds the time, for "forecast".
     seed : int or Generator, optional
@@ -79,6 +80,11 @@ def cross_validate(
     fit's estimates. Everything else refits the call on the training rows alone, what formulas learn
     from data included, so that nothing of the test rows is known to the fit.
 
+    Predictions of a generalised model are the family's distribution, mixed over the error of the
+    linear predictor. ``table`` has its mean log probability (or density) as log_score, the deviance
+    of a row from the predicted mean (that of a gamma in units of phi, none for a negative
+    binomial), and of a binomial response the Brier score of a trial.
+
     Random rows of known groups flatter a model that is meant for new groups.
 
     Examples
@@ -90,15 +96,20 @@ def cross_validate(
          rows  folds  rmse
     all   180     18  49.6
     """
-    check_mixed(model, "cross_validate")
-    if scheme in ("new_groups", "new_rows") and folds is None:
+    check_mixed(model, "cross_validate", generalised=True)
+    if isinstance(scheme, str) and scheme in ("new_groups", "new_rows") and folds is None:
+        if isinstance(model, GeneralizedLinearMixedModel):
+            raise UnsupportedError(
+                "rows and groups are left out one by one in closed form for normal responses only; "
+                f"give cross_validate(model, {scheme!r}, folds=10) to refit a generalised model"
+            )
         return _closed_form(model, scheme, group, progress)
     if folds is not None and scheme not in ("new_groups", "new_rows"):
         raise ValueError("folds goes with scheme='new_groups' or 'new_rows'; others make their own")
     return _by_refits(model, scheme, _divided(model, scheme, group, folds, time, seed), progress)
 
 
-def grouping_factor(model: LinearMixedModel, group: str | None) -> int:
+def grouping_factor(model: Model, group: str | None) -> int:
     """Give the position of the term of a grouping factor; the only one when none is named."""
     known = [term.group for term in model._design.random]
     if group is None:
@@ -130,7 +141,12 @@ def _closed_form(
             f"levels of {model._design.random[term].group} one by one",
             leave_groups_out(*fit, term, progress=progress),
         )
-    rows = _row_table(model, np.arange(model.nobs), found.fold, found.mean, found.sd)
+    scores = {
+        "mean": found.mean,
+        "sd": found.sd,
+        "log_score": log_density(model._design.y, found.mean, found.sd),
+    }
+    rows = _row_table(model, np.arange(model.nobs), found.fold, scores)
     folds = fold_table(rows)
     if scheme == "new_groups":
         folds["joint_log_score"] = found.joint
@@ -156,7 +172,7 @@ def _unidentified(found: LeftOut) -> list[str]:
 
 
 def _divided(
-    model: LinearMixedModel,
+    model: Model,
     scheme: Any,
     group: str | None,
     folds: int | None,
@@ -176,7 +192,7 @@ def _divided(
     return "folds of the splitter", splitter_folds(scheme, design.n_obs, term.codes)
 
 
-def _times(model: LinearMixedModel, time: str | None) -> NDArray[Any]:
+def _times(model: Model, time: str | None) -> NDArray[Any]:
     """Read the time of each row of the model."""
     if time is None:
         raise ValueError("scheme='forecast' needs the column that holds the time: time='...'")
@@ -189,19 +205,19 @@ def _times(model: LinearMixedModel, time: str | None) -> NDArray[Any]:
 
 
 def _by_refits(
-    model: LinearMixedModel, scheme: Any, divided: tuple[str, list[Fold]], progress: bool
+    model: Model, scheme: Any, divided: tuple[str, list[Fold]], progress: bool
 ) -> CrossValidation:
     """Fit without each fold."""
     what, folds = divided
     found = predict_folds(model, folds, progress=progress)
-    rows = _row_table(model, found.rows, found.fold, found.mean, found.sd)
+    rows = _row_table(model, found.rows, found.fold, found.scores)
     notes = [f"{what}: {len(folds)} fits, each without the rows that it predicts"]
     notes += [_leakage(model, folds)] if scheme != "new_groups" else []
     notes += [f"{count} of {len(folds)} fits gave a {kind}" for kind, count in found.warned.items()]
     return CrossValidation(score_table(rows), tuple(notes), rows, fold_table(rows), what)
 
 
-def _leakage(model: LinearMixedModel, folds: Sequence[Fold]) -> str:
+def _leakage(model: Model, folds: Sequence[Fold]) -> str:
     """Say for which groups the training rows tell something about the test rows."""
     shared = []
     for term in model._design.random:
@@ -219,13 +235,11 @@ def _leakage(model: LinearMixedModel, folds: Sequence[Fold]) -> str:
 
 
 def _row_table(
-    model: LinearMixedModel,
+    model: Model,
     rows: NDArray[np.intp],
     fold: NDArray[np.intp],
-    mean: NDArray[np.float64],
-    sd: NDArray[np.float64],
+    scores: dict[str, NDArray[np.float64]],
 ) -> pd.DataFrame:
     """Predictions row by row, labelled as the caller's rows."""
-    y = model._design.y[rows]
-    table = {"fold": fold, "y": y, "mean": mean, "sd": sd, "log_score": log_density(y, mean, sd)}
-    return pd.DataFrame(table, index=model.resid.index[rows])
+    index = model.fittedvalues.index[rows]
+    return pd.DataFrame({"fold": fold, "y": model._design.y[rows], **scores}, index=index)

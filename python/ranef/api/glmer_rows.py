@@ -159,6 +159,13 @@ class GlmerRows(Effects):
             index=rows.index,
         )
 
+    def _predictive(self, data: Any, trials: Array) -> Predictive:
+        """Give the distribution of a new response of each row, of levels seen or not."""
+        every = [term.group for term in self._design.random]
+        _, eta, variance = self._predictor(data, every, "population")
+        e = self._estimate
+        return Predictive(e.spec, e.dispersion, eta, variance, trials)
+
     def _encoded(self, data: Any, groups: list[str], new_levels: str) -> NewRows:
         return encode(self._design, data, random=groups, new_levels=new_levels)
 

@@ -23,11 +23,12 @@ class CrossValidation(Tabled):
     ----------
     table : DataFrame
         One row: rows, folds, rmse, mae, log_score (mean log predictive density of a row) and
-        coverage95 (share of rows within their 95 % prediction interval).
+        coverage95 (share of rows within their 95 % prediction interval); of a generalised model
+        deviance (where it knows no dispersion), and of a binomial response brier.
     notes : tuple of str
         What was left out, what was held, and what the scores are about.
     rows : DataFrame
-        A row for each predicted row: fold, y, mean, sd, log_score.
+        A row for each predicted row: fold, y, mean, sd and its scores.
     folds : DataFrame
         The scores by fold, with joint_log_score, the log density of all its rows together, where
         the folds were left out in closed form.
@@ -51,7 +52,7 @@ def score_table(rows: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        Columns fold, y, mean, sd, log_score.
+        Columns fold, y, mean, sd, log_score; perhaps inside, deviance and brier.
     """
     scores = _averages(rows, np.zeros(len(rows), dtype=int))
     scores.insert(1, "folds", rows["fold"][rows["mean"].notna()].nunique())
@@ -66,14 +67,16 @@ def fold_table(rows: pd.DataFrame) -> pd.DataFrame:
 def _averages(rows: pd.DataFrame, by: NDArray[np.integer[Any]]) -> pd.DataFrame:
     """Scores of each value of ``by``; NaN where no row has a prediction."""
     error = (rows["y"] - rows["mean"]).abs()
-    inside = (error <= scipy.special.ndtri(0.975) * rows["sd"]).where(error.notna())
+    normal = error <= scipy.special.ndtri(0.975) * rows["sd"]
+    inside = rows.get("inside", normal).astype(float).where(error.notna())
     each = pd.DataFrame(
         {
             "rows": error.notna().astype(int),
             "rmse": error**2,
             "mae": error,
             "log_score": rows["log_score"],
-            "coverage95": inside.astype(float),
+            "coverage95": inside,
+            **{name: rows[name] for name in ("deviance", "brier") if name in rows},
         }
     )
     scores = each.groupby(by).mean()
