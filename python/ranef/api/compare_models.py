@@ -30,6 +30,21 @@ __all__ = [
 Model: TypeAlias = LinearMixedModel | GeneralizedLinearMixedModel
 AnyModel = TypeVar("AnyModel", LinearMixedModel, Model)
 
+#: What to do with a generalised model in place of what treats linear ones alone.
+INSTEAD = {
+    "all_fit": "model.convergence proves the optimum by gradient and curvature",
+    "anova": "give models of ranef.glmer alone",
+    "average": "give models of ranef.glmer alone",
+    "bias_check": "take model.refit(y) of the columns of model.simulate(n)",
+    "compare": "give models of ranef.glmer alone",
+    "converge": "take model.update(control=ranef.Control(max_steps=...)), which goes on for longer",
+    "doctor": "ranef.diagnose(model) says what to change",
+    "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
+    "multistart": "take model.update(control=ranef.Control(start=...))",
+    "pbtest": "ranef.anova gives a p-value for the boundary",
+    "rlrt": "ranef.anova gives a p-value for the boundary",
+}
+
 #: Refits by the other estimator, made once for each model and forgotten with it.
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
 
@@ -61,25 +76,22 @@ def check_likelihood(models: Sequence[Model], caller: str) -> None:
 
 
 def check_mixed(
-    model: Any, caller: str, place: int | None = None, *, generalised: bool | str = False
+    model: Any, caller: str, place: int | None = None, *, generalised: bool = False
 ) -> None:
-    """Raise unless the argument is a fitted mixed model that ``caller`` treats.
-
-    ``generalised`` says whether those of ``glmer`` are treated, or what to use for them instead.
-    """
+    """Raise unless the argument is a fitted mixed model that ``caller`` treats."""
     if isinstance(model, LinearMixedModel):
         return
     known = isinstance(model, GeneralizedLinearMixedModel)
-    if known and generalised is True:
+    if known and generalised:
         return
     which = "" if place is None else f"argument {place} is "
     kind = type(model).__name__
     advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
     if known:
-        advice = str(generalised or "") or "those of ranef.glmer are not treated there"
+        advice = f"for one of ranef.glmer, {INSTEAD[caller]}" if caller in INSTEAD else ""
     elif not advice and type(model).__module__.startswith("ranef."):
         advice = "its likelihood, if it has one, is not that of a mixed model for the same response"
-    fitted_by = "ranef.lmer or ranef.glmer" if generalised is True else "ranef.lmer"
+    fitted_by = "ranef.lmer or ranef.glmer" if generalised else "ranef.lmer"
     raise ModelError(
         f"{caller} takes mixed models fitted by {fitted_by}; {which or 'it was given '}a {kind}"
         + (f" ({advice})" if advice else "")

@@ -18,6 +18,10 @@ from ..formula import parse
 from ..inference.diagnosis import check_design
 from ..inference.diagnosis_fit import check_fit
 from ..inference.diagnosis_formulas import spelled
+from ..inference.diagnosis_generalised import (
+    check_generalised_fit,
+    check_generalised_labels,
+)
 from ..inference.diagnosis_labels import Reused, check_labels, may_hold
 from ..inference.diagnosis_rows import check_rows
 from ..inference.diagnosis_terms import check_levels
@@ -27,20 +31,24 @@ from ..models import lmm
 from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
-from .compare_models import check_mixed
+from .compare_models import Model, check_mixed
 from .fitted import Call
+from .glmer_model import GeneralizedLinearMixedModel
 from .mixed_model import LinearMixedModel
 
 __all__ = ["diagnose"]
 
+#: What helps a generalised model with few levels, whose tests have no degrees of freedom.
+FEW = "Read its interval by model.conf_int('profile'), and keep slopes few."
 
-def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
+
+def diagnose(model: Model | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
     """Find what endangers a model: in the data, the formula and the fit.
 
     Parameters
     ----------
-    model : LinearMixedModel or str
-        A fitted model, or a formula whose model is not fitted yet.
+    model : LinearMixedModel, GeneralizedLinearMixedModel or str
+        A fitted model, or a formula whose linear model is not fitted yet.
     data : DataFrame, optional
         The data of a formula; for a model that was unpickled, to count missing rows by group.
     seed : int
@@ -68,8 +76,11 @@ def diagnose(model: LinearMixedModel | str, data: Any = None, *, seed: int = 1) 
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         return Diagnosis(_before(designs.build(parse(model), data), data))
-    check_mixed(model, "diagnose")
-    found = _after(model, model._data if data is None else data, seed)
+    check_mixed(model, "diagnose", generalised=True)
+    data = model._data if data is None else data
+    if isinstance(model, GeneralizedLinearMixedModel):
+        return Diagnosis(_as_update(finding) for finding in _after_generalised(model, data))
+    found = _after(model, data, seed)
     return Diagnosis(_kept(finding, model.call) for finding in found)
 
 
@@ -84,9 +95,35 @@ def _kept(finding: Finding, call: Call) -> Finding:
     more = (call.weights, call.offset, call.contrasts, call.prior)
     if call.reml and all(argument is None for argument in more):
         return finding
+    return _as_update(finding)
+
+
+def _as_update(finding: Finding) -> Finding:
+    """Write a fix as a change of the model."""
     return replace(
         finding, fix=re.sub(r'^ranef\.lmer\((".*"), data', r"model.update(\1", finding.fix)
     )
+
+
+def _after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
+    """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
+    design, estimate, core = model._design, model._estimate, model._core
+    labels = list(check_generalised_labels(design, model.link))
+    found: list[Finding] = [
+        *_aliased(design, core),
+        *check_rows(design, data),
+        *check_design(design),
+        *(reused.finding for reused in labels),
+        *check_generalised_fit(
+            design, core, estimate, model.df_resid, [reused.inner for reused in labels]
+        ),
+    ]
+    for finding in found:
+        linear = finding.fix.startswith("ranef.feols")
+        few = finding.code == "few-levels"
+        yield replace(
+            finding, fix="" if linear else finding.fix, advice=FEW if few else finding.advice
+        )
 
 
 def _before(design: Design, data: Any) -> Iterator[Finding]:
@@ -150,7 +187,7 @@ def _outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator
                 yield replace(found, finding=replace(found.finding, evidence=evidence))
 
 
-def _aliased(design: Design, core: _core.Lmm) -> Iterator[Finding]:
+def _aliased(design: Design, core: _core.Lmm | _core.Glmm) -> Iterator[Finding]:
     """Columns of the fixed part that others span."""
     for note in alias_notes(design, core.aliased, core.alias, core.kept):
         yield Finding(

@@ -19,7 +19,12 @@ from ..errors import (
     RankWarning,
     SingularFitWarning,
 )
-from ..inference.glmm_checks import optimum_of
+from ..inference.glmm_checks import (
+    optimum_of,
+    overdispersed,
+    takes_it_up,
+    without_excess,
+)
 from ..inference.glmm_prior import CovariancePenalty
 from ..models import glmm
 from ..models.glmm_estimate import DISPERSIONS, GlmmEstimate
@@ -29,11 +34,6 @@ from .glmer_call import GlmerCall
 from .glmer_tables import GlmerTables
 
 __all__ = ["GeneralizedLinearMixedModel"]
-
-#: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
-OVERDISPERSED, UNLIKELY = 1.2, 0.01
-#: A size this large leaves a negative binomial no different from a Poisson distribution.
-NO_EXCESS = 1e5
 
 REMEDY = (
     "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
@@ -239,21 +239,13 @@ class GeneralizedLinearMixedModel(GlmerTables):
         """Collect what the reader of a summary must know."""
         yield from (str(w) for w in self.warnings)
         e = self._estimate
-        counts = self.family == "poisson" or float(np.median(self._weights)) > 1.0
-        if counts and self.family in ("poisson", "binomial"):
-            found = self.overdispersion()
-            if found.ratio > OVERDISPERSED and found.pvalue < UNLIKELY:
-                other = (
-                    'family="negative_binomial" or an effect of each row'
-                    if self.family == "poisson"
-                    else "an effect of each row"
-                )
-                yield (
-                    f"Overdispersed: squared Pearson residuals are {found.ratio:.2f} times what "
-                    f"the distribution lets one expect, so standard errors are too small; {other} "
-                    "takes it up."
-                )
-        if self.family == "negative_binomial" and self.dispersion > NO_EXCESS:
+        if found := overdispersed(self._design, e, self.df_resid):
+            yield (
+                f"Overdispersed: squared Pearson residuals are {found.ratio:.2f} times what "
+                "the distribution lets one expect, so standard errors are too small; "
+                f"{takes_it_up(e)} takes it up."
+            )
+        if without_excess(e):
             yield (
                 "The size of the negative binomial runs to infinity: the counts vary no more than "
                 'Poisson ones, and family="poisson" gives the same fit with a parameter less.'

@@ -13,9 +13,21 @@ from ..models.glmm_estimate import GlmmEstimate
 from .families import resid
 from .optimum import Optimum
 
-__all__ = ["Dispersion", "dispersion_test", "optimum_of"]
+__all__ = [
+    "Dispersion",
+    "dispersion_test",
+    "optimum_of",
+    "overdispersed",
+    "takes_it_up",
+    "without_excess",
+]
 
 Array = NDArray[np.float64]
+
+#: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
+OVERDISPERSED, UNLIKELY = 1.2, 0.01
+#: A size this large leaves a negative binomial no different from a Poisson distribution.
+NO_EXCESS = 1e5
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,28 @@ def dispersion_test(design: Design, estimate: GlmmEstimate, df: int) -> Dispersi
     pearson = resid(estimate.spec, "pearson", design.y, estimate.eta, weights, estimate.dispersion)
     chisq = float(pearson @ pearson) / estimate.sigma**2
     return Dispersion(chisq / df, chisq, df, float(scipy.special.chdtrc(df, chisq)))
+
+
+def overdispersed(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion | None:
+    """Give the dispersion of counts, or shares of several trials, where it is excessive."""
+    if estimate.spec.family not in ("poisson", "binomial"):
+        return None
+    trials = 1.0 if design.weights is None else float(np.median(design.weights))
+    if estimate.spec.family == "binomial" and trials <= 1.0:
+        return None
+    found = dispersion_test(design, estimate, df)
+    return found if found.ratio > OVERDISPERSED and found.pvalue < UNLIKELY else None
+
+
+def takes_it_up(estimate: GlmmEstimate) -> str:
+    """Say what takes up overdispersion."""
+    own = "an effect of each row"
+    return f'family="negative_binomial" or {own}' if estimate.spec.family == "poisson" else own
+
+
+def without_excess(estimate: GlmmEstimate) -> bool:
+    """Tell whether counts of a negative binomial vary no more than Poisson ones."""
+    return estimate.spec.family == "negative_binomial" and estimate.dispersion > NO_EXCESS
 
 
 def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:
