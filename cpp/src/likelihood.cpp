@@ -160,6 +160,18 @@ decltype(auto) with_rows(const Likelihood& likelihood, F&& f) {
   return f(Logit{});
 }
 
+// Logit::at of all rows, in operations on whole arrays.
+double logit_derivatives(const ResponseRows& rows, const Vector& eta, RowDerivatives& out) {
+  const auto y = rows.y.array(), m = rows.weights.array(), e = eta.array();
+  auto t = out.slope.array(), w = out.weight.array(), score = out.score.array();
+  t = (-e.abs()).exp();
+  const double total = (m * (y * e - e.cwiseMax(0.0) - (1.0 + t).log())).sum();
+  score = m * (y - (e >= 0.0).select(1.0, t) / (1.0 + t));
+  w = m * t / (1.0 + t).square();
+  t = w * (e >= 0.0).select(t - 1.0, 1.0 - t) / (1.0 + t);
+  return total;
+}
+
 }  // namespace
 
 Likelihood parse_likelihood(const std::string& distribution, const std::string& link) {
@@ -210,6 +222,8 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
   out.score.resize(n);
   out.weight.resize(n);
   out.slope.resize(n);
+  if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit)
+    return logit_derivatives(rows, eta, out);
   return with_rows(likelihood, [&](auto function) {
     double total = 0.0;
     for (Index i = 0; i < n; ++i) {
