@@ -116,11 +116,11 @@ using Rows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>;
 // digits than a thousand.
 constexpr Index kLevelsAtATime = 512;
 
-template <int K, int C>
+template <int K>
 void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix* KR) {
   const Index levels = Kb.cols();
   const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
-  const Index c = C == Eigen::Dynamic ? rows.cols() : C;
+  const Index c = rows.cols();
   double product[(K == Eigen::Dynamic ? kMaxColumns : K) * kFewColumns];
   for (Index start = 0; start < levels; start += kLevelsAtATime) {
     double sums[kFewColumns * kFewColumns] = {};
@@ -251,9 +251,7 @@ void reduce_levels(const Matrix& K, const RowMatrix& rows, Matrix& gram, RowMatr
     gram.noalias() -= rows.transpose() * product;
     return;
   }
-  with_sizes(k, rows.cols(), [&](auto size, auto columns) {
-    reduce_few<decltype(size)::value, decltype(columns)::value>(K, rows, gram, KR);
-  });
+  with_size(k, [&](auto size) { reduce_few<decltype(size)::value>(K, rows, gram, KR); });
   gram.triangularView<Eigen::StrictlyLower>() = gram.transpose();
 }
 
