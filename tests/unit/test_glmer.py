@@ -285,7 +285,7 @@ def test_tables_and_text(model):
 
 
 def test_what_belongs_to_linear_models_is_not_there(model):
-    for name in ("bootstrap", "ranova", "caic", "anova"):
+    for name in ("bootstrap", "ranova", "caic"):
         assert not hasattr(model, name)
 
 
@@ -450,3 +450,22 @@ def test_anova_refuses_models_of_different_kinds(model, cbpp):
 def test_what_treats_linear_models_refuses_others(model, call):
     with pytest.raises(ranef.ModelError, match=r"fitted by ranef\.lmer.*for one of ranef\.glmer,"):
         call(model)
+
+
+def test_wald_tests_of_terms_and_hypotheses(model):
+    """Against b'V^-1 b by hand."""
+    names = ["period[T.2]", "period[T.3]", "period[T.4]"]
+    b, V = model.params[names].to_numpy(), model.cov_params().loc[names, names].to_numpy()
+    chisq = b @ np.linalg.solve(V, b)
+    row = model.anova().loc["period"]
+    assert row["chisq"] == pytest.approx(chisq)
+    assert row["pvalue"] == pytest.approx(scipy.stats.chi2.sf(chisq, 3))
+    found = model.test("period[T.2] = 0, period[T.3] = 0, period[T.4] = 0")
+    assert found.F == pytest.approx(chisq / 3)
+    assert found.pvalue == pytest.approx(row["pvalue"])
+    assert "(normal)" in repr(found)
+    difference = model.test("period[T.4] - period[T.2]").table.iloc[0]
+    c = np.array([-1.0, 0.0, 1.0])
+    assert difference["se"] == pytest.approx(np.sqrt(c @ V @ c))
+    with pytest.raises(UnsupportedError, match="ddf='inf'"):
+        model.test("period[T.2] = 0", ddf="kenward-roger")

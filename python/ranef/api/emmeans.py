@@ -202,7 +202,7 @@ def assemble(
         kept,
         offset,
         estimate.beta[estimate.kept],
-        model._approximation(ddf),  # type: ignore[arg-type]
+        model._approximation(ddf),
         level,
         tuple(notes),
     )

@@ -13,10 +13,8 @@ from .. import _core
 from ..design.design import Design
 from ..errors import (
     ConvergenceWarning,
-    DataError,
     DroppedRowsWarning,
     RanefWarning,
-    RankWarning,
     SingularFitWarning,
 )
 from ..inference.glmm_checks import (
@@ -29,7 +27,7 @@ from ..inference.glmm_prior import CovariancePenalty
 from ..models import glmm
 from ..models.glmm_estimate import DISPERSIONS, GlmmEstimate
 from ..report.summary import Summary
-from ..report.verdict import Convergence, alias_notes, convergence, singular_notes
+from ..report.verdict import Convergence, convergence, data_warnings, singular_notes
 from .glmer_call import GlmerCall
 from .glmer_tables import GlmerTables
 
@@ -80,18 +78,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
     def _findings(self, core: _core.Glmm) -> Iterable[RanefWarning]:
         """Everything worth a warning, in the order of the analysis."""
         design, estimate = self._design, self._estimate
-        if design.dropped:
-            lost = design.n_data - design.n_obs
-            where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-            yield DroppedRowsWarning(
-                f"{lost} of {design.n_data} rows are left out because values are missing in "
-                f"{where}. Likelihood inference then assumes that they are missing at random."
-            )
-        if len(estimate.kept) < len(design.fixed):
-            notes = alias_notes(design, core.aliased, core.alias, estimate.kept)
-            yield RankWarning(
-                "the fixed-effects matrix has less than full rank: " + " ".join(notes)
-            )
+        yield from data_warnings(design, lambda: core, estimate.kept)
         if estimate.is_singular:
             notes = singular_notes(design, core, estimate)
             yield SingularFitWarning("singular fit: " + "; ".join(notes))
@@ -160,12 +147,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
         """
         from .glmer import check_counts, fit_design
 
-        response = np.ascontiguousarray(y, dtype=np.float64).ravel()
-        if response.shape != (self.nobs,):
-            raise DataError(f"y has {response.size} values; the model uses {self.nobs} rows")
-        if not np.isfinite(response).all():
-            raise DataError("y has missing or infinite values; refit needs a value for every row")
-        design = replace(self._design, y=response)
+        design = replace(self._design, y=self._new_response(y))
         check_counts(design, self.call.spec)
         return fit_design(design, self.call)
 

@@ -28,7 +28,6 @@ class GlmerRows(Effects):
     """Fitted values, residuals, predictions and simulated responses."""
 
     _estimate: GlmmEstimate
-    _data: Any
 
     @property
     def _core(self) -> Glmm:
@@ -198,14 +197,6 @@ class GlmerRows(Effects):
 
     def _fixed_part(self) -> Array:
         return prediction.fixed_part(self._design, self._estimate)
-
-    def _training_data(self) -> Any:
-        if self._data is None:
-            raise ValueError(
-                "this model was unpickled and does not know its data; give them to "
-                "predict(newdata) or update(data=...)"
-            )
-        return self._data
 
     def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
         """Draw new responses from the fitted model, new random effects each time.

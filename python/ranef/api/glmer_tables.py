@@ -16,9 +16,12 @@ from ..inference.profile_generalised import generalised_curves
 from ..inference.r2_results import R2
 from ..report.coefficients import coefficient_table, interval_table
 from ..report.maketables import TableSource, covariance_rows
+from ..report.tests import chisq_table
 from ..report.varcorr import VarCorr
+from ..report.whole_frame import WholeFrame
 from .glmer_call import GlmerCall
 from .glmer_rows import GlmerRows
+from .mixed_hypotheses import Hypotheses
 from .mixed_profiles import PRIOR, Profiles
 from .mixed_tidy import Tidied
 
@@ -32,8 +35,10 @@ SHARES = (
 )
 
 
-class GlmerTables(Profiles, GlmerRows, Tidied, TableSource):
+class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
     """Parameters, tests, shares of variance and tidy frames."""
+
+    _usual_ddf = "normal"
 
     call: GlmerCall
 
@@ -95,6 +100,28 @@ class GlmerTables(Profiles, GlmerRows, Tidied, TableSource):
             Columns estimate, se, df (infinite), t, pvalue.
         """
         return coefficient_table(list(self._names()), self.params, self.bse, np.inf)
+
+    def anova(self) -> pd.DataFrame:
+        """Test each term of the fixed part by Wald's chi-squared, marginal to all others (type 3).
+
+        Returns
+        -------
+        DataFrame
+            Columns chisq, df, pvalue; a row a term. Likelihood ratios, which are to be preferred
+            where they differ, come by ``ranef.anova(smaller, larger)``.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> cbpp = ranef.datasets.load("cbpp")
+        >>> model = ranef.glmer(
+        ...     "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial"
+        ... )
+        >>> model.anova()[["chisq", "df"]].round(2)
+                chisq   df
+        period  24.20  3.0
+        """
+        return WholeFrame(chisq_table(self._term_tests(3, None)))
 
     def conf_int(
         self, method: str = "wald", level: float = 0.95, *, progress: bool = True

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import Design
+from ..errors import DataError
 from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
@@ -23,6 +24,7 @@ class Effects:
 
     _design: Design
     _estimate: LmmEstimate | GlmmEstimate
+    _data: Any
 
     def _conditional_covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""
@@ -32,6 +34,24 @@ class Effects:
     def npar(self) -> int:
         """Number of parameters."""
         raise NotImplementedError
+
+    def _training_data(self) -> Any:
+        """Give the caller's frame, while it is known."""
+        if self._data is None:
+            raise ValueError(
+                "this model was unpickled, or fitted from chunks, and does not know its data; give "
+                "them to predict(newdata), update(data=...) or doctor(model, data)"
+            )
+        return self._data
+
+    def _new_response(self, y: Any) -> Array:
+        """Check a response of the rows that were used."""
+        response = np.ascontiguousarray(y, dtype=np.float64).ravel()
+        if response.shape != (self.nobs,):
+            raise DataError(f"y has {response.size} values; the model uses {self.nobs} rows")
+        if not np.isfinite(response).all():
+            raise DataError("y has missing or infinite values; refit needs a value for every row")
+        return response
 
     def _names(self) -> pd.Index[Any]:
         return pd.Index(self._design.fixed_names)

@@ -7,17 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .. import _core
 from ..design.design import Design
 from ..errors import (
     ConvergenceWarning,
-    DataError,
-    DroppedRowsWarning,
     RanefWarning,
-    RankWarning,
     SingularFitWarning,
     UnsupportedError,
 )
@@ -27,7 +23,7 @@ from ..inference.wild import WildBootstrap
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..report.summary import Summary
-from ..report.verdict import alias_notes, not_there_yet, singular_notes
+from ..report.verdict import data_warnings, not_there_yet, singular_notes
 from .fitted import Array, Call, estimated
 from .mixed_explain import Explained
 from .mixed_intervals import Intervals
@@ -74,19 +70,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
     def _findings(self) -> Iterable[RanefWarning]:
         """Everything worth a warning, in the order of the analysis."""
         design, estimate = self._design, self._estimate
-        if design.dropped:
-            lost = design.n_data - design.n_obs
-            where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-            yield DroppedRowsWarning(
-                f"{lost} of {design.n_data} rows are left out because values are missing in "
-                f"{where}. "
-                "Likelihood inference then assumes that they are missing at random."
-            )
-        if len(estimate.kept) < len(design.fixed):
-            notes = alias_notes(design, self._core.aliased, self._core.alias, estimate.kept)
-            yield RankWarning(
-                "the fixed-effects matrix has less than full rank: " + " ".join(notes)
-            )
+        yield from data_warnings(design, lambda: self._core, estimate.kept)
         if estimate.is_singular and estimate.converged:
             yield SingularFitWarning(
                 "singular fit: "
@@ -212,14 +196,6 @@ class LinearMixedModel(Explained, Intervals, Trust):
             level=level,
         )
 
-    def _training_data(self) -> Any:
-        if self._data is None:
-            raise ValueError(
-                "this model was unpickled, or fitted from chunks, and does not know its data; give "
-                "them to predict(newdata), update(data=...) or doctor(model, data)"
-            )
-        return self._data
-
     def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
         """Draw new responses from the fitted model, random effects included.
 
@@ -257,12 +233,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         DataError
             If there is not one finite value for each row.
         """
-        response = np.ascontiguousarray(y, dtype=np.float64).ravel()
-        if response.shape != (self.nobs,):
-            raise DataError(f"y has {response.size} values; the model uses {self.nobs} rows")
-        if not np.isfinite(response).all():
-            raise DataError("y has missing or infinite values; refit needs a value for every row")
-        design = replace(self._design, y=response)
+        design = replace(self._design, y=self._new_response(y))
         core = lmm.kernel(design)
         estimate = estimated(design, core, self.call)
         return LinearMixedModel(design, estimate, self.call, core=core)

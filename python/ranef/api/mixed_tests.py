@@ -6,29 +6,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from ..errors import UnsupportedError
-from ..inference import hypothesis
 from ..inference.hypothesis import Approximation, FixedDf
-from ..inference.hypothesis_text import parse_hypotheses
 from ..inference.kenward_roger import kenward_roger
 from ..inference.prior_parts import prior_parts
 from ..inference.prior_tests import satterthwaite_penalized
 from ..inference.satterthwaite import satterthwaite
-from ..inference.terms import term_hypotheses
 from ..inference.terms_random import n_covariances, reduced_objective, reductions
 from ..report.coefficients import coefficient_table
-from ..report.tests import LinearTest, anova_table, contrast_frame, ranova_table
+from ..report.tests import anova_table, ranova_table
 from ..report.whole_frame import WholeFrame
-from .fitted import Array, Fitted
+from .fitted import Fitted
+from .mixed_hypotheses import Hypotheses
 
 __all__ = ["FixedTests"]
 
 DDF = ("satterthwaite", "kenward-roger", "residual", "inf")
 
 
-class FixedTests(Fitted):
+class FixedTests(Fitted, Hypotheses):
     """Coefficient tables and tests of linear hypotheses."""
 
     _known: dict[str, Approximation] | None = None
@@ -98,65 +95,8 @@ class FixedTests(Fitted):
                 sum_sq   mean_sq  num_df  den_df      F  pvalue
         Days  30031.01  30031.01     1.0    17.0  45.85     0.0
         """
-        approximation = self._approximation(ddf)
-        estimate, core = self._estimate, self._core
-        hypotheses = term_hypotheses(
-            self._design, estimate.kept, core.aliased, np.atleast_2d(core.alias), type
-        )
-        beta = estimate.beta[estimate.kept]
-        tests = {n: hypothesis.joint(L, beta, approximation) for n, L in hypotheses.items()}
+        tests = self._term_tests(type, ddf)
         return WholeFrame(anova_table(tests, self.sigma))
-
-    def test(
-        self, hypotheses: str | ArrayLike, value: ArrayLike = 0.0, ddf: str = "satterthwaite"
-    ) -> LinearTest:
-        """Test linear hypotheses on the fixed effects.
-
-        Parameters
-        ----------
-        hypotheses : str or array_like of shape (r, p)
-            Equations such as ``"sex = 0, occasion = 0.1"`` or ``"x - 2 * z"``, or the rows of a
-            matrix whose columns are the coefficients of ``params``.
-        value : array_like of shape (r,)
-            Right sides for a matrix.
-        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
-            Degrees of freedom.
-
-        Returns
-        -------
-        LinearTest
-            F test of all hypotheses together, and a t test of each.
-
-        Raises
-        ------
-        ValueError
-            If a name is no coefficient, or hypotheses are not estimable or contradict each other.
-
-        Examples
-        --------
-        >>> import ranef
-        >>> sleep = ranef.datasets.load("sleepstudy")
-        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> model.test("Days = 10")
-        F(1, 17) = 0.091383, p = 0.7661  (satterthwaite)
-                   estimate     se  df      t  pvalue
-        Days = 10    10.467 1.5458  17 0.3023 0.76609
-        """
-        names = self._design.fixed_names
-        if isinstance(hypotheses, str):
-            L, right, labels = parse_hypotheses(hypotheses, names)
-        else:
-            L = np.atleast_2d(np.asarray(hypotheses, float))
-            right = np.broadcast_to(np.asarray(value, float), len(L))
-            labels = [f"row {i + 1}" for i in range(len(L))]
-        approximation = self._approximation(ddf)
-        beta = self._estimate.beta[self._estimate.kept]
-        kept = self._estimable(L)
-        every = hypothesis.joint(kept, beta, approximation, right)
-        single = hypothesis.contrasts(kept, beta, approximation, right)
-        return LinearTest(
-            every.F, every.num_df, every.den_df, every.pvalue, contrast_frame(single, labels), ddf
-        )
 
     def ranova(self) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.
@@ -202,19 +142,9 @@ class FixedTests(Fitted):
             llf.append(-0.5 * objective)
         return WholeFrame(ranova_table(labels, npar, llf))
 
-    def _estimable(self, L: Array) -> Array:
-        """Hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
-        core = self._core
-        return hypothesis.estimable(
-            L,
-            self._estimate.kept,
-            core.aliased,
-            np.atleast_2d(core.alias),
-            self._design.fixed_names,
-        )
-
-    def _approximation(self, ddf: str) -> Approximation:
+    def _approximation(self, ddf: str | None) -> Approximation:
         """Look up the reference distribution of the tests, worked out once."""
+        ddf = ddf or "satterthwaite"
         if ddf not in DDF:
             raise ValueError(f"ddf must be one of {', '.join(map(repr, DDF))}, not {ddf!r}")
         if self._known is None:

@@ -12,7 +12,7 @@ import scipy
 
 from ..inference.hypothesis import Contrasts, JointTest
 
-__all__ = ["LinearTest", "anova_table", "contrast_frame", "ranova_table"]
+__all__ = ["LinearTest", "anova_table", "chisq_table", "contrast_frame", "ranova_table"]
 
 
 def anova_table(tests: Mapping[str, JointTest], sigma: float) -> pd.DataFrame:
@@ -42,6 +42,13 @@ def anova_table(tests: Mapping[str, JointTest], sigma: float) -> pd.DataFrame:
         for name, test in tests.items()
     }
     columns = ["sum_sq", "mean_sq", "num_df", "den_df", "F", "pvalue"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+
+
+def chisq_table(tests: Mapping[str, JointTest]) -> pd.DataFrame:
+    """Lay normal-theory tests of terms below each other: chisq, df, pvalue."""
+    rows = {name: (test.F * test.num_df, test.num_df, test.pvalue) for name, test in tests.items()}
+    columns = ["chisq", "df", "pvalue"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
 
 

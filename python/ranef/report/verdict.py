@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
+from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum import Optimum
 from ..models.glmm_estimate import GlmmEstimate
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
@@ -18,6 +19,7 @@ __all__ = [
     "Convergence",
     "alias_notes",
     "convergence",
+    "data_warnings",
     "not_there_yet",
     "restart_advice",
     "singular_notes",
@@ -170,6 +172,26 @@ def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
     if estimate.decrement < DECREMENT:
         return "-2 log-likelihood bends down along a direction of the covariance"
     return f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+
+
+def data_warnings(
+    design: Design, core: Callable[[], _core.Lmm | _core.Glmm], kept: NDArray[np.intp]
+) -> Iterator[RanefWarning]:
+    """Warn of rows that are left out and of columns that others span.
+
+    The kernel is asked for where columns are aliased.
+    """
+    if design.dropped:
+        lost = design.n_data - design.n_obs
+        where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
+        yield DroppedRowsWarning(
+            f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
+            "Likelihood inference then assumes that they are missing at random."
+        )
+    if len(kept) < len(design.fixed):
+        known = core()
+        notes = alias_notes(design, known.aliased, known.alias, kept)
+        yield RankWarning("the fixed-effects matrix has less than full rank: " + " ".join(notes))
 
 
 def singular_notes(
