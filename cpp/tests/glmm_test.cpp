@@ -79,13 +79,18 @@ void check_against_dense(const std::vector<TermShape>& shapes, Index n, bool nes
   CHECK_CLOSE(model.evaluate(at).value, dense_laplace(input, model, rows, at), 1e-9);
 }
 
-void check_gradient(const std::vector<TermShape>& shapes, Index n, bool nested, bool joint) {
+// By Laplace's approximation, or by quadrature of three points.
+void check_gradient(const std::vector<TermShape>& shapes, Index n, bool nested, bool joint,
+                    bool quadrature = false) {
   const Rows random = random_rows(4, n, shapes, false, nested);
   Glmm model(without_response(random), {Distribution::negative_binomial, Link::log}, counts(n, 6),
              Vector::Constant(n, 0.1));
   GlmmParameters at = random_parameters(model, 8);
   if (joint) at.beta.resize(0);
   const Index m = at.theta.size(), p = at.beta.size();
+  HermiteRule rule{Vector(3), Vector(3)};
+  rule.nodes << -std::sqrt(1.5), 0.0, std::sqrt(1.5);
+  rule.weights << std::sqrt(M_PI) / 6.0, 2.0 * std::sqrt(M_PI) / 3.0, std::sqrt(M_PI) / 6.0;
   const auto value = [&](Index j, double h) {
     GlmmParameters moved = at;
     if (j < m)
@@ -94,16 +99,37 @@ void check_gradient(const std::vector<TermShape>& shapes, Index n, bool nested, 
       moved.beta(j - m) += h;
     else
       moved.dispersion *= std::exp(h);
-    return model.evaluate(moved).value;
+    const double laplace = model.evaluate(moved).value;
+    return quadrature ? laplace + model.quadrature(rule).value : laplace;
   };
   model.evaluate(at);
-  const Vector gradient = model.gradient();
+  const Vector gradient = quadrature ? model.quadrature(rule).gradient : model.gradient();
   CHECK(gradient.size() == m + p + 1);
   for (Index j = 0; j < gradient.size(); ++j) {
     const auto between = [&](double h) { return (value(j, h) - value(j, -h)) / (2.0 * h); };
     const double slope = (4.0 * between(1e-3) - between(2e-3)) / 3.0;
     CHECK(std::abs(slope - gradient(j)) < 1e-6 * (1.0 + gradient.norm()));
   }
+}
+
+// A level that was not seen adds its variance, whatever the other terms.
+void check_predictions(const std::vector<TermShape>& shapes, Index n, bool nested) {
+  const Input input = without_response(random_rows(3, n, shapes, false, nested));
+  Glmm model(input, {Distribution::poisson, Link::log}, counts(n, 5), Vector::Zero(n));
+  const GlmmParameters at = random_parameters(model, 7);
+  model.evaluate(at);
+  const Index p = at.beta.size();
+  const Matrix X = Matrix::Ones(2, p), cov = Matrix::Identity(p, p);
+  std::vector<NewTerm> terms;
+  const std::int32_t codes[] = {-1, 3};
+  double expected = static_cast<double>(p);
+  for (const Matrix& factor : model.lambda(at.theta, false)) {
+    terms.push_back({codes, Matrix::Ones(2, factor.rows())});
+    expected += factor.colwise().sum().squaredNorm();
+  }
+  const Vector variances = model.prediction_variances(X, cov, terms);
+  CHECK_CLOSE(variances(0), expected, 1e-9);
+  CHECK(variances(1) > 0.0);
 }
 
 // A plan that takes other weights is the plan made for them.
@@ -139,6 +165,8 @@ int main() {
     check_against_dense(shapes, 240, nested);
     for (bool joint : {false, true}) check_gradient(shapes, 240, nested, joint);
     check_renewal(shapes, 240, nested);
+    check_predictions(shapes, 240, nested);
   }
+  for (int k : {1, 2, 3}) check_gradient({{12, k}}, 120, false, false, true);
   std::puts("glmm: passed");
 }

@@ -119,7 +119,7 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
         ... )
         >>> model.anova()[["chisq", "df"]].round(2)
                 chisq   df
-        period  24.20  3.0
+        period  24.95  3.0
         """
         return WholeFrame(chisq_table(self._term_tests(3, None)))
 
