@@ -114,7 +114,8 @@ void check_gradient(const std::vector<TermShape>& shapes, Index n, bool nested, 
 
 // A level that was not seen adds its variance, whatever the other terms.
 void check_predictions(const std::vector<TermShape>& shapes, Index n, bool nested) {
-  const Input input = without_response(random_rows(3, n, shapes, false, nested));
+  const Rows random = random_rows(3, n, shapes, false, nested);
+  const Input input = without_response(random);
   Glmm model(input, {Distribution::poisson, Link::log}, counts(n, 5), Vector::Zero(n));
   const GlmmParameters at = random_parameters(model, 7);
   model.evaluate(at);
