@@ -27,6 +27,8 @@ from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.glmer import glmer
 from .api.glmer_model import GeneralizedLinearMixedModel
+from .api.gls import gls
+from .api.gls_model import GLSModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
 from .api.marginaleffects_adapter import for_marginaleffects
@@ -73,6 +75,7 @@ __all__ = [
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
+    "GLSModel",
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
@@ -114,6 +117,7 @@ __all__ = [
     "for_marginaleffects",
     "gee",
     "glmer",
+    "gls",
     "help",
     "lmer",
     "lmlist",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..models.glmm_estimate import GlmmEstimate
+from ..models.gls import GlsEstimate
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 
@@ -22,7 +23,7 @@ class Effects:
     """Fixed and random effects, likelihood and counts of one fit."""
 
     _design: Design
-    _estimate: LmmEstimate | GlmmEstimate
+    _estimate: LmmEstimate | GlmmEstimate | GlsEstimate
 
     def _conditional_covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""

@@ -110,7 +110,8 @@ def build_structured(
     term = None if groups is None else _term(whole, groups, parts)
     every = [*design.random, *([] if term is None else [term])]
     when = None if time is None else _term(whole, time, parts)
-    strata, D, D_names = None, np.empty((design.n_obs, 0), order="F"), ()
+    strata, D = None, np.empty((design.n_obs, 0), order="F")
+    D_names: tuple[str, ...] = ()
     if variance is not None and by_formula:
         D, D_names = _covariates(formula, variance, data, design)
     elif variance is not None:
@@ -193,8 +194,8 @@ def _coarsest(terms: list[RandomTerm], n: int) -> Codes:
             level = term.levels[term.codes[crossed[0]]]
             raise UnsupportedError(
                 f"{term.group!r} and {outer.group!r} cross each other: level {level!r} of "
-                f"{term.group!r} occurs in several levels of {outer.group!r}. Correlated or unequal "
-                "residuals need grouping factors nested in one another; if they are nested and "
+                f"{term.group!r} occurs in several levels of {outer.group!r}. Correlated or "
+                "unequal residuals need grouping factors nested in one another; if they are, and "
                 f"labels are used again, write {outer.group}:{term.group}. Crossed random effects "
                 "with equal, independent residuals are fitted by ranef.lmer"
             )

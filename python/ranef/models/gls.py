@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,17 @@ from .gls_start import starts
 from .lmm import DECREMENT, SINGULAR, Control
 from .ols import OlsEstimate, fit_ols
 
-__all__ = ["CORRELATIONS", "GlsEstimate", "GlsModel", "Layout", "fit_gls", "gls_model"]
+__all__ = [
+    "CORRELATIONS",
+    "GlsEstimate",
+    "GlsModel",
+    "Layout",
+    "alias",
+    "fit_gls",
+    "gls_model",
+    "marginal_residuals",
+    "patterns",
+]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -118,6 +128,8 @@ class GlsEstimate:
         R with cov(beta) = sigma^2 R R'.
     sigma : float
         Residual standard deviation where the log standard deviation's columns are zero.
+    unit : float
+        Root of what the kernel's covariances are to be multiplied by.
     delta : ndarray of shape (d,)
         Coefficients of the log standard deviation.
     correlation : ndarray
@@ -152,6 +164,7 @@ class GlsEstimate:
     kept: NDArray[np.intp]
     cov_root: Array
     sigma: float
+    unit: float
     delta: Array
     correlation: Array
     lambda_: tuple[Array, ...]
@@ -197,8 +210,8 @@ def lay_out(rows: StructuredDesign, corr: str) -> Layout:
             place = (np.arange(n) - since).astype(float)
             n_places = int(counts.max())
         elif corr in INDEXED:
-            times, place = np.unique(rows.time[order], return_inverse=True)
-            place, n_places = place.astype(float), len(times)
+            times, number = np.unique(rows.time[order], return_inverse=True)
+            place, n_places = number.astype(float), len(times)
         else:
             time = rows.time[order]
             place = time - time[since]
@@ -356,6 +369,7 @@ def _frozen(
         kept=kept,
         cov_root=model.root @ np.linalg.inv(point.root) * (inner / sigma),
         sigma=sigma,
+        unit=inner,
         delta=delta,
         correlation=natural,
         lambda_=lambda_,
@@ -377,8 +391,9 @@ def _frozen(
 
 def _lower(B: Array) -> Array:
     """Lower triangular L, diagonal >= 0, with L L' = B B'."""
-    R = np.linalg.qr(B.T, mode="r")
-    return np.asarray((R * np.where(np.diag(R) < 0.0, -1.0, 1.0)[:, None]).T)
+    R = np.asarray(np.linalg.qr(B.T, mode="r"))
+    signed: Array = R * np.where(np.diag(R) < 0.0, -1.0, 1.0)[:, None]
+    return signed.T
 
 
 def _is_singular(design: Design, standard: tuple[Array, ...]) -> bool:
@@ -398,13 +413,15 @@ def _at_bound(natural: Array, delta: Array, rows: StructuredDesign) -> bool:
     return extreme or spread > -np.log(BOUNDARY)
 
 
-def patterns(model: GlsModel, psi: Array) -> Any:
+def patterns(model: GlsModel, psi: Array) -> Iterator[tuple[NDArray[np.int_], Array, Array]]:
     """Give sorted rows of the units of each pattern, (units, rows), with V and S C S at ``psi``."""
     which, start = np.asarray(model.core.pattern_of_unit), model.layout.start
     order = np.argsort(which, kind="stable")
     for units in np.split(order, np.flatnonzero(np.diff(which[order])) + 1):
-        rows = start[units][:, None] + np.arange(start[units[0] + 1] - start[units[0]])
-        yield rows, *model.core.covariances(int(which[units[0]]), psi)
+        size = int(start[units[0] + 1] - start[units[0]])
+        rows = start[units].astype(np.int_)[:, None] + np.arange(size)
+        V, SCS = model.core.covariances(int(which[units[0]]), psi)
+        yield rows, V, SCS
 
 
 def _modes(rows: StructuredDesign, model: GlsModel, psi: Array, beta: Array) -> list[Array]:
@@ -434,3 +451,10 @@ def marginal_residuals(design: Design, beta: Array) -> Array:
     kept = ~np.isnan(beta)
     fixed = design.X[:, kept] @ beta[kept]
     return design.y - fixed - (0.0 if design.offset is None else design.offset)
+
+
+def alias(design: Design, kept: NDArray[np.intp]) -> tuple[list[int], Array]:
+    """Give aliased columns of X, each as a combination of the kept, shape (n_kept, n_aliased)."""
+    aliased = [j for j in range(len(design.fixed)) if j not in set(kept.tolist())]
+    X = design.X
+    return aliased, np.asarray(np.linalg.lstsq(X[:, kept], X[:, aliased], rcond=None)[0])
