@@ -29,6 +29,8 @@ from .api.glmer import glmer
 from .api.glmer_model import GeneralizedLinearMixedModel
 from .api.gls import gls
 from .api.gls_model import GLSModel
+from .api.growth import growth
+from .api.growth_model import GrowthModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
 from .api.marginaleffects_adapter import for_marginaleffects
@@ -79,6 +81,7 @@ __all__ = [
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
+    "GrowthModel",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
@@ -118,6 +121,7 @@ __all__ = [
     "gee",
     "glmer",
     "gls",
+    "growth",
     "help",
     "lmer",
     "lmlist",

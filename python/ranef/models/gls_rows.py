@@ -11,6 +11,7 @@ from .gls import GlsEstimate, GlsModel, marginal_residuals, patterns
 __all__ = [
     "conditional_covariances",
     "conditional_residuals",
+    "marginal_covariance",
     "normalized_residuals",
     "residual_covariance",
     "residual_sd",
@@ -81,3 +82,15 @@ def conditional_covariances(
     return [
         sigma - sigma @ block @ sigma for sigma, block in zip(estimate.sigmas, inner, strict=True)
     ]
+
+
+def marginal_covariance(model: GlsModel, estimate: GlsEstimate, T: int) -> Array:
+    """Give the covariance of all T occasions under an unstructured correlation, (T, T).
+
+    No group need have all of them.
+    """
+    R = np.eye(T)
+    R[np.triu_indices(T, 1)] = estimate.correlation
+    R = np.triu(R) + np.triu(R, 1).T
+    sds = estimate.sigma * np.exp(np.append(0.0, estimate.delta))
+    return np.asarray(sds[:, None] * R * sds)
