@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..design.design import INTERCEPT
 from ..design.structured import StructuredDesign
 from ..errors import DataError, ModelError
-from .gls import TIMED, Layout
+from .gls_layout import TIMED, Layout
 
 __all__ = ["check_rows"]
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ranef import _core
 
 from ..design.structured import StructuredDesign
-
-if TYPE_CHECKING:
-    from .gls import Layout
+from .gls_layout import Layout
 
 __all__ = ["starts"]
 
