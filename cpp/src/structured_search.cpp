@@ -71,6 +71,10 @@ class Search {
     value_ = value(psi_);
     for (int i = 0; value_ >= kInfeasible && i < kAttempts; ++i) value_ = value(psi_ *= 0.5);
     if (value_ >= kInfeasible) return;
+    if (psi_.size() == 0) {  // least squares
+      fit_.status = Status::kConverged;
+      return;
+    }
     double radius = std::max(1.0, 0.5 * psi_.norm());
     for (int step = 0; step < settings_.max_steps; ++step) {
       if (model_.point().rss < 1e-20 * double(model_.n_obs())) {
