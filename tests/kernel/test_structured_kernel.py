@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import EXACT
-from reference import dense_gls
 
+from conftest import EXACT
 from ranef import _core
+from reference import dense_gls
 
 KINDS = ("independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured")
 
