@@ -9,7 +9,7 @@ import scipy
 def correlation(kind, parameter, time, groups):
     """Correlation of all rows, shape (n, n); zero between groups.
 
-    ``parameter``: rho; correlations by lag 1, 2, ...; or a matrix with a row for each distinct time.
+    ``parameter``: rho; correlations by lag 1, 2, ...; or a matrix, a row for each distinct time.
     """
     lag = np.abs(time[:, None] - time)
     if kind == "independence":

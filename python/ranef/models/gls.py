@@ -294,7 +294,7 @@ def _frozen(
     beta = model.ols.beta.copy()
     beta[kept] += model.scale * (model.root @ point.beta)
     natural = core.natural_correlation(found.psi)
-    at_bound = _at_bound(natural, delta, rows)
+    at_bound = _at_bound(natural, delta, rows, model.corr)
     if model.layout.unit != 1.0:
         natural = natural ** (1.0 / model.layout.unit)
     singular = _is_singular(design, standard)
@@ -342,11 +342,13 @@ def _is_singular(design: Design, standard: tuple[Array, ...]) -> bool:
     )
 
 
-def _at_bound(natural: Array, delta: Array, rows: StructuredDesign) -> bool:
-    """Whether a correlation is -1 or 1, or a residual variance zero beside the others."""
+def _at_bound(natural: Array, delta: Array, rows: StructuredDesign, corr: str) -> bool:
+    """Whether a correlation is at the end of its range, or a residual variance zero beside others."""
     sds = rows.D @ delta
     spread = float(sds.max() - sds.min()) if len(delta) else 0.0
     extreme = bool(len(natural)) and float(np.abs(natural).max()) > 1.0 - BOUNDARY
+    if corr == "car1":
+        extreme = extreme or float(natural[0]) < BOUNDARY
     return extreme or spread > -np.log(BOUNDARY)
 
 
