@@ -177,6 +177,13 @@ def _check(rows: StructuredDesign, call: GrowthCall) -> None:
     """Refuse rows that are not one an occasion, and covariates that vary within groups."""
     design = rows.design
     assert rows.time is not None
+    assert rows.time_levels is not None
+    if rows.time_levels.dtype.kind not in "iuf":
+        raise DataError(
+            f"time is numeric in a growth model, and {call.time!r} is not; number the occasions, as "
+            "in 0, 1, 2",
+            call.time,
+        )
     order = np.lexsort((rows.time, rows.cluster))
     again = (np.diff(rows.cluster[order]) == 0) & (np.diff(rows.time[order]) == 0.0)
     if again.any():

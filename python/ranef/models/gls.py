@@ -343,7 +343,7 @@ def _is_singular(design: Design, standard: tuple[Array, ...]) -> bool:
 
 
 def _at_bound(natural: Array, delta: Array, rows: StructuredDesign, corr: str) -> bool:
-    """Whether a correlation is at the end of its range, or a residual variance zero beside others."""
+    """Whether a correlation is at the end of its range, or a residual variance all but zero."""
     sds = rows.D @ delta
     spread = float(sds.max() - sds.min()) if len(delta) else 0.0
     extreme = bool(len(natural)) and float(np.abs(natural).max()) > 1.0 - BOUNDARY
