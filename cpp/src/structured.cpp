@@ -82,10 +82,8 @@ bool Structured::evaluate(const Eigen::Ref<const Vector>& psi, bool reml) {
     point_.logdet_V += 2.0 * double(pattern.units) * pattern.factor.diagonal().array().log().sum();
     pattern.W = pattern.B;
     pattern.factor.triangularView<Eigen::Lower>().solveInPlace(pattern.W);
-    for (Index c = 0; c < pattern.copies; ++c) {
-      const auto block = pattern.W.middleCols(c * (p_ + 1), p_ + 1);
-      products_.selfadjointView<Eigen::Lower>().rankUpdate(block.transpose());
-    }
+    const Eigen::Map<const Matrix> tall(pattern.W.data(), pattern.n * pattern.copies, p_ + 1);
+    products_.selfadjointView<Eigen::Lower>().rankUpdate(tall.transpose());
   }
   return solve();
 }
@@ -117,13 +115,13 @@ void Structured::derive(const Pattern& pattern) {
   inverse_from_cholesky(inverse, panel_);
   auto G = G_.topLeftCorner(n, n);
   G = double(pattern.units) * inverse;
-  const Index skip = reml_ ? 0 : p_;
-  auto E = E_.topLeftCorner(n, width - skip);
-  for (Index c = 0; c < pattern.copies; ++c) {
-    E.noalias() = pattern.W.middleCols(c * width, width) * T_.rightCols(width - skip);
-    pattern.factor.triangularView<Eigen::Lower>().transpose().solveInPlace(E);
-    G.selfadjointView<Eigen::Lower>().rankUpdate(E, -1.0);
-  }
+  const Index wide = reml_ ? width : 1;
+  const Eigen::Map<const Matrix> tall(pattern.W.data(), n * pattern.copies, width);
+  Eigen::Map<Matrix> turned(E_.data(), n * pattern.copies, wide);
+  turned.noalias() = tall * T_.rightCols(wide);
+  Eigen::Map<Matrix> E(E_.data(), n, pattern.copies * wide);
+  pattern.factor.triangularView<Eigen::Lower>().transpose().solveInPlace(E);
+  G.selfadjointView<Eigen::Lower>().rankUpdate(E, -1.0);
   for (Index j = 0; j < n; ++j)
     for (Index i = j + 1; i < n; ++i) G(j, i) = G(i, j);
 }

@@ -1,4 +1,5 @@
 // The making of a structured model: units sorted into patterns, and their rows condensed.
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -100,7 +101,9 @@ Structured::Structured(const StructuredInput& input)
   products_ = T_ = Matrix::Zero(p_ + 1, p_ + 1);
   inverse_ = G_ = Matrix::Zero(n_max_, n_max_);
   panel_ = Matrix::Zero(n_max_, 64);
-  E_ = Matrix::Zero(n_max_, p_ + 1);
+  Index longest = 0;
+  for (const Pattern& pattern : patterns_) longest = std::max(longest, pattern.B.size());
+  E_ = Vector::Zero(longest);
   point_.beta = Vector::Zero(p_);
   point_.root = Matrix::Zero(p_, p_);
 }
@@ -155,9 +158,9 @@ void Structured::gather(Pattern& pattern, const StructuredInput& input,
   }
   pattern.copies = M.rows();
   pattern.B.resize(n, pattern.copies * width);
-  for (Index c = 0; c < pattern.copies; ++c)
-    for (Index j = 0; j < width; ++j)
-      pattern.B.col(c * width + j) = M.row(c).segment(j * n, n).transpose();
+  for (Index j = 0; j < width; ++j)
+    for (Index c = 0; c < pattern.copies; ++c)
+      pattern.B.col(j * pattern.copies + c) = M.row(c).segment(j * n, n).transpose();
   pattern.W = pattern.B;
 }
 

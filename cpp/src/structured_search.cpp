@@ -14,6 +14,8 @@ constexpr double kForward = 1e-6, kCentral = 1e-4;
 constexpr double kSnap = 0.02;
 // A gradient this small beside the curvature does not show the way off a saddle.
 constexpr double kFlat = 1e-7;
+// A Hessian serves once more where it foretold the change of the gradient up to this share.
+constexpr double kForetold = 0.3;
 constexpr int kAttempts = 40;
 
 class Search {
@@ -38,7 +40,10 @@ class Search {
   bool reml_;
   SearchSettings settings_;
   StructuredFit fit_;
-  Vector psi_, trial_;
+  Vector psi_, trial_, psi_before_,
+      g_;  // here; tried; before the last step, and the gradient there
+  Matrix H_;
+  bool stands_ = false;  // H_ may serve once more
   double value_ = 0.0;
 
   double value(const Vector& psi) {
@@ -76,22 +81,42 @@ class Search {
       return;
     }
     double radius = std::max(1.0, 0.5 * psi_.norm());
+    stands_ = false;
     for (int step = 0; step < settings_.max_steps; ++step) {
       if (model_.point().rss < 1e-20 * double(model_.n_obs())) {
         fit_.status = Status::kPerfectFit;
         return;
       }
       const Vector g = gradient(psi_);
-      const Quadratic quadratic(g, forward_hessian(g));
+      if (step > 0) secant(g);
+      const bool is_fresh = !stands_;
+      if (is_fresh) H_ = forward_hessian(g);
+      stands_ = true;
+      g_ = g;
+      const Quadratic quadratic(g, H_);
       fit_.status = Status::kConverged;
       const bool bends = quadratic.lowest() < -1e-6 * std::max(1.0, quadratic.highest());
       if (!bends && quadratic.decrement() < tolerance()) return;
       if (!advance(quadratic, g, radius, bends)) {
-        if (quadratic.decrement() > 1e-6) fit_.status = Status::kStalled;
-        return;
+        if (quadratic.decrement() < 1e-6) return;
+        if (is_fresh) {
+          fit_.status = Status::kStalled;
+          return;
+        }
+        stands_ = false;
+        psi_before_ = psi_;
       }
     }
     fit_.status = Status::kStepLimit;
+  }
+
+  // Keep a Hessian that foretold the last gradient, with what it missed as a term of rank one.
+  void secant(const Vector& g) {
+    const Vector moved = psi_ - psi_before_, missed = g - g_ - H_ * moved;
+    const double along = missed.dot(moved);
+    stands_ = stands_ && missed.norm() < kForetold * (g_ - g).norm();
+    if (stands_ && std::abs(along) > 1e-8 * missed.norm() * moved.norm())
+      H_ += missed * missed.transpose() / along;
   }
 
   // One step down; false when none is found.
@@ -107,6 +132,7 @@ class Search {
       const double reached = value(tried);
       const double ratio = (value_ - reached) / std::max(step.predicted, 1e-300);
       if (reached < value_ && ratio > 1e-4) {
+        psi_before_ = psi_;
         psi_ = tried;
         value_ = reached;
         if (ratio > 0.75 && !step.inside) radius *= 2.5;

@@ -96,14 +96,16 @@ class Structured {
     std::vector<std::int32_t> codes;  // (n,)
   };
   struct Pattern {
-    Index n = 0, units = 0, copies = 0;  // copies: blocks of p + 1 columns in B
+    Index n = 0, units = 0, copies = 0;  // copies: units, or rows with their cross products
     Matrix D;                            // (n, d)
     Vector log_scale, place;             // (n,)
     std::vector<std::int32_t> cluster;   // (n,)
     std::vector<Term> terms;
-    Matrix B;       // (n, copies (p + 1)): [X y] of units, or of rows with their cross products
+    // [X y] of each copy, as a matrix (n, copies (p + 1)), the columns of one variable together; in
+    // the same memory (n copies, p + 1).
+    Matrix B;
     Matrix factor;  // (n, n) lower Cholesky factor of V
-    Matrix W;       // factor^-1 B
+    Matrix W;       // factor^-1 B, laid out alike
   };
 
   Index n_ = 0, p_ = 0, d_ = 0, n_parameters_ = 0, n_max_ = 0;
@@ -118,7 +120,8 @@ class Structured {
   std::vector<Matrix> lambda_, S_;  // (k, k): factors; derivatives by Sigma_t
   std::vector<Matrix> F_;           // (n_max, k): z lambda
   Vector scale_, delta_, delta_slopes_;
-  Matrix products_, inverse_, panel_, G_, T_, E_;
+  Matrix products_, inverse_, panel_, G_, T_;
+  Vector E_;  // (n copies (p + 1)) of the largest pattern
 
   void find_patterns(const StructuredInput& input);
   void fill(Pattern& pattern, const StructuredInput& input, Index first, Index last);

@@ -180,8 +180,8 @@ def _check(rows: StructuredDesign, call: GrowthCall) -> None:
     assert rows.time_levels is not None
     if rows.time_levels.dtype.kind not in "iuf":
         raise DataError(
-            f"time is numeric in a growth model, and {call.time!r} is not; number the occasions, as "
-            "in 0, 1, 2",
+            f"time is numeric in a growth model, and {call.time!r} is not; number the occasions "
+            "0, 1, 2, ...",
             call.time,
         )
     order = np.lexsort((rows.time, rows.cluster))
