@@ -199,6 +199,36 @@ def test_intervals_of_covariance_parameters_agree_with_the_likelihood(sleep):
     np.testing.assert_allclose(limits, [z - half, z + half], rtol=1e-3)
 
 
+def test_degrees_of_freedom_are_satterthwaites(sleep):
+    """2 f^2 / var(f), with f the squared error, by differences of the dense likelihood."""
+    model = ranef.gls("Reaction ~ Days", sleep, groups="Subject", time="Days", corr="ar1")
+    X, y, rows = model._design.X, model._design.y, model._structured
+    n, p = X.shape
+
+    def pieces(at):
+        C = dense_gls.correlation("ar1", np.tanh(at[1]), rows.time, rows.cluster)
+        value, _, cov, sigma2 = dense_gls.fit_at(y, X, C, reml=True)
+        deviance = value - (n - p) * (1.0 + np.log(2.0 * np.pi * sigma2))
+        deviance += (n - p) * at[0] + (n - p) * sigma2 * np.exp(-at[0])
+        return deviance, np.diag(cov) / sigma2 * np.exp(at[0])
+
+    at = np.array([2.0 * np.log(model.sigma), np.arctanh(model.correlation["phi"])])
+    H, slopes, h = np.zeros((2, 2)), np.zeros((2, 2)), 1e-3
+    for i in range(2):
+        e = h * np.eye(2)[i]
+        slopes[i] = (pieces(at + e)[1] - pieces(at - e)[1]) / (2.0 * h)
+        for j in range(2):
+            f = h * np.eye(2)[j]
+            corners = [
+                pieces(at + a * e + b * f)[0] for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+            ]
+            H[i, j] = (corners[0] - corners[1] - corners[2] + corners[3]) / (4.0 * h * h)
+    cov = 2.0 * np.linalg.inv(H)
+    f = pieces(at)[1]
+    df = 2.0 * f**2 / np.einsum("ia,ij,ja->a", slopes, cov, slopes)
+    np.testing.assert_allclose(model.coef_table()["df"], df, rtol=1e-3)
+
+
 def test_residuals_and_variances(gpa, both):
     model = ranef.gls(
         "gpa ~ occasion", gpa, groups="student", time="occasion", corr="ar1", variance="occasion"
