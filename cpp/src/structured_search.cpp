@@ -16,6 +16,8 @@ constexpr double kSnap = 0.02;
 constexpr double kFlat = 1e-7;
 // A Hessian serves once more where it foretold the change of the gradient up to this share.
 constexpr double kForetold = 0.3;
+// A step from where less than this is promised is the last: what it leaves is of second order.
+constexpr double kLast = 1e-7;
 constexpr int kAttempts = 40;
 
 class Search {
@@ -97,6 +99,7 @@ class Search {
       fit_.status = Status::kConverged;
       const bool bends = quadratic.lowest() < -1e-6 * std::max(1.0, quadratic.highest());
       if (!bends && quadratic.decrement() < tolerance()) return;
+      const bool is_last = !bends && quadratic.decrement() < kLast;
       if (!advance(quadratic, g, radius, bends)) {
         if (quadratic.decrement() < 1e-6) return;
         if (is_fresh) {
@@ -105,6 +108,8 @@ class Search {
         }
         stands_ = false;
         psi_before_ = psi_;
+      } else if (is_last) {
+        return;
       }
     }
     fit_.status = Status::kStepLimit;

@@ -124,6 +124,11 @@ class GLSModel(GLSTables):
                 " by the exact gradient and curvature."
             )
         advice = "Simplify the correlation, the variances or the random effects."
+        if self.call.corr in ("toeplitz", "unstructured") and not self._design.random:
+            advice = (
+                "The correlation runs towards a singular matrix, as it does when groups are few "
+                'for the number of times; use corr="ar1", "car1" or "exchangeable".'
+            )
         return Convergence(
             converged=estimate.converged,
             verdict=verdict,

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 #: Relative standard deviations of random effects and correlations of neighbours to start from: with
 #: both in a model the likelihood may have a maximum for each.
 PLAIN = ((0.5, 0.3),)
-BOTH = ((0.5, 0.3), (1.0, 0.02), (0.1, 0.8))
+BOTH = ((0.5, 0.3), (1.0, 0.02), (0.1, 0.8), (3.0, 0.8))
 #: How far correlations of residuals are drawn towards zero.
 SHRINK = 0.8
 
@@ -50,9 +50,16 @@ def starts(
         tail = own
         if tail is None:
             tail = np.zeros(m)
-            tail[:1] = np.arctanh(rho)  # of neighbours
+            tail[:1] = _unbounded(rho, corr)  # of neighbours
         out.append(np.concatenate([factors, delta, tail]))
     return out
+
+
+def _unbounded(rho: float, corr: str) -> float:
+    """Kernel's parameter of a correlation above zero."""
+    if corr in ("car1", "exchangeable"):
+        return float(np.log(rho / (1.0 - rho)))
+    return float(np.arctanh(rho))
 
 
 def _log_sd(D: Array, resid: Array) -> Array:
