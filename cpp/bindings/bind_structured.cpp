@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "bindings.hpp"
-#include "ranef/structured_search.hpp"
+#include "ranef/structured_at.hpp"
 
 namespace py = pybind11;
 using namespace pybind11::literals;
@@ -53,37 +53,11 @@ void bind_structured(py::module_& m) {
       .def_property_readonly("n_patterns", &Structured::n_patterns)
       .def_property_readonly("elements", &Structured::elements)
       .def_property_readonly("pattern_of_unit", &Structured::pattern_of_unit)
-      .def(
-          "evaluate",
-          [](Structured& self, ConstVectorRef psi, bool reml) {
-            self.evaluate(psi, reml);
-            return self.point();
-          },
-          py::arg("psi").noconvert(), "reml"_a, nogil)
-      .def(
-          "gradient",
-          [](Structured& self, ConstVectorRef psi, bool reml) {
-            Vector g = Vector::Zero(self.n_parameters());
-            if (self.evaluate(psi, reml)) self.gradient(g);
-            return g;
-          },
-          py::arg("psi").noconvert(), "reml"_a, nogil)
-      .def("natural_correlation", &Structured::natural_correlation, py::arg("psi").noconvert(),
-           nogil)
-      .def(
-          "covariances",
-          [](Structured& self, Index pattern, ConstVectorRef psi) {
-            Matrix V, SCS;
-            self.covariances(pattern, psi, V, SCS);
-            return std::make_pair(V, SCS);
-          },
-          "pattern"_a, py::arg("psi").noconvert(), nogil)
+      .def("evaluate", &structured_point, py::arg("psi").noconvert(), "reml"_a, nogil)
+      .def("gradient", &structured_gradient, py::arg("psi").noconvert(), "reml"_a, nogil)
+      .def("natural_correlation", &structured_correlation, py::arg("psi").noconvert(), nogil)
+      .def("covariances", &structured_covariances, "pattern"_a, py::arg("psi").noconvert(), nogil)
       .def("lambda_", &Structured::lambda, "term"_a, py::arg("psi").noconvert(), nogil)
-      .def(
-          "fit",
-          [](Structured& self, const std::vector<Vector>& starts, bool reml, int max_steps,
-             double tolerance) {
-            return structured_fit(self, starts, reml, {max_steps, tolerance});
-          },
-          "starts"_a, "reml"_a, "max_steps"_a = 200, "tolerance"_a = 1e-9, nogil);
+      .def("fit", &structured_fit_shared, "starts"_a, "reml"_a, "max_steps"_a = 200,
+           "tolerance"_a = 1e-9, nogil);
 }

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <mutex>
 #include <vector>
 
 #include "ranef/correlation.hpp"
@@ -83,6 +84,9 @@ class Structured {
   const std::vector<std::int32_t>& pattern_of_unit() const { return pattern_of_unit_; }
   void covariances(Index pattern, const Eigen::Ref<const Vector>& psi, Matrix& V, Matrix& SCS);
 
+  // Held by functions that threads may call on one model at the same time: see structured_at.hpp.
+  std::mutex& in_use() { return in_use_; }
+
   // lambda_t from the parameters, (k, k) lower triangular; and back.
   Matrix lambda(Index term, const Eigen::Ref<const Vector>& psi) const;
   void set_lambda(Index term, const Matrix& lambda, VectorRef psi) const;
@@ -91,6 +95,7 @@ class Structured {
   }
 
  private:
+  std::mutex in_use_;
   struct Term {
     Matrix z;                         // (n, k)
     std::vector<std::int32_t> codes;  // (n,)
