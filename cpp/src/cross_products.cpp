@@ -121,23 +121,37 @@ void add_gram(const RowMatrix& xy, Index rows, Matrix& gram) {
   });
 }
 
+// own += z z', xy += z [X y] of one row.
 template <int K, int C>
-void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k_dynamic,
+void add_row(const double* z, const double* row, Index k, Index c, double* own, double* xy) {
+  if constexpr (K != Eigen::Dynamic) k = K;
+  if constexpr (C != Eigen::Dynamic) c = C;
+  for (Index s = 0; s < k; ++s)
+    for (Index r = 0; r < k; ++r) own[s * k + r] += z[r] * z[s];
+  for (Index r = 0; r < k; ++r)
+    for (Index j = 0; j < c; ++j) xy[r * c + j] += z[r] * row[j];
+}
+
+template <int K, int C>
+void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k, Index c,
               TermProducts& out) {
-  const Index k = K == Eigen::Dynamic ? k_dynamic : K;
-  const Index c = C == Eigen::Dynamic ? chunk.xy.cols() : C;
-  const Index width = chunk.z.cols(), kc = k * c;
-  double* own = out.own.data();
-  double* xy = out.xy.data();
-  for (Index i = 0; i < rows; ++i) {
-    const double* z = chunk.z.data() + i * width;
-    const double* row = chunk.xy.data() + i * c;
-    double* a = own + codes[i] * k * k;
-    double* b = xy + codes[i] * kc;
-    for (Index s = 0; s < k; ++s)
-      for (Index r = 0; r < k; ++r) a[s * k + r] += z[r] * z[s];
-    for (Index r = 0; r < k; ++r)
-      for (Index j = 0; j < c; ++j) b[r * c + j] += z[r] * row[j];
+  const auto z = [&](Index i) { return chunk.z.data() + i * chunk.z.cols(); };
+  const auto row = [&](Index i) { return chunk.xy.data() + i * c; };
+  if constexpr (K == Eigen::Dynamic || C == Eigen::Dynamic) {
+    for (Index i = 0; i < rows; ++i)
+      add_row<K, C>(z(i), row(i), k, c, out.own.data() + codes[i] * k * k,
+                    out.xy.data() + codes[i] * k * c);
+  } else {
+    // Rows of a level that follow each other are added up in registers.
+    for (Index i = 0; i < rows;) {
+      const std::int32_t code = codes[i];
+      double own[K * K] = {}, xy[K * C] = {};
+      do {
+        add_row<K, C>(z(i), row(i), k, c, own, xy);
+      } while (++i < rows && codes[i] == code);
+      for (int e = 0; e < K * K; ++e) out.own(e, code) += own[e];
+      for (int e = 0; e < K * C; ++e) out.xy.data()[code * (K * C) + e] += xy[e];
+    }
   }
 }
 
@@ -268,8 +282,9 @@ void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) 
     for (std::size_t t = 0; t < input.terms.size(); ++t) {
       chunk.load_term(t);
       with_sizes(out.terms[t].k, chunk.xy.cols(), [&](auto size, auto columns) {
-        add_rows<decltype(size)::value, decltype(columns)::value>(
-            input.terms[t].codes + start, rows, chunk, out.terms[t].k, out.terms[t]);
+        add_rows<decltype(size)::value, decltype(columns)::value>(input.terms[t].codes + start,
+                                                                  rows, chunk, out.terms[t].k,
+                                                                  chunk.xy.cols(), out.terms[t]);
       });
     }
   }

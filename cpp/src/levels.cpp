@@ -109,19 +109,18 @@ namespace {
 // Up to so many columns small loops beat a product over all rows.
 constexpr Index kFewColumns = 8;
 
-// Row-major but for a column, which Eigen has column-major only.
-template <int K, int C>
-using Rows = Eigen::Matrix<double, K, C, C == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+template <int K>
+using Rows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>;
 
 // Sums over this many levels are added up by themselves, so that a million levels lose no more
 // digits than a thousand.
 constexpr Index kLevelsAtATime = 512;
 
-template <int K, int C>
+template <int K>
 void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix* KR) {
   const Index levels = Kb.cols();
   const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
-  const Index c = C == Eigen::Dynamic ? rows.cols() : C;
+  const Index c = rows.cols();
   double product[(K == Eigen::Dynamic ? kMaxColumns : K) * kFewColumns];
   for (Index start = 0; start < levels; start += kLevelsAtATime) {
     double sums[kFewColumns * kFewColumns] = {};
@@ -152,33 +151,27 @@ template <int K>
 using FewRows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor,
                               K == Eigen::Dynamic ? kMaxColumns : K, kFewColumns>;
 
-// out = T rows U of one level, k rows of c numbers.
-template <int K, int C>
-void score(const double* T, const double* rows, const Matrix& U, Index k_dynamic, Index c_dynamic,
-           double* out) {
-  const Index k = K == Eigen::Dynamic ? k_dynamic : K, c = C == Eigen::Dynamic ? c_dynamic : C;
-  double product[kFewColumns];
-  for (Index i = 0; i < k; ++i) {
-    for (Index j = 0; j < c; ++j) {
-      double sum = 0.0;
-      for (Index m = 0; m < k; ++m) sum += T[m * k + i] * rows[m * c + j];
-      product[j] = sum;
-    }
-    for (Index j = 0; j < c; ++j) {
-      double sum = 0.0;
-      for (Index r = 0; r <= j; ++r) sum += product[r] * U(r, j);
-      out[i * c + j] = sum;
-    }
-  }
-}
-
+// out_l = T_l rows_l U, k rows of c numbers a level.
 template <int K>
-void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Index k,
+void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Index k_dynamic,
                    RowMatrix& out) {
-  const Index c = rows.cols();
+  const Index k = K == Eigen::Dynamic ? k_dynamic : K, c = rows.cols();
   FewRows<K> scores(k, c);
+  double product[kFewColumns];
   for (Index l = 0; l < T.cols(); ++l) {
-    score<K, Eigen::Dynamic>(T.data() + l * k * k, rows.data() + l * k * c, U, k, c, scores.data());
+    const double* Tl = T.data() + l * k * k;
+    const double* r = rows.data() + l * k * c;
+    for (Index i = 0; i < k; ++i) {
+      for (Index j = 0; j < c; ++j) {
+        product[j] = 0.0;
+        for (Index m = 0; m < k; ++m) product[j] += Tl[m * k + i] * r[m * c + j];
+      }
+      for (Index j = 0; j < c; ++j) {
+        double sum = 0.0;
+        for (Index m = 0; m <= j; ++m) sum += product[m] * U(m, j);
+        scores(i, j) = sum;
+      }
+    }
     std::copy_n(scores.data(), k * c, out.data() + l * k * c);
   }
 }
@@ -205,12 +198,11 @@ void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, Index, RowMatrix&
   for (Index l = 0; l < M.cols(); ++l) out.row(l) = M(0, l) * rows.row(l);
 }
 
-// The sums over levels, of which scores(l) gives N_l (k, c).
-template <int K, int C, class Scores>
-void sum_all(const Matrix& own, const Matrix& T, Scores&& scores, Index k, LevelSums& sums,
+template <int K>
+void sum_all(const Matrix& own, const Matrix& T, const RowMatrix& N, Index k, LevelSums& sums,
              RowMatrix* Th) {
   constexpr int M = K == Eigen::Dynamic ? Eigen::Dynamic : K * (K + 1) / 2;
-  const Index m = k * (k + 1) / 2, p = C == Eigen::Dynamic ? sums.J.rows() : C - 1;
+  const Index m = k * (k + 1) / 2, p = sums.J.rows(), c = p + 1;
   Square<K> B(k, k), sum_B(k, k), fixed(k, k), response(k, k);
   Eigen::Matrix<double, K, M> h(k, m), Bh(k, m);
   Eigen::Matrix<double, M, M> Q(m, m);
@@ -223,7 +215,7 @@ void sum_all(const Matrix& own, const Matrix& T, Scores&& scores, Index k, Level
   for (Index l = 0; l < own.cols(); ++l) {
     const Eigen::Map<const Square<K>> A(own.data() + l * k * k, k, k);
     const Eigen::Map<const Square<K>> Tl(T.data() + l * k * k, k, k);
-    const Eigen::Map<const Rows<K, C>> Nl(scores(l), k, p + 1);
+    const Eigen::Map<const Rows<K>> Nl(N.data() + l * k * c, k, c);
     n = Nl.col(p);
     Index a = 0;
     for (Index j = 0; j < k; ++j)
@@ -259,9 +251,7 @@ void reduce_levels(const Matrix& K, const RowMatrix& rows, Matrix& gram, RowMatr
     gram.noalias() -= rows.transpose() * product;
     return;
   }
-  with_sizes(k, rows.cols(), [&](auto size, auto columns) {
-    reduce_few<decltype(size)::value, decltype(columns)::value>(K, rows, gram, KR);
-  });
+  with_size(k, [&](auto size) { reduce_few<decltype(size)::value>(K, rows, gram, KR); });
   gram.triangularView<Eigen::StrictlyLower>() = gram.transpose();
 }
 
@@ -322,29 +312,9 @@ void scale_level_columns(const Matrix& M, Index levels, Index first, RowMatrix& 
 
 void sum_levels(const Matrix& own, const Matrix& T, const RowMatrix& N, LevelSums& sums,
                 RowMatrix* Th) {
-  const Index k = N.rows() / own.cols(), c = N.cols();
-  sums.J.setZero(c - 1, k * (k + 1) / 2);
-  with_size(k, [&](auto size) {
-    const auto scores = [&](Index l) { return N.data() + l * k * c; };
-    sum_all<decltype(size)::value, Eigen::Dynamic>(own, T, scores, k, sums, Th);
-  });
-}
-
-bool sum_scores(const Matrix& own, const Matrix& T, const RowMatrix& rows, const Matrix& U,
-                LevelSums& sums) {
-  const Index k = rows.rows() / own.cols(), c = rows.cols();
-  if (c > kFewColumns) return false;
-  sums.J.setZero(c - 1, k * (k + 1) / 2);
-  with_sizes(k, c, [&](auto size, auto columns) {
-    constexpr int K = decltype(size)::value, C = decltype(columns)::value;
-    FewRows<K> N(k, c);
-    const auto scores = [&](Index l) {
-      score<K, C>(T.data() + l * k * k, rows.data() + l * k * c, U, k, c, N.data());
-      return N.data();
-    };
-    sum_all<K, C>(own, T, scores, k, sums, nullptr);
-  });
-  return true;
+  const Index k = N.rows() / own.cols();
+  sums.J.setZero(N.cols() - 1, k * (k + 1) / 2);
+  with_size(k, [&](auto size) { sum_all<decltype(size)::value>(own, T, N, k, sums, Th); });
 }
 
 }  // namespace ranef

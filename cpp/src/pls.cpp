@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ranef/errors.hpp"
+#include "ranef/level_pass.hpp"
 #include "ranef/memory.hpp"
 #include "ranef/with_size.hpp"
 
@@ -63,8 +64,7 @@ Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
   root_ = Root(std::move(layout), std::move(products.terms), std::move(products.pairs), coupling_);
   if (!root_.is_sparse()) coupling_.order_by_column();
 
-  resize_large(T_, k_[0] * k_[0], n_levels_[0]);
-  resize_large(K_, k_[0] * k_[0], n_levels_[0]);
+  by_pass_ = root_.size() == 0 && has_level_pass(k_[0], c);
   if (root_.size() > 0) resize_large(KR_, n_levels_[0] * k_[0], c);
   half_.resize(root_.size(), c);
   root_lambda_.resize(n_terms() - 1);
@@ -84,6 +84,17 @@ void Pls::set_response(const std::vector<Vector>& zy) {
   gram_.row(p).setZero();
   gram_.col(p).setZero();
   gram_(p, p) = static_cast<double>(n_);
+}
+
+// T and K of each level at lambda_, where they are asked for one by one.
+double Pls::keep_levels() {
+  if (kept_) return log_levels_;
+  resize_large(T_, k_[0] * k_[0], n_levels_[0]);
+  resize_large(K_, k_[0] * k_[0], n_levels_[0]);
+  Sigma_.noalias() = lambda_[0].lazyProduct(lambda_[0].transpose());
+  log_levels_ = factor_levels(leading_.own, Sigma_, T_, K_);
+  kept_ = true;
+  return log_levels_;
 }
 
 void Pls::spend_factor() {
@@ -110,6 +121,7 @@ void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,
 Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
   if (factored_ && reml == reml_ && lambda == lambda_) return last_;
   lambda_ = lambda;
+  kept_ = false;
   reml_ = reml;
   last_ = evaluate(reml);
   factored_ = last_.value < kInfeasible;
@@ -119,8 +131,7 @@ Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
 // Factor Omega at lambda_: log|H|, NaN where that fails.
 double Pls::factor_blocks() {
   for (std::size_t t = 1; t < n_terms(); ++t) root_lambda_[t - 1] = lambda_[t];
-  Sigma_.noalias() = lambda_[0].lazyProduct(lambda_[0].transpose());
-  const double leading = factor_levels(leading_.own, Sigma_, T_, K_);
+  const double leading = keep_levels();
   if (root_.size() == 0 || !std::isfinite(leading)) return leading;
   if (!root_.factor(root_lambda_, K_, coupling_)) return std::numeric_limits<double>::quiet_NaN();
   return leading + 2.0 * root_.log_determinant();
@@ -129,11 +140,12 @@ double Pls::factor_blocks() {
 double Pls::factor(const std::vector<Matrix>& lambda) {
   factored_ = false;  // of the objective, whose response this leaves alone
   lambda_ = lambda;
+  kept_ = false;
   return factor_blocks();
 }
 
 void Pls::renew(const CrossProducts& products) {
-  factored_ = false;
+  factored_ = kept_ = false;
   gram_ = products.gram;
   leading_.own = products.terms[0].own;
   leading_.xy = products.terms[0].xy;
@@ -148,10 +160,11 @@ void Pls::renew(const CrossProducts& products) {
 Objective Pls::evaluate(bool reml) {
   Objective out;
   out.value = kInfeasible;
-  out.logdet_L = factor_blocks();
-  if (!std::isfinite(out.logdet_L)) return out;
   reduced_ = gram_;
-  reduce_levels(K_, leading_.xy, reduced_, root_.size() > 0 ? &KR_ : nullptr);
+  out.logdet_L = by_pass_ ? reduce_levels_pass(leading_.own, lambda_[0], leading_.xy, reduced_)
+                          : factor_blocks();
+  if (!std::isfinite(out.logdet_L)) return out;
+  if (!by_pass_) reduce_levels(K_, leading_.xy, reduced_, root_.size() > 0 ? &KR_ : nullptr);
   if (root_.size() > 0) {
     half_ = xy_;
     scale_root_rows(root_lambda_, true, half_);
@@ -184,6 +197,7 @@ Matrix Pls::orthonormal_basis() const {
 void Pls::orthonormal_scores() {
   const Matrix U = orthonormal_basis();
   resize_large(N1_, leading_.xy.rows(), leading_.xy.cols());
+  keep_levels();
   if (root_.size() == 0) return transform_levels(T_, leading_.xy, U, N1_);
   U_ = half_;
   root_.solve_upper(U_);
@@ -270,7 +284,9 @@ void Pls::derivatives(bool reml, Derivatives& out) {
   const double nu = degrees(reml);
   const Index m = static_cast<Index>(parameters_.size()), p = n_fixef(), k = k_[0];
   const bool has_root = root_.size() > 0;
-  if (has_root || !sum_scores(leading_.own, T_, leading_.xy, orthonormal_basis(), sums_)) {
+  if (by_pass_) {
+    sum_levels_pass(leading_.own, lambda_[0], leading_.xy, orthonormal_basis(), sums_);
+  } else {
     orthonormal_scores();
     if (has_root) Th_.resize(N1_.rows(), k * (k + 1) / 2);
     sum_levels(leading_.own, T_, N1_, sums_, has_root ? &Th_ : nullptr);
@@ -340,7 +356,10 @@ std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
     for (std::size_t t = 0; t < layout.k.size(); ++t)
       B[t + 1] = right.middleRows(layout.offset[t], B[t + 1].rows());
   }
-  multiply_levels(K_, false, B[0], B[0]);
+  if (by_pass_ && !kept_)
+    solve_levels_pass(leading_.own, lambda_[0], B[0]);
+  else
+    multiply_levels(K_, false, B[0], B[0]);
   return B;
 }
 
@@ -386,6 +405,7 @@ std::vector<RowMatrix> Pls::fixed_scores() {
 
 Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
   const Index m = H[0].cols();
+  keep_levels();
   RowMatrix AH(H[0].rows(), m), BH(H[0].rows(), m);
   multiply_levels(leading_.own, false, H[0], AH);
   multiply_levels(T_, false, AH, BH);
@@ -411,6 +431,7 @@ Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
 
 void Pls::inverse_blocks(InverseBlocks& out) {
   const Index k = k_[0];
+  keep_levels();
   out.own.resize(n_terms());
   out.pairs.resize(n_terms());
   out.own[0] = K_;
@@ -455,6 +476,7 @@ void Pls::inverse_blocks(InverseBlocks& out) {
 
 std::vector<Matrix> Pls::conditional_covariances() {
   std::vector<Matrix> out(n_terms());
+  keep_levels();
   out[0] = K_;
   if (root_.size() == 0) return out;
   spend_factor();

@@ -25,6 +25,11 @@ constexpr double kRateMargin = 3.0;
 constexpr double kShort = 1e-4;
 // Share of a predicted decrease by which the objective may differ from it for the model to hold.
 constexpr double kAgreement = 0.1;
+// The residual sum of squares is what a sum of n, the response's, leaves: rounding is such a share
+// of n in it (its standard deviation, measured, a fifth of that), and below kNoResidual of n there
+// is nothing else in it.
+constexpr double kRounding = 4e-16;
+constexpr double kNoResidual = 1e-12;
 // Share of a known Sigma, or of this times sigma^2, within which a minimum is at the known place.
 constexpr double kSamePlace = 0.1;
 
@@ -99,7 +104,13 @@ class Search {
   }
 
   double tolerance() const {
-    return std::max(settings_.tolerance, 4e-16 * std::abs(current_.value));
+    return std::max(settings_.tolerance, kRounding * std::abs(current_.value));
+  }
+
+  // A difference of objectives that rounding may make. The gradient is known better.
+  double rounding() const {
+    const double n = static_cast<double>(pls_.n_obs());
+    return std::max(tolerance(), kRounding * nu_ * n / current_.pwrss);
   }
 
   // Newton steps until the model predicts no decrease worth having.
@@ -120,7 +131,7 @@ class Search {
       const double decrement = model.decrement();
       result_.decrement = decrement;
       result_.path.push_back({current_.value, decrement, radius});
-      if (current_.pwrss < 1e-20 * static_cast<double>(pls_.n_obs())) {
+      if (current_.pwrss < kNoResidual * static_cast<double>(pls_.n_obs())) {
         result_.status = Status::kPerfectFit;
         return;
       }
@@ -135,14 +146,14 @@ class Search {
       }
       const double rate = before > 0.0 ? std::min(1.0, kRateMargin * decrement / before) : kRate;
       const double left = decrement * rate;
-      const bool still = decrement < tolerance() && rate > 0.5;  // rounding is all that moves
+      const bool still = decrement < rounding() && rate > 0.5;  // rounding is all that moves
       const bool last = still || (decrement < kShort && left < kLeft * tolerance());
       const Advance done = advance(model, theta, radius, decrement < tolerance());
       if (done == Advance::kNone) {
-        result_.status = decrement < tolerance() ? Status::kConverged : Status::kStalled;
+        result_.status = decrement < rounding() ? Status::kConverged : Status::kStalled;
         return;
       }
-      if (last && (done == Advance::kAsPredicted || decrement < tolerance())) {
+      if (last && (done == Advance::kAsPredicted || decrement < rounding())) {
         result_.decrement = left;
         result_.status = Status::kConverged;
         return;
@@ -176,12 +187,14 @@ class Search {
       const QuadraticStep step = model.minimise(radius);
       const Objective trial = value(theta + step.s);
       const double ratio = (current_.value - trial.value) / std::max(step.predicted, 1e-300);
-      if (trial.value < current_.value && (ratio > 1e-4 || once)) {
+      const bool blind =
+          step.inside && step.predicted < rounding() && trial.value < current_.value + rounding();
+      if (blind || (trial.value < current_.value && (ratio > 1e-4 || once))) {
         theta += step.s;
         current_ = trial;
         if (ratio > 0.75 && !step.inside) radius *= 2.5;
-        if (ratio < 0.25) radius = 0.5 * step.s.norm();
-        const double noise = 100.0 * tolerance() / std::max(step.predicted, 1e-300);
+        if (ratio < 0.25 && !blind) radius = 0.5 * step.s.norm();
+        const double noise = 100.0 * rounding() / std::max(step.predicted, 1e-300);
         const bool agrees = std::abs(ratio - 1.0) < std::max(kAgreement, noise);
         return step.inside && agrees ? Advance::kAsPredicted : Advance::kSome;
       }

@@ -91,7 +91,8 @@ void Pls::leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
   }
 }
 
-PairTraces Pls::pair_traces() const {
+PairTraces Pls::pair_traces() {
+  keep_levels();
   const Index m = static_cast<Index>(parameters_.size()), k = k_[0], q2 = root_.size();
   Index m0 = 0;
   while (m0 < m && parameters_[m0].term == 0) ++m0;

@@ -191,3 +191,33 @@ def test_next_to_nothing_left_for_the_residuals_is_said():
         y = rng.normal(size=40)[g] + noise * rng.normal(size=320)
         with pytest.raises(ranef.ModelError, match="exactly or to within rounding"):
             ranef.lmer("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": g}))
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-4, 1e-5])
+def test_a_residual_far_below_the_random_effects_is_found(noise):
+    """Balanced lines: sigma^2 is the mean square about each group's own line, whatever the rest."""
+    rng = np.random.default_rng(3)
+    n_groups, x = 30, np.array([-1.5, -0.5, 0.3, 0.7, 2.0])
+    g = np.repeat(np.arange(n_groups), len(x))
+    line = np.column_stack([np.ones(5), x])
+    error = noise * rng.normal(size=(n_groups, 5))
+    y = rng.normal(size=(n_groups, 2)) @ line.T + error
+    d = pd.DataFrame({"y": y.ravel(), "x": np.tile(x, n_groups), "g": g})
+    model = ranef.lmer("y ~ x + (x | g)", d)
+    about_lines = error - error @ line @ np.linalg.solve(line.T @ line, line.T)
+    assert model.sigma == pytest.approx(np.sqrt((about_lines**2).sum() / (30 * 3)), rel=1e-5)
+    lines = np.linalg.lstsq(line, y.T, rcond=None)[0].T
+    between = np.cov(lines.T) - model.sigma**2 * np.linalg.inv(line.T @ line)
+    assert model.varcorr["g"].to_numpy() == pytest.approx(between, abs=1e-6)
+    assert model.convergence.converged
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-9])
+def test_lines_without_error_are_no_mixed_model(noise):
+    rng = np.random.default_rng(4)
+    g, x = rng.integers(0, 12, 200), rng.normal(size=200)
+    d = pd.DataFrame({"g": g, "x": x, "y": 1 + 2 * x + rng.normal(size=12)[g]})
+    d["y"] += noise * rng.normal(size=200)
+    for formula in ("y ~ x + (1 | g)", "y ~ x + (x | g)"):
+        with pytest.raises(ranef.ModelError, match="exactly or to within rounding"):
+            ranef.lmer(formula, d)

@@ -68,13 +68,4 @@ void sum_levels(const Matrix& own,   // (k * k, l)
                 RowMatrix* Th        // (l * k, m) T_l'h_a, unless null
 );
 
-// The same with N_l = T_l rows_l U, which is not kept. Where [X y] has many columns it gives up:
-// transform_levels() is then faster.
-bool sum_scores(const Matrix& own,      // (k * k, l)
-                const Matrix& T,        // (k * k, l)
-                const RowMatrix& rows,  // (l * k, c)
-                const Matrix& U,        // (c, c) upper triangular
-                LevelSums& sums         // out
-);
-
 }  // namespace ranef

@@ -120,7 +120,7 @@ class Pls {
 
   // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must
   // be invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
-  PairTraces pair_traces() const;
+  PairTraces pair_traces();
 
   // X'Z S for S given by term (l_t * k_t, m): (p, m).
   Matrix fixed_products(const std::vector<RowMatrix>& S) const;
@@ -146,6 +146,9 @@ class Pls {
   std::vector<Matrix> root_lambda_;     // of the root's terms
   std::vector<Matrix> lambda_inverse_;  // of the root's terms
   Matrix Sigma_;                        // (k, k) of the leading term
+  bool by_pass_ = false;                // the leading term is worked level by level
+  bool kept_ = false;                   // T_ and K_ are those of lambda_
+  double log_levels_ = 0.0;             // sum of log det(I + A_l Sigma), where kept_
   Matrix T_, K_;                        // (k * k, l) of the leading term
   RowMatrix KR_;                        // (q_1, c) K_l Z_l'[X y], where there is a root
   RowMatrix half_, U_;                  // (q_2, c) L^-1 Lambda'(..), and the spherical solution
@@ -158,6 +161,7 @@ class Pls {
 
   Objective evaluate(bool reml);
   double factor_blocks();
+  double keep_levels();
   void spend_factor();
   Matrix orthonormal_basis() const;
   void orthonormal_scores();

@@ -32,9 +32,9 @@ SINGULAR = 1e-4
 DECREMENT = 1e-5
 #: The kernel's status when nothing is left for a residual error.
 PERFECT_FIT = 3
-#: Relative standard deviation that leaves the residual error to rounding, and one from which on
-#: a search that broke off may be on its way there.
-PERFECT, HUGE = 2e6, 1e3
+#: Relative standard deviation from which on a search that broke off may be on its way to no
+#: residual error.
+HUGE = 1e3
 #: Why there may be none, where no single factor shows it.
 WITHIN = "within each level of a grouping factor the response does not vary beyond its predictors."
 
@@ -270,8 +270,8 @@ def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
     There the relative covariance is huge already, and ten times as much still fits better.
     """
     largest = max(float(np.linalg.norm(block, 2)) for block in found.lambda_standard)
-    if largest < HUGE or largest > PERFECT:
-        return largest > PERFECT
+    if largest < HUGE:
+        return False
     further = [np.asfortranarray(10.0 * block) for block in found.lambda_standard]
     here = core.objective_standard(list(found.lambda_standard), reml)
     return bool(core.objective_standard(further, reml) < here - 1.0)
