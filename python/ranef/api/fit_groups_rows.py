@@ -190,11 +190,5 @@ def several_levels(design: Design, codes: Codes, n_groups: int) -> NDArray[np.bo
 
 def take(design: Design, order: Codes) -> Design:
     """Reorder the rows of a design; levels that no longer occur stay."""
-    return replace(
-        design,
-        y=design.y[order],
-        columns=tuple(column[order] for column in design.columns),
-        random=tuple(replace(term, codes=term.codes[order]) for term in design.random),
-        weights=None if design.weights is None else design.weights[order],
-        offset=None if design.offset is None else design.offset[order],
-    )
+    random = tuple(replace(term, codes=term.codes[order]) for term in design.random)
+    return design.take(order, random)

@@ -260,26 +260,8 @@ def single_fit(
     if w is not None:
         own = replace(own, weights=np.ascontiguousarray(w))
     if not keep.all():
-        own = on_rows(own, keep)
+        own = own.take(np.flatnonzero(keep))
     lmm.check(own)
     core = lmm.kernel(own)
     estimate = estimated(own, core, call)
     return LinearMixedModel(own, estimate, call, core=core)
-
-
-def on_rows(design: Design, keep: NDArray[np.bool_]) -> Design:
-    """Restrict a design to some of its rows, and to levels that occur there."""
-    random = []
-    for term in design.random:
-        used, codes = np.unique(term.codes[keep], return_inverse=True)
-        random.append(replace(term, codes=codes.astype(np.int32), levels=term.levels[used]))
-    rows = np.arange(design.n_data) if design.rows is None else design.rows
-    return replace(
-        design,
-        y=np.ascontiguousarray(design.y[keep]),
-        columns=tuple(np.ascontiguousarray(c[keep]) for c in design.columns),
-        random=tuple(random),
-        weights=None if design.weights is None else design.weights[keep],
-        offset=None if design.offset is None else design.offset[keep],
-        rows=rows[keep],
-    )

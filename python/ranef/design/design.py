@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,11 @@ class RandomTerm:
     def n_cols(self) -> int:
         """Number of columns, s."""
         return len(self.columns)
+
+    def take(self, rows: NDArray[np.intp]) -> RandomTerm:
+        """Take some rows, and the levels that occur there."""
+        used, codes = np.unique(self.codes[rows], return_inverse=True)
+        return replace(self, codes=codes.astype(np.int32), levels=self.levels[used])
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,29 @@ class Design:
     def z(self, term: RandomTerm) -> NDArray[np.float64]:
         """Build the columns of a random-effects term, shape (n, s), Fortran order."""
         return assemble(self.columns, term.columns, self.n_obs)
+
+    def take(self, rows: NDArray[np.intp], random: tuple[RandomTerm, ...] | None = None) -> Design:
+        """Take some rows, in the order given.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (m,) int
+            Positions among the rows used; a row may be taken several times.
+        random : tuple of RandomTerm, optional
+            The terms on those rows. By default the same ones with the levels that occur there.
+        """
+        if random is None:
+            random = tuple(term.take(rows) for term in self.random)
+        in_data = np.arange(self.n_data) if self.rows is None else self.rows
+        return replace(
+            self,
+            y=np.ascontiguousarray(self.y[rows]),
+            columns=tuple(np.ascontiguousarray(column[rows]) for column in self.columns),
+            random=random,
+            weights=None if self.weights is None else self.weights[rows],
+            offset=None if self.offset is None else self.offset[rows],
+            rows=in_data[rows],
+        )
 
 
 def assemble(

@@ -145,14 +145,5 @@ def _take(design: Design, rows: NDArray[np.intp], copy: NDArray[np.intp]) -> Des
         key = copy * np.int64(term.n_levels) + term.codes[rows]
         found, codes = np.unique(key, return_inverse=True)
         random.append(replace(term, codes=codes.astype(np.int32), levels=pd.RangeIndex(len(found))))
-    return replace(
-        design,
-        y=design.y[rows],
-        columns=tuple(column[rows] for column in design.columns),
-        random=tuple(random),
-        weights=None if design.weights is None else design.weights[rows],
-        offset=None if design.offset is None else design.offset[rows],
-        rows=None,
-        n_data=len(rows),
-        index=None,
-    )
+    drawn = design.take(rows, tuple(random))
+    return replace(drawn, rows=None, n_data=len(rows), index=None)

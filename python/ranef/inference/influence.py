@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
@@ -178,7 +177,7 @@ def refits(
     beta = np.full((n_groups, len(kept)), np.nan)
     covariance = np.full((n_groups, len(kept), len(kept)), np.nan)
     for g in range(n_groups):
-        rest = _subset(design, np.flatnonzero(codes != g))
+        rest = design.take(np.flatnonzero(codes != g))
         try:
             core = lmm.kernel(rest)
             start = tuple(
@@ -196,20 +195,3 @@ def _standard(basis: Array, block: Array) -> Array:
     """Give a user's factor in the standardised basis, off the boundary."""
     factor = np.linalg.solve(basis, block)
     return lower_factor(np.hstack([factor, 0.02 * np.eye(len(block))]))
-
-
-def _subset(design: Design, rows: Rows) -> Design:
-    """Keep some rows and the levels that occur in them."""
-    random = []
-    for term in design.random:
-        used, inverse = np.unique(term.codes[rows], return_inverse=True)
-        codes = np.ascontiguousarray(inverse, dtype=np.int32)
-        random.append(replace(term, codes=codes, levels=pd.RangeIndex(len(used))))
-    return replace(
-        design,
-        y=design.y[rows],
-        columns=tuple(column[rows] for column in design.columns),
-        random=tuple(random),
-        weights=None if design.weights is None else design.weights[rows],
-        offset=None if design.offset is None else design.offset[rows],
-    )
