@@ -95,13 +95,13 @@ def growth(
     >>> import ranef
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> model = ranef.growth("Reaction", sleep, time="Days", groups="Subject")
-    >>> model.params.round(2)
-    intercept                  251.41
-    slope                       10.47
-    Var(intercept)             565.52
-    Cov(intercept, slope)       11.06
-    Var(slope)                  32.68
-    Var(residual)              654.94
+    >>> model.params.round(1)
+    intercept                251.4
+    slope                     10.5
+    Var(intercept)           565.5
+    Cov(intercept, slope)     11.1
+    Var(slope)                32.7
+    Var(residual)            654.9
     dtype: float64
     """
     columns = (covariates,) if isinstance(covariates, str) else tuple(covariates)
