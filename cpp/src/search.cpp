@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ranef/quadratic.hpp"
+
 namespace ranef {
 namespace {
 
@@ -50,58 +52,6 @@ Lambdas unpack(const Pls& pls, const Vector& theta) {
     lambda[parameters[a].term](parameters[a].i, parameters[a].j) = theta(static_cast<Index>(a));
   return lambda;
 }
-
-struct Step {
-  Vector s;
-  double predicted;  // decrease of the quadratic model
-  bool inside;       // an interior Newton step
-};
-
-// Minimise g's + s'Hs/2 over |s| <= radius by eigenvalues.
-class Quadratic {
- public:
-  Quadratic(const Vector& g, const Matrix& H)
-      : eigen_(H), g_(eigen_.eigenvectors().transpose() * g) {}
-
-  // Decrease at the model's own minimum, directions of no curvature taken at the size of the rest.
-  double decrement() const {
-    const Vector& d = eigen_.eigenvalues();
-    const double floor = 1e-12 * std::max(1e-300, d.cwiseAbs().maxCoeff());
-    return 0.5 * (g_.array().square() / d.array().abs().max(floor)).sum();
-  }
-
-  Step minimise(double radius) const {
-    const Vector& d = eigen_.eigenvalues();
-    const double lowest = d(0);
-    double shift = std::max(0.0, -lowest + 1e-8 * std::max(1.0, d.cwiseAbs().maxCoeff()));
-    Step step;
-    step.inside = lowest > 0.0 && length(0.0) <= radius;
-    if (!step.inside) shift = shift_for(radius, shift);
-    const Vector z = -(g_.array() / (d.array() + (step.inside ? 0.0 : shift))).matrix();
-    step.s = eigen_.eigenvectors() * z;
-    step.predicted = -(g_.dot(z) + 0.5 * (d.array() * z.array().square()).sum());
-    return step;
-  }
-
- private:
-  Eigen::SelfAdjointEigenSolver<Matrix> eigen_;
-  Vector g_;
-
-  double length(double shift) const {
-    return (g_.array() / (eigen_.eigenvalues().array() + shift)).matrix().norm();
-  }
-
-  double shift_for(double radius, double low) const {
-    if (length(low) <= radius) return low;
-    double high = std::max(1.0, 2.0 * low);
-    while (length(high) > radius) high *= 4.0;
-    for (int i = 0; i < 80 && high - low > 1e-6 * high; ++i) {
-      const double middle = 0.5 * (low + high);
-      (length(middle) > radius ? low : high) = middle;
-    }
-    return high;
-  }
-};
 
 bool near_boundary(const Matrix& lambda) {
   if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
@@ -215,7 +165,7 @@ class Search {
 
   // Whether the model has its minimum inside the radius and at the known optimum.
   bool leads_to_known(const Quadratic& model, const Vector& theta, double radius) const {
-    const Step step = model.minimise(radius);
+    const QuadraticStep step = model.minimise(radius);
     if (!step.inside) return false;
     const double height = current_.value - step.predicted - known_->objective.value;
     if (std::abs(height) > kAgreement * step.predicted + tolerance()) return false;
@@ -234,7 +184,7 @@ class Search {
   // step down is found.
   Advance advance(const Quadratic& model, Vector& theta, double& radius, bool once) {
     for (int attempt = 0; attempt < (once ? 1 : 40); ++attempt) {
-      const Step step = model.minimise(radius);
+      const QuadraticStep step = model.minimise(radius);
       const Objective trial = value(theta + step.s);
       const double ratio = (current_.value - trial.value) / std::max(step.predicted, 1e-300);
       const bool blind =

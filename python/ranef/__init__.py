@@ -27,6 +27,10 @@ from .api.gee import gee
 from .api.gee_model import GEEModel
 from .api.glmer import glmer
 from .api.glmer_model import GeneralizedLinearMixedModel
+from .api.gls import gls
+from .api.gls_model import GLSModel
+from .api.growth import growth
+from .api.growth_model import GrowthModel
 from .api.lmer import Control, lmer
 from .api.lmlist import GroupFits, lmlist
 from .api.marginaleffects_adapter import for_marginaleffects
@@ -73,9 +77,11 @@ __all__ = [
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
+    "GLSModel",
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
+    "GrowthModel",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
@@ -114,6 +120,8 @@ __all__ = [
     "for_marginaleffects",
     "gee",
     "glmer",
+    "gls",
+    "growth",
     "help",
     "lmer",
     "lmlist",

@@ -40,3 +40,26 @@ def test_threads_that_share_a_model_do_not_disturb_each_other():
         answers = list(pool.map(lambda name: QUESTIONS[name](shared, rows.head(5)), asked))
     for name, answer in zip(asked, answers, strict=True):
         np.testing.assert_array_equal(answer, alone[name], err_msg=name)
+
+
+def test_threads_that_share_a_model_with_structured_residuals():
+    rows = crossed().head(600)
+    rows["t"] = rows.groupby("g").cumcount()
+
+    def fitted():
+        return ranef.gls("y ~ x + (1 | g)", rows, groups="g", time="t", corr="ar1", variance="~ x")
+
+    questions = {
+        "degrees of freedom": lambda model: model.coef_table().to_numpy(),
+        "conditional variances": lambda model: model.ranef().cov["g"],
+        "another criterion": lambda model: model.update(reml=False).llf,
+        "residuals": lambda model: model.resid_normalized.to_numpy(),
+        "intervals": lambda model: model.covariance_params().to_numpy(),
+    }
+    alone = {name: ask(fitted()) for name, ask in questions.items()}
+    shared = fitted()
+    asked = list(questions) * 4
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda name: questions[name](shared), asked))
+    for name, answer in zip(asked, answers, strict=True):
+        np.testing.assert_array_equal(answer, alone[name], err_msg=name)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import pandas as pd
 
 from ..errors import ComparisonWarning
 from ..formula import parse
-from ..inference.lrt import Parts, RatioTest, Relation, parts, ratio_test, relate
+from ..inference.lrt import RatioTest, Relation, parts, ratio_test, relate
+from ..inference.lrt_structured import StructuredParts, relate_structured, structured_parts
 from ..report.whole_frame import WholeFrame
 from .compare_generalised import anova_generalised
 from .compare_models import (
@@ -25,21 +26,22 @@ from .compare_models import (
     same_fixed,
 )
 from .glmer_model import GeneralizedLinearMixedModel
+from .gls_model import GLSModel
 from .mixed_model import LinearMixedModel
 
 __all__ = ["anova"]
 
 
 def anova(
-    *models: LinearMixedModel | GeneralizedLinearMixedModel, refit: bool | None = None
+    *models: LinearMixedModel | GLSModel | GeneralizedLinearMixedModel, refit: bool | None = None
 ) -> pd.DataFrame:
     """Compare fitted mixed models by likelihood-ratio tests.
 
     Parameters
     ----------
-    *models : LinearMixedModel or GeneralizedLinearMixedModel
-        Two or more models of one kind for the same response on the same rows; generalised ones of
-        one family and link.
+    *models : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+        Two or more models for the same response on the same rows; generalised ones are compared
+        with each other, and of one family and link.
     refit : bool, optional
         True refits REML fits by maximum likelihood, False compares the fits as they stand. By
         default REML is kept when all fits are by REML and their fixed parts span the same space,
@@ -93,9 +95,15 @@ def anova(
 
 
 def _anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.DataFrame:
-    check_comparable(models, "anova")
-    check_likelihood(models, "anova")
-    spaces = [parts(model._design, model._estimate) for model in models]
+    structured = any(isinstance(model, GLSModel) for model in models)
+    check_comparable(models, "anova", structured=structured)
+    check_likelihood([m for m in models if not isinstance(m, GLSModel)], "anova")
+    spaces: Sequence[Any]
+    relate_parts: Callable[[Any, Any], Relation]
+    if structured:
+        spaces, relate_parts = [_structured_parts(model) for model in models], relate_structured
+    else:
+        spaces, relate_parts = [parts(m._design, m._estimate) for m in models], relate
     fits = _one_estimator(models, spaces, refit)
     names = labels(models)
     order = sorted(range(len(models)), key=lambda i: fits[i].npar)
@@ -103,7 +111,7 @@ def _anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.
     refitted = ["refitted by ML" if fits[i] is not models[i] else "" for i in order]
     tests, notes = [RatioTest()], [refitted[0]]
     for k, (i, j) in enumerate(itertools.pairwise(order), start=1):
-        test, remarks = _tested(fits[i], fits[j], relate(spaces[i], spaces[j]))
+        test, remarks = _tested(fits[i], fits[j], relate_parts(spaces[i], spaces[j]))
         tests.append(test)
         notes.append("; ".join(text for text in [refitted[k], *remarks] if text))
     table = pd.DataFrame(rows, index=[names[i] for i in order])
@@ -114,8 +122,18 @@ def _anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.
     return WholeFrame(table)
 
 
+def _structured_parts(model: LinearMixedModel | GLSModel) -> StructuredParts:
+    """Prepare a model for comparison with others whose residuals are structured."""
+    if isinstance(model, LinearMixedModel):
+        return structured_parts(model._design, model._estimate)
+    rows = model._structured
+    return structured_parts(
+        rows.design, model._estimate, model.call.corr, rows.cluster, rows.time, rows.D
+    )
+
+
 def _one_estimator(
-    models: Sequence[LinearMixedModel], spaces: Sequence[Parts], refit: bool | None
+    models: Sequence[LinearMixedModel], spaces: Sequence[Any], refit: bool | None
 ) -> list[LinearMixedModel]:
     """Give the fits of the table: as they stand, or all by maximum likelihood."""
     if refit is False:
@@ -139,7 +157,8 @@ def _tested(
         return RatioTest() if small.reml else test, [_two_steps(small, large)]
     notes = _cautions(small, large, relation)
     if relation.same_fixed:
-        simulate = "; ranef.pbtest simulates the distribution"
+        both = isinstance(small, LinearMixedModel) and isinstance(large, LinearMixedModel)
+        simulate = "; ranef.pbtest simulates the distribution" if both else ""
         notes += boundary_notes(relation, test, is_singular=small.is_singular, simulate=simulate)
     return test, notes
 

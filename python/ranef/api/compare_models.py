@@ -12,6 +12,7 @@ from ..inference.lrt import Parts, RatioTest, Relation
 from ..inference.lrt_data import data_difference
 from ..inference.lrt_fixed import contains
 from .glmer_model import GeneralizedLinearMixedModel
+from .gls_model import GLSModel
 from .mixed_model import LinearMixedModel
 
 __all__ = [
@@ -49,10 +50,14 @@ INSTEAD = {
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
 
 
-def check_comparable(models: Sequence[Any], caller: str) -> None:
-    """Raise unless there are two or more mixed models on the same rows, response and weights."""
+def check_comparable(models: Sequence[Any], caller: str, *, structured: bool = False) -> None:
+    """Raise unless there are two or more mixed models on the same rows, response and weights.
+
+    ``structured`` admits models with structured residuals.
+    """
     for place, model in enumerate(models, start=1):
-        check_mixed(model, caller, place)
+        if not (structured and isinstance(model, GLSModel)):
+            check_mixed(model, caller, place)
     if len(models) < 2:
         raise ModelError(
             f"{caller} compares two or more models and was given {len(models)}; "
@@ -89,6 +94,8 @@ def check_mixed(
     advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
     if known:
         advice = f"for one of ranef.glmer, {INSTEAD[caller]}" if caller in INSTEAD else ""
+    elif isinstance(model, GLSModel):
+        advice = "ranef.anova compares those of ranef.gls, and their aic does"
     elif not advice and type(model).__module__.startswith("ranef."):
         advice = "its likelihood, if it has one, is not that of a mixed model for the same response"
     fitted_by = "ranef.lmer or ranef.glmer" if generalised else "ranef.lmer"
@@ -109,8 +116,8 @@ def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
 
 
 def labels(models: Sequence[Model]) -> list[str]:
-    """Name models by their formulas, numbered where two are alike."""
-    formulas = [" ".join(model.call.formula.split()) for model in models]
+    """Name models by their formulas and residuals, numbered where two are alike."""
+    formulas = [" ".join(model.call.formula.split()) + _residuals(model) for model in models]
     counts = Counter(formulas)
     seen: Counter[str] = Counter()
     out = []
@@ -118,6 +125,14 @@ def labels(models: Sequence[Model]) -> list[str]:
         seen[formula] += 1
         out.append(formula if counts[formula] == 1 else f"{formula} [{seen[formula]}]")
     return out
+
+
+def _residuals(model: Any) -> str:
+    """Name residuals that are not independent or not equal."""
+    if not isinstance(model, GLSModel):
+        return ""
+    corr = "" if model.call.corr == "independence" else f", {model.call.corr}"
+    return corr + ("" if model.call.variance is None else f", variance {model.call.variance}")
 
 
 def estimator_name(model: Model) -> str:

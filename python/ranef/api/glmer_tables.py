@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from ..report.varcorr import VarCorr
 from ..report.whole_frame import WholeFrame
 from .glmer_call import GlmerCall
 from .glmer_rows import GlmerRows
-from .mixed_hypotheses import Hypotheses
+from .hypotheses import Hypotheses
+from .mixed_effects import Array
 from .mixed_profiles import PRIOR, Profiles
 from .mixed_tidy import Tidied
 
@@ -41,6 +43,9 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
     _usual_ddf = "normal"
 
     call: GlmerCall
+
+    def _aliasing(self) -> tuple[Sequence[int], Array]:
+        return self._core.aliased, np.atleast_2d(self._core.alias)
 
     @property
     def family(self) -> str:

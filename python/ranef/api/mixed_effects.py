@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..design.design import Design
 from ..errors import DataError
 from ..models.glmm_estimate import GlmmEstimate
+from ..models.gls import GlsEstimate
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 
@@ -23,7 +24,7 @@ class Effects:
     """Fixed and random effects, likelihood and counts of one fit."""
 
     _design: Design
-    _estimate: LmmEstimate | GlmmEstimate
+    _estimate: LmmEstimate | GlmmEstimate | GlsEstimate
     _data: Any
 
     def _conditional_covariances(self) -> list[Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,89 +14,21 @@ from ..inference.prior_parts import prior_parts
 from ..inference.prior_tests import satterthwaite_penalized
 from ..inference.satterthwaite import satterthwaite
 from ..inference.terms_random import n_covariances, reduced_objective, reductions
-from ..report.coefficients import coefficient_table
-from ..report.tests import anova_table, ranova_table
+from ..report.tests import ranova_table
 from ..report.whole_frame import WholeFrame
-from .fitted import Fitted
-from .mixed_hypotheses import Hypotheses
+from .fitted import Array, Fitted
+from .term_tests import TermTests
 
 __all__ = ["FixedTests"]
 
-DDF = ("satterthwaite", "kenward-roger", "residual", "inf")
 
+class FixedTests(Fitted, TermTests):
+    """Tests of the fixed effects and of the random-effects terms of a mixed model."""
 
-class FixedTests(Fitted, Hypotheses):
-    """Coefficient tables and tests of linear hypotheses."""
+    _DDF = ("satterthwaite", "kenward-roger", "residual", "inf")
 
-    _known: dict[str, Approximation] | None = None
-
-    @property
-    def pvalues(self) -> pd.Series[Any]:
-        """Two-sided p-values of the fixed effects, as in ``coef_table()``."""
-        return self.coef_table()["pvalue"]
-
-    def coef_table(self, ddf: str = "satterthwaite") -> pd.DataFrame:
-        """Lay out estimates, standard errors and t tests of the fixed effects.
-
-        Parameters
-        ----------
-        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
-            Degrees of freedom: Satterthwaite's; Kenward and Roger's, which also correct the
-            standard errors and need a REML fit; rows less rank of X; or infinite (Wald's normal
-            tests). With priors, Satterthwaite's rest on the curvature of the penalised likelihood,
-            and a fixed effect's error is the standard deviation of its posterior.
-
-        Returns
-        -------
-        DataFrame
-            Columns estimate, se, df, t, pvalue; a row a coefficient.
-
-        Examples
-        --------
-        >>> import ranef
-        >>> sleep = ranef.datasets.load("sleepstudy")
-        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> model.coef_table("kenward-roger").round(3)
-                   estimate     se    df       t  pvalue
-        Intercept   251.405  6.825  17.0  36.838     0.0
-        Days         10.467  1.546  17.0   6.771     0.0
-        """
-        approximation = self._approximation(ddf)
-        return coefficient_table(
-            self._design.fixed_names,
-            self._estimate.beta,
-            self._full(np.sqrt(np.diag(approximation.cov))),
-            self._full(approximation.df(np.eye(len(self._estimate.kept)))),
-        )
-
-    def anova(self, type: int = 3, ddf: str = "satterthwaite") -> pd.DataFrame:
-        """Test each term of the fixed part.
-
-        Parameters
-        ----------
-        type : {1, 2, 3}
-            1: each term after those before it. 2: each after all terms that do not contain it. 3:
-            each given all others, with contrasts that do not depend on the coding of the factors.
-        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}
-            Denominator degrees of freedom.
-
-        Returns
-        -------
-        DataFrame
-            Columns sum_sq, mean_sq, num_df, den_df, F, pvalue; a row a term. sum_sq is
-            F * num_df * sigma^2.
-
-        Examples
-        --------
-        >>> import ranef
-        >>> sleep = ranef.datasets.load("sleepstudy")
-        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
-        >>> model.anova().round(2)
-                sum_sq   mean_sq  num_df  den_df      F  pvalue
-        Days  30031.01  30031.01     1.0    17.0  45.85     0.0
-        """
-        tests = self._term_tests(type, ddf)
-        return WholeFrame(anova_table(tests, self.sigma))
+    def _aliasing(self) -> tuple[Sequence[int], Array]:
+        return self._core.aliased, np.atleast_2d(self._core.alias)
 
     def ranova(self) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.
@@ -141,17 +73,6 @@ class FixedTests(Fitted, Hypotheses):
             )
             llf.append(-0.5 * objective)
         return WholeFrame(ranova_table(labels, npar, llf))
-
-    def _approximation(self, ddf: str | None) -> Approximation:
-        """Look up the reference distribution of the tests, worked out once."""
-        ddf = ddf or "satterthwaite"
-        if ddf not in DDF:
-            raise ValueError(f"ddf must be one of {', '.join(map(repr, DDF))}, not {ddf!r}")
-        if self._known is None:
-            self._known = {}
-        if ddf not in self._known:
-            self._known[ddf] = self._approximate(ddf)
-        return self._known[ddf]
 
     def _approximate(self, ddf: str) -> Approximation:
         if ddf == "satterthwaite":

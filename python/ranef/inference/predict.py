@@ -15,6 +15,7 @@ from ..design.encode import NewRows, encode
 from ..errors import UnsupportedError
 from ..models.chunks import NO_ROWS, SummedDesign
 from ..models.glmm_estimate import GlmmEstimate
+from ..models.gls import GlsEstimate
 from ..models.lmm import LmmEstimate
 from .coverage import t_quantile
 
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Estimate: TypeAlias = LmmEstimate | GlmmEstimate
+Estimate: TypeAlias = LmmEstimate | GlmmEstimate | GlsEstimate
 
 
 def fixed_part(design: Design, estimate: Estimate) -> Array:

@@ -1,11 +1,12 @@
-"""Linear hypotheses on fixed effects: methods of a fitted mixed model, linear or generalised."""
+"""Linear hypotheses on fixed effects: methods of a fitted model, linear or generalised."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _core
 from ..inference import hypothesis
 from ..inference.hypothesis import Approximation, JointTest
 from ..inference.hypothesis_text import parse_hypotheses
@@ -21,9 +22,8 @@ class Hypotheses(Effects):
 
     _usual_ddf = "satterthwaite"
 
-    @property
-    def _core(self) -> _core.Lmm | _core.Glmm:
-        """The kernel, which knows aliased columns."""
+    def _aliasing(self) -> tuple[Sequence[int], Array]:
+        """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         raise NotImplementedError
 
     def _approximation(self, ddf: str | None) -> Approximation:
@@ -88,21 +88,14 @@ class Hypotheses(Effects):
 
     def _term_tests(self, kind: int, ddf: str | None) -> dict[str, JointTest]:
         """Test each term of the fixed part."""
-        estimate, core = self._estimate, self._core
+        estimate = self._estimate
         approximation = self._approximation(ddf)
-        rows = term_hypotheses(
-            self._design, estimate.kept, core.aliased, np.atleast_2d(core.alias), kind
-        )
+        rows = term_hypotheses(self._design, estimate.kept, *self._aliasing(), kind)
         beta = estimate.beta[estimate.kept]
         return {name: hypothesis.joint(L, beta, approximation) for name, L in rows.items()}
 
     def _estimable(self, L: Array) -> Array:
         """Hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
-        core = self._core
         return hypothesis.estimable(
-            L,
-            self._estimate.kept,
-            core.aliased,
-            np.atleast_2d(core.alias),
-            self._design.fixed_names,
+            L, self._estimate.kept, *self._aliasing(), self._design.fixed_names
         )

@@ -1,0 +1,159 @@
+"""Linear models with correlated, unequal residuals from a formula and a frame."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..design.structured import StructuredDesign, build_structured
+from ..formula import parse
+from ..models import lmm
+from ..models.gls import CORRELATIONS, fit_gls, gls_model
+from ..models.gls_checks import check_rows
+from ..models.lmm import Control
+from .gls_model import GLSCall, GLSModel
+
+__all__ = ["gls"]
+
+
+def gls(
+    formula: str,
+    data: Any,
+    *,
+    groups: str | None = None,
+    time: str | None = None,
+    corr: str = "independence",
+    variance: str | None = None,
+    reml: bool = True,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    missing: str = "drop",
+    control: Control | None = None,
+) -> GLSModel:
+    """Fit a linear model whose residuals are correlated within groups, or vary unequally.
+
+    Parameters
+    ----------
+    formula : str
+        The mean. Random-effects terms such as ``(1 | g)`` are random effects beside the correlated
+        residuals; their grouping factors and ``groups`` must be nested in one another.
+    data : DataFrame
+        pandas, polars or Arrow table, or a mapping of columns; rows may come in any order.
+    groups : str, optional
+        The column whose levels hold the rows that are correlated, or ``a:b``.
+    time : str, optional
+        The column that orders the rows of a group and tells their distances; by default rows count
+        0, 1, 2, ... in the order of the data, so that gaps cannot be seen.
+    corr : {"independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured"}
+        Correlation of the residuals of a group: none; one for all pairs; phi to the power of the
+        distance in time, for whole numbers (phi may be negative) or any times (phi above zero); one
+        for each number of steps between evenly spaced times; one for each pair of times.
+    variance : str, optional
+        A column each level of which has its own residual standard deviation; or ``"~ terms"``,
+        whose columns the logarithm of the standard deviation is linear in: ``"~ x"`` makes it
+        exp(x) to a power, ``"~ np.log(x)"`` x to a power. By default all are equal.
+    reml : bool
+        Restricted maximum likelihood, or maximum likelihood.
+    weights : str or array_like, optional
+        Precision weights: the variance of a residual is divided by them.
+    offset : str or array_like, optional
+        Known part of the mean, added to any ``offset()`` of the formula.
+    contrasts : mapping, optional
+        Coding of categorical columns, by name.
+    missing : {"drop", "raise"}
+        What to do with rows that have missing values in a column that is used.
+    control : Control, optional
+        Settings of the search.
+
+    Returns
+    -------
+    GLSModel
+
+    Raises
+    ------
+    DataError
+        If a time occurs twice in a group, or is not a whole number for "ar1".
+    ModelError
+        If the data cannot tell the parameters: a correlation that no group has rows for, as many
+        times as groups under "unstructured", a term that says the same as the correlation.
+    UnsupportedError
+        If grouping factors cross each other.
+
+    Warns
+    -----
+    DroppedRowsWarning, RankWarning, SingularFitWarning, ConvergenceWarning
+        Each is also kept in ``GLSModel.warnings``.
+
+    Notes
+    -----
+    y_i ~ N(X_i beta, Z_i Sigma Z_i' + sigma^2 S_i C_i S_i), C_i the correlation and S_i relative
+    standard deviations [1]_. The likelihood is that of nlme's ``gls`` and ``lme``, with the
+    constants of :func:`ranef.lmer`; BIC counts rows. nlme enlarges standard errors by
+    sqrt(n / (n - p)) under maximum likelihood, which ranef does not.
+
+    References
+    ----------
+    .. [1] Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, chapter 5.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.gls("Reaction ~ Days", sleep, groups="Subject", time="Days", corr="ar1")
+    >>> model.correlation.round(3).to_dict()
+    {'phi': 0.8}
+    """
+    call = GLSCall(
+        formula=str(formula),
+        groups=groups,
+        time=time,
+        corr=_checked_corr(corr, groups),
+        variance=variance,
+        reml=reml,
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        missing=missing,
+        control=Control() if control is None else control,
+    )
+    model = fit_call(call, data)
+    for warning in model.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return model
+
+
+def _checked_corr(corr: Any, groups: str | None) -> str:
+    """Check the name of a correlation, and that it has groups."""
+    name = corr.lower() if isinstance(corr, str) else corr
+    if name not in CORRELATIONS:
+        raise ValueError(f"corr is one of {', '.join(CORRELATIONS)}, not {corr!r}")
+    if name != "independence" and groups is None:
+        raise ValueError(f'corr="{name}" is of rows within groups; name them by groups="..."')
+    return str(name)
+
+
+def fit_call(call: GLSCall, data: Any) -> GLSModel:
+    """Fit as a call says, without giving its warnings."""
+    rows = build_structured(
+        parse(call.formula),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=call.variance,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+    )
+    return fit_rows(rows, call, data)
+
+
+def fit_rows(rows: StructuredDesign, call: GLSCall, data: Any = None) -> GLSModel:
+    """Fit a structured design as a call says."""
+    if rows.design.random and call.corr == "independence":
+        lmm.check(rows.design)
+    model = gls_model(rows, call.corr)
+    check_rows(rows, model.layout, call.corr, call.groups, call.time)
+    estimate = fit_gls(rows, model, reml=call.reml, control=call.control)
+    return GLSModel(rows, estimate, call, model=model, data=data)
