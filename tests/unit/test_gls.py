@@ -367,3 +367,39 @@ def test_an_aliased_column_is_named(sleep):
 def test_maketables_column(both):
     (column,) = both.to_list()
     assert "Residual car1, phi" in column.rows
+
+
+def test_means_of_a_complete_trial_are_those_of_its_cells(gpa):
+    """A covariance without structure and a mean of each cell: a t test at each occasion."""
+    model = ranef.gls(
+        "gpa ~ C(occasion) * sex",
+        gpa,
+        groups="student",
+        time="occasion",
+        corr="unstructured",
+        variance="occasion",
+    )
+    means = ranef.emmeans(model, "sex", by="occasion")
+    cells = gpa.groupby(["occasion", "sex"], observed=True)["gpa"]
+    count, mean = cells.size(), cells.mean()
+    pooled = np.sqrt((cells.var(ddof=0) * count).groupby("occasion").sum() / (200 - 2))
+    at = list(zip(means.frame["occasion"], means.frame["sex"], strict=True))
+    assert means.frame["emmean"].to_numpy() == pytest.approx(mean.loc[at].to_numpy(), rel=1e-9)
+    se = pooled.loc[means.frame["occasion"]].to_numpy() / np.sqrt(count.loc[at].to_numpy())
+    assert means.frame["se"].to_numpy() == pytest.approx(se, rel=1e-6)
+    assert means.frame["df"].to_numpy() == pytest.approx(198.0, rel=1e-5)
+    with pytest.raises(ValueError, match="ddf must be one of 'satterthwaite', 'residual', 'inf'"):
+        ranef.emmeans(model, "sex", ddf="kenward-roger")
+
+
+def test_means_and_trends_are_those_of_the_same_mixed_model(gpa):
+    structured = ranef.gls("gpa ~ occasion * sex", gpa, groups="student", corr="exchangeable")
+    mixed = ranef.lmer("gpa ~ occasion * sex + (1 | student)", gpa)
+    for ask in (
+        lambda model: ranef.emmeans(model, "sex", at={"occasion": [0, 4]}).frame,
+        lambda model: ranef.emtrends(model, "sex", "occasion").frame,
+        lambda model: ranef.emtrends(model, "sex", "occasion").pairs().frame,
+    ):
+        found, want = ask(structured), ask(mixed)
+        numbers = want.select_dtypes("number").columns
+        assert found[numbers].to_numpy() == pytest.approx(want[numbers].to_numpy(), rel=1e-5)

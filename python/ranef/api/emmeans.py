@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,17 @@ from ..design.frame import did_you_mean, open_frame
 from ..inference.emmeans import STEP, marginal_rows, reference_grid, slopes
 from ..report.emmeans import MarginalMeans, on_response
 from .compare_models import Model, check_mixed
-from .mixed_model import LinearMixedModel
+from .glmer_model import GeneralizedLinearMixedModel
+from .gls_model import GLSModel
 
 __all__ = ["emmeans", "emtrends"]
 
+#: Models that have marginal means.
+Answering: TypeAlias = Model | GLSModel
+
 
 def emmeans(
-    model: Model,
+    model: Answering,
     specs: str | Sequence[str],
     *,
     by: str | Sequence[str] | None = None,
@@ -33,7 +37,7 @@ def emmeans(
 
     Parameters
     ----------
-    model : LinearMixedModel or GeneralizedLinearMixedModel
+    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
         A fitted model.
     specs : str or sequence of str
         Variables to give means for.
@@ -78,7 +82,7 @@ def emmeans(
     >>> ranef.emmeans(model, "recipe").frame["emmean"].round(3).tolist()
     [33.122, 31.644, 31.6]
     """
-    check_mixed(model, "emmeans", generalised=True)
+    _check(model, "emmeans")
     if type not in ("link", "response"):
         raise ValueError(f"type must be 'link' or 'response', not {type!r}")
     keep, within = names_of(specs, by)
@@ -86,13 +90,13 @@ def emmeans(
     check_known([*keep, *within], grid)
     cells, L, offset = marginal_rows(model._design, grid, [*keep, *within])
     means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
-    if type == "link" or isinstance(model, LinearMixedModel):
-        return means
-    return on_response(means, model.link)
+    if type == "response" and isinstance(model, GeneralizedLinearMixedModel):
+        return on_response(means, model.link)
+    return means
 
 
 def emtrends(
-    model: Model,
+    model: Answering,
     specs: str | Sequence[str],
     var: str,
     *,
@@ -106,7 +110,7 @@ def emtrends(
 
     Parameters
     ----------
-    model : LinearMixedModel or GeneralizedLinearMixedModel
+    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
         A fitted model; slopes of a generalised one are of its linear predictor.
     specs : str or sequence of str
         Variables to give slopes for.
@@ -129,7 +133,7 @@ def emtrends(
        trend    se    df  lower  upper
     0  10.47  1.55  17.0   7.21  13.73
     """
-    check_mixed(model, "emtrends", generalised=True)
+    _check(model, "emtrends")
     keep, within = names_of(specs, by)
     frame = training(model, data)
     grid = reference_grid(model._design, frame, at or {})
@@ -161,7 +165,13 @@ def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:
             )
 
 
-def training(model: Model, data: Any) -> Any:
+def _check(model: Any, caller: str) -> None:
+    """Refuse a model that has no means of this kind."""
+    if not isinstance(model, GLSModel):
+        check_mixed(model, caller, generalised=True)
+
+
+def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
     data = model._data if data is None else data
     if data is None:
@@ -172,7 +182,7 @@ def training(model: Model, data: Any) -> Any:
 
 
 def assemble(
-    model: Model,
+    model: Answering,
     what: str,
     cells: pd.DataFrame,
     within: Sequence[str],
@@ -186,14 +196,14 @@ def assemble(
     estimate = model._estimate
     kept = L[:, estimate.kept]
     if len(estimate.kept) < L.shape[1]:
-        core = model._core
-        gap = np.abs(L[:, core.aliased] - kept @ np.atleast_2d(core.alias)).max(axis=1)
+        aliased, alias = model._aliasing()
+        gap = np.abs(L[:, aliased] - kept @ alias).max(axis=1)
         kept = np.where((gap > 1e-8 * (1.0 + np.abs(L).max(axis=1)))[:, None], np.nan, kept)
-    if isinstance(model, LinearMixedModel):
+    if isinstance(model, GeneralizedLinearMixedModel):
+        notes = [f"normal tests, on the scale of the link ({model.link})"]
+    else:
         ddf = ddf or "satterthwaite"
         notes = [f"degrees of freedom: {ddf}"]
-    else:
-        notes = [f"normal tests, on the scale of the link ({model.link})"]
     notes = [*notes, *grid_notes(grid, list(cells.columns))]
     return MarginalMeans(
         what,
