@@ -181,3 +181,17 @@ def test_polars_and_arrow(rows):
     model = ranef.gls("y ~ x", pl.from_pandas(rows), corr="ar1", variance="sex", **ROLES)
     want = ranef.gls("y ~ x", rows, corr="ar1", variance="sex", **ROLES)
     assert model.llf == pytest.approx(want.llf, abs=1e-9)
+
+
+def test_numbers_written_as_text_keep_their_distances(rows):
+    """As text 12 comes before 3."""
+    number = rows.assign(t=rows["t"] * 3 + 3)
+    text = number.assign(t=number["t"].astype(str))
+    for fit in (
+        lambda d: ranef.gls("y ~ x", d, corr="ar1", variance="t", **ROLES),
+        lambda d: ranef.gee("y ~ x", d, corr="ar1", **ROLES),
+    ):
+        assert fit(text).params.to_numpy() == pytest.approx(fit(number).params.to_numpy(), rel=1e-5)
+    labels = ranef.gls("y ~ x", text, corr="unstructured", **ROLES).correlation.index
+    assert labels[0] == "3, 6"
+    assert labels[-1] == "9, 12"

@@ -99,8 +99,8 @@ def codes_of_column(data: Any, name: str, design: Design) -> NDArray[np.int32]:
 def times_of(term: RandomTerm) -> NDArray[np.float64]:
     """Give the time of each row from the codes of a time column, shape (n,).
 
-    Numbers keep their distances, dates count in days, anything else counts 1, 2, ... in the order
-    of its levels.
+    Numbers keep their distances, those written as text too, dates count in days, anything else
+    counts 1, 2, ... in the order of its levels.
     """
     levels = term.levels
     if isinstance(levels, pd.DatetimeIndex):
@@ -108,4 +108,7 @@ def times_of(term: RandomTerm) -> NDArray[np.float64]:
         return np.asarray(days, float)[term.codes]
     if levels.dtype.kind in "iuf":
         return np.asarray(levels, float)[term.codes]
+    numbers = pd.to_numeric(pd.Series(levels.astype(str)), errors="coerce").to_numpy(float)
+    if np.isfinite(numbers).all():
+        return np.asarray(numbers[term.codes])
     return term.codes.astype(np.float64) + 1.0
