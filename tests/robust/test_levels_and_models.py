@@ -10,6 +10,7 @@ SLEEP = datasets.load("sleepstudy")
 MIXED = ranef.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
 PLAIN = ranef.feols("Reaction ~ Days", SLEEP)
 MARGINAL = ranef.gee("Reaction ~ Days", SLEEP, groups="Subject")
+STRUCTURED = ranef.gls("Reaction ~ Days", SLEEP, groups="Subject", corr="exchangeable")
 
 INTERVALS = {
     "mixed": lambda level: MIXED.predict(SLEEP.head(1), interval="prediction", level=level),
@@ -18,6 +19,7 @@ INTERVALS = {
     "Wald": lambda level: MIXED.conf_int(level=level),
     "profile": lambda level: MIXED.conf_int("profile", level),
     "robust": lambda level: MIXED.robust().conf_int(level),
+    "structured": lambda level: STRUCTURED.conf_int(level),
     "means": lambda level: ranef.emmeans(MIXED, "Days", level=level).frame,
     "tidy": lambda level: MIXED.tidy("ran_vals", conf_int=True, level=level),
     "wild": lambda level: MIXED.wild_bootstrap("Days", draws=99, seed=1, level=level),
@@ -25,7 +27,7 @@ INTERVALS = {
 }
 
 
-@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan])
+@pytest.mark.parametrize("level", [0, 1, 95, -0.5, np.nan, "95%"])
 @pytest.mark.parametrize("ask", INTERVALS.values(), ids=INTERVALS)
 def test_a_level_that_is_no_coverage(ask, level):
     with pytest.raises(ValueError, match="level is a coverage between 0 and 1"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +13,8 @@ __all__ = ["check_level", "t_quantile"]
 
 def check_level(level: float) -> None:
     """Raise `ValueError` unless ``level`` can be the coverage of an interval."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is a coverage between 0 and 1, not {level}")
+    if not isinstance(level, Real) or not 0.0 < level < 1.0:
+        raise ValueError(f"level is a coverage between 0 and 1, not {level!r}")
 
 
 def t_quantile(level: float, df: ArrayLike = np.inf) -> NDArray[np.float64]:
