@@ -7,6 +7,7 @@ the order of the pieces, so that sums over them are the same for any number of w
 from __future__ import annotations
 
 import pickle
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -123,7 +124,11 @@ def run_tasks(asked: Any, function: Callable[[Any], T], tasks: Iterable[Any]) ->
     for attempts_left in reversed(range(RETRIES + 1)):
         try:
             with started(asked) as executor:
-                yield from window(executor, function, waiting, source)
+                try:
+                    yield from window(executor, function, waiting, source)
+                except BrokenExecutor:
+                    release(executor)
+                    raise
             return
         except BrokenExecutor as error:
             again = attempts_left > 0 and can_start(asked)
@@ -134,6 +139,18 @@ def run_tasks(asked: Any, function: Callable[[Any], T], tasks: Iterable[Any]) ->
     while waiting:
         yield function(waiting.popleft())
     yield from map(function, source)
+
+
+def release(executor: Executor) -> None:
+    """Let a pool of processes end, one of which was killed.
+
+    Before Python 3.11.5 a pool that was sending a piece of work at that moment waits for a reader
+    for ever, and its end, or the interpreter's, with it (python/cpython#94777). Without a reader
+    the sending fails, as later versions see to.
+    """
+    queue = getattr(executor, "_call_queue", None)
+    if queue is not None and sys.version_info < (3, 11, 5):
+        queue._reader.close()
 
 
 def window(
