@@ -215,21 +215,7 @@ class GLSTables(TermTests, TableSource):
             nobs, npar, sigma, logLik, AIC, BIC, REMLcrit or deviance (-2 log-likelihood of the
             fit; the other is NaN), df.residual, singular, converged.
         """
-        criterion = -2.0 * self.llf
-        row = {
-            "nobs": self.nobs,
-            "npar": self.npar,
-            "sigma": self.sigma,
-            "logLik": self.llf,
-            "AIC": self.aic,
-            "BIC": self.bic,
-            "REMLcrit": criterion if self.reml else np.nan,
-            "deviance": np.nan if self.reml else criterion,
-            "df.residual": self.df_resid,
-            "singular": self.is_singular,
-            "converged": self._estimate.converged,
-        }
-        return pd.DataFrame([row])
+        return tidying.glance(self, self._estimate.converged)
 
     def _table_rows(self) -> dict[str, Any]:
         random = covariance_rows(self.varcorr, self.ngroups)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, cast, overload
 
-import numpy as np
 import pandas as pd
 
+from ..report import tidy as tidying
 from ..report.augment import augmented
 from ..report.effects import RandomEffects
 from ..report.maketables import TableSource, covariance_rows
@@ -55,21 +55,7 @@ class Explained(Shares, Criterion, Tidied, TableSource):
            nobs  npar  logLik  singular
         0   180     6  -871.8     False
         """
-        criterion = -2.0 * self.llf
-        row: Mapping[str, Any] = {
-            "nobs": self.nobs,
-            "npar": self.npar,
-            "sigma": self.sigma,
-            "logLik": self.llf,
-            "AIC": self.aic,
-            "BIC": self.bic,
-            "REMLcrit": criterion if self.reml else np.nan,
-            "deviance": np.nan if self.reml else criterion,
-            "df.residual": self.df_resid,
-            "singular": self.is_singular,
-            "converged": self._estimate.converged,
-        }
-        return pd.DataFrame([row])
+        return tidying.glance(self, self._estimate.converged)
 
     @property
     def plot(self) -> ModelPlots:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ __all__ = [
     "EFFECTS",
     "chosen_effects",
     "fixed_rows",
+    "glance",
     "ran_coefs_rows",
     "ran_pars_rows",
     "ran_vals_rows",
@@ -147,3 +149,22 @@ def stack(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     text = [name for name in ("effect", "group", "level", "term") if name in columns]
     out[text] = out[text].astype(object).where(out[text].notna(), None)
     return out.astype({name: float for name in columns if name not in text})
+
+
+def glance(model: Any, converged: bool) -> pd.DataFrame:
+    """Lay out one row about a fit by REML or maximum likelihood."""
+    criterion = -2.0 * model.llf
+    row = {
+        "nobs": model.nobs,
+        "npar": model.npar,
+        "sigma": model.sigma,
+        "logLik": model.llf,
+        "AIC": model.aic,
+        "BIC": model.bic,
+        "REMLcrit": criterion if model.reml else np.nan,
+        "deviance": np.nan if model.reml else criterion,
+        "df.residual": model.df_resid,
+        "singular": model.is_singular,
+        "converged": converged,
+    }
+    return pd.DataFrame([row])
