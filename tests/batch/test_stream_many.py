@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import ranef
-from ranef.api import responses
-from ranef.models import batch_blocks, batch_estimate
+from ranef.batch import responses
+from ranef.models.batch.fits import blocks as batch_blocks
+from ranef.models.batch.fits import estimate as batch_estimate
 
 FORMULA = "~ Days + (1 | Subject)"
 OPTIONS = {

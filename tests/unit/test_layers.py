@@ -89,7 +89,7 @@ def test_every_part_has_a_layer():
         ("from ..datasets import load", "ranef.api.lmer", {"datasets"}),
         ("from ..errors import DataError", "ranef.datasets.reading", set()),
         ("from ..models.lmm import fit\nimport numpy", "ranef.api.lmer", set()),
-        ("from .wald import z\nfrom . import t", "ranef.inference.lrt", set()),
+        ("from .wald import z\nfrom . import t", "ranef.inference.lrt.lrt", set()),
     ],
 )
 def test_the_check_sees_what_it_should(source, module, found):

@@ -6,11 +6,11 @@ import functools
 
 import numpy as np
 import pytest
+from ranef.inference.lrt.lrt.pbtest import simulated_pvalue
 
 import ranef
 from ranef.api import compare_simulated
-from ranef.inference import pbtest
-from ranef.inference.pbtest import simulated_pvalue
+from ranef.inference.lrt.lrt import pbtest
 
 SLOPE, LEVEL = "Reaction ~ Days + (Days | Subject)", "Reaction ~ Days + (1 | Subject)"
 

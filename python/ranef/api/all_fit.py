@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..inference.optimizers import available, estimate_at, run
-from ..inference.optimum import judged
+from ..compare.models import check_mixed
+from ..fitted.lmm.fit import estimated
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.optimum.optimizers import available, estimate_at, run
+from ..inference.optimum.optimum import judged
 from ..models.lmm import LmmEstimate
-from ..models.workers import worker_count
+from ..parallel.workers import worker_count
 from ..report.searches import AllFit, Trail, all_fit_table
-from .compare_models import check_mixed
-from .fitted import estimated
-from .mixed_model import LinearMixedModel
 
 __all__ = ["all_fit", "converge"]
 

@@ -12,18 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.design import INTERCEPT, build
-from ranef.design.grouped import group_term
-from ranef.errors import DroppedRowsWarning, RanefError, RanefWarning
-from ranef.formula import Formula, parse
-from ranef.models import lmm
-from ranef.models.ols import fit_ols
-from ranef.report.coefficients import coefficient_table
-
+from ..design import INTERCEPT, build
+from ..design.grouped import group_term
+from ..errors import DroppedRowsWarning, RanefError, RanefWarning
+from ..fitted.feols.model import FixedEffectsModel
+from ..fitted.gee.model import GEEModel
+from ..formula import Formula, parse
+from ..models import lmm
+from ..models.ols import fit_ols
+from ..report.coefficients import coefficient_table
 from .feols import feols
-from .feols_model import FixedEffectsModel
 from .gee import gee
-from .gee_model import GEEModel
 from .lmer import lmer
 from .lmlist import GroupFits, lmlist
 from .within_between import WithinBetweenModel, with_intercept_of, within_between

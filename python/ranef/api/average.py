@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..compare.generalised import check_same_rows
+from ..compare.models import Model, by_likelihood, check_comparable, check_likelihood, labels
 from ..errors import ModelError, UnsupportedError
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..inference import criteria
 from ..inference.average import averaged, stacking_weights
-from ..inference.crossval import leave_groups_out
-from ..models.progress import tracked
+from ..inference.crossval.crossval import leave_groups_out
+from ..parallel.progress import tracked
 from ..report.tabled import Tabled
-from .compare_generalised import check_same_rows
-from .compare_models import Model, by_likelihood, check_comparable, check_likelihood, labels
-from .crossval import grouping_factor
-from .glmer_model import GeneralizedLinearMixedModel
+from .cross_validate import grouping_factor
 
 __all__ = ["ModelAverage", "average"]
 

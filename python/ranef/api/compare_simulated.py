@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..compare.models import by_likelihood, check_comparable, check_likelihood, check_mixed
 from ..errors import ModelError
-from ..inference.lrt import RatioTest, boundary_pvalue, chi2_tail, parts, ratio_test, relate
-from ..inference.pbtest import bootstrap_ratios, simulated_pvalue
-from ..inference.rlrt import null_statistics, spectrum
-from ..models.batch_estimate import Settings
-from ..models.workers import worker_count
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.lrt.lrt import RatioTest, boundary_pvalue, chi2_tail, parts, ratio_test, relate
+from ..inference.lrt.pbtest import bootstrap_ratios, simulated_pvalue
+from ..inference.lrt.rlrt import null_statistics, spectrum
+from ..models.batch.estimate import Settings
+from ..parallel.workers import worker_count
 from ..report.simulated import SimulatedTest
-from .compare_models import by_likelihood, check_comparable, check_likelihood, check_mixed
-from .mixed_model import LinearMixedModel
 
 __all__ = ["pbtest", "rlrt"]
 

@@ -11,30 +11,27 @@ import numpy as np
 
 from .. import _core
 from .. import design as designs
+from ..chunks.summed import SummedDesign
+from ..compare.models import Model, check_mixed
 from ..design.design import Design
 from ..design.frame import open_frame
 from ..errors import FitError, ModelError, RanefError
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.lmm.fit import Call
+from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
-from ..inference.diagnosis import check_design
-from ..inference.diagnosis_fit import check_fit
-from ..inference.diagnosis_formulas import spelled
-from ..inference.diagnosis_generalised import (
-    check_generalised_fit,
-    check_generalised_labels,
-)
-from ..inference.diagnosis_labels import Reused, check_labels, may_hold
-from ..inference.diagnosis_rows import check_rows
-from ..inference.diagnosis_terms import check_levels
-from ..inference.finding import Finding
-from ..inference.prior_parts import with_weak
+from ..inference.diagnosis.diagnosis import check_design
+from ..inference.diagnosis.finding import Finding
+from ..inference.diagnosis.fit import check_fit
+from ..inference.diagnosis.formulas import spelled
+from ..inference.diagnosis.generalised import check_generalised_fit, check_generalised_labels
+from ..inference.diagnosis.labels import Reused, check_labels, may_hold
+from ..inference.diagnosis.rows import check_rows
+from ..inference.diagnosis.terms import check_levels
+from ..inference.priors.parts import with_weak
 from ..models import lmm
-from ..models.chunks import SummedDesign
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
-from .compare_models import Model, check_mixed
-from .fitted import Call
-from .glmer_model import GeneralizedLinearMixedModel
-from .mixed_model import LinearMixedModel
 
 __all__ = ["diagnose"]
 

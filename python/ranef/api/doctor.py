@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..compare.models import check_mixed
 from ..errors import RanefError, RanefWarning
+from ..fitted.lmm.model import LinearMixedModel
 from ..report.findings import Diagnosis
 from ..report.prescription import Prescription
-from .compare_models import check_mixed
+from ..trust.remedies import LAST_RESORT, Remedy, remedies
 from .diagnose import diagnose
-from .doctor_remedies import LAST_RESORT, Remedy, remedies
-from .mixed_model import LinearMixedModel
 
 __all__ = ["doctor"]
 

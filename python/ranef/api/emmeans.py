@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..compare.models import Model, check_mixed
 from ..design.frame import did_you_mean, open_frame
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.gls.model import GLSModel
 from ..inference.emmeans import STEP, marginal_rows, reference_grid, slopes
 from ..report.emmeans import MarginalMeans, on_response
-from .compare_models import Model, check_mixed
-from .glmer_model import GeneralizedLinearMixedModel
-from .gls_model import GLSModel
 
 __all__ = ["emmeans", "emtrends"]
 

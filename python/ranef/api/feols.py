@@ -9,20 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ranef.design import INTERCEPT, Design
-from ranef.design.grouped import build_grouped, group_term
-from ranef.errors import (
-    DroppedRowsWarning,
-    FormulaError,
-    ModelError,
-    RanefWarning,
-    RankWarning,
-)
-from ranef.formula import Formula, parse
-from ranef.models.ols import ABSORB_FLOOR, fit_ols
-from ranef.models.within import Absorption, WithinEstimate, fit_within
-
-from .feols_model import FeolsCall, FixedEffectsModel
+from ..design import INTERCEPT, Design
+from ..design.grouped import build_grouped, group_term
+from ..errors import DroppedRowsWarning, FormulaError, ModelError, RanefWarning, RankWarning
+from ..fitted.feols.model import FeolsCall, FixedEffectsModel
+from ..formula import Formula, parse
+from ..models.ols import ABSORB_FLOOR, fit_ols
+from ..models.within import Absorption, WithinEstimate, fit_within
 
 __all__ = ["feols"]
 

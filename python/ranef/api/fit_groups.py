@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..batch.group_rows import build, try_build
+from ..batch.group_run import GroupRun
+from ..batch.group_sources import Codes, Columns, GroupRows, group_files, group_frame, is_files
+from ..batch.responses import is_dataset
+from ..batch.result import BatchResult
+from ..batch.stored import StoredBatch
+from ..chunks.rows import Sample
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
 from ..design.values import read_codes
 from ..errors import DataError
+from ..fitted.lmm.fit import Call
 from ..formula import Formula, parse
-from ..models.batch_blocks import Progress
-from ..models.batch_estimate import Settings
+from ..models.batch.blocks import Progress
+from ..models.batch.estimate import Settings
 from ..models.lmm import Control
-from ..models.workers import worker_count
-from .batch_result import BatchResult
-from .cross_products_rows import Sample
-from .engines import frame_kind
-from .fit_groups_rows import build, try_build
-from .fit_groups_run import GroupRun
+from ..parallel.engines import frame_kind
+from ..parallel.workers import worker_count
 from .fit_many import check_ddf, read_tests
-from .fitted import Call
-from .group_sources import Codes, Columns, GroupRows, group_files, group_frame, is_files
-from .responses import is_dataset
-from .stored_batch import StoredBatch
 
 __all__ = ["fit_groups"]
 
@@ -104,7 +104,7 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     """
     check_ddf(ddf)
     if (kind := frame_kind(data)) is not None:
-        from .batch_engines import fit_groups_on, refuse_folder
+        from ..batch.engines import fit_groups_on, refuse_folder
 
         refuse_folder(out, executor)
         options = {

@@ -11,20 +11,20 @@ from formulaic.utils.constraints import LinearConstraints
 from numpy.typing import NDArray
 
 from .. import design as designs
+from ..batch.many_run import ManyRun
+from ..batch.responses import in_memory, open_responses, read_responses
+from ..batch.result import BatchResult
+from ..batch.stored import StoredBatch
 from ..design.design import Design
 from ..design.frame import open_frame
 from ..errors import DataError, FormulaError, UnsupportedError
+from ..fitted.lmm.fit import Call
 from ..formula import parse
 from ..models import lmm
-from ..models.batch_blocks import Progress
-from ..models.batch_estimate import Contrast, Settings
+from ..models.batch.blocks import Progress
+from ..models.batch.estimate import Contrast, Settings
 from ..models.lmm import Control
-from ..models.workers import worker_count
-from .batch_result import BatchResult
-from .fit_many_run import ManyRun
-from .fitted import Call
-from .responses import in_memory, open_responses, read_responses
-from .stored_batch import StoredBatch
+from ..parallel.workers import worker_count
 
 __all__ = ["fit_many"]
 

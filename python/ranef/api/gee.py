@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.design import Design
-from ranef.design.grouped import build_grouped, group_term, times_of
-from ranef.errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
-from ranef.formula import parse
-from ranef.models import gee as models
-from ranef.models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted
-
+from ..design import Design
+from ..design.grouped import build_grouped, group_term, times_of
+from ..errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
+from ..fitted.gee.model import GEECall, GEEModel, check_vcov
+from ..formula import parse
+from ..models import gee as models
+from ..models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted
 from .feols import check_formula, dropped_rows
-from .gee_model import GEECall, GEEModel, check_vcov
 
 __all__ = ["gee"]
 

@@ -9,16 +9,16 @@ import numpy as np
 from .. import design as designs
 from ..design.design import Design
 from ..errors import DataError
+from ..fitted.glmm.call import GlmerCall
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..formula import parse
-from ..inference.glmm_prior import CovariancePenalty
-from ..inference.prior_parts import simplified
-from ..inference.priors import PriorLike
-from ..models import glmm
-from ..models.glmm_estimate import FAMILIES, GlmmEstimate, GlmmSpec
+from ..inference.priors.generalised import CovariancePenalty
+from ..inference.priors.parts import simplified
+from ..inference.priors.priors import PriorLike
+from ..models.glmm import model as glmm
+from ..models.glmm.estimate import FAMILIES, GlmmEstimate, GlmmSpec
 from ..models.lmm import Control
 from .gee import check_response
-from .glmer_call import GlmerCall
-from .glmer_model import GeneralizedLinearMixedModel
 from .lmer import as_error
 
 __all__ = ["glmer"]

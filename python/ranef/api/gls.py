@@ -6,12 +6,12 @@ import warnings
 from typing import Any
 
 from ..design.structured import StructuredDesign, build_structured
+from ..fitted.gls.model import GLSCall, GLSModel
 from ..formula import parse
 from ..models import lmm
-from ..models.gls import CORRELATIONS, fit_gls, gls_model
-from ..models.gls_checks import check_rows
+from ..models.gls.checks import check_rows
+from ..models.gls.model import CORRELATIONS, fit_gls, gls_model
 from ..models.lmm import Control
-from .gls_model import GLSCall, GLSModel
 
 __all__ = ["gls"]
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..design.structured import StructuredDesign, build_structured
 from ..errors import DataError, ModelError
+from ..fitted.growth.model import GrowthCall, GrowthModel
 from ..formula import parse
 from ..formula.terms import quoted
-from ..models.gls import fit_gls, gls_model
+from ..models.gls.model import fit_gls, gls_model
 from ..models.lmm import Control
-from .growth_model import GrowthCall, GrowthModel
 
 __all__ = ["growth"]
 

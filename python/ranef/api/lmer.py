@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from .. import design as designs
+from ..chunks.source import fit_source, is_source
 from ..errors import RanefWarning
+from ..fitted.lmm.fit import Call, checked, estimated
+from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
-from ..inference.prior_parts import simplified
-from ..inference.priors import PriorLike
+from ..inference.priors.parts import simplified
+from ..inference.priors.priors import PriorLike
 from ..models import lmm
 from ..models.lmm import Control
-from .cross_products_source import fit_source, is_source
-from .fitted import Call, checked, estimated
-from .mixed_model import LinearMixedModel
 
 __all__ = ["Control", "lmer"]
 

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.design.grouped import build_grouped, group_term
-from ranef.errors import ModelError
-from ranef.formula import Bar, parse
-from ranef.models.ols_groups import GroupEstimates, fit_by_group
-
+from ..design.grouped import build_grouped, group_term
+from ..errors import ModelError
+from ..fitted.lmm.model import LinearMixedModel
+from ..formula import Bar, parse
+from ..models.ols_groups import GroupEstimates, fit_by_group
 from .feols import check_formula
 from .lmer import lmer
-from .mixed_model import LinearMixedModel
 
 __all__ = ["GroupFits", "lmlist"]
 

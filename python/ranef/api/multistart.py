@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..inference.optimum import examine
+from ..compare.models import check_mixed
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.optimum.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
 from ..report.surface import MultiStart
-from .compare_models import check_mixed
-from .mixed_model import LinearMixedModel
 
 __all__ = ["multistart"]
 

@@ -11,20 +11,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ranef.design import INTERCEPT, Design, RandomTerm, build
-from ranef.design.grouped import group_term
-from ranef.errors import DataError, ModelError
-from ranef.formula import Bar, Formula, Term, parse
-from ranef.inference.sandwich_tests import wald_f
-from ranef.models import lmm
-from ranef.models.within import is_constant_within
-from ranef.report.regression import CoefficientTests
-from ranef.report.summary import Summary
-
-from .fitted import Call
+from ..design import INTERCEPT, Design, RandomTerm, build
+from ..design.grouped import group_term
+from ..errors import DataError, ModelError
+from ..fitted.lmm.fit import Call
+from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.robust import RobustResult
+from ..formula import Bar, Formula, Term, parse
+from ..inference.sandwich.tests import wald_f
+from ..models import lmm
+from ..models.within import is_constant_within
+from ..report.regression import CoefficientTests
+from ..report.summary import Summary
 from .lmer import Control
-from .mixed_model import LinearMixedModel
-from .robust import RobustResult
 
 __all__ = ["WithinBetweenModel", "with_intercept_of", "within_between"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
+from ..errors import DataError
 
 __all__ = ["Frame", "copy_strided", "did_you_mean", "open_frame", "owners", "row_labels"]
 

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, UnsupportedError
-from ranef.formula import Bar, Formula, Term, parse
-
+from ..errors import DataError, UnsupportedError
+from ..formula import Bar, Formula, Term, parse
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm
 from .frame import open_frame

@@ -13,7 +13,7 @@ from .. import _core
 from ..design.design import Design
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from .predict import simulate
+from .prediction.predict import simulate
 
 __all__ = ["bias_table"]
 

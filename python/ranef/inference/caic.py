@@ -12,7 +12,7 @@ from .. import _core
 from ..design.design import Design, RandomTerm
 from ..models import lmm
 from ..models.lmm import SINGULAR, LmmEstimate
-from .predict import fitted
+from .prediction.predict import fitted
 
 __all__ = ["ConditionalAic", "conditional_aic"]
 

@@ -18,7 +18,7 @@ from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..formula import FactorKind
 from .coverage import check_level, t_quantile
-from .hypothesis import f_pvalue
+from .hypotheses.linear import f_pvalue
 
 __all__ = ["adjusted", "contrast_weights", "critical", "marginal_rows", "reference_grid", "slopes"]
 

@@ -7,7 +7,7 @@ import scipy
 from numpy.typing import NDArray
 
 from .. import _core
-from ..models.glmm_estimate import GlmmSpec
+from ..models.glmm.estimate import GlmmSpec
 
 __all__ = ["deviance_rows", "draw", "limits_of", "mean_of", "resid", "slope_of", "unit_variance"]
 

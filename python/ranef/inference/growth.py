@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..design.structured import StructuredDesign
-from ..models.gls import GlsEstimate, GlsModel, marginal_residuals, patterns
+from ..models.gls.model import GlsEstimate, GlsModel, marginal_residuals, patterns
 
 __all__ = ["covariance_elements", "information"]
 

@@ -16,7 +16,7 @@ from ..design.design import Design
 from ..errors import FitError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from .em import lower_factor
+from .optimum.em import lower_factor
 
 __all__ = ["Deletion", "closed_form", "leverage", "refits"]
 

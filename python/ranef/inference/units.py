@@ -17,7 +17,7 @@ from ..design.frame import Frame
 from ..errors import DataError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from .em import lower_factor
+from .optimum.em import lower_factor
 
 __all__ = ["Recoding", "read_recoding", "recoded_data", "reexpress", "renamed"]
 

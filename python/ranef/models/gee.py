@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef import _core
-from ranef.errors import FitError, ModelError
-
+from .. import _core
+from ..errors import FitError, ModelError
 from .ols import Basis, orthonormal_basis
 
 __all__ = [

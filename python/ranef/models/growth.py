@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from ..design.design import RandomTerm
 from ..design.structured import StructuredDesign
 from ..errors import ModelError
-from .gls import fit_gls, gls_model
-from .gls_checks import check_rows
-from .gls_rows import marginal_covariance
+from .gls.checks import check_rows
+from .gls.model import fit_gls, gls_model
+from .gls.rows import marginal_covariance
 from .lmm import Control
 
 __all__ = ["Saturated", "baseline", "saturated"]

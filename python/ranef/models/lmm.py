@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 from ..errors import ModelError
-from .chunks import SummedDesign
 
 __all__ = [
     "Control",

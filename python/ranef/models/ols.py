@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import ModelError
+from ..errors import ModelError
 
 __all__ = ["Basis", "OlsEstimate", "column_lengths", "fit_ols", "orthonormal_basis"]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef import _core
-
+from .. import _core
 from .ols import fit_ols
 
 __all__ = ["GroupEstimates", "fit_by_group"]

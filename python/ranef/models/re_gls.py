@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import ModelError
-
+from ..errors import ModelError
 from .ols import fit_ols, orthonormal_basis
 from .within import Absorption, fit_within
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef import _core
-from ranef.errors import FitError
-
+from .. import _core
+from ..errors import FitError
 from .ols import ABSORB_FLOOR, OlsEstimate, column_lengths, fit_ols
 
 __all__ = ["Absorption", "WithinEstimate", "absorb", "absorbed_df", "fit_within", "is_nested"]

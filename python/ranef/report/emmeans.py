@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
 from ..inference.families import limits_of, mean_of, slope_of
-from ..inference.hypothesis import Approximation, contrasts
+from ..inference.hypotheses.linear import Approximation, contrasts
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 

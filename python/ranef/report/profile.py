@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..inference.coverage import t_quantile
-from ..inference.profile import Path
+from ..inference.profile.profile import Path
 
 __all__ = ["Profile"]
 
@@ -87,7 +87,7 @@ class Profile:
         matplotlib.figure.Figure
             A panel a parameter; a straight line is a normal likelihood.
         """
-        from .plots_tables import profile_figure
+        from .plots.tables import profile_figure
 
         return profile_figure(self, parameters)
 

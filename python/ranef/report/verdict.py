@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from .. import _core
 from ..design.design import Design
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
-from ..inference.optimum import Optimum
-from ..models.glmm_estimate import GlmmEstimate
+from ..inference.optimum.optimum import Optimum
+from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
 __all__ = [
