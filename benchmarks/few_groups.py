@@ -9,9 +9,9 @@ docs/convergence.md.
 import sys
 
 import numpy as np
-from ranef.inference.priors.priors.mode import fit_penalized
 
 import ranef
+from ranef.inference.priors.mode import fit_penalized
 from ranef.models import lmm
 
 FITS = {

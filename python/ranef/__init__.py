@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os as _os
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from threading import RLock as _RLock
 from typing import TYPE_CHECKING, Any
 
+from . import datasets
 from .api.lmer import Control, lmer
 from .errors import (
     ComparisonWarning,
@@ -28,17 +31,18 @@ from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point,
 from .report.help import help
 
 if TYPE_CHECKING:
-    from .api.all_fit import all_fit, converge
+    from .api.all_fit import all_fit
     from .api.anova import anova
-    from .api.approaches import Approaches, approaches
+    from .api.approaches import approaches
     from .api.average import average
     from .api.bias_check import bias_check
     from .api.compare import compare
-    from .api.compare_simulated import pbtest, rlrt
+    from .api.converge import converge
     from .api.cross_validate import cross_validate
     from .api.diagnose import diagnose
     from .api.doctor import doctor
-    from .api.emmeans import emmeans, emtrends
+    from .api.emmeans import emmeans
+    from .api.emtrends import emtrends
     from .api.feols import feols
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
@@ -47,21 +51,27 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
-    from .api.lmlist import GroupFits, lmlist
+    from .api.lmlist import lmlist
     from .api.multistart import multistart
+    from .api.pbtest import pbtest
     from .api.plot_coefficients import plot_coefficients
     from .api.power import power
-    from .api.random_effects_gls import RandomEffectsGLS, random_effects_gls
+    from .api.random_effects_gls import random_effects_gls
+    from .api.rlrt import rlrt
     from .api.simulate_study import simulate_study
-    from .api.within_between import WithinBetweenModel, within_between
+    from .api.within_between import within_between
     from .batch.result import BatchResult
     from .batch.stored import StoredBatch
-    from .chunks.sums import CrossProducts
+    from .comparison.approaches import Approaches
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.model import GEEModel
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.gls.model import GLSModel
     from .fitted.growth.model import GrowthModel
+    from .fitted.lmlist import GroupFits
+    from .fitted.lmm.cross_products import CrossProducts
+    from .fitted.panel.random_effects import RandomEffectsGLS
+    from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
     from .study.result import Power, Study
 
@@ -140,21 +150,33 @@ __all__ = [
 
 #: What is imported when it is first asked for, so that an import stays short, and from where.
 _LATER = {
+    "Approaches": "comparison.approaches",
+    "BatchResult": "batch.result",
+    "CrossProducts": "fitted.lmm.cross_products",
+    "FixedEffectsModel": "fitted.feols.model",
+    "GEEModel": "fitted.gee.model",
+    "GLSModel": "fitted.gls.model",
+    "GeneralizedLinearMixedModel": "fitted.glmm.model",
+    "GroupFits": "fitted.lmlist",
+    "GrowthModel": "fitted.growth.model",
+    "Power": "study.result",
+    "RandomEffectsGLS": "fitted.panel.random_effects",
+    "RobustResult": "fitted.robust",
+    "StoredBatch": "batch.stored",
+    "Study": "study.result",
+    "WithinBetweenModel": "fitted.panel.within_between",
     "all_fit": "api.all_fit",
-    "converge": "api.all_fit",
     "anova": "api.anova",
-    "Approaches": "api.approaches",
     "approaches": "api.approaches",
     "average": "api.average",
     "bias_check": "api.bias_check",
     "compare": "api.compare",
-    "pbtest": "api.compare_simulated",
-    "rlrt": "api.compare_simulated",
+    "converge": "api.converge",
     "cross_validate": "api.cross_validate",
     "diagnose": "api.diagnose",
     "doctor": "api.doctor",
     "emmeans": "api.emmeans",
-    "emtrends": "api.emmeans",
+    "emtrends": "api.emtrends",
     "feols": "api.feols",
     "fit_groups": "api.fit_groups",
     "fit_many": "api.fit_many",
@@ -163,37 +185,37 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
-    "GroupFits": "api.lmlist",
     "lmlist": "api.lmlist",
     "multistart": "api.multistart",
+    "pbtest": "api.pbtest",
     "plot_coefficients": "api.plot_coefficients",
     "power": "api.power",
-    "RandomEffectsGLS": "api.random_effects_gls",
     "random_effects_gls": "api.random_effects_gls",
+    "rlrt": "api.rlrt",
     "simulate_study": "api.simulate_study",
-    "WithinBetweenModel": "api.within_between",
     "within_between": "api.within_between",
-    "BatchResult": "batch.result",
-    "StoredBatch": "batch.stored",
-    "CrossProducts": "chunks.sums",
-    "FixedEffectsModel": "fitted.feols.model",
-    "GEEModel": "fitted.gee.model",
-    "GeneralizedLinearMixedModel": "fitted.glmm.model",
-    "GLSModel": "fitted.gls.model",
-    "GrowthModel": "fitted.growth.model",
-    "RobustResult": "fitted.robust",
-    "Power": "study.result",
-    "Study": "study.result",
 }
+
+#: Held while a name is imported, and by a thread that forks: a child that inherited a half-finished
+#: import would wait for it for ever.
+_IMPORTING = _RLock()
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(
+        before=_IMPORTING.acquire,
+        after_in_parent=_IMPORTING.release,
+        after_in_child=_IMPORTING.release,
+    )
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in _LATER:
+        if name not in _LATER:
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+        with _IMPORTING:
             found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
-            globals()[name] = found
-            return found
-        raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

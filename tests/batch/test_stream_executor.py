@@ -12,7 +12,7 @@ import pytest
 import ranef
 from ranef.batch import group_sources, responses
 from ranef.batch import parts as batch_parts
-from ranef.models.batch.fits import blocks as batch_blocks
+from ranef.models.batch import blocks as batch_blocks
 
 FORMULA = "~ Days + (1 | Subject)"
 OPTIONS = {"tests": ["Days = 1", "Intercept = 0, Days = 0"], "progress": False}

@@ -11,7 +11,7 @@ import pytest
 
 import ranef
 from ranef.batch import group_sources
-from ranef.models.batch.fits import estimate as batch_estimate
+from ranef.models.batch import estimate as batch_estimate
 
 FORMULA = "y ~ x + kind + (1 | week)"
 OPTIONS = {"tests": ["x = 1", "x = 0, Intercept = 0"], "progress": False, "workers": 1}

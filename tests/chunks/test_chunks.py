@@ -205,7 +205,7 @@ KINDS = ["folder", "pattern", "dataset", "lazy", "relation", "iterator", "functi
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_source_gives_the_same_fit(rows, folder, kind, monkeypatch):
     for module in ("files", "query", "source"):
-        monkeypatch.setattr(f"ranef.api.cross_products_{module}.CHUNK_ROWS", 400)
+        monkeypatch.setattr(f"ranef.chunks.{module}.CHUNK_ROWS", 400)
     whole = quietly(ranef.lmer, FORMULAS[1], rows)
     assert_same(quietly(ranef.lmer, FORMULAS[1], source(kind, folder, rows)), whole)
 

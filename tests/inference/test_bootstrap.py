@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from ranef.inference.profile.profile.targets import targets, values
 
 import ranef
+from ranef.inference.profile.targets import targets, values
 
 KINDS = ("parametric", "residual", "cases", "wild")
 

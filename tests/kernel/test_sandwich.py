@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from ranef.inference.sandwich.sandwich.sandwich import DiagonalScores, cluster_factor, cluster_meat
-from ranef.inference.sandwich.sandwich.tests import htz_test, satterthwaite_df
 
 from ranef import _core
 from ranef.errors import ModelError
+from ranef.inference.sandwich.sandwich import DiagonalScores, cluster_factor, cluster_meat
+from ranef.inference.sandwich.tests import htz_test, satterthwaite_df
 from ranef.models.ols import fit_ols, orthonormal_basis
 
 KINDS = ["CR0", "CR2", "CR3"]

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from ranef.inference.sandwich.sandwich.mixed import mixed_scores
-from ranef.inference.sandwich.sandwich.sandwich import cluster_meat
-from ranef.inference.sandwich.sandwich.tests import satterthwaite_df
 
 from ranef.design import build
 from ranef.errors import ModelError
 from ranef.formula import parse
+from ranef.inference.sandwich.mixed import mixed_scores
+from ranef.inference.sandwich.sandwich import cluster_meat
+from ranef.inference.sandwich.tests import satterthwaite_df
 
 SLOPES = np.array([[0.8, 0.2], [0.2, 0.5]])
 RELATIVE = (SLOPES, np.array([[0.6]]))

@@ -10,11 +10,11 @@ import functools
 import numpy as np
 import pytest
 import scipy.stats
-from ranef.models.glmm.model.estimate import GlmmSpec
 
 import ranef
 from oracle.glmm_cases import CASES, frame
 from ranef.inference.shares import generalised as glmm_shares
+from ranef.models.glmm.estimate import GlmmSpec
 
 FITS = [(name, i) for name, case in CASES.items() for i in range(len(case["fits"]))]
 

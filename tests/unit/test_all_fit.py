@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-from ranef.inference.optimum.optimum.em import em
-from ranef.inference.optimum.optimum.optimizers import Space, available, estimate_at, run
 
 import ranef
+from ranef.inference.optimum.em import em
+from ranef.inference.optimum.optimizers import Space, available, estimate_at, run
 from ranef.report.searches import all_fit_table
 
 

@@ -7,11 +7,11 @@ import functools
 import numpy as np
 import pandas as pd
 import pytest
-from ranef.inference.lrt.lrt.lrt import boundary_pvalue, parts, relate
 from scipy import stats
 
 import ranef
-from ranef.compare.models import by_likelihood
+from ranef.comparison.models import by_likelihood
+from ranef.inference.lrt.lrt import boundary_pvalue, parts, relate
 
 
 @functools.cache

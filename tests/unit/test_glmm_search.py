@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from ranef.models.glmm.model.search import downhill, minimise, polish, trust_step
+
+from ranef.models.glmm.search import downhill, minimise, polish, trust_step
 
 
 class Function:

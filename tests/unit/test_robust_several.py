@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from ranef.inference.sandwich.sandwich.wild import auxiliary
 
 import ranef
+from ranef.inference.sandwich.wild import auxiliary
 
 
 def _frame(seed=3):

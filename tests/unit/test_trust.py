@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from ranef.inference.optimum.optimum.optimum import examine
 
 import ranef
+from ranef.inference.optimum.optimum import examine
 
 
 def quietly(*args, **kwargs):

@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-from ranef.inference.optimum.optimum.surface import Explorer
 from scipy import optimize
 
 import ranef
+from ranef.inference.optimum.surface import Explorer
 from ranef.report.surface import MultiStart
 
 

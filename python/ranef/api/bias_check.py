@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..compare.models import check_mixed
+from ..fitted.kinds import check_mixed
 from ..fitted.lmm.fit import estimated
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.bias import bias_table

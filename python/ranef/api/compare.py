@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
-from ..compare.generalised import check_same_rows
-from ..compare.models import (
-    Model,
+from ..comparison.criteria import all_criteria, flag_notes, flags_of, generalised_notes
+from ..comparison.generalised import check_same_rows
+from ..comparison.models import (
     by_likelihood,
     check_comparable,
     check_likelihood,
     estimator_name,
     labels,
-    same_fixed,
 )
-from ..errors import ComparisonWarning, UnsupportedError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
-from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.kinds import Model
 from ..inference import criteria
-from ..inference.lrt.lrt import parts
 from ..report.comparison import Comparison, agreement_notes
 
 __all__ = ["compare"]
@@ -86,73 +81,18 @@ def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Compariso
     fits: Sequence[Model]
     if any(isinstance(model, GeneralizedLinearMixedModel) for model in models):
         check_same_rows(models, "compare")
-        fits, notes = models, _generalised_notes(models, by)
+        fits, notes = models, generalised_notes(models, by)
     else:
         check_comparable(models, "compare")
         fits = [by_likelihood(m) if estimator == "ml" else m for m in models]
     check_likelihood(models, "compare")
-    table = pd.DataFrame([_all_criteria(fit, by) for fit in fits], index=labels(models))
+    table = pd.DataFrame([all_criteria(fit, by) for fit in fits], index=labels(models))
     table["delta"] = criteria.deltas(table[by])
     table["weight"] = criteria.weights(table[by])
     table["estimator"] = [estimator_name(fit) for fit in fits]
-    flags = _flags(fits)
+    flags = flags_of(fits)
     if any(flags):
         table["flag"] = flags
     table = table.sort_values(by, kind="stable")
-    notes = [*_flag_notes(flags), *notes, *agreement_notes(table, by, fits[0].nobs)]
+    notes = [*flag_notes(flags), *notes, *agreement_notes(table, by, fits[0].nobs)]
     return Comparison(table, tuple(notes), by)
-
-
-def _generalised_notes(models: Sequence[Any], by: str) -> list[str]:
-    """Say where approximations differ; refuse the criterion that there is not."""
-    if by == "caic":
-        raise UnsupportedError(
-            "the conditional AIC is known for normal responses; rank generalised models by 'aic' "
-            "or 'bic', or by ranef.cross_validate(model, folds=10)"
-        )
-    if len({model.call.spec.nagq for model in models}) == 1:
-        return []
-    return [
-        "the models integrate by different numbers of points (nagq), and part of a difference is "
-        "that of the approximations."
-    ]
-
-
-def _all_criteria(model: Model, by: str) -> dict[str, float]:
-    row = {
-        "npar": model.npar,
-        "llf": model.llf,
-        "aic": model.aic,
-        "aicc": model.aicc,
-        "bic": model.bic,
-    }
-    if by == "caic" and isinstance(model, LinearMixedModel):
-        row["caic"] = float(model.caic().caic)
-    return row
-
-
-def _flags(fits: Sequence[Model]) -> list[str]:
-    """Say what forbids ranking fits as they stand, a text a fit; empty where nothing does."""
-    if not any(fit.reml for fit in fits):
-        return [""] * len(fits)
-    if not all(fit.reml for fit in fits):
-        return ["REML beside ML" if fit.reml else "ML beside REML" for fit in fits]
-    spaces = [parts(fit._design, fit._estimate) for fit in fits]
-    if not same_fixed(spaces):
-        return ["REML, fixed parts differ"] * len(fits)
-    first = spaces[0].fixed
-    recoded = [abs(s.fixed.logdet - first.logdet) > 1e-8 for s in spaces]
-    return ["REML, fixed part coded differently" if any(recoded) else ""] * len(fits)
-
-
-def _flag_notes(flags: list[str]) -> list[str]:
-    """Say, and warn, that the ranking does not mean what it seems to."""
-    reasons = [flag for flag in dict.fromkeys(flags) if flag]
-    if not reasons:
-        return []
-    text = (
-        f"these criteria must not be ranked ({', '.join(reasons)}): a restricted likelihood "
-        "depends on the fixed part and on its coding. estimator='ml' gives criteria that can be"
-    )
-    warnings.warn(text, ComparisonWarning, stacklevel=3)
-    return [text + "."]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from ..report.plots.coefficients import label_of, table_of
 from ..report.plots.tables import coefficient_figure
 
 if TYPE_CHECKING:
@@ -50,23 +49,7 @@ def plot_coefficients(
     """
     if not isinstance(models, Mapping):
         listed = list(models) if isinstance(models, Sequence) else [models]
-        models = {_label(model, i): model for i, model in enumerate(listed)}
+        models = {label_of(model, i): model for i, model in enumerate(listed)}
     if not models:
         raise ValueError("there is no model to draw")
-    return coefficient_figure({str(k): _table(m, level) for k, m in models.items()}, names)
-
-
-def _label(model: Any, i: int) -> str:
-    call = getattr(model, "call", None)
-    return f"{i + 1}: {call.formula}" if call is not None else str(i + 1)
-
-
-def _table(model: Any, level: float) -> pd.DataFrame:
-    """Columns estimate, lower, upper."""
-    if not (hasattr(model, "params") and hasattr(model, "conf_int")):
-        raise TypeError(
-            "plot_coefficients draws fitted models, which have params and conf_int(); it was given "
-            f"a {type(model).__name__}"
-        )
-    limits: pd.DataFrame = model.conf_int(level=level)
-    return limits.assign(estimate=model.params)
+    return coefficient_figure({str(k): table_of(m, level) for k, m in models.items()}, names)

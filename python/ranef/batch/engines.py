@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..api.fit_groups import fit_groups
 from ..design.design import RandomTerm
 from ..errors import DataError, DroppedRowsWarning, RanefError, UnsupportedError
 from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.estimate import ERROR, BatchEstimate
 from ..parallel.engines import GROUPED, column_names
 from ..parallel.progress import open_bar
+from .groups import fit_by
 from .result import BatchResult, Labels
 
 __all__ = ["fit_groups_on", "refuse_folder"]
@@ -99,7 +99,7 @@ def fit_rows(formula: str, names: list[str], options: Options, table: pd.DataFra
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DroppedRowsWarning)
         try:
-            return part_of(fit_groups(formula, table, names, **options))
+            return part_of(fit_by(formula, table, names, **options))
         except RanefError as error:
             groups = [rows for _, rows in table.groupby(names, sort=True, observed=True)]
             if len(groups) > 1:

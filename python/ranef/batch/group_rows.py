@@ -11,19 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import design as designs
+from .._typing import Positions
 from ..design.design import Design
 from ..design.frame import open_frame
 from ..design.reading import Reading, read_factor
 from ..design.values import Categories
 from ..errors import DataError, RanefError
-from ..fitted.lmm.fit import Call
+from ..fitted.lmm.call import Call
 from ..formula import parse
 from ..models.batch import fits as batch
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import ERROR, NOT_RUN, BatchEstimate, Settings, empty_estimate
 from ..models.batch.groups import fit_own, slices
 from .group_sources import Columns, Rows
-from .parts import Part, Positions, Result
+from .parts import Part, Result
 
 __all__ = ["GroupFits", "build", "cut", "fit_piece", "of_rows", "take", "try_build"]
 

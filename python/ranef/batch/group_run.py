@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..api.lmer import fit_call
 from ..design.design import Design
 from ..errors import DroppedRowsWarning, RanefError
-from ..fitted.lmm.fit import Call
+from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.lmm.model import fit_model as fit_call
 from ..models.batch import estimate as batch_estimate
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import ERROR, BatchEstimate, Settings

@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._typing import Positions
 from ..design.design import Design
 from ..errors import DataError, RanefWarning
-from ..fitted.lmm.fit import Call, estimated
+from ..fitted.lmm.call import Call
+from ..fitted.lmm.fit import estimated
 from ..fitted.lmm.model import LinearMixedModel
 from ..models import lmm
 from ..models.batch import estimate as batch_estimate
@@ -23,7 +25,7 @@ from ..models.batch import fits as batch
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import BatchEstimate, Settings
 from .folder import BatchFolder
-from .parts import Part, Positions, Result, fit_here, fit_on
+from .parts import Part, Result, fit_here, fit_on
 from .responses import Block, Responses, digest
 from .result import BatchResult, Labels
 from .stored import StoredBatch, by_name, opened

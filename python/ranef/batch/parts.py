@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .._typing import Positions
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import NOT_RUN, BatchEstimate
 from ..parallel.engines import run_tasks
@@ -23,8 +23,6 @@ __all__ = ["Part", "Positions", "Result", "fit_here", "fit_on"]
 
 #: Pieces that a part is cut into on an executor, at most.
 PIECES = 16
-
-Positions = NDArray[np.intp]
 
 
 @dataclass

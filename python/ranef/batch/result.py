@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import Design
 from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.estimate import STATUSES, BatchEstimate
 from .tables import Labels, WaldTests, fits_frame, joint_frame
 
 __all__ = ["BatchResult", "Labels"]
-
-Array = NDArray[np.float64]
 
 
 class BatchResult:

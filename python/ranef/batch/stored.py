@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..errors import DataError, RanefError, RanefWarning
 from ..fitted.lmm.model import LinearMixedModel
@@ -21,8 +20,6 @@ from .result import position
 from .tables import Labels, WaldTests
 
 __all__ = ["StoredBatch", "by_name", "opened"]
-
-Array = NDArray[np.float64]
 
 
 class StoredBatch:

@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import Design
 from ..inference.hypotheses.multiple import benjamini_hochberg, squeeze_variances, storey
 from ..models.batch.estimate import STATUSES, BatchEstimate
 from ..report.coefficients import t_pvalue
 
 __all__ = ["Labels", "WaldTests", "by_column", "fits_frame", "joint_frame", "named_spread"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ..parallel.engines import FRAMES, Run, column_names, frame_kind, run_tasks
 from .files import dataset_chunks
-from .sums import CrossProducts
+from .sums import Sums
 
 __all__ = ["add_parts", "run_on_frame", "run_on_pieces"]
 
@@ -39,14 +39,12 @@ def on_piece(function: Callable[[Iterator[Any]], T], piece: Any) -> T:
     return function(iter([piece]))
 
 
-def add_parts(
-    sums: CrossProducts, run: Run, again: bool, progress: Callable[[int], object]
-) -> None:
+def add_parts(sums: Sums, run: Run, again: bool, progress: Callable[[int], object]) -> None:
     """Add up each part on its own, and the parts in their order.
 
     Parameters
     ----------
-    sums : CrossProducts
+    sums : Sums
         What is added to; empty.
     run : callable
         Applies a function to the frames of each part.
@@ -63,11 +61,11 @@ def add_parts(
         progress(part.n_read)
 
 
-def sampled(empty: CrossProducts, frames: Iterator[Any]) -> list[Any]:
+def sampled(empty: Sums, frames: Iterator[Any]) -> list[Any]:
     """Take the rows of a part that show its levels."""
     return empty.sample(frames).rows
 
 
-def summed(empty: CrossProducts, frames: Iterator[Any]) -> CrossProducts:
+def summed(empty: Sums, frames: Iterator[Any]) -> Sums:
     """Add up the rows of a part."""
     return copy.deepcopy(empty).add_all(frames, lambda rows: None)

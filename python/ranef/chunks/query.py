@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from .files import CHUNK_ROWS
-from .sums import Collapsed, CrossProducts
+from .sums import Collapsed, Sums
 
 __all__ = ["add_collapsed", "arrow_reader", "quoted", "repetition"]
 
@@ -52,7 +52,7 @@ class Repetition:
     missing: dict[str, int]
 
 
-def repetition(sums: CrossProducts, relation: Any) -> Repetition | None:
+def repetition(sums: Sums, relation: Any) -> Repetition | None:
     """Tell whether a model's rows repeat: its columns are factors, and few are distinct."""
     if sums.plain_columns is None:
         return None
@@ -69,7 +69,7 @@ def repetition(sums: CrossProducts, relation: Any) -> Repetition | None:
     return found if found.distinct < WORTH * found.total else None
 
 
-def add_collapsed(sums: CrossProducts, rows: Repetition, progress: Callable[[int], object]) -> None:
+def add_collapsed(sums: Sums, rows: Repetition, progress: Callable[[int], object]) -> None:
     """Add the rows of a relation, grouped by the columns of the design."""
     y, weights = rows.y, rows.weights
     value = f"(CAST({quoted(y)} AS DOUBLE) - {rows.centre!r})"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design import build
 from ..design.build import read_all, response_vector
 from ..design.design import Design
@@ -23,7 +24,6 @@ from ..formula import Formula
 
 __all__ = ["ChunkRows", "Sample", "learn", "read_chunk"]
 
-Array = NDArray[np.float64]
 Series = "pd.Series[Any]"
 
 #: Rows of the first chunk that the design is learned from, beside those that bring a level.

@@ -7,53 +7,83 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DataError, UnsupportedError
-from ..fitted.lmm.fit import Call
-from ..fitted.lmm.model import LinearMixedModel
 from ..parallel.engines import frame_kind
 from ..parallel.progress import open_bar
 from .files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
 from .parts import add_parts, run_on_frame, run_on_pieces
 from .query import add_collapsed, arrow_reader, quoted, repetition
-from .sums import CrossProducts
+from .summed import SummedDesign
+from .sums import Sums
 
-__all__ = ["fit_source", "is_source"]
+__all__ = ["is_source", "read"]
 
 Passes = Callable[[], Iterator[Any]]
 
 
+def read(
+    formula: str,
+    data: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    missing: str = "drop",
+    executor: Any = None,
+    progress: bool = True,
+) -> SummedDesign:
+    """Add up data that come in chunks, in one pass, or two to learn the predictors' levels.
+
+    Parameters
+    ----------
+    formula : str
+        The model.
+    data : Sums, path, dataset, relation, lazy frame, iterator or list of frames, or a function
+        Rows in chunks.
+    weights, offset : str, optional
+        Columns.
+    contrasts : mapping, optional
+        Coding of categorical columns, by name.
+    missing : {"drop", "raise"}
+        What to do with rows that have missing values.
+    executor : Executor, callable, Client or module, optional
+        Where chunks are added up.
+    progress : bool
+        Whether to show a bar on a terminal.
+
+    Returns
+    -------
+    SummedDesign
+
+    Raises
+    ------
+    UnsupportedError
+        If weights or offset are arrays.
+    DataError
+        If rows are missing and may not be, or the sums are of another formula.
+    """
+    for name, value in (("weights", weights), ("offset", offset)):
+        if value is not None and not isinstance(value, str):
+            raise UnsupportedError(f"{name} must be a column's name where data are read in chunks")
+    if isinstance(data, Sums):
+        if data.formula != formula:
+            raise DataError(f"the cross products are of {data.formula!r}, not of {formula!r}")
+        return data.design()
+    sums = Sums(formula, weights=weights, offset=offset, contrasts=contrasts)
+    with open_bar(None, "rows", shown=progress, scaled=True) as bar:
+        add_source(sums, data, executor, bar.update)
+    if missing == "raise" and sums.dropped:
+        raise DataError(f"rows have missing values, by column: {sums.dropped}")
+    return sums.design()
+
+
 def is_source(data: Any) -> bool:
     """Tell whether data are read in chunks, not held in memory."""
-    if isinstance(data, (str, os.PathLike, CrossProducts, list, tuple)) or callable(data):
+    if isinstance(data, (str, os.PathLike, Sums, list, tuple)) or callable(data):
         return True
     return kind_of(data) in READERS or isinstance(data, Iterator) or frame_kind(data) is not None
 
 
-def fit_source(
-    call: Call, data: Any, *, executor: Any = None, progress: bool = True
-) -> LinearMixedModel:
-    """Fit a call whose data come in chunks, in one pass, or two to learn the predictors' levels."""
-    for name, value in (("weights", call.weights), ("offset", call.offset)):
-        if value is not None and not isinstance(value, str):
-            raise UnsupportedError(f"{name} must be a column's name where data are read in chunks")
-    if call.prior is not None:
-        raise UnsupportedError("a prior needs rows in memory; leave it out, or give a frame")
-    if isinstance(data, CrossProducts):
-        if data.formula != call.formula:
-            raise DataError(f"the cross products are of {data.formula!r}, not of {call.formula!r}")
-        return data.fit(reml=call.reml, control=call.control)
-    sums = CrossProducts(
-        call.formula, weights=call.weights, offset=call.offset, contrasts=call.contrasts
-    )
-    with open_bar(None, "rows", shown=progress, scaled=True) as bar:
-        add_source(sums, data, executor, bar.update)
-    if call.missing == "raise" and sums.dropped:
-        raise DataError(f"rows have missing values, by column: {sums.dropped}")
-    return sums.fit(reml=call.reml, control=call.control)
-
-
-def add_source(
-    sums: CrossProducts, data: Any, executor: Any, progress: Callable[[int], object]
-) -> None:
+def add_source(sums: Sums, data: Any, executor: Any, progress: Callable[[int], object]) -> None:
     """Add all rows of a source to empty cross products."""
     if frame_kind(data) is not None:
         if executor is not None:

@@ -8,28 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _core
+from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
-from ..errors import DataError, ModelError
-from ..fitted.lmm.fit import Call, estimated
-from ..fitted.lmm.model import LinearMixedModel
+from ..errors import DataError
 from ..formula import FactorKind, parse
-from ..models import lmm
-from ..models.lmm import Control
 from .levels import LevelTable
 from .rows import ChunkRows, Sample, learn, read_chunk
 from .summed import SummedDesign
 
-__all__ = ["Collapsed", "CrossProducts"]
-
-Array = NDArray[np.float64]
+__all__ = ["Collapsed", "Sums"]
 
 
 @dataclass(frozen=True)
@@ -71,39 +65,8 @@ class Collapsed:
     squares: Array
 
 
-class CrossProducts:
-    """Everything that a linear mixed model needs from its rows, added up chunk by chunk.
-
-    Parameters
-    ----------
-    formula : str
-        The model. Transformations that learn from the data, such as ``scale(x)``, are refused.
-    schema : mapping of str to levels, or frame, optional
-        Levels of the categorical predictors, or rows that show them all. Without it the first chunk
-        must show them. Levels of grouping factors need not be known.
-    weights, offset : str, optional
-        Names of columns.
-    contrasts : mapping, optional
-        Coding of categorical columns, by name.
-
-    Notes
-    -----
-    Memory holds the cross products, whose size depends on levels and pairs of levels that occur
-    together, and one chunk. Sums of two objects, of other files, threads or machines, give the
-    object of all their rows; they pickle. A chunk that does not fit raises and adds nothing.
-    Threads that add to one object wait for each other; with one each, added up at the end, they do
-    not.
-
-    Examples
-    --------
-    >>> import ranef
-    >>> sleep = ranef.datasets.load("sleepstudy")
-    >>> sums = ranef.CrossProducts("Reaction ~ Days + (Days | Subject)")
-    >>> for start in range(0, 180, 60):
-    ...     sums = sums.add(sleep[start : start + 60])
-    >>> round(sums.fit().llf, 4)
-    -871.8141
-    """
+class Sums:
+    """Cross products of the rows so far, their levels, and how to read more rows."""
 
     def __init__(
         self,
@@ -116,9 +79,9 @@ class CrossProducts:
     ):
         self.formula = formula
         self._parsed = parse(formula)
-        self._weights = weights
-        self._offset = offset
-        self._contrasts = contrasts
+        self.weights = weights
+        self.offset = offset
+        self.contrasts = contrasts
         self._levels: Mapping[str, Iterable[Any]] = {}
         self._design: Design | None = None
         self._tables = [LevelTable(bars[0].factors) for bars in bars_by_group(self._parsed)]
@@ -140,7 +103,7 @@ class CrossProducts:
         self._alone = threading.RLock()
 
     def __repr__(self) -> str:
-        return f"<CrossProducts of {self.n_obs:,} rows for {self.formula!r}>"
+        return f"<{type(self).__name__} of {self.n_obs:,} rows for {self.formula!r}>"
 
     @property
     def n_obs(self) -> int:
@@ -158,15 +121,15 @@ class CrossProducts:
         terms = [*self._parsed.terms, *(term for bar in self._parsed.random for term in bar.terms)]
         factors = [factor for term in terms for factor in term.factors]
         plain = all(f.kind is FactorKind.NAME for f in [self._parsed.left, *factors])
-        if not plain or self._parsed.offsets or self._offset is not None:
+        if not plain or self._parsed.offsets or self.offset is not None:
             return None
-        return self._parsed.left.expr, self._weights
+        return self._parsed.left.expr, self.weights
 
     def asks_for(self, name: str) -> bool:
         """Tell whether a column may be named by the formula, the weights or the offset."""
-        return name in self._parsed.text or name in (self._weights, self._offset)
+        return name in self._parsed.text or name in (self.weights, self.offset)
 
-    def learn(self, passes: Callable[[], Iterator[Any]]) -> CrossProducts:
+    def learn(self, passes: Callable[[], Iterator[Any]]) -> Self:
         """Learn the levels of categorical predictors, from all chunks where there are any.
 
         Parameters
@@ -176,19 +139,19 @@ class CrossProducts:
 
         Returns
         -------
-        CrossProducts
+        Sums
             This object.
         """
         with self._alone:
             if self._design is not None:
                 raise ValueError("the levels are known already; learn comes before add")
             sample = self.sample(passes())
-            self._take(learn(sample, self._levels, self._weights, self._offset, self._contrasts))
+            self._take(learn(sample, self._levels, self.weights, self.offset, self.contrasts))
         return self
 
     def sample(self, chunks: Iterable[Any]) -> Sample:
         """Take the rows that show all levels of the categorical predictors."""
-        sample = Sample(self._parsed, self._weights, self._offset)
+        sample = Sample(self._parsed, self.weights, self.offset)
         for chunk in chunks:
             sample.add(chunk)
             if sample.is_complete:
@@ -204,7 +167,7 @@ class CrossProducts:
         self._sums = _core.Accumulator(list(design.fixed), layout)
         self._design = design
 
-    def add(self, chunk: Any) -> CrossProducts:
+    def add(self, chunk: Any) -> Self:
         """Add the rows of a frame.
 
         Parameters
@@ -214,7 +177,7 @@ class CrossProducts:
 
         Returns
         -------
-        CrossProducts
+        Sums
             This object.
 
         Raises
@@ -229,7 +192,7 @@ class CrossProducts:
             self._count(staged)
         return self
 
-    def add_collapsed(self, chunk: Collapsed) -> CrossProducts:
+    def add_collapsed(self, chunk: Collapsed) -> Self:
         """Add rows of which those of equal design were made one.
 
         Parameters
@@ -239,7 +202,7 @@ class CrossProducts:
 
         Returns
         -------
-        CrossProducts
+        Sums
             This object, as if the single rows had been added.
         """
         with self._alone:
@@ -263,7 +226,7 @@ class CrossProducts:
         self._dropped.update(dropped)
         self.n_read += n_read
 
-    def add_all(self, chunks: Iterable[Any], progress: Callable[[int], object]) -> CrossProducts:
+    def add_all(self, chunks: Iterable[Any], progress: Callable[[int], object]) -> Self:
         """Add the rows of many frames, the next one read while one is added up.
 
         Parameters
@@ -275,7 +238,7 @@ class CrossProducts:
 
         Returns
         -------
-        CrossProducts
+        Sums
             This object, the same to the last bit as by :meth:`add`.
         """
         with self._alone, ThreadPoolExecutor(1) as pool:
@@ -296,7 +259,7 @@ class CrossProducts:
         if self._design is None:
             self.learn(lambda: iter([chunk]))
         assert self._design is not None
-        rows = read_chunk(self._design, chunk, self._weights, self._offset)
+        rows = read_chunk(self._design, chunk, self.weights, self.offset)
         tables = [table.copy() for table in self._tables]
         terms = []
         for table in tables if len(rows.y) else []:
@@ -324,15 +287,15 @@ class CrossProducts:
             self._lent = False
         return self._sums
 
-    def __add__(self, other: CrossProducts) -> CrossProducts:
-        if not isinstance(other, CrossProducts):
+    def __add__(self, other: Sums) -> Self:
+        if not isinstance(other, Sums):
             return NotImplemented
         out = copy.deepcopy(self)
         out += other
         return out
 
-    def __iadd__(self, other: CrossProducts) -> CrossProducts:
-        if not isinstance(other, CrossProducts):
+    def __iadd__(self, other: Sums) -> Self:
+        if not isinstance(other, Sums):
             return NotImplemented
         if self.formula != other.formula:
             raise DataError(
@@ -346,7 +309,7 @@ class CrossProducts:
                 self._merge(theirs)
         return self
 
-    def _merge(self, other: CrossProducts) -> None:
+    def _merge(self, other: Sums) -> None:
         """Add the sums of another object, which are used up."""
         assert self._design is not None
         assert other._design is not None
@@ -364,7 +327,7 @@ class CrossProducts:
         self._dropped.update(other._dropped)
         self.n_read += other.n_read
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> CrossProducts:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         with self._alone:
             out = copy.copy(self)
             out._sums = copy.deepcopy(self._sums, memo)
@@ -373,49 +336,20 @@ class CrossProducts:
             out._dropped = self._dropped.copy()
         return out
 
-    def fit(self, *, reml: bool = True, control: Control | None = None) -> LinearMixedModel:
-        """Fit the model to all rows so far.
+    def design(self) -> SummedDesign:
+        """Return a design without rows: the sums so far and the levels seen.
 
-        Parameters
-        ----------
-        reml : bool
-            Whether to maximise the restricted likelihood.
-        control : Control, optional
-            Settings of the search.
-
-        Returns
-        -------
-        LinearMixedModel
-            The model; what needs rows, such as ``resid``, raises, ``predict(newdata)`` does not.
+        Raises
+        ------
+        DataError
+            If no rows were added.
         """
         if self._design is None or self.n_obs == 0:
             raise DataError("no rows were added")
         with self._alone:
-            design = self._summed()
-        lmm.check(design)
-        call = Call(
-            self.formula,
-            reml,
-            self._weights,
-            self._offset,
-            self._contrasts,
-            "drop",
-            control or Control(),
-        )
-        try:
-            core = lmm.kernel(design)
-        except ModelError as error:
-            raise ModelError(
-                f"{error}: to one part in 10,000, more than sums resolve. Keep the intercept in "
-                "the formula, or take a constant off the response."
-            ) from None
-        estimate = estimated(design, core, call)
-        model = LinearMixedModel(design, estimate, call, core=core)
-        model._warn()
-        return model
+            return self._summed()
 
     def _summed(self) -> SummedDesign:
-        """Put the levels into order and give the design without rows."""
         design, sums = self._design, self._own()
         assert design is not None
         sorted_ = [table.sort() for table in self._tables]
@@ -431,8 +365,8 @@ class CrossProducts:
             fixed_names=design.fixed_names,
             fixed_terms=design.fixed_terms,
             random=tuple(map(sorted_term, design.random, groupings)),
-            weights=None if self._weights is None else np.empty(0),
-            offset=None if self._offset is None else np.empty(0),
+            weights=None if self.weights is None else np.empty(0),
+            offset=None if self.offset is None else np.empty(0),
             response=design.response,
             rows=None,
             n_data=self.n_read,

@@ -19,8 +19,8 @@ from ..api.fit_groups import fit_groups
 from ..api.fit_many import fit_many
 from ..api.lmer import lmer
 from ..chunks.files import open_files
-from ..chunks.sums import CrossProducts
 from ..errors import DataError
+from ..fitted.lmm.cross_products import CrossProducts
 from ..fitted.lmm.model import LinearMixedModel
 from .log import Log, plain
 

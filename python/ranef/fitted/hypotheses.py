@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._typing import Array
 from ..inference.hypotheses import linear as hypothesis
 from ..inference.hypotheses.linear import Approximation, JointTest
 from ..inference.hypotheses.terms import term_hypotheses
 from ..inference.hypotheses.text import parse_hypotheses
 from ..report.tests import LinearTest, contrast_frame
-from .named import Array, Effects
+from .named import Effects
 
 __all__ = ["Hypotheses"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import Design
 from ..errors import DataError
 from ..models.glmm.estimate import GlmmEstimate
@@ -15,9 +15,7 @@ from ..models.gls.model import GlsEstimate
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
 
-__all__ = ["Array", "Effects"]
-
-Array = NDArray[np.float64]
+__all__ = ["Effects"]
 
 
 class Effects:

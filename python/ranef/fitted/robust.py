@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from .._typing import Array, Codes
 from ..design import Design
 from ..design.grouped import codes_of_column
 from ..errors import DataError, UnsupportedError
@@ -31,9 +32,6 @@ __all__ = [
     "robust_mixed",
     "robust_multiway",
 ]
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._typing import Array, Codes
 from ..errors import FitError, ModelError
 from .ols import Basis, orthonormal_basis
 
@@ -22,8 +23,6 @@ __all__ = [
     "sort_rows",
 ]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Families and their usual links.
 FAMILIES = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import RandomTerm
 from ..design.structured import StructuredDesign
 from ..errors import ModelError
@@ -16,8 +17,6 @@ from .gls.rows import marginal_covariance
 from .lmm import Control
 
 __all__ = ["Saturated", "baseline", "saturated"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
 from ..inference.coverage import t_quantile
 from ..inference.profile.profile import Path
 
 __all__ = ["Profile"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)

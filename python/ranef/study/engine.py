@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..api.fit_many import STAND_IN, check_ddf, read_tests, shared_design
 from ..batch.folder import BatchFolder
+from ..batch.many import STAND_IN, check_ddf, read_tests, shared_design
 from ..batch.many_run import call_plan, design_digest
 from ..batch.result import BatchResult, Labels
 from ..batch.tables import named_spread
 from ..design.design import Design
 from ..errors import UnsupportedError
-from ..fitted.lmm.fit import Call
+from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
 from ..inference.study import Truth, draw_responses

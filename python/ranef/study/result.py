@@ -11,6 +11,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..batch.result import BatchResult
 from ..inference.study import binomial_interval, performance
 from ..report.plots.study import study_figure
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Power", "Study", "StudyRun"]
 
-Array = NDArray[np.float64]
 
 #: Measures of a study that can be drawn, and the column of each one's Monte Carlo error.
 MEASURES = {

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import Design
 from ..design.frame import did_you_mean, open_frame
 from ..design.values import read_codes
@@ -20,8 +21,6 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..inference.study import Truth
 
 __all__ = ["Axes", "Setting", "extended", "read_truth", "used_columns"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..api.all_fit import all_fit, converge
-from ..api.feols import feols
+from ..fitted.feols.call import FeolsCall
+from ..fitted.feols.model import fit_model as fit_feols
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.diagnosis.fit import least_varying
 from ..inference.priors.parts import with_weak
 from ..report.findings import Diagnosis
+from .searches import every_optimizer, searched_again
 
 __all__ = ["LAST_RESORT", "Remedy", "remedies"]
 
@@ -117,7 +118,8 @@ def _pooled(first: LinearMixedModel, name: str, formula: str, size: int) -> Reme
     given = f", weights={weights!r}" if isinstance(weights, str) else ""
 
     def make() -> Any:
-        return feols(formula, first._training_data(), weights=weights, offset=first.call.offset)
+        call = FeolsCall(formula, weights=weights, offset=first.call.offset)
+        return fit_feols(call, first._training_data())
 
     return Remedy(f"{name}: no groups", size, f'ranef.feols("{formula}", data{given})', make, True)
 
@@ -126,10 +128,14 @@ def _searches(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
     """Search again, from other places and by other optimisers."""
     if "not-converged" in found.codes:
         yield Remedy(
-            "restart", 0, "ranef.converge(model).model", lambda: converge(model).model, True
+            "restart", 0, "ranef.converge(model).model", lambda: searched_again(model).model, True
         )
         yield Remedy(
-            "other optimisers", 0, "ranef.all_fit(model).best", lambda: all_fit(model).best, True
+            "other optimisers",
+            0,
+            "ranef.all_fit(model).best",
+            lambda: every_optimizer(model).best,
+            True,
         )
 
 

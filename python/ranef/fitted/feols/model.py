@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design import INTERCEPT, encode
-from ...design.grouped import group_term
+from ...design.grouped import build_grouped, group_term
 from ...errors import ModelError, UnsupportedError
+from ...formula.parse import parse
 from ...inference.coverage import t_quantile
 from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
 from ...models.within import absorbed_effects, singletons
 from ...report.summary import Summary
-from .tests import FeolsCall, LeastSquaresTests
+from ..warned import dropped_rows
+from .call import FeolsCall
+from .fit import aliased_columns, check_formula, fit_design
+from .tests import LeastSquaresTests
 
 __all__ = ["FeolsCall", "FixedEffectsModel"]
-
-Array = NDArray[np.float64]
 
 
 def _share(left: float, total: float) -> float:
@@ -280,3 +283,22 @@ class FixedEffectsModel(LeastSquaresTests):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def fit_model(call: FeolsCall, data: Any) -> FixedEffectsModel:
+    """Carry out a call: parse, build, fit, warn."""
+    parsed = check_formula(parse(call.formula), "feols")
+    design = build_grouped(
+        parsed,
+        data,
+        [*call.absorb, *call.cluster],
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+    )
+    fitted = fit_design(design, call.absorb)
+    found = tuple(dropped_rows(design)) + tuple(aliased_columns(design, fitted))
+    for warning in found:
+        warnings.warn(warning, stacklevel=3)
+    return FixedEffectsModel(design, fitted, call, data, found)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..._typing import Codes
 from ...design import Design
 from ...errors import ModelError, RanefWarning, UnsupportedError
 from ...inference.sandwich.absorbed import (
@@ -24,34 +24,17 @@ from ...inference.sandwich.wild import WildBootstrap
 from ...models.ols import OlsEstimate
 from ...report.regression import CoefficientTests
 from ..robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
+from .call import FeolsCall
 
 if TYPE_CHECKING:
-    from ...api.feols import Fitted
+    from .fit import Fitted
 
-__all__ = ["FeolsCall", "LeastSquaresTests"]
+__all__ = ["LeastSquaresTests"]
 
 TOO_MANY = (
     "degrees of freedom are clusters - 1: too many absorbed levels cut through the clusters for "
     "Satterthwaite's"
 )
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class FeolsCall:
-    """The arguments of a fit."""
-
-    formula: str
-    absorb: tuple[str, ...] = ()
-    cluster: tuple[str, ...] = ()
-    vcov: str | None = None
-    ssc: str = "fixest"
-    weights: Any = None
-    offset: Any = None
-    contrasts: Any = None
-    missing: str = "drop"
 
 
 class LeastSquaresTests(CoefficientTests):

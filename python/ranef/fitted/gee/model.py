@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ... import _core
+from ..._typing import Array, Codes
 from ...design import Design, encode
-from ...design.grouped import group_term, times_of
+from ...design.grouped import build_grouped, group_term, times_of
 from ...errors import ModelError, RanefWarning
+from ...families.response import check_response
+from ...formula.parse import parse
 from ...inference.coverage import t_quantile
 from ...inference.sandwich.sandwich import DiagonalScores, check_kind
 from ...inference.sandwich.wild import WildBootstrap
@@ -22,12 +26,14 @@ from ...models.gee import GeeEstimate, GeeSpec
 from ...models.within import is_nested
 from ...report.regression import CoefficientTests
 from ...report.summary import Summary
+from ..feols.fit import check_formula
 from ..robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
+from ..warned import dropped_rows
+from .call import GEECall
+from .fit import check_pairs, check_times, findings, fit_design, specification
 
-__all__ = ["QIC", "GEECall", "GEEModel", "check_vcov"]
+__all__ = ["QIC", "GEEModel", "check_vcov"]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Groups below which robust errors without a correction are known to be too small.
 FEW = 40
@@ -46,21 +52,6 @@ def check_vcov(vcov: str) -> None:
     """Refuse a name that is no covariance of estimating equations."""
     if vcov not in VCOV:
         raise ValueError(f"vcov is one of {', '.join(VCOV)}, not {vcov!r}")
-
-
-@dataclass(frozen=True)
-class GEECall:
-    """The arguments of a fit."""
-
-    formula: str
-    groups: str
-    time: str | None
-    spec: GeeSpec
-    vcov: str = "robust"
-    weights: Any = None
-    offset: Any = None
-    contrasts: Any = None
-    missing: str = "drop"
 
 
 @dataclass(frozen=True)
@@ -95,6 +86,8 @@ class GEEModel(CoefficientTests):
     ----------
     call : GEECall
         The arguments that made it.
+    spec : GeeSpec
+        Family, link and working correlation, checked.
     warnings : tuple of RanefWarning
         What the fit warned of.
     """
@@ -104,10 +97,12 @@ class GEEModel(CoefficientTests):
         design: Design,
         estimate: GeeEstimate,
         call: GEECall,
+        spec: GeeSpec,
         data: Any = None,
         found: tuple[RanefWarning, ...] = (),
     ):
         self.call = call
+        self.spec = spec
         self.warnings = found
         self._design = design
         self._estimate = estimate
@@ -224,7 +219,7 @@ class GEEModel(CoefficientTests):
         """Give a covariance robust to clusters of several kinds."""
         e = self._estimate
         cut = [name for name, codes in clusters.items() if not is_nested(e.codes, codes)]
-        if cut and self.call.spec.corr != "independence":
+        if cut and self.spec.corr != "independence":
             raise ModelError(
                 f"levels of the groups {self.call.groups!r} reach into several clusters of "
                 f"{' and '.join(map(repr, cut))}; with clusters that cut groups use "
@@ -293,7 +288,7 @@ class GEEModel(CoefficientTests):
     @property
     def corr_params(self) -> pd.Series[Any]:
         """Parameters of the working correlation."""
-        alpha, corr = self._estimate.alpha, self.call.spec.corr
+        alpha, corr = self._estimate.alpha, self.spec.corr
         if corr == "unstructured":
             times = self._times()
             labels = [
@@ -317,8 +312,8 @@ class GEEModel(CoefficientTests):
     @property
     def working_corr(self) -> pd.DataFrame:
         """Working correlation of a group that was seen at every time."""
-        times, corr, alpha = self._times(), self.call.spec.corr, self._estimate.alpha
-        R = models.working_correlation(corr, alpha, times, self.call.spec.fixed)
+        times, corr, alpha = self._times(), self.spec.corr, self._estimate.alpha
+        R = models.working_correlation(corr, alpha, times, self.spec.fixed)
         return pd.DataFrame(R, index=pd.Index(times), columns=pd.Index(times))
 
     def _series(self, values: Array) -> pd.Series[Any]:
@@ -355,7 +350,7 @@ class GEEModel(CoefficientTests):
         .. [1] Pan (2001), Biometrics 57, 120-125.
         .. [2] Hin and Wang (2009), Stat. Med. 28, 642-658.
         """
-        d, spec = self._design, self.call.spec
+        d, spec = self._design, self.spec
         Q = models.quasi_likelihood(d.y, self._estimate.mu, spec.family, d.weights)
         codes = group_term(d, self.call.groups).codes
         rows, alike = models.sort_rows(codes, None), models.independent(spec)
@@ -391,7 +386,7 @@ class GEEModel(CoefficientTests):
         else:
             rows = encode(self._design, newdata, random=False)
             X, offset = rows.X, rows.offset
-        kept, link = self._kept(), self.call.spec.link
+        kept, link = self._kept(), self.spec.link
         eta = X[:, kept] @ self._beta[kept] + (0.0 if offset is None else offset)
         mean = _core.mean_of(link, eta)
         if interval is None:
@@ -408,7 +403,7 @@ class GEEModel(CoefficientTests):
 
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""
-        spec = self.call.spec
+        spec = self.spec
         alpha = ", ".join(f"{v:.4g}" for v in self._estimate.alpha[:6])
         steps = self._estimate.iterations
         more = " ..." if len(self._estimate.alpha) > 6 else ""
@@ -438,3 +433,31 @@ class GEEModel(CoefficientTests):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def fit_model(call: GEECall, data: Any) -> GEEModel:
+    """Carry out a call: parse, build, check, fit, warn."""
+    check_vcov(call.vcov)
+    design = build_grouped(
+        check_formula(parse(call.formula), "gee"),
+        data,
+        [call.groups] if call.time is None else [call.groups, call.time],
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+        response="binary" if call.family == "binomial" else "numeric",
+    )
+    term = group_term(design, call.groups)
+    times = None if call.time is None else times_of(group_term(design, call.time))
+    rows = models.sort_rows(term.codes, times)
+    spec = specification(call.family, call.link, call.corr, len(rows.time))
+    check_response(design, spec.family)
+    check_times(rows, term.levels, str(call.time))
+    if spec.corr in ("unstructured", "m-dependent"):
+        check_pairs(rows, spec)
+    estimate = fit_design(design, rows, spec)
+    found = tuple(dropped_rows(design)) + tuple(findings(design, estimate, spec))
+    for warning in found:
+        warnings.warn(warning, stacklevel=3)
+    return GEEModel(design, estimate, call, spec, data, found)

@@ -10,15 +10,24 @@ from typing import Any
 import numpy as np
 
 from ... import _core
+from ... import design as designs
 from ...design.design import Design
-from ...errors import ConvergenceWarning, DroppedRowsWarning, RanefWarning, SingularFitWarning
+from ...errors import (
+    ConvergenceWarning,
+    DroppedRowsWarning,
+    RanefWarning,
+    SingularFitWarning,
+)
+from ...formula import parse
 from ...inference.optimum.generalised import optimum_of, overdispersed, takes_it_up, without_excess
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import DISPERSIONS, GlmmEstimate
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence, data_warnings, singular_notes
+from ..warned import as_error
 from .call import GlmerCall
+from .fit import check_counts, check_quadrature, estimated
 from .tables import GlmerTables
 
 __all__ = ["GeneralizedLinearMixedModel"]
@@ -135,7 +144,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
         DataError
             If there is not one value within the family's range for each row.
         """
-        from ...api.glmer import check_counts, fit_design
+        from .fit import check_counts
 
         design = replace(self._design, y=self._new_response(y))
         check_counts(design, self.call.spec)
@@ -160,8 +169,8 @@ class GeneralizedLinearMixedModel(GlmerTables):
         GeneralizedLinearMixedModel
             A new model.
         """
-        from ...api.glmer import fit_call, specification
         from ...formula import parse, update
+        from .fit import specification
 
         spec = self.call.spec
         known = (set(GlmerCall.__dataclass_fields__) - {"formula", "spec"}) | {
@@ -178,7 +187,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
             self.call.formula if formula is None else update(parse(self.call.formula), formula).text
         )
         call = replace(self.call, formula=text, **changes)
-        return fit_call(call, self._training_data() if data is None else data)
+        return fit_model(call, self._training_data() if data is None else data)
 
     # ------------------------------------------------------------------ tables
 
@@ -251,3 +260,32 @@ class GeneralizedLinearMixedModel(GlmerTables):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def fit_model(call: GlmerCall, data: Any) -> GeneralizedLinearMixedModel:
+    """Carry out a call: parse, build, check, fit."""
+    spec = call.spec
+    design = designs.build(
+        parse(call.formula),
+        data,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+        response="counts" if spec.family == "binomial" else "numeric",
+    )
+    glmm.check(design, spec)
+    check_counts(design, spec)
+    check_quadrature(design, spec)
+    return fit_design(design, call, data)
+
+
+def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GeneralizedLinearMixedModel:
+    """Fit a design as a call says, and give its warnings."""
+    core = glmm.kernel(design, call.spec)
+    estimate = estimated(design, core, call)
+    model = GeneralizedLinearMixedModel(design, estimate, call, core=core, data=data)
+    if call.strict and model.warnings:
+        raise as_error(model.warnings)
+    model._warn()
+    return model

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..._core import Glmm
+from ..._typing import Array
 from ...design.encode import NewRows, encode
 from ...design.frame import open_frame
 from ...inference import families
@@ -19,7 +20,7 @@ from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...report.augment import used_rows
-from ..named import Array, Effects
+from ..named import Effects
 
 __all__ = ["GlmerRows"]
 

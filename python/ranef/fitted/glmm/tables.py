@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
 from ...errors import UnsupportedError
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.profile.generalised import generalised_curves
@@ -23,7 +24,6 @@ from ...report.whole_frame import WholeFrame
 from ..hypotheses import Hypotheses
 from ..mixed.profiles import PRIOR, Profiles
 from ..mixed.tidy import Tidied
-from ..named import Array
 from .call import GlmerCall
 from .rows import GlmerRows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...api.feols import dropped_rows
+from ..._typing import Array
 from ...design.encode import encode
-from ...design.structured import StructuredDesign
+from ...design.structured import StructuredDesign, build_structured
 from ...errors import (
     ConvergenceWarning,
     ModelError,
@@ -24,13 +25,17 @@ from ...formula import parse
 from ...formula import update as updated
 from ...inference.coverage import t_quantile
 from ...inference.prediction import predict as prediction
+from ...models import lmm
 from ...models.gls import rows as gls_rows
-from ...models.gls.model import GlsEstimate, GlsModel
+from ...models.gls.checks import check_rows
+from ...models.gls.model import GlsEstimate, GlsModel, fit_gls, gls_model
 from ...report.structured import correlation_text, variance_text
 from ...report.summary import Summary
 from ...report.verdict import Convergence, alias_notes
-from ..named import Array
-from .tables import GLSCall, GLSTables
+from ..warned import dropped_rows
+from .call import GLSCall
+from .fit import checked_corr
+from .tables import GLSTables
 
 __all__ = ["GLSCall", "GLSModel"]
 
@@ -293,8 +298,6 @@ class GLSModel(GLSTables):
         GLSModel
             A new model.
         """
-        from ...api.gls import fit_rows, gls
-
         known = set(GLSCall.__dataclass_fields__) - {"formula"}
         if unknown := set(changes) - known:
             raise ValueError(f"gls has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}")
@@ -306,7 +309,12 @@ class GLSModel(GLSTables):
         if data is None and self._data is None:
             raise ValueError("this model was unpickled and does not know its data; give data")
         arguments = {name: getattr(self.call, name) for name in known} | changes
-        return gls(text, self._data if data is None else data, **arguments)
+        call = GLSCall(text, **arguments)
+        call = replace(call, corr=checked_corr(call.corr, call.groups))
+        model = fit_model(call, self._data if data is None else data)
+        for warning in model.warnings:
+            warnings.warn(warning, stacklevel=2)
+        return model
 
     # ------------------------------------------------------------------ text
 
@@ -360,3 +368,29 @@ class GLSModel(GLSTables):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def fit_model(call: GLSCall, data: Any) -> GLSModel:
+    """Fit as a call says, without giving its warnings."""
+    rows = build_structured(
+        parse(call.formula),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=call.variance,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+    )
+    return fit_rows(rows, call, data)
+
+
+def fit_rows(rows: StructuredDesign, call: GLSCall, data: Any = None) -> GLSModel:
+    """Fit a structured design as a call says."""
+    if rows.design.random and call.corr == "independence":
+        lmm.check(rows.design)
+    model = gls_model(rows, call.corr)
+    check_rows(rows, model.layout, call.corr, call.groups, call.time)
+    estimate = fit_gls(rows, model, reml=call.reml, control=call.control)
+    return GLSModel(rows, estimate, call, model=model, data=data)

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
 from ...design.structured import StructuredDesign
 from ...errors import UnsupportedError
 from ...inference.coverage import t_quantile
 from ...inference.hypotheses.linear import Approximation, FixedDf
 from ...inference.hypotheses.structured import parameter_table, satterthwaite_structured
 from ...models.gls.model import GlsEstimate, GlsModel, alias, gls_model
-from ...models.lmm import Control
 from ...report import tidy as tidying
 from ...report.coefficients import interval_table
 from ...report.maketables import TableSource, covariance_rows
 from ...report.structured import correlation_labels, variance_table
 from ...report.varcorr import VarCorr
-from ..named import Array
 from ..term_tests import TermTests
+from .call import GLSCall
 
-__all__ = ["GLSCall", "GLSTables"]
-
-
-@dataclass(frozen=True)
-class GLSCall:
-    """The arguments of a fit."""
-
-    formula: str
-    groups: str | None = None
-    time: str | None = None
-    corr: str = "independence"
-    variance: str | None = None
-    reml: bool = True
-    weights: Any = None
-    offset: Any = None
-    contrasts: Any = None
-    missing: str = "drop"
-    control: Control = field(default_factory=Control)
+__all__ = ["GLSTables"]
 
 
 class GLSTables(TermTests, TableSource):

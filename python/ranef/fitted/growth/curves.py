@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from ...design.structured import StructuredDesign
 from ...inference.fit_measures import FitMeasures, Moments, fit_measures, srmr
 from ...models.gls.model import GlsEstimate
 from ...models.growth import baseline, saturated
-from ...models.lmm import Control
+from .call import GrowthCall
 
-__all__ = ["FACTORS", "GrowthCall", "GrowthFit"]
+__all__ = ["FACTORS", "GrowthFit"]
 
-Array = NDArray[np.float64]
 
 #: Names of the growth factors.
 FACTORS = ("intercept", "slope", "quadratic")
-
-
-@dataclass(frozen=True)
-class GrowthCall:
-    """The arguments of a fit."""
-
-    outcome: str
-    time: str
-    groups: str
-    shape: str = "linear"
-    random: str = "linear"
-    residuals: str = "equal"
-    covariates: tuple[str, ...] = ()
-    information: str | None = None
-    missing: str = "drop"
-    control: Control = field(default_factory=Control)
 
 
 class GrowthFit:

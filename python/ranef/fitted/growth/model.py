@@ -8,21 +8,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ...api.feols import dropped_rows
-from ...design.structured import StructuredDesign
-from ...errors import ConvergenceWarning, ModelError, RanefWarning, RankWarning, SingularFitWarning
+from ..._typing import Array
+from ...design.structured import StructuredDesign, build_structured
+from ...errors import (
+    ConvergenceWarning,
+    ModelError,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+)
+from ...formula import parse
 from ...inference.growth import covariance_elements, information
-from ...models.gls.model import GlsEstimate, GlsModel, gls_model
+from ...models.gls.model import GlsEstimate, GlsModel, fit_gls, gls_model
 from ...report.numbers import in_one_scale
 from ...report.regression import CoefficientTests
 from ...report.summary import Summary, pvalue_text
-from .curves import FACTORS, GrowthCall, GrowthFit
+from ..warned import dropped_rows
+from .call import GrowthCall
+from .curves import FACTORS, GrowthFit
+from .fit import check, formula_of
 
 __all__ = ["FACTORS", "GrowthCall", "GrowthModel"]
-
-Array = NDArray[np.float64]
 
 
 class GrowthModel(CoefficientTests, GrowthFit):
@@ -201,3 +208,19 @@ class GrowthModel(CoefficientTests, GrowthFit):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def fit_model(call: GrowthCall, data: Any) -> GrowthModel:
+    """Fit as a call says, without giving its warnings."""
+    rows = build_structured(
+        parse(formula_of(call)),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=call.time if call.residuals == "free" else None,
+        missing=call.missing,
+    )
+    check(rows, call)
+    model = gls_model(rows, "independence")
+    estimate = fit_gls(rows, model, reml=False, control=call.control)
+    return GrowthModel(rows, estimate, call, model=model)

@@ -14,12 +14,11 @@ from ...chunks.source import open_source
 from ...design.build import response_vector
 from ...design.frame import open_frame
 from ...design.reading import Reading, read_argument, read_factor
-from .model import LinearMixedModel
 
 __all__ = ["augmented_chunks", "write_chunks"]
 
 
-def augmented_chunks(model: LinearMixedModel, source: Any) -> Iterator[pd.DataFrame]:
+def augmented_chunks(model: Any, source: Any) -> Iterator[pd.DataFrame]:
     """Give the chunks of a source with fitted values and residuals."""
     passes, _ = open_source(source, lambda name: True)
     for chunk in passes():
@@ -27,7 +26,7 @@ def augmented_chunks(model: LinearMixedModel, source: Any) -> Iterator[pd.DataFr
         yield frame.assign(**residuals(model, frame))
 
 
-def residuals(model: LinearMixedModel, frame: pd.DataFrame) -> dict[str, Any]:
+def residuals(model: Any, frame: pd.DataFrame) -> dict[str, Any]:
     """Compute .fitted, .resid, .fixed, and .wtres under weights; NaN where a value is missing."""
     formula = model._design.encoder.formula
     reading = Reading(open_frame(frame))

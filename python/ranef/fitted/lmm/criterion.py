@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...inference.priors.parts import prior_parts
 from ...report.varcorr import VarCorr
-from .fit import Fitted
+from .base import Fitted
 
 __all__ = ["Criterion"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
@@ -16,9 +16,6 @@ from ...report.plots.model import ModelPlots
 from ..mixed.tidy import Tidied
 from .criterion import Criterion
 from .shares import Shares
-
-if TYPE_CHECKING:
-    from .model import LinearMixedModel
 
 __all__ = ["Explained"]
 
@@ -128,5 +125,5 @@ class Explained(Shares, Criterion, Tidied, TableSource):
         """
         from .augment_chunks import augmented_chunks, write_chunks
 
-        chunks = augmented_chunks(cast("LinearMixedModel", self), source)
+        chunks = augmented_chunks(self, source)
         return chunks if out is None else write_chunks(chunks, out)

@@ -1,40 +1,80 @@
-"""The state of a fitted mixed model that all of its methods share."""
+"""From the arguments of a linear mixed model to its estimate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ... import _core
+from ... import design as designs
+from ..._typing import Array
+from ...chunks import source
+from ...chunks.summed import SummedDesign
+from ...chunks.sums import Sums
 from ...design.design import Design
-from ...errors import RanefWarning, UnsupportedError
+from ...design.frame import is_frame
+from ...errors import ModelError, UnsupportedError
+from ...formula import parse
 from ...inference.optimum.optimum import judged
-from ...inference.priors.mode import fit_penalized, kernel_with_prior, penalized_at
-from ...inference.priors.parts import prior_parts
-from ...inference.priors.penalized import Penalized
-from ...inference.priors.priors import PriorLike
+from ...inference.priors.mode import fit_penalized
+from ...inference.priors.parts import prior_parts, simplified
 from ...models import lmm
-from ...models.lmm import Control, LmmEstimate
-from ..named import Array, Effects
+from ...models.lmm import LmmEstimate
+from .call import Call
 
-__all__ = ["Array", "Call", "Fitted", "checked", "estimated"]
+__all__ = ["checked", "complete", "estimated", "kernel_of", "read"]
 
 
-@dataclass(frozen=True)
-class Call:
-    """The arguments of a fit."""
+def complete(call: Call, data: Any) -> Call:
+    """Check a call, and fill in what the data bring with them.
 
-    formula: str
-    reml: bool = True
-    weights: Any = None
-    offset: Any = None
-    contrasts: Any = None
-    missing: str = "drop"
-    control: Control = field(default_factory=Control)
-    strict: bool = False
-    prior: PriorLike = None
+    Raises
+    ------
+    ValueError
+        If ``reml`` is neither True nor False.
+    UnsupportedError
+        If a prior is asked for data that are read in chunks.
+    """
+    if not isinstance(call.reml, bool | np.bool_):
+        raise ValueError(f"reml must be True or False, not {call.reml!r}")
+    call = replace(call, prior=simplified(call.prior))
+    if call.prior is not None and not is_frame(data) and source.is_source(data):
+        raise UnsupportedError("a prior needs rows in memory; leave it out, or give a frame")
+    if isinstance(data, Sums):
+        return replace(call, weights=data.weights, offset=data.offset, contrasts=data.contrasts)
+    return call
+
+
+def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -> Design:
+    """Read data as a call says: a frame's rows, or the sums of rows that come in chunks."""
+    options = {"weights": call.weights, "offset": call.offset}
+    options |= {"contrasts": call.contrasts, "missing": call.missing}
+    if not is_frame(data) and source.is_source(data):
+        return source.read(call.formula, data, executor=executor, progress=progress, **options)
+    if executor is not None:
+        raise ValueError("executor adds up data that are read in chunks; these are in memory")
+    return designs.build(parse(call.formula), data, **options)
+
+
+def kernel_of(design: Design) -> _core.Lmm:
+    """Build the kernel of a design.
+
+    Raises
+    ------
+    ModelError
+        If the fixed effects reproduce the response.
+    """
+    try:
+        return lmm.kernel(design)
+    except ModelError as error:
+        if not isinstance(design, SummedDesign):
+            raise
+        raise ModelError(
+            f"{error}: to one part in 10,000, more than sums resolve. Keep the intercept in "
+            "the formula, or take a constant off the response."
+        ) from None
 
 
 def estimated(
@@ -57,67 +97,3 @@ def checked(design: Design, call: Call) -> None:
         See :func:`ranef.models.lmm.check`.
     """
     lmm.check(design, knows_sigma=prior_parts(call.prior).sigma is not None)
-
-
-class Fitted(Effects):
-    """Design, estimate and kernel of one fit, and the little that everything else is made of."""
-
-    warnings: tuple[RanefWarning, ...]
-    _estimate: LmmEstimate
-
-    def __init__(
-        self,
-        design: Design,
-        estimate: LmmEstimate,
-        call: Call,
-        *,
-        core: _core.Lmm | None = None,
-        data: Any = None,
-    ):
-        self.call = call
-        self._design = design
-        self._estimate = estimate
-        # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
-        self._kernel = core if prior_parts(call.prior).fixed is None else None
-        self._data = data
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The kernel is rebuilt when needed; the caller's frame is not ours to copy.
-        return {**self.__dict__, "_kernel": None, "_data": None}
-
-    @property
-    def _core(self) -> _core.Lmm:
-        if self._kernel is None:
-            self._kernel = kernel_with_prior(
-                self._design, lmm.kernel(self._design), self.call.prior, self.sigma
-            )
-        return self._kernel
-
-    def _penalized(self) -> Penalized:
-        """Give the objective of a fit with priors."""
-        return penalized_at(self._design, self._core, self._estimate, self.call.prior)
-
-    def _prior_precision(self) -> Array:
-        """Precision of the prior of each fixed effect, relative to 1 / sigma^2, shape (n_kept,)."""
-        out = np.zeros(len(self._estimate.kept))
-        if self.call.prior is not None and (fixed := self._penalized().fixed) is not None:
-            out[fixed.index] = fixed.scale(self.sigma) ** -2
-        return out
-
-    def _likelihood_only(self, what: str) -> None:
-        """Refuse what searches the likelihood for a model that was fitted with a prior."""
-        if self.call.prior is not None:
-            raise UnsupportedError(
-                f"{what} searches the likelihood, and this model maximises it times a prior; "
-                "use model.update(prior=None)"
-            )
-
-    @property
-    def sigma(self) -> float:
-        """Residual standard deviation."""
-        return self._estimate.sigma
-
-    @property
-    def reml(self) -> bool:
-        """Whether the restricted likelihood was maximised."""
-        return self._estimate.reml

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
 from ...inference.bootstrap import bootstrap as bootstrapping
@@ -23,7 +24,8 @@ from ...models.lmm import LmmEstimate
 from ...parallel.workers import worker_count
 from ...report.coefficients import interval_table
 from ..mixed.profiles import PRIOR, Profiles
-from .fit import Array, Fitted, estimated
+from .base import Fitted
+from .fit import estimated
 
 __all__ = ["Intervals"]
 

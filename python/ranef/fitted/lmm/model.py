@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from ... import _core
+from ..._typing import Array
+from ...chunks.summed import SummedDesign
 from ...design.design import Design
 from ...errors import ConvergenceWarning, RanefWarning, SingularFitWarning, UnsupportedError
 from ...inference.prediction import predict as prediction
@@ -20,8 +22,10 @@ from ...models.lmm import LmmEstimate
 from ...report.summary import Summary
 from ...report.verdict import data_warnings, not_there_yet, singular_notes
 from ..robust import RobustResult, robust_mixed
+from ..warned import as_error
+from .call import Call
 from .explain import Explained
-from .fit import Array, Call, estimated
+from .fit import checked, complete, estimated, kernel_of, read
 from .intervals import Intervals
 from .trust import Trust
 
@@ -252,7 +256,6 @@ class LinearMixedModel(Explained, Intervals, Trust):
         LinearMixedModel
             A new model. A change of ``reml`` alone starts from the present optimum.
         """
-        from ...api.lmer import fit_call
         from ...formula import parse, update
 
         known = set(Call.__dataclass_fields__) - {"formula"}
@@ -264,7 +267,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         call = replace(self.call, formula=text, **changes)
         if formula is None and data is None and set(changes) <= {"reml", "control"}:
             return self._again(call)
-        return fit_call(call, self._training_data() if data is None else data)
+        return fit_model(call, self._training_data() if data is None else data)
 
     def _again(self, call: Call) -> LinearMixedModel:
         """Fit the same design under another criterion, from the present optimum."""
@@ -328,3 +331,20 @@ class LinearMixedModel(Explained, Intervals, Trust):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def fit_model(
+    call: Call, data: Any, *, executor: Any = None, progress: bool = True
+) -> LinearMixedModel:
+    """Carry out a call: parse, build, check, fit."""
+    call = complete(call, data)
+    design = read(call, data, executor=executor, progress=progress)
+    checked(design, call)
+    core = kernel_of(design)
+    estimate = estimated(design, core, call)
+    held = None if isinstance(design, SummedDesign) else data
+    model = LinearMixedModel(design, estimate, call, core=core, data=held)
+    if call.strict and model.warnings:
+        raise as_error(model.warnings)
+    model._warn()
+    return model

@@ -9,13 +9,13 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
 from ...errors import UnsupportedError
 from ...inference.caic import ConditionalAic, conditional_aic
 from ...inference.coverage import check_level
 from ...inference.shares.icc import Icc, decomposition, icc, icc_at
 from ...inference.shares.r2 import variances
 from ...inference.shares.results import R2, r2
-from .fit import Array
 from .intervals import Intervals
 from .tests import FixedTests
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
 from ...errors import UnsupportedError
 from ...inference.hypotheses.kenward_roger import kenward_roger
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -17,7 +18,7 @@ from ...inference.priors.tests import satterthwaite_penalized
 from ...report.tests import ranova_table
 from ...report.whole_frame import WholeFrame
 from ..term_tests import TermTests
-from .fit import Array, Fitted
+from .base import Fitted
 
 __all__ = ["FixedTests"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ... import _core
 from ... import design as designs
+from ..._typing import Array
 from ...design.design import Design
 from ...design.frame import open_frame
 from ...errors import DataError, DroppedRowsWarning, UnsupportedError
@@ -27,12 +28,12 @@ from ...report import verdict
 from ...report.influence import Influence, influence_tables
 from ...report.surface import Surface
 from ...report.verdict import Convergence
-from .fit import Array, Fitted, checked, estimated
-
-if TYPE_CHECKING:
-    from .model import LinearMixedModel
+from .base import Fitted
+from .fit import checked, estimated
 
 __all__ = ["Trust"]
+
+T = TypeVar("T", bound=Fitted)
 
 
 class Trust(Fitted):
@@ -62,7 +63,7 @@ class Trust(Fitted):
         """-2 log density of what has a prior, under it; 0 without one."""
         return 0.0 if self.call.prior is None else self._penalized().whole_penalty(self._estimate)
 
-    def in_units(self, **units: str) -> LinearMixedModel:
+    def in_units(self, **units: str) -> Self:
         """Express the model in other units of its predictors, exactly and without a search.
 
         Parameters
@@ -102,7 +103,7 @@ class Trust(Fitted):
                 "columns; only the priors 'weak' and 'wishart', and one of the residual, mean the "
                 "same in other units. Recode the data, and fit with the prior in those units"
             )
-        model = cast("LinearMixedModel", self)
+        model = self
         for new, text in units.items():
             model = _in_units(model, read_recoding(new, text))
         return model
@@ -236,7 +237,7 @@ def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], 
     return str(groups), codes, pd.Index(levels)
 
 
-def _in_units(model: LinearMixedModel, recoding: Recoding) -> LinearMixedModel:
+def _in_units(model: T, recoding: Recoding) -> T:
     """Express a model in other units of one predictor."""
     formula = model.call.formula
     if renamed(formula, recoding.old, f"{recoding.old}_") == formula:

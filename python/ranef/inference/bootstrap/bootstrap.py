@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import RanefError
 from ...models import lmm
@@ -23,7 +24,6 @@ from .draws import Draw
 
 __all__ = ["Fit", "Measure", "Runs", "run", "run_responses"]
 
-Array = NDArray[np.float64]
 
 #: Fits one data set.
 Fit = Callable[[Design, _core.Lmm], LmmEstimate]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...errors import UnsupportedError
 from ...models.lmm import LmmEstimate
@@ -16,7 +17,6 @@ from ..prediction.predict import fixed_part, random_part
 
 __all__ = ["KINDS", "Draw", "drawer"]
 
-Array = NDArray[np.float64]
 
 #: Gives a design of the same columns with new responses, or of new rows.
 Draw = Callable[[np.random.Generator], Design]

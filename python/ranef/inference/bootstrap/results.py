@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..coverage import check_level, t_quantile
 
 __all__ = ["Bootstrap"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)

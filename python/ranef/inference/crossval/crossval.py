@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design, assemble
 from ...errors import ModelError
 from ...models.lmm import LmmEstimate
@@ -19,7 +20,6 @@ from ..prediction.predict import fitted
 
 __all__ = ["LeftOut", "leave_groups_out", "leave_rows_out", "log_density"]
 
-Array = NDArray[np.float64]
 
 #: Coefficients, fixed and random, above which the dense inverse of their equations is too large.
 MOST_COEFFICIENTS = 6000

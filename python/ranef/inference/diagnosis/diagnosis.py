@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from .finding import Finding
 from .formulas import fix, without
@@ -15,7 +15,6 @@ from .terms import check_terms
 
 __all__ = ["check_design", "crossed_pairs"]
 
-Array = NDArray[np.float64]
 Pair = tuple[RandomTerm, RandomTerm]
 
 #: Possible cells of two factors up to which they are ticked off in a table instead of sorted.

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...chunks.summed import SummedDesign
 from ...design.design import INTERCEPT, Design
 from ...errors import FitError, ModelError
@@ -22,7 +22,6 @@ from .terms import spanned_columns, varies_within
 
 __all__ = ["check_fit", "least_varying"]
 
-Array = NDArray[np.float64]
 
 #: Rise of -2 log-likelihood below which two values of a parameter are as good as each other.
 SAME = 0.1

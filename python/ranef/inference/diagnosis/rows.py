@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ...design.frame import open_frame
 from .finding import Finding
 
 __all__ = ["check_rows"]
-
-Array = NDArray[np.float64]
 
 
 def check_rows(design: Design, data: Any) -> Iterator[Finding]:

@@ -8,13 +8,13 @@ from keyword import iskeyword
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
 from .finding import Finding
 from .formulas import as_fixed, fix, simpler, without
 
 __all__ = ["check_levels", "check_terms", "spanned_columns", "varies_within"]
 
-Array = NDArray[np.float64]
 
 #: Distance of zero from the data, in standard deviations, that makes an intercept hard to read.
 FAR = 10.0

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...errors import ModelError, UnsupportedError
 from ...models.lmm import LmmEstimate
 
 __all__ = ["KenwardRoger", "kenward_roger"]
 
-Array = NDArray[np.float64]
 
 #: Numbers of a matrix of random effects by random effects, and operations, that are still taken on.
 MOST_NUMBERS, MOST_OPERATIONS = 3e7, 3e11

@@ -10,6 +10,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from ..._typing import Array
+
 __all__ = [
     "Approximation",
     "Contrasts",
@@ -21,7 +23,6 @@ __all__ = [
     "joint",
 ]
 
-Array = NDArray[np.float64]
 
 #: A singular value of normalised hypotheses below this part of the largest one adds no restriction.
 RANK = 1e-9

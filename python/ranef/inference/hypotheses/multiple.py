@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from ..._typing import Array
 
 __all__ = ["Squeezed", "benjamini_hochberg", "squeeze_variances", "storey"]
-
-Array = NDArray[np.float64]
 
 
 def benjamini_hochberg(pvalues: ArrayLike) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
 from ...design.design import INTERCEPT, Design, RandomTerm
@@ -18,8 +17,6 @@ from ...models import lmm
 from ...models.lmm import Control
 
 __all__ = ["Reduction", "n_covariances", "reduced_objective", "reductions"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...models.lmm import LmmEstimate
 
 __all__ = ["Satterthwaite", "covariance_jacobian", "joint_df", "satterthwaite"]
 
-Array = NDArray[np.float64]
 
 #: An eigenvalue of the Hessian below this part of the largest one carries no information.
 FLAT = 1e-10

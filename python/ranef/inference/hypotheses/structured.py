@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.structured import StructuredDesign
 from ...models.gls.model import GlsEstimate, GlsModel
 from .satterthwaite import Satterthwaite, positive_inverse
 
 __all__ = ["parameter_covariance", "parameter_table", "satterthwaite_structured"]
 
-Array = NDArray[np.float64]
 
 #: Step of central differences by parameters of order one.
 STEP = 1e-4

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.coding import FittedFactor
 from ...design.design import Design
 from ...design.encode import Encoder
@@ -17,7 +18,6 @@ from ...formula import Term
 
 __all__ = ["contains", "term_hypotheses"]
 
-Array = NDArray[np.float64]
 #: A product of numeric columns and of indicators of levels other than the first.
 Monomial = tuple[tuple[tuple[str, int], ...], frozenset[tuple[str, int]]]
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.frame import did_you_mean
 
 __all__ = ["parse_hypotheses"]
 
-Array = NDArray[np.float64]
 
 NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 WORD = re.compile(r"[^\s=,;+*/]+")

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from ..._typing import Array
 from ...design.design import Design, assemble
 
 __all__ = ["FixedSpace", "coding_shift", "contains", "fixed_space"]
 
-Array = NDArray[np.float64]
 
 #: A column whose part outside a space is smaller, relative to its length, lies in the space.
 TOLERANCE = 1e-7

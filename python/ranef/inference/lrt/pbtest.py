@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from ...models.batch.blocks import Progress
 from ...models.batch.estimate import Settings
@@ -16,7 +16,6 @@ from ..prediction.predict import simulate
 
 __all__ = ["bootstrap_ratios", "simulated_pvalue"]
 
-Array = NDArray[np.float64]
 
 #: Likelihood ratios that differ by less are equal; a fit at the boundary gives 1e-13 for zero.
 ROUNDING = 1e-8

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design, RandomTerm, assemble
 
 __all__ = ["CovarianceBlock", "covariance_blocks", "zero_directions"]
 
-Array = NDArray[np.float64]
 
 #: Relative size below which a residual, or an eigenvalue of a covariance, counts as zero.
 TOLERANCE = 1e-6

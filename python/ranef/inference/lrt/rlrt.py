@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from ..._typing import Array
 from ...design.design import Design, assemble
 from ...errors import ModelError
 from ...parallel.progress import bar
 
 __all__ = ["null_statistics", "spectrum"]
 
-Array = NDArray[np.float64]
 
 #: Levels above which the eigenvalues take too long, and the mixture is as good.
 MOST_LEVELS = 4000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array, Codes
 from ...design.design import Design
 from ...models.gls.model import GlsEstimate
 from ...models.lmm import LmmEstimate
@@ -16,8 +16,6 @@ from .random import CovarianceBlock, covariance_blocks, zero_directions
 
 __all__ = ["StructuredParts", "relate_structured", "structured_parts"]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: The correlations that each holds as special cases, on the same groups and times.
 HOLDS = {

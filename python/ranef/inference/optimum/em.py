@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 
 __all__ = ["em", "lower_factor"]
-
-Array = NDArray[np.float64]
 
 
 def em(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from ...design.design import Design
 from ...models.glmm.estimate import GlmmEstimate
@@ -22,7 +21,6 @@ __all__ = [
     "without_excess",
 ]
 
-Array = NDArray[np.float64]
 
 #: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
 OVERDISPERSED, UNLIKELY = 1.2, 0.01

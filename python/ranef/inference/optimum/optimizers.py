@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...models import lmm
 from ...models.lmm import LmmEstimate
@@ -20,7 +20,6 @@ from .em import em, lower_factor
 
 __all__ = ["Run", "Space", "available", "estimate_at", "run", "user_factors"]
 
-Array = NDArray[np.float64]
 Blocks = list[Array]
 
 #: Stands for an objective that cannot be computed.

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...models.lmm import DECREMENT, SINGULAR, LmmEstimate
 
 __all__ = ["Optimum", "examine", "judge", "judged"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,13 @@ import scipy
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...models.lmm import LmmEstimate
 from .em import lower_factor
 from .optimizers import user_factors
 
 __all__ = ["Explorer", "sd_names"]
-
-Array = NDArray[np.float64]
 
 
 def sd_names(design: Design) -> dict[str, tuple[int, int]]:

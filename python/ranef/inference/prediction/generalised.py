@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
 from ...models.glmm import model as glmm
@@ -18,7 +18,6 @@ from .predict import complete_rows
 
 __all__ = ["Predictive", "predictor_variance"]
 
-Array = NDArray[np.float64]
 
 #: Standard deviations of the linear predictor on both sides, and their division at least and most.
 REACH, FEWEST, MOST = 7.0, 41, 2001

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...chunks.summed import NO_ROWS, SummedDesign
 from ...design.design import Design
 from ...design.encode import NewRows, encode
@@ -32,7 +33,6 @@ __all__ = [
     "simulate",
 ]
 
-Array = NDArray[np.float64]
 Estimate: TypeAlias = LmmEstimate | GlmmEstimate | GlsEstimate
 
 

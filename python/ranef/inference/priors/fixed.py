@@ -12,13 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import INTERCEPT, Design
 from ...errors import ModelError
 from ...models import lmm
 
 __all__ = ["FixedPrior", "Normal", "prior_kernel", "resolve"]
 
-Array = NDArray[np.float64]
 PerCoefficient: TypeAlias = "float | Sequence[float] | Mapping[str, float]"
 
 

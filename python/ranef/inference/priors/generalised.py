@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
 from .parts import prior_parts
@@ -13,7 +13,6 @@ from .priors import PriorLike, prior_of
 
 __all__ = ["CovariancePenalty"]
 
-Array = NDArray[np.float64]
 
 #: A standardised factor this close to singular has no density.
 NEAREST = 1e-7

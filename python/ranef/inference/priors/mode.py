@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, ModelError
 from ...models import lmm
@@ -31,7 +31,6 @@ __all__ = [
     "penalized_at",
 ]
 
-Array = NDArray[np.float64]
 
 #: Relative standard deviations at which the search starts at least.
 INSIDE = 0.3

@@ -11,6 +11,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError
 from ...models.lmm import LmmEstimate
@@ -21,7 +22,6 @@ from .priors import Point, Prior, PriorLike, Wishart, prior_of
 
 __all__ = ["Part", "Penalized", "rising_root"]
 
-Array = NDArray[np.float64]
 
 #: How far the logarithm of a standard deviation is looked for.
 FAR = 50.0

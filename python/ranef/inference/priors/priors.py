@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import RandomTerm
 
 __all__ = [
@@ -22,8 +22,6 @@ __all__ = [
     "Wishart",
     "prior_of",
 ]
-
-Array = NDArray[np.float64]
 
 
 class Prior(Protocol):

@@ -6,15 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from .targets import Target, block_of
 
 __all__ = ["Chart", "chart", "exponential", "lower_factor"]
 
-Array = NDArray[np.float64]
 
 #: Relative standard deviation below which a free direction is lifted before a search, which could
 #: not leave zero by itself: the deviance is even in it.

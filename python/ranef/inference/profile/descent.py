@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
+
 __all__ = ["Held", "Surface", "hessian", "hold"]
 
-Array = NDArray[np.float64]
 
 #: Decrease of the deviance still predicted at which a search stops; it is then subtracted.
 TOLERANCE = 1e-7

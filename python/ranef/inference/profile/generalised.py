@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from ...models.glmm.criterion import Criterion
 from ...models.glmm.estimate import GlmmEstimate
@@ -18,8 +18,6 @@ from .profile import Curve, Estimates, Point, Walked, curves, descended
 from .targets import Target, targets
 
 __all__ = ["generalised_curves"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

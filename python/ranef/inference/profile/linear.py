@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...models import lmm
 from ...models.lmm import LmmEstimate
@@ -19,8 +20,6 @@ from .profile import Curve, Estimates, Point, Walked, curves, descended, signed_
 from .targets import Target, targets
 
 __all__ = ["linear_curves"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

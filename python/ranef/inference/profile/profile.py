@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from .descent import Held, Surface, hessian, hold
 from .targets import Target, values
 
@@ -26,7 +26,6 @@ __all__ = [
     "signed_root",
 ]
 
-Array = NDArray[np.float64]
 #: Covariances of the random effects, sigma or dispersion, and coefficients.
 Estimates: TypeAlias = tuple[Sequence[Array], float, Array]
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 
 __all__ = ["Target", "block_of", "targets", "values"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

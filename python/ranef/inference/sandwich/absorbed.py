@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._core import sum_by_cluster
+from ..._typing import Array, Codes
 from ...errors import ModelError, UnsupportedError
 from ...models.ols import Basis, orthonormal_basis
 from ...models.within import Absorption, absorb, is_nested
@@ -28,8 +28,6 @@ __all__ = [
     "within_scores",
 ]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 HeteroKind = Literal["HC0", "HC1", "HC2", "HC3"]
 Convention = Literal["clubSandwich", "fixest", "stata"]
 

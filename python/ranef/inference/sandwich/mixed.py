@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
 from ... import _core
+from ..._typing import Array, Codes
 from ...design import Design, RandomTerm
 from ...errors import ModelError
 from ...models import lmm
@@ -18,9 +18,6 @@ from ...models.within import is_nested
 from .sandwich import CHUNK, Pieces, undefined
 
 __all__ = ["MixedScores", "RandomPart", "mixed_rows", "mixed_scores"]
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

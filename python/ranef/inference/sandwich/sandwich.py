@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..._core import gram_by_cluster, sum_by_cluster
+from ..._typing import Array, Codes
 from ...errors import ModelError
 
 __all__ = [
@@ -28,8 +28,6 @@ __all__ = [
     "undefined",
 ]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 ClusterKind = Literal["CR0", "CR1", "CR1S", "CR2", "CR3"]
 
 #: Kinds that take residuals as they are.

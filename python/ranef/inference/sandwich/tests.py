@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...errors import ModelError
 from .sandwich import ScoreModel
 
 __all__ = ["WaldTest", "f_test", "hausman_test", "htz_test", "satterthwaite_df", "wald_f"]
-
-Array = NDArray[np.float64]
 
 
 def satterthwaite_df(model: ScoreModel, kind: str, contrasts: Array) -> Array:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...errors import ModelError
 from ..coverage import check_level
 from .sandwich import ScoreModel
 
 __all__ = ["WEIGHTS", "WildBootstrap", "wild_bootstrap"]
 
-Array = NDArray[np.float64]
 
 #: Auxiliary distributions: mean 0, variance 1, each value as likely as the others.
 WEIGHTS = {

@@ -11,7 +11,6 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ...design.design import Design
 from ...design.encode import encode
@@ -20,7 +19,6 @@ from .r2 import Variances, with_limits
 
 __all__ = ["Icc", "decomposition", "icc", "icc_at"]
 
-Array = NDArray[np.float64]
 
 NOTE = (
     "A share of variance, not of explanation: it says how alike responses of one level are under "

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
 from ...models.glmm.estimate import GlmmEstimate
@@ -29,8 +30,6 @@ __all__ = [
     "with_limits",
     "xu",
 ]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from ...models.lmm import LmmEstimate
 from . import r2 as shares
@@ -17,7 +17,6 @@ from .r2 import Part, with_limits
 
 __all__ = ["METHODS", "R2", "Tester", "r2"]
 
-Array = NDArray[np.float64]
 
 #: Gives (F, num_df, den_df) of the hypotheses in the rows of a matrix.
 Tester = Callable[[Array], tuple[float, float, float]]

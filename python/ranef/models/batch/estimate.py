@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ..lmm import DECREMENT, SINGULAR, Control
 
@@ -27,7 +28,6 @@ __all__ = [
     "joined",
 ]
 
-Array = NDArray[np.float64]
 
 #: What can become of a fit. The kernel's outcomes come first, in its order.
 STATUSES = (

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from .blocks import Progress, run_blocks
 from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
 
 __all__ = ["Core", "fit_responses", "fit_slices", "patterns", "shared_core"]
 
-Array = NDArray[np.float64]
 Terms = list[tuple[NDArray[np.int32], int, list[int], list[int]]]
 
 

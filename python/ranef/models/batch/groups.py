@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design
 from .blocks import Progress
 from .estimate import COUNTS, SCALARS, BatchEstimate, Contrast, Settings
 from .fits import fit_slices
 
 __all__ = ["fit_own", "slices"]
-
-Array = NDArray[np.float64]
 
 
 def slices(codes: NDArray[np.intp], n_groups: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from .estimate import GlmmSpec, Penalty
 from .search import Minimum
 
 __all__ = ["Criterion", "Scaled"]
 
-Array = NDArray[np.float64]
 
 #: Dispersions are sought between these, relative to 1.
 SMALLEST_DISPERSION, LARGEST_DISPERSION = 1e-8, 1e8

@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
+
 __all__ = ["DISPERSIONS", "FAMILIES", "GlmmEstimate", "GlmmSpec", "Penalty"]
 
-Array = NDArray[np.float64]
 
 #: Families and their links, the usual one first.
 FAMILIES = {

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, ModelError
 from ..lmm import DECREMENT, SINGULAR, Control
@@ -15,7 +16,6 @@ from .search import Minimum, downhill, minimise, polish
 
 __all__ = ["at_estimate", "check", "criterion_at", "fit", "kernel"]
 
-Array = NDArray[np.float64]
 
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
 #: to which it is made when the first fit is singular.

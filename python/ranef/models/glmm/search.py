@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..._typing import Array
 
 __all__ = ["Minimum", "Surface", "downhill", "minimise", "polish"]
 
-Array = NDArray[np.float64]
 
 #: Steps are tried in units in which the criterion bends by about one or two.
 FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import INTERCEPT
 from ...design.structured import StructuredDesign
 from ...errors import DataError, ModelError
@@ -12,7 +12,6 @@ from .layout import TIMED, Layout
 
 __all__ = ["check_rows"]
 
-Array = NDArray[np.float64]
 
 #: How far from a whole number a time may be and count as one.
 WHOLE = 1e-8

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array, Codes
 from ...design.structured import StructuredDesign
 
 __all__ = ["TIMED", "Layout", "lay_out"]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Those that need places in time.
 TIMED = ("ar1", "car1", "toeplitz", "unstructured")

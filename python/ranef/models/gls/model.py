@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...design.structured import StructuredDesign
 from ...errors import FitError, ModelError
@@ -28,8 +29,6 @@ __all__ = [
     "patterns",
 ]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Correlations of the rows of a group.
 CORRELATIONS = ("independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.structured import StructuredDesign
 from .model import GlsEstimate, GlsModel, marginal_residuals, patterns
 
@@ -16,8 +17,6 @@ __all__ = [
     "residual_covariance",
     "residual_sd",
 ]
-
-Array = NDArray[np.float64]
 
 
 def conditional_residuals(rows: StructuredDesign, estimate: GlsEstimate) -> Array:

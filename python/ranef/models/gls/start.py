@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import _core
+from ..._typing import Array
 from ...design.structured import StructuredDesign
 from .layout import Layout
 
 __all__ = ["starts"]
 
-Array = NDArray[np.float64]
 
 #: Relative standard deviations of random effects and correlations of neighbours to start from: with
 #: both in a model the likelihood may have a maximum for each.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
+
+from ..._typing import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,6 @@ __all__ = [
     "trend",
 ]
 
-Array = NDArray[np.float64]
 
 INK, FAINT, ACCENT, SECOND = "#222222", "#b8b8b8", "#1f6fb2", "#d1602b"
 PALETTE = (ACCENT, SECOND, "#3a8f5c", "#7d5ba6", "#b08f26", "#5f6b73")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...inference.prediction.predict import fixed_part, random_part
 from ...models.lmm import LmmEstimate
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["lines_figure"]
 
-Array = NDArray[np.float64]
 
 #: A column with fewer values is an indicator, over which a line says little.
 FEW_VALUES = 3

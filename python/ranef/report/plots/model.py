@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...inference.coverage import t_quantile
 from ...inference.prediction.predict import fixed_part, random_part
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelPlots"]
 
-Array = NDArray[np.float64]
 
 #: Levels above which none is named.
 MOST_LABELS = 60

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,10 @@ from .base import ACCENT, FAINT, INK, PALETTE, finish, panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..profile import Profile
-
 __all__ = ["coefficient_figure", "profile_figure"]
 
 
-def profile_figure(profile: Profile, parameters: Sequence[str] | None) -> Figure:
+def profile_figure(profile: Any, parameters: Sequence[str] | None) -> Figure:
     """Draw zeta of each parameter, with intervals as brackets; see ``Profile.plot``."""
     paths = {path.name: path for path in profile.paths}
     names = list(paths) if parameters is None else list(parameters)

@@ -4,47 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
+from ..fitted.kinds import Model, check_mixed
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.lrt.data import data_difference
 from ..inference.lrt.fixed import contains
 from ..inference.lrt.lrt import Parts, RatioTest, Relation
 
 __all__ = [
-    "Model",
     "boundary_notes",
     "by_likelihood",
     "check_comparable",
     "check_likelihood",
-    "check_mixed",
     "criteria_row",
     "estimator_name",
     "labels",
     "same_fixed",
 ]
 
-Model: TypeAlias = LinearMixedModel | GeneralizedLinearMixedModel
 AnyModel = TypeVar("AnyModel", LinearMixedModel, Model)
-
-#: What to do with a generalised model in place of what treats linear ones alone.
-INSTEAD = {
-    "all_fit": "model.convergence proves the optimum by gradient and curvature",
-    "anova": "give models of ranef.glmer alone",
-    "average": "give models of ranef.glmer alone",
-    "bias_check": "take model.refit(y) of the columns of model.simulate(n)",
-    "compare": "give models of ranef.glmer alone",
-    "converge": "take model.update(control=ranef.Control(max_steps=...)), which goes on for longer",
-    "doctor": "ranef.diagnose(model) says what to change",
-    "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
-    "multistart": "take model.update(control=ranef.Control(start=...))",
-    "pbtest": "ranef.anova gives a p-value for the boundary",
-    "rlrt": "ranef.anova gives a p-value for the boundary",
-}
 
 #: Refits by the other estimator, made once for each model and forgotten with it.
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
@@ -78,31 +61,6 @@ def check_likelihood(models: Sequence[Model], caller: str) -> None:
                 f"{caller} rests on the largest likelihood, and {model.call.formula!r} was fitted "
                 f"with the prior {model.call.prior!r}; use model.update(prior=None)"
             )
-
-
-def check_mixed(
-    model: Any, caller: str, place: int | None = None, *, generalised: bool = False
-) -> None:
-    """Raise unless the argument is a fitted mixed model that ``caller`` treats."""
-    if isinstance(model, LinearMixedModel):
-        return
-    known = isinstance(model, GeneralizedLinearMixedModel)
-    if known and generalised:
-        return
-    which = "" if place is None else f"argument {place} is "
-    kind = type(model).__name__
-    advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
-    if known:
-        advice = f"for one of ranef.glmer, {INSTEAD[caller]}" if caller in INSTEAD else ""
-    elif isinstance(model, GLSModel):
-        advice = "ranef.anova compares those of ranef.gls, and their aic does"
-    elif not advice and type(model).__module__.startswith("ranef."):
-        advice = "its likelihood, if it has one, is not that of a mixed model for the same response"
-    fitted_by = "ranef.lmer or ranef.glmer" if generalised else "ranef.lmer"
-    raise ModelError(
-        f"{caller} takes mixed models fitted by {fitted_by}; {which or 'it was given '}a {kind}"
-        + (f" ({advice})" if advice else "")
-    )
 
 
 def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:

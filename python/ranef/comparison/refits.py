@@ -12,20 +12,19 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from ..api.glmer import fit_call as fit_generalised
-from ..api.lmer import fit_call
+from .._typing import Array
 from ..errors import ModelError, RanefError, RanefWarning
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.glmm.model import fit_model as fit_generalised
+from ..fitted.kinds import Model
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.lmm.model import fit_model as fit_call
 from ..inference.crossval.crossval import log_density
 from ..inference.crossval.folds import Fold
 from ..inference.families import deviance_rows
 from ..parallel.progress import tracked
-from .models import Model
 
 __all__ = ["Refits", "predict_folds", "rows_of"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
