@@ -45,7 +45,7 @@ def check_model(model: Any, caller: str) -> None:
 
 def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
-    data = model._data if data is None else data
+    data = model.parts.data if data is None else data
     if data is None:
         raise ValueError(
             "this model was unpickled and no longer knows its data; give them as data="
@@ -65,10 +65,10 @@ def assemble(
     level: float,
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
-    estimate = model._estimate
+    estimate = model.parts.estimate
     kept = L[:, estimate.kept]
     if len(estimate.kept) < L.shape[1]:
-        aliased, alias = model._aliasing()
+        aliased, alias = model.parts.aliasing()
         gap = np.abs(L[:, aliased] - kept @ alias).max(axis=1)
         kept = np.where((gap > 1e-8 * (1.0 + np.abs(L).max(axis=1)))[:, None], np.nan, kept)
     if isinstance(model, GeneralizedLinearMixedModel):
@@ -84,7 +84,7 @@ def assemble(
         kept,
         offset,
         estimate.beta[estimate.kept],
-        model._approximation(ddf),
+        model.parts.approximation(ddf),
         level,
         tuple(notes),
     )
