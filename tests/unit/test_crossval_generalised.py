@@ -84,7 +84,7 @@ def test_the_truth_scores_best(family):
 
 def test_log_scores_sum_over_responses_to_one(model):
     """Predictive probabilities of all shares of a row's trials."""
-    predictive = model._predictive(model._data, model._weights)
+    predictive = model.parts.predictive(model.parts.data, model.parts.weights)
     total = np.zeros(56)
     for successes in range(int(model._weights.max()) + 1):
         possible = successes <= model._weights
