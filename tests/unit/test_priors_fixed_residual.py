@@ -297,7 +297,7 @@ def check_mode(model, value):
     np.testing.assert_allclose(0.5 * (slope + back), 0.0, atol=2e-4)
     assert model.convergence.converged
     # Coefficients and their posterior covariance, from the dense equations.
-    fixed = model._penalized().fixed
+    fixed = model.parts.penalized().fixed
     if fixed is None:
         return
     design = model.parts.design
@@ -329,7 +329,7 @@ def check_mode(model, value):
 )
 def test_gradients_are_those_of_differences(sleep, prior):
     model = ranef.lmer(SLEEP, sleep, prior=prior)
-    space = model._penalized()
+    space = model.parts.penalized()
     theta = np.array([0.9, 0.2, 0.7])
     _, gradient = space.value_and_gradient(theta)
     for a in range(3):
