@@ -76,7 +76,7 @@ def _positions(rows: Any, n: int) -> Rows:
     found = np.asarray(rows)
     if found.dtype == bool and found.shape == (n,):
         return np.flatnonzero(found)
-    if found.dtype.kind not in "iu" or found.ndim != 1:
+    if found.ndim != 1 or (len(found) > 0 and found.dtype.kind not in "iu"):
         raise ValueError(
             f"a fold of the splitter is made of positions of rows from 0 to {n - 1}, or of a mask "
             f"of {n} rows, not of {found.dtype} of shape {found.shape}"
