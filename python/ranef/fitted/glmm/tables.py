@@ -229,7 +229,7 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
 
     def _scale(self, method: str) -> str:
         """Where the variance of the distribution comes from."""
-        return "latent" if self.family == "binomial" else method
+        return "latent" if self._estimate.spec.distribution.latent else method
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit, under the column names of R's broom.mixed.
