@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ..design.aligned import by_name
 from ..inference.hypotheses import linear as hypothesis
 from ..inference.hypotheses.text import parse_hypotheses
 from ..report.coefficients import interval_table
@@ -159,7 +160,8 @@ def read_hypotheses(
         right = right + broadcast(given, len(L))
         labels = [f"{label} = {v:g}" for label, v in zip(labels, right, strict=True)]
         return L, right, labels
-    L = np.atleast_2d(np.asarray(hypotheses, float))
+    given_rows = by_name(hypotheses, parts.names, "hypotheses")
+    L = np.atleast_2d(np.asarray(given_rows, float))
     right = np.zeros(len(L)) if given is None else broadcast(given, len(L))
     return L, right, [f"row {i + 1}" for i in range(len(L))]
 

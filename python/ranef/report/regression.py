@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._typing import Array
+from ..design.aligned import by_name
 
 __all__ = ["contrast_matrix", "full_matrix"]
 
@@ -42,7 +43,7 @@ def contrast_matrix(
         places = [j for item in asked for j in _positions(str(item), names, dict(terms))]
         rows = np.eye(len(names))[[j for j in dict.fromkeys(places) if kept[j]]]
     else:
-        rows = np.atleast_2d(np.asarray(what, float))
+        rows = np.atleast_2d(np.asarray(by_name(what, names, "contrasts"), float))
         if rows.shape[1] != len(names):
             raise ValueError(
                 f"contrasts have {rows.shape[1]} columns for {len(names)} coefficients"

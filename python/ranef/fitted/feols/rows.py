@@ -11,6 +11,7 @@ from ..._typing import Array
 from ...design import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
+from ...inference.prediction.estimable import without_estimate
 from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
 from ...models.within import absorbed_effects
@@ -133,6 +134,9 @@ class Rows(Base):
             () if self.parts.estimate.absorption is None else self.parts.estimate.absorption.names
         )
         rows = encode(self.parts.design, newdata, random=list(absorbed), new_levels=new_levels)
+        if not absorbed:
+            kept = np.asarray(self.parts.estimate.positions)[self.parts.kept]
+            rows = without_estimate(self.parts.design, newdata, rows, kept)
         extra = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
         if absorbed:
             effects = list(self.effects().values())

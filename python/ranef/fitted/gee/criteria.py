@@ -112,7 +112,7 @@ class Criteria(Base):
         .. [2] Hin and Wang (2009), Stat. Med. 28, 642-658.
         """
         d, spec = self.parts.design, self.parts.spec
-        Q = models.quasi_likelihood(d.y, self.parts.estimate.mu, spec.family, d.weights)
+        Q = models.quasi_likelihood(d.y, self.parts.estimate.mu, spec.distribution, d.weights)
         codes = group_term(d, self.parts.call.groups).codes
         rows, alike = models.sort_rows(codes, None), models.independent(spec)
         alone = models.fit_gee(d.y, d.X, rows, alike, weights=d.weights, offset=d.offset)

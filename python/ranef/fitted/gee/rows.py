@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ... import _core
 from ...design import encode
+from ...families.links import link_named
 from ...inference.coverage import t_quantile
+from ...inference.prediction.estimable import without_estimate
 from ..parts import Base
 from .parts import GeeParts
 
@@ -54,10 +55,11 @@ class Rows(Base):
             X, offset = self.parts.design.X, self.parts.design.offset
         else:
             rows = encode(self.parts.design, newdata, random=False)
+            rows = without_estimate(self.parts.design, newdata, rows, self.parts.kept)
             X, offset = rows.X, rows.offset
-        kept, link = self.parts.kept, self.parts.spec.link
+        kept, link = self.parts.kept, link_named(self.parts.spec.link)
         eta = X[:, kept] @ self.parts.beta[kept] + (0.0 if offset is None else offset)
-        mean = _core.mean_of(link, eta)
+        mean = link.mean(eta)
         if interval is None:
             return mean
         if interval != "confidence":
@@ -65,5 +67,5 @@ class Rows(Base):
         se = np.sqrt(np.einsum("ij,jk,ik->i", X[:, kept], self.parts.cov, X[:, kept]))
         df = float(np.min(self.parts.approximation().df(np.eye(len(kept)))))
         half = float(t_quantile(level, df)) * se
-        ends = np.sort([_core.mean_of(link, eta - half), _core.mean_of(link, eta + half)], axis=0)
-        return pd.DataFrame({"mean": mean, "lower": ends[0], "upper": ends[1]})
+        lower, upper = link.limits(eta, half)
+        return pd.DataFrame({"mean": mean, "lower": lower, "upper": upper})

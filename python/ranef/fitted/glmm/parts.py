@@ -15,6 +15,7 @@ from ...errors import UnsupportedError
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
 from ...inference.optimum.optimum import Optimum
+from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
@@ -22,6 +23,7 @@ from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
+from ...models.gls.model import alias
 from ...report.maketables import covariance_rows
 from ...report.varcorr import VarCorr
 from ..mixed.parts import ProfiledParts
@@ -70,8 +72,7 @@ class GlmmParts(ProfiledParts):
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
-        core = self.core
-        return core.aliased, np.atleast_2d(core.alias)
+        return alias(self.design, self.kept)
 
     def covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""
@@ -134,10 +135,16 @@ class GlmmParts(ProfiledParts):
         return {"vcov_type": "ML"}
 
 
+def encoded(parts: GlmmParts, data: Any, groups: list[str], new_levels: str) -> NewRows:
+    """Encode new rows; means that are not estimable are NaN."""
+    rows = encode(parts.design, data, random=groups, new_levels=new_levels)
+    return without_estimate(parts.design, data, rows, parts.kept)
+
+
 def new_rows(
     parts: GlmmParts, data: Any, groups: list[str], new_levels: str
 ) -> tuple[NewRows, Array, Array]:
     """Encode new rows, with their linear predictor and the variance of its error."""
-    rows = encode(parts.design, data, random=groups, new_levels=new_levels)
+    rows = encoded(parts, data, groups, new_levels)
     eta = linear_predictor(parts.design, parts.estimate, rows, groups)
     return rows, eta, predictor_variance(parts.design, parts.estimate, rows, groups)

@@ -10,16 +10,17 @@ import pandas as pd
 
 from ..._options import check_option
 from ..._typing import Array
-from ...design.encode import encode
+from ...design.aligned import check_rows
 from ...design.frame import open_frame
-from ...inference import families
+from ...families.links import IDENTITY
+from ...families.residuals import residuals as residuals_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
 from ...report.augment import used_rows
 from ..parts import Base
-from .parts import GlmmParts, new_rows
+from .parts import GlmmParts, encoded, new_rows
 
 __all__ = ["Rows"]
 
@@ -37,9 +38,7 @@ class Rows(Base):
     @property
     def fittedvalues(self) -> pd.Series[Any]:
         """Means given the random effects at their modes, for the rows used."""
-        return self.parts.label(
-            families.mean_of(self.parts.estimate.spec.link, self.parts.estimate.eta)
-        )
+        return self.parts.label(self.parts.estimate.spec.transform.mean(self.parts.estimate.eta))
 
     @property
     def resid(self) -> pd.Series[Any]:
@@ -62,8 +61,8 @@ class Rows(Base):
         """
         e, parts = self.parts.estimate, self.parts
         name = check_option("kind", kind, RESIDUALS)
-        found = families.resid(e.spec, name, parts.design.y, e.eta, parts.weights, e.dispersion)
-        return parts.label(found)
+        family, link, y, w = e.spec.distribution, e.spec.transform, parts.design.y, parts.weights
+        return parts.label(residuals_of(family, link, name, y, e.eta, w, e.params(w)))
 
     @property
     def deviance(self) -> float:
@@ -142,19 +141,19 @@ class Rows(Base):
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is one of responses: kind='response'")
         groups = prediction.chosen_groups(self.parts.design, random)
-        link = self.parts.estimate.spec.link if kind == "response" else "identity"
+        link = self.parts.estimate.spec.transform if kind == "response" else IDENTITY
         if newdata is None and interval is None and random in ("all", "none"):
             at = (
                 self.parts.estimate.eta
                 if groups
                 else prediction.fixed_part(self.parts.design, self.parts.estimate)
             )
-            return families.mean_of(link, at)
+            return link.mean(at)
         data = self.parts.training_data() if newdata is None else newdata
         if interval is None:
-            rows = encode(self.parts.design, data, random=groups, new_levels=new_levels)
+            rows = encoded(self.parts, data, groups, new_levels)
             eta = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
-            return families.mean_of(link, eta)
+            return link.mean(eta)
         check_level(level)
         rows, eta, variance = new_rows(self.parts, data, groups, new_levels)
         if interval == "prediction":
@@ -167,9 +166,9 @@ class Rows(Base):
             found = Predictive(e.spec, e.dispersion, eta, variance, counted)
             lower, upper = (found.quantile(0.5 + side * level / 2.0) for side in (-1.0, 1.0))
         else:
-            lower, upper = families.limits_of(link, eta, t_quantile(level) * np.sqrt(variance))
+            lower, upper = link.limits(eta, t_quantile(level) * np.sqrt(variance))
         return pd.DataFrame(
-            {"mean": families.mean_of(link, eta), "lower": lower, "upper": upper},
+            {"mean": link.mean(eta), "lower": lower, "upper": upper},
             index=rows.index,
         )
 
@@ -189,13 +188,13 @@ class Rows(Base):
             A response a column; shares of the trials where the response is binomial.
         """
         e, design = self.parts.estimate, self.parts.design
-        rng = np.random.default_rng(seed)
+        rng, params = np.random.default_rng(seed), e.params(self.parts.weights)
         base = prediction.fixed_part(self.parts.design, self.parts.estimate)
         out = np.empty((design.n_obs, n), order="F")
         for i in range(n):
             modes = prediction.random_draws(design, e.lambda_, 1.0, rng)
-            mean = families.mean_of(e.spec.link, base + prediction.random_part(design, modes))
-            out[:, i] = families.draw(e.spec, mean, self.parts.weights, e.dispersion, rng)
+            mean = e.spec.transform.mean(base + prediction.random_part(design, modes))
+            out[:, i] = e.spec.distribution.draw(rng, mean, params)
         return out
 
     def augment(self) -> pd.DataFrame:
@@ -223,7 +222,7 @@ class Rows(Base):
 def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) -> Array:
     """Trials of the rows to predict; ones where there is nothing to count."""
     design = parts.design
-    if parts.estimate.spec.family != "binomial":
+    if not parts.estimate.spec.distribution.has_trials:
         if trials is not None:
             raise ValueError("trials are those of a binomial response")
         return np.ones(n)
@@ -234,6 +233,8 @@ def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) 
         return out
     if isinstance(trials, str):
         trials = open_frame(data).series(trials).to_numpy(dtype=float)
+    frame = open_frame(data)
+    check_rows(trials, "trials", frame.index, frame.n_rows)
     out = np.broadcast_to(np.asarray(1.0 if trials is None else trials, float), n).copy()
     if not (np.isfinite(out) & (out >= 1.0) & (out == np.round(out))).all():
         raise ValueError("trials are whole numbers of 1 or more")

@@ -182,4 +182,4 @@ class Tables(Base):
 
 def scale_of(parts: GlmmParts, method: str) -> str:
     """Say where the variance of the distribution comes from."""
-    return "latent" if parts.call.spec.family == "binomial" else method
+    return "latent" if parts.call.spec.distribution.latent else method

@@ -12,6 +12,7 @@ from ...design.encode import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
 from ...models.gls import rows as gls_rows
 from ..parts import Base
 from .parts import GlsParts
@@ -114,12 +115,9 @@ class Rows(Base):
         groups = (
             prediction.chosen_groups(self.parts.design, random) if self.parts.design.random else []
         )
-        rows = encode(
-            self.parts.design,
-            self.parts.training_data() if newdata is None else newdata,
-            random=groups,
-            new_levels=new_levels,
-        )
+        data = self.parts.training_data() if newdata is None else newdata
+        rows = encode(self.parts.design, data, random=groups, new_levels=new_levels)
+        rows = without_estimate(self.parts.design, data, rows, self.parts.kept)
         mean = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
         if interval is None:
             return mean

@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import _core
 from ..._typing import Array
+from ...chunks.summed import SummedDesign
 from ...errors import UnsupportedError
 from ...inference.hypotheses.kenward_roger import kenward_roger
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -23,6 +24,7 @@ from ...inference.priors.tests import satterthwaite_penalized
 from ...inference.profile.linear import linear_curves
 from ...inference.profile.profile import Walked
 from ...models import lmm
+from ...models.gls.model import alias
 from ...models.lmm import LmmEstimate
 from ...report.maketables import covariance_rows
 from ...report.varcorr import VarCorr
@@ -70,7 +72,9 @@ class LmmParts(ProfiledParts):
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
-        return self.core.aliased, np.atleast_2d(self.core.alias)
+        if isinstance(self.design, SummedDesign):
+            return self.core.aliased, np.atleast_2d(self.core.alias)
+        return alias(self.design, self.kept)
 
     def covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""

@@ -18,7 +18,9 @@ __all__ = ["Tidied"]
 class Told(Protocol):
     """A model with the intervals that a tidy frame may show."""
 
-    parts: MixedParts
+    @property
+    def parts(self) -> MixedParts:
+        """The parts of the model."""
 
     def conf_int(self, method: Any = "wald", level: float | str = 0.95) -> pd.DataFrame:
         """Compute confidence intervals."""

@@ -78,7 +78,11 @@ def test_predicted_decrease_is_the_one_that_is_had(sleep):
     moved = best.parts.core.objective_standard(near, True)
     from dataclasses import replace
 
-    report = examine(best.parts.design, best.parts.core, replace(best.parts.estimate, lambda_standard=tuple(near)))
+    report = examine(
+        best.parts.design,
+        best.parts.core,
+        replace(best.parts.estimate, lambda_standard=tuple(near)),
+    )
     assert report.decrement == pytest.approx(moved + 2.0 * best.llf, rel=0.05)
 
 

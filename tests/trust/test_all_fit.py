@@ -124,7 +124,9 @@ def test_one_em_step_is_the_mean_of_second_moments(reml):
 
 
 def test_a_point_in_the_standard_basis_is_the_same_in_the_users(slopes):
-    again = estimate_at(slopes.parts.design, slopes.parts.core, slopes.parts.estimate.lambda_standard, reml=True)
+    again = estimate_at(
+        slopes.parts.design, slopes.parts.core, slopes.parts.estimate.lambda_standard, reml=True
+    )
     np.testing.assert_allclose(again.lambda_[0], slopes.parts.estimate.lambda_[0], rtol=1e-10)
 
 
