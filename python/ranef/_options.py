@@ -63,7 +63,7 @@ def folded(word: str) -> str:
 def options_text(words: list[str]) -> str:
     """List values for a message: ``one of 'a', 'b', 'c'``."""
     shown = [repr(word) for word in words]
-    return shown[0] if len(shown) == 1 else f"one of {', '.join(shown)}"
+    return " or ".join(shown) if len(shown) < 3 else f"one of {', '.join(shown)}"
 
 
 def nearest(value: Any, words: Iterable[str]) -> str:

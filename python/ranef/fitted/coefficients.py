@@ -138,7 +138,9 @@ def linear_test(
     every = hypothesis.joint(kept, beta, approximation, right)
     single = hypothesis.contrasts(kept, beta, approximation, right)
     table = contrast_frame(single, labels)
-    return LinearTest(every.F, every.num_df, every.den_df, every.pvalue, table, parts.ddf_name(ddf))
+    return LinearTest(
+        every.F, every.num_df, every.den_df, every.pvalue, table, parts.ddf_label(ddf)
+    )
 
 
 def read_hypotheses(

@@ -147,6 +147,10 @@ class Parts(ABC):
             )
         return name
 
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        return self.ddf_name(ddf)
+
     def tests_title(self, ddf: str | None = None) -> str:
         """Say where the degrees of freedom of the tests come from."""
         return DDF_TITLES.get(self.ddf_name(ddf), "")
@@ -296,6 +300,9 @@ class Base(ABC):
     def design(self) -> DesignView:
         """Response and design matrices of the rows used: ``y``, ``X``, ``Z``, ``names``."""
         return DesignView(self.parts.design)
+
+    def __str__(self) -> str:
+        return str(self.summary())
 
     @abstractmethod
     def summary(self) -> Summary:

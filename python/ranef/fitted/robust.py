@@ -119,6 +119,10 @@ class RobustParts(Parts):
         """Work out the reference distribution of the tests."""
         return FixedDf(self.cov, np.inf) if ddf == "inf" else self.estimate.tests
 
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        return self.estimate.df_method if self.ddf_name(ddf) == "own" else "normal"
+
     def wald(self, contrasts: Array, left: Array) -> WaldTest:
         """Test contrasts jointly: by HTZ where the degrees of freedom are Satterthwaite's."""
         tests = self.estimate.tests

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..._typing import Codes
+from ..._typing import Codes, Positions
+from ...design import Design
 from ...errors import ModelError, UnsupportedError
 from ...inference.sandwich.absorbed import (
     absorbed_count,
@@ -17,10 +18,10 @@ from ...inference.sandwich.absorbed import (
     within_scores,
 )
 from ...inference.sandwich.sandwich import DiagonalScores
-from ..robust import RobustResult, clusters_of, robust_clusters, robust_multiway
-
-if TYPE_CHECKING:
-    from .parts import FeolsParts
+from ...models.ols import OlsEstimate
+from ..robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
+from .call import FeolsCall
+from .fitted import Fitted
 
 __all__ = ["default_covariance", "robust_covariance"]
 
@@ -30,7 +31,42 @@ TOO_MANY = (
 )
 
 
-def default_covariance(parts: FeolsParts) -> RobustResult:
+class LeastSquares(Protocol):
+    """What the covariances need of a fit."""
+
+    @property
+    def design(self) -> Design:
+        """The rows that were used."""
+
+    @property
+    def estimate(self) -> Fitted:
+        """The fit."""
+
+    @property
+    def call(self) -> FeolsCall:
+        """The arguments of the fit."""
+
+    @property
+    def data(self) -> Any:
+        """The caller's frame."""
+
+    @property
+    def ols(self) -> OlsEstimate:
+        """The fit after absorption."""
+
+    @property
+    def df_resid(self) -> int:
+        """Residual degrees of freedom."""
+
+    @property
+    def kept(self) -> Positions:
+        """Coefficients that are not aliased."""
+
+    def named(self) -> Named:
+        """Names, estimates and terms."""
+
+
+def default_covariance(parts: LeastSquares) -> RobustResult:
     """Compute the covariance that the call asked for."""
     kind, cluster = parts.call.vcov, parts.call.cluster
     if kind is None:
@@ -42,7 +78,7 @@ def default_covariance(parts: FeolsParts) -> RobustResult:
     return robust_covariance(parts, kind, cluster or None, parts.call.ssc)
 
 
-def robust_covariance(parts: FeolsParts, kind: str, cluster: Any, ssc: str) -> RobustResult:
+def robust_covariance(parts: LeastSquares, kind: str, cluster: Any, ssc: str) -> RobustResult:
     """Compute a covariance against unequal variances, or against clusters as well."""
     check_convention(ssc)
     if kind.startswith("HC"):
@@ -67,14 +103,16 @@ def robust_covariance(parts: FeolsParts, kind: str, cluster: Any, ssc: str) -> R
     )
 
 
-def n_coef(parts: FeolsParts, clusters: Sequence[Codes], ssc: str) -> int:
+def n_coef(parts: LeastSquares, clusters: Sequence[Codes], ssc: str) -> int:
     """Coefficients that CR1S counts."""
     within = parts.estimate.within
     charged = absorbed_count(parts.estimate.absorption, within.df_absorbed, clusters, ssc)
     return len(parts.kept) + charged
 
 
-def adjusted_scores(parts: FeolsParts, codes: Codes, ssc: str, kind: str) -> DiagonalScores | None:
+def adjusted_scores(
+    parts: LeastSquares, codes: Codes, ssc: str, kind: str
+) -> DiagonalScores | None:
     """Set up scores whose small-sample adjustments hold, None if that is out of reach."""
     if ssc != "clubSandwich" and kind in ("CR0", "CR1", "CR1S"):
         return plain_scores(parts, codes)
@@ -93,7 +131,7 @@ def adjusted_scores(parts: FeolsParts, codes: Codes, ssc: str, kind: str) -> Dia
     return scores
 
 
-def plain_scores(parts: FeolsParts, codes: Codes) -> DiagonalScores:
+def plain_scores(parts: LeastSquares, codes: Codes) -> DiagonalScores:
     """Set up scores without adjustments."""
     basis = parts.ols.basis
     return DiagonalScores(
@@ -106,7 +144,7 @@ def plain_scores(parts: FeolsParts, codes: Codes) -> DiagonalScores:
     )
 
 
-def hetero(parts: FeolsParts, kind: str) -> RobustResult:
+def hetero(parts: LeastSquares, kind: str) -> RobustResult:
     """Give a heteroscedasticity-robust covariance."""
     absorption, weights = parts.estimate.absorption, parts.design.weights
     leverage = None
@@ -123,7 +161,7 @@ def hetero(parts: FeolsParts, kind: str) -> RobustResult:
     return RobustResult(kind, parts.named(), cov, df_given=float(parts.df_resid))
 
 
-def multiway(parts: FeolsParts, kind: str, clusters: dict[str, Codes], ssc: str) -> RobustResult:
+def multiway(parts: LeastSquares, kind: str, clusters: dict[str, Codes], ssc: str) -> RobustResult:
     """Give a covariance robust to clusters of several kinds."""
     basis, w = parts.ols.basis, parts.design.weights
     We = parts.ols.resid if w is None else w * parts.ols.resid

@@ -84,6 +84,11 @@ class FeolsParts(Parts):
             return self.vcov.tests
         return FixedDf(self.cov, np.inf if ddf == "inf" else float(self.df_resid))
 
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        name = self.ddf_name(ddf)
+        return self.vcov.df_method if name == "own" else name
+
     def wald(self, contrasts: Array, left: Array) -> WaldTest:
         """Test contrasts jointly by the covariance of the call."""
         return self.vcov.parts.wald(contrasts, left)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..._typing import Codes
+from ..._typing import Codes, Positions
+from ...design import Design
 from ...errors import ModelError
 from ...inference.sandwich.sandwich import DiagonalScores, check_kind
+from ...models.gee import GeeEstimate, GeeSpec
 from ...models.within import is_nested
-from ..robust import RobustResult, clusters_of, robust_clusters, robust_multiway
-
-if TYPE_CHECKING:
-    from .parts import GeeParts
+from ..robust import Named, RobustResult, clusters_of, robust_clusters, robust_multiway
+from .call import GEECall
 
 __all__ = ["VCOV", "check_vcov", "default_covariance", "named_covariance", "robust_covariance"]
 
@@ -34,7 +34,46 @@ def check_vcov(vcov: str) -> None:
         raise ValueError(f"vcov is one of {', '.join(VCOV)}, not {vcov!r}")
 
 
-def default_covariance(parts: GeeParts) -> RobustResult:
+class Equations(Protocol):
+    """What the covariances need of a fit."""
+
+    @property
+    def design(self) -> Design:
+        """The rows that were used."""
+
+    @property
+    def estimate(self) -> GeeEstimate:
+        """The fit."""
+
+    @property
+    def call(self) -> GEECall:
+        """The arguments of the fit."""
+
+    @property
+    def data(self) -> Any:
+        """The caller's frame."""
+
+    @property
+    def spec(self) -> GeeSpec:
+        """Family, link and working correlation."""
+
+    @property
+    def scores(self) -> DiagonalScores:
+        """Whitened scores by group."""
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of groups."""
+
+    @property
+    def kept(self) -> Positions:
+        """Coefficients that are not aliased."""
+
+    def named(self) -> Named:
+        """Names, estimates and terms."""
+
+
+def default_covariance(parts: Equations) -> RobustResult:
     """Compute the covariance that the call asked for; NaN where coefficients ran away."""
     if parts.estimate.ran_away:
         nothing = np.full((len(parts.kept),) * 2, np.nan)
@@ -42,7 +81,7 @@ def default_covariance(parts: GeeParts) -> RobustResult:
     return named_covariance(parts, parts.call.vcov)
 
 
-def robust_covariance(parts: GeeParts, kind: str, cluster: Any = None) -> RobustResult:
+def robust_covariance(parts: Equations, kind: str, cluster: Any = None) -> RobustResult:
     """Compute a covariance by its name or correction."""
     if kind in VCOV and cluster is None:
         return named_covariance(parts, kind)
@@ -65,13 +104,13 @@ def robust_covariance(parts: GeeParts, kind: str, cluster: Any = None) -> Robust
     return clustered(parts, kind, scores, name, False)
 
 
-def must_be_finite(parts: GeeParts) -> None:
+def must_be_finite(parts: Equations) -> None:
     """Refuse errors of coefficients that have no finite estimate."""
     if parts.estimate.ran_away:
         raise ModelError("the coefficients have no finite estimates, so they have no errors")
 
 
-def named_covariance(parts: GeeParts, vcov: str) -> RobustResult:
+def named_covariance(parts: Equations, vcov: str) -> RobustResult:
     """Give one of the named covariances with its degrees of freedom."""
     check_vcov(vcov)
     must_be_finite(parts)
@@ -89,7 +128,7 @@ def named_covariance(parts: GeeParts, vcov: str) -> RobustResult:
 
 
 def clustered(
-    parts: GeeParts, kind: str, scores: DiagonalScores, name: str, normal: bool
+    parts: Equations, kind: str, scores: DiagonalScores, name: str, normal: bool
 ) -> RobustResult:
     """Give a cluster-robust covariance, tested by normal or Satterthwaite's quantiles."""
     count = len(parts.kept)
@@ -97,7 +136,7 @@ def clustered(
     return robust_clusters(kind, parts.named(), scores, name, n_coef=count, df_given=given)
 
 
-def multiway(parts: GeeParts, kind: str, clusters: dict[str, Codes]) -> RobustResult:
+def multiway(parts: Equations, kind: str, clusters: dict[str, Codes]) -> RobustResult:
     """Give a covariance robust to clusters of several kinds."""
     e = parts.estimate
     cut = [name for name, codes in clusters.items() if not is_nested(e.codes, codes)]

@@ -78,6 +78,11 @@ class GeeParts(Parts):
         """Work out the reference distribution of the tests."""
         return self.vcov.tests if ddf == "own" else FixedDf(self.cov, np.inf)
 
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        name = self.ddf_name(ddf)
+        return self.vcov.df_method if name == "own" else name
+
     def wald(self, contrasts: Array, left: Array) -> WaldTest:
         """Test contrasts jointly by the covariance of the call."""
         return self.vcov.parts.wald(contrasts, left)

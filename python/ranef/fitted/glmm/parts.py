@@ -87,6 +87,11 @@ class GlmmParts(ProfiledParts):
         """Work out the reference distribution of the tests: normal."""
         return FixedDf(self.cov, np.inf)
 
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        self.ddf_name(ddf)
+        return "normal"
+
     def walked(self) -> Walked:
         """List the parameters and their curves."""
         if self.call.prior is not None:

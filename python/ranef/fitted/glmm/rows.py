@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..._options import check_option
 from ..._typing import Array
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
 from ...families.links import IDENTITY
-from ...families.residuals import residuals as residuals_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
@@ -21,13 +19,9 @@ from ...inference.prediction.generalised import Predictive
 from ...report.augment import used_rows
 from ..parts import Base
 from .parts import GlmmParts, encoded, new_rows
+from .residuals import ResidualKind, Residuals, residuals
 
 __all__ = ["Rows"]
-
-ResidualKind = Literal["deviance", "pearson", "response", "working"]
-
-#: Kinds of residuals.
-RESIDUALS = get_args(ResidualKind)
 
 
 class Rows(Base):
@@ -41,9 +35,9 @@ class Rows(Base):
         return self.parts.label(self.parts.estimate.spec.transform.mean(self.parts.estimate.eta))
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Deviance residuals of the rows used, given the random effects; see ``residuals``."""
-        return self.residuals()
+        return Residuals.of(self.parts)
 
     def residuals(self, kind: ResidualKind = "deviance") -> pd.Series[Any]:
         """Compute residuals of the rows used, given the random effects.
@@ -59,15 +53,12 @@ class Rows(Base):
         Series of length n
             Labelled as the caller's rows.
         """
-        e, parts = self.parts.estimate, self.parts
-        name = check_option("kind", kind, RESIDUALS)
-        family, link, y, w = e.spec.distribution, e.spec.transform, parts.design.y, parts.weights
-        return parts.label(residuals_of(family, link, name, y, e.eta, w, e.params(w)))
+        return residuals(self.parts, kind)
 
     @property
     def deviance(self) -> float:
         """Sum of squared deviance residuals: conditional on the random effects."""
-        return float(np.sum(self.residuals("deviance") ** 2))
+        return float(np.sum(residuals(self.parts, "deviance") ** 2))
 
     def overdispersion(self) -> Dispersion:
         """Compare the squared Pearson residuals with what the distribution lets one expect.
@@ -210,7 +201,7 @@ class Rows(Base):
             ".fitted": self.parts.estimate.eta,
             ".mu": self.fittedvalues.to_numpy(),
             ".fixed": prediction.fixed_part(self.parts.design, self.parts.estimate),
-            ".resid": self.residuals().to_numpy(),
+            ".resid": residuals(self.parts, "deviance").to_numpy(),
         }
         if self.parts.design.offset is not None:
             new[".offset"] = self.parts.design.offset
