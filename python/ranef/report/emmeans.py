@@ -205,6 +205,8 @@ class MarginalMeans:
 
 def on_response(means: MarginalMeans, link: str) -> MarginalMeans:
     """Turn means of a linear predictor back into means of the response."""
+    if link == "identity":
+        return means
     notes = (*means.notes, f"turned back from the link ({link}) after averaging")
     return replace(means, what="response", link=link, notes=notes)
 

@@ -20,6 +20,7 @@ from ...families.links import link_named
 from ...families.response import check_response
 from ...formula.parse import parse
 from ...inference.coverage import t_quantile
+from ...inference.prediction.estimable import without_estimate
 from ...inference.sandwich.sandwich import DiagonalScores, check_kind
 from ...inference.sandwich.wild import WildBootstrap
 from ...models import gee as models
@@ -386,6 +387,8 @@ class GEEModel(CoefficientTests):
             X, offset = self._design.X, self._design.offset
         else:
             rows = encode(self._design, newdata, random=False)
+            known = np.flatnonzero(self._kept())
+            rows = without_estimate(self._design, newdata, rows, known)
             X, offset = rows.X, rows.offset
         kept, link = self._kept(), link_named(self.spec.link)
         eta = X[:, kept] @ self._beta[kept] + (0.0 if offset is None else offset)

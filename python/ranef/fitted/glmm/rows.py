@@ -18,6 +18,7 @@ from ...families.residuals import residuals
 from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
@@ -168,7 +169,8 @@ class GlmerRows(Effects):
         return Predictive(e.spec, e.dispersion, eta, variance, trials)
 
     def _encoded(self, data: Any, groups: list[str], new_levels: str) -> NewRows:
-        return encode(self._design, data, random=groups, new_levels=new_levels)
+        rows = encode(self._design, data, random=groups, new_levels=new_levels)
+        return without_estimate(self._design, data, rows, self._estimate.kept)
 
     def _predictor(
         self, data: Any, groups: list[str], new_levels: str
