@@ -190,7 +190,7 @@ class GeneralizedLinearMixedModel(
             yield (
                 f"The {own.parameters[0]} of the {own.label} runs to infinity: the responses vary "
                 f'no more than {own.narrower} ones, and family="{own.narrower}" gives the same fit '
-                "with one parameter less."
+                "with one parameter fewer."
             )
         if e.converged:
             yield (

@@ -140,11 +140,13 @@ class Tables(Base):
         Notes
         -----
         Of counts the distribution's variance is taken at the mean of the model without predictors,
-        which is fitted for it [1]_.
+        which is fitted for it [1]_; with an offset, at the mean over the rows. An effect of each
+        row is extra dispersion: its variance belongs to the denominator alone [2]_.
 
         References
         ----------
         .. [1] Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213.
+        .. [2] Nakagawa and Schielzeth (2010), Biol. Rev. 85, 935-956.
         """
         parts = parts_of_variance(self.parts.design, self.parts.estimate, method)
         marginal = parts.fixed / parts.total
@@ -163,6 +165,7 @@ class Tables(Base):
         -------
         Icc
             ``adjusted`` given the fixed effects, ``unadjusted`` with their variance, ``by_group``.
+            An effect of each row counts as residual variance.
         """
         return icc(
             self.parts.design, parts_of_variance(self.parts.design, self.parts.estimate, method)
