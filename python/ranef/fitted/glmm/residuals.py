@@ -29,8 +29,11 @@ class Residuals(Base):
     What is computed from it is a plain series.
     """
 
-    _internal_names: ClassVar[list[str]] = [*pd.Series._internal_names, "_parts"]  # noqa: SLF001
-    _internal_names_set: ClassVar[set[str]] = set(_internal_names)
+    #: Not handed on to what is computed from it, nor pickled, as pandas has it.
+    _internal_names_set: ClassVar[set[str]] = {
+        *Base.__dict__.get("_internal_names_set", ()),
+        "_parts",
+    }
     _parts: GlmmParts
 
     @property
@@ -41,7 +44,7 @@ class Residuals(Base):
         """Compute residuals of a kind, as ``model.residuals(kind)`` does."""
         return residuals(self._parts, kind)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         return pd.Series(self).__reduce__()
 
     @classmethod
