@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..._typing import Array, Positions
+from ...chunks.summed import NO_ROWS, SummedDesign
 from ...design.aligned import one_a_row
 from ...design.values import Numbers, read_series
-from ...errors import DataError
+from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...inference.profile.profile import Walked
 from ...report.effects import RandomEffects
@@ -101,6 +102,8 @@ class MixedParts(Parts):
     def new_response(self, y: Any) -> Array:
         """Check a response of the rows that were used."""
         design = self.design
+        if isinstance(design, SummedDesign):
+            raise UnsupportedError(NO_ROWS)
         series = one_a_row(y, "y", design.index, design.n_data, design.rows)
         value = read_series(series, "y")
         if not isinstance(value, Numbers):
