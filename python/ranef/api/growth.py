@@ -104,7 +104,7 @@ def growth(
         covariates=columns,
         information=information if information is None else checked_information(information),
         missing=missing,
-        control=Control() if control is None else control,
+        control=Control.of(control),
     )
     if SHAPES[call.random] > SHAPES[call.shape]:
         raise ValueError(
