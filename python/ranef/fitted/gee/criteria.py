@@ -62,6 +62,11 @@ class Criteria(Base):
         return self.parts.n_clusters
 
     @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of ``groups``."""
+        return {self.parts.call.groups: self.parts.n_clusters}
+
+    @property
     def converged(self) -> bool:
         """Whether the estimating equations are solved."""
         return self.parts.estimate.converged
