@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -191,19 +192,20 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
         raise ModelError("an occasion or a covariate has no two different observed values")
     patterns = patterns_of(values)
     roots = Roots(model)
+    options: Any = {"gtol": 1e-7 * len(values), "maxiter": 2000}
     found = minimize(
         lambda free: objective(model, patterns, roots, free),
         roots.start(values),
         jac=True,
         method="BFGS",
-        options={"gtol": 1e-7 * len(values), "maxiter": 2000},
+        options=options,
     )
     at = roots.natural(found.x)
     llf, gradient = likelihood(model, patterns, at)
     information = -jacobian(lambda x: likelihood(model, patterns, x)[1], at)
     information = 0.5 * (information + information.T)
-    cov = np.linalg.pinv(information)
-    step = float(np.sqrt(max(gradient @ cov @ gradient, 0.0)))
+    cov = np.asarray(np.linalg.pinv(information), np.float64)
+    step = float(np.sqrt(max(float(gradient @ cov @ gradient), 0.0)))
     unit = np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
     definite = bool(np.linalg.eigvalsh(information / np.outer(unit, unit))[0] > FLAT)
     n_units = int(np.isfinite(values).any(axis=1).sum())
