@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -193,13 +194,8 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     patterns = patterns_of(values)
     roots = Roots(model)
     options: Any = {"gtol": 1e-7 * len(values), "maxiter": 2000}
-    found = minimize(
-        lambda free: objective(model, patterns, roots, free),
-        roots.start(values),
-        jac=True,
-        method="BFGS",
-        options=options,
-    )
+    criterion: Any = partial(objective, model, patterns, roots)
+    found = minimize(criterion, roots.start(values), jac=True, method="BFGS", options=options)
     at = roots.natural(found.x)
     llf, gradient = likelihood(model, patterns, at)
     information = -jacobian(lambda x: likelihood(model, patterns, x)[1], at)
