@@ -12,6 +12,7 @@ ROOT = Path(ranef.__file__).parent
 LAYERS = {
     "errors": 0,
     "_typing": 0,
+    "_options": 0,
     "_core": 1,
     "parallel": 1,
     "datasets": 1,

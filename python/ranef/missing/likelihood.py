@@ -31,9 +31,11 @@ def at_pooled(models: Sequence[Any]) -> list[float]:
                 "D3 compares likelihoods of different fixed effects, and these are REML fits; fit "
                 "with reml=False"
             )
-    beta = np.mean([model._estimate.beta[model._estimate.kept] for model in models], axis=0)
+    beta = np.mean(
+        [model.parts.estimate.beta[model.parts.estimate.kept] for model in models], axis=0
+    )
     sigma = float(np.sqrt(np.mean([model.sigma**2 for model in models])))
-    terms = zip(*(model._estimate.sigmas for model in models), strict=True)
+    terms = zip(*(model.parts.estimate.sigmas for model in models), strict=True)
     relative = tuple(root(np.mean(blocks, axis=0) / sigma**2) for blocks in terms)
     return [_llf(model, beta, relative, sigma) for model in models]
 
@@ -46,8 +48,8 @@ def _llf(model: Any, beta: Array, lambda_: tuple[Array, ...], sigma: float) -> f
     With theta fixed, -2 log L = n log(2 pi sigma^2) + log|H| - sum log w
     + (r^2 + (b - b_theta)' X'H^-1 X (b - b_theta)) / sigma^2, where b_theta minimises r^2.
     """
-    design = model._design
-    at = lmm.evaluate(design, model._core, lambda_, reml=False)
+    design = model.parts.design
+    at = lmm.evaluate(design, model.parts.core, lambda_, reml=False)
     gap = np.linalg.solve(at.cov_root, beta - at.beta[at.kept])
     n = design.n_obs
     # The profiled criterion is the same with sigma^2 = r^2 / n and b = b_theta.
