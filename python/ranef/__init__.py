@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from .fitted.gee.model import GEEModel
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
@@ -94,6 +95,7 @@ __all__ = [
     "CrossProducts",
     "DataError",
     "DroppedRowsWarning",
+    "FimlGrowthModel",
     "FitError",
     "FixedEffectsModel",
     "FormulaError",
@@ -166,6 +168,7 @@ __all__ = [
 
 #: What is imported when it is first asked for, so that an import stays short, and from where.
 _LATER = {
+    "FimlGrowthModel": "fitted.growth.fiml",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
     "PooledModel": "missing.pooled",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
 from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
@@ -25,7 +26,7 @@ def growth(
     information: str | None = None,
     missing: str = "drop",
     control: Control | None = None,
-) -> GrowthModel:
+) -> GrowthModel | FimlGrowthModel:
     """Fit a latent growth curve model by maximum likelihood.
 
     Parameters
@@ -50,14 +51,16 @@ def growth(
     information : {"expected", "observed"}, optional
         What standard errors rest on: expected by default when every group has every occasion, and
         observed otherwise.
-    missing : {"drop", "raise"}
-        What to do with rows that have missing values in a column that is used.
+    missing : {"drop", "raise", "fiml"}
+        What to do with rows that have missing values in a column that is used. "fiml" models
+        covariates as jointly normal, so that groups with missing covariates stay; each group
+        counts once.
     control : Control, optional
         Settings of the search.
 
     Returns
     -------
-    GrowthModel
+    GrowthModel, or FimlGrowthModel with ``missing="fiml"``
 
     Raises
     ------
@@ -105,4 +108,6 @@ def growth(
         missing=missing,
         control=Control.of(control),
     )
+    if missing == "fiml":
+        return fit_fiml_model(checked_call(call), data)
     return fit_model(checked_call(call), data)
