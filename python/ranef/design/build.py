@@ -70,7 +70,7 @@ def build(
     """
     check_option("missing", missing, ("drop", "raise"))
     check_option("response", response, ("numeric", "binary", "counts"))
-    reading = Reading(open_frame(data))
+    reading = Reading(open_frame(data), evaluation=formula.evaluation)
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
     read_all(formula, reading)

@@ -134,7 +134,7 @@ def encode(
     chosen = chosen_terms(design, random)
     frame = open_frame(newdata)
     states = {expr: fitted.state for expr, fitted in encoder.factors.items()}
-    reading = Reading(frame, states=states)
+    reading = Reading(frame, states=states, evaluation=encoder.formula.evaluation)
     read_needed(encoder, chosen, reading)
     added = read_offset_argument(encoder, reading)
     codes = [new_codes(encoder.groupings[t], reading, new_levels) for t in chosen]

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ranef.errors import DataError, UnsupportedError
-from ranef.formula import Bar, Formula, Term, parse
+from ranef.formula import Bar, Formula, Term, like, parse
 
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm
@@ -158,7 +158,7 @@ def _covariates(
 ) -> tuple[Array, tuple[str, ...]]:
     """Columns of ``~ terms`` on the rows of the design, without the constant."""
     right = variance.partition("~")[2]
-    parsed = parse(f"{formula.response} ~ {right}")
+    parsed = parse(like(f"{formula.response} ~ {right}", formula))
     if variance.partition("~")[0].strip() or parsed.random or parsed.offsets:
         raise ValueError(
             f'variance is a column or "~ terms" without bars and offsets, not {variance!r}'

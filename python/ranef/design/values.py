@@ -18,6 +18,7 @@ __all__ = [
     "Numbers",
     "Value",
     "drop_unused",
+    "float_array",
     "find_levels",
     "read_codes",
     "read_series",

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
 from .parse import parse
 from .terms import Bar, Factor, FactorKind, Formula, Term
 from .tokens import aliased
 from .update import update
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "aliased", "parse", "update"]
+__all__ = [
+    "SAFE",
+    "Bar",
+    "Evaluation",
+    "Factor",
+    "FactorKind",
+    "Formula",
+    "FormulaText",
+    "Term",
+    "aliased",
+    "evaluation_of",
+    "like",
+    "parse",
+    "update",
+    "with_functions",
+]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from ranef.errors import FormulaError
 
 from .bars import parse_bar
+from .evaluation import SAFE, evaluation_of
 from .syntax import Summand, bars_in, check_operators, sides, summands
 from .terms import Bar, Factor, FactorKind, Formula
 from .tokens import Kind, Piece, normal_expression, pieces
@@ -47,7 +48,9 @@ def parse(text: str) -> Formula:
         return text
     if not isinstance(text, str):
         raise TypeError(f"a formula is a text, not {type(text).__name__}")
-    return parse_text(re.sub(r"\s", " ", text).rstrip())
+    parsed = parse_text(re.sub(r"\s", " ", text).rstrip())
+    evaluation = evaluation_of(text)
+    return parsed if evaluation == SAFE else parsed.evaluated(evaluation)
 
 
 @lru_cache(maxsize=512)
