@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranef.errors import DataError, FormulaError
-from ranef.formula import FactorKind, Formula, Term
+from ranef.formula import Factor, FactorKind, Formula, Term, place_of
 
 from .coding import FittedFactor, fit_factor
 from .design import Design
@@ -126,16 +127,20 @@ def read_all(formula: Formula, reading: Reading) -> None:
         try:
             read_factor(factor, reading)
         except FormulaError as error:
-            raise placed(error, formula) from None
+            raise placed(error, factor, formula) from None
     for bar in formula.random:
         for name in bar.factors:
             read_group(name, reading)
 
 
-def placed(error: FormulaError, formula: Formula) -> FormulaError:
-    """Show an error of an expression in the formula, from the function's name on."""
-    start = max(formula.text.find(str(error).partition(")")[0]), 0)
-    return FormulaError(str(error), formula.text, start)
+def placed(error: FormulaError, factor: Factor, formula: Formula) -> FormulaError:
+    """Show an error of an expression in the formula: the function at fault, or the expression."""
+    start, stop = place_of(factor, formula.text)
+    name = re.match(r"[\w.]+", str(error))
+    at = formula.text.find(name.group(), start, stop) if name else -1
+    if name and at >= 0:
+        start, stop = at, at + len(name.group())
+    return FormulaError(str(error), formula.text, start, stop)
 
 
 def all_terms(formula: Formula) -> list[Term]:

@@ -36,6 +36,8 @@ class RandomTerm:
     blocks : tuple of tuple of int
         A partition of range(s), in order: columns in one part are correlated, columns in
         different parts independent.
+    places : ndarray of shape (n_levels,), int, or None
+        Place of each level among all categories of the column, where some do not occur.
     """
 
     group: str
@@ -44,6 +46,7 @@ class RandomTerm:
     columns: tuple[int, ...]
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
+    places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_levels(self) -> int:
@@ -58,7 +61,10 @@ class RandomTerm:
     def take(self, rows: NDArray[np.intp]) -> RandomTerm:
         """Take some rows, and the levels that occur there."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
-        return replace(self, codes=codes.astype(np.int32), levels=self.levels[used])
+        places = None if self.places is None else self.places[used]
+        return replace(
+            self, codes=codes.astype(np.int32), levels=self.levels[used], places=places
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
+from ranef.errors import DataError, shortened
 
 __all__ = ["Frame", "copy_strided", "did_you_mean", "open_frame", "owners", "row_labels"]
 
@@ -63,12 +63,18 @@ class Frame:
         count = self.names.count(name)
         if count == 0:
             raise DataError(
-                f"the data have no column {name!r}{did_you_mean(name, self.names)}",
+                f"the data have no column {shortened(str(name))!r}{self.hint(name)}",
                 name,
                 self.names,
             )
         if count > 1:
             raise DataError(f"{count} columns of the data are called {name!r}; rename them", name)
+
+    def hint(self, name: str) -> str:
+        """Say where a name may be found that is no column."""
+        if self.index is not None and name in self.index.names:
+            return "; it is in the index: call reset_index() on the data first"
+        return did_you_mean(name, self.names)
 
 
 def open_frame(data: Any) -> Frame:
@@ -180,6 +186,8 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
     is_text = column.dtype == nw.String and column.implementation.is_polars()
     if is_text or column.dtype in (nw.Categorical, nw.Enum):
         return pd.Series(narwhals_categorical(column), copy=False)
+    if column.dtype in (nw.Int128, nw.UInt128):
+        return wide_integers(column)
     values = column.to_numpy()
     if values.dtype.kind == "T":  # numpy's own variable-width text
         values = values.astype(object)
@@ -187,6 +195,17 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
         name = column.name
         raise DataError(f"column {name!r} holds {column.dtype}, not one value a row", name)
     return pd.Series(values, copy=False)
+
+
+def wide_integers(column: Any) -> pd.Series[Any]:
+    """Take 128-bit numbers as 64-bit ones where they fit, else as Python's own."""
+    import narwhals as nw
+
+    for kind in (nw.Int64, nw.UInt64):
+        low, high = (0, 2**64 - 1) if kind is nw.UInt64 else (-(2**63), 2**63 - 1)
+        if column.len() and low <= (column.min() or 0) and (column.max() or 0) <= high:
+            return pd.Series(column.cast(kind).to_numpy(), copy=False)
+    return pd.Series(column.to_list(), dtype=object)
 
 
 def narwhals_categorical(column: Any) -> pd.Categorical:

@@ -15,7 +15,8 @@ from ranef.formula import Bar, Formula, Term, like, parse
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm
 from .frame import open_frame
-from .grouped import _parts, group_term, times_of
+from .grouped import _parts, group_term
+from .times import times_of
 
 __all__ = ["StructuredDesign", "build_structured"]
 
@@ -122,7 +123,7 @@ def build_structured(
         cluster=np.arange(design.n_obs, dtype=np.int32) if term is None else term.codes,
         levels=pd.RangeIndex(design.n_obs) if term is None else term.levels,
         unit=_coarsest(every, design.n_obs),
-        time=None if when is None else times_of(when),
+        time=None if when is None else times_of(when, warn=True),
         time_levels=None if when is None else _occurring(when),
         strata=strata,
         D=D,

@@ -20,6 +20,7 @@ __all__ = [
     "drop_unused",
     "float_array",
     "find_levels",
+    "native",
     "read_codes",
     "read_series",
 ]
@@ -166,8 +167,9 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return categorical_codes(series)
-    if isinstance(dtype, np.dtype) and not dtype.isnative:
-        series = series.astype(dtype.newbyteorder("="))
+    if isinstance(dtype, np.dtype) and (not dtype.isnative or dtype == np.float16):
+        series = native(series)
+        dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         found = small_range(series.to_numpy())
         if found is not None:
@@ -182,6 +184,15 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
     return codes.astype(np.int32), whole(levels, name)
 
 
+def native(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Take numbers in this machine's order of bytes, and wide enough to be looked up."""
+    values = series.to_numpy()
+    if values.dtype.isnative and values.dtype != np.float16:
+        return series
+    wanted = np.dtype(np.float32) if values.dtype == np.float16 else values.dtype.newbyteorder("=")
+    return pd.Series(values.astype(wanted), index=series.index)
+
+
 def small_range(
     values: NDArray[Any],
 ) -> tuple[Codes, pd.Index[Any]] | None:
@@ -189,7 +200,7 @@ def small_range(
     if len(values) == 0:
         return None
     low, high = int(values.min()), int(values.max())
-    if high - low >= 4 * len(values) + 1000 or high - low >= 2**31 - 1:
+    if high - low >= min(4 * len(values) + 1000, 2**31 - 1) or high >= 2**63 - 1:
         return None
     wide = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
     return (wide - wide.dtype.type(low)).astype(np.int32), pd.RangeIndex(low, high + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
-from .parse import parse
+from .parse import parse, place_of
 from .terms import Bar, Factor, FactorKind, Formula, Term
 from .tokens import aliased
 from .update import update
@@ -21,6 +21,7 @@ __all__ = [
     "evaluation_of",
     "like",
     "parse",
+    "place_of",
     "update",
     "with_functions",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
-__all__ = ["foreign_function", "foreign_syntax"]
+__all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
 
 #: R's functions and what formulas have for them.
 INSTEAD = {
@@ -51,6 +52,38 @@ SIGNS = (
     (r"\|\|", "R's || is | here, as in I((x > 1) | (z > 2))"),
     (r"!(?!=)", "R's ! is ~ here, as in I(~(x > 1))"),
 )
+
+
+#: Covariance structures that other software writes around a bar.
+STRUCTURES = frozenset("cs diag ar1 ou toep us un exp gau mat homcs hetar1 rr propto".split())
+
+#: Left sides of a bar that are conditions, between which it means "or".
+CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript)
+
+
+def bar_inside(tree: ast.expr) -> str:
+    """Say what a bar inside a call such as ``bs(1 | g)`` should be; nothing if it is no such bar."""
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        return ""
+    name = tree.func.id
+    if name in ("I", "C") or not any(is_bar(arg) for arg in tree.args):
+        return ""
+    if name in STRUCTURES:
+        return (
+            f"{name}( | ) is a covariance structure of other software; write (0 + f | g) for "
+            "any covariances, (0 + f || g) for none"
+        )
+    return f"a bar stands inside {name}(...); is a + missing before the parenthesis?"
+
+
+def is_bar(node: ast.expr) -> bool:
+    """Tell a bar between terms and a group from an "or" between conditions."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.BitOr):
+        return False
+    left = node.left
+    while isinstance(left, ast.BinOp) and isinstance(left.op, ast.BitOr | ast.BitAnd):
+        left = left.left
+    return not isinstance(left, CONDITIONS)
 
 
 def foreign_function(name: str) -> str:

@@ -15,7 +15,7 @@ from .terms import Bar, Factor, FactorKind, Formula
 from .tokens import Kind, Piece, normal_expression, pieces
 from .wilkinson import to_factor, to_terms
 
-__all__ = ["parse"]
+__all__ = ["parse", "place_of"]
 
 MULTIPLIED = "a random-effects term can only be added: write ... + (1 | g)"
 
@@ -119,6 +119,16 @@ def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], l
     if bars_in(summand.pieces, 1):
         return [], parse_bar(summand.pieces, text), []
     return split_right(summand.pieces[1:-1], text)
+
+
+def place_of(factor: Factor, text: str) -> tuple[int, int]:
+    """Find a factor in the text of a formula; all of the text where it is not found."""
+    offset = f"offset({factor.expr})"
+    for piece in pieces(text):
+        if piece.text in (factor.expr, offset):
+            return piece.start, piece.stop
+    at = text.find(factor.expr)
+    return (at, at + len(factor.expr)) if at >= 0 else (0, len(text))
 
 
 def check_fixed(summand: Summand, text: str) -> None:

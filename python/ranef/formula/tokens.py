@@ -15,7 +15,7 @@ from formulaic.parser.types import Token
 
 from ranef.errors import FormulaError, shortened
 
-from .foreign import foreign_syntax
+from .foreign import bar_inside, foreign_syntax
 from .spelling import DEEPEST, parsed_expression, spelled
 
 __all__ = ["Kind", "Piece", "aliased", "check_brackets", "normal_expression", "pieces"]
@@ -194,6 +194,8 @@ def normal_expression(expr: str, text: str = "", start: int = 0, stop: int | Non
     if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):
         message = "inside an expression a power is written **, as in I(x**2), not ^"
         raise FormulaError(message, text, start, stop)
+    if bar_inside(tree):
+        raise FormulaError(bar_inside(tree), text, start, stop)
     return restored(spelled(tree), names)
 
 
