@@ -77,7 +77,7 @@ def build(
     read_all(formula, reading)
     weight = read_argument(weights, "weights", reading)
     added = read_argument(offset, "offset", reading)
-    keep = rows_to_keep(reading, missing)
+    keep = with_trials(formula, reading, response, rows_to_keep(reading, missing))
     values = {expr: on_rows(value, keep) for expr, value in reading.values.items()}
     factors = fit_factors(formula, values, reading.states, contrasts or {})
     store = Store(values, factors)
@@ -220,9 +220,24 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
         if bad:
             raise DataError(f"the {what} in {name} are no counts 0, 1, 2, ... in {bad} rows", name)
     trials = count + failures
-    if empty := int(np.sum(trials == 0.0)):
-        raise DataError(f"{name} has no trials in {empty} rows; drop these rows first", name)
     return count / trials, trials
+
+
+def with_trials(
+    formula: Formula, reading: Reading, response: str, keep: Mask | None
+) -> Mask | None:
+    """Leave rows out that say nothing because they have no trials, and count them."""
+    answer = reading.values[formula.left.expr]
+    if response != "counts" or not isinstance(answer, Numbers) or len(answer.arrays) != 2:
+        return keep
+    count, failures = answer.arrays
+    empty = (count == 0.0) & (failures == 0.0)
+    if not empty.any():
+        return keep
+    if empty.all() if keep is None else not (keep & ~empty).any():
+        raise DataError(f"{formula.response} has no trials in any row", formula.response)
+    reading.missing[f"{formula.response}, no trials"] = empty
+    return ~empty if keep is None else keep & ~empty
 
 
 def positive(weights: Vector | None, keep: Mask | None, reading: Reading) -> Vector | None:

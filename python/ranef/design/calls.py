@@ -30,7 +30,21 @@ SIGNS = {
 
 #: Functions that may add or multiply whole numbers up.
 ADDING = frozenset(
-    "sum nansum prod nanprod cumsum var std nanvar nanstd mean average square linalg.norm".split()
+    [
+        "sum",
+        "nansum",
+        "prod",
+        "nanprod",
+        "cumsum",
+        "var",
+        "std",
+        "nanvar",
+        "nanstd",
+        "mean",
+        "average",
+        "square",
+        "linalg.norm",
+    ]
 )
 
 #: Columns that one transform may make, and values that it may be given as knots or levels.
@@ -76,7 +90,9 @@ def base(name: str) -> str:
     """Say how a logarithm to another base is written."""
     if name != "log":
         return ""
-    return "; the logarithm to base 2 is np.log2(x), to base 10 np.log10(x), to base b log(x) / log(b)"
+    return (
+        "; the logarithm to base 2 is np.log2(x), to base 10 np.log10(x), to base b log(x) / log(b)"
+    )
 
 
 def checked_value(value: Any) -> Any:

@@ -62,9 +62,7 @@ class RandomTerm:
         """Take some rows, and the levels that occur there."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
         places = None if self.places is None else self.places[used]
-        return replace(
-            self, codes=codes.astype(np.int32), levels=self.levels[used], places=places
-        )
+        return replace(self, codes=codes.astype(np.int32), levels=self.levels[used], places=places)
 
 
 @dataclass(frozen=True)

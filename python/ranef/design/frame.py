@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from ranef.errors import DataError, shortened
 
-__all__ = ["Frame", "copy_strided", "did_you_mean", "open_frame", "owners", "row_labels"]
+__all__ = [
+    "Frame",
+    "copies_on_write",
+    "copy_strided",
+    "did_you_mean",
+    "open_frame",
+    "owners",
+    "row_labels",
+]
 
 #: Rows of a block, and from how many columns on blocks are worth it.
 BLOCK = 2048
@@ -90,9 +98,15 @@ def open_frame(data: Any) -> Frame:
 
 def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:
     """Give columns that later changes of the frame cannot reach: views if pandas sees to that."""
-    if int(pd.__version__.partition(".")[0]) >= 3 or pd.get_option("mode.copy_on_write") is True:
+    if copies_on_write():
         return lambda name: data[name]
     return lambda name: data[name].copy()
+
+
+def copies_on_write() -> bool:
+    """Tell whether pandas copies a shared column before it changes."""
+    major = int(pd.__version__.partition(".")[0])
+    return major >= 3 or pd.get_option("mode.copy_on_write") is True
 
 
 def copy_strided(frame: Frame, names: Iterable[str]) -> None:

@@ -181,9 +181,7 @@ class Interpreter:
         own = set(map(id, self.functions.values()))
         return call_method(self.value(node.func.value), node.func.attr, args, options, own)
 
-    def function(
-        self, node: ast.Call, name: str, args: list[Any], options: dict[str, Any]
-    ) -> Any:
+    def function(self, node: ast.Call, name: str, args: list[Any], options: dict[str, Any]) -> Any:
         """Call a function by its name."""
         if name in self.functions:
             return self.functions[name](*args, **options)

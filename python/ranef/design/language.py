@@ -16,9 +16,9 @@ __all__ = [
     "CAT_METHODS",
     "CONSTANTS",
     "CONTRASTS",
+    "DTYPES",
     "DT_METHODS",
     "DT_PARTS",
-    "DTYPES",
     "ELEMENTWISE",
     "GROUP_METHODS",
     "KEYWORDS",
@@ -40,36 +40,151 @@ def words(text: str) -> frozenset[str]:
 
 #: numpy's functions of one value a row, with the most positional arguments that each may take:
 #: numpy writes into a further one.
-ELEMENTWISE = {
-    name: 1
-    for name in (
-        "abs absolute fabs negative positive sign signbit exp exp2 expm1 log log2 log10 log1p sqrt "
-        "cbrt square reciprocal sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh "
-        "arctanh degrees radians deg2rad rad2deg floor ceil trunc rint fix sinc i0 isnan isfinite "
-        "isinf logical_not invert spacing nan_to_num float64 float32 int64 int32 bool_"
-    ).split()
-}
-ELEMENTWISE |= {
-    name: 2
-    for name in (
-        "add subtract multiply divide true_divide floor_divide mod remainder fmod power "
-        "float_power arctan2 hypot copysign heaviside maximum minimum fmax fmin logaddexp "
-        "logaddexp2 logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor equal "
-        "not_equal greater greater_equal less less_equal gcd lcm round around isin isclose digitize "
-        "searchsorted"
-    ).split()
-}
+ELEMENTWISE = dict.fromkeys(
+    [
+        "abs",
+        "absolute",
+        "fabs",
+        "negative",
+        "positive",
+        "sign",
+        "signbit",
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sqrt",
+        "cbrt",
+        "square",
+        "reciprocal",
+        "sin",
+        "cos",
+        "tan",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "arcsinh",
+        "arccosh",
+        "arctanh",
+        "degrees",
+        "radians",
+        "deg2rad",
+        "rad2deg",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "fix",
+        "sinc",
+        "i0",
+        "isnan",
+        "isfinite",
+        "isinf",
+        "logical_not",
+        "invert",
+        "spacing",
+        "nan_to_num",
+        "float64",
+        "float32",
+        "int64",
+        "int32",
+        "bool_",
+    ],
+    1,
+)
+ELEMENTWISE |= dict.fromkeys(
+    [
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "true_divide",
+        "floor_divide",
+        "mod",
+        "remainder",
+        "fmod",
+        "power",
+        "float_power",
+        "arctan2",
+        "hypot",
+        "copysign",
+        "heaviside",
+        "maximum",
+        "minimum",
+        "fmax",
+        "fmin",
+        "logaddexp",
+        "logaddexp2",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "bitwise_and",
+        "bitwise_or",
+        "bitwise_xor",
+        "equal",
+        "not_equal",
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "gcd",
+        "lcm",
+        "round",
+        "around",
+        "isin",
+        "isclose",
+        "digitize",
+        "searchsorted",
+    ],
+    2,
+)
 ELEMENTWISE |= {"clip": 3, "where": 3, "select": 3, "interp": 3}
 
 #: numpy's functions that take in all rows, or make a few values such as knots.
-WHOLE_NUMPY = {
-    name: 2
-    for name in (
-        "mean median std var min max amin amax sum prod ptp average nanmean nanmedian nanstd nanvar "
-        "nanmin nanmax nansum nanprod quantile percentile nanquantile nanpercentile cumsum cumprod "
-        "argsort diff unique sort any all size"
-    ).split()
-}
+WHOLE_NUMPY = dict.fromkeys(
+    [
+        "mean",
+        "median",
+        "std",
+        "var",
+        "min",
+        "max",
+        "amin",
+        "amax",
+        "sum",
+        "prod",
+        "ptp",
+        "average",
+        "nanmean",
+        "nanmedian",
+        "nanstd",
+        "nanvar",
+        "nanmin",
+        "nanmax",
+        "nansum",
+        "nanprod",
+        "quantile",
+        "percentile",
+        "nanquantile",
+        "nanpercentile",
+        "cumsum",
+        "cumprod",
+        "argsort",
+        "diff",
+        "unique",
+        "sort",
+        "any",
+        "all",
+        "size",
+    ],
+    2,
+)
 WHOLE_NUMPY |= {"array": 1, "asarray": 1, "linspace": 3, "arange": 3, "linalg.norm": 2}
 
 NUMPY = MappingProxyType({**ELEMENTWISE, **WHOLE_NUMPY})

@@ -133,9 +133,7 @@ def check_arguments(values: list[Any], name: str, own: set[int]) -> None:
             )
 
 
-def call_series(
-    series: pd.Series[Any], name: str, args: list[Any], options: dict[str, Any]
-) -> Any:
+def call_series(series: pd.Series[Any], name: str, args: list[Any], options: dict[str, Any]) -> Any:
     """Call a method of a column."""
     if name in SIGNS | REFLECTED and len(args) == 1 and not options:
         pair = (series, args[0]) if name in SIGNS else (args[0], series)
@@ -158,7 +156,7 @@ def call_series(
 
 
 #: Positional arguments of methods: pandas has further ones that change the column in place.
-MOST_ARGUMENTS = {name: 2 for name in language.ROW_METHODS | language.WHOLE_METHODS} | {
+MOST_ARGUMENTS = dict.fromkeys(language.ROW_METHODS | language.WHOLE_METHODS, 2) | {
     "astype": 1,
     "fillna": 1,
     "round": 1,

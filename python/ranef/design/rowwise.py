@@ -94,9 +94,7 @@ def samples(whole: list[NDArray[Any]]) -> list[NDArray[np.intp]]:
     return [*(np.array([row]) for row in sorted(alone)), half]
 
 
-def same(
-    whole: list[NDArray[Any]], part: list[NDArray[Any]], rows: NDArray[np.intp]
-) -> bool:
+def same(whole: list[NDArray[Any]], part: list[NDArray[Any]], rows: NDArray[np.intp]) -> bool:
     """Tell whether some rows have the values that they have among all."""
     if len(whole) != len(part):
         return False

@@ -1,4 +1,4 @@
-"""How the expressions of a formula may be evaluated: safely, with functions of the user's, or freely."""
+"""What the expressions of a formula may do: the language, functions of the user's, any Python."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ class FormulaText(str):
     evaluation: Evaluation
 
     def __new__(cls, text: str, evaluation: Evaluation) -> FormulaText:
+        """Make a text that remembers how to evaluate it."""
         made = super().__new__(cls, text)
         made.evaluation = evaluation
         return made

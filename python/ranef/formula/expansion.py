@@ -58,8 +58,8 @@ def refuse_many(count: int) -> None:
     if count > MOST_TERMS:
         shown = f"{count:,}" if count < 10**12 else f"about {float(min(count, 10**300)):.0e}"
         raise ValueError(
-            f"these operators multiply out to {shown} terms, and a formula may have {MOST_TERMS:,}; "
-            "use a lower power, or name the interactions that matter"
+            f"these operators multiply out to {shown} terms, and a formula may have "
+            f"{MOST_TERMS:,}; use a lower power, or name the interactions that matter"
         )
 
 

@@ -55,7 +55,24 @@ SIGNS = (
 
 
 #: Covariance structures that other software writes around a bar.
-STRUCTURES = frozenset("cs diag ar1 ou toep us un exp gau mat homcs hetar1 rr propto".split())
+STRUCTURES = frozenset(
+    [
+        "cs",
+        "diag",
+        "ar1",
+        "ou",
+        "toep",
+        "us",
+        "un",
+        "exp",
+        "gau",
+        "mat",
+        "homcs",
+        "hetar1",
+        "rr",
+        "propto",
+    ]
+)
 
 #: Left sides of a bar that are conditions, between which it means "or".
 CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript)

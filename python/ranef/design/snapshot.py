@@ -1,0 +1,62 @@
+"""The data of a fit as they were then, whatever the caller does to the table later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .frame import copies_on_write
+
+__all__ = ["held_bytes", "snapshot"]
+
+
+def snapshot(data: Any) -> Any:
+    """Return the caller's table as it is now; no later change of it is seen.
+
+    A pandas frame shares its columns with the caller's until one of the two changes them, so that
+    nothing is copied now; a pandas that cannot do that copies. Arrays in a mapping are copied.
+    Tables of polars and Arrow have columns that cannot change. Anything else, such as the path of
+    a file, is returned as it is.
+
+    Parameters
+    ----------
+    data : object
+        What a model was fitted to.
+
+    Returns
+    -------
+    object
+        A table of the same kind, with the same rows and labels.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data.copy(deep=not copies_on_write())
+    if isinstance(data, Mapping):
+        return {name: by_value(values) for name, values in data.items()}
+    if isinstance(data, np.ndarray):
+        return data.copy()
+    clone = getattr(data, "clone", None)
+    return clone() if callable(clone) and hasattr(data, "columns") else data
+
+
+def by_value(values: Any) -> Any:
+    """Copy what can change in place."""
+    if isinstance(values, pd.Series | pd.Index):
+        return values.copy(deep=not copies_on_write())
+    copy = getattr(values, "copy", None)
+    return copy() if callable(copy) else values
+
+
+def held_bytes(data: Any) -> int:
+    """Count the bytes that a model keeps alive with its data, those shared with the caller too."""
+    if isinstance(data, pd.DataFrame):
+        return int(data.memory_usage(index=True, deep=True).sum())
+    if isinstance(data, Mapping):
+        return sum(int(np.asarray(values).nbytes) for values in data.values())
+    for name in ("nbytes", "estimated_size"):
+        size = getattr(data, name, None)
+        if size is not None:
+            return int(size() if callable(size) else size)
+    return 0
