@@ -83,7 +83,7 @@ def operate(symbol: str, left: Any, right: Any) -> Any:
 def plain(value: Any) -> Any:
     """Unwrap what a transform gave; numbers kept as objects become float64."""
     value = getattr(value, "__wrapped__", value)
-    if getattr(value, "dtype", None) == object:
+    if pd.api.types.is_object_dtype(getattr(value, "dtype", None)):
         try:
             return value.astype(np.float64)
         except (TypeError, ValueError):
@@ -126,9 +126,9 @@ def is_text_column(value: Any) -> bool:
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return False
-    return bool(
-        dtype == object or isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "SU"
-    )
+    if pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
+        return True
+    return getattr(dtype, "kind", "") in ("S", "U")
 
 
 def check_rows_agree(*values: Any) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, FormulaError
-from ranef.formula import Factor, FactorKind, Formula, Term, place_of
-
+from ..errors import DataError, FormulaError
+from ..formula import Factor, FactorKind, Formula, Term, place_of
 from .coding import FittedFactor, fit_factor
 from .design import Design
 from .encode import Encoder

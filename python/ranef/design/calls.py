@@ -52,6 +52,8 @@ MOST_COLUMNS = 500
 MOST_VALUES = 100_000
 HIGHEST_DEGREE = 50
 
+SPLINES = frozenset(["poly", "bs", "ns", "cr", "cc", "cs"])
+
 #: Functions whose second column is a table, not a row's value.
 TABLES = frozenset(["digitize", "searchsorted", "interp", "isin", "select"])
 
@@ -182,19 +184,21 @@ def transformed(name: str, value: Any) -> Any:
 
 def check_sizes(name: str, values: list[Any]) -> None:
     """Refuse more columns, knots or levels than a formula can mean."""
-    most = MOST_VALUES if name in ("C", "factor", "cbind") else MOST_COLUMNS
+    most = MOST_VALUES if name in ("C", "factor") else MOST_COLUMNS
+    if name == "cbind":
+        return
     for value in values:
         if isinstance(value, list | tuple | np.ndarray | pd.Index) and len(value) > most:
-            if name != "cbind":
-                raise ValueError(f"{name}() is given {len(value):,} values; it takes {most:,}")
-        elif isinstance(value, int | float | np.number) and not isinstance(value, bool):
-            if name in ("poly", "bs", "ns", "cr", "cc", "cs") and not is_knot(value, most):
-                raise ValueError(f"{name}() with {value!r} would make more than {most} columns")
+            raise ValueError(f"{name}() is given {len(value):,} values; it takes {most:,}")
+        if name in SPLINES and not is_small(value, most):
+            raise ValueError(f"{name}() with {value!r} would make more than {most} columns")
 
 
-def is_knot(value: Any, most: int) -> bool:
-    """Tell a number of columns that can be meant; bounds of a spline may be any fraction."""
-    return not isinstance(value, int | np.integer) or value <= most
+def is_small(value: Any, most: int) -> bool:
+    """Tell a number of columns that can be meant; a bound of a spline may be any fraction."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return True
+    return abs(value) <= most or (np.isfinite(value) and float(value) != int(value))
 
 
 def check_degree(name: str, args: list[Any], options: dict[str, Any]) -> None:

@@ -6,10 +6,9 @@ import ast
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ranef.errors import FormulaError, shortened
-from ranef.formula import aliased
-from ranef.formula.foreign import foreign_function
-
+from ..errors import FormulaError, shortened
+from ..formula import aliased
+from ..formula.foreign import foreign_function
 from . import language
 from .hints import unknown_method, unknown_numpy
 from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, FormulaError, shortened
-from ranef.formula import SAFE, Evaluation
-
+from ..errors import DataError, FormulaError, shortened
+from ..formula import SAFE, Evaluation
 from .compiled import Compiled, compiled
 from .frame import Frame
 from .hints import unknown_function

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, shortened
+from ..errors import DataError, shortened
 
 __all__ = [
     "Frame",
     "copies_on_write",
     "copy_strided",
     "did_you_mean",
+    "is_frame",
     "open_frame",
     "owners",
     "row_labels",
@@ -94,6 +95,17 @@ def open_frame(data: Any) -> Frame:
     if isinstance(data, np.ndarray) and data.dtype.names:
         return mapping_frame({name: data[name] for name in data.dtype.names})
     return narwhals_frame(data)
+
+
+def is_frame(data: Any) -> bool:
+    """Tell whether data are a table in memory, or a mapping of columns."""
+    if isinstance(data, (pd.DataFrame, Mapping)):
+        return True
+    if isinstance(data, np.ndarray):
+        return bool(data.dtype.names)
+    import narwhals as nw
+
+    return bool(nw.dependencies.is_into_dataframe(data))
 
 
 def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
-from ranef.formula import Bar, Formula, Term
-
+from ..errors import DataError
+from ..formula import Bar, Formula, Term
 from .build import build
 from .design import Design, RandomTerm
 from .frame import open_frame

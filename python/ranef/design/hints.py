@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ranef.errors import shortened
-from ranef.formula.foreign import foreign_function
-
+from ..errors import shortened
+from ..formula.foreign import foreign_function
 from .frame import did_you_mean
 from .language import NUMPY, ROW_METHODS, STR_METHODS, WHOLE_METHODS
 from .transforms import BUILTINS, CONTEXT

@@ -43,7 +43,7 @@ def interpret(
     columns : mapping of str to Series
         The columns it names, by alias.
     state : dict
-        What its parts remember of the rows of the fit; filled by the first call, read by later ones.
+        What its parts remember of the rows of the fit; filled by the first call.
     functions : mapping of str to callable
         The user's functions.
 

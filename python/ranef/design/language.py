@@ -197,8 +197,8 @@ CONTRASTS = words("treatment SAS sum helmert diff poly custom")
 #: Methods of a column whose result in a row depends on that row only.
 ROW_METHODS = words(
     "abs round clip fillna isna isnull notna notnull isin between map replace where mask astype "
-    "add sub subtract mul multiply div divide truediv floordiv mod pow radd rsub rmul rdiv rtruediv "
-    "rfloordiv rmod rpow eq ne lt le gt ge combine_first to_numpy"
+    "add sub subtract mul multiply div divide truediv floordiv mod pow radd rsub rmul rdiv "
+    "rtruediv rfloordiv rmod rpow eq ne lt le gt ge combine_first to_numpy"
 )
 
 #: Methods of a column that take in other rows.
@@ -211,8 +211,8 @@ WHOLE_METHODS = words(
 
 #: Methods of grouped columns, and of windows over a column.
 GROUP_METHODS = words(
-    "transform agg aggregate mean median std var sem min max sum prod count nunique first last size "
-    "cumsum cumprod cummax cummin cumcount ngroup rank shift diff ffill bfill quantile"
+    "transform agg aggregate mean median std var sem min max sum prod count nunique first last "
+    "size cumsum cumprod cummax cummin cumcount ngroup rank shift diff ffill bfill quantile"
 )
 WINDOW_METHODS = words("mean median std var sem min max sum count quantile rank skew kurt")
 
@@ -229,9 +229,10 @@ STR_METHODS = words(
 )
 
 DT_PARTS = words(
-    "year month day hour minute second microsecond nanosecond quarter dayofweek day_of_week weekday "
-    "dayofyear day_of_year days seconds microseconds days_in_month daysinmonth is_month_start "
-    "is_month_end is_quarter_start is_quarter_end is_year_start is_year_end is_leap_year"
+    "year month day hour minute second microsecond nanosecond quarter dayofweek day_of_week "
+    "weekday dayofyear day_of_year days seconds microseconds days_in_month daysinmonth "
+    "is_month_start is_month_end is_quarter_start is_quarter_end is_year_start is_year_end "
+    "is_leap_year"
 )
 DT_METHODS = words("total_seconds normalize floor ceil round month_name day_name isocalendar")
 CAT_METHODS = words(
@@ -246,14 +247,15 @@ DTYPES = words(
 
 #: Methods and functions that decide themselves what becomes of missing values.
 MISSING_AWARE = words(
-    "fillna ffill bfill interpolate isna isnull notna notnull isnan isfinite nan_to_num combine_first"
+    "fillna ffill bfill interpolate isna isnull notna notnull isnan isfinite nan_to_num "
+    "combine_first"
 )
 
 #: Arguments that methods and numpy's functions may be given by name. None of them writes anywhere.
 KEYWORDS = words(
     "axis decimals ddof q skipna a_min a_max min max right side left bins nan posinf neginf lower "
-    "upper inclusive pct ascending method na_option periods fill_value window min_periods center span "
-    "alpha halflife com case na n pat repl regex sub sep others start stop step ordered "
+    "upper inclusive pct ascending method na_option periods fill_value window min_periods center "
+    "span alpha halflife com case na n pat repl regex sub sep others start stop step ordered "
     "new_categories categories removals values value other cond arg na_action decimals x xp fp "
     "condlist choicelist default equal_nan weights num to_replace expand rtol atol numeric_only "
     "normalize i width"

@@ -231,7 +231,8 @@ def check_pattern(pattern: str) -> None:
     repeats = len(QUANTIFIERS.findall(pattern))
     if repeats > 2 or re.search(r"\)[*+?{]|\\\d|\(\?", pattern):
         raise ValueError(
-            f"the pattern {pattern!r} repeats more than a formula may; compute the column in the data"
+            f"the pattern {pattern!r} repeats more than a formula may; compute the column in the "
+            "data"
         )
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, shortened
-
+from ..errors import DataError, shortened
 from .values import Categories, Value
 
 __all__ = ["check_rows", "is_tried", "note_rows"]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from ranef.errors import DataError, shortened
-from ranef.formula import Term
-
+from ..errors import DataError, shortened
+from ..formula import Term
 from .coding import FittedFactor
 
 __all__ = ["Column", "check_names", "columns_of_terms"]

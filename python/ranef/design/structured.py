@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ranef.errors import DataError, UnsupportedError
-from ranef.formula import Bar, Formula, Term, like, parse
-
+from .._typing import Array, Codes
+from ..errors import DataError, UnsupportedError
+from ..formula import Bar, Formula, Term, like, parse
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm
 from .frame import open_frame
@@ -19,9 +18,6 @@ from .grouped import _parts, group_term
 from .times import times_of
 
 __all__ = ["StructuredDesign", "build_structured"]
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import RanefWarning
-
+from ..errors import RanefWarning
 from .design import RandomTerm
 
 __all__ = ["times_of"]

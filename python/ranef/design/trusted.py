@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ranef.formula import aliased
-
+from ..formula import aliased
 from .interpreter import States
 from .language import MISSING_AWARE
 from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ranef.errors import FormulaError
+from ..errors import FormulaError
 
 __all__ = ["SAFE", "Evaluation", "FormulaText", "evaluation_of", "like", "with_functions"]
 

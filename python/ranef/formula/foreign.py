@@ -79,7 +79,7 @@ CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript)
 
 
 def bar_inside(tree: ast.expr) -> str:
-    """Say what a bar inside a call such as ``bs(1 | g)`` should be; nothing if it is no such bar."""
+    """Say what a bar inside a call such as ``bs(1 | g)`` should be; nothing if there is none."""
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         return ""
     name = tree.func.id

@@ -13,8 +13,7 @@ from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import Token
 
-from ranef.errors import FormulaError, shortened
-
+from ..errors import FormulaError, shortened
 from .foreign import bar_inside, foreign_syntax
 from .spelling import DEEPEST, parsed_expression, spelled
 
