@@ -72,7 +72,7 @@ class Sample:
         frame = open_frame(chunk)
         if frame.n_rows == 0:
             return
-        reading = Reading(frame)
+        reading = Reading(frame, evaluation=self.formula.evaluation)
         read_all(self.formula, reading)
         for name in self.arguments:
             read_argument(name, name, reading)
@@ -158,7 +158,7 @@ def learn(
     rows = with_levels(sample.frame(), levels)
     design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
     for expr, fitted in design.encoder.factors.items():
-        if fitted.state:
+        if any(fitted.state.values()):
             raise UnsupportedError(
                 f"{expr} learns from all rows at once, which chunks do not show; compute the "
                 "column beforehand, or give its constants in the formula"

@@ -54,6 +54,12 @@ HIGHEST_DEGREE = 50
 
 SPLINES = frozenset(["poly", "bs", "ns", "cr", "cc", "cs"])
 
+#: What C() may be given to code levels with, uncalled.
+CONTRAST_CLASSES = (
+    *(getattr(MODULES["contr"], name) for name in CONTRASTS),
+    *(CONTEXT[name] for name in ("Treatment", "Poly", "Sum", "Helmert", "Diff")),
+)
+
 #: Functions whose second column is a table, not a row's value.
 TABLES = frozenset(["digitize", "searchsorted", "interp", "isin", "select"])
 
@@ -166,6 +172,9 @@ def call_transform(
         unknown = [option for option in options if option not in options_of(name)]
         if unknown:
             raise TypeError(f"{name}() has no argument {unknown[0]!r}")
+    for value in [*args, *options.values()]:
+        if callable(value) and not any(value is known for known in CONTRAST_CLASSES):
+            raise TypeError(f"{name}() takes columns and numbers, not functions")
     check_sizes(name, [*args[1:], *options.values()])
     check_degree(name, args, options)
     args = [transformed(name, arg) for arg in args]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, FormulaError, shortened
+from ..errors import DataError, FormulaError, RanefError, shortened
 from ..formula import SAFE, Evaluation
 from .compiled import Compiled, compiled
 from .frame import Frame
@@ -79,9 +79,13 @@ def evaluate(
     }
     try:
         result = computed(parts, columns, state, evaluation)
+        if isinstance(parts, Compiled):
+            check_labels(result)
+        value = read_result(result, expr, frame.n_rows)
+    except RanefError:
+        raise
     except Exception as error:
         raise DataError(f"cannot compute {shortened(expr)}: {reason(error)}", expr) from error
-    value = read_result(result, expr, frame.n_rows)
     if isinstance(parts, Trusted) or not parts.by_row:
         again = partial(again_on_rows, parts, columns, state, evaluation, expr)
         if is_tried(state):
@@ -89,6 +93,12 @@ def evaluate(
         else:
             note_rows(value, again, columns, state)
     return value
+
+
+def check_labels(result: Any) -> None:
+    """Refuse a series of something else than the rows, such as counts by value."""
+    if isinstance(result, pd.Series) and not isinstance(result.index, pd.RangeIndex):
+        raise TypeError("it gives values by level, or of chosen rows, and not one for each row")
 
 
 def again_on_rows(

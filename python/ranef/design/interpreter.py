@@ -199,9 +199,14 @@ class Interpreter:
 
     def kept(self, node: ast.AST, result: Any) -> Any:
         """Keep what rows gave together: a number, or a few, which new rows then use as well."""
-        if self.n_rows >= 0 and is_summary(result, self.n_rows):
+        if is_summary(result, self.n_rows) and self.has_columns(node):
             self.states[self.parts.keys[node]]["value"] = result
         return result
+
+    def has_columns(self, node: ast.AST) -> bool:
+        """Tell whether a part is computed from columns."""
+        names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+        return any(name.id in self.columns for name in names)
 
 
 def is_summary(result: Any, n_rows: int) -> bool:

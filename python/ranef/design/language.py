@@ -175,10 +175,7 @@ WHOLE_NUMPY = dict.fromkeys(
         "nanpercentile",
         "cumsum",
         "cumprod",
-        "argsort",
         "diff",
-        "unique",
-        "sort",
         "any",
         "all",
         "size",
@@ -205,7 +202,7 @@ ROW_METHODS = words(
 WHOLE_METHODS = words(
     "mean median std var sem min max sum prod product count nunique mode quantile skew kurt rank "
     "cumsum cumprod cummax cummin diff shift pct_change ffill bfill interpolate agg aggregate "
-    "transform groupby value_counts unique factorize rolling expanding ewm idxmin idxmax argsort "
+    "transform groupby value_counts unique factorize rolling expanding ewm idxmin idxmax "
     "any all dot first last"
 )
 

@@ -282,7 +282,7 @@ def call_array(
 
 
 ARRAY_METHODS = language.words(
-    "mean std var min max sum prod cumsum round clip astype argsort any all to_numpy"
+    "mean std var min max sum prod cumsum round clip astype any all to_numpy"
 )
 WINDOWS = (Rolling, Expanding, ExponentialMovingWindow)
 Call = Callable[[Any, str, list[Any], dict[str, Any]], Any]
