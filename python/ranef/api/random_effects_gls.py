@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..errors import ModelError
 from ..fitted.feols.fit import absorption_of, check_formula
 from ..fitted.panel.random_effects import RandomEffectsGLS
 from ..fitted.warned import dropped_rows
-from ..formula import parse
+from ..formula import parse, with_functions
 from ..models import lmm
 from ..models.re_gls import swamy_arora
 
@@ -28,6 +29,8 @@ def random_effects_gls(
     time: str | None = None,
     contrasts: Any = None,
     missing: str = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> RandomEffectsGLS:
     """Fit least squares with random effects, as panel econometrics does.
 
@@ -45,6 +48,11 @@ def random_effects_gls(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Whether expressions of the formula may be any Python, for formulas that you wrote yourself;
+        otherwise they are what :doc:`the language of formulas </security>` has.
 
     Returns
     -------
@@ -69,6 +77,7 @@ def random_effects_gls(
     >>> fit.variances.round(1).to_dict()
     {'Subject': 1378.2, 'Residual': 960.5}
     """
+    formula = with_functions(formula, functions, trust_formula)
     factors = [groups] if time is None else [groups, time]
     parsed = check_formula(parse(formula), "random_effects_gls")
     design = build_grouped(parsed, data, factors, contrasts=contrasts, missing=missing)

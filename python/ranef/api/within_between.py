@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..design import build
@@ -11,7 +12,7 @@ from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.panel.split import split_columns, with_intercept_of
 from ..fitted.panel.within_between import WithinBetweenModel
-from ..formula import parse
+from ..formula import parse, with_functions
 from ..models import lmm
 from .lmer import Control
 
@@ -28,6 +29,8 @@ def within_between(
     weights: Any = None,
     contrasts: Any = None,
     missing: str = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> WithinBetweenModel:
     """Fit a mixed model in which each column has an effect within groups and one between them.
 
@@ -50,6 +53,11 @@ def within_between(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Whether expressions of the formula may be any Python, for formulas that you wrote yourself;
+        otherwise they are what :doc:`the language of formulas </security>` has.
 
     Returns
     -------
@@ -74,6 +82,7 @@ def within_between(
     >>> list(model.params.index)
     ['Intercept', 'temp within']
     """
+    formula = with_functions(formula, functions, trust_formula)
     if form not in ("hybrid", "mundlak"):
         raise ValueError(f"form is hybrid or mundlak, not {form!r}")
     parsed = with_intercept_of(parse(formula), groups)

@@ -14,7 +14,7 @@ from .. import design as designs
 from ..design.design import Design
 from ..design.frame import open_frame
 from ..errors import DataError, FormulaError, UnsupportedError
-from ..formula import parse
+from ..formula import like, parse
 from ..models.batch.estimate import Contrast
 
 __all__ = ["STAND_IN", "check_ddf", "read_matrix_weights", "read_tests", "shared_design"]
@@ -69,7 +69,7 @@ def shared_design(
             "of the formula empty",
             text,
         )
-    formula_ = parse(f"`{STAND_IN}` ~ {right}")
+    formula_ = parse(like(f"`{STAND_IN}` ~ {right}", formula))
     frame = open_frame(data)
     named = {argument for argument in (weights, offset) if isinstance(argument, str)}
     columns: dict[str, Any] = {

@@ -20,6 +20,7 @@ __all__ = [
     "drop_unused",
     "find_levels",
     "float_array",
+    "is_numbers",
     "native",
     "read_codes",
     "read_series",
@@ -125,6 +126,14 @@ def reject(series: pd.Series[Any], name: str) -> None:
 def is_decimal(dtype: Any) -> bool:
     """Tell Arrow's decimals."""
     return isinstance(dtype, pd.ArrowDtype) and "decimal" in str(dtype)
+
+
+def is_numbers(series: pd.Series[Any], name: str) -> bool:
+    """Tell whether a column is read as numbers, however they are kept."""
+    try:
+        return isinstance(read_series(series, name), Numbers)
+    except DataError:
+        return False
 
 
 def text_or_numbers(series: pd.Series[Any], name: str) -> Value:

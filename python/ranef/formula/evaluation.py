@@ -54,8 +54,12 @@ class FormulaText(str):
         made.evaluation = evaluation
         return made
 
+    def __str__(self) -> str:
+        """Return the text itself: a call that takes ``str(formula)`` keeps what it remembers."""
+        return self
+
     def __reduce__(self) -> tuple[type[FormulaText], tuple[str, Evaluation]]:
-        return FormulaText, (str(self), self.evaluation)
+        return FormulaText, (self[:], self.evaluation)
 
 
 def evaluation_of(formula: object) -> Evaluation:
