@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..design.grouped import build_grouped, group_term
+from ..design.snapshot import snapshot
 from ..errors import ModelError
 from ..fitted.feols.fit import check_formula
 from ..fitted.lmlist import GroupFits, Mixed
@@ -78,4 +79,4 @@ def lmlist(
     every = Bar(parsed.fixed, parsed.terms, groups, columns, uncorrelated=False)
     options = {"weights": weights, "contrasts": contrasts, "missing": missing}
     mixed = Mixed(like(f"{parsed.text} + {every.source()}", parsed), options)
-    return GroupFits(groups, term.levels, design.fixed_names, fits, mixed, data)
+    return GroupFits(groups, term.levels, design.fixed_names, fits, mixed, snapshot(data))

@@ -118,19 +118,33 @@ class Sample:
         out: dict[str, Any] = {}
         for name in self.rows[0]:
             column = pd.concat([rows[name] for rows in self.rows], ignore_index=True)
-            last = column.iloc[-1]
             if name in groups and name not in predictors:
-                last = f"{last}'" if isinstance(last, str) else other(column)
-                column = column.astype(object)
-            out[name] = pd.concat([column, pd.Series([last], dtype=column.dtype)]).infer_objects()
+                out[name] = with_another(column)
+                continue
+            last = pd.Series([column.iloc[-1]], dtype=column.dtype)
+            out[name] = pd.concat([column, last]).infer_objects()
         return out
 
 
-def other(column: pd.Series[Any]) -> Any:
-    """Give a number or truth value that a column does not have."""
-    if isinstance(column.iloc[0], (bool, np.bool_)):
-        return not column.iloc[-1]
-    return column.astype(float).max() + 1
+def with_another(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Add a row with a level that a grouping column does not have.
+
+    Levels that are no text, number or truth value are numbered: the design asks only that there
+    are two.
+    """
+    last = column.iloc[-1]
+    if isinstance(last, str):
+        other: Any = f"{last}'"
+    elif isinstance(last, bool | np.bool_):
+        other = not last
+    elif isinstance(last, int | np.integer):
+        high = int(column.max())
+        other = high + 1 if high not in (2**63 - 1, 2**64 - 1) else int(column.min()) - 1
+    elif isinstance(last, float | np.floating):
+        other = 2.0 * abs(float(column.astype(float).max())) + 1.0
+    else:
+        return pd.Series(np.arange(len(column) + 1))
+    return pd.concat([column.astype(object), pd.Series([other], dtype=object)]).infer_objects()
 
 
 def with_levels(sample: Mapping[str, Any], levels: Mapping[str, Iterable[Any]]) -> dict[str, Any]:

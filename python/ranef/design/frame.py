@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, shortened
+from .values import native
 
 __all__ = [
     "Frame",
@@ -64,7 +65,7 @@ class Frame:
         found = self.cache.get(name)
         if found is None:
             self.check(name)
-            found = self.cache[name] = self.fetch(name)
+            found = self.cache[name] = native(self.fetch(name))
         return found
 
     def check(self, name: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .values import Codes, categorical_codes, drop_unused, find_levels, native
+from .values import Codes, categorical_codes, drop_unused, find_levels
 
 __all__ = ["Crossing", "Grouping", "codes_of_new", "group_codes"]
 
@@ -146,7 +146,7 @@ def positions(levels: pd.Index[Any], column: pd.Series[Any]) -> Codes:
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, categories = categorical_codes(column)
         return np.append(find_levels(levels, categories), -1)[codes]
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
-        column = native(column)
+    if column.dtype == np.float16:
+        column = column.astype(np.float32)
     gaps = column.isna().to_numpy()
     return np.where(gaps, -1, find_levels(levels, pd.Index(column)))

@@ -37,8 +37,10 @@ def snapshot(data: Any) -> Any:
         return {name: by_value(values) for name, values in data.items()}
     if isinstance(data, np.ndarray):
         return data.copy()
-    clone = getattr(data, "clone", None)
-    return clone() if callable(clone) and hasattr(data, "columns") else data
+    kind = type(data)
+    if kind.__module__.startswith("polars.") and kind.__name__ == "DataFrame":
+        return data.clone()  # the columns cannot change, but the table can get others
+    return data
 
 
 def by_value(values: Any) -> Any:

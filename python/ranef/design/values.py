@@ -176,9 +176,8 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return categorical_codes(series)
-    if isinstance(dtype, np.dtype) and (not dtype.isnative or dtype == np.float16):
-        series = native(series)
-        dtype = series.dtype
+    if dtype == np.float16:
+        series = series.astype(np.float32)
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         found = small_range(series.to_numpy())
         if found is not None:
@@ -189,17 +188,18 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
         raise DataError(mixed_message(series, name), name) from None
     levels = pd.Index(levels)
     if levels.dtype == object and types.infer_dtype(levels).startswith("mixed"):
-        raise DataError(mixed_message(series, name), name)
+        kinds = {type(level) for level in levels}
+        if len(kinds) > 1 or kinds <= {tuple, dict, list}:
+            raise DataError(mixed_message(series, name), name)
     return codes.astype(np.int32), whole(levels, name)
 
 
 def native(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Take numbers in this machine's order of bytes, and wide enough to be looked up."""
-    values = series.to_numpy()
-    if values.dtype.isnative and values.dtype != np.float16:
+    """Take numbers in this machine's order of bytes; pandas cannot look others up."""
+    dtype = series.dtype
+    if not isinstance(dtype, np.dtype) or dtype.isnative:
         return series
-    wanted = np.dtype(np.float32) if values.dtype == np.float16 else values.dtype.newbyteorder("=")
-    return pd.Series(values.astype(wanted), index=series.index)
+    return pd.Series(series.to_numpy().astype(dtype.newbyteorder("=")), index=series.index)
 
 
 def small_range(

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..._typing import Codes
 from ...design import Design
+from ...design.snapshot import snapshot
 from ...errors import ModelError, RanefWarning, UnsupportedError
 from ...inference.sandwich.absorbed import (
     absorbed_count,
@@ -52,7 +53,7 @@ class LeastSquaresTests(CoefficientTests):
         self.warnings = found
         self._design = design
         self._fitted = fitted
-        self._data = data
+        self._data = snapshot(data)
         self._names = tuple(design.fixed_names[j] for j in fitted.positions)
         self._beta = fitted.within.ols.beta
         self._vcov = self._default_vcov()

@@ -15,6 +15,7 @@ from ... import _core
 from ..._typing import Array, Codes
 from ...design import Design, encode
 from ...design.grouped import build_grouped, group_term, times_of
+from ...design.snapshot import snapshot
 from ...errors import ModelError, RanefWarning
 from ...families.response import check_response
 from ...formula.parse import parse
@@ -106,7 +107,7 @@ class GEEModel(CoefficientTests):
         self.warnings = found
         self._design = design
         self._estimate = estimate
-        self._data = data
+        self._data = snapshot(data)
         self._names = design.fixed_names
         self._beta = estimate.beta
         if estimate.ran_away:

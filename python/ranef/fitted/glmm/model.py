@@ -12,6 +12,7 @@ import numpy as np
 from ... import _core
 from ... import design as designs
 from ...design.design import Design
+from ...design.snapshot import snapshot
 from ...errors import (
     ConvergenceWarning,
     DroppedRowsWarning,
@@ -68,7 +69,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
         self.call = call
         self._design = design
         self._estimate = estimate
-        self._data = data
+        self._data = snapshot(data)
         self.warnings = tuple(self._findings(core or glmm.kernel(design, call.spec)))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design.encode import encode
+from ...design.snapshot import snapshot
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import (
     ConvergenceWarning,
@@ -74,7 +75,7 @@ class GLSModel(GLSTables):
         self._design = rows.design
         self._estimate = estimate
         self._model = model
-        self._data = data
+        self._data = snapshot(data)
         self.warnings = tuple(self._findings())
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ...design import Design
+from ...design.snapshot import snapshot
 from ...errors import ModelError, RanefWarning
 from ...inference.sandwich.tests import WaldTest, hausman_test, wald_f
 from ...models.lmm import LmmEstimate
@@ -44,7 +45,7 @@ class RandomEffectsGLS(CoefficientTests):
         self._design = design
         self._estimate = estimate
         self._components = components
-        self._data = data
+        self._data = snapshot(data)
         self._names = design.fixed_names
         self._beta = estimate.beta
         self._cov = estimate.cov_beta
