@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "RankWarning",
     "SingularFitWarning",
     "UnsupportedError",
+    "listed",
+    "shortened",
 ]
 
 
@@ -25,8 +29,15 @@ __all__ = [
 WIDEST = 200
 
 
+#: Characters of a message; the middle of a longer one, a list of names mostly, is left out.
+LONGEST = 1500
+
+
 class RanefError(Exception):
     """Base of every error that ranef raises on purpose."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(shortened(a, LONGEST) if isinstance(a, str) else a for a in args))
 
 
 class FormulaError(RanefError, ValueError):
@@ -59,6 +70,14 @@ def shortened(text: str, most: int = 120) -> str:
     """Cut the middle out of a text that is too long for a message."""
     half = most // 2 - 2
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+def listed(names: Sequence[str], between: str = " + ", most: int = 8) -> str:
+    """List names; of many only the first few, and how many more there are."""
+    if len(names) <= most:
+        return between.join(names)
+    kept = between.join(names[: most // 2])
+    return f"{kept}{between}... ({len(names) - most // 2} more)"
 
 
 def _excerpt(text: str, start: int, stop: int) -> tuple[str, int, int]:
@@ -133,6 +152,9 @@ class FitError(RanefError, ArithmeticError):
 
 class RanefWarning(UserWarning):
     """Base of every warning that ranef gives."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(shortened(a, LONGEST) if isinstance(a, str) else a for a in args))
 
 
 class ConvergenceWarning(RanefWarning):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, FormulaError
 from ..formula import Factor, FactorKind, Formula, Term, place_of
 from .coding import FittedFactor, fit_factor
-from .design import Design
+from .design import NO_TRIALS, Design
 from .encode import Encoder
 from .frame import copy_strided, did_you_mean, open_frame, owners, row_labels
 from .matrix import Store
@@ -235,7 +235,7 @@ def with_trials(
         return keep
     if empty.all() if keep is None else not (keep & ~empty).any():
         raise DataError(f"{formula.response} has no trials in any row", formula.response)
-    reading.missing[f"{formula.response}, no trials"] = empty
+    reading.missing[formula.response + NO_TRIALS] = empty
     return ~empty if keep is None else keep & ~empty
 
 

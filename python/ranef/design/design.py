@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["INTERCEPT", "Design", "RandomTerm"]
+__all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm"]
+
+#: Ends the reason of rows that are left out because they have no trials.
+NO_TRIALS = ", no trials"
 
 #: The reference of the constant column, which is never stored.
 INTERCEPT = -1
@@ -139,6 +142,16 @@ class Design:
     def z(self, term: RandomTerm) -> NDArray[np.float64]:
         """Build the columns of a random-effects term, shape (n, s), Fortran order."""
         return assemble(self.columns, term.columns, self.n_obs)
+
+    @property
+    def lost(self) -> str:
+        """Say how many rows were left out, and why."""
+        trials = {n: count for n, count in self.dropped.items() if n.endswith(NO_TRIALS)}
+        gaps = [f"{n} ({count})" for n, count in self.dropped.items() if n not in trials]
+        why = [f"values are missing in {', '.join(gaps)}"] if gaps else []
+        why += [f"{n.removesuffix(NO_TRIALS)} has no trials ({c})" for n, c in trials.items()]
+        count = self.n_data - self.n_obs
+        return f"{count} of {self.n_data} rows are left out because {' and '.join(why)}"
 
     def take(self, rows: NDArray[np.intp], random: tuple[RandomTerm, ...] | None = None) -> Design:
         """Take some rows, in the order given.

@@ -21,10 +21,4 @@ def dropped_rows(design: Design) -> list[RanefWarning]:
     """Say which rows were left out."""
     if not design.dropped:
         return []
-    lost = design.n_data - design.n_obs
-    where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-    return [
-        DroppedRowsWarning(
-            f"{lost} of {design.n_data} rows are left out because values are missing in {where}"
-        )
-    ]
+    return [DroppedRowsWarning(design.lost)]
