@@ -20,8 +20,6 @@ __all__ = [
     "RankWarning",
     "SingularFitWarning",
     "UnsupportedError",
-    "listed",
-    "shortened",
 ]
 
 

@@ -13,7 +13,7 @@ from . import language
 from .hints import unknown_method, unknown_numpy
 from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful
 
-__all__ = ["Compiled", "compiled"]
+__all__ = ["Compiled", "compiled", "dotted_path"]
 
 #: Kinds of node that stand for themselves.
 PLAIN = (ast.Name, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Attribute, ast.Subscript)
@@ -109,7 +109,7 @@ def compiled(expr: str, own: frozenset[str] = frozenset()) -> Compiled:
     """
     readable, names = aliased(expr)
     tree = ast.parse(readable, mode="eval").body
-    survey = Survey(expr, own, names)
+    survey = Survey(expr, own, names, readable)
     survey.look(tree)
     tolerant = {names.get(alias, alias) for alias in survey.tolerant}
     free = {alias: names.get(alias, alias) for alias in sorted(survey.loaded)}
@@ -128,7 +128,10 @@ def compiled(expr: str, own: frozenset[str] = frozenset()) -> Compiled:
 class Survey:
     """One walk over an expression that checks it and takes down what is in it."""
 
-    def __init__(self, expr: str, own: frozenset[str], names: dict[str, str]) -> None:
+    def __init__(
+        self, expr: str, own: frozenset[str], names: dict[str, str], readable: str
+    ) -> None:
+        self.source = readable.encode()
         self.expr = expr
         self.own = own
         self.names = names
@@ -176,7 +179,11 @@ class Survey:
             if isinstance(part, ast.Constant) and part.value is None:
                 raise self.error("an index is a number, a slice or a condition")
         self.by_row = False
-        self.keys[node] = ast.unparse(node)
+        self.keys[node] = self.spelling(node)
+
+    def spelling(self, node: ast.expr) -> str:
+        """Give the text of a part; the whole is in its normal spelling, on one line."""
+        return self.source[node.col_offset : node.end_col_offset].decode()
 
     def sees_missing(self, node: ast.AST) -> bool:
         """Tell whether a call decides itself what is missing in its arguments."""
@@ -199,13 +206,13 @@ class Survey:
             return self.attribute(node)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             self.by_row = False
-            self.keys[node] = ast.unparse(node)
+            self.keys[node] = self.spelling(node)
         return list(ast.iter_child_nodes(node))
 
     def called(self, node: ast.Call) -> list[ast.AST]:
         """Take down what a call calls; give the object of a method."""
         self.check_keywords(node)
-        self.keys[node] = ast.unparse(node)
+        self.keys[node] = self.spelling(node)
         if isinstance(node.func, ast.Name):
             self.function(node.func.id)
             return []

@@ -50,7 +50,10 @@ def columns_of(expr: str, frame: Frame, evaluation: Evaluation = SAFE) -> list[s
 def parsed(expr: str, evaluation: Evaluation) -> Compiled | Trusted:
     """Read an expression as its formula is to be evaluated."""
     if evaluation.trusted:
-        return trusted(expr)
+        try:
+            return trusted(expr)
+        except RecursionError:
+            raise FormulaError(f"{shortened(expr)} is too long; compute the column first") from None
     return compiled(expr, frozenset(evaluation.named))
 
 

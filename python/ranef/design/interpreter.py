@@ -11,7 +11,7 @@ import pandas as pd
 
 from .arithmetic import COMPARISONS, OPERATORS, UNARY, check_rows_agree, operate, plain
 from .calls import call_builtin, call_contrasts, call_numpy, call_transform
-from .compiled import Compiled
+from .compiled import Compiled, dotted_path
 from .language import CONSTANTS
 from .methods import attribute, call_method, item
 from .transforms import BUILTINS, CONTEXT, MODULES
@@ -173,7 +173,7 @@ class Interpreter:
         if isinstance(node.func, ast.Name):
             return self.function(node, node.func.id, args, options)
         assert isinstance(node.func, ast.Attribute)
-        names = ast.unparse(node.func).split(".")
+        names = dotted_path(node.func, {}) or [""]
         if names[0] == "np":
             return call_numpy(".".join(names[1:]), args, options)
         if names[0] == "contr":
