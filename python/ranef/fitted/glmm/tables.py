@@ -16,6 +16,7 @@ from ...inference.profile.profile import Walked
 from ...inference.shares.generalised import parts_of_variance
 from ...inference.shares.icc import Icc, icc
 from ...inference.shares.results import R2
+from ...models.gls.model import alias
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.maketables import TableSource, covariance_rows
 from ...report.tests import chisq_table
@@ -45,7 +46,7 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
     call: GlmerCall
 
     def _aliasing(self) -> tuple[Sequence[int], Array]:
-        return self._core.aliased, np.atleast_2d(self._core.alias)
+        return alias(self._design, self._estimate.kept)
 
     @property
     def family(self) -> str:
@@ -228,7 +229,7 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
 
     def _scale(self, method: str) -> str:
         """Where the variance of the distribution comes from."""
-        return "latent" if self.family == "binomial" else method
+        return "latent" if self._estimate.spec.distribution.latent else method
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit, under the column names of R's broom.mixed.

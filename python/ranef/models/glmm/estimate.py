@@ -9,19 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._typing import Array
+from ...families import Family, Link, Params, lookup
+from ...families.links import link_named
 
-__all__ = ["DISPERSIONS", "FAMILIES", "GlmmEstimate", "GlmmSpec", "Penalty"]
-
-
-#: Families and their links, the usual one first.
-FAMILIES = {
-    "binomial": ("logit", "probit", "cloglog"),
-    "poisson": ("log",),
-    "gamma": ("inverse", "log"),
-    "negative_binomial": ("log",),
-}
-#: Families with a dispersion parameter, and what it is called.
-DISPERSIONS = {"gamma": "phi", "negative_binomial": "size"}
+__all__ = ["GlmmEstimate", "GlmmSpec", "Penalty"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +33,19 @@ class GlmmSpec:
     nagq: int = 1
 
     @property
+    def distribution(self) -> Family:
+        """The family as an object."""
+        return lookup(self.family)
+
+    @property
+    def transform(self) -> Link:
+        """The link as an object."""
+        return link_named(self.link)
+
+    @property
     def has_dispersion(self) -> bool:
         """Whether the family has a dispersion parameter that is estimated."""
-        return self.family in DISPERSIONS
+        return self.distribution.has_dispersion
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,12 @@ class GlmmEstimate:
 
     @property
     def sigma(self) -> float:
-        """Root of the dispersion of a gamma; 1 for other families."""
-        return float(np.sqrt(self.dispersion)) if self.spec.family == "gamma" else 1.0
+        """Root of the dispersion where that scales the variance, as phi of a gamma; else 1."""
+        return float(np.sqrt(self.dispersion)) if self.spec.distribution.scale else 1.0
+
+    def params(self, trials: Array | float = 1.0) -> Params:
+        """Name the parameters of the family, and the trials of a family that counts them."""
+        return self.spec.distribution.params(self.dispersion, trials)
 
 
 class Penalty(Protocol):
