@@ -88,7 +88,7 @@ def fit_many(
         Functions of your own that the formula may call, by name: ``{"f": f}``.
     trust_formula : bool
         Whether expressions of the formula may be any Python, for formulas that you wrote yourself;
-        otherwise they are what :doc:`the language of formulas </security>` has.
+        otherwise they are what the language of formulas has.
 
     Returns
     -------

@@ -144,7 +144,9 @@ def with_another(column: pd.Series[Any]) -> pd.Series[Any]:
         other = 2.0 * abs(float(column.astype(float).max())) + 1.0
     else:
         return pd.Series(np.arange(len(column) + 1))
-    return pd.concat([column.astype(object), pd.Series([other], dtype=object)]).infer_objects()
+    whole = pd.concat([column.astype(object), pd.Series([other], dtype=object)])
+    inferred: pd.Series[Any] = whole.infer_objects()
+    return inferred
 
 
 def with_levels(sample: Mapping[str, Any], levels: Mapping[str, Iterable[Any]]) -> dict[str, Any]:

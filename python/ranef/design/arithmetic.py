@@ -83,7 +83,8 @@ def operate(symbol: str, left: Any, right: Any) -> Any:
 def plain(value: Any) -> Any:
     """Unwrap what a transform gave; numbers kept as objects become float64."""
     value = getattr(value, "__wrapped__", value)
-    if pd.api.types.is_object_dtype(getattr(value, "dtype", None)):
+    dtype: Any = getattr(value, "dtype", None)
+    if dtype is not None and pd.api.types.is_object_dtype(dtype):
         try:
             return value.astype(np.float64)
         except (TypeError, ValueError):

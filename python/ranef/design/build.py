@@ -230,13 +230,14 @@ def with_trials(
     if response != "counts" or not isinstance(answer, Numbers) or len(answer.arrays) != 2:
         return keep
     count, failures = answer.arrays
-    empty = (count == 0.0) & (failures == 0.0)
+    empty: Mask = (count == 0.0) & (failures == 0.0)
     if not empty.any():
         return keep
     if empty.all() if keep is None else not (keep & ~empty).any():
         raise DataError(f"{formula.response} has no trials in any row", formula.response)
     reading.missing[formula.response + NO_TRIALS] = empty
-    return ~empty if keep is None else keep & ~empty
+    left: Mask = ~empty if keep is None else keep & ~empty
+    return left
 
 
 def positive(weights: Vector | None, keep: Mask | None, reading: Reading) -> Vector | None:

@@ -176,7 +176,8 @@ def call_transform(
         if callable(value) and not any(value is known for known in CONTRAST_CLASSES):
             raise TypeError(f"{name}() takes columns and numbers, not functions")
     check_sizes(name, [*args[1:], *options.values()])
-    check_degree(name, args, options)
+    if name in SPLINES:
+        check_spline(name, args, options)
     args = [transformed(name, arg) for arg in args]
     if is_stateful(name):
         return function(*args, **options, _state=state)
@@ -199,22 +200,14 @@ def check_sizes(name: str, values: list[Any]) -> None:
     for value in values:
         if isinstance(value, list | tuple | np.ndarray | pd.Index) and len(value) > most:
             raise ValueError(f"{name}() is given {len(value):,} values; it takes {most:,}")
-        if name in SPLINES and not is_small(value, most):
-            raise ValueError(f"{name}() with {value!r} would make more than {most} columns")
 
 
-def is_small(value: Any, most: int) -> bool:
-    """Tell a number of columns that can be meant; a bound of a spline may be any fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return True
-    return abs(value) <= most or (np.isfinite(value) and float(value) != int(value))
-
-
-def check_degree(name: str, args: list[Any], options: dict[str, Any]) -> None:
-    """Refuse splines and polynomials of absurd degrees."""
-    place = {"poly": 1, "bs": 3}.get(name)
-    if place is None:
-        return
-    degree = args[place] if len(args) > place else options.get("degree", 1)
-    if isinstance(degree, int | np.integer) and degree > HIGHEST_DEGREE:
+def check_spline(name: str, args: list[Any], options: dict[str, Any]) -> None:
+    """Refuse splines and polynomials of absurdly many columns, or degrees."""
+    columns: Any = args[1] if len(args) > 1 else options.get("df", options.get("degree", 1))
+    if isinstance(columns, int | float | np.number) and not abs(columns) <= MOST_COLUMNS:
+        raise ValueError(f"{name}() with {columns!r} would make more than {MOST_COLUMNS} columns")
+    place: int = {"poly": 1, "bs": 3}.get(name, len(args))
+    degree: Any = args[place] if len(args) > place else options.get("degree", 1)
+    if isinstance(degree, int | float | np.number) and not degree <= HIGHEST_DEGREE:
         raise ValueError(f"{name}() takes degrees up to {HIGHEST_DEGREE}, not {degree}")

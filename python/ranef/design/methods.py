@@ -76,7 +76,8 @@ def item(value: Any, index: Any) -> Any:
             raise TypeError("iloc takes a number or a slice in formulas")
         return value.series.iloc[index]
     if isinstance(value, StringMethods):
-        return value[index]
+        text: Any = value
+        return text[index]
     value = getattr(value, "__wrapped__", value)
     if isinstance(value, pd.Series | np.ndarray | list | tuple | dict | pd.Index | str):
         return value[index]
@@ -179,10 +180,10 @@ MOST_ARGUMENTS = dict.fromkeys(language.ROW_METHODS | language.WHOLE_METHODS, 2)
 }
 
 
-def grouped(series: pd.Series[Any], args: list[Any], options: dict[str, Any]) -> SeriesGroupBy:
+def grouped(series: pd.Series[Any], args: list[Any], options: dict[str, Any]) -> Any:
     """Group a column by others, for the combinations that occur."""
-    (by,) = args if len(args) == 1 else (None,)
-    keys = by if isinstance(by, list | tuple) else [by]
+    by: Any = args[0] if len(args) == 1 else None
+    keys: Any = by if isinstance(by, list | tuple) else [by]
     if options or not all(isinstance(key, pd.Series | np.ndarray) for key in keys):
         raise TypeError("groupby() takes a column, or a list of columns, in a formula")
     check_rows_agree(series, *keys)

@@ -74,7 +74,8 @@ def days(levels: pd.Index[Any]) -> Times | None:
         levels = levels.to_timestamp()
     if not isinstance(levels, pd.DatetimeIndex | pd.TimedeltaIndex):
         return None
-    return np.asarray((levels - levels.min()) / np.timedelta64(1, "D"), dtype=np.float64)
+    since: Any = levels - levels.min()
+    return np.asarray(since / np.timedelta64(1, "D"), dtype=np.float64)
 
 
 def numbers(levels: pd.Index[Any]) -> Times | None:

@@ -18,7 +18,7 @@ MOST_TERMS = 10_000
 Terms = Any
 
 
-class Bounded(DefaultOperatorResolver):
+class Bounded(DefaultOperatorResolver):  # type: ignore[misc]
     """The usual operators; those that multiply terms count them first."""
 
     @property
@@ -88,6 +88,7 @@ def power(terms: Terms, exponent: Terms) -> Terms:
 
 def whole_number(exponent: Terms) -> int:
     """Read the number after ``**``."""
+    factor: Any
     (factor,) = next(iter(exponent)).factors if len(exponent) == 1 else (None,)
     try:
         order = ast.literal_eval(factor.expr)
