@@ -56,8 +56,8 @@ def approaches(
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call, by name: ``{"f": f}``.
     trust_formula : bool
-        Whether expressions of the formula may be any Python, for formulas that you wrote yourself;
-        otherwise they are what the language of formulas has.
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------

@@ -205,9 +205,9 @@ def check_sizes(name: str, values: list[Any]) -> None:
 def check_spline(name: str, args: list[Any], options: dict[str, Any]) -> None:
     """Refuse splines and polynomials of absurdly many columns, or degrees."""
     columns: Any = args[1] if len(args) > 1 else options.get("df", options.get("degree", 1))
-    if isinstance(columns, int | float | np.number) and not abs(columns) <= MOST_COLUMNS:
+    if isinstance(columns, int | float | np.number) and not abs(float(columns)) <= MOST_COLUMNS:
         raise ValueError(f"{name}() with {columns!r} would make more than {MOST_COLUMNS} columns")
     place: int = {"poly": 1, "bs": 3}.get(name, len(args))
     degree: Any = args[place] if len(args) > place else options.get("degree", 1)
-    if isinstance(degree, int | float | np.number) and not degree <= HIGHEST_DEGREE:
+    if isinstance(degree, int | float | np.number) and not float(degree) <= HIGHEST_DEGREE:
         raise ValueError(f"{name}() takes degrees up to {HIGHEST_DEGREE}, not {degree}")
