@@ -154,9 +154,11 @@ def whole_numbers(symbol: str, left: Any, right: Any) -> Any:
     """Apply an operator to whole numbers."""
     if np.ndim(left) == 0 and np.ndim(right) == 0:
         return of_two_numbers(symbol, int(left), int(right))
+    if symbol not in ("+", "-", "*"):
+        return FUNCTIONS[symbol](as_float(left), as_float(right))
     (a, c), (b, d) = bounds(left), bounds(right)
     ends = extremes(symbol, a, b, c, d)
-    if ends is None or min(ends) < -WIDEST or max(ends) > WIDEST:
+    if min(ends) < -WIDEST or max(ends) > WIDEST:
         return FUNCTIONS[symbol](as_float(left), as_float(right))
     if max(c, d) > WIDEST:  # unsigned, though the difference fits
         return difference(left, right)
@@ -176,18 +178,17 @@ def bounds(value: Any) -> tuple[int, int]:
     """Give the smallest and the largest of whole numbers."""
     if np.ndim(value) == 0:
         return int(value), int(value)
-    return (int(value.min()), int(value.max())) if len(value) else (0, 0)
+    values = np.asarray(value)
+    return (int(values.min()), int(values.max())) if len(values) else (0, 0)
 
 
-def extremes(symbol: str, a: int, b: int, c: int, d: int) -> tuple[int, ...] | None:
-    """Bound the result for a <= left <= c and b <= right <= d; None where it may be a fraction."""
+def extremes(symbol: str, a: int, b: int, c: int, d: int) -> tuple[int, ...]:
+    """Bound the operands and the result for a <= left <= c and b <= right <= d."""
     if symbol == "+":
         return a, b, c, d, a + b, c + d
     if symbol == "-":
         return a - d, c - b
-    if symbol == "*":
-        return a, b, c, d, a * b, a * d, c * b, c * d
-    return None
+    return a, b, c, d, a * b, a * d, c * b, c * d
 
 
 def difference(left: Any, right: Any) -> Any:

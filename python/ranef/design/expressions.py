@@ -141,11 +141,10 @@ def reason(error: Exception) -> str:
 
 def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
     """Give a column as expressions expect it: numbers in full width, gaps as NaN, rows counted."""
-    numbered = pd.RangeIndex(len(series))
     if series.dtype == object:
         series = numbers_of_objects(series)
-    if not series.index.equals(numbered):
-        series = series.set_axis(numbered)
+    if not counts_rows(series.index):
+        series = series.set_axis(pd.RangeIndex(len(series)))
     dtype = series.dtype
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         return series
@@ -156,6 +155,11 @@ def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
     else:
         values = series.to_numpy(dtype=np.int64)
     return pd.Series(values, index=series.index, copy=False)
+
+
+def counts_rows(index: pd.Index[Any]) -> bool:
+    """Tell row labels 0, 1, 2, ..."""
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
 
 def numbers_of_objects(series: pd.Series[Any]) -> pd.Series[Any]:

@@ -25,6 +25,9 @@ __all__ = [
     "row_labels",
 ]
 
+#: From pandas 3 on.
+ALWAYS_COPIES = int(pd.__version__.partition(".")[0]) >= 3
+
 #: Rows of a block, and from how many columns on blocks are worth it.
 BLOCK = 2048
 FEW = 4
@@ -65,7 +68,10 @@ class Frame:
         found = self.cache.get(name)
         if found is None:
             self.check(name)
-            found = self.cache[name] = native(self.fetch(name))
+            found = self.fetch(name)
+            if not getattr(found.dtype, "isnative", True):
+                found = native(found)
+            self.cache[name] = found
         return found
 
     def check(self, name: str) -> None:
@@ -118,8 +124,7 @@ def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:
 
 def copies_on_write() -> bool:
     """Tell whether pandas copies a shared column before it changes."""
-    major = int(pd.__version__.partition(".")[0])
-    return major >= 3 or pd.get_option("mode.copy_on_write") is True
+    return ALWAYS_COPIES or pd.get_option("mode.copy_on_write") is True
 
 
 def copy_strided(frame: Frame, names: Iterable[str]) -> None:

@@ -78,6 +78,8 @@ def spans_of(term: Term, factors: Mapping[str, FittedFactor]) -> list[Scoped]:
 
 def refuse_many(term: Term, factors: Mapping[str, FittedFactor]) -> None:
     """Raise for a term with more columns than a model can hold."""
+    if len(term.factors) < 2:
+        return
     sizes = [len(factors[factor.expr].full) for factor in term.factors]
     spanning = sum(factors[factor.expr].spans_intercept for factor in term.factors)
     count = prod(sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,49 @@ import pandas as pd
 
 from .frame import copies_on_write
 
-__all__ = ["held_bytes", "snapshot"]
+__all__ = ["Kept", "held_bytes", "snapshot"]
+
+
+class Kept:
+    """An attribute that keeps a table by value: see `snapshot`, which runs when it is first read.
+
+    What a pandas frame holds is taken down at once, in microseconds; the table is made of it when
+    somebody asks.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __set__(self, model: Any, data: Any) -> None:
+        model.__dict__[self.name] = hold(data)
+
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        if model is None:
+            return self
+        held = model.__dict__.get(self.name)
+        if isinstance(held, Held):
+            held = model.__dict__[self.name] = held.table()
+        return held
+
+
+class Held:
+    """A table that can be made when it is wanted."""
+
+    def __init__(self, table: Callable[[], Any]) -> None:
+        self.table = table
+
+
+def hold(data: Any) -> Any:
+    """Take down what a table holds now, without making another."""
+    if not isinstance(data, pd.DataFrame) or not copies_on_write():
+        return snapshot(data)
+    try:
+        manager: Any = data._mgr
+        blocks = tuple([block.copy(deep=False) for block in manager.blocks])
+        axes, kind = list(manager.axes), type(manager)
+    except (AttributeError, TypeError):  # another pandas: the public way, a little slower
+        return snapshot(data)
+    return Held(lambda: pd.DataFrame._from_mgr(kind(blocks, axes), axes=axes))
 
 
 def snapshot(data: Any) -> Any:

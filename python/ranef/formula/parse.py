@@ -49,7 +49,7 @@ def parse(text: str) -> Formula:
         raise TypeError(f"a formula is a text, not {type(text).__name__}")
     parsed = parse_text(re.sub(r"\s", " ", text).rstrip())
     evaluation = evaluation_of(text)
-    return parsed if evaluation == SAFE else parsed.evaluated(evaluation)
+    return parsed if evaluation is SAFE else parsed.evaluated(evaluation)
 
 
 @lru_cache(maxsize=512)

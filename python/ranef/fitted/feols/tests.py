@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..._typing import Codes
 from ...design import Design
-from ...design.snapshot import snapshot
+from ...design.snapshot import Kept
 from ...errors import ModelError, RanefWarning, UnsupportedError
 from ...inference.sandwich.absorbed import (
     absorbed_count,
@@ -41,6 +41,8 @@ TOO_MANY = (
 class LeastSquaresTests(CoefficientTests):
     """Design and estimate of one fit, and every covariance of its coefficients."""
 
+    _data = Kept()
+
     def __init__(
         self,
         design: Design,
@@ -53,7 +55,7 @@ class LeastSquaresTests(CoefficientTests):
         self.warnings = found
         self._design = design
         self._fitted = fitted
-        self._data = snapshot(data)
+        self._data = data
         self._names = tuple(design.fixed_names[j] for j in fitted.positions)
         self._beta = fitted.within.ols.beta
         self._vcov = self._default_vcov()

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..._typing import Array, Codes
 from ...design import Design, encode
 from ...design.grouped import build_grouped, group_term, times_of
-from ...design.snapshot import snapshot
+from ...design.snapshot import Kept
 from ...errors import ModelError, RanefWarning
 from ...families import find
 from ...families.links import link_named
@@ -95,6 +95,8 @@ class GEEModel(CoefficientTests):
         What the fit warned of.
     """
 
+    _data = Kept()
+
     def __init__(
         self,
         design: Design,
@@ -109,7 +111,7 @@ class GEEModel(CoefficientTests):
         self.warnings = found
         self._design = design
         self._estimate = estimate
-        self._data = snapshot(data)
+        self._data = data
         self._names = design.fixed_names
         self._beta = estimate.beta
         if estimate.ran_away:

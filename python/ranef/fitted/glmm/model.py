@@ -12,7 +12,7 @@ import numpy as np
 from ... import _core
 from ... import design as designs
 from ...design.design import Design
-from ...design.snapshot import snapshot
+from ...design.snapshot import Kept
 from ...errors import (
     ConvergenceWarning,
     DroppedRowsWarning,
@@ -58,6 +58,8 @@ class GeneralizedLinearMixedModel(GlmerTables):
 
     reml = False
 
+    _data = Kept()
+
     def __init__(
         self,
         design: Design,
@@ -70,7 +72,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
         self.call = call
         self._design = design
         self._estimate = estimate
-        self._data = snapshot(data)
+        self._data = data
         self.warnings = tuple(self._findings(core or glmm.kernel(design, call.spec)))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design.encode import encode
-from ...design.snapshot import snapshot
+from ...design.snapshot import Kept
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import (
     ConvergenceWarning,
@@ -62,6 +62,8 @@ class GLSModel(GLSTables):
         What the fit warned of.
     """
 
+    _data = Kept()
+
     def __init__(
         self,
         rows: StructuredDesign,
@@ -76,7 +78,7 @@ class GLSModel(GLSTables):
         self._design = rows.design
         self._estimate = estimate
         self._model = model
-        self._data = snapshot(data)
+        self._data = data
         self.warnings = tuple(self._findings())
 
     def __getstate__(self) -> dict[str, Any]:

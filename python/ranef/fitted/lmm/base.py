@@ -9,7 +9,7 @@ import numpy as np
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...design.snapshot import snapshot
+from ...design.snapshot import Kept
 from ...errors import RanefWarning, UnsupportedError
 from ...inference.priors.mode import kernel_with_prior, penalized_at
 from ...inference.priors.parts import prior_parts
@@ -28,6 +28,8 @@ class Fitted(Effects):
     warnings: tuple[RanefWarning, ...]
     _estimate: LmmEstimate
 
+    _data = Kept()
+
     def __init__(
         self,
         design: Design,
@@ -42,7 +44,7 @@ class Fitted(Effects):
         self._estimate = estimate
         # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
         self._kernel = core if prior_parts(call.prior).fixed is None else None
-        self._data = snapshot(data)
+        self._data = data
 
     def __getstate__(self) -> dict[str, Any]:
         # The kernel is rebuilt when needed; the caller's frame is not ours to copy.

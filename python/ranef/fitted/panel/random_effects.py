@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ...design import Design
-from ...design.snapshot import snapshot
+from ...design.snapshot import Kept
 from ...errors import ModelError, RanefWarning
 from ...inference.sandwich.tests import WaldTest, hausman_test, wald_f
 from ...models.lmm import LmmEstimate
@@ -33,6 +33,8 @@ class RandomEffectsGLS(CoefficientTests):
         What the fit warned of.
     """
 
+    _data = Kept()
+
     def __init__(
         self,
         design: Design,
@@ -45,7 +47,7 @@ class RandomEffectsGLS(CoefficientTests):
         self._design = design
         self._estimate = estimate
         self._components = components
-        self._data = snapshot(data)
+        self._data = data
         self._names = design.fixed_names
         self._beta = estimate.beta
         self._cov = estimate.cov_beta
