@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -123,7 +122,4 @@ def gls(
         missing=missing,
         control=Control() if control is None else control,
     )
-    model = fit_model(call, data)
-    for warning in model.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return model
+    return fit_model(call, data)

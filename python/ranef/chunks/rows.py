@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,43 +111,30 @@ class Sample:
         return [int(usable[first[i]]) for i in fresh]
 
     def frame(self) -> dict[str, Any]:
-        """Give the rows as columns, and one row of levels that no grouping factor has."""
+        """Return the rows as columns."""
         if not self.rows:
             raise DataError("the data have no row without missing values")
-        predictors = " ".join(factor.expr for term in all_terms(self.formula) for factor in term)
-        groups = {name for bar in self.formula.random for name in bar.factors}
-        out: dict[str, Any] = {}
-        for name in self.rows[0]:
-            column = pd.concat([rows[name] for rows in self.rows], ignore_index=True)
-            if name in groups and name not in predictors:
-                out[name] = with_another(column)
-                continue
-            last = pd.Series([column.iloc[-1]], dtype=column.dtype)
-            out[name] = pd.concat([column, last]).infer_objects()
-        return out
+        return {
+            name: pd.concat([rows[name] for rows in self.rows], ignore_index=True)
+            for name in self.rows[0]
+        }
 
 
-def with_another(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Add a row with a level that a grouping column does not have.
+def numbered(formula: Formula, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the columns that only group by numbers of rows, which are more than one level.
 
-    Levels that are no text, number or truth value are numbered: the design asks only that there
-    are two.
+    The levels of grouping factors are counted while chunks are added up; of what kind they are
+    does not matter to the design.
     """
-    last = column.iloc[-1]
-    if isinstance(last, str):
-        other: Any = f"{last}'"
-    elif isinstance(last, bool | np.bool_):
-        other = not last
-    elif isinstance(last, int | np.integer):
-        high = int(column.max())
-        other = high + 1 if high not in (2**63 - 1, 2**64 - 1) else int(column.min()) - 1
-    elif isinstance(last, float | np.floating):
-        other = 2.0 * abs(float(column.astype(float).max())) + 1.0
-    else:
-        return pd.Series(np.arange(len(column) + 1))
-    whole = pd.concat([column.astype(object), pd.Series([other], dtype=object)])
-    inferred: pd.Series[Any] = whole.infer_objects()
-    return inferred
+    used = " ".join(
+        [factor.expr for term in all_terms(formula) for factor in term]
+        + [factor.expr for factor in (*formula.offsets, formula.left)]
+    )
+    out = {name: pd.concat([column, column.iloc[-1:]]) for name, column in rows.items()}
+    for name in {name for bar in formula.random for name in bar.factors}:
+        if name in out and not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", used):
+            out[name] = pd.Series(np.arange(len(out[name])))
+    return {name: column.reset_index(drop=True) for name, column in out.items()}
 
 
 def with_levels(sample: Mapping[str, Any], levels: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
@@ -171,7 +159,7 @@ def learn(
     contrasts: Any,
 ) -> Design:
     """Build the design that every chunk is read by."""
-    rows = with_levels(sample.frame(), levels)
+    rows = numbered(sample.formula, with_levels(sample.frame(), levels))
     design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
     for expr, fitted in design.encoder.factors.items():
         if any(fitted.state.values()):

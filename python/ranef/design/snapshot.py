@@ -28,7 +28,7 @@ class Kept:
 
     def __get__(self, model: Any, owner: type | None = None) -> Any:
         if model is None:
-            return self
+            return None
         held = model.__dict__.get(self.name)
         if isinstance(held, Held):
             held = model.__dict__[self.name] = held.table()
@@ -47,12 +47,12 @@ def hold(data: Any) -> Any:
     if not isinstance(data, pd.DataFrame) or not copies_on_write():
         return snapshot(data)
     try:
-        manager: Any = data._mgr
+        manager: Any = data._mgr  # noqa: SLF001
         blocks = tuple([block.copy(deep=False) for block in manager.blocks])
         axes, kind = list(manager.axes), type(manager)
     except (AttributeError, TypeError):  # another pandas: the public way, a little slower
         return snapshot(data)
-    return Held(lambda: pd.DataFrame._from_mgr(kind(blocks, axes), axes=axes))
+    return Held(lambda: pd.DataFrame._from_mgr(kind(blocks, axes), axes=axes))  # noqa: SLF001
 
 
 def snapshot(data: Any) -> Any:

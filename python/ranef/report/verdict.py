@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._typing import Array
-from ..design.design import NO_TRIALS, Design
-from ..errors import DroppedRowsWarning, RanefWarning, RankWarning, listed
+from ..design.design import Design
+from ..design.width import numbers_as_text
+from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
 from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
@@ -181,9 +182,14 @@ def data_warnings(
     The kernel is asked for where columns are aliased.
     """
     if design.dropped:
-        gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
-        assumed = " Likelihood inference then assumes that they are missing at random."
-        yield DroppedRowsWarning(f"{design.lost}.{assumed if gaps else ''}")
+        lost = design.n_data - design.n_obs
+        where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
+        yield DroppedRowsWarning(
+            f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
+            "Likelihood inference then assumes that they are missing at random."
+        )
+    for note in numbers_as_text(design):
+        yield RanefWarning(note)
     if len(kept) < len(design.fixed):
         known = core()
         notes = alias_notes(design, known.aliased, known.alias, kept)
@@ -211,7 +217,7 @@ def singular_notes(
 
 def _singular_text(group: str, names: list[str], zero: list[str], cov: Array, null: int) -> str:
     """One sentence about one singular block."""
-    term, size = f"({listed(names)} | {group})", len(names)
+    term, size = f"({' + '.join(names)} | {group})", len(names)
     if null == size:
         return (
             f"the variance of {term} is estimated as zero: the data show no variation between "

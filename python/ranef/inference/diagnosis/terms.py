@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
-from ...errors import listed
 from .finding import Finding
 from .formulas import as_fixed, fix, simpler, without
 
@@ -43,7 +42,7 @@ def check_terms(design: Design) -> Iterator[Finding]:
 
 def _bar_text(term: RandomTerm) -> str:
     """Write a term as its names."""
-    return f"({listed(term.names)} | {term.group})"
+    return term.written
 
 
 def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...errors import FitError, ModelError, listed
+from ...errors import FitError, ModelError
 from ..lmm import DECREMENT, SINGULAR, Control
 from .criterion import Criterion, Scaled
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
@@ -56,7 +56,7 @@ def check(design: Design, spec: GlmmSpec) -> None:
         if q < n or (q == n and own_rows):
             continue
         raise ModelError(
-            f"({listed(term.names)} | {term.group}) has {q} random effects for {n} rows, so "
+            f"{term.written} has {q} random effects for {n} rows, so "
             "they cannot be told from what each row varies by itself. Group by something that "
             "several rows share, or take columns out of the left side of the bar."
         )
