@@ -50,9 +50,10 @@ def hold(data: Any) -> Any:
         manager: Any = data._mgr  # noqa: SLF001
         blocks = tuple([block.copy(deep=False) for block in manager.blocks])
         axes, kind = list(manager.axes), type(manager)
+        made: Any = getattr(pd.DataFrame, "_from_mgr")  # noqa: B009
     except (AttributeError, TypeError):  # another pandas: the public way, a little slower
         return snapshot(data)
-    return Held(lambda: pd.DataFrame._from_mgr(kind(blocks, axes), axes=axes))  # noqa: SLF001
+    return Held(lambda: made(kind(blocks, axes), axes=axes))
 
 
 def snapshot(data: Any) -> Any:
