@@ -136,7 +136,7 @@ def glmer(
         offset,
         contrasts,
         missing,
-        control or Control(),
+        Control.of(control),
         strict,
         simplified(prior),
     )

@@ -124,6 +124,6 @@ def lmer(
     """
     formula = with_functions(formula, functions, trust_formula)
     call = Call(
-        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
+        str(formula), reml, weights, offset, contrasts, missing, Control.of(control), strict, prior
     )
     return fit_model(call, data, executor=executor, progress=progress)
