@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
+from .._typing import Ddf
 from ..batch.engines import fit_groups_on, refuse_folder
 from ..batch.groups import fit_by
 from ..batch.many import check_ddf
@@ -16,6 +18,42 @@ from ..parallel.engines import frame_kind
 __all__ = ["fit_groups"]
 
 
+@overload
+def fit_groups(
+    formula: str,
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: None = None,
+    executor: Any = None,
+) -> BatchResult: ...
+@overload
+def fit_groups(
+    formula: str,
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str],
+    executor: Any = None,
+) -> StoredBatch: ...
 def fit_groups(  # noqa: PLR0913 (every option of a fit)
     formula: str,
     data: Any,
@@ -26,11 +64,11 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     contrasts: Mapping[str, Any] | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: str = "residual",
+    ddf: Ddf = "residual",
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
-    out: Any = None,
+    out: str | os.PathLike[str] | None = None,
     executor: Any = None,
 ) -> BatchResult | StoredBatch:
     """Fit the same formula to each group of rows, each with a design of its own.

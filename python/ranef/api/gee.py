@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.gee.call import GEECall
 from ..fitted.gee.model import GEEModel, fit_model
 
@@ -23,7 +24,7 @@ def gee(
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
 ) -> GEEModel:
     """Fit a marginal model by generalised estimating equations.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._typing import Corr, Missing
 from ..fitted.gls.fit import checked_corr
 from ..fitted.gls.model import GLSCall, GLSModel, fit_model
 from ..models.lmm import Control
@@ -17,13 +18,13 @@ def gls(
     *,
     groups: str | None = None,
     time: str | None = None,
-    corr: str = "independence",
+    corr: Corr = "independence",
     variance: str | None = None,
     reml: bool = True,
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
 ) -> GLSModel:
     """Fit a linear model whose residuals are correlated within groups, or vary unequally.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel, fit_model
 from ..inference.priors.priors import PriorLike
@@ -20,7 +21,7 @@ def lmer(
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,

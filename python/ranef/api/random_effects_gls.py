@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.panel.call import RandomEffectsCall
 from ..fitted.panel.random_effects import RandomEffectsGLS, fit_model
 
@@ -17,7 +18,7 @@ def random_effects_gls(
     groups: str,
     time: str | None = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
 ) -> RandomEffectsGLS:
     """Fit least squares with random effects, as panel econometrics does.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._typing import Form, Missing
 from ..fitted.panel.call import WithinBetweenCall
 from ..fitted.panel.within_between import WithinBetweenModel, fit_model
 
@@ -15,11 +16,11 @@ def within_between(
     data: Any,
     groups: str,
     *,
-    form: str = "hybrid",
+    form: Form = "hybrid",
     reml: bool = True,
     weights: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
 ) -> WithinBetweenModel:
     """Fit a mixed model in which each column has an effect within groups and one between them.
 
