@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from .._typing import Array
+from ..chunks.summed import NO_ROWS, SummedDesign
 from ..design.aligned import one_a_row
 from ..design.design import Design
 from ..design.values import Numbers, read_series
-from ..errors import DataError
+from ..errors import DataError, UnsupportedError
 from ..models.glmm.estimate import GlmmEstimate
 from ..models.gls.model import GlsEstimate
 from ..models.lmm import LmmEstimate
@@ -48,6 +49,8 @@ class Effects:
     def _new_response(self, y: Any) -> Array:
         """Check a response of the rows that were used."""
         design = self._design
+        if isinstance(design, SummedDesign):
+            raise UnsupportedError(NO_ROWS)
         series = one_a_row(y, "y", design.index, design.n_data, design.rows)
         value = read_series(series, "y")
         if not isinstance(value, Numbers):
