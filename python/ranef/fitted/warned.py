@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..design import Design
+from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning
 
 __all__ = ["as_error"]
@@ -18,13 +19,15 @@ def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
 
 
 def dropped_rows(design: Design) -> list[RanefWarning]:
-    """Say which rows were left out."""
+    """Say which rows were left out, and which predictors are text that reads as numbers."""
+    texts = [RanefWarning(note) for note in numbers_as_text(design)]
     if not design.dropped:
-        return []
+        return texts
     lost = design.n_data - design.n_obs
     where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
     return [
+        *texts,
         DroppedRowsWarning(
             f"{lost} of {design.n_data} rows are left out because values are missing in {where}"
-        )
+        ),
     ]
