@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import pandas as pd
 
+from ...parallel.writing import check_not_input
 from ...report import tidy as tidying
 from ...report.augment import augmented
 from ...report.effects import RandomEffects
@@ -125,5 +126,7 @@ class Explained(Shares, Criterion, Tidied, TableSource):
         """
         from .augment_chunks import augmented_chunks, write_chunks
 
+        if out is not None:
+            check_not_input(out, source, "out")
         chunks = augmented_chunks(self, source)
         return chunks if out is None else write_chunks(chunks, out)
