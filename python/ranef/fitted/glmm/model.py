@@ -16,10 +16,12 @@ from ...errors import (
     ConvergenceWarning,
     DroppedRowsWarning,
     RanefWarning,
+    RankWarning,
     SingularFitWarning,
 )
 from ...families import find
 from ...formula import parse
+from ...inference.identified import ENDLESS, endless_variances, spanned_terms
 from ...inference.optimum.generalised import optimum_of, overdispersed, takes_it_up, without_excess
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
@@ -79,9 +81,14 @@ class GeneralizedLinearMixedModel(GlmerTables):
         """Everything worth a warning, in the order of the analysis."""
         design, estimate = self._design, self._estimate
         yield from data_warnings(design, lambda: core, estimate.kept)
-        if estimate.is_singular:
-            notes = singular_notes(design, core, estimate)
+        spanned = spanned_terms(design)
+        yield from (RankWarning(one.text(design)) for one in spanned)
+        left_out = [one.term for one in spanned]
+        notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []
+        if notes:
             yield SingularFitWarning("singular fit: " + "; ".join(notes))
+        for reason in endless_variances(design, estimate):
+            yield ConvergenceWarning(f"{reason}. {ENDLESS}")
         if estimate.separated:
             far = [repr(design.fixed_names[j]) for j in estimate.separated]
             yield ConvergenceWarning(
@@ -120,6 +127,13 @@ class GeneralizedLinearMixedModel(GlmerTables):
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         optimum = optimum_of(self._design, self._estimate)
         report = convergence(self._estimate, optimum, notes, REMEDY)
+        if endless_variances(self._design, self._estimate):
+            verdict = "Not supported by the data: a variance of the random effects has no end."
+            return replace(report, converged=False, verdict=verdict)
+        if spanned := spanned_terms(self._design):
+            terms = ", ".join(one.name(self._design) for one in spanned)
+            said = f"Not identified: {terms}, which fixed effects span."
+            return replace(report, verdict=f"{said} The rest: {report.verdict}")
         if not self._estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."

@@ -17,6 +17,7 @@ from ...design.design import Design
 from ...design.frame import is_frame
 from ...errors import ModelError, UnsupportedError
 from ...formula import parse
+from ...inference.identified import held_at_zero, spanned_terms
 from ...inference.optimum.optimum import judged
 from ...inference.priors.mode import fit_penalized
 from ...inference.priors.parts import prior_parts, simplified
@@ -85,7 +86,9 @@ def estimated(
     if call.prior is not None:
         return fit_penalized(design, core, call.prior, reml=call.reml, control=control)
     found = lmm.fit(design, core, reml=call.reml, control=control)
-    return found if found.converged else judged(design, core, found)
+    found = found if found.converged else judged(design, core, found)
+    spanned = spanned_terms(design)
+    return held_at_zero(design, core, found, spanned) if spanned else found
 
 
 def checked(design: Design, call: Call) -> None:

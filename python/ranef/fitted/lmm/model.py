@@ -13,7 +13,14 @@ from ... import _core
 from ..._typing import Array
 from ...chunks.summed import SummedDesign
 from ...design.design import Design
-from ...errors import ConvergenceWarning, RanefWarning, SingularFitWarning, UnsupportedError
+from ...errors import (
+    ConvergenceWarning,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+    UnsupportedError,
+)
+from ...inference.identified import spanned_terms
 from ...inference.prediction import predict as prediction
 from ...inference.priors.parts import describe, prior_parts
 from ...inference.sandwich.wild import WildBootstrap
@@ -70,11 +77,16 @@ class LinearMixedModel(Explained, Intervals, Trust):
         """Everything worth a warning, in the order of the analysis."""
         design, estimate = self._design, self._estimate
         yield from data_warnings(design, lambda: self._core, estimate.kept)
-        if estimate.is_singular and estimate.converged:
+        spanned = spanned_terms(design)
+        yield from (RankWarning(one.text(design)) for one in spanned)
+        left_out = [one.term for one in spanned]
+        if (
+            estimate.is_singular
+            and estimate.converged
+            and (notes := singular_notes(design, self._core, estimate, left_out))
+        ):
             yield SingularFitWarning(
-                "singular fit: "
-                + "; ".join(singular_notes(design, self._core, estimate))
-                + " ranef.diagnose(model) looks for the cause."
+                "singular fit: " + "; ".join(notes) + " ranef.diagnose(model) looks for the cause."
             )
         if not estimate.converged:
             yield ConvergenceWarning(

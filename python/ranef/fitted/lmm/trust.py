@@ -17,6 +17,7 @@ from ...design.frame import open_frame
 from ...errors import DataError, DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference import influence as deletions
+from ...inference.identified import spanned_terms
 from ...inference.optimum.optimum import Optimum, examine
 from ...inference.optimum.surface import Explorer, sd_names
 from ...inference.priors.mode import at_mode, examine_penalized
@@ -50,7 +51,12 @@ class Trust(Fitted):
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         has_prior = self.call.prior is not None
         advice = verdict.restart_advice(has_prior)
-        return verdict.convergence(self._estimate, self._optimum(), notes, advice)
+        report = verdict.convergence(self._estimate, self._optimum(), notes, advice)
+        if spanned := spanned_terms(self._design):
+            terms = ", ".join(one.name(self._design) for one in spanned)
+            said = f"Not identified: {terms}, which fixed effects span, held at zero."
+            return replace(report, verdict=f"{said} The rest: {report.verdict}")
+        return report
 
     def _optimum(self) -> Optimum:
         """Examine the optimum of what was minimised, the prior included."""
