@@ -128,8 +128,8 @@ def test_results_do_not_depend_on_place_or_company(sleep, responses):
     for order in ([3], [11, 3, 0]):
         part = many("~ Days + (Days | Subject)", sleep, responses[:, order], workers=1)
         at = order.index(3)
-        assert part._estimate.objective[at] == whole._estimate.objective[3]
-        assert (part._estimate.variance[at] == whole._estimate.variance[3]).all()
+        assert part.parts.estimate.objective[at] == whole.parts.estimate.objective[3]
+        assert (part.parts.estimate.variance[at] == whole.parts.estimate.variance[3]).all()
 
 
 def test_missing_values_are_fitted_on_what_is_there(sleep, responses):

@@ -48,6 +48,9 @@ def test_a_mean_has_no_upper_limit_where_its_inverse_may_be_zero():
     low, high = LINKS["inverse"].limits(np.array([1.0]), np.array([2.0]))
     np.testing.assert_allclose(low, 1.0 / 3.0)
     assert high == np.inf
+    low, high = LINKS["inverse"].limits(np.array([-1.0]), np.array([2.0]))
+    np.testing.assert_allclose(high, -1.0 / 3.0)
+    assert low == -np.inf
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,6 @@ def test_latent_variances_are_those_of_the_inverse_link_as_a_distribution(name, 
 def test_an_unknown_link_is_refused():
     with pytest.raises(ValueError, match=r"identity, logit.*not 'cauchit'"):
         link_named("cauchit")
+    with pytest.raises(ValueError, match=r"identity, logit.*not \['log'\]"):
+        link_named(["log"])
+    assert link_named("Logit") is LINKS["logit"]

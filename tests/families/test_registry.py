@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 import ranef
 from ranef.errors import UnsupportedError
@@ -97,7 +98,7 @@ def test_a_new_family_comes_with_its_usual_link(family):
 
 
 def test_identity_links_leave_the_variance_as_it_is():
-    assert distribution_variance(lookup("gaussian"), IDENTITY, 3.0, {"phi": 2.5}, "delta") == 2.5
+    assert distribution_variance(lookup("gaussian"), IDENTITY, 3.0, {"sigma": 1.5}, "delta") == 2.25
 
 
 # ------------------------------------------------------------------ a family of one's own
@@ -161,6 +162,18 @@ def test_a_toy_family_is_one_object(geometric):
     )
     scale = distribution_variance(geometric, LOG, 2.0, {}, "lognormal")
     assert scale == pytest.approx(distribution_variance(other, LOG, 2.0, one, "lognormal"))
+
+
+def test_predictions_of_a_normal_response_are_normal():
+    """Mixed over a normal predictor the variances add up."""
+    eta, variance = np.array([-3.0, 0.4]), np.array([0.5, 2.0])
+    found = Predictive(GlmmSpec("gaussian", "identity"), 1.2, eta, variance, np.ones(2))
+    law = scipy.stats.norm(eta, np.sqrt(variance + 1.44))
+    for p in (0.025, 0.5, 0.9):
+        np.testing.assert_allclose(found.quantile(p), law.ppf(p), rtol=1e-8)
+    y = np.array([-2.0, 3.0])
+    np.testing.assert_allclose(found.log_density(y), law.logpdf(y), rtol=1e-9)
+    np.testing.assert_allclose(found.moments(), [law.mean(), law.std()], rtol=1e-9)
 
 
 def test_a_toy_family_leaves_with_its_context(geometric):

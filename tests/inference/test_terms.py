@@ -157,7 +157,7 @@ def test_type_3_of_a_main_effect_compares_unweighted_means():
     model = ranef.lmer("y ~ a * b + (1 | g)", data)
     cells = pd.MultiIndex.from_product([list("pqr"), list("uvx")], names=["a", "b"])
     grid = cells.to_frame(index=False)
-    X = ranef.design.encode(model._design, grid, random=False).X
+    X = ranef.design.encode(model.parts.design, grid, random=False).X
     means = X.reshape(3, 3, -1).mean(axis=1)
     joint = model.test([means[1] - means[0], means[2] - means[0]])
     assert_allclose(model.anova().loc["a", "F"], joint.F, rtol=1e-10)

@@ -80,9 +80,9 @@ def emmeans(
     if type not in ("link", "response"):
         raise ValueError(f"type must be 'link' or 'response', not {type!r}")
     keep, within = names_of(specs, by)
-    grid = reference_grid(model._design, training(model, data), at or {})
+    grid = reference_grid(model.parts.design, training(model, data), at or {})
     check_known([*keep, *within], grid)
-    cells, L, offset = marginal_rows(model._design, grid, [*keep, *within])
+    cells, L, offset = marginal_rows(model.parts.design, grid, [*keep, *within])
     means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
     if type == "response":
         return on_response(means, response_link(model))

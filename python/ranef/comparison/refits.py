@@ -57,7 +57,7 @@ def predict_folds(model: Model, folds: Sequence[Fold], *, progress: bool = False
     ModelError
         If a fit fails, or a fold has a level of a fixed factor that the other rows do not have.
     """
-    data = model._training_data()
+    data = model.parts.training_data()
     parts: list[dict[str, Array]] = []
     warned: dict[str, int] = {}
     each = tracked(folds, len(folds), "folds", shown=progress)
@@ -83,7 +83,7 @@ def _predict(
     model: Model, data: Any, train: NDArray[np.intp], test: NDArray[np.intp]
 ) -> tuple[dict[str, Array], set[str]]:
     """Score the predictions of the test rows, and name the kinds of warnings of the fit."""
-    design = model._design
+    design = model.parts.design
     position = np.arange(design.n_obs) if design.rows is None else design.rows
     call, known = _call_on(model, position[train]), rows_of(data, position[train])
     new, y = rows_of(data, position[test]), design.y[test]
@@ -110,7 +110,7 @@ def _generalised_scores(
     fit: GeneralizedLinearMixedModel, new: Any, y: Array, w: Array
 ) -> dict[str, Array]:
     """Score predictive distributions of a generalised model; w are trials or frequencies."""
-    found = fit._predictive(new, w)
+    found = fit.parts.predictive(new, w)
     mean, sd = found.moments()
     family = found.spec.distribution
     inside = (found.quantile(0.025) <= y + 1e-9) & (y - 1e-9 <= found.quantile(0.975))

@@ -94,8 +94,8 @@ class Family:
         ``(rng, mu, params)``, a response for each mean.
     parameters : tuple of str
         Names of dispersion and shape parameters.
-    scale : str
-        The parameter that multiplies the unit variance, if one does.
+    scale : callable, optional
+        ``(params)``, what multiplies the unit variance; it comes from the first parameter alone.
     has_trials : bool
         Whether y is a share of trials, which are then in ``params["trials"]``.
     latent : bool
@@ -132,7 +132,7 @@ class Family:
     quantile: Callable[[Array | float, Array, Params], Array]
     draw: Callable[[np.random.Generator, Array, Params], Array]
     parameters: tuple[str, ...] = ()
-    scale: str = ""
+    scale: Callable[[Params], Array | float] | None = None
     has_trials: bool = False
     latent: bool = False
     has_zeros: bool = False
@@ -162,8 +162,8 @@ class Family:
 
     @property
     def has_shape(self) -> bool:
-        """Whether a parameter other than the scale changes the deviance."""
-        return any(name != self.scale for name in self.parameters)
+        """Whether the deviance depends on a parameter."""
+        return len(self.parameters) > (self.scale is not None)
 
     def params(self, dispersion: Array | float, trials: Array | float = 1.0) -> Params:
         """Name the values of the first parameter and of the trials."""
@@ -173,6 +173,6 @@ class Family:
     def variance(self, mu: Array, params: Params) -> Array:
         """Return the variance of y given its mean."""
         out = self.unit_variance(mu, params)
-        if self.scale:
-            out = out * params[self.scale]
+        if self.scale is not None:
+            out = out * self.scale(params)
         return out / params["trials"] if self.has_trials else out

@@ -17,6 +17,11 @@ def unit_variance(mu: Array, params: Params) -> Array:
     return mu**2
 
 
+def scale(params: Params) -> Array | float:
+    """Return phi."""
+    return params["phi"]
+
+
 def deviance(y: Array, mu: Array, params: Params) -> Array:
     """Return the deviance with phi left out."""
     return np.asarray(2.0 * ((y - mu) / mu - np.log(y / mu)))
@@ -69,7 +74,7 @@ GAMMA = Family(
     quantile=quantile,
     draw=draw,
     parameters=("phi",),
-    scale="phi",
+    scale=scale,
     has_zeros=True,
     constant_variation=True,
     start=start,

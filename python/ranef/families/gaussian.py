@@ -13,8 +13,13 @@ __all__ = ["GAUSSIAN"]
 
 
 def unit_variance(mu: Array, params: Params) -> Array:
-    """Return 1; the variance is phi."""
+    """Return 1; the variance is sigma²."""
     return np.ones_like(mu)
+
+
+def scale(params: Params) -> Array | float:
+    """Return sigma²."""
+    return params["sigma"] ** 2
 
 
 def deviance(y: Array, mu: Array, params: Params) -> Array:
@@ -24,23 +29,23 @@ def deviance(y: Array, mu: Array, params: Params) -> Array:
 
 def logpdf(y: Array, mu: Array, params: Params) -> Array:
     """Return the log density."""
-    phi = params["phi"]
-    return np.asarray(-0.5 * np.log(2.0 * np.pi * phi) - 0.5 * (y - mu) ** 2 / phi)
+    sigma = params["sigma"]
+    return np.asarray(-0.5 * np.log(2.0 * np.pi) - np.log(sigma) - 0.5 * ((y - mu) / sigma) ** 2)
 
 
 def cdf(y: Array, mu: Array, params: Params) -> Array:
     """Return the probability of at most y."""
-    return np.asarray(scipy.special.ndtr((y - mu) / np.sqrt(params["phi"])))
+    return np.asarray(scipy.special.ndtr((y - mu) / params["sigma"]))
 
 
 def quantile(p: Array | float, mu: Array, params: Params) -> Array:
     """Return the response whose distribution function is p."""
-    return np.asarray(mu + np.sqrt(params["phi"]) * scipy.special.ndtri(p))
+    return np.asarray(mu + params["sigma"] * scipy.special.ndtri(p))
 
 
 def draw(rng: np.random.Generator, mu: Array, params: Params) -> Array:
     """Draw normal responses."""
-    return np.asarray(rng.normal(mu, np.sqrt(params["phi"])))
+    return np.asarray(rng.normal(mu, params["sigma"]))
 
 
 def quasi_likelihood(y: Array, mu: Array) -> Array:
@@ -49,8 +54,8 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
 
 
 def start(mean: float, variance: float) -> float:
-    """Return half of the variance of the responses."""
-    return 0.5 * variance
+    """Return the root of half of the variance of the responses."""
+    return float(np.sqrt(0.5 * variance))
 
 
 GAUSSIAN = Family(
@@ -65,8 +70,8 @@ GAUSSIAN = Family(
     cdf=cdf,
     quantile=quantile,
     draw=draw,
-    parameters=("phi",),
-    scale="phi",
+    parameters=("sigma",),
+    scale=scale,
     start=start,
     quasi_likelihood=quasi_likelihood,
     aliases=("normal", "linear"),

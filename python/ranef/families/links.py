@@ -40,7 +40,7 @@ class Link:
     low, high : float
         Ends of the means that it reaches.
     positive : bool
-        Whether linear predictors are above zero only.
+        Whether linear predictors of positive means are above zero only, and means fall with them.
     latent_variance : float or None
         Variance of the distribution whose distribution function is the inverse link, if it has one.
     contrast : str
@@ -75,8 +75,13 @@ class Link:
 
     def limits(self, eta: Array, half: Array) -> tuple[Array, Array]:
         """Return lower and upper limits of means whose predictors are within ``half`` of eta."""
-        ends = self.mean(self.keep_inside(eta - half)), self.mean(eta + half)
-        return (ends[1], ends[0]) if self.positive else ends
+        low, high = eta - half, eta + half
+        if not self.positive:
+            return self.mean(low), self.mean(high)
+        # a mean grows without end as its predictor comes near zero, which it does not cross
+        low = np.where(eta > 0.0, np.maximum(low, 0.0), low)
+        high = np.where(eta < 0.0, np.minimum(high, -0.0), high)
+        return self.mean(high), self.mean(low)
 
 
 def _through(function: Callable[[str, Array], Array], name: str, eta: Array) -> Array:
@@ -117,9 +122,9 @@ def link_named(name: str) -> Link:
     ValueError
         For a link that does not exist, with those that do.
     """
-    if name not in LINKS:
+    if not isinstance(name, str) or name.lower() not in LINKS:
         raise ValueError(f"link is one of {', '.join(LINKS)}, not {name!r}")
-    return LINKS[name]
+    return LINKS[name.lower()]
 
 
 def mean_of(link: str, eta: Array) -> Array:

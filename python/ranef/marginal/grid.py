@@ -59,7 +59,7 @@ def check_model(model: Any, caller: str) -> None:
 
 def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
-    data = model._data if data is None else data
+    data = model.parts.data if data is None else data
     if data is None:
         raise ValueError(
             "this model was unpickled and no longer knows its data; give them as data="
@@ -77,7 +77,7 @@ def response_link(model: Answering) -> str:
     """
     if isinstance(model, GeneralizedLinearMixedModel):
         return model.link
-    response = model._design.response
+    response = model.parts.design.response
     try:
         tree = ast.parse(response.strip(), mode="eval").body
     except SyntaxError:  # a name in backquotes
@@ -104,10 +104,10 @@ def assemble(
     level: float,
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
-    estimate = model._estimate
+    estimate = model.parts.estimate
     kept = L[:, estimate.kept]
     if len(estimate.kept) < L.shape[1]:
-        lost = not_estimable(L, estimate.kept, *model._aliasing())
+        lost = not_estimable(L, estimate.kept, *model.parts.aliasing())
         kept = np.where(lost[:, None], np.nan, kept)
     if isinstance(model, GeneralizedLinearMixedModel):
         notes = [f"normal tests, on the scale of the link ({model.link})"]
@@ -122,7 +122,7 @@ def assemble(
         kept,
         offset,
         estimate.beta[estimate.kept],
-        model._approximation(ddf),
+        model.parts.approximation(ddf),
         level,
         tuple(notes),
     )

@@ -11,10 +11,18 @@ import pandas as pd
 from ..._typing import Array
 from ...design import Design
 from ...design.aligned import matrix_by_name
+from ...design.grouped import build_grouped, group_term, times_of
 from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
 from ...families import find
 from ...families.links import link_named
-from ...models.gee import GeeEstimate, GeeSpec, Sorted, fit_gee
+from ...families.response import check_response
+from ...formula import parse
+from ...models.gee import GeeEstimate, GeeSpec, Sorted, fit_gee, sort_rows
+from ..feols.fit import check_formula
+from ..warned import dropped_rows
+from .call import GEECall
+from .covariance import check_vcov
+from .parts import GeeParts
 
 __all__ = [
     "FAR",
@@ -25,6 +33,7 @@ __all__ = [
     "check_pairs",
     "check_times",
     "findings",
+    "fit",
     "reason",
     "specification",
 ]
@@ -176,3 +185,35 @@ def fit_design(design: Design, rows: Sorted, spec: GeeSpec) -> GeeEstimate:
     if estimate.phi <= (PERFECT * float(np.abs(design.y).max())) ** 2 and not estimate.ran_away:
         raise ModelError("the columns reproduce the response exactly, so no variance is left")
     return estimate
+
+
+def fit(call: GEECall, data: Any) -> GeeParts:
+    """Carry out a call: parse, build, check, fit."""
+    check_vcov(call.vcov)
+    design = build_grouped(
+        check_formula(parse(call.formula), "gee"),
+        data,
+        [call.groups] if call.time is None else [call.groups, call.time],
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+        response="binary" if find(call.family, "gee").has_trials else "numeric",
+    )
+    term = group_term(design, call.groups)
+    times = None if call.time is None else times_of(group_term(design, call.time))
+    rows = sort_rows(term.codes, times)
+    labels: list[Any] = rows.time.tolist()
+    if times is not None:
+        waves = group_term(design, str(call.time))
+        labels = waves.levels[waves.codes[np.unique(times, return_index=True)[1]]].tolist()
+    spec = specification(call.family, call.link, call.corr, labels)
+    check_response(design, spec.distribution)
+    check_times(rows, term.levels, str(call.time))
+    if spec.corr in ("unstructured", "m-dependent"):
+        check_pairs(rows, spec)
+    estimate = fit_design(design, rows, spec)
+    found = (*dropped_rows(design), *findings(design, estimate, spec))
+    parts = GeeParts(design, estimate, call, data, warnings=found, checked=spec)
+    _ = parts.vcov  # what cannot be computed is refused here
+    return parts

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ... import _core
+from ... import design as designs
 from ...design.design import Design
+from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...families import find
 from ...families.response import check_response, check_whole
+from ...formula import parse
+from ...inference.identified import ENDLESS, endless_variances, spanned_terms
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
+from ...report.verdict import data_warnings, singular_notes
 from .call import GlmerCall
+from .parts import GlmmParts
 
-__all__ = ["MOST_COLUMNS", "check_counts", "check_quadrature", "estimated", "specification"]
+__all__ = [
+    "MOST_COLUMNS",
+    "REMEDY",
+    "check_counts",
+    "check_quadrature",
+    "estimated",
+    "fit",
+    "fit_design",
+    "specification",
+]
 
+
+#: What may help a search that stopped.
+REMEDY = (
+    "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
+    "predictor, or with || predictors counted from inside the data may help."
+)
 
 #: Random effects a level that quadrature takes: the points are nagq to their power.
 MOST_COLUMNS = 3
@@ -64,3 +88,56 @@ def check_quadrature(design: Design, spec: GlmmSpec) -> None:
             f"nagq={spec.nagq} needs one grouping factor with at most {MOST_COLUMNS} columns; this "
             f"model has {groups}. Use nagq=1, Laplace's approximation."
         )
+
+
+def fit(call: GlmerCall, data: Any) -> GlmmParts:
+    """Carry out a call: parse, build, check, fit."""
+    spec = call.spec
+    design = designs.build(
+        parse(call.formula),
+        data,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+        response="counts" if spec.distribution.has_trials else "numeric",
+    )
+    glmm.check(design, spec)
+    check_counts(design, spec)
+    check_quadrature(design, spec)
+    return fit_design(design, call, data)
+
+
+def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GlmmParts:
+    """Fit a design as a call says."""
+    core = glmm.kernel(design, call.spec)
+    parts = GlmmParts(design, estimated(design, core, call), call, data)
+    return replace(parts, warnings=tuple(findings(parts, core)))
+
+
+def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
+    """List everything worth a warning, in the order of the analysis."""
+    design, estimate = parts.design, parts.estimate
+    yield from data_warnings(design, lambda: core, estimate.kept)
+    spanned = spanned_terms(design)
+    yield from (RankWarning(one.text(design)) for one in spanned)
+    left_out = [one.term for one in spanned]
+    notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []
+    if notes:
+        yield SingularFitWarning("singular fit: " + "; ".join(notes))
+    for reason in endless_variances(design, estimate):
+        yield ConvergenceWarning(f"{reason}. {ENDLESS}")
+    if estimate.separated:
+        far = [repr(design.fixed_names[j]) for j in estimate.separated]
+        yield ConvergenceWarning(
+            f"{' and '.join(far)} separate{'s' if len(far) == 1 else ''} the responses: fitted "
+            "means run to the edge of their range, so that no finite coefficient exists and "
+            "its error is left out. Leave the column out, or merge its levels."
+        )
+    elif not estimate.converged:
+        left = (
+            f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+            if np.isfinite(estimate.decrement)
+            else "the curvature of the likelihood cannot be computed"
+        )
+        yield ConvergenceWarning(f"the search stopped ({estimate.status}) where {left}. {REMEDY}")

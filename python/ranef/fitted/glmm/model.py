@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from ... import _core
-from ... import design as designs
-from ...design.design import Design
-from ...errors import (
-    ConvergenceWarning,
-    DroppedRowsWarning,
-    RanefWarning,
-    RankWarning,
-    SingularFitWarning,
-)
+from ...errors import DroppedRowsWarning
 from ...families import find
 from ...formula import parse
-from ...inference.identified import ENDLESS, endless_variances, spanned_terms
-from ...inference.optimum.generalised import optimum_of, overdispersed, takes_it_up, without_excess
-from ...inference.priors.generalised import CovariancePenalty
-from ...models.glmm import model as glmm
-from ...models.glmm.estimate import GlmmEstimate
+from ...formula import update as updated
+from ...inference.identified import endless_variances, spanned_terms
+from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
-from ...report.verdict import Convergence, convergence, data_warnings, singular_notes
-from ..warned import as_error
+from ...report.verdict import Convergence, convergence
+from ..coefficients import Coefficients, LinearTests
+from ..criteria import Criteria
+from ..mixed.profiles import Profiles
+from ..mixed.random_part import RandomPart
+from ..mixed.tidy import Tidied
+from ..regression_table import RegressionTable
+from ..warned import tell
 from .call import GlmerCall
-from .fit import check_counts, check_quadrature, estimated
-from .tables import GlmerTables
+from .fit import REMEDY, check_counts, fit, fit_design, specification
+from .parts import GlmmParts
+from .rows import Rows
+from .tables import Tables
 
 __all__ = ["GeneralizedLinearMixedModel"]
 
-REMEDY = (
-    "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
-    "predictor, or with || predictors counted from inside the data may help."
-)
 
-
-class GeneralizedLinearMixedModel(GlmerTables):
+class GeneralizedLinearMixedModel(
+    Coefficients,
+    RandomPart,
+    Criteria,
+    Rows,
+    LinearTests,
+    Profiles,
+    Tables,
+    Tidied,
+    RegressionTable,
+):
     """A fitted generalised linear mixed model.
 
-    Made by :func:`ranef.glmer`. Nothing of it changes after the fit: ``refit`` and ``update`` give
-    new models.
+    Made by :func:`ranef.glmer`. Nothing of it changes after the fit: ``refit`` and ``update``
+    make new models.
 
     Attributes
     ----------
@@ -57,84 +56,38 @@ class GeneralizedLinearMixedModel(GlmerTables):
         False: the likelihood is maximised.
     """
 
+    parts: GlmmParts
     reml = False
 
-    def __init__(
-        self,
-        design: Design,
-        estimate: GlmmEstimate,
-        call: GlmerCall,
-        *,
-        core: _core.Glmm | None = None,
-        data: Any = None,
-    ):
-        self.call = call
-        self._design = design
-        self._estimate = estimate
-        self._data = data
-        self.warnings = tuple(self._findings(core or glmm.kernel(design, call.spec)))
+    def __init__(self, parts: GlmmParts):
+        super().__init__(parts)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_data": None}  # the caller's frame is not ours to copy
-
-    def _findings(self, core: _core.Glmm) -> Iterable[RanefWarning]:
-        """Everything worth a warning, in the order of the analysis."""
-        design, estimate = self._design, self._estimate
-        yield from data_warnings(design, lambda: core, estimate.kept)
-        spanned = spanned_terms(design)
-        yield from (RankWarning(one.text(design)) for one in spanned)
-        left_out = [one.term for one in spanned]
-        notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []
-        if notes:
-            yield SingularFitWarning("singular fit: " + "; ".join(notes))
-        for reason in endless_variances(design, estimate):
-            yield ConvergenceWarning(f"{reason}. {ENDLESS}")
-        if estimate.separated:
-            far = [repr(design.fixed_names[j]) for j in estimate.separated]
-            yield ConvergenceWarning(
-                f"{' and '.join(far)} separate{'s' if len(far) == 1 else ''} the responses: fitted "
-                "means run to the edge of their range, so that no finite coefficient exists and "
-                "its error is left out. Leave the column out, or merge its levels."
-            )
-        elif not estimate.converged:
-            left = (
-                f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
-                if np.isfinite(estimate.decrement)
-                else "the curvature of the likelihood cannot be computed"
-            )
-            yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where {left}. {REMEDY}"
-            )
-
-    def _warn(self) -> None:
-        """Give the warnings of the fit, once."""
-        for warning in self.warnings:
-            warnings.warn(warning, stacklevel=5)
+    @property
+    def call(self) -> GlmerCall:
+        """The arguments that made the model."""
+        return self.parts.call
 
     # ------------------------------------------------------------------ parameters
 
     @property
     def penalty(self) -> float:
         """-2 log density of the covariances under the prior; 0 without one."""
-        if self.call.prior is None:
-            return 0.0
-        core = glmm.kernel(self._design, self.call.spec)
-        return CovariancePenalty(self._design, core, self.call.prior)(self._estimate.theta)[0]
+        return self.parts.penalty
 
     @property
     def convergence(self) -> Convergence:
         """Report on the optimum: exact gradient, curvature, evaluations, advice."""
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        optimum = optimum_of(self._design, self._estimate)
-        report = convergence(self._estimate, optimum, notes, REMEDY)
-        if endless_variances(self._design, self._estimate):
+        report = convergence(self.parts.estimate, self.parts.optimum(), notes, REMEDY)
+        design, estimate = self.parts.design, self.parts.estimate
+        if endless_variances(design, estimate):
             verdict = "Not supported by the data: a variance of the random effects has no end."
             return replace(report, converged=False, verdict=verdict)
-        if spanned := spanned_terms(self._design):
-            terms = ", ".join(one.name(self._design) for one in spanned)
+        if spanned := spanned_terms(design):
+            terms = ", ".join(one.name(design) for one in spanned)
             said = f"Not identified: {terms}, which fixed effects span."
             return replace(report, verdict=f"{said} The rest: {report.verdict}")
-        if not self._estimate.separated:
+        if not estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."
         return replace(report, converged=False, verdict=verdict)
@@ -159,11 +112,11 @@ class GeneralizedLinearMixedModel(GlmerTables):
         DataError
             If there is not one value within the family's range for each row.
         """
-        from .fit import check_counts
-
-        design = replace(self._design, y=self._new_response(y))
+        design = replace(self.parts.design, y=self.parts.new_response(y))
         check_counts(design, self.call.spec)
-        return fit_design(design, self.call)
+        parts = fit_design(design, self.call)
+        tell(parts.warnings, strict=self.call.strict)
+        return GeneralizedLinearMixedModel(parts)
 
     def update(
         self, formula: str | None = None, data: Any = None, **changes: Any
@@ -184,9 +137,6 @@ class GeneralizedLinearMixedModel(GlmerTables):
         GeneralizedLinearMixedModel
             A new model.
         """
-        from ...formula import parse, update
-        from .fit import specification
-
         spec = self.call.spec
         known = (set(GlmerCall.__dataclass_fields__) - {"formula", "spec"}) | {
             *("family", "link", "nagq")
@@ -199,10 +149,12 @@ class GeneralizedLinearMixedModel(GlmerTables):
         link = changes.pop("link", spec.link if family == spec.family else None)
         changes["spec"] = specification(family, link, changes.pop("nagq", spec.nagq))
         text = (
-            self.call.formula if formula is None else update(parse(self.call.formula), formula).text
+            self.call.formula
+            if formula is None
+            else updated(parse(self.call.formula), formula).text
         )
         call = replace(self.call, formula=text, **changes)
-        return fit_model(call, self._training_data() if data is None else data)
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     # ------------------------------------------------------------------ tables
 
@@ -235,8 +187,8 @@ class GeneralizedLinearMixedModel(GlmerTables):
     def _notes(self) -> Iterable[str]:
         """Collect what the reader of a summary must know."""
         yield from (str(w) for w in self.warnings)
-        e = self._estimate
-        if found := overdispersed(self._design, e, self.df_resid):
+        e = self.parts.estimate
+        if found := overdispersed(self.parts.design, e, self.df_resid):
             yield (
                 f"Overdispersed: squared Pearson residuals are {found.ratio:.2f} times what "
                 "the distribution lets one expect, so standard errors are too small; "
@@ -247,7 +199,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
             yield (
                 f"The {own.parameters[0]} of the {own.label} runs to infinity: the responses vary "
                 f'no more than {own.narrower} ones, and family="{own.narrower}" gives the same fit '
-                "with one parameter less."
+                "with one parameter fewer."
             )
         if e.converged:
             yield (
@@ -272,38 +224,9 @@ class GeneralizedLinearMixedModel(GlmerTables):
             "normal tests",
         )
 
-    def __repr__(self) -> str:
-        fit = f"{self.family}, {self.nobs} rows, llf {self.llf:.4f}"
-        return f"<GeneralizedLinearMixedModel {self.call.formula!r}, {fit}>"
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
 
 def fit_model(call: GlmerCall, data: Any) -> GeneralizedLinearMixedModel:
-    """Carry out a call: parse, build, check, fit."""
-    spec = call.spec
-    design = designs.build(
-        parse(call.formula),
-        data,
-        weights=call.weights,
-        offset=call.offset,
-        contrasts=call.contrasts,
-        missing=call.missing,
-        response="counts" if spec.distribution.has_trials else "numeric",
-    )
-    glmm.check(design, spec)
-    check_counts(design, spec)
-    check_quadrature(design, spec)
-    return fit_design(design, call, data)
-
-
-def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GeneralizedLinearMixedModel:
-    """Fit a design as a call says, and give its warnings."""
-    core = glmm.kernel(design, call.spec)
-    estimate = estimated(design, core, call)
-    model = GeneralizedLinearMixedModel(design, estimate, call, core=core, data=data)
-    if call.strict and model.warnings:
-        raise as_error(model.warnings)
-    model._warn()
-    return model
+    """Carry out a call, and issue its warnings."""
+    parts = fit(call, data)
+    tell(parts.warnings, strict=call.strict)
+    return GeneralizedLinearMixedModel(parts)

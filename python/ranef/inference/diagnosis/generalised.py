@@ -79,7 +79,7 @@ def _dispersion(design: Design, estimate: GlmmEstimate, df: int) -> Iterator[Fin
             "note",
             f"the {own.parameters[0]} of the {own.label} runs to infinity: the responses vary no "
             f"more than {own.narrower} ones.",
-            f"A {own.narrower} model gives the same fit with one parameter less.",
+            f"A {own.narrower} model gives the same fit with one parameter fewer.",
             f'model.update(family="{own.narrower}")',
         )
 

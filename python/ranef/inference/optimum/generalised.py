@@ -73,7 +73,7 @@ def takes_it_up(estimate: GlmmEstimate) -> str:
 
 
 def without_excess(estimate: GlmmEstimate) -> bool:
-    """Tell whether responses vary no more than those of a family with a parameter less."""
+    """Tell whether responses vary no more than those of a family with a parameter fewer."""
     no_excess = estimate.spec.distribution.no_excess
     return no_excess is not None and no_excess(estimate.params())
 

@@ -194,7 +194,7 @@ def complete_rows(
 
 def population_variance(design: Design, estimate: Estimate, newdata: object) -> Array:
     """Variance z' Sigma z of new levels of every term, shape (m,)."""
-    rows = encode(design, newdata, random=True, new_levels="population")
+    rows = encode(design, newdata, random=True, coded=False)
     total = np.zeros(len(rows.missing))
     for new, cov in zip(rows.terms, estimate.sigmas, strict=True):
         if new is not None:

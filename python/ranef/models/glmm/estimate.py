@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._typing import Array
-from ...families import Family, Link, Params, lookup
-from ...families.links import link_named
+
+if TYPE_CHECKING:  # linear models do without
+    from ...families import Family, Link, Params
 
 __all__ = ["GlmmEstimate", "GlmmSpec", "Penalty"]
 
@@ -35,11 +36,15 @@ class GlmmSpec:
     @property
     def distribution(self) -> Family:
         """The family as an object."""
+        from ...families import lookup
+
         return lookup(self.family)
 
     @property
     def transform(self) -> Link:
         """The link as an object."""
+        from ...families.links import link_named
+
         return link_named(self.link)
 
     @property
@@ -130,8 +135,9 @@ class GlmmEstimate:
 
     @property
     def sigma(self) -> float:
-        """Root of the dispersion where that scales the variance, as phi of a gamma; else 1."""
-        return float(np.sqrt(self.dispersion)) if self.spec.distribution.scale else 1.0
+        """Root of what scales the variance, as phi of a gamma; 1 where nothing does."""
+        scale = self.spec.distribution.scale
+        return 1.0 if scale is None else float(np.sqrt(scale(self.params())))
 
     def params(self, trials: Array | float = 1.0) -> Params:
         """Name the parameters of the family, and the trials of a family that counts them."""

@@ -63,7 +63,7 @@ def check(design: Design, spec: GlmmSpec) -> None:
         if q < n or (q == n and own_rows):
             continue
         raise ModelError(
-            f"({' + '.join(term.names)} | {term.group}) has {q} random effects for {n} rows, so "
+            f"{term.written} has {q} random effects for {n} rows, so "
             "they cannot be told from what each row varies by itself. Group by something that "
             "several rows share, or take columns out of the left side of the bar."
         )
