@@ -123,3 +123,11 @@ def test_one_spanned_column_leaves_the_others_as_they_are():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+
+
+def test_where_every_row_is_separated_no_coefficient_has_an_error():
+    rng = np.random.default_rng(8)
+    d = {"x": rng.normal(size=60), "g": np.repeat(np.arange(12), 5)}
+    with pytest.warns(ConvergenceWarning, match="separate"):
+        model = ranef.glmer("y ~ x + (1 | g)", {**d, "y": (d["x"] > 0) * 1}, family="binomial")
+    assert model.bse.isna().all()

@@ -232,6 +232,7 @@ def _without_separated(
     error = np.nan
     try:
         rest = design.take(np.flatnonzero(~moved))
+        check(rest, spec)
         own = fit(rest, kernel(rest, spec), spec, control=replace(control, start=()))
     except (RanefError, ValueError):
         pass
