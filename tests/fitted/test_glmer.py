@@ -262,7 +262,7 @@ def test_an_effect_of_each_count(rows):
 
 
 def test_tables_and_text(model):
-    assert list(model.coef_table()) == ["estimate", "se", "df", "t", "pvalue"]
+    assert list(model.coef_table()) == ["estimate", "se", "df", "z", "pvalue"]
     assert np.isinf(model.coef_table()["df"]).all()
     pd.testing.assert_series_equal(model.zvalues, model.params / model.bse)
     np.testing.assert_allclose(

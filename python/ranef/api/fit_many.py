@@ -125,7 +125,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         satterthwaite=ddf == "satterthwaite",
         workers=worker_count(workers, None if executor is None else 1),
         contrasts=read_tests(tests, design.fixed_names, ddf),
-        control=control or Control(),
+        control=Control.of(control),
     )
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
     run = ManyRun(design, settings, source, W, call, ddf, executor)

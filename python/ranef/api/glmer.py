@@ -126,7 +126,7 @@ def glmer(
         offset,
         contrasts,
         missing,
-        control or Control(),
+        Control.of(control),
         strict,
         simplified(prior),
     )

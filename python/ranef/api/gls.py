@@ -110,6 +110,6 @@ def gls(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
-        control=Control() if control is None else control,
+        control=Control.of(control),
     )
     return fit_model(call, data)

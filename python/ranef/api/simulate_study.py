@@ -127,7 +127,7 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
             reml=reml,
             satterthwaite=ddf == "satterthwaite",
             workers=worker_count(workers),
-            control=control or Control(),
+            control=Control.of(control),
         ),
         ddf=ddf,
         data=data,

@@ -138,7 +138,7 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
     for name, given in (("weights", weights), ("offset", offset)):
         if given is not None and not isinstance(given, str):
             raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
-    call = Call(formula, reml, weights, offset, contrasts, "drop", control or Control())
+    call = Call(formula, reml, weights, offset, contrasts, "drop", Control.of(control))
     sample = Sample(parsed, weights, offset)
     if is_dataset(data) and not getattr(data, "files", None):
         data = data.to_table()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import Preformatted
 from ..errors import DataError, RanefError, RanefWarning
 from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.blocks import Progress
@@ -22,7 +23,7 @@ from .tables import Labels, WaldTests
 __all__ = ["StoredBatch", "by_name", "opened"]
 
 
-class StoredBatch:
+class StoredBatch(Preformatted):
     """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups` that were written to a folder.
 
     Tables are read when they are asked for. Where they are larger than memory, read the files

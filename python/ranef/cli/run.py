@@ -150,7 +150,9 @@ def tidy(model: LinearMixedModel, ddf: str) -> pd.DataFrame:
     tests = model.coef_table(ddf=ddf)
     columns = ["estimate", "std.error", "statistic", "df", "p.value"]
     fixed = (table["effect"] == "fixed").to_numpy()
-    table.loc[fixed, columns] = tests[["estimate", "se", "t", "df", "pvalue"]].to_numpy()
+    table.loc[fixed, columns] = tests[
+        ["estimate", "se", "z" if "z" in tests else "t", "df", "pvalue"]
+    ].to_numpy()
     return table
 
 

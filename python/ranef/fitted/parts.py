@@ -218,6 +218,10 @@ class Parts(ABC):
 
     # ------------------------------------------------------------------ text
 
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        return {"nobs": self.nobs, "df.residual": self.nobs - len(self.kept)}
+
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         return f"{self.nobs} rows"
@@ -257,6 +261,12 @@ class Base(ABC):
 
     #: Words that other models have and this one has not, and what to use instead.
     instead: ClassVar[Mapping[str, str]] = {}
+    #: What kind of model this is, for functions that treat some kinds.
+    model_kind: ClassVar[str] = "regression"
+    #: Functions that do not treat this kind, and what to use instead; "" for all others.
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "": "its likelihood, if it has one, is not that of a mixed model for the same response"
+    }
 
     def __init__(self, parts: Parts):
         object.__setattr__(self, "parts", parts)

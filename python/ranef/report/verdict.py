@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._html import Preformatted
 from .._typing import Array
 from ..design.design import Design
 from ..design.width import numbers_as_text
@@ -29,7 +30,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, repr=False)
-class Convergence:
+class Convergence(Preformatted):
     """Whether the search stopped at an optimum, and how one knows.
 
     Attributes

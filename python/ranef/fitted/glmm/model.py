@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ...errors import DroppedRowsWarning
 from ...families import find
@@ -19,6 +19,7 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
+from ..plain import Figures
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import GlmerCall
@@ -39,6 +40,7 @@ class GeneralizedLinearMixedModel(
     Profiles,
     Tables,
     Tidied,
+    Figures,
     RegressionTable,
 ):
     """A fitted generalised linear mixed model.
@@ -57,6 +59,31 @@ class GeneralizedLinearMixedModel(
     """
 
     parts: GlmmParts
+    model_kind = "generalised"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "all_fit": "model.convergence proves the optimum by gradient and curvature",
+        "anova": "give models of ranef.glmer alone",
+        "average": "give models of ranef.glmer alone",
+        "bias_check": "take model.refit(y) of the columns of model.simulate(n)",
+        "compare": "give models of ranef.glmer alone",
+        "converge": "take model.update(control=ranef.Control(max_steps=...)), which goes on for "
+        "longer",
+        "doctor": "ranef.diagnose(model) says what to change",
+        "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
+        "multistart": "take model.update(control=ranef.Control(start=...))",
+        "pbtest": "ranef.anova gives a p-value for the boundary",
+        "rlrt": "ranef.anova gives a p-value for the boundary",
+    }
+    instead: ClassVar[Mapping[str, str]] = {
+        "bootstrap": "use model.refit(y) of the columns of model.simulate(n)",
+        "robust": "use ranef.gee for robust standard errors",
+        "wild_bootstrap": "use ranef.gee(...).wild_bootstrap(term)",
+        "ranova": "use ranef.anova(smaller, larger)",
+        "caic": "use ranef.compare or ranef.cross_validate",
+        "influence": "use ranef.cross_validate, which leaves groups out",
+        "surface": "use profile()",
+        "variance_decomposition": "use r2() and icc()",
+    }
     reml = False
 
     def __init__(self, parts: GlmmParts):

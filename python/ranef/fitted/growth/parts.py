@@ -89,6 +89,19 @@ class GrowthParts(Parts):
         """Log-likelihood of the occasions given covariates."""
         return -0.5 * self.estimate.objective
 
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        return {
+            "nobs": self.nobs,
+            "npar": self.npar,
+            "logLik": self.llf,
+            "AIC": 2.0 * (self.npar - self.llf),
+            "BIC": float(np.log(self.n_groups)) * self.npar - 2.0 * self.llf,
+            "df.residual": self.nobs - self.npar,
+            "singular": self.estimate.is_singular or self.estimate.at_bound,
+            "converged": self.estimate.converged,
+        }
+
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         return f"{self.n_groups} groups, {self.nobs} rows, llf {self.llf:.4f}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from ..._html import Preformatted
 from ...design.design import Design
 from ...families.residuals import residuals
 from ...models.glmm.estimate import GlmmEstimate
@@ -27,7 +28,7 @@ OVERDISPERSED, UNLIKELY = 1.2, 0.01
 
 
 @dataclass(frozen=True)
-class Dispersion:
+class Dispersion(Preformatted):
     """Whether responses vary more than their distribution says.
 
     Attributes
