@@ -192,8 +192,8 @@ Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<M
                          settings);
 }
 
-// No fit is worse than a model that it contains: one without some terms, or without a column of one.
-// Without any the criterion is one number; otherwise the search goes on from there where the
+// No fit is worse than a model that it contains: one without some terms, or without a column of
+// one. Without any the criterion is one number; otherwise the search goes on from there where the
 // criterion is lower, or, where there are few rows, in any case and from other covariances, too.
 Estimate Lmm::beside_boundary(const SearchResult& best, Estimate out, bool reml,
                               const SearchSettings& settings) {
