@@ -155,12 +155,12 @@ class StoredBatch(Preformatted):
 
     def _read(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the parts of a table that are done."""
-        from pyarrow import concat_tables, parquet
+        from pyarrow import concat_tables
 
         files = [os.path.join(self.path, table, part) for part in self._done()]
         if not files:
             raise DataError(f"{self.path!r} holds no finished part yet")
-        parts = [parquet.read_table(file, columns=columns) for file in files]
+        parts = [read_part(file, columns) for file in files]
         if not self.complete:
             parts = [
                 part.drop_columns([c for c in ("p_bh", "q_storey") if c in part.column_names])
@@ -168,6 +168,20 @@ class StoredBatch(Preformatted):
             ]
         frame: pd.DataFrame = concat_tables(parts, promote_options="permissive").to_pandas()
         return frame
+
+
+def read_part(file: str, columns: list[str] | None) -> Any:
+    """Read a part; where it is damaged, name it and say what to do."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return parquet.read_table(file, columns=columns, page_checksum_verification=True)
+    except (OSError, ArrowException) as error:
+        raise DataError(
+            f"{file!r} is damaged ({str(error).splitlines()[0]}); call fit_many or fit_groups "
+            "again with the same arguments and the same out: its fits are made again, the others "
+            "stay"
+        ) from error
 
 
 def opened(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._html import Preformatted
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import NO_TRIALS, Design
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
@@ -183,12 +183,9 @@ def data_warnings(
     The kernel is asked for where columns are aliased.
     """
     if design.dropped:
-        lost = design.n_data - design.n_obs
-        where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-        yield DroppedRowsWarning(
-            f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
-            "Likelihood inference then assumes that they are missing at random."
-        )
+        gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
+        assumed = " Likelihood inference then assumes that they are missing at random."
+        yield DroppedRowsWarning(f"{design.lost}.{assumed if gaps else ''}")
     for note in numbers_as_text(design):
         yield RanefWarning(note)
     if len(kept) < len(design.fixed):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import _core
 from ...design.design import Design
+from ...errors import listed
 from ...families import Link
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
@@ -111,7 +112,7 @@ def _singular(
         yield Finding(
             "correlation-one",
             "warning",
-            f"the covariance of ({' + '.join(names)} | {term.group}) has variation in "
+            f"the covariance of ({listed(names)} | {term.group}) has variation in "
             f"{len(sizes) - int((sizes < SINGULAR).sum())} of {len(sizes)} directions.",
             "The data support fewer directions of variation than the model has. Leave the "
             "correlation out, or the column with the least variation.",
