@@ -167,7 +167,8 @@ void Glmm::add_level(const Level& level, const QuadratureGrid& grid,
     const Index row = level.rows[i];
     double part = -dispersion_part(likelihood_, level.y(i), level.eta(i), dispersion_);
     for (Index j = 0; j < points; ++j)
-      part += omega(j) * dispersion_part(likelihood_, level.y(i), eta(i, j), dispersion_);
+      if (omega(j) > 1e-300)  // none out of the range of the link, but for rounding
+        part += omega(j) * dispersion_part(likelihood_, level.y(i), eta(i, j), dispersion_);
     sums.by_dispersion +=
         h(i) * at_mode.weight(row) + along(i) * at_mode.score(row) - 2.0 * level.weights(i) * part;
   }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..batch.engines import fit_groups_on, refuse_folder
@@ -10,13 +10,14 @@ from ..batch.groups import fit_by
 from ..batch.many import check_ddf
 from ..batch.result import BatchResult
 from ..batch.stored import StoredBatch
+from ..formula import with_functions
 from ..models.lmm import Control
 from ..parallel.engines import frame_kind
 
 __all__ = ["fit_groups"]
 
 
-def fit_groups(  # noqa: PLR0913 (every option of a fit)
+def fit_groups(
     formula: str,
     data: Any,
     by: str | Sequence[str],
@@ -32,6 +33,8 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     control: Control | None = None,
     out: Any = None,
     executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> BatchResult | StoredBatch:
     """Fit the same formula to each group of rows, each with a design of its own.
 
@@ -51,6 +54,11 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
         Coding of categorical columns, by name.
     reml, tests, ddf, workers, progress, control, out, executor
         As in :func:`ranef.fit_many`.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -85,6 +93,7 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     >>> groups.fits["nobs"].tolist()
     [90, 90, 90]
     """
+    formula = with_functions(formula, functions, trust_formula)
     check_ddf(ddf)
     options: dict[str, Any] = {"weights": weights, "offset": offset, "reml": reml}
     options |= {"tests": tests, "ddf": ddf, "workers": workers, "progress": progress}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
+from ..formula import with_functions
 from ..inference.priors.parts import simplified
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
@@ -28,6 +30,8 @@ def glmer(
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> GeneralizedLinearMixedModel:
     """Fit a generalised linear mixed model by maximum likelihood.
 
@@ -65,6 +69,11 @@ def glmer(
     prior : str, density, or mapping of group to either, optional
         Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
         zero, or a density such as ``ranef.Wishart(2.5)``.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -119,6 +128,7 @@ def glmer(
     >>> print(f"{-2 * model.llf:.4f}")
     184.0526
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = GlmerCall(
         str(formula),
         specification(family, link, nagq),

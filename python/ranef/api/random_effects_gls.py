@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..fitted.panel.call import RandomEffectsCall
 from ..fitted.panel.random_effects import RandomEffectsGLS, fit_model
+from ..formula import with_functions
 
 __all__ = ["random_effects_gls"]
 
@@ -18,6 +20,8 @@ def random_effects_gls(
     time: str | None = None,
     contrasts: Any = None,
     missing: str = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> RandomEffectsGLS:
     """Fit least squares with random effects, as panel econometrics does.
 
@@ -35,6 +39,11 @@ def random_effects_gls(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -59,5 +68,6 @@ def random_effects_gls(
     >>> fit.variances.round(1).to_dict()
     {'Subject': 1378.2, 'Residual': 960.5}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = RandomEffectsCall(str(formula), groups, time, contrasts, missing)
     return fit_model(call, data)

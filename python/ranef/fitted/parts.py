@@ -13,6 +13,7 @@ import pandas as pd
 from .._options import check_option
 from .._typing import Array, Positions
 from ..design.design import Design
+from ..design.snapshot import Kept
 from ..errors import RanefWarning, UnsupportedAttributeError, UnsupportedError
 from ..inference.hypotheses import linear
 from ..inference.hypotheses.linear import Approximation
@@ -58,7 +59,7 @@ class Parts(ABC):
     design: Design
     estimate: Any
     call: Any
-    data: Any = None
+    data: Any = Kept()  # noqa: RUF009 - by value: later changes of the caller's do not reach it
     kernel: Any = None
     warnings: tuple[RanefWarning, ...] = ()
 
