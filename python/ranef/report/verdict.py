@@ -195,11 +195,19 @@ def data_warnings(
 
 
 def singular_notes(
-    design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
+    design: Design,
+    core: _core.Lmm | _core.Glmm,
+    estimate: LmmEstimate | GlmmEstimate,
+    left_out: Sequence[int] = (),
 ) -> list[str]:
-    """Say which term is singular, along which direction, and the smallest change that helps."""
+    """Say which term is singular, along which direction, and the smallest change that helps.
+
+    Terms that are ``left_out`` are spoken of elsewhere.
+    """
     notes = []
     for t, term in enumerate(design.random):
+        if t in left_out:
+            continue
         for block in term.blocks:
             index = np.ix_(block, block)
             sds = np.linalg.svd(estimate.lambda_standard[t][index], compute_uv=False)

@@ -13,6 +13,7 @@ from ...errors import listed
 from ...families import Link
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
+from ..identified import ENDLESS, endless_variances
 from ..optimum.generalised import overdispersed, takes_it_up, without_excess
 from .finding import Finding
 from .formulas import fix, uncorrelated, without
@@ -54,6 +55,8 @@ def check_generalised_fit(
             'model.update(prior="weak")',
         )
         return
+    for reason in endless_variances(design, estimate):
+        yield Finding("endless-variance", "error", f"{reason}.", ENDLESS)
     yield from _dispersion(design, estimate, df)
     for t in range(len(design.random)):
         yield from _singular(design, core, estimate, t, reused)

@@ -293,8 +293,7 @@ def _frozen(
     beta[kept] += model.scale * (model.root @ point.beta)
     natural = core.natural_correlation(found.psi)
     at_bound = _at_bound(natural, delta, rows, model.corr)
-    if model.layout.unit != 1.0:
-        natural = natural ** (1.0 / model.layout.unit)
+    natural = per_unit(natural, model.layout.unit)
     singular = _is_singular(design, standard)
     flat = found.lowest / max(found.highest, 1.0) if len(found.psi) else 1.0
     return GlsEstimate(
@@ -322,6 +321,18 @@ def _frozen(
         n_objective=found.n_objective,
         n_gradient=found.n_gradient,
     )
+
+
+def per_unit(natural: Array, step: float) -> Array:
+    """Give the correlation over one unit of time from that over a step of several.
+
+    NaN where no number has it for a power: a negative one over an even number of units.
+    """
+    if step == 1.0:
+        return natural
+    root = np.abs(natural) ** (1.0 / step)
+    signs = np.where(natural >= 0.0, 1.0, -1.0 if step % 2.0 == 1.0 else np.nan)
+    return np.asarray(signs * root)
 
 
 def _lower(B: Array) -> Array:
