@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ranef/interrupt.hpp"
 #include "ranef/search.hpp"
 
 namespace ranef {
@@ -235,6 +236,7 @@ GlmmPoint Glmm::find_mode() {
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
   for (out.steps = 0; out.steps < kMaxSteps; ++out.steps) {
+    pause();
     out.logdet = renew_factor();
     if (!std::isfinite(out.logdet)) return out;
     const Step step = newton_step();
@@ -296,13 +298,7 @@ Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
   const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());
-  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms,
-                         [&](const std::vector<RowMatrix>& s) {
-                           Matrix out = Matrix::Zero(p, s[0].cols());
-                           for (std::size_t t = 0; t < s.size(); ++t)
-                             out.noalias() += ZWX_[t].transpose() * s[t];
-                           return out;
-                         });
+  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms, ZWX_);
 }
 
 }  // namespace ranef

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "ranef/glmm.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
 
@@ -117,7 +118,10 @@ GlmmQuadrature Glmm::quadrature(const HermiteRule& rule) {
   sums.r.resize(eta_.size());
   sums.by_lambda = Matrix::Zero(k, k);
   sums.by_dispersion = -2.0 * at_mode.log_likelihood;
-  for (Index l = 0; l < pls_->n_levels(0); ++l) add_level(at_level(order, l), grid, at_mode, sums);
+  for (Index l = 0; l < pls_->n_levels(0); ++l) {
+    pause();
+    add_level(at_level(order, l), grid, at_mode, sums);
+  }
   by_lambda_ = {sums.by_lambda};
   GlmmQuadrature out{-2.0 * sums.log_ratio, gathered(by_lambda_, sums.r)};
   if (likelihood_.has_dispersion()) out.gradient(out.gradient.size() - 1) = sums.by_dispersion;

@@ -408,8 +408,7 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
   pls_->objective(lambda, true);
   const Index p = pls_->n_fixef();
   return error_variances(*pls_, {basis_.Tz, place_, lambda, pls_->cov_beta_root()},
-                         X * basis_.T.topLeftCorner(p, p), terms,
-                         [&](const std::vector<RowMatrix>& s) { return pls_->fixed_products(s); });
+                         X * basis_.T.topLeftCorner(p, p), terms, pls_->fixed_rows());
 }
 
 std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {

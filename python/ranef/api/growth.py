@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from .._typing import Missing, Shape
 from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
@@ -18,12 +19,12 @@ def growth(
     *,
     time: str,
     groups: str,
-    shape: str = "linear",
-    random: str | None = None,
-    residuals: str = "equal",
+    shape: Shape = "linear",
+    random: Shape | None = None,
+    residuals: Literal["equal", "free"] = "equal",
     covariates: str | Sequence[str] = (),
-    information: str | None = None,
-    missing: str = "drop",
+    information: Literal["expected", "observed"] | None = None,
+    missing: Missing = "drop",
     control: Control | None = None,
 ) -> GrowthModel:
     """Fit a latent growth curve model by maximum likelihood.
