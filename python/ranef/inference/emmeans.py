@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
+from .._typing import Array
+from ..design.aligned import by_name
 from ..design.design import Design
 from ..design.encode import Encoder, encode
 from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..formula import FactorKind
 from .coverage import check_level, t_quantile
-from .hypothesis import f_pvalue
+from .hypotheses.linear import f_pvalue
 
 __all__ = ["adjusted", "contrast_weights", "critical", "marginal_rows", "reference_grid", "slopes"]
 
-Array = NDArray[np.float64]
 
 ADJUSTMENTS = ("tukey", "sidak", "bonferroni", "holm", "none")
 METHODS = ("pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff")
@@ -196,7 +196,12 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
     """
     k = len(labels)
     if isinstance(method, Mapping):
-        C = np.array([np.asarray(w, float) for w in method.values()])
+        C = np.array(
+            [
+                np.asarray(by_name(w, labels, "the weights of a contrast"), float)
+                for w in method.values()
+            ]
+        )
         if C.ndim != 2 or C.shape[1] != k:
             raise ValueError(f"each contrast needs {k} weights, one for each of {list(labels)}")
         return [str(name) for name in method], C
