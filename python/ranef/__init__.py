@@ -9,7 +9,6 @@ from threading import RLock as _RLock
 from typing import TYPE_CHECKING, Any
 
 from . import datasets
-from .api.lmer import Control, lmer
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -25,10 +24,6 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
-from .fitted.lmm.model import LinearMixedModel
-from .inference.priors.fixed import Normal
-from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
-from .report.help import help
 
 if TYPE_CHECKING:
     from .api.all_fit import all_fit
@@ -51,6 +46,7 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.multistart import multistart
     from .api.pbtest import pbtest
@@ -70,9 +66,13 @@ if TYPE_CHECKING:
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
+    from .fitted.lmm.model import LinearMixedModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
+    from .inference.priors.fixed import Normal
+    from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
+    from .report.help import help
     from .study.result import Power, Study
 
 __version__ = _version("ranef")
@@ -152,18 +152,26 @@ __all__ = [
 _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
+    "Control": "api.lmer",
     "CrossProducts": "fitted.lmm.cross_products",
     "FixedEffectsModel": "fitted.feols.model",
     "GEEModel": "fitted.gee.model",
     "GLSModel": "fitted.gls.model",
+    "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
     "GrowthModel": "fitted.growth.model",
+    "InverseGamma": "inference.priors.priors",
+    "InverseWishart": "inference.priors.priors",
+    "LinearMixedModel": "fitted.lmm.model",
+    "Normal": "inference.priors.fixed",
+    "Point": "inference.priors.priors",
     "Power": "study.result",
     "RandomEffectsGLS": "fitted.panel.random_effects",
     "RobustResult": "fitted.robust",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
+    "Wishart": "inference.priors.priors",
     "WithinBetweenModel": "fitted.panel.within_between",
     "all_fit": "api.all_fit",
     "anova": "api.anova",
@@ -185,6 +193,8 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "help": "report.help",
+    "lmer": "api.lmer",
     "lmlist": "api.lmlist",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",
