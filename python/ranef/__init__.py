@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api.average import average
     from .api.bias_check import bias_check
     from .api.compare import compare
+    from .api.compare_missing import compare_missing
     from .api.converge import converge
     from .api.cross_validate import cross_validate
     from .api.diagnose import diagnose
@@ -46,11 +47,14 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.impute import impute
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
+    from .api.missing_report import missing_report
     from .api.multistart import multistart
     from .api.pbtest import pbtest
     from .api.plot_coefficients import plot_coefficients
+    from .api.pool import pool
     from .api.power import power
     from .api.random_effects_gls import random_effects_gls
     from .api.rlrt import rlrt
@@ -72,6 +76,10 @@ if TYPE_CHECKING:
     from .fitted.robust import RobustResult
     from .inference.priors.fixed import Normal
     from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
+    from .missing.comparison import MissingComparison
+    from .missing.imputation import Imputations
+    from .missing.pooled import PooledModel
+    from .missing.report import MissingReport
     from .report.help import help
     from .study.result import Power, Study
 
@@ -95,13 +103,17 @@ __all__ = [
     "GeneralizedLinearMixedModel",
     "GroupFits",
     "GrowthModel",
+    "Imputations",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
+    "MissingComparison",
+    "MissingReport",
     "ModelError",
     "Normal",
     "NotPositiveDefiniteError",
     "Point",
+    "PooledModel",
     "Power",
     "RandomEffectsGLS",
     "RanefError",
@@ -120,6 +132,7 @@ __all__ = [
     "average",
     "bias_check",
     "compare",
+    "compare_missing",
     "converge",
     "cross_validate",
     "datasets",
@@ -136,11 +149,14 @@ __all__ = [
     "gls",
     "growth",
     "help",
+    "impute",
     "lmer",
     "lmlist",
+    "missing_report",
     "multistart",
     "pbtest",
     "plot_coefficients",
+    "pool",
     "power",
     "random_effects_gls",
     "rlrt",
@@ -161,11 +177,15 @@ _LATER = {
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
     "GrowthModel": "fitted.growth.model",
+    "Imputations": "missing.imputation",
     "InverseGamma": "inference.priors.priors",
     "InverseWishart": "inference.priors.priors",
     "LinearMixedModel": "fitted.lmm.model",
+    "MissingComparison": "missing.comparison",
+    "MissingReport": "missing.report",
     "Normal": "inference.priors.fixed",
     "Point": "inference.priors.priors",
+    "PooledModel": "missing.pooled",
     "Power": "study.result",
     "RandomEffectsGLS": "fitted.panel.random_effects",
     "RobustResult": "fitted.robust",
@@ -179,6 +199,7 @@ _LATER = {
     "average": "api.average",
     "bias_check": "api.bias_check",
     "compare": "api.compare",
+    "compare_missing": "api.compare_missing",
     "converge": "api.converge",
     "cross_validate": "api.cross_validate",
     "diagnose": "api.diagnose",
@@ -194,11 +215,14 @@ _LATER = {
     "gls": "api.gls",
     "growth": "api.growth",
     "help": "report.help",
+    "impute": "api.impute",
     "lmer": "api.lmer",
     "lmlist": "api.lmlist",
+    "missing_report": "api.missing_report",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",
     "plot_coefficients": "api.plot_coefficients",
+    "pool": "api.pool",
     "power": "api.power",
     "random_effects_gls": "api.random_effects_gls",
     "rlrt": "api.rlrt",

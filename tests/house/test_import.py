@@ -46,6 +46,7 @@ def brought():
         "formulaic",
         "ranef.api",
         "ranef._core",
+        "ranef.families",
     ],
 )
 def test_what_is_not_needed_at_once_is_not_imported(brought, module):

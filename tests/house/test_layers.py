@@ -27,6 +27,7 @@ LAYERS = {
     "comparison": 9,
     "trust": 9,
     "marginal": 9,
+    "missing": 9,
     "study": 10,
     "api": 11,
     "cli": 12,

@@ -312,3 +312,14 @@ def test_a_variance_of_zero_costs_nothing():
         model = ranef.lmer("Yield ~ 1 + (1 | Batch)", datasets.load("Dyestuff2"))
     row = model.ranova().iloc[1]
     assert_allclose([row.chisq, row.pvalue], [0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+@pytest.mark.parametrize("right", ["a + b", "a + b + x", "a * b", "b + x + a"])
+def test_a_formula_without_intercept_tests_what_the_one_with_it_tests(right, kind):
+    data = uneven(empty_cell=False)
+    with_ = ranef.lmer(f"y ~ {right} + (1 | g)", data).anova(type=kind)
+    without = ranef.lmer(f"y ~ 0 + {right} + (1 | g)", data).anova(type=kind)
+    assert without.num_df.tolist() == with_.num_df.tolist()
+    assert_allclose(without.F, with_.F, rtol=1e-6)
+    assert_allclose(without.den_df, with_.den_df, rtol=1e-4)

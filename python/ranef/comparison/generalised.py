@@ -73,13 +73,18 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
     first, *others = models
     for place, model in enumerate(others, start=2):
         difference = data_difference(first._design, model._design)
-        if not difference and (first.family == "gamma") != (model.family == "gamma"):
+        if not difference and _counted(first) != _counted(model):
             difference = (
                 f"is of the {model.family} family and the first of the {first.family} one: "
                 "probabilities of counts and densities are not comparable"
             )
         if difference:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
+
+
+def _counted(model: GeneralizedLinearMixedModel) -> bool:
+    """Tell whether responses have probabilities, not densities."""
+    return model.call.spec.distribution.support.discrete
 
 
 def tested(

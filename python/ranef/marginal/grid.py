@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.frame import did_you_mean
+from ..errors import UnsupportedError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Answering, check_mixed
+from ..inference.hypotheses.linear import not_estimable
 from ..report.emmeans import MarginalMeans
 
-__all__ = ["assemble", "check_known", "check_model", "grid_notes", "names_of", "training"]
+__all__ = [
+    "assemble",
+    "check_known",
+    "check_model",
+    "grid_notes",
+    "names_of",
+    "response_link",
+    "training",
+]
+
+#: Functions whose inverse is the exponential.
+LOGARITHMS = ("log", "np.log", "numpy.log")
 
 
 def names_of(
@@ -53,6 +67,31 @@ def training(model: Answering, data: Any) -> Any:
     return data
 
 
+def response_link(model: Answering) -> str:
+    """Name the link, or the transformation of the response, that means are turned back through.
+
+    Raises
+    ------
+    UnsupportedError
+        If the response was transformed by something else than a logarithm.
+    """
+    if isinstance(model, GeneralizedLinearMixedModel):
+        return model.link
+    response = model._design.response
+    try:
+        tree = ast.parse(response.strip(), mode="eval").body
+    except SyntaxError:  # a name in backquotes
+        return "identity"
+    if isinstance(tree, ast.Name):
+        return "identity"
+    if isinstance(tree, ast.Call) and ast.unparse(tree.func) in LOGARITHMS and len(tree.args) == 1:
+        return "log"
+    raise UnsupportedError(
+        f"type='response' turns means of a logarithm back, and of a generalised model's link; the "
+        f"response is {response}. Leave type out, and turn the means back by your own function"
+    )
+
+
 def assemble(
     model: Answering,
     what: str,
@@ -68,9 +107,8 @@ def assemble(
     estimate = model._estimate
     kept = L[:, estimate.kept]
     if len(estimate.kept) < L.shape[1]:
-        aliased, alias = model._aliasing()
-        gap = np.abs(L[:, aliased] - kept @ alias).max(axis=1)
-        kept = np.where((gap > 1e-8 * (1.0 + np.abs(L).max(axis=1)))[:, None], np.nan, kept)
+        lost = not_estimable(L, estimate.kept, *model._aliasing())
+        kept = np.where(lost[:, None], np.nan, kept)
     if isinstance(model, GeneralizedLinearMixedModel):
         notes = [f"normal tests, on the scale of the link ({model.link})"]
     else:

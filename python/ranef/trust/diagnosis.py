@@ -78,7 +78,7 @@ def as_update(finding: Finding) -> Finding:
 def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
     """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
     design, estimate, core = model._design, model._estimate, model._core
-    labels = list(check_generalised_labels(design, model.link))
+    labels = list(check_generalised_labels(design, model.call.spec.transform))
     found: list[Finding] = [
         *aliased(design, core),
         *check_rows(design, data),

@@ -14,6 +14,7 @@ from ...design.grouped import build_grouped, group_term
 from ...errors import ModelError, UnsupportedError
 from ...formula.parse import parse
 from ...inference.coverage import t_quantile
+from ...inference.prediction.estimable import without_estimate
 from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
 from ...models.within import absorbed_effects, singletons
@@ -227,6 +228,9 @@ class FixedEffectsModel(LeastSquaresTests):
         """Columns of new rows, and what offsets and absorbed effects add."""
         absorbed = () if self._fitted.absorption is None else self._fitted.absorption.names
         rows = encode(self._design, newdata, random=list(absorbed), new_levels=new_levels)
+        if not absorbed:
+            kept = np.asarray(self._fitted.positions)[self._kept()]
+            rows = without_estimate(self._design, newdata, rows, kept)
         extra = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
         if absorbed:
             effects = list(self.effects().values())

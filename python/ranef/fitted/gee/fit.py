@@ -12,7 +12,9 @@ from ..._typing import Array
 from ...design import Design
 from ...design.aligned import matrix_by_name
 from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
-from ...models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted, fit_gee
+from ...families import find
+from ...families.links import link_named
+from ...models.gee import GeeEstimate, GeeSpec, Sorted, fit_gee
 
 __all__ = [
     "FAR",
@@ -38,14 +40,9 @@ SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
 
 def specification(family: str, link: str | None, corr: Any, times: Sequence[Any]) -> GeeSpec:
     """Check the options of the model; ``times`` are the distinct ones in order."""
-    n = len(times)
-    family = str(family).lower()
+    n, found = len(times), find(family, "gee")
+    family, link = found.name, link_named(found.link.name if link is None else link).name
     corr = corr.lower() if isinstance(corr, str) else corr
-    if family not in FAMILIES:
-        raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
-    link = FAMILIES[family] if link is None else link
-    if link not in LINKS:
-        raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
     if not isinstance(corr, str):
         return GeeSpec(
             family, link, "fixed", fixed=check_matrix(matrix_by_name(corr, times, "corr"), n)
@@ -131,7 +128,7 @@ def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
     moved = np.abs(np.nan_to_num(estimate.beta)) * design.X.std(axis=0)
     far = [repr(design.fixed_names[j]) for j in np.flatnonzero(moved > FAR)]
     who = f"{' and '.join(far) or 'a column'} separate{'' if len(far) > 1 else 's'}"
-    edge = "probabilities run to 0 or 1" if spec.family == "binomial" else "counts run to 0"
+    edge = spec.distribution.support.at_edge
     return (
         f"fitted {edge}, so that no finite coefficients exist and their errors are left out: "
         f"{who} the responses, or the {spec.link} link cannot keep the "

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ... import _core
 from ..._typing import Array, Codes
 from ...design import Design, encode
 from ...design.grouped import build_grouped, group_term, times_of
 from ...errors import ModelError, RanefWarning
+from ...families import find
+from ...families.links import link_named
 from ...families.response import check_response
 from ...formula.parse import parse
 from ...inference.coverage import t_quantile
+from ...inference.prediction.estimable import without_estimate
 from ...inference.sandwich.sandwich import DiagonalScores, check_kind
 from ...inference.sandwich.wild import WildBootstrap
 from ...models import gee as models
@@ -351,7 +353,7 @@ class GEEModel(CoefficientTests):
         .. [2] Hin and Wang (2009), Stat. Med. 28, 642-658.
         """
         d, spec = self._design, self.spec
-        Q = models.quasi_likelihood(d.y, self._estimate.mu, spec.family, d.weights)
+        Q = models.quasi_likelihood(d.y, self._estimate.mu, spec.distribution, d.weights)
         codes = group_term(d, self.call.groups).codes
         rows, alike = models.sort_rows(codes, None), models.independent(spec)
         alone = models.fit_gee(d.y, d.X, rows, alike, weights=d.weights, offset=d.offset)
@@ -385,10 +387,12 @@ class GEEModel(CoefficientTests):
             X, offset = self._design.X, self._design.offset
         else:
             rows = encode(self._design, newdata, random=False)
+            known = np.flatnonzero(self._kept())
+            rows = without_estimate(self._design, newdata, rows, known)
             X, offset = rows.X, rows.offset
-        kept, link = self._kept(), self.spec.link
+        kept, link = self._kept(), link_named(self.spec.link)
         eta = X[:, kept] @ self._beta[kept] + (0.0 if offset is None else offset)
-        mean = _core.mean_of(link, eta)
+        mean = link.mean(eta)
         if interval is None:
             return mean
         if interval != "confidence":
@@ -396,8 +400,8 @@ class GEEModel(CoefficientTests):
         se = np.sqrt(np.einsum("ij,jk,ik->i", X[:, kept], self._cov, X[:, kept]))
         df = float(np.min(np.asarray(self._df(), float)))
         half = float(t_quantile(level, df)) * se
-        ends = np.sort([_core.mean_of(link, eta - half), _core.mean_of(link, eta + half)], axis=0)
-        return pd.DataFrame({"mean": mean, "lower": ends[0], "upper": ends[1]})
+        lower, upper = link.limits(eta, half)
+        return pd.DataFrame({"mean": mean, "lower": lower, "upper": upper})
 
     # ------------------------------------------------------------------ text
 
@@ -446,7 +450,7 @@ def fit_model(call: GEECall, data: Any) -> GEEModel:
         offset=call.offset,
         contrasts=call.contrasts,
         missing=call.missing,
-        response="binary" if call.family == "binomial" else "numeric",
+        response="binary" if find(call.family, "gee").has_trials else "numeric",
     )
     term = group_term(design, call.groups)
     times = None if call.time is None else times_of(group_term(design, call.time))
@@ -456,7 +460,7 @@ def fit_model(call: GEECall, data: Any) -> GEEModel:
         waves = group_term(design, str(call.time))
         labels = waves.levels[waves.codes[np.unique(times, return_index=True)[1]]].tolist()
     spec = specification(call.family, call.link, call.corr, labels)
-    check_response(design, spec.family)
+    check_response(design, spec.distribution)
     check_times(rows, term.levels, str(call.time))
     if spec.corr in ("unstructured", "m-dependent"):
         check_pairs(rows, spec)

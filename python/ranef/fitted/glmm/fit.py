@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...design.design import Design
-from ...errors import DataError
-from ...families.response import check_response
+from ...families import find
+from ...families.response import check_response, check_whole
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
-from ...models.glmm.estimate import FAMILIES, GlmmEstimate, GlmmSpec
+from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
 from .call import GlmerCall
 
 __all__ = ["MOST_COLUMNS", "check_counts", "check_quadrature", "estimated", "specification"]
@@ -29,20 +29,16 @@ def estimated(design: Design, core: Any, call: GlmerCall) -> GlmmEstimate:
 
 def specification(family: str, link: str | None, nagq: int) -> GlmmSpec:
     """Check the options of the model."""
-    family = str(family).lower()
-    if family == "gaussian":
-        raise ValueError("a gaussian family is that of ranef.lmer(formula, data, reml=False)")
-    if family not in FAMILIES:
-        raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
-    links = FAMILIES[family]
+    found = find(family, "glmer")
+    links = [choice.name for choice in found.links]
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
         raise ValueError(
-            f"the link of a {family} family is one of {', '.join(links)}, not {link!r}"
+            f"the link of a {found.label} family is one of {', '.join(links)}, not {link!r}"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 0 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 0 to 100, not {nagq!r}")
-    return GlmmSpec(family, chosen, int(nagq))
+    return GlmmSpec(found.name, chosen, int(nagq))
 
 
 def check_counts(design: Design, spec: GlmmSpec) -> None:
@@ -53,32 +49,8 @@ def check_counts(design: Design, spec: GlmmSpec) -> None:
     DataError
         With the number of rows at fault and what to give instead.
     """
-    family = "poisson" if spec.family == "negative_binomial" else spec.family
-    check_response(design, family)
-    if spec.family == "gamma":
-        return
-    counts, words = design.y, "counts 0, 1, 2, ..."
-    if spec.family == "binomial":
-        trials = np.ones(design.n_obs) if design.weights is None else design.weights
-        if bad := int(np.sum(trials != np.round(trials))):
-            raise DataError(
-                f"the weights of a binomial response are its trials, and {bad} of them are not "
-                "whole numbers",
-                "weights",
-            )
-        counts, words = design.y * trials, "shares of whole numbers of trials"
-    bad = int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts)))
-    if bad:
-        hint = (
-            "; give the trials as weights, or cbind(successes, failures)"
-            if spec.family == "binomial"
-            else '; for positive measurements use family="gamma", for rates counts and an offset'
-        )
-        raise DataError(
-            f"a {spec.family} response is made of {words}; {design.response!r} is not in {bad} "
-            f"rows{hint}",
-            design.response,
-        )
+    check_response(design, spec.distribution)
+    check_whole(design, spec.distribution)
 
 
 def check_quadrature(design: Design, spec: GlmmSpec) -> None:

@@ -18,11 +18,12 @@ from ...errors import (
     RanefWarning,
     SingularFitWarning,
 )
+from ...families import find
 from ...formula import parse
 from ...inference.optimum.generalised import optimum_of, overdispersed, takes_it_up, without_excess
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
-from ...models.glmm.estimate import DISPERSIONS, GlmmEstimate
+from ...models.glmm.estimate import GlmmEstimate
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence, data_warnings, singular_notes
 from ..warned import as_error
@@ -180,7 +181,7 @@ class GeneralizedLinearMixedModel(GlmerTables):
             raise ValueError(
                 f"glmer has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}"
             )
-        family = changes.pop("family", spec.family)
+        family = find(changes.pop("family", spec.family), "glmer").name
         link = changes.pop("link", spec.link if family == spec.family else None)
         changes["spec"] = specification(family, link, changes.pop("nagq", spec.nagq))
         text = (
@@ -205,13 +206,14 @@ class GeneralizedLinearMixedModel(GlmerTables):
         groups = ", ".join(f"{group} ({count:,})" for group, count in self.ngroups.items())
         facts = [
             ("Formula", self.call.formula),
-            ("Family", f"{self.family.replace('_', ' ')}, {self.link} link"),
+            ("Family", f"{self.call.spec.distribution.label}, {self.link} link"),
             ("Rows", f"{self.nobs:,}"),
             ("Groups", groups),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         if self.call.spec.has_dispersion:
-            facts.insert(2, ("Dispersion", f"{DISPERSIONS[self.family]} {self.dispersion:.5g}"))
+            name = self.call.spec.distribution.parameters[0]
+            facts.insert(2, ("Dispersion", f"{name} {self.dispersion:.5g}"))
         if self.call.prior is not None:
             facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
@@ -226,10 +228,12 @@ class GeneralizedLinearMixedModel(GlmerTables):
                 "the distribution lets one expect, so standard errors are too small; "
                 f"{takes_it_up(e)} takes it up."
             )
+        own = e.spec.distribution
         if without_excess(e):
             yield (
-                "The size of the negative binomial runs to infinity: the counts vary no more than "
-                'Poisson ones, and family="poisson" gives the same fit with a parameter less.'
+                f"The {own.parameters[0]} of the {own.label} runs to infinity: the responses vary "
+                f'no more than {own.narrower} ones, and family="{own.narrower}" gives the same fit '
+                "with one parameter fewer."
             )
         if e.converged:
             yield (
@@ -272,7 +276,7 @@ def fit_model(call: GlmerCall, data: Any) -> GeneralizedLinearMixedModel:
         offset=call.offset,
         contrasts=call.contrasts,
         missing=call.missing,
-        response="counts" if spec.family == "binomial" else "numeric",
+        response="counts" if spec.distribution.has_trials else "numeric",
     )
     glmm.check(design, spec)
     check_counts(design, spec)

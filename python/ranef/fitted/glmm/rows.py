@@ -13,10 +13,12 @@ from ..._typing import Array
 from ...design.aligned import check_rows
 from ...design.encode import NewRows, encode
 from ...design.frame import open_frame
-from ...inference import families
+from ...families.links import IDENTITY
+from ...families.residuals import residuals
 from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
@@ -44,7 +46,7 @@ class GlmerRows(Effects):
     @property
     def fittedvalues(self) -> pd.Series[Any]:
         """Means given the random effects at their modes, for the rows used."""
-        return self._rows(families.mean_of(self._estimate.spec.link, self._estimate.eta))
+        return self._rows(self._estimate.spec.transform.mean(self._estimate.eta))
 
     def resid(self, kind: str = "deviance") -> pd.Series[Any]:
         """Compute residuals of the rows used, given the random effects.
@@ -56,9 +58,8 @@ class GlmerRows(Effects):
             response less mean; that over the slope of the mean. Those of a gamma do not know phi.
         """
         e = self._estimate
-        return self._rows(
-            families.resid(e.spec, kind, self._design.y, e.eta, self._weights, e.dispersion)
-        )
+        family, link, y, w = e.spec.distribution, e.spec.transform, self._design.y, self._weights
+        return self._rows(residuals(family, link, kind, y, e.eta, w, e.params(w)))
 
     @property
     def deviance(self) -> float:
@@ -135,15 +136,15 @@ class GlmerRows(Effects):
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is one of responses: kind='response'")
         groups = prediction.chosen_groups(self._design, random)
-        link = self._estimate.spec.link if kind == "response" else "identity"
+        link = self._estimate.spec.transform if kind == "response" else IDENTITY
         if newdata is None and interval is None and random in ("all", "none"):
             at = self._estimate.eta if groups else self._fixed_part()
-            return families.mean_of(link, at)
+            return link.mean(at)
         data = self._training_data() if newdata is None else newdata
         if interval is None:
             rows = self._encoded(data, groups, new_levels)
             eta = prediction.linear_predictor(self._design, self._estimate, rows, groups)
-            return families.mean_of(link, eta)
+            return link.mean(eta)
         check_level(level)
         rows, eta, variance = self._predictor(data, groups, new_levels)
         if interval == "prediction":
@@ -154,9 +155,9 @@ class GlmerRows(Effects):
             found = Predictive(e.spec, e.dispersion, eta, variance, counted)
             lower, upper = (found.quantile(0.5 + side * level / 2.0) for side in (-1.0, 1.0))
         else:
-            lower, upper = families.limits_of(link, eta, t_quantile(level) * np.sqrt(variance))
+            lower, upper = link.limits(eta, t_quantile(level) * np.sqrt(variance))
         return pd.DataFrame(
-            {"mean": families.mean_of(link, eta), "lower": lower, "upper": upper},
+            {"mean": link.mean(eta), "lower": lower, "upper": upper},
             index=rows.index,
         )
 
@@ -168,7 +169,8 @@ class GlmerRows(Effects):
         return Predictive(e.spec, e.dispersion, eta, variance, trials)
 
     def _encoded(self, data: Any, groups: list[str], new_levels: str) -> NewRows:
-        return encode(self._design, data, random=groups, new_levels=new_levels)
+        rows = encode(self._design, data, random=groups, new_levels=new_levels)
+        return without_estimate(self._design, data, rows, self._estimate.kept)
 
     def _predictor(
         self, data: Any, groups: list[str], new_levels: str
@@ -181,7 +183,7 @@ class GlmerRows(Effects):
     def _trials(self, trials: Any, data: Any, own: bool, n: int) -> Array:
         """Trials of the rows to predict; ones where there is nothing to count."""
         design = self._design
-        if self._estimate.spec.family != "binomial":
+        if not self._estimate.spec.distribution.has_trials:
             if trials is not None:
                 raise ValueError("trials are those of a binomial response")
             return np.ones(n)
@@ -218,13 +220,13 @@ class GlmerRows(Effects):
             A response a column; shares of the trials where the response is binomial.
         """
         e, design = self._estimate, self._design
-        rng = np.random.default_rng(seed)
+        rng, params = np.random.default_rng(seed), e.params(self._weights)
         base = self._fixed_part()
         out = np.empty((design.n_obs, n), order="F")
         for i in range(n):
             modes = prediction.random_draws(design, e.lambda_, 1.0, rng)
-            mean = families.mean_of(e.spec.link, base + prediction.random_part(design, modes))
-            out[:, i] = families.draw(e.spec, mean, self._weights, e.dispersion, rng)
+            mean = e.spec.transform.mean(base + prediction.random_part(design, modes))
+            out[:, i] = e.spec.distribution.draw(rng, mean, params)
         return out
 
     def augment(self) -> pd.DataFrame:

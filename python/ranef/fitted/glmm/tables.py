@@ -16,6 +16,7 @@ from ...inference.profile.profile import Walked
 from ...inference.shares.generalised import parts_of_variance
 from ...inference.shares.icc import Icc, icc
 from ...inference.shares.results import R2
+from ...models.gls.model import alias
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.maketables import TableSource, covariance_rows
 from ...report.tests import chisq_table
@@ -45,7 +46,7 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
     call: GlmerCall
 
     def _aliasing(self) -> tuple[Sequence[int], Array]:
-        return self._core.aliased, np.atleast_2d(self._core.alias)
+        return alias(self._design, self._estimate.kept)
 
     @property
     def family(self) -> str:
@@ -200,11 +201,13 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
         Notes
         -----
         Of counts the distribution's variance is taken at the mean of the model without predictors,
-        which is fitted for it [1]_.
+        which is fitted for it [1]_; with an offset, at the mean over the rows. An effect of each
+        row is extra dispersion: its variance belongs to the denominator alone [2]_.
 
         References
         ----------
         .. [1] Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213.
+        .. [2] Nakagawa and Schielzeth (2010), Biol. Rev. 85, 935-956.
         """
         parts = parts_of_variance(self._design, self._estimate, method)
         marginal = parts.fixed / parts.total
@@ -223,12 +226,13 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
         -------
         Icc
             ``adjusted`` given the fixed effects, ``unadjusted`` with their variance, ``by_group``.
+            An effect of each row counts as residual variance.
         """
         return icc(self._design, parts_of_variance(self._design, self._estimate, method))
 
     def _scale(self, method: str) -> str:
         """Where the variance of the distribution comes from."""
-        return "latent" if self.family == "binomial" else method
+        return "latent" if self._estimate.spec.distribution.latent else method
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit, under the column names of R's broom.mixed.

@@ -25,6 +25,7 @@ from ...formula import parse
 from ...formula import update as updated
 from ...inference.coverage import t_quantile
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
 from ...models import lmm
 from ...models.gls import rows as gls_rows
 from ...models.gls.checks import check_rows
@@ -258,12 +259,9 @@ class GLSModel(GLSTables):
         if newdata is None and self._data is None:
             raise ValueError("this model was unpickled and does not know its data; give newdata")
         groups = prediction.chosen_groups(self._design, random) if self._design.random else []
-        rows = encode(
-            self._design,
-            self._data if newdata is None else newdata,
-            random=groups,
-            new_levels=new_levels,
-        )
+        data = self._data if newdata is None else newdata
+        rows = encode(self._design, data, random=groups, new_levels=new_levels)
+        rows = without_estimate(self._design, data, rows, self._estimate.kept)
         mean = prediction.linear_predictor(self._design, self._estimate, rows, groups)
         if interval is None:
             return mean

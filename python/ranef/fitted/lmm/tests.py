@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..._typing import Array
+from ...chunks.summed import SummedDesign
 from ...errors import UnsupportedError
 from ...inference.hypotheses.kenward_roger import kenward_roger
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -15,6 +16,7 @@ from ...inference.hypotheses.random import n_covariances, reduced_objective, red
 from ...inference.hypotheses.satterthwaite import satterthwaite
 from ...inference.priors.parts import prior_parts
 from ...inference.priors.tests import satterthwaite_penalized
+from ...models.gls.model import alias
 from ...report.tests import ranova_table
 from ...report.whole_frame import WholeFrame
 from ..term_tests import TermTests
@@ -29,7 +31,9 @@ class FixedTests(Fitted, TermTests):
     _DDF = ("satterthwaite", "kenward-roger", "residual", "inf")
 
     def _aliasing(self) -> tuple[Sequence[int], Array]:
-        return self._core.aliased, np.atleast_2d(self._core.alias)
+        if isinstance(self._design, SummedDesign):
+            return self._core.aliased, np.atleast_2d(self._core.alias)
+        return alias(self._design, self._estimate.kept)
 
     def ranova(self) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.

@@ -19,6 +19,7 @@ from ...models.glmm.estimate import GlmmEstimate
 from ...models.gls.model import GlsEstimate
 from ...models.lmm import LmmEstimate
 from ..coverage import t_quantile
+from .estimable import without_estimate
 
 __all__ = [
     "chosen_groups",
@@ -118,6 +119,9 @@ def predict(
         random=True if needs_all and groups else groups,
         new_levels="raise" if new_levels == "raise" else "population",
     )
+    summed = isinstance(design, SummedDesign)
+    aliasing = (core.aliased, np.atleast_2d(core.alias)) if summed else None
+    rows = without_estimate(design, newdata, rows, estimate.kept, aliasing)
     mean = linear_predictor(design, estimate, rows, groups)
     if interval is None:
         return mean
