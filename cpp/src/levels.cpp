@@ -98,7 +98,7 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   const Index k = Sigma.cols();
   if (k == 1) return factor_scalar(own, Sigma(0, 0), T, K);
   if (k == 2) return factor_pairs(own, Sigma, T, K);
-  return with_size(k, [&](auto size) {
+  return with_size<3>(k, [&](auto size) {
     constexpr int Size = decltype(size)::value;
     return factor_general<Size>(own, Sigma, T, K);
   });

@@ -9,7 +9,6 @@ from threading import RLock as _RLock
 from typing import TYPE_CHECKING, Any
 
 from . import datasets
-from .api.lmer import Control, lmer
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -26,10 +25,6 @@ from .errors import (
     UnsupportedAttributeError,
     UnsupportedError,
 )
-from .fitted.lmm.model import LinearMixedModel
-from .inference.priors.fixed import Normal
-from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
-from .report.help import help
 
 if TYPE_CHECKING:
     from .api.all_fit import all_fit
@@ -54,6 +49,7 @@ if TYPE_CHECKING:
     from .api.gls import gls
     from .api.growth import growth
     from .api.impute import impute
+    from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.missing_report import missing_report
     from .api.multistart import multistart
@@ -80,6 +76,7 @@ if TYPE_CHECKING:
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
+    from .fitted.lmm.model import LinearMixedModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
@@ -87,6 +84,8 @@ if TYPE_CHECKING:
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
+    from .inference.priors.fixed import Normal
+    from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
@@ -98,6 +97,7 @@ if TYPE_CHECKING:
     from .report.effects import RandomEffects
     from .report.emmeans import ContrastTable, MarginalMeans
     from .report.findings import Diagnosis
+    from .report.help import help
     from .report.influence import Influence
     from .report.maketables import TableColumn
     from .report.plots.model import ModelPlots
@@ -239,6 +239,7 @@ _LATER = {
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
     "ContrastTable": "report.emmeans",
+    "Control": "api.lmer",
     "Convergence": "report.verdict",
     "CrossProducts": "fitted.lmm.cross_products",
     "CrossValidation": "report.predictive",
@@ -250,12 +251,16 @@ _LATER = {
     "FixedEffectsModel": "fitted.feols.model",
     "GEEModel": "fitted.gee.model",
     "GLSModel": "fitted.gls.model",
+    "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
     "GrowthModel": "fitted.growth.model",
     "Icc": "inference.shares.icc",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
+    "InverseGamma": "inference.priors.priors",
+    "InverseWishart": "inference.priors.priors",
+    "LinearMixedModel": "fitted.lmm.model",
     "LinearTest": "report.tests",
     "MarginalMeans": "report.emmeans",
     "MissingComparison": "missing.comparison",
@@ -264,7 +269,9 @@ _LATER = {
     "ModelPlots": "report.plots.model",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
+    "Normal": "inference.priors.fixed",
     "PlainPlots": "report.plots.plain",
+    "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Power": "study.result",
     "Prescription": "report.prescription",
@@ -284,6 +291,7 @@ _LATER = {
     "Trail": "report.searches",
     "VarCorr": "report.varcorr",
     "WildBootstrap": "inference.sandwich.wild",
+    "Wishart": "inference.priors.priors",
     "WithinBetweenModel": "fitted.panel.within_between",
     "all_fit": "api.all_fit",
     "anova": "api.anova",
@@ -306,7 +314,9 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "help": "report.help",
     "impute": "api.impute",
+    "lmer": "api.lmer",
     "lmlist": "api.lmlist",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
