@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.glmm.residuals import Residuals
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
@@ -136,6 +137,7 @@ __all__ = [
     "Diagnosis",
     "Dispersion",
     "DroppedRowsWarning",
+    "FimlGrowthModel",
     "FitError",
     "FitMeasures",
     "FixedEffectsModel",
@@ -243,6 +245,7 @@ _LATER = {
     "DesignView": "fitted.design_view",
     "Diagnosis": "report.findings",
     "Dispersion": "inference.optimum.generalised",
+    "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
     "GEEModel": "fitted.gee.model",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from .._typing import Missing, Shape
+from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
 from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
@@ -24,9 +25,9 @@ def growth(
     residuals: Literal["equal", "free"] = "equal",
     covariates: str | Sequence[str] = (),
     information: Literal["expected", "observed"] | None = None,
-    missing: Missing = "drop",
+    missing: Missing | Literal["fiml"] = "drop",
     control: Control | None = None,
-) -> GrowthModel:
+) -> GrowthModel | FimlGrowthModel:
     """Fit a latent growth curve model by maximum likelihood.
 
     Parameters
@@ -51,14 +52,16 @@ def growth(
     information : {"expected", "observed"}, optional
         What standard errors rest on: expected by default when every group has every occasion, and
         observed otherwise.
-    missing : {"drop", "raise"}
-        What to do with rows that have missing values in a column that is used.
+    missing : {"drop", "raise", "fiml"}
+        What to do with rows that have missing values in a column that is used. "fiml" models
+        covariates as jointly normal, so that groups with missing covariates stay; each group
+        counts once.
     control : Control, optional
         Settings of the search.
 
     Returns
     -------
-    GrowthModel
+    GrowthModel, or FimlGrowthModel with ``missing="fiml"``
 
     Raises
     ------
@@ -106,4 +109,6 @@ def growth(
         missing=missing,
         control=Control.of(control),
     )
+    if missing == "fiml":
+        return fit_fiml_model(checked_call(call), data)
     return fit_model(checked_call(call), data)
