@@ -441,3 +441,14 @@ def test_a_negative_correlation_over_an_even_step_has_no_value_per_unit():
     assert_allclose([three.llf, two.llf], one.llf, rtol=1e-9)
     assert_allclose(three.correlation**3, one.correlation, rtol=1e-5)
     assert np.isnan(two.correlation.iloc[0])
+
+
+def test_a_variance_that_is_counted_from_far_away_is_refused_with_what_to_write():
+    sleep = ranef.datasets.load("sleepstudy")
+    options = {"groups": "Subject", "time": "Days", "corr": "car1"}
+    near = ranef.gls("Reaction ~ Days", sleep, variance="~ Days", **options)
+    shifted = sleep.assign(year=sleep.Days + 20_000)
+    with pytest.raises(ranef.ModelError, match=r"~ I\(year - 20004.5\)"):
+        ranef.gls("Reaction ~ Days", shifted, variance="~ year", **options)
+    far = ranef.gls("Reaction ~ Days", shifted, variance="~ I(year - 20004.5)", **options)
+    assert_allclose(far.llf, near.llf, rtol=1e-10)

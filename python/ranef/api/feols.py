@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._typing import Missing, Ssc
 from ..fitted.feols.fit import names
 from ..fitted.feols.model import FeolsCall, FixedEffectsModel, fit_model
 from ..formula import with_functions
@@ -19,11 +20,11 @@ def feols(
     absorb: str | Sequence[str] | None = None,
     cluster: str | Sequence[str] | None = None,
     vcov: str | None = None,
-    ssc: str = "fixest",
+    ssc: Ssc = "fixest",
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> FixedEffectsModel:

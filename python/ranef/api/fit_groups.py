@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
+from .._typing import Ddf
 from ..batch.engines import fit_groups_on, refuse_folder
 from ..batch.groups import fit_by
 from ..batch.many import check_ddf
@@ -17,6 +19,7 @@ from ..parallel.engines import frame_kind
 __all__ = ["fit_groups"]
 
 
+@overload
 def fit_groups(
     formula: str,
     data: Any,
@@ -27,11 +30,50 @@ def fit_groups(
     contrasts: Mapping[str, Any] | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: str = "residual",
+    ddf: Ddf = "residual",
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
-    out: Any = None,
+    out: None = None,
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> BatchResult: ...
+@overload
+def fit_groups(
+    formula: str,
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str],
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> StoredBatch: ...
+def fit_groups(
+    formula: str,
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str] | None = None,
     executor: Any = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,

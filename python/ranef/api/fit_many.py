@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
+from .._typing import Ddf
 from ..batch.many import check_ddf, check_left, read_matrix_weights, read_tests, shared_design
 from ..batch.many_run import ManyRun
 from ..batch.responses import in_memory, open_responses, read_responses
@@ -22,6 +24,7 @@ from ..parallel.workers import worker_count
 __all__ = ["fit_many"]
 
 
+@overload
 def fit_many(
     formula: str,
     data: Any,
@@ -32,11 +35,50 @@ def fit_many(
     contrasts: Any = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: str = "residual",
+    ddf: Ddf = "residual",
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
-    out: Any = None,
+    out: None = None,
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> BatchResult: ...
+@overload
+def fit_many(
+    formula: str,
+    data: Any,
+    responses: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str],
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> StoredBatch: ...
+def fit_many(
+    formula: str,
+    data: Any,
+    responses: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str] | None = None,
     executor: Any = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,

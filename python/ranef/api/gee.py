@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.gee.call import GEECall
 from ..fitted.gee.model import GEEModel, fit_model
 from ..formula import with_functions
@@ -25,7 +26,7 @@ def gee(
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> GEEModel:

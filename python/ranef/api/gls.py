@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Corr, Missing
 from ..fitted.gls.fit import checked_corr
 from ..fitted.gls.model import GLSCall, GLSModel, fit_model
 from ..formula import with_functions
@@ -19,13 +20,13 @@ def gls(
     *,
     groups: str | None = None,
     time: str | None = None,
-    corr: str = "independence",
+    corr: Corr = "independence",
     variance: str | None = None,
     reml: bool = True,
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel, fit_model
 from ..formula import with_functions
@@ -22,7 +23,7 @@ def lmer(
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,

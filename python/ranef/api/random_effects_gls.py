@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.panel.call import RandomEffectsCall
 from ..fitted.panel.random_effects import RandomEffectsGLS, fit_model
 from ..formula import with_functions
@@ -19,7 +20,7 @@ def random_effects_gls(
     groups: str,
     time: str | None = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> RandomEffectsGLS:

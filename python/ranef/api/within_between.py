@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Form, Missing
 from ..fitted.panel.call import WithinBetweenCall
 from ..fitted.panel.within_between import WithinBetweenModel, fit_model
 from ..formula import with_functions
@@ -17,11 +18,11 @@ def within_between(
     data: Any,
     groups: str,
     *,
-    form: str = "hybrid",
+    form: Form = "hybrid",
     reml: bool = True,
     weights: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> WithinBetweenModel:
