@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,10 @@ from .._options import check_option
 from ..errors import UnsupportedError
 from ..report import tidy as tidying
 from ..report.augment import used_rows
-from ..report.plots.plain import PlainPlots
 from .parts import Base, Parts
+
+if TYPE_CHECKING:
+    from ..report.plots.plain import PlainPlots
 
 __all__ = ["Figures", "PlainTables", "Residuals"]
 
@@ -118,4 +120,6 @@ class Figures(Base):
     @property
     def plot(self: Rowed) -> PlainPlots:
         """Figures: ``coefficients``, ``residuals``; need matplotlib."""
+        from ..report.plots.plain import PlainPlots
+
         return PlainPlots(self.parts.coef_table(), self.fittedvalues, self.resid)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
 from .. import _core
@@ -136,6 +135,8 @@ def _by_component(M: sparse.csc_array, q: int) -> Callable[[Rows, Rows], Array] 
     S^-1.
     """
     A, B = sparse.csc_array(M[:q, :q]), M[:q, q:].toarray()
+    from scipy.sparse import csgraph
+
     count, component = csgraph.connected_components(A, directed=False)
     order = np.argsort(component, kind="stable")
     sizes = np.bincount(component, minlength=count)

@@ -13,7 +13,6 @@ from ...report import tidy as tidying
 from ...report.augment import augmented
 from ...report.plots.model import ModelPlots
 from ..parts import Base
-from .augment_chunks import augmented_chunks, write_chunks
 from .parts import LmmParts
 
 __all__ = ["Tables"]
@@ -103,5 +102,7 @@ class Tables(Base):
         """
         if out is not None:
             check_not_input(out, source, "out")
+        from .augment_chunks import augmented_chunks, write_chunks
+
         chunks = augmented_chunks(self, source)
         return chunks if out is None else write_chunks(chunks, out)
