@@ -117,8 +117,6 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
-    "QIC",
-    "R2",
     "AllFit",
     "Approaches",
     "BatchResult",
@@ -171,6 +169,8 @@ __all__ = [
     "Power",
     "Prescription",
     "Profile",
+    "QIC",
+    "R2",
     "RandomEffects",
     "RandomEffectsGLS",
     "RanefError",
