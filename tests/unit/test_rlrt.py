@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ranef
-from ranef.inference.rlrt import null_statistics, spectrum
+from ranef.inference.lrt.rlrt import null_statistics, spectrum
 
 
 def small_fit(**options):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.inference.wild import auxiliary
+from ranef.inference.sandwich.wild import auxiliary
 
 
 def _frame(seed=3):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.inference.optimum import examine
+from ranef.inference.optimum.optimum import examine
 
 
 def quietly(*args, **kwargs):

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 import ranef
-from ranef.inference.surface import Explorer
+from ranef.inference.optimum.surface import Explorer
 from ranef.report.surface import MultiStart
 
 

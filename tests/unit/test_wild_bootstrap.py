@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.inference.wild import WEIGHTS, auxiliary
+from ranef.inference.sandwich.wild import WEIGHTS, auxiliary
 
 
 def _frame(seed=4, clusters=7):
