@@ -55,6 +55,16 @@ void bind_predictors(py::module_& m) {
       .def_readonly("Tz", &StandardColumns::Tz);
 
   m.def(
+      "link_start",
+      [](const std::string& family, const std::string& link, const ranef::Vector& y,
+         const ranef::Vector& trials) {
+        const py::gil_scoped_release without_lock;
+        return ranef::link_start(ranef::parse_distribution(family), ranef::parse_link(link), y,
+                                 trials);
+      },
+      "family"_a, "link"_a, "y"_a, "trials"_a);
+
+  m.def(
       "standard_columns",
       [](ranef::Index n, const std::vector<Column>& columns, const std::vector<int>& fixed,
          const std::vector<Term>& terms) {

@@ -88,4 +88,11 @@ std::unique_ptr<RowModel> make_row_model(Distribution distribution, Link link, b
   return kind.make(link, zero, std::move(rows));
 }
 
+Vector link_start(Distribution distribution, Link link, const Vector& y, const Vector& trials) {
+  if (trials.size() != y.size()) throw std::invalid_argument("trials: not one value a row");
+  return Vector::NullaryExpr(y.size(), [&](Index i) {
+    return link_of(link, starting_mean(distribution, y(i), trials(i)));
+  });
+}
+
 }  // namespace ranef

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .api.approaches import approaches
     from .api.average import average
     from .api.bias_check import bias_check
+    from .api.clmm import clmm
     from .api.compare import compare
     from .api.converge import converge
     from .api.cross_validate import cross_validate
@@ -70,9 +71,11 @@ if TYPE_CHECKING:
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
+    from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
+    from .fitted.several.model import DistributionalModel
     from .study.result import Power, Study
 
 __version__ = _version("ranef")
@@ -84,7 +87,9 @@ __all__ = [
     "Control",
     "ConvergenceWarning",
     "CrossProducts",
+    "CumulativeLinkModel",
     "DataError",
+    "DistributionalModel",
     "DroppedRowsWarning",
     "FitError",
     "FixedEffectsModel",
@@ -119,6 +124,7 @@ __all__ = [
     "approaches",
     "average",
     "bias_check",
+    "clmm",
     "compare",
     "converge",
     "cross_validate",
@@ -153,6 +159,8 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "CrossProducts": "fitted.lmm.cross_products",
+    "CumulativeLinkModel": "fitted.ordinal.model",
+    "DistributionalModel": "fitted.several.model",
     "FixedEffectsModel": "fitted.feols.model",
     "GEEModel": "fitted.gee.model",
     "GLSModel": "fitted.gls.model",
@@ -170,6 +178,7 @@ _LATER = {
     "approaches": "api.approaches",
     "average": "api.average",
     "bias_check": "api.bias_check",
+    "clmm": "api.clmm",
     "compare": "api.compare",
     "converge": "api.converge",
     "cross_validate": "api.cross_validate",

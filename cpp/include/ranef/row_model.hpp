@@ -64,4 +64,7 @@ class RowModel {
 std::unique_ptr<RowModel> make_row_model(Distribution distribution, Link link, bool zero,
                                          RowModelRows rows);
 
+// A location for each row, without the model: where a search begins.
+Vector link_start(Distribution distribution, Link link, const Vector& y, const Vector& trials);
+
 }  // namespace ranef
