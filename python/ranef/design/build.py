@@ -73,6 +73,8 @@ def build(
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
     read_all(formula, reading)
+    if response == "counts":
+        note_empty_trials(formula, reading)
     weight = read_argument(weights, "weights", reading)
     added = read_argument(offset, "offset", reading)
     keep = rows_to_keep(reading, missing)
@@ -195,13 +197,33 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
     if kind == "numeric":
         raise DataError(
             f"the response {name!r} is not numeric (its values are {shown}"
-            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1",
+            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1"
+            f"{ordered_hint(value)}",
             name,
         )
     if len(value.levels) != 2:
         count = len(value.levels)
-        raise DataError(f"the response {name!r} needs two levels, not {count} ({shown})", name)
+        raise DataError(
+            f"the response {name!r} needs two levels, not {count} ({shown}){ordered_hint(value)}",
+            name,
+        )
     return value.codes.astype(np.float64)
+
+
+def ordered_hint(value: Categories) -> str:
+    """Name the model of ordered categories."""
+    if len(value.levels) < 3:
+        return ""
+    return "; for ordered categories, such as scores, use ranef.clmm"
+
+
+def note_empty_trials(formula: Formula, reading: Reading) -> None:
+    """Count rows of ``cbind(successes, failures)`` without trials as missing."""
+    answer = reading.values[formula.left.expr]
+    if isinstance(answer, Numbers) and len(answer.arrays) == 2:
+        empty = answer.arrays[0] + answer.arrays[1] == 0.0
+        if empty.any():
+            reading.missing[f"the trials of {formula.response}"] = empty
 
 
 def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector, Vector]:
@@ -214,8 +236,6 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
         if bad:
             raise DataError(f"the {what} in {name} are no counts 0, 1, 2, ... in {bad} rows", name)
     trials = count + failures
-    if empty := int(np.sum(trials == 0.0)):
-        raise DataError(f"{name} has no trials in {empty} rows; drop these rows first", name)
     return count / trials, trials
 
 
