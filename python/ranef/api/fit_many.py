@@ -115,7 +115,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     if source is None:
         names, held = read_responses(responses, frame)
         source = in_memory(names, held)
-    W = read_matrix_weights(weights, frame.n_rows, source.names)
+    W = read_matrix_weights(weights, frame, source.names)
     shared = None if W is not None else weights
     design = shared_design(formula, data, frame.n_rows, shared, offset, contrasts)
     lmm.check(design)

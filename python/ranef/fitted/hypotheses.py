@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._typing import Array
+from ..design.aligned import by_name
 from ..inference.hypotheses import linear as hypothesis
 from ..inference.hypotheses.linear import Approximation, JointTest
 from ..inference.hypotheses.terms import term_hypotheses
@@ -70,7 +71,8 @@ class Hypotheses(Effects):
         if isinstance(hypotheses, str):
             L, right, labels = parse_hypotheses(hypotheses, names)
         else:
-            L = np.atleast_2d(np.asarray(hypotheses, float))
+            given = by_name(hypotheses, names, "hypotheses")
+            L = np.atleast_2d(np.asarray(given, float))
             right = np.broadcast_to(np.asarray(value, float), len(L))
             labels = [f"row {i + 1}" for i in range(len(L))]
         approximation = self._approximation(ddf)

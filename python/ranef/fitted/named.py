@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from .._typing import Array
+from ..design.aligned import one_a_row
 from ..design.design import Design
+from ..design.values import Numbers, read_series
 from ..errors import DataError
 from ..models.glmm.estimate import GlmmEstimate
 from ..models.gls.model import GlsEstimate
@@ -45,9 +47,12 @@ class Effects:
 
     def _new_response(self, y: Any) -> Array:
         """Check a response of the rows that were used."""
-        response = np.ascontiguousarray(y, dtype=np.float64).ravel()
-        if response.shape != (self.nobs,):
-            raise DataError(f"y has {response.size} values; the model uses {self.nobs} rows")
+        design = self._design
+        series = one_a_row(y, "y", design.index, design.n_data, design.rows)
+        value = read_series(series, "y")
+        if not isinstance(value, Numbers):
+            raise DataError("y must be numbers", "y")
+        response = value.arrays[0]
         if not np.isfinite(response).all():
             raise DataError("y has missing or infinite values; refit needs a value for every row")
         return response

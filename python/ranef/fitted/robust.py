@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 
 from .._typing import Array, Codes
 from ..design import Design
+from ..design.aligned import one_a_row
 from ..design.grouped import codes_of_column
+from ..design.values import drop_unused, read_codes
 from ..errors import DataError, UnsupportedError
 from ..inference.sandwich.absorbed import Counts, multiway_cov
 from ..inference.sandwich.mixed import mixed_rows, mixed_scores
@@ -240,9 +242,28 @@ def clusters_of(data: Any, design: Design, cluster: Any) -> dict[str, Codes]:
     """
     if isinstance(cluster, str):
         cluster = [cluster]
+    if isinstance(cluster, pd.DataFrame):
+        cluster = [cluster.iloc[:, j] for j in range(cluster.shape[1])]
+    if isinstance(cluster, (list, tuple)) and any(isinstance(c, pd.Series) for c in cluster):
+        return _codes_of_several(cluster, design, data)
     if isinstance(cluster, (list, tuple)) and cluster and all(isinstance(c, str) for c in cluster):
         return {name: _codes_by_name(data, design, name) for name in cluster}
-    return {"cluster": _codes_of_array(cluster, design)}
+    return {"cluster": _codes_of_array(cluster, design, "cluster")}
+
+
+def _codes_of_several(given: Sequence[Any], design: Design, data: Any) -> dict[str, Codes]:
+    """Code several cluster variables, series or names of columns."""
+    found: dict[str, Codes] = {}
+    for j, one in enumerate(given, 1):
+        name = one if isinstance(one, str) else str(getattr(one, "name", None) or f"cluster {j}")
+        if name in found:
+            raise DataError(f"two cluster variables are called {name!r}; rename one", "cluster")
+        found[name] = (
+            _codes_by_name(data, design, name)
+            if isinstance(one, str)
+            else _codes_of_array(one, design, name)
+        )
+    return found
 
 
 def _codes_by_name(data: Any, design: Design, name: str) -> Codes:
@@ -257,19 +278,13 @@ def _codes_by_name(data: Any, design: Design, name: str) -> Codes:
     return codes_of_column(data, name, design)
 
 
-def _codes_of_array(values: Any, design: Design) -> Codes:
+def _codes_of_array(values: Any, design: Design, name: str) -> Codes:
     """Code an array of clusters, given for the rows of the data or of the fit."""
-    array = pd.Series(np.asarray(values)) if not isinstance(values, pd.Series) else values
-    if design.rows is not None and len(array) == design.n_data:
-        array = array.iloc[design.rows]
-    if len(array) != design.n_obs:
-        raise DataError(
-            f"cluster has {len(array)} values for {design.n_data} rows of data", "cluster"
-        )
-    codes = pd.factorize(array, sort=True)[0]
+    series = one_a_row(values, "cluster", design.index, design.n_data, design.rows)
+    codes, levels = read_codes(series, name)
     if (codes < 0).any():
         raise DataError(f"cluster is missing in {int((codes < 0).sum())} rows", "cluster")
-    return np.asarray(codes, np.int32)
+    return np.asarray(drop_unused(codes, levels)[0], np.int32)
 
 
 def robust_clusters(

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .._typing import Array
+from ..design.aligned import by_name
 from .coefficients import coefficient_table, interval_table
 from .maketables import TableSource
 
@@ -129,7 +130,7 @@ def contrast_matrix(
         places = [j for item in asked for j in _positions(str(item), names, dict(terms))]
         rows = np.eye(len(names))[[j for j in dict.fromkeys(places) if kept[j]]]
     else:
-        rows = np.atleast_2d(np.asarray(what, float))
+        rows = np.atleast_2d(np.asarray(by_name(what, names, "contrasts"), float))
         if rows.shape[1] != len(names):
             raise ValueError(
                 f"contrasts have {rows.shape[1]} columns for {len(names)} coefficients"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design import Design
+from ...design.aligned import matrix_by_name
 from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
 from ...models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted, fit_gee
 
@@ -34,8 +36,9 @@ PERFECT = 1e-12
 SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
 
 
-def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
-    """Check the options of the model; ``n`` is the number of distinct times."""
+def specification(family: str, link: str | None, corr: Any, times: Sequence[Any]) -> GeeSpec:
+    """Check the options of the model; ``times`` are the distinct ones in order."""
+    n = len(times)
     family = str(family).lower()
     corr = corr.lower() if isinstance(corr, str) else corr
     if family not in FAMILIES:
@@ -44,7 +47,9 @@ def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
     if link not in LINKS:
         raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
     if not isinstance(corr, str):
-        return GeeSpec(family, link, "fixed", fixed=check_matrix(corr, n))
+        return GeeSpec(
+            family, link, "fixed", fixed=check_matrix(matrix_by_name(corr, times, "corr"), n)
+        )
     steps = corr.removesuffix("-dependent")
     if steps != corr and steps.isdigit():
         return GeeSpec(family, link, "m-dependent", check_lags(int(steps), n))

@@ -451,7 +451,11 @@ def fit_model(call: GEECall, data: Any) -> GEEModel:
     term = group_term(design, call.groups)
     times = None if call.time is None else times_of(group_term(design, call.time))
     rows = models.sort_rows(term.codes, times)
-    spec = specification(call.family, call.link, call.corr, len(rows.time))
+    labels: list[Any] = rows.time.tolist()
+    if times is not None:
+        waves = group_term(design, str(call.time))
+        labels = waves.levels[waves.codes[np.unique(times, return_index=True)[1]]].tolist()
+    spec = specification(call.family, call.link, call.corr, labels)
     check_response(design, spec.family)
     check_times(rows, term.levels, str(call.time))
     if spec.corr in ("unstructured", "m-dependent"):

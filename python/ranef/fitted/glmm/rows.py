@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..._core import Glmm
 from ..._typing import Array
+from ...design.aligned import check_rows
 from ...design.encode import NewRows, encode
 from ...design.frame import open_frame
 from ...inference import families
@@ -191,6 +192,8 @@ class GlmerRows(Effects):
             return out
         if isinstance(trials, str):
             trials = open_frame(data).series(trials).to_numpy(dtype=float)
+        frame = open_frame(data)
+        check_rows(trials, "trials", frame.index, frame.n_rows)
         out = np.broadcast_to(np.asarray(1.0 if trials is None else trials, float), n).copy()
         if not (np.isfinite(out) & (out >= 1.0) & (out == np.round(out))).all():
             raise ValueError("trials are whole numbers of 1 or more")
