@@ -16,7 +16,7 @@ from ..models.lmm import Control
 __all__ = ["glmer"]
 
 
-def glmer(
+def glmer(  # noqa: PLR0913 (every option of a fit)
     formula: str,
     data: Any,
     *,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypedDict
+
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from .._typing import Array
 from .shaped import Given, Shape, ShapedFamily
@@ -15,11 +19,23 @@ POSITIVE = ("log", "identity", "inverse", "sqrt")
 LONGEST = 100_000
 
 
-def zero_or_above(y: Array) -> np.ndarray:
+Moment = Callable[[Given], Array]
+Draw = Callable[[Given, np.random.Generator], Array]
+
+
+class Pieces(TypedDict):
+    """Moments and draws of a response."""
+
+    mean: Moment
+    variance: Moment
+    draw: Draw
+
+
+def zero_or_above(y: Array) -> NDArray[np.bool_]:
     return y >= 0.0
 
 
-def one_or_above(y: Array) -> np.ndarray:
+def one_or_above(y: Array) -> NDArray[np.bool_]:
     return y >= 1.0
 
 
@@ -43,7 +59,7 @@ def draw_negative_binomial(size: Array, mu: Array, rng: np.random.Generator) -> 
     return rng.poisson(rng.gamma(size, mu / size)).astype(np.float64)
 
 
-def probabilities(log_weight, given: Given):
+def probabilities(log_weight: Callable[[Array], Array], given: Given) -> tuple[Array, Array]:
     """Probabilities of 0, 1, 2 ... of each row from unnormalised logarithms, (n, counts)."""
     widest = float(np.nanmax(given.mu + 40.0 * np.sqrt(given.mu * given.shapes["phi"] + 1.0)))
     y = np.arange(min(int(widest) + 60, LONGEST), dtype=np.float64)
@@ -51,16 +67,17 @@ def probabilities(log_weight, given: Given):
     return y, np.exp(terms - scipy.special.logsumexp(terms, axis=1, keepdims=True))
 
 
-def draw_from(y: Array, p: Array, rng: np.random.Generator) -> Array:
+def draw_from(values: tuple[Array, Array], rng: np.random.Generator) -> Array:
     """Draw one value a row by its distribution function."""
+    y, p = values
     return y[np.minimum((p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1), len(y) - 1)]
 
 
-def conway_maxwell(given: Given):
+def conway_maxwell(given: Given) -> tuple[Array, Array]:
     """Probabilities of a Conway-Maxwell-Poisson distribution of a mean."""
     mu, nu = np.broadcast_arrays(given.mu, 1.0 / given.shapes["phi"])
 
-    def at(theta):
+    def at(theta: Array) -> tuple[Array, Array]:
         return probabilities(
             lambda y: theta[:, None] * y - nu[:, None] * scipy.special.gammaln(y + 1.0), given
         )
@@ -75,12 +92,12 @@ def conway_maxwell(given: Given):
     return at(0.5 * (low + high))
 
 
-def generalized_poisson(given: Given):
+def generalized_poisson(given: Given) -> tuple[Array, Array]:
     """Probabilities of a generalised Poisson distribution."""
     root = np.sqrt(given.shapes["phi"])
     theta, lam = (given.mu / root)[:, None], np.broadcast_to(1.0 - 1.0 / root, given.mu.shape)
 
-    def log_weight(y):
+    def log_weight(y: Array) -> Array:
         rate = theta + lam[:, None] * y
         with np.errstate(all="ignore"):
             terms = np.log(theta) + (y - 1.0) * np.log(rate) - rate - scipy.special.gammaln(y + 1.0)
@@ -94,7 +111,7 @@ def compois_variance(given: Given) -> Array:
     return np.asarray(p @ y**2 - (p @ y) ** 2)
 
 
-def conditional(zero, variance, draw):
+def conditional(zero: Moment, variance: Moment, draw: Draw) -> Pieces:
     """Moments and draws given that a count is not zero."""
 
     def mean_of(given: Given) -> Array:
@@ -116,12 +133,19 @@ def conditional(zero, variance, draw):
     return {"mean": mean_of, "variance": variance_of, "draw": draws}
 
 
-def plain(variance, draw):
+def plain(variance: Moment, draw: Draw) -> Pieces:
     """Moments and draws of a count."""
     return {"mean": lambda given: given.mu, "variance": variance, "draw": draw}
 
 
-def counting(name, links, shapes, moments, truncated=False, **more) -> ShapedFamily:
+def counting(
+    name: str,
+    links: tuple[str, ...],
+    shapes: tuple[Shape, ...],
+    pieces: Pieces,
+    truncated: bool = False,
+) -> ShapedFamily:
+    """Make a family of counts."""
     return ShapedFamily(
         name=name,
         links=links,
@@ -131,8 +155,7 @@ def counting(name, links, shapes, moments, truncated=False, **more) -> ShapedFam
         hurdle=truncated,
         whole=True,
         hint="; with zero='~ 1' zeros have a part of their own" if truncated else "",
-        **moments,
-        **more,
+        **pieces,
     )
 
 
@@ -163,14 +186,14 @@ COUNTS = (
         (RATIO,),
         plain(
             lambda g: g.shapes["phi"] * g.mu,
-            lambda g, rng: draw_from(*generalized_poisson(g), rng),
+            lambda g, rng: draw_from(generalized_poisson(g), rng),
         ),
     ),
     counting(
         "compois",
         ("log",),
         (RATIO,),
-        plain(compois_variance, lambda g, rng: draw_from(*conway_maxwell(g), rng)),
+        plain(compois_variance, lambda g, rng: draw_from(conway_maxwell(g), rng)),
     ),
     counting(
         "truncated_poisson",

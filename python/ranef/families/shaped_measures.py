@@ -46,7 +46,7 @@ def zero(y: Array) -> float:
 
 
 def tweedie_draw(g: Given, rng: np.random.Generator) -> Array:
-    """Sums of a Poisson number of gamma draws."""
+    """Add up a Poisson number of gamma draws."""
     p, phi = g.shapes["power"], g.shapes["phi"]
     rate = g.mu ** (2.0 - p) / (phi * (2.0 - p))
     events = rng.poisson(rate)

@@ -12,7 +12,7 @@ from ..design.aligned import one_a_row
 from ..design.design import Design
 from ..design.values import Numbers, read_series
 from ..errors import DataError
-from ..models.glmm.estimate import GlmmEstimate
+from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..models.gls.model import GlsEstimate
 from ..models.lmm import LmmEstimate
 from ..report.effects import RandomEffects, per_level
@@ -24,7 +24,7 @@ class Effects:
     """Fixed and random effects, likelihood and counts of one fit."""
 
     _design: Design
-    _estimate: LmmEstimate | GlmmEstimate | GlsEstimate
+    _estimate: LmmEstimate | GlmmEstimate | GlsEstimate | PartsEstimate
     _data: Any
 
     def _conditional_covariances(self) -> list[Array]:

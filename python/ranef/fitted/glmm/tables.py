@@ -16,6 +16,7 @@ from ...inference.profile.profile import Walked
 from ...inference.shares.generalised import parts_of_variance
 from ...inference.shares.icc import Icc, icc
 from ...inference.shares.results import R2
+from ...models.glmm.estimate import DISPERSIONS
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.maketables import TableSource, covariance_rows
 from ...report.tests import chisq_table
@@ -66,6 +67,23 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
     def dispersion(self) -> float:
         """Phi of a gamma, Var(y) = phi mu^2; size k of a negative binomial; otherwise 1."""
         return self._estimate.dispersion
+
+    @property
+    def family_params(self) -> pd.Series[Any]:
+        """Parameters of the family besides the mean, by name; empty where there is none."""
+        if self.family not in DISPERSIONS:
+            return pd.Series(dtype=float)
+        return pd.Series({DISPERSIONS[self.family]: self.dispersion})
+
+    @property
+    def zero_params(self) -> pd.Series[Any]:
+        """Coefficients of a zero part, which this model does not have: empty."""
+        return pd.Series(dtype=float)
+
+    @property
+    def dispersion_params(self) -> pd.Series[Any]:
+        """Coefficients of a formula of the dispersion, which this model does not have: empty."""
+        return pd.Series(dtype=float)
 
     @property
     def sigma(self) -> float:

@@ -97,7 +97,8 @@ def ordered_codes(series: pd.Series[Any], name: str) -> tuple[np.ndarray, list[A
     labels = np.unique(values[np.isfinite(values)])
     if len(labels) > MOST_CATEGORIES or (labels != np.round(labels)).any():
         raise DataError(
-            f"{name!r} has {len(labels)} different values; an ordered response has a few categories. "
+            f"{name!r} has {len(labels)} different values; an ordered response has a few "
+            "categories. "
             "Cut it into categories, or fit it by ranef.lmer",
             name,
         )
@@ -145,13 +146,14 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
             )
     if len(np.unique(design.y)) < 2:
         raise DataError(
-            f"{name!r} has one category in the rows that are used, so nothing of it can be explained",
+            f"{name!r} has one category in the rows that are used, so nothing of it can be "
+            "explained",
             name,
         )
     if nominal is not None and (both := set(nominal.fixed_names[1:]) & set(design.fixed_names[1:])):
         raise ModelError(
-            f"{sorted(both)[0]!r} is in the formula and nominal: its effect on the thresholds holds "
-            "the other. Leave it out of the formula."
+            f"{sorted(both)[0]!r} is in the formula and nominal: its effect on the thresholds "
+            "holds the other. Leave it out of the formula."
         )
     n = design.n_obs
     for term in design.random:
@@ -162,8 +164,8 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
             )
     if call.nagq > 1 and (len(design.random) != 1 or design.random[0].n_cols > MOST_COLUMNS):
         raise ValueError(
-            f"nagq={call.nagq} needs one random-effects term of at most {MOST_COLUMNS} columns; use "
-            "nagq=1"
+            f"nagq={call.nagq} needs one random-effects term of at most {MOST_COLUMNS} columns; "
+            "use nagq=1"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ class CumulativeLinkModel(Tidied):
     def _cuts(self) -> list[str]:
         """Names of the thresholds."""
         labels = [str(label) for label in self.categories]
-        return [f"{low}|{high}" for low, high in zip(labels, labels[1:], strict=False)]
+        return [f"{low}|{high}" for low, high in pairwise(labels)]
 
     def _mapped(self) -> tuple[pd.Index[Any], Array, Array]:
         """Names, estimates and the map of all coefficients but thresholds; NaN where aliased."""
@@ -293,8 +294,8 @@ class CumulativeLinkModel(Tidied):
     def _classes(self, prob: pd.DataFrame) -> pd.Series[Any]:
         known = prob.notna().all(axis=1).to_numpy()
         best = np.where(known, prob.fillna(0.0).to_numpy().argmax(axis=1), -1)
-        values = pd.Categorical.from_codes(best, categories=list(self.categories), ordered=True)
-        return pd.Series(values, index=prob.index)
+        dtype = pd.CategoricalDtype(list(self.categories), ordered=True)
+        return pd.Series(pd.Categorical.from_codes(best, dtype=dtype), index=prob.index)
 
     def _predictors(
         self, data: Any, random: str | Iterable[str], new_levels: str

@@ -225,7 +225,8 @@ def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
     inside = family.inside(y) | ((y == 0.0) & zero)
     if bad := int(np.sum(~inside)):
         raise DataError(
-            f"a {family.name} response is {family.range}; {name!r} is not in {bad} rows{family.hint}",
+            f"a {family.name} response is {family.range}; {name!r} is not in {bad} rows"
+            f"{family.hint}",
             name,
         )
     trials = np.ones(len(y)) if design.weights is None else design.weights

@@ -308,7 +308,8 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
         known = set(PartsCall.__dataclass_fields__) - {"formula"}
         if unknown := set(changes) - known:
             raise ValueError(
-                f"glmer has no argument {sorted(unknown)[0]!r} for this model; it has {sorted(known)}"
+                f"glmer has no argument {sorted(unknown)[0]!r} for this model; it has "
+                f"{sorted(known)}"
             )
         text = call.formula if formula is None else update(parse(call.formula), formula).text
         given = {name: getattr(call, name) for name in known} | changes
@@ -357,7 +358,8 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
         for part, _ in self._parts.designs:
             table = self.coef_table(part)
             prefix = "" if part == "location" else f"{part}:"
-            tables.append(table.rename(index=lambda name, prefix=prefix: prefix + name))
+            table.index = pd.Index([prefix + name for name in table.index])
+            tables.append(table)
         nagq = self.call.nagq
         method = (
             "Laplace's approximation"

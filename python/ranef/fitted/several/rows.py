@@ -87,7 +87,9 @@ class PartsRows(Effects):
     def _chosen(self, random: str | Iterable[str]) -> list[str]:
         return prediction.chosen_groups(self._design, random)
 
-    def _encoded(self, part: str, design: Design, data: Any, groups: list[str], new_levels: str):
+    def _encoded(
+        self, part: str, design: Design, data: Any, groups: list[str], new_levels: str
+    ) -> NewRows:
         keys = self._terms_of(part)
         prefix = len(part) + 1 if part != "location" else 0
         own = [key[prefix:] for key, _ in keys if key in groups]
@@ -241,7 +243,7 @@ class PartsRows(Effects):
         level: float,
         index: pd.Index[Any] | None,
     ) -> pd.DataFrame:
-        """Normal limits on the scale of one part's predictor, carried over."""
+        """Compute normal limits on the scale of one part's predictor, and carry them over."""
         part = "location" if kind == "link" else kind
         position = 1 if kind == "dispersion" else self._positions[part]
         center = eta[position]

@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 from ...design.design import Design
-from ...models.glmm.estimate import GlmmEstimate
+from ...models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..families import resid
 from .optimum import Optimum
 
@@ -77,7 +77,7 @@ def without_excess(estimate: GlmmEstimate) -> bool:
     return estimate.spec.family == "negative_binomial" and estimate.dispersion > NO_EXCESS
 
 
-def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:
+def optimum_of(design: Design, estimate: GlmmEstimate | PartsEstimate) -> Optimum:
     """Gather the conditions of an optimum.
 
     The parameters are free: a variance is the square of its own, and stands at zero rightly where

@@ -197,7 +197,7 @@ def may_have_rivals(
     n_effects = sum(term[1] * term[2].shape[1] for term in plan.terms)
     factors = core.factors(found.x[: surface.m])
     smallest = min(float(np.linalg.svd(block, compute_uv=False).min()) for block in factors)
-    return n_effects <= (LARGE if smallest < SINGULAR else SMALL)
+    return bool(n_effects <= (LARGE if smallest < SINGULAR else SMALL))
 
 
 def better(
@@ -222,7 +222,7 @@ def better(
 
 def describe(plan: Plan, surface: PartsCriterion, found: Minimum, nagq: int) -> PartsEstimate:
     """Map the minimum to the user's scale and freeze it."""
-    core, m = surface.core, surface.m
+    core = surface.core
     value = surface.value(found.x)
     if not np.isfinite(value):
         raise FitError("the likelihood cannot be computed where the search ended")
@@ -277,7 +277,7 @@ def describe(plan: Plan, surface: PartsCriterion, found: Minimum, nagq: int) -> 
 
 def lower(B: Array) -> Array:
     """Lower triangular L, diagonal >= 0, with L L' = B B'."""
-    L = np.linalg.qr(B.T, mode="r").T
+    L = np.asarray(np.linalg.qr(B.T, mode="r")).T
     signs = np.where(np.diag(L) < 0.0, -1.0, 1.0)
     return np.asarray(L * signs)
 

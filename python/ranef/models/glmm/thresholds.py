@@ -77,14 +77,14 @@ def start_thresholds(link: str, y: Array, K: int) -> Array:
     """Quantiles of the observed categories."""
     counts = np.bincount(y.astype(int), minlength=K + 1) + 0.5
     p = (counts.cumsum() / counts.sum())[:-1]
-    quantile = {
-        "logit": lambda p: np.log(p / (1.0 - p)),
-        "probit": lambda p: np.log(p / (1.0 - p)) / 1.7,
-        "cloglog": lambda p: np.log(-np.log1p(-p)),
-        "loglog": lambda p: -np.log(-np.log(p)),
-        "cauchit": lambda p: np.tan(np.pi * (p - 0.5)),
-    }[link]
-    return np.asarray(quantile(p))
+    if link == "cloglog":
+        return np.asarray(np.log(-np.log1p(-p)))
+    if link == "loglog":
+        return np.asarray(-np.log(-np.log(p)))
+    if link == "cauchit":
+        return np.asarray(np.tan(np.pi * (p - 0.5)))
+    logits = np.log(p / (1.0 - p))
+    return np.asarray(logits / 1.7 if link == "probit" else logits)
 
 
 def ordinal_plan(
