@@ -263,6 +263,21 @@ GlmmPoint Predictors::evaluate(const Vector& theta, const Vector& beta) {
   return out;
 }
 
+// The log-likelihood with the constants that search() leaves out: they change with the inactive
+// predictors alone.
+double Predictors::whole(double log_likelihood) {
+  Matrix shapes(eta_.rows(), eta_.cols() - static_cast<Index>(active_.size()));
+  Index to = 0;
+  for (Index a = 0; a < eta_.cols(); ++a)
+    if (std::find(active_.begin(), active_.end(), static_cast<int>(a)) == active_.end())
+      shapes.col(to++) = eta_.col(a);
+  if (shapes_.rows() != shapes.rows() || shapes_ != shapes) {
+    constant_ = rows_->total(eta_) - log_likelihood;
+    shapes_ = std::move(shapes);
+  }
+  return log_likelihood + constant_;
+}
+
 // Newton's method from u_ on; infeasible where it breaks down.
 GlmmPoint Predictors::find_mode() {
   GlmmPoint out;
@@ -281,7 +296,7 @@ GlmmPoint Predictors::find_mode() {
     const bool stands = step.decrement < kSmallStep && step.decrement > 0.25 * before;
     if (step.decrement < kModeTolerance || stands) {
       if (!exact) return out;
-      out.log_likelihood = rows_->total(eta_);
+      out.log_likelihood = whole(log_likelihood);
       out.penalty = penalty;
       const double value = -2.0 * out.log_likelihood + penalty + out.logdet;
       if (std::isfinite(value)) out.value = value;

@@ -23,10 +23,10 @@ double digamma(double x) {
          r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r / 132.0))));
 }
 
-// Recurrence up to 15 by one product and sums of powers of 1 / x, then the asymptotic series.
+// Recurrence up to 9 by one product and sums of powers of 1 / x, then the asymptotic series.
 LogGamma log_gamma_derivatives(double x) {
   double product = 1.0, one = 0.0, two = 0.0, three = 0.0;
-  for (; x < 15.0; x += 1.0) {
+  for (; x < 9.0; x += 1.0) {
     const double i = 1.0 / x;
     product *= x;
     one += i;
@@ -35,22 +35,32 @@ LogGamma log_gamma_derivatives(double x) {
   }
   const double log_x = std::log(x), i = 1.0 / x, r = i * i;
   LogGamma out;
-  out.value =
-      (x - 0.5) * log_x - x + 0.9189385332046727418 +
-      i * (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r * (1.0 / 1680.0 - r / 1188.0)))) -
-      std::log(product);
-  out.digamma =
-      log_x - 0.5 * i -
-      r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r / 132.0)))) -
-      one;
+  // coefficients B_2k / (2k (2k - 1)), B_2k / (2k), B_2k and B_2k (2k + 1)
+  out.value = (x - 0.5) * log_x - x + 0.9189385332046727418 - std::log(product) +
+              i * (1.0 / 12.0 -
+                   r * (1.0 / 360.0 -
+                        r * (1.0 / 1260.0 -
+                             r * (1.0 / 1680.0 -
+                                  r * (1.0 / 1188.0 - r * (691.0 / 360360.0 - r / 156.0))))));
+  out.digamma = log_x - 0.5 * i - one -
+                r * (1.0 / 12.0 -
+                     r * (1.0 / 120.0 -
+                          r * (1.0 / 252.0 -
+                               r * (1.0 / 240.0 -
+                                    r * (1.0 / 132.0 - r * (691.0 / 32760.0 - r / 12.0))))));
   out.trigamma =
-      i + 0.5 * r +
-      i * r *
-          (1.0 / 6.0 - r * (1.0 / 30.0 - r * (1.0 / 42.0 - r * (1.0 / 30.0 - r * 5.0 / 66.0)))) +
-      two;
-  out.tetragamma = -r - i * r -
-                   r * r * (0.5 - r * (1.0 / 6.0 - r * (1.0 / 6.0 - r * (0.3 - r * 5.0 / 6.0)))) -
-                   2.0 * three;
+      i + 0.5 * r + two +
+      i * r * (1.0 / 6.0 -
+               r * (1.0 / 30.0 -
+                    r * (1.0 / 42.0 -
+                         r * (1.0 / 30.0 -
+                              r * (5.0 / 66.0 - r * (691.0 / 2730.0 - r * 7.0 / 6.0))))));
+  out.tetragamma =
+      -r - i * r - 2.0 * three -
+      r * r * (0.5 -
+               r * (1.0 / 6.0 -
+                    r * (1.0 / 6.0 -
+                         r * (0.3 - r * (5.0 / 6.0 - r * (691.0 / 210.0 - r * 17.5))))));
   return out;
 }
 

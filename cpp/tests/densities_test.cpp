@@ -6,6 +6,7 @@
 #include "check.hpp"
 #include "ranef/jet.hpp"
 #include "ranef/row_model.hpp"
+#include "ranef/special.hpp"
 
 using namespace ranef;
 using namespace ranef::test;
@@ -276,6 +277,32 @@ void check_all_derivatives() {
     check_derivatives({D::ordinal, link, false, {0.4, 1.1, -0.2, 0.3}, {0.0, 1.0, 1.0, 2.0}});
 }
 
+// Recurrence and duplication tie values at small arguments to those of the asymptotic series.
+void check_log_gamma() {
+  const LogGamma half = log_gamma_derivatives(0.5), one = log_gamma_derivatives(1.0);
+  CHECK_CLOSE(half.value, 0.5 * std::log(M_PI), 1e-14);
+  CHECK_CLOSE(one.digamma, -0.57721566490153286061, 1e-14);
+  CHECK_CLOSE(one.trigamma, M_PI * M_PI / 6.0, 1e-14);
+  CHECK_CLOSE(one.tetragamma, -2.0 * 1.2020569031595942854, 1e-14);
+  CHECK_CLOSE(half.trigamma, M_PI * M_PI / 2.0, 1e-14);
+  CHECK_CLOSE(half.tetragamma, -14.0 * 1.2020569031595942854, 1e-14);
+  for (double x : {0.03, 0.7, 3.3, 8.9, 9.1, 40.0, 1e4}) {
+    const LogGamma a = log_gamma_derivatives(x), b = log_gamma_derivatives(x + 40.0);
+    double log_product = 0.0, s = 0.0, s2 = 0.0, s3 = 0.0;
+    for (int j = 0; j < 40; ++j) {
+      log_product += std::log(x + j);
+      s += 1.0 / (x + j);
+      s2 += 1.0 / ((x + j) * (x + j));
+      s3 += 2.0 / std::pow(x + j, 3);
+    }
+    CHECK_CLOSE(b.value - a.value, log_product, 1e-13);
+    CHECK_CLOSE(b.digamma - a.digamma, s, 1e-13);
+    CHECK_CLOSE(a.trigamma - b.trigamma, s2, 1e-13);
+    CHECK_CLOSE(b.tetragamma - a.tetragamma, s3, 1e-13);
+    CHECK_CLOSE(log_gamma(x), a.value, 1e-14);
+  }
+}
+
 bool refuses(const std::function<void()>& act) {
   try {
     act();
@@ -299,6 +326,7 @@ void check_refusals() {
 }  // namespace
 
 int main() {
+  check_log_gamma();
   check_counts();
   check_measures();
   check_ordinal();

@@ -74,8 +74,7 @@ Built build(const Model& of, Index n, const std::vector<TermOf>& terms, unsigned
 }
 
 std::unique_ptr<RowModel> rows_of(const Model& of, const Built& built) {
-  return make_row_model(of.distribution, of.link, of.zero,
-                        {built.y, Vector::Ones(built.y.size())});
+  return make_row_model(of.distribution, of.link, of.zero, {built.y, Vector::Ones(built.y.size())});
 }
 
 Predictors kernel(const Model& of, const Built& built) {

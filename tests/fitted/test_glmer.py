@@ -85,7 +85,6 @@ def test_rows_with_a_missing_count_are_dropped_from_both(cbpp):
         ("C(three) ~ x + (1 | g)", "binomial", {}, "two levels, not 3"),
         ("cbind(count, y) ~ x + (1 | g)", "poisson", {}, "2 columns"),
         ("cbind(count, y) ~ x + (1 | g)", "binomial", {"weights": "one"}, "leave out the weights"),
-        ("cbind(count, count) ~ x + (1 | g)", "binomial", {}, "no trials"),
         ("cbind(low, count) ~ x + (1 | g)", "binomial", {}, "successes"),
         ("cbind(count, half) ~ x + (1 | g)", "binomial", {}, "failures"),
         ("y ~ x + (1 | one)", "binomial", {}, "only one level"),
@@ -105,9 +104,8 @@ def test_responses_out_of_range_are_refused(rows, formula, family, options, mess
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"family": "gaussian"}, "ranef.lmer"),
-        ({"family": "beta"}, "family is one of"),
-        ({"family": "poisson", "link": "sqrt"}, "one of log"),
+        ({"family": "weibull"}, "family is one of"),
+        ({"family": "poisson", "link": "logit"}, "one of log"),
         ({"family": "binomial", "nagq": -1}, "nagq"),
         ({"family": "binomial", "nagq": 2.5}, "nagq"),
     ],
@@ -115,6 +113,14 @@ def test_responses_out_of_range_are_refused(rows, formula, family, options, mess
 def test_options_are_checked(rows, options, message):
     with pytest.raises(ValueError, match=message):
         ranef.glmer("y ~ x + (1 | g)", rows, **options)
+
+
+def test_rows_without_trials_are_left_out_and_counted(rows):
+    d = rows.assign(hits=rows["y"] * (rows["row"] % 5 > 0), misses=(1 - rows["y"]) * (rows["row"] % 5 > 0))
+    with pytest.warns(ranef.DroppedRowsWarning, match=r"40 of 200 .* the trials of cbind"):
+        model = ranef.glmer("cbind(hits, misses) ~ x + (1 | g)", d, family="binomial")
+    alone = ranef.glmer("y ~ x + (1 | g)", d[d["row"] % 5 > 0], family="binomial")
+    assert abs(model.llf - alone.llf) < 1e-9
 
 
 def test_quadrature_needs_one_grouping_factor(rows):

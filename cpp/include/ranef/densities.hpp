@@ -114,10 +114,10 @@ struct WithZero {
   static constexpr bool kTrials = Density::kTrials;
   template <class J>
   static J at(const RowValue& row, Link link, const J* in) {
-    const J& z = in[Density::kInputs];
-    if (row.y != 0.0) return log_expit(-z) + Density::at(row, link, in);
-    if (Density::kHurdle) return log_expit(z);
-    return log_sum(log_expit(z), log_expit(-z) + Density::at(row, link, in));
+    const J &z = in[Density::kInputs], none = log_expit(-z);
+    if (row.y != 0.0) return none + Density::at(row, link, in);
+    if (Density::kHurdle) return none + z;
+    return none + log_sum(z, Density::at(row, link, in));
   }
 };
 

@@ -38,7 +38,8 @@ struct NegativeBinomialDensity {
   template <class J>
   static J at(const RowValue& row, Link link, const J* in) {
     const J log_mu = log_mean(link, in[0]), size = exp(in[1]);
-    const J out = size * log_expit(in[1] - log_mu) + row.y * log_expit(log_mu - in[1]);
+    const J away = in[1] - log_mu, failure = log_expit(away);
+    const J out = (size + row.y) * failure - row.y * away;
     if (row.y == 0.0 || (searches<J>() && size.is_constant())) return out;
     return out + log_rising(row.y, size) - log_gamma(row.y + 1.0);
   }
@@ -54,7 +55,7 @@ struct Nbinom1Density {
   template <class J>
   static J at(const RowValue& row, Link link, const J* in) {
     const J size = exp(log_mean(link, in[0]) - in[1]);
-    const J out = size * log_expit(-in[1]) + row.y * log_expit(in[1]);
+    const J out = (size + row.y) * log_expit(-in[1]) + row.y * in[1];
     if (row.y == 0.0) return out;
     return out + log_rising(row.y, size) - (searches<J>() ? 0.0 : log_gamma(row.y + 1.0));
   }

@@ -100,6 +100,8 @@ class Predictors {
   Matrix fixed_, eta_;        // (n, N)
   Matrix score_, weight_;     // (n, r), (n, r (r + 1) / 2) at eta_
   std::vector<Matrix> by_lambda_;
+  Matrix shapes_;          // inactive predictors for which the constants are known
+  double constant_ = 0.0;  // what search() leaves out of the log-likelihood there
 
   struct Step;
   struct Level;
@@ -109,6 +111,7 @@ class Predictors {
   Matrix fixed_part(const Vector& beta) const;
   void set_eta(const std::vector<RowMatrix>& u);
   GlmmPoint find_mode();
+  double whole(double log_likelihood);
   double factor(const Matrix& weight);
   bool leading_is_positive() const;
   Step newton_step(const Matrix& weight) const;

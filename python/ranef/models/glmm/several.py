@@ -21,6 +21,8 @@ STARTS, WIDE = (1.0, 0.3), 5.0
 SMALL, LARGE = 100, 5000
 #: Information on a combination of standardised columns, in units of the largest, that is none.
 VANISHED = 1e-8
+#: Predicted decrease at which the search gives way to Newton's method with the Hessian itself.
+NEAR = 1e-7
 #: Most Newton steps to the coefficients without random effects.
 MOST_STEPS = 100
 
@@ -173,7 +175,7 @@ def descend(
         x,
         curvature_guess(surface, x),
         max_steps=control.max_steps,
-        tolerance=control.tolerance,
+        tolerance=max(NEAR, control.tolerance),
     )
 
 
