@@ -116,7 +116,9 @@ def test_options_are_checked(rows, options, message):
 
 
 def test_rows_without_trials_are_left_out_and_counted(rows):
-    d = rows.assign(hits=rows["y"] * (rows["row"] % 5 > 0), misses=(1 - rows["y"]) * (rows["row"] % 5 > 0))
+    d = rows.assign(
+        hits=rows["y"] * (rows["row"] % 5 > 0), misses=(1 - rows["y"]) * (rows["row"] % 5 > 0)
+    )
     with pytest.warns(ranef.DroppedRowsWarning, match=r"40 of 200 .* the trials of cbind"):
         model = ranef.glmer("cbind(hits, misses) ~ x + (1 | g)", d, family="binomial")
     alone = ranef.glmer("y ~ x + (1 | g)", d[d["row"] % 5 > 0], family="binomial")

@@ -28,16 +28,29 @@ def salamanders():
     [
         # R 4.2.2, glmmTMB 1.1.5; four decimals are as printed
         ("negative_binomial", "~ spp + mined", -817.1495, 5.1e-5),
-        ("nbinom1", "~ spp + mined", -815.1015, 5.1e-5),
         ("truncated_negative_binomial", "~ spp + mined", -819.8076, 5.1e-5),
         ("poisson", "~ mined", -949.23476, 5.1e-6),
     ],
 )
 def test_salamanders_have_the_known_likelihoods(salamanders, family, zero, llf, tolerance):
-    formula = "count ~ mined + (1 | site)" if family == "poisson" else "count ~ spp + mined + (1 | site)"
+    formula = (
+        "count ~ mined + (1 | site)" if family == "poisson" else "count ~ spp + mined + (1 | site)"
+    )
     model = ranef.glmer(formula, salamanders, family=family, zero=zero)
     assert abs(model.llf - llf) < tolerance
     assert model.convergence.converged
+
+
+def test_a_zero_part_that_runs_away_is_no_convergence(salamanders):
+    # glmmTMB 1.1.5 stops at -815.1015; the likelihood goes on rising as the probabilities of a
+    # structural zero of some species fall to 0
+    with pytest.warns(ranef.ConvergenceWarning, match=r"spp\[T.DF\]' \(zero\)"):
+        model = ranef.glmer(
+            "count ~ spp + mined + (1 | site)", salamanders, family="nbinom1", zero="~ spp + mined"
+        )
+    assert model.llf > -815.1015
+    assert not model.convergence.converged
+    assert np.isnan(model.coef_table("zero").loc["spp[T.DF]", "se"])
 
 
 # ------------------------------------------------------------------ equalities
@@ -62,7 +75,10 @@ def rows():
         share=np.clip(rng.beta(4 * p, 4 * (1 - p)), 1e-6, 1 - 1e-6),
         y=eta + rng.normal(size=n) * np.exp(0.3 * d["x"]),
         hits=rng.binomial(10, p),
-    ).assign(misses=lambda d: 10 - d["hits"], bounded=lambda d: np.where(d["share"] < 0.1, 0.0, d["share"]))
+    ).assign(
+        misses=lambda d: 10 - d["hits"],
+        bounded=lambda d: np.where(d["share"] < 0.1, 0.0, d["share"]),
+    )
 
 
 def test_a_gaussian_is_that_of_lmer(rows):
@@ -169,7 +185,7 @@ def test_every_fit_answers(rows, response, options):
 @pytest.mark.parametrize("name", sorted(SHAPED))
 def test_draws_have_the_moments_of_the_family(name):
     family = shaped_family(name)
-    n = 200_000
+    n = 2_000 if name in ("compois", "generalized_poisson") else 200_000  # sums over counts
     eta = [np.full(n, 0.3)] + [np.full(n, 0.8) for _ in family.shapes]
     given = family.given(family.links[0], eta, np.full(n, 6.0 if family.trials else 1.0))
     draws = family.draw(given, np.random.default_rng(2))
@@ -177,7 +193,7 @@ def test_draws_have_the_moments_of_the_family(name):
     assert family.inside(draws).all()
     assert abs(draws.mean() - mean) < 5.0 * np.sqrt(variance / n)
     if name != "student":  # with so few degrees of freedom the variance has no error
-        assert draws.var() == pytest.approx(variance, rel=0.05)
+        assert draws.var() == pytest.approx(variance, rel=10.0 / np.sqrt(n) + 0.02)
 
 
 # ------------------------------------------------------------------ refusals
@@ -230,10 +246,10 @@ def test_rows_with_missing_values_in_any_part_are_left_out(rows):
     assert len(model.fittedvalues) == 296
 
 
+@pytest.mark.filterwarnings("ignore::ranef.errors.SingularFitWarning")
 def test_a_dispersion_at_its_limit_says_so(rows):
-    rng = np.random.default_rng(8)
-    calm = rows.assign(hits=rng.binomial(10, 0.4, 300))
-    calm = calm.assign(misses=10 - calm["hits"])
+    calm = rows.assign(hits=4 + rows.index % 2, misses=6 - rows.index % 2)  # less than binomial
     plain = ranef.glmer("cbind(hits, misses) ~ x + (1 | g)", calm, family="binomial")
     wider = ranef.glmer("cbind(hits, misses) ~ x + (1 | g)", calm, family="betabinomial")
-    assert wider.llf >= plain.llf - 1e-5
+    assert wider.llf == pytest.approx(plain.llf, abs=1e-3)
+    assert "phi runs to infinity" in str(wider.summary())

@@ -324,6 +324,17 @@ def flat_columns(block: Block, information: Array, plan: Plan) -> tuple[list[str
     lost = vectors[:, values < VANISHED * max(float(values[-1]), 1e-2 * float(plan.weights.sum()))]
     if not lost.shape[1]:
         return [], False
-    moved = np.abs(lost).max(axis=1)
-    names = [block.names[j] for j in block.kept]
-    return [n for n, size in zip(names, moved, strict=True) if size > 0.3 * moved.max()], True
+    moved = np.abs(block.T @ lost).max(axis=1) * reach(block, plan)
+    named = [
+        block.names[j]
+        for j, size in zip(block.kept, moved, strict=True)
+        if size > 0.3 * moved.max()
+    ]
+    return [name for name in named if name != "Intercept"] or named, True
+
+
+def reach(block: Block, plan: Plan) -> Array:
+    """Range of each kept column of a part; 1 for a constant."""
+    X = next(X for X, index, _ in plan.inputs if index and index[0] == block.first)
+    size = np.ptp(np.linalg.solve(block.T.T, X.T), axis=1)
+    return np.where(size > 1e-12, size, 1.0)
