@@ -17,6 +17,8 @@ __all__ = ["COUNTS"]
 POSITIVE = ("log", "identity", "inverse", "sqrt")
 #: Counts up to which the probabilities of a distribution without moments in closed form add up.
 LONGEST = 100_000
+#: Newton steps to the rate of a mean.
+MOST_STEPS = 100
 
 
 Moment = Callable[[Given], Array]
@@ -82,14 +84,18 @@ def conway_maxwell(given: Given) -> tuple[Array, Array]:
             lambda y: theta[:, None] * y - nu[:, None] * scipy.special.gammaln(y + 1.0), given
         )
 
-    low = nu * np.log(np.maximum(mu, 1e-10)) - 5.0 * (1.0 + nu)
-    high = nu * np.log(mu + 1.0) + 5.0 * (1.0 + nu)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        y, p = at(middle)
-        below = p @ y < mu
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return at(0.5 * (low + high))
+    shifted = mu + 0.5 * (nu - 1.0) / nu
+    start = np.where(shifted > 0.05 * mu, nu * np.log(np.maximum(shifted, 1e-300)), np.log(mu))
+    theta = np.asarray(start, dtype=np.float64)
+    for _ in range(MOST_STEPS):
+        y, p = at(theta)
+        mean = p @ y
+        gap = np.log(mu / mean)
+        if np.abs(gap).max() < 1e-12:
+            break
+        slope = np.maximum(p @ y**2 - mean**2, 1e-300) / mean
+        theta = theta + np.clip(gap / slope, -1.0, 1.0)
+    return at(theta)
 
 
 def generalized_poisson(given: Given) -> tuple[Array, Array]:
