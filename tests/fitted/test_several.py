@@ -9,7 +9,7 @@ import pytest
 import scipy
 
 import ranef
-from ranef.families.registry import SHAPED, shaped_family
+from ranef.families.shaped_registry import SHAPED, shaped_family
 
 DATA = Path(__file__).parent.parent / "data"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..batch.many import check_ddf, read_matrix_weights, read_tests, shared_design
+from ..batch.many import check_ddf, check_left, read_matrix_weights, read_tests, shared_design
 from ..batch.many_run import ManyRun
 from ..batch.responses import in_memory, open_responses, read_responses
 from ..batch.result import BatchResult
@@ -117,6 +117,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         source = in_memory(names, held)
     W = read_matrix_weights(weights, frame, source.names)
     shared = None if W is not None else weights
+    check_left(formula, source.names)
     design = shared_design(formula, data, frame.n_rows, shared, offset, contrasts)
     lmm.check(design)
     settings = Settings(
@@ -124,7 +125,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         satterthwaite=ddf == "satterthwaite",
         workers=worker_count(workers, None if executor is None else 1),
         contrasts=read_tests(tests, design.fixed_names, ddf),
-        control=control or Control(),
+        control=Control.of(control),
     )
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
     run = ManyRun(design, settings, source, W, call, ddf, executor)

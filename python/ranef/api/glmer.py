@@ -153,7 +153,7 @@ def glmer(  # noqa: PLR0913 (every option of a fit)
         offset,
         contrasts,
         missing,
-        control or Control(),
+        Control.of(control),
         strict,
         simplified(prior),
     )

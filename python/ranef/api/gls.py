@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ..fitted.gls.fit import checked_corr
@@ -111,9 +110,6 @@ def gls(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
-        control=Control() if control is None else control,
+        control=Control.of(control),
     )
-    model = fit_model(call, data)
-    for warning in model.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return model
+    return fit_model(call, data)

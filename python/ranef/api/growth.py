@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from ..fitted.growth.fit import RESIDUALS, SHAPES, checked_information, option
+from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
 
@@ -94,25 +93,16 @@ def growth(
     Var(residual)            654.9
     dtype: float64
     """
-    columns = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     call = GrowthCall(
         outcome=outcome,
         time=time,
         groups=groups,
-        shape=option("shape", shape, tuple(SHAPES)),
-        random=option("random", shape if random is None else random, tuple(SHAPES)),
-        residuals=option("residuals", residuals, RESIDUALS),
-        covariates=columns,
-        information=information if information is None else checked_information(information),
+        shape=shape,
+        random=shape if random is None else random,
+        residuals=residuals,
+        covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
+        information=information,
         missing=missing,
-        control=Control() if control is None else control,
+        control=Control.of(control),
     )
-    if SHAPES[call.random] > SHAPES[call.shape]:
-        raise ValueError(
-            f"random={call.random!r} has factors that shape={call.shape!r} does not; the mean "
-            "curve needs every factor that varies"
-        )
-    model = fit_model(call, data)
-    for warning in model.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return model
+    return fit_model(checked_call(call), data)

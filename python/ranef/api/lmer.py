@@ -114,6 +114,6 @@ def lmer(
     {'Intercept': 6.95, 'Days': 1.32}
     """
     call = Call(
-        str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
+        str(formula), reml, weights, offset, contrasts, missing, Control.of(control), strict, prior
     )
     return fit_model(call, data, executor=executor, progress=progress)

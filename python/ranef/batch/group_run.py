@@ -81,9 +81,8 @@ class GroupRun:
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, block by block, and go on where an earlier run stopped."""
-        folder = BatchFolder(out, self.plan())
         parts = list(self.opened())
-        with line.interruptible():
+        with BatchFolder(out, self.plan()) as folder, line.interruptible():
             for part in self.fitted(folder.unfinished(parts, line), line):
                 folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
             if not line.interrupted:
@@ -119,7 +118,7 @@ class GroupRun:
     def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
         """Lay out the results of a block."""
         messages = {**part.messages, **self.explain(part)}
-        tables = self.result(part.labels, part.estimate, messages, line)._parts()
+        tables = self.result(part.labels, part.estimate, messages, line).parts.tables()
         told = [messages.get(i, "") for i in range(len(part.labels))]
         tables["fits"] = tables["fits"].assign(message=told)
         return tables

@@ -18,7 +18,14 @@ from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import parse
 from ..models.batch.estimate import Contrast
 
-__all__ = ["STAND_IN", "check_ddf", "read_matrix_weights", "read_tests", "shared_design"]
+__all__ = [
+    "STAND_IN",
+    "check_ddf",
+    "check_left",
+    "read_matrix_weights",
+    "read_tests",
+    "shared_design",
+]
 
 
 #: The response of the shared design; no column of a frame can be called that by accident.
@@ -55,6 +62,24 @@ def read_matrix_weights(
             "weights",
         )
     return W
+
+
+def check_left(formula: str, names: pd.Index[Any] | None) -> None:
+    """Refuse a response in the formula that is none of the responses of the batch.
+
+    Raises
+    ------
+    FormulaError
+        With what to write instead.
+    """
+    left = str(formula).rpartition("~")[0].strip().strip("`")
+    if left and "(" not in left and "~" not in left and (names is None or left not in names):
+        raise FormulaError(
+            f"{left!r} would not be fitted: a batch takes its responses from the argument "
+            "responses. Leave the left side of the formula empty, as in ~ x + (1 | g), and name "
+            f"{left!r} among the responses if it is one",
+            str(formula),
+        )
 
 
 def columns_by_name(weights: Any, names: pd.Index[Any]) -> Any:

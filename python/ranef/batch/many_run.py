@@ -17,7 +17,7 @@ from .._typing import Positions
 from ..design.design import Design
 from ..errors import DataError, RanefWarning
 from ..fitted.lmm.call import Call
-from ..fitted.lmm.fit import estimated
+from ..fitted.lmm.fit import estimated, made
 from ..fitted.lmm.model import LinearMixedModel
 from ..models import lmm
 from ..models.batch import estimate as batch_estimate
@@ -97,8 +97,7 @@ class ManyRun:
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, part by part, and go on where an earlier run stopped."""
-        folder = BatchFolder(out, self.plan())
-        with line.interruptible():
+        with BatchFolder(out, self.plan()) as folder, line.interruptible():
             for part in self.fitted(folder.unfinished(self.opened(), line), line):
                 folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
             if not line.interrupted:
@@ -167,7 +166,7 @@ class ManyRun:
 
     def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
         """Lay out the results of a block."""
-        return self.result(part.labels, part.estimate, line)._parts()
+        return self.result(part.labels, part.estimate, line).parts.tables()
 
     def plan(self) -> dict[str, Any]:
         """Give all that the results depend on."""
@@ -268,4 +267,4 @@ def single_fit(
     lmm.check(own)
     core = lmm.kernel(own)
     estimate = estimated(own, core, call)
-    return LinearMixedModel(own, estimate, call, core=core)
+    return LinearMixedModel(made(own, estimate, call, core))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,26 @@ class Control:
     max_steps: int = 200
     tolerance: float = 1e-9
     start: tuple[Array, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, Integral):
+            raise TypeError(f"Control: max_steps is a number of steps, not {self.max_steps!r}")
+        if not isinstance(self.tolerance, Real) or not self.tolerance > 0.0:
+            raise ValueError(f"Control: tolerance is a positive number, not {self.tolerance!r}")
+        if not isinstance(self.start, list | tuple) or any(np.ndim(b) != 2 for b in self.start):
+            raise TypeError(
+                "Control: start is a tuple of matrices, one for each random-effects term, as in "
+                f"model.parts.estimate.lambda_standard; it is {self.start!r}"
+            )
+
+    @classmethod
+    def of(cls, control: Control | None) -> Control:
+        """Check what was given as settings; the usual ones for None."""
+        if control is None:
+            return cls()
+        if not isinstance(control, cls):
+            raise TypeError(f"control takes ranef.Control(max_steps=..., ...), not {control!r}")
+        return control
 
 
 @dataclass(frozen=True)
@@ -174,7 +195,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         if q >= n and not knows_sigma:
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
-                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} levels{each}: {q} "
+                f"{term.written} has {term.n_levels} levels{each}: {q} "
                 f"random effects for {n} rows, so they cannot be told from the residual error. "
                 + _fewer_effects(term, n)
             )

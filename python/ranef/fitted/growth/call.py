@@ -23,3 +23,6 @@ class GrowthCall:
     information: str | None = None
     missing: str = "drop"
     control: Control = field(default_factory=Control)
+
+    def __post_init__(self) -> None:
+        Control.of(self.control)

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
-from ...design.structured import StructuredDesign
-from ...errors import DataError, ModelError
+from ..._options import check_option
+from ...design.structured import StructuredDesign, build_structured
+from ...errors import (
+    ConvergenceWarning,
+    DataError,
+    ModelError,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+)
+from ...formula import parse
 from ...formula.terms import quoted
+from ...models.gls.model import fit_gls, gls_model
+from ..warned import dropped_rows
 from .call import GrowthCall
+from .parts import GrowthParts
 
 __all__ = [
     "INFORMATION",
     "RESIDUALS",
     "SHAPES",
     "check",
-    "checked_information",
+    "checked_call",
+    "fit",
     "formula_of",
-    "option",
     "powers",
 ]
 
@@ -30,16 +46,24 @@ RESIDUALS = ("equal", "free")
 INFORMATION = ("expected", "observed")
 
 
-def option(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """Refuse a value that an option does not have."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
-    return value
-
-
-def checked_information(value: str) -> str:
-    """Check the kind of information that standard errors come from."""
-    return option("information", value, INFORMATION)
+def checked_call(call: GrowthCall) -> GrowthCall:
+    """Check the options of a call."""
+    columns = (call.covariates,) if isinstance(call.covariates, str) else tuple(call.covariates)
+    information = call.information
+    checked = replace(
+        call,
+        shape=check_option("shape", call.shape, SHAPES),
+        random=check_option("random", call.random, SHAPES),
+        residuals=check_option("residuals", call.residuals, RESIDUALS),
+        information=information and check_option("information", information, INFORMATION),
+        covariates=columns,
+    )
+    if SHAPES[checked.random] > SHAPES[checked.shape]:
+        raise ValueError(
+            f"random={call.random!r} has factors that shape={call.shape!r} does not; the mean "
+            "curve needs every factor that varies"
+        )
+    return checked
 
 
 def powers(time: str, shape: str) -> list[str]:
@@ -99,4 +123,43 @@ def check(rows: StructuredDesign, call: GrowthCall) -> None:
         raise ModelError(
             f"{k} varying factors and a residual cannot be told apart on "
             f"{len(np.unique(rows.time))} occasions; take a simpler shape or random part"
+        )
+
+
+def fit(call: GrowthCall, data: Any) -> GrowthParts:
+    """Fit as a call says."""
+    rows = build_structured(
+        parse(formula_of(call)),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=call.time if call.residuals == "free" else None,
+        missing=call.missing,
+    )
+    check(rows, call)
+    model = gls_model(rows, "independence")
+    estimate = fit_gls(rows, model, reml=False, control=call.control)
+    parts = GrowthParts(rows.design, estimate, call, data, model, structured=rows)
+    return replace(parts, warnings=tuple(findings(parts)))
+
+
+def findings(parts: GrowthParts) -> Iterable[RanefWarning]:
+    """Everything worth a warning."""
+    yield from dropped_rows(parts.design)
+    estimate = parts.estimate
+    if len(estimate.kept) < len(parts.design.fixed):
+        lost = ", ".join(n for n, b in zip(parts.names, estimate.beta, strict=False) if b != b)
+        yield RankWarning(
+            f"no coefficient can be estimated for {lost}: combinations of the columns before"
+        )
+    if not estimate.converged:
+        yield ConvergenceWarning(
+            f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
+            f"about {estimate.decrement:.2g}; take a simpler shape or random part"
+        )
+    elif estimate.is_singular or estimate.at_bound:
+        yield SingularFitWarning(
+            "a variance stands at zero, or a correlation of the factors at 1: the likelihood "
+            "has its maximum at the end of the parameters' range. Errors and p-values are "
+            "rough there; a model with fewer variances says as much"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
@@ -29,10 +28,9 @@ from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.several import at_parts
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.summary import Summary
-from ...report.varcorr import VarCorr
 from ...report.verdict import Convergence, alias_notes, convergence
-from ..mixed.tidy import Tidied
-from ..warned import as_error, dropped_rows
+from ..several.named import Effects
+from ..warned import dropped_rows, tell
 from .call import OrdinalCall
 from .fit import OrdinalParts, fit_call, fit_found, ordinal_call
 
@@ -42,7 +40,7 @@ KINDS = ("prob", "class", "cumulative", "link")
 REMEDY = "Merged categories, fewer random effects or merged levels of a predictor may help."
 
 
-class CumulativeLinkModel(Tidied):
+class CumulativeLinkModel(Effects):
     """A fitted cumulative link model of an ordered response.
 
     Made by :func:`ranef.clmm`. Nothing of it changes after the fit.
@@ -109,11 +107,6 @@ class CumulativeLinkModel(Tidied):
                 f"the search stopped ({e.status}) where -2 log-likelihood can still fall by about "
                 f"{e.decrement:.2g}. {REMEDY}"
             )
-
-    def _warn(self) -> None:
-        """Give the warnings of the fit, once."""
-        for warning in self.warnings:
-            warnings.warn(warning, stacklevel=5)
 
     @property
     def _verdict(self) -> Convergence:
@@ -198,11 +191,6 @@ class CumulativeLinkModel(Tidied):
     def npar(self) -> int:
         """Parameters of the thresholds, coefficients, and covariance parameters."""
         return len(self._estimate.standard) + self._n_covariances
-
-    @property
-    def varcorr(self) -> VarCorr:
-        """Covariances of the random effects by group, on the scale of the latent response."""
-        return VarCorr(self._design.random, self._estimate.sigmas, None)
 
     @property
     def zvalues(self) -> pd.Series[Any]:
@@ -474,9 +462,7 @@ class CumulativeLinkModel(Tidied):
 def finished(parts: OrdinalParts, call: OrdinalCall, data: Any = None) -> CumulativeLinkModel:
     """Make the model and give its warnings."""
     model = CumulativeLinkModel(parts, call, data=data)
-    if call.strict and model.warnings:
-        raise as_error(model.warnings)
-    model._warn()
+    tell(model.warnings, strict=call.strict)
     return model
 
 

@@ -13,10 +13,11 @@ from ... import design as designs
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import DataError, ModelError, UnsupportedError
-from ...families.registry import SHAPED, shaped_family
+from ...families import known, lookup
 from ...families.shaped import ShapedFamily
+from ...families.shaped_registry import SHAPED, shaped_family
 from ...formula import parse
-from ...models.glmm.estimate import FAMILIES, PartsEstimate
+from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.plan import Plan, plan_of, whole_design
 from ...models.glmm.several import fit_parts
 from ..glmm.fit import MOST_COLUMNS
@@ -97,9 +98,9 @@ def needs_parts(family: str, link: str | None, zero: Any, dispersion: Any) -> bo
     if zero is not None or dispersion is not None:
         return True
     name = str(family).lower()
-    if name not in FAMILIES:
+    if name not in known("glmer"):
         return name in SHAPED
-    links = FAMILIES[name]
+    links = [choice.name for choice in lookup(name).links]
     return (
         link is not None
         and str(link).lower() not in links

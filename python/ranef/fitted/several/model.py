@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
 from ...errors import (
     ConvergenceWarning,
     DroppedRowsWarning,
@@ -20,16 +18,12 @@ from ...errors import (
     UnsupportedError,
 )
 from ...formula import parse, update
-from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
 from ...models.glmm.estimate import PartsEstimate
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.summary import Summary
-from ...report.varcorr import VarCorr
 from ...report.verdict import Convergence, alias_notes, convergence
-from ..hypotheses import Hypotheses
-from ..mixed.tidy import Tidied
-from ..warned import as_error
+from ..warned import tell
 from .call import PartsCall
 from .fit import Parts, check_parts, fit_call, fit_designs, parts_call
 from .rows import PartsRows
@@ -52,7 +46,7 @@ LIMITS = {
 }
 
 
-class DistributionalModel(PartsRows, Hypotheses, Tidied):
+class DistributionalModel(PartsRows):
     """A fitted mixed model of location, zeros and dispersion.
 
     Made by :func:`ranef.glmer`. Nothing of it changes after the fit.
@@ -68,7 +62,6 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
     """
 
     reml = False
-    _usual_ddf = "normal"
 
     def __init__(self, parts: Parts, call: PartsCall, *, data: Any = None):
         self.call = call
@@ -127,11 +120,6 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
                 )
         return out
 
-    def _warn(self) -> None:
-        """Give the warnings of the fit, once."""
-        for warning in self.warnings:
-            warnings.warn(warning, stacklevel=5)
-
     @property
     def _verdict(self) -> Convergence:
         return convergence(self._estimate, optimum_of(self._design, self._estimate), [], REMEDY)
@@ -163,14 +151,6 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
     def npar(self) -> int:
         """Coefficients of all parts that are not aliased, shapes, and covariance parameters."""
         return len(self._estimate.coefficients) + self._n_covariances
-
-    @property
-    def varcorr(self) -> VarCorr:
-        """Covariances of random effects on the scale of the predictors.
-
-        Keys are the group, and ``zero:group`` and ``dispersion:group`` for those parts.
-        """
-        return VarCorr(self._design.random, self._estimate.sigmas, None)
 
     def _part_params(self, part: str) -> pd.Series[Any]:
         known = dict(self._parts.designs)
@@ -253,19 +233,6 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
             )
         table = self.coef_table(part)
         return interval_table(list(table.index), table["estimate"], table["se"], np.inf, level)
-
-    def _aliasing(self) -> tuple[Sequence[int], Array]:
-        block = self._estimate.block("location")
-        return block.aliased, block.alias
-
-    def _approximation(self, ddf: str | None) -> FixedDf:
-        """Look up the reference distribution of the tests: normal."""
-        if ddf not in (None, "inf"):
-            raise UnsupportedError(
-                f"degrees of freedom ({ddf!r}) are those of normal responses; tests of a "
-                "generalised model are normal ones: ddf='inf'"
-            )
-        return FixedDf(self._estimate.cov_beta, np.inf)
 
     def glance(self) -> pd.DataFrame:
         """Return one row about the fit, under the column names of R's broom.mixed."""
@@ -386,9 +353,7 @@ class DistributionalModel(PartsRows, Hypotheses, Tidied):
 def finished(parts: Parts, call: PartsCall, data: Any = None) -> DistributionalModel:
     """Make the model and give its warnings."""
     model = DistributionalModel(parts, call, data=data)
-    if call.strict and model.warnings:
-        raise as_error(model.warnings)
-    model._warn()
+    tell(model.warnings, strict=call.strict)
     return model
 
 

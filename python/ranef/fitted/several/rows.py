@@ -12,15 +12,15 @@ import scipy
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows, encode
-from ...families.registry import shaped_family
 from ...families.shaped import Given, ShapedFamily, mean_of
+from ...families.shaped_registry import shaped_family
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.several import at_parts
-from ..named import Effects
 from .call import PartsCall
 from .fit import Parts
+from .named import Effects
 
 __all__ = ["PartsRows"]
 

@@ -1,21 +1,23 @@
-"""Estimates of a fitted mixed model, linear or generalised, by their names."""
+"""Estimates of a model of several predictors by their names."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .._typing import Array
-from ..design.aligned import one_a_row
-from ..design.design import Design
-from ..design.values import Numbers, read_series
-from ..errors import DataError
-from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
-from ..models.gls.model import GlsEstimate
-from ..models.lmm import LmmEstimate
-from ..report.effects import RandomEffects, per_level
+from ..._typing import Array
+from ...design.aligned import one_a_row
+from ...design.design import Design
+from ...design.values import Numbers, read_series
+from ...errors import DataError
+from ...inference.coverage import check_level
+from ...models.glmm.estimate import PartsEstimate
+from ...report import tidy as tidying
+from ...report.effects import RandomEffects, per_level
+from ...report.varcorr import VarCorr
 
 __all__ = ["Effects"]
 
@@ -24,7 +26,7 @@ class Effects:
     """Fixed and random effects, likelihood and counts of one fit."""
 
     _design: Design
-    _estimate: LmmEstimate | GlmmEstimate | GlsEstimate | PartsEstimate
+    _estimate: PartsEstimate
     _data: Any
 
     def _conditional_covariances(self) -> list[Array]:
@@ -172,6 +174,43 @@ class Effects:
         """AIC with Hurvich and Tsai's (1989) correction; infinite below npar + 2 rows."""
         left = self.nobs - self.npar - 1
         return self.aic + (2.0 * self.npar * (self.npar + 1) / left if left > 0 else np.inf)
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Covariances of the random effects by group, on the scale of their predictor."""
+        return VarCorr(self._design.random, self._estimate.sigmas, None)
+
+    def coef_table(self) -> pd.DataFrame:
+        """Lay out estimates, standard errors and tests."""
+        raise NotImplementedError
+
+    def tidy(
+        self,
+        effects: str | Sequence[str] = ("fixed", "ran_pars"),
+        conf_int: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Return estimates as a tidy frame, under the column names of R's broom.mixed.
+
+        Parameters
+        ----------
+        effects : str or sequence of {"fixed", "ran_pars", "ran_vals", "ran_coefs"}
+            Coefficients of the location; standard deviations and correlations; conditional modes;
+            each level's own coefficients.
+        conf_int : bool
+            Whether to add Wald's conf.low and conf.high.
+        level : float
+            Their coverage.
+        """
+        chosen = tidying.chosen_effects(effects)
+        check_level(level)
+        make = {
+            "fixed": lambda: tidying.fixed_rows(self.coef_table(), level if conf_int else None),
+            "ran_pars": lambda: tidying.ran_pars_rows(self.varcorr, None),
+            "ran_vals": lambda: tidying.ran_vals_rows(self.ranef(), level if conf_int else None),
+            "ran_coefs": lambda: tidying.ran_coefs_rows(self.ranef(), self.params.dropna()),
+        }
+        return tidying.stack(make[effect]() for effect in chosen)
 
     def _rows(self, values: Array) -> pd.Series[Any]:
         """Values of the rows used, labelled as the caller's rows."""
