@@ -58,7 +58,7 @@ def log_ratio(y: Array) -> float:
 
 
 def draw_negative_binomial(size: Array, mu: Array, rng: np.random.Generator) -> Array:
-    return rng.poisson(rng.gamma(size, mu / size)).astype(np.float64)
+    return np.asarray(rng.poisson(rng.gamma(size, mu / size)), dtype=np.float64)
 
 
 def probabilities(log_weight: Callable[[Array], Array], given: Given) -> tuple[Array, Array]:
@@ -72,7 +72,8 @@ def probabilities(log_weight: Callable[[Array], Array], given: Given) -> tuple[A
 def draw_from(values: tuple[Array, Array], rng: np.random.Generator) -> Array:
     """Draw one value a row by its distribution function."""
     y, p = values
-    return y[np.minimum((p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1), len(y) - 1)]
+    place = (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
+    return np.asarray(y[np.minimum(place, len(y) - 1)])
 
 
 def conway_maxwell(given: Given) -> tuple[Array, Array]:

@@ -252,13 +252,14 @@ class PartsRows(Effects):
         half = t_quantile(level) * np.sqrt(
             self._predictor_variance(part, encoded, len(center), groups)
         )
-        natural = {
-            "link": lambda x: x,
-            "zero": lambda x: mean_of("logit", x),
-            "dispersion": lambda x: self._family.shapes[0].natural(x) if self._family.shapes else x,
-        }[kind]
-        values = [natural(center), natural(center - half), natural(center + half)]
+        values = [self._natural(kind, at) for at in (center, center - half, center + half)]
         return pd.DataFrame(dict(zip(("mean", "lower", "upper"), values, strict=True)), index=index)
+
+    def _natural(self, kind: str, eta: Array) -> Array:
+        """Carry a part's predictor over to its own scale."""
+        if kind == "zero":
+            return mean_of("logit", eta)
+        return eta if kind == "link" else np.asarray(self._family.shapes[0].natural(eta))
 
     def _predictor_variance(
         self, part: str, encoded: dict[str, NewRows], n: int, groups: list[str]
