@@ -8,6 +8,7 @@ namespace {
 constexpr double kNegligible = 40.0;  // logarithm of a term that does not count
 constexpr int kMostTerms = 200000;
 constexpr int kMostSteps = 100;
+constexpr double kClose = 1e-7;
 constexpr double kHuge = 1e300, kMinusHuge = -1e300;
 
 struct Moments {
@@ -98,13 +99,12 @@ ConwayMaxwell conway_maxwell_at(double log_mu, double nu) {
     }
     (m.mean < mu ? low : high) = theta;
     const double gap = log_mu - std::log(m.mean);
-    if (std::abs(gap) < 1e-14) break;
     double next = theta + gap * m.mean / m.central[2][0];
     if (!(next > low && next < high))
       next =
           low > kMinusHuge && high < kHuge ? 0.5 * (low + high) : theta + (gap > 0.0 ? 1.0 : -1.0);
-    if (std::abs(next - theta) < 1e-15 * (1.0 + std::abs(theta))) break;
     theta = next;
+    if (std::abs(gap) < kClose) break;  // after this step it is that squared
   }
   const Moments m = moments(theta, nu, true);
   if (!m.is_finite || !(std::abs(std::log(m.mean) - log_mu) < 1e-9)) return out;

@@ -23,6 +23,10 @@ SMALL, LARGE = 100, 5000
 VANISHED = 1e-8
 #: Predicted decrease at which the search gives way to Newton's method with the Hessian itself.
 NEAR = 1e-7
+#: Standard errors that its first Newton step may go.
+FAR = 300.0
+#: Predicted decrease at which the model without random effects is close enough to start from.
+ROUGH = 1e-2
 #: Most Newton steps to the coefficients without random effects.
 MOST_STEPS = 100
 
@@ -128,13 +132,13 @@ def without_random(core: _core.Predictors, beta: Array, m: int) -> Array:
             "predictor near the data keeps every mean in range. Take another link, or look for "
             "extreme values of the offset and the predictors."
         )
-    radius = 1.0
+    radius = FAR
     for _ in range(MOST_STEPS):
         gradient = core.gradient()[m:]
         hessian = 2.0 * core.information_beta()
         scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-8 * len(beta)))
         step, predicted, _ = trust_step(gradient * scale, hessian * np.outer(scale, scale), radius)
-        if predicted < 1e-6:
+        if predicted < ROUGH:
             break
         moved = beta + step * scale
         new = core.evaluate(theta, moved).value
@@ -143,7 +147,7 @@ def without_random(core: _core.Predictors, beta: Array, m: int) -> Array:
             beta, value = moved, new
         else:
             core.evaluate(theta, beta)
-        radius = 0.25 * radius if ratio < 0.25 else min(2.0 * radius, 100.0)
+        radius = 0.25 * radius if ratio < 0.25 else 2.0 * radius
         if radius < 1e-8:
             break
     return beta
