@@ -100,11 +100,14 @@ ConwayMaxwell conway_maxwell_at(double log_mu, double nu) {
     (m.mean < mu ? low : high) = theta;
     const double gap = log_mu - std::log(m.mean);
     double next = theta + gap * m.mean / m.central[2][0];
+    if (std::abs(gap) < kClose) {  // after this step it is that squared
+      theta = next;
+      break;
+    }
     if (!(next > low && next < high))
       next =
           low > kMinusHuge && high < kHuge ? 0.5 * (low + high) : theta + (gap > 0.0 ? 1.0 : -1.0);
     theta = next;
-    if (std::abs(gap) < kClose) break;  // after this step it is that squared
   }
   const Moments m = moments(theta, nu, true);
   if (!m.is_finite || !(std::abs(std::log(m.mean) - log_mu) < 1e-9)) return out;

@@ -162,6 +162,7 @@ FITS = [
 @pytest.mark.parametrize(("response", "options"), FITS)
 @pytest.mark.filterwarnings("ignore::ranef.errors.RanefWarning")
 def test_every_fit_answers(rows, response, options):
+    rows = rows.head(90) if options["family"] == "compois" else rows  # sums over counts
     model = ranef.glmer(f"{response} ~ x + (1 | g)", rows, **options)
     assert np.isfinite(model.llf)
     assert model.npar == len(model._estimate.coefficients) + len(model.theta)
@@ -170,7 +171,7 @@ def test_every_fit_answers(rows, response, options):
     np.testing.assert_allclose(model.predict(random="none"), model.predict(rows, random="none"))
     assert np.isfinite(model.resid("pearson")).all()
     draws = model.simulate(20, seed=1)
-    assert draws.shape == (300, 20)
+    assert draws.shape == (len(rows), 20)
     assert (draws == model.simulate(20, seed=1)).all()
     assert model._family.inside(draws[draws != 0.0]).all()
     again = pickle.loads(pickle.dumps(model))
@@ -179,7 +180,7 @@ def test_every_fit_answers(rows, response, options):
     assert "Log-likelihood" in str(model.summary())
     limits = model.predict(rows.head(5), kind="link", interval="confidence")
     assert (limits["lower"] < limits["upper"]).all()
-    assert model.glance()["nobs"].item() == 300
+    assert model.glance()["nobs"].item() == len(rows)
     assert set(model.ranef()) == set(model.varcorr)
 
 

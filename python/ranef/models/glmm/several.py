@@ -94,7 +94,7 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
     """
     core = plan.core()
     m = len(core.parameters)
-    beta = without_random(core, plan.start, m)
+    beta = without_random(core, plan.start, m, len(plan.inputs[0][1]))
     surface, found = descend(plan, core, beta, control, STARTS)
     if m and may_have_rivals(plan, core, surface, found):
         surface, found = better(plan, core, beta, control, surface, found)
@@ -122,10 +122,13 @@ def at_parts(plan: Plan, estimate: PartsEstimate) -> _core.Predictors:
     return core
 
 
-def without_random(core: _core.Predictors, beta: Array, m: int) -> Array:
+def without_random(core: _core.Predictors, beta: Array, m: int, n_location: int) -> Array:
     """Maximise the likelihood over the coefficients where no effect varies."""
     theta = np.zeros(m)
     value = core.evaluate(theta, beta).value
+    if not value < 1e300:  # the shapes that moments gave leave the range: neutral ones
+        beta = np.where(np.arange(len(beta)) < n_location, beta, 0.0)
+        value = core.evaluate(theta, beta).value
     if not value < 1e300:
         raise FitError(
             "the likelihood is not finite at the starting values: with this link no linear "
