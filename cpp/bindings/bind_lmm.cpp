@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "ranef/lmm.hpp"
 #include "rows.hpp"
 
@@ -18,14 +19,14 @@ std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& col
                                  const std::optional<Column>& weights) {
   ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights);
   input.y = rows_of(y, input.n, "y");
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   return std::make_unique<ranef::Lmm>(input);
 }
 
 ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
                                    const ranef::Matrix& X, const std::vector<NewRows>& terms) {
   const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   const std::lock_guard<std::mutex> lock(self.busy());
   return self.prediction_variances(lambda, X, rows);
 }
@@ -34,7 +35,7 @@ ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Ma
 template <class Result, class... Arguments>
 auto asking(Result (ranef::Lmm::*question)(Arguments...)) {
   return [question](ranef::Lmm& self, Arguments... arguments) {
-    const py::gil_scoped_release release;
+    const WithoutLock release;
     const std::lock_guard<std::mutex> lock(self.busy());
     return (self.*question)(arguments...);
   };

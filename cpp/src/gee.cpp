@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ranef/gee_correlation.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
 namespace {
@@ -81,6 +82,7 @@ void whiten(const GeeData& data, const Whitener& whitener, State& s) {
   }
   s.rows.col(p) = s.scaled;
   for (Index g = 0; g + 1 < data.start.size(); ++g) {
+    pause();
     const Index first = data.start[g], size = data.start[g + 1] - first;
     whitener.apply(data.wave.segment(first, size), s.rows.middleRows(first, size));
   }
@@ -160,6 +162,7 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
              GeeFit& fit) {
   const Index p = data.X.cols();
   for (int iteration = 0; iteration < options.max_iterations; ++iteration) {
+    pause();
     fit.phi = scale_of(data, s);
     const Vector previous = fit.alpha;
     fit.alpha =

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ranef/laplace.hpp"
+#include "ranef/interrupt.hpp"
 #include "ranef/search.hpp"
 
 namespace ranef {
@@ -32,6 +33,7 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
       place_(elimination_order(input)) {
   if (rows_.y.size() != input.n || rows_.weights.size() != input.n || offset_.size() != input.n)
     throw std::invalid_argument("y, weights, offset: not one value a row");
+  take_unit();
   order_.resize(place_.size());
   Input ordered = input;
   for (std::size_t i = 0; i < place_.size(); ++i) {
@@ -42,6 +44,8 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
   ordered.y = y.data();
   const RefinedInput refined = refine(ordered, choose_shifts(ordered));
   basis_ = refined.basis;
+  basis_.T.topLeftCorner(basis_.T.rows() - 1, basis_.T.cols() - 1) /= unit_;
+  for (Matrix& Tz : basis_.Tz) Tz /= unit_;
   const auto column = [&](int reference) {
     return Eigen::Map<const Vector>(refined.input.columns[reference], input.n);
   };
@@ -57,6 +61,15 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
   for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
   pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks));
   restart();
+}
+
+// With the inverse link y in units of its mean takes the predictor in units of 1 / mean: both are
+// near one, whatever the user's unit.
+void Glmm::take_unit() {
+  if (likelihood_.link != Link::inverse) return;
+  unit_ = rows_.y.dot(rows_.weights) / rows_.weights.sum();
+  rows_.y /= unit_;
+  offset_ *= unit_;
 }
 
 void Glmm::restart() {
@@ -103,6 +116,7 @@ void Glmm::prepare(const GlmmParameters& at) {
   dispersion_ = at.dispersion;
   if (constant_dispersion_ != dispersion_) {
     constant_ = constant_part(likelihood_, rows_, dispersion_);
+    if (unit_ != 1.0) constant_ -= std::log(unit_) * rows_.weights.sum();
     constant_dispersion_ = dispersion_;
   }
 }
@@ -191,6 +205,7 @@ GlmmPoint Glmm::find_mode() {
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
   for (out.steps = 0; out.steps < kMaxSteps; ++out.steps) {
+    pause();
     out.logdet = renew_factor();
     if (!std::isfinite(out.logdet)) return out;
     const Step step = newton_step();
@@ -252,13 +267,7 @@ Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
   const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());
-  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms,
-                         [&](const std::vector<RowMatrix>& s) {
-                           Matrix out = Matrix::Zero(p, s[0].cols());
-                           for (std::size_t t = 0; t < s.size(); ++t)
-                             out.noalias() += ZWX_[t].transpose() * s[t];
-                           return out;
-                         });
+  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms, ZWX_);
 }
 
 }  // namespace ranef

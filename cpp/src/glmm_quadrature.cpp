@@ -4,6 +4,7 @@
 
 #include "ranef/glmm.hpp"
 #include "ranef/quadrature.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
 
@@ -90,7 +91,10 @@ GlmmQuadrature Glmm::quadrature(const HermiteRule& rule) {
   sums.r.resize(eta_.size());
   sums.by_lambda = Matrix::Zero(k, k);
   sums.by_dispersion = -2.0 * at_mode.log_likelihood;
-  for (Index l = 0; l < pls_->n_levels(0); ++l) add_level(at_level(order, l), grid, at_mode, sums);
+  for (Index l = 0; l < pls_->n_levels(0); ++l) {
+    pause();
+    add_level(at_level(order, l), grid, at_mode, sums);
+  }
   by_lambda_ = {sums.by_lambda};
   GlmmQuadrature out{-2.0 * sums.log_ratio, gathered(by_lambda_, sums.r)};
   if (likelihood_.has_dispersion()) out.gradient(out.gradient.size() - 1) = sums.by_dispersion;
@@ -136,7 +140,8 @@ void Glmm::add_level(const Level& level, const QuadratureGrid& grid,
     const Index row = level.rows[i];
     double part = -dispersion_part(likelihood_, level.y(i), level.eta(i), dispersion_);
     for (Index j = 0; j < points; ++j)
-      part += omega(j) * dispersion_part(likelihood_, level.y(i), eta(i, j), dispersion_);
+      if (omega(j) > 1e-300)  // none out of the range of the link, but for rounding
+        part += omega(j) * dispersion_part(likelihood_, level.y(i), eta(i, j), dispersion_);
     sums.by_dispersion +=
         h(i) * at_mode.weight(row) + along(i) * at_mode.score(row) - 2.0 * level.weights(i) * part;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ranef/interrupt.hpp"
 #include "ranef/quadratic.hpp"
 
 namespace ranef {
@@ -97,6 +98,7 @@ class Search {
   bool stands_ = false;  // the factor is that of current_, and no ridge is in it
 
   Objective value(const Vector& theta) {
+    pause();
     ++result_.n_objective;
     const Lambdas lambda = unpack(pls_, theta);
     stands_ = std::none_of(lambda.begin() + 1, lambda.end(), near_boundary);

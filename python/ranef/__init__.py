@@ -23,6 +23,7 @@ from .errors import (
     RanefWarning,
     RankWarning,
     SingularFitWarning,
+    UnsupportedAttributeError,
     UnsupportedError,
 )
 from .fitted.lmm.model import LinearMixedModel
@@ -68,10 +69,15 @@ if TYPE_CHECKING:
     from .batch.result import BatchResult
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
+    from .comparison.average import ModelAverage
+    from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
+    from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
     from .fitted.glmm.model import GeneralizedLinearMixedModel
+    from .fitted.glmm.residuals import Residuals
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
@@ -80,26 +86,65 @@ if TYPE_CHECKING:
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
+    from .inference.bootstrap.results import Bootstrap
+    from .inference.caic import ConditionalAic
+    from .inference.fit_measures import FitMeasures, Moments
+    from .inference.optimum.generalised import Dispersion
+    from .inference.sandwich.wild import WildBootstrap
+    from .inference.shares.icc import Icc
+    from .inference.shares.results import R2
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
+    from .report.comparison import Comparison
+    from .report.effects import RandomEffects
+    from .report.emmeans import ContrastTable, MarginalMeans
+    from .report.findings import Diagnosis
+    from .report.influence import Influence
+    from .report.maketables import TableColumn
+    from .report.plots.model import ModelPlots
+    from .report.plots.plain import PlainPlots
+    from .report.predictive import CrossValidation
+    from .report.prescription import Prescription
+    from .report.profile import Profile
+    from .report.searches import AllFit, Trail
+    from .report.simulated import SimulatedTest
+    from .report.summary import Summary
+    from .report.surface import MultiStart, Surface
+    from .report.tests import LinearTest
+    from .report.varcorr import VarCorr
+    from .report.verdict import Convergence
     from .study.result import Power, Study
 
 __version__ = _version("ranef")
 
 __all__ = [
+    "QIC",
+    "R2",
+    "AllFit",
     "Approaches",
     "BatchResult",
+    "Bootstrap",
+    "Comparison",
     "ComparisonWarning",
+    "ConditionalAic",
+    "ContrastTable",
     "Control",
+    "Convergence",
     "ConvergenceWarning",
     "CrossProducts",
+    "CrossValidation",
     "CumulativeLinkModel",
     "DataError",
+    "DesignView",
+    "Diagnosis",
+    "Dispersion",
     "DistributionalModel",
     "DroppedRowsWarning",
+    "FimlGrowthModel",
     "FitError",
+    "FitMeasures",
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
@@ -108,27 +153,48 @@ __all__ = [
     "GeneralizedLinearMixedModel",
     "GroupFits",
     "GrowthModel",
+    "Icc",
     "Imputations",
+    "Influence",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
+    "LinearTest",
+    "MarginalMeans",
     "MissingComparison",
     "MissingReport",
+    "ModelAverage",
     "ModelError",
+    "ModelPlots",
+    "Moments",
+    "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
+    "PlainPlots",
     "Point",
     "PooledModel",
     "Power",
+    "Prescription",
+    "Profile",
+    "RandomEffects",
     "RandomEffectsGLS",
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "Residuals",
     "RobustResult",
+    "SimulatedTest",
     "SingularFitWarning",
     "StoredBatch",
     "Study",
+    "Summary",
+    "Surface",
+    "TableColumn",
+    "Trail",
+    "UnsupportedAttributeError",
     "UnsupportedError",
+    "VarCorr",
+    "WildBootstrap",
     "Wishart",
     "WithinBetweenModel",
     "all_fit",
@@ -172,30 +238,60 @@ __all__ = [
 
 #: What is imported when it is first asked for, so that an import stays short, and from where.
 _LATER = {
-    "MissingComparison": "missing.comparison",
-    "MissingReport": "missing.report",
-    "PooledModel": "missing.pooled",
-    "Imputations": "missing.imputation",
-    "compare_missing": "api.compare_missing",
-    "pool": "api.pool",
-    "impute": "api.impute",
-    "missing_report": "api.missing_report",
+    "AllFit": "report.searches",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
+    "Bootstrap": "inference.bootstrap.results",
+    "Comparison": "report.comparison",
+    "ConditionalAic": "inference.caic",
+    "ContrastTable": "report.emmeans",
+    "Convergence": "report.verdict",
     "CrossProducts": "fitted.lmm.cross_products",
     "CumulativeLinkModel": "fitted.ordinal.model",
     "DistributionalModel": "fitted.several.model",
+    "CrossValidation": "report.predictive",
+    "DesignView": "fitted.design_view",
+    "Diagnosis": "report.findings",
+    "Dispersion": "inference.optimum.generalised",
+    "FimlGrowthModel": "fitted.growth.fiml",
+    "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
     "GEEModel": "fitted.gee.model",
     "GLSModel": "fitted.gls.model",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
     "GrowthModel": "fitted.growth.model",
+    "Icc": "inference.shares.icc",
+    "Imputations": "missing.imputation",
+    "Influence": "report.influence",
+    "LinearTest": "report.tests",
+    "MarginalMeans": "report.emmeans",
+    "MissingComparison": "missing.comparison",
+    "MissingReport": "missing.report",
+    "ModelAverage": "comparison.average",
+    "ModelPlots": "report.plots.model",
+    "Moments": "inference.fit_measures",
+    "MultiStart": "report.surface",
+    "PlainPlots": "report.plots.plain",
+    "PooledModel": "missing.pooled",
     "Power": "study.result",
+    "Prescription": "report.prescription",
+    "Profile": "report.profile",
+    "QIC": "fitted.gee.criteria",
+    "R2": "inference.shares.results",
+    "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
+    "Residuals": "fitted.glmm.residuals",
     "RobustResult": "fitted.robust",
+    "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
+    "Summary": "report.summary",
+    "Surface": "report.surface",
+    "TableColumn": "report.maketables",
+    "Trail": "report.searches",
+    "VarCorr": "report.varcorr",
+    "WildBootstrap": "inference.sandwich.wild",
     "WithinBetweenModel": "fitted.panel.within_between",
     "all_fit": "api.all_fit",
     "anova": "api.anova",
@@ -204,6 +300,7 @@ _LATER = {
     "bias_check": "api.bias_check",
     "clmm": "api.clmm",
     "compare": "api.compare",
+    "compare_missing": "api.compare_missing",
     "converge": "api.converge",
     "cross_validate": "api.cross_validate",
     "diagnose": "api.diagnose",
@@ -218,10 +315,13 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "impute": "api.impute",
     "lmlist": "api.lmlist",
+    "missing_report": "api.missing_report",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",
     "plot_coefficients": "api.plot_coefficients",
+    "pool": "api.pool",
     "power": "api.power",
     "random_effects_gls": "api.random_effects_gls",
     "rlrt": "api.rlrt",

@@ -1,7 +1,9 @@
 """The same word does the same on every model: one contract, a row a class."""
 
 import copy
+import inspect
 import pickle
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -336,3 +338,43 @@ def test_few_groups_have_wide_intervals():
             missed[ddf] += not lower <= 0.0 <= upper
     assert missed["satterthwaite"] <= 0.08 * runs
     assert missed["inf"] >= 0.09 * runs
+
+
+#: Public classes that go in, and are no results.
+ARGUMENTS = {"Control", "CrossProducts", "Gamma", "InverseGamma", "InverseWishart", "Normal"}
+ARGUMENTS |= {"Point", "Wishart"}
+#: What annotations name that is not of ranef.
+FOREIGN = {
+    "Any",
+    "Array",
+    "DataFrame",
+    "Figure",
+    "Index",
+    "Iterator",
+    "Mapping",
+    "None",
+    "Self",
+    "Series",
+}
+
+
+def returned(model):
+    """Names of the classes that methods and properties of a class are annotated with."""
+    for name, member in inspect.getmembers(model):
+        found = member.fget if isinstance(member, property) else member
+        if name.startswith("_") or name in ("parts", "call", "spec") or not callable(found):
+            continue
+        yield from re.findall(r"\b[A-Z]\w+", str(found.__annotations__.get("return", "")))
+
+
+@NAMES
+def test_what_a_model_returns_is_public(name):
+    found = set(returned(getattr(ranef, name))) - FOREIGN
+    assert found - set(ranef.__all__) == set()
+
+
+def test_every_result_shows_in_a_notebook():
+    public = [getattr(ranef, name) for name in ranef.__all__ if name not in ARGUMENTS]
+    results = [c for c in public if isinstance(c, type) and not issubclass(c, Exception)]
+    assert len(results) > 40
+    assert [c.__name__ for c in results if not hasattr(c, "_repr_html_")] == []

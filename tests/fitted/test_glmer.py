@@ -85,6 +85,7 @@ def test_rows_with_a_missing_count_are_dropped_from_both(cbpp):
         ("C(three) ~ x + (1 | g)", "binomial", {}, "two levels, not 3"),
         ("cbind(count, y) ~ x + (1 | g)", "poisson", {}, "2 columns"),
         ("cbind(count, y) ~ x + (1 | g)", "binomial", {"weights": "one"}, "leave out the weights"),
+        ("cbind(count, count) ~ x + (1 | g)", "binomial", {}, "0.5 in every row"),
         ("cbind(low, count) ~ x + (1 | g)", "binomial", {}, "successes"),
         ("cbind(count, half) ~ x + (1 | g)", "binomial", {}, "failures"),
         ("y ~ x + (1 | one)", "binomial", {}, "only one level"),
@@ -113,16 +114,6 @@ def test_responses_out_of_range_are_refused(rows, formula, family, options, mess
 def test_options_are_checked(rows, options, message):
     with pytest.raises(ValueError, match=message):
         ranef.glmer("y ~ x + (1 | g)", rows, **options)
-
-
-def test_rows_without_trials_are_left_out_and_counted(rows):
-    d = rows.assign(
-        hits=rows["y"] * (rows["row"] % 5 > 0), misses=(1 - rows["y"]) * (rows["row"] % 5 > 0)
-    )
-    with pytest.warns(ranef.DroppedRowsWarning, match=r"40 of 200 .* the trials of cbind"):
-        model = ranef.glmer("cbind(hits, misses) ~ x + (1 | g)", d, family="binomial")
-    alone = ranef.glmer("y ~ x + (1 | g)", d[d["row"] % 5 > 0], family="binomial")
-    assert abs(model.llf - alone.llf) < 1e-9
 
 
 def test_quadrature_needs_one_grouping_factor(rows):

@@ -87,7 +87,7 @@ class Glmm {
   Vector prediction_variances(const Matrix& X,         // (m, p) user's kept columns
                               const Matrix& cov_beta,  // (p, p) of their coefficients
                               const std::vector<NewTerm>& terms);
-  const Vector& eta() const { return eta_; }
+  Vector eta() const { return eta_ / unit_; }
 
   // Forget the last mode: the next search starts from no random effects.
   void restart();
@@ -101,8 +101,9 @@ class Glmm {
 
  private:
   Likelihood likelihood_;
-  ResponseRows rows_;
+  ResponseRows rows_;  // y in units of unit_, predictors in units of 1 / unit_
   Vector offset_;
+  double unit_ = 1.0;
   StandardBasis basis_;             // terms in the kernel's order
   std::vector<std::size_t> place_;  // kernel's term -> user's term
   std::vector<std::size_t> order_;  // user's term -> kernel's term
@@ -124,6 +125,7 @@ class Glmm {
 
   std::vector<Matrix> by_lambda_;  // (k_t, k_t) at the last gradient
 
+  void take_unit();
   void prepare(const GlmmParameters& at);
   GlmmPoint find_mode();
   Vector starting_beta() const;

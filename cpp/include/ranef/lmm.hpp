@@ -145,6 +145,9 @@ class Lmm {
   Estimate describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml);
   Estimate describe(const SearchResult& found, bool reml);
   bool may_have_rivals(double smallest_sd) const;
+  Estimate beside_boundary(const SearchResult& best, Estimate out, bool reml,
+                           const SearchSettings& settings);
+  std::vector<std::vector<Matrix>> boundary_points(const std::vector<Matrix>& lambda) const;
 };
 
 }  // namespace ranef

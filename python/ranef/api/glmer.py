@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
 from ..fitted.several.fit import needs_parts, parts_call, refuse_prior
 from ..fitted.several.model import DistributionalModel, fit_parts_model
+from ..formula import with_functions
 from ..inference.priors.parts import simplified
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
@@ -16,7 +19,7 @@ from ..models.lmm import Control
 __all__ = ["glmer"]
 
 
-def glmer(  # noqa: PLR0913 (every option of a fit)
+def glmer(
     formula: str,
     data: Any,
     *,
@@ -28,10 +31,12 @@ def glmer(  # noqa: PLR0913 (every option of a fit)
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> GeneralizedLinearMixedModel | DistributionalModel:
     """Fit a generalised linear mixed model by maximum likelihood.
 
@@ -77,6 +82,11 @@ def glmer(  # noqa: PLR0913 (every option of a fit)
     prior : str, density, or mapping of group to either, optional
         Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
         zero, or a density such as ``ranef.Wishart(2.5)``.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -133,6 +143,7 @@ def glmer(  # noqa: PLR0913 (every option of a fit)
     >>> print(f"{-2 * model.llf:.4f}")
     184.0526
     """
+    formula = with_functions(formula, functions, trust_formula)
     if needs_parts(family, link, zero, dispersion):
         refuse_prior(prior)
         options = {

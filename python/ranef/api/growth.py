@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from .._typing import Missing, Shape
+from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
 from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
@@ -18,14 +20,14 @@ def growth(
     *,
     time: str,
     groups: str,
-    shape: str = "linear",
-    random: str | None = None,
-    residuals: str = "equal",
+    shape: Shape = "linear",
+    random: Shape | None = None,
+    residuals: Literal["equal", "free"] = "equal",
     covariates: str | Sequence[str] = (),
-    information: str | None = None,
-    missing: str = "drop",
+    information: Literal["expected", "observed"] | None = None,
+    missing: Missing | Literal["fiml"] = "drop",
     control: Control | None = None,
-) -> GrowthModel:
+) -> GrowthModel | FimlGrowthModel:
     """Fit a latent growth curve model by maximum likelihood.
 
     Parameters
@@ -50,14 +52,16 @@ def growth(
     information : {"expected", "observed"}, optional
         What standard errors rest on: expected by default when every group has every occasion, and
         observed otherwise.
-    missing : {"drop", "raise"}
-        What to do with rows that have missing values in a column that is used.
+    missing : {"drop", "raise", "fiml"}
+        What to do with rows that have missing values in a column that is used. "fiml" models
+        covariates as jointly normal, so that groups with missing covariates stay; each group
+        counts once.
     control : Control, optional
         Settings of the search.
 
     Returns
     -------
-    GrowthModel
+    GrowthModel, or FimlGrowthModel with ``missing="fiml"``
 
     Raises
     ------
@@ -105,4 +109,6 @@ def growth(
         missing=missing,
         control=Control.of(control),
     )
+    if missing == "fiml":
+        return fit_fiml_model(checked_call(call), data)
     return fit_model(checked_call(call), data)

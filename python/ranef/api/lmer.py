@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel, fit_model
+from ..formula import with_functions
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
 
@@ -20,12 +23,14 @@ def lmer(
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
     executor: Any = None,
     progress: bool = True,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -66,6 +71,11 @@ def lmer(
         function that starts one, a ``dask.distributed.Client``, or the module ``ray``.
     progress : bool
         Whether to show a bar on a terminal while data are read in chunks.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -113,6 +123,7 @@ def lmer(
     >>> ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep, prior=prior).bse.round(2).to_dict()
     {'Intercept': 6.95, 'Days': 1.32}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = Call(
         str(formula), reml, weights, offset, contrasts, missing, Control.of(control), strict, prior
     )

@@ -22,7 +22,7 @@ from ..study.settings import Axes
 __all__ = ["simulate_study"]
 
 
-def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every option of a fit)
+def simulate_study(
     model: str | LinearMixedModel,
     data: Any = None,
     *,

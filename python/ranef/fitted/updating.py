@@ -31,6 +31,6 @@ def changed(call: C, formula: str | None, changes: Mapping[str, Any], function: 
             )
     new = replace(call, **changes)  # type: ignore[type-var]
     if formula is not None:
-        text = updated(parse(str(getattr(call, "formula"))), formula).text  # noqa: B009
+        text = updated(parse(getattr(call, "formula")), formula).text  # noqa: B009
         new = replace(new, formula=text)  # type: ignore[type-var]
     return new

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._html import Preformatted
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import NO_TRIALS, Design
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
@@ -183,12 +183,9 @@ def data_warnings(
     The kernel is asked for where columns are aliased.
     """
     if design.dropped:
-        lost = design.n_data - design.n_obs
-        where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-        yield DroppedRowsWarning(
-            f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
-            "Likelihood inference then assumes that they are missing at random."
-        )
+        gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
+        assumed = " Likelihood inference then assumes that they are missing at random."
+        yield DroppedRowsWarning(f"{design.lost}.{assumed if gaps else ''}")
     for note in numbers_as_text(design):
         yield RanefWarning(note)
     if len(kept) < len(design.fixed):
@@ -198,11 +195,19 @@ def data_warnings(
 
 
 def singular_notes(
-    design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
+    design: Design,
+    core: _core.Lmm | _core.Glmm,
+    estimate: LmmEstimate | GlmmEstimate,
+    left_out: Sequence[int] = (),
 ) -> list[str]:
-    """Say which term is singular, along which direction, and the smallest change that helps."""
+    """Say which term is singular, along which direction, and the smallest change that helps.
+
+    Terms that are ``left_out`` are spoken of elsewhere.
+    """
     notes = []
     for t, term in enumerate(design.random):
+        if t in left_out:
+            continue
         for block in term.blocks:
             index = np.ix_(block, block)
             sds = np.linalg.svd(estimate.lambda_standard[t][index], compute_uv=False)

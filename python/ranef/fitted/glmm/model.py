@@ -10,6 +10,7 @@ from ...errors import DroppedRowsWarning
 from ...families import find
 from ...formula import parse
 from ...formula import update as updated
+from ...inference.identified import endless_variances, spanned_terms
 from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence
@@ -105,7 +106,15 @@ class GeneralizedLinearMixedModel(
         """Report on the optimum: exact gradient, curvature, evaluations, advice."""
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         report = convergence(self.parts.estimate, self.parts.optimum(), notes, REMEDY)
-        if not self.parts.estimate.separated:
+        design, estimate = self.parts.design, self.parts.estimate
+        if endless_variances(design, estimate):
+            verdict = "Not supported by the data: a variance of the random effects has no end."
+            return replace(report, converged=False, verdict=verdict)
+        if spanned := spanned_terms(design):
+            terms = ", ".join(one.name(design) for one in spanned)
+            said = f"Not identified: {terms}, which fixed effects span."
+            return replace(report, verdict=f"{said} The rest: {report.verdict}")
+        if not estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."
         return replace(report, converged=False, verdict=verdict)

@@ -33,6 +33,8 @@ class Criterion:
         self.last = np.zeros(0)
         self.point: _core.GlmmPoint | None = None
         self.added: _core.GlmmQuadrature | None = None
+        #: Minima of Laplace's approximation and of the joint mode: theta, beta, log dispersion.
+        self.visited: list[tuple[Array, Array, Array]] = []
 
     def split(self, x: Array) -> tuple[Array, Array, float]:
         """Give theta, beta (none at the joint mode) and the dispersion."""
