@@ -3,8 +3,8 @@
 #include <cmath>
 #include <limits>
 
-#include "ranef/laplace.hpp"
 #include "ranef/interrupt.hpp"
+#include "ranef/laplace.hpp"
 #include "ranef/search.hpp"
 
 namespace ranef {

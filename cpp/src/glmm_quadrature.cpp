@@ -3,8 +3,8 @@
 #include <stdexcept>
 
 #include "ranef/glmm.hpp"
-#include "ranef/quadrature.hpp"
 #include "ranef/interrupt.hpp"
+#include "ranef/quadrature.hpp"
 
 namespace ranef {
 
