@@ -127,13 +127,7 @@ Vector Predictors::prediction_variances(const Matrix& X, const Matrix& cov_beta,
   const std::vector<RowMatrix> ZWX = coupled(second);
   std::vector<Matrix> same;
   for (const Matrix& block : lambda_) same.push_back(Matrix::Identity(block.rows(), block.cols()));
-  return error_variances(*pls_, {same, place_, lambda_, root}, X, terms,
-                         [&](const std::vector<RowMatrix>& s) {
-                           Matrix out = Matrix::Zero(n_beta_, s[0].cols());
-                           for (std::size_t t = 0; t < s.size(); ++t)
-                             out.noalias() += ZWX[t].transpose() * s[t];
-                           return out;
-                         });
+  return error_variances(*pls_, {same, place_, lambda_, root}, X, terms, ZWX);
 }
 
 }  // namespace ranef
