@@ -37,8 +37,8 @@ void bind_gee(py::module_& m) {
          const std::string& family, const std::string& link, const std::string& corr, int lags,
          double tolerance, int max_iterations) {
         return fit_gee({y, X, offset, weights, start, wave, time, fixed},
-                       {parse_family(family), parse_link(link), parse_corr(corr), lags, tolerance,
-                        max_iterations});
+                       {parse_distribution(family), parse_link(link), parse_corr(corr), lags,
+                        tolerance, max_iterations});
       },
       py::arg("y").noconvert(), py::arg("X").noconvert(), py::arg("offset").noconvert(),
       py::arg("weights").noconvert(), py::arg("start").noconvert(), py::arg("wave").noconvert(),

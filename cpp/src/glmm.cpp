@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ranef/interrupt.hpp"
+#include "ranef/laplace.hpp"
 #include "ranef/search.hpp"
 
 namespace ranef {
@@ -15,12 +16,6 @@ constexpr int kMaxHalvings = 40;
 constexpr double kModeTolerance = 1e-18;
 // Below this a step is taken as it is: what it gains is lost in the rounding of the criterion.
 constexpr double kSmallStep = 1e-7;
-
-double squared_norm(const std::vector<RowMatrix>& u) {
-  double sum = 0.0;
-  for (const RowMatrix& of_term : u) sum += of_term.squaredNorm();
-  return sum;
-}
 
 }  // namespace
 
@@ -102,20 +97,8 @@ std::vector<std::tuple<std::size_t, int, int>> Glmm::parameters() const {
   return out;
 }
 
-std::vector<Matrix> Glmm::factors(const Vector& theta) const {
-  const auto& parameters = pls_->parameters();
-  if (theta.size() != static_cast<Index>(parameters.size()))
-    throw std::invalid_argument("theta: not one value for each covariance parameter");
-  std::vector<Matrix> out;
-  for (std::size_t t = 0; t < pls_->n_terms(); ++t)
-    out.push_back(Matrix::Zero(pls_->k(t), pls_->k(t)));
-  for (Index a = 0; a < theta.size(); ++a)
-    out[parameters[a].term](parameters[a].i, parameters[a].j) = theta(a);
-  return out;
-}
-
 std::vector<Matrix> Glmm::lambda(const Vector& theta, bool standard) const {
-  const std::vector<Matrix> of_kernel = factors(theta);
+  const std::vector<Matrix> of_kernel = factors_of(*pls_, theta);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_)
     out.push_back(
@@ -123,25 +106,11 @@ std::vector<Matrix> Glmm::lambda(const Vector& theta, bool standard) const {
   return out;
 }
 
-std::vector<RowMatrix> Glmm::times_lambda(const std::vector<RowMatrix>& u, bool transposed) const {
-  std::vector<RowMatrix> out = u;
-  for (std::size_t t = 0; t < out.size(); ++t) {
-    const Index k = pls_->k(t);
-    Eigen::Map<const Matrix> in(u[t].data(), k, pls_->n_levels(t));
-    Eigen::Map<Matrix> to(out[t].data(), k, pls_->n_levels(t));
-    if (transposed)
-      to.noalias() = lambda_[t].transpose() * in;
-    else
-      to.noalias() = lambda_[t] * in;
-  }
-  return out;
-}
-
 void Glmm::prepare(const GlmmParameters& at) {
   if (at.beta.size() != 0 && at.beta.size() != X_.cols())
     throw std::invalid_argument("beta: not one value for each column");
   if (!(at.dispersion > 0.0)) throw std::invalid_argument("dispersion: not above zero");
-  lambda_ = factors(at.theta);
+  lambda_ = factors_of(*pls_, at.theta);
   joint_ = at.beta.size() == 0;
   if (!joint_) beta_ = at.beta;
   dispersion_ = at.dispersion;
@@ -170,7 +139,7 @@ Matrix Glmm::schur(const std::vector<RowMatrix>& solved) const {
 // complement.
 Glmm::Step Glmm::newton_step() {
   const Vector& w = derivatives_.weight;
-  const std::vector<RowMatrix> b = times_lambda(u_, false);
+  const std::vector<RowMatrix> b = times_lambda(lambda_, u_, false);
   const Vector zb = products_->multiply(b);
   Step step;
   if (joint_) {
@@ -192,7 +161,7 @@ Glmm::Step Glmm::newton_step() {
     step.eta = products_->multiply(pls_->solve(products_->transposed(right))) - zb;
   }
   const Vector left = derivatives_.score - (w.array() * step.eta.array()).matrix();
-  step.u = times_lambda(products_->transposed(left), true);
+  step.u = times_lambda(lambda_, products_->transposed(left), true);
   for (std::size_t t = 0; t < u_.size(); ++t) step.u[t] -= u_[t];
   step.decrement = squared_norm(step.u) + (w.array() * step.eta.array().square()).sum();
   return step;
@@ -231,7 +200,7 @@ GlmmPoint Glmm::evaluate(const GlmmParameters& at) {
 // Newton's method from u_ (and beta_, joint) on; infeasible where it breaks down.
 GlmmPoint Glmm::find_mode() {
   GlmmPoint out;
-  eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(u_, false));
+  eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(lambda_, u_, false));
   double log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
@@ -261,7 +230,7 @@ Matrix Glmm::information_beta() {
 }
 
 std::vector<Matrix> Glmm::modes() const {
-  const std::vector<RowMatrix> b = times_lambda(u_, false);
+  const std::vector<RowMatrix> b = times_lambda(lambda_, u_, false);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_)
     out.push_back(basis_.Tz[kernel] * Eigen::Map<const Matrix>(b[kernel].data(), pls_->k(kernel),
@@ -273,7 +242,7 @@ std::vector<Matrix> Glmm::conditional_covariances() {
   InverseBlocks blocks;
   renew_factor();
   pls_->inverse_blocks(blocks);
-  to_random_effects(blocks);
+  to_random_effects(lambda_, blocks);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_) {
     const Index k = pls_->k(kernel);

@@ -4,40 +4,13 @@
 
 #include "ranef/glmm.hpp"
 #include "ranef/interrupt.hpp"
+#include "ranef/quadrature.hpp"
 
 namespace ranef {
 
-// The product rule: nodes (k, points), and log weights with pi^(-k/2) and exp(x'x) in them.
-struct QuadratureGrid {
-  Matrix x;
-  Vector log_weight;
-};
-
 namespace {
 
-constexpr double kRootTwo = 1.4142135623730950488, kRootPi = 1.7724538509055160273;
-
-QuadratureGrid product_rule(const HermiteRule& rule, Index k) {
-  const Index nodes = rule.nodes.size();
-  Index points = 1;
-  for (Index j = 0; j < k; ++j) points *= nodes;
-  QuadratureGrid out{Matrix(k, points), Vector::Zero(points)};
-  for (Index point = 0; point < points; ++point)
-    for (Index j = 0, rest = point; j < k; ++j, rest /= nodes) {
-      const double x = rule.nodes(rest % nodes);
-      out.x(j, point) = x;
-      out.log_weight(point) += std::log(rule.weights(rest % nodes) / kRootPi) + x * x;
-    }
-  return out;
-}
-
-// Half of the lower triangle mirrored: what the factor of a symmetric matrix does to a derivative.
-Matrix symmetric_half(const Matrix& A) {
-  Matrix out = A.triangularView<Eigen::StrictlyLower>();
-  out += out.transpose().eval();
-  out.diagonal() = A.diagonal();
-  return 0.5 * out;
-}
+constexpr double kRootTwo = 1.4142135623730950488;
 
 }  // namespace
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api.approaches import approaches
     from .api.average import average
     from .api.bias_check import bias_check
+    from .api.clmm import clmm
     from .api.compare import compare
     from .api.compare_missing import compare_missing
     from .api.converge import converge
@@ -77,9 +78,11 @@ if TYPE_CHECKING:
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
     from .fitted.lmm.model import LinearMixedModel
+    from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
+    from .fitted.several.model import DistributionalModel
     from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
@@ -117,6 +120,8 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
+    "QIC",
+    "R2",
     "AllFit",
     "Approaches",
     "BatchResult",
@@ -130,10 +135,12 @@ __all__ = [
     "ConvergenceWarning",
     "CrossProducts",
     "CrossValidation",
+    "CumulativeLinkModel",
     "DataError",
     "DesignView",
     "Diagnosis",
     "Dispersion",
+    "DistributionalModel",
     "DroppedRowsWarning",
     "FimlGrowthModel",
     "FitError",
@@ -169,8 +176,6 @@ __all__ = [
     "Power",
     "Prescription",
     "Profile",
-    "QIC",
-    "R2",
     "RandomEffects",
     "RandomEffectsGLS",
     "RanefError",
@@ -197,6 +202,7 @@ __all__ = [
     "approaches",
     "average",
     "bias_check",
+    "clmm",
     "compare",
     "compare_missing",
     "converge",
@@ -243,9 +249,11 @@ _LATER = {
     "Convergence": "report.verdict",
     "CrossProducts": "fitted.lmm.cross_products",
     "CrossValidation": "report.predictive",
+    "CumulativeLinkModel": "fitted.ordinal.model",
     "DesignView": "fitted.design_view",
     "Diagnosis": "report.findings",
     "Dispersion": "inference.optimum.generalised",
+    "DistributionalModel": "fitted.several.model",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
@@ -298,6 +306,7 @@ _LATER = {
     "approaches": "api.approaches",
     "average": "api.average",
     "bias_check": "api.bias_check",
+    "clmm": "api.clmm",
     "compare": "api.compare",
     "compare_missing": "api.compare_missing",
     "converge": "api.converge",

@@ -202,13 +202,24 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
     if kind == "numeric":
         raise DataError(
             f"the response {name!r} is not numeric (its values are {shown}"
-            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1",
+            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1"
+            f"{ordered_hint(value)}",
             name,
         )
     if len(value.levels) != 2:
         count = len(value.levels)
-        raise DataError(f"the response {name!r} needs two levels, not {count} ({shown})", name)
+        raise DataError(
+            f"the response {name!r} needs two levels, not {count} ({shown}){ordered_hint(value)}",
+            name,
+        )
     return value.codes.astype(np.float64)
+
+
+def ordered_hint(value: Categories) -> str:
+    """Name the model of ordered categories."""
+    if len(value.levels) < 3:
+        return ""
+    return "; for ordered categories, such as scores, use ranef.clmm"
 
 
 def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector, Vector]:

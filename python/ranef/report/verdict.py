@@ -15,7 +15,7 @@ from ..design.design import NO_TRIALS, Design
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
-from ..models.glmm.estimate import GlmmEstimate
+from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
 __all__ = [
@@ -109,7 +109,7 @@ def restart_advice(has_prior: bool) -> str:
 
 
 def convergence(
-    estimate: LmmEstimate | GlmmEstimate,
+    estimate: LmmEstimate | GlmmEstimate | PartsEstimate,
     optimum: Optimum,
     notes: Iterable[str],
     remedy: str,
@@ -146,7 +146,7 @@ def convergence(
     )
 
 
-def _verdict(estimate: LmmEstimate | GlmmEstimate, optimum: Optimum) -> str:
+def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Optimum) -> str:
     """Say in a sentence which condition decides."""
     if optimum.is_saddle:
         return "Not converged: -2 log-likelihood bends down along a direction of the covariance."

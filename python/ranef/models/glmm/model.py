@@ -12,12 +12,12 @@ from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, ModelError, RanefError
 from ..lmm import DECREMENT, SINGULAR, Control
-from .criterion import Criterion, Scaled
+from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
-from .search import Minimum, downhill, minimise, polish
+from .search import Minimum, proved, search_scaled
 from .separation import separated_rows, untold
 
-__all__ = ["at_estimate", "check", "criterion_at", "fit", "kernel"]
+__all__ = ["at_estimate", "check", "criterion_at", "fit", "hermite", "kernel"]
 
 
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
@@ -161,7 +161,11 @@ def fit(
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
         found = _by_quadrature(design, core, surface, found, control)
-    estimate = _describe(design, surface, _proved(surface, found, control))
+    estimate = _describe(
+        design,
+        surface,
+        proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance),
+    )
     return estimate if penalty is not None else _without_separated(design, spec, estimate, control)
 
 
@@ -173,7 +177,9 @@ def _by_quadrature(
     Places are the minima of Laplace's approximation and of the joint mode, which were found on the
     way, and covariances of several sizes with the fixed effects at their joint mode.
     """
-    best = _search(surface, found.x, found.hessian, control, control.tolerance)
+    best = search_scaled(
+        surface, found.x, found.hessian, max_steps=control.max_steps, tolerance=control.tolerance
+    )
     n_effects = sum(term.n_levels * term.n_cols for term in design.random)
     if control.start or n_effects > LARGE:
         return best
@@ -186,7 +192,13 @@ def _by_quadrature(
             continue
         core.restart()
         try:
-            other = _search(surface, x, _curvature_guess(surface, x), control, control.tolerance)
+            other = search_scaled(
+                surface,
+                x,
+                _curvature_guess(surface, x),
+                max_steps=control.max_steps,
+                tolerance=control.tolerance,
+            )
         except FitError:
             continue
         ends.append(other.x)
@@ -291,7 +303,13 @@ def _descend(
     surface = Criterion(core, spec, penalty)
     start = _start(design, core, spec, blocks)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
-    found = _search(surface, start, _curvature_guess(surface, start), control, loose)
+    found = search_scaled(
+        surface,
+        start,
+        _curvature_guess(surface, start),
+        max_steps=control.max_steps,
+        tolerance=loose,
+    )
     if not np.isfinite(surface.value(found.x)):
         raise FitError("the search ran away to where the likelihood cannot be computed")
     if spec.nagq == 0:
@@ -304,7 +322,9 @@ def _descend(
     hessian = 2.0 * np.eye(len(x))
     own = np.r_[0:m, m + p : len(x)]
     hessian[np.ix_(own, own)] = found.hessian
-    found = _search(surface, x, hessian, control, control.tolerance)
+    found = search_scaled(
+        surface, x, hessian, max_steps=control.max_steps, tolerance=control.tolerance
+    )
     _, beta, _ = surface.split(found.x)
     surface.visited.append((found.x[:m], beta, found.x[m + p :]))
     return surface, found
@@ -350,40 +370,6 @@ def _curvature_guess(surface: Criterion, x: Array) -> Array:
         if np.isfinite(surface.value(moved)):
             bends[j] = max(abs(surface.gradient()[j] - base[j]) / 0.05, 1e-2)
     return np.diag(bends)
-
-
-def _search(
-    surface: Criterion, x: Array, hessian: Array, control: Control, tolerance: float
-) -> Minimum:
-    """Search in coordinates in which the guessed curvature is one."""
-    scaled = Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
-    guess = hessian * np.outer(scaled.scale, scaled.scale)
-    found = minimise(
-        scaled, x / scaled.scale, guess, max_steps=control.max_steps, tolerance=tolerance
-    )
-    if not np.isfinite(found.value):
-        raise FitError("the likelihood is not finite where its search begins")
-    return scaled.back(found)
-
-
-def _proved(surface: Criterion, found: Minimum, control: Control) -> Minimum:
-    """Polish a minimum by its Hessian; step off it where the criterion falls away."""
-    for _ in range(3):
-        path = found.path
-        bends = np.maximum(np.abs(np.diag(found.hessian)), 1e-2)
-        found = polish(surface, found, 1.0 / np.sqrt(bends))
-        if not np.isfinite(found.hessian).all():
-            return found
-        lower = downhill(surface, found)
-        if lower is None:
-            surface.value(found.x)
-            return found
-        values, vectors = np.linalg.eigh(found.hessian)
-        hessian = (vectors * np.maximum(np.abs(values), 1e-2)) @ vectors.T
-        found = _search(surface, lower, hessian, control, control.tolerance)
-        found.path = path + found.path
-    found.status = "saddle"
-    return found
 
 
 def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
