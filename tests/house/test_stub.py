@@ -29,6 +29,7 @@ def public(names):
 def own(owner):
     """Public names of a class or module that it does not inherit or import."""
     foreign = {"annotations", "os", "import_module", "find_spec"}
+    foreign |= {"Sequence", "RanefWarning", "warnings"}
     return public(vars(owner)) - foreign
 
 
