@@ -54,7 +54,8 @@ def made(
 ) -> LmmParts:
     """Put an estimate and the warnings about it together."""
     parts = LmmParts(design, estimate, call, data, core)
-    return replace(parts, warnings=tuple(findings(parts)))
+    found = tuple(findings(parts))
+    return replace(parts, warnings=found) if found else parts
 
 
 def findings(parts: LmmParts) -> Iterable[RanefWarning]:
@@ -88,7 +89,8 @@ def complete(call: Call, data: Any) -> Call:
     """
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
-    call = replace(call, prior=simplified(call.prior))
+    if (prior := simplified(call.prior)) is not call.prior:
+        call = replace(call, prior=prior)
     if call.prior is not None and not is_frame(data) and source.is_source(data):
         raise UnsupportedError("a prior needs rows in memory; leave it out, or give a frame")
     if isinstance(data, Sums):
