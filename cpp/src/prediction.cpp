@@ -7,7 +7,7 @@ constexpr Index kPanel = 64;  // rows solved for together
 
 }  // namespace
 
-Vector error_variances(Pls& pls, const FittedErrors& fit, const Matrix& X,
+Vector error_variances(LeastSquares& pls, const FittedErrors& fit, const Matrix& X,
                        const std::vector<NewTerm>& terms,
                        const std::function<Matrix(const std::vector<RowMatrix>&)>& fixed_products) {
   const Index rows = X.rows();

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ranef/eigen.hpp"
-#include "ranef/pls.hpp"
+#include "ranef/least_squares.hpp"
 
 namespace ranef {
 
@@ -28,7 +28,7 @@ struct FittedErrors {
 //   z'D z + |U'(x - X'W Z D z)|^2,   D = Lambda M^-1 Lambda', and z'Sigma z for a level not seen.
 //
 // pls holds the factor of M; fixed_products gives X'W Z S for S by term (l_t * k_t, m).
-Vector error_variances(Pls& pls, const FittedErrors& fit,
+Vector error_variances(LeastSquares& pls, const FittedErrors& fit,
                        const Matrix& X,  // (m, p) standardised
                        const std::vector<NewTerm>& terms,
                        const std::function<Matrix(const std::vector<RowMatrix>&)>& fixed_products);
