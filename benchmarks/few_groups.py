@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 import ranef
-from ranef.inference.map_prior import fit_penalized
+from ranef.inference.priors.mode import fit_penalized
 from ranef.models import lmm
 
 FITS = {

@@ -14,7 +14,7 @@ import warnings
 import duckdb
 
 import ranef
-from ranef.api import cross_products_source as source
+from ranef.chunks import source
 
 FORMULA = "y ~ kind * day + (1 | rater) + (1 | item)"
 ROWS = """

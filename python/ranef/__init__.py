@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os as _os
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from threading import RLock as _RLock
 from typing import TYPE_CHECKING, Any
 
 from . import datasets
 from .api.lmer import Control, lmer
-from .api.mixed_model import LinearMixedModel
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -24,47 +25,55 @@ from .errors import (
     SingularFitWarning,
     UnsupportedError,
 )
-from .inference.fixed_prior import Normal
-from .inference.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
+from .fitted.lmm.model import LinearMixedModel
+from .inference.priors.fixed import Normal
+from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
 from .report.help import help
 
 if TYPE_CHECKING:
-    from .api.all_fit import all_fit, converge
-    from .api.approaches import Approaches, approaches
+    from .api.all_fit import all_fit
+    from .api.anova import anova
+    from .api.approaches import approaches
     from .api.average import average
-    from .api.batch_result import BatchResult
     from .api.bias_check import bias_check
-    from .api.coefficients_plot import plot_coefficients
-    from .api.compare import anova
-    from .api.compare_criteria import compare
-    from .api.compare_simulated import pbtest, rlrt
-    from .api.cross_products import CrossProducts
-    from .api.crossval import cross_validate
+    from .api.compare import compare
+    from .api.converge import converge
+    from .api.cross_validate import cross_validate
     from .api.diagnose import diagnose
     from .api.doctor import doctor
-    from .api.emmeans import emmeans, emtrends
+    from .api.emmeans import emmeans
+    from .api.emtrends import emtrends
     from .api.feols import feols
-    from .api.feols_model import FixedEffectsModel
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
+    from .api.for_marginaleffects import for_marginaleffects
     from .api.gee import gee
-    from .api.gee_model import GEEModel
     from .api.glmer import glmer
-    from .api.glmer_model import GeneralizedLinearMixedModel
     from .api.gls import gls
-    from .api.gls_model import GLSModel
     from .api.growth import growth
-    from .api.growth_model import GrowthModel
-    from .api.lmlist import GroupFits, lmlist
-    from .api.marginaleffects_adapter import for_marginaleffects
+    from .api.lmlist import lmlist
     from .api.multistart import multistart
+    from .api.pbtest import pbtest
+    from .api.plot_coefficients import plot_coefficients
     from .api.power import power
-    from .api.re_gls import RandomEffectsGLS, random_effects_gls
-    from .api.robust import RobustResult
-    from .api.stored_batch import StoredBatch
-    from .api.study import simulate_study
-    from .api.study_result import Power, Study
-    from .api.within_between import WithinBetweenModel, within_between
+    from .api.random_effects_gls import random_effects_gls
+    from .api.rlrt import rlrt
+    from .api.simulate_study import simulate_study
+    from .api.within_between import within_between
+    from .batch.result import BatchResult
+    from .batch.stored import StoredBatch
+    from .comparison.approaches import Approaches
+    from .fitted.feols.model import FixedEffectsModel
+    from .fitted.gee.model import GEEModel
+    from .fitted.glmm.model import GeneralizedLinearMixedModel
+    from .fitted.gls.model import GLSModel
+    from .fitted.growth.model import GrowthModel
+    from .fitted.lmlist import GroupFits
+    from .fitted.lmm.cross_products import CrossProducts
+    from .fitted.panel.random_effects import RandomEffectsGLS
+    from .fitted.panel.within_between import WithinBetweenModel
+    from .fitted.robust import RobustResult
+    from .study.result import Power, Study
 
 __version__ = _version("ranef")
 
@@ -141,53 +150,72 @@ __all__ = [
 
 #: What is imported when it is first asked for, so that an import stays short, and from where.
 _LATER = {
-    "all_fit": ("all_fit", "converge"),
-    "approaches": ("Approaches", "approaches"),
-    "average": ("average",),
-    "batch_result": ("BatchResult",),
-    "bias_check": ("bias_check",),
-    "coefficients_plot": ("plot_coefficients",),
-    "compare": ("anova",),
-    "compare_criteria": ("compare",),
-    "compare_simulated": ("pbtest", "rlrt"),
-    "cross_products": ("CrossProducts",),
-    "crossval": ("cross_validate",),
-    "diagnose": ("diagnose",),
-    "doctor": ("doctor",),
-    "emmeans": ("emmeans", "emtrends"),
-    "feols": ("feols",),
-    "feols_model": ("FixedEffectsModel",),
-    "fit_groups": ("fit_groups",),
-    "fit_many": ("fit_many",),
-    "gee": ("gee",),
-    "gee_model": ("GEEModel",),
-    "glmer": ("glmer",),
-    "glmer_model": ("GeneralizedLinearMixedModel",),
-    "gls": ("gls",),
-    "gls_model": ("GLSModel",),
-    "growth": ("growth",),
-    "growth_model": ("GrowthModel",),
-    "lmlist": ("GroupFits", "lmlist"),
-    "marginaleffects_adapter": ("for_marginaleffects",),
-    "multistart": ("multistart",),
-    "power": ("power",),
-    "re_gls": ("RandomEffectsGLS", "random_effects_gls"),
-    "robust": ("RobustResult",),
-    "stored_batch": ("StoredBatch",),
-    "study": ("simulate_study",),
-    "study_result": ("Power", "Study"),
-    "within_between": ("WithinBetweenModel", "within_between"),
+    "Approaches": "comparison.approaches",
+    "BatchResult": "batch.result",
+    "CrossProducts": "fitted.lmm.cross_products",
+    "FixedEffectsModel": "fitted.feols.model",
+    "GEEModel": "fitted.gee.model",
+    "GLSModel": "fitted.gls.model",
+    "GeneralizedLinearMixedModel": "fitted.glmm.model",
+    "GroupFits": "fitted.lmlist",
+    "GrowthModel": "fitted.growth.model",
+    "Power": "study.result",
+    "RandomEffectsGLS": "fitted.panel.random_effects",
+    "RobustResult": "fitted.robust",
+    "StoredBatch": "batch.stored",
+    "Study": "study.result",
+    "WithinBetweenModel": "fitted.panel.within_between",
+    "all_fit": "api.all_fit",
+    "anova": "api.anova",
+    "approaches": "api.approaches",
+    "average": "api.average",
+    "bias_check": "api.bias_check",
+    "compare": "api.compare",
+    "converge": "api.converge",
+    "cross_validate": "api.cross_validate",
+    "diagnose": "api.diagnose",
+    "doctor": "api.doctor",
+    "emmeans": "api.emmeans",
+    "emtrends": "api.emtrends",
+    "feols": "api.feols",
+    "fit_groups": "api.fit_groups",
+    "fit_many": "api.fit_many",
+    "for_marginaleffects": "api.for_marginaleffects",
+    "gee": "api.gee",
+    "glmer": "api.glmer",
+    "gls": "api.gls",
+    "growth": "api.growth",
+    "lmlist": "api.lmlist",
+    "multistart": "api.multistart",
+    "pbtest": "api.pbtest",
+    "plot_coefficients": "api.plot_coefficients",
+    "power": "api.power",
+    "random_effects_gls": "api.random_effects_gls",
+    "rlrt": "api.rlrt",
+    "simulate_study": "api.simulate_study",
+    "within_between": "api.within_between",
 }
+
+#: Held while a name is imported, and by a thread that forks: a child that inherited a half-finished
+#: import would wait for it for ever.
+_IMPORTING = _RLock()
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(
+        before=_IMPORTING.acquire,
+        after_in_parent=_IMPORTING.release,
+        after_in_child=_IMPORTING.release,
+    )
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        for module, names in _LATER.items():
-            if name in names:
-                found = getattr(_import_module(f"ranef.api.{module}"), name)
-                globals()[name] = found
-                return found
-        raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+        if name not in _LATER:
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+        with _IMPORTING:
+            found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

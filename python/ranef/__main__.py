@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ranef import datasets, lmer
-from ranef.api import command_line
+from . import datasets, lmer
+from .cli import line as command_line
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ranef.inference.multiple import benjamini_hochberg, squeeze_variances, storey
+from ranef.inference.hypotheses.multiple import benjamini_hochberg, squeeze_variances, storey
 
 
 def test_benjamini_hochberg_by_hand():

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.api import batch_parts, group_sources, responses
-from ranef.models import batch_blocks
+from ranef.batch import group_sources, responses
+from ranef.batch import parts as batch_parts
+from ranef.models.batch import blocks as batch_blocks
 
 FORMULA = "~ Days + (1 | Subject)"
 OPTIONS = {"tests": ["Days = 1", "Intercept = 0, Days = 0"], "progress": False}

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import ranef
-from ranef.api import group_sources
-from ranef.models import batch_estimate
+from ranef.batch import group_sources
+from ranef.models.batch import estimate as batch_estimate
 
 FORMULA = "y ~ x + kind + (1 | week)"
 OPTIONS = {"tests": ["x = 1", "x = 0, Intercept = 0"], "progress": False, "workers": 1}

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import ranef
-from ranef.api import responses
-from ranef.models import batch_blocks, batch_estimate
+from ranef.batch import responses
+from ranef.models.batch import blocks as batch_blocks
+from ranef.models.batch import estimate as batch_estimate
 
 FORMULA = "~ Days + (1 | Subject)"
 OPTIONS = {
@@ -353,12 +354,13 @@ def test_without_hypotheses(sleep, Y, tmp_path, small_blocks, ddf):
 
 KILLED = """
 import sys, numpy as np, ranef
-from ranef.api import batch_folder, responses
+from ranef.batch import folder as batch_folder
+from ranef.batch import responses
 batch_folder.SAVE_SECONDS = 0.0
 responses.block_size = lambda n_rows: 8_000
 sleep = ranef.datasets.load("sleepstudy")
 Y = sleep["Reaction"].to_numpy()[:, None] + np.random.default_rng(1).normal(size=(180, 24_000))
-from ranef.models import batch_blocks
+from ranef.models.batch import blocks as batch_blocks
 advance = batch_blocks.Progress.advance
 def tell(self, count):
     advance(self, count)

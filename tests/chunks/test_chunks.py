@@ -205,7 +205,7 @@ KINDS = ["folder", "pattern", "dataset", "lazy", "relation", "iterator", "functi
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_source_gives_the_same_fit(rows, folder, kind, monkeypatch):
     for module in ("files", "query", "source"):
-        monkeypatch.setattr(f"ranef.api.cross_products_{module}.CHUNK_ROWS", 400)
+        monkeypatch.setattr(f"ranef.chunks.{module}.CHUNK_ROWS", 400)
     whole = quietly(ranef.lmer, FORMULAS[1], rows)
     assert_same(quietly(ranef.lmer, FORMULAS[1], source(kind, folder, rows)), whole)
 
@@ -266,7 +266,7 @@ def test_a_file_that_is_damaged_inside_is_named(folder, tmp_path):
 
 @pytest.mark.parametrize("formula", FORMULAS[3:5])
 def test_residuals_come_in_chunks(rows, folder, tmp_path, formula, monkeypatch):
-    monkeypatch.setattr("ranef.api.cross_products_files.CHUNK_ROWS", 400)
+    monkeypatch.setattr("ranef.chunks.files.CHUNK_ROWS", 400)
     model = quietly(ranef.lmer, formula, folder, weights="w", offset="o")
     out = tmp_path / "residuals.parquet"
     assert model.augment_chunks(folder, out) == len(rows)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.api import cross_products_query, cross_products_source
+from ranef.chunks import query as cross_products_query
+from ranef.chunks import source as cross_products_source
 
 duckdb = pytest.importorskip("duckdb")
 

@@ -21,7 +21,8 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.api import batch_parts, cross_products_files
+from ranef.batch import parts as batch_parts
+from ranef.chunks import files as cross_products_files
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning",

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import ranef
-from ranef.inference.profile_targets import targets, values
+from ranef.inference.profile.targets import targets, values
 
 KINDS = ("parametric", "residual", "cases", "wild")
 

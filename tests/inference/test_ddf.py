@@ -11,8 +11,8 @@ import ranef
 from conftest import OPTIMUM
 from ranef import datasets
 from ranef.errors import ModelError, SingularFitWarning, UnsupportedError
-from ranef.inference import kenward_roger as kr
-from ranef.inference import satterthwaite as satt
+from ranef.inference.hypotheses import kenward_roger as kr
+from ranef.inference.hypotheses import satterthwaite as satt
 from reference import dense_tests
 
 #: Covariance parameters at an optimum are known to about 1e-6, and df are smooth in them.

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 import ranef
 from ranef import datasets
-from ranef.inference.hypothesis_text import parse_hypotheses
+from ranef.inference.hypotheses.text import parse_hypotheses
 
 NAMES = ["Intercept", "x", "x2", "f[T.b]", "f[T.b]:x", "I(x ** 2)", "my col", "a, b", "-z"]
 

@@ -5,8 +5,8 @@ import pytest
 
 from ranef import _core
 from ranef.errors import ModelError
-from ranef.inference.sandwich import DiagonalScores, cluster_factor, cluster_meat
-from ranef.inference.sandwich_tests import htz_test, satterthwaite_df
+from ranef.inference.sandwich.sandwich import DiagonalScores, cluster_factor, cluster_meat
+from ranef.inference.sandwich.tests import htz_test, satterthwaite_df
 from ranef.models.ols import fit_ols, orthonormal_basis
 
 KINDS = ["CR0", "CR2", "CR3"]
@@ -93,7 +93,7 @@ def test_memory_bound_does_not_change_the_answer(monkeypatch):
     y, X, weights, codes = _data(False)
     _, model = _model(y, X, weights, codes)
     whole = satterthwaite_df(model, "CR2", np.eye(3))
-    monkeypatch.setattr("ranef.inference.sandwich.CHUNK", 20)
+    monkeypatch.setattr("ranef.inference.sandwich.sandwich.CHUNK", 20)
     np.testing.assert_allclose(satterthwaite_df(model, "CR2", np.eye(3)), whole, rtol=1e-12)
 
 

@@ -7,9 +7,9 @@ import pytest
 from ranef.design import build
 from ranef.errors import ModelError
 from ranef.formula import parse
-from ranef.inference.sandwich import cluster_meat
-from ranef.inference.sandwich_mixed import mixed_scores
-from ranef.inference.sandwich_tests import satterthwaite_df
+from ranef.inference.sandwich.mixed import mixed_scores
+from ranef.inference.sandwich.sandwich import cluster_meat
+from ranef.inference.sandwich.tests import satterthwaite_df
 
 SLOPES = np.array([[0.8, 0.2], [0.2, 0.5]])
 RELATIVE = (SLOPES, np.array([[0.6]]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ranef
-from ranef.inference.rlrt import null_statistics, spectrum
+from ranef.inference.lrt.rlrt import null_statistics, spectrum
 
 #: RLRTSim: quantiles at these probabilities of 200,000 and 400,000 statistics; share of zeros.
 PROBABILITIES = [0.7, 0.8, 0.9, 0.95, 0.99]

@@ -13,8 +13,8 @@ import scipy.stats
 
 import ranef
 from oracle.glmm_cases import CASES, frame
-from ranef.inference import glmm_shares
-from ranef.models.glmm_estimate import GlmmSpec
+from ranef.inference.shares import generalised as glmm_shares
+from ranef.models.glmm.estimate import GlmmSpec
 
 FITS = [(name, i) for name, case in CASES.items() for i in range(len(case["fits"]))]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ranef
-from ranef.inference import crossval
+from ranef.inference.crossval import crossval
 
 CASES = {
     "slope": ("Reaction ~ Days + (Days | Subject)", "sleepstudy", None, "Subject"),

@@ -76,7 +76,7 @@ def test_threads_start_where_needed_and_end_with_the_call():
         RUN.replace("COUNT", "60")
         + """
 import os
-from ranef.models import batch_blocks
+from ranef.models.batch import blocks as batch_blocks
 running = lambda: len(os.listdir("/proc/self/task"))
 before, seen = running(), []
 advance = batch_blocks.Progress.advance
@@ -156,7 +156,7 @@ def test_an_interrupt_keeps_what_is_done():
         RUN.replace("COUNT", "400_000")
         + """
 import threading, time, warnings
-from ranef.models import batch_blocks
+from ranef.models.batch import blocks as batch_blocks
 warnings.simplefilter("ignore")
 seen = []
 advance = batch_blocks.Progress.advance

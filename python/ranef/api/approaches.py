@@ -4,123 +4,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ranef.design import INTERCEPT, build
-from ranef.design.grouped import group_term
-from ranef.errors import DroppedRowsWarning, RanefError, RanefWarning
-from ranef.formula import Formula, parse
-from ranef.models import lmm
-from ranef.models.ols import fit_ols
-from ranef.report.coefficients import coefficient_table
-
+from ..comparison.approaches import (
+    ANSWERS,
+    Approaches,
+    check_identities,
+    marginal_text,
+    mixed_text,
+    rows_of,
+)
+from ..errors import DroppedRowsWarning, RanefError, RanefWarning
+from ..fitted.panel.split import with_intercept_of
+from ..formula import parse
 from .feols import feols
-from .feols_model import FixedEffectsModel
 from .gee import gee
-from .gee_model import GEEModel
 from .lmer import lmer
-from .lmlist import GroupFits, lmlist
-from .within_between import WithinBetweenModel, with_intercept_of, within_between
+from .lmlist import lmlist
+from .within_between import within_between
 
-__all__ = ["Approaches", "approaches"]
-
-Array = NDArray[np.float64]
-
-#: Approach: what its coefficient answers, and what it cannot tell.
-ANSWERS = {
-    "OLS": (
-        "difference of means along x over all rows",
-        "its error takes rows of a group as independent",
-    ),
-    "per-group fits": (
-        "mean of the groups' own slopes",
-        "nothing of columns constant within groups; small groups count as much as large ones",
-    ),
-    "OLS, cluster-robust": (
-        "the same mean difference, with an honest error",
-        "how groups differ; mixes effects within and between groups",
-    ),
-    "fixed effects": (
-        "difference along x within a group",
-        "anything constant within groups, or new groups",
-    ),
-    "between-within": (
-        "both: within a group, and between group means",
-        "slopes of single groups unless they are random",
-    ),
-    "GEE": (
-        "mean difference in the population, groups weighted by their information",
-        "how groups differ; needs rows missing completely at random",
-    ),
-    "mixed model": (
-        "difference along x for a typical group, and how groups vary",
-        "a causal effect if group means of x go with the group's effect",
-    ),
-}
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Approaches:
-    """Seven approaches to one question, laid side by side.
-
-    Attributes
-    ----------
-    table : DataFrame
-        A row for each approach and coefficient: estimate, se, df, t, pvalue.
-    answers : DataFrame
-        A row for each approach: what it answers, and what it cannot tell.
-    identities : DataFrame
-        A row for each identity between approaches: the largest difference on these data, relative
-        to standard errors, and whether it holds.
-    skipped : dict of str to str
-        Approaches that could not be used on these data, and why.
-    models : dict
-        The fitted models by approach.
-    warnings : tuple of RanefWarning
-        What the mixed model warned of, such as rows that were left out.
-    """
-
-    table: pd.DataFrame
-    answers: pd.DataFrame
-    identities: pd.DataFrame
-    skipped: dict[str, str]
-    models: dict[str, Any]
-    warnings: tuple[RanefWarning, ...] = ()
-
-    def _notes(self) -> list[str]:
-        """Say what was left out: approaches, and what the mixed model warned of."""
-        left = [f"{name}: left out, {why}" for name, why in self.skipped.items()]
-        return left + [str(warning) for warning in self.warnings]
-
-    def __repr__(self) -> str:
-        table = self.table.to_string(float_format=lambda x: f"{x:.4g}", na_rep="")
-        lines = ["Approaches to grouped data", "", table, "", "What the coefficient of x is"]
-        for name, row in self.answers.iterrows():
-            lines += [f"  {name}: {row['answers']}", f"      not: {row['cannot tell']}"]
-        lines += ["", "Identities on these data, differences in standard errors"]
-        for name, row in self.identities.iterrows():
-            holds = "holds" if row["holds"] else "DOES NOT HOLD"
-            lines.append(f"  {name}: {holds} ({row['difference']:.1e})")
-        lines += ["", *(f"- {note}" for note in self._notes())]
-        return "\n".join(lines).rstrip()
-
-    def _repr_html_(self) -> str:
-        told = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
-        return (
-            "<h3>Approaches to grouped data</h3>"
-            + self.table.to_html(float_format=lambda x: f"{x:.4g}", na_rep="")
-            + "<h4>What the coefficient of x is</h4>"
-            + self.answers.to_html()
-            + "<h4>Identities on these data, differences in standard errors</h4>"
-            + self.identities.to_html(float_format=lambda x: f"{x:.1e}")
-            + (f"<ul>{told}</ul>" if told else "")
-        )
+__all__ = ["approaches"]
 
 
 def approaches(
@@ -199,141 +104,3 @@ def approaches(
     )
     identities = check_identities(models, mixed, data, groups, contrasts)
     return Approaches(pd.concat(tables), answers, identities, skipped, models, told)
-
-
-def marginal_text(formula: Formula) -> str:
-    """Spell the formula without its random-effects terms."""
-    return formula.without_random().text
-
-
-def mixed_text(formula: Formula) -> str:
-    """Spell the formula with its random-effects terms."""
-    return " + ".join([marginal_text(formula), *(bar.source() for bar in formula.random)])
-
-
-def rows_of(models: dict[str, Any], groups: str) -> dict[str, pd.DataFrame]:
-    """Give the coefficient table of every approach, in the order of `ANSWERS`."""
-    ols: FixedEffectsModel = models["OLS"]
-    tables = {
-        "OLS": FixedEffectsModel(
-            ols._design, ols._fitted, replace(ols.call, vcov="iid")
-        ).coef_table(),
-        "OLS, cluster-robust": ols.robust("CR2", cluster=groups).coef_table(),
-        "mixed model": models["mixed model"].coef_table(),
-    }
-    if "per-group fits" in models:
-        tables["per-group fits"] = average_table(models["per-group fits"])
-    if "fixed effects" in models:
-        tables["fixed effects"] = models["fixed effects"].robust("CR2", cluster=groups).coef_table()
-    if "between-within" in models:
-        tables["between-within"] = models["between-within"].coef_table()
-    if "GEE" in models:
-        tables["GEE"] = models["GEE"].robust("CR2").coef_table()
-    return {name: tables[name] for name in ANSWERS if name in tables}
-
-
-def average_table(fits: GroupFits) -> pd.DataFrame:
-    """Lay out the average of per-group coefficients with t tests over groups."""
-    average = fits.average()
-    return coefficient_table(
-        fits.names, average["estimate"], average["se"], average["groups"] - 1.0
-    )
-
-
-def check_identities(
-    models: dict[str, Any], formula: Formula, data: Any, groups: str, contrasts: Any
-) -> pd.DataFrame:
-    """Check on these data what theory says must agree."""
-    found: dict[str, Callable[[], float]] = {
-        "GEE with independence is OLS with CR0": lambda: independence(models, data, groups)
-    }
-    if "fixed effects" in models:
-        found["fixed effects are the mixed model as theta grows"] = lambda: growing_theta(
-            models["fixed effects"], formula, data, groups, contrasts
-        )
-    if "fixed effects" in models and "between-within" in models:
-        found["within coefficients are fixed effects"] = lambda: within_is_fixed(models)
-    found["generalised least squares is the random intercept"] = lambda: exchangeable(
-        formula, data, groups, contrasts
-    )
-    gaps = {name: check() for name, check in found.items()}
-    return pd.DataFrame(
-        {"difference": gaps, "holds": {name: bool(gap < 1e-5) for name, gap in gaps.items()}}
-    )
-
-
-def independence(models: dict[str, Any], data: Any, groups: str) -> float:
-    """Compare GEE under independence with OLS and CR0: coefficients and covariance."""
-    ols: FixedEffectsModel = models["OLS"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RanefWarning)
-        other: GEEModel = gee(
-            ols.call.formula, data, groups=groups, corr="independence", contrasts=ols.call.contrasts
-        )
-    return max(
-        apart(other.params, ols.params, ols.bse),
-        float(np.abs(other.bse / ols.bse - 1.0).max()),
-    )
-
-
-def apart(a: pd.Series[Any], b: pd.Series[Any], se: pd.Series[Any]) -> float:
-    """Give the largest difference of two sets of coefficients in standard errors."""
-    return float((np.abs(a - b) / se).max())
-
-
-def growing_theta(
-    fixed: FixedEffectsModel, formula: Formula, data: Any, groups: str, contrasts: Any
-) -> float:
-    """Compare fixed effects with a random-intercept model of very large theta."""
-    design = build(only_intercept(formula, groups), data, contrasts=contrasts)
-    estimate = lmm.evaluate(design, lmm.kernel(design), (np.array([[1e4]]),), reml=True)
-    params = pd.Series(estimate.beta, index=pd.Index(design.fixed_names))
-    own = fixed.params.dropna()
-    return apart(params[own.index], own, fixed.bse[own.index])
-
-
-def only_intercept(formula: Formula, groups: str) -> Formula:
-    """Replace the random-effects terms by the groups' intercept."""
-    return with_intercept_of(replace(formula, random=()), groups)
-
-
-def within_is_fixed(models: dict[str, Any]) -> float:
-    """Compare the coefficients within of a random-intercept model with fixed effects."""
-    model: WithinBetweenModel = models["between-within"]
-    fixed: FixedEffectsModel = models["fixed effects"]
-    design = model._split.design
-    if any(term.n_cols > 1 for term in design.random) or len(design.random) > 1:
-        design = replace(design, random=(intercept_term(model),))
-    estimate = lmm.fit(design, lmm.kernel(design), reml=True, control=lmm.Control())
-    params = pd.Series(estimate.beta, index=pd.Index(design.fixed_names))
-    own = fixed.params.dropna()
-    params.index = params.index.str.removesuffix(" within")
-    shared = [name for name in own.index if name in params.index]
-    return apart(params[shared], own[shared], fixed.bse[shared])
-
-
-def intercept_term(model: WithinBetweenModel) -> Any:
-    """Give the groups' term with an intercept only."""
-    term = group_term(model._split.design, model.groups)
-    return replace(term, columns=(INTERCEPT,), names=("Intercept",), blocks=((0,),))
-
-
-def exchangeable(formula: Formula, data: Any, groups: str, contrasts: Any) -> float:
-    """Compare the random-intercept model with least squares on rows freed of their group's share.
-
-    With theta the relative standard deviation of the intercept, taking 1 - (1 + n theta^2)^-1/2 of
-    the group's mean from each row leaves uncorrelated rows of equal variance.
-    """
-    design = build(only_intercept(formula, groups), data, contrasts=contrasts)
-    model = lmm.fit(design, lmm.kernel(design), reml=True, control=lmm.Control())
-    term = group_term(design, groups)
-    counts = np.bincount(term.codes)
-    share = 1.0 - 1.0 / np.sqrt(1.0 + counts * float(model.lambda_[0][0, 0]) ** 2)
-    offset = 0.0 if design.offset is None else design.offset
-    both = np.column_stack([design.y - offset, design.X])
-    sums = np.stack([np.bincount(term.codes, column) for column in both.T], axis=1)
-    freed = both - (share[:, None] * sums / counts[:, None])[term.codes]
-    gls = fit_ols(freed[:, 0], np.asfortranarray(freed[:, 1:]))
-    kept = ~np.isnan(model.beta)
-    se = np.sqrt(np.diag(model.cov_beta))
-    return float(np.max(np.abs(gls.beta[kept] - model.beta[kept]) / se))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..fitted.kinds import check_mixed
+from ..fitted.lmm.fit import estimated
+from ..fitted.lmm.model import LinearMixedModel
 from ..inference.bias import bias_table
-from .compare_models import check_mixed
-from .fitted import estimated
-from .mixed_model import LinearMixedModel
 
 __all__ = ["bias_check"]
 

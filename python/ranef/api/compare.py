@@ -1,57 +1,47 @@
-"""Likelihood-ratio tables of fitted mixed models."""
+"""Rankings of fitted mixed models by information criteria."""
 
 from __future__ import annotations
 
-import itertools
-import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
 import pandas as pd
 
-from ..errors import ComparisonWarning
-from ..formula import parse
-from ..inference.lrt import RatioTest, Relation, parts, ratio_test, relate
-from ..inference.lrt_structured import StructuredParts, relate_structured, structured_parts
-from ..report.whole_frame import WholeFrame
-from .compare_generalised import anova_generalised
-from .compare_models import (
-    boundary_notes,
+from ..comparison.criteria import all_criteria, flag_notes, flags_of, generalised_notes
+from ..comparison.generalised import check_same_rows
+from ..comparison.models import (
     by_likelihood,
     check_comparable,
     check_likelihood,
-    criteria_row,
     estimator_name,
     labels,
-    same_fixed,
 )
-from .glmer_model import GeneralizedLinearMixedModel
-from .gls_model import GLSModel
-from .mixed_model import LinearMixedModel
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Model
+from ..inference import criteria
+from ..report.comparison import Comparison, agreement_notes
 
-__all__ = ["anova"]
+__all__ = ["compare"]
 
 
-def anova(
-    *models: LinearMixedModel | GLSModel | GeneralizedLinearMixedModel, refit: bool | None = None
-) -> pd.DataFrame:
-    """Compare fitted mixed models by likelihood-ratio tests.
+def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Comparison:
+    """Rank fitted mixed models by an information criterion.
 
     Parameters
     ----------
-    *models : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
-        Two or more models for the same response on the same rows; generalised ones are compared
-        with each other, and of one family and link.
-    refit : bool, optional
-        True refits REML fits by maximum likelihood, False compares the fits as they stand. By
-        default REML is kept when all fits are by REML and their fixed parts span the same space,
-        and everything is by maximum likelihood otherwise.
+    *models : LinearMixedModel or GeneralizedLinearMixedModel
+        Two or more models of one kind for the same response on the same rows. Generalised ones may
+        have different links and families, as Poisson and negative binomial.
+    by : {"aic", "aicc", "bic", "caic"}
+        Criterion that ranks: Akaike's, with the small-sample correction, Schwarz's on the number of
+        rows, or the conditional one, which generalised models do not have.
+    estimator : {"ml", "as_fitted"}
+        "ml" takes the criteria from maximum-likelihood fits, refitting where needed; "as_fitted"
+        from the fits at hand.
 
     Returns
     -------
-    DataFrame
-        A row a model, by number of parameters; each is tested against the row above. Columns npar,
-        aic, bic, llf, deviance (-2 llf), chisq, df, pvalue, pvalue_boundary, estimator and note.
+    Comparison
+        ``table`` with npar, llf, the criteria, delta and weight, lowest first; ``notes`` in words.
 
     Raises
     ------
@@ -61,22 +51,16 @@ def anova(
     Warns
     -----
     ComparisonWarning
-        If ``refit=False`` leaves a test that is not valid.
+        If the fits at hand have restricted likelihoods that must not be ranked.
 
     Notes
     -----
-    Fixed parts are compared as column spaces and random parts as families of covariance matrices,
-    so names and codings do not matter. There is a p-value only for nested models that differ in one
-    of the two.
-
-    ``pvalue`` takes the statistic as chi-squared on ``df``. A variance that is tested at zero
-    cannot go below it, so that this p-value is too large; ``pvalue_boundary`` is by the equal
-    mixture of chi-squared on df - 1 and df, right for one variance and its covariances [1]_. For
-    more variances at once see :func:`ranef.pbtest`, for one in a small sample :func:`ranef.rlrt`.
+    The weight of a model is exp(-delta / 2) over their sum [1]_. Differences of criteria rank
+    models for prediction; they are no tests, and the lowest of a set may still be a poor model.
 
     References
     ----------
-    .. [1] Stram and Lee (1994), Biometrics 50, 1171-1177.
+    .. [1] Burnham and Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
 
     Examples
     --------
@@ -84,134 +68,31 @@ def anova(
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
-    >>> ranef.anova(level, slope)[["npar", "chisq", "df"]].round(2)
-                                        npar  chisq   df
-    Reaction ~ Days + (1 | Subject)        4    NaN  NaN
-    Reaction ~ Days + (Days | Subject)     6  42.84  2.0
+    >>> ranef.compare(level, slope).table[["npar", "aic", "delta"]].round(1)
+                                        npar     aic  delta
+    Reaction ~ Days + (Days | Subject)     6  1763.9    0.0
+    Reaction ~ Days + (1 | Subject)        4  1802.1   38.1
     """
+    if by not in criteria.CRITERIA:
+        raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
+    if estimator not in ("ml", "as_fitted"):
+        raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
+    notes: list[str] = []
+    fits: Sequence[Model]
     if any(isinstance(model, GeneralizedLinearMixedModel) for model in models):
-        return anova_generalised(models)
-    return _anova_linear(cast("tuple[LinearMixedModel, ...]", models), refit)
-
-
-def _anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.DataFrame:
-    structured = any(isinstance(model, GLSModel) for model in models)
-    check_comparable(models, "anova", structured=structured)
-    check_likelihood([m for m in models if not isinstance(m, GLSModel)], "anova")
-    spaces: Sequence[Any]
-    relate_parts: Callable[[Any, Any], Relation]
-    if structured:
-        spaces, relate_parts = [_structured_parts(model) for model in models], relate_structured
+        check_same_rows(models, "compare")
+        fits, notes = models, generalised_notes(models, by)
     else:
-        spaces, relate_parts = [parts(m._design, m._estimate) for m in models], relate
-    fits = _one_estimator(models, spaces, refit)
-    names = labels(models)
-    order = sorted(range(len(models)), key=lambda i: fits[i].npar)
-    rows = [criteria_row(fits[i]) for i in order]
-    refitted = ["refitted by ML" if fits[i] is not models[i] else "" for i in order]
-    tests, notes = [RatioTest()], [refitted[0]]
-    for k, (i, j) in enumerate(itertools.pairwise(order), start=1):
-        test, remarks = _tested(fits[i], fits[j], relate_parts(spaces[i], spaces[j]))
-        tests.append(test)
-        notes.append("; ".join(text for text in [refitted[k], *remarks] if text))
-    table = pd.DataFrame(rows, index=[names[i] for i in order])
-    for column in ("chisq", "df", "pvalue", "pvalue_boundary"):
-        table[column] = [getattr(test, column) for test in tests]
-    table["estimator"] = [estimator_name(fits[i]) for i in order]
-    table["note"] = notes
-    return WholeFrame(table)
-
-
-def _structured_parts(model: LinearMixedModel | GLSModel) -> StructuredParts:
-    """Prepare a model for comparison with others whose residuals are structured."""
-    if isinstance(model, LinearMixedModel):
-        return structured_parts(model._design, model._estimate)
-    rows = model._structured
-    return structured_parts(
-        rows.design, model._estimate, model.call.corr, rows.cluster, rows.time, rows.D
-    )
-
-
-def _one_estimator(
-    models: Sequence[LinearMixedModel], spaces: Sequence[Any], refit: bool | None
-) -> list[LinearMixedModel]:
-    """Give the fits of the table: as they stand, or all by maximum likelihood."""
-    if refit is False:
-        return list(models)
-    if refit is None and all(model.reml for model in models) and same_fixed(spaces):
-        return list(models)
-    return [by_likelihood(model) for model in models]
-
-
-def _tested(
-    small: LinearMixedModel, large: LinearMixedModel, relation: Relation
-) -> tuple[RatioTest, list[str]]:
-    """One row's test against the row above, and what to know about it."""
-    untested = _why_untested(small, large, relation)
-    if untested:
-        return RatioTest(), [untested]
-    shift = relation.shift if small.reml else 0.0
-    deviances = (-2.0 * small.llf, -2.0 * large.llf - shift)
-    test = ratio_test(deviances, (small.npar, large.npar), relation)
-    if not (relation.same_fixed or relation.same_random):
-        return RatioTest() if small.reml else test, [_two_steps(small, large)]
-    notes = _cautions(small, large, relation)
-    if relation.same_fixed:
-        both = isinstance(small, LinearMixedModel) and isinstance(large, LinearMixedModel)
-        simulate = "; ranef.pbtest simulates the distribution" if both else ""
-        notes += boundary_notes(relation, test, is_singular=small.is_singular, simulate=simulate)
-    return test, notes
-
-
-def _why_untested(
-    small: LinearMixedModel, large: LinearMixedModel, relation: Relation
-) -> str | None:
-    """Why a pair has no statistic at all; None when it has."""
-    if small.reml != large.reml:
-        text = "one fit is by REML and one by ML: their likelihoods are never differenced"
-        warnings.warn(
-            f"{text}; leave out refit=False to compare both by ML", ComparisonWarning, stacklevel=4
-        )
-        return text
-    if relation.same_fixed and relation.same_random:
-        return "the same model as the row above, written in another way"
-    if small.npar == large.npar:
-        return "as many parameters as the row above, so not nested: compare by criteria"
-    if not relation.nested:
-        return "the row above is not nested in this model: compare by criteria"
-    return None
-
-
-def _two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
-    """Why no p-value is given when both parts differ, and the model that lies between."""
-    formula, random = parse(large.call.formula), parse(small.call.formula).random
-    between = " + ".join([str(formula.without_random()), *(bar.source() for bar in random)])
-    return (
-        "fixed and random parts both differ, so no p-value would say which of them matters. Two "
-        f"steps: fit {between}, test the random part between it and this "
-        "model by REML, then the fixed part between it and the row above by ML"
-    )
-
-
-def _cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relation) -> list[str]:
-    """Say what spoils a test of fits as they stand."""
-    notes = []
-    if small.reml and not relation.same_fixed:
-        notes.append(
-            "not a valid p-value: restricted likelihoods of different fixed parts cannot be "
-            "compared"
-        )
-        warnings.warn(
-            "the fits are by REML and their fixed parts differ, so the p-value of "
-            f"{large.call.formula!r} is not valid; leave out refit=False to compare by ML",
-            ComparisonWarning,
-            stacklevel=5,
-        )
-    if small.reml and abs(relation.shift) > 1e-8:
-        notes.append(
-            "the fixed part is coded otherwise than above, which shifts restricted criteria by "
-            f"{relation.shift:.4g}; the test allows for it"
-        )
-    if not (small._estimate.converged and large._estimate.converged):
-        notes.append("a fit has not converged: see model.convergence")
-    return notes
+        check_comparable(models, "compare")
+        fits = [by_likelihood(m) if estimator == "ml" else m for m in models]
+    check_likelihood(models, "compare")
+    table = pd.DataFrame([all_criteria(fit, by) for fit in fits], index=labels(models))
+    table["delta"] = criteria.deltas(table[by])
+    table["weight"] = criteria.weights(table[by])
+    table["estimator"] = [estimator_name(fit) for fit in fits]
+    flags = flags_of(fits)
+    if any(flags):
+        table["flag"] = flags
+    table = table.sort_values(by, kind="stable")
+    notes = [*flag_notes(flags), *notes, *agreement_notes(table, by, fits[0].nobs)]
+    return Comparison(table, tuple(notes), by)

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ranef.design import INTERCEPT, Design
-from ranef.design.grouped import build_grouped, group_term
-from ranef.errors import (
-    DroppedRowsWarning,
-    FormulaError,
-    ModelError,
-    RanefWarning,
-    RankWarning,
-)
-from ranef.formula import Formula, parse
-from ranef.models.ols import ABSORB_FLOOR, fit_ols
-from ranef.models.within import Absorption, WithinEstimate, fit_within
-
-from .feols_model import FeolsCall, FixedEffectsModel
+from ..fitted.feols.fit import names
+from ..fitted.feols.model import FeolsCall, FixedEffectsModel, fit_model
 
 __all__ = ["feols"]
 
@@ -96,134 +80,7 @@ def feols(
     >>> model.params.round(3).to_dict()
     {'Days': 10.467}
     """
-    absorbed, clusters = _names(absorb), _names(cluster)
-    parsed = check_formula(parse(formula), "feols")
     call = FeolsCall(
-        str(formula), absorbed, clusters, vcov, ssc, weights, offset, contrasts, missing
+        str(formula), names(absorb), names(cluster), vcov, ssc, weights, offset, contrasts, missing
     )
-    design = build_grouped(
-        parsed,
-        data,
-        [*absorbed, *clusters],
-        weights=weights,
-        offset=offset,
-        contrasts=contrasts,
-        missing=missing,
-    )
-    fitted = fit_design(design, absorbed)
-    found = tuple(dropped_rows(design)) + tuple(aliased_columns(design, fitted))
-    for warning in found:
-        warnings.warn(warning, stacklevel=2)
-    return FixedEffectsModel(design, fitted, call, data, found)
-
-
-def check_formula(formula: Formula, function: str) -> Formula:
-    """Refuse random-effects terms."""
-    if formula.random:
-        bar = formula.random[0]
-        raise FormulaError(
-            f"{function} has no random effects; use ranef.lmer, or take the term out",
-            formula.text,
-            bar.start,
-            bar.stop,
-        )
-    return formula
-
-
-def _names(asked: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Turn one name, several or none into a tuple."""
-    if asked is None:
-        return ()
-    names = (asked,) if isinstance(asked, str) else tuple(asked)
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError(
-            "absorb and cluster take names of columns; model.robust takes clusters as an array too"
-        )
-    return tuple(dict.fromkeys(names))
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fit and the matrices that inference needs.
-
-    Attributes
-    ----------
-    positions : tuple of int
-        Columns of the design's X that were fitted: without the constant after absorption.
-    within : WithinEstimate
-        The fit.
-    absorption : Absorption or None
-        What was absorbed.
-    """
-
-    positions: tuple[int, ...]
-    within: WithinEstimate
-    absorption: Absorption | None
-
-
-def fit_design(design: Design, absorbed: Sequence[str]) -> Fitted:
-    """Fit a design, absorbing some of its grouping columns."""
-    if not absorbed:
-        return Fitted(tuple(range(len(design.fixed))), _pooled(design), None)
-    absorption = absorption_of(design, absorbed)
-    positions = tuple(j for j, column in enumerate(design.fixed) if column != INTERCEPT)
-    X = np.asfortranarray(design.X[:, positions])
-    within = fit_within(design.y, X, absorption, design.weights, design.offset)
-    if within.tss_within <= (ABSORB_FLOOR * ABSORB_FLOOR) * within.tss:
-        raise ModelError(
-            f"absorbing {' and '.join(absorbed)} explains {design.response!r} completely: it is "
-            "constant within their levels, or a sum of their effects"
-        )
-    if not within.ols.kept.any():
-        told = "; ".join(
-            f"{design.fixed_names[positions[j]]!r} is {reason}"
-            for j, reason in within.aliased.items()
-        )
-        raise ModelError(
-            f"nothing is left to estimate after absorbing {' and '.join(absorbed)}"
-            f"{': ' + told if told else ', for the formula has a constant only'}"
-        )
-    return Fitted(positions, within, absorption)
-
-
-def absorption_of(design: Design, names: Sequence[str]) -> Absorption:
-    """Collect the codes of absorbed factors."""
-    terms = [group_term(design, name) for name in names]
-    return Absorption(
-        tuple(names),
-        np.asfortranarray(np.column_stack([term.codes for term in terms])),
-        np.array([term.n_levels for term in terms], np.int32),
-    )
-
-
-def _pooled(design: Design) -> WithinEstimate:
-    """Fit without absorption."""
-    ols = fit_ols(design.y, design.X, design.weights, design.offset)
-    w = np.ones(design.n_obs) if design.weights is None else design.weights
-    target = design.y if design.offset is None else design.y - design.offset
-    constant = INTERCEPT in design.fixed
-    total = float(w @ (target - (w @ target) / w.sum() * constant) ** 2)
-    reasons = {int(j): "a combination of the columns before it" for j in np.flatnonzero(~ols.kept)}
-    return WithinEstimate(ols, 0, total, total, reasons)
-
-
-def dropped_rows(design: Design) -> list[RanefWarning]:
-    """Say which rows were left out."""
-    if not design.dropped:
-        return []
-    lost = design.n_data - design.n_obs
-    where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-    return [
-        DroppedRowsWarning(
-            f"{lost} of {design.n_data} rows are left out because values are missing in {where}"
-        )
-    ]
-
-
-def aliased_columns(design: Design, fitted: Fitted) -> list[RanefWarning]:
-    """Say which columns have no coefficient, and why."""
-    told = [
-        f"{design.fixed_names[fitted.positions[j]]!r} is {reason}"
-        for j, reason in fitted.within.aliased.items()
-    ]
-    return [RankWarning("no coefficient can be estimated: " + "; ".join(told))] if told else []
+    return fit_model(call, data)

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from ..design.design import Design
-from ..design.frame import Frame, open_frame
-from ..design.values import read_codes
-from ..errors import DataError
-from ..formula import Formula, parse
-from ..models.batch_blocks import Progress
-from ..models.batch_estimate import Settings
+from ..batch.engines import fit_groups_on, refuse_folder
+from ..batch.groups import fit_by
+from ..batch.many import check_ddf
+from ..batch.result import BatchResult
+from ..batch.stored import StoredBatch
 from ..models.lmm import Control
-from ..models.workers import worker_count
-from .batch_result import BatchResult
-from .cross_products_rows import Sample
-from .engines import frame_kind
-from .fit_groups_rows import build, try_build
-from .fit_groups_run import GroupRun
-from .fit_many import check_ddf, read_tests
-from .fitted import Call
-from .group_sources import Codes, Columns, GroupRows, group_files, group_frame, is_files
-from .responses import is_dataset
-from .stored_batch import StoredBatch
+from ..parallel.engines import frame_kind
 
 __all__ = ["fit_groups"]
 
@@ -103,116 +86,10 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     [90, 90, 90]
     """
     check_ddf(ddf)
+    options: dict[str, Any] = {"weights": weights, "offset": offset, "reml": reml}
+    options |= {"tests": tests, "ddf": ddf, "workers": workers, "progress": progress}
+    options |= {"contrasts": contrasts, "control": control}
     if (kind := frame_kind(data)) is not None:
-        from .batch_engines import fit_groups_on, refuse_folder
-
         refuse_folder(out, executor)
-        options = {
-            "weights": weights,
-            "offset": offset,
-            "contrasts": contrasts,
-            "reml": reml,
-            "tests": tests,
-            "ddf": ddf,
-            "workers": workers,
-            "progress": progress,
-            "control": control,
-        }
         return fit_groups_on(kind, formula, data, by, options)
-    parsed = parse(formula)
-    names = (by,) if isinstance(by, str) else tuple(by)
-    if not names:
-        raise DataError("by is empty; name the columns that make the groups")
-    for name, given in (("weights", weights), ("offset", offset)):
-        if given is not None and not isinstance(given, str):
-            raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
-    call = Call(formula, reml, weights, offset, contrasts, "drop", control or Control())
-    sample = Sample(parsed, weights, offset)
-    if is_dataset(data) and not getattr(data, "files", None):
-        data = data.to_table()
-    opened = files_and_design if is_files(data) else frame_and_design
-    in_blocks = not (out is None and executor is None)
-    groups, whole = opened(call, data, names, sample, in_blocks, progress)
-    settings = Settings(
-        reml=reml,
-        satterthwaite=ddf == "satterthwaite",
-        workers=worker_count(workers, None if executor is None else 1),
-        contrasts=read_tests(tests, whole.fixed_names, ddf),
-        control=call.control,
-    )
-    run = GroupRun(whole, settings, groups, names, call, ddf, executor)
-    with Progress(len(groups.labels), "groups", shown=progress) as line:
-        return run.in_memory(line) if out is None else run.stored(out, line)
-
-
-def frame_and_design(
-    call: Call, data: Any, by: tuple[str, ...], sample: Sample, in_blocks: bool, progress: bool
-) -> tuple[GroupRows, Design]:
-    """Read the groups of a frame, and a design in which every level occurs."""
-    frame = open_frame(data)
-    codes, labels = read_groups(frame, by)
-    columns = columns_used(sample.formula, frame, call.weights, call.offset)
-    whole = try_build(call, columns)
-    if whole is None:
-        sample.add(columns)
-        whole = sampled(call, sample)
-    stamp = cache(partial(digest, columns, codes))
-    return group_frame(columns, codes, labels, stamp, in_blocks=in_blocks), whole
-
-
-def files_and_design(
-    call: Call, data: Any, by: tuple[str, ...], sample: Sample, in_blocks: bool, progress: bool
-) -> tuple[GroupRows, Design]:
-    """Read the groups of files, and a design in which every level occurs."""
-
-    def wanted(name: str) -> bool:
-        return name in sample.formula.text or name in sample.arguments
-
-    groups = group_files(data, by, wanted, sample, progress=progress)
-    return groups, sampled(call, sample)
-
-
-def sampled(call: Call, sample: Sample) -> Design:
-    """Build a design from rows that show every level, without rows that have infinite values."""
-    columns = sample.frame()
-    whole = try_build(call, columns)
-    if whole is not None:
-        return whole
-    numbers = [column for column in columns.values() if column.dtype.kind == "f"]
-    finite = np.flatnonzero(~np.any([np.isinf(column) for column in numbers], axis=0))
-    return build(call, {name: column.iloc[finite] for name, column in columns.items()})
-
-
-def digest(columns: Columns, codes: Codes) -> str:
-    """Tell data apart by a short text."""
-    out = hashlib.sha256(np.ascontiguousarray(codes).tobytes())
-    for name, column in columns.items():
-        out.update(name.encode())
-        out.update(pd.util.hash_array(column.to_numpy()).tobytes())
-    return out.hexdigest()[:32]
-
-
-def read_groups(frame: Frame, names: Sequence[str]) -> tuple[Codes, pd.Index[Any]]:
-    """Give each row's group, -1 where missing, and the groups' labels."""
-    parts = [read_codes(frame.series(name), name) for name in names]
-    missing = np.any([codes < 0 for codes, _ in parts], axis=0)
-    if missing.all():
-        raise DataError(f"{', '.join(map(repr, names))} is missing in every row", names[0])
-    keys = np.stack([codes for codes, _ in parts], axis=1)[~missing]
-    found, inverse = np.unique(keys, axis=0, return_inverse=True)
-    codes = np.full(len(missing), -1, dtype=np.intp)
-    codes[~missing] = inverse.ravel()
-    values = [levels[found[:, i]] for i, (_, levels) in enumerate(parts)]
-    if len(names) == 1:
-        return codes, pd.Index(values[0], name=names[0])
-    return codes, pd.MultiIndex.from_arrays(values, names=list(names))
-
-
-def columns_used(formula: Formula, frame: Frame, *arguments: Any) -> dict[str, pd.Series[Any]]:
-    """Take the columns that the formula's text or an argument may name."""
-    asked = {argument for argument in arguments if isinstance(argument, str)}
-    return {
-        name: frame.series(name)
-        for name in dict.fromkeys(frame.names)
-        if isinstance(name, str) and (name in formula.text or name in asked)
-    }
+    return fit_by(formula, data, by, **options, out=out, executor=executor)

@@ -5,13 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ..design.structured import StructuredDesign, build_structured
-from ..formula import parse
-from ..models import lmm
-from ..models.gls import CORRELATIONS, fit_gls, gls_model
-from ..models.gls_checks import check_rows
+from ..fitted.gls.fit import checked_corr
+from ..fitted.gls.model import GLSCall, GLSModel, fit_model
 from ..models.lmm import Control
-from .gls_model import GLSCall, GLSModel
 
 __all__ = ["gls"]
 
@@ -108,7 +104,7 @@ def gls(
         formula=str(formula),
         groups=groups,
         time=time,
-        corr=_checked_corr(corr, groups),
+        corr=checked_corr(corr, groups),
         variance=variance,
         reml=reml,
         weights=weights,
@@ -117,43 +113,7 @@ def gls(
         missing=missing,
         control=Control() if control is None else control,
     )
-    model = fit_call(call, data)
+    model = fit_model(call, data)
     for warning in model.warnings:
         warnings.warn(warning, stacklevel=2)
     return model
-
-
-def _checked_corr(corr: Any, groups: str | None) -> str:
-    """Check the name of a correlation, and that it has groups."""
-    name = corr.lower() if isinstance(corr, str) else corr
-    if name not in CORRELATIONS:
-        raise ValueError(f"corr is one of {', '.join(CORRELATIONS)}, not {corr!r}")
-    if name != "independence" and groups is None:
-        raise ValueError(f'corr="{name}" is of rows within groups; name them by groups="..."')
-    return str(name)
-
-
-def fit_call(call: GLSCall, data: Any) -> GLSModel:
-    """Fit as a call says, without giving its warnings."""
-    rows = build_structured(
-        parse(call.formula),
-        data,
-        groups=call.groups,
-        time=call.time,
-        variance=call.variance,
-        weights=call.weights,
-        offset=call.offset,
-        contrasts=call.contrasts,
-        missing=call.missing,
-    )
-    return fit_rows(rows, call, data)
-
-
-def fit_rows(rows: StructuredDesign, call: GLSCall, data: Any = None) -> GLSModel:
-    """Fit a structured design as a call says."""
-    if rows.design.random and call.corr == "independence":
-        lmm.check(rows.design)
-    model = gls_model(rows, call.corr)
-    check_rows(rows, model.layout, call.corr, call.groups, call.time)
-    estimate = fit_gls(rows, model, reml=call.reml, control=call.control)
-    return GLSModel(rows, estimate, call, model=model, data=data)

@@ -6,21 +6,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ..design.structured import StructuredDesign, build_structured
-from ..errors import DataError, ModelError
-from ..formula import parse
-from ..formula.terms import quoted
-from ..models.gls import fit_gls, gls_model
+from ..fitted.growth.fit import RESIDUALS, SHAPES, checked_information, option
+from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
-from .growth_model import GrowthCall, GrowthModel
 
 __all__ = ["growth"]
-
-SHAPES = {"intercept": 1, "linear": 2, "quadratic": 3}
-RESIDUALS = ("equal", "free")
-INFORMATION = ("expected", "observed")
 
 
 def growth(
@@ -109,11 +99,11 @@ def growth(
         outcome=outcome,
         time=time,
         groups=groups,
-        shape=_option("shape", shape, tuple(SHAPES)),
-        random=_option("random", shape if random is None else random, tuple(SHAPES)),
-        residuals=_option("residuals", residuals, RESIDUALS),
+        shape=option("shape", shape, tuple(SHAPES)),
+        random=option("random", shape if random is None else random, tuple(SHAPES)),
+        residuals=option("residuals", residuals, RESIDUALS),
         covariates=columns,
-        information=information if information is None else _information(information),
+        information=information if information is None else checked_information(information),
         missing=missing,
         control=Control() if control is None else control,
     )
@@ -122,94 +112,7 @@ def growth(
             f"random={call.random!r} has factors that shape={call.shape!r} does not; the mean "
             "curve needs every factor that varies"
         )
-    model = fit_call(call, data)
+    model = fit_model(call, data)
     for warning in model.warnings:
         warnings.warn(warning, stacklevel=2)
     return model
-
-
-def _option(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """Refuse a value that an option does not have."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
-    return value
-
-
-def _information(value: str) -> str:
-    return _option("information", value, INFORMATION)
-
-
-def fit_call(call: GrowthCall, data: Any) -> GrowthModel:
-    """Fit as a call says, without giving its warnings."""
-    rows = build_structured(
-        parse(formula_of(call)),
-        data,
-        groups=call.groups,
-        time=call.time,
-        variance=call.time if call.residuals == "free" else None,
-        missing=call.missing,
-    )
-    _check(rows, call)
-    model = gls_model(rows, "independence")
-    estimate = fit_gls(rows, model, reml=False, control=call.control)
-    return GrowthModel(rows, estimate, call, model=model)
-
-
-def powers(time: str, shape: str) -> list[str]:
-    """Spell the columns of the factors after the intercept."""
-    name = quoted(time)
-    return [name, f"I({name} ** 2)"][: SHAPES[shape] - 1]
-
-
-def formula_of(call: GrowthCall) -> str:
-    """Spell the mixed model that a growth model is."""
-    curve = powers(call.time, call.shape)
-    effects = [quoted(x) for x in call.covariates]
-    crossed = [f"{x}:{power}" for power in curve for x in effects]
-    fixed = " + ".join(["1", *curve, *effects, *crossed])
-    varying = " + ".join(["1", *powers(call.time, call.random)])
-    return (
-        f"{call.outcome} ~ {fixed} + ({varying} | {':'.join(map(quoted, call.groups.split(':')))})"
-    )
-
-
-def _check(rows: StructuredDesign, call: GrowthCall) -> None:
-    """Refuse rows that are not one an occasion, and covariates that vary within groups."""
-    design = rows.design
-    assert rows.time is not None
-    assert rows.time_levels is not None
-    if rows.time_levels.dtype.kind not in "iuf":
-        raise DataError(
-            f"time is numeric in a growth model, and {call.time!r} is not; number the occasions "
-            "0, 1, 2, ...",
-            call.time,
-        )
-    order = np.lexsort((rows.time, rows.cluster))
-    again = (np.diff(rows.cluster[order]) == 0) & (np.diff(rows.time[order]) == 0.0)
-    if again.any():
-        at = order[np.flatnonzero(again)[0]]
-        raise DataError(
-            f"group {rows.levels[rows.cluster[at]]!r} has {call.time!r} = {rows.time[at]:g} more "
-            "than once; a growth model has one row an occasion",
-            call.time,
-        )
-    for name, places in design.fixed_terms:
-        if name not in call.covariates:
-            continue
-        for j in places:
-            column = design.X[:, j]
-            first = np.zeros(len(rows.levels))
-            first[rows.cluster] = column
-            if np.any(first[rows.cluster] != column):
-                raise DataError(
-                    f"covariate {name!r} varies within groups of {call.groups!r}; a covariate of "
-                    "growth factors is constant there. Fit one that varies by ranef.gls or "
-                    "ranef.lmer",
-                    name,
-                )
-    k = SHAPES[call.random]
-    if call.residuals == "equal" and len(np.unique(rows.time)) <= k:
-        raise ModelError(
-            f"{k} varying factors and a residual cannot be told apart on "
-            f"{len(np.unique(rows.time))} occasions; take a simpler shape or random part"
-        )

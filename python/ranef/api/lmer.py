@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from .. import design as designs
-from ..errors import RanefWarning
-from ..formula import parse
-from ..inference.prior_parts import simplified
-from ..inference.priors import PriorLike
-from ..models import lmm
+from ..fitted.lmm.call import Call
+from ..fitted.lmm.model import LinearMixedModel, fit_model
+from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
-from .cross_products_source import fit_source, is_source
-from .fitted import Call, checked, estimated
-from .mixed_model import LinearMixedModel
 
 __all__ = ["Control", "lmer"]
 
@@ -125,45 +116,4 @@ def lmer(
     call = Call(
         str(formula), reml, weights, offset, contrasts, missing, control or Control(), strict, prior
     )
-    return fit_call(call, data, executor=executor, progress=progress)
-
-
-def fit_call(
-    call: Call, data: Any, *, executor: Any = None, progress: bool = True
-) -> LinearMixedModel:
-    """Carry out a call: parse, build, check, fit."""
-    if not isinstance(call.reml, bool | np.bool_):
-        raise ValueError(f"reml must be True or False, not {call.reml!r}")
-    call = replace(call, prior=simplified(call.prior))
-    if is_source(data):
-        model = fit_source(call, data, executor=executor, progress=progress)
-        if call.strict and model.warnings:
-            raise as_error(model.warnings)
-        return model
-    if executor is not None:
-        raise ValueError("executor adds up data that are read in chunks; these are in memory")
-    design = designs.build(
-        parse(call.formula),
-        data,
-        weights=call.weights,
-        offset=call.offset,
-        contrasts=call.contrasts,
-        missing=call.missing,
-    )
-    checked(design, call)
-    core = lmm.kernel(design)
-    estimate = estimated(design, core, call)
-    model = LinearMixedModel(design, estimate, call, core=core, data=data)
-    if call.strict and model.warnings:
-        raise as_error(model.warnings)
-    model._warn()
-    return model
-
-
-def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
-    """Give the first warning as an exception that carries the others as notes."""
-    first, *others = found
-    error = type(first)(*first.args)
-    for other in others:
-        error.add_note(f"{type(other).__name__}: {other}")
-    return error
+    return fit_model(call, data, executor=executor, progress=progress)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ..inference.optimum import examine
+from ..fitted.kinds import check_mixed
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.optimum.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
 from ..report.surface import MultiStart
-from .compare_models import check_mixed
-from .mixed_model import LinearMixedModel
+from ..trust.searches import random_factor
 
 __all__ = ["multistart"]
 
@@ -45,9 +45,7 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):
-        start = tuple(
-            _random_factor(term.blocks, term.n_cols, rng) for term in model._design.random
-        )
+        start = tuple(random_factor(term.blocks, term.n_cols, rng) for term in model._design.random)
         control = Control(max_steps=1000, start=start)
         found = lmm.fit(model._design, model._core, reml=model.reml, control=control)
         holds = examine(model._design, model._core, found).holds
@@ -56,16 +54,3 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     best = min(table["criterion"].min(), model._estimate.objective)
     table.insert(1, "above_best", table["criterion"] - best)
     return MultiStart(table, model._estimate.objective)
-
-
-def _random_factor(
-    blocks: tuple[tuple[int, ...], ...], size: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Draw a covariance factor, block by block."""
-    out = np.zeros((size, size), order="F")
-    for block in blocks:
-        k = len(block)
-        sds = np.exp(rng.uniform(np.log(0.05), np.log(20.0), k))
-        Q = np.linalg.qr(rng.standard_normal((k, k)))[0]
-        out[np.ix_(block, block)] = np.linalg.cholesky((Q * sds**2) @ Q.T)
-    return out

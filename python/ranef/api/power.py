@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .mixed_model import LinearMixedModel
-from .study import simulate_study
-from .study_result import Power
+from ..fitted.lmm.model import LinearMixedModel
+from ..study.result import Power
+from .simulate_study import simulate_study
 
 __all__ = ["power"]
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, FormulaError
-from ranef.formula import FactorKind, Formula, Term
-
+from ..errors import DataError, FormulaError
+from ..formula import FactorKind, Formula, Term
 from .coding import FittedFactor, fit_factor
 from .design import Design
 from .encode import Encoder

@@ -12,8 +12,7 @@ import pandas as pd
 from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomContrasts
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
-
+from ..errors import DataError
 from .values import Categories, Numbers, Value
 
 __all__ = ["FittedFactor", "fit_factor", "resolve_contrasts"]

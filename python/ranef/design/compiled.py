@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 
-from ranef.formula import aliased
-
+from ..formula import aliased
 from .transforms import MODULES, is_stateful
 
 __all__ = ["Compiled", "compiled"]

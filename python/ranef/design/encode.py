@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
-from ranef.formula import Factor, FactorKind, Formula
-
+from ..errors import DataError
+from ..formula import Factor, FactorKind, Formula
 from .coding import FittedFactor
 from .design import Design
 from .frame import open_frame, row_labels

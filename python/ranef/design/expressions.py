@@ -11,8 +11,7 @@ import pandas as pd
 from formulaic.materializers.types import FactorValues
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, FormulaError
-
+from ..errors import DataError, FormulaError
 from .compiled import Compiled, compiled
 from .frame import Frame, did_you_mean
 from .transforms import BUILTINS, CONTEXT, MODULES, Marked

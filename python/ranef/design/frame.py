@@ -11,9 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
+from ..errors import DataError
 
-__all__ = ["Frame", "copy_strided", "did_you_mean", "open_frame", "owners", "row_labels"]
+__all__ = [
+    "Frame",
+    "copy_strided",
+    "did_you_mean",
+    "is_frame",
+    "open_frame",
+    "owners",
+    "row_labels",
+]
 
 #: Rows of a block, and from how many columns on blocks are worth it.
 BLOCK = 2048
@@ -80,6 +88,17 @@ def open_frame(data: Any) -> Frame:
     if isinstance(data, np.ndarray) and data.dtype.names:
         return mapping_frame({name: data[name] for name in data.dtype.names})
     return narwhals_frame(data)
+
+
+def is_frame(data: Any) -> bool:
+    """Tell whether data are a table in memory, or a mapping of columns."""
+    if isinstance(data, (pd.DataFrame, Mapping)):
+        return True
+    if isinstance(data, np.ndarray):
+        return bool(data.dtype.names)
+    import narwhals as nw
+
+    return bool(nw.dependencies.is_into_dataframe(data))
 
 
 def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:

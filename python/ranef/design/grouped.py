@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
-from ranef.formula import Bar, Formula, Term
-
+from ..errors import DataError
+from ..formula import Bar, Formula, Term
 from .build import build
 from .design import Design, RandomTerm
 from .frame import open_frame

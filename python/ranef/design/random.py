@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError, FormulaError
-from ranef.formula import Bar, Formula
-
+from ..errors import DataError, FormulaError
+from ..formula import Bar, Formula
 from .design import RandomTerm
 from .groups import Grouping, group_codes
 from .matrix import Store

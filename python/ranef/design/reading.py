@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ranef.errors import DataError
-from ranef.formula import Factor, FactorKind
-
+from ..errors import DataError
+from ..formula import Factor, FactorKind
 from .expressions import columns_of, evaluate, handles_missing
 from .frame import Frame, row_labels
 from .values import Categories, Numbers, Value, read_codes, read_series

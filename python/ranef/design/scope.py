@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from ranef.errors import DataError
-from ranef.formula import Term
-
+from ..errors import DataError
+from ..formula import Term
 from .coding import FittedFactor
 
 __all__ = ["Column", "check_names", "columns_of_terms"]

@@ -7,20 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ranef.errors import DataError, UnsupportedError
-from ranef.formula import Bar, Formula, Term, parse
-
+from .._typing import Array, Codes
+from ..errors import DataError, UnsupportedError
+from ..formula import Bar, Formula, Term, parse
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm
 from .frame import open_frame
 from .grouped import _parts, group_term, times_of
 
 __all__ = ["StructuredDesign", "build_structured"]
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

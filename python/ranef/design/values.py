@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from ranef.errors import DataError
+from ..errors import DataError
 
 __all__ = [
     "Categories",

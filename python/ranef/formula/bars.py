@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ranef.errors import FormulaError
-
+from ..errors import FormulaError
 from .syntax import bars_in, check_operators, closing
 from .terms import Bar
 from .tokens import Kind, Piece

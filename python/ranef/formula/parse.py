@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ranef.errors import FormulaError
-
+from ..errors import FormulaError
 from .bars import parse_bar
 from .syntax import Summand, bars_in, check_operators, sides, summands
 from .terms import Bar, Factor, FactorKind, Formula

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ranef.errors import FormulaError
-
+from ..errors import FormulaError
 from .tokens import Kind, Piece
 
 __all__ = ["Summand", "bars_in", "check_operators", "closing", "sides", "summands"]

@@ -13,7 +13,7 @@ from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import Token
 
-from ranef.errors import FormulaError
+from ..errors import FormulaError
 
 __all__ = ["Kind", "Piece", "aliased", "check_brackets", "normal_expression", "pieces"]
 

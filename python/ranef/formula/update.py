@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ranef.errors import FormulaError
-
+from ..errors import FormulaError
 from .bars import parse_bar
 from .parse import is_offset, parse, read_offset
 from .syntax import Summand, bars_in, check_operators, sides, summands

@@ -11,8 +11,7 @@ from formulaic.parser.types import Factor as FormulaicFactor
 from formulaic.parser.types import Term as FormulaicTerm
 from formulaic.parser.types import Token
 
-from ranef.errors import FormulaError
-
+from ..errors import FormulaError
 from .terms import Factor, FactorKind, Term
 from .tokens import Kind, Piece, plain_message
 

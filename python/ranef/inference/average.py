@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from .._typing import Array
 
 __all__ = ["averaged", "stacking_weights"]
-
-Array = NDArray[np.float64]
 
 
 def stacking_weights(log_scores: Array, tolerance: float = 1e-12, most: int = 100_000) -> Array:

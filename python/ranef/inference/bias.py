@@ -7,17 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .. import _core
 from ..design.design import Design
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from .predict import simulate
+from .prediction.predict import simulate
 
 __all__ = ["bias_table"]
 
-Array = NDArray[np.float64]
 
 #: A standard deviation below this share of the true one counts as zero.
 ZERO = 1e-3

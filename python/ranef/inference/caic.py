@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..models import lmm
 from ..models.lmm import SINGULAR, LmmEstimate
-from .predict import fitted
+from .prediction.predict import fitted
 
 __all__ = ["ConditionalAic", "conditional_aic"]
 
-Array = NDArray[np.float64]
 
 NOTE = (
     "It judges predictions for the levels at hand, not for new ones, and compares models of the "

@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import Design
 from ..design.encode import Encoder, encode
 from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..formula import FactorKind
 from .coverage import check_level, t_quantile
-from .hypothesis import f_pvalue
+from .hypotheses.linear import f_pvalue
 
 __all__ = ["adjusted", "contrast_weights", "critical", "marginal_rows", "reference_grid", "slopes"]
 
-Array = NDArray[np.float64]
 
 ADJUSTMENTS = ("tukey", "sidak", "bonferroni", "holm", "none")
 METHODS = ("pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from .. import _core
-from ..models.glmm_estimate import GlmmSpec
+from .._typing import Array
+from ..models.glmm.estimate import GlmmSpec
 
 __all__ = ["deviance_rows", "draw", "limits_of", "mean_of", "resid", "slope_of", "unit_variance"]
 
-Array = NDArray[np.float64]
 
 RESIDUALS = ("deviance", "pearson", "response", "working")
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
+
+from .._typing import Array
 
 __all__ = ["FitMeasures", "Moments", "fit_measures", "srmr"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

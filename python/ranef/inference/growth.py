@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.structured import StructuredDesign
-from ..models.gls import GlsEstimate, GlsModel, marginal_residuals, patterns
+from ..models.gls.model import GlsEstimate, GlsModel, marginal_residuals, patterns
 
 __all__ = ["covariance_elements", "information"]
-
-Array = NDArray[np.float64]
 
 
 def covariance_elements(size: int) -> list[tuple[int, int]]:

@@ -12,15 +12,15 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from .. import _core
+from .._typing import Array
 from ..design.design import Design
 from ..errors import FitError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from .em import lower_factor
+from .optimum.em import lower_factor
 
 __all__ = ["Deletion", "closed_form", "leverage", "refits"]
 
-Array = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 #: Share of the factor that is filled in, above which the inverse is computed as a whole, and the

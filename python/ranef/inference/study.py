@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import Design
 
 __all__ = ["Performance", "Truth", "binomial_interval", "draw_responses", "performance"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .. import _core
+from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..design.frame import Frame
 from ..errors import DataError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
-from .em import lower_factor
+from .optimum.em import lower_factor
 
 __all__ = ["Recoding", "read_recoding", "recoded_data", "reexpress", "renamed"]
 
-Array = NDArray[np.float64]
 
 #: Relative error that a column may keep after it is written in the others, to count as spanned.
 SPANNED = 1e-7

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef import _core
-from ranef.errors import FitError, ModelError
-
+from .. import _core
+from .._typing import Array, Codes
+from ..errors import FitError, ModelError
 from .ols import Basis, orthonormal_basis
 
 __all__ = [
@@ -23,8 +23,6 @@ __all__ = [
     "sort_rows",
 ]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Families and their usual links.
 FAMILIES = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}

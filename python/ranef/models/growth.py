@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import RandomTerm
 from ..design.structured import StructuredDesign
 from ..errors import ModelError
-from .gls import fit_gls, gls_model
-from .gls_checks import check_rows
-from .gls_rows import marginal_covariance
+from .gls.checks import check_rows
+from .gls.model import fit_gls, gls_model
+from .gls.rows import marginal_covariance
 from .lmm import Control
 
 __all__ = ["Saturated", "baseline", "saturated"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

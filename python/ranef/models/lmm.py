@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._typing import Array
+from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 from ..errors import ModelError
-from .chunks import SummedDesign
 
 __all__ = [
     "Control",
@@ -24,7 +25,6 @@ __all__ = [
     "zero_columns",
 ]
 
-Array = NDArray[np.float64]
 
 #: A direction of a term whose relative standard deviation is smaller is called singular.
 SINGULAR = 1e-4

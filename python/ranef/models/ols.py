@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef.errors import ModelError
+from .._typing import Array
+from ..errors import ModelError
 
 __all__ = ["Basis", "OlsEstimate", "column_lengths", "fit_ols", "orthonormal_basis"]
 
-Array = NDArray[np.float64]
 
 #: A column is aliased when less than this part of its length is left after the earlier columns.
 ALIAS_TOLERANCE = 1e-7

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ranef import _core
-
+from .. import _core
+from .._typing import Array, Codes
 from .ols import fit_ols
 
 __all__ = ["GroupEstimates", "fit_by_group"]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Singular values of a group's columns, scaled to length 1, below which they are dependent.
 DEPENDENT = 1e-7

@@ -5,17 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ranef.errors import ModelError
-
+from .._typing import Array
+from ..errors import ModelError
 from .ols import fit_ols, orthonormal_basis
 from .within import Absorption, fit_within
 
 __all__ = ["Components", "swamy_arora"]
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

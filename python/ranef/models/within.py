@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ranef import _core
-from ranef.errors import FitError
-
+from .. import _core
+from .._typing import Array, Codes
+from ..errors import FitError
 from .ols import ABSORB_FLOOR, OlsEstimate, column_lengths, fit_ols
 
 __all__ = ["Absorption", "WithinEstimate", "absorb", "absorbed_df", "fit_within", "is_nested"]
 
-Array = NDArray[np.float64]
-Codes = NDArray[np.int32]
 
 #: Absorbed levels, besides those of the largest factor, up to which their rank is computed exactly.
 EXACT_RANK = 2000

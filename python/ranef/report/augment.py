@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import Design
-from ..inference.predict import fixed_part, random_part
+from ..inference.prediction.predict import fixed_part, random_part
 from ..models.lmm import LmmEstimate
 
 __all__ = ["augmented", "used_rows"]

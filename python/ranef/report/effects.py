@@ -6,13 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .._typing import Array
 from ..design.design import RandomTerm
 
 __all__ = ["RandomEffects", "per_level"]
-
-Array = NDArray[np.float64]
 
 
 class RandomEffects(dict[str, pd.DataFrame]):

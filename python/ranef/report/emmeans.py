@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
 from ..inference.families import limits_of, mean_of, slope_of
-from ..inference.hypothesis import Approximation, contrasts
+from ..inference.hypotheses.linear import Approximation, contrasts
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
-Array = NDArray[np.float64]
 
 #: What differences of linear predictors are on the scale of the response.
 RATIOS = {"log": "ratio", "logit": "odds_ratio"}

@@ -9,7 +9,7 @@ from typing import overload
 
 import pandas as pd
 
-from ..inference.finding import SEVERITIES, Finding
+from ..inference.diagnosis.finding import SEVERITIES, Finding
 
 __all__ = ["Diagnosis"]
 

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._typing import Array
 from ..inference.influence import Deletion
 from ..models.lmm import LmmEstimate
 
 __all__ = ["Influence", "influence_tables"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
 
 from ..inference.coverage import t_quantile
-from ..inference.profile import Path
+from ..inference.profile.profile import Path
 
 __all__ = ["Profile"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +84,7 @@ class Profile:
         matplotlib.figure.Figure
             A panel a parameter; a straight line is a normal likelihood.
         """
-        from .plots_tables import profile_figure
+        from .plots.tables import profile_figure
 
         return profile_figure(self, parameters)
 

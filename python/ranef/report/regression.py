@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from .._typing import Array
 from .coefficients import coefficient_table, interval_table
 from .maketables import TableSource
 
 __all__ = ["CoefficientTests", "contrast_matrix", "full_matrix"]
-
-Array = NDArray[np.float64]
 
 
 class CoefficientTests(TableSource):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..inference.optimizers import Run
+from ..inference.optimum.optimizers import Run
 from ..models.lmm import LmmEstimate
 
 __all__ = ["AllFit", "Trail", "all_fit_table"]

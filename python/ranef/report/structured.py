@@ -13,8 +13,6 @@ from .numbers import in_one_scale
 
 __all__ = ["correlation_labels", "correlation_text", "variance_table", "variance_text"]
 
-Array = NDArray[np.float64]
-
 
 def correlation_labels(corr: str, size: int, times: Sequence[Any]) -> list[str]:
     """Name the parameters of a correlation.

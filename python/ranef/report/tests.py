@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from ..inference.hypothesis import Contrasts, JointTest
+from ..inference.hypotheses.linear import Contrasts, JointTest
 
 __all__ = ["LinearTest", "anova_table", "chisq_table", "contrast_frame", "ranova_table"]
 

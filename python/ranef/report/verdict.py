@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._typing import Array
 from ..design.design import Design
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
-from ..inference.optimum import Optimum
-from ..models.glmm_estimate import GlmmEstimate
+from ..inference.optimum.optimum import Optimum
+from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
 
 __all__ = [
@@ -24,8 +25,6 @@ __all__ = [
     "restart_advice",
     "singular_notes",
 ]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,0 +1,68 @@
+"""Marginal slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..design.frame import open_frame
+from ..fitted.kinds import Answering
+from ..inference.emmeans import STEP, reference_grid, slopes
+from ..marginal.grid import assemble, check_known, check_model, names_of, training
+from ..report.emmeans import MarginalMeans
+
+__all__ = ["emtrends"]
+
+
+def emtrends(
+    model: Answering,
+    specs: str | Sequence[str],
+    var: str,
+    *,
+    by: str | Sequence[str] | None = None,
+    at: Mapping[str, Any] | None = None,
+    ddf: str | None = None,
+    level: float = 0.95,
+    data: Any = None,
+) -> MarginalMeans:
+    """Estimate marginal slopes along a numeric variable.
+
+    Parameters
+    ----------
+    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+        A fitted model; slopes of a generalised one are of its linear predictor.
+    specs : str or sequence of str
+        Variables to give slopes for.
+    var : str
+        The numeric variable; the slope is taken at its mean, or at the values of ``at``.
+    by, at, ddf, level, data
+        As in :func:`emmeans`.
+
+    Returns
+    -------
+    MarginalMeans
+        ``frame`` has the slopes, in column trend; ``pairs()`` and ``contrast()`` compare them.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> ranef.emtrends(model, [], "Days").frame.round(2)
+       trend    se    df  lower  upper
+    0  10.47  1.55  17.0   7.21  13.73
+    """
+    check_model(model, "emtrends")
+    keep, within = names_of(specs, by)
+    frame = training(model, data)
+    grid = reference_grid(model._design, frame, at or {})
+    check_known([*keep, *within, var], grid)
+    if not pd.api.types.is_numeric_dtype(grid[var].dtype):
+        raise ValueError(f"{var!r} is not numeric, so it has no slope")
+    spread = float(np.std(open_frame(frame).series(var).to_numpy(dtype=float, na_value=np.nan)))
+    step = STEP * (spread if np.isfinite(spread) and spread > 0 else 1.0)
+    cells, L = slopes(model._design, grid, var, step, [*keep, *within])
+    return assemble(model, "trend", cells, within, L, np.zeros(len(L)), grid, ddf, level)

@@ -1,0 +1,70 @@
+"""A fitted mixed model as the package marginaleffects takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..fitted.kinds import check_mixed
+from ..fitted.lmm.model import LinearMixedModel
+from ..marginal.adapter import adapter_class
+from ..marginal.grid import training
+from ..report.augment import used_rows
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["for_marginaleffects"]
+
+
+def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float = np.inf) -> Any:
+    """Dress a fitted mixed model for the package marginaleffects.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        A fitted model.
+    data : DataFrame, optional
+        The data of the fit, for a model that was unpickled.
+    df : float
+        Degrees of freedom of all tests and intervals there, infinite for normal ones. One number
+        is all that marginaleffects takes; :func:`ranef.emmeans` finds each contrast's own.
+
+    Returns
+    -------
+    marginaleffects.classes.ModelAbstract
+        What ``marginaleffects.predictions``, ``comparisons``, ``slopes``, ``hypotheses`` and
+        ``datagrid`` take in place of a model.
+
+    Raises
+    ------
+    ImportError
+        If marginaleffects is not installed.
+
+    Notes
+    -----
+    Predictions are those of the population: the fixed part and the offset, with random effects of
+    zero. ``vcov="kenward-roger"`` takes the covariance of Kenward and Roger, ``vcov="CR2"`` and the
+    other names of :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
+
+    Give ``eps_vcov=1.0`` for the errors of slopes: predictions are linear in the coefficients, so
+    that a difference of any step is exact, and the tiny one by default can lose a per cent.
+
+    It rests on ``ModelAbstract`` and ``ModelVault`` of ``marginaleffects.classes``, which other
+    kinds of models are to inherit from. marginaleffects 0.6 itself, whatever the model, does not
+    yet work with polars 2: ``pip install marginaleffects "polars<2"``.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> adapter = ranef.for_marginaleffects(model)  # doctest: +SKIP
+    >>> marginaleffects.avg_slopes(adapter, variables="Days", eps_vcov=1.0)  # doctest: +SKIP
+    """
+    check_mixed(model, "for_marginaleffects")
+    if not df > 0.0:
+        raise ValueError(f"df is a number of degrees of freedom, above 0, not {df}")
+    frame = used_rows(model._design, training(model, data))
+    return adapter_class()(model, frame, float(df))

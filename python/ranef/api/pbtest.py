@@ -1,0 +1,101 @@
+"""The parametric bootstrap test of nested models."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..comparison.models import by_likelihood, check_comparable, check_likelihood
+from ..comparison.simulated import check_draws, mishaps, simulated
+from ..errors import ModelError
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.lrt.lrt import parts, ratio_test, relate
+from ..inference.lrt.pbtest import bootstrap_ratios
+from ..models.batch.estimate import Settings
+from ..parallel.workers import worker_count
+from ..report.simulated import SimulatedTest
+
+__all__ = ["pbtest"]
+
+
+def pbtest(
+    large: LinearMixedModel,
+    small: LinearMixedModel,
+    n: int = 1000,
+    seed: int | None = None,
+    workers: int | None = None,
+    *,
+    progress: bool = True,
+) -> SimulatedTest:
+    """Test a smaller model within a larger one by responses simulated from the smaller.
+
+    Parameters
+    ----------
+    large, small : LinearMixedModel
+        Models of the same response on the same rows, the second nested in the first.
+    n : int
+        Number of simulated responses; both models are fitted to each.
+    seed : int, optional
+        Makes them repeatable, to the bit the same for any number of workers.
+    workers : int, optional
+        Threads; all cores by default.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
+
+    Returns
+    -------
+    SimulatedTest
+        ``table`` with chisq, df, pvalue, pvalue_chi2, pvalue_boundary, draws; ``notes`` count fits
+        that failed.
+
+    Raises
+    ------
+    ModelError
+        If the models are not nested, or rest on different data.
+
+    Notes
+    -----
+    REML is kept when both fits are by REML and the fixed parts span the same space, as in
+    :func:`ranef.anova`. Any number of variances may be zero under the smaller model, and its
+    distribution of the statistic needs no large samples [1]_.
+
+    References
+    ----------
+    .. [1] Halekoh and Hojsgaard (2014), J. Stat. Softw. 59(9), section 5.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    >>> found = ranef.pbtest(slope, level, n=200, seed=1)
+    >>> round(found.pvalue, 3)
+    0.005
+    """
+    check_comparable((large, small), "pbtest")
+    check_likelihood((large, small), "pbtest")
+    check_draws(n)
+    threads = worker_count(workers)
+    relation = relate(parts(small._design, small._estimate), parts(large._design, large._estimate))
+    if not relation.nested or small.npar >= large.npar:
+        raise ModelError(
+            f"{small.call.formula!r} is not nested in {large.call.formula!r}; "
+            "pbtest(large, small) takes the larger model first"
+        )
+    reml = small.reml and large.reml and relation.same_fixed
+    low, high = by_likelihood(small, reml=reml), by_likelihood(large, reml=reml)
+    shift = relation.shift if reml else 0.0
+    deviances = (-2.0 * low.llf, -2.0 * high.llf - shift)
+    test = ratio_test(deviances, (low.npar, high.npar), relation)
+    settings = Settings(reml=reml, workers=threads, control=high.call.control)
+    ratios, stopped = bootstrap_ratios(
+        low._design, high._design, low._estimate, n, seed, settings, progress=progress
+    )
+    notes = [
+        f"{small.call.formula} within {large.call.formula}, by {'REML' if reml else 'ML'}",
+        *mishaps(ratios, stopped),
+    ]
+    draws = np.maximum(ratios[~np.isnan(ratios)] + shift, 0.0)
+    if not len(draws):
+        raise ModelError("both models could be fitted to none of the simulated responses")
+    return simulated("Parametric bootstrap likelihood-ratio test", test, draws, notes)

@@ -1,0 +1,1 @@
+"""Batches of fits: responses, groups, folders of results."""

@@ -1,0 +1,116 @@
+"""One design, many responses: options, design, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from formulaic.utils.constraints import LinearConstraints
+from numpy.typing import NDArray
+
+from .. import design as designs
+from ..design.design import Design
+from ..design.frame import open_frame
+from ..errors import DataError, FormulaError, UnsupportedError
+from ..formula import parse
+from ..models.batch.estimate import Contrast
+
+__all__ = ["STAND_IN", "check_ddf", "read_matrix_weights", "read_tests", "shared_design"]
+
+
+#: The response of the shared design; no column of a frame can be called that by accident.
+STAND_IN = "the batch's response"
+
+
+def check_ddf(ddf: str) -> None:
+    """Refuse unknown kinds of degrees of freedom."""
+    if ddf not in ("residual", "inf", "satterthwaite"):
+        raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
+
+
+def read_matrix_weights(
+    weights: Any, n_rows: int, names: pd.Index[Any] | None
+) -> NDArray[np.floating[Any]] | None:
+    """Give weights that differ between responses, None for one column of weights."""
+    if weights is None or isinstance(weights, str) or np.ndim(weights) != 2:
+        return None
+    if names is None:
+        raise UnsupportedError(
+            "a matrix of weights needs responses that are all known beforehand, not an iterator"
+        )
+    W = np.asarray(weights, dtype=np.float64)
+    shape = (n_rows, len(names))
+    if W.shape != shape:
+        raise DataError(f"weights have the shape {W.shape} and responses {shape}", "weights")
+    bad = np.flatnonzero((W <= 0.0).any(axis=0) | np.isinf(W).any(axis=0))
+    if len(bad):
+        raise DataError(
+            f"weights must be finite and above zero; they are not in column {bad[0]}"
+            + (f" and {len(bad) - 1} more" if len(bad) > 1 else ""),
+            "weights",
+        )
+    return W
+
+
+def shared_design(
+    formula: str, data: Any, n: int, weights: Any, offset: Any, contrasts: Any
+) -> Design:
+    """Build the design that all responses share; its own response is zero."""
+    text = str(formula)
+    left, tilde, right = text.rpartition("~")
+    if not tilde:
+        raise FormulaError("a formula needs a ~; write ~ x + (1 | g)", text)
+    left = left.strip().strip("`")
+    if "(" in left or "~" in left:
+        raise FormulaError(
+            "responses are fitted as they are given; transform them first and leave the left side "
+            "of the formula empty",
+            text,
+        )
+    formula_ = parse(f"`{STAND_IN}` ~ {right}")
+    frame = open_frame(data)
+    named = {argument for argument in (weights, offset) if isinstance(argument, str)}
+    columns: dict[str, Any] = {
+        name: frame.series(name)
+        for name in dict.fromkeys(frame.names)
+        if isinstance(name, str) and (name in right or name in named)
+    }
+    columns[STAND_IN] = np.zeros(n)
+    return designs.build(
+        formula_, columns, weights=weights, offset=offset, contrasts=contrasts, missing="drop"
+    )
+
+
+def read_tests(tests: Sequence[Any], names: Sequence[str], ddf: str) -> tuple[Contrast, ...]:
+    """Read linear hypotheses over the coefficients."""
+    if isinstance(tests, str):
+        tests = [tests]
+    out: list[Contrast] = []
+    for test in tests:
+        label, spec = test if isinstance(test, tuple) else (None, test)
+        if not isinstance(spec, str):
+            spec = np.atleast_2d(np.asarray(spec, dtype=np.float64))
+            if spec.shape[1] != len(names):
+                raise ValueError(
+                    f"a test has {spec.shape[1]} columns for {len(names)} coefficients: "
+                    f"{', '.join(names)}"
+                )
+            label = label or f"test {len(out) + 1}"
+        try:
+            parsed = LinearConstraints.from_spec(spec, variable_names=list(names))
+        except Exception as error:
+            raise ValueError(
+                f"the test {spec!r} cannot be read ({error}); the coefficients are "
+                f"{', '.join(names)}, those with other characters than letters in backquotes"
+            ) from None
+        rows = np.asarray(parsed.constraint_matrix, dtype=np.float64)
+        if len(rows) > 1 and ddf == "satterthwaite":
+            raise UnsupportedError(
+                f"Satterthwaite's degrees of freedom of a test of {len(rows)} rows are not "
+                "available in a batch; use ddf='residual', or test its rows one by one"
+            )
+        values = np.broadcast_to(np.asarray(parsed.constraint_values, float), (len(rows),))
+        out.append(Contrast(str(label or spec), rows, values))
+    return tuple(out)

@@ -1,0 +1,180 @@
+"""The results of many fits: tidy tables, adjusted p-values, and each fit in full on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._typing import Array
+from ..design.design import Design
+from ..fitted.lmm.model import LinearMixedModel
+from ..models.batch.estimate import STATUSES, BatchEstimate
+from .tables import Labels, WaldTests, fits_frame, joint_frame
+
+__all__ = ["BatchResult", "Labels"]
+
+
+class BatchResult:
+    """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups`.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether the run was stopped from the keyboard; fits that were not reached have the status
+        "not run".
+    messages : dict
+        What went wrong with a fit that could not be set up, by its position.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        estimate: BatchEstimate,
+        design: Design,
+        single: Callable[[int], LinearMixedModel],
+        *,
+        ddf: str,
+        interrupted: bool,
+        messages: dict[int, str] | None = None,
+    ):
+        self.interrupted = interrupted
+        self.messages = messages or {}
+        self._labels = labels
+        self._estimate = estimate
+        self._design = design
+        self._single: Callable[[int], LinearMixedModel] | None = single
+        self._ddf = ddf
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The caller's data are not ours to copy.
+        return {**self.__dict__, "_single": None}
+
+    def __len__(self) -> int:
+        return len(self._estimate.outcome)
+
+    def __repr__(self) -> str:
+        return f"<BatchResult of {len(self):,} fits: {self.counts().to_dict()}>"
+
+    def counts(self) -> pd.Series[int]:
+        """Count the fits by status."""
+        found = np.bincount(self._estimate.outcome, minlength=len(STATUSES))
+        return pd.Series(found, index=pd.Index(STATUSES, name="status"))[found > 0]
+
+    @property
+    def status(self) -> pd.Series[Any]:
+        """What became of each fit."""
+        return pd.Series(np.array(STATUSES)[self._estimate.outcome], index=self._labels.fits)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each fit and coefficient or one-row test.
+
+        Columns: the fit, term, estimate, se, df, t, pvalue, and the p-value adjusted over all
+        fits of the same term: p_bh (Benjamini and Hochberg) and q_storey (Storey's q-value).
+        """
+        return self._tests().frame()
+
+    def moderated(self) -> pd.DataFrame:
+        """Give ``table`` with residual variances shrunk to a common value by empirical Bayes.
+
+        Returns
+        -------
+        DataFrame
+            Columns as in ``table``; ``attrs`` holds the prior's ``prior_variance`` and
+            ``prior_df``.
+
+        Notes
+        -----
+        Standard errors are multiplied by the root of the ratio of the shrunk to the own residual
+        variance, at each fit's own relative covariance, and the degrees of freedom grow by those of
+        the prior. The residual variances are taken to have n - p degrees of freedom for this.
+        """
+        return self._tests().moderated(self._estimate.sigma, self._residual_df())
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """A row for each fit and hypothesis of several rows: F, num_df, den_df, pvalue, p_bh."""
+        return self._joint(adjusted=True)
+
+    @property
+    def fits(self) -> pd.DataFrame:
+        """A row for each fit: nobs, sigma, llf, sds and correlations, singular, status, n_eval."""
+        return fits_frame(self._labels, self._estimate, self._design)
+
+    def fit(self, which: Any) -> LinearMixedModel:
+        """Fit one of the batch in full.
+
+        Parameters
+        ----------
+        which : label or int
+            The name of a response or group, or where no fit has that name, a position.
+
+        Returns
+        -------
+        LinearMixedModel
+            The model with everything that it answers.
+
+        Raises
+        ------
+        ValueError
+            If the result was unpickled and no longer knows its data.
+        """
+        if self._single is None:
+            raise ValueError(
+                "this result was unpickled and no longer knows its data; fit the response or group "
+                "that you want by ranef.lmer"
+            )
+        return self._single(position(self._labels.fits, which))
+
+    def _residual_df(self) -> Array:
+        """Degrees of freedom n - p of each fit."""
+        kept = self._estimate.p - np.isnan(self._estimate.estimate[:, : self._estimate.p]).sum(1)
+        return np.asarray(self._estimate.n_obs - kept, dtype=np.float64)
+
+    def _df(self) -> Array:
+        """Degrees of freedom of each t test, shape (m, h)."""
+        estimate = self._estimate
+        if self._ddf == "satterthwaite":
+            return estimate.df
+        if self._ddf == "inf":
+            return np.full(estimate.estimate.shape, np.inf)
+        return np.tile(self._residual_df()[:, None], (1, estimate.estimate.shape[1]))
+
+    def _tests(self) -> WaldTests:
+        """Give the t tests."""
+        estimate = self._estimate
+        names = [*self._labels.terms, *(c.name for c in estimate.settings.single)]
+        return WaldTests(self._labels, names, estimate.estimate, estimate.variance, self._df())
+
+    def _joint(self, *, adjusted: bool) -> pd.DataFrame:
+        """Lay out the F tests."""
+        joint = self._estimate.settings.joint
+        num_df = np.array([len(c.rows) for c in joint], dtype=np.float64)
+        den_df = self._df()[:, :1] * np.ones(len(joint))
+        F = self._estimate.F
+        return joint_frame(
+            self._labels, [c.name for c in joint], num_df, F, den_df, adjusted=adjusted
+        )
+
+    def _parts(self) -> dict[str, pd.DataFrame]:
+        """Give the tables without the columns that need all fits of a run."""
+        return {
+            "table": self._tests().frame(adjusted=False),
+            "tests": self._joint(adjusted=False),
+            "fits": self.fits,
+        }
+
+
+def position(fits: pd.Index[Any], which: Any) -> int:
+    """Find a fit by its name, or where none has that name, by its position."""
+    if which in fits:
+        at = fits.get_loc(which)
+        if not isinstance(at, int):
+            raise KeyError(f"{which!r} names more than one fit; give its position")
+        return at
+    if isinstance(which, (int, np.integer)) and -len(fits) <= which < len(fits):
+        return int(which) % len(fits)
+    raise KeyError(f"there is no fit {which!r}; there are {len(fits)}, from {fits[0]!r} on")

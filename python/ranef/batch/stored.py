@@ -1,0 +1,191 @@
+"""The results of many fits in a folder of parquet files."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError, RanefError, RanefWarning
+from ..fitted.lmm.model import LinearMixedModel
+from ..models.batch.blocks import Progress
+from .folder import BatchFolder, read_plan
+from .response_files import need_pyarrow
+from .result import position
+from .tables import Labels, WaldTests
+
+__all__ = ["StoredBatch", "by_name", "opened"]
+
+
+class StoredBatch:
+    """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups` that were written to a folder.
+
+    Tables are read when they are asked for. Where they are larger than memory, read the files
+    ``table/*.parquet``, ``fits/*.parquet`` and ``tests/*.parquet`` with any tool for parquet.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder that was given as ``out``.
+
+    Attributes
+    ----------
+    path : str
+        The folder.
+    interrupted : bool
+        Whether the run was stopped from the keyboard; the same call with the same ``out`` goes on.
+    complete : bool
+        Whether all fits are made and p-values adjusted over all of them.
+
+    Raises
+    ------
+    DataError
+        If the folder holds no run.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> Y = np.random.default_rng(1).normal(size=(len(sleep), 100))
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     _ = ranef.fit_many("~ Days + (1 | Subject)", sleep, Y, out=out, progress=False)
+    ...     len(ranef.StoredBatch(out).table)
+    200
+    """
+
+    def __init__(
+        self,
+        path: Any,
+        *,
+        single: Callable[[Any], LinearMixedModel] | None = None,
+        interrupted: bool = False,
+    ):
+        need_pyarrow()
+        self.path = os.fspath(path)
+        plan = read_plan(self.path)
+        if plan is None or plan["function"] not in ("fit_many", "fit_groups"):
+            raise DataError(f"{self.path!r} holds no run of fit_many or fit_groups")
+        self.interrupted = interrupted
+        self.complete = bool(plan["complete"])
+        self._plan = plan
+        self._single = single
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "unfinished"
+        return f"<StoredBatch in {self.path!r}, {state}: {self.counts().to_dict()}>"
+
+    def __len__(self) -> int:
+        return int(self.counts().sum())
+
+    def counts(self) -> pd.Series[int]:
+        """Count the fits by status."""
+        if not self._done():
+            return pd.Series(dtype=np.int64)
+        return self._read("fits", ["status"])["status"].value_counts()
+
+    @property
+    def status(self) -> pd.Series[Any]:
+        """What became of each fit."""
+        frame = self._read("fits", [*self._plan["key"], "status"])
+        return pd.Series(frame["status"].to_numpy(), index=self._index(frame))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each fit and test, as in ``BatchResult.table``."""
+        return self._read("table")
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """A row for each fit and hypothesis of several rows, as in ``BatchResult.tests``."""
+        return self._read("tests")
+
+    @property
+    def fits(self) -> pd.DataFrame:
+        """A row for each fit, as in ``BatchResult.fits``."""
+        return self._read("fits")
+
+    def moderated(self) -> pd.DataFrame:
+        """Give ``table`` with residual variances shrunk, as ``BatchResult.moderated``."""
+        fits, table = self._read("fits", [*self._plan["key"], "nobs", "sigma"]), self.table
+        names = self._plan["terms"]
+        estimate, se, df = (
+            table[name].to_numpy().reshape(-1, len(names)) for name in ("estimate", "se", "df")
+        )
+        used = (~np.isnan(estimate[:, : self._plan["coefficients"]])).sum(axis=1)
+        labels = Labels(tuple(self._plan["key"]), self._index(fits), tuple(names))
+        return WaldTests(labels, names, estimate, se**2, df).moderated(
+            fits["sigma"].to_numpy(), np.asarray(fits["nobs"] - used, dtype=np.float64)
+        )
+
+    def fit(self, which: Any) -> LinearMixedModel:
+        """Fit one of the batch in full.
+
+        Parameters
+        ----------
+        which : label or int
+            The name of a response or group, or where no fit has that name, a position.
+
+        Returns
+        -------
+        LinearMixedModel
+            The model with everything that it answers.
+        """
+        if self._single is None:
+            raise RanefError(
+                "this folder was opened without its data; call fit_many or fit_groups again with "
+                "the same arguments and the same out (nothing is fitted twice), or read the "
+                "responses anew where they came from an iterator"
+            )
+        return self._single(which)
+
+    def _index(self, frame: pd.DataFrame) -> pd.Index[Any]:
+        """Name the fits."""
+        key = self._plan["key"]
+        return pd.Index(frame[key[0]]) if len(key) == 1 else pd.MultiIndex.from_frame(frame[key])
+
+    def _done(self) -> list[str]:
+        """Name the parts that are done: ``fits`` is the table that is written last."""
+        return sorted(glob.glob("part-*.parquet", root_dir=os.path.join(self.path, "fits")))
+
+    def _read(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """Read the parts of a table that are done."""
+        from pyarrow import concat_tables, parquet
+
+        files = [os.path.join(self.path, table, part) for part in self._done()]
+        if not files:
+            raise DataError(f"{self.path!r} holds no finished part yet")
+        parts = [parquet.read_table(file, columns=columns) for file in files]
+        if not self.complete:
+            parts = [
+                part.drop_columns([c for c in ("p_bh", "q_storey") if c in part.column_names])
+                for part in parts
+            ]
+        frame: pd.DataFrame = concat_tables(parts, promote_options="permissive").to_pandas()
+        return frame
+
+
+def opened(
+    folder: BatchFolder, single: Callable[[Any], LinearMixedModel] | None, line: Progress
+) -> StoredBatch:
+    """Open the folder of a run that has ended, and say so where it ended early."""
+    if line.interrupted:
+        of = "" if line.total is None else f" of {line.total}"
+        warnings.warn(
+            f"interrupted after {line.done}{of} {line.unit}; the same call with "
+            f"out={folder.path!r} goes on from there",
+            RanefWarning,
+            stacklevel=4,
+        )
+    return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
+
+
+def by_name(
+    names: pd.Index[Any], single: Callable[[int], LinearMixedModel]
+) -> Callable[[Any], LinearMixedModel]:
+    """Let fits be asked for by name or position."""
+    return lambda which: single(position(names, which))

@@ -1,0 +1,1 @@
+"""Rows that come in pieces: sources, levels, reading, cross products."""

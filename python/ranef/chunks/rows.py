@@ -1,0 +1,215 @@
+"""Rows of a chunk in terms of a design that was learned before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._typing import Array
+from ..design import build
+from ..design.build import read_all, response_vector
+from ..design.design import Design
+from ..design.encode import Encoder, all_terms, read_known
+from ..design.frame import Frame, open_frame
+from ..design.matrix import Store
+from ..design.reading import Reading, read_argument, read_factor, read_group, union
+from ..design.values import Categories, Numbers
+from ..errors import DataError, UnsupportedError
+from ..formula import Formula
+
+__all__ = ["ChunkRows", "Sample", "learn", "read_chunk"]
+
+Series = "pd.Series[Any]"
+
+#: Rows of the first chunk that the design is learned from, beside those that bring a level.
+SAMPLE_ROWS = 50
+
+
+@dataclass(frozen=True)
+class ChunkRows:
+    """The usable rows of a chunk.
+
+    Attributes
+    ----------
+    y : ndarray of shape (m,)
+        Response less offset.
+    columns : list of ndarray of shape (m,)
+        The distinct columns, in the design's order.
+    groups : dict of str to (codes, levels)
+        Grouping columns.
+    weights : ndarray of shape (m,) or None
+        Precision weights.
+    n_read : int
+        Rows of the chunk.
+    dropped : dict of str to int
+        Rows with missing values, by column.
+    """
+
+    y: Array
+    columns: list[Array]
+    groups: dict[str, tuple[NDArray[Any], pd.Index[Any]]]
+    weights: Array | None
+    n_read: int
+    dropped: dict[str, int]
+
+
+class Sample:
+    """Rows that show every level of the predictors, enough to learn a design from."""
+
+    def __init__(self, formula: Formula, weights: str | None, offset: str | None):
+        self.formula = formula
+        self.arguments = [name for name in (weights, offset) if name is not None]
+        self.seen: dict[str, set[Any]] = {}
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, chunk: Any) -> None:
+        """Keep the rows of a chunk that bring something new."""
+        frame = open_frame(chunk)
+        if frame.n_rows == 0:
+            return
+        reading = Reading(frame)
+        read_all(self.formula, reading)
+        for name in self.arguments:
+            read_argument(name, name, reading)
+        gaps = union(reading.missing.values())
+        usable = np.arange(frame.n_rows) if gaps is None else np.flatnonzero(~gaps)
+        wanted = [] if self.rows else usable[:SAMPLE_ROWS].tolist()
+        for term in all_terms(self.formula):
+            for factor in term:
+                wanted += self.new_levels(factor.expr, reading.values[factor.expr], usable)
+        if wanted:
+            at = sorted(set(wanted))
+            self.rows.append({name: frame.series(name).iloc[at] for name in self.names(frame)})
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether more rows cannot show more: there are some, and no categorical predictor."""
+        return bool(self.rows) and not self.seen
+
+    def names(self, frame: Frame) -> list[str]:
+        """Columns that the formula's text or an argument may name."""
+        return [
+            name
+            for name in dict.fromkeys(frame.names)
+            if isinstance(name, str) and (name in self.formula.text or name in self.arguments)
+        ]
+
+    def new_levels(self, expr: str, value: Any, usable: NDArray[np.intp]) -> list[int]:
+        """Find rows that show a level for the first time."""
+        if not isinstance(value, Categories):
+            return []
+        seen = self.seen.setdefault(expr, set())
+        codes, first = np.unique(value.codes[usable], return_index=True)
+        fresh = [i for i, code in enumerate(codes) if value.levels[code] not in seen]
+        seen.update(value.levels[codes[i]] for i in fresh)
+        return [int(usable[first[i]]) for i in fresh]
+
+    def frame(self) -> dict[str, Any]:
+        """Give the rows as columns, and one row of levels that no grouping factor has."""
+        if not self.rows:
+            raise DataError("the data have no row without missing values")
+        predictors = " ".join(factor.expr for term in all_terms(self.formula) for factor in term)
+        groups = {name for bar in self.formula.random for name in bar.factors}
+        out: dict[str, Any] = {}
+        for name in self.rows[0]:
+            column = pd.concat([rows[name] for rows in self.rows], ignore_index=True)
+            last = column.iloc[-1]
+            if name in groups and name not in predictors:
+                last = f"{last}'" if isinstance(last, str) else other(column)
+                column = column.astype(object)
+            out[name] = pd.concat([column, pd.Series([last], dtype=column.dtype)]).infer_objects()
+        return out
+
+
+def other(column: pd.Series[Any]) -> Any:
+    """Give a number or truth value that a column does not have."""
+    if isinstance(column.iloc[0], (bool, np.bool_)):
+        return not column.iloc[-1]
+    return column.astype(float).max() + 1
+
+
+def with_levels(sample: Mapping[str, Any], levels: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
+    """Add rows to a sample so that each column named has its levels."""
+    out = dict(sample)
+    for name, values in levels.items():
+        if name not in out:
+            raise DataError(f"schema names {name!r}, which is not a column of the model", name)
+        known = set(out[name])
+        for value in (v for v in values if v not in known):
+            for column in out:
+                last = out[column].iloc[-1] if column != name else value
+                out[column] = pd.concat([out[column].astype(object), pd.Series([last])])
+    return {name: column.infer_objects().reset_index(drop=True) for name, column in out.items()}
+
+
+def learn(
+    sample: Sample,
+    levels: Mapping[str, Iterable[Any]],
+    weights: str | None,
+    offset: str | None,
+    contrasts: Any,
+) -> Design:
+    """Build the design that every chunk is read by."""
+    rows = with_levels(sample.frame(), levels)
+    design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
+    for expr, fitted in design.encoder.factors.items():
+        if fitted.state:
+            raise UnsupportedError(
+                f"{expr} learns from all rows at once, which chunks do not show; compute the "
+                "column beforehand, or give its constants in the formula"
+            )
+    return design
+
+
+def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | None) -> ChunkRows:
+    """Read the usable rows of a chunk by a design.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, has another type or a level that the design does not know.
+    """
+    encoder: Encoder = design.encoder
+    formula = encoder.formula
+    frame = open_frame(chunk)
+    reading = Reading(frame, states={e: f.state for e, f in encoder.factors.items()})
+    factors = {f.expr: f for term in all_terms(formula) for f in term}
+    for factor in [*factors.values(), *formula.offsets]:
+        read_known(factor, encoder.factors[factor.expr], reading)
+    read_factor(formula.left, reading)
+    for bar in formula.random:
+        for name in bar.factors:
+            read_group(name, reading)
+    w = read_argument(weights, "weights", reading)
+    added = read_argument(offset, "offset", reading)
+    gaps = union(reading.missing.values())
+    keep = np.ones(frame.n_rows, dtype=bool) if gaps is None else ~gaps
+    for name, infinite in reading.infinite.items():
+        if (infinite & keep).any():
+            raise DataError(f"{name!r} is infinite in a row; drop or correct it", name)
+    if w is not None and (w[keep] <= 0).any():
+        raise DataError("weights must be above zero", "weights")
+    values = {expr: value.take(keep) for expr, value in reading.values.items()}
+    store = Store(values, encoder.factors)
+    for column in [*encoder.fixed, *(c for recipe in encoder.random for c in recipe)]:
+        store.refer(column)
+    y = response_vector(formula, values[formula.left.expr], "numeric").copy()
+    for factor in formula.offsets:
+        value = values[factor.expr]
+        assert isinstance(value, Numbers)
+        y -= value.arrays[0]
+    if added is not None:
+        y -= added[keep]
+    return ChunkRows(
+        y=y,
+        columns=[np.ascontiguousarray(c, dtype=np.float64) for c in store.columns.values()],
+        groups={name: (codes[keep], levels) for name, (codes, levels) in reading.groups.items()},
+        weights=None if w is None else np.ascontiguousarray(w[keep]),
+        n_read=frame.n_rows,
+        dropped={name: int(mask.sum()) for name, mask in reading.missing.items()},
+    )

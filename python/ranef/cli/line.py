@@ -1,0 +1,206 @@
+"""The command line: fits and batches for pipelines, with exit codes and logs that machines read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import RanefError
+from .log import Log, one_line
+from .run import WRITERS, run_batch, run_fit
+
+__all__ = ["main"]
+
+#: What the process returns.
+OK, ERROR, USAGE, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 130
+
+CODES = """
+exit codes:
+  0    every fit converged
+  1    the data, the formula or a file cannot be used; one line on standard error says why
+  2    the command line is wrong
+  3    results were written, but some fit did not converge or could not be made
+  130  interrupted from the keyboard
+"""
+
+FIT = """
+Fit a linear mixed model and print its summary, or write its estimates to a file.
+
+DATA is a parquet, CSV or Feather file, a folder of such files, or a pattern in quotes.
+"""
+
+FIT_EXAMPLES = (
+    """
+examples:
+  ranef fit "y ~ x + (1 + x | pupil)" rows.parquet
+  ranef fit "y ~ x + (1 | a) + (1 | b)" 'rows/*.parquet' --stream --json > fit.json
+  ranef fit "sales ~ price + (1 | week)" sales.parquet --by store --out fits.parquet --log json
+"""
+    + CODES
+)
+
+BATCH = """
+Fit the same model to many responses, columns of DATA, and write a row for each coefficient of each.
+
+The left side of the formula is left empty: "~ x + (1 | subject)".
+"""
+
+BATCH_EXAMPLES = (
+    """
+examples:
+  ranef batch "~ age + (1 | family)" expression.parquet --responses 'gene_*' --out genes.parquet
+  ranef batch "~ x + (1 | g)" rows.csv --responses y1,y2,y3 --ddf satterthwaite --json
+"""
+    + CODES
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    whole = parser()
+    asked = whole.parse_args(arguments)
+    if wrong := contradiction(asked):
+        whole.error(wrong)
+    log = Log(as_json=asked.log == "json", quiet=asked.log == "none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = log.warning  # type: ignore[assignment]
+        return guarded(asked, log)
+
+
+def contradiction(asked: argparse.Namespace) -> str | None:
+    """Say which options do not go together."""
+    if asked.out is not None and os.path.splitext(asked.out)[1].lower() not in WRITERS:
+        return f"--out {asked.out!r} must end in {', '.join(WRITERS)}"
+    if asked.run is run_batch:
+        return None
+    if asked.by is None and asked.tests:
+        return "--tests goes with --by, or with the command batch"
+    if asked.by is None and asked.workers is not None and not asked.stream:
+        return "--workers goes with --by or --stream"
+    if asked.by is not None and asked.ddf == "kenward-roger":
+        return "--by takes --ddf residual, inf or satterthwaite"
+    return None
+
+
+def guarded(asked: argparse.Namespace, log: Log) -> int:
+    """Run a command; what goes wrong becomes one line and a code."""
+    run: Callable[[argparse.Namespace, Log], bool] = asked.run
+    try:
+        converged = run(asked, log)
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ERROR
+    except (RanefError, OSError, ImportError, ValueError, KeyError, TypeError) as error:
+        log.error(one_line(error), kind=type(error).__name__)
+        return ERROR
+    log.info("done", converged=converged)
+    return OK if converged else NOT_CONVERGED
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    whole = argparse.ArgumentParser(
+        prog="ranef",
+        description="Linear mixed models. Without a command, a first example is fitted.",
+        epilog=CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+    fit = command(commands, "fit", "fit one model, or one to each group", FIT, FIT_EXAMPLES)
+    fit.set_defaults(run=run_fit)
+    fit.add_argument(
+        "--by", metavar="COLUMNS", help="fit each group of rows of these columns (a,b)"
+    )
+    fit.add_argument(
+        "--stream", action="store_true", help="read rows in chunks; for data larger than memory"
+    )
+    fit.add_argument(
+        "--ddf",
+        choices=["satterthwaite", "kenward-roger", "residual", "inf"],
+        help="degrees of freedom of the tests (satterthwaite; with --by residual)",
+    )
+    batch = command(commands, "batch", "fit one model to many responses", BATCH, BATCH_EXAMPLES)
+    batch.set_defaults(run=run_batch)
+    batch.add_argument(
+        "--responses",
+        metavar="COLUMNS",
+        required=True,
+        help="response columns, separated by commas; * and ? match any column's name",
+    )
+    batch.add_argument(
+        "--ddf",
+        choices=["residual", "inf", "satterthwaite"],
+        default="residual",
+        help="degrees of freedom of the tests (%(default)s)",
+    )
+    for one in (fit, batch):
+        one.add_argument(
+            "--tests",
+            metavar="HYPOTHESIS",
+            action="append",
+            default=[],
+            help='linear hypothesis such as "x - z = 0", with --by or batch; may be repeated',
+        )
+        one.add_argument(
+            "--workers", type=positive, metavar="N", help="threads of a batch or stream"
+        )
+    return whole
+
+
+def command(commands: Any, name: str, short: str, text: str, examples: str) -> Any:
+    """Add a command with the options that all have."""
+    one = commands.add_parser(
+        name,
+        help=short,
+        description=text,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("formula", metavar="FORMULA", help='such as "y ~ x + (1 + x | pupil)"')
+    one.add_argument("data", metavar="DATA", help="file, folder or quoted pattern")
+    criterion = one.add_mutually_exclusive_group()
+    criterion.add_argument(
+        "--reml", action="store_true", default=True, help="restricted likelihood (the default)"
+    )
+    criterion.add_argument("--ml", dest="reml", action="store_false", help="full likelihood")
+    one.add_argument("--weights", metavar="COLUMN", help="precision weights")
+    one.add_argument("--offset", metavar="COLUMN", help="known part of the prediction")
+    one.add_argument(
+        "--out", metavar="FILE", help="write the table to a .parquet, .csv, .feather or .json file"
+    )
+    one.add_argument("--json", action="store_true", help="print JSON instead of text")
+    one.add_argument(
+        "--log",
+        choices=["text", "json", "none"],
+        default="text",
+        help="messages on standard error: warnings and errors as lines of text, everything as "
+        "JSON lines, or errors only",
+    )
+    return one
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return number

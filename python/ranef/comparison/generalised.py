@@ -1,0 +1,105 @@
+"""Likelihood-ratio tables of generalised linear mixed models."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..errors import ModelError
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..inference.lrt.data import data_difference
+from ..inference.lrt.lrt import RatioTest, Relation, parts, ratio_test, relate
+from ..report.whole_frame import WholeFrame
+from .models import boundary_notes, check_likelihood, criteria_row, labels
+
+__all__ = ["anova_generalised", "check_same_rows"]
+
+
+def anova_generalised(models: Sequence[Any]) -> pd.DataFrame:
+    """Compare generalised linear mixed models; see :func:`ranef.anova`."""
+    check_generalised(models)
+    check_likelihood(models, "anova")
+    spaces = [parts(model._design, model._estimate) for model in models]
+    names = labels(models)
+    order = sorted(range(len(models)), key=lambda i: models[i].npar)
+    tests, notes = [RatioTest()], [""]
+    for i, j in itertools.pairwise(order):
+        test, remarks = tested(models[i], models[j], relate(spaces[i], spaces[j]))
+        tests.append(test)
+        notes.append("; ".join(remarks))
+    table = pd.DataFrame([criteria_row(models[i]) for i in order], index=[names[i] for i in order])
+    for column in ("chisq", "df", "pvalue", "pvalue_boundary"):
+        table[column] = [getattr(test, column) for test in tests]
+    table["estimator"] = "ML"
+    table["note"] = notes
+    return WholeFrame(table)
+
+
+def check_generalised(models: Sequence[Any]) -> None:
+    """Raise unless the likelihoods of all models are those of one response and one distribution."""
+    check_same_rows(models, "anova")
+    first, *others = models
+    for place, model in enumerate(others, start=2):
+        for what, a, b in (
+            ("family", first.family, model.family),
+            ("link", first.link, model.link),
+            ("nagq", first.call.spec.nagq, model.call.spec.nagq),
+        ):
+            if a != b:
+                raise ModelError(
+                    f"model {place}, {model.call.formula!r}, has {what}={b!r} and the first {a!r}, "
+                    f"so that the models are not nested; use model.update({what}={a!r}) or "
+                    "ranef.compare"
+                )
+
+
+def check_same_rows(models: Sequence[Any], caller: str) -> None:
+    """Raise unless all are generalised models of one response on the same rows.
+
+    Counts and shares have probabilities, gamma responses densities: neither is compared with the
+    other, nor with a model of lmer.
+    """
+    for place, model in enumerate(models, start=1):
+        if not isinstance(model, GeneralizedLinearMixedModel):
+            raise ModelError(
+                f"argument {place} is a {type(model).__name__}: {caller} compares models of "
+                "ranef.glmer with each other, for their likelihoods are those of one distribution"
+            )
+    if len(models) < 2:
+        raise ModelError(f"{caller} compares two or more models and was given {len(models)}")
+    first, *others = models
+    for place, model in enumerate(others, start=2):
+        difference = data_difference(first._design, model._design)
+        if not difference and (first.family == "gamma") != (model.family == "gamma"):
+            difference = (
+                f"is of the {model.family} family and the first of the {first.family} one: "
+                "probabilities of counts and densities are not comparable"
+            )
+        if difference:
+            raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
+
+
+def tested(
+    small: GeneralizedLinearMixedModel, large: GeneralizedLinearMixedModel, relation: Relation
+) -> tuple[RatioTest, list[str]]:
+    """One row's test against the row above, and what to know about it."""
+    if relation.same_fixed and relation.same_random:
+        return RatioTest(), ["the same model as the row above, written in another way"]
+    if small.npar == large.npar:
+        same = "as many parameters as the row above, so not nested: compare by criteria"
+        return RatioTest(), [same]
+    if not relation.nested:
+        return RatioTest(), ["the row above is not nested in this model: compare by criteria"]
+    test = ratio_test((-2.0 * small.llf, -2.0 * large.llf), (small.npar, large.npar), relation)
+    if not (relation.same_fixed or relation.same_random):
+        both = "fixed and random parts both differ, so no p-value would say which of them matters"
+        return test, [both]
+    notes = []
+    if not (small._estimate.converged and large._estimate.converged):
+        notes.append("a fit has not converged: see model.convergence")
+    if relation.same_fixed:
+        notes += boundary_notes(relation, test, is_singular=small.is_singular)
+    return test, notes

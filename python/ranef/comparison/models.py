@@ -1,0 +1,143 @@
+"""What every comparison starts with: mixed models on the same data, by one estimator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from ..errors import ModelError
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.gls.model import GLSModel
+from ..fitted.kinds import Model, check_mixed
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.lrt.data import data_difference
+from ..inference.lrt.fixed import contains
+from ..inference.lrt.lrt import Parts, RatioTest, Relation
+
+__all__ = [
+    "boundary_notes",
+    "by_likelihood",
+    "check_comparable",
+    "check_likelihood",
+    "criteria_row",
+    "estimator_name",
+    "labels",
+    "same_fixed",
+]
+
+AnyModel = TypeVar("AnyModel", LinearMixedModel, Model)
+
+#: Refits by the other estimator, made once for each model and forgotten with it.
+_REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
+
+
+def check_comparable(models: Sequence[Any], caller: str, *, structured: bool = False) -> None:
+    """Raise unless there are two or more mixed models on the same rows, response and weights.
+
+    ``structured`` admits models with structured residuals.
+    """
+    for place, model in enumerate(models, start=1):
+        if not (structured and isinstance(model, GLSModel)):
+            check_mixed(model, caller, place)
+    if len(models) < 2:
+        raise ModelError(
+            f"{caller} compares two or more models and was given {len(models)}; "
+            f"write {caller}(small, large)"
+        )
+    first = models[0]
+    for place, model in enumerate(models[1:], start=2):
+        difference = data_difference(first._design, model._design)
+        if difference:
+            raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
+
+
+def check_likelihood(models: Sequence[Model], caller: str) -> None:
+    """Raise if a model was fitted with a prior, so that its likelihood is not the largest."""
+    for model in models:
+        if model.call.prior is not None:
+            raise ModelError(
+                f"{caller} rests on the largest likelihood, and {model.call.formula!r} was fitted "
+                f"with the prior {model.call.prior!r}; use model.update(prior=None)"
+            )
+
+
+def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
+    """Give the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
+    if model.reml == reml or isinstance(model, GeneralizedLinearMixedModel):
+        return model
+    other = _REFITS.get(model)
+    if other is None:
+        other = _REFITS[model] = model.update(reml=reml)
+    return other
+
+
+def labels(models: Sequence[Model]) -> list[str]:
+    """Name models by their formulas and residuals, numbered where two are alike."""
+    formulas = [" ".join(model.call.formula.split()) + _residuals(model) for model in models]
+    counts = Counter(formulas)
+    seen: Counter[str] = Counter()
+    out = []
+    for formula in formulas:
+        seen[formula] += 1
+        out.append(formula if counts[formula] == 1 else f"{formula} [{seen[formula]}]")
+    return out
+
+
+def _residuals(model: Any) -> str:
+    """Name residuals that are not independent or not equal."""
+    if not isinstance(model, GLSModel):
+        return ""
+    corr = "" if model.call.corr == "independence" else f", {model.call.corr}"
+    return corr + ("" if model.call.variance is None else f", variance {model.call.variance}")
+
+
+def estimator_name(model: Model) -> str:
+    """Name what a model was fitted by."""
+    return "REML" if model.reml else "ML"
+
+
+def criteria_row(model: Model) -> dict[str, float]:
+    """Criteria of one model in a table of comparisons."""
+    return {
+        "npar": model.npar,
+        "aic": model.aic,
+        "bic": model.bic,
+        "llf": model.llf,
+        "deviance": -2.0 * model.llf,
+    }
+
+
+def boundary_notes(
+    relation: Relation, test: RatioTest, *, is_singular: bool, simulate: str = ""
+) -> list[str]:
+    """Say what a test of the random part assumes.
+
+    Parameters
+    ----------
+    relation, test
+        How the models lie in each other, and the test.
+    is_singular : bool
+        Whether the smaller fit is.
+    simulate : str
+        What to do about several variances at once.
+    """
+    if relation.zeros == 0:
+        return ["no variance is tested at zero, so the chi-squared p-value stands"]
+    if relation.zeros > 1:
+        return [
+            f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "
+            f"simple mixture is right{simulate}"
+        ]
+    mixture = f"0.5 chi2({test.df - 1:.0f}) + 0.5 chi2({test.df:.0f})"
+    notes = [f"a variance is tested at zero: pvalue_boundary is by {mixture}"]
+    if is_singular:
+        notes.append("the smaller fit is singular itself, so both p-values are rough")
+    return notes
+
+
+def same_fixed(spaces: Sequence[Parts]) -> bool:
+    """Tell whether all fixed parts span one space."""
+    first = spaces[0].fixed
+    return all(contains(first, s.fixed) and contains(s.fixed, first) for s in spaces[1:])

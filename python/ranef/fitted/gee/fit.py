@@ -1,0 +1,176 @@
+"""Generalised estimating equations: options, checks, estimate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..._typing import Array
+from ...design import Design
+from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
+from ...models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted, fit_gee
+
+__all__ = [
+    "FAR",
+    "PERFECT",
+    "SIMPLE",
+    "check_lags",
+    "check_matrix",
+    "check_pairs",
+    "check_times",
+    "findings",
+    "reason",
+    "specification",
+]
+
+
+#: Residuals of this size relative to the response are rounding.
+PERFECT = 1e-12
+
+
+#: Working correlations that need no number.
+SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
+
+
+def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
+    """Check the options of the model; ``n`` is the number of distinct times."""
+    family = str(family).lower()
+    corr = corr.lower() if isinstance(corr, str) else corr
+    if family not in FAMILIES:
+        raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
+    link = FAMILIES[family] if link is None else link
+    if link not in LINKS:
+        raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
+    if not isinstance(corr, str):
+        return GeeSpec(family, link, "fixed", fixed=check_matrix(corr, n))
+    steps = corr.removesuffix("-dependent")
+    if steps != corr and steps.isdigit():
+        return GeeSpec(family, link, "m-dependent", check_lags(int(steps), n))
+    if corr not in SIMPLE:
+        raise ValueError(
+            f'corr is one of {", ".join(SIMPLE)}, "2-dependent" or a matrix, not {corr!r}'
+        )
+    return GeeSpec(family, link, corr)
+
+
+def check_lags(lags: int, n: int) -> int:
+    """Check the number of steps over which rows are correlated."""
+    if not 1 <= lags < n:
+        raise ValueError(f"with {n} times rows are at most {n - 1}-dependent, not {lags}-dependent")
+    return lags
+
+
+def check_matrix(corr: Any, n: int) -> Array:
+    """Check a correlation matrix that was given."""
+    R = np.asarray(corr, float)
+    if R.shape != (n, n):
+        raise ValueError(f"corr has shape {R.shape}; there are {n} times, so it must be ({n}, {n})")
+    if not np.allclose(R, R.T) or not np.allclose(np.diag(R), 1.0):
+        raise ValueError("corr must be symmetric with ones on its diagonal")
+    if np.linalg.eigvalsh(R)[0] <= 0.0:
+        raise ValueError("corr is not positive definite, so it is no correlation matrix")
+    return R
+
+
+def check_times(rows: Sorted, levels: pd.Index[Any], name: str) -> None:
+    """Refuse a time that occurs twice in a group."""
+    again = (rows.codes[1:] == rows.codes[:-1]) & (rows.wave[1:] == rows.wave[:-1])
+    twice = np.flatnonzero(again)
+    if len(twice):
+        group, time = levels[rows.codes[twice[0]]], rows.time[rows.wave[twice[0]]]
+        raise DataError(
+            f"group {group!r} has {name!r} = {time:g} more than once ({len(twice)} repetitions in "
+            "all); each row of a group needs its own time",
+            name,
+        )
+
+
+def check_pairs(rows: Sorted, spec: GeeSpec) -> None:
+    """Refuse correlations that no group has data on."""
+    T = len(rows.time)
+    if spec.corr == "m-dependent":
+        steps = (rows.time - rows.time[0]) / np.min(np.diff(rows.time))
+        if not np.allclose(steps, np.round(steps), atol=1e-6):
+            raise ModelError(
+                f"{spec.lags}-dependence counts equal steps, and the times are not evenly "
+                'spaced; use corr="ar1", which takes distances as they are'
+            )
+        return
+    if T > 200:
+        raise ModelError(
+            f"an unstructured correlation of {T} times has {T * (T - 1) // 2} parameters; use "
+            'corr="exchangeable" or "ar1"'
+        )
+    seen = np.zeros((len(rows.start) - 1, T))
+    seen[rows.codes, rows.wave] = 1.0
+    apart = np.argwhere(np.triu((seen.T @ seen) == 0.0, 1))
+    if len(apart):
+        a, b = rows.time[apart[0]]
+        raise ModelError(
+            f"no group has rows at both times {a:g} and {b:g}, so their correlation cannot be "
+            'estimated; use corr="ar1" or "exchangeable"'
+        )
+
+
+#: A coefficient that moves the linear predictor by more, over a standard deviation of its column,
+#: has run away.
+FAR = 4.0
+
+
+def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
+    """Say why the equations may have no solution, and what to do."""
+    if not estimate.ran_away:
+        return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
+    moved = np.abs(np.nan_to_num(estimate.beta)) * design.X.std(axis=0)
+    far = [repr(design.fixed_names[j]) for j in np.flatnonzero(moved > FAR)]
+    who = f"{' and '.join(far) or 'a column'} separate{'' if len(far) > 1 else 's'}"
+    edge = "probabilities run to 0 or 1" if spec.family == "binomial" else "counts run to 0"
+    return (
+        f"fitted {edge}, so that no finite coefficients exist and their errors are left out: "
+        f"{who} the responses, or the {spec.link} link cannot keep the "
+        "means in range. Leave the column out, or merge its levels"
+    )
+
+
+def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[RanefWarning]:
+    """Collect what the fit must warn of."""
+    out: list[RanefWarning] = []
+    aliased = [design.fixed_names[j] for j in np.flatnonzero(~estimate.kept)]
+    if aliased:
+        out.append(
+            RankWarning(
+                f"no coefficient can be estimated for {', '.join(aliased)}: combinations of the "
+                "columns before them"
+            )
+        )
+    if not estimate.converged:
+        out.append(
+            ConvergenceWarning(
+                f"the estimating equations are not solved after {estimate.iterations} steps; "
+                + reason(design, estimate, spec)
+            )
+        )
+    if estimate.alpha_at_bound and not estimate.ran_away:
+        out.append(
+            ConvergenceWarning(
+                f"the {spec.corr} correlation was estimated outside its range and put at "
+                f"{estimate.alpha[0]:.4g}, inside it; the working correlation does not fit"
+            )
+        )
+    return out
+
+
+def fit_design(design: Design, rows: Sorted, spec: GeeSpec) -> GeeEstimate:
+    """Fit sorted rows.
+
+    Raises
+    ------
+    ModelError
+        If the columns reproduce the response.
+    """
+    estimate = fit_gee(design.y, design.X, rows, spec, weights=design.weights, offset=design.offset)
+    if estimate.phi <= (PERFECT * float(np.abs(design.y).max())) ** 2 and not estimate.ran_away:
+        raise ModelError("the columns reproduce the response exactly, so no variance is left")
+    return estimate

@@ -1,0 +1,1 @@
+"""Latent growth curves."""

@@ -1,0 +1,102 @@
+"""The mean formula, the checks and the estimate of a growth curve."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...design.structured import StructuredDesign
+from ...errors import DataError, ModelError
+from ...formula.terms import quoted
+from .call import GrowthCall
+
+__all__ = [
+    "INFORMATION",
+    "RESIDUALS",
+    "SHAPES",
+    "check",
+    "checked_information",
+    "formula_of",
+    "option",
+    "powers",
+]
+
+
+SHAPES = {"intercept": 1, "linear": 2, "quadratic": 3}
+
+
+RESIDUALS = ("equal", "free")
+
+
+INFORMATION = ("expected", "observed")
+
+
+def option(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Refuse a value that an option does not have."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+    return value
+
+
+def checked_information(value: str) -> str:
+    """Check the kind of information that standard errors come from."""
+    return option("information", value, INFORMATION)
+
+
+def powers(time: str, shape: str) -> list[str]:
+    """Spell the columns of the factors after the intercept."""
+    name = quoted(time)
+    return [name, f"I({name} ** 2)"][: SHAPES[shape] - 1]
+
+
+def formula_of(call: GrowthCall) -> str:
+    """Spell the mixed model that a growth model is."""
+    curve = powers(call.time, call.shape)
+    effects = [quoted(x) for x in call.covariates]
+    crossed = [f"{x}:{power}" for power in curve for x in effects]
+    fixed = " + ".join(["1", *curve, *effects, *crossed])
+    varying = " + ".join(["1", *powers(call.time, call.random)])
+    return (
+        f"{call.outcome} ~ {fixed} + ({varying} | {':'.join(map(quoted, call.groups.split(':')))})"
+    )
+
+
+def check(rows: StructuredDesign, call: GrowthCall) -> None:
+    """Refuse rows that are not one an occasion, and covariates that vary within groups."""
+    design = rows.design
+    assert rows.time is not None
+    assert rows.time_levels is not None
+    if rows.time_levels.dtype.kind not in "iuf":
+        raise DataError(
+            f"time is numeric in a growth model, and {call.time!r} is not; number the occasions "
+            "0, 1, 2, ...",
+            call.time,
+        )
+    order = np.lexsort((rows.time, rows.cluster))
+    again = (np.diff(rows.cluster[order]) == 0) & (np.diff(rows.time[order]) == 0.0)
+    if again.any():
+        at = order[np.flatnonzero(again)[0]]
+        raise DataError(
+            f"group {rows.levels[rows.cluster[at]]!r} has {call.time!r} = {rows.time[at]:g} more "
+            "than once; a growth model has one row an occasion",
+            call.time,
+        )
+    for name, places in design.fixed_terms:
+        if name not in call.covariates:
+            continue
+        for j in places:
+            column = design.X[:, j]
+            first = np.zeros(len(rows.levels))
+            first[rows.cluster] = column
+            if np.any(first[rows.cluster] != column):
+                raise DataError(
+                    f"covariate {name!r} varies within groups of {call.groups!r}; a covariate of "
+                    "growth factors is constant there. Fit one that varies by ranef.gls or "
+                    "ranef.lmer",
+                    name,
+                )
+    k = SHAPES[call.random]
+    if call.residuals == "equal" and len(np.unique(rows.time)) <= k:
+        raise ModelError(
+            f"{k} varying factors and a residual cannot be told apart on "
+            f"{len(np.unique(rows.time))} occasions; take a simpler shape or random part"
+        )

@@ -1,0 +1,26 @@
+"""The arguments of a linear mixed model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...inference.priors.priors import PriorLike
+from ...models.lmm import Control
+
+__all__ = ["Call"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a fit."""
+
+    formula: str
+    reml: bool = True
+    weights: Any = None
+    offset: Any = None
+    contrasts: Any = None
+    missing: str = "drop"
+    control: Control = field(default_factory=Control)
+    strict: bool = False
+    prior: PriorLike = None

@@ -1,0 +1,62 @@
+"""Cross products of rows that come in chunks: all that a fit needs, in bounded memory."""
+
+from __future__ import annotations
+
+from ...chunks.sums import Sums
+from ...models.lmm import Control
+from .call import Call
+from .model import LinearMixedModel, fit_model
+
+__all__ = ["CrossProducts"]
+
+
+class CrossProducts(Sums):
+    """Everything that a linear mixed model needs from its rows, added up chunk by chunk.
+
+    Parameters
+    ----------
+    formula : str
+        The model. Transformations that learn from the data, such as ``scale(x)``, are refused.
+    schema : mapping of str to levels, or frame, optional
+        Levels of the categorical predictors, or rows that show them all. Without it the first chunk
+        must show them. Levels of grouping factors need not be known.
+    weights, offset : str, optional
+        Names of columns.
+    contrasts : mapping, optional
+        Coding of categorical columns, by name.
+
+    Notes
+    -----
+    Memory holds the cross products, whose size depends on levels and pairs of levels that occur
+    together, and one chunk. Sums of two objects, of other files, threads or machines, give the
+    object of all their rows; they pickle. A chunk that does not fit raises and adds nothing.
+    Threads that add to one object wait for each other; with one each, added up at the end, they do
+    not.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> sums = ranef.CrossProducts("Reaction ~ Days + (Days | Subject)")
+    >>> for start in range(0, 180, 60):
+    ...     sums = sums.add(sleep[start : start + 60])
+    >>> round(sums.fit().llf, 4)
+    -871.8141
+    """
+
+    def fit(self, *, reml: bool = True, control: Control | None = None) -> LinearMixedModel:
+        """Fit the model to all rows so far.
+
+        Parameters
+        ----------
+        reml : bool
+            Whether to maximise the restricted likelihood.
+        control : Control, optional
+            Settings of the search.
+
+        Returns
+        -------
+        LinearMixedModel
+            The model; what needs rows, such as ``resid``, raises, ``predict(newdata)`` does not.
+        """
+        return fit_model(Call(self.formula, reml, control=control or Control()), self)

@@ -1,0 +1,129 @@
+"""Tidy tables, figures and regression tables: methods of a fitted mixed model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, overload
+
+import pandas as pd
+
+from ...report import tidy as tidying
+from ...report.augment import augmented
+from ...report.effects import RandomEffects
+from ...report.maketables import TableSource, covariance_rows
+from ...report.plots.model import ModelPlots
+from ..mixed.tidy import Tidied
+from .criterion import Criterion
+from .shares import Shares
+
+__all__ = ["Explained"]
+
+
+class Explained(Shares, Criterion, Tidied, TableSource):
+    """Tidy tables and figures of a fit and of what it explains."""
+
+    if TYPE_CHECKING:
+
+        def ranef(self) -> RandomEffects:
+            """Give the conditional modes; see ``LinearMixedModel``."""
+            ...
+
+        @property
+        def ngroups(self) -> dict[str, int]:
+            """Number of levels of each grouping factor."""
+            ...
+
+    def glance(self) -> pd.DataFrame:
+        """Give one row about the fit, under the column names of R's broom.mixed.
+
+        Returns
+        -------
+        DataFrame
+            nobs, npar, sigma, logLik, AIC, BIC, REMLcrit or deviance (-2 log-likelihood of the
+            fit; the other is NaN), df.residual, singular, converged.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.glance()[["nobs", "npar", "logLik", "singular"]].round(1)
+           nobs  npar  logLik  singular
+        0   180     6  -871.8     False
+        """
+        return tidying.glance(self, self._estimate.converged)
+
+    @property
+    def plot(self) -> ModelPlots:
+        """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
+        return ModelPlots(self._design, self._estimate, self.ranef(), self._data)
+
+    @property
+    def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
+        """Restricted criteria, which a table would set beside those of other fixed parts."""
+        return ("ll", "aic", "bic") if self.reml else ()
+
+    def _table_rows(self) -> dict[str, Any]:
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        if self.reml:
+            return {**rows, "Restricted log-likelihood": self.llf}
+        return {**rows, "ll": self.llf, "aic": self.aic}
+
+    def _table_covariance(self) -> dict[str, Any]:
+        return {"vcov_type": "REML" if self.reml else "ML"}
+
+    def augment(self) -> pd.DataFrame:
+        """Give the rows that were used with fitted values and residuals, under broom.mixed's names.
+
+        Returns
+        -------
+        DataFrame
+            The data, then .fitted, .resid, .fixed (without random effects), and .offset, .weights,
+            .wtres (residuals times the square root of the weights) where there are any. A model
+            that was unpickled gives the response and the groups in place of the data.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.augment()[["Reaction", "Days", ".fitted", ".resid", ".fixed"]].head(2).round(1)
+           Reaction  Days  .fitted  .resid  .fixed
+        0     249.6     0    253.7    -4.1   251.4
+        1     258.7     1    273.3   -14.6   261.9
+        """
+        return augmented(self._design, self._estimate, self._data)
+
+    @overload
+    def augment_chunks(self, source: Any, out: None = None) -> Iterator[pd.DataFrame]: ...
+    @overload
+    def augment_chunks(self, source: Any, out: str | os.PathLike[str]) -> int: ...
+    def augment_chunks(
+        self, source: Any, out: str | os.PathLike[str] | None = None
+    ) -> Iterator[pd.DataFrame] | int:
+        """Add fitted values and residuals to rows that are read in chunks.
+
+        Parameters
+        ----------
+        source : path, dataset, relation, lazy frame, list or iterator of frames
+            Rows with the model's columns, as ``lmer`` reads them in chunks; those of the fit, or
+            others.
+        out : path, optional
+            A parquet file to write to.
+
+        Returns
+        -------
+        iterator of DataFrame, or int
+            Each chunk with .fitted, .resid, .fixed (without random effects), and .wtres under
+            weights, NaN in rows with missing values; or the number of rows written.
+
+        Raises
+        ------
+        DataError
+            If a row has a level of a grouping factor that the fit has not seen.
+        """
+        from .augment_chunks import augmented_chunks, write_chunks
+
+        chunks = augmented_chunks(self, source)
+        return chunks if out is None else write_chunks(chunks, out)

@@ -1,0 +1,303 @@
+"""What a model explains: methods of a fitted mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+
+from ..._typing import Array
+from ...errors import UnsupportedError
+from ...inference.caic import ConditionalAic, conditional_aic
+from ...inference.coverage import check_level
+from ...inference.shares.icc import Icc, decomposition, icc, icc_at
+from ...inference.shares.r2 import variances
+from ...inference.shares.results import R2, r2
+from .intervals import Intervals
+from .tests import FixedTests
+
+__all__ = ["Shares"]
+
+
+class Shares(FixedTests, Intervals):
+    """Proportions of variance and the conditional AIC."""
+
+    def r2(
+        self,
+        method: str = "nakagawa",
+        level: float = 0.95,
+        *,
+        interval: str | None = None,
+        n: int = 1000,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> R2:
+        """Give R², by a named definition.
+
+        Parameters
+        ----------
+        method : {"nakagawa", "nsj", "sgv", "kr", "xu"}
+            ``"nakagawa"``: marginal and conditional R² of Nakagawa, Schielzeth and Johnson.
+            ``"nsj"``, ``"sgv"``, ``"kr"``: semi-partial R² of each term with limits, from the mean
+            variance, the standardised generalised variance, or Kenward-Roger tests. ``"xu"``: from
+            the residuals.
+        level : float
+            Coverage of the limits.
+        interval : {"boot"}, optional
+            Quantiles of a parametric bootstrap for ``marginal`` and ``conditional``, besides the
+            limits that the semi-partial methods have anyway.
+        n : int
+            Replicates of the bootstrap.
+        seed : int, optional
+            Makes it repeatable.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
+
+        Returns
+        -------
+        R2
+            ``marginal``, ``conditional``, ``interval``, ``table``, and a ``note`` on what it does
+            not say.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> found = model.r2(interval="boot", n=200, seed=1)
+        >>> round(found.marginal, 3), round(found.conditional, 3)
+        (0.279, 0.799)
+        >>> found.interval.loc["conditional"].round(1).tolist()
+        [0.7, 0.9]
+        """
+        check_level(level)
+
+        def shares(model: Shares) -> dict[str, float]:
+            found = model._r2(method, level)
+            both = {"marginal": found.marginal, "conditional": found.conditional}
+            return {name: value for name, value in both.items() if not np.isnan(value)}
+
+        found = self._r2(method, level)
+        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        if limits is None:
+            return found
+        table, note = limits
+        return replace(found, interval=table, note=f"{found.note} {note}")
+
+    def _r2(self, method: str, level: float) -> R2:
+        def test(L: Array) -> tuple[float, float, float]:
+            found = self.test(L, ddf="kenward-roger")
+            return found.F, found.num_df, found.den_df
+
+        return r2(self._design, self._estimate, method, level, test)
+
+    def _share_interval(
+        self,
+        interval: str | None,
+        shares: Callable[[Shares], Mapping[str, float]],
+        level: float,
+        n: int,
+        seed: int | None,
+        progress: bool,
+    ) -> tuple[pd.DataFrame, str] | None:
+        """Limits of proportions by a parametric bootstrap, and words about it."""
+        if interval is None:
+            return None
+        if interval != "boot":
+            raise ValueError(f"interval must be 'boot' or None, not {interval!r}")
+        runs = self.bootstrap(n, seed=seed, statistic=shares, progress=progress)
+        words = f"Intervals of {level:.0%} by {n:,} parametric bootstrap fits (seed {runs.seed})"
+        words += f", of which {runs.failed} failed and are left out." if runs.failed else "."
+        return runs.conf_int("percentile", level), words
+
+    @overload
+    def icc(
+        self,
+        at: None = None,
+        *,
+        interval: str | None = None,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> Icc: ...
+    @overload
+    def icc(
+        self,
+        at: Mapping[str, Sequence[Any]],
+        *,
+        interval: str | None = None,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame: ...
+    def icc(
+        self,
+        at: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        interval: str | None = None,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> Icc | pd.DataFrame:
+        """Give the intraclass correlation.
+
+        Parameters
+        ----------
+        at : mapping of str to sequence, optional
+            Values of covariates at which to give it, as ``{"Days": range(10)}``: with random
+            slopes it depends on them.
+        interval : {"boot"}, optional
+            Quantiles of a parametric bootstrap.
+        level : float
+            Their coverage.
+        n, seed, progress
+            Replicates of the bootstrap, what makes it repeatable, and whether to show a progress
+            bar when it takes longer than a second.
+
+        Returns
+        -------
+        Icc
+            ``adjusted``, ``unadjusted``, ``by_group``, ``interval``, ``note``: averages over the
+            rows of the data.
+        DataFrame
+            With ``at``: each combination of values, icc, var_random, var_residual, and lower and
+            upper of icc when an interval is asked for.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.icc(at={"Days": [0, 9]}).round(2)
+           Days   icc  var_random  var_residual
+        0     0  0.48      612.09        654.94
+        1     9  0.85     3625.77        654.94
+        """
+        check_level(level)
+        if at is not None:
+            return self._icc_at(at, interval, level, n, seed, progress)
+
+        def shares(model: Shares) -> dict[str, float]:
+            found = icc(model._design, variances(model._design, model._estimate))
+            each = {str(group): float(share) for group, share in found.by_group.items()}
+            return {
+                "adjusted": found.adjusted,
+                "unadjusted": found.unadjusted,
+                **(each if len(each) > 1 else {}),
+            }
+
+        found = icc(self._design, variances(self._design, self._estimate))
+        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        if limits is None:
+            return found
+        table, note = limits
+        return replace(found, interval=table, note=f"{found.note} {note}")
+
+    def _icc_at(
+        self,
+        at: Mapping[str, Sequence[Any]],
+        interval: str | None,
+        level: float,
+        n: int,
+        seed: int | None,
+        progress: bool,
+    ) -> pd.DataFrame:
+        """Give it where covariates have chosen values."""
+        if not at:
+            raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
+        if self._data is None:
+            raise ValueError(
+                "this model was unpickled and no longer knows its data; icc(at=) needs them"
+            )
+        table = icc_at(self._design, self._estimate, self._data, at)
+
+        def shares(model: Shares) -> dict[str, float]:
+            found = icc_at(self._design, model._estimate, self._data, at)
+            return {str(i): value for i, value in enumerate(found["icc"])}
+
+        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        if limits is not None:
+            table["lower"] = limits[0]["lower"].to_numpy()
+            table["upper"] = limits[0]["upper"].to_numpy()
+        return table
+
+    def variance_decomposition(
+        self,
+        *,
+        interval: str | None = None,
+        level: float = 0.95,
+        n: int = 1000,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """Split the variance of the responses into its parts, averaged over the rows of the data.
+
+        Parameters
+        ----------
+        interval : {"boot"}, optional
+            Quantiles of a parametric bootstrap for the shares.
+        level : float
+            Their coverage.
+        n, seed, progress
+            Replicates of the bootstrap, what makes it repeatable, and whether to show a progress
+            bar when it takes longer than a second.
+
+        Returns
+        -------
+        DataFrame
+            Columns component, group, variance, share: fixed effects, each grouping factor at the
+            mean of its covariates and as they vary (Rights and Sterba, 2019), residual; lower and
+            upper of the share when an interval is asked for.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.variance_decomposition()["share"].round(2).tolist()
+        [0.28, 0.43, 0.09, 0.2]
+        """
+        check_level(level)
+        table = decomposition(self._design, variances(self._design, self._estimate))
+
+        def shares(model: Shares) -> dict[str, float]:
+            parts = variances(model._design, model._estimate)
+            found = decomposition(model._design, parts)
+            return {str(i): value for i, value in enumerate(found["share"])}
+
+        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        if limits is not None:
+            table["lower"] = limits[0]["lower"].to_numpy()
+            table["upper"] = limits[0]["upper"].to_numpy()
+        return table
+
+    def caic(self) -> ConditionalAic:
+        """Give the conditional AIC of Greven and Kneib (2010).
+
+        Returns
+        -------
+        ConditionalAic
+            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
+            refitted without the columns that add no variance (``dropped``).
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> found = model.caic()
+        >>> round(found.caic, 2), round(found.df, 2)
+        (1711.62, 31.3)
+        """
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                "the conditional AIC rests on the likelihood, and this model was fitted with a "
+                "prior; use model.update(prior=None).caic()"
+            )
+        return conditional_aic(self._design, self._estimate, self._core)

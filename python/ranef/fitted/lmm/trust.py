@@ -1,0 +1,258 @@
+"""Whether to trust a fit: methods of a fitted mixed model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal, Self, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ... import _core
+from ... import design as designs
+from ..._typing import Array
+from ...design.design import Design
+from ...design.frame import open_frame
+from ...errors import DataError, DroppedRowsWarning, UnsupportedError
+from ...formula import parse
+from ...inference import influence as deletions
+from ...inference.optimum.optimum import Optimum, examine
+from ...inference.optimum.surface import Explorer, sd_names
+from ...inference.priors.mode import at_mode, examine_penalized
+from ...inference.priors.parts import has_no_units
+from ...inference.priors.penalized import Penalized
+from ...inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
+from ...models.lmm import LmmEstimate
+from ...report import verdict
+from ...report.influence import Influence, influence_tables
+from ...report.surface import Surface
+from ...report.verdict import Convergence
+from .base import Fitted
+from .fit import checked, estimated
+
+__all__ = ["Trust"]
+
+T = TypeVar("T", bound=Fitted)
+
+
+class Trust(Fitted):
+    """Convergence and what endangers it."""
+
+    @property
+    def convergence(self) -> Convergence:
+        """Report on the optimum: exact gradient, curvature, boundary, evaluations, advice.
+
+        Each access computes the exact Hessian anew, at the cost of one gradient, and of two more
+        for each covariance parameter of the largest term where terms are crossed or nested, of all
+        terms where the factor is sparse.
+        """
+        notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
+        has_prior = self.call.prior is not None
+        advice = verdict.restart_advice(has_prior)
+        return verdict.convergence(self._estimate, self._optimum(), notes, advice)
+
+    def _optimum(self) -> Optimum:
+        """Examine the optimum of what was minimised, the prior included."""
+        if self.call.prior is not None:
+            return examine_penalized(self._penalized(), self._estimate)
+        return examine(self._design, self._core, self._estimate)
+
+    @property
+    def penalty(self) -> float:
+        """-2 log density of what has a prior, under it; 0 without one."""
+        return 0.0 if self.call.prior is None else self._penalized().whole_penalty(self._estimate)
+
+    def in_units(self, **units: str) -> Self:
+        """Express the model in other units of its predictors, exactly and without a search.
+
+        Parameters
+        ----------
+        **units : str
+            New column and how it is made of an old one, a constant plus a multiple:
+            ``time="2008 + occasion / 2"``. The new column takes the old one's place in the formula.
+
+        Returns
+        -------
+        LinearMixedModel
+            The same model: coefficients, their covariance, covariances of the random effects and
+            predictions in the new units. It predicts from frames that hold the new column.
+
+        Raises
+        ------
+        ModelError
+            If the model means something else in the new units, as a slope without an intercept or
+            ``||`` does when the origin moves.
+
+        Notes
+        -----
+        The log-likelihood is the same. The restricted one changes by the constant log|T| of the
+        change of columns, which says nothing about the fit.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.in_units(hours="24 * Days").params.round(4).to_dict()
+        {'Intercept': 251.4051, 'hours': 0.4361}
+        """
+        if not has_no_units(self.call.prior):
+            raise UnsupportedError(
+                "a density of covariances or of fixed effects is on the scale of the formula's "
+                "columns; only the priors 'weak' and 'wishart', and one of the residual, mean the "
+                "same in other units. Recode the data, and fit with the prior in those units"
+            )
+        model = self
+        for new, text in units.items():
+            model = _in_units(model, read_recoding(new, text))
+        return model
+
+    def influence(self, groups: str | None = None, *, refit: bool = False) -> Influence:
+        """Measure how far the fixed effects move when each group of rows is deleted.
+
+        Parameters
+        ----------
+        groups : str, optional
+            A grouping factor of the model or a column of its data; the first grouping factor by
+            default, and "rows" for single rows.
+        refit : bool
+            Whether the covariance parameters are estimated anew without each group, instead of
+            being held where the closed form applies.
+
+        Returns
+        -------
+        Influence
+            ``table`` (Cook's distance, leverage, covratio), ``dfbeta``, ``dfbetas``, ``params``,
+            ``top()``, ``plot()``.
+
+        Notes
+        -----
+        Cook's distance is (b - b_g)' cov(b)^-1 (b - b_g) / p; DFBETAS divide by the standard errors
+        without the group. Leverage is the sum of the derivatives of fitted values by their own
+        responses, conditional on the random effects' distribution.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.influence("Subject").top(1)
+        ['309']
+        """
+        design, estimate = self._design, self._estimate
+        label, codes, levels = _rows_of(self, groups)
+        count = len(levels)
+
+        def fit(rest: Design, core: _core.Lmm, start: tuple[Array, ...]) -> LmmEstimate:
+            checked(rest, self.call)
+            return estimated(rest, core, self.call, start)
+
+        deletion = (
+            deletions.refits(design, estimate, codes, count, fit)
+            if refit
+            else deletions.closed_form(design, estimate, codes, count, self._prior_precision())
+        )
+        weight = deletions.leverage(design, estimate, self._core)
+        return influence_tables(
+            estimate,
+            self._names()[estimate.kept],
+            deletion,
+            levels,
+            (label, np.bincount(codes), np.bincount(codes, weights=weight).astype(np.float64)),
+            refitted=refit,
+        )
+
+    def surface(
+        self,
+        *names: str,
+        points: int | None = None,
+        upper: tuple[float, ...] = (),
+        hold: bool = False,
+    ) -> Surface:
+        """Compute the (restricted) log-likelihood on a grid of one or two standard deviations.
+
+        Parameters
+        ----------
+        *names : str
+            One or two of the standard deviations, ``"sd_TERM|GROUP"``; the first one or two of the
+            model by default.
+        points : int, optional
+            Grid points in each direction, from zero; 21 of two, 81 of one by default.
+        upper : tuple of float, optional
+            Where the grid ends, relative to sigma; where the log-likelihood has dropped by six with
+            all else held, by default.
+        hold : bool
+            Whether all else is held at the estimate. By default it is chosen anew at each point,
+            which shows ridges and maxima for what they are.
+
+        Returns
+        -------
+        Surface
+            ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
+            is always at its best.
+        """
+        self._likelihood_only("surface")
+        known = sd_names(self._design)
+        chosen = names or tuple(known)[:2]
+        for name in chosen:
+            if name not in known:
+                raise ValueError(f"no standard deviation {name!r} among {list(known)}")
+        if len(chosen) > 2 or len(set(chosen)) < len(chosen):
+            raise ValueError("a surface has one or two different standard deviations")
+        estimate = self._estimate
+        places = tuple(known[name] for name in chosen)
+        explorer = Explorer(self._design, self._core, estimate, places, hold)
+        ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
+        if points is not None and points < 2:
+            raise ValueError(f"points must be 2 or more in each direction, not {points}")
+        count = points or (21 if len(chosen) == 2 else 81)
+        axes = [np.linspace(0.0, end, count) for end in ends]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
+        table = pd.DataFrame(grid, columns=list(chosen))
+        table["llf"] = [-0.5 * explorer.value(point) for point in grid]
+        table["drop"] = -0.5 * estimate.objective - table["llf"]
+        at = tuple(float(np.linalg.norm(estimate.lambda_[t][j])) for t, j in places)
+        return Surface(chosen, table, at, hold)
+
+
+def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
+    """Give the name, the group of each row and the labels of what is to be deleted."""
+    design = model._design
+    for term in design.random:
+        if groups in (None, term.group):
+            return term.group, term.codes.astype(np.intp), pd.Index(list(term.levels))
+    kept = np.arange(design.n_data) if design.rows is None else design.rows
+    if groups == "rows":
+        labels = pd.RangeIndex(design.n_data) if design.index is None else design.index
+        return "rows", np.arange(design.n_obs), labels[kept]
+    if model._data is None:
+        raise ValueError(
+            f"{groups!r} is no grouping factor of the model, and an unpickled model no longer "
+            f"knows its data; there are {[term.group for term in design.random]} and 'rows'"
+        )
+    codes, levels = pd.factorize(open_frame(model._data).series(str(groups)).iloc[kept], sort=True)
+    if (codes < 0).any():
+        raise DataError(f"{groups!r} has missing values in rows of the model", groups)
+    return str(groups), codes, pd.Index(levels)
+
+
+def _in_units(model: T, recoding: Recoding) -> T:
+    """Express a model in other units of one predictor."""
+    formula = model.call.formula
+    if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
+        raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
+    call = replace(model.call, formula=renamed(formula, recoding.old, recoding.new))
+    data: Any = recoded_data(open_frame(model._training_data()), recoding)
+    design = designs.build(
+        parse(call.formula),
+        data,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=cast("Literal['drop', 'raise']", call.missing),
+    )
+    core, estimate = reexpress(model._design, model._estimate, design)
+    if call.prior is not None:
+        estimate = at_mode(Penalized(design, core, call.prior, reml=model.reml), estimate)
+    return type(model)(design, estimate, call, core=core, data=data)

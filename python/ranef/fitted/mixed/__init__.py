@@ -1,0 +1,1 @@
+"""What linear and generalised mixed models share."""

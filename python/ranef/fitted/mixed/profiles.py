@@ -1,0 +1,74 @@
+"""Profiles of the likelihood: methods of a fitted mixed model, linear or generalised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from ...inference.coverage import t_quantile
+from ...inference.profile import profile as profiling
+from ...inference.profile.profile import Curve, Walked
+from ...parallel.progress import tracked
+from ...report.profile import Profile
+
+__all__ = ["PRIOR", "Profiles"]
+
+#: Why a model with a prior has no profile.
+PRIOR = (
+    "a profile is of the likelihood, and this model was fitted with a prior; profile "
+    "model.update(prior=None)"
+)
+
+
+class Profiles:
+    """Profiles and the intervals that are read from them."""
+
+    def _walked(self) -> Walked:
+        """List the parameters and their curves, from the optimum of the likelihood."""
+        raise NotImplementedError
+
+    def profile(self, level: float = 0.99, steps: int = 8, *, progress: bool = True) -> Profile:
+        """Profile the ML deviance: how badly each value fits at the best of all others.
+
+        Of a generalised model it is the deviance by the approximation of the fit.
+
+        Parameters
+        ----------
+        level : float
+            Coverage of the widest interval to be read from it.
+        steps : int
+            Held values on each side of the estimate, evenly spaced in zeta.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
+
+        Returns
+        -------
+        Profile
+            ``table``, ``conf_int(level)``, ``plot()``.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> model.profile().conf_int(0.9).loc["Days"].round(1).tolist()
+        [7.9, 13.0]
+        """
+        z = float(t_quantile(level))
+        if steps < 2:
+            raise ValueError(f"steps must be 2 or more, not {steps}")
+        walked = self._walked()
+        paths = [profiling.path(c, walked, z, steps) for c in _tracked(walked, progress)]
+        return Profile(paths, level)
+
+    def _profile_intervals(self, level: float, *, progress: bool) -> pd.DataFrame:
+        """Find the ends of every parameter's interval; see ``conf_int``."""
+        z, walked = float(t_quantile(level)), self._walked()
+        found = {c.target.name: profiling.interval(c, z) for c in _tracked(walked, progress)}
+        return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+
+
+def _tracked(walked: Walked, progress: bool) -> Iterator[Curve]:
+    """Every parameter's curve, with a bar that counts those that are done with."""
+    return tracked(walked.curves, len(walked.targets), "parameters", shown=progress)

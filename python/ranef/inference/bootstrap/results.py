@@ -1,0 +1,107 @@
+"""What a bootstrap found, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+from ..coverage import check_level, t_quantile
+
+__all__ = ["Bootstrap"]
+
+
+@dataclass(frozen=True, repr=False)
+class Bootstrap:
+    """Replicates of a fit, and intervals from them.
+
+    Attributes
+    ----------
+    replicates : DataFrame
+        A row a replicate, a column a parameter or statistic; NaN where the fit failed.
+    estimate : Series
+        The same of the fit itself.
+    kind : str
+        How the data were drawn.
+    seed : int
+        Makes the same replicates again, with any number of workers.
+    failed, singular, stopped : int
+        Fits that failed, are singular, or stopped before they converged; only the first are left
+        out.
+    message : str
+        What the first failure said.
+    """
+
+    replicates: pd.DataFrame
+    estimate: pd.Series
+    kind: str
+    seed: int
+    failed: int
+    singular: int
+    stopped: int
+    message: str
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard deviation of the replicates."""
+        return self.replicates.std()
+
+    @property
+    def bias(self) -> pd.Series:
+        """Mean of the replicates less the estimate."""
+        return self.replicates.mean() - self.estimate
+
+    def conf_int(self, method: str = "percentile", level: float = 0.95) -> pd.DataFrame:
+        """Give confidence intervals.
+
+        Parameters
+        ----------
+        method : {"percentile", "basic", "normal"}
+            Quantiles of the replicates; the estimate less the quantiles of their errors; or the
+            estimate less its bias, plus and minus normal quantiles times the standard deviation.
+        level : float
+            Coverage, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper.
+
+        References
+        ----------
+        Davison and Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
+        """
+        check_level(level)
+        tail = 0.5 * (1.0 - level)
+        low, high = (self.replicates.quantile(p) for p in (tail, 1.0 - tail))
+        if method == "percentile":
+            lower, upper = low, high
+        elif method == "basic":
+            lower, upper = 2.0 * self.estimate - high, 2.0 * self.estimate - low
+        elif method == "normal":
+            half = float(t_quantile(level)) * self.bse
+            lower, upper = self.estimate - self.bias - half, self.estimate - self.bias + half
+        else:
+            raise ValueError(f"method must be 'percentile', 'basic' or 'normal', not {method!r}")
+        return pd.DataFrame({"lower": lower, "upper": upper}, index=self.replicates.columns)
+
+    def __repr__(self) -> str:
+        n = len(self.replicates)
+        lines = [f"{n:,} {self.kind} bootstrap fits (seed {self.seed}): {self._counts()}"]
+        table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
+        return "\n".join(
+            [*lines, table.join(self.conf_int()).to_string(float_format="{:.5g}".format)]
+        )
+
+    def _counts(self) -> str:
+        parts = [f"{self.failed} failed, {self.singular} singular, {self.stopped} not converged"]
+        if self.message:
+            parts.append(f"the first failure: {self.message}")
+        return "; ".join(parts)
+
+    def _repr_html_(self) -> str:
+        table = pd.DataFrame({"estimate": self.estimate, "bias": self.bias, "se": self.bse})
+        head = f"{len(self.replicates):,} {self.kind} bootstrap fits: {self._counts()}"
+        shown = table.join(self.conf_int()).to_html(float_format="{:.5g}".format)
+        return f"<p>{escape(head)}</p>{shown}"

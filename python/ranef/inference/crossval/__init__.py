@@ -1,0 +1,1 @@
+"""Validation on left-out groups and rows."""

@@ -1,0 +1,1 @@
+"""Tests of hypotheses and terms, and their degrees of freedom."""

@@ -1,0 +1,1 @@
+"""Comparison of nested models by likelihood ratios."""

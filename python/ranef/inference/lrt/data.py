@@ -1,0 +1,92 @@
+"""Whether models rest on the same rows, response and weights, and if not, how they differ."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...design.design import Design
+
+__all__ = ["data_difference"]
+
+
+def data_difference(first: Design, other: Design) -> str | None:
+    """Say how the data of two models differ.
+
+    Parameters
+    ----------
+    first, other : Design
+        The designs of the two models.
+
+    Returns
+    -------
+    str or None
+        A clause about ``other`` compared with ``first``, and what to do; None when they agree.
+    """
+    if first.n_obs != other.n_obs:
+        return _row_counts(first, other)
+    if not np.array_equal(first.y, other.y):
+        return _responses(first, other)
+    if _other_rows(first, other):
+        return (
+            f"uses other rows of the data ({_losses(other)}) than the first ({_losses(first)}). "
+            "Fit all models on the rows that are complete for every one of them"
+        )
+    if not np.array_equal(_weights(first), _weights(other)):
+        return (
+            "has other weights than the first, so that its likelihood is that of another error "
+            "distribution. Fit all models with the same weights"
+        )
+    return None
+
+
+def _row_counts(first: Design, other: Design) -> str:
+    """Different numbers of rows, with what each lost."""
+    columns = sorted({**first.dropped, **other.dropped})
+    advice = (
+        f"data.dropna(subset={columns!r}) before fitting gives all models the same rows"
+        if columns
+        else "Fit all models on the same data"
+    )
+    return (
+        f"rests on {other.n_obs} rows ({_losses(other)}), the first on {first.n_obs} "
+        f"({_losses(first)}). {advice}"
+    )
+
+
+def _responses(first: Design, other: Design) -> str:
+    """Different responses: another expression, or other values."""
+    if first.response != other.response:
+        return (
+            f"has the response {other.response}, the first {first.response}: likelihoods of "
+            "different responses are densities on different scales. Use one response in all models"
+        )
+    if np.array_equal(np.sort(first.y), np.sort(other.y)):
+        return "has the same rows in another order than the first. Fit all models on one data frame"
+    return (
+        f"has other values of {other.response} than the first: the rows or the response differ "
+        f"({_losses(other)}; the first {_losses(first)}). Fit all models on the same rows"
+    )
+
+
+def _other_rows(first: Design, other: Design) -> bool:
+    """Whether two designs take different rows of frames of equal length."""
+    if first.n_data != other.n_data or (first.rows is None and other.rows is None):
+        return False
+    every = np.arange(first.n_data)
+    mine = every if first.rows is None else first.rows
+    theirs = every if other.rows is None else other.rows
+    return not np.array_equal(mine, theirs)
+
+
+def _losses(design: Design) -> str:
+    """Say what a design lost to missing values."""
+    if not design.dropped:
+        return "none lost to missing values"
+    lost = design.n_data - design.n_obs
+    where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
+    return f"{lost} lost to missing values in {where}"
+
+
+def _weights(design: Design) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Precision weights, ones when there are none."""
+    return np.ones(design.n_obs) if design.weights is None else design.weights

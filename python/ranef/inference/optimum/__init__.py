@@ -1,0 +1,1 @@
+"""Searches that check the optimum, and what the criterion looks like around it."""

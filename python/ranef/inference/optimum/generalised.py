@@ -1,0 +1,96 @@
+"""What the numbers of a generalised linear mixed model warn of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+
+from ...design.design import Design
+from ...models.glmm.estimate import GlmmEstimate
+from ..families import resid
+from .optimum import Optimum
+
+__all__ = [
+    "Dispersion",
+    "dispersion_test",
+    "optimum_of",
+    "overdispersed",
+    "takes_it_up",
+    "without_excess",
+]
+
+
+#: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
+OVERDISPERSED, UNLIKELY = 1.2, 0.01
+#: A size this large leaves a negative binomial no different from a Poisson distribution.
+NO_EXCESS = 1e5
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """Whether responses vary more than their distribution says.
+
+    Attributes
+    ----------
+    ratio : float
+        Sum of squared Pearson residuals over ``df``; about 1 where the distribution holds.
+    chisq, df, pvalue : float
+        The sum, rows less parameters, and the upper tail of chi-squared: rough, since random
+        effects take up part of the variation.
+    """
+
+    ratio: float
+    chisq: float
+    df: int
+    pvalue: float
+
+
+def dispersion_test(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion:
+    """Compare squared Pearson residuals, divided by phi of a gamma, with what is expected."""
+    weights = np.ones(design.n_obs) if design.weights is None else design.weights
+    pearson = resid(estimate.spec, "pearson", design.y, estimate.eta, weights, estimate.dispersion)
+    chisq = float(pearson @ pearson) / estimate.sigma**2
+    return Dispersion(chisq / df, chisq, df, float(scipy.special.chdtrc(df, chisq)))
+
+
+def overdispersed(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion | None:
+    """Give the dispersion of counts, or shares of several trials, where it is excessive."""
+    if estimate.spec.family not in ("poisson", "binomial"):
+        return None
+    trials = 1.0 if design.weights is None else float(np.median(design.weights))
+    if estimate.spec.family == "binomial" and trials <= 1.0:
+        return None
+    found = dispersion_test(design, estimate, df)
+    return found if found.ratio > OVERDISPERSED and found.pvalue < UNLIKELY else None
+
+
+def takes_it_up(estimate: GlmmEstimate) -> str:
+    """Say what takes up overdispersion."""
+    own = "an effect of each row"
+    return f'family="negative_binomial" or {own}' if estimate.spec.family == "poisson" else own
+
+
+def without_excess(estimate: GlmmEstimate) -> bool:
+    """Tell whether counts of a negative binomial vary no more than Poisson ones."""
+    return estimate.spec.family == "negative_binomial" and estimate.dispersion > NO_EXCESS
+
+
+def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:
+    """Gather the conditions of an optimum.
+
+    The parameters are free: a variance is the square of its own, and stands at zero rightly where
+    -2 log-likelihood bends up on both sides. A negative eigenvalue along which no lower point was
+    found is rounding.
+    """
+    bends = estimate.eigenvalues
+    return Optimum(
+        gradient=estimate.gradient,
+        eigenvalues=bends if estimate.status == "saddle" else np.maximum(bends, 0.0),
+        decrement=estimate.decrement,
+        cone=0.0,
+        flattest=np.zeros(len(estimate.gradient)),
+        n_null=0,
+        n_obs=design.n_obs,
+    )

@@ -1,0 +1,1 @@
+"""Priors of covariances, fixed effects and the residual."""

@@ -1,0 +1,163 @@
+"""What the argument ``prior`` of a fit says of covariances, fixed effects and the residual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from ...design.design import Design
+from ...errors import ModelError
+from .fixed import Normal
+from .priors import Point, Prior, PriorLike
+
+__all__ = ["PriorParts", "describe", "has_no_units", "prior_parts", "simplified", "with_weak"]
+
+#: Keys of a mapping that are no grouping factors.
+RESERVED = ("random", "fixed", "residual")
+
+
+@dataclass(frozen=True)
+class PriorParts:
+    """The priors of a model, part by part.
+
+    Attributes
+    ----------
+    random : str, Prior, mapping or None
+        Of the covariances.
+    fixed : Normal or None
+        Of the fixed effects.
+    residual : Prior, Point or None
+        Of the residual standard deviation.
+    """
+
+    random: PriorLike = None
+    fixed: Normal | None = None
+    residual: Prior | Point | None = None
+
+    @property
+    def sigma(self) -> float | None:
+        """The residual standard deviation where it is known."""
+        return self.residual.sigma if isinstance(self.residual, Point) else None
+
+    @property
+    def profiles_sigma(self) -> bool:
+        """Whether sigma is at its best in closed form, as without a prior."""
+        return self.residual is None and (self.fixed is None or self.fixed.relative)
+
+
+def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
+    """Take the argument apart.
+
+    Parameters
+    ----------
+    prior : str, density, mapping or None
+        As the user gives it.
+    design : Design, optional
+        The model, whose grouping factors are then checked against the keys.
+
+    Raises
+    ------
+    ModelError
+        If it names what the model does not have.
+    ValueError
+        If a density stands where it has no meaning.
+    """
+    if not isinstance(prior, Mapping):
+        _check_random(prior, "prior")
+        return PriorParts(prior)
+    groups = [] if design is None else [term.group for term in design.random]
+    for key, value in prior.items():
+        if key in RESERVED and key in groups:
+            raise ModelError(
+                f"prior has the key {key!r}, which is a grouping factor here and also a key of its "
+                "own; rename the factor"
+            )
+        if design is not None and key not in RESERVED and key not in groups:
+            raise ModelError(
+                f"prior has the key {key!r}; it takes the grouping factors {groups} and "
+                "'random' (all of them), 'fixed' and 'residual'"
+            )
+        if key not in ("fixed", "residual"):
+            _check_random(value, key)
+    fixed, residual = prior.get("fixed"), prior.get("residual")
+    if not isinstance(fixed, Normal | None):
+        raise ValueError(f"the prior of the fixed effects must be a ranef.Normal, not {fixed!r}")
+    _check_residual(residual)
+    covariances = {key: prior[key] for key in prior if key not in ("fixed", "residual")}
+    return PriorParts(covariances or None, fixed, residual)
+
+
+def _check_random(prior: Any, key: str) -> None:
+    """Refuse a density that is not of a covariance."""
+    if isinstance(prior, Normal):
+        raise ValueError(
+            "a Normal prior is of the fixed effects: prior={'fixed': ranef.Normal(...)}"
+        )
+    if isinstance(prior, Point):
+        raise ValueError("a Point is of the residual: prior={'residual': ranef.Point(...)}")
+    if isinstance(prior, str) and prior not in ("weak", "wishart"):
+        raise ValueError(f"{key} must be 'weak', 'wishart' or a density, not {prior!r}")
+    if not (prior is None or isinstance(prior, str) or _is_density(prior)):
+        raise ValueError(
+            f"{key} must be 'weak', 'wishart' or a density such as ranef.Wishart(2.5), "
+            f"not {prior!r}"
+        )
+
+
+def _is_density(prior: Any) -> bool:
+    """Whether this is a density, not the class of one."""
+    return hasattr(prior, "penalty") and hasattr(prior, "slope") and not isinstance(prior, type)
+
+
+def _check_residual(prior: Any) -> None:
+    """Refuse what is no density of a standard deviation."""
+    if isinstance(prior, Point):
+        if not (isinstance(prior.sigma, Real) and 0.0 < prior.sigma < np.inf):
+            raise ValueError(f"Point: sigma must be a number above zero, not {prior.sigma!r}")
+    elif prior is not None and not _is_density(prior):
+        raise ValueError(
+            "the prior of the residual must be ranef.Point(sigma), or a density such as "
+            f"ranef.Gamma(shape, rate) of sigma, not {prior!r}"
+        )
+
+
+def simplified(prior: PriorLike) -> PriorLike:
+    """Give None for a mapping that holds no prior."""
+    if isinstance(prior, Mapping) and all(value is None for value in prior.values()):
+        return None
+    return prior
+
+
+def with_weak(prior: PriorLike) -> tuple[PriorLike, str] | None:
+    """Add a weak prior of the covariances: the priors and how to write them, or None with one.
+
+    The code is for a model of that name.
+    """
+    parts = prior_parts(prior)
+    if parts.random is not None:
+        return None
+    if not isinstance(prior, Mapping):
+        return "weak", "'weak'"
+    return {**prior, "random": "weak"}, "{**model.call.prior, 'random': 'weak'}"
+
+
+def has_no_units(prior: PriorLike) -> bool:
+    """Whether the priors say the same whatever the units of the predictors."""
+    parts = prior_parts(prior)
+    named = parts.random if isinstance(parts.random, Mapping) else {"random": parts.random}
+    return parts.fixed is None and all(isinstance(given, str | None) for given in named.values())
+
+
+def describe(prior: PriorLike) -> str:
+    """Name the priors for reading."""
+    if not isinstance(prior, Mapping):
+        return _named(prior)
+    return "; ".join(f"{key}: {_named(value)}" for key, value in prior.items())
+
+
+def _named(prior: Any) -> str:
+    return prior if isinstance(prior, str) else repr(prior)

@@ -1,0 +1,1 @@
+"""Cluster-robust covariances and the tests that rest on them."""

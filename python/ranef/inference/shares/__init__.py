@@ -1,0 +1,1 @@
+"""Shares of variance: R-squared and intraclass correlation."""

@@ -1,0 +1,1 @@
+"""Many fits of one formula: blocks of work and their estimates."""

@@ -1,0 +1,249 @@
+"""One design and many responses, or one formula on many slices of rows: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import _core
+from ..._typing import Array
+from ...design.design import Design
+from .blocks import Progress, run_blocks
+from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
+
+__all__ = ["Core", "fit_responses", "fit_slices", "patterns", "shared_core"]
+
+Terms = list[tuple[NDArray[np.int32], int, list[int], list[int]]]
+
+
+def kernel_terms(design: Design, keep: NDArray[np.bool_] | None = None) -> Terms:
+    """Lay out random-effects terms as the kernel takes them, on all rows or some."""
+    terms: Terms = []
+    for term in design.random:
+        codes, n_levels = term.codes, term.n_levels
+        if keep is not None:
+            used, inverse = np.unique(codes[keep], return_inverse=True)
+            codes, n_levels = inverse.astype(np.int32), len(used)
+        blocks = [b for b, block in enumerate(term.blocks) for _ in block]
+        terms.append((codes, n_levels, list(term.columns), blocks))
+    return terms
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Responses that have values in the same rows.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,), bool, or None
+        The rows; None for all.
+    members : ndarray of int
+        The responses.
+    """
+
+    rows: NDArray[np.bool_] | None
+    members: NDArray[np.intp]
+
+    def of(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Restrict rows of an array."""
+        return array if self.rows is None else np.ascontiguousarray(array[self.rows])
+
+
+def patterns(
+    Y: NDArray[np.floating[Any]], W: NDArray[np.floating[Any]] | None = None
+) -> list[Pattern]:
+    """Group columns of Y (n, m) by where they, or their weights, are missing; complete ones first.
+
+    A column's sum tells at once that it has no gap; only the others are looked at row by row.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = Y.sum(axis=0) if W is None else Y.sum(axis=0) + W.sum(axis=0)
+    some = np.flatnonzero(np.isnan(total))
+    missing = np.isnan(Y[:, some])
+    if W is not None:
+        missing |= np.isnan(W[:, some])
+    found = missing.any(axis=0)
+    some, missing = some[found], missing[:, found]
+    gaps = np.zeros(Y.shape[1], dtype=bool)
+    gaps[some] = True
+    out = []
+    if not gaps.all():
+        out.append(Pattern(None, np.flatnonzero(~gaps)))
+    if len(some) == 0:
+        return out
+    packed = np.ascontiguousarray(np.packbits(missing, axis=0).T)
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, inverse = np.unique(keys, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    for columns in np.split(order, np.cumsum(np.bincount(inverse))[:-1]):
+        out.append(Pattern(~missing[:, columns[0]], some[columns]))
+    return out
+
+
+def response_block(
+    Y: NDArray[np.floating[Any]], at: NDArray[np.intp], design: Design, pattern: Pattern
+) -> Array:
+    """Take responses ``at`` on the pattern's rows, the offset taken off, in Fortran order."""
+    consecutive = at[-1] - at[0] + 1 == len(at)
+    chosen = Y[:, at[0] : at[-1] + 1] if consecutive else Y[:, at]
+    block = np.asarray(pattern.of(chosen), dtype=np.float64, order="F")
+    if design.offset is not None:
+        block = np.asfortranarray(block - pattern.of(design.offset)[:, None])
+    return block
+
+
+def fit_responses(
+    design: Design,
+    Y: NDArray[np.floating[Any]],
+    settings: Settings,
+    *,
+    W: NDArray[np.floating[Any]] | None = None,
+    progress: Progress,
+    out: BatchEstimate | None = None,
+    complete: Core | None = None,
+) -> BatchEstimate:
+    """Fit every column of ``Y`` on one design; missing values group the columns by pattern.
+
+    Parameters
+    ----------
+    design : Design
+        Everything but the response.
+    Y : ndarray of shape (n, m)
+        Responses; NaN where missing.
+    settings : Settings
+        How to fit.
+    W : ndarray of shape (n, m), optional
+        Precision weights of each response, in place of the design's.
+    progress : Progress
+        Told of every block, and marked when the run was interrupted.
+    out : BatchEstimate, optional
+        Results of an earlier run, to go on with: fits that have been made stay as they are.
+    complete : callable, optional
+        The kernel of the whole design, kept from one call to the next by ``shared_core``.
+
+    Returns
+    -------
+    BatchEstimate
+        A row for each response, whatever became of its fit.
+    """
+    out = out or empty_estimate(Y.shape[1], design, settings)
+    with progress.interruptible():
+        for pattern in patterns(Y, W):
+            members = pattern.members[out.outcome[pattern.members] == NOT_RUN]
+            if len(members) == 0:
+                continue
+            if pattern.rows is not None and not pattern.rows.any():
+                out.outcome[members] = MISSING
+                progress.advance(len(members))
+                continue
+            team = progress.team(settings.workers)
+            if W is None:
+                core = complete if complete and pattern.rows is None else None
+                fit = shared_fit(design, Y, pattern, settings, team, core)
+            else:
+                fit = weighted_fit(design, Y, W, pattern, settings, team)
+            store_blocks(members, fit, out, progress)
+    out.blank()
+    return out
+
+
+BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows"]
+Core = Callable[[], "_core.Batch"]
+
+
+def store_blocks(
+    members: NDArray[np.intp], fit: BlockFit, out: BatchEstimate, progress: Progress
+) -> None:
+    """Fit some of a batch, block by block; the first has one fit a thread."""
+
+    def work(start: int, stop: int) -> None:
+        at = members[start:stop]
+        out.store(at, fit(at))
+
+    run_blocks(len(members), work, progress, first=out.settings.workers)
+
+
+def make_core(design: Design, pattern: Pattern) -> _core.Batch:
+    """Make the cross products of a design on the rows of a pattern."""
+    weights = None if design.weights is None else pattern.of(design.weights)
+    columns = [pattern.of(column) for column in design.columns]
+    n = design.n_obs if pattern.rows is None else int(pattern.rows.sum())
+    return _core.Batch(n, columns, list(design.fixed), kernel_terms(design, pattern.rows), weights)
+
+
+def shared_core(design: Design) -> Core:
+    """Give a function that makes the kernel of the whole design when first called, and keeps it."""
+    return cache(lambda: make_core(design, Pattern(None, np.arange(0))))
+
+
+def shared_fit(
+    design: Design,
+    Y: NDArray[np.floating[Any]],
+    pattern: Pattern,
+    settings: Settings,
+    team: _core.Team,
+    core: Core | None = None,
+) -> BlockFit:
+    """Fit responses whose weights are the design's."""
+    kernel = core() if core else make_core(design, pattern)
+    kernel_settings = settings.to_kernel(len(design.fixed))
+    return lambda at: kernel.fit(response_block(Y, at, design, pattern), kernel_settings, team)
+
+
+def weighted_fit(
+    design: Design,
+    Y: NDArray[np.floating[Any]],
+    W: NDArray[np.floating[Any]],
+    pattern: Pattern,
+    settings: Settings,
+    team: _core.Team,
+) -> BlockFit:
+    """Fit responses that have their own weights."""
+    columns = [pattern.of(column) for column in design.columns]
+    terms = kernel_terms(design, pattern.rows)
+    kernel_settings = settings.to_kernel(len(design.fixed))
+    return lambda at: _core.fit_weighted(
+        response_block(Y, at, design, pattern),
+        np.array(pattern.of(W[:, at]), dtype=np.float64, order="F"),
+        columns,
+        list(design.fixed),
+        terms,
+        kernel_settings,
+        team,
+    )
+
+
+def fit_slices(
+    design: Design,
+    start: Sequence[int],
+    settings: Settings,
+    *,
+    members: NDArray[np.bool_] | None = None,
+    progress: Progress,
+    out: BatchEstimate | None = None,
+) -> BatchEstimate:
+    """Fit the design on slices ``start[i]:start[i + 1]`` of its rows, those of ``members`` only.
+
+    ``out`` holds the results of an earlier run, whose fits stay as they are.
+    """
+    out = out or empty_estimate(len(start) - 1, design, settings)
+    wanted = out.outcome == NOT_RUN
+    chosen = np.flatnonzero(wanted if members is None else wanted & members)
+    y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
+    arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
+    kernel_settings = settings.to_kernel(out.p)
+    team = progress.team(settings.workers)
+
+    def fit(at: NDArray[np.intp]) -> _core.BatchRows:
+        bounds = [*(start[i] for i in at), start[at[-1] + 1]]
+        return _core.fit_slices(y, *arguments, bounds, kernel_settings, team)
+
+    with progress.interruptible():
+        store_blocks(chosen, fit, out, progress)
+    out.blank()
+    return out

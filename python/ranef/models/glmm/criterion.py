@@ -1,0 +1,112 @@
+"""The criterion of a generalised linear mixed model in the coordinates of its search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import _core
+from ..._typing import Array
+from .estimate import GlmmSpec, Penalty
+from .search import Minimum
+
+__all__ = ["Criterion", "Scaled"]
+
+
+#: Dispersions are sought between these, relative to 1.
+SMALLEST_DISPERSION, LARGEST_DISPERSION = 1e-8, 1e8
+
+
+class Criterion:
+    """-2 log-likelihood, penalty included, by theta, whitened beta, and log dispersion.
+
+    Without a ``root`` beta is at the joint mode, and no coordinate of the search.
+    """
+
+    def __init__(self, core: _core.Glmm, spec: GlmmSpec, penalty: Penalty | None):
+        self.core = core
+        self.spec = spec
+        self.penalty = penalty
+        self.m = len(core.parameters)
+        self.centre = np.zeros(0)  # beta in the standardised basis where the whitened one is zero
+        self.root: Array | None = None  # (p, p) whitened to standardised
+        self.rule: tuple[Array, Array] | None = None  # of the quadrature, above one point
+        self.n_values = self.n_gradients = 0
+        self.last = np.zeros(0)
+        self.point: _core.GlmmPoint | None = None
+        self.added: _core.GlmmQuadrature | None = None
+
+    def split(self, x: Array) -> tuple[Array, Array, float]:
+        """Give theta, beta (none at the joint mode) and the dispersion."""
+        stop = len(x) - self.spec.has_dispersion
+        dispersion = float(np.exp(x[stop])) if self.spec.has_dispersion else 1.0
+        if self.root is None:
+            return x[:stop], np.zeros(0), dispersion
+        return x[: self.m], self.centre + self.root @ x[self.m : stop], dispersion
+
+    def value(self, x: Array) -> float:
+        """Evaluate the criterion."""
+        self.n_values += 1
+        self.last = x
+        theta, beta, dispersion = self.split(x)
+        if not SMALLEST_DISPERSION < dispersion < LARGEST_DISPERSION:
+            return np.inf
+        penalty = 0.0 if self.penalty is None else self.penalty(theta)[0]
+        if not np.isfinite(penalty):
+            return np.inf
+        self.point = self.core.evaluate(theta, beta, dispersion)
+        if self.point.value >= 1e300:
+            return np.inf
+        if self.rule is None:
+            return self.point.value + penalty
+        self.added = self.core.quadrature(*self.rule)  # its gradient comes at little extra cost
+        return self.point.value + self.added.value + penalty
+
+    def count(self, other: Criterion) -> None:
+        """Add the evaluations of another search."""
+        self.n_values += other.n_values
+        self.n_gradients += other.n_gradients
+
+    def gradient(self) -> Array:
+        """Differentiate at the last point."""
+        self.n_gradients += 1
+        x = self.last
+        out = self.core.gradient() if self.added is None else np.array(self.added.gradient)
+        if self.root is not None:
+            stop = len(out) - self.spec.has_dispersion
+            out[self.m : stop] = self.root.T @ out[self.m : stop]
+        if self.penalty is not None:
+            out[: self.m] += self.penalty(x[: self.m])[1]
+        return out
+
+    def release_beta(self) -> None:
+        """Make beta a coordinate, whitened by its information where the criterion stands."""
+        assert self.point is not None
+        self.centre = self.point.beta
+        information = self.core.information_beta()
+        values, vectors = np.linalg.eigh(information)
+        values = np.maximum(values, 1e-10 * values[-1])
+        self.root = vectors / np.sqrt(values)
+
+
+class Scaled:
+    """A criterion in other units."""
+
+    def __init__(self, surface: Criterion, scale: Array):
+        self.surface = surface
+        self.scale = scale
+        self.n_values = self.n_gradients = 0
+
+    def value(self, x: Array) -> float:
+        """Evaluate the criterion."""
+        return self.surface.value(x * self.scale)
+
+    def gradient(self) -> Array:
+        """Differentiate where it was last evaluated."""
+        return self.surface.gradient() * self.scale
+
+    def back(self, found: Minimum) -> Minimum:
+        """Give a minimum in the criterion's own units."""
+        found.x = found.x * self.scale
+        found.gradient = found.gradient / self.scale
+        found.hessian = found.hessian / np.outer(self.scale, self.scale)
+        return found

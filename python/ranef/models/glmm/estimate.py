@@ -1,0 +1,140 @@
+"""What is asked of a generalised linear mixed model, and what is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._typing import Array
+
+__all__ = ["DISPERSIONS", "FAMILIES", "GlmmEstimate", "GlmmSpec", "Penalty"]
+
+
+#: Families and their links, the usual one first.
+FAMILIES = {
+    "binomial": ("logit", "probit", "cloglog"),
+    "poisson": ("log",),
+    "gamma": ("inverse", "log"),
+    "negative_binomial": ("log",),
+}
+#: Families with a dispersion parameter, and what it is called.
+DISPERSIONS = {"gamma": "phi", "negative_binomial": "size"}
+
+
+@dataclass(frozen=True)
+class GlmmSpec:
+    """What is asked of the model.
+
+    Attributes
+    ----------
+    family, link : str
+        Distribution of the response given the random effects, and link of its mean.
+    nagq : int
+        Points of the quadrature for each random effect; 1 is Laplace's approximation, and 0 takes
+        the fixed effects to the joint mode with the random ones.
+    """
+
+    family: str
+    link: str
+    nagq: int = 1
+
+    @property
+    def has_dispersion(self) -> bool:
+        """Whether the family has a dispersion parameter that is estimated."""
+        return self.family in DISPERSIONS
+
+
+@dataclass(frozen=True)
+class GlmmEstimate:
+    """What the search found; arrays in the order of the design.
+
+    Attributes
+    ----------
+    spec : GlmmSpec
+        The model.
+    objective : float
+        -2 log-likelihood, by the approximation that was asked for.
+    conditional_log_likelihood : float
+        Log-likelihood given the random effects at their modes.
+    beta : ndarray of shape (p,)
+        Fixed effects; NaN for aliased columns.
+    kept : ndarray of int
+        Positions in ``Design.fixed`` of the columns that are not aliased.
+    cov_beta : ndarray of shape (n_kept, n_kept)
+        Covariance of the kept fixed effects.
+    theta : ndarray of shape (m,)
+        Covariance parameters in the standardised basis, in the kernel's order.
+    dispersion : float
+        phi of a gamma, size of a negative binomial; 1 for other families.
+    dispersion_se : float
+        Standard error of the dispersion's logarithm; NaN where it is not estimated.
+    lambda_, lambda_standard : tuple of ndarray of shape (s, s)
+        Factors of the covariances of the random effects, lower triangular: as the formula scales
+        its columns, and in the standardised basis.
+    modes : tuple of ndarray of shape (l, s)
+        Conditional modes of the random effects.
+    eta : ndarray of shape (n,)
+        Linear predictor at the modes, offset included.
+    converged, is_singular : bool
+        Whether gradient and curvature say that this is an optimum; whether a covariance is
+        singular.
+    separated : tuple of int
+        Positions in ``Design.fixed`` of columns that separate the responses: their coefficients
+        run to infinity, and have no errors.
+    status : str
+        "converged", "step limit", "stalled", or "saddle" where the criterion still falls away.
+    gradient : ndarray
+        Of -2 log-likelihood by theta, the whitened fixed effects and the log dispersion.
+    eigenvalues : ndarray
+        Of the Hessian by the same parameters, ascending.
+    decrement : float
+        Decrease that gradient and Hessian still predict.
+    n_objective, n_gradient : int
+        Evaluations.
+    path : ndarray of shape (steps, 3)
+        Objective, predicted decrease and trust radius of each step.
+    """
+
+    spec: GlmmSpec
+    objective: float
+    conditional_log_likelihood: float
+    beta: Array
+    kept: NDArray[np.intp]
+    cov_beta: Array
+    theta: Array
+    dispersion: float
+    dispersion_se: float
+    lambda_: tuple[Array, ...]
+    lambda_standard: tuple[Array, ...]
+    modes: tuple[Array, ...]
+    eta: Array
+    converged: bool
+    is_singular: bool
+    separated: tuple[int, ...]
+    status: str
+    gradient: Array
+    eigenvalues: Array
+    decrement: float
+    n_objective: int
+    n_gradient: int
+    path: Array
+
+    @property
+    def sigmas(self) -> tuple[Array, ...]:
+        """Covariance matrices of the random effects, shape (s, s) each."""
+        return tuple(block @ block.T for block in self.lambda_)
+
+    @property
+    def sigma(self) -> float:
+        """Root of the dispersion of a gamma; 1 for other families."""
+        return float(np.sqrt(self.dispersion)) if self.spec.family == "gamma" else 1.0
+
+
+class Penalty(Protocol):
+    """-2 log prior density of the covariances, by theta."""
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        """Give the penalty and its gradient; an infinite penalty where there is no density."""

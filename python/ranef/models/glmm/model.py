@@ -1,0 +1,384 @@
+"""The generalised linear mixed model: a design in, arrays out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import _core
+from ..._typing import Array
+from ...design.design import Design
+from ...errors import FitError, ModelError
+from ..lmm import DECREMENT, SINGULAR, Control
+from .criterion import Criterion, Scaled
+from .estimate import GlmmEstimate, GlmmSpec, Penalty
+from .search import Minimum, downhill, minimise, polish
+
+__all__ = ["at_estimate", "check", "criterion_at", "fit", "kernel"]
+
+
+#: Standard deviation at which a second search starts; random effects up to which it is made, and up
+#: to which it is made when the first fit is singular.
+WIDE, SMALL, LARGE = 5.0, 100, 5000
+#: Information on a combination of standardised columns, in units of the largest, that is none.
+VANISHED = 1e-8
+
+
+def check(design: Design, spec: GlmmSpec) -> None:
+    """Refuse a model that cannot be estimated from these rows, with the counts.
+
+    Raises
+    ------
+    ModelError
+        When there is no random effect, or more of them or of fixed effects than the rows carry.
+    """
+    n = design.n_obs
+    if not design.random:
+        raise ModelError(
+            "the formula has no random-effects term such as (1 | group); a mixed model needs one. "
+            "Without one, fit by ranef.gee(), whose errors are robust to grouping."
+        )
+    if not design.fixed:
+        raise ModelError(
+            "the fixed part of the formula is empty; give it at least an intercept, as in y ~ 1 "
+            "+ (1 | g)."
+        )
+    if len(design.fixed) >= n:
+        raise ModelError(
+            f"there are {len(design.fixed)} fixed effects and {n} rows; the model needs more rows "
+            "than coefficients. Take predictors out of the fixed part."
+        )
+    # Counts carry an effect of each row: their variance is known.
+    own_rows = spec.family == "poisson" or (spec.family == "binomial" and _has_trials(design))
+    for term in design.random:
+        q = term.n_levels * term.n_cols
+        if q < n or (q == n and own_rows):
+            continue
+        raise ModelError(
+            f"({' + '.join(term.names)} | {term.group}) has {q} random effects for {n} rows, so "
+            "they cannot be told from what each row varies by itself. Group by something that "
+            "several rows share, or take columns out of the left side of the bar."
+        )
+
+
+def _has_trials(design: Design) -> bool:
+    return design.weights is not None and bool(np.median(design.weights) > 1.0)
+
+
+def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
+    """Standardise the rows and plan the factor."""
+    n = design.n_obs
+    terms = [
+        (
+            term.codes,
+            term.n_levels,
+            list(term.columns),
+            [b for b, block in enumerate(term.blocks) for _ in block],
+        )
+        for term in design.random
+    ]
+    return _core.Glmm(
+        np.ascontiguousarray(design.y, dtype=np.float64),
+        list(design.columns),
+        list(design.fixed),
+        terms,
+        np.ones(n) if design.weights is None else design.weights,
+        np.zeros(n) if design.offset is None else design.offset,
+        spec.family,
+        spec.link,
+    )
+
+
+def at_estimate(design: Design, estimate: GlmmEstimate) -> _core.Glmm:
+    """Give a kernel whose last evaluation was at the estimate."""
+    core = kernel(design, estimate.spec)
+    _evaluate(core, estimate)
+    return core
+
+
+def _evaluate(core: _core.Glmm, estimate: GlmmEstimate) -> _core.GlmmPoint:
+    p = len(estimate.kept)
+    beta = np.zeros(0)  # at the joint mode
+    if estimate.spec.nagq > 0:
+        beta = np.asarray(np.linalg.solve(core.T[:p, :p], estimate.beta[estimate.kept]))
+    return core.evaluate(estimate.theta, beta, estimate.dispersion)
+
+
+def criterion_at(design: Design, estimate: GlmmEstimate) -> tuple[Criterion, Array]:
+    """Give -2 log-likelihood in coordinates whose whitened beta is zero at the estimate, and it."""
+    spec = estimate.spec
+    criterion = Criterion(kernel(design, spec), spec, None)
+    criterion.point = _evaluate(criterion.core, estimate)
+    criterion.release_beta()
+    if spec.nagq > 1:
+        criterion.rule = hermite(spec.nagq)
+    log_dispersion = [np.log(estimate.dispersion)] if spec.has_dispersion else []
+    return criterion, np.r_[estimate.theta, np.zeros(len(estimate.kept)), log_dispersion]
+
+
+def fit(
+    design: Design,
+    core: _core.Glmm,
+    spec: GlmmSpec,
+    *,
+    control: Control,
+    penalty: Penalty | None = None,
+) -> GlmmEstimate:
+    """Maximise the approximated likelihood over covariances, fixed effects and dispersion.
+
+    Parameters
+    ----------
+    design, core, spec
+        The model.
+    control : Control
+        ``max_steps``, ``tolerance`` and ``start``.
+    penalty : callable, optional
+        -2 log prior density of theta.
+
+    Raises
+    ------
+    FitError
+        When the criterion is not finite at the start.
+
+    Notes
+    -----
+    The search begins with the fixed effects at their joint mode with the random ones, where the
+    criterion is one of the covariances alone; its minimum, which ``nagq=0`` stops at, is close to
+    that of Laplace's approximation.
+    """
+    blocks = control.start or tuple(np.eye(term.n_cols) for term in design.random)
+    surface, found = _descend(design, core, spec, control, penalty, blocks)
+    if not control.start and _may_have_rivals(design, core, surface, found):
+        surface, found = _better(design, core, spec, control, penalty, surface, found)
+    if spec.nagq > 1:
+        surface.rule = hermite(spec.nagq)
+        found = _search(surface, found.x, found.hessian, control, control.tolerance)
+    return _describe(design, surface, _proved(surface, found, control))
+
+
+def _better(
+    design: Design,
+    core: _core.Glmm,
+    spec: GlmmSpec,
+    control: Control,
+    penalty: Penalty | None,
+    surface: Criterion,
+    found: Minimum,
+) -> tuple[Criterion, Minimum]:
+    """Search again from wide covariances; the lower one of two minima."""
+    wide = tuple(WIDE * np.eye(term.n_cols) for term in design.random)
+    try:
+        rival, other = _descend(design, core, spec, control, penalty, wide)
+    except FitError:
+        return surface, found
+    if other.value < found.value - DECREMENT:
+        rival.count(surface)
+        return rival, other
+    surface.count(rival)
+    return surface, found
+
+
+def _descend(
+    design: Design,
+    core: _core.Glmm,
+    spec: GlmmSpec,
+    control: Control,
+    penalty: Penalty | None,
+    blocks: tuple[Array, ...],
+) -> tuple[Criterion, Minimum]:
+    """Search from standardised covariance factors: at the joint mode, then over all parameters."""
+    core.restart()
+    surface = Criterion(core, spec, penalty)
+    start = _start(design, core, spec, blocks)
+    loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
+    found = _search(surface, start, _curvature_guess(surface, start), control, loose)
+    if not np.isfinite(surface.value(found.x)):
+        raise FitError("the search ran away to where the likelihood cannot be computed")
+    if spec.nagq == 0:
+        return surface, found
+    surface.release_beta()
+    assert surface.root is not None
+    p, m = len(surface.root), surface.m
+    x = np.concatenate([found.x[:m], np.zeros(p), found.x[m:]])
+    hessian = 2.0 * np.eye(len(x))
+    own = np.r_[0:m, m + p : len(x)]
+    hessian[np.ix_(own, own)] = found.hessian
+    return surface, _search(surface, x, hessian, control, control.tolerance)
+
+
+def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> bool:
+    """Tell whether the likelihood may well have a second maximum, so that another start pays."""
+    n_effects = sum(term.n_levels * term.n_cols for term in design.random)
+    factors = core.factors(found.x[: surface.m], True)
+    smallest = min(float(np.linalg.svd(block, compute_uv=False).min()) for block in factors)
+    return n_effects <= (LARGE if smallest < SINGULAR else SMALL)
+
+
+def hermite(points: int) -> tuple[Array, Array]:
+    """Nodes and weights of the Gauss-Hermite rule."""
+    nodes, weights = np.polynomial.hermite.hermgauss(points)
+    return np.asarray(nodes), np.asarray(weights)
+
+
+def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array, ...]) -> Array:
+    """Elements of standardised covariance factors, and a dispersion by moments."""
+    theta = [blocks[t][i, j] for t, i, j in core.parameters]
+    if not spec.has_dispersion:
+        return np.array(theta)
+    mean, variance = float(design.y.mean()), float(design.y.var())
+    if spec.family == "gamma":
+        return np.array([*theta, np.log(np.clip(0.5 * variance / mean**2, 1e-6, 10.0))])
+    size = mean**2 / max(variance - mean, 0.01 * mean)
+    return np.array([*theta, np.log(np.clip(2.0 * size, 0.1, 1e3))])
+
+
+def _curvature_guess(surface: Criterion, x: Array) -> Array:
+    """Bend of the criterion along each coordinate, by one difference of gradients each."""
+    if not np.isfinite(surface.value(x)):
+        raise FitError(
+            "the likelihood is not finite at the starting values: with this link no linear "
+            "predictor near the data keeps every mean in range. Take another link, or look for "
+            "extreme values of the offset and the predictors."
+        )
+    base = surface.gradient()
+    bends = np.ones(len(x))
+    for j in range(len(x)):
+        moved = x.copy()
+        moved[j] += 0.05
+        if np.isfinite(surface.value(moved)):
+            bends[j] = max(abs(surface.gradient()[j] - base[j]) / 0.05, 1e-2)
+    return np.diag(bends)
+
+
+def _search(
+    surface: Criterion, x: Array, hessian: Array, control: Control, tolerance: float
+) -> Minimum:
+    """Search in coordinates in which the guessed curvature is one."""
+    scaled = Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
+    guess = hessian * np.outer(scaled.scale, scaled.scale)
+    found = minimise(
+        scaled, x / scaled.scale, guess, max_steps=control.max_steps, tolerance=tolerance
+    )
+    if not np.isfinite(found.value):
+        raise FitError("the likelihood is not finite where its search begins")
+    return scaled.back(found)
+
+
+def _proved(surface: Criterion, found: Minimum, control: Control) -> Minimum:
+    """Polish a minimum by its Hessian; step off it where the criterion falls away."""
+    for _ in range(3):
+        path = found.path
+        bends = np.maximum(np.abs(np.diag(found.hessian)), 1e-2)
+        found = polish(surface, found, 1.0 / np.sqrt(bends))
+        if not np.isfinite(found.hessian).all():
+            return found
+        lower = downhill(surface, found)
+        if lower is None:
+            surface.value(found.x)
+            return found
+        values, vectors = np.linalg.eigh(found.hessian)
+        hessian = (vectors * np.maximum(np.abs(values), 1e-2)) @ vectors.T
+        found = _search(surface, lower, hessian, control, control.tolerance)
+        found.path = path + found.path
+    found.status = "saddle"
+    return found
+
+
+def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
+    """Map the minimum to the user's scale and freeze it."""
+    core, spec, m = surface.core, surface.spec, surface.m
+    value = surface.value(found.x)
+    if not np.isfinite(value):
+        raise FitError("the likelihood cannot be computed where the search ended")
+    theta, _, dispersion = surface.split(found.x)
+    theta = theta[:m]
+    penalty = 0.0 if surface.penalty is None else surface.penalty(theta)[0]
+    assert surface.point is not None
+    kept = np.asarray(core.kept, dtype=np.intp)
+    p = len(kept)
+    T = core.T[:p, :p]
+    beta = np.full(len(design.fixed), np.nan)
+    beta[kept] = T @ surface.point.beta
+    cov, dispersion_se = _covariance(surface, found)
+    separated = _separated(design, core, kept)
+    cov_beta = T @ cov @ T.T
+    for j in separated:
+        at = int(np.flatnonzero(kept == j)[0])
+        cov_beta[at], cov_beta[:, at] = np.nan, np.nan
+    standard = tuple(core.factors(theta, True))
+    sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in standard]
+    return GlmmEstimate(
+        spec=spec,
+        objective=value - penalty,
+        conditional_log_likelihood=surface.point.log_likelihood,
+        beta=beta,
+        kept=kept,
+        cov_beta=cov_beta,
+        theta=theta,
+        dispersion=dispersion,
+        dispersion_se=dispersion_se,
+        lambda_=tuple(core.factors(theta)),
+        lambda_standard=standard,
+        modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
+        eta=np.array(core.eta),
+        converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
+        is_singular=min(sds) < SINGULAR,
+        separated=separated,
+        status=found.status,
+        gradient=found.gradient,
+        eigenvalues=_eigenvalues(found.hessian),
+        decrement=found.decrement,
+        n_objective=surface.n_values,
+        n_gradient=surface.n_gradients,
+        path=np.array(found.path).reshape(-1, 3),
+    )
+
+
+def _separated(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:
+    """Find the columns whose coefficients run away.
+
+    Where columns separate the responses the likelihood rises without end along a combination of
+    their coefficients, and the search stops where it is flat: no information is left there.
+    """
+    values, vectors = np.linalg.eigh(core.information_beta())
+    trials = design.n_obs if design.weights is None else float(design.weights.sum())
+    lost = vectors[:, values < VANISHED * max(float(values[-1]), 1e-2 * trials)]
+    if not lost.shape[1]:
+        return ()
+    p = len(kept)
+    reach = np.array([_reach(design, design.fixed[j]) for j in kept])
+    moved = np.abs(core.T[:p, :p] @ lost).max(axis=1) * reach
+    named = [int(j) for j, size in zip(kept, moved, strict=True) if size > 0.3 * moved.max()]
+    columns = [j for j in named if design.fixed[j] >= 0]
+    return tuple(columns or named)
+
+
+def _reach(design: Design, reference: int) -> float:
+    """Range of a column; 1 for the constant."""
+    return 1.0 if reference < 0 else float(np.ptp(design.columns[reference]))
+
+
+def _eigenvalues(hessian: Array) -> Array:
+    """Eigenvalues, ascending; NaN where the Hessian could not be computed."""
+    if not np.isfinite(hessian).all():
+        return np.full(len(hessian), np.nan)
+    return np.asarray(np.linalg.eigvalsh(hessian))
+
+
+def _covariance(surface: Criterion, found: Minimum) -> tuple[Array, float]:
+    """Covariance of the standardised beta, and the error of the log dispersion.
+
+    Twice the inverse of the Hessian of -2 log-likelihood over all parameters; at the joint mode of
+    ``nagq=0``, given the covariances, the inverse information.
+    """
+    with_dispersion = surface.spec.has_dispersion
+    if not np.isfinite(found.hessian).all():
+        p = len(surface.core.kept)
+        return np.full((p, p), np.nan), np.nan
+    inverse = 2.0 * np.asarray(np.linalg.pinv(found.hessian, rcond=1e-12, hermitian=True))
+    error = float(np.sqrt(max(inverse[-1, -1], 0.0))) if with_dispersion else np.nan
+    if surface.root is None:
+        return np.asarray(np.linalg.inv(surface.core.information_beta())), error
+    stop = len(found.x) - with_dispersion
+    block = inverse[surface.m : stop, surface.m : stop]
+    return surface.root @ block @ surface.root.T, error

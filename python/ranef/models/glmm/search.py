@@ -1,0 +1,226 @@
+"""A trust-region search with gradients, for criteria of a few parameters that are dear to evaluate.
+
+The Hessian is built up from the gradients on the way and computed at the end, by differences of
+gradients: it proves the optimum, and gives the covariance of the estimates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from ..._typing import Array
+
+__all__ = ["Minimum", "Surface", "downhill", "minimise", "polish"]
+
+
+#: Steps are tried in units in which the criterion bends by about one or two.
+FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0
+#: Differences of gradients are taken over this step, in those units.
+DIFFERENCE = 1e-3
+#: What a polished optimum may still lose; what the rounding of the criterion hides at least; and
+#: the largest decrease after which a Hessian still serves.
+POLISHED, UNRESOLVED, SHORT = 1e-14, 1e-9, 1e-7
+#: A decrease worth leaving a point where the Hessian is not positive definite.
+NOTABLE = 1e-6
+
+
+class Surface(Protocol):
+    """A criterion that is infinite where it is not defined."""
+
+    n_values: int
+    n_gradients: int
+
+    def value(self, x: Array) -> float:
+        """Evaluate the criterion."""
+
+    def gradient(self) -> Array:
+        """Differentiate where the criterion was last evaluated."""
+
+
+@dataclass
+class Minimum:
+    """Where a search stands.
+
+    Attributes
+    ----------
+    x, gradient : ndarray of shape (m,)
+        Parameters and gradient.
+    value : float
+        The criterion.
+    hessian : ndarray of shape (m, m)
+        Approximate while searching, by differences of gradients at the end.
+    decrement : float
+        Decrease that the quadratic model still predicts.
+    status : str
+        "converged", "step limit" or "stalled".
+    path : list of (float, float, float)
+        Criterion, predicted decrease and trust radius of each step.
+    """
+
+    x: Array
+    value: float
+    gradient: Array
+    hessian: Array
+    decrement: float = np.inf
+    status: str = "stalled"
+    path: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+def minimise(
+    surface: Surface, x: Array, hessian: Array, *, max_steps: int, tolerance: float
+) -> Minimum:
+    """Search from ``x`` until the quadratic model predicts a smaller decrease than ``tolerance``.
+
+    Notes
+    -----
+    The model's Hessian starts at ``hessian`` and takes symmetric rank-one corrections.
+
+    References
+    ----------
+    Nocedal and Wright (2006), Numerical Optimization, 2nd ed., algorithm 6.2.
+    """
+    at = Minimum(x, surface.value(x), np.zeros_like(x), hessian.copy())
+    if not np.isfinite(at.value):
+        return at
+    at.gradient = surface.gradient()
+    radius = FIRST_RADIUS
+    for _ in range(max_steps):
+        step, predicted, inside = trust_step(at.gradient, at.hessian, radius)
+        at.decrement = predicted
+        at.path.append((at.value, predicted, radius))
+        if inside and predicted < max(tolerance, 1e-14 * abs(at.value)):
+            at.status = "converged"
+            return at
+        value = surface.value(at.x + step)
+        ratio = (at.value - value) / predicted if np.isfinite(value) else -1.0
+        if ratio > 0.0:
+            gradient = surface.gradient()
+            correct(at.hessian, step, gradient - at.gradient)
+            at.x, at.value, at.gradient = at.x + step, value, gradient
+        length = float(np.linalg.norm(step))
+        if ratio < 0.25:
+            radius = 0.25 * length
+        elif ratio > 0.75 and length > 0.8 * radius:
+            radius = min(2.0 * radius, LARGEST_RADIUS)
+        if radius < 1e-9 * (1.0 + float(np.linalg.norm(at.x))):
+            return at
+    at.status = "step limit"
+    return at
+
+
+def trust_step(gradient: Array, hessian: Array, radius: float) -> tuple[Array, float, bool]:
+    """Minimise g's + s'B s / 2 over |s| <= radius; s, the decrease, and whether it is inside."""
+    values, vectors = np.linalg.eigh(hessian)
+    along = vectors.T @ gradient
+    floor = 1e-10 * max(1.0, float(np.abs(values).max()))
+
+    def step(shift: float) -> Array:
+        return np.asarray(-along / (values + shift))
+
+    s = step(0.0) if values[0] > floor else np.full_like(along, np.inf)
+    inside = bool(np.linalg.norm(s) <= radius)
+    if not inside:
+        low = max(0.0, floor - float(values[0]))
+        high = low + float(np.linalg.norm(along)) / radius + floor
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            longer = float(np.linalg.norm(step(middle))) > radius
+            low, high = (middle, high) if longer else (low, middle)
+        s = step(high)
+    return vectors @ s, -float(along @ s + 0.5 * s @ (values * s)), inside
+
+
+def correct(hessian: Array, step: Array, change: Array) -> None:
+    """Take what the change of the gradient says into the Hessian, by a rank-one correction."""
+    missing = change - hessian @ step
+    along = float(missing @ step)
+    if abs(along) > 1e-8 * float(np.linalg.norm(step) * np.linalg.norm(missing)):
+        hessian += np.outer(missing, missing) / along
+
+
+def hessian_at(surface: Surface, x: Array, scale: Array) -> Array:
+    """Differentiate the gradient by central differences over ``DIFFERENCE`` times ``scale``."""
+    out = np.empty((len(x), len(x)))
+    for j in range(len(x)):
+        h = DIFFERENCE * scale[j]
+        ends = []
+        for side in (h, -h):
+            moved = x.copy()
+            moved[j] += side
+            if not np.isfinite(surface.value(moved)):
+                return np.full_like(out, np.nan)
+            ends.append(surface.gradient())
+        out[:, j] = (ends[0] - ends[1]) / (2.0 * h)
+    return 0.5 * (out + out.T)
+
+
+def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20) -> Minimum:
+    """Go on from a minimum by Newton's method with the Hessian itself; the surface ends up there.
+
+    Short steps keep the Hessian: it is computed anew after a long one.
+    """
+    radius = FIRST_RADIUS
+    found.status = "step limit"
+    for _ in range(max_rounds):
+        surface.value(found.x)
+        found.hessian = hessian_at(surface, found.x, scale)
+        if not np.isfinite(found.hessian).all():
+            found.status, found.decrement = "stalled", np.inf
+            break
+        bend = found.hessian * np.outer(scale, scale)
+        for _ in range(4):
+            step, predicted, inside = trust_step(found.gradient * scale, bend, radius)
+            found.decrement = predicted
+            lost = unresolved(found.value)
+            if predicted < (POLISHED if inside else lost):
+                found.status = "converged"
+                break
+            moved, radius = attempt(surface, found, step * scale, predicted, radius)
+            if predicted < lost and not moved:
+                found.status = "converged"
+                break
+            if predicted > max(SHORT, lost) or not moved:
+                break
+        if found.status == "converged":
+            break
+    surface.value(found.x)
+    return found
+
+
+def unresolved(value: float) -> float:
+    """Give the decrease that the rounding of a criterion of this size may hide."""
+    return max(UNRESOLVED, 1e-12 * abs(value))
+
+
+def attempt(
+    surface: Surface, found: Minimum, step: Array, predicted: float, radius: float
+) -> tuple[bool, float]:
+    """Try a step; whether it was taken, and the next radius."""
+    value = surface.value(found.x + step)
+    ratio = (found.value - value) / predicted if np.isfinite(value) else -1.0
+    lost = unresolved(found.value)
+    taken = ratio > 0.0 or (predicted < lost and value <= found.value + lost)
+    if taken:
+        gradient = surface.gradient()
+        if ratio <= 0.0 and np.linalg.norm(gradient) >= np.linalg.norm(found.gradient):
+            return False, radius
+        found.x, found.value, found.gradient = found.x + step, value, gradient
+    if ratio < 0.25 and predicted >= lost:
+        return taken, 0.25 * radius
+    return taken, min(2.0 * radius, LARGEST_RADIUS) if ratio > 0.75 else radius
+
+
+def downhill(surface: Surface, found: Minimum) -> Array | None:
+    """Give a lower point along a direction in which the criterion bends down; None if none is."""
+    values, vectors = np.linalg.eigh(found.hessian)
+    if not values[0] < 0.0:
+        return None
+    for length in (1.0, 0.3, 0.1, 0.03):
+        for side in (length, -length):
+            x = found.x + side * vectors[:, 0]
+            if surface.value(x) < found.value - NOTABLE:
+                return np.asarray(x)
+    return None

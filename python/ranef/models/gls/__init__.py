@@ -1,0 +1,1 @@
+"""Linear models with structured residuals: layout, start, checks, estimate."""

@@ -1,0 +1,1 @@
+"""Second opinions on a fit: other starts, other searches, diagnosis, remedies."""

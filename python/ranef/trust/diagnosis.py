@@ -1,0 +1,171 @@
+"""Findings about a formula, a design, a fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from .. import design as designs
+from ..chunks.summed import SummedDesign
+from ..design.design import Design
+from ..design.frame import open_frame
+from ..errors import FitError, ModelError, RanefError
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Model, check_mixed
+from ..fitted.lmm.call import Call
+from ..fitted.lmm.model import LinearMixedModel
+from ..formula import parse
+from ..inference.diagnosis.diagnosis import check_design
+from ..inference.diagnosis.finding import Finding
+from ..inference.diagnosis.fit import check_fit
+from ..inference.diagnosis.formulas import spelled
+from ..inference.diagnosis.generalised import check_generalised_fit, check_generalised_labels
+from ..inference.diagnosis.labels import Reused, check_labels, may_hold
+from ..inference.diagnosis.rows import check_rows
+from ..inference.diagnosis.terms import check_levels
+from ..inference.priors.parts import with_weak
+from ..models import lmm
+from ..report.findings import Diagnosis
+from ..report.verdict import alias_notes
+
+__all__ = ["FEW", "after", "after_generalised", "aliased", "as_update", "before", "kept", "outside"]
+
+
+#: What helps a generalised model with few levels, whose tests have no degrees of freedom.
+FEW = "Read its interval by model.conf_int('profile'), and keep slopes few."
+
+
+def diagnosis_of(model: Model | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
+    """Collect the findings about a model, or about a formula and its data."""
+    if isinstance(model, str):
+        if data is None:
+            raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
+        return Diagnosis(before(designs.build(parse(model), data), data))
+    check_mixed(model, "diagnose", generalised=True)
+    data = model._data if data is None else data
+    if isinstance(model, GeneralizedLinearMixedModel):
+        return Diagnosis(as_update(finding) for finding in after_generalised(model, data))
+    found = after(model, data, seed)
+    return Diagnosis(kept(finding, model.call) for finding in found)
+
+
+def kept(finding: Finding, call: Call) -> Finding:
+    """Write a fix as a change of the model where its call says more than formula and data."""
+    if 'prior="weak"' in finding.fix and call.prior is not None:
+        weak = with_weak(call.prior)
+        if weak is None:
+            advice = "Its variance has a prior already; read it with its bootstrap interval."
+            return replace(finding, advice=advice, fix="")
+        return replace(finding, fix=f"model.update(prior={weak[1]})")
+    more = (call.weights, call.offset, call.contrasts, call.prior)
+    if call.reml and all(argument is None for argument in more):
+        return finding
+    return as_update(finding)
+
+
+def as_update(finding: Finding) -> Finding:
+    """Write a fix as a change of the model."""
+    return replace(
+        finding, fix=re.sub(r'^ranef\.lmer\((".*"), data', r"model.update(\1", finding.fix)
+    )
+
+
+def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
+    """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
+    design, estimate, core = model._design, model._estimate, model._core
+    labels = list(check_generalised_labels(design, model.link))
+    found: list[Finding] = [
+        *aliased(design, core),
+        *check_rows(design, data),
+        *check_design(design),
+        *(reused.finding for reused in labels),
+        *check_generalised_fit(
+            design, core, estimate, model.df_resid, [reused.inner for reused in labels]
+        ),
+    ]
+    for finding in found:
+        linear = finding.fix.startswith("ranef.feols")
+        few = finding.code == "few-levels"
+        yield replace(
+            finding, fix="" if linear else finding.fix, advice=FEW if few else finding.advice
+        )
+
+
+def before(design: Design, data: Any) -> Iterator[Finding]:
+    """Find what there is before a fit."""
+    yield from check_rows(design, data)
+    yield from check_design(design)
+    if reason := lmm.constant_within(design):
+        yield Finding("not-estimable", "error", reason, "Model it at the level that it belongs to.")
+        return
+    try:
+        lmm.check(design)
+        core = lmm.kernel(design)
+    except (ModelError, FitError) as error:
+        if all(term.n_levels * term.n_cols < design.n_obs for term in design.random):
+            yield Finding("not-estimable", "error", str(error), "Change formula or response.")
+        return
+    yield from aliased(design, core)
+    labels = list(check_labels(design, reml=True))
+    labels += list(outside(design, data, True, {found.inner for found in labels}))
+    yield from (found.finding for found in labels)
+
+
+def after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
+    """Find what there is about a linear fit and its data."""
+    design, estimate = model._design, model._estimate
+    yield from aliased(design, model._core)
+    if isinstance(design, SummedDesign):
+        yield from check_levels(design)
+        yield from check_fit(design, model._core, estimate, model._optimum(), [], seed)
+        return
+    yield from check_rows(design, data)
+    yield from check_design(design)
+    labels = list(check_labels(design, estimate.reml))
+    labels += list(outside(design, data, estimate.reml, {found.inner for found in labels}))
+    yield from (found.finding for found in labels)
+    reused = [found.inner for found in labels]
+    yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
+
+
+def outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[Reused]:
+    """Find labels used again within a column of the data that the model leaves out."""
+    if data is None:
+        return
+    frame, formula = open_frame(data), design.encoder.formula
+    used = {name for bar in formula.random for name in bar.factors}
+    rows = np.arange(design.n_data) if design.rows is None else design.rows
+    for column in frame.names:
+        if column in used or column == design.response or not column.isidentifier():
+            continue
+        if not may_hold(design, frame.series(column).iloc[rows]):
+            continue
+        try:
+            larger = designs.build(parse(f"{spelled(formula)} + (1 | {column})"), data)
+        except RanefError:
+            continue
+        if larger.n_obs != design.n_obs:
+            continue
+        larger = replace(larger, weights=design.weights, offset=design.offset)
+        for found in check_labels(larger, reml, among=column):
+            if found.inner not in known:
+                known.add(found.inner)
+                evidence = f"{column} does not group the rows here. {found.finding.evidence}"
+                yield replace(found, finding=replace(found.finding, evidence=evidence))
+
+
+def aliased(design: Design, core: _core.Lmm | _core.Glmm) -> Iterator[Finding]:
+    """Columns of the fixed part that others span."""
+    for note in alias_notes(design, core.aliased, core.alias, core.kept):
+        yield Finding(
+            "aliased",
+            "warning",
+            note,
+            "Take it out of the formula, or one of the columns that span it; predictions do not "
+            "change.",
+        )

@@ -1,0 +1,187 @@
+"""The command line: what it prints and writes, its exit codes, and its messages."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ranef
+from ranef.cli.line import main
+
+FORMULA = "Reaction ~ Days + (Days | Subject)"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Sleepstudy in every format, and a table with several responses and groups."""
+    folder = tmp_path_factory.mktemp("command_line")
+    sleep = ranef.datasets.load("sleepstudy")
+    sleep.to_parquet(folder / "sleep.parquet")
+    sleep.to_csv(folder / "sleep.csv", index=False)
+    sleep.to_feather(folder / "sleep.feather")
+    ranef.datasets.load("cake").to_parquet(folder / "cake.parquet")
+    rng = np.random.default_rng(4)
+    many = sleep.assign(**{f"gene_{i}": rng.normal(size=180) for i in range(5)}, flat=1.0)
+    many.to_parquet(folder / "many.parquet")
+    return folder
+
+
+def run(*arguments, **options):
+    """Run the program itself."""
+    command = [sys.executable, "-m", "ranef", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# ------------------------------------------------------------------ the program
+
+
+def test_the_program_prints_a_summary_and_logs_json(place):
+    done = run("fit", FORMULA, place / "sleep.parquet", "--log", "json")
+    assert done.returncode == 0
+    model = ranef.lmer(FORMULA, ranef.datasets.load("sleepstudy"))
+    assert done.stdout == f"{model.summary()}\n"
+    log = lines(done.stderr)
+    assert [line["event"] for line in log] == ["start", "read", "fit", "done"]
+    assert log[2]["llf"] == model.llf
+    assert all({"time", "level", "event"} <= set(line) for line in log)
+
+
+def test_an_error_is_one_line_and_a_code(place):
+    done = run("fit", "Reaction ~ Dys + (1 | Subject)", place / "sleep.csv")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ranef: error: the data have no column 'Dys'\n"
+    assert run("fit", FORMULA).returncode == 2
+    help_ = run("batch", "--help")
+    assert help_.returncode == 0
+    assert "exit codes:" in help_.stdout
+
+
+def test_an_interrupt_has_its_own_code(place, capsys, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ranef.cli.run.lmer", interrupted)
+    assert main(["fit", FORMULA, str(place / "sleep.csv")]) == 130
+    assert capsys.readouterr().err == "ranef: error: interrupted\n"
+
+
+# ------------------------------------------------------------------ fit
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "feather"])
+@pytest.mark.parametrize("stream", [[], ["--stream"], ["--stream", "--workers", "2"]])
+def test_fit_gives_json(place, capsys, ending, stream):
+    path = str(place / f"sleep.{ending}")
+    assert main(["fit", FORMULA, path, "--ml", "--json", *stream]) == 0
+    found = json.loads(capsys.readouterr().out)
+    model = ranef.lmer(FORMULA, ranef.datasets.load("sleepstudy"), reml=False)
+    assert found["reml"] is False
+    assert found["llf"] == pytest.approx(model.llf, rel=1e-12)
+    assert found["fixed"][1]["term"] == "Days"
+    assert found["fixed"][1]["estimate"] == pytest.approx(model.params["Days"], rel=1e-8)
+    assert found["groups"] == {"Subject": 18}
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "feather", "json"])
+def test_fit_writes_its_estimates(place, tmp_path, capsys, ending):
+    out = tmp_path / f"fit.{ending}"
+    arguments = ["fit", FORMULA, str(place / "sleep.csv"), "--ddf", "kenward-roger"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert capsys.readouterr().out == ""
+    if ending == "json":
+        table = pd.DataFrame(json.loads(out.read_text()))
+    else:
+        table = getattr(pd, f"read_{ending}")(out)
+    model = ranef.lmer(FORMULA, ranef.datasets.load("sleepstudy"))
+    expected = model.coef_table(ddf="kenward-roger")
+    np.testing.assert_allclose(table["std.error"][:2], expected["se"])
+    np.testing.assert_allclose(table["p.value"][:2], expected["pvalue"])
+    assert table["estimate"].iloc[-1] == pytest.approx(model.sigma)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_fit_by_groups(place, tmp_path, capsys):
+    out = tmp_path / "groups.parquet"
+    formula = "angle ~ temp + (1 | replicate)"
+    arguments = ["fit", formula, str(place / "cake.parquet"), "--by", "recipe", "--log", "json"]
+    assert main([*arguments, "--tests", "temp = 0.1", "--out", str(out)]) == 0
+    cake = ranef.datasets.load("cake")
+    expected = ranef.fit_groups(formula, cake, "recipe", tests=["temp = 0.1"], progress=False)
+    table = pd.read_parquet(out)
+    np.testing.assert_array_equal(table["pvalue"], expected.table["pvalue"])
+    assert (table["status"] == "converged").all()
+    assert lines(capsys.readouterr().err)[-3]["status"] == {"converged": 3}
+
+
+def test_a_fit_that_does_not_converge_has_its_own_code(place, capsys, monkeypatch):
+    monkeypatch.setattr(
+        "ranef.cli.run.lmer",
+        lambda formula, data, **options: ranef.lmer(
+            formula, data, control=ranef.Control(max_steps=1), **{k: options[k] for k in ("reml",)}
+        ),
+    )
+    assert main(["fit", FORMULA, str(place / "sleep.csv"), "--json"]) == 3
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["converged"] is False
+    assert shown.err.startswith("ranef: warning: ")
+
+
+# ------------------------------------------------------------------ batch
+
+
+def test_batch_fits_columns_that_match(place, tmp_path, capsys):
+    out = tmp_path / "batch.csv"
+    formula = "~ Days + (1 | Subject)"
+    arguments = ["batch", formula, str(place / "many.parquet"), "--out", str(out)]
+    assert main([*arguments, "--responses", "gene_?,Reaction"]) == 0
+    data = pd.read_parquet(place / "many.parquet")
+    names = [*(f"gene_{i}" for i in range(5)), "Reaction"]
+    expected = ranef.fit_many(formula, data, names, progress=False).table
+    table = pd.read_csv(out)
+    assert table["response"].tolist() == expected["response"].tolist()
+    np.testing.assert_allclose(table["estimate"], expected["estimate"])
+    assert main([*arguments, "--responses", "flat,gene_0", "--log", "none"]) == 3
+    assert pd.read_csv(out)["status"].unique().tolist() == ["explained", "converged"]
+    assert capsys.readouterr().err == ""
+
+
+# ------------------------------------------------------------------ what is wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["fit", "Reaction ~ (1 | Subject", "sleep.csv"], 1, "(character 12 of the formula)"),
+        (["fit", FORMULA, "none.parquet"], 1, "there is no file"),
+        (["fit", FORMULA, "broken.parquet"], 1, "broken.parquet"),
+        (["fit", FORMULA, "sleep.csv", "--out", "fit.txt"], 2, "must end in .parquet"),
+        (["fit", FORMULA, "sleep.csv", "--out", "no/fit.csv"], 1, "is not there"),
+        (["fit", FORMULA, "sleep.csv", "--tests", "Days = 0"], 2, "--tests goes with --by"),
+        (["fit", FORMULA, "sleep.csv", "--workers", "2"], 2, "--workers goes with"),
+        (["fit", FORMULA, "sleep.csv", "--workers", "0"], 2, "0 is not a whole number"),
+        (["fit", FORMULA, "sleep.csv", "--ml", "--reml"], 2, "not allowed with"),
+        (["fit", FORMULA, "sleep.csv", "--weights", "w"], 1, "no column 'w'"),
+        (["batch", "~ 1 + (1 | Subject)", "sleep.csv", "--responses", "z*"], 1, "matches 'z*'"),
+        (["batch", "~ Days", "sleep.csv"], 2, "--responses"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(place, capsys, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(place)
+    whole = (place / "sleep.parquet").read_bytes()
+    (place / "broken.parquet").write_bytes(whole[: len(whole) // 2])
+    try:
+        found = main(arguments)
+    except SystemExit as error:
+        found = error.code
+    told = capsys.readouterr().err
+    assert (found, message in told) == (code, True), told
+    if code == 1:
+        assert told.startswith("ranef: error: ")
+        assert told.count("\n") == 1

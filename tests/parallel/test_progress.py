@@ -1,0 +1,64 @@
+"""Long runs show how far they are on a terminal, and nothing elsewhere."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+import ranef
+from ranef.parallel import progress
+
+SLOPE = "Reaction ~ Days + (Days | Subject)"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def slope():
+    return ranef.lmer(SLOPE, ranef.datasets.load("sleepstudy"))
+
+
+def grouped():
+    sleep = ranef.datasets.load("sleepstudy")
+    return ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+
+
+RUNS = {
+    "statistic": lambda **shown: slope().bootstrap(4, statistic=lambda m: m.sigma, **shown),
+    "bootstrap": lambda **shown: slope().bootstrap(40, **shown),
+    "pbtest": lambda **shown: ranef.pbtest(slope(), grouped(), n=20, **shown),
+    "profile": lambda **shown: slope().profile(steps=2, **shown),
+    "interval": lambda **shown: slope().conf_int("profile", **shown),
+    "rlrt": lambda **shown: ranef.rlrt(grouped(), n=100, **shown),
+    "folds": lambda **shown: ranef.cross_validate(grouped(), folds=2, **shown),
+    "average": lambda **shown: ranef.average([grouped(), slope()], "stacking", **shown),
+}
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_a_long_run_shows_a_bar_on_a_terminal(run, monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    run()
+    assert "0%" in screen.getvalue()
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_silence_when_asked_for_and_in_a_file(run, monkeypatch):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    for screen, shown in ((Terminal(), False), (io.StringIO(), True)):
+        monkeypatch.setattr(sys, "stderr", screen)
+        run(progress=shown)
+        assert screen.getvalue() == ""
+
+
+def test_a_short_run_shows_nothing(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    slope().conf_int("profile")
+    assert screen.getvalue().strip() == ""
