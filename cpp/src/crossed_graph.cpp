@@ -7,57 +7,75 @@
 namespace ranef {
 namespace {
 
-constexpr Index kChunk = 2048;      // rows whose sums are added up on their own
+constexpr Index kChunk = 2048;  // rows whose sums are added up on their own
 constexpr int kMaxIterations = 2000;
 constexpr Index kWorthThreads = 1 << 15;  // operations below which one thread is as fast
 
+// Where a product goes: times a factor of each row, and as it is unless `raw` is null.
+struct Target {
+  double* out;
+  const double* factor = nullptr;  // (rows,), or null for one
+  double* raw = nullptr;
+};
+
 // Rows begin .. end - 1 of M columns of S in, from column `first` on.
 template <int M, bool kOnes>
-void multiply_rows(const SparseRows& S, const double* in, Index stride, double* out, Index begin,
-                   Index end) {
+void multiply_rows(const SparseRows& S, const double* in, Index stride, const Target& to,
+                   Index first, Index begin, Index end) {
   const std::int32_t* column = S.column.data();
   for (Index l = begin; l < end; ++l) {
     Eigen::Array<double, M, 1> sum = Eigen::Array<double, M, 1>::Zero();
     for (Index e = S.start[l]; e < S.start[l + 1]; ++e) {
-      const Eigen::Map<const Eigen::Array<double, M, 1>> x(in + column[e] * stride);
+      const Eigen::Map<const Eigen::Array<double, M, 1>> x(in + column[e] * stride + first);
       if constexpr (kOnes)
         sum += x;
       else
         sum += S.value[e] * x;
     }
-    Eigen::Map<Eigen::Array<double, M, 1>>(out + l * stride) = sum;
+    if (to.raw) Eigen::Map<Eigen::Array<double, M, 1>>(to.raw + l * stride + first) = sum;
+    if (to.factor) sum *= to.factor[l];
+    Eigen::Map<Eigen::Array<double, M, 1>>(to.out + l * stride + first) = sum;
   }
 }
 
 template <int M>
-void multiply_rows(const SparseRows& S, const double* in, Index stride, double* out, Index begin,
-                   Index end) {
+void multiply_rows(const SparseRows& S, const double* in, Index stride, const Target& to,
+                   Index first, Index begin, Index end) {
   if (S.value.empty())
-    multiply_rows<M, true>(S, in, stride, out, begin, end);
+    multiply_rows<M, true>(S, in, stride, to, first, begin, end);
   else
-    multiply_rows<M, false>(S, in, stride, out, begin, end);
+    multiply_rows<M, false>(S, in, stride, to, first, begin, end);
 }
 
 // All m columns, as few passes over S as their number allows.
-void multiply_panels(const SparseRows& S, const double* in, Index m, double* out, Index begin,
+void multiply_panels(const SparseRows& S, const double* in, Index m, const Target& to, Index begin,
                      Index end) {
   Index first = 0;
   const auto pass = [&](auto size) {
     constexpr int M = decltype(size)::value;
-    multiply_rows<M>(S, in + first, m, out + first, begin, end);
+    multiply_rows<M>(S, in, m, to, first, begin, end);
     first += M;
   };
   while (first < m) {
     const Index left = m - first;
-    if (left >= 16) pass(std::integral_constant<int, 16>{});
-    else if (left >= 12) pass(std::integral_constant<int, 12>{});
-    else if (left >= 8) pass(std::integral_constant<int, 8>{});
-    else if (left >= 6) pass(std::integral_constant<int, 6>{});
-    else if (left == 5) pass(std::integral_constant<int, 5>{});
-    else if (left == 4) pass(std::integral_constant<int, 4>{});
-    else if (left == 3) pass(std::integral_constant<int, 3>{});
-    else if (left == 2) pass(std::integral_constant<int, 2>{});
-    else pass(std::integral_constant<int, 1>{});
+    if (left >= 16)
+      pass(std::integral_constant<int, 16>{});
+    else if (left >= 12)
+      pass(std::integral_constant<int, 12>{});
+    else if (left >= 8)
+      pass(std::integral_constant<int, 8>{});
+    else if (left >= 6)
+      pass(std::integral_constant<int, 6>{});
+    else if (left == 5)
+      pass(std::integral_constant<int, 5>{});
+    else if (left == 4)
+      pass(std::integral_constant<int, 4>{});
+    else if (left == 3)
+      pass(std::integral_constant<int, 3>{});
+    else if (left == 2)
+      pass(std::integral_constant<int, 2>{});
+    else
+      pass(std::integral_constant<int, 1>{});
   }
 }
 
@@ -151,12 +169,15 @@ SparseRows transpose(const SparseRows& S, Index columns) {
   return out;
 }
 
+static void multiply_to(Team& team, const SparseRows& S, const RowMatrix& in, const Target& to) {
+  in_parts(
+      team, S.rows(), static_cast<double>(S.nonzeros() * in.cols()),
+      [&](Index begin, Index end) { multiply_panels(S, in.data(), in.cols(), to, begin, end); });
+}
+
 void multiply(Team& team, const SparseRows& S, const RowMatrix& in, RowMatrix& out) {
   out.resize(S.rows(), in.cols());
-  in_parts(team, S.rows(), static_cast<double>(S.nonzeros() * in.cols()),
-           [&](Index begin, Index end) {
-             multiply_panels(S, in.data(), in.cols(), out.data(), begin, end);
-           });
+  multiply_to(team, S, in, {out.data()});
 }
 
 CrossedGraph::CrossedGraph(CrossProducts& products, int threads, std::function<void()> interrupt)
@@ -216,14 +237,24 @@ void CrossedGraph::within(const RowMatrix& x, RowMatrix& out) const {
 }
 
 void CrossedGraph::apply(const RowMatrix& x, GraphProduct& out) const {
-  leading(x, out.w);
-  scale_rows(a2_, out.w, weighted_);
-  multiply(*team_, columns_, weighted_, out.y);
-  if (has_root_pairs()) {
-    multiply(*team_, among_, scaled_, weighted_);
-    out.y -= weighted_;
+  out.w.resize(n_leading(), x.cols());
+  apply(x, out.w.data(), out.y);
+}
+
+void CrossedGraph::apply(const RowMatrix& x, double* w, RowMatrix& y) const {
+  if (interrupt_) interrupt_();
+  scale_rows(b_, x, scaled_);
+  weighted_.resize(n_leading(), x.cols());
+  multiply_to(*team_, rows_, scaled_, {weighted_.data(), a2_.data(), w});
+  y.resize(n_root(), x.cols());
+  if (!has_root_pairs()) {
+    multiply_to(*team_, columns_, weighted_, {y.data(), b_.data()});
+    return;
   }
-  out.y.array().colwise() *= b_.array();
+  multiply_to(*team_, columns_, weighted_, {y.data()});
+  multiply(*team_, among_, scaled_, weighted_);
+  y -= weighted_;
+  y.array().colwise() *= b_.array();
 }
 
 Vector CrossedGraph::dots(const RowMatrix& x, const RowMatrix& y) const {
@@ -243,11 +274,10 @@ Vector CrossedGraph::dots(const RowMatrix& x, const RowMatrix& y) const {
   return sum;
 }
 
-double CrossedGraph::solve(const RowMatrix& B, double tolerance, RowMatrix& X,
-                           RowMatrix& R) const {
+double CrossedGraph::solve(const RowMatrix& B, double tolerance, RowMatrix& X, RowMatrix& R) const {
   const Vector whole = dots(B, B);
-  apply(X, product_);
-  R = B - X + product_.y;
+  apply(X, nullptr, product_);
+  R = B - X + product_;
   RowMatrix D = R, Q;
   Vector rr = dots(R, R);
   const auto worst = [&] {
@@ -257,8 +287,8 @@ double CrossedGraph::solve(const RowMatrix& B, double tolerance, RowMatrix& X,
     return std::sqrt(ratio);
   };
   for (int i = 0; i < kMaxIterations && worst() > tolerance; ++i) {
-    apply(D, product_);
-    Q = D - product_.y;
+    apply(D, nullptr, product_);
+    Q = D - product_;
     const Vector curved = dots(D, Q);
     Vector step(rr.size()), keep(rr.size());
     for (Index j = 0; j < rr.size(); ++j) step(j) = curved(j) > 0.0 ? rr(j) / curved(j) : 0.0;

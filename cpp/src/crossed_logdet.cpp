@@ -9,15 +9,15 @@
 namespace ranef {
 namespace {
 
-constexpr int kFirstVectors = 4;    // of the subspace that is tried first
-constexpr int kIterations = 3;      // of it, and again each time that it grows
-constexpr double kBulk = 0.35;      // eigenvalues below are left to the probes
-constexpr double kNoGap = 0.9;      // a subspace twice as large that lowers the next one by less ...
-constexpr int kLanczos = 12;        // steps that bound the bulk
-constexpr Index kWhole = 48;        // a root of so few columns is taken whole
-constexpr int kDegree = 40;         // largest of the polynomial
-constexpr double kBias = 1e-4;      // bound on its error in the log determinant
-constexpr double kBatchBytes = 2e8; // of the products of a batch of probes
+constexpr int kFirstVectors = 4;  // of the subspace that is tried first
+constexpr int kIterations = 3;    // of it, and again each time that it grows
+constexpr double kBulk = 0.35;    // eigenvalues below are left to the probes
+constexpr double kNoGap = 0.9;    // a subspace twice as large that lowers the next one by less ...
+constexpr int kLanczos = 12;      // steps that bound the bulk
+constexpr Index kWhole = 48;      // a root of so few columns is taken whole
+constexpr int kDegree = 80;       // largest of the polynomial
+constexpr double kBias = 1e-4;    // bound on its error in the log determinant
+constexpr double kBatchBytes = 2e8;  // of the products of a batch of probes
 constexpr Index kBatch = 16;
 
 // A hash with full avalanche (the finaliser of SplitMix64: Steele, Lea and Flood, 2014).
@@ -40,8 +40,7 @@ void orthonormalise(RowMatrix& V) {
     const double ridge = 1e-14 * gram.trace();
     gram.diagonal().array() += ridge;
     const Eigen::LLT<Matrix> llt(gram);
-    const Matrix inverse =
-        llt.matrixU().solve(Matrix(Matrix::Identity(V.cols(), V.cols())));
+    const Matrix inverse = llt.matrixU().solve(Matrix(Matrix::Identity(V.cols(), V.cols())));
     V = (V * inverse).eval();
   }
 }
@@ -141,8 +140,7 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
 void CrossedLogdet::bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bool below_zero) {
   const Index C = graph.n_root();
   std::vector<RowMatrix> q(1, RowMatrix(C, 1));
-  for (Index m = 0; m < C; ++m)
-    q[0](m, 0) = probe_sign(seed + 3, 0, static_cast<std::uint64_t>(m));
+  for (Index m = 0; m < C; ++m) q[0](m, 0) = probe_sign(seed + 3, 0, static_cast<std::uint64_t>(m));
   project(q[0]);
   q[0] /= std::sqrt(graph.dots(q[0], q[0])(0));
   Matrix H = Matrix::Zero(kLanczos, kLanczos);
@@ -309,12 +307,12 @@ namespace {
 
 // Sums over probes that the value, its derivatives and their errors are made of.
 struct Samples {
-  std::vector<double> value;   // of each probe
-  std::vector<Vector> slope;   // (terms,) of each probe
-  double squares = 0.0;        // sum |p(PTP) x|^2
+  std::vector<double> value;  // of each probe
+  std::vector<Vector> slope;  // (terms,) of each probe
+  double squares = 0.0;       // sum |p(PTP) x|^2
   double third_squares = 0.0;
-  Vector diagonal, third_diagonal;      // (C,) sum x * p(PTP) x
-  double own = 0.0, third_own = 0.0;    // sum |x * p(PTP) x|^2
+  Vector diagonal, third_diagonal;    // (C,) sum x * p(PTP) x
+  double own = 0.0, third_own = 0.0;  // sum |x * p(PTP) x|^2
   double growth = 0.0;
 };
 
@@ -332,6 +330,50 @@ double variance_of_mean(double squares, const Vector& diagonal, double own, doub
   const double whole = squares / n;
   const double diagonals = n > 1.0 ? (diagonal.squaredNorm() - own) / (n * (n - 1.0)) : 0.0;
   return 2.0 * std::max(whole - std::max(diagonals, 0.0), 0.05 * whole) / n;
+}
+
+// sum_j factor(m) u_j(m) sum_l D_jl v_l(m) over rows first .. first + rows - 1, by column.
+template <class Left, class Right>
+Vector quadratic_sum(const Matrix& D, Index columns, Index first, Index rows, const double* factor,
+                     Left&& u, Right&& v) {
+  const Index J = D.rows();
+  Vector sum = Vector::Zero(columns), chunk(columns);
+  std::vector<double> inner(columns);
+  constexpr Index kChunk = 2048;
+  for (Index begin = 0; begin < rows; begin += kChunk) {
+    chunk.setZero();
+    for (Index m = first + begin; m < first + std::min(rows, begin + kChunk); ++m)
+      for (Index j = 0; j < J; ++j) {
+        std::fill(inner.begin(), inner.end(), 0.0);
+        for (Index l = 0; l < J; ++l) {
+          const double* right = v(l) + m * columns;
+          for (Index c = 0; c < columns; ++c) inner[c] += D(j, l) * right[c];
+        }
+        const double* left = u(j) + m * columns;
+        for (Index c = 0; c < columns; ++c) chunk(c) += factor[m] * left[c] * inner[c];
+      }
+    sum += chunk;
+  }
+  return sum;
+}
+
+// Derivatives of each probe's x'p(PTP)x by the Sigma_t: sum_jl D_jl z_j'dT z_l.
+Matrix sampled_slopes(const CrossedGraph& graph, const Matrix& D, const std::vector<RowMatrix>& z,
+                      const std::vector<GraphProduct>& Tz) {
+  const Index columns = z[0].cols();
+  Matrix out(static_cast<Index>(graph.n_terms()), columns);
+  const Vector weight = graph.d1().array().square().inverse();
+  const auto w = [&](Index j) { return Tz[j].w.data(); };
+  out.row(0) = quadratic_sum(D, columns, 0, graph.n_leading(), weight.data(), w, w).transpose();
+  const auto left = [&](Index j) { return z[j].data(); };
+  const auto right = [&](Index j) { return Tz[j].y.data(); };
+  for (std::size_t t = 1; t < graph.n_terms(); ++t) {
+    const Index first = graph.offset()[t - 1], count = graph.offset()[t] - first;
+    out.row(static_cast<Index>(t)) =
+        2.0 *
+        quadratic_sum(D, columns, first, count, graph.slope_b().data(), left, right).transpose();
+  }
+  return out;
 }
 
 }  // namespace
@@ -363,33 +405,24 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
     if (error) third = third_.coefficient(0) * z[0];
     for (Index j = 0; j < J; ++j) {
       graph.apply(z[j], Tz[j]);
-      z[j + 1] = Tz[j].y;
-      project(z[j + 1]);
-      z[j + 1] = ((z[j + 1] - centre * z[j]) * ((j == 0 ? 1.0 : 2.0) / width)).eval();
-      if (j > 0) z[j + 1] -= z[j - 1];
+      const double scale = (j == 0 ? 1.0 : 2.0) / width, shift = scale * centre;
+      const Matrix along = V_.transpose() * Tz[j].y;
+      z[j + 1].noalias() = V_ * (-scale * along);
+      if (j == 0)
+        z[1] += scale * Tz[j].y - shift * z[j];
+      else
+        z[j + 1] += scale * Tz[j].y - shift * z[j] - z[j - 1];
       F += polynomial_.coefficient(j + 1) * z[j + 1];
       if (error && j + 1 <= third_.degree()) third += third_.coefficient(j + 1) * z[j + 1];
     }
     const Vector values = graph.dots(raw, F);
-    Matrix slopes = Matrix::Zero(static_cast<Index>(graph.n_terms()), count);
-    for (Index j = 0; j < J; ++j) {
-      RowMatrix y = polynomial_.difference(j, 0) * z[0];
-      GraphProduct Ty{polynomial_.difference(j, 0) * Tz[0].w,
-                      polynomial_.difference(j, 0) * Tz[0].y};
-      for (Index l = 1; l < J; ++l) {
-        y += polynomial_.difference(j, l) * z[l];
-        Ty.w += polynomial_.difference(j, l) * Tz[l].w;
-        Ty.y += polynomial_.difference(j, l) * Tz[l].y;
-      }
-      slopes += bilinear(graph, z[j], Tz[j], y, Ty);
-    }
+    const Matrix slopes = sampled_slopes(graph, polynomial_.difference, z, Tz);
     for (Index j = 0; j < count; ++j) {
       samples.value.push_back(values(j));
       samples.slope.push_back(slopes.col(j));
     }
     const Vector start = graph.dots(z[0], z[0]), end = graph.dots(z[J], z[J]);
-    samples.growth =
-        std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
+    samples.growth = std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
     if (!error) continue;
     add_squares(raw, F, samples.squares, samples.diagonal, samples.own);
     add_squares(raw, third, samples.third_squares, samples.third_diagonal, samples.third_own);

@@ -10,15 +10,16 @@ namespace ranef {
 namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
-constexpr double kSolve = 1e-10;      // relative residual of a solve
-constexpr double kRough = 1e-6;       // of one that only a curvature is made of
-constexpr double kFailed = 1e-4;      // a residual that makes the objective useless
-constexpr double kMoved = 0.25;       // relative change of lambda after which V is chosen again
-constexpr int kFirstProbes = 8;
+constexpr double kSearch = 1e-8;  // relative residual of the solves of an objective
+constexpr double kSolve = 1e-10;  // of those that results are made of
+constexpr double kRough = 1e-6;   // of one that only a curvature is made of
+constexpr double kFailed = 1e-4;  // a residual that makes the objective useless
+constexpr double kMoved = 0.25;   // relative change of lambda after which V is chosen again
+constexpr int kFirstProbes = 4;
 constexpr int kMostRounds = 6;
 constexpr int kDiagonalProbes = 96;
-constexpr double kGrowth = 1.05;      // of a probe whose interval is too small
-constexpr double kEnough = 0.8;       // share of the promised variance that a larger sample aims at
+constexpr double kGrowth = 1.05;  // of a probe whose interval is too small
+constexpr double kEnough = 0.8;   // share of the promised variance that a larger sample aims at
 
 }  // namespace
 
@@ -72,8 +73,9 @@ void CrossedPls::deflate() {
   logdet_.deflate(graph_, sample_, settings_.most_vectors);
   logdet_.choose_polynomial(graph_, sample_.exact_second);
   deflated_ = true;
-  deflated_at_.clear();
-  for (std::size_t t = 0; t < n_terms(); ++t) deflated_at_.push_back(graph_.lambda(t));
+  approximation_.deflated_at.clear();
+  for (std::size_t t = 0; t < n_terms(); ++t)
+    approximation_.deflated_at.push_back(graph_.lambda(t));
   AV_.resize(0, 0);
   approximation_.n_deflated = static_cast<int>(logdet_.V().cols());
 }
@@ -87,24 +89,31 @@ Objective CrossedPls::objective(const std::vector<Matrix>& lambda, bool reml) {
   graph_.set(sds);
   stands_ = false;
   if (!deflated_) {
-    LogdetError error;
     deflate();
-    last_ = evaluate(reml, &error);
-    for (int i = 0; error.growth > kGrowth && i < kMostRounds; ++i) {
-      logdet_.widen();
-      logdet_.choose_polynomial(graph_, sample_.exact_second);
-      last_ = evaluate(reml, &error);
-    }
+    last_ = evaluate(reml);
+    cover(reml);
   } else {
-    last_ = evaluate(reml, nullptr);
+    last_ = evaluate(reml);
   }
   stands_ = last_.value < kInfeasible;
   return last_;
 }
 
-Objective CrossedPls::evaluate(bool reml, LogdetError* error) {
+// Widen the interval of the polynomial until no probe leaves it; whether it was.
+bool CrossedPls::cover(bool reml) {
+  bool changed = false;
+  for (int i = 0; error_.growth > kGrowth && i < kMostRounds; ++i) {
+    logdet_.widen();
+    logdet_.choose_polynomial(graph_, sample_.exact_second);
+    last_ = evaluate(reml);
+    changed = true;
+  }
+  return changed;
+}
+
+Objective CrossedPls::evaluate(bool reml) {
   const Index c = gram_.cols(), p = n_fixef(), k = logdet_.V().cols();
-  scored_ = false;
+  scored_ = derived_ = false;
   Objective out;
   RowMatrix right;
   reduce(xy_, right);
@@ -114,13 +123,15 @@ Objective CrossedPls::evaluate(bool reml, LogdetError* error) {
     X.resize(graph_.n_root(), c + k);
     X << x_, AV_;
   }
-  approximation_.residual = solve_from(all, kSolve, X, R);
+  approximation_.residual = solve_from(all, kSearch, X, R);
   x_ = X.leftCols(c);
   AV_ = X.rightCols(k);
-  trace_ = logdet_.value(graph_, sample_, AV_, error);
+  trace_ = logdet_.value(graph_, sample_, AV_, &error_);
   approximation_.degree = static_cast<int>(logdet_.polynomial().degree());
   approximation_.n_probes = sample_.n_probes;
   approximation_.exact_second = sample_.exact_second;
+  approximation_.low = logdet_.low();
+  approximation_.high = logdet_.high();
 
   // [X y]'H^-1[X y], the solve's error of second order in it.
   RowMatrix weighted = xy_.leading;
@@ -130,8 +141,7 @@ Objective CrossedPls::evaluate(bool reml, LogdetError* error) {
   reduced = (0.5 * (reduced + reduced.transpose())).eval();
   const Eigen::LLT<Matrix> llt(reduced);
   L_ = llt.matrixL();
-  out.logdet_L =
-      graph_.d1().array().log().sum() + graph_.d2().array().log().sum() + trace_.value;
+  out.logdet_L = graph_.d1().array().log().sum() + graph_.d2().array().log().sum() + trace_.value;
   const double last = L_(p, p);
   if (llt.info() != Eigen::Success || !std::isfinite(out.logdet_L) || !(last > 0.0) ||
       !(approximation_.residual < kFailed)) {
@@ -141,8 +151,8 @@ Objective CrossedPls::evaluate(bool reml, LogdetError* error) {
   const double nu = degrees(reml);
   out.logdet_RX = 2.0 * L_.diagonal().head(p).array().log().sum();
   out.pwrss = last * last;
-  out.value = out.logdet_L + (reml ? out.logdet_RX : 0.0) +
-              nu * (1.0 + std::log(kTwoPi * out.pwrss / nu));
+  out.value =
+      out.logdet_L + (reml ? out.logdet_RX : 0.0) + nu * (1.0 + std::log(kTwoPi * out.pwrss / nu));
   if (!std::isfinite(out.value)) out.value = kInfeasible;
   return out;
 }
@@ -214,6 +224,13 @@ std::vector<RowMatrix> CrossedPls::by_term(const Halves& halves) const {
 }
 
 void CrossedPls::derivatives(bool reml, Derivatives& out) {
+  if (!derived_) take_derivatives(reml);
+  derived_ = true;
+  out = derivatives_;
+}
+
+void CrossedPls::take_derivatives(bool reml) {
+  Derivatives& out = derivatives_;
   const Index p = n_fixef(), m = static_cast<Index>(n_terms());
   const double nu = degrees(reml);
   orthonormal_scores();
@@ -232,8 +249,8 @@ void CrossedPls::derivatives(bool reml, Derivatives& out) {
     const Index first = t == 0 ? 0 : graph_.offset()[t - 1];
     const auto own = t == 0 ? graph_.own1().segment(0, n_levels_[0])
                             : graph_.own2().segment(first, n_levels_[t]);
-    const auto d = t == 0 ? graph_.d1().segment(0, n_levels_[0])
-                          : graph_.d2().segment(first, n_levels_[t]);
+    const auto d =
+        t == 0 ? graph_.d1().segment(0, n_levels_[0]) : graph_.d2().segment(first, n_levels_[t]);
     const double M = (own.array() / d.array()).sum() + trace_.by_sigma(a);
     const double fixed = reml ? N[t].leftCols(p).squaredNorm() : 0.0;
     out.quadratic(a) = nu * N[t].col(p).squaredNorm();
@@ -277,8 +294,7 @@ Matrix CrossedPls::quadratic_form(const std::vector<RowMatrix>& H) {
 Matrix CrossedPls::quadratic_form(const std::vector<RowMatrix>& H, double tolerance) const {
   const Halves right = halves(H);
   const Halves z = scores(products(right), tolerance);
-  const Matrix form =
-      right.leading.transpose() * z.leading + right.root.transpose() * z.root;
+  const Matrix form = right.leading.transpose() * z.leading + right.root.transpose() * z.root;
   return 0.5 * (form + form.transpose());
 }
 
@@ -311,8 +327,7 @@ std::vector<RowMatrix> CrossedPls::solve(std::vector<RowMatrix> B) {
 std::vector<Matrix> CrossedPls::modes() {
   Vector combine(gram_.cols());
   combine << -beta(), 1.0;
-  const std::vector<RowMatrix> b =
-      solve(by_term({xy_.leading * combine, xy_.root * combine}));
+  const std::vector<RowMatrix> b = solve(by_term({xy_.leading * combine, xy_.root * combine}));
   std::vector<Matrix> out;
   for (const RowMatrix& rows : b) out.push_back(rows.transpose());
   return out;
@@ -420,41 +435,56 @@ bool CrossedPls::take_error(const LogdetError& error, bool reml) {
   approximation_.value_sd = std::hypot(std::sqrt(error.variance), error.bias);
   approximation_.theta_sd = worst;
   approximation_.is_reached = approximation_.value_sd <= settings_.value_sd &&
-                              worst <= settings_.theta_sd && approximation_.residual <= 1e-8;
+                              worst <= settings_.theta_sd && approximation_.residual <= 1e-6;
   return approximation_.is_reached;
 }
 
+void CrossedPls::resume(const Approximation& former) {
+  if (former.deflated_at.size() != n_terms())
+    throw std::invalid_argument("former: not a number for each term");
+  graph_.set(former.deflated_at);
+  sample_.n_probes = former.n_probes;
+  sample_.exact_second = former.exact_second;
+  deflate();
+  logdet_.set_bounds(former.low, former.high);
+  logdet_.choose_polynomial(graph_, sample_.exact_second);
+  approximation_ = former;
+  stands_ = false;
+}
+
+// A round of `improve`, which calls end.
 bool CrossedPls::improve(const std::vector<Matrix>& lambda, bool reml) {
+  const bool changed = improve_once(lambda, reml);
+  rounds_ = changed ? rounds_ + 1 : 0;
+  return changed;
+}
+
+bool CrossedPls::improve_once(const std::vector<Matrix>& lambda, bool reml) {
   objective(lambda, reml);
   if (!stands_) return false;
   double moved = 0.0;
   for (std::size_t t = 0; t < n_terms(); ++t) {
-    const double before = std::abs(deflated_at_[t]), now = std::abs(graph_.lambda(t));
+    const double before = std::abs(approximation_.deflated_at[t]), now = std::abs(graph_.lambda(t));
     moved = std::max(moved, std::abs(now - before) / std::max({now, before, 1e-3}));
   }
   bool changed = false;
-  LogdetError error;
   if (moved > kMoved && rounds_ < 2) {
     deflate();
+    last_ = evaluate(reml);
     changed = true;
   }
-  last_ = evaluate(reml, &error);
-  for (int i = 0; error.growth > kGrowth && i < kMostRounds; ++i) {
-    logdet_.widen();
-    logdet_.choose_polynomial(graph_, sample_.exact_second);
-    last_ = evaluate(reml, &error);
-    changed = true;
-  }
+  changed = cover(reml) || changed;
   stands_ = last_.value < kInfeasible;
-  if (take_error(error, reml)) return changed && rounds_++ < kMostRounds;
-  if (rounds_++ >= kMostRounds) return false;
+  if (!stands_) return false;
+  if (take_error(error_, reml)) return changed && rounds_ < kMostRounds;
+  if (rounds_ >= kMostRounds) return false;
   // What is cheaper: more probes, or an exact second moment and fewer.
   const double have = sample_.n_probes;
   const double goal = kEnough * settings_.value_sd * settings_.value_sd;
   const double theta = approximation_.theta_sd / settings_.theta_sd;
   const double for_theta = theta > 1.0 ? 1.2 * have * theta * theta : 0.0;
-  const double by_probes = std::max(have * error.variance / goal, for_theta);
-  const double by_third = std::max({have * error.variance_third / goal, for_theta, 4.0});
+  const double by_probes = std::max(have * error_.variance / goal, for_theta);
+  const double by_third = std::max({have * error_.variance_third / goal, for_theta, 4.0});
   const double a_probe = 4.0 * static_cast<double>(graph_.nonzeros()) *
                          static_cast<double>(logdet_.polynomial().degree());
   const double a_second = 4.0 * graph_.entangled();

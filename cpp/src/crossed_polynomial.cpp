@@ -29,8 +29,8 @@ Vector interpolate(Index n, Function&& function) {
   for (Index j = 0; j < n; ++j) {
     double sum = 0.0;
     for (Index i = 0; i < n; ++i)
-      sum += values(i) * std::cos(kPi * static_cast<double>(j) *
-                                  (static_cast<double>(i) + 0.5) / static_cast<double>(n));
+      sum += values(i) * std::cos(kPi * static_cast<double>(j) * (static_cast<double>(i) + 0.5) /
+                                  static_cast<double>(n));
     out(j) = sum * (j == 0 ? 1.0 : 2.0) / static_cast<double>(n);
   }
   return out;
@@ -74,9 +74,8 @@ CrossedPolynomial fit_polynomial(int order, double low, double high, double tole
   while (n + order < most + 1 && tail > tolerance) tail -= std::abs(fine(n++));
   const Vector q = fine.head(n);
   out.error = std::max(tail, 1e-14);
-  out.coefficient = interpolate(n + order, [&](double s) {
-    return std::pow(at(s), order) * evaluate(q, s);
-  });
+  out.coefficient =
+      interpolate(n + order, [&](double s) { return std::pow(at(s), order) * evaluate(q, s); });
   out.difference = divided_difference(out.coefficient) / out.half_width();
   return out;
 }

@@ -19,6 +19,8 @@ namespace {
 constexpr double kWide = 5.0;
 constexpr Index kSmall = 100, kLarge = 5000;
 constexpr double kSingular = 1e-4, kBetter = 1e-5;
+// Tolerance of the search under a better approximation.
+constexpr double kRest = 1e-6;
 
 double smallest_axis(const std::vector<Matrix>& lambda) {
   double smallest = HUGE_VAL;
@@ -186,7 +188,10 @@ SearchResult Lmm::search_from(const std::vector<Matrix>& start, bool reml,
   SearchResult found = search(*pls_, start, reml, settings);
   while (found.objective.value < kInfeasible && found.status != Status::kPerfectFit &&
          pls_->improve(with_ridge(found.lambda), reml)) {
-    SearchResult next = search(*pls_, found.lambda, reml, settings);
+    // The optimum has moved by a share of its Monte Carlo error.
+    SearchSettings rest = settings;
+    rest.tolerance = std::max(kRest, settings.tolerance);
+    SearchResult next = search(*pls_, found.lambda, reml, rest);
     next.n_objective += found.n_objective;
     next.n_gradient += found.n_gradient;
     next.path.insert(next.path.begin(), found.path.begin(), found.path.end());
@@ -197,8 +202,7 @@ SearchResult Lmm::search_from(const std::vector<Matrix>& start, bool reml,
 }
 
 Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start) {
-  const SearchResult found =
-      search_from(start.empty() ? start_ : to_kernel(start), reml, settings);
+  const SearchResult found = search_from(start.empty() ? start_ : to_kernel(start), reml, settings);
   if (found.objective.value >= kInfeasible)
     throw FitFailure("the objective is not finite anywhere near the starting values");
   const Estimate out = describe(found, reml);
@@ -255,7 +259,8 @@ double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool 
 }
 
 // G_a of FixedDerivatives from N = Z'H^-1 X U, term by term.
-static std::vector<Matrix> fixed_products(const LeastSquares& pls, const std::vector<RowMatrix>& N) {
+static std::vector<Matrix> fixed_products(const LeastSquares& pls,
+                                          const std::vector<RowMatrix>& N) {
   const Index p = pls.n_fixef();
   std::vector<Matrix> out;
   for (const Parameter& e : pls.parameters()) {

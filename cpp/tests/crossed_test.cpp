@@ -70,14 +70,13 @@ void check_operator(const std::vector<Index>& levels, bool weighted, bool sloped
       const int reference = rows.input.terms[t].columns[0];
       const double z = reference == kIntercept ? 1.0 : rows.input.columns[reference][i];
       const double w = rows.input.weights ? rows.input.weights[i] : 1.0;
-      Z(i, first + rows.input.terms[t].codes[i]) =
-          std::sqrt(w) * z * basis.Tz[t](0, 0) * lambda[t];
+      Z(i, first + rows.input.terms[t].codes[i]) = std::sqrt(w) * z * basis.Tz[t](0, 0) * lambda[t];
     }
   const Matrix omega = Z.transpose() * Z + Matrix::Identity(q, q);
   const Index r = levels[0], c = q - r;
-  const Matrix schur =
-      omega.bottomRightCorner(c, c) -
-      omega.bottomLeftCorner(c, r) * omega.topLeftCorner(r, r).inverse() * omega.topRightCorner(r, c);
+  const Matrix schur = omega.bottomRightCorner(c, c) - omega.bottomLeftCorner(c, r) *
+                                                           omega.topLeftCorner(r, r).inverse() *
+                                                           omega.topRightCorner(r, c);
   const Vector scale = omega.diagonal().tail(c).array().rsqrt();
   const Matrix want = Matrix::Identity(c, c) - scale.asDiagonal() * schur * scale.asDiagonal();
   CHECK((dense_T(graph) - want).norm() < 1e-9 * want.norm());
@@ -177,7 +176,8 @@ void check_reported_error(bool exact_second) {
     logdet.choose_polynomial(graph, exact_second);
     LogdetError error;
     const Logdet ours = logdet.value(graph, settings, solved(graph, logdet.V()), &error);
-    const double z = std::abs(ours.value - want) / std::hypot(std::sqrt(error.variance), error.bias);
+    const double z =
+        std::abs(ours.value - want) / std::hypot(std::sqrt(error.variance), error.bias);
     within_one += z < 1.0;
     within += z < 2.0;
   }
@@ -249,7 +249,8 @@ void check_fit(const std::vector<Index>& levels, bool reml) {
   CHECK(got.status == Status::kConverged);
   const Approximation& a = got.approximation;
   if (!a.is_reached)
-    std::printf("sd %g theta %g residual %g probes %d V %d degree %d second %d\n", a.value_sd, a.theta_sd, a.residual, a.n_probes, a.n_deflated, a.degree, a.exact_second);
+    std::printf("sd %g theta %g residual %g probes %d V %d degree %d second %d\n", a.value_sd,
+                a.theta_sd, a.residual, a.n_probes, a.n_deflated, a.degree, a.exact_second);
   CHECK(a.is_reached && a.value_sd > 0.0 && a.value_sd < 0.05 && a.theta_sd < 0.01);
   CHECK(want.approximation.value_sd == 0.0 && want.approximation.n_probes == 0);
   CHECK(std::abs(got.objective - want.objective) < 4.0 * a.value_sd);

@@ -94,7 +94,9 @@ class CrossedGraph {
   std::unique_ptr<Team> team_;
   std::function<void()> interrupt_;
   mutable RowMatrix scaled_, weighted_;
-  mutable GraphProduct product_;
+  mutable RowMatrix product_;
+
+  void apply(const RowMatrix& x, double* w, RowMatrix& y) const;  // w may be null
 };
 
 // out = S in, or out += factor * S in.

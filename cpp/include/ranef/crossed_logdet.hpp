@@ -39,11 +39,11 @@ struct Logdet {
 
 // How well the probes know it.
 struct LogdetError {
-  double variance = 0.0;         // of the value
-  Matrix gradient_variance;      // (terms, terms) of by_sigma
-  double bias = 0.0;             // bound on what the polynomial leaves out
-  double variance_third = 0.0;   // of the value if the second moment were exact
-  double growth = 1.0;           // of a probe under t_J: above 1 when the interval is too small
+  double variance = 0.0;        // of the value
+  Matrix gradient_variance;     // (terms, terms) of by_sigma
+  double bias = 0.0;            // bound on what the polynomial leaves out
+  double variance_third = 0.0;  // of the value if the second moment were exact
+  double growth = 1.0;          // of a probe under t_J: above 1 when the interval is too small
 };
 
 class CrossedLogdet {
@@ -55,6 +55,12 @@ class CrossedLogdet {
   void choose_polynomial(const CrossedGraph& graph, bool exact_second);
   // Widen the interval towards one: a probe was seen to leave it.
   void widen();
+  double low() const { return low_; }
+  double high() const { return high_; }
+  void set_bounds(double low, double high) {
+    low_ = low;
+    high_ = high;
+  }
 
   const RowMatrix& V() const { return V_; }
   const Matrix& inner() const { return inner_; }  // (k, k) V'TV where deflate() stood
@@ -68,8 +74,8 @@ class CrossedLogdet {
   void project(RowMatrix& x) const;
 
  private:
-  RowMatrix V_;         // (C, k)
-  Matrix inner_;        // (k, k)
+  RowMatrix V_;   // (C, k)
+  Matrix inner_;  // (k, k)
   double low_ = 0.0, high_ = 0.5;
   bool complete_ = false;  // V spans everything
   double bias_ = 0.0;      // bound on what polynomial_ leaves out of the trace

@@ -14,8 +14,8 @@ struct CrossedSettings {
   int threads = 1;
   int most_probes = 1024;
   int most_vectors = 64;
-  double value_sd = 0.045;   // of the objective: two of them are below a tenth
-  double theta_sd = 0.01;    // of a parameter, as a share of its standard error
+  double value_sd = 0.045;          // of the objective: two of them are below a tenth
+  double theta_sd = 0.01;           // of a parameter, as a share of its standard error
   std::function<void()> interrupt;  // called between products; what it throws ends the work
 };
 
@@ -26,8 +26,8 @@ enum class Method { kExact, kIterative, kAuto };
 
 struct MethodSettings {
   Method method = Method::kExact;
-  double flops = 3e10;   // of one factor and its inverse, up to which kAuto is exact
-  double bytes = 0.0;    // of memory; 0 asks the machine
+  double flops = 3e10;  // of one factor and its inverse, up to which kAuto is exact
+  double bytes = 0.0;   // of memory; 0 asks the machine
   CrossedSettings crossed;
 };
 

@@ -39,6 +39,7 @@ class CrossedPls : public LeastSquares {
   std::vector<RowMatrix> solve(std::vector<RowMatrix> B) override;
   bool improve(const std::vector<Matrix>& lambda, bool reml) override;
   Approximation approximation() const override { return approximation_; }
+  void resume(const Approximation& former) override;
 
  private:
   // Rows by term of the kernel, the root's terms together.
@@ -53,7 +54,6 @@ class CrossedPls : public LeastSquares {
   LogdetSettings sample_;
   Halves xy_;  // Z'W[X y]
   bool deflated_ = false;
-  std::vector<double> deflated_at_;
   Approximation approximation_;
   int rounds_ = 0;
 
@@ -61,13 +61,18 @@ class CrossedPls : public LeastSquares {
   bool reml_ = false, stands_ = false;
   Objective last_;
   Logdet trace_;
-  RowMatrix x_;         // (C, c) (I - T)^-1 of the response's and X's right sides
-  RowMatrix AV_;        // (C, k)
-  Halves N_;            // Z'H^-1[X y] U, once asked for
+  LogdetError error_;  // of trace_
+  RowMatrix x_;        // (C, c) (I - T)^-1 of the response's and X's right sides
+  RowMatrix AV_;       // (C, k)
+  Halves N_;           // Z'H^-1[X y] U, once asked for
   bool scored_ = false;
-  Matrix L_;            // (c, c)
+  Derivatives derivatives_;
+  bool derived_ = false;  // derivatives_ are those of last_
+  Matrix L_;              // (c, c)
 
-  Objective evaluate(bool reml, LogdetError* error);
+  Objective evaluate(bool reml);
+  bool cover(bool reml);
+  void take_derivatives(bool reml);
   void deflate();
   double solve_from(const RowMatrix& right, double tolerance, RowMatrix& X, RowMatrix& R) const;
   void reduce(const Halves& rows, RowMatrix& right) const;
@@ -77,6 +82,7 @@ class CrossedPls : public LeastSquares {
   Halves halves(const std::vector<RowMatrix>& by_term) const;
   std::vector<RowMatrix> by_term(const Halves& halves) const;
   Halves products(const Halves& H) const;
+  bool improve_once(const std::vector<Matrix>& lambda, bool reml);
   bool take_error(const LogdetError& error, bool reml);
 };
 

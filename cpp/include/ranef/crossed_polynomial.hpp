@@ -11,11 +11,11 @@
 namespace ranef {
 
 struct CrossedPolynomial {
-  int order = 2;                  // r
-  double low = 0.0, high = 0.5;   // low <= 0 <= high < 1
-  double error = 0.0;             // |p(x) + log(1 - x) + ..| <= error |x|^r on the interval
-  Vector coefficient;             // (J + 1,) of t_j
-  Matrix difference;              // (J, J) D, symmetric
+  int order = 2;                 // r
+  double low = 0.0, high = 0.5;  // low <= 0 <= high < 1
+  double error = 0.0;            // |p(x) + log(1 - x) + ..| <= error |x|^r on the interval
+  Vector coefficient;            // (J + 1,) of t_j
+  Matrix difference;             // (J, J) D, symmetric
 
   Index degree() const { return coefficient.size() - 1; }
   double centre() const { return 0.5 * (low + high); }

@@ -43,6 +43,10 @@ struct Approximation {
   bool is_reached = true;  // whether all of them are as small as promised
   int n_probes = 0, n_deflated = 0, degree = 0;
   bool exact_second = false;  // the second moment is exact
+  // Where the deflation was chosen, and the interval of what it leaves: with the two numbers above
+  // they make the same approximation again.
+  std::vector<double> deflated_at;
+  double low = 0.0, high = 0.0;
 };
 
 // A value that the search never prefers and that is still finite.
@@ -112,6 +116,8 @@ class LeastSquares {
   // optimum is to be sought again; never for an exact one.
   virtual bool improve(const std::vector<Matrix>& /*lambda*/, bool /*reml*/) { return false; }
   virtual Approximation approximation() const { return {}; }
+  // Take the approximation of a former fit to the same rows.
+  virtual void resume(const Approximation& /*former*/) {}
 
  protected:
   Index n_ = 0;

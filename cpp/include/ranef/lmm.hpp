@@ -115,6 +115,9 @@ class Lmm {
   // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 
+  // Take the approximation of a former fit to the same rows.
+  void resume(const Approximation& former) { pls_->resume(former); }
+
   // Held by who asks, where others may ask at the same time: the factor is working memory.
   std::mutex& busy() { return *busy_; }
 

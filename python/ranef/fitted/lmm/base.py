@@ -74,6 +74,15 @@ class Fitted(Effects):
                 "use model.update(prior=None)"
             )
 
+    def _exact_only(self, what: str, instead: str = "") -> None:
+        """Refuse what needs the factor that an iterative fit does without."""
+        if self._estimate.approximation is not None:
+            other = f"use {instead}, or " if instead else ""
+            raise UnsupportedError(
+                f"{what} needs a factor of the random effects, which method='iterative' does "
+                f"without; {other}fit again by model.update(method='exact') where it fits in memory"
+            )
+
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""

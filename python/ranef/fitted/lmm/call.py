@@ -24,3 +24,5 @@ class Call:
     control: Control = field(default_factory=Control)
     strict: bool = False
     prior: PriorLike = None
+    method: str = "auto"
+    threads: int = 1

@@ -154,7 +154,8 @@ class Intervals(Profiles, Fitted):
 
         root = np.random.SeedSequence(seed)
         draw, seeds = drawer(self._design, estimate, kind), root.spawn(n)
-        if statistic is None and kind != "cases" and self.call.prior is None:
+        exact = estimate.approximation is None
+        if statistic is None and kind != "cases" and self.call.prior is None and exact:
             settings = Settings(reml=self.reml, workers=threads, control=self.call.control)
             runs = bootstrapping.run_responses(
                 self._design, draw, listed, seeds, settings, progress=progress
@@ -199,6 +200,7 @@ class Intervals(Profiles, Fitted):
         """Fit this design by ML, from the present optimum."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
+        self._exact_only("a profile", "conf_int('wald') or conf_int('boot')")
         estimate = self._estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)

@@ -20,12 +20,12 @@ from ...inference.sandwich.wild import WildBootstrap
 from ...models import lmm
 from ...models.lmm import LmmEstimate
 from ...report.summary import Summary
-from ...report.verdict import data_warnings, not_there_yet, singular_notes
+from ...report.verdict import data_warnings, not_reached, not_there_yet, singular_notes
 from ..robust import RobustResult, robust_mixed
 from ..warned import as_error
 from .call import Call
 from .explain import Explained
-from .fit import checked, complete, estimated, kernel_of, read
+from .fit import checked, complete, estimated, kernel_of, read, settled, with_method
 from .intervals import Intervals
 from .trust import Trust
 
@@ -83,6 +83,11 @@ class LinearMixedModel(Explained, Intervals, Trust):
                 'ranef.help("convergence") says what this means.'
             )
 
+        if estimate.approximation is not None and not estimate.approximation.reached:
+            yield ConvergenceWarning(
+                not_reached(estimate.approximation, self._core.exact_bytes, self._core.exact_flops)
+            )
+
     def _warn(self) -> None:
         """Give the warnings of the fit, once."""
         for warning in self.warnings:
@@ -101,6 +106,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
             Clusters, in which every grouping factor is nested; by default the grouping factor with
             fewest levels. Several (CR0, CR1, CR1S) when each factor is nested in one of them.
         """
+        self._exact_only("a cluster-robust covariance")
         if prior_parts(self.call.prior).fixed is not None:
             raise UnsupportedError(
                 "cluster-robust errors are of fixed effects that the data alone determine, and "
@@ -235,7 +241,7 @@ class LinearMixedModel(Explained, Intervals, Trust):
         design = replace(self._design, y=self._new_response(y))
         core = lmm.kernel(design)
         estimate = estimated(design, core, self.call)
-        return LinearMixedModel(design, estimate, self.call, core=core)
+        return LinearMixedModel(settled(design, estimate), estimate, self.call, core=core)
 
     def update(
         self, formula: str | None = None, data: Any = None, **changes: Any
@@ -273,13 +279,14 @@ class LinearMixedModel(Explained, Intervals, Trust):
         """Fit the same design under another criterion, from the present optimum."""
         start = lmm.off_boundary(self._estimate.lambda_standard)
         estimate = estimated(self._design, self._core, call, start)
-        return LinearMixedModel(self._design, estimate, call, core=self._core, data=self._data)
+        design = settled(self._design, estimate)
+        return LinearMixedModel(design, estimate, call, core=self._core, data=self._data)
 
     # ------------------------------------------------------------------ tables
 
     def _facts(self) -> list[tuple[str, str]]:
         """Label and value of what a summary says first."""
-        design = self._design
+        design, estimate = self._design, self._estimate
         groups = ", ".join(f"{group} ({count:,})" for group, count in self.ngroups.items())
         criterion = "restricted log-likelihood" if self.reml else "log-likelihood"
         facts = [
@@ -288,6 +295,9 @@ class LinearMixedModel(Explained, Intervals, Trust):
             ("Groups", groups),
             (criterion.capitalize(), f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
+        if estimate.approximation is not None:
+            error = estimate.approximation.llf_error
+            facts.append(("Method", f"{estimate.approximation}; error of llf {error:.2g}"))
         if design.weights is not None:
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
         if self.call.prior is not None:
@@ -340,8 +350,10 @@ def fit_model(
     call = complete(call, data)
     design = read(call, data, executor=executor, progress=progress)
     checked(design, call)
+    design = with_method(design, call)
     core = kernel_of(design)
     estimate = estimated(design, core, call)
+    design = settled(design, estimate)
     held = None if isinstance(design, SummedDesign) else data
     model = LinearMixedModel(design, estimate, call, core=core, data=held)
     if call.strict and model.warnings:

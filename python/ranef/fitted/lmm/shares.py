@@ -300,4 +300,5 @@ class Shares(FixedTests, Intervals):
                 "the conditional AIC rests on the likelihood, and this model was fitted with a "
                 "prior; use model.update(prior=None).caic()"
             )
+        self._exact_only("the conditional AIC", "model.aic")
         return conditional_aic(self._design, self._estimate, self._core)

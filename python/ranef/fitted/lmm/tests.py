@@ -81,6 +81,7 @@ class FixedTests(Fitted, TermTests):
                 return satterthwaite_penalized(self._penalized(), self._estimate)
             return satterthwaite(self._core, self._estimate, self.nobs)
         if ddf == "kenward-roger":
+            self._exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
             parts = prior_parts(self.call.prior)
             if parts.fixed is not None or parts.residual is not None:
                 raise UnsupportedError(

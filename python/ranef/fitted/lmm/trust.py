@@ -140,6 +140,7 @@ class Trust(Fitted):
         >>> model.influence("Subject").top(1)
         ['309']
         """
+        self._exact_only("influence", "diagnostics of residuals")
         design, estimate = self._design, self._estimate
         label, codes, levels = _rows_of(self, groups)
         count = len(levels)
@@ -193,6 +194,7 @@ class Trust(Fitted):
             is always at its best.
         """
         self._likelihood_only("surface")
+        self._exact_only("surface")
         known = sd_names(self._design)
         chosen = names or tuple(known)[:2]
         for name in chosen:
