@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import resource
 import signal
 import subprocess
 import sys
@@ -74,6 +73,32 @@ def test_iteration_finds_what_the_factor_finds(
 def test_three_crossed_factors() -> None:
     frame = simulated(9000, (320, 120, 70), seed=4)
     check_same_fit(*both(frame, "y ~ x1 + (1 | a) + (1 | b) + (1 | c)"))
+
+
+def test_rows_in_chunks_feed_the_iteration(frame: pd.DataFrame) -> None:
+    exact = ranef.lmer(FORMULA, frame, method="exact")
+    ours = ranef.lmer(FORMULA, [frame.iloc[:5000], frame.iloc[5000:]], method="iterative")
+    check_same_fit(exact, ours)
+    np.testing.assert_allclose(
+        ours.ranef()["a"].sort_index(), exact.ranef()["a"].sort_index(), atol=2e-3
+    )
+
+
+def test_the_design_still_holds_its_owners(frame: pd.DataFrame) -> None:
+    ours = ranef.lmer(FORMULA, frame, method="iterative")
+    assert ours._design.owners
+    assert pickle.loads(pickle.dumps(ours))._design.method == ours._design.method
+
+
+def test_a_table_says_how_well_it_is_known(frame: pd.DataFrame) -> None:
+    small = ranef.lmer("y ~ x1 + (1 | a) + (1 | b)", frame, method="iterative", reml=False)
+    large = ranef.lmer(FORMULA, frame, method="iterative", reml=False)
+    table = ranef.anova(small, large)
+    assert "Monte Carlo error" in table["note"].iloc[1]
+    exact = ranef.anova(small.update(method="exact"), large.update(method="exact"))
+    assert exact["note"].iloc[1] == ""
+    error = 2.0 * (small.convergence.llf_error + large.convergence.llf_error)
+    assert abs(table["chisq"].iloc[1] - exact["chisq"].iloc[1]) < 3.0 * error
 
 
 def test_a_slope_of_its_own(frame: pd.DataFrame) -> None:
@@ -246,7 +271,8 @@ rng = np.random.default_rng(1)
 n, levels = 200_000, 12_000
 frame = pd.DataFrame({"y": rng.normal(size=n), "a": rng.integers(levels, size=n),
                       "b": rng.integers(levels, size=n)})
-resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, resource.RLIM_INFINITY))
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 900_000_000, resource.RLIM_INFINITY))
 try:
     ranef.lmer("y ~ 1 + (1 | a) + (1 | b)", frame, method="exact")
 except ranef.errors.ModelError as error:
@@ -254,7 +280,7 @@ except ranef.errors.ModelError as error:
 """
 
 
-@pytest.mark.skipif(not hasattr(resource, "RLIMIT_AS"), reason="no limit on the address space")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what is taken from /proc")
 def test_a_limit_on_memory_is_respected() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=120, check=False
