@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..errors import ComparisonWarning
@@ -166,7 +166,7 @@ def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relatio
 def sampled_notes(small: Any, large: Any) -> list[str]:
     """Say how well the statistic of iterative fits is known."""
     found = [getattr(model._estimate, "approximation", None) for model in (small, large)]
-    error = 2.0 * float(np.hypot(*(each.llf_error if each else 0.0 for each in found)))
+    error = 2.0 * math.hypot(*(each.llf_error if each else 0.0 for each in found))
     if error == 0.0:
         return []
     return [f"log-likelihoods by iteration: chisq has a Monte Carlo error of {error:.2g} at most"]
