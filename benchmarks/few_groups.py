@@ -28,7 +28,7 @@ def design(groups):
     """The design of one-way data."""
     g = np.repeat(np.arange(groups), ROWS)
     frame = {"y": np.random.default_rng(0).normal(size=len(g)) + g, "g": g}
-    return ranef.lmer("y ~ 1 + (1 | g)", frame)._design, g
+    return ranef.lmer("y ~ 1 + (1 | g)", frame).parts.design, g
 
 
 def estimates(groups, sd, draws, rng):

@@ -126,7 +126,7 @@ def main():
             one.setdefault("seconds", seconds)
             line = f"{name:14s} {model.nobs:7,d} rows  nagq {nagq:2d}  {seconds:8.3f} s"
             line += f" ({seconds / one['seconds']:.1f} x)  -2 llf {-2 * model.llf:.4f}"
-            e = model._estimate
+            e = model.parts.estimate
             line += f"  {e.n_objective} criteria, {e.n_gradient} gradients"
             if asked.lme4:
                 theirs, deviance = by_lme4(formula, data, nagq)

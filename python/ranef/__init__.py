@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .api.average import average
     from .api.bias_check import bias_check
     from .api.compare import compare
+    from .api.compare_missing import compare_missing
     from .api.converge import converge
     from .api.cross_validate import cross_validate
     from .api.diagnose import diagnose
@@ -51,10 +52,13 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.impute import impute
     from .api.lmlist import lmlist
+    from .api.missing_report import missing_report
     from .api.multistart import multistart
     from .api.pbtest import pbtest
     from .api.plot_coefficients import plot_coefficients
+    from .api.pool import pool
     from .api.power import power
     from .api.random_effects_gls import random_effects_gls
     from .api.rlrt import rlrt
@@ -73,6 +77,10 @@ if TYPE_CHECKING:
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
+    from .missing.comparison import MissingComparison
+    from .missing.imputation import Imputations
+    from .missing.pooled import PooledModel
+    from .missing.report import MissingReport
     from .study.result import Power, Study
 
 __version__ = _version("ranef")
@@ -95,13 +103,17 @@ __all__ = [
     "GeneralizedLinearMixedModel",
     "GroupFits",
     "GrowthModel",
+    "Imputations",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
+    "MissingComparison",
+    "MissingReport",
     "ModelError",
     "Normal",
     "NotPositiveDefiniteError",
     "Point",
+    "PooledModel",
     "Power",
     "RandomEffectsGLS",
     "RanefError",
@@ -120,6 +132,7 @@ __all__ = [
     "average",
     "bias_check",
     "compare",
+    "compare_missing",
     "converge",
     "cross_validate",
     "datasets",
@@ -136,11 +149,14 @@ __all__ = [
     "gls",
     "growth",
     "help",
+    "impute",
     "lmer",
     "lmlist",
+    "missing_report",
     "multistart",
     "pbtest",
     "plot_coefficients",
+    "pool",
     "power",
     "random_effects_gls",
     "rlrt",
@@ -150,6 +166,14 @@ __all__ = [
 
 #: What is imported when it is first asked for, so that an import stays short, and from where.
 _LATER = {
+    "MissingComparison": "missing.comparison",
+    "MissingReport": "missing.report",
+    "PooledModel": "missing.pooled",
+    "Imputations": "missing.imputation",
+    "compare_missing": "api.compare_missing",
+    "pool": "api.pool",
+    "impute": "api.impute",
+    "missing_report": "api.missing_report",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "CrossProducts": "fitted.lmm.cross_products",

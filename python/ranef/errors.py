@@ -17,6 +17,7 @@ __all__ = [
     "RanefWarning",
     "RankWarning",
     "SingularFitWarning",
+    "UnsupportedAttributeError",
     "UnsupportedError",
 ]
 
@@ -85,6 +86,16 @@ class ModelError(RanefError, ValueError):
 
 class UnsupportedError(RanefError, NotImplementedError):
     """The model does not offer what was asked for."""
+
+
+class UnsupportedAttributeError(UnsupportedError, AttributeError):
+    """A model does not have what models of other kinds have; the message names what to use."""
+
+    def __init__(self, message: str, *, name: str | None = None, obj: object = None):
+        AttributeError.__init__(self, message, name=name, obj=obj)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), self.args)
 
 
 class NotPositiveDefiniteError(RanefError, np.linalg.LinAlgError):

@@ -128,8 +128,8 @@ def test_results_do_not_depend_on_place_or_company(sleep, responses):
     for order in ([3], [11, 3, 0]):
         part = many("~ Days + (Days | Subject)", sleep, responses[:, order], workers=1)
         at = order.index(3)
-        assert part._estimate.objective[at] == whole._estimate.objective[3]
-        assert (part._estimate.variance[at] == whole._estimate.variance[3]).all()
+        assert part.parts.estimate.objective[at] == whole.parts.estimate.objective[3]
+        assert (part.parts.estimate.variance[at] == whole.parts.estimate.variance[3]).all()
 
 
 def test_missing_values_are_fitted_on_what_is_there(sleep, responses):
@@ -240,7 +240,7 @@ def test_responses_by_name_and_as_frames(sleep, responses):
     names = [f"r{j}" for j in range(responses.shape[1])]
     frame = pd.DataFrame(responses, columns=names, index=sleep.index)
     by_matrix = many("~ Days + (1 | Subject)", sleep, responses)
-    by_frame = many("Reaction ~ Days + (1 | Subject)", sleep, frame)
+    by_frame = many("~ Days + (1 | Subject)", sleep, frame)
     by_name = many("~ Days + (1 | Subject)", pd.concat([sleep, frame], axis=1), names)
     for other in (by_frame, by_name):
         assert other.fits["response"].tolist() == names
@@ -287,3 +287,9 @@ def test_results_pickle_without_the_data(sleep, responses):
         copy.fit(0)
     groups = ranef.fit_groups("Reaction ~ 1 + (1 | Subject)", sleep, "Days", progress=False)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(groups)).fits, groups.fits)
+
+
+def test_a_response_in_the_formula_of_a_batch_is_refused():
+    sleep = ranef.datasets.load("sleepstudy")
+    with pytest.raises(ranef.errors.FormulaError, match="'Reaction' would not be fitted"):
+        ranef.fit_many("Reaction ~ Days + (1 | Subject)", sleep, np.ones((180, 2)))

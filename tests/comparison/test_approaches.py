@@ -137,7 +137,7 @@ def test_hausman_needs_something_to_compare():
     model = ranef.within_between("y ~ c", _frame(), "g")
     with pytest.raises(ranef.ModelError, match="both within and between 'g'"):
         model.hausman()
-    with pytest.raises(ValueError, match="hybrid or mundlak"):
+    with pytest.raises(ValueError, match="'hybrid' or 'mundlak'"):
         ranef.within_between("y ~ x", _frame(), "g", form="both")
     with pytest.raises(ranef.ModelError, match="no grouping factor"):
         ranef.within_between("y ~ x + (1 | c)", _frame(), "g")

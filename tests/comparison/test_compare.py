@@ -33,7 +33,7 @@ def fit(formula, reml=True):
 
 
 def relation(small, large):
-    return relate(*(parts(fit(f)._design, fit(f)._estimate) for f in (small, large)))
+    return relate(*(parts(fit(f).parts.design, fit(f).parts.estimate) for f in (small, large)))
 
 
 # ------------------------------------------------------------------ how models lie in each other

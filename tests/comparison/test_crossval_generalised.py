@@ -84,11 +84,11 @@ def test_the_truth_scores_best(family):
 
 def test_log_scores_sum_over_responses_to_one(model):
     """Predictive probabilities of all shares of a row's trials."""
-    predictive = model._predictive(model._data, model._weights)
+    predictive = model.parts.predictive(model.parts.data, model.parts.weights)
     total = np.zeros(56)
-    for successes in range(int(model._weights.max()) + 1):
-        possible = successes <= model._weights
-        share = np.minimum(successes / model._weights, 1.0)
+    for successes in range(int(model.parts.weights.max()) + 1):
+        possible = successes <= model.parts.weights
+        share = np.minimum(successes / model.parts.weights, 1.0)
         total += np.where(possible, np.exp(predictive.log_density(share)), 0.0)
     assert_allclose(total, 1.0, rtol=1e-10)
 

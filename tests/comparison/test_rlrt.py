@@ -21,13 +21,13 @@ def small_fit(**options):
 @pytest.mark.parametrize("weights", [None, "w"])
 def test_eigenvalues_are_those_of_the_projection(weights):
     fit = small_fit(weights=weights)
-    design = fit._design
+    design = fit.parts.design
     root = np.ones(18) if design.weights is None else np.sqrt(design.weights)
     X, z = design.X * root[:, None], design.z(design.random[0])[:, 0] * root
     Z = z[:, None] * (design.random[0].codes[:, None] == np.arange(4))
     P0 = np.eye(18) - X @ np.linalg.solve(X.T @ X, X.T)
     expected = np.linalg.eigvalsh(Z.T @ P0 @ Z)
-    np.testing.assert_allclose(spectrum(design, fit._estimate.kept), expected, atol=1e-10)
+    np.testing.assert_allclose(spectrum(design, fit.parts.estimate.kept), expected, atol=1e-10)
 
 
 @pytest.mark.filterwarnings("ignore::ranef.SingularFitWarning")
@@ -37,8 +37,8 @@ def test_simulated_statistics_are_those_of_fits_under_the_null():
     fitted = []
     for _ in range(1500):
         again = fit.refit(rng.normal(size=18))
-        fitted.append(again._core.objective([np.zeros((1, 1))], True) + 2.0 * again.llf)
-    mu, df = spectrum(fit._design, fit._estimate.kept), 16
+        fitted.append(again.parts.core.objective([np.zeros((1, 1))], True) + 2.0 * again.llf)
+    mu, df = spectrum(fit.parts.design, fit.parts.estimate.kept), 16
     simulated = null_statistics(mu, df, 40_000, np.random.default_rng(3))
     fitted = np.maximum(fitted, 0.0)
     for p in (0.75, 0.85, 0.95):

@@ -86,8 +86,8 @@ def test_rows_in_chunks_feed_the_iteration(frame: pd.DataFrame) -> None:
 
 def test_the_design_still_holds_its_owners(frame: pd.DataFrame) -> None:
     ours = ranef.lmer(FORMULA, frame, method="iterative")
-    assert ours._design.owners
-    assert pickle.loads(pickle.dumps(ours))._design.method == ours._design.method
+    assert ours.parts.design.owners
+    assert pickle.loads(pickle.dumps(ours)).parts.design.method == ours.parts.design.method
 
 
 def test_a_table_says_how_well_it_is_known(frame: pd.DataFrame) -> None:
@@ -142,7 +142,7 @@ def test_a_copy_knows_the_same_sample(frame: pd.DataFrame) -> None:
     again = pickle.loads(pickle.dumps(ours))
     assert again.convergence.converged
     assert again.convergence.llf_error == ours.convergence.llf_error
-    objective = again._core.objective_standard(list(ours._estimate.lambda_standard), True)
+    objective = again.parts.core.objective_standard(list(ours.parts.estimate.lambda_standard), True)
     assert objective == pytest.approx(-2.0 * ours.llf, abs=1e-7)
 
 

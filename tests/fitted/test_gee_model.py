@@ -218,6 +218,22 @@ def test_separation_is_reported(link):
     assert any("separates" in str(warning) for warning in model.warnings)
 
 
+def test_an_interval_of_an_inverse_link_does_not_pass_zero():
+    """The mean is 1 / eta: its upper limit is infinite where eta may be zero."""
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"g": np.arange(24) // 4, "y": rng.gamma(0.3, 4.0, 24) + 1e-3})
+    frame["x"] = rng.normal(size=24)
+    model = ranef.gee("y ~ x", frame, groups="g", family="gamma")
+    found = model.predict(interval="confidence", level=0.9999)
+    eta = 1.0 / found["mean"]
+    assert (found["lower"] > 0.0).all()
+    assert (found["lower"] < found["mean"]).all()
+    assert (found["mean"] < found["upper"]).all()
+    half = 1.0 / found["lower"] - eta
+    assert (np.isinf(found["upper"]) == (half >= eta)).all()
+    assert np.isinf(found["upper"]).any()
+
+
 def test_equations_without_a_solution_are_reported():
     frame = _frame().assign(p=lambda d: (d["x"] > 0).astype(int))
     with pytest.warns(ranef.ConvergenceWarning, match="or the usual link"):

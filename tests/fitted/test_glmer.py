@@ -290,7 +290,7 @@ def test_what_belongs_to_linear_models_is_not_there(model):
 
 
 def test_residuals_by_kind(model):
-    y, mu, w = model._design.y, model.fittedvalues, model._design.weights
+    y, mu, w = model.parts.design.y, model.fittedvalues, model.parts.design.weights
     np.testing.assert_allclose(model.resid("response"), y - mu)
     np.testing.assert_allclose(model.resid("working"), (y - mu) / (mu * (1 - mu)))
     np.testing.assert_allclose(model.resid("pearson"), (y - mu) / np.sqrt(mu * (1 - mu) / w))
@@ -347,7 +347,7 @@ def test_refit_and_update(model, cbpp):
     draw = model.simulate(seed=1)[:, 0]
     again = model.refit(draw)
     assert again.llf != model.llf
-    assert again.refit(model._design.y).llf == pytest.approx(model.llf, abs=1e-9)
+    assert again.refit(model.parts.design.y).llf == pytest.approx(model.llf, abs=1e-9)
     null = model.update(". ~ . - period")
     assert null.npar == 2
     assert model.update(link="probit").link == "probit"

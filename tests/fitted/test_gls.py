@@ -42,7 +42,7 @@ def both(sleep):
 
 def _dense_covariance(model):
     """V of a fit, relative to sigma^2, from its public estimates alone."""
-    rows, design = model._structured, model._design
+    rows, design = model.parts.rows, model.parts.design
     time = np.zeros(model.nobs) if rows.time is None else rows.time
     natural = model.correlation.to_numpy()
     natural = natural[0] if len(natural) == 1 else natural
@@ -65,9 +65,9 @@ def test_the_likelihood_is_that_of_the_estimates(sleep, reml):
         variance="~ Days",
         reml=reml,
     )
-    X = model._design.X
+    X = model.parts.design.X
     value, beta, cov, sigma2 = dense_gls.fit_at(
-        model._design.y, X, _dense_covariance(model), reml=reml
+        model.parts.design.y, X, _dense_covariance(model), reml=reml
     )
     assert -2.0 * model.llf == pytest.approx(value, rel=1e-9)
     np.testing.assert_allclose(model.params, beta, rtol=1e-7)
@@ -77,8 +77,8 @@ def test_the_likelihood_is_that_of_the_estimates(sleep, reml):
 
 def test_no_dense_search_finds_a_higher_likelihood(sleep):
     model = ranef.gls("Reaction ~ Days", sleep, groups="Subject", corr="exchangeable", reml=False)
-    X, y = model._design.X, model._design.y
-    groups, time = model._structured.cluster, np.zeros(len(y))
+    X, y = model.parts.design.X, model.parts.design.y
+    groups, time = model.parts.rows.cluster, np.zeros(len(y))
 
     def objective(a):
         C = dense_gls.correlation("exchangeable", np.tanh(a[0]), time, groups)
@@ -183,8 +183,8 @@ def test_intervals_of_covariance_parameters_agree_with_the_likelihood(sleep):
     model = ranef.gls(
         "Reaction ~ Days", sleep, groups="Subject", time="Days", corr="ar1", reml=False
     )
-    X, y = model._design.X, model._design.y
-    rows = model._structured
+    X, y = model.parts.design.X, model.parts.design.y
+    rows = model.parts.rows
     z = np.arctanh(model.correlation["phi"])
 
     def profile(shift):
@@ -202,7 +202,7 @@ def test_intervals_of_covariance_parameters_agree_with_the_likelihood(sleep):
 def test_degrees_of_freedom_are_satterthwaites(sleep):
     """2 f^2 / var(f), with f the squared error, by differences of the dense likelihood."""
     model = ranef.gls("Reaction ~ Days", sleep, groups="Subject", time="Days", corr="ar1")
-    X, y, rows = model._design.X, model._design.y, model._structured
+    X, y, rows = model.parts.design.X, model.parts.design.y, model.parts.rows
     n, p = X.shape
 
     def pieces(at):
@@ -388,7 +388,7 @@ def test_means_of_a_complete_trial_are_those_of_its_cells(gpa):
     se = pooled.loc[means.frame["occasion"]].to_numpy() / np.sqrt(count.loc[at].to_numpy())
     assert means.frame["se"].to_numpy() == pytest.approx(se, rel=1e-6)
     assert means.frame["df"].to_numpy() == pytest.approx(198.0, rel=1e-5)
-    with pytest.raises(ValueError, match="ddf must be one of 'satterthwaite', 'residual', 'inf'"):
+    with pytest.raises(ranef.UnsupportedError, match="'satterthwaite' or 'residual' or 'inf'"):
         ranef.emmeans(model, "sex", ddf="kenward-roger")
 
 

@@ -47,6 +47,7 @@ def brought():
         "ranef.api.gls",
         "ranef.api.fit_many",
         "ranef.api.gee",
+        "ranef.families",
     ],
 )
 def test_what_is_not_needed_at_once_is_not_imported(brought, module):

@@ -12,6 +12,7 @@ ROOT = Path(ranef.__file__).parent
 LAYERS = {
     "errors": 0,
     "_typing": 0,
+    "_options": 0,
     "_core": 1,
     "parallel": 1,
     "datasets": 1,
@@ -27,6 +28,7 @@ LAYERS = {
     "comparison": 9,
     "trust": 9,
     "marginal": 9,
+    "missing": 9,
     "study": 10,
     "api": 11,
     "cli": 12,

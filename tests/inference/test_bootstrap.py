@@ -39,8 +39,8 @@ def uneven():
 
 def parameters(model):
     """Every parameter, one fit at a time."""
-    listed = targets(model._design, model._estimate.kept)
-    found = values(listed, model._estimate.sigmas, model.sigma, model._estimate.beta)
+    listed = targets(model.parts.design, model.parts.estimate.kept)
+    found = values(listed, model.parts.estimate.sigmas, model.sigma, model.parts.estimate.beta)
     return dict(zip([target.name for target in listed], found, strict=True))
 
 

@@ -167,7 +167,7 @@ def test_scale_and_shift_of_the_slope_do_not_matter():
 def test_large_problems_take_one_gradient_a_direction(sleep, monkeypatch):
     exact = sleep.coef_table().df
     monkeypatch.setattr(satt, "LARGE_PROBLEM", 10)
-    large = satt.satterthwaite(sleep._core, sleep._estimate, sleep.nobs)
+    large = satt.satterthwaite(sleep.parts.core, sleep.parts.estimate, sleep.nobs)
     assert_allclose(large.df(np.eye(2)), exact, rtol=1e-4)
 
 

@@ -26,7 +26,7 @@ def made(name):
 
 def dense(model, keep):
     """Fixed effects and their covariance by dense algebra at the model's covariance parameters."""
-    design, estimate = model._design, model._estimate
+    design, estimate = model.parts.design, model.parts.estimate
     n = design.n_obs
     V = np.diag(np.ones(n) if design.weights is None else 1.0 / design.weights)
     for term, factor in zip(design.random, estimate.lambda_, strict=True):
@@ -43,7 +43,7 @@ def dense(model, keep):
 def test_closed_form_is_least_squares_without_the_group(name):
     model, groups = made(name)
     found = model.influence(groups)
-    design = model._design
+    design = model.parts.design
     codes = (
         np.arange(design.n_obs)
         if groups == "rows"
@@ -73,18 +73,18 @@ def test_leverage_is_the_derivative_of_fitted_values():
     model, _ = made("weights")
     from ranef.inference.influence import leverage
 
-    h = leverage(model._design, model._estimate, model._core)
+    h = leverage(model.parts.design, model.parts.estimate, model.parts.core)
     for i in (0, 57, 179):
-        y = model._design.y.copy()
+        y = model.parts.design.y.copy()
         y[i] += 1.0
         from dataclasses import replace
 
         from ranef.inference.prediction.predict import fitted
         from ranef.models import lmm
 
-        moved = replace(model._design, y=y)
-        at = lmm.evaluate(moved, lmm.kernel(moved), model._estimate.lambda_, reml=True)
-        change = fitted(moved, at)[i] - fitted(model._design, model._estimate)[i]
+        moved = replace(model.parts.design, y=y)
+        at = lmm.evaluate(moved, lmm.kernel(moved), model.parts.estimate.lambda_, reml=True)
+        change = fitted(moved, at)[i] - fitted(model.parts.design, model.parts.estimate)[i]
         assert h[i] == pytest.approx(change, rel=1e-8)
 
 

@@ -157,4 +157,4 @@ def test_missing_values_and_refusals(model):
     with pytest.raises(ValueError, match="binomial"):
         counts.predict({"g": [1]}, interval="prediction", trials=3)
     own = model.predict(interval="prediction")
-    assert_allclose(own["upper"] * model._weights % 1.0 % (1.0 - 1e-9), 0.0, atol=1e-8)
+    assert_allclose(own["upper"] * model.parts.weights % 1.0 % (1.0 - 1e-9), 0.0, atol=1e-8)

@@ -89,7 +89,7 @@ def test_an_infinite_wishart_is_a_gamma_of_the_sd():
 )
 def test_gradients_are_those_of_differences(prior):
     model = ranef.lmer("Reaction ~ Days + (Days | Subject)", ranef.datasets.load("sleepstudy"))
-    space = Penalized(model._design, model._core, prior, reml=True)
+    space = Penalized(model.parts.design, model.parts.core, prior, reml=True)
     theta = np.array([0.9, 0.2, 0.7])
     _, gradient = space.value_and_gradient(theta)
     for a in range(3):
@@ -104,7 +104,7 @@ def test_gamma_on_independent_terms_gives_the_brute_force_mode():
     model = ranef.lmer("Reaction ~ Days + (1 | Subject)", data, prior=prior)
     grid = np.linspace(0.5, 3.0, 2501)
     values = [
-        model._core.objective([np.full((1, 1), r, order="F")], True)
+        model.parts.core.objective([np.full((1, 1), r, order="F")], True)
         - 2 * stats.gamma.logpdf(r, 3.0)
         for r in grid
     ]
@@ -139,7 +139,7 @@ def test_weak_is_less_biased_than_blme(levels):
 
 def test_refits_keep_the_prior():
     model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"), prior="weak")
-    again = model.refit(model._design.y)
+    again = model.refit(model.parts.design.y)
     assert again.theta.iloc[0] == pytest.approx(model.theta.iloc[0], rel=1e-6)
     assert model.update(prior="wishart").theta.iloc[0] > model.theta.iloc[0]
     ml = model.update(reml=False)
@@ -164,7 +164,7 @@ def test_a_prior_that_outweighs_two_levels_among_others():
     with pytest.raises(ranef.ModelError, match="with 2 levels of Block the prior outweighs"):
         ranef.lmer(formula, frame, prior="wishart")
     model = quietly(formula, frame)
-    core = model._core
+    core = model.parts.core
 
     def penalized(*relative):
         at = [np.full((1, 1), sd, order="F") for sd in relative]

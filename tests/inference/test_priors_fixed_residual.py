@@ -201,7 +201,7 @@ def dense(model, spec, *, reml, sd=None, mean=0.0, relative=False, residual=None
     REML: y - X m is normal with the covariance sigma^2 H + X D X', flat coefficients projected
     out. ML: the joint density of y and the coefficients, at its largest over these.
     """
-    design = model._design
+    design = model.parts.design
     X, y, n = design.X, design.y, design.n_obs
     w = np.ones(n) if design.weights is None else design.weights
     term = design.random[0]
@@ -289,7 +289,7 @@ def test_a_density_of_sigma_gives_the_dense_mode(sleep, reml, prior, density, sd
 
 def check_mode(model, value):
     """The dense criterion agrees, has no slope there, and the curvature that the tests use."""
-    lambda_ = model._estimate.lambda_[0]
+    lambda_ = model.parts.estimate.lambda_[0]
     here = np.r_[lambda_[np.tril_indices(2)], np.log(model.sigma)]
     assert value(here) == pytest.approx(-2 * model.llf + model.penalty, abs=1e-7)
     slope = optimize.approx_fprime(here, value, 1e-6)
@@ -297,17 +297,17 @@ def check_mode(model, value):
     np.testing.assert_allclose(0.5 * (slope + back), 0.0, atol=2e-4)
     assert model.convergence.converged
     # Coefficients and their posterior covariance, from the dense equations.
-    fixed = model._penalized().fixed
+    fixed = model.parts.penalized().fixed
     if fixed is None:
         return
-    design = model._design
+    design = model.parts.design
     n, term = design.n_obs, design.random[0]
     Z = np.zeros((n, 2 * term.n_levels))
     for j in range(2):
         Z[np.arange(n), term.codes * 2 + j] = design.z(term)[:, j]
     w = np.ones(n) if design.weights is None else design.weights
     V = np.diag(model.sigma**2 / w)
-    V = V + Z @ np.kron(np.eye(term.n_levels), model._estimate.sigmas[0]) @ Z.T
+    V = V + Z @ np.kron(np.eye(term.n_levels), model.parts.estimate.sigmas[0]) @ Z.T
     P, m = np.zeros((2, 2)), np.zeros(2)
     scale = model.sigma * fixed.scale(model.sigma)
     P[fixed.index, fixed.index] = scale**-2.0
@@ -329,7 +329,7 @@ def check_mode(model, value):
 )
 def test_gradients_are_those_of_differences(sleep, prior):
     model = ranef.lmer(SLEEP, sleep, prior=prior)
-    space = model._penalized()
+    space = model.parts.penalized()
     theta = np.array([0.9, 0.2, 0.7])
     _, gradient = space.value_and_gradient(theta)
     for a in range(3):
@@ -436,7 +436,7 @@ def test_a_pickled_model_remembers_its_prior(priored):
     assert again.convergence.converged
     assert again.penalty == pytest.approx(priored.penalty)
     pd.testing.assert_frame_equal(
-        again.refit(again._design.y).coef_table(), priored.coef_table(), rtol=1e-5
+        again.refit(again.parts.design.y).coef_table(), priored.coef_table(), rtol=1e-5
     )
 
 
@@ -468,7 +468,7 @@ def test_influence_without_a_group_keeps_the_prior(sleep, priored):
     moved = priored.influence("Subject", refit=True)
     assert moved.params.loc["309", "Days"] == pytest.approx(one.params["Days"], rel=1e-5)
     # By hand: the same covariances, sigma and prior, without the rows.
-    design, estimate = priored._design, priored._estimate
+    design, estimate = priored.parts.design, priored.parts.estimate
     keep = design.random[0].codes != list(design.random[0].levels).index("309")
     X, z = design.X[keep], design.z(design.random[0])[keep]
     codes = design.random[0].codes[keep]
@@ -606,6 +606,6 @@ def test_a_prior_without_meaning_is_refused(sleep, prior, error, words):
 def test_the_gradient_of_a_prior_without_constants(sleep):
     """A prior of the residual alone leaves the search by the covariances exact."""
     model = ranef.lmer(SLEEP, sleep, prior={"residual": ranef.Gamma(20, 0.8)})
-    space = Penalized(model._design, model._core, model.call.prior, reml=True)
-    theta = space.pack(model._estimate.lambda_standard)
+    space = Penalized(model.parts.design, model.parts.core, model.call.prior, reml=True)
+    theta = space.pack(model.parts.estimate.lambda_standard)
     assert np.abs(space.value_and_gradient(theta)[1]).max() < 1e-5

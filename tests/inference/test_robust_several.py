@@ -110,7 +110,7 @@ def test_the_bootstrap_of_a_mixed_model_is_that_of_least_squares_on_whitened_row
 
     rest = Xw[:, :1]
     null = rest @ np.linalg.lstsq(rest, yw - 0.4 * Xw[:, 1], rcond=None)[0] + 0.4 * Xw[:, 1]
-    V12, _ = auxiliary(12, 5000, "rademacher", None)
+    V12 = np.hstack(list(auxiliary(12, 5000, "rademacher", None)[0]))
     beta, se = fit(yw)
     draws = [fit(null + (yw - null) * v[g]) for v in V12.T[::4]]
     t = np.array([abs(b - 0.4) / s for b, s in draws])

@@ -157,7 +157,7 @@ def test_type_3_of_a_main_effect_compares_unweighted_means():
     model = ranef.lmer("y ~ a * b + (1 | g)", data)
     cells = pd.MultiIndex.from_product([list("pqr"), list("uvx")], names=["a", "b"])
     grid = cells.to_frame(index=False)
-    X = ranef.design.encode(model._design, grid, random=False).X
+    X = ranef.design.encode(model.parts.design, grid, random=False).X
     means = X.reshape(3, 3, -1).mean(axis=1)
     joint = model.test([means[1] - means[0], means[2] - means[0]])
     assert_allclose(model.anova().loc["a", "F"], joint.F, rtol=1e-10)
@@ -312,3 +312,14 @@ def test_a_variance_of_zero_costs_nothing():
         model = ranef.lmer("Yield ~ 1 + (1 | Batch)", datasets.load("Dyestuff2"))
     row = model.ranova().iloc[1]
     assert_allclose([row.chisq, row.pvalue], [0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+@pytest.mark.parametrize("right", ["a + b", "a + b + x", "a * b", "b + x + a"])
+def test_a_formula_without_intercept_tests_what_the_one_with_it_tests(right, kind):
+    data = uneven(empty_cell=False)
+    with_ = ranef.lmer(f"y ~ {right} + (1 | g)", data).anova(type=kind)
+    without = ranef.lmer(f"y ~ 0 + {right} + (1 | g)", data).anova(type=kind)
+    assert without.num_df.tolist() == with_.num_df.tolist()
+    assert_allclose(without.F, with_.F, rtol=1e-6)
+    assert_allclose(without.den_df, with_.den_df, rtol=1e-4)

@@ -50,7 +50,7 @@ def test_p_values_equal_a_loop_of_refits_over_all_signs(weights, null):
     ours = model.wild_bootstrap("x", cluster="g", null=null, weights="rademacher", draws=999)
     assert ours.enumerated
     assert ours.draws == 128
-    V, _ = auxiliary(7, 999, "rademacher", None)
+    V = np.hstack(list(auxiliary(7, 999, "rademacher", None)[0]))
     X = np.column_stack([np.ones(len(frame)), frame["x"]])
     w = np.ones(len(frame)) if weights is None else frame["w"].to_numpy()
     g = frame["g"].to_numpy()

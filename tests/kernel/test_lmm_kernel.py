@@ -200,16 +200,16 @@ def test_a_factor_that_serves_again_is_that_of_the_covariance_asked_for(formula)
     y += rng.normal(size=120)
     frame = {"y": y, "x": x, "g": g, "h": h}
     used = ranef.lmer(formula, frame)
-    at = list(used._estimate.lambda_standard)
+    at = list(used.parts.estimate.lambda_standard)
     other = [0.7 * block for block in at]
 
     def fresh(ask):
-        return ask(lmm.kernel(used._design))
+        return ask(lmm.kernel(used.parts.design))
 
     def evaluate(core, lambda_, reml):
         return core.curvature(lambda_, reml).objective
 
-    core = lmm.kernel(used._design)
+    core = lmm.kernel(used.parts.design)
     for lambda_, reml in [(at, True), (at, True), (at, False), (other, True), (other, True)]:
         expected = fresh(lambda c, la=lambda_, r=reml: evaluate(c, la, r))
         assert evaluate(core, lambda_, reml) == expected  # the first call spends the factor

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import ranef
 from ranef import _core
 from ranef.errors import ModelError
 from ranef.inference.sandwich.sandwich import DiagonalScores, cluster_factor, cluster_meat
@@ -156,3 +157,17 @@ def test_rows_are_ordered_by_cluster_and_place():
     assert len(_core.order_by_cluster(codes[:0], 0)) == 0
     with pytest.raises(ValueError, match="outside 0 to n_clusters"):
         _core.order_by_cluster(codes, 6)
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR2", "CR3"])
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6, 1e12])
+def test_the_unit_of_the_weights_does_not_reach_cluster_robust_errors(kind, unit):
+    rng = np.random.default_rng(11)
+    d = {"g": np.repeat(np.arange(15), 6), "x": rng.normal(size=90), "f": np.tile(list("abc"), 30)}
+    d |= {"y": rng.normal(size=90) + rng.normal(size=15)[d["g"]]}
+    w = rng.uniform(0.2, 5.0, 90)
+    tables = [
+        ranef.feols("y ~ x + f", d, weights=w * k).robust(kind, cluster="g").coef_table()
+        for k in (1.0, unit)
+    ]
+    np.testing.assert_allclose(tables[1][["se", "df"]], tables[0][["se", "df"]], rtol=1e-7)

@@ -204,3 +204,18 @@ def test_tables_as_text_and_html(cake):
     assert "degrees of freedom: satterthwaite" in repr(means)
     assert "adjusted: tukey" in repr(means.pairs())
     assert "<table" in means.pairs()._repr_html_()
+
+
+def test_means_of_a_logarithm_are_turned_back_and_other_transformations_refused():
+    cake = ranef.datasets.load("cake")
+    logged = ranef.lmer("np.log(angle) ~ recipe + (1 | recipe:replicate)", cake)
+    means, back = (ranef.emmeans(logged, "recipe", type=t) for t in ("link", "response"))
+    assert_allclose(back.frame.response, np.exp(means.frame.emmean), rtol=1e-12)
+    assert_allclose(back.frame.se, back.frame.response * means.frame.se, rtol=1e-12)
+    assert_allclose(back.frame.upper, np.exp(means.frame.upper), rtol=1e-12)
+    assert_allclose(back.pairs().frame.ratio, np.exp(means.pairs().frame.estimate), rtol=1e-12)
+    rooted = ranef.lmer("np.sqrt(angle) ~ recipe + (1 | recipe:replicate)", cake)
+    with pytest.raises(ranef.errors.UnsupportedError, match="sqrt"):
+        ranef.emmeans(rooted, "recipe", type="response")
+    plain = ranef.lmer("angle ~ recipe + (1 | recipe:replicate)", cake)
+    assert ranef.emmeans(plain, "recipe", type="response").what == "emmean"

@@ -27,7 +27,7 @@ def _matrices(found):
 @pytest.mark.parametrize(("name", "reml"), FITS)
 def test_likelihood_is_as_high_and_counts_agree(name, reml):
     model, want = fitted(name, reml), expected(name, reml)
-    assert model._estimate.converged
+    assert model.parts.estimate.converged
     # glmmTMB's cases hold a residual of standard deviation 1e-4 beside the structured one.
     close = LIKELIHOOD if (name, reml) in NLME else 10 * LIKELIHOOD
     assert -close < model.llf - want["logLik"] < 5 * close
@@ -67,7 +67,7 @@ def test_covariance_parameters(name, reml):
 @pytest.mark.parametrize(("name", "reml"), NLME)
 def test_rows(name, reml):
     model, want = fitted(name, reml), expected(name, reml)
-    sd = float(np.std(model._design.y))
+    sd = float(np.std(model.parts.design.y))
     np.testing.assert_allclose(model.fittedvalues[:10], want["fitted"], atol=ESTIMATE * sd)
     ours = model.resid_normalized.to_numpy()
     # nlme takes a symmetric factor under compound symmetry, and after lme it mixes up groups that

@@ -29,9 +29,9 @@ def dyestuff():
 )
 def test_the_null_distribution(model, expected):
     fit = model()
-    kept = fit._estimate.kept
+    kept = fit.parts.estimate.kept
     draws = null_statistics(
-        spectrum(fit._design, kept), fit.nobs - len(kept), 100_000, np.random.default_rng(3)
+        spectrum(fit.parts.design, kept), fit.nobs - len(kept), 100_000, np.random.default_rng(3)
     )
     quantiles, zeros = expected
     # The standard errors of simulated quantiles are about a hundredth of them.

@@ -13,8 +13,10 @@ import scipy.stats
 
 import ranef
 from oracle.glmm_cases import CASES, frame
+from ranef.families import lookup
+from ranef.families.links import INVERSE, LOG
+from ranef.families.scale import METHODS, distribution_variance
 from ranef.inference.shares import generalised as glmm_shares
-from ranef.models.glmm.estimate import GlmmSpec
 
 FITS = [(name, i) for name, case in CASES.items() for i in range(len(case["fits"]))]
 
@@ -135,12 +137,12 @@ def test_distribution_variances_of_insight():
     ticks = fitted("grouseticks_crossed", 1)
     null = ticks.update("~ 1 + (1 | BROOD) + (1 | LOCATION)")
     at_median = np.exp(null.params.iloc[0])
-    found = glmm_shares.distribution_variance(ticks.call.spec, at_median, 1.0, "lognormal")
+    found = distribution_variance(lookup("poisson"), LOG, at_median, {}, "lognormal")
     assert found == pytest.approx(0.46534287095420646, rel=2e-6)
     mean = np.exp(null.params.iloc[0] + sum(v.iloc[0, 0] for v in null.varcorr.values()) / 2)
-    ours = glmm_shares.null_mean(ticks._design, ticks._estimate)
+    ours = glmm_shares.null_mean(ticks.parts.design, ticks.parts.estimate)
     assert ours == pytest.approx(mean, rel=1e-6)
-    parts = glmm_shares.parts_of_variance(ticks._design, ticks._estimate, "lognormal")
+    parts = glmm_shares.parts_of_variance(ticks.parts.design, ticks.parts.estimate, "lognormal")
     assert parts.fixed == pytest.approx(1.7300127036863882, rel=1e-5)
     assert parts.random == pytest.approx(0.9220038425658255, rel=1e-5)
     assert parts.residual == pytest.approx(np.log1p(1 / mean), rel=1e-6)
@@ -148,10 +150,42 @@ def test_distribution_variances_of_insight():
 
 def test_three_approximations_of_a_count():
     """Table 1 of Nakagawa, Johnson and Schielzeth (2017): close to each other for large means."""
-    spec = GlmmSpec("negative_binomial", "log")
-    values = [glmm_shares.distribution_variance(spec, 50.0, 100.0, m) for m in glmm_shares.METHODS]
+    counts, size = lookup("negative_binomial"), {"size": 100.0}
+    values = [distribution_variance(counts, LOG, 50.0, size, m) for m in METHODS]
     np.testing.assert_allclose(values, [np.log(1.03), scipy.special.polygamma(1, 1 / 0.03), 0.03])
     with pytest.raises(ranef.UnsupportedError, match="inverse"):
-        glmm_shares.distribution_variance(GlmmSpec("gamma", "inverse"), 1, 1, "delta")
+        distribution_variance(lookup("gamma"), INVERSE, 1.0, {"phi": 1.0}, "delta")
     with pytest.raises(ValueError, match="method"):
-        glmm_shares.distribution_variance(spec, 1, 1, "theory")
+        distribution_variance(counts, LOG, 1.0, size, "theory")
+
+
+def test_an_effect_of_each_row_explains_nothing():
+    """performance 0.10.2 on lme4 1.1-31: var.dispersion is in the denominator alone."""
+    data = frame(CASES["grouseticks_crossed"])
+    model = ranef.glmer(
+        "TICKS ~ YEAR + (1 | INDEX) + (1 | BROOD) + (1 | LOCATION)", data, family="poisson"
+    )
+    correlation = model.icc()
+    assert model.r2().conditional == pytest.approx(0.8484, abs=2e-3)
+    assert correlation.adjusted == pytest.approx(0.7783, abs=2e-3)
+    assert list(correlation.by_group.index) == ["BROOD", "LOCATION"]
+    assert correlation.by_group.sum() == pytest.approx(correlation.adjusted, rel=1e-12)
+
+
+def test_the_unit_of_an_exposure_does_not_change_shares():
+    """The same model in days and in years; the mean count is that of the rows' own exposures."""
+    rng = np.random.default_rng(21)
+    group, x, exposure = np.arange(400) // 10, rng.normal(size=400), rng.uniform(0.1, 50.0, 400)
+    u = 0.7 * rng.normal(size=40)[group]
+    y = rng.poisson(np.exp(0.3 + 0.4 * x + u) * exposure / 10.0)
+    found = []
+    for unit in (1.0, 365.0):
+        data = {"y": y, "x": x, "g": group, "ex": exposure * unit}
+        model = ranef.glmer("y ~ x + offset(np.log(ex)) + (1 | g)", data, family="poisson")
+        found.append([model.r2().marginal, model.r2().conditional, model.icc().adjusted])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    null = model.update("~ 1 + offset(np.log(ex)) + (1 | g)")
+    half = null.varcorr["g"].iloc[0, 0] / 2.0
+    mean = np.mean(data["ex"]) * np.exp(null.params.iloc[0] + half)
+    random = model.varcorr["g"].iloc[0, 0]
+    assert model.icc().adjusted == pytest.approx(random / (random + np.log1p(1 / mean)), rel=1e-6)

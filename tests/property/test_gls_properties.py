@@ -119,7 +119,7 @@ def test_condensed_groups_are_the_groups_themselves():
     apart = d.assign(t=t * (1.0 + 1e-11 * g))
     one = ranef.gls("y ~ x + t", d, groups="g", time="t", corr="car1")
     other = ranef.gls("y ~ x + t", apart, groups="g", time="t", corr="car1")
-    assert one._fitted_model.core.n_patterns == 1
-    assert other._fitted_model.core.n_patterns > 100
+    assert one.parts.core.core.n_patterns == 1
+    assert other.parts.core.core.n_patterns > 100
     assert one.llf == pytest.approx(other.llf, abs=1e-7)
     np.testing.assert_allclose(one.bse, other.bse, rtol=1e-6)

@@ -84,7 +84,9 @@ def test_weights_are_repeated_rows(frame):
 
 
 def test_reml_and_ml_differ_by_a_known_term(model):
-    ml, reml = (model._core.evaluate(list(model._estimate.lambda_), r) for r in (False, True))
+    ml, reml = (
+        model.parts.core.evaluate(list(model.parts.estimate.lambda_), r) for r in (False, True)
+    )
     n, p = model.nobs, 2
     known = reml.logdet_RX + (n - p) * (1 + np.log(2 * np.pi * reml.pwrss / (n - p)))
     known -= n * (1 + np.log(2 * np.pi * ml.pwrss / n))
@@ -92,7 +94,7 @@ def test_reml_and_ml_differ_by_a_known_term(model):
 
 
 def test_zero_variance_is_least_squares(frame):
-    core = ranef.lmer("y ~ x + (1 | g)", frame)._core
+    core = ranef.lmer("y ~ x + (1 | g)", frame).parts.core
     at = core.evaluate([np.zeros((1, 1))], False)
     X = np.column_stack([np.ones(len(frame)), frame["x"]])
     beta, squares, *_ = np.linalg.lstsq(X, frame["y"], rcond=None)

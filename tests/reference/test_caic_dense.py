@@ -46,7 +46,7 @@ def derivatives(design):
 
 def dense_df(model):
     """Degrees of freedom with half, and with all, of what the estimation of sigma takes off."""
-    design, estimate = model._design, model._estimate
+    design, estimate = model.parts.design, model.parts.estimate
     n, X, y = design.n_obs, design.X[:, estimate.kept], design.y
     w = np.ones(n) if design.weights is None else design.weights
     R = np.diag(1.0 / w)
@@ -87,7 +87,7 @@ def test_degrees_of_freedom_by_covariance_elements(name):
 @pytest.mark.parametrize("name", ["weights", "three columns"])
 def test_exact_degrees_of_freedom_are_what_refits_give(name):
     model = fit(name)
-    y, step, total = model._design.y, 1e-3, 1.0
+    y, step, total = model.parts.design.y, 1e-3, 1.0
     for i in range(model.nobs):
         move = step * (np.arange(model.nobs) == i)
         up, down = model.refit(y + move), model.refit(y - move)

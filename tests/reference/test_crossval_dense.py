@@ -33,7 +33,7 @@ def fit(name):
 
 def dense(model, left_out):
     """Means, standard deviations and joint log density of rows given all others, theta held."""
-    design, estimate = model._design, model._estimate
+    design, estimate = model.parts.design, model.parts.estimate
     n, X = design.n_obs, design.X[:, estimate.kept]
     w = np.ones(n) if design.weights is None else design.weights
     y = design.y if design.offset is None else design.y - design.offset
@@ -63,15 +63,15 @@ def dense(model, left_out):
 @pytest.mark.filterwarnings("ignore::ranef.SingularFitWarning", "ignore::ranef.RankWarning")
 def test_groups_one_by_one(name):
     model, group = fit(name)
-    (term,) = [t for t in model._design.random if t.group == group]
+    (term,) = [t for t in model.parts.design.random if t.group == group]
     mean, sd, joint = dense(model, term.codes)
     found = ranef.cross_validate(model, group=group)
-    scale = model._design.y.std()
+    scale = model.parts.design.y.std()
     np.testing.assert_allclose(found.rows["mean"], mean, rtol=0, atol=1e-8 * scale)
     np.testing.assert_allclose(found.rows["sd"], sd, rtol=1e-8)
     np.testing.assert_allclose(found.folds["joint_log_score"], joint, rtol=1e-8)
     assert list(found.folds.index) == list(term.levels)
-    error = model._design.y - mean
+    error = model.parts.design.y - mean
     assert found.table["rmse"].iloc[0] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-8)
     assert found.table["mae"].iloc[0] == pytest.approx(np.abs(error).mean(), rel=1e-8)
     score = -0.5 * np.log(2 * np.pi * sd**2) - 0.5 * (error / sd) ** 2
@@ -96,7 +96,7 @@ def test_rows_one_by_one(name):
     model, _ = fit(name)
     mean, sd, joint = dense(model, np.arange(model.nobs))
     found = ranef.cross_validate(model, "new_rows")
-    scale = model._design.y.std()
+    scale = model.parts.design.y.std()
     np.testing.assert_allclose(found.rows["mean"], mean, rtol=0, atol=1e-8 * scale)
     np.testing.assert_allclose(found.rows["sd"], sd, rtol=1e-8)
     np.testing.assert_allclose(found.rows["log_score"], joint, rtol=1e-8)

@@ -146,7 +146,7 @@ def test_as_many_random_effects_as_rows(rows):
     with pytest.raises(ranef.ModelError, match="80 random effects for 80 rows"):
         ranef.gls("y ~ x + (1 | g:t)", rows, groups="g", variance="sex")
     with_ar1 = ranef.gls("y ~ x + (1 | g:t)", rows, corr="ar1", **ROLES)
-    assert with_ar1._estimate.converged
+    assert with_ar1.parts.estimate.converged
 
 
 def test_a_correlation_at_the_end_of_its_range_is_said():

@@ -139,10 +139,10 @@ def test_fit_fork_and_fit_in_the_child():
         RUN.replace("COUNT", "50")
         + """
 import os
-before = fit()._estimate.objective
+before = fit().parts.estimate.objective
 child = os.fork()
 if child == 0:
-    os._exit(0 if (fit()._estimate.objective == before).all() else 1)
+    os._exit(0 if (fit().parts.estimate.objective == before).all() else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     )

@@ -67,16 +67,16 @@ def test_nlopt_that_gives_up_leaves_its_lowest_point():
 
 
 def test_an_optimiser_that_stops_short_is_named(slopes, hurried):
-    runs = [run(slopes._design, name, reml=True) for name in ("ranef", "L-BFGS-B")]
+    runs = [run(slopes.parts.design, name, reml=True) for name in ("ranef", "L-BFGS-B")]
     from dataclasses import replace
 
     early = replace(
         runs[1],
-        lambda_standard=hurried._estimate.lambda_standard,
-        objective=hurried._estimate.objective,
+        lambda_standard=hurried.parts.estimate.lambda_standard,
+        objective=hurried.parts.estimate.objective,
     )
     estimates = [
-        estimate_at(slopes._design, slopes._core, r.lambda_standard, reml=True)
+        estimate_at(slopes.parts.design, slopes.parts.core, r.lambda_standard, reml=True)
         for r in (runs[0], early)
     ]
     table = all_fit_table(
@@ -96,7 +96,7 @@ def test_one_em_step_is_the_mean_of_second_moments(reml):
     """Sigma+ = mean over levels of E[b b' | y], by dense algebra on V."""
     frame = ranef.datasets.load("sleepstudy")
     model = ranef.lmer("Reaction ~ Days + (Days | Subject)", frame, reml=reml)
-    design, core = model._design, model._core
+    design, core = model.parts.design, model.parts.core
     space = Space(design, core, reml=reml)
     start = space.unpack(0.7 * space.identity)
     before = estimate_at(design, core, start, reml=reml)
@@ -124,8 +124,10 @@ def test_one_em_step_is_the_mean_of_second_moments(reml):
 
 
 def test_a_point_in_the_standard_basis_is_the_same_in_the_users(slopes):
-    again = estimate_at(slopes._design, slopes._core, slopes._estimate.lambda_standard, reml=True)
-    np.testing.assert_allclose(again.lambda_[0], slopes._estimate.lambda_[0], rtol=1e-10)
+    again = estimate_at(
+        slopes.parts.design, slopes.parts.core, slopes.parts.estimate.lambda_standard, reml=True
+    )
+    np.testing.assert_allclose(again.lambda_[0], slopes.parts.estimate.lambda_[0], rtol=1e-10)
 
 
 def test_converge_finishes_a_search_and_says_how(hurried, slopes):

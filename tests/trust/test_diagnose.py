@@ -116,9 +116,9 @@ def test_the_chance_of_a_zero_is_that_of_an_F_below_one():
     from ranef.inference.diagnosis.fit import _chance, _Fit, _plausible
 
     model = quietly("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff2"))
-    fit = _Fit(model._design, model._core, model._estimate)
+    fit = _Fit(model.parts.design, model.parts.core, model.parts.estimate)
     spread = _plausible(fit, 0, [0])
-    at = model._core.objective([np.full((1, 1), spread, order="F")], True)
+    at = model.parts.core.objective([np.full((1, 1), spread, order="F")], True)
     assert at + 2 * model.llf == pytest.approx(1.0, abs=1e-6)
     exact = stats.f.cdf(1.0 / (1.0 + 5.0 * spread**2), 5, 24)
     simulated = _chance(fit, 0, ["Intercept"], spread, seed=5)
@@ -292,7 +292,7 @@ def test_units_of_a_slope_are_a_note_whose_fix_works(factor, word):
     finding = ranef.diagnose(model).find("slope-units")
     assert (finding.severity, word in finding.evidence) == ("note", True)
     again = eval(finding.fix, {"model": model})
-    assert again.llf == pytest.approx(quietly(again.call.formula, again._data).llf, abs=1e-6)
+    assert again.llf == pytest.approx(quietly(again.call.formula, again.parts.data).llf, abs=1e-6)
     assert "slope-units" not in ranef.diagnose(again).codes
 
 

@@ -32,27 +32,27 @@ def short(sleep):
 def numeric_gradient(model, lambda_, step=1e-5):
     """Central differences of the objective by every element of lambda."""
     out = []
-    for term, i, j in model._core.parameters:
+    for term, i, j in model.parts.core.parameters:
         ends = []
         for sign in (1.0, -1.0):
             moved = [block.copy(order="F") for block in lambda_]
             moved[term][i, j] += sign * step
-            ends.append(model._core.objective_standard(moved, model.reml))
+            ends.append(model.parts.core.objective_standard(moved, model.reml))
         out.append((ends[0] - ends[1]) / (2.0 * step))
     return np.array(out)
 
 
 def test_gradient_is_that_of_differences(short):
-    lambda_ = list(short._estimate.lambda_standard)
+    lambda_ = list(short.parts.estimate.lambda_standard)
     report = short.convergence
     np.testing.assert_allclose(report.gradient, numeric_gradient(short, lambda_), rtol=1e-5)
 
 
 def test_curvature_is_that_of_differences(sleep):
     model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
-    lambda_ = list(model._estimate.lambda_standard)
+    lambda_ = list(model.parts.estimate.lambda_standard)
     columns = []
-    for term, i, j in model._core.parameters:
+    for term, i, j in model.parts.core.parameters:
         moved = [[b.copy(order="F") for b in lambda_] for _ in range(2)]
         moved[0][term][i, j] += 1e-3
         moved[1][term][i, j] -= 1e-3
@@ -74,11 +74,15 @@ def test_a_stopped_search_is_not_called_converged(short):
 
 def test_predicted_decrease_is_the_one_that_is_had(sleep):
     best = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
-    near = [np.asfortranarray(1.01 * b) for b in best._estimate.lambda_standard]
-    moved = best._core.objective_standard(near, True)
+    near = [np.asfortranarray(1.01 * b) for b in best.parts.estimate.lambda_standard]
+    moved = best.parts.core.objective_standard(near, True)
     from dataclasses import replace
 
-    report = examine(best._design, best._core, replace(best._estimate, lambda_standard=tuple(near)))
+    report = examine(
+        best.parts.design,
+        best.parts.core,
+        replace(best.parts.estimate, lambda_standard=tuple(near)),
+    )
     assert report.decrement == pytest.approx(moved + 2.0 * best.llf, rel=0.05)
 
 
@@ -90,7 +94,7 @@ def test_a_zero_variance_is_proved_by_the_cone():
     assert report.n_null == 1
     assert np.isnan(report.curvature)
     # The slope by the relative variance, one-sided from zero.
-    core, step = model._core, 1e-6
+    core, step = model.parts.core, 1e-6
     rise = core.objective_standard([np.full((1, 1), np.sqrt(step), order="F")], True)
     at_zero = core.objective_standard([np.zeros((1, 1), order="F")], True)
     assert report.cone == pytest.approx((rise - at_zero) / step, rel=1e-3)
@@ -100,8 +104,8 @@ def test_a_false_zero_is_found_out():
     model = ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff"))
     from dataclasses import replace
 
-    zero = replace(model._estimate, lambda_standard=(np.zeros((1, 1), order="F"),))
-    report = examine(model._design, model._core, zero)
+    zero = replace(model.parts.estimate, lambda_standard=(np.zeros((1, 1), order="F"),))
+    report = examine(model.parts.design, model.parts.core, zero)
     assert not report.holds
     assert report.cone < 0
 
@@ -158,11 +162,11 @@ def test_a_search_that_breaks_off_at_the_optimum_is_no_false_alarm():
     y = rng.normal(size=2000)[g] + 0.3 * rng.normal(size=2000)[g] * x + rng.normal(size=50_000)
     frame = pd.DataFrame({"y": y, "x": x, "g": g})
     best = ranef.lmer("y ~ x + (x | g)", frame)
-    steps = best._estimate.n_gradient - 1
+    steps = best.parts.estimate.n_gradient - 1
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         broken = ranef.lmer("y ~ x + (x | g)", frame, control=ranef.Control(max_steps=steps))
-    assert broken._estimate.status == "step limit"
+    assert broken.parts.estimate.status == "step limit"
     assert broken.llf == pytest.approx(best.llf, abs=5e-6)  # 1e-5 of -2 log-likelihood converges
     assert broken.convergence.converged
     assert not caught

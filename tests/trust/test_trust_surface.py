@@ -44,7 +44,7 @@ def test_a_profile_is_a_fit_with_one_standard_deviation_set(slopes):
     def objective(free):
         a, angle = free
         factor = np.array([[a, 0.0], [sd * np.sin(angle), sd * np.cos(angle)]], order="F")
-        return slopes._core.objective([factor], True)
+        return slopes.parts.core.objective([factor], True)
 
     best = optimize.minimize(
         objective, [1.0, 0.0], method="Nelder-Mead", options={"fatol": 1e-11, "xatol": 1e-8}
@@ -54,7 +54,9 @@ def test_a_profile_is_a_fit_with_one_standard_deviation_set(slopes):
 
 
 def test_the_gradient_of_the_surface_is_that_of_differences(slopes):
-    explorer = Explorer(slopes._design, slopes._core, slopes._estimate, ((0, 1),), hold=False)
+    explorer = Explorer(
+        slopes.parts.design, slopes.parts.core, slopes.parts.estimate, ((0, 1),), hold=False
+    )
     units = explorer._units()
     raw, sds = np.array([0.9, 0.2, 0.3]), np.array([0.4])
     _, gradient = explorer._at(raw, sds, units)
@@ -65,7 +67,7 @@ def test_the_gradient_of_the_surface_is_that_of_differences(slopes):
 
 
 def test_at_the_estimate_nothing_drops(slopes):
-    at = [float(np.linalg.norm(slopes._estimate.lambda_[0][j])) for j in range(2)]
+    at = [float(np.linalg.norm(slopes.parts.estimate.lambda_[0][j])) for j in range(2)]
     found = slopes.surface(points=2, upper=tuple(at))
     assert found.table["drop"].iloc[-1] == pytest.approx(0.0, abs=1e-8)
     assert (found.table["drop"] > -1e-8).all()
@@ -87,7 +89,7 @@ def test_a_zero_variance_has_its_maximum_at_zero():
     assert found.maxima["sd_Intercept|Batch"].tolist() == [0.0]
     value = found.table.iloc[7]
     factor = np.full((1, 1), value["sd_Intercept|Batch"], order="F")
-    expected = model._core.objective([factor], True)
+    expected = model.parts.core.objective([factor], True)
     assert -2 * value["llf"] == pytest.approx(expected, abs=1e-8)
 
 

@@ -47,8 +47,8 @@ def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataF
     if n < 2:
         raise ValueError(f"bias_check needs 2 or more simulated data sets, not {n}")
     return bias_table(
-        model._design,
-        model._estimate,
+        model.parts.design,
+        model.parts.estimate,
         lambda design, core: estimated(design, core, model.call),
         n=n,
         seed=seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -52,7 +53,7 @@ def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     """
     check_mixed(model, "doctor")
     if data is not None:
-        model = type(model)(model._design, model._estimate, model.call, core=model._core, data=data)
+        model = LinearMixedModel(replace(model.parts, data=data))
     found = diagnosis_of(model)
     troubles = tuple(code for code in TROUBLES if code in found.codes)
     rows: list[list[object]] = []

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import Answering
 from ..inference.emmeans import marginal_rows, reference_grid
-from ..marginal.grid import assemble, check_known, check_model, names_of, training
+from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
 from ..report.emmeans import MarginalMeans, on_response
 
 __all__ = ["emmeans"]
@@ -44,7 +43,8 @@ def emmeans(
         Of a generalised model: means of the linear predictor, or these turned back into means of
         the response, with their limits and errors by the delta method; comparisons are then
         ratios where the link is a log, odds ratios where it is a logit, and of the linear predictor
-        otherwise.
+        otherwise. Of a model of ``log(y)``: means of the logarithm, or their exponentials, which
+        are geometric means of the response.
     ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}, optional
         Degrees of freedom: Satterthwaite's by default, and infinite for a generalised model.
     level : float
@@ -80,10 +80,10 @@ def emmeans(
     if type not in ("link", "response"):
         raise ValueError(f"type must be 'link' or 'response', not {type!r}")
     keep, within = names_of(specs, by)
-    grid = reference_grid(model._design, training(model, data), at or {})
+    grid = reference_grid(model.parts.design, training(model, data), at or {})
     check_known([*keep, *within], grid)
-    cells, L, offset = marginal_rows(model._design, grid, [*keep, *within])
+    cells, L, offset = marginal_rows(model.parts.design, grid, [*keep, *within])
     means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
-    if type == "response" and isinstance(model, GeneralizedLinearMixedModel):
-        return on_response(means, model.link)
+    if type == "response":
+        return on_response(means, response_link(model))
     return means

@@ -58,11 +58,11 @@ def emtrends(
     check_model(model, "emtrends")
     keep, within = names_of(specs, by)
     frame = training(model, data)
-    grid = reference_grid(model._design, frame, at or {})
+    grid = reference_grid(model.parts.design, frame, at or {})
     check_known([*keep, *within, var], grid)
     if not pd.api.types.is_numeric_dtype(grid[var].dtype):
         raise ValueError(f"{var!r} is not numeric, so it has no slope")
     spread = float(np.std(open_frame(frame).series(var).to_numpy(dtype=float, na_value=np.nan)))
     step = STEP * (spread if np.isfinite(spread) and spread > 0 else 1.0)
-    cells, L = slopes(model._design, grid, var, step, [*keep, *within])
+    cells, L = slopes(model.parts.design, grid, var, step, [*keep, *within])
     return assemble(model, "trend", cells, within, L, np.zeros(len(L)), grid, ddf, level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..batch.many import check_ddf, read_matrix_weights, read_tests, shared_design
+from ..batch.many import check_ddf, check_left, read_matrix_weights, read_tests, shared_design
 from ..batch.many_run import ManyRun
 from ..batch.responses import in_memory, open_responses, read_responses
 from ..batch.result import BatchResult
@@ -115,8 +115,9 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     if source is None:
         names, held = read_responses(responses, frame)
         source = in_memory(names, held)
-    W = read_matrix_weights(weights, frame.n_rows, source.names)
+    W = read_matrix_weights(weights, frame, source.names)
     shared = None if W is not None else weights
+    check_left(formula, source.names)
     design = shared_design(formula, data, frame.n_rows, shared, offset, contrasts)
     lmm.check(design)
     settings = Settings(

@@ -66,5 +66,5 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     check_mixed(model, "for_marginaleffects")
     if not df > 0.0:
         raise ValueError(f"df is a number of degrees of freedom, above 0, not {df}")
-    frame = used_rows(model._design, training(model, data))
+    frame = used_rows(model.parts.design, training(model, data))
     return adapter_class()(model, frame, float(df))

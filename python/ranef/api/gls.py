@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ..fitted.gls.fit import checked_corr
@@ -113,7 +112,4 @@ def gls(
         missing=missing,
         control=Control() if control is None else control,
     )
-    model = fit_model(call, data)
-    for warning in model.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return model
+    return fit_model(call, data)

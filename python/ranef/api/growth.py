@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,7 +111,4 @@ def growth(
             f"random={call.random!r} has factors that shape={call.shape!r} does not; the mean "
             "curve needs every factor that varies"
         )
-    model = fit_model(call, data)
-    for warning in model.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return model
+    return fit_model(call, data)

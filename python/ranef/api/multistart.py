@@ -39,18 +39,20 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     scale, all in the standardised basis.
     """
     check_mixed(model, "multistart")
-    model._likelihood_only("multistart")
+    model.parts.likelihood_only("multistart")
     if n < 1:
         raise ValueError(f"multistart needs 1 or more starts, not {n}")
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):
-        start = tuple(random_factor(term.blocks, term.n_cols, rng) for term in model._design.random)
+        start = tuple(
+            random_factor(term.blocks, term.n_cols, rng) for term in model.parts.design.random
+        )
         control = Control(max_steps=1000, start=start)
-        found = lmm.fit(model._design, model._core, reml=model.reml, control=control)
-        holds = examine(model._design, model._core, found).holds
+        found = lmm.fit(model.parts.design, model.parts.core, reml=model.reml, control=control)
+        holds = examine(model.parts.design, model.parts.core, found).holds
         rows.append((found.objective, found.n_gradient, holds))
     table = pd.DataFrame(rows, columns=["criterion", "gradients", "converged"])
-    best = min(table["criterion"].min(), model._estimate.objective)
+    best = min(table["criterion"].min(), model.parts.estimate.objective)
     table.insert(1, "above_best", table["criterion"] - best)
-    return MultiStart(table, model._estimate.objective)
+    return MultiStart(table, model.parts.estimate.objective)

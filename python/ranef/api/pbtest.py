@@ -76,7 +76,10 @@ def pbtest(
     check_likelihood((large, small), "pbtest")
     check_draws(n)
     threads = worker_count(workers)
-    relation = relate(parts(small._design, small._estimate), parts(large._design, large._estimate))
+    relation = relate(
+        parts(small.parts.design, small.parts.estimate),
+        parts(large.parts.design, large.parts.estimate),
+    )
     if not relation.nested or small.npar >= large.npar:
         raise ModelError(
             f"{small.call.formula!r} is not nested in {large.call.formula!r}; "
@@ -89,7 +92,13 @@ def pbtest(
     test = ratio_test(deviances, (low.npar, high.npar), relation)
     settings = Settings(reml=reml, workers=threads, control=high.call.control)
     ratios, stopped = bootstrap_ratios(
-        low._design, high._design, low._estimate, n, seed, settings, progress=progress
+        low.parts.design,
+        high.parts.design,
+        low.parts.estimate,
+        n,
+        seed,
+        settings,
+        progress=progress,
     )
     notes = [
         f"{small.call.formula} within {large.call.formula}, by {'REML' if reml else 'ML'}",

@@ -90,7 +90,7 @@ def power(
         **options,
     )
     if test not in set(study.table["term"]):
-        terms = ", ".join(study._runs[0].result._labels.terms)
+        terms = ", ".join(study.runs[0].result.parts.labels.terms)
         raise ValueError(
             f"test {test!r} is neither a coefficient nor a hypothesis with an '='; the "
             f"coefficients are {terms}"

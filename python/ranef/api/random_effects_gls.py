@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-import numpy as np
-
-from ..design import INTERCEPT
-from ..design.grouped import build_grouped
-from ..errors import ModelError
-from ..fitted.feols.fit import absorption_of, check_formula
-from ..fitted.panel.random_effects import RandomEffectsGLS
-from ..fitted.warned import dropped_rows
-from ..formula import parse
-from ..models import lmm
-from ..models.re_gls import swamy_arora
+from ..fitted.panel.call import RandomEffectsCall
+from ..fitted.panel.random_effects import RandomEffectsGLS, fit_model
 
 __all__ = ["random_effects_gls"]
 
@@ -69,18 +59,5 @@ def random_effects_gls(
     >>> fit.variances.round(1).to_dict()
     {'Subject': 1378.2, 'Residual': 960.5}
     """
-    factors = [groups] if time is None else [groups, time]
-    parsed = check_formula(parse(formula), "random_effects_gls")
-    design = build_grouped(parsed, data, factors, contrasts=contrasts, missing=missing)
-    if INTERCEPT not in design.fixed:
-        raise ModelError("Swamy and Arora's variances need the constant in the formula")
-    offset = 0.0 if design.offset is None else design.offset
-    components = swamy_arora(design.y - offset, design.X, absorption_of(design, factors))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a perfect fit is refused below
-        ratios = np.sqrt(components.effects / components.idiosyncratic)
-    relative = tuple(np.array([[ratio]]) for ratio in ratios)
-    estimate = lmm.evaluate(design, lmm.kernel(design), relative, reml=True)
-    found = tuple(dropped_rows(design))
-    for warning in found:
-        warnings.warn(warning, stacklevel=2)
-    return RandomEffectsGLS(design, estimate, components, data, found)
+    call = RandomEffectsCall(str(formula), groups, time, contrasts, missing)
+    return fit_model(call, data)

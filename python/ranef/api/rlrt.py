@@ -64,7 +64,7 @@ def rlrt(
     """
     check_mixed(model, "rlrt")
     check_likelihood((model,), "rlrt")
-    random = model._design.random
+    random = model.parts.design.random
     if len(random) != 1 or random[0].n_cols != 1:
         raise ModelError(
             "rlrt tests the variance of a model with one random-effects term of one column, as "
@@ -72,10 +72,10 @@ def rlrt(
         )
     check_draws(n)
     fit = by_likelihood(model, reml=True)
-    without = fit._core.objective([np.zeros((1, 1))], True)
+    without = fit.parts.core.objective([np.zeros((1, 1))], True)
     observed = max(0.0, without + 2.0 * fit.llf)
-    kept = fit._estimate.kept
-    eigenvalues = spectrum(fit._design, kept)
+    kept = fit.parts.estimate.kept
+    eigenvalues = spectrum(fit.parts.design, kept)
     rng = np.random.default_rng(seed)
     draws = null_statistics(eigenvalues, fit.nobs - len(kept), n, rng, progress=progress)
     test = RatioTest(observed, 1.0, chi2_tail(observed, 1), boundary_pvalue(observed, 1))

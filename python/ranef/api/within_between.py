@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from ..design import build
-from ..design.grouped import group_term
-from ..fitted.lmm.call import Call
-from ..fitted.lmm.model import LinearMixedModel
-from ..fitted.panel.split import split_columns, with_intercept_of
-from ..fitted.panel.within_between import WithinBetweenModel
-from ..formula import parse
-from ..models import lmm
-from .lmer import Control
+from ..fitted.panel.call import WithinBetweenCall
+from ..fitted.panel.within_between import WithinBetweenModel, fit_model
 
 __all__ = ["within_between"]
 
@@ -74,16 +66,5 @@ def within_between(
     >>> list(model.params.index)
     ['Intercept', 'temp within']
     """
-    if form not in ("hybrid", "mundlak"):
-        raise ValueError(f"form is hybrid or mundlak, not {form!r}")
-    parsed = with_intercept_of(parse(formula), groups)
-    raw = build(parsed, data, weights=weights, contrasts=contrasts, missing=missing)
-    split = split_columns(raw, group_term(raw, groups), form)
-    lmm.check(split.design)
-    core = lmm.kernel(split.design)
-    estimate = lmm.fit(split.design, core, reml=reml, control=Control())
-    call = Call(parsed.text, reml, weights, None, contrasts, missing)
-    model = LinearMixedModel(split.design, estimate, call, core=core, data=data)
-    for warning in model.warnings:
-        warnings.warn(warning, stacklevel=2)
-    return WithinBetweenModel(model, split, groups, form)
+    call = WithinBetweenCall(str(formula), groups, form, reml, weights, contrasts, missing)
+    return fit_model(call, data)

@@ -65,10 +65,14 @@ class Terms:
 def part_of(result: Any) -> Part:
     """Take out of a result what tables need and what pickles."""
     random = tuple(
-        replace(term, codes=np.empty(0, dtype=np.int32)) for term in result._design.random
+        replace(term, codes=np.empty(0, dtype=np.int32)) for term in result.parts.design.random
     )
     return Part(
-        result._labels.fits, result._labels.terms, random, result._estimate, result.messages
+        result.parts.labels.fits,
+        result.parts.labels.terms,
+        random,
+        result.parts.estimate,
+        result.messages,
     )
 
 

@@ -119,7 +119,7 @@ class GroupRun:
     def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
         """Lay out the results of a block."""
         messages = {**part.messages, **self.explain(part)}
-        tables = self.result(part.labels, part.estimate, messages, line)._parts()
+        tables = self.result(part.labels, part.estimate, messages, line).parts.tables()
         told = [messages.get(i, "") for i in range(len(part.labels))]
         tables["fits"] = tables["fits"].assign(message=told)
         return tables

@@ -11,13 +11,21 @@ from formulaic.utils.constraints import LinearConstraints
 from numpy.typing import NDArray
 
 from .. import design as designs
+from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
-from ..design.frame import open_frame
+from ..design.frame import Frame, open_frame
 from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import parse
 from ..models.batch.estimate import Contrast
 
-__all__ = ["STAND_IN", "check_ddf", "read_matrix_weights", "read_tests", "shared_design"]
+__all__ = [
+    "STAND_IN",
+    "check_ddf",
+    "check_left",
+    "read_matrix_weights",
+    "read_tests",
+    "shared_design",
+]
 
 
 #: The response of the shared design; no column of a frame can be called that by accident.
@@ -31,17 +39,19 @@ def check_ddf(ddf: str) -> None:
 
 
 def read_matrix_weights(
-    weights: Any, n_rows: int, names: pd.Index[Any] | None
+    weights: Any, frame: Frame, names: pd.Index[Any] | None
 ) -> NDArray[np.floating[Any]] | None:
-    """Give weights that differ between responses, None for one column of weights."""
+    """Return weights that differ between responses, None for one column of weights."""
+    weights = side_by_side(weights, "weights")
+    check_rows(weights, "weights", frame.index, frame.n_rows)
     if weights is None or isinstance(weights, str) or np.ndim(weights) != 2:
         return None
     if names is None:
         raise UnsupportedError(
             "a matrix of weights needs responses that are all known beforehand, not an iterator"
         )
-    W = np.asarray(weights, dtype=np.float64)
-    shape = (n_rows, len(names))
+    W = np.asarray(columns_by_name(weights, names), dtype=np.float64)
+    shape = (frame.n_rows, len(names))
     if W.shape != shape:
         raise DataError(f"weights have the shape {W.shape} and responses {shape}", "weights")
     bad = np.flatnonzero((W <= 0.0).any(axis=0) | np.isinf(W).any(axis=0))
@@ -52,6 +62,41 @@ def read_matrix_weights(
             "weights",
         )
     return W
+
+
+def check_left(formula: str, names: pd.Index[Any] | None) -> None:
+    """Refuse a response in the formula that is none of the responses of the batch.
+
+    Raises
+    ------
+    FormulaError
+        With what to write instead.
+    """
+    left = str(formula).rpartition("~")[0].strip().strip("`")
+    if left and "(" not in left and "~" not in left and (names is None or left not in names):
+        raise FormulaError(
+            f"{left!r} would not be fitted: a batch takes its responses from the argument "
+            "responses. Leave the left side of the formula empty, as in ~ x + (1 | g), and name "
+            f"{left!r} among the responses if it is one",
+            str(formula),
+        )
+
+
+def columns_by_name(weights: Any, names: pd.Index[Any]) -> Any:
+    """Put the columns of weights into the order of the responses, if they are called alike."""
+    if not isinstance(weights, pd.DataFrame) or weights.columns.equals(names):
+        return weights
+    if len(weights.columns) != len(names):
+        return weights  # its shape is refused
+    if weights.columns.is_unique and names.isin(weights.columns).all():
+        return weights[list(names)]
+    if names.equals(pd.RangeIndex(len(names))):
+        return weights  # responses that have no names
+    raise DataError(
+        f"the columns of weights are called {weights.columns[0]!r}, ..., and the responses "
+        f"{names[0]!r}, ...; call them alike, or give weights.to_numpy() to go by position",
+        "weights",
+    )
 
 
 def shared_design(
@@ -71,6 +116,8 @@ def shared_design(
         )
     formula_ = parse(f"`{STAND_IN}` ~ {right}")
     frame = open_frame(data)
+    check_rows(weights, "weights", frame.index, frame.n_rows)
+    check_rows(offset, "offset", frame.index, frame.n_rows)
     named = {argument for argument in (weights, offset) if isinstance(argument, str)}
     columns: dict[str, Any] = {
         name: frame.series(name)
@@ -91,7 +138,7 @@ def read_tests(tests: Sequence[Any], names: Sequence[str], ddf: str) -> tuple[Co
     for test in tests:
         label, spec = test if isinstance(test, tuple) else (None, test)
         if not isinstance(spec, str):
-            spec = np.atleast_2d(np.asarray(spec, dtype=np.float64))
+            spec = np.atleast_2d(np.asarray(by_name(spec, names, "a test"), dtype=np.float64))
             if spec.shape[1] != len(names):
                 raise ValueError(
                     f"a test has {spec.shape[1]} columns for {len(names)} coefficients: "

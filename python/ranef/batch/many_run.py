@@ -17,7 +17,7 @@ from .._typing import Positions
 from ..design.design import Design
 from ..errors import DataError, RanefWarning
 from ..fitted.lmm.call import Call
-from ..fitted.lmm.fit import estimated
+from ..fitted.lmm.fit import estimated, made
 from ..fitted.lmm.model import LinearMixedModel
 from ..models import lmm
 from ..models.batch import estimate as batch_estimate
@@ -167,7 +167,7 @@ class ManyRun:
 
     def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
         """Lay out the results of a block."""
-        return self.result(part.labels, part.estimate, line)._parts()
+        return self.result(part.labels, part.estimate, line).parts.tables()
 
     def plan(self) -> dict[str, Any]:
         """Give all that the results depend on."""
@@ -268,4 +268,4 @@ def single_fit(
     lmm.check(own)
     core = lmm.kernel(own)
     estimate = estimated(own, core, call)
-    return LinearMixedModel(own, estimate, call, core=core)
+    return LinearMixedModel(made(own, estimate, call, core))

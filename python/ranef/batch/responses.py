@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..design.aligned import check_rows, side_by_side
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..errors import DataError
 from .response_files import ColumnFiles, open_columns
@@ -157,6 +158,7 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
         responses = [responses]
     if isinstance(responses, Sequence) and all(isinstance(name, str) for name in responses):
         return columns_of_data(responses, frame)
+    responses = side_by_side(responses, "responses")
     if isinstance(responses, pd.Series):
         responses = responses.to_frame()
     if not hasattr(responses, "shape") and not isinstance(responses, Mapping):
@@ -168,8 +170,7 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
         names = pd.Index(table.names)
         if not len(names):
             raise DataError("responses has no columns")
-        if table.index is not None and frame.index is not None:
-            same_rows(table.index, frame.index)
+        check_rows(responses, "responses", frame.index, frame.n_rows)
         Y = np.column_stack([floats(table.series(n), n) for n in table.names])
     if Y.ndim == 1 and len(Y) == frame.n_rows:
         Y = Y[:, None]
@@ -200,12 +201,6 @@ def columns_of_data(names: Sequence[str], frame: Frame) -> tuple[pd.Index[Any], 
         raise DataError(f"responses names {twice!r} more than once", twice)
     columns = [frame.series(name) for name in names]
     return pd.Index(names), np.column_stack([floats(c, str(c.name)) for c in columns])
-
-
-def same_rows(index: pd.Index[Any], other: pd.Index[Any]) -> None:
-    """Refuse responses whose row labels are those of other rows."""
-    if len(index) == len(other) and not index.equals(other):
-        raise DataError("the index of responses differs from that of the data")
 
 
 def floats(series: pd.Series[Any], name: str) -> NDArray[np.float64]:

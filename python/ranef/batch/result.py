@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,67 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.estimate import STATUSES, BatchEstimate
 from .tables import Labels, WaldTests, fits_frame, joint_frame
 
-__all__ = ["BatchResult", "Labels"]
+__all__ = ["BatchParts", "BatchResult", "Labels"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BatchParts:
+    """What the tables of a batch are made of.
+
+    Attributes
+    ----------
+    labels : Labels
+        Names of the fits and of the coefficients.
+    estimate : BatchEstimate
+        What was found, a row a fit.
+    design : Design
+        The design that the fits share, or one like theirs.
+    ddf : str
+        Degrees of freedom of the tests.
+    """
+
+    labels: Labels
+    estimate: BatchEstimate
+    design: Design
+    ddf: str
+
+    def residual_df(self) -> Array:
+        """Degrees of freedom n - p of each fit."""
+        kept = self.estimate.p - np.isnan(self.estimate.estimate[:, : self.estimate.p]).sum(1)
+        return np.asarray(self.estimate.n_obs - kept, dtype=np.float64)
+
+    def df(self) -> Array:
+        """Degrees of freedom of each t test, shape (m, h)."""
+        estimate = self.estimate
+        if self.ddf == "satterthwaite":
+            return estimate.df
+        if self.ddf == "inf":
+            return np.full(estimate.estimate.shape, np.inf)
+        return np.tile(self.residual_df()[:, None], (1, estimate.estimate.shape[1]))
+
+    def tests(self) -> WaldTests:
+        """Give the t tests."""
+        estimate = self.estimate
+        names = [*self.labels.terms, *(c.name for c in estimate.settings.single)]
+        return WaldTests(self.labels, names, estimate.estimate, estimate.variance, self.df())
+
+    def joint(self, *, adjusted: bool) -> pd.DataFrame:
+        """Lay out the F tests."""
+        joint = self.estimate.settings.joint
+        num_df = np.array([len(c.rows) for c in joint], dtype=np.float64)
+        den_df = self.df()[:, :1] * np.ones(len(joint))
+        F = self.estimate.F
+        return joint_frame(
+            self.labels, [c.name for c in joint], num_df, F, den_df, adjusted=adjusted
+        )
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Give the tables without the columns that need all fits of a run."""
+        return {
+            "table": self.tests().frame(adjusted=False),
+            "tests": self.joint(adjusted=False),
+            "fits": fits_frame(self.labels, self.estimate, self.design),
+        }
 
 
 class BatchResult:
@@ -42,31 +103,30 @@ class BatchResult:
     ):
         self.interrupted = interrupted
         self.messages = messages or {}
-        self._labels = labels
-        self._estimate = estimate
-        self._design = design
+        self.parts = BatchParts(labels, estimate, design, ddf)
         self._single: Callable[[int], LinearMixedModel] | None = single
-        self._ddf = ddf
 
     def __getstate__(self) -> dict[str, Any]:
         # The caller's data are not ours to copy.
         return {**self.__dict__, "_single": None}
 
     def __len__(self) -> int:
-        return len(self._estimate.outcome)
+        return len(self.parts.estimate.outcome)
 
     def __repr__(self) -> str:
         return f"<BatchResult of {len(self):,} fits: {self.counts().to_dict()}>"
 
     def counts(self) -> pd.Series[int]:
         """Count the fits by status."""
-        found = np.bincount(self._estimate.outcome, minlength=len(STATUSES))
+        found = np.bincount(self.parts.estimate.outcome, minlength=len(STATUSES))
         return pd.Series(found, index=pd.Index(STATUSES, name="status"))[found > 0]
 
     @property
     def status(self) -> pd.Series[Any]:
         """What became of each fit."""
-        return pd.Series(np.array(STATUSES)[self._estimate.outcome], index=self._labels.fits)
+        return pd.Series(
+            np.array(STATUSES)[self.parts.estimate.outcome], index=self.parts.labels.fits
+        )
 
     @property
     def table(self) -> pd.DataFrame:
@@ -75,7 +135,7 @@ class BatchResult:
         Columns: the fit, term, estimate, se, df, t, pvalue, and the p-value adjusted over all
         fits of the same term: p_bh (Benjamini and Hochberg) and q_storey (Storey's q-value).
         """
-        return self._tests().frame()
+        return self.parts.tests().frame()
 
     def moderated(self) -> pd.DataFrame:
         """Give ``table`` with residual variances shrunk to a common value by empirical Bayes.
@@ -92,17 +152,17 @@ class BatchResult:
         variance, at each fit's own relative covariance, and the degrees of freedom grow by those of
         the prior. The residual variances are taken to have n - p degrees of freedom for this.
         """
-        return self._tests().moderated(self._estimate.sigma, self._residual_df())
+        return self.parts.tests().moderated(self.parts.estimate.sigma, self.parts.residual_df())
 
     @property
     def tests(self) -> pd.DataFrame:
         """A row for each fit and hypothesis of several rows: F, num_df, den_df, pvalue, p_bh."""
-        return self._joint(adjusted=True)
+        return self.parts.joint(adjusted=True)
 
     @property
     def fits(self) -> pd.DataFrame:
         """A row for each fit: nobs, sigma, llf, sds and correlations, singular, status, n_eval."""
-        return fits_frame(self._labels, self._estimate, self._design)
+        return fits_frame(self.parts.labels, self.parts.estimate, self.parts.design)
 
     def fit(self, which: Any) -> LinearMixedModel:
         """Fit one of the batch in full.
@@ -127,45 +187,7 @@ class BatchResult:
                 "this result was unpickled and no longer knows its data; fit the response or group "
                 "that you want by ranef.lmer"
             )
-        return self._single(position(self._labels.fits, which))
-
-    def _residual_df(self) -> Array:
-        """Degrees of freedom n - p of each fit."""
-        kept = self._estimate.p - np.isnan(self._estimate.estimate[:, : self._estimate.p]).sum(1)
-        return np.asarray(self._estimate.n_obs - kept, dtype=np.float64)
-
-    def _df(self) -> Array:
-        """Degrees of freedom of each t test, shape (m, h)."""
-        estimate = self._estimate
-        if self._ddf == "satterthwaite":
-            return estimate.df
-        if self._ddf == "inf":
-            return np.full(estimate.estimate.shape, np.inf)
-        return np.tile(self._residual_df()[:, None], (1, estimate.estimate.shape[1]))
-
-    def _tests(self) -> WaldTests:
-        """Give the t tests."""
-        estimate = self._estimate
-        names = [*self._labels.terms, *(c.name for c in estimate.settings.single)]
-        return WaldTests(self._labels, names, estimate.estimate, estimate.variance, self._df())
-
-    def _joint(self, *, adjusted: bool) -> pd.DataFrame:
-        """Lay out the F tests."""
-        joint = self._estimate.settings.joint
-        num_df = np.array([len(c.rows) for c in joint], dtype=np.float64)
-        den_df = self._df()[:, :1] * np.ones(len(joint))
-        F = self._estimate.F
-        return joint_frame(
-            self._labels, [c.name for c in joint], num_df, F, den_df, adjusted=adjusted
-        )
-
-    def _parts(self) -> dict[str, pd.DataFrame]:
-        """Give the tables without the columns that need all fits of a run."""
-        return {
-            "table": self._tests().frame(adjusted=False),
-            "tests": self._joint(adjusted=False),
-            "fits": self.fits,
-        }
+        return self._single(position(self.parts.labels.fits, which))
 
 
 def position(fits: pd.Index[Any], which: Any) -> int:

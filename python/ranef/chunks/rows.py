@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,27 +111,30 @@ class Sample:
         return [int(usable[first[i]]) for i in fresh]
 
     def frame(self) -> dict[str, Any]:
-        """Give the rows as columns, and one row of levels that no grouping factor has."""
+        """Return the rows as columns."""
         if not self.rows:
             raise DataError("the data have no row without missing values")
-        predictors = " ".join(factor.expr for term in all_terms(self.formula) for factor in term)
-        groups = {name for bar in self.formula.random for name in bar.factors}
-        out: dict[str, Any] = {}
-        for name in self.rows[0]:
-            column = pd.concat([rows[name] for rows in self.rows], ignore_index=True)
-            last = column.iloc[-1]
-            if name in groups and name not in predictors:
-                last = f"{last}'" if isinstance(last, str) else other(column)
-                column = column.astype(object)
-            out[name] = pd.concat([column, pd.Series([last], dtype=column.dtype)]).infer_objects()
-        return out
+        return {
+            name: pd.concat([rows[name] for rows in self.rows], ignore_index=True)
+            for name in self.rows[0]
+        }
 
 
-def other(column: pd.Series[Any]) -> Any:
-    """Give a number or truth value that a column does not have."""
-    if isinstance(column.iloc[0], (bool, np.bool_)):
-        return not column.iloc[-1]
-    return column.astype(float).max() + 1
+def numbered(formula: Formula, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace the columns that only group by numbers of rows, which are more than one level.
+
+    The levels of grouping factors are counted while chunks are added up; of what kind they are
+    does not matter to the design.
+    """
+    used = " ".join(
+        [factor.expr for term in all_terms(formula) for factor in term]
+        + [factor.expr for factor in (*formula.offsets, formula.left)]
+    )
+    out = {name: pd.concat([column, column.iloc[-1:]]) for name, column in rows.items()}
+    for name in {name for bar in formula.random for name in bar.factors}:
+        if name in out and not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", used):
+            out[name] = pd.Series(np.arange(len(out[name])))
+    return {name: column.reset_index(drop=True) for name, column in out.items()}
 
 
 def with_levels(sample: Mapping[str, Any], levels: Mapping[str, Iterable[Any]]) -> dict[str, Any]:
@@ -155,7 +159,7 @@ def learn(
     contrasts: Any,
 ) -> Design:
     """Build the design that every chunk is read by."""
-    rows = with_levels(sample.frame(), levels)
+    rows = numbered(sample.formula, with_levels(sample.frame(), levels))
     design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
     for expr, fitted in design.encoder.factors.items():
         if fitted.state:

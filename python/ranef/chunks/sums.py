@@ -330,10 +330,12 @@ class Sums:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         with self._alone:
             out = copy.copy(self)
-            out._sums = copy.deepcopy(self._sums, memo)
-            out._lent = False
-            out._tables = [table.copy() for table in self._tables]
-            out._dropped = self._dropped.copy()
+            out.__dict__.update(
+                _sums=copy.deepcopy(self._sums, memo),
+                _lent=False,
+                _tables=[table.copy() for table in self._tables],
+                _dropped=self._dropped.copy(),
+            )
         return out
 
     def design(self) -> SummedDesign:

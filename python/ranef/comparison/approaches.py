@@ -150,7 +150,7 @@ def rows_of(models: dict[str, Any], groups: str) -> dict[str, pd.DataFrame]:
     ols: FixedEffectsModel = models["OLS"]
     tables = {
         "OLS": FixedEffectsModel(
-            ols._design, ols._fitted, replace(ols.call, vcov="iid")
+            replace(ols.parts, call=replace(ols.call, vcov="iid"))
         ).coef_table(),
         "OLS, cluster-robust": ols.robust("CR2", cluster=groups).coef_table(),
         "mixed model": models["mixed model"].coef_table(),
@@ -236,7 +236,7 @@ def within_is_fixed(models: dict[str, Any]) -> float:
     """Compare the coefficients within of a random-intercept model with fixed effects."""
     model: WithinBetweenModel = models["between-within"]
     fixed: FixedEffectsModel = models["fixed effects"]
-    design = model._split.design
+    design = model.parts.split.design
     if any(term.n_cols > 1 for term in design.random) or len(design.random) > 1:
         design = replace(design, random=(intercept_term(model),))
     estimate = lmm.fit(design, lmm.kernel(design), reml=True, control=lmm.Control())
@@ -249,7 +249,7 @@ def within_is_fixed(models: dict[str, Any]) -> float:
 
 def intercept_term(model: WithinBetweenModel) -> Any:
     """Give the groups' term with an intercept only."""
-    term = group_term(model._split.design, model.groups)
+    term = group_term(model.parts.split.design, model.groups)
     return replace(term, columns=(INTERCEPT,), names=("Intercept",), blocks=((0,),))
 
 

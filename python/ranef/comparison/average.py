@@ -114,9 +114,9 @@ def model_weights(models: Sequence[Any], kind: str, group: str | None, progress:
     for model in models:
         term = grouping_factor(model, group)
         left = leave_groups_out(
-            model._design, model._estimate, model._core, term, progress=progress
+            model.parts.design, model.parts.estimate, model.parts.core, term, progress=progress
         )
-        order = np.argsort(model._design.random[term].levels.astype(str), kind="stable")
+        order = np.argsort(model.parts.design.random[term].levels.astype(str), kind="stable")
         joint.append(left.joint[order])
     scores = np.column_stack(joint)
     return stacking_weights(scores[~np.isnan(scores).any(axis=1)])

@@ -50,7 +50,7 @@ def flags_of(fits: Sequence[Model]) -> list[str]:
         return [""] * len(fits)
     if not all(fit.reml for fit in fits):
         return ["REML beside ML" if fit.reml else "ML beside REML" for fit in fits]
-    spaces = [parts(fit._design, fit._estimate) for fit in fits]
+    spaces = [parts(fit.parts.design, fit.parts.estimate) for fit in fits]
     if not same_fixed(spaces):
         return ["REML, fixed parts differ"] * len(fits)
     first = spaces[0].fixed

@@ -33,7 +33,7 @@ __all__ = [
 
 def grouping_factor(model: Model, group: str | None) -> int:
     """Give the position of the term of a grouping factor; the only one when none is named."""
-    known = [term.group for term in model._design.random]
+    known = [term.group for term in model.parts.design.random]
     if group is None:
         if len(known) == 1:
             return 0
@@ -54,25 +54,25 @@ def closed_form(
             "groups are left out in closed form without a prior of the fixed effects; give folds= "
             "to refit with it"
         )
-    fit = (model._design, model._estimate, model._core)
+    fit = (model.parts.design, model.parts.estimate, model.parts.core)
     if scheme == "new_rows":
         what, found = "rows one by one", leave_rows_out(*fit, progress=progress)
     else:
         term = grouping_factor(model, group)
         what, found = (
-            f"levels of {model._design.random[term].group} one by one",
+            f"levels of {model.parts.design.random[term].group} one by one",
             leave_groups_out(*fit, term, progress=progress),
         )
     scores = {
         "mean": found.mean,
         "sd": found.sd,
-        "log_score": log_density(model._design.y, found.mean, found.sd),
+        "log_score": log_density(model.parts.design.y, found.mean, found.sd),
     }
     rows = row_table(model, np.arange(model.nobs), found.fold, scores)
     folds = fold_table(rows)
     if scheme == "new_groups":
         folds["joint_log_score"] = found.joint
-        folds.index = pd.Index(model._design.random[term].levels, name=what.split()[2])
+        folds.index = pd.Index(model.parts.design.random[term].levels, name=what.split()[2])
     notes = [
         f"{what}, in closed form: fixed and random effects by the other rows, covariance "
         "parameters held at the estimates of the whole fit",
@@ -102,7 +102,7 @@ def divided(
     seed: Any,
 ) -> tuple[str, list[Fold]]:
     """Give the name of a scheme and its folds."""
-    design = model._design
+    design = model.parts.design
     if isinstance(scheme, str) and scheme == "new_rows" and folds:
         return f"{folds} random parts of the rows", row_folds(design.n_obs, folds, seed)
     if isinstance(scheme, str) and scheme == "new_groups" and folds:
@@ -118,8 +118,8 @@ def times(model: Model, time: str | None) -> NDArray[Any]:
     """Read the time of each row of the model."""
     if time is None:
         raise ValueError("scheme='forecast' needs the column that holds the time: time='...'")
-    values = open_frame(model._training_data()).series(time)
-    rows = model._design.rows
+    values = open_frame(model.parts.training_data()).series(time)
+    rows = model.parts.design.rows
     values = values if rows is None else values.iloc[rows]
     if values.isna().any():
         raise ModelError(f"column {time!r} has missing values in rows that the model uses")
@@ -142,7 +142,7 @@ def by_refits(
 def leakage(model: Model, folds: Sequence[Fold]) -> str:
     """Say for which groups the training rows tell something about the test rows."""
     shared = []
-    for term in model._design.random:
+    for term in model.parts.design.random:
         count = sum(
             bool(np.isin(term.codes[test], term.codes[train]).any()) for train, test in folds
         )
@@ -164,4 +164,4 @@ def row_table(
 ) -> pd.DataFrame:
     """Predictions row by row, labelled as the caller's rows."""
     index = model.fittedvalues.index[rows]
-    return pd.DataFrame({"fold": fold, "y": model._design.y[rows], **scores}, index=index)
+    return pd.DataFrame({"fold": fold, "y": model.parts.design.y[rows], **scores}, index=index)

@@ -22,7 +22,7 @@ def anova_generalised(models: Sequence[Any]) -> pd.DataFrame:
     """Compare generalised linear mixed models; see :func:`ranef.anova`."""
     check_generalised(models)
     check_likelihood(models, "anova")
-    spaces = [parts(model._design, model._estimate) for model in models]
+    spaces = [parts(model.parts.design, model.parts.estimate) for model in models]
     names = labels(models)
     order = sorted(range(len(models)), key=lambda i: models[i].npar)
     tests, notes = [RatioTest()], [""]
@@ -72,14 +72,19 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
         raise ModelError(f"{caller} compares two or more models and was given {len(models)}")
     first, *others = models
     for place, model in enumerate(others, start=2):
-        difference = data_difference(first._design, model._design)
-        if not difference and (first.family == "gamma") != (model.family == "gamma"):
+        difference = data_difference(first.parts.design, model.parts.design)
+        if not difference and _counted(first) != _counted(model):
             difference = (
                 f"is of the {model.family} family and the first of the {first.family} one: "
                 "probabilities of counts and densities are not comparable"
             )
         if difference:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
+
+
+def _counted(model: GeneralizedLinearMixedModel) -> bool:
+    """Tell whether responses have probabilities, not densities."""
+    return model.call.spec.distribution.support.discrete
 
 
 def tested(
@@ -98,7 +103,7 @@ def tested(
         both = "fixed and random parts both differ, so no p-value would say which of them matters"
         return test, [both]
     notes = []
-    if not (small._estimate.converged and large._estimate.converged):
+    if not (small.parts.estimate.converged and large.parts.estimate.converged):
         notes.append("a fit has not converged: see model.convergence")
     if relation.same_fixed:
         notes += boundary_notes(relation, test, is_singular=small.is_singular)

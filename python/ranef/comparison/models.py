@@ -48,7 +48,7 @@ def check_comparable(models: Sequence[Any], caller: str, *, structured: bool = F
         )
     first = models[0]
     for place, model in enumerate(models[1:], start=2):
-        difference = data_difference(first._design, model._design)
+        difference = data_difference(first.parts.design, model.parts.design)
         if difference:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 

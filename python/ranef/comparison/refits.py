@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .._typing import Array
 from ..errors import ModelError, RanefError, RanefWarning
+from ..families.residuals import deviance_rows
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.glmm.model import fit_model as fit_generalised
 from ..fitted.kinds import Model
@@ -21,7 +22,6 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.lmm.model import fit_model as fit_call
 from ..inference.crossval.crossval import log_density
 from ..inference.crossval.folds import Fold
-from ..inference.families import deviance_rows
 from ..parallel.progress import tracked
 
 __all__ = ["Refits", "predict_folds", "rows_of"]
@@ -57,7 +57,7 @@ def predict_folds(model: Model, folds: Sequence[Fold], *, progress: bool = False
     ModelError
         If a fit fails, or a fold has a level of a fixed factor that the other rows do not have.
     """
-    data = model._training_data()
+    data = model.parts.training_data()
     parts: list[dict[str, Array]] = []
     warned: dict[str, int] = {}
     each = tracked(folds, len(folds), "folds", shown=progress)
@@ -83,7 +83,7 @@ def _predict(
     model: Model, data: Any, train: NDArray[np.intp], test: NDArray[np.intp]
 ) -> tuple[dict[str, Array], set[str]]:
     """Score the predictions of the test rows, and name the kinds of warnings of the fit."""
-    design = model._design
+    design = model.parts.design
     position = np.arange(design.n_obs) if design.rows is None else design.rows
     call, known = _call_on(model, position[train]), rows_of(data, position[train])
     new, y = rows_of(data, position[test]), design.y[test]
@@ -110,9 +110,9 @@ def _generalised_scores(
     fit: GeneralizedLinearMixedModel, new: Any, y: Array, w: Array
 ) -> dict[str, Array]:
     """Score predictive distributions of a generalised model; w are trials or frequencies."""
-    found = fit._predictive(new, w)
+    found = fit.parts.predictive(new, w)
     mean, sd = found.moments()
-    spec = found.spec
+    family = found.spec.distribution
     inside = (found.quantile(0.025) <= y + 1e-9) & (y - 1e-9 <= found.quantile(0.975))
     scores = {
         "mean": mean,
@@ -120,9 +120,9 @@ def _generalised_scores(
         "log_score": found.log_density(y),
         "inside": inside.astype(float),
     }
-    if spec.family != "negative_binomial":  # its unit depends on the size, which each fit estimates
-        scores["deviance"] = deviance_rows(spec, y, mean, w, found.dispersion)
-    if spec.family == "binomial":
+    if not family.has_shape:  # the unit would depend on the shape, which each fit estimates
+        scores["deviance"] = deviance_rows(family, y, mean, w, family.params(found.dispersion, w))
+    if family.has_trials:
         scores["brier"] = y * (1.0 - mean) ** 2 + (1.0 - y) * mean**2
     return scores
 

@@ -49,7 +49,7 @@ def anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.D
     if structured:
         spaces, relate_parts = [parts_of(model) for model in models], relate_structured
     else:
-        spaces, relate_parts = [parts(m._design, m._estimate) for m in models], relate
+        spaces, relate_parts = [parts(m.parts.design, m.parts.estimate) for m in models], relate
     fits = one_estimator(models, spaces, refit)
     names = labels(models)
     order = sorted(range(len(models)), key=lambda i: fits[i].npar)
@@ -71,10 +71,10 @@ def anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.D
 def parts_of(model: LinearMixedModel | GLSModel) -> StructuredParts:
     """Prepare a model for comparison with others whose residuals are structured."""
     if isinstance(model, LinearMixedModel):
-        return structured_parts(model._design, model._estimate)
-    rows = model._structured
+        return structured_parts(model.parts.design, model.parts.estimate)
+    rows = model.parts.rows
     return structured_parts(
-        rows.design, model._estimate, model.call.corr, rows.cluster, rows.time, rows.D
+        rows.design, model.parts.estimate, model.call.corr, rows.cluster, rows.time, rows.D
     )
 
 
@@ -158,14 +158,14 @@ def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relatio
             "the fixed part is coded otherwise than above, which shifts restricted criteria by "
             f"{relation.shift:.4g}; the test allows for it"
         )
-    if not (small._estimate.converged and large._estimate.converged):
+    if not (small.parts.estimate.converged and large.parts.estimate.converged):
         notes.append("a fit has not converged: see model.convergence")
     return notes + sampled_notes(small, large)
 
 
 def sampled_notes(small: Any, large: Any) -> list[str]:
     """Say how well the statistic of iterative fits is known."""
-    found = [getattr(model._estimate, "approximation", None) for model in (small, large)]
+    found = [getattr(model.parts.estimate, "approximation", None) for model in (small, large)]
     error = 2.0 * math.hypot(*(each.llf_error if each else 0.0 for each in found))
     if error == 0.0:
         return []

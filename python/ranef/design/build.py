@@ -19,6 +19,7 @@ from .random import random_terms
 from .reading import Reading, read_argument, read_factor, read_group, rows_to_keep
 from .scope import Column, check_names, columns_of_terms
 from .values import Categories, Numbers, Value
+from .width import check_width
 
 __all__ = ["build"]
 
@@ -80,6 +81,7 @@ def build(
     factors = fit_factors(formula, values, reading.states, contrasts or {})
     store = Store(values, factors)
     layout = columns_of_terms(formula.terms, factors)
+    check_width(layout, factors, reading.frame.n_rows if keep is None else int(keep.sum()))
     fixed = [column for _, columns in layout for column in columns]
     check_names(fixed)
     references = tuple(store.refer(column) for column in fixed)

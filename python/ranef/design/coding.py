@@ -13,6 +13,7 @@ from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomC
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from .aligned import rows_by_name
 from .values import Categories, Numbers, Value
 
 __all__ = ["FittedFactor", "fit_factor", "resolve_contrasts"]
@@ -85,7 +86,9 @@ def fit_factor(expr: str, value: Value, contrasts: Any, state: dict[str, Any]) -
                 f"contrasts are given for {expr!r}, which is numeric; write C({expr})", expr
             )
         return fit_numbers(expr, value, state)
-    chosen = resolve_contrasts(value.contrasts if contrasts is None else contrasts, expr)
+    asked = value.contrasts if contrasts is None else contrasts
+    asked = rows_by_name(asked, value.levels.tolist(), f"the contrasts of {expr!r}")
+    chosen = resolve_contrasts(asked, expr)
     labels = value.levels.tolist()
     if len(labels) < 2:
         only = f" only one level, {labels[0]!r}" if labels else " no level"

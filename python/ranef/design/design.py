@@ -48,6 +48,13 @@ class RandomTerm:
     blocks: tuple[tuple[int, ...], ...]
 
     @property
+    def written(self) -> str:
+        """The term in a formula's words, with the first of many columns."""
+        more = f" + ... ({self.n_cols:,} columns)" if self.n_cols > 8 else ""
+        names = self.names if not more else self.names[:3]
+        return f"({' + '.join(names)}{more} | {self.group})"
+
+    @property
     def n_levels(self) -> int:
         """Number of levels."""
         return len(self.levels)

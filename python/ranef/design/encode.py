@@ -102,6 +102,7 @@ def encode(
     *,
     random: bool | Iterable[str] | None = True,
     new_levels: str = "raise",
+    coded: bool = True,
 ) -> NewRows:
     """Apply a design to new rows; none is lost.
 
@@ -116,6 +117,9 @@ def encode(
         factors by label. The grouping columns of other terms need not be there.
     new_levels : {"raise", "population"}
         What to do with a level of a grouping factor that the fit did not see: raise, or code -1.
+    coded : bool
+        Whether levels of grouping factors are found. Without, every code is -1 and their columns
+        need not be there.
 
     Returns
     -------
@@ -134,9 +138,12 @@ def encode(
     frame = open_frame(newdata)
     states = {expr: fitted.state for expr, fitted in encoder.factors.items()}
     reading = Reading(frame, states=states)
-    read_needed(encoder, chosen, reading)
+    read_needed(encoder, chosen, reading, coded)
     added = read_offset_argument(encoder, reading)
-    codes = [new_codes(encoder.groupings[t], reading, new_levels) for t in chosen]
+    unknown = np.full(frame.n_rows, -1, dtype=np.int32)
+    codes = [
+        new_codes(encoder.groupings[t], reading, new_levels) if coded else unknown for t in chosen
+    ]
     missing = union(reading.missing.values())
     missing = np.zeros(frame.n_rows, dtype=bool) if missing is None else missing
     check_finite(reading)
@@ -165,14 +172,14 @@ def chosen_terms(design: Design, random: bool | Iterable[str] | None) -> list[in
     return [t for t, label in enumerate(known) if label in asked]
 
 
-def read_needed(encoder: Encoder, chosen: list[int], reading: Reading) -> None:
+def read_needed(encoder: Encoder, chosen: list[int], reading: Reading, coded: bool) -> None:
     """Read the variables that the chosen matrices need, each in its fitted kind."""
     columns = [*encoder.fixed, *(c for t in chosen for c in encoder.random[t])]
     needed = dict.fromkeys(expr for column in columns for expr, _ in column.parts)
     kinds = {f.expr: f for term in all_terms(encoder.formula) for f in term}
     for factor in [*(kinds[expr] for expr in needed), *encoder.formula.offsets]:
         read_known(factor, encoder.factors[factor.expr], reading)
-    for t in chosen:
+    for t in chosen if coded else ():
         for name in encoder.groupings[t].names:
             read_group(name, reading)
 

@@ -63,7 +63,7 @@ class Frame:
         found = self.cache.get(name)
         if found is None:
             self.check(name)
-            found = self.cache[name] = self.fetch(name)
+            found = self.cache[name] = native(self.fetch(name))
         return found
 
     def check(self, name: str) -> None:
@@ -77,6 +77,14 @@ class Frame:
             )
         if count > 1:
             raise DataError(f"{count} columns of the data are called {name!r}; rename them", name)
+
+
+def native(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Return numbers in this machine's order of bytes, which pandas cannot do without."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype) and not dtype.isnative:
+        return pd.Series(series.to_numpy().astype(dtype.newbyteorder("=")), index=series.index)
+    return series
 
 
 def open_frame(data: Any) -> Frame:

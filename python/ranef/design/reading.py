@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..formula import Factor, FactorKind
+from .aligned import check_rows
 from .expressions import columns_of, evaluate, handles_missing
 from .frame import Frame, row_labels
 from .values import Categories, Numbers, Value, read_codes, read_series
@@ -154,8 +155,7 @@ def read_argument(asked: Any, role: str, reading: Reading) -> Vector | None:
 def series_of(asked: Any, role: str, frame: Frame) -> pd.Series[Any]:
     """Turn an array given for the rows into a series."""
     if isinstance(asked, pd.Series):
-        if frame.index is not None and not asked.index.equals(frame.index):
-            raise DataError(f"the index of {role} differs from that of the data", role)
+        check_rows(asked, role, frame.index, frame.n_rows)
         series = asked
     else:
         values = np.asarray(asked)

@@ -1,50 +1,65 @@
-"""Ranges of responses by family."""
+"""Checks of a response against the range of its family."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
-from .._typing import Array
 from ..design import Design
 from ..errors import DataError
+from .family import Family
 
-__all__ = ["EDGES", "RANGES", "check_response"]
-
-
-RANGES: dict[str, tuple[Callable[[Array], NDArray[np.bool_]], str]] = {
-    "binomial": (lambda y: (y >= 0.0) & (y <= 1.0), "between 0 and 1"),
-    "poisson": (lambda y: y >= 0.0, "0 or above"),
-    "gamma": (lambda y: y > 0.0, "above 0"),
-    "gaussian": (np.isfinite, "finite"),
-}
+__all__ = ["check_response", "check_whole"]
 
 
-#: Responses that no mean within the range reaches.
-EDGES = {"binomial": (0.0, 1.0), "poisson": (0.0,)}
+def check_response(design: Design, family: Family) -> None:
+    """Refuse responses that do not vary, or are outside the range of the family.
 
-
-def check_response(design: Design, family: str) -> None:
-    """Refuse responses that do not vary, or are outside the range of the family."""
-    inside, words = RANGES[family]
-    bad = int(np.sum(~inside(design.y)))
+    Raises
+    ------
+    DataError
+        With the number of rows at fault and what to give instead.
+    """
+    support = family.support
+    bad = int(np.sum(~support.contains(design.y)))
     if bad:
-        trials = (
-            "; give counts of successes as a proportion, with the trials as weights"
-            if family == "binomial"
-            else ""
-        )
+        advice = f"; {support.advice}" if support.advice else ""
         raise DataError(
-            f"a {family} response is {words}; {design.response!r} is not in {bad} rows{trials}",
+            f"a {family.label} response is {support.words}; {design.response!r} is not in {bad} "
+            f"rows{advice}",
             design.response,
         )
     first = float(design.y[0])
-    at_edge = first in EDGES.get(family, ())
-    if np.all(design.y == first) and (at_edge or design.offset is None):
+    if np.all(design.y == first) and (first in support.edges or design.offset is None):
         raise DataError(
             f"{design.response!r} is {first:g} in every row that is used, so nothing of it can be "
             "explained",
+            design.response,
+        )
+
+
+def check_whole(design: Design, family: Family) -> None:
+    """Refuse counts that are not whole, and shares of trials that are not.
+
+    Raises
+    ------
+    DataError
+        With the number of rows at fault and what to give instead.
+    """
+    if not family.support.discrete:
+        return
+    counts = design.y
+    if family.has_trials:
+        trials = np.ones(design.n_obs) if design.weights is None else design.weights
+        if bad := int(np.sum(trials != np.round(trials))):
+            raise DataError(
+                f"the weights of a {family.label} response are its trials, and {bad} of them are "
+                "not whole numbers",
+                "weights",
+            )
+        counts = design.y * trials
+    if bad := int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts))):
+        raise DataError(
+            f"a {family.label} response is made of {family.support.counts}; {design.response!r} is "
+            f"not in {bad} rows; {family.support.hint}",
             design.response,
         )

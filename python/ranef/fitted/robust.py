@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from .._typing import Array, Codes
 from ..design import Design
+from ..design.aligned import one_a_row
 from ..design.grouped import codes_of_column
+from ..design.values import drop_unused, read_codes
 from ..errors import DataError, UnsupportedError
+from ..inference.hypotheses.linear import Approximation, FixedDf
 from ..inference.sandwich.absorbed import Counts, multiway_cov
 from ..inference.sandwich.mixed import mixed_rows, mixed_scores
 from ..inference.sandwich.sandwich import ScoreModel, check_kind, cluster_factor, cluster_meat
-from ..inference.sandwich.tests import htz_test, satterthwaite_df, wald_f
+from ..inference.sandwich.tests import WaldTest, htz_scale, htz_test, satterthwaite_df
 from ..inference.sandwich.wild import WildBootstrap, wild_bootstrap
 from ..models.lmm import LmmEstimate
-from ..report.regression import CoefficientTests, contrast_matrix
+from ..report.regression import contrast_matrix
 from ..report.summary import Summary
+from .coefficients import Coefficients, LinearTests, WaldIntervals
+from .parts import Parts
+from .regression_table import RegressionTable
+from .wald_tests import WaldTests
 
 __all__ = [
     "Named",
@@ -44,8 +50,112 @@ class Named:
     formula: str
 
 
+@dataclass(frozen=True)
+class RobustTests:
+    """The reference distribution of tests by a robust covariance.
+
+    Attributes
+    ----------
+    cov : ndarray of shape (r, r)
+        Covariance of the kept coefficients.
+    kind : str
+        The correction of the scores.
+    scores : ScoreModel
+        What the covariance was made of.
+    """
+
+    cov: Array
+    kind: str
+    scores: ScoreModel
+
+    def padded(self, contrasts: Array) -> Array:
+        """Widen contrasts by zeros for indicators that stand behind the coefficients."""
+        return np.pad(contrasts, ((0, 0), (0, self.scores.root.shape[0] - contrasts.shape[1])))
+
+    def df(self, L: Array) -> Array:
+        """Compute Satterthwaite's degrees of freedom of each row."""
+        return satterthwaite_df(self.scores, self.kind, self.padded(L))
+
+    def joint(self, L: Array) -> tuple[float, float]:
+        """Scale Wald's F as the approximate Hotelling test HTZ does."""
+        return htz_scale(self.scores, self.kind, self.padded(L))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RobustParts(Parts):
+    """Coefficients with a robust covariance, in the place of an estimate."""
+
+    estimate: RobustResult
+
+    ddf: ClassVar[tuple[str, ...]] = ("own", "inf")
+    no_ddf: ClassVar[str] = "they belong to the robust covariance"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coefficients."""
+        return self.estimate.model.names
+
+    @property
+    def beta(self) -> Array:
+        """Estimates, NaN where aliased, shape (p,)."""
+        return self.estimate.model.beta
+
+    @property
+    def cov(self) -> Array:
+        """The robust covariance, shape (n_kept, n_kept)."""
+        return self.estimate.cov
+
+    @property
+    def terms(self) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """Terms of the formula and the positions of their coefficients."""
+        return self.estimate.model.terms
+
+    @property
+    def formula(self) -> str:
+        """The formula as written."""
+        return self.estimate.model.formula
+
+    def approximate(self, ddf: str) -> Approximation:
+        """Work out the reference distribution of the tests."""
+        return FixedDf(self.cov, np.inf) if ddf == "inf" else self.estimate.tests
+
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        return self.estimate.df_method if self.ddf_name(ddf) == "own" else "normal"
+
+    def wald(self, contrasts: Array, left: Array) -> WaldTest:
+        """Test contrasts jointly: by HTZ where the degrees of freedom are Satterthwaite's."""
+        tests = self.estimate.tests
+        if not isinstance(tests, RobustTests):
+            return Parts.wald(self, contrasts, left)
+        r = tests.scores.root.shape[0]
+        wide = np.zeros((r, r))
+        wide[: len(self.cov), : len(self.cov)] = self.cov
+        return htz_test(tests.scores, tests.kind, tests.padded(contrasts), left, wide)
+
+    def brief(self) -> str:
+        """Say in a few words what was computed."""
+        clusters = ", ".join(f"{count} {name}" for name, count in self.estimate.n_clusters.items())
+        return f"{self.estimate.kind}, {clusters}" if clusters else self.estimate.kind
+
+    @property
+    def table_response(self) -> str:
+        """Name of the response in a regression table."""
+        return self.formula.partition("~")[0].strip()
+
+    def table_rows(self) -> dict[str, Any]:
+        """List the rows of a regression table below the coefficients."""
+        kind, by = self.estimate.kind, "+".join(self.estimate.n_clusters)
+        return {"se_type": f"{kind}, by {by}" if by else kind}
+
+    def table_covariance(self) -> dict[str, Any]:
+        """Describe the covariance for a regression table."""
+        by = "+".join(self.estimate.n_clusters)
+        return {"vcov_type": self.estimate.kind, "clustervar": by or None}
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class RobustResult(CoefficientTests):
+class RobustResult(Coefficients, LinearTests, WaldTests, WaldIntervals, RegressionTable):
     """Coefficients with a robust covariance.
 
     Attributes
@@ -69,17 +179,17 @@ class RobustResult(CoefficientTests):
     notes: Sequence[str] = ()
     adjustment: str = ""  # of the scores, where ``kind`` is another name for it
 
-    @property
-    def _names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self.model.names
+    @cached_property
+    def parts(self) -> RobustParts:  # type: ignore[override]
+        """Coefficients and covariance as the methods read them."""
+        return RobustParts(None, self, None)  # type: ignore[arg-type]
 
     @property
-    def _beta(self) -> Array:  # type: ignore[override]
-        return self.model.beta
-
-    @property
-    def _cov(self) -> Array:  # type: ignore[override]
-        return self.cov
+    def tests(self) -> Approximation:
+        """The reference distribution of the tests."""
+        if self.df_given is None and self.scores is not None:
+            return RobustTests(self.cov, self.adjustment or self.kind, self.scores)
+        return FixedDf(self.cov, np.inf if self.df_given is None else self.df_given)
 
     @property
     def df_method(self) -> str:
@@ -89,61 +199,6 @@ class RobustResult(CoefficientTests):
         if np.isinf(self.df_given):
             return "infinite, for normal tests"
         return "residual" if not self.n_clusters else "clusters - 1"
-
-    def _table_response(self) -> str:
-        return self.model.formula.partition("~")[0].strip()
-
-    def _table_rows(self) -> dict[str, Any]:
-        by = "+".join(self.n_clusters)
-        return {"se_type": f"{self.kind}, by {by}" if by else self.kind}
-
-    def _table_covariance(self) -> dict[str, Any]:
-        return {"vcov_type": self.kind, "clustervar": "+".join(self.n_clusters) or None}
-
-    def _df(self) -> ArrayLike:
-        return self._degrees
-
-    @cached_property
-    def _degrees(self) -> ArrayLike:
-        if self.df_given is not None or self.scores is None:
-            return np.inf if self.df_given is None else self.df_given
-        contrasts = self._padded(np.eye(len(self.cov)))
-        return satterthwaite_df(self.scores, self.adjustment or self.kind, contrasts)
-
-    def _padded(self, contrasts: Array) -> Array:
-        """Widen contrasts by zeros for indicators that stand behind the coefficients."""
-        assert self.scores is not None
-        return np.pad(contrasts, ((0, 0), (0, self.scores.root.shape[0] - contrasts.shape[1])))
-
-    def wald_test(
-        self, what: str | Sequence[str] | ArrayLike, value: ArrayLike = 0.0
-    ) -> pd.DataFrame:
-        """Test coefficients jointly.
-
-        Parameters
-        ----------
-        what : str, sequence of str or array_like of shape (q, p)
-            Coefficients or terms that are zero under the hypothesis, or a matrix of contrasts.
-        value : float or array_like of shape (q,)
-            Their values under the hypothesis.
-
-        Returns
-        -------
-        DataFrame
-            One row: num_df, den_df, F, pvalue. With Satterthwaite's degrees of freedom the test is
-            the approximate Hotelling test HTZ, otherwise F on those of the t tests.
-        """
-        C = contrast_matrix(what, self._names, self._kept(), self.model.terms)
-        left = C @ self._beta[self._kept()] - np.asarray(value, float)
-        if self.df_given is None and self.scores is not None:
-            r = self.scores.root.shape[0]
-            wide = np.zeros((r, r))
-            wide[: len(self.cov), : len(self.cov)] = self.cov
-            kind = self.adjustment or self.kind
-            test = htz_test(self.scores, kind, self._padded(C), left, wide)
-        else:
-            test = wald_f(C, left, self.cov, np.inf if self.df_given is None else self.df_given)
-        return pd.DataFrame(test.columns())
 
     def wild_bootstrap(
         self,
@@ -192,13 +247,14 @@ class RobustResult(CoefficientTests):
                 f"the bootstrap redraws clusters of one kind, and this covariance ({self.kind}) "
                 'has none; use robust("CR2", cluster="g")'
             )
-        C = contrast_matrix(term, self._names, self._kept(), self.model.terms)
+        kept = ~np.isnan(self.model.beta)
+        C = contrast_matrix(term, self.model.names, kept, self.model.terms)
         if len(C) != 1:
             raise ValueError(f"{term!r} has {len(C)} coefficients; name one of them")
-        estimate = float(C[0] @ self._beta[self._kept()])
+        estimate = float(C[0] @ self.model.beta[kept])
         return wild_bootstrap(
             self.scores,
-            self._padded(C)[0],
+            np.pad(C[0], (0, self.scores.root.shape[0] - C.shape[1])),
             estimate,
             null=null,
             draws=draws,
@@ -214,12 +270,6 @@ class RobustResult(CoefficientTests):
         facts += [("Clusters", clusters)] if clusters else []
         facts += [("Degrees of freedom", self.df_method)]
         return Summary("Robust tests", facts, None, self.coef_table(), self.notes)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 def clusters_of(data: Any, design: Design, cluster: Any) -> dict[str, Codes]:
@@ -240,9 +290,28 @@ def clusters_of(data: Any, design: Design, cluster: Any) -> dict[str, Codes]:
     """
     if isinstance(cluster, str):
         cluster = [cluster]
+    if isinstance(cluster, pd.DataFrame):
+        cluster = [cluster.iloc[:, j] for j in range(cluster.shape[1])]
+    if isinstance(cluster, (list, tuple)) and any(isinstance(c, pd.Series) for c in cluster):
+        return _codes_of_several(cluster, design, data)
     if isinstance(cluster, (list, tuple)) and cluster and all(isinstance(c, str) for c in cluster):
         return {name: _codes_by_name(data, design, name) for name in cluster}
-    return {"cluster": _codes_of_array(cluster, design)}
+    return {"cluster": _codes_of_array(cluster, design, "cluster")}
+
+
+def _codes_of_several(given: Sequence[Any], design: Design, data: Any) -> dict[str, Codes]:
+    """Code several cluster variables, series or names of columns."""
+    found: dict[str, Codes] = {}
+    for j, one in enumerate(given, 1):
+        name = one if isinstance(one, str) else str(getattr(one, "name", None) or f"cluster {j}")
+        if name in found:
+            raise DataError(f"two cluster variables are called {name!r}; rename one", "cluster")
+        found[name] = (
+            _codes_by_name(data, design, name)
+            if isinstance(one, str)
+            else _codes_of_array(one, design, name)
+        )
+    return found
 
 
 def _codes_by_name(data: Any, design: Design, name: str) -> Codes:
@@ -257,19 +326,13 @@ def _codes_by_name(data: Any, design: Design, name: str) -> Codes:
     return codes_of_column(data, name, design)
 
 
-def _codes_of_array(values: Any, design: Design) -> Codes:
+def _codes_of_array(values: Any, design: Design, name: str) -> Codes:
     """Code an array of clusters, given for the rows of the data or of the fit."""
-    array = pd.Series(np.asarray(values)) if not isinstance(values, pd.Series) else values
-    if design.rows is not None and len(array) == design.n_data:
-        array = array.iloc[design.rows]
-    if len(array) != design.n_obs:
-        raise DataError(
-            f"cluster has {len(array)} values for {design.n_data} rows of data", "cluster"
-        )
-    codes = pd.factorize(array, sort=True)[0]
+    series = one_a_row(values, "cluster", design.index, design.n_data, design.rows)
+    codes, levels = read_codes(series, name)
     if (codes < 0).any():
         raise DataError(f"cluster is missing in {int((codes < 0).sum())} rows", "cluster")
-    return np.asarray(codes, np.int32)
+    return np.asarray(drop_unused(codes, levels)[0], np.int32)
 
 
 def robust_clusters(

@@ -1,15 +1,45 @@
-"""Warnings of a fit: as errors, and those that every fit may have."""
+"""Warnings of a fit: issued at the caller's line, or raised as errors."""
 
 from __future__ import annotations
 
+import inspect
+import warnings
+from pathlib import Path
+
 from ..design import Design
+from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning
 
-__all__ = ["as_error"]
+__all__ = ["as_error", "dropped_rows", "tell"]
+
+HOME = str(Path(__file__).parent.parent)
+
+
+def tell(found: tuple[RanefWarning, ...], *, strict: bool = False) -> None:
+    """Issue the warnings of a fit at the line outside ranef that asked for it.
+
+    Raises
+    ------
+    RanefWarning
+        The first of them, if ``strict``.
+    """
+    if strict and found:
+        raise as_error(found)
+    for warning in found:
+        warnings.warn(warning, stacklevel=_depth())
+
+
+def _depth() -> int:
+    """Count the frames up to the first outside ranef, as the caller of this counts them."""
+    depth, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(HOME):
+        frame = frame.f_back
+        depth += 1
+    return depth
 
 
 def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
-    """Give the first warning as an exception that carries the others as notes."""
+    """Turn the first warning into an exception that carries the others as notes."""
     first, *others = found
     error = type(first)(*first.args)
     for other in others:
@@ -18,13 +48,15 @@ def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
 
 
 def dropped_rows(design: Design) -> list[RanefWarning]:
-    """Say which rows were left out."""
+    """Say which rows were left out, and which predictors are text that reads as numbers."""
+    texts = [RanefWarning(note) for note in numbers_as_text(design)]
     if not design.dropped:
-        return []
+        return texts
     lost = design.n_data - design.n_obs
     where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
     return [
+        *texts,
         DroppedRowsWarning(
             f"{lost} of {design.n_data} rows are left out because values are missing in {where}"
-        )
+        ),
     ]

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy
 
 from .._typing import Array
+from ..design.aligned import by_name
 from ..design.design import Design
 from ..design.encode import Encoder, encode
 from ..design.expressions import columns_of
@@ -195,7 +196,12 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
     """
     k = len(labels)
     if isinstance(method, Mapping):
-        C = np.array([np.asarray(w, float) for w in method.values()])
+        C = np.array(
+            [
+                np.asarray(by_name(w, labels, "the weights of a contrast"), float)
+                for w in method.values()
+            ]
+        )
         if C.ndim != 2 or C.shape[1] != k:
             raise ValueError(f"each contrast needs {k} weights, one for each of {list(labels)}")
         return [str(name) for name in method], C

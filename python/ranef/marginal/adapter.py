@@ -46,11 +46,11 @@ def adapter_class() -> Any:
         def __init__(self, model: LinearMixedModel, frame: pd.DataFrame, df: float):
             self.df_resid = df
             self._levels = categories(model, frame)
-            names = [model._design.response, *variables_of(model, frame)]
-            kept = model._estimate.kept
+            names = [model.parts.design.response, *variables_of(model, frame)]
+            kept = model.parts.estimate.kept
             vault = ModelVault(
-                coef=model._estimate.beta[kept],
-                coefnames=np.array([model._design.fixed_names[j] for j in kept]),
+                coef=model.parts.estimate.beta[kept],
+                coefnames=np.array([model.parts.design.fixed_names[j] for j in kept]),
                 formula=f"{quoted(names[0])} ~ {' + '.join(map(quoted, names[1:])) or '1'}",
                 modeldata=polars_frame(frame, self._levels),
                 variable_names=names,
@@ -76,7 +76,7 @@ def adapter_class() -> Any:
 
         def get_autodiff_args(self) -> dict[str, Any] | None:
             """Say that predictions are linear, unless an offset is added."""
-            if self.model._design.offset is not None:
+            if self.model.parts.design.offset is not None:
                 return None
             return {"model_type": "linear", "family": None, "link": None}
 
@@ -90,12 +90,12 @@ def quoted(name: str) -> str:
 
 def variables_of(model: LinearMixedModel, frame: pd.DataFrame) -> list[str]:
     """List the columns that the fixed part uses."""
-    return list(variables(model._design.encoder, open_frame(frame))[0])
+    return list(variables(model.parts.design.encoder, open_frame(frame))[0])
 
 
 def categories(model: LinearMixedModel, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
     """Levels of every categorical column, those of the model as the model orders them."""
-    categorical, levels = variables(model._design.encoder, open_frame(frame))
+    categorical, levels = variables(model.parts.design.encoder, open_frame(frame))
     found: dict[str, pd.Index[Any]] = {}
     for name in map(str, frame.columns):
         values = frame[name]
@@ -136,9 +136,9 @@ def restored(newdata: pl.DataFrame, levels: dict[str, pd.Index[Any]]) -> pd.Data
 
 def rows_of(model: LinearMixedModel, frame: pd.DataFrame) -> Array:
     """Rows of X without its aliased columns, shape (m, r), and the offset if the model has one."""
-    rows = encode(model._design, frame, random=False)
-    X = np.asarray(rows.X[:, model._estimate.kept])
-    if model._design.offset is None:
+    rows = encode(model.parts.design, frame, random=False)
+    X = np.asarray(rows.X[:, model.parts.estimate.kept])
+    if model.parts.design.offset is None:
         return X
     offset = np.zeros(len(X)) if rows.offset is None else rows.offset
     return np.column_stack([X, offset])
@@ -149,7 +149,7 @@ def covariance(model: LinearMixedModel, vcov: bool | str) -> Array | None:
     if vcov is False:
         return None
     if vcov is True:
-        return np.asarray(model._estimate.cov_beta)
+        return np.asarray(model.parts.estimate.cov_beta)
     if vcov == "kenward-roger":
-        return np.asarray(model._approximation(vcov).cov)
-    return np.asarray(model.robust(vcov)._cov)
+        return np.asarray(model.parts.approximation(vcov).cov)
+    return np.asarray(model.robust(vcov).cov)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.frame import did_you_mean
+from ..errors import UnsupportedError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Answering, check_mixed
+from ..inference.hypotheses.linear import not_estimable
 from ..report.emmeans import MarginalMeans
 
-__all__ = ["assemble", "check_known", "check_model", "grid_notes", "names_of", "training"]
+__all__ = [
+    "assemble",
+    "check_known",
+    "check_model",
+    "grid_notes",
+    "names_of",
+    "response_link",
+    "training",
+]
+
+#: Functions whose inverse is the exponential.
+LOGARITHMS = ("log", "np.log", "numpy.log")
 
 
 def names_of(
@@ -45,12 +59,37 @@ def check_model(model: Any, caller: str) -> None:
 
 def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
-    data = model._data if data is None else data
+    data = model.parts.data if data is None else data
     if data is None:
         raise ValueError(
             "this model was unpickled and no longer knows its data; give them as data="
         )
     return data
+
+
+def response_link(model: Answering) -> str:
+    """Name the link, or the transformation of the response, that means are turned back through.
+
+    Raises
+    ------
+    UnsupportedError
+        If the response was transformed by something else than a logarithm.
+    """
+    if isinstance(model, GeneralizedLinearMixedModel):
+        return model.link
+    response = model.parts.design.response
+    try:
+        tree = ast.parse(response.strip(), mode="eval").body
+    except SyntaxError:  # a name in backquotes
+        return "identity"
+    if isinstance(tree, ast.Name):
+        return "identity"
+    if isinstance(tree, ast.Call) and ast.unparse(tree.func) in LOGARITHMS and len(tree.args) == 1:
+        return "log"
+    raise UnsupportedError(
+        f"type='response' turns means of a logarithm back, and of a generalised model's link; the "
+        f"response is {response}. Leave type out, and turn the means back by your own function"
+    )
 
 
 def assemble(
@@ -65,12 +104,11 @@ def assemble(
     level: float,
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
-    estimate = model._estimate
+    estimate = model.parts.estimate
     kept = L[:, estimate.kept]
     if len(estimate.kept) < L.shape[1]:
-        aliased, alias = model._aliasing()
-        gap = np.abs(L[:, aliased] - kept @ alias).max(axis=1)
-        kept = np.where((gap > 1e-8 * (1.0 + np.abs(L).max(axis=1)))[:, None], np.nan, kept)
+        lost = not_estimable(L, estimate.kept, *model.parts.aliasing())
+        kept = np.where(lost[:, None], np.nan, kept)
     if isinstance(model, GeneralizedLinearMixedModel):
         notes = [f"normal tests, on the scale of the link ({model.link})"]
     else:
@@ -84,7 +122,7 @@ def assemble(
         kept,
         offset,
         estimate.beta[estimate.kept],
-        model._approximation(ddf),
+        model.parts.approximation(ddf),
         level,
         tuple(notes),
     )

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._typing import Array, Codes
-from ..errors import FitError, ModelError
+from ..errors import FitError, ModelError, UnsupportedError
+from ..families import Family, lookup
 from .ols import Basis, orthonormal_basis
 
 __all__ = [
-    "FAMILIES",
-    "LINKS",
     "GeeEstimate",
     "GeeSpec",
     "Sorted",
@@ -24,18 +23,11 @@ __all__ = [
 ]
 
 
-#: Families and their usual links.
-FAMILIES = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
-#: Families whose means may run to the edge of their range.
-EDGED = ("binomial", "poisson")
-
 #: Fitted probabilities nearer to 0 or 1, and fitted counts nearer to 0, are at the edge.
 EDGE = 1e-6
 
 #: Information on a combination of columns, in units of the largest, that is none.
 VANISHED = 1e-10
-
-LINKS = ("identity", "logit", "probit", "cloglog", "log", "inverse")
 
 
 @dataclass(frozen=True)
@@ -60,6 +52,11 @@ class GeeSpec:
     corr: str = "exchangeable"
     lags: int = 1
     fixed: Array | None = None
+
+    @property
+    def distribution(self) -> Family:
+        """The family as an object."""
+        return lookup(self.family)
 
 
 @dataclass(frozen=True)
@@ -191,13 +188,13 @@ def fit_gee(
         rows.wave,
         rows.time,
         np.empty((0, 0), order="F") if spec.fixed is None else np.asfortranarray(spec.fixed),
-        spec.family,
+        spec.distribution.core,
         spec.link,
         spec.corr,
         lags=spec.lags,
     )
     _check_status(found, spec)
-    return _estimate(found, basis, rows, spec.family)
+    return _estimate(found, basis, rows, spec.distribution)
 
 
 def sort_rows(codes: Codes, time: Array | None) -> Sorted:
@@ -245,30 +242,28 @@ def _check_status(found: _core.GeeFit, spec: GeeSpec) -> None:
     if status == "invalid_mean":
         raise FitError(
             f"no coefficients keep the fitted means of family {spec.family!r} in range under the "
-            f"{spec.link!r} link; use its usual link, {FAMILIES[spec.family]!r}"
+            f"{spec.link!r} link; use its usual link, {spec.distribution.link.name!r}"
         )
-    if status == "singular" and spec.family not in EDGED:
+    if status == "singular" and not spec.distribution.support.edges:
         raise FitError(
             "the information matrix became singular: fitted means have run to the edge of their "
             "range; rescale the response, or use its usual link"
         )
 
 
-def _ran_away(found: _core.GeeFit, family: str) -> bool:
+def _ran_away(found: _core.GeeFit, family: Family) -> bool:
     """Tell whether fitted probabilities or counts went to the edge instead of a solution.
 
     There the information on some combination of the columns vanishes, and with it the steps.
     """
-    if family not in EDGED:
-        return False
-    top = float(found.mu.max()) if family == "binomial" else 0.0
-    if min(float(found.mu.min()), 1.0 - top) > EDGE:
+    distances = [float(np.abs(found.mu - edge).min()) for edge in family.support.edges]
+    if min(distances, default=np.inf) > EDGE:
         return False
     information = np.linalg.eigvalsh(found.bread)
     return found.status.name != "converged" or information[0] < VANISHED * information[-1]
 
 
-def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted, family: str) -> GeeEstimate:
+def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted, family: Family) -> GeeEstimate:
     """Map the solution from the basis back to the columns."""
     if found.status.name == "singular":
         inner = np.full_like(found.bread, np.nan)
@@ -296,30 +291,30 @@ def _estimate(found: _core.GeeFit, basis: Basis, rows: Sorted, family: str) -> G
     )
 
 
-def quasi_likelihood(y: Array, mu: Array, family: str, weights: Array | None = None) -> float:
+def quasi_likelihood(y: Array, mu: Array, family: Family, weights: Array | None = None) -> float:
     """Sum the quasi-likelihood of independent observations with scale 1.
 
     Parameters
     ----------
     y, mu : ndarray of shape (n,)
         Responses and fitted means.
-    family : str
-        The variance function.
+    family : Family
+        The one with the variance function.
     weights : ndarray of shape (n,), optional
         Prior weights.
 
     Returns
     -------
     float
+
+    Raises
+    ------
+    UnsupportedError
+        For a family that has no quasi-likelihood.
     """
-    if family == "gaussian":
-        terms = -0.5 * (y - mu) ** 2
-    elif family == "poisson":
-        terms = y * np.log(mu) - mu
-    elif family == "gamma":
-        terms = -(y / mu + np.log(mu))
-    else:
-        terms = y * np.log(mu / (1.0 - mu)) + np.log1p(-mu)
+    if family.quasi_likelihood is None:
+        raise UnsupportedError(f"the quasi-likelihood of a {family.label} family is not known")
+    terms = family.quasi_likelihood(y, mu)
     return float(np.sum(terms if weights is None else weights * terms))
 
 

@@ -222,7 +222,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         if q >= n and not knows_sigma:
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
-                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels} levels{each}: {q} "
+                f"{term.written} has {term.n_levels} levels{each}: {q} "
                 f"random effects for {n} rows, so they cannot be told from the residual error. "
                 + _fewer_effects(term, n)
             )

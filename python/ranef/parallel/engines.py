@@ -150,7 +150,7 @@ def release(executor: Executor) -> None:
     """
     queue = getattr(executor, "_call_queue", None)
     if queue is not None and sys.version_info < (3, 11, 5):
-        queue._reader.close()
+        queue._reader.close()  # noqa: SLF001 - there is no public way
 
 
 def window(

@@ -37,6 +37,14 @@ class RandomEffects(dict[str, pd.DataFrame]):
         self._covariances = covariances
         self._cov: dict[str, Array] | None = None
 
+    @classmethod
+    def restored(cls, frames: dict[str, pd.DataFrame], cov: dict[str, Array]) -> RandomEffects:
+        """Rebuild from plain dictionaries."""
+        effects = cls((), (), list)
+        effects.update(frames)
+        effects._cov = cov
+        return effects
+
     @property
     def cov(self) -> dict[str, Array]:
         """Conditional covariances by group."""
@@ -45,7 +53,7 @@ class RandomEffects(dict[str, pd.DataFrame]):
         return self._cov
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_restore, (dict(self), self.cov))
+        return (RandomEffects.restored, (dict(self), self.cov))
 
     def _repr_html_(self) -> str:
         parts = []
@@ -53,14 +61,6 @@ class RandomEffects(dict[str, pd.DataFrame]):
             shown = frame.head(10)._repr_html_()  # type: ignore[operator]
             parts.append(f"<h4>{group} ({len(frame)} levels)</h4>{shown}")
         return "".join(parts)
-
-
-def _restore(frames: dict[str, pd.DataFrame], cov: dict[str, Array]) -> RandomEffects:
-    """Rebuild from plain dictionaries."""
-    effects = RandomEffects((), (), list)
-    effects.update(frames)
-    effects._cov = cov
-    return effects
 
 
 def per_level(effects: RandomEffects, params: pd.Series) -> dict[str, pd.DataFrame]:

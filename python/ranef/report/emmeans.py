@@ -13,15 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._typing import Array
+from ..families.links import limits_of, link_named, mean_of, slope_of
 from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
-from ..inference.families import limits_of, mean_of, slope_of
 from ..inference.hypotheses.linear import Approximation, contrasts
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
 
-#: What differences of linear predictors are on the scale of the response.
-RATIOS = {"log": "ratio", "logit": "odds_ratio"}
 #: The adjustment of each kind of contrast when none is asked for.
 DEFAULTS = {"pairwise": "tukey", "revpairwise": "tukey", "trt.vs.ctrl": "sidak"}
 
@@ -165,9 +163,10 @@ class MarginalMeans:
             )
         parts = [self._family(rows, method, adjust, ref) for rows in self._families()]
         notes = [f"p-values and intervals adjusted: {adjust}", *self.notes]
-        if self.link in RATIOS and not _sums_to_zero(method):
+        contrast = link_named(self.link).contrast
+        if contrast and not _sums_to_zero(method):
             notes.append("weights do not sum to zero: exponentials of what they give, not ratios")
-        elif self.link != "identity" and self.link not in RATIOS:
+        elif self.link != "identity" and not contrast:
             notes.append(f"comparisons stay on the scale of the link ({self.link})")
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
@@ -190,7 +189,7 @@ class MarginalMeans:
         table["pvalue"] = adjusted(t, df, adjust, len(rows))
         half = critical(df, self.level, adjust, len(rows)) * table["se"]
         table["lower"], table["upper"] = table["estimate"] - half, table["estimate"] + half
-        if name := RATIOS.get(self.link):
+        if name := link_named(self.link).contrast:
             table = _exponentials(table, name)
         table.insert(0, "contrast", names)
         for column in reversed(self.by):
@@ -206,6 +205,8 @@ class MarginalMeans:
 
 def on_response(means: MarginalMeans, link: str) -> MarginalMeans:
     """Turn means of a linear predictor back into means of the response."""
+    if link == "identity":
+        return means
     notes = (*means.notes, f"turned back from the link ({link}) after averaging")
     return replace(means, what="response", link=link, notes=notes)
 

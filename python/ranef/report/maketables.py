@@ -7,7 +7,7 @@ imported here. A column is an object apart from its model since maketables takes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 from .coefficients import interval_table
 from .varcorr import VarCorr
 
-__all__ = ["TableColumn", "TableSource", "covariance_rows", "hook_table"]
+__all__ = ["STATISTICS", "TableColumn", "covariance_rows", "hook_table"]
 
 #: maketables' keys of statistics, and where ranef has them.
 STATISTICS = {
@@ -120,51 +120,3 @@ class TableColumn:
 
     def __maketables_stat__(self, key: str) -> Any:
         return self.rows.get(key, self.others.get(key))
-
-
-class TableSource:
-    """A fitted model that the package maketables makes a column of."""
-
-    #: Keys of ``STATISTICS`` that mean nothing beside those of other models.
-    _table_hidden: Collection[str] = ()
-
-    def coef_table(self) -> pd.DataFrame:
-        """Lay out estimates, standard errors and t tests."""
-        raise NotImplementedError
-
-    def to_list(self) -> list[TableColumn]:
-        """Give the column that the package maketables makes of the model.
-
-        ``maketables.ETable([model, other])`` calls it: tables in LaTeX, Word and HTML.
-
-        Returns
-        -------
-        list of TableColumn
-            One column.
-        """
-        values = {
-            key: getattr(self, name, None)
-            for key, name in STATISTICS.items()
-            if key not in self._table_hidden
-        }
-        column = TableColumn(
-            hook_table(self.coef_table()),
-            self._table_response(),
-            self._table_rows(),
-            {key: value for key, value in values.items() if value is not None},
-            self._table_absorbed(),
-            self._table_covariance(),
-        )
-        return [column]
-
-    def _table_response(self) -> str:
-        return str(self._design.response)  # type: ignore[attr-defined]
-
-    def _table_rows(self) -> dict[str, Any]:
-        return {"N": self.nobs}  # type: ignore[attr-defined]
-
-    def _table_absorbed(self) -> str | None:
-        return None
-
-    def _table_covariance(self) -> dict[str, Any]:
-        return {}

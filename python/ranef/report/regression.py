@@ -1,102 +1,16 @@
-"""Named coefficients with a covariance: the tables that every regression of ranef answers with."""
+"""Contrasts of named coefficients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from .._typing import Array
-from .coefficients import coefficient_table, interval_table
-from .maketables import TableSource
+from ..design.aligned import by_name
 
-__all__ = ["CoefficientTests", "contrast_matrix", "full_matrix"]
-
-
-class CoefficientTests(TableSource):
-    """Estimates by name with standard errors and t tests.
-
-    A subclass sets the arrays below, and gives the degrees of freedom in ``_df``.
-
-    Attributes
-    ----------
-    _names : tuple of str, length p
-        Names of the coefficients.
-    _beta : ndarray of shape (p,)
-        Estimates, NaN where aliased.
-    _cov : ndarray of shape (r, r)
-        Covariance of the estimates that are not aliased.
-    """
-
-    _names: tuple[str, ...]
-    _beta: Array
-    _cov: Array
-
-    def _df(self) -> ArrayLike:
-        """Degrees of freedom of the t tests: one number, or one for each estimate not aliased."""
-        return np.inf
-
-    def _kept(self) -> NDArray[np.bool_]:
-        return ~np.isnan(self._beta)
-
-    def _full(self, values: ArrayLike) -> Array:
-        """Put values of the estimates that are not aliased into p places, NaN elsewhere."""
-        out = np.full(len(self._beta), np.nan)
-        out[self._kept()] = values
-        return out
-
-    @property
-    def params(self) -> pd.Series[Any]:
-        """Coefficients by name; NaN where a column is aliased."""
-        return pd.Series(self._beta, index=pd.Index(self._names))
-
-    @property
-    def bse(self) -> pd.Series[Any]:
-        """Standard errors."""
-        return pd.Series(self._full(np.sqrt(np.diag(self._cov))), index=pd.Index(self._names))
-
-    @property
-    def tvalues(self) -> pd.Series[Any]:
-        """Coefficients divided by their standard errors."""
-        return self.coef_table()["t"]
-
-    @property
-    def pvalues(self) -> pd.Series[Any]:
-        """Two-sided p-values."""
-        return self.coef_table()["pvalue"]
-
-    def cov_params(self) -> pd.DataFrame:
-        """Give the covariance matrix of the coefficients that are not aliased."""
-        names = pd.Index(self._names)[self._kept()]
-        return pd.DataFrame(self._cov, index=names, columns=names)
-
-    def coef_table(self) -> pd.DataFrame:
-        """Lay out estimates, standard errors and t tests.
-
-        Returns
-        -------
-        DataFrame
-            Columns estimate, se, df, t, pvalue; a row a coefficient.
-        """
-        return coefficient_table(self._names, self._beta, self.bse, self._full(self._df()))
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Give confidence intervals from the quantiles of t.
-
-        Parameters
-        ----------
-        level : float
-            Coverage.
-
-        Returns
-        -------
-        DataFrame
-            Columns lower, upper; a row a coefficient.
-        """
-        return interval_table(self._names, self._beta, self.bse, self._full(self._df()), level)
+__all__ = ["contrast_matrix", "full_matrix"]
 
 
 def contrast_matrix(
@@ -129,7 +43,7 @@ def contrast_matrix(
         places = [j for item in asked for j in _positions(str(item), names, dict(terms))]
         rows = np.eye(len(names))[[j for j in dict.fromkeys(places) if kept[j]]]
     else:
-        rows = np.atleast_2d(np.asarray(what, float))
+        rows = np.atleast_2d(np.asarray(by_name(what, names, "contrasts"), float))
         if rows.shape[1] != len(names):
             raise ValueError(
                 f"contrasts have {rows.shape[1]} columns for {len(names)} coefficients"

@@ -18,6 +18,7 @@ __all__ = [
     "chosen_effects",
     "fixed_rows",
     "glance",
+    "glance_generalised",
     "ran_coefs_rows",
     "ran_pars_rows",
     "ran_vals_rows",
@@ -166,5 +167,22 @@ def glance(model: Any, converged: bool) -> pd.DataFrame:
         "df.residual": model.df_resid,
         "singular": model.is_singular,
         "converged": converged,
+    }
+    return pd.DataFrame([row])
+
+
+def glance_generalised(model: Any) -> pd.DataFrame:
+    """Lay out one row about a generalised fit; the deviance is conditional."""
+    row = {
+        "nobs": model.nobs,
+        "npar": model.npar,
+        "sigma": model.sigma,
+        "logLik": model.llf,
+        "AIC": model.aic,
+        "BIC": model.bic,
+        "deviance": model.deviance,
+        "df.residual": model.df_resid,
+        "singular": model.is_singular,
+        "converged": model.converged,
     }
     return pd.DataFrame([row])

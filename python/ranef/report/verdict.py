@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._typing import Array
 from ..design.design import Design
+from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
 from ..models.glmm.estimate import GlmmEstimate
@@ -227,6 +228,8 @@ def data_warnings(
             f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
             "Likelihood inference then assumes that they are missing at random."
         )
+    for note in numbers_as_text(design):
+        yield RanefWarning(note)
     if len(kept) < len(design.fixed):
         known = core()
         notes = alias_notes(design, known.aliased, known.alias, kept)

@@ -149,7 +149,7 @@ class Engine:
         """Make the design's columns."""
         data = self.data
         if data is None and self.pilot is not None:
-            columns = used_columns(self.pilot._training_data(), self.pilot._design.rows)
+            columns = used_columns(self.pilot.parts.training_data(), self.pilot.parts.design.rows)
         elif data is None:
             raise ValueError("data are needed where the model is a formula")
         else:

@@ -69,7 +69,7 @@ class StudyRun:
     def measures(self, alpha: float) -> pd.DataFrame:
         """Measure every coefficient, hypothesis, standard deviation and correlation."""
         ok = self.usable()
-        tests = self.result._tests()
+        tests = self.result.parts.tests()
         names = list(tests.names)
         truth = np.array([self.truth[name] for name in names])
         estimate, se, df = tests.estimate[ok], np.sqrt(tests.variance[ok]), tests.df[ok]
@@ -91,7 +91,7 @@ class StudyRun:
         spread = [c for c in map(str, fits) if c.startswith(("sd_", "cor_"))] + ["sigma"]
         stated = np.array([self.truth.get(name, np.nan) for name in spread])
         parts.append(pd.DataFrame(frame_of(spread, stated, fits[spread].to_numpy()[ok])))
-        joint = self.result._joint(adjusted=False)
+        joint = self.result.parts.joint(adjusted=False)
         if len(joint):
             labels = list(dict.fromkeys(joint["test"]))
             p = joint["pvalue"].to_numpy().reshape(-1, len(labels))[ok]
@@ -151,21 +151,21 @@ class Study:
     """
 
     def __init__(self, runs: Sequence[StudyRun], alpha: float, *, interrupted: bool):
-        self._runs = list(runs)
-        self._alpha = alpha
+        self.runs = list(runs)
+        self.alpha = alpha
         self.interrupted = interrupted
         self.settings = pd.DataFrame([run.named for run in runs])
 
     def __repr__(self) -> str:
         counts = self.counts()
         return (
-            f"<Study of {len(self._runs)} settings: {int(counts['n'].sum()):,} fits, "
+            f"<Study of {len(self.runs)} settings: {int(counts['n'].sum()):,} fits, "
             f"{int(counts['failed'].sum()):,} failed>"
         )
 
     def counts(self) -> pd.DataFrame:
         """Count for each setting the fits that converged and failed, and the singular share."""
-        return self._by_setting([pd.DataFrame([run.counts()]) for run in self._runs])
+        return self.by_setting([pd.DataFrame([run.counts()]) for run in self.runs])
 
     @property
     def table(self) -> pd.DataFrame:
@@ -175,17 +175,17 @@ class Study:
         mean_se (root of the mean squared standard error), coverage, power; Monte Carlo standard
         errors in ``bias_mcse``, ``sd_mcse``, ``coverage_mcse`` and ``power_mcse``.
         """
-        return self._by_setting([run.measures(self._alpha) for run in self._runs])
+        return self.by_setting([run.measures(self.alpha) for run in self.runs])
 
     @property
     def draws(self) -> pd.DataFrame:
         """A row for each setting, data set and coefficient or hypothesis, as in ``fit_many``."""
-        return self._by_setting([self._numbered(run, "table") for run in self._runs])
+        return self.by_setting([self._numbered(run, "table") for run in self.runs])
 
     @property
     def fits(self) -> pd.DataFrame:
         """A row for each setting and data set: sigma, llf, sds, correlations, singular, status."""
-        return self._by_setting([self._numbered(run, "fits") for run in self._runs])
+        return self.by_setting([self._numbered(run, "fits") for run in self.runs])
 
     def plot(
         self, measure: str = "power", *, terms: Sequence[str] | None = None, x: str | None = None
@@ -219,7 +219,7 @@ class Study:
         if error is not None:
             table["low"] = table[measure] - 2.0 * table[error]
             table["high"] = table[measure] + 2.0 * table[error]
-        lines = {"coverage": 1.0 - self._alpha, "bias": 0.0}
+        lines = {"coverage": 1.0 - self.alpha, "bias": 0.0}
         return study_figure(
             table, chosen or known, measure, list(map(str, self.settings)), x, lines.get(measure)
         )
@@ -229,10 +229,10 @@ class Study:
         table: pd.DataFrame = getattr(run.result, name)
         return table.rename(columns={"response": "data_set"})
 
-    def _by_setting(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
+    def by_setting(self, parts: list[pd.DataFrame]) -> pd.DataFrame:
         """Put the settings before the rows of their tables."""
         out = []
-        for run, part in zip(self._runs, parts, strict=True):
+        for run, part in zip(self.runs, parts, strict=True):
             named = {name: [value] * len(part) for name, value in run.named.items()}
             out.append(pd.concat([pd.DataFrame(named, index=part.index), part], axis=1))
         return pd.concat(out, ignore_index=True)
@@ -255,13 +255,13 @@ class Power:
     def __init__(self, study: Study, test: str):
         self.study = study
         self.test = test
-        self.table = study._by_setting([self._row(run) for run in study._runs])
+        self.table = study.by_setting([self._row(run) for run in study.runs])
 
     def __repr__(self) -> str:
         return f"Power of {self.test!r}\n{self.table.to_string(index=False)}"
 
     def _row(self, run: StudyRun) -> pd.DataFrame:
-        found = run.measures(self.study._alpha).set_index("term").loc[[self.test]]
+        found = run.measures(self.study.alpha).set_index("term").loc[[self.test]]
         counts = run.counts()
         power = found["power"].to_numpy(dtype=float)
         low, high = binomial_interval(np.round(power * counts["n"]), np.array([counts["n"]]))

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._typing import Array
+from ..design.aligned import matrix_by_name
 from ..design.design import Design
 from ..design.frame import did_you_mean, open_frame
 from ..design.values import read_codes
@@ -248,9 +249,19 @@ def read_truth(
     return Truth(np.array(beta), tuple(cov), value)
 
 
+def labelled(given: Any, group: str, names: Sequence[str]) -> Any:
+    """Put what is labelled by names into their order."""
+    role = f"varcorr[{group!r}]"
+    if isinstance(given, pd.Series) and not given.index.equals(pd.RangeIndex(len(given))):
+        if set(given.index) != set(names) or len(given) != len(names):
+            raise ValueError(f"{role} must be labelled by {', '.join(names)}")
+        return given[list(names)]
+    return matrix_by_name(given, names, role)
+
+
 def covariance(given: Any, group: str, names: Sequence[str]) -> Array:
     """Read standard deviations, or a covariance matrix, of one grouping factor."""
-    values = np.asarray(given, dtype=np.float64)
+    values = np.asarray(labelled(given, group, names), dtype=np.float64)
     k = len(names)
     if values.ndim < 2:
         sds = np.atleast_1d(values)

@@ -47,7 +47,7 @@ def diagnosis_of(model: Model | str, data: Any = None, *, seed: int = 1) -> Diag
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         return Diagnosis(before(designs.build(parse(model), data), data))
     check_mixed(model, "diagnose", generalised=True)
-    data = model._data if data is None else data
+    data = model.parts.data if data is None else data
     if isinstance(model, GeneralizedLinearMixedModel):
         return Diagnosis(as_update(finding) for finding in after_generalised(model, data))
     found = after(model, data, seed)
@@ -77,8 +77,8 @@ def as_update(finding: Finding) -> Finding:
 
 def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
     """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
-    design, estimate, core = model._design, model._estimate, model._core
-    labels = list(check_generalised_labels(design, model.link))
+    design, estimate, core = model.parts.design, model.parts.estimate, model.parts.core
+    labels = list(check_generalised_labels(design, model.call.spec.transform))
     found: list[Finding] = [
         *aliased(design, core),
         *check_rows(design, data),
@@ -118,11 +118,11 @@ def before(design: Design, data: Any) -> Iterator[Finding]:
 
 def after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     """Find what there is about a linear fit and its data."""
-    design, estimate = model._design, model._estimate
-    yield from aliased(design, model._core)
+    design, estimate = model.parts.design, model.parts.estimate
+    yield from aliased(design, model.parts.core)
     if isinstance(design, SummedDesign):
         yield from check_levels(design)
-        yield from check_fit(design, model._core, estimate, model._optimum(), [], seed)
+        yield from check_fit(design, model.parts.core, estimate, model.parts.optimum(), [], seed)
         return
     yield from check_rows(design, data)
     yield from check_design(design)
@@ -130,7 +130,7 @@ def after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
     labels += list(outside(design, data, estimate.reml, {found.inner for found in labels}))
     yield from (found.finding for found in labels)
     reused = [found.inner for found in labels]
-    yield from check_fit(design, model._core, estimate, model._optimum(), reused, seed)
+    yield from check_fit(design, model.parts.core, estimate, model.parts.optimum(), reused, seed)
 
 
 def outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[Reused]:

@@ -84,7 +84,7 @@ def remedies(
             if finding.code == code and finding.fix:
                 yield from _from_fix(first, model, name, finding.fix, size + step)
     if {"correlation-one", "zero-variance"} & set(found.codes):
-        for text in least_varying(model._design, model._core, model._estimate):
+        for text in least_varying(model.parts.design, model.parts.core, model.parts.estimate):
             yield _refit(first, "drop the column that varies least", text, size + 6)
     if model is first:
         yield from _searches(model, found)
@@ -119,7 +119,7 @@ def _pooled(first: LinearMixedModel, name: str, formula: str, size: int) -> Reme
 
     def make() -> Any:
         call = FeolsCall(formula, weights=weights, offset=first.call.offset)
-        return fit_feols(call, first._training_data())
+        return fit_feols(call, first.parts.training_data())
 
     return Remedy(f"{name}: no groups", size, f'ranef.feols("{formula}", data{given})', make, True)
 
@@ -160,8 +160,10 @@ def _estimators(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
 
 def _without_aliased(model: LinearMixedModel) -> str:
     """Write the update that takes out the terms all of whose columns are aliased."""
-    kept = set(model._estimate.kept.tolist())
+    kept = set(model.parts.estimate.kept.tolist())
     gone = [
-        name for name, columns in model._design.fixed_terms if columns and not kept & set(columns)
+        name
+        for name, columns in model.parts.design.fixed_terms
+        if columns and not kept & set(columns)
     ]
     return ". ~ ." + "".join(f" - {name}" for name in gone) if gone else ""

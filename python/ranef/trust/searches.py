@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._typing import Array
 from ..fitted.kinds import check_mixed
-from ..fitted.lmm.fit import estimated
+from ..fitted.lmm.fit import estimated, made
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.optimum.optimizers import available, estimate_at, run
 from ..inference.optimum.optimum import judged
@@ -25,23 +25,24 @@ __all__ = ["criterion", "inside", "starts", "with_estimate"]
 
 def with_estimate(model: LinearMixedModel, estimate: LmmEstimate) -> LinearMixedModel:
     """Give the model with another estimate."""
-    return LinearMixedModel(model._design, estimate, model.call, core=model._core, data=model._data)
+    parts = model.parts
+    return LinearMixedModel(made(parts.design, estimate, parts.call, parts.core, parts.data))
 
 
 def criterion(model: LinearMixedModel) -> float:
     """Give what the fit minimises: -2 log-likelihood and the penalty of any priors."""
-    return model._estimate.objective + model.penalty
+    return model.parts.estimate.objective + model.penalty
 
 
 def starts(model: LinearMixedModel, seed: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
     """Places to start from, the nearest first."""
     rng = np.random.default_rng(seed)
-    here = model._estimate.lambda_standard
+    here = model.parts.estimate.lambda_standard
     yield "restart from here", tuple(inside(block, 0.0, rng) for block in here)
     for size in (0.1, 0.5):
         yield f"perturbed by {size}", tuple(inside(block, size, rng) for block in here)
     yield "restart from the beginning", ()
-    found = run(model._design, "L-BFGS-B", reml=model.reml).lambda_standard
+    found = run(model.parts.design, "L-BFGS-B", reml=model.reml).lambda_standard
     yield "from L-BFGS-B", tuple(inside(block, 0.0, rng) for block in found)
 
 
@@ -70,21 +71,21 @@ def every_optimizer(
 ) -> AllFit:
     """Fit a model by every optimiser at hand."""
     check_mixed(model, "all_fit")
-    model._likelihood_only("all_fit")
+    model.parts.likelihood_only("all_fit")
     names = available()
     for name in optimizers or ():
         if name not in names:
             raise ValueError(f"there is no optimiser {name!r} here; there are {names}")
     chosen = [name for name in names if optimizers is None or name in optimizers]
     with ThreadPoolExecutor(max_workers=worker_count(workers, 1)) as pool:
-        runs = list(pool.map(lambda name: run(model._design, name, reml=model.reml), chosen))
+        runs = list(pool.map(lambda name: run(model.parts.design, name, reml=model.reml), chosen))
     estimates = [
-        estimate_at(model._design, model._core, found.lambda_standard, reml=model.reml)
+        estimate_at(model.parts.design, model.parts.core, found.lambda_standard, reml=model.reml)
         for found in runs
     ]
     fits = [with_estimate(model, estimate) for estimate in estimates]
     lowest = min(range(len(runs)), key=lambda i: runs[i].objective)
-    best = with_estimate(model, judged(model._design, model._core, estimates[lowest]))
+    best = with_estimate(model, judged(model.parts.design, model.parts.core, estimates[lowest]))
     thetas, params = [fit.theta for fit in fits], [fit.params for fit in fits]
     return all_fit_table(runs, estimates, thetas, params, best)
 
@@ -93,15 +94,15 @@ def searched_again(model: LinearMixedModel, seed: int = 1) -> Trail:
     """Go on from the best point until the conditions of an optimum hold."""
     check_mixed(model, "converge")
     columns = ["criterion", "gain", "converged"]
-    if model._optimum().holds:
+    if model.parts.optimum().holds:
         return Trail(model, pd.DataFrame(columns=columns), True)
     rows: dict[str, list[object]] = {}
     best, done = model, False
     for name, start in starts(model, seed):
         control = replace(model.call.control, max_steps=1000, start=start)
         call = replace(model.call, control=control)
-        found = with_estimate(model, estimated(model._design, model._core, call))
-        done = found._optimum().holds
+        found = with_estimate(model, estimated(model.parts.design, model.parts.core, call))
+        done = found.parts.optimum().holds
         rows[name] = [criterion(found), criterion(model) - criterion(found), done]
         best = found if criterion(found) <= criterion(best) else best
         if done:

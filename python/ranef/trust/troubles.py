@@ -100,7 +100,7 @@ def is_sound(changed: Any) -> bool:
     """Whether a mixed model has converged inside its bounds; least squares always has."""
     if not isinstance(changed, LinearMixedModel):
         return True
-    return changed._estimate.converged and not changed.is_singular
+    return changed.parts.estimate.converged and not changed.is_singular
 
 
 def effects(model: LinearMixedModel, changed: Any) -> list[object]:
@@ -118,5 +118,5 @@ def effects(model: LinearMixedModel, changed: Any) -> list[object]:
         float(moved.max()),
         float(ratio.max()),
         changed.is_singular if mixed else False,
-        changed._estimate.converged if mixed else True,
+        changed.parts.estimate.converged if mixed else True,
     ]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...design import INTERCEPT, Design
-from ...design.grouped import group_term
+from ...design.grouped import build_grouped, group_term
 from ...errors import FormulaError, ModelError, RanefWarning, RankWarning
-from ...formula import Formula
+from ...formula import Formula, parse
 from ...models.ols import ABSORB_FLOOR, fit_ols
 from ...models.within import Absorption, WithinEstimate, fit_within
+from ..warned import dropped_rows
+from .call import FeolsCall
+from .fitted import Fitted
+from .parts import FeolsParts
 
 __all__ = [
     "Fitted",
     "absorption_of",
     "aliased_columns",
     "check_formula",
+    "fit",
     "fit_design",
     "names",
     "pooled",
@@ -48,25 +53,6 @@ def names(asked: str | Sequence[str] | None) -> tuple[str, ...]:
             "absorb and cluster take names of columns; model.robust takes clusters as an array too"
         )
     return tuple(dict.fromkeys(names))
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fit and the matrices that inference needs.
-
-    Attributes
-    ----------
-    positions : tuple of int
-        Columns of the design's X that were fitted: without the constant after absorption.
-    within : WithinEstimate
-        The fit.
-    absorption : Absorption or None
-        What was absorbed.
-    """
-
-    positions: tuple[int, ...]
-    within: WithinEstimate
-    absorption: Absorption | None
 
 
 def fit_design(design: Design, absorbed: Sequence[str]) -> Fitted:
@@ -122,3 +108,21 @@ def aliased_columns(design: Design, fitted: Fitted) -> list[RanefWarning]:
         for j, reason in fitted.within.aliased.items()
     ]
     return [RankWarning("no coefficient can be estimated: " + "; ".join(told))] if told else []
+
+
+def fit(call: FeolsCall, data: Any) -> FeolsParts:
+    """Carry out a call: parse, build, fit."""
+    design = build_grouped(
+        check_formula(parse(call.formula), "feols"),
+        data,
+        [*call.absorb, *call.cluster],
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+    )
+    fitted = fit_design(design, call.absorb)
+    found = (*dropped_rows(design), *aliased_columns(design, fitted))
+    parts = FeolsParts(design, fitted, call, data, warnings=found)
+    _ = parts.vcov  # needs the data, which are not there after pickling
+    return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,19 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design import Design
+from ...design.aligned import matrix_by_name
+from ...design.grouped import build_grouped, group_term, times_of
 from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
-from ...models.gee import FAMILIES, LINKS, GeeEstimate, GeeSpec, Sorted, fit_gee
+from ...families import find
+from ...families.links import link_named
+from ...families.response import check_response
+from ...formula import parse
+from ...models.gee import GeeEstimate, GeeSpec, Sorted, fit_gee, sort_rows
+from ..feols.fit import check_formula
+from ..warned import dropped_rows
+from .call import GEECall
+from .covariance import check_vcov
+from .parts import GeeParts
 
 __all__ = [
     "FAR",
@@ -21,6 +33,7 @@ __all__ = [
     "check_pairs",
     "check_times",
     "findings",
+    "fit",
     "reason",
     "specification",
 ]
@@ -34,17 +47,15 @@ PERFECT = 1e-12
 SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
 
 
-def specification(family: str, link: str | None, corr: Any, n: int) -> GeeSpec:
-    """Check the options of the model; ``n`` is the number of distinct times."""
-    family = str(family).lower()
+def specification(family: str, link: str | None, corr: Any, times: Sequence[Any]) -> GeeSpec:
+    """Check the options of the model; ``times`` are the distinct ones in order."""
+    n, found = len(times), find(family, "gee")
+    family, link = found.name, link_named(found.link.name if link is None else link).name
     corr = corr.lower() if isinstance(corr, str) else corr
-    if family not in FAMILIES:
-        raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
-    link = FAMILIES[family] if link is None else link
-    if link not in LINKS:
-        raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
     if not isinstance(corr, str):
-        return GeeSpec(family, link, "fixed", fixed=check_matrix(corr, n))
+        return GeeSpec(
+            family, link, "fixed", fixed=check_matrix(matrix_by_name(corr, times, "corr"), n)
+        )
     steps = corr.removesuffix("-dependent")
     if steps != corr and steps.isdigit():
         return GeeSpec(family, link, "m-dependent", check_lags(int(steps), n))
@@ -126,7 +137,7 @@ def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
     moved = np.abs(np.nan_to_num(estimate.beta)) * design.X.std(axis=0)
     far = [repr(design.fixed_names[j]) for j in np.flatnonzero(moved > FAR)]
     who = f"{' and '.join(far) or 'a column'} separate{'' if len(far) > 1 else 's'}"
-    edge = "probabilities run to 0 or 1" if spec.family == "binomial" else "counts run to 0"
+    edge = spec.distribution.support.at_edge
     return (
         f"fitted {edge}, so that no finite coefficients exist and their errors are left out: "
         f"{who} the responses, or the {spec.link} link cannot keep the "
@@ -174,3 +185,35 @@ def fit_design(design: Design, rows: Sorted, spec: GeeSpec) -> GeeEstimate:
     if estimate.phi <= (PERFECT * float(np.abs(design.y).max())) ** 2 and not estimate.ran_away:
         raise ModelError("the columns reproduce the response exactly, so no variance is left")
     return estimate
+
+
+def fit(call: GEECall, data: Any) -> GeeParts:
+    """Carry out a call: parse, build, check, fit."""
+    check_vcov(call.vcov)
+    design = build_grouped(
+        check_formula(parse(call.formula), "gee"),
+        data,
+        [call.groups] if call.time is None else [call.groups, call.time],
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+        response="binary" if find(call.family, "gee").has_trials else "numeric",
+    )
+    term = group_term(design, call.groups)
+    times = None if call.time is None else times_of(group_term(design, call.time))
+    rows = sort_rows(term.codes, times)
+    labels: list[Any] = rows.time.tolist()
+    if times is not None:
+        waves = group_term(design, str(call.time))
+        labels = waves.levels[waves.codes[np.unique(times, return_index=True)[1]]].tolist()
+    spec = specification(call.family, call.link, call.corr, labels)
+    check_response(design, spec.distribution)
+    check_times(rows, term.levels, str(call.time))
+    if spec.corr in ("unstructured", "m-dependent"):
+        check_pairs(rows, spec)
+    estimate = fit_design(design, rows, spec)
+    found = (*dropped_rows(design), *findings(design, estimate, spec))
+    parts = GeeParts(design, estimate, call, data, warnings=found, checked=spec)
+    _ = parts.vcov  # what cannot be computed is refused here
+    return parts

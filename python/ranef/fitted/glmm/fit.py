@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ... import _core
+from ... import design as designs
 from ...design.design import Design
-from ...errors import DataError
-from ...families.response import check_response
+from ...errors import ConvergenceWarning, RanefWarning, SingularFitWarning
+from ...families import find
+from ...families.response import check_response, check_whole
+from ...formula import parse
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
-from ...models.glmm.estimate import FAMILIES, GlmmEstimate, GlmmSpec
+from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
+from ...report.verdict import data_warnings, singular_notes
 from .call import GlmerCall
+from .parts import GlmmParts
 
-__all__ = ["MOST_COLUMNS", "check_counts", "check_quadrature", "estimated", "specification"]
+__all__ = [
+    "MOST_COLUMNS",
+    "REMEDY",
+    "check_counts",
+    "check_quadrature",
+    "estimated",
+    "fit",
+    "fit_design",
+    "specification",
+]
 
+
+#: What may help a search that stopped.
+REMEDY = (
+    "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
+    "predictor, or with || predictors counted from inside the data may help."
+)
 
 #: Random effects a level that quadrature takes: the points are nagq to their power.
 MOST_COLUMNS = 3
@@ -29,20 +52,16 @@ def estimated(design: Design, core: Any, call: GlmerCall) -> GlmmEstimate:
 
 def specification(family: str, link: str | None, nagq: int) -> GlmmSpec:
     """Check the options of the model."""
-    family = str(family).lower()
-    if family == "gaussian":
-        raise ValueError("a gaussian family is that of ranef.lmer(formula, data, reml=False)")
-    if family not in FAMILIES:
-        raise ValueError(f"family is one of {', '.join(FAMILIES)}, not {family!r}")
-    links = FAMILIES[family]
+    found = find(family, "glmer")
+    links = [choice.name for choice in found.links]
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
         raise ValueError(
-            f"the link of a {family} family is one of {', '.join(links)}, not {link!r}"
+            f"the link of a {found.label} family is one of {', '.join(links)}, not {link!r}"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 0 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 0 to 100, not {nagq!r}")
-    return GlmmSpec(family, chosen, int(nagq))
+    return GlmmSpec(found.name, chosen, int(nagq))
 
 
 def check_counts(design: Design, spec: GlmmSpec) -> None:
@@ -53,32 +72,8 @@ def check_counts(design: Design, spec: GlmmSpec) -> None:
     DataError
         With the number of rows at fault and what to give instead.
     """
-    family = "poisson" if spec.family == "negative_binomial" else spec.family
-    check_response(design, family)
-    if spec.family == "gamma":
-        return
-    counts, words = design.y, "counts 0, 1, 2, ..."
-    if spec.family == "binomial":
-        trials = np.ones(design.n_obs) if design.weights is None else design.weights
-        if bad := int(np.sum(trials != np.round(trials))):
-            raise DataError(
-                f"the weights of a binomial response are its trials, and {bad} of them are not "
-                "whole numbers",
-                "weights",
-            )
-        counts, words = design.y * trials, "shares of whole numbers of trials"
-    bad = int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts)))
-    if bad:
-        hint = (
-            "; give the trials as weights, or cbind(successes, failures)"
-            if spec.family == "binomial"
-            else '; for positive measurements use family="gamma", for rates counts and an offset'
-        )
-        raise DataError(
-            f"a {spec.family} response is made of {words}; {design.response!r} is not in {bad} "
-            f"rows{hint}",
-            design.response,
-        )
+    check_response(design, spec.distribution)
+    check_whole(design, spec.distribution)
 
 
 def check_quadrature(design: Design, spec: GlmmSpec) -> None:
@@ -92,3 +87,51 @@ def check_quadrature(design: Design, spec: GlmmSpec) -> None:
             f"nagq={spec.nagq} needs one grouping factor with at most {MOST_COLUMNS} columns; this "
             f"model has {groups}. Use nagq=1, Laplace's approximation."
         )
+
+
+def fit(call: GlmerCall, data: Any) -> GlmmParts:
+    """Carry out a call: parse, build, check, fit."""
+    spec = call.spec
+    design = designs.build(
+        parse(call.formula),
+        data,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+        response="counts" if spec.distribution.has_trials else "numeric",
+    )
+    glmm.check(design, spec)
+    check_counts(design, spec)
+    check_quadrature(design, spec)
+    return fit_design(design, call, data)
+
+
+def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GlmmParts:
+    """Fit a design as a call says."""
+    core = glmm.kernel(design, call.spec)
+    parts = GlmmParts(design, estimated(design, core, call), call, data)
+    return replace(parts, warnings=tuple(findings(parts, core)))
+
+
+def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
+    """List everything worth a warning, in the order of the analysis."""
+    design, estimate = parts.design, parts.estimate
+    yield from data_warnings(design, lambda: core, estimate.kept)
+    if estimate.is_singular:
+        notes = singular_notes(design, core, estimate)
+        yield SingularFitWarning("singular fit: " + "; ".join(notes))
+    if estimate.separated:
+        far = [repr(design.fixed_names[j]) for j in estimate.separated]
+        yield ConvergenceWarning(
+            f"{' and '.join(far)} separate{'s' if len(far) == 1 else ''} the responses: fitted "
+            "means run to the edge of their range, so that no finite coefficient exists and "
+            "its error is left out. Leave the column out, or merge its levels."
+        )
+    elif not estimate.converged:
+        left = (
+            f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+            if np.isfinite(estimate.decrement)
+            else "the curvature of the likelihood cannot be computed"
+        )
+        yield ConvergenceWarning(f"the search stopped ({estimate.status}) where {left}. {REMEDY}")

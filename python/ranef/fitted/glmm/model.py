@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from ... import _core
-from ... import design as designs
-from ...design.design import Design
-from ...errors import (
-    ConvergenceWarning,
-    DroppedRowsWarning,
-    RanefWarning,
-    SingularFitWarning,
-)
+from ...errors import DroppedRowsWarning
+from ...families import find
 from ...formula import parse
-from ...inference.optimum.generalised import optimum_of, overdispersed, takes_it_up, without_excess
-from ...inference.priors.generalised import CovariancePenalty
-from ...models.glmm import model as glmm
-from ...models.glmm.estimate import DISPERSIONS, GlmmEstimate
+from ...formula import update as updated
+from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
-from ...report.verdict import Convergence, convergence, data_warnings, singular_notes
-from ..warned import as_error
+from ...report.verdict import Convergence, convergence
+from ..coefficients import Coefficients, LinearTests
+from ..criteria import Criteria
+from ..mixed.profiles import Profiles
+from ..mixed.random_part import RandomPart
+from ..mixed.tidy import Tidied
+from ..regression_table import RegressionTable
+from ..warned import tell
 from .call import GlmerCall
-from .fit import check_counts, check_quadrature, estimated
-from .tables import GlmerTables
+from .fit import REMEDY, check_counts, fit, fit_design, specification
+from .parts import GlmmParts
+from .rows import Rows
+from .tables import Tables
 
 __all__ = ["GeneralizedLinearMixedModel"]
 
-REMEDY = (
-    "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
-    "predictor, or with || predictors counted from inside the data may help."
-)
 
-
-class GeneralizedLinearMixedModel(GlmerTables):
+class GeneralizedLinearMixedModel(
+    Coefficients,
+    RandomPart,
+    Criteria,
+    Rows,
+    LinearTests,
+    Profiles,
+    Tables,
+    Tidied,
+    RegressionTable,
+):
     """A fitted generalised linear mixed model.
 
-    Made by :func:`ranef.glmer`. Nothing of it changes after the fit: ``refit`` and ``update`` give
-    new models.
+    Made by :func:`ranef.glmer`. Nothing of it changes after the fit: ``refit`` and ``update``
+    make new models.
 
     Attributes
     ----------
@@ -54,72 +55,30 @@ class GeneralizedLinearMixedModel(GlmerTables):
         False: the likelihood is maximised.
     """
 
+    parts: GlmmParts
     reml = False
 
-    def __init__(
-        self,
-        design: Design,
-        estimate: GlmmEstimate,
-        call: GlmerCall,
-        *,
-        core: _core.Glmm | None = None,
-        data: Any = None,
-    ):
-        self.call = call
-        self._design = design
-        self._estimate = estimate
-        self._data = data
-        self.warnings = tuple(self._findings(core or glmm.kernel(design, call.spec)))
+    def __init__(self, parts: GlmmParts):
+        super().__init__(parts)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_data": None}  # the caller's frame is not ours to copy
-
-    def _findings(self, core: _core.Glmm) -> Iterable[RanefWarning]:
-        """Everything worth a warning, in the order of the analysis."""
-        design, estimate = self._design, self._estimate
-        yield from data_warnings(design, lambda: core, estimate.kept)
-        if estimate.is_singular:
-            notes = singular_notes(design, core, estimate)
-            yield SingularFitWarning("singular fit: " + "; ".join(notes))
-        if estimate.separated:
-            far = [repr(design.fixed_names[j]) for j in estimate.separated]
-            yield ConvergenceWarning(
-                f"{' and '.join(far)} separate{'s' if len(far) == 1 else ''} the responses: fitted "
-                "means run to the edge of their range, so that no finite coefficient exists and "
-                "its error is left out. Leave the column out, or merge its levels."
-            )
-        elif not estimate.converged:
-            left = (
-                f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
-                if np.isfinite(estimate.decrement)
-                else "the curvature of the likelihood cannot be computed"
-            )
-            yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where {left}. {REMEDY}"
-            )
-
-    def _warn(self) -> None:
-        """Give the warnings of the fit, once."""
-        for warning in self.warnings:
-            warnings.warn(warning, stacklevel=5)
+    @property
+    def call(self) -> GlmerCall:
+        """The arguments that made the model."""
+        return self.parts.call
 
     # ------------------------------------------------------------------ parameters
 
     @property
     def penalty(self) -> float:
         """-2 log density of the covariances under the prior; 0 without one."""
-        if self.call.prior is None:
-            return 0.0
-        core = glmm.kernel(self._design, self.call.spec)
-        return CovariancePenalty(self._design, core, self.call.prior)(self._estimate.theta)[0]
+        return self.parts.penalty
 
     @property
     def convergence(self) -> Convergence:
         """Report on the optimum: exact gradient, curvature, evaluations, advice."""
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        optimum = optimum_of(self._design, self._estimate)
-        report = convergence(self._estimate, optimum, notes, REMEDY)
-        if not self._estimate.separated:
+        report = convergence(self.parts.estimate, self.parts.optimum(), notes, REMEDY)
+        if not self.parts.estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."
         return replace(report, converged=False, verdict=verdict)
@@ -144,11 +103,11 @@ class GeneralizedLinearMixedModel(GlmerTables):
         DataError
             If there is not one value within the family's range for each row.
         """
-        from .fit import check_counts
-
-        design = replace(self._design, y=self._new_response(y))
+        design = replace(self.parts.design, y=self.parts.new_response(y))
         check_counts(design, self.call.spec)
-        return fit_design(design, self.call)
+        parts = fit_design(design, self.call)
+        tell(parts.warnings, strict=self.call.strict)
+        return GeneralizedLinearMixedModel(parts)
 
     def update(
         self, formula: str | None = None, data: Any = None, **changes: Any
@@ -169,9 +128,6 @@ class GeneralizedLinearMixedModel(GlmerTables):
         GeneralizedLinearMixedModel
             A new model.
         """
-        from ...formula import parse, update
-        from .fit import specification
-
         spec = self.call.spec
         known = (set(GlmerCall.__dataclass_fields__) - {"formula", "spec"}) | {
             *("family", "link", "nagq")
@@ -180,14 +136,16 @@ class GeneralizedLinearMixedModel(GlmerTables):
             raise ValueError(
                 f"glmer has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}"
             )
-        family = changes.pop("family", spec.family)
+        family = find(changes.pop("family", spec.family), "glmer").name
         link = changes.pop("link", spec.link if family == spec.family else None)
         changes["spec"] = specification(family, link, changes.pop("nagq", spec.nagq))
         text = (
-            self.call.formula if formula is None else update(parse(self.call.formula), formula).text
+            self.call.formula
+            if formula is None
+            else updated(parse(self.call.formula), formula).text
         )
         call = replace(self.call, formula=text, **changes)
-        return fit_model(call, self._training_data() if data is None else data)
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     # ------------------------------------------------------------------ tables
 
@@ -205,13 +163,14 @@ class GeneralizedLinearMixedModel(GlmerTables):
         groups = ", ".join(f"{group} ({count:,})" for group, count in self.ngroups.items())
         facts = [
             ("Formula", self.call.formula),
-            ("Family", f"{self.family.replace('_', ' ')}, {self.link} link"),
+            ("Family", f"{self.call.spec.distribution.label}, {self.link} link"),
             ("Rows", f"{self.nobs:,}"),
             ("Groups", groups),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         if self.call.spec.has_dispersion:
-            facts.insert(2, ("Dispersion", f"{DISPERSIONS[self.family]} {self.dispersion:.5g}"))
+            name = self.call.spec.distribution.parameters[0]
+            facts.insert(2, ("Dispersion", f"{name} {self.dispersion:.5g}"))
         if self.call.prior is not None:
             facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
@@ -219,17 +178,19 @@ class GeneralizedLinearMixedModel(GlmerTables):
     def _notes(self) -> Iterable[str]:
         """Collect what the reader of a summary must know."""
         yield from (str(w) for w in self.warnings)
-        e = self._estimate
-        if found := overdispersed(self._design, e, self.df_resid):
+        e = self.parts.estimate
+        if found := overdispersed(self.parts.design, e, self.df_resid):
             yield (
                 f"Overdispersed: squared Pearson residuals are {found.ratio:.2f} times what "
                 "the distribution lets one expect, so standard errors are too small; "
                 f"{takes_it_up(e)} takes it up."
             )
+        own = e.spec.distribution
         if without_excess(e):
             yield (
-                "The size of the negative binomial runs to infinity: the counts vary no more than "
-                'Poisson ones, and family="poisson" gives the same fit with a parameter less.'
+                f"The {own.parameters[0]} of the {own.label} runs to infinity: the responses vary "
+                f'no more than {own.narrower} ones, and family="{own.narrower}" gives the same fit '
+                "with one parameter fewer."
             )
         if e.converged:
             yield (
@@ -254,38 +215,9 @@ class GeneralizedLinearMixedModel(GlmerTables):
             "normal tests",
         )
 
-    def __repr__(self) -> str:
-        fit = f"{self.family}, {self.nobs} rows, llf {self.llf:.4f}"
-        return f"<GeneralizedLinearMixedModel {self.call.formula!r}, {fit}>"
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
 
 def fit_model(call: GlmerCall, data: Any) -> GeneralizedLinearMixedModel:
-    """Carry out a call: parse, build, check, fit."""
-    spec = call.spec
-    design = designs.build(
-        parse(call.formula),
-        data,
-        weights=call.weights,
-        offset=call.offset,
-        contrasts=call.contrasts,
-        missing=call.missing,
-        response="counts" if spec.family == "binomial" else "numeric",
-    )
-    glmm.check(design, spec)
-    check_counts(design, spec)
-    check_quadrature(design, spec)
-    return fit_design(design, call, data)
-
-
-def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GeneralizedLinearMixedModel:
-    """Fit a design as a call says, and give its warnings."""
-    core = glmm.kernel(design, call.spec)
-    estimate = estimated(design, core, call)
-    model = GeneralizedLinearMixedModel(design, estimate, call, core=core, data=data)
-    if call.strict and model.warnings:
-        raise as_error(model.warnings)
-    model._warn()
-    return model
+    """Carry out a call, and issue its warnings."""
+    parts = fit(call, data)
+    tell(parts.warnings, strict=call.strict)
+    return GeneralizedLinearMixedModel(parts)

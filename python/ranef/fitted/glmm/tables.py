@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from ..._typing import Array
-from ...errors import UnsupportedError
-from ...inference.hypotheses.linear import FixedDf
-from ...inference.profile.generalised import generalised_curves
-from ...inference.profile.profile import Walked
 from ...inference.shares.generalised import parts_of_variance
 from ...inference.shares.icc import Icc, icc
 from ...inference.shares.results import R2
-from ...report.coefficients import coefficient_table, interval_table
-from ...report.maketables import TableSource, covariance_rows
+from ...report import tidy as tidying
 from ...report.tests import chisq_table
-from ...report.varcorr import VarCorr
 from ...report.whole_frame import WholeFrame
-from ..hypotheses import Hypotheses
-from ..mixed.profiles import PRIOR, Profiles
-from ..mixed.tidy import Tidied
-from .call import GlmerCall
-from .rows import GlmerRows
+from ..coefficients import level_and_method, wald_intervals
+from ..mixed.profiles import profile_intervals
+from ..parts import Base
+from ..term_tests import term_tests
+from .parts import GlmmParts
 
-__all__ = ["GlmerTables"]
+__all__ = ["Tables"]
+
+#: How intervals are found.
+METHODS = ("wald", "profile")
 
 #: What proportions of variance say here.
 SHARES = (
@@ -37,74 +31,30 @@ SHARES = (
 )
 
 
-class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
-    """Parameters, tests, shares of variance and tidy frames."""
+class Tables(Base):
+    """Family, tests, intervals, shares of variance and the row about the fit."""
 
-    _usual_ddf = "normal"
-
-    call: GlmerCall
-
-    def _aliasing(self) -> tuple[Sequence[int], Array]:
-        return self._core.aliased, np.atleast_2d(self._core.alias)
+    parts: GlmmParts
 
     @property
     def family(self) -> str:
         """Distribution of the response given the random effects."""
-        return self.call.spec.family
+        return self.parts.call.spec.family
 
     @property
     def link(self) -> str:
         """Link of the mean."""
-        return self.call.spec.link
-
-    @property
-    def npar(self) -> int:
-        """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
-        return len(self._estimate.kept) + self._n_covariances + self.call.spec.has_dispersion
+        return self.parts.call.spec.link
 
     @property
     def dispersion(self) -> float:
         """Phi of a gamma, Var(y) = phi mu^2; size k of a negative binomial; otherwise 1."""
-        return self._estimate.dispersion
-
-    @property
-    def sigma(self) -> float:
-        """Root of phi of a gamma; 1 for other families, which have no residual error."""
-        return self._estimate.sigma
-
-    @property
-    def varcorr(self) -> VarCorr:
-        """Covariances of the random effects by group, on the scale of the linear predictor."""
-        return VarCorr(self._design.random, self._estimate.sigmas, None)
+        return self.parts.estimate.dispersion
 
     @property
     def zvalues(self) -> pd.Series[Any]:
         """Fixed effects divided by their standard errors, to be compared with a normal."""
-        return self.tvalues
-
-    @property
-    def pvalues(self) -> pd.Series[Any]:
-        """P-values of the fixed effects by normal tests."""
-        return self.coef_table()["pvalue"].rename(None)
-
-    def _approximation(self, ddf: str | None) -> FixedDf:
-        """Look up the reference distribution of the tests: normal."""
-        if ddf not in (None, "inf"):
-            raise UnsupportedError(
-                f"degrees of freedom ({ddf!r}) are those of normal responses; tests of a "
-                "generalised model are normal ones: ddf='inf'"
-            )
-        return FixedDf(self._estimate.cov_beta, np.inf)
-
-    def coef_table(self) -> pd.DataFrame:
-        """Lay out estimates, standard errors and normal tests.
-
-        Returns
-        -------
-        DataFrame
-            Columns estimate, se, df (infinite), t, pvalue.
-        """
-        return coefficient_table(list(self._names()), self.params, self.bse, np.inf)
+        return self.parts.params / self.parts.bse
 
     def anova(self) -> pd.DataFrame:
         """Test each term of the fixed part by Wald's chi-squared, marginal to all others (type 3).
@@ -126,12 +76,17 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
                 chisq   df
         period  24.95  3.0
         """
-        return WholeFrame(chisq_table(self._term_tests(3, None)))
+        return WholeFrame(chisq_table(term_tests(self.parts, 3, None)))
 
     def conf_int(
-        self, method: str = "wald", level: float = 0.95, *, progress: bool = True
+        self,
+        method: Literal["wald", "profile"] | float = "wald",
+        level: float | str = 0.95,
+        *,
+        ddf: str | None = None,
+        progress: bool = True,
     ) -> pd.DataFrame:
-        """Give confidence intervals.
+        """Compute confidence intervals.
 
         Parameters
         ----------
@@ -139,9 +94,11 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
             ``"wald"``: normal intervals of the fixed effects. ``"profile"``: where twice the fall
             of the log-likelihood, by the approximation of the fit, reaches the normal quantile's
             square, for every parameter. A bound (a standard deviation of 0, a correlation of -1 or
-            1) where the data do not exclude it.
+            1) where the data do not exclude it. A number is taken for ``level``.
         level : float
             Coverage, between 0 and 1.
+        ddf : {"inf"}, optional
+            Degrees of freedom of Wald's intervals, which are normal.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.
 
@@ -161,27 +118,10 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
         >>> model.conf_int("profile").loc["sd_Intercept|herd"].round(3).tolist()
         [0.346, 1.1]
         """
-        if method == "profile":
-            return self._profile_intervals(level, progress=progress)
-        if method != "wald":
-            raise ValueError(f"method must be 'wald' or 'profile', not {method!r}")
-        return interval_table(list(self._names()), self.params, self.bse, np.inf, level)
-
-    def _walked(self) -> Walked:
-        """List the parameters and their curves."""
-        if self.call.prior is not None:
-            raise UnsupportedError(PRIOR)
-        if self.call.spec.nagq == 0:
-            raise UnsupportedError(
-                "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
-                "random ones; profile model.update(nagq=1)"
-            )
-        if self._estimate.separated:
-            raise UnsupportedError(
-                "a profile starts from the largest likelihood, and this one rises without end with "
-                "a coefficient; take the column that separates the responses out"
-            )
-        return generalised_curves(self._design, self._estimate)
+        level, how = level_and_method(level, method, METHODS, "GeneralizedLinearMixedModel")
+        if how == "profile":
+            return profile_intervals(self.parts, level, progress=progress)
+        return wald_intervals(self.parts, level, ddf)
 
     def r2(self, method: str = "lognormal") -> R2:
         """Give the proportions of variance of Nakagawa, Johnson and Schielzeth.
@@ -200,16 +140,18 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
         Notes
         -----
         Of counts the distribution's variance is taken at the mean of the model without predictors,
-        which is fitted for it [1]_.
+        which is fitted for it [1]_; with an offset, at the mean over the rows. An effect of each
+        row is extra dispersion: its variance belongs to the denominator alone [2]_.
 
         References
         ----------
         .. [1] Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213.
+        .. [2] Nakagawa and Schielzeth (2010), Biol. Rev. 85, 935-956.
         """
-        parts = parts_of_variance(self._design, self._estimate, method)
+        parts = parts_of_variance(self.parts.design, self.parts.estimate, method)
         marginal = parts.fixed / parts.total
         conditional = (parts.fixed + parts.random) / parts.total
-        return R2(f"nakagawa, {self._scale(method)}", marginal, conditional, None, SHARES)
+        return R2(f"nakagawa, {scale_of(self.parts, method)}", marginal, conditional, None, SHARES)
 
     def icc(self, method: str = "lognormal") -> Icc:
         """Give the intraclass correlation on the scale of the linear predictor.
@@ -223,12 +165,11 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
         -------
         Icc
             ``adjusted`` given the fixed effects, ``unadjusted`` with their variance, ``by_group``.
+            An effect of each row counts as residual variance.
         """
-        return icc(self._design, parts_of_variance(self._design, self._estimate, method))
-
-    def _scale(self, method: str) -> str:
-        """Where the variance of the distribution comes from."""
-        return "latent" if self.family == "binomial" else method
+        return icc(
+            self.parts.design, parts_of_variance(self.parts.design, self.parts.estimate, method)
+        )
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit, under the column names of R's broom.mixed.
@@ -239,23 +180,9 @@ class GlmerTables(Profiles, GlmerRows, Hypotheses, Tidied, TableSource):
             nobs, npar, sigma, logLik, AIC, BIC, deviance (conditional), df.residual, singular,
             converged.
         """
-        row = {
-            "nobs": self.nobs,
-            "npar": self.npar,
-            "sigma": self.sigma,
-            "logLik": self.llf,
-            "AIC": self.aic,
-            "BIC": self.bic,
-            "deviance": self.deviance,
-            "df.residual": self.df_resid,
-            "singular": self.is_singular,
-            "converged": self._estimate.converged,
-        }
-        return pd.DataFrame([row])
+        return tidying.glance_generalised(self)
 
-    def _table_rows(self) -> dict[str, Any]:
-        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
-        return {**rows, "ll": self.llf, "aic": self.aic}
 
-    def _table_covariance(self) -> dict[str, Any]:
-        return {"vcov_type": "ML"}
+def scale_of(parts: GlmmParts, method: str) -> str:
+    """Say where the variance of the distribution comes from."""
+    return "latent" if parts.call.spec.distribution.latent else method

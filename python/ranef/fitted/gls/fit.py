@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from ...models.gls.model import CORRELATIONS
+import numpy as np
 
-__all__ = ["checked_corr"]
+from ...design.structured import StructuredDesign, build_structured
+from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
+from ...formula import parse
+from ...models import lmm
+from ...models.gls.checks import check_rows
+from ...models.gls.model import CORRELATIONS, fit_gls, gls_model
+from ...report.structured import correlation_text
+from ...report.verdict import Convergence, alias_notes
+from ..warned import dropped_rows
+from .call import GLSCall
+from .parts import GlsParts
+
+__all__ = ["checked_corr", "convergence", "fit", "fit_rows"]
+
+#: Curvature below which the likelihood does not tell the covariance's parameters apart.
+FLAT = 1e-8
 
 
 def checked_corr(corr: Any, groups: str | None) -> str:
@@ -17,3 +34,94 @@ def checked_corr(corr: Any, groups: str | None) -> str:
     if name != "independence" and groups is None:
         raise ValueError(f'corr="{name}" is of rows within groups; name them by groups="..."')
     return str(name)
+
+
+def fit(call: GLSCall, data: Any) -> GlsParts:
+    """Fit as a call says."""
+    rows = build_structured(
+        parse(call.formula),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=call.variance,
+        weights=call.weights,
+        offset=call.offset,
+        contrasts=call.contrasts,
+        missing=call.missing,
+    )
+    return fit_rows(rows, call, data)
+
+
+def fit_rows(rows: StructuredDesign, call: GLSCall, data: Any = None) -> GlsParts:
+    """Fit a structured design as a call says."""
+    if rows.design.random and call.corr == "independence":
+        lmm.check(rows.design)
+    model = gls_model(rows, call.corr)
+    check_rows(rows, model.layout, call.corr, call.groups, call.time)
+    estimate = fit_gls(rows, model, reml=call.reml, control=call.control)
+    parts = GlsParts(rows.design, estimate, call, data, model, structured=rows)
+    return replace(parts, warnings=tuple(findings(parts)))
+
+
+def findings(parts: GlsParts) -> Iterable[RanefWarning]:
+    """Everything worth a warning."""
+    design, estimate = parts.design, parts.estimate
+    yield from dropped_rows(design)
+    if len(estimate.kept) < len(design.fixed):
+        notes = alias_notes(design, *parts.aliasing(), estimate.kept)
+        yield RankWarning("the fixed-effects matrix has less than full rank: " + " ".join(notes))
+    if estimate.is_singular and estimate.converged:
+        yield SingularFitWarning(
+            "singular fit: a variance of the random effects is zero, or a correlation of "
+            "theirs 1; leave the term out, or the correlation of the residuals, which may say "
+            "the same"
+        )
+    if estimate.at_bound:
+        yield SingularFitWarning(
+            "a residual correlation or variance stands at the end of its range "
+            f"({correlation_text(parts.call.corr, parts.correlation)}); a model with fewer "
+            "parameters says as much"
+        )
+    if not estimate.converged:
+        verdict = convergence(parts)
+        yield ConvergenceWarning(f"{verdict.verdict} {verdict.advice[0]}")
+    elif not (estimate.is_singular or estimate.at_bound) and estimate.lowest < FLAT:
+        yield ConvergenceWarning(
+            "the likelihood is flat in a direction of the covariance's parameters: the data do "
+            "not tell random effects and residuals apart; use fewer of them"
+        )
+
+
+def convergence(parts: GlsParts) -> Convergence:
+    """Whether the search stopped at an optimum, and how one knows."""
+    estimate = parts.estimate
+    if estimate.converged:
+        end = estimate.is_singular or estimate.at_bound
+        verdict = "Converged to a boundary of the parameters." if end else "Converged."
+    elif estimate.lowest < -1e-6:
+        verdict = "Not converged: -2 log-likelihood bends down along a direction."
+    else:
+        verdict = (
+            f"Not converged: -2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+            " by the exact gradient and curvature."
+        )
+    advice = "Simplify the correlation, the variances or the random effects."
+    if parts.call.corr in ("toeplitz", "unstructured") and not parts.design.random:
+        advice = (
+            "The correlation runs towards a singular matrix, as it does when groups are few "
+            'for the number of times; use corr="ar1", "car1" or "exchangeable".'
+        )
+    return Convergence(
+        converged=estimate.converged,
+        verdict=verdict,
+        status=estimate.status,
+        gradient=estimate.gradient,
+        curvature=estimate.lowest,
+        decrement=estimate.decrement,
+        cone=0.0,
+        n_null=0,
+        n_objective=estimate.n_objective,
+        n_gradient=estimate.n_gradient,
+        path=np.empty((0, 3)),
+        advice=() if estimate.converged else (advice,),
+    )

@@ -2,138 +2,121 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
-from ...design.design import Design
-from ...design.structured import StructuredDesign
-from ...inference.fit_measures import FitMeasures, Moments, fit_measures, srmr
-from ...models.gls.model import GlsEstimate
-from ...models.growth import baseline, saturated
-from .call import GrowthCall
+from ...inference.fit_measures import FitMeasures, Moments
+from ..parts import Base
+from .parts import FACTORS, GrowthParts
 
-__all__ = ["FACTORS", "GrowthFit"]
+__all__ = ["Criteria", "Curves", "Rows"]
 
 
-#: Names of the growth factors.
-FACTORS = ("intercept", "slope", "quadratic")
+class Criteria(Base):
+    """Counts, likelihood and criteria."""
 
-
-class GrowthFit:
-    """Moments and measures of fit."""
-
-    call: GrowthCall
-    _structured: StructuredDesign
-    _design: Design
-    _estimate: GlsEstimate
-    _beta: Array
-
-    # ------------------------------------------------------------------ counts and criteria
+    parts: GrowthParts
 
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self._design.n_obs
+        return self.parts.nobs
 
     @property
     def n_groups(self) -> int:
         """Groups that were used."""
-        return len(self._structured.levels)
+        return self.parts.n_groups
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of ``groups``."""
+        return {self.parts.call.groups: self.parts.n_groups}
 
     @property
     def npar(self) -> int:
         """Number of parameters."""
-        return int(np.sum(~np.isnan(self._beta)))
+        return self.parts.npar
+
+    @property
+    def df_resid(self) -> int:
+        """Rows minus parameters."""
+        return self.parts.nobs - self.parts.npar
 
     @property
     def llf(self) -> float:
         """Log-likelihood of the occasions given covariates."""
-        return -0.5 * self._estimate.objective
+        return self.parts.llf
 
     @property
     def aic(self) -> float:
         """Akaike's criterion."""
-        return 2.0 * self.npar - 2.0 * self.llf
+        return 2.0 * self.parts.npar - 2.0 * self.parts.llf
 
     @property
     def bic(self) -> float:
         """Schwarz's criterion, counting groups as structural equation models do."""
-        return float(np.log(self.n_groups)) * self.npar - 2.0 * self.llf
+        return float(np.log(self.parts.n_groups)) * self.parts.npar - 2.0 * self.parts.llf
 
     @property
     def converged(self) -> bool:
         """Whether this is an optimum by exact derivatives."""
-        return self._estimate.converged
+        return self.parts.estimate.converged
 
     @property
     def is_singular(self) -> bool:
         """Whether a variance stands at zero, or a correlation of the factors at 1."""
-        return self._estimate.is_singular or self._estimate.at_bound
+        return self.parts.estimate.is_singular or self.parts.estimate.at_bound
 
-    # ------------------------------------------------------------------ moments and fit
+
+class Rows(Base):
+    """Fitted values and residuals."""
+
+    parts: GrowthParts
 
     @property
-    def _n_shape(self) -> int:
-        return {"intercept": 1, "linear": 2, "quadratic": 3}[self.call.shape]
+    def fittedvalues(self) -> pd.Series[Any]:
+        """Curve of each group at its predicted factors, for the rows used."""
+        return self.parts.label(self.parts.design.y - self.parts.resid())
 
-    def _covariate_columns(self) -> list[int]:
-        """Positions in X of the covariates' own columns."""
-        k, q = self._n_shape, len(self.call.covariates)
-        return [j for _, places in self._design.fixed_terms[k : k + q] for j in places]
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """Response minus fitted values for the rows used."""
+        return self.parts.label(self.parts.resid())
 
-    def _covariates(self) -> Array:
-        """Covariates of each row, (n, q)."""
-        return self._design.X[:, self._covariate_columns()]
 
-    def _factor_means(self, x: Array) -> Array:
-        """Means alpha + Gamma x of the factors, a row for each of x, (m, k)."""
-        beta, k = np.nan_to_num(self._estimate.beta), self._n_shape
-        return np.asarray(beta[:k] + x @ beta[k:].reshape(k, x.shape[1]).T)
+class Curves(Base):
+    """Factors, moments and measures of fit."""
+
+    parts: GrowthParts
+
+    @property
+    def information(self) -> str:
+        """What standard errors rest on: "expected" or "observed"."""
+        return self.parts.information
+
+    @property
+    def occasions(self) -> pd.Index[Any]:
+        """The distinct times, ascending."""
+        return self.parts.occasions
+
+    @property
+    def residual_variances(self) -> pd.Series[Any]:
+        """Residual variances by occasion; one, called "all", when they are equal."""
+        return self.parts.residual_variances
 
     def implied(self) -> Moments:
-        """Give means and covariances of the occasions and covariates that the model implies.
+        """Compute the means and covariances of occasions and covariates that the model implies.
 
         Returns
         -------
         Moments
             ``mean`` (T + q,) and ``cov`` (T + q, T + q), the covariates last.
         """
-        assert self._structured.time is not None
-        times = np.unique(self._structured.time)
-        curve = times[:, None] ** np.arange(self._n_shape)
-        intercepts = curve @ self._factor_means(np.zeros((1, self._n_x)))[0]
-        regressions = (
-            curve
-            @ (
-                self._factor_means(np.eye(self._n_x)) - self._factor_means(np.zeros((1, self._n_x)))
-            ).T
-        )
-        varying = curve[:, : self._n_random]
-        residual = np.broadcast_to(self.residual_variances.to_numpy(), len(times))
-        cov = varying @ self._estimate.sigmas[0] @ varying.T + np.diag(residual)
-        return self._joint(intercepts, regressions, cov)
+        return self.parts.implied()
 
     @property
-    def _n_x(self) -> int:
-        return len(self._covariate_columns())
-
-    def _joint(self, intercepts: Array, regressions: Array, cov: Array) -> Moments:
-        """Moments of occasions and covariates from those of occasions given covariates."""
-        structured = self._structured
-        first = np.zeros(len(structured.levels), np.intp)
-        first[structured.cluster] = np.arange(self.nobs)
-        x = self._covariates()[first]
-        mean = x.mean(axis=0)
-        Sxx = (x - mean).T @ (x - mean) / len(x)
-        across = regressions @ Sxx
-        whole = np.block([[cov + across @ regressions.T, across], [across.T, Sxx]])
-        return Moments(np.concatenate([intercepts + regressions @ mean, mean]), whole)
-
-    @cached_property
     def fit(self) -> FitMeasures:
         """Chi-squared test against the saturated model, and indices of fit.
 
@@ -143,38 +126,27 @@ class GrowthFit:
             If the saturated model cannot be estimated: too few groups, or pairs of occasions that
             no group has.
         """
-        structured = self._structured
-        assert structured.time is not None
-        place = np.unique(structured.time, return_inverse=True)[1]
-        time = self._design.random[0]
-        time = type(time)(self.call.time, place.astype(np.int32), self.occasions, (), (), ())
-        whole = saturated(structured, place, self._covariates(), time, self.call.control)
-        response = self._design.y
-        null_llf, null_npar = baseline(response, place)
-        return fit_measures(
-            (null_llf, self.llf, whole.llf),
-            (null_npar, self.npar, whole.npar),
-            self.n_groups,
-            srmr(self._joint(whole.intercepts, whole.regressions, whole.cov), self.implied()),
-        )
-
-    # ------------------------------------------------------------------ occasions
+        return self.parts.fit
 
     @property
-    def occasions(self) -> pd.Index[Any]:
-        """The distinct times, ascending."""
-        assert self._structured.time_levels is not None
-        return self._structured.time_levels
+    def factor_cov(self) -> pd.DataFrame:
+        """Covariance of the growth factors given covariates."""
+        names = list(FACTORS[: self.parts.n_random])
+        return pd.DataFrame(self.parts.estimate.sigmas[0], index=names, columns=names)
 
-    @property
-    def residual_variances(self) -> pd.Series[Any]:
-        """Residual variances by occasion; one, called "all", when they are equal."""
-        estimate = self._estimate
-        if self.call.residuals == "equal":
-            return pd.Series([estimate.sigma**2], index=["all"])
-        sds = estimate.sigma * np.exp(np.append(0.0, estimate.delta))
-        return pd.Series(sds**2, index=self.occasions)
+    def scores(self) -> pd.DataFrame:
+        """Predict the growth factors of each group: their means given all its occasions.
 
-    @property
-    def _n_random(self) -> int:
-        return self._design.random[0].n_cols
+        Returns
+        -------
+        DataFrame
+            A row a group; columns intercept, slope, ...
+        """
+        parts = self.parts
+        structured, k = parts.rows, parts.n_shape
+        x = parts.covariates()
+        first = np.zeros(len(structured.levels), np.intp)
+        first[structured.cluster] = np.arange(parts.nobs)
+        out = parts.factor_means(x[first])
+        out[:, : parts.n_random] += parts.estimate.modes[0]
+        return pd.DataFrame(out, index=structured.levels, columns=list(FACTORS[:k]))

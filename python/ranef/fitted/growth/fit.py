@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
-from ...design.structured import StructuredDesign
-from ...errors import DataError, ModelError
+from ...design.structured import StructuredDesign, build_structured
+from ...errors import (
+    ConvergenceWarning,
+    DataError,
+    ModelError,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+)
+from ...formula import parse
 from ...formula.terms import quoted
+from ...models.gls.model import fit_gls, gls_model
+from ..warned import dropped_rows
 from .call import GrowthCall
+from .parts import GrowthParts
 
 __all__ = [
     "INFORMATION",
@@ -15,6 +30,7 @@ __all__ = [
     "SHAPES",
     "check",
     "checked_information",
+    "fit",
     "formula_of",
     "option",
     "powers",
@@ -99,4 +115,43 @@ def check(rows: StructuredDesign, call: GrowthCall) -> None:
         raise ModelError(
             f"{k} varying factors and a residual cannot be told apart on "
             f"{len(np.unique(rows.time))} occasions; take a simpler shape or random part"
+        )
+
+
+def fit(call: GrowthCall, data: Any) -> GrowthParts:
+    """Fit as a call says."""
+    rows = build_structured(
+        parse(formula_of(call)),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=call.time if call.residuals == "free" else None,
+        missing=call.missing,
+    )
+    check(rows, call)
+    model = gls_model(rows, "independence")
+    estimate = fit_gls(rows, model, reml=False, control=call.control)
+    parts = GrowthParts(rows.design, estimate, call, data, model, structured=rows)
+    return replace(parts, warnings=tuple(findings(parts)))
+
+
+def findings(parts: GrowthParts) -> Iterable[RanefWarning]:
+    """Everything worth a warning."""
+    yield from dropped_rows(parts.design)
+    estimate = parts.estimate
+    if len(estimate.kept) < len(parts.design.fixed):
+        lost = ", ".join(n for n, b in zip(parts.names, estimate.beta, strict=False) if b != b)
+        yield RankWarning(
+            f"no coefficient can be estimated for {lost}: combinations of the columns before"
+        )
+    if not estimate.converged:
+        yield ConvergenceWarning(
+            f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
+            f"about {estimate.decrement:.2g}; take a simpler shape or random part"
+        )
+    elif estimate.is_singular or estimate.at_bound:
+        yield SingularFitWarning(
+            "a variance stands at zero, or a correlation of the factors at 1: the likelihood "
+            "has its maximum at the end of the parameters' range. Errors and p-values are "
+            "rough there; a model with fewer variances says as much"
         )

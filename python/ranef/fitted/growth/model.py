@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from ..._typing import Array
-from ...design.structured import StructuredDesign, build_structured
-from ...errors import (
-    ConvergenceWarning,
-    ModelError,
-    RanefWarning,
-    RankWarning,
-    SingularFitWarning,
-)
-from ...formula import parse
-from ...inference.growth import covariance_elements, information
-from ...models.gls.model import GlsEstimate, GlsModel, fit_gls, gls_model
+from ...errors import ModelError
 from ...report.numbers import in_one_scale
-from ...report.regression import CoefficientTests
 from ...report.summary import Summary, pvalue_text
-from ..warned import dropped_rows
+from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..regression_table import RegressionTable
+from ..warned import tell
 from .call import GrowthCall
-from .curves import FACTORS, GrowthFit
-from .fit import check, formula_of
+from .curves import Criteria, Curves, Rows
+from .fit import fit
+from .parts import FACTORS, GrowthParts
 
 __all__ = ["FACTORS", "GrowthCall", "GrowthModel"]
 
 
-class GrowthModel(CoefficientTests, GrowthFit):
+class GrowthModel(
+    Coefficients, Curves, Criteria, Rows, LinearTests, WaldIntervals, RegressionTable
+):
     """A fitted latent growth curve model.
 
     Made by :func:`ranef.growth`; nothing of it changes after the fit. ``params``, ``bse``,
@@ -47,113 +35,15 @@ class GrowthModel(CoefficientTests, GrowthFit):
         What the fit warned of.
     """
 
-    def __init__(
-        self,
-        rows: StructuredDesign,
-        estimate: GlsEstimate,
-        call: GrowthCall,
-        *,
-        model: GlsModel | None = None,
-    ):
-        self.call = call
-        self._structured = rows
-        self._design = rows.design
-        self._estimate = estimate
-        self._model = model
-        self._names = tuple(self._labels())
-        self._beta = np.concatenate(
-            [estimate.beta, self._psi_elements(), self.residual_variances.to_numpy()]
-        )
-        self.warnings = tuple(self._findings())
+    parts: GrowthParts
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_model": None}
-
-    def _labels(self) -> Iterable[str]:
-        """Names of all parameters, in the order of the information matrix."""
-        design, q = self._design, len(self.call.covariates)
-        k = len(FACTORS) if self.call.shape == "quadratic" else 1 + (self.call.shape == "linear")
-        names = list(design.fixed_names)
-        yield from FACTORS[:k]
-        columns = [[names[j] for j in places] for _, places in design.fixed_terms[k : k + q]]
-        for factor in FACTORS[:k]:
-            for part in columns:
-                yield from (f"{factor} ~ {column}" for column in part)
-        for i, j in covariance_elements(self._n_random):
-            a, b = FACTORS[j], FACTORS[i]
-            yield f"Var({a})" if i == j else f"Cov({a}, {b})"
-        free = self.call.residuals == "free"
-        for occasion in self.residual_variances.index:
-            yield f"Var(residual, {occasion})" if free else "Var(residual)"
-
-    def _psi_elements(self) -> Array:
-        (psi,) = self._estimate.sigmas
-        return np.array([psi[i, j] for i, j in covariance_elements(self._n_random)])
-
-    def _findings(self) -> Iterable[RanefWarning]:
-        """Everything worth a warning."""
-        yield from dropped_rows(self._design)
-        estimate = self._estimate
-        if len(estimate.kept) < len(self._design.fixed):
-            lost = ", ".join(n for n, b in zip(self._names, estimate.beta, strict=False) if b != b)
-            yield RankWarning(
-                f"no coefficient can be estimated for {lost}: combinations of the columns before"
-            )
-        if not estimate.converged:
-            yield ConvergenceWarning(
-                f"the search stopped ({estimate.status}) where -2 log-likelihood can still fall by "
-                f"about {estimate.decrement:.2g}; take a simpler shape or random part"
-            )
-        elif estimate.is_singular or estimate.at_bound:
-            yield SingularFitWarning(
-                "a variance stands at zero, or a correlation of the factors at 1: the likelihood "
-                "has its maximum at the end of the parameters' range. Errors and p-values are "
-                "rough there; a model with fewer variances says as much"
-            )
-
-    # ------------------------------------------------------------------ parameters
+    def __init__(self, parts: GrowthParts):
+        super().__init__(parts)
 
     @property
-    def _fitted_model(self) -> GlsModel:
-        """The kernel, built again after pickling."""
-        if self._model is None:
-            self._model = gls_model(self._structured, "independence")
-        return self._model
-
-    @cached_property
-    def _cov(self) -> Array:  # type: ignore[override]
-        observed = self.information == "observed"
-        found = information(self._structured, self._fitted_model, self._estimate, observed=observed)
-        return np.asarray(np.linalg.inv(found), float)
-
-    @property
-    def information(self) -> str:
-        """What standard errors rest on: "expected" or "observed"."""
-        if self.call.information is not None:
-            return self.call.information
-        return "expected" if self.nobs == self.n_groups * len(self.occasions) else "observed"
-
-    @property
-    def factor_cov(self) -> pd.DataFrame:
-        """Covariance of the growth factors given covariates."""
-        names = list(FACTORS[: self._n_random])
-        return pd.DataFrame(self._estimate.sigmas[0], index=names, columns=names)
-
-    def scores(self) -> pd.DataFrame:
-        """Predict the growth factors of each group: their means given all its occasions.
-
-        Returns
-        -------
-        DataFrame
-            A row a group; columns intercept, slope, ...
-        """
-        structured, k = self._structured, self._n_shape
-        x = self._covariates()
-        first = np.zeros(len(structured.levels), np.intp)
-        first[structured.cluster] = np.arange(self.nobs)
-        out = self._factor_means(x[first])
-        out[:, : self._n_random] += self._estimate.modes[0]
-        return pd.DataFrame(out, index=structured.levels, columns=list(FACTORS[:k]))
+    def call(self) -> GrowthCall:
+        """The arguments that made the model."""
+        return self.parts.call
 
     # ------------------------------------------------------------------ text
 
@@ -185,7 +75,7 @@ class GrowthModel(CoefficientTests, GrowthFit):
 
     def _varying_text(self) -> str:
         """Name the factors that vary between groups."""
-        *first, last = FACTORS[: self._n_random]
+        *first, last = FACTORS[: self.parts.n_random]
         return f"{', '.join(first)} and {last} vary" if first else f"{last} varies"
 
     def _fit_facts(self) -> list[tuple[str, str]]:
@@ -203,24 +93,9 @@ class GrowthModel(CoefficientTests, GrowthFit):
             ),
         ]
 
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
 
 def fit_model(call: GrowthCall, data: Any) -> GrowthModel:
-    """Fit as a call says, without giving its warnings."""
-    rows = build_structured(
-        parse(formula_of(call)),
-        data,
-        groups=call.groups,
-        time=call.time,
-        variance=call.time if call.residuals == "free" else None,
-        missing=call.missing,
-    )
-    check(rows, call)
-    model = gls_model(rows, "independence")
-    estimate = fit_gls(rows, model, reml=False, control=call.control)
-    return GrowthModel(rows, estimate, call, model=model)
+    """Carry out a call, and issue its warnings."""
+    parts = fit(call, data)
+    tell(parts.warnings)
+    return GrowthModel(parts)

@@ -28,7 +28,7 @@ def augmented_chunks(model: Any, source: Any) -> Iterator[pd.DataFrame]:
 
 def residuals(model: Any, frame: pd.DataFrame) -> dict[str, Any]:
     """Compute .fitted, .resid, .fixed, and .wtres under weights; NaN where a value is missing."""
-    formula = model._design.encoder.formula
+    formula = model.parts.design.encoder.formula
     reading = Reading(open_frame(frame))
     read_factor(formula.left, reading)
     y = response_vector(formula, reading.values[formula.left.expr], "numeric")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -16,18 +17,68 @@ from ...chunks.sums import Sums
 from ...design.design import Design
 from ...design.frame import is_frame
 from ...design.method import Method
-from ...errors import ModelError, UnsupportedError
+from ...errors import (
+    ConvergenceWarning,
+    ModelError,
+    RanefWarning,
+    SingularFitWarning,
+    UnsupportedError,
+)
 from ...formula import parse
 from ...inference.optimum.optimum import judged
 from ...inference.priors.mode import fit_penalized
 from ...inference.priors.parts import prior_parts, simplified
 from ...models import lmm
 from ...models.lmm import LmmEstimate
+from ...report.verdict import data_warnings, not_reached, not_there_yet, singular_notes
 from .call import Call
+from .parts import LmmParts
 
-__all__ = ["checked", "complete", "estimated", "kernel_of", "read", "settled", "with_method"]
+__all__ = ["checked", "complete", "estimated", "fit", "kernel_of", "made", "read"]
 
 METHODS = ("auto", "exact", "iterative")
+
+
+def fit(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -> LmmParts:
+    """Carry out a call: parse, build, check, fit."""
+    call = complete(call, data)
+    design = read(call, data, executor=executor, progress=progress)
+    checked(design, call)
+    design = with_method(design, call)
+    core = kernel_of(design)
+    estimate = estimated(design, core, call)
+    held = None if isinstance(design, SummedDesign) else data
+    return made(design, estimate, call, core, held)
+
+
+def made(
+    design: Design, estimate: LmmEstimate, call: Call, core: _core.Lmm | None, data: Any = None
+) -> LmmParts:
+    """Put an estimate and the warnings about it together."""
+    parts = LmmParts(settled(design, estimate), estimate, call, data, core)
+    return replace(parts, warnings=tuple(findings(parts)))
+
+
+def findings(parts: LmmParts) -> Iterable[RanefWarning]:
+    """List everything worth a warning, in the order of the analysis."""
+    design, estimate = parts.design, parts.estimate
+    yield from data_warnings(design, lambda: parts.core, estimate.kept)
+    if estimate.is_singular and estimate.converged:
+        yield SingularFitWarning(
+            "singular fit: "
+            + "; ".join(singular_notes(design, parts.core, estimate))
+            + " ranef.diagnose(model) looks for the cause."
+        )
+    if not estimate.converged:
+        yield ConvergenceWarning(
+            f"the search stopped ({estimate.status}) where {not_there_yet(design, estimate)}; "
+            "ranef.converge(model) goes on from there, and "
+            'ranef.help("convergence") says what this means.'
+        )
+    found = estimate.approximation
+    if found is not None and not found.reached:
+        core = parts.core
+        yield ConvergenceWarning(not_reached(found, core.exact_bytes, core.exact_flops))
 
 
 def complete(call: Call, data: Any) -> Call:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,48 +11,57 @@ import pandas as pd
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...errors import UnsupportedError
 from ...inference.bootstrap import bootstrap as bootstrapping
 from ...inference.bootstrap.draws import drawer
 from ...inference.bootstrap.results import Bootstrap
-from ...inference.profile.linear import linear_curves
-from ...inference.profile.profile import Walked
 from ...inference.profile.targets import targets, values
 from ...models import lmm
 from ...models.batch.estimate import Settings
 from ...models.lmm import LmmEstimate
 from ...parallel.workers import worker_count
-from ...report.coefficients import interval_table
-from ..mixed.profiles import PRIOR, Profiles
-from .base import Fitted
-from .fit import estimated
+from ..coefficients import level_and_method, wald_intervals
+from ..mixed.profiles import profile_intervals
+from ..parts import Base
+from .fit import estimated, made
+from .parts import LmmParts
 
 __all__ = ["Intervals"]
 
+#: How intervals are found.
+METHODS = ("wald", "profile", "boot")
 
-class Intervals(Profiles, Fitted):
+
+class Intervals(Base):
     """Intervals of the parameters."""
+
+    parts: LmmParts
 
     def conf_int(
         self,
-        method: str = "wald",
-        level: float = 0.95,
+        method: Literal["wald", "profile", "boot"] | float = "wald",
+        level: float | str = 0.95,
         *,
+        ddf: str | None = None,
         n: int = 1000,
         seed: int | None = None,
         progress: bool = True,
     ) -> pd.DataFrame:
-        """Give confidence intervals.
+        """Compute confidence intervals.
 
         Parameters
         ----------
         method : {"wald", "profile", "boot"}
-            ``"wald"``: normal intervals of the fixed effects. ``"profile"``: where twice the fall
-            of the ML log-likelihood reaches the normal quantile's square, for every parameter;
-            found by root finding. A bound (a standard deviation of 0, a correlation of -1 or 1)
-            where the data do not exclude it. ``"boot"``: quantiles of a parametric bootstrap.
+            ``"wald"``: intervals of the fixed effects from the quantiles of t, on the degrees of
+            freedom of ``coef_table()``. ``"profile"``: where twice the fall of the ML
+            log-likelihood reaches the normal quantile's square, for every parameter; found by root
+            finding. A bound (a standard deviation of 0, a correlation of -1 or 1) where the data
+            do not exclude it. ``"boot"``: quantiles of a parametric bootstrap. A number is taken
+            for ``level``.
         level : float
             Coverage, between 0 and 1.
+        ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}, optional
+            Degrees of freedom of Wald's intervals: Satterthwaite's by default; ``"inf"`` for
+            normal ones, which are too short with few groups.
         n : int
             Replicates of the bootstrap.
         seed : int, optional
@@ -84,15 +93,12 @@ class Intervals(Profiles, Fitted):
         Intercept                   237.68  265.13
         Days                          7.36   13.58
         """
-        if method == "profile":
-            return self._profile_intervals(level, progress=progress)
-        if method == "boot":
+        level, how = level_and_method(level, method, METHODS, "LinearMixedModel")
+        if how == "profile":
+            return profile_intervals(self.parts, level, progress=progress)
+        if how == "boot":
             return self.bootstrap(n, seed=seed, progress=progress).conf_int("percentile", level)
-        if method != "wald":
-            raise ValueError(f"method must be 'wald', 'profile' or 'boot', not {method!r}")
-        return interval_table(
-            self._design.fixed_names, self._estimate.beta, self.bse, np.inf, level
-        )
+        return wald_intervals(self.parts, level, ddf)
 
     def bootstrap(
         self,
@@ -144,8 +150,9 @@ class Intervals(Profiles, Fitted):
         if n < 2:
             raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")
         threads = worker_count(workers, None if statistic is None else 1)
-        estimate = self._estimate
-        listed = targets(self._design, estimate.kept)
+        parts = self.parts
+        design, estimate = parts.design, parts.estimate
+        listed = targets(design, estimate.kept)
         if statistic is None:
             names = [target.name for target in listed]
             own = values(listed, estimate.sigmas, estimate.sigma, estimate.beta)
@@ -153,23 +160,23 @@ class Intervals(Profiles, Fitted):
             names, own = _named(statistic(self))
 
         root = np.random.SeedSequence(seed)
-        draw, seeds = drawer(self._design, estimate, kind), root.spawn(n)
+        draw, seeds = drawer(design, estimate, kind), root.spawn(n)
         exact = estimate.approximation is None
-        if statistic is None and kind != "cases" and self.call.prior is None and exact:
-            settings = Settings(reml=self.reml, workers=threads, control=self.call.control)
+        if statistic is None and kind != "cases" and parts.call.prior is None and exact:
+            settings = Settings(reml=parts.reml, workers=threads, control=parts.call.control)
             runs = bootstrapping.run_responses(
-                self._design, draw, listed, seeds, settings, progress=progress
+                design, draw, listed, seeds, settings, progress=progress
             )
         else:
             start = lmm.off_boundary(estimate.lambda_standard)
 
-            def fit(design: Design, core: _core.Lmm) -> LmmEstimate:
-                return estimated(design, core, self.call, start)
+            def fit(drawn: Design, core: _core.Lmm) -> LmmEstimate:
+                return estimated(drawn, core, parts.call, start)
 
-            def measure(design: Design, found: LmmEstimate, core: _core.Lmm) -> Array:
+            def measure(drawn: Design, found: LmmEstimate, core: _core.Lmm) -> Array:
                 if statistic is None:
                     return values(listed, found.sigmas, found.sigma, found.beta)
-                return _named(statistic(self._like(design, found, core)))[1]
+                return _named(statistic(type(self)(made(drawn, found, parts.call, core))))[1]
 
             runs = bootstrapping.run(
                 draw,
@@ -177,7 +184,7 @@ class Intervals(Profiles, Fitted):
                 measure,
                 len(names),
                 seeds,
-                n_obs=self.nobs,
+                n_obs=parts.nobs,
                 workers=threads,
                 progress=progress,
             )
@@ -191,23 +198,6 @@ class Intervals(Profiles, Fitted):
             stopped=int(runs.stopped.sum()),
             message=runs.message,
         )
-
-    def _like(self, design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Self:
-        """Make a fitted model of the same call."""
-        return type(self)(design, estimate, self.call, core=core)
-
-    def _walked(self) -> Walked:
-        """Fit this design by ML, from the present optimum."""
-        if self.call.prior is not None:
-            raise UnsupportedError(PRIOR)
-        self._exact_only("a profile", "conf_int('wald') or conf_int('boot')")
-        estimate = self._estimate
-        if self.reml:
-            start = lmm.off_boundary(estimate.lambda_standard)
-            estimate = lmm.fit(
-                self._design, self._core, reml=False, control=lmm.Control(start=start)
-            )
-        return linear_curves(self._design, self._core, estimate)
 
 
 def _named(found: Any) -> tuple[list[str], Array]:

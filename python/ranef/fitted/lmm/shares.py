@@ -4,29 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 import pandas as pd
 
 from ..._typing import Array
 from ...errors import UnsupportedError
+from ...inference.bootstrap.results import Bootstrap
 from ...inference.caic import ConditionalAic, conditional_aic
 from ...inference.coverage import check_level
 from ...inference.shares.icc import Icc, decomposition, icc, icc_at
 from ...inference.shares.r2 import variances
 from ...inference.shares.results import R2, r2
-from .intervals import Intervals
-from .tests import FixedTests
+from ..coefficients import linear_test
+from ..parts import Base
+from .parts import LmmParts
 
 __all__ = ["Shares"]
 
 
-class Shares(FixedTests, Intervals):
+class Drawn(Protocol):
+    """A model that its parametric bootstrap can be asked for."""
+
+    parts: LmmParts
+
+    def bootstrap(
+        self,
+        n: int = 1000,
+        *,
+        seed: int | None = None,
+        statistic: Callable[[Any], Any] | None = None,
+        progress: bool = True,
+    ) -> Bootstrap:
+        """Refit the model to data drawn anew."""
+
+
+class Shares(Base):
     """Proportions of variance and the conditional AIC."""
 
+    parts: LmmParts
+
     def r2(
-        self,
+        self: Drawn,
         method: str = "nakagawa",
         level: float = 0.95,
         *,
@@ -75,47 +95,21 @@ class Shares(FixedTests, Intervals):
         """
         check_level(level)
 
-        def shares(model: Shares) -> dict[str, float]:
-            found = model._r2(method, level)
+        def shares(model: Drawn) -> dict[str, float]:
+            found = found_r2(model.parts, method, level)
             both = {"marginal": found.marginal, "conditional": found.conditional}
             return {name: value for name, value in both.items() if not np.isnan(value)}
 
-        found = self._r2(method, level)
-        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        found = found_r2(self.parts, method, level)
+        limits = share_interval(self, interval, shares, level, n, seed, progress)
         if limits is None:
             return found
         table, note = limits
         return replace(found, interval=table, note=f"{found.note} {note}")
 
-    def _r2(self, method: str, level: float) -> R2:
-        def test(L: Array) -> tuple[float, float, float]:
-            found = self.test(L, ddf="kenward-roger")
-            return found.F, found.num_df, found.den_df
-
-        return r2(self._design, self._estimate, method, level, test)
-
-    def _share_interval(
-        self,
-        interval: str | None,
-        shares: Callable[[Shares], Mapping[str, float]],
-        level: float,
-        n: int,
-        seed: int | None,
-        progress: bool,
-    ) -> tuple[pd.DataFrame, str] | None:
-        """Limits of proportions by a parametric bootstrap, and words about it."""
-        if interval is None:
-            return None
-        if interval != "boot":
-            raise ValueError(f"interval must be 'boot' or None, not {interval!r}")
-        runs = self.bootstrap(n, seed=seed, statistic=shares, progress=progress)
-        words = f"Intervals of {level:.0%} by {n:,} parametric bootstrap fits (seed {runs.seed})"
-        words += f", of which {runs.failed} failed and are left out." if runs.failed else "."
-        return runs.conf_int("percentile", level), words
-
     @overload
     def icc(
-        self,
+        self: Drawn,
         at: None = None,
         *,
         interval: str | None = None,
@@ -126,7 +120,7 @@ class Shares(FixedTests, Intervals):
     ) -> Icc: ...
     @overload
     def icc(
-        self,
+        self: Drawn,
         at: Mapping[str, Sequence[Any]],
         *,
         interval: str | None = None,
@@ -136,7 +130,7 @@ class Shares(FixedTests, Intervals):
         progress: bool = True,
     ) -> pd.DataFrame: ...
     def icc(
-        self,
+        self: Drawn,
         at: Mapping[str, Sequence[Any]] | None = None,
         *,
         interval: str | None = None,
@@ -181,10 +175,10 @@ class Shares(FixedTests, Intervals):
         """
         check_level(level)
         if at is not None:
-            return self._icc_at(at, interval, level, n, seed, progress)
+            return icc_between(self, at, interval, level, n, seed, progress)
 
-        def shares(model: Shares) -> dict[str, float]:
-            found = icc(model._design, variances(model._design, model._estimate))
+        def shares(model: Drawn) -> dict[str, float]:
+            found = icc(model.parts.design, variances(model.parts.design, model.parts.estimate))
             each = {str(group): float(share) for group, share in found.by_group.items()}
             return {
                 "adjusted": found.adjusted,
@@ -192,43 +186,15 @@ class Shares(FixedTests, Intervals):
                 **(each if len(each) > 1 else {}),
             }
 
-        found = icc(self._design, variances(self._design, self._estimate))
-        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        found = icc(self.parts.design, variances(self.parts.design, self.parts.estimate))
+        limits = share_interval(self, interval, shares, level, n, seed, progress)
         if limits is None:
             return found
         table, note = limits
         return replace(found, interval=table, note=f"{found.note} {note}")
 
-    def _icc_at(
-        self,
-        at: Mapping[str, Sequence[Any]],
-        interval: str | None,
-        level: float,
-        n: int,
-        seed: int | None,
-        progress: bool,
-    ) -> pd.DataFrame:
-        """Give it where covariates have chosen values."""
-        if not at:
-            raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
-        if self._data is None:
-            raise ValueError(
-                "this model was unpickled and no longer knows its data; icc(at=) needs them"
-            )
-        table = icc_at(self._design, self._estimate, self._data, at)
-
-        def shares(model: Shares) -> dict[str, float]:
-            found = icc_at(self._design, model._estimate, self._data, at)
-            return {str(i): value for i, value in enumerate(found["icc"])}
-
-        limits = self._share_interval(interval, shares, level, n, seed, progress)
-        if limits is not None:
-            table["lower"] = limits[0]["lower"].to_numpy()
-            table["upper"] = limits[0]["upper"].to_numpy()
-        return table
-
     def variance_decomposition(
-        self,
+        self: Drawn,
         *,
         interval: str | None = None,
         level: float = 0.95,
@@ -264,14 +230,14 @@ class Shares(FixedTests, Intervals):
         [0.28, 0.43, 0.09, 0.2]
         """
         check_level(level)
-        table = decomposition(self._design, variances(self._design, self._estimate))
+        table = decomposition(self.parts.design, variances(self.parts.design, self.parts.estimate))
 
-        def shares(model: Shares) -> dict[str, float]:
-            parts = variances(model._design, model._estimate)
-            found = decomposition(model._design, parts)
+        def shares(model: Drawn) -> dict[str, float]:
+            parts = variances(model.parts.design, model.parts.estimate)
+            found = decomposition(model.parts.design, parts)
             return {str(i): value for i, value in enumerate(found["share"])}
 
-        limits = self._share_interval(interval, shares, level, n, seed, progress)
+        limits = share_interval(self, interval, shares, level, n, seed, progress)
         if limits is not None:
             table["lower"] = limits[0]["lower"].to_numpy()
             table["upper"] = limits[0]["upper"].to_numpy()
@@ -295,10 +261,66 @@ class Shares(FixedTests, Intervals):
         >>> round(found.caic, 2), round(found.df, 2)
         (1711.62, 31.3)
         """
-        if self.call.prior is not None:
+        if self.parts.call.prior is not None:
             raise UnsupportedError(
                 "the conditional AIC rests on the likelihood, and this model was fitted with a "
                 "prior; use model.update(prior=None).caic()"
             )
-        self._exact_only("the conditional AIC", "model.aic")
-        return conditional_aic(self._design, self._estimate, self._core)
+        self.parts.exact_only("the conditional AIC", "model.aic")
+        return conditional_aic(self.parts.design, self.parts.estimate, self.parts.core)
+
+
+def found_r2(parts: LmmParts, method: str, level: float) -> R2:
+    """Compute R² by a named definition, without a bootstrap."""
+
+    def test(L: Array) -> tuple[float, float, float]:
+        found = linear_test(parts, L, ddf="kenward-roger")
+        return found.F, found.num_df, found.den_df
+
+    return r2(parts.design, parts.estimate, method, level, test)
+
+
+def share_interval(
+    model: Drawn,
+    interval: str | None,
+    shares: Callable[[Drawn], Mapping[str, float]],
+    level: float,
+    n: int,
+    seed: int | None,
+    progress: bool,
+) -> tuple[pd.DataFrame, str] | None:
+    """Limits of proportions by a parametric bootstrap, and words about it."""
+    if interval is None:
+        return None
+    if interval != "boot":
+        raise ValueError(f"interval must be 'boot' or None, not {interval!r}")
+    runs = model.bootstrap(n, seed=seed, statistic=shares, progress=progress)
+    words = f"Intervals of {level:.0%} by {n:,} parametric bootstrap fits (seed {runs.seed})"
+    words += f", of which {runs.failed} failed and are left out." if runs.failed else "."
+    return runs.conf_int("percentile", level), words
+
+
+def icc_between(
+    model: Drawn,
+    at: Mapping[str, Sequence[Any]],
+    interval: str | None,
+    level: float,
+    n: int,
+    seed: int | None,
+    progress: bool,
+) -> pd.DataFrame:
+    """Give it where covariates have chosen values."""
+    if not at:
+        raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
+    data = model.parts.training_data("icc(at=) needs them")
+    table = icc_at(model.parts.design, model.parts.estimate, data, at)
+
+    def shares(drawn: Drawn) -> dict[str, float]:
+        found = icc_at(model.parts.design, drawn.parts.estimate, data, at)
+        return {str(i): value for i, value in enumerate(found["icc"])}
+
+    limits = share_interval(model, interval, shares, level, n, seed, progress)
+    if limits is not None:
+        table["lower"] = limits[0]["lower"].to_numpy()
+        table["upper"] = limits[0]["upper"].to_numpy()
+    return table

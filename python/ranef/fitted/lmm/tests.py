@@ -1,35 +1,23 @@
-"""Tests of the fixed effects: methods of a fitted mixed model."""
+"""Tests of the random-effects terms: a method of a fitted linear mixed model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
 
-from ..._typing import Array
 from ...errors import UnsupportedError
-from ...inference.hypotheses.kenward_roger import kenward_roger
-from ...inference.hypotheses.linear import Approximation, FixedDf
 from ...inference.hypotheses.random import n_covariances, reduced_objective, reductions
-from ...inference.hypotheses.satterthwaite import satterthwaite
-from ...inference.priors.parts import prior_parts
-from ...inference.priors.tests import satterthwaite_penalized
 from ...report.tests import ranova_table
 from ...report.whole_frame import WholeFrame
-from ..term_tests import TermTests
-from .base import Fitted
+from ..parts import Base
+from .parts import LmmParts
 
-__all__ = ["FixedTests"]
+__all__ = ["RandomTests"]
 
 
-class FixedTests(Fitted, TermTests):
-    """Tests of the fixed effects and of the random-effects terms of a mixed model."""
+class RandomTests(Base):
+    """Likelihood ratio tests of random-effects terms."""
 
-    _DDF = ("satterthwaite", "kenward-roger", "residual", "inf")
-
-    def _aliasing(self) -> tuple[Sequence[int], Array]:
-        return self._core.aliased, np.atleast_2d(self._core.alias)
+    parts: LmmParts
 
     def ranova(self) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.
@@ -57,12 +45,13 @@ class FixedTests(Fitted, TermTests):
         <none>                       6    NaN  NaN
         Days in (Days | Subject)     4  42.84  2.0
         """
-        if self.call.prior is not None:
+        parts = self.parts
+        if parts.call.prior is not None:
             raise UnsupportedError(
                 "ranova compares likelihoods, and this model was fitted with a prior; use "
                 "model.update(prior=None).ranova()"
             )
-        design, estimate = self._design, self._estimate
+        design, estimate = parts.design, parts.estimate
         base = len(estimate.kept) + 1
         labels, npar = ["<none>"], [base + n_covariances(design.random)]
         llf = [-0.5 * estimate.objective]
@@ -70,24 +59,7 @@ class FixedTests(Fitted, TermTests):
             labels.append(smaller.label)
             npar.append(base + n_covariances(smaller.random))
             objective = reduced_objective(
-                design, self._core, smaller, reml=self.reml, control=self.call.control
+                design, parts.core, smaller, reml=parts.reml, control=parts.call.control
             )
             llf.append(-0.5 * objective)
         return WholeFrame(ranova_table(labels, npar, llf))
-
-    def _approximate(self, ddf: str) -> Approximation:
-        if ddf == "satterthwaite":
-            if self.call.prior is not None:
-                return satterthwaite_penalized(self._penalized(), self._estimate)
-            return satterthwaite(self._core, self._estimate, self.nobs)
-        if ddf == "kenward-roger":
-            self._exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
-            parts = prior_parts(self.call.prior)
-            if parts.fixed is not None or parts.residual is not None:
-                raise UnsupportedError(
-                    "Kenward and Roger correct the errors of fixed effects that were estimated "
-                    "without a prior, of their own or of the residual; use ddf='satterthwaite'"
-                )
-            return kenward_roger(self._core, self._estimate, self.nobs)
-        rest = float(self.nobs - len(self._estimate.kept))
-        return FixedDf(self._estimate.cov_beta, np.inf if ddf == "inf" else rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,8 @@ from ...design.frame import open_frame
 from ...errors import DataError, DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference import influence as deletions
-from ...inference.optimum.optimum import Optimum, examine
 from ...inference.optimum.surface import Explorer, sd_names
-from ...inference.priors.mode import at_mode, examine_penalized
+from ...inference.priors.mode import at_mode
 from ...inference.priors.parts import has_no_units
 from ...inference.priors.penalized import Penalized
 from ...inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
@@ -28,16 +27,17 @@ from ...report import verdict
 from ...report.influence import Influence, influence_tables
 from ...report.surface import Surface
 from ...report.verdict import Convergence
-from .base import Fitted
-from .fit import checked, estimated
+from ..parts import Base
+from .fit import checked, estimated, made
+from .parts import LmmParts
 
 __all__ = ["Trust"]
 
-T = TypeVar("T", bound=Fitted)
 
-
-class Trust(Fitted):
+class Trust(Base):
     """Convergence and what endangers it."""
+
+    parts: LmmParts
 
     @property
     def convergence(self) -> Convergence:
@@ -47,21 +47,15 @@ class Trust(Fitted):
         for each covariance parameter of the largest term where terms are crossed or nested, of all
         terms where the factor is sparse.
         """
-        notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
-        has_prior = self.call.prior is not None
+        notes = [str(w) for w in self.parts.warnings if not isinstance(w, DroppedRowsWarning)]
+        has_prior = self.parts.call.prior is not None
         advice = verdict.restart_advice(has_prior)
-        return verdict.convergence(self._estimate, self._optimum(), notes, advice)
-
-    def _optimum(self) -> Optimum:
-        """Examine the optimum of what was minimised, the prior included."""
-        if self.call.prior is not None:
-            return examine_penalized(self._penalized(), self._estimate)
-        return examine(self._design, self._core, self._estimate)
+        return verdict.convergence(self.parts.estimate, self.parts.optimum(), notes, advice)
 
     @property
     def penalty(self) -> float:
         """-2 log density of what has a prior, under it; 0 without one."""
-        return 0.0 if self.call.prior is None else self._penalized().whole_penalty(self._estimate)
+        return self.parts.penalty
 
     def in_units(self, **units: str) -> Self:
         """Express the model in other units of its predictors, exactly and without a search.
@@ -97,16 +91,16 @@ class Trust(Fitted):
         >>> model.in_units(hours="24 * Days").params.round(4).to_dict()
         {'Intercept': 251.4051, 'hours': 0.4361}
         """
-        if not has_no_units(self.call.prior):
+        if not has_no_units(self.parts.call.prior):
             raise UnsupportedError(
                 "a density of covariances or of fixed effects is on the scale of the formula's "
                 "columns; only the priors 'weak' and 'wishart', and one of the residual, mean the "
                 "same in other units. Recode the data, and fit with the prior in those units"
             )
-        model = self
+        parts = self.parts
         for new, text in units.items():
-            model = _in_units(model, read_recoding(new, text))
-        return model
+            parts = _in_units(parts, read_recoding(new, text))
+        return type(self)(parts)
 
     def influence(self, groups: str | None = None, *, refit: bool = False) -> Influence:
         """Measure how far the fixed effects move when each group of rows is deleted.
@@ -140,24 +134,24 @@ class Trust(Fitted):
         >>> model.influence("Subject").top(1)
         ['309']
         """
-        self._exact_only("influence", "diagnostics of residuals")
-        design, estimate = self._design, self._estimate
-        label, codes, levels = _rows_of(self, groups)
+        self.parts.exact_only("influence", "diagnostics of residuals")
+        design, estimate = self.parts.design, self.parts.estimate
+        label, codes, levels = _rows_of(self.parts, groups)
         count = len(levels)
 
         def fit(rest: Design, core: _core.Lmm, start: tuple[Array, ...]) -> LmmEstimate:
-            checked(rest, self.call)
-            return estimated(rest, core, self.call, start)
+            checked(rest, self.parts.call)
+            return estimated(rest, core, self.parts.call, start)
 
         deletion = (
             deletions.refits(design, estimate, codes, count, fit)
             if refit
-            else deletions.closed_form(design, estimate, codes, count, self._prior_precision())
+            else deletions.closed_form(design, estimate, codes, count, self.parts.prior_precision())
         )
-        weight = deletions.leverage(design, estimate, self._core)
+        weight = deletions.leverage(design, estimate, self.parts.core)
         return influence_tables(
             estimate,
-            self._names()[estimate.kept],
+            pd.Index(self.parts.names)[estimate.kept],
             deletion,
             levels,
             (label, np.bincount(codes), np.bincount(codes, weights=weight).astype(np.float64)),
@@ -193,18 +187,18 @@ class Trust(Fitted):
             ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
             is always at its best.
         """
-        self._likelihood_only("surface")
-        self._exact_only("surface")
-        known = sd_names(self._design)
+        self.parts.likelihood_only("surface")
+        self.parts.exact_only("surface")
+        known = sd_names(self.parts.design)
         chosen = names or tuple(known)[:2]
         for name in chosen:
             if name not in known:
                 raise ValueError(f"no standard deviation {name!r} among {list(known)}")
         if len(chosen) > 2 or len(set(chosen)) < len(chosen):
             raise ValueError("a surface has one or two different standard deviations")
-        estimate = self._estimate
+        estimate = self.parts.estimate
         places = tuple(known[name] for name in chosen)
-        explorer = Explorer(self._design, self._core, estimate, places, hold)
+        explorer = Explorer(self.parts.design, self.parts.core, estimate, places, hold)
         ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
         if points is not None and points < 2:
             raise ValueError(f"points must be 2 or more in each direction, not {points}")
@@ -218,9 +212,9 @@ class Trust(Fitted):
         return Surface(chosen, table, at, hold)
 
 
-def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
+def _rows_of(parts: LmmParts, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
     """Give the name, the group of each row and the labels of what is to be deleted."""
-    design = model._design
+    design = parts.design
     for term in design.random:
         if groups in (None, term.group):
             return term.group, term.codes.astype(np.intp), pd.Index(list(term.levels))
@@ -228,24 +222,24 @@ def _rows_of(model: Fitted, groups: str | None) -> tuple[str, NDArray[np.intp], 
     if groups == "rows":
         labels = pd.RangeIndex(design.n_data) if design.index is None else design.index
         return "rows", np.arange(design.n_obs), labels[kept]
-    if model._data is None:
+    if parts.data is None:
         raise ValueError(
             f"{groups!r} is no grouping factor of the model, and an unpickled model no longer "
             f"knows its data; there are {[term.group for term in design.random]} and 'rows'"
         )
-    codes, levels = pd.factorize(open_frame(model._data).series(str(groups)).iloc[kept], sort=True)
+    codes, levels = pd.factorize(open_frame(parts.data).series(str(groups)).iloc[kept], sort=True)
     if (codes < 0).any():
         raise DataError(f"{groups!r} has missing values in rows of the model", groups)
     return str(groups), codes, pd.Index(levels)
 
 
-def _in_units(model: T, recoding: Recoding) -> T:
+def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:
     """Express a model in other units of one predictor."""
-    formula = model.call.formula
+    formula = parts.call.formula
     if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
         raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
-    call = replace(model.call, formula=renamed(formula, recoding.old, recoding.new))
-    data: Any = recoded_data(open_frame(model._training_data()), recoding)
+    call = replace(parts.call, formula=renamed(formula, recoding.old, recoding.new))
+    data: Any = recoded_data(open_frame(parts.training_data()), recoding)
     design = designs.build(
         parse(call.formula),
         data,
@@ -254,7 +248,7 @@ def _in_units(model: T, recoding: Recoding) -> T:
         contrasts=call.contrasts,
         missing=cast("Literal['drop', 'raise']", call.missing),
     )
-    core, estimate = reexpress(model._design, model._estimate, design)
+    core, estimate = reexpress(parts.design, parts.estimate, design)
     if call.prior is not None:
-        estimate = at_mode(Penalized(design, core, call.prior, reml=model.reml), estimate)
-    return type(model)(design, estimate, call, core=core, data=data)
+        estimate = at_mode(Penalized(design, core, call.prior, reml=parts.reml), estimate)
+    return made(design, estimate, call, core, data)

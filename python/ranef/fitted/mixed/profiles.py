@@ -11,8 +11,10 @@ from ...inference.profile import profile as profiling
 from ...inference.profile.profile import Curve, Walked
 from ...parallel.progress import tracked
 from ...report.profile import Profile
+from ..parts import Base
+from .parts import ProfiledParts
 
-__all__ = ["PRIOR", "Profiles"]
+__all__ = ["PRIOR", "Profiles", "profile_intervals"]
 
 #: Why a model with a prior has no profile.
 PRIOR = (
@@ -21,12 +23,10 @@ PRIOR = (
 )
 
 
-class Profiles:
-    """Profiles and the intervals that are read from them."""
+class Profiles(Base):
+    """Profiles of the likelihood."""
 
-    def _walked(self) -> Walked:
-        """List the parameters and their curves, from the optimum of the likelihood."""
-        raise NotImplementedError
+    parts: ProfiledParts
 
     def profile(self, level: float = 0.99, steps: int = 8, *, progress: bool = True) -> Profile:
         """Profile the ML deviance: how badly each value fits at the best of all others.
@@ -58,15 +58,16 @@ class Profiles:
         z = float(t_quantile(level))
         if steps < 2:
             raise ValueError(f"steps must be 2 or more, not {steps}")
-        walked = self._walked()
+        walked = self.parts.walked()
         paths = [profiling.path(c, walked, z, steps) for c in _tracked(walked, progress)]
         return Profile(paths, level)
 
-    def _profile_intervals(self, level: float, *, progress: bool) -> pd.DataFrame:
-        """Find the ends of every parameter's interval; see ``conf_int``."""
-        z, walked = float(t_quantile(level)), self._walked()
-        found = {c.target.name: profiling.interval(c, z) for c in _tracked(walked, progress)}
-        return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+
+def profile_intervals(parts: ProfiledParts, level: float, *, progress: bool) -> pd.DataFrame:
+    """Find the ends of every parameter's interval; see ``conf_int``."""
+    z, walked = float(t_quantile(level)), parts.walked()
+    found = {c.target.name: profiling.interval(c, z) for c in _tracked(walked, progress)}
+    return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
 
 
 def _tracked(walked: Walked, progress: bool) -> Iterator[Curve]:

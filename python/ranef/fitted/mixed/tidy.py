@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
 from ...inference.coverage import check_level
 from ...report import tidy as tidying
-from ...report.varcorr import VarCorr
-from ..named import Effects
+from ..parts import Base
+from .parts import MixedParts
 
 __all__ = ["Tidied"]
 
 
-class Tidied(Effects):
-    """Tidy frames of the estimates."""
+class Told(Protocol):
+    """A model with the intervals that a tidy frame may show."""
 
     @property
-    def varcorr(self) -> VarCorr:
-        """Covariance matrices of the random effects by group."""
-        raise NotImplementedError
+    def parts(self) -> MixedParts:
+        """The parts of the model."""
 
-    def coef_table(self, *args: Any, **options: Any) -> pd.DataFrame:
-        """Lay out estimates, standard errors and tests."""
-        raise NotImplementedError
+    def conf_int(self, method: Any = "wald", level: float | str = 0.95) -> pd.DataFrame:
+        """Compute confidence intervals."""
 
-    def conf_int(self, method: str = "wald", level: float = 0.95) -> pd.DataFrame:
-        """Give confidence intervals."""
-        raise NotImplementedError
+
+class Tidied(Base):
+    """Tidy frames of the estimates."""
+
+    parts: MixedParts
 
     def tidy(
-        self,
+        self: Told,
         effects: str | Sequence[str] = ("fixed", "ran_pars"),
         conf_int: bool = False,
         level: float = 0.95,
@@ -75,23 +75,23 @@ class Tidied(Effects):
         """
         chosen = tidying.chosen_effects(effects)
         check_level(level)
-        limits = self._limits(method, level) if conf_int else None
+        parts = self.parts
+        limits = self.conf_int(method, level) if conf_int and method != "wald" else None
+        asked = level if conf_int else None
         make = {
-            "fixed": lambda: self._tidy_fixed(limits, level if conf_int else None),
-            "ran_pars": lambda: tidying.ran_pars_rows(self.varcorr, limits),
-            "ran_vals": lambda: tidying.ran_vals_rows(self.ranef(), level if conf_int else None),
-            "ran_coefs": lambda: tidying.ran_coefs_rows(self.ranef(), self.params.dropna()),
+            "fixed": lambda: fixed_rows(parts, limits, asked),
+            "ran_pars": lambda: tidying.ran_pars_rows(parts.varcorr, limits),
+            "ran_vals": lambda: tidying.ran_vals_rows(parts.ranef(), asked),
+            "ran_coefs": lambda: tidying.ran_coefs_rows(parts.ranef(), parts.params.dropna()),
         }
         return tidying.stack(make[effect]() for effect in chosen)
 
-    def _limits(self, method: str, level: float) -> pd.DataFrame | None:
-        """Intervals of all parameters; None for Wald's, which the tables make themselves."""
-        return None if method == "wald" else self.conf_int(method, level)
 
-    def _tidy_fixed(self, limits: pd.DataFrame | None, level: float | None) -> pd.DataFrame:
-        rows = tidying.fixed_rows(self.coef_table(), level)
-        if limits is not None:
-            found = limits.reindex(rows["term"])
-            rows["conf.low"] = found["lower"].to_numpy()
-            rows["conf.high"] = found["upper"].to_numpy()
-        return rows
+def fixed_rows(parts: MixedParts, limits: pd.DataFrame | None, level: float | None) -> pd.DataFrame:
+    """Lay out the coefficients; their intervals from the table unless they were found before."""
+    rows = tidying.fixed_rows(parts.coef_table(), level)
+    if limits is not None:
+        found = limits.reindex(rows["term"])
+        rows["conf.low"] = found["lower"].to_numpy()
+        rows["conf.high"] = found["upper"].to_numpy()
+    return rows

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Panels: random-effects least squares, and effects within and between groups."""

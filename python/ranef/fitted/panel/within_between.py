@@ -2,71 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from ..._typing import Array
 from ...errors import ModelError
+from ...inference.prediction import predict as prediction
 from ...inference.sandwich.tests import wald_f
-from ...report.regression import CoefficientTests
 from ...report.summary import Summary
+from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..lmm.model import LinearMixedModel
-from ..robust import RobustResult
-from .split import Split
+from ..parts import Base
+from ..regression_table import RegressionTable
+from ..robust import RobustResult, robust_mixed
+from ..wald_tests import WaldTests
+from ..warned import tell
+from .call import WithinBetweenCall
+from .fit import fit_within_between
+from .parts import WithinBetweenParts
 
 __all__ = ["WithinBetweenModel"]
 
 
-class WithinBetweenModel(CoefficientTests):
-    """A mixed model with effects within and between groups.
+class Criteria(Base):
+    """Counts and criteria: those of the mixed model."""
 
-    Made by :func:`ranef.within_between`.
-
-    Attributes
-    ----------
-    model : LinearMixedModel
-        The mixed model itself, with variances, random effects and criteria.
-    groups : str
-        The grouping column.
-    form : str
-        "hybrid" or "mundlak".
-    """
-
-    def __init__(self, model: LinearMixedModel, split: Split, groups: str, form: str):
-        self.model = model
-        self.groups = groups
-        self.form = form
-        self._split = split
-        self._names = split.design.fixed_names
-        self._beta = model.params.to_numpy()
-        self._cov = model.cov_params().to_numpy()
-
-    def _df(self) -> ArrayLike:
-        return self.model.coef_table()["df"].to_numpy()[self._kept()]
+    parts: WithinBetweenParts
 
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.model.nobs
-
-    def _table_response(self) -> str:
-        return self.model._table_response()
-
-    def _table_rows(self) -> dict[str, Any]:
-        return self.model._table_rows()
+        return self.parts.nobs
 
     @property
-    def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
-        return self.model._table_hidden
+    def df_resid(self) -> int:
+        """Rows minus parameters."""
+        return self.parts.nobs - self.parts.model.npar
+
+    @property
+    def npar(self) -> int:
+        """Number of parameters."""
+        return self.parts.model.npar
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return self.parts.model.ngroups
+
+    @property
+    def converged(self) -> bool:
+        """Whether gradient and curvature say that this is an optimum."""
+        return bool(self.parts.estimate.converged)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood; the restricted one when ``reml``."""
+        return self.parts.model.llf
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+        return 2.0 * self.parts.model.npar - 2.0 * self.parts.model.llf
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, counting rows."""
+        return float(np.log(self.parts.nobs) * self.parts.model.npar - 2.0 * self.parts.model.llf)
+
+
+class Rows(Base):
+    """Fitted values and residuals."""
+
+    parts: WithinBetweenParts
+
+    @property
+    def fittedvalues(self) -> pd.Series[Any]:
+        """X beta + Z b for the rows used."""
+        return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """Response minus fitted values for the rows used."""
+        fitted = prediction.fitted(self.parts.design, self.parts.estimate)
+        return self.parts.label(self.parts.design.y - fitted)
+
+
+class Contexts(Base):
+    """Effects between groups against those within, and robust tests."""
+
+    parts: WithinBetweenParts
 
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
-        """Give tests with a cluster-robust covariance; see `LinearMixedModel.robust`."""
-        return self.model.robust(kind, cluster=self.groups if cluster is None else cluster)
+        """Compute tests with a cluster-robust covariance; see `LinearMixedModel.robust`."""
+        return robust_of(self.parts, kind, cluster)
 
     def contextual(self) -> pd.DataFrame:
         """Give the differences between effects between and within groups.
@@ -76,30 +107,10 @@ class WithinBetweenModel(CoefficientTests):
         DataFrame
             Columns estimate, se; a row a column of the formula that has both effects.
         """
-        C, names = self._differences()
-        estimate = C @ self._beta[self._kept()]
-        se = np.sqrt(np.einsum("ij,jk,ik->i", C, self._cov, C))
+        C, names = differences(self.parts)
+        estimate = C @ self.parts.beta[self.parts.kept]
+        se = np.sqrt(np.einsum("ij,jk,ik->i", C, self.parts.cov, C))
         return pd.DataFrame({"estimate": estimate, "se": se}, index=pd.Index(names))
-
-    def _differences(self) -> tuple[Array, list[str]]:
-        """Contrasts between minus within, over the kept coefficients."""
-        kept = self._kept()
-        rows, names = [], []
-        for name, within, between in self._split.pairs:
-            if not (kept[within] and kept[between]):
-                continue
-            row = np.zeros(len(self._beta))
-            row[between] = 1.0
-            if self.form == "hybrid":
-                row[within] = -1.0
-            rows.append(row[kept])
-            names.append(name)
-        if not rows:
-            raise ModelError(
-                f"no column varies both within and between {self.groups!r}, so there is nothing to "
-                "compare"
-            )
-        return np.array(rows), names
 
     def hausman(self, kind: str | None = None) -> pd.DataFrame:
         """Test that effects within and between groups are equal: Hausman's test as a Wald test.
@@ -114,21 +125,98 @@ class WithinBetweenModel(CoefficientTests):
         DataFrame
             One row: num_df, den_df, F, pvalue. F times num_df is chi-squared if den_df is infinite.
         """
-        C, _ = self._differences()
+        C, _ = differences(self.parts)
         if kind is None:
-            value = C @ self._beta[self._kept()]
-            return pd.DataFrame(wald_f(C, value, self._cov, np.inf).columns())
-        full = np.zeros((len(C), len(self._beta)))
-        full[:, self._kept()] = C
-        return self.robust(kind).wald_test(full)
+            value = C @ self.parts.beta[self.parts.kept]
+            return pd.DataFrame(wald_f(C, value, self.parts.cov, np.inf).columns())
+        full = np.zeros((len(C), len(self.parts.beta)))
+        full[:, self.parts.kept] = C
+        return robust_of(self.parts, kind).wald_test(full)
+
+
+class WithinBetweenModel(
+    Coefficients,
+    Criteria,
+    Rows,
+    LinearTests,
+    WaldTests,
+    Contexts,
+    WaldIntervals,
+    RegressionTable,
+):
+    """A mixed model with effects within and between groups.
+
+    Made by :func:`ranef.within_between`.
+
+    Attributes
+    ----------
+    model : LinearMixedModel
+        The mixed model itself, with variances, random effects and criteria.
+    groups : str
+        The grouping column.
+    form : str
+        "hybrid" or "mundlak".
+    """
+
+    parts: WithinBetweenParts
+
+    def __init__(self, parts: WithinBetweenParts):
+        super().__init__(parts)
+
+    @property
+    def call(self) -> WithinBetweenCall:
+        """The arguments that made the model."""
+        return self.parts.call
+
+    @property
+    def model(self) -> LinearMixedModel:
+        """The mixed model itself, with variances, random effects and criteria."""
+        return LinearMixedModel(self.parts.model)
+
+    @property
+    def groups(self) -> str:
+        """The grouping column."""
+        return self.parts.call.groups
+
+    @property
+    def form(self) -> str:
+        """How columns were split: "hybrid" or "mundlak"."""
+        return self.parts.call.form
 
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""
-        text = self.model.summary()
-        return replace(text, coefficients=self.coef_table())
+        return replace(self.model.summary(), coefficients=self.coef_table())
 
-    def __repr__(self) -> str:
-        return str(self.summary())
 
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+def differences(parts: WithinBetweenParts) -> tuple[Array, list[str]]:
+    """Contrasts between minus within, over the kept coefficients."""
+    kept = ~np.isnan(parts.beta)
+    rows, names = [], []
+    for name, within, between in parts.split.pairs:
+        if not (kept[within] and kept[between]):
+            continue
+        row = np.zeros(len(parts.beta))
+        row[between] = 1.0
+        if parts.call.form == "hybrid":
+            row[within] = -1.0
+        rows.append(row[kept])
+        names.append(name)
+    if not rows:
+        raise ModelError(
+            f"no column varies both within and between {parts.call.groups!r}, so nothing can be "
+            "compared"
+        )
+    return np.array(rows), names
+
+
+def robust_of(parts: WithinBetweenParts, kind: str, cluster: Any = None) -> RobustResult:
+    """Compute cluster-robust tests, by the groups unless clusters are named."""
+    by = parts.call.groups if cluster is None else cluster
+    return robust_mixed(kind, by, parts.design, parts.estimate, parts.data, parts.formula)
+
+
+def fit_model(call: WithinBetweenCall, data: Any) -> WithinBetweenModel:
+    """Carry out a call, and issue its warnings."""
+    parts = fit_within_between(call, data)
+    tell(parts.warnings)
+    return WithinBetweenModel(parts)

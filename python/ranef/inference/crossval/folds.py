@@ -63,12 +63,25 @@ def splitter_folds(splitter: Any, n: int, codes: NDArray[np.int32]) -> list[Fold
             "scheme must be 'new_groups', 'new_rows', 'forecast', an object with "
             f"split(X, y, groups) or pairs of row positions (train, test), not {splitter!r}"
         )
-    folds = [(np.asarray(train, np.intp), np.asarray(test, np.intp)) for train, test in pairs]
+    folds = [(_positions(train, n), _positions(test, n)) for train, test in pairs]
     for k, (train, test) in enumerate(folds, start=1):
         _check_fold(train, test, n, k)
     if not folds:
         raise ValueError("the splitter gives no folds")
     return folds
+
+
+def _positions(rows: Any, n: int) -> Rows:
+    """Read positions of rows, or a mask of all of them."""
+    found = np.asarray(rows)
+    if found.dtype == bool and found.shape == (n,):
+        return np.flatnonzero(found)
+    if found.ndim != 1 or (len(found) > 0 and found.dtype.kind not in "iu"):
+        raise ValueError(
+            f"a fold of the splitter is made of positions of rows from 0 to {n - 1}, or of a mask "
+            f"of {n} rows, not of {found.dtype} of shape {found.shape}"
+        )
+    return found.astype(np.intp)
 
 
 def _check_fold(train: Rows, test: Rows, n: int, k: int) -> None:

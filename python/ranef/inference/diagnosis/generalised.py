@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import _core
 from ...design.design import Design
+from ...families import Link
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
 from ..optimum.generalised import overdispersed, takes_it_up, without_excess
@@ -59,23 +60,24 @@ def check_generalised_fit(
 
 def _dispersion(design: Design, estimate: GlmmEstimate, df: int) -> Iterator[Finding]:
     if found := overdispersed(design, estimate, df):
-        poisson = estimate.spec.family == "poisson"
+        wider = estimate.spec.distribution.wider
         yield Finding(
             "overdispersed",
             "warning",
             f"squared Pearson residuals are {found.ratio:.2f} times what the distribution lets one "
             f"expect (p = {found.pvalue:.2g}), so standard errors are too small.",
             f"Take it up by {takes_it_up(estimate)}.",
-            'model.update(family="negative_binomial")' if poisson else "",
+            f'model.update(family="{wider}")' if wider else "",
         )
+    own = estimate.spec.distribution
     if without_excess(estimate):
         yield Finding(
             "no-excess",
             "note",
-            "the size of the negative binomial runs to infinity: the counts vary no more than "
-            "Poisson ones.",
-            "A Poisson model gives the same fit with a parameter less.",
-            'model.update(family="poisson")',
+            f"the {own.parameters[0]} of the {own.label} runs to infinity: the responses vary no "
+            f"more than {own.narrower} ones.",
+            f"A {own.narrower} model gives the same fit with one parameter fewer.",
+            f'model.update(family="{own.narrower}")',
         )
 
 
@@ -114,12 +116,13 @@ def _singular(
         )
 
 
-def check_generalised_labels(design: Design, spec_link: str) -> Iterator[Reused]:
+def check_generalised_labels(design: Design, link: Link) -> Iterator[Reused]:
     """Find labels that are used again, by linear models of the responses.
 
     Counts and durations are taken by their logarithms, so that rare large ones do not decide.
     """
-    y = design.y if spec_link in ("logit", "probit", "cloglog") else np.log1p(design.y)
+    positive = link.low == 0.0 and link.high == np.inf
+    y = np.log1p(design.y) if positive else design.y
     for found in check_labels(replace(design, y=y, offset=None), reml=False):
         evidence = f"{found.finding.evidence} (By linear models of the responses.)"
         yield replace(found, finding=replace(found.finding, evidence=evidence))

@@ -42,7 +42,7 @@ def check_terms(design: Design) -> Iterator[Finding]:
 
 def _bar_text(term: RandomTerm) -> str:
     """Write a term as its names."""
-    return f"({' + '.join(term.names)} | {term.group})"
+    return term.written
 
 
 def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:

@@ -21,11 +21,14 @@ __all__ = [
     "estimable",
     "f_pvalue",
     "joint",
+    "not_estimable",
 ]
 
 
 #: A singular value of normalised hypotheses below this part of the largest one adds no restriction.
 RANK = 1e-9
+#: A gap below this part of the numbers whose difference it is comes from rounding.
+GAP = 1e-8
 
 
 class Approximation(Protocol):
@@ -191,6 +194,32 @@ def independent(L: Array, value: Array) -> tuple[Array, Array]:
     return d[:rank, None] * Vt[:rank], coordinates[:rank]
 
 
+def not_estimable(
+    L: Array, kept: NDArray[np.intp], aliased: Sequence[int], alias: Array
+) -> NDArray[np.bool_]:
+    """Tell which combinations of coefficients the rows of X do not span, shape (r,).
+
+    Parameters
+    ----------
+    L : ndarray of shape (r, p)
+        Rows in all coefficients.
+    kept, aliased : sequence of int
+        Coefficients that are estimated, and that are not.
+    alias : ndarray of shape (n_kept, n_aliased)
+        Aliased columns as combinations of the kept ones.
+
+    Notes
+    -----
+    Each gap is measured against the numbers whose difference it is: no unit counts.
+    """
+    if not len(aliased):
+        return np.zeros(len(L), dtype=bool)
+    part, known = L[:, list(aliased)], L[:, kept]
+    gap = np.abs(part - known @ alias)
+    size = np.abs(part) + np.abs(known) @ np.abs(alias)
+    return np.asarray((gap > GAP * size).any(axis=1))
+
+
 def estimable(
     L: Array,
     kept: NDArray[np.intp],
@@ -229,8 +258,8 @@ def estimable(
     if not np.isfinite(L).all():
         raise ValueError("hypotheses hold values that are missing or infinite")
     if len(aliased):
-        part, implied = L[:, list(aliased)], L[:, kept] @ alias
-        gap = np.abs(part - implied).max(axis=1) > 1e-8 * (1.0 + np.abs(L).max(axis=1))
+        part = L[:, list(aliased)]
+        gap = not_estimable(L, kept, aliased, alias)
         if (bad := gap & part.any(axis=1)).any():
             column = aliased[int(np.flatnonzero(part[bad][0])[0])]
             raise ValueError(

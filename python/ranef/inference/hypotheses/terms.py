@@ -75,7 +75,8 @@ def term_hypotheses(
     if kind == 1 or sum(bool(term.factors) for term in terms) < 2:
         found = in_order(X, own)
     elif kind == 2:
-        found = after_others(X, own, encoder)
+        R = np.asarray(np.linalg.qr(X, mode="r"))
+        found = beyond_all_levels(after_others(R, own, encoder), R, own, space, encoder)
     else:
         found = marginal(space, encoder)
         found = by_coefficients(found, space, encoder)
@@ -115,6 +116,49 @@ def after_others(X: Array, own: Sequence[Sequence[int]], encoder: Encoder) -> li
             L[:, columns] = np.eye(len(columns))
         found.append(L)
     return found
+
+
+def beyond_all_levels(
+    found: Sequence[Array], X: Array, own: Sequence[Sequence[int]], space: Array, encoder: Encoder
+) -> list[Array]:
+    """Put each term after the indicators of all levels of the others, not after their columns.
+
+    Without an intercept the first factor has a column for every level, and the constant is in the
+    span of any other factor: what these share belongs to neither.
+
+    Parameters
+    ----------
+    found : sequence of ndarray
+        Hypotheses by ``after_others``.
+    X, own, space, encoder
+        As in ``term_hypotheses``.
+    """
+    full = [full_columns(term, encoder) for term in encoder.formula.terms]
+    coded, indicators = in_treatment(encoder, [encoder.fixed, [c for cs in full for c in cs]])
+    of_fixed = np.linalg.lstsq(coded, indicators, rcond=None)[0]
+    spanned = np.abs(coded @ of_fixed - indicators).max(axis=0, initial=0.0) < ZERO
+    owner = np.repeat(np.arange(len(full)), [len(columns) for columns in full])
+    out = list(found)
+    for t, columns in enumerate(own):
+        others = [s for s in range(len(own)) if s != t and s not in above(t, encoder)]
+        levels = X @ (space @ of_fixed[:, np.isin(owner, others) & spanned])
+        before = orthonormal(np.hstack([X[:, [c for s in others for c in own[s]]], levels]))
+        if before.shape[1] == sum(len(own[s]) for s in others):
+            continue
+        out[t] = orthonormal(X[:, columns], before).T @ X
+    equivalent = by_coefficients(out, space, encoder)
+    return [e if o is not f else f for f, o, e in zip(found, out, equivalent, strict=True)]
+
+
+def orthonormal(A: Array, before: Array | None = None) -> Array:
+    """Orthonormal basis of the span of columns, or of what others leave of it."""
+    size = np.linalg.norm(A, axis=0)
+    rest: Array = A / np.where(size > 0.0, size, 1.0)
+    if before is not None:
+        rest = rest - before @ (before.T @ rest)
+        rest = rest - before @ (before.T @ rest)
+    U, d, _ = np.linalg.svd(rest, full_matrices=False)
+    return U[:, d > ZERO]
 
 
 def marginal(space: Array, encoder: Encoder) -> list[Array]:

@@ -8,8 +8,8 @@ import numpy as np
 import scipy
 
 from ...design.design import Design
+from ...families.residuals import residuals
 from ...models.glmm.estimate import GlmmEstimate
-from ..families import resid
 from .optimum import Optimum
 
 __all__ = [
@@ -24,8 +24,6 @@ __all__ = [
 
 #: Pearson residuals whose mean square is larger, and whose chance is smaller, are worth a note.
 OVERDISPERSED, UNLIKELY = 1.2, 0.01
-#: A size this large leaves a negative binomial no different from a Poisson distribution.
-NO_EXCESS = 1e5
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,19 @@ class Dispersion:
 def dispersion_test(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion:
     """Compare squared Pearson residuals, divided by phi of a gamma, with what is expected."""
     weights = np.ones(design.n_obs) if design.weights is None else design.weights
-    pearson = resid(estimate.spec, "pearson", design.y, estimate.eta, weights, estimate.dispersion)
+    family, link, params = estimate.spec.distribution, estimate.spec.transform, estimate.params()
+    pearson = residuals(family, link, "pearson", design.y, estimate.eta, weights, params)
     chisq = float(pearson @ pearson) / estimate.sigma**2
     return Dispersion(chisq / df, chisq, df, float(scipy.special.chdtrc(df, chisq)))
 
 
 def overdispersed(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion | None:
     """Give the dispersion of counts, or shares of several trials, where it is excessive."""
-    if estimate.spec.family not in ("poisson", "binomial"):
+    family = estimate.spec.distribution
+    if family.has_dispersion:
         return None
     trials = 1.0 if design.weights is None else float(np.median(design.weights))
-    if estimate.spec.family == "binomial" and trials <= 1.0:
+    if family.has_trials and trials <= 1.0:
         return None
     found = dispersion_test(design, estimate, df)
     return found if found.ratio > OVERDISPERSED and found.pvalue < UNLIKELY else None
@@ -68,13 +68,14 @@ def overdispersed(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion
 
 def takes_it_up(estimate: GlmmEstimate) -> str:
     """Say what takes up overdispersion."""
-    own = "an effect of each row"
-    return f'family="negative_binomial" or {own}' if estimate.spec.family == "poisson" else own
+    own, wider = "an effect of each row", estimate.spec.distribution.wider
+    return f'family="{wider}" or {own}' if wider else own
 
 
 def without_excess(estimate: GlmmEstimate) -> bool:
-    """Tell whether counts of a negative binomial vary no more than Poisson ones."""
-    return estimate.spec.family == "negative_binomial" and estimate.dispersion > NO_EXCESS
+    """Tell whether responses vary no more than those of a family with a parameter fewer."""
+    no_excess = estimate.spec.distribution.no_excess
+    return no_excess is not None and no_excess(estimate.params())
 
 
 def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:

@@ -11,9 +11,9 @@ import scipy
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
+from ...families import Params
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
-from ..families import mean_of, slope_of, unit_variance
 from .predict import complete_rows
 
 __all__ = ["Predictive", "predictor_variance"]
@@ -101,28 +101,32 @@ class Predictive:
         for start in range(0, len(self.eta), step):
             part = slice(start, start + step)
             eta = self.eta[part, None] + sd[part, None] * nodes
-            if self.spec.link == "inverse":  # no mean is negative
-                eta = np.maximum(eta, 1e-8 * np.abs(self.eta[part, None]))
-            yield part, mean_of(self.spec.link, eta.ravel()).reshape(eta.shape), weights
+            link = self.spec.transform
+            yield (
+                part,
+                link.mean(link.keep_inside(eta, 1e-8 * np.abs(self.eta[part, None]))),
+                weights,
+            )
 
     def _nodes(self, sd: Array) -> int:
         """Count the nodes that leave no gap between the distributions at neighbouring ones."""
         widest = 0.0
         for side in (-2.0, 0.0, 2.0):
             eta = self.eta + side * sd
-            mu = mean_of(self.spec.link, eta)
+            mu = self.spec.transform.mean(eta)
             with np.errstate(all="ignore"):
-                information = slope_of(self.spec.link, eta) ** 2 / self._variance(mu, self.trials)
+                information = self.spec.transform.slope(eta) ** 2 / self._variance(mu, self.trials)
                 spread = sd * np.sqrt(information)
             widest = max(widest, float(spread[np.isfinite(spread)].max(initial=0.0)))
         return int(np.clip(2.0 * REACH * DENSITY * widest, FEWEST, MOST)) | 1
 
     def _variance(self, mu: Array, trials: Array) -> Array:
         """Variance of a response given its mean."""
-        own = unit_variance(self.spec, mu, self.dispersion)
-        if self.spec.family == "binomial":
-            return own / trials
-        return own * self.dispersion if self.spec.family == "gamma" else own
+        return self.spec.distribution.variance(mu, self._params(trials))
+
+    def _params(self, trials: Array) -> Params:
+        """Name the parameters of the family."""
+        return self.spec.distribution.params(self.dispersion, trials)
 
     def moments(self) -> tuple[Array, Array]:
         """Mean and standard deviation, shape (m,) each."""
@@ -135,9 +139,9 @@ class Predictive:
 
     def log_density(self, y: Array) -> Array:
         """Log predictive density, or probability, of a response for each row, shape (m,)."""
-        out = np.empty(len(y))
+        out, logpdf = np.empty(len(y)), self.spec.distribution.logpdf
         for part, mu, weights in self._parts():
-            rows = self._log_density(y[part, None], mu, self.trials[part, None])
+            rows = logpdf(y[part, None], mu, self._params(self.trials[part, None]))
             out[part] = scipy.special.logsumexp(rows, axis=1, b=weights)
         return out
 
@@ -149,62 +153,45 @@ class Predictive:
             found = np.full(len(mu), np.nan)
             if known.any():
                 trials = self.trials[part][known]
-                find = self._continuous if self.spec.family == "gamma" else self._discrete
+                discrete = self.spec.distribution.support.discrete
+                find = self._discrete if discrete else self._continuous
                 found[known] = find(probability, mu[known], trials, weights)
             out[part] = found
         return out
 
     def _discrete(self, probability: float, mu: Array, trials: Array, weights: Array) -> Array:
         """Bisect whole numbers: the function is below ``probability`` at low, not at high."""
-        low = np.full(len(mu), -1.0)
-        if self.spec.family == "binomial":
-            high = trials.copy()
-        else:
-            high = np.ceil(mu.max(axis=1)) + 1.0
-            while bool((short := self._cdf(high, mu, trials, weights) < probability).any()):
-                high[short] *= 2.0
+        units = trials if self.spec.distribution.has_trials else np.ones(len(mu))
+        low, top = np.full(len(mu), -1.0), self.spec.distribution.support.high
+        high = top * units if np.isfinite(top) else np.ceil(mu.max(axis=1)) + 1.0
+        while bool((short := self._cdf(high / units, mu, trials, weights) < probability).any()):
+            high[short] *= 2.0
         while bool(((high - low) > 1.0).any()):
             middle = np.floor(0.5 * (low + high))
-            below = self._cdf(middle, mu, trials, weights) < probability
+            below = self._cdf(middle / units, mu, trials, weights) < probability
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return high / trials if self.spec.family == "binomial" else high
+        return high / units
 
     def _continuous(self, probability: float, mu: Array, trials: Array, weights: Array) -> Array:
-        """Bisect the logarithm of a response above zero."""
-        spread = 40.0 * (1.0 + self.dispersion)
-        low, high = np.log(mu.min(axis=1)) - spread, np.log(mu.max(axis=1)) + spread
+        """Bisect responses, or the logarithms of responses above zero."""
+        support = self.spec.distribution.support
+        positive = support.low == 0.0 and support.high == np.inf
+        sd = np.sqrt(self._variance(mu, trials[:, None]))
+        if positive:
+            spread = 40.0 * (1.0 + ((sd / mu) ** 2).max(axis=1))
+            low, high = np.log(mu.min(axis=1)) - spread, np.log(mu.max(axis=1)) + spread
+        else:
+            spread = 40.0 * sd.max(axis=1)
+            low = np.maximum(mu.min(axis=1) - spread, support.low)
+            high = np.minimum(mu.max(axis=1) + spread, support.high)
         for _ in range(HALVINGS):
             middle = 0.5 * (low + high)
-            below = self._cdf(np.exp(middle), mu, trials, weights) < probability
+            y = np.exp(middle) if positive else middle
+            below = self._cdf(y, mu, trials, weights) < probability
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.asarray(np.exp(high))
+        return np.asarray(np.exp(high) if positive else high)
 
     def _cdf(self, y: Array, mu: Array, trials: Array, weights: Array) -> Array:
-        """Distribution function at a response, or a number of successes, for each row."""
-        y, n = y[:, None], trials[:, None]
-        special = scipy.special
-        if self.spec.family == "binomial":
-            failures = np.maximum(n - y, 1.0)
-            values = special.betainc(failures, np.maximum(y, 0.0) + 1.0, 1.0 - mu)
-            values = np.where(y < n, np.where(y < 0.0, 0.0, values), 1.0)
-        elif self.spec.family == "poisson":
-            values = special.gammaincc(y + 1.0, mu)
-        elif self.spec.family == "gamma":
-            values = special.gammainc(1.0 / self.dispersion, y / (mu * self.dispersion))
-        else:
-            k = self.dispersion
-            values = special.betainc(k, y + 1.0, k / (k + mu))
+        """Distribution function at a response for each row."""
+        values = self.spec.distribution.cdf(y[:, None], mu, self._params(trials[:, None]))
         return np.asarray(values @ weights)
-
-    def _log_density(self, y: Array, mu: Array, n: Array) -> Array:
-        stats = scipy.stats
-        if self.spec.family == "binomial":
-            return np.asarray(stats.binom.logpmf(np.round(y * n), n, mu))
-        if self.spec.family == "poisson":
-            return np.asarray(stats.poisson.logpmf(y, mu))
-        if self.spec.family == "gamma":
-            return np.asarray(
-                stats.gamma.logpdf(y, 1.0 / self.dispersion, scale=mu * self.dispersion)
-            )
-        k = self.dispersion
-        return np.asarray(stats.nbinom.logpmf(y, k, k / (k + mu)))

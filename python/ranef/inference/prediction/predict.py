@@ -19,6 +19,7 @@ from ...models.glmm.estimate import GlmmEstimate
 from ...models.gls.model import GlsEstimate
 from ...models.lmm import LmmEstimate
 from ..coverage import t_quantile
+from .estimable import without_estimate
 
 __all__ = [
     "chosen_groups",
@@ -118,6 +119,9 @@ def predict(
         random=True if needs_all and groups else groups,
         new_levels="raise" if new_levels == "raise" else "population",
     )
+    summed = isinstance(design, SummedDesign)
+    aliasing = (core.aliased, np.atleast_2d(core.alias)) if summed else None
+    rows = without_estimate(design, newdata, rows, estimate.kept, aliasing)
     mean = linear_predictor(design, estimate, rows, groups)
     if interval is None:
         return mean
@@ -190,7 +194,7 @@ def complete_rows(
 
 def population_variance(design: Design, estimate: Estimate, newdata: object) -> Array:
     """Variance z' Sigma z of new levels of every term, shape (m,)."""
-    rows = encode(design, newdata, random=True, new_levels="population")
+    rows = encode(design, newdata, random=True, coded=False)
     total = np.zeros(len(rows.missing))
     for new, cov in zip(rows.terms, estimate.sigmas, strict=True):
         if new is not None:

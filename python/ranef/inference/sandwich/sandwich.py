@@ -174,15 +174,18 @@ def _weighted_pieces(T: Array, sums: Array, joint: Array, kind: str) -> Pieces:
     """
     r = T.shape[1] // 2
     if kind == "CR2":
-        t, U = np.linalg.eigh(T)
+        # Columns of length one: neither the unit of the weights nor those of the basis count.
+        size = np.sqrt(np.einsum("gii->gi", T))
+        size[size == 0.0] = 1.0
+        t, U = np.linalg.eigh(T / (size[:, :, None] * size[:, None, :]))
         t = np.where(t > 1e-13 * t[:, -1:], t, 0.0)
         half = np.sqrt(t)
-        G = U * half[:, None, :]
+        G = size[:, :, None] * U * half[:, None, :]
         N = np.eye(2 * r) + G.transpose(0, 2, 1) @ joint @ G
         nu, E = np.linalg.eigh(N)
         root = (E * _adjustment(nu, kind)[:, None, :]) @ E.transpose(0, 2, 1)
         back = U * np.divide(1.0, half, out=np.zeros_like(half), where=half > 0.0)[:, None, :]
-        psi = back @ root @ G.transpose(0, 2, 1)[:, :, r:]
+        psi = back @ root @ G.transpose(0, 2, 1)[:, :, r:] / size[:, :, None]
     else:
         S = T[:, :r, r:]
         lower = _inverse_all(S) if kind == "CR3" else np.broadcast_to(np.eye(r), S.shape)

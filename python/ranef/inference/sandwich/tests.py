@@ -11,7 +11,15 @@ from ..._typing import Array
 from ...errors import ModelError
 from .sandwich import ScoreModel
 
-__all__ = ["WaldTest", "f_test", "hausman_test", "htz_test", "satterthwaite_df", "wald_f"]
+__all__ = [
+    "WaldTest",
+    "f_test",
+    "hausman_test",
+    "htz_scale",
+    "htz_test",
+    "satterthwaite_df",
+    "wald_f",
+]
 
 
 def satterthwaite_df(model: ScoreModel, kind: str, contrasts: Array) -> Array:
@@ -181,6 +189,20 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
     """
     q = len(contrasts)
     wald = _quadratic(value, contrasts @ cov @ contrasts.T, model.n_clusters)
+    scale, den_df = htz_scale(model, kind, contrasts)
+    f = scale * wald / q
+    return WaldTest(f, float(q), den_df, float(scipy.special.fdtrc(q, den_df, f)))
+
+
+def htz_scale(model: ScoreModel, kind: str, contrasts: Array) -> tuple[float, float]:
+    """Find what the test HTZ multiplies Wald's F by, and its denominator degrees of freedom.
+
+    Raises
+    ------
+    ModelError
+        If the clusters carry too little information on so many contrasts.
+    """
+    q = len(contrasts)
     omega = _expected(model, kind, contrasts @ model.root)
     lam, V = np.linalg.eigh(omega)
     standard = (V / np.sqrt(lam)) @ V.T @ contrasts @ model.root
@@ -191,8 +213,7 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
             f"{model.n_clusters} clusters carry too little information to test {q} contrasts "
             "at once; test fewer"
         )
-    f = (den_df / (eta * q)) * wald
-    return WaldTest(f, float(q), den_df, float(scipy.special.fdtrc(q, den_df, f)))
+    return den_df / eta, den_df
 
 
 def _quadratic(value: Array, cov: Array, n_clusters: int | None = None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -147,23 +148,40 @@ def wild_bootstrap(
     G = model.n_clusters
     if G < 2:
         raise ModelError("the bootstrap redraws clusters, and there is only one")
-    V, enumerated = auxiliary(G, draws, weights, seed)
+    blocks, total, enumerated = auxiliary(G, draws, weights, seed)
     clusters = cluster_sums(model, contrast, estimate)
-    drawn, extra = _draw(clusters, V), int(not enumerated)
+    drawn, extra = _draw(clusters, blocks, total), int(not enumerated)
     share = _pvalue(clusters, drawn, null, extra)
     lower, upper = _interval(clusters, drawn, 1.0 - level, extra)
     statistic = _statistic(clusters, null)
     return WildBootstrap(
-        estimate, statistic, share, lower, upper, V.shape[1], enumerated, level, G, weights
+        estimate, statistic, share, lower, upper, total, enumerated, level, G, weights
     )
 
 
-def auxiliary(G: int, draws: int, weights: str, seed: int | None) -> tuple[Array, bool]:
-    """Draw the auxiliary variables, shape (G, draws); all patterns of signs if they are few."""
+def auxiliary(
+    G: int, draws: int, weights: str, seed: int | None
+) -> tuple[Iterator[Array], int, bool]:
+    """Draw the auxiliary variables in blocks of some draws, (G, draws) in all.
+
+    Returns
+    -------
+    blocks : iterator of ndarray of shape (G, some)
+        The draws; all patterns of signs if they are few.
+    total : int
+        Number of draws.
+    enumerated : bool
+        Whether these are all patterns.
+    """
     if weights == "rademacher" and draws >= 2.0**G:
-        return np.array(list(product((-1.0, 1.0), repeat=G))).T, True
+        patterns = np.array(list(product((-1.0, 1.0), repeat=G))).T
+        return iter([patterns]), patterns.shape[1], True
     rng = np.random.default_rng(seed)
-    return rng.choice(WEIGHTS[weights], size=(G, draws)), False
+    if G * draws <= CHUNK:
+        return iter([rng.choice(WEIGHTS[weights], size=(G, draws))]), draws, False
+    step = max(1, CHUNK // G)
+    sizes = (min(step, draws - first) for first in range(0, draws, step))
+    return (rng.choice(WEIGHTS[weights], size=(G, size)) for size in sizes), draws, False
 
 
 def cluster_sums(model: ScoreModel, contrast: Array, estimate: float) -> Clusters:
@@ -202,7 +220,7 @@ class Draws:
             return np.asarray((self.n0 + delta * self.n1) / np.sqrt(np.maximum(square, 0.0)))
 
 
-def _draw(clusters: Clusters, V: Array) -> Draws:
+def _draw(clusters: Clusters, blocks: Iterator[Array], total: int) -> Draws:
     """Go through the draws.
 
     Under the hypothesis beta moves by -root d delta / d'd, so that the restricted scores are
@@ -211,13 +229,13 @@ def _draw(clusters: Clusters, V: Array) -> Draws:
     d = clusters.direction
     Sd = clusters.grams @ d
     parts = [clusters.scores, Sd / (d @ d)]  # the constant and the factor of delta
-    out = np.empty((5, V.shape[1]))
-    step = max(1, CHUNK // len(Sd))
-    for first in range(0, V.shape[1], step):
-        v = V[:, first : first + step]
+    out = np.empty((5, total))
+    first = 0
+    for v in blocks:
         moved = [part.T @ v for part in parts]  # (r, draws): root^-1 (beta* - restricted beta)
         left = [(part @ d)[:, None] * v - Sd @ m for part, m in zip(parts, moved, strict=True)]
         at = slice(first, first + v.shape[1])
+        first += v.shape[1]
         out[0, at], out[1, at] = d @ moved[0], d @ moved[1]
         for k, (p, q) in enumerate([(0, 0), (0, 1), (1, 1)], 2):
             out[k, at] = np.einsum("gb,gb->b", left[p], left[q])

@@ -74,7 +74,7 @@ class Icc:
 def icc(design: Design, parts: Variances) -> Icc:
     """Compute the intraclass correlation from the parts of the variance."""
     given = parts.random + parts.residual
-    names = pd.Index([term.group for term in design.random])
+    names = pd.Index(parts.groups)
     by_group = pd.Series((parts.mean + parts.slopes) / given, index=names, name="icc")
     slopes = any(reference >= 0 for term in design.random for reference in term.columns)
     note = f"{SLOPES} {NOTE}" if slopes else NOTE

@@ -45,12 +45,15 @@ class Variances:
         variation of z adds.
     residual : float
         sigma^2.
+    groups : tuple of str
+        Grouping factor of each term.
     """
 
     fixed: float
     mean: Array
     slopes: Array
     residual: float
+    groups: tuple[str, ...]
 
     @property
     def random(self) -> float:
@@ -83,7 +86,11 @@ def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances
         mean.append(float(centre @ cov @ centre))
         slopes.append(float(np.sum(cov * spread)))
     return Variances(
-        float(np.var(linear, ddof=1)), np.array(mean), np.array(slopes), estimate.sigma**2
+        float(np.var(linear, ddof=1)),
+        np.array(mean),
+        np.array(slopes),
+        estimate.sigma**2,
+        tuple(term.group for term in design.random),
     )
 
 

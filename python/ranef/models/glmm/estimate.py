@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._typing import Array
 
-__all__ = ["DISPERSIONS", "FAMILIES", "GlmmEstimate", "GlmmSpec", "Penalty"]
+if TYPE_CHECKING:  # linear models do without
+    from ...families import Family, Link, Params
 
-
-#: Families and their links, the usual one first.
-FAMILIES = {
-    "binomial": ("logit", "probit", "cloglog"),
-    "poisson": ("log",),
-    "gamma": ("inverse", "log"),
-    "negative_binomial": ("log",),
-}
-#: Families with a dispersion parameter, and what it is called.
-DISPERSIONS = {"gamma": "phi", "negative_binomial": "size"}
+__all__ = ["GlmmEstimate", "GlmmSpec", "Penalty"]
 
 
 @dataclass(frozen=True)
@@ -42,9 +34,23 @@ class GlmmSpec:
     nagq: int = 1
 
     @property
+    def distribution(self) -> Family:
+        """The family as an object."""
+        from ...families import lookup
+
+        return lookup(self.family)
+
+    @property
+    def transform(self) -> Link:
+        """The link as an object."""
+        from ...families.links import link_named
+
+        return link_named(self.link)
+
+    @property
     def has_dispersion(self) -> bool:
         """Whether the family has a dispersion parameter that is estimated."""
-        return self.family in DISPERSIONS
+        return self.distribution.has_dispersion
 
 
 @dataclass(frozen=True)
@@ -129,8 +135,13 @@ class GlmmEstimate:
 
     @property
     def sigma(self) -> float:
-        """Root of the dispersion of a gamma; 1 for other families."""
-        return float(np.sqrt(self.dispersion)) if self.spec.family == "gamma" else 1.0
+        """Root of what scales the variance, as phi of a gamma; 1 where nothing does."""
+        scale = self.spec.distribution.scale
+        return 1.0 if scale is None else float(np.sqrt(scale(self.params())))
+
+    def params(self, trials: Array | float = 1.0) -> Params:
+        """Name the parameters of the family, and the trials of a family that counts them."""
+        return self.spec.distribution.params(self.dispersion, trials)
 
 
 class Penalty(Protocol):

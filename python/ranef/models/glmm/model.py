@@ -49,13 +49,14 @@ def check(design: Design, spec: GlmmSpec) -> None:
             "than coefficients. Take predictors out of the fixed part."
         )
     # Counts carry an effect of each row: their variance is known.
-    own_rows = spec.family == "poisson" or (spec.family == "binomial" and _has_trials(design))
+    family = spec.distribution
+    own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
         if q < n or (q == n and own_rows):
             continue
         raise ModelError(
-            f"({' + '.join(term.names)} | {term.group}) has {q} random effects for {n} rows, so "
+            f"{term.written} has {q} random effects for {n} rows, so "
             "they cannot be told from what each row varies by itself. Group by something that "
             "several rows share, or take columns out of the left side of the bar."
         )
@@ -84,7 +85,7 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
         terms,
         np.ones(n) if design.weights is None else design.weights,
         np.zeros(n) if design.offset is None else design.offset,
-        spec.family,
+        spec.distribution.core,
         spec.link,
     )
 
@@ -223,13 +224,11 @@ def hermite(points: int) -> tuple[Array, Array]:
 def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array, ...]) -> Array:
     """Elements of standardised covariance factors, and a dispersion by moments."""
     theta = [blocks[t][i, j] for t, i, j in core.parameters]
-    if not spec.has_dispersion:
+    by_moments = spec.distribution.start
+    if by_moments is None:
         return np.array(theta)
-    mean, variance = float(design.y.mean()), float(design.y.var())
-    if spec.family == "gamma":
-        return np.array([*theta, np.log(np.clip(0.5 * variance / mean**2, 1e-6, 10.0))])
-    size = mean**2 / max(variance - mean, 0.01 * mean)
-    return np.array([*theta, np.log(np.clip(2.0 * size, 0.1, 1e3))])
+    dispersion = by_moments(float(design.y.mean()), float(design.y.var()))
+    return np.array([*theta, np.log(dispersion)])
 
 
 def _curvature_guess(surface: Criterion, x: Array) -> Array:

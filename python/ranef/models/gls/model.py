@@ -393,5 +393,11 @@ def marginal_residuals(design: Design, beta: Array) -> Array:
 def alias(design: Design, kept: NDArray[np.intp]) -> tuple[list[int], Array]:
     """Give aliased columns of X, each as a combination of the kept, shape (n_kept, n_aliased)."""
     aliased = [j for j in range(len(design.fixed)) if j not in set(kept.tolist())]
-    X = design.X
-    return aliased, np.asarray(np.linalg.lstsq(X[:, kept], X[:, aliased], rcond=None)[0])
+    if not aliased:
+        return [], np.zeros((len(kept), 0))
+    size = np.linalg.norm(design.X, axis=0)
+    size[size == 0.0] = 1.0
+    X = design.X / size
+    found = np.linalg.lstsq(X[:, kept], X[:, aliased], rcond=None)[0]
+    found[np.abs(found) < 1e-10] = 0.0
+    return aliased, np.asarray(found * size[aliased] / size[kept][:, None])

@@ -1,38 +1,27 @@
-"""Tidy tables, figures and regression tables: methods of a fitted mixed model."""
+"""Tidy tables and figures: methods of a fitted linear mixed model."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Iterator
+from typing import Any, overload
 
 import pandas as pd
 
 from ...report import tidy as tidying
 from ...report.augment import augmented
-from ...report.effects import RandomEffects
-from ...report.maketables import TableSource, covariance_rows
 from ...report.plots.model import ModelPlots
-from ..mixed.tidy import Tidied
-from .criterion import Criterion
-from .shares import Shares
+from ..parts import Base
+from .augment_chunks import augmented_chunks, write_chunks
+from .parts import LmmParts
 
-__all__ = ["Explained"]
+__all__ = ["Tables"]
 
 
-class Explained(Shares, Criterion, Tidied, TableSource):
-    """Tidy tables and figures of a fit and of what it explains."""
+class Tables(Base):
+    """One row about a fit, its rows with fitted values, and figures."""
 
-    if TYPE_CHECKING:
-
-        def ranef(self) -> RandomEffects:
-            """Give the conditional modes; see ``LinearMixedModel``."""
-            ...
-
-        @property
-        def ngroups(self) -> dict[str, int]:
-            """Number of levels of each grouping factor."""
-            ...
+    parts: LmmParts
 
     def glance(self) -> pd.DataFrame:
         """Give one row about the fit, under the column names of R's broom.mixed.
@@ -52,26 +41,14 @@ class Explained(Shares, Criterion, Tidied, TableSource):
            nobs  npar  logLik  singular
         0   180     6  -871.8     False
         """
-        return tidying.glance(self, self._estimate.converged)
+        return tidying.glance(self, self.parts.estimate.converged)
 
     @property
     def plot(self) -> ModelPlots:
         """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
-        return ModelPlots(self._design, self._estimate, self.ranef(), self._data)
-
-    @property
-    def _table_hidden(self) -> Collection[str]:  # type: ignore[override]
-        """Restricted criteria, which a table would set beside those of other fixed parts."""
-        return ("ll", "aic", "bic") if self.reml else ()
-
-    def _table_rows(self) -> dict[str, Any]:
-        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
-        if self.reml:
-            return {**rows, "Restricted log-likelihood": self.llf}
-        return {**rows, "ll": self.llf, "aic": self.aic}
-
-    def _table_covariance(self) -> dict[str, Any]:
-        return {"vcov_type": "REML" if self.reml else "ML"}
+        return ModelPlots(
+            self.parts.design, self.parts.estimate, self.parts.ranef(), self.parts.data
+        )
 
     def augment(self) -> pd.DataFrame:
         """Give the rows that were used with fitted values and residuals, under broom.mixed's names.
@@ -93,7 +70,7 @@ class Explained(Shares, Criterion, Tidied, TableSource):
         0     249.6     0    253.7    -4.1   251.4
         1     258.7     1    273.3   -14.6   261.9
         """
-        return augmented(self._design, self._estimate, self._data)
+        return augmented(self.parts.design, self.parts.estimate, self.parts.data)
 
     @overload
     def augment_chunks(self, source: Any, out: None = None) -> Iterator[pd.DataFrame]: ...
@@ -123,7 +100,5 @@ class Explained(Shares, Criterion, Tidied, TableSource):
         DataError
             If a row has a level of a grouping factor that the fit has not seen.
         """
-        from .augment_chunks import augmented_chunks, write_chunks
-
         chunks = augmented_chunks(self, source)
         return chunks if out is None else write_chunks(chunks, out)

@@ -1,0 +1,77 @@
+"""The check of options that are one of a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["check_option", "nearest", "options_text"]
+
+
+def check_option(
+    name: str,
+    value: Any,
+    allowed: Iterable[str],
+    aliases: Mapping[str, str] | None = None,
+    *,
+    shown: Iterable[str] | None = None,
+) -> str:
+    """Return the allowed value that an option names.
+
+    Parameters
+    ----------
+    name : str
+        The option.
+    value : str
+        What was given; case, and hyphens, spaces or underscores between words, do not matter.
+    allowed : iterable of str
+        Its values.
+    aliases : mapping of str to str, optional
+        Other names of values.
+    shown : iterable of str, optional
+        The values that a message lists; all allowed ones by default.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them. The message names the nearest.
+
+    Examples
+    --------
+    >>> check_option("ddf", "Kenward_Roger", ["satterthwaite", "kenward-roger"])
+    'kenward-roger'
+    """
+    words = list(allowed)
+    if isinstance(value, str):
+        if value in words:
+            return value
+        known = {folded(word): word for word in words}
+        known |= {folded(other): word for other, word in (aliases or {}).items() if word in words}
+        if (found := known.get(folded(value))) is not None:
+            return found
+    listed = list(words if shown is None else shown)
+    raise ValueError(
+        f"{name} must be {options_text(listed)}, not {value!r}{nearest(value, listed)}"
+    )
+
+
+def folded(word: str) -> str:
+    """Write a word without what does not matter."""
+    return word.strip().lower().replace("_", "-").replace(" ", "-")
+
+
+def options_text(words: list[str]) -> str:
+    """List values for a message: ``one of 'a', 'b', 'c'``."""
+    shown = [repr(word) for word in words]
+    return " or ".join(shown) if len(shown) < 3 else f"one of {', '.join(shown)}"
+
+
+def nearest(value: Any, words: Iterable[str]) -> str:
+    """Suggest the word that is most like a value: ``; did you mean 'a'?``, or nothing."""
+    if not isinstance(value, str):
+        return ""
+    from difflib import get_close_matches
+
+    known = {folded(word): word for word in words}
+    found = get_close_matches(folded(value), list(known), 1, 0.6)
+    return f"; did you mean {known[found[0]]!r}?" if found else ""

@@ -1,0 +1,155 @@
+"""The parts of a fitted generalised linear mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ... import _core
+from ..._typing import Array
+from ...design.encode import NewRows, encode
+from ...errors import UnsupportedError
+from ...inference.hypotheses.linear import FixedDf
+from ...inference.optimum.generalised import optimum_of
+from ...inference.optimum.optimum import Optimum
+from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.generalised import Predictive, predictor_variance
+from ...inference.prediction.predict import linear_predictor
+from ...inference.priors.generalised import CovariancePenalty
+from ...inference.profile.generalised import generalised_curves
+from ...inference.profile.profile import Walked
+from ...models.glmm import model as glmm
+from ...models.glmm.estimate import GlmmEstimate
+from ...models.gls.model import alias
+from ...report.maketables import covariance_rows
+from ...report.varcorr import VarCorr
+from ..mixed.parts import ProfiledParts
+from ..mixed.profiles import PRIOR
+from .call import GlmerCall
+
+__all__ = ["GlmmParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GlmmParts(ProfiledParts):
+    """Design and estimate of a fit, and what follows from them."""
+
+    estimate: GlmmEstimate
+    call: GlmerCall
+
+    ddf: ClassVar[tuple[str, ...]] = ("inf",)
+    no_ddf: ClassVar[str] = (
+        "degrees of freedom are those of normal responses, and tests of a generalised model are "
+        "normal ones"
+    )
+
+    @property
+    def core(self) -> _core.Glmm:
+        """A kernel of these rows, not evaluated yet."""
+        return glmm.kernel(self.design, self.estimate.spec)
+
+    def evaluated(self) -> _core.Glmm:
+        """Set up a kernel that stands at the estimate."""
+        return glmm.at_estimate(self.design, self.estimate)
+
+    @property
+    def weights(self) -> Array:
+        """Weights of the rows, shape (n,)."""
+        return np.ones(self.nobs) if self.design.weights is None else self.design.weights
+
+    @property
+    def npar(self) -> int:
+        """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
+        return len(self.kept) + self.n_covariances + self.call.spec.has_dispersion
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Covariances of the random effects by group, on the scale of the linear predictor."""
+        return VarCorr(self.design.random, self.estimate.sigmas, None)
+
+    def aliasing(self) -> tuple[Sequence[int], Array]:
+        """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
+        return alias(self.design, self.kept)
+
+    def covariances(self) -> list[Array]:
+        """Conditional covariance of each level, (levels, s, s) for each term."""
+        return [
+            block.T.reshape(term.n_levels, term.n_cols, term.n_cols)
+            for term, block in zip(
+                self.design.random, self.evaluated().conditional_covariances(), strict=True
+            )
+        ]
+
+    def approximate(self, ddf: str) -> FixedDf:
+        """Work out the reference distribution of the tests: normal."""
+        return FixedDf(self.cov, np.inf)
+
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        self.ddf_name(ddf)
+        return "normal"
+
+    def walked(self) -> Walked:
+        """List the parameters and their curves."""
+        if self.call.prior is not None:
+            raise UnsupportedError(PRIOR)
+        if self.call.spec.nagq == 0:
+            raise UnsupportedError(
+                "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
+                "random ones; profile model.update(nagq=1)"
+            )
+        if self.estimate.separated:
+            raise UnsupportedError(
+                "a profile starts from the largest likelihood, and this one rises without end with "
+                "a coefficient; take the column that separates the responses out"
+            )
+        return generalised_curves(self.design, self.estimate)
+
+    def optimum(self) -> Optimum:
+        """Examine the optimum."""
+        return optimum_of(self.design, self.estimate)
+
+    @property
+    def penalty(self) -> float:
+        """-2 log density of the covariances under the prior; 0 without one."""
+        if self.call.prior is None:
+            return 0.0
+        return CovariancePenalty(self.design, self.core, self.call.prior)(self.estimate.theta)[0]
+
+    def predictive(self, data: Any, trials: Array) -> Predictive:
+        """Find the distribution of a new response of each row, of levels seen or not."""
+        every = [term.group for term in self.design.random]
+        _, eta, variance = new_rows(self, data, every, "population")
+        e = self.estimate
+        return Predictive(e.spec, e.dispersion, eta, variance, trials)
+
+    def brief(self) -> str:
+        """Say in a few words what was fitted."""
+        return f"{self.call.spec.family}, {self.nobs} rows, llf {self.llf:.4f}"
+
+    def table_rows(self) -> dict[str, Any]:
+        """List the rows of a regression table below the coefficients."""
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        return {**rows, "ll": self.llf, "aic": 2.0 * (self.npar - self.llf)}
+
+    def table_covariance(self) -> dict[str, Any]:
+        """Describe the covariance for a regression table."""
+        return {"vcov_type": "ML"}
+
+
+def encoded(parts: GlmmParts, data: Any, groups: list[str], new_levels: str) -> NewRows:
+    """Encode new rows; means that are not estimable are NaN."""
+    rows = encode(parts.design, data, random=groups, new_levels=new_levels)
+    return without_estimate(parts.design, data, rows, parts.kept)
+
+
+def new_rows(
+    parts: GlmmParts, data: Any, groups: list[str], new_levels: str
+) -> tuple[NewRows, Array, Array]:
+    """Encode new rows, with their linear predictor and the variance of its error."""
+    rows = encoded(parts, data, groups, new_levels)
+    eta = linear_predictor(parts.design, parts.estimate, rows, groups)
+    return rows, eta, predictor_variance(parts.design, parts.estimate, rows, groups)

@@ -1,0 +1,134 @@
+"""What a model with structured residuals says of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...design.encode import encode
+from ...errors import ModelError, UnsupportedError
+from ...inference.coverage import t_quantile
+from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
+from ...models.gls import rows as gls_rows
+from ..parts import Base
+from .parts import GlsParts
+
+__all__ = ["Rows"]
+
+
+class Rows(Base):
+    """Fitted values, residuals and predictions."""
+
+    parts: GlsParts
+
+    @property
+    def fittedvalues(self) -> pd.Series[Any]:
+        """X beta + Z b + offset for the rows used."""
+        return self.parts.label(self.parts.design.y - self.parts.resid())
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """Response less fitted values for the rows used."""
+        return self.parts.label(self.parts.resid())
+
+    @property
+    def resid_normalized(self) -> pd.Series[Any]:
+        """Residuals freed of their correlation and variances: of variance 1, in order of time.
+
+        Each is what the earlier rows of its group do not predict, in units of its own standard
+        deviation; of independent normal distributions if the model holds.
+        """
+        return self.parts.label(
+            gls_rows.normalized_residuals(self.parts.rows, self.parts.core, self.parts.estimate)
+        )
+
+    @property
+    def resid_sd(self) -> pd.Series[Any]:
+        """Standard deviation of the residual of each row used."""
+        return self.parts.label(gls_rows.residual_sd(self.parts.rows, self.parts.estimate))
+
+    def residual_covariance(self, group: Any = None) -> pd.DataFrame:
+        """Give the covariance matrix of the residuals of one group.
+
+        Parameters
+        ----------
+        group : label, optional
+            A level of ``groups``; by default the first of those with most rows.
+
+        Returns
+        -------
+        DataFrame
+            Rows and columns by time, or by number when no time was given.
+        """
+        if self.parts.call.groups is None:
+            raise ModelError("the model has no groups; the variances of rows are in resid_sd")
+        rows = self.parts.rows
+        code = int(np.bincount(rows.cluster).argmax())
+        if group is not None:
+            places = np.flatnonzero(rows.levels == group)
+            if not len(places):
+                raise ValueError(f"{self.parts.call.groups!r} has no level {group!r}")
+            code = int(places[0])
+        at, cov = gls_rows.residual_covariance(self.parts.core, self.parts.estimate, code)
+        labels: Any = range(len(at))
+        if rows.time is not None and rows.time_levels is not None:
+            labels = rows.time_levels[np.searchsorted(np.unique(rows.time), rows.time[at])]
+        index = pd.Index(labels, name=self.parts.call.time)
+        return pd.DataFrame(cov, index=index, columns=index)
+
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: str = "raise",
+        interval: str | None = None,
+        level: float = 0.95,
+    ) -> Any:
+        """Predict means.
+
+        Parameters
+        ----------
+        newdata : frame, optional
+            New rows; the rows of the fit by default.
+        random : {"all", "none"} or list of str
+            Which random effects take part, if the model has any.
+        new_levels : {"raise", "population"}
+            What to do with levels the fit has not seen.
+        interval : {"confidence"}, optional
+            Ask for an interval of the population's mean, ``random="none"``.
+        level : float
+            Its coverage.
+
+        Returns
+        -------
+        ndarray of shape (m,) or DataFrame
+            Means, or columns mean, lower, upper. Residuals of the group's observed rows are not
+            used.
+        """
+        if newdata is None and interval is None and random == "all":
+            return self.parts.design.y - self.parts.resid()
+        groups = (
+            prediction.chosen_groups(self.parts.design, random) if self.parts.design.random else []
+        )
+        data = self.parts.training_data() if newdata is None else newdata
+        rows = encode(self.parts.design, data, random=groups, new_levels=new_levels)
+        rows = without_estimate(self.parts.design, data, rows, self.parts.kept)
+        mean = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
+        if interval is None:
+            return mean
+        if interval != "confidence":
+            raise ValueError(f"interval is confidence or None, not {interval!r}")
+        if groups:
+            raise UnsupportedError('an interval is of the population\'s mean; use random="none"')
+        X = rows.X[:, self.parts.estimate.kept]
+        approximation = self.parts.approximation("satterthwaite")
+        se = np.sqrt(np.einsum("ij,jk,ik->i", X, approximation.cov, X))
+        half = t_quantile(level, approximation.df(X)) * se
+        return pd.DataFrame(
+            {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
+        )

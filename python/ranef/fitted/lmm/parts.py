@@ -1,0 +1,179 @@
+"""The parts of a fitted linear mixed model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ... import _core
+from ..._typing import Array
+from ...chunks.summed import SummedDesign
+from ...errors import UnsupportedError
+from ...inference.hypotheses.kenward_roger import kenward_roger
+from ...inference.hypotheses.linear import Approximation, FixedDf
+from ...inference.hypotheses.satterthwaite import satterthwaite
+from ...inference.optimum.optimum import Optimum, examine
+from ...inference.priors.mode import examine_penalized, kernel_with_prior, penalized_at
+from ...inference.priors.parts import prior_parts
+from ...inference.priors.penalized import Penalized
+from ...inference.priors.tests import satterthwaite_penalized
+from ...inference.profile.linear import linear_curves
+from ...inference.profile.profile import Walked
+from ...models import lmm
+from ...models.gls.model import alias
+from ...models.lmm import LmmEstimate
+from ...report.maketables import covariance_rows
+from ...report.varcorr import VarCorr
+from ..mixed.parts import ProfiledParts
+from ..mixed.profiles import PRIOR
+from .call import Call
+
+__all__ = ["LmmParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LmmParts(ProfiledParts):
+    """Design, estimate and kernel of a fit, and what follows from them."""
+
+    estimate: LmmEstimate
+    call: Call
+
+    ddf: ClassVar[tuple[str, ...]] = ("satterthwaite", "kenward-roger", "residual", "inf")
+
+    @cached_property
+    def core(self) -> _core.Lmm:
+        """The kernel, built again after pickling."""
+        # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
+        held: _core.Lmm | None = self.kernel
+        if held is not None and prior_parts(self.call.prior).fixed is None:
+            return held
+        kernel = lmm.kernel(self.design)
+        return kernel_with_prior(self.design, kernel, self.call.prior, self.estimate.sigma)
+
+    @property
+    def reml(self) -> bool:
+        """Whether the restricted likelihood was maximised."""
+        return self.estimate.reml
+
+    @property
+    def npar(self) -> int:
+        """Fixed effects that are not aliased, covariance parameters and a sigma not known."""
+        known = prior_parts(self.call.prior).sigma is not None
+        return len(self.kept) + self.n_covariances + (not known)
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Covariance matrices of the random effects by group."""
+        return VarCorr(self.design.random, self.estimate.sigmas, self.estimate.sigma)
+
+    def aliasing(self) -> tuple[Sequence[int], Array]:
+        """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
+        if isinstance(self.design, SummedDesign):
+            return self.core.aliased, np.atleast_2d(self.core.alias)
+        return alias(self.design, self.kept)
+
+    def covariances(self) -> list[Array]:
+        """Conditional covariance of each level, (levels, s, s) for each term."""
+        blocks = self.core.conditional_covariances(list(self.estimate.lambda_standard))
+        scale = self.estimate.sigma**2
+        return [
+            scale * block.T.reshape(term.n_levels, term.n_cols, term.n_cols)
+            for term, block in zip(self.design.random, blocks, strict=True)
+        ]
+
+    def approximate(self, ddf: str) -> Approximation:
+        """Work out the reference distribution of the tests."""
+        if ddf == "satterthwaite":
+            if self.call.prior is not None:
+                return satterthwaite_penalized(self.penalized(), self.estimate)
+            return satterthwaite(self.core, self.estimate, self.nobs)
+        if ddf == "kenward-roger":
+            self.exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
+            parts = prior_parts(self.call.prior)
+            if parts.fixed is not None or parts.residual is not None:
+                raise UnsupportedError(
+                    "Kenward and Roger correct the errors of fixed effects that were estimated "
+                    "without a prior, of their own or of the residual; use ddf='satterthwaite'"
+                )
+            return kenward_roger(self.core, self.estimate, self.nobs)
+        rest = float(self.nobs - len(self.kept))
+        return FixedDf(self.cov, np.inf if ddf == "inf" else rest)
+
+    def brief(self) -> str:
+        """Say in a few words what was fitted."""
+        kind = "REML" if self.reml else "ML"
+        return f"{kind}, {self.nobs} rows, llf {self.llf:.4f}"
+
+    @property
+    def table_hidden(self) -> Sequence[str]:
+        """Restricted criteria, which a table would set beside those of other fixed parts."""
+        return ("ll", "aic", "bic") if self.reml else ()
+
+    def table_rows(self) -> dict[str, Any]:
+        """List the rows of a regression table below the coefficients."""
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        if self.reml:
+            return {**rows, "Restricted log-likelihood": self.llf}
+        return {**rows, "ll": self.llf, "aic": 2.0 * (self.npar - self.llf)}
+
+    def table_covariance(self) -> dict[str, Any]:
+        """Describe the covariance for a regression table."""
+        return {"vcov_type": "REML" if self.reml else "ML"}
+
+    # ------------------------------------------------------------------ priors and the optimum
+
+    def penalized(self) -> Penalized:
+        """Set up the objective of a fit with priors."""
+        return penalized_at(self.design, self.core, self.estimate, self.call.prior)
+
+    @property
+    def penalty(self) -> float:
+        """-2 log density of what has a prior, under it; 0 without one."""
+        if self.call.prior is None:
+            return 0.0
+        return self.penalized().whole_penalty(self.estimate)
+
+    def prior_precision(self) -> Array:
+        """Precision of the prior of each fixed effect, relative to 1 / sigma^2, shape (n_kept,)."""
+        out = np.zeros(len(self.kept))
+        if self.call.prior is not None and (fixed := self.penalized().fixed) is not None:
+            out[fixed.index] = fixed.scale(self.estimate.sigma) ** -2
+        return out
+
+    def optimum(self) -> Optimum:
+        """Examine the optimum of what was minimised, the prior included."""
+        if self.call.prior is not None:
+            return examine_penalized(self.penalized(), self.estimate)
+        return examine(self.design, self.core, self.estimate)
+
+    def likelihood_only(self, what: str) -> None:
+        """Raise if the model has a prior: ``what`` needs the unpenalised likelihood."""
+        if self.call.prior is not None:
+            raise UnsupportedError(
+                f"{what} searches the likelihood, and this model maximises it times a prior; "
+                "use model.update(prior=None)"
+            )
+
+    def exact_only(self, what: str, instead: str = "") -> None:
+        """Raise if the fit is iterative: ``what`` needs the factor that it does without."""
+        if self.estimate.approximation is not None:
+            other = f"use {instead}, or " if instead else ""
+            raise UnsupportedError(
+                f"{what} needs a factor of the random effects, which method='iterative' does "
+                f"without; {other}fit again by model.update(method='exact') where it fits in memory"
+            )
+
+    def walked(self) -> Walked:
+        """Fit this design by ML, from the present optimum."""
+        if self.call.prior is not None:
+            raise UnsupportedError(PRIOR)
+        self.exact_only("a profile", "conf_int('wald') or conf_int('boot')")
+        estimate = self.estimate
+        if self.reml:
+            start = lmm.off_boundary(estimate.lambda_standard)
+            estimate = lmm.fit(self.design, self.core, reml=False, control=lmm.Control(start=start))
+        return linear_curves(self.design, self.core, estimate)

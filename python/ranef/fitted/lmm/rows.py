@@ -1,0 +1,108 @@
+"""What a linear mixed model says of rows: fitted values, residuals, predictions and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from ..._typing import Array
+from ...inference.prediction import predict as prediction
+from ..parts import Base
+from .parts import LmmParts
+
+__all__ = ["Rows"]
+
+
+class Rows(Base):
+    """Fitted values, residuals, predictions and simulated responses."""
+
+    parts: LmmParts
+
+    @property
+    def fittedvalues(self) -> pd.Series[Any]:
+        """X beta + Z b + offset for the rows used."""
+        return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """Response less fitted values for the rows used."""
+        return self.parts.label(
+            self.parts.design.y - prediction.fitted(self.parts.design, self.parts.estimate)
+        )
+
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: str = "raise",
+        interval: str | None = None,
+        level: float = 0.95,
+    ) -> Any:
+        """Predict the response.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            New rows; the fitted rows by default.
+        random : {"all", "none"} or list of str
+            Which random effects take part: all, none (the population's mean), or those
+            of the groups named.
+        new_levels : {"raise", "population"}
+            What to do with levels the fit has not seen: raise, or give them the
+            population's effect, zero.
+        interval : {"confidence", "prediction"}, optional
+            An interval for the mean of the row's level, or for one new observation (of
+            weight 1). Both hold
+            the variance of a new level; a prediction interval with ``random="none"``
+            is for an observation
+            whose levels are not known.
+        level : float
+            Coverage of the interval.
+
+        Returns
+        -------
+        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
+            A row with missing values gives NaN.
+
+        Notes
+        -----
+        Intervals are normal and take the covariance parameters as known.
+        """
+        if interval not in (None, "confidence", "prediction"):
+            raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
+        if newdata is None:
+            if interval is None and random == "all":
+                return prediction.fitted(self.parts.design, self.parts.estimate)
+            if interval is None and random == "none":
+                return prediction.fixed_part(self.parts.design, self.parts.estimate)
+            newdata = self.parts.training_data()
+        return prediction.predict(
+            self.parts.design,
+            self.parts.estimate,
+            self.parts.core,
+            newdata,
+            random=random,
+            new_levels=new_levels,
+            interval=interval,
+            level=level,
+        )
+
+    def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
+        """Draw new responses from the fitted model, random effects included.
+
+        Parameters
+        ----------
+        n : int
+            Number of draws.
+        seed : int or Generator, optional
+            Makes the draws repeatable.
+
+        Returns
+        -------
+        ndarray of shape (nobs, n)
+            A response a column.
+        """
+        return prediction.simulate(self.parts.design, self.parts.estimate, n, seed)

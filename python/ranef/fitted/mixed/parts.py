@@ -1,0 +1,123 @@
+"""The parts of a model with random effects: linear, generalised, or with structured residuals."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..._typing import Array, Positions
+from ...chunks.summed import NO_ROWS, SummedDesign
+from ...design.aligned import one_a_row
+from ...design.values import Numbers, read_series
+from ...errors import DataError, UnsupportedError
+from ...inference.hypotheses import linear
+from ...inference.profile.profile import Walked
+from ...report.effects import RandomEffects
+from ...report.varcorr import VarCorr
+from ..parts import Parts
+
+__all__ = ["MixedParts", "ProfiledParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedParts(Parts):
+    """Parts of a model whose likelihood was maximised."""
+
+    @property
+    def kept(self) -> Positions:
+        """Positions of the coefficients that are not aliased."""
+        return np.asarray(self.estimate.kept)
+
+    @property
+    @abstractmethod
+    def npar(self) -> int:
+        """Number of parameters."""
+
+    @property
+    @abstractmethod
+    def varcorr(self) -> VarCorr:
+        """Covariance matrices of the random effects."""
+
+    @abstractmethod
+    def covariances(self) -> list[Array]:
+        """Conditional covariance of each level, (levels, s, s) for each term."""
+
+    @abstractmethod
+    def aliasing(self) -> tuple[Sequence[int], Array]:
+        """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
+
+    def estimable(self, L: Array) -> Array:
+        """Write hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
+        return linear.estimable(L, self.kept, *self.aliasing(), self.names)
+
+    # ------------------------------------------------------------------ numbers
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return float(self.estimate.sigma)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood; the restricted one of a fit by REML."""
+        return -0.5 * float(self.estimate.objective)
+
+    @property
+    def n_covariances(self) -> int:
+        """Number of covariance parameters of the random effects."""
+        return sum(
+            len(block) * (len(block) + 1) // 2
+            for term in self.design.random
+            for block in term.blocks
+        )
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return {term.group: term.n_levels for term in self.design.random}
+
+    @property
+    def theta(self) -> pd.Series[Any]:
+        """Elements of the relative covariance factors, labelled ``group.term[.term]``."""
+        values: dict[str, float] = {}
+        for term, block in zip(self.design.random, self.estimate.lambda_, strict=True):
+            for columns in term.blocks:
+                for a, j in enumerate(columns):
+                    for i in columns[a:]:
+                        label = f"{term.group}.{term.names[j]}"
+                        if i != j:
+                            label += f".{term.names[i]}"
+                        values[label] = float(block[i, j])
+        return pd.Series(values, dtype=float)
+
+    def ranef(self) -> RandomEffects:
+        """Label the conditional modes."""
+        return RandomEffects(self.design.random, self.estimate.modes, self.covariances)
+
+    def new_response(self, y: Any) -> Array:
+        """Check a response of the rows that were used."""
+        design = self.design
+        if isinstance(design, SummedDesign):
+            raise UnsupportedError(NO_ROWS)
+        series = one_a_row(y, "y", design.index, design.n_data, design.rows)
+        value = read_series(series, "y")
+        if not isinstance(value, Numbers):
+            raise DataError("y must be numbers", "y")
+        response = value.arrays[0]
+        if not np.isfinite(response).all():
+            raise DataError("y has missing or infinite values; refit needs a value for every row")
+        return response
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProfiledParts(MixedParts):
+    """Parts of a model whose likelihood can be profiled."""
+
+    @abstractmethod
+    def walked(self) -> Walked:
+        """List the parameters and their curves, from the optimum of the likelihood."""

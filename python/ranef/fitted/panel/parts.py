@@ -1,0 +1,94 @@
+"""The parts of regressions of panels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..._typing import Array
+from ...inference.hypotheses.linear import Approximation, FixedDf
+from ...inference.sandwich.tests import WaldTest, wald_f
+from ...models.lmm import LmmEstimate
+from ...models.re_gls import Components
+from ..lmm.parts import LmmParts
+from ..parts import Parts
+from .call import RandomEffectsCall, WithinBetweenCall
+from .split import Split
+
+__all__ = ["RandomEffectsParts", "WithinBetweenParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RandomEffectsParts(Parts):
+    """Design, estimate and variances of random-effects least squares."""
+
+    estimate: LmmEstimate
+    call: RandomEffectsCall
+    found: Components | None = None
+
+    @property
+    def components(self) -> Components:
+        """Variances of the effects and of the errors."""
+        assert self.found is not None
+        return self.found
+
+    def approximate(self, ddf: str) -> FixedDf:
+        """Work out the reference distribution of the tests: normal."""
+        return FixedDf(self.cov, np.inf)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WithinBetweenParts(Parts):
+    """The parts of a mixed model with split columns, and how they were split."""
+
+    estimate: LmmEstimate
+    call: WithinBetweenCall
+    mixed: LmmParts | None = None
+    pieces: Split | None = None
+
+    ddf: ClassVar[tuple[str, ...]] = LmmParts.ddf
+
+    @property
+    def model(self) -> LmmParts:
+        """The parts of the mixed model."""
+        assert self.mixed is not None
+        return self.mixed
+
+    @property
+    def split(self) -> Split:
+        """The design with its pairs of columns."""
+        assert self.pieces is not None
+        return self.pieces
+
+    @property
+    def formula(self) -> str:
+        """The formula with the groups' random intercept."""
+        return self.model.formula
+
+    def approximate(self, ddf: str) -> Approximation:
+        """Work out the reference distribution of the tests."""
+        return self.model.approximation(ddf)
+
+    def wald(self, contrasts: Array, left: Array) -> WaldTest:
+        """Test contrasts jointly by Wald's chi-squared."""
+        return wald_f(contrasts, left, self.cov, np.inf)
+
+    def estimable(self, L: Array) -> Array:
+        """Write hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
+        return self.model.estimable(L)
+
+    def brief(self) -> str:
+        """Say in a few words what was fitted."""
+        return f"{self.call.form}, {self.model.brief()}"
+
+    @property
+    def table_hidden(self) -> Sequence[str]:
+        """Statistics that mean nothing in a regression table beside those of other models."""
+        return self.model.table_hidden
+
+    def table_rows(self) -> dict[str, Any]:
+        """List the rows of a regression table below the coefficients."""
+        return self.model.table_rows()

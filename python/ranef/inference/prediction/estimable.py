@@ -1,0 +1,105 @@
+"""New rows whose mean the data do not tell: cells that the fit never saw."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..._typing import Array
+from ...design.design import Design
+from ...design.encode import NewRows
+from ...design.frame import open_frame
+from ...errors import RankWarning
+from ...formula import FactorKind
+from ...models.gls.model import alias
+from ..hypotheses.linear import not_estimable
+
+__all__ = ["without_estimate"]
+
+#: Cells that a warning names at most.
+NAMED = 3
+
+
+def without_estimate(
+    design: Design,
+    newdata: Any,
+    rows: NewRows,
+    kept: NDArray[np.intp],
+    aliasing: tuple[Sequence[int], Array] | None = None,
+) -> NewRows:
+    """Mark the rows whose mean is not estimable as missing, and warn of them.
+
+    Parameters
+    ----------
+    design : Design
+        The design of the fit.
+    newdata : frame or mapping
+        The new rows.
+    rows : NewRows
+        What ``encode`` makes of them.
+    kept : sequence of int
+        Columns of X that stand on their own.
+    aliasing : (sequence of int, ndarray of shape (n_kept, n_aliased)), optional
+        The other columns, as combinations of the kept ones; worked out from the rows of the design
+        by default.
+
+    Notes
+    -----
+    A mean x'beta is estimable where x is a combination of the rows of X: where its aliased columns
+    depend on the others as those of the fit do [1]_. Anything else would come from the coding.
+
+    References
+    ----------
+    .. [1] Searle (1971), Linear Models, section 5.4.
+    """
+    if len(kept) == rows.X.shape[1]:
+        return rows
+    aliased, combinations = alias(design, kept) if aliasing is None else aliasing
+    lost = ~rows.missing & not_estimable(rows.X, kept, aliased, combinations)
+    if not lost.any():
+        return rows
+    warnings.warn(RankWarning(_reason(design, newdata, rows, lost)), stacklevel=4)
+    X = rows.X.copy(order="F")
+    X[lost] = np.nan
+    return replace(rows, X=X, missing=rows.missing | lost)
+
+
+def _reason(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]) -> str:
+    """Say which cells were never observed."""
+    cells = _cells(design, newdata, lost)
+    if cells.shape[1]:
+        distinct = cells.drop_duplicates()
+        named = [
+            ", ".join(f"{name} = {value}" for name, value in cell.items())
+            for _, cell in distinct.head(NAMED).iterrows()
+        ]
+        more = len(distinct) - len(named)
+    else:
+        index = np.flatnonzero(lost) if rows.index is None else rows.index[lost]
+        named = [f"row {label}" for label in list(index)[:NAMED]]
+        more = int(lost.sum()) - len(named)
+    where = "; ".join(named) + (f"; and {more} more" if more > 0 else "")
+    return (
+        f"predictions are NaN in {int(lost.sum())} of {len(lost)} rows ({where}): the data of the "
+        "fit hold no rows that tell this mean, so that any value would come from the coding. Leave "
+        "the interaction out, or predict for combinations that were observed"
+    )
+
+
+def _cells(design: Design, newdata: Any, lost: NDArray[np.bool_]) -> pd.DataFrame:
+    """Values of the categorical columns of the fixed part in some new rows."""
+    frame = open_frame(newdata)
+    encoder = design.encoder
+    factors = [factor for term in encoder.formula.terms for factor in term.factors]
+    chosen = {
+        factor.expr: np.asarray(frame.series(factor.expr), dtype=object)[lost]
+        for factor in factors
+        if factor.kind is FactorKind.NAME and encoder.factors[factor.expr].is_categorical
+    }
+    return pd.DataFrame(chosen)

@@ -1,0 +1,1 @@
+"""Missing values: what is lost, imputations, and results pooled over them."""

@@ -1,0 +1,153 @@
+"""Columns that predict one variable from the present values of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._typing import Array, Positions
+from .sampler import Block
+from .variables import Variable, Variables
+
+__all__ = ["Coding", "Problem"]
+
+#: Group means are predictors where there are this many groups for each of them.
+GROUPS_A_MEAN = 3
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One variable's regression on the others.
+
+    Attributes
+    ----------
+    X : ndarray of shape (u, p)
+        Columns, a row for each unit: a row of the data, or a group.
+    blocks : list of Block
+        Random effects.
+    first : ndarray of shape (u,)
+        The row of the data in which each unit is seen first.
+    unit : ndarray of shape (n,)
+        Unit of each row of the data.
+    """
+
+    X: Array
+    blocks: list[Block]
+    first: Positions
+    unit: Positions
+
+
+class Coding:
+    """How the variables of an analysis become columns.
+
+    Parameters
+    ----------
+    variables : Variables
+        Kinds, levels and groups.
+    """
+
+    def __init__(self, variables: Variables):
+        self.variables = variables
+        self.groups = variables.groups
+        self.largest = max(self.groups, key=lambda name: len(self.groups[name][1]), default="")
+        self.products = [
+            tuple(factor.expr for factor in term.factors)
+            for term in variables.formula.terms
+            if len(term.factors) == 2
+            and all(factor.expr in variables.items for factor in term.factors)
+        ]
+
+    def columns(self, item: Variable, values: Array) -> Array:
+        """Code the values of one variable, shape (n, c), each column centred."""
+        if item.kind == "categorical":
+            out = np.column_stack([values == k for k in range(1, len(item.levels))]).astype(float)
+        else:
+            out = (np.log1p(values) if item.kind == "count" else values)[:, None]
+        seen = out[item.observed]
+        scale = seen.std(axis=0)
+        return np.asarray((out - seen.mean(axis=0)) / np.where(scale > 0.0, scale, 1.0))
+
+    def problem(self, target: str, values: Mapping[str, Array]) -> Problem:
+        """Set up the regression of one variable on the others."""
+        item = self.variables.items[target]
+        coded = {
+            name: self.columns(other, values[name])
+            for name, other in self.variables.items.items()
+            if name != target
+        }
+        if item.level:
+            return self._of_groups(item, coded)
+        n = len(item.observed)
+        rows = np.arange(n)
+        columns = [np.ones((n, 1)), *coded.values(), *self._products(target, coded)]
+        columns += self._means(coded)
+        X = np.column_stack(columns)
+        blocks = [
+            Block(codes, self._varying(target, name, coded), len(levels))
+            for name, (codes, levels) in self.groups.items()
+        ]
+        return Problem(X, blocks, rows, rows)
+
+    def _products(self, target: str, coded: Mapping[str, Array]) -> list[Array]:
+        """Interactions of the analysis; one of the target is turned to one of the response."""
+        out = []
+        outcome = self.variables.outcome
+        for a, b in self.products:
+            if target in (a, b):
+                a, b = (outcome, b) if a == target else (outcome, a)
+            if a != b and a in coded and b in coded:
+                out += [coded[a][:, [i]] * coded[b] for i in range(coded[a].shape[1])]
+        return out
+
+    def _means(self, coded: Mapping[str, Array]) -> list[Array]:
+        """Group means of the variables that vary within groups, if there are groups enough."""
+        if not self.largest:
+            return []
+        codes, levels = self.groups[self.largest]
+        inner = [coded[name] for name in coded if not self.variables.items[name].level]
+        count = sum(columns.shape[1] for columns in inner)
+        if len(levels) < GROUPS_A_MEAN * (count + 1):
+            return []
+        return [group_means(columns, codes, len(levels))[codes] for columns in inner]
+
+    def _varying(self, target: str, group: str, coded: Mapping[str, Array]) -> Array:
+        """Columns of the random effects: those of the analysis, or the response's for a slope."""
+        n = len(next(iter(self.groups.values()))[0])
+        terms = [
+            tuple(factor.expr for factor in term.factors)
+            for bar in self.variables.formula.random
+            if bar.group == group
+            for term in bar.terms
+        ]
+        slopes = [names[0] for names in terms if len(names) == 1]
+        outcome = self.variables.outcome
+        if target != outcome:
+            slopes = [outcome] if target in slopes else []
+        return np.column_stack([np.ones((n, 1)), *(coded[s] for s in slopes if s in coded)])
+
+    def _of_groups(self, item: Variable, coded: Mapping[str, Array]) -> Problem:
+        """Set up the regression of a variable of groups: its units are the groups."""
+        codes, levels = self.groups[item.level]
+        first = np.full(len(levels), len(codes), np.intp)
+        np.minimum.at(first, codes, np.arange(len(codes)))
+        means = np.column_stack([group_means(c, codes, len(levels)) for c in coded.values()])
+        most = max(1, len(levels) // GROUPS_A_MEAN)
+        spread = means.std(axis=0)
+        chosen = [j for j in np.argsort(-spread, kind="stable") if spread[j] > 1e-9][:most]
+        X = np.column_stack([np.ones(len(levels)), means[:, sorted(chosen)]])
+        blocks = []
+        for name, (other, outer) in self.groups.items():
+            above = other[first]
+            nested = name != item.level and np.array_equal(above[codes], other)
+            if nested and 1 < len(outer) < len(levels):
+                blocks.append(Block(above, np.ones((len(levels), 1)), len(outer)))
+        return Problem(X, blocks, first, codes)
+
+
+def group_means(columns: Array, codes: Positions, n_levels: int) -> Array:
+    """Mean of each column in each group, shape (n_levels, c)."""
+    counts = np.bincount(codes, minlength=n_levels)
+    sums = [np.bincount(codes, column, n_levels) for column in columns.T]
+    return np.column_stack(sums) / np.maximum(counts, 1)[:, None]

@@ -1,0 +1,220 @@
+"""Draws from the posterior of a mixed model for one variable, given all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from .._typing import Array, Positions
+
+__all__ = ["Block", "Sampler"]
+
+#: Variance of the prior of coefficients, for a response and columns of unit variance.
+WIDE = 100.0
+
+#: The scale of the half-t prior of standard deviations of random effects, for a response of unit
+#: variance (Huang and Wand 2013, Bayesian Anal. 8, 439-452), with two degrees of freedom.
+SCALE, NU = 1.0, 2.0
+
+#: Below this the inverse of the normal distribution function is infinite.
+TINY = 1e-12
+
+#: Counts are drawn with rates up to this.
+LARGEST_RATE = 1e9
+
+
+@dataclass
+class Block:
+    """The random effects of one grouping factor.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n,)
+        Level of each row.
+    Z : ndarray of shape (n, k)
+        Columns.
+    n_levels : int
+        Number of levels.
+    b : ndarray of shape (n_levels, k)
+        Present draw of the effects.
+    Sigma : ndarray of shape (k, k)
+        Present draw of their covariance.
+    """
+
+    codes: Positions
+    Z: Array
+    n_levels: int
+    b: Array = field(default_factory=lambda: np.empty(0))
+    Sigma: Array = field(default_factory=lambda: np.empty(0))
+
+    def start(self) -> None:
+        """Begin with no effects and a moderate covariance, unless there is a draw already."""
+        k = self.Z.shape[1]
+        if self.b.shape != (self.n_levels, k):
+            self.b = np.zeros((self.n_levels, k))
+            self.Sigma = 0.25 * np.eye(k)
+
+    @property
+    def effect(self) -> Array:
+        """The sum of the effects of each row, shape (n,)."""
+        return np.asarray(np.einsum("ij,ij->i", self.Z, self.b[self.codes]))
+
+    def draw(self, residual: Array, variance: float, seen: Any, rng: np.random.Generator) -> None:
+        """Draw effects and their covariance, given the residuals of the rows that were seen."""
+        Z, codes = self.Z[seen], self.codes[seen]
+        k = Z.shape[1]
+        products = np.empty((self.n_levels, k, k))
+        right = np.empty((self.n_levels, k))
+        for i in range(k):
+            right[:, i] = np.bincount(codes, Z[:, i] * residual, self.n_levels)
+            for j in range(i + 1):
+                sums = np.bincount(codes, Z[:, i] * Z[:, j], self.n_levels)
+                products[:, i, j] = products[:, j, i] = sums
+        precision = products / variance + np.linalg.inv(self.Sigma)
+        L = np.linalg.cholesky(precision)
+        mean = np.linalg.solve(precision, right[..., None] / variance)
+        noise = rng.normal(size=(self.n_levels, k, 1))
+        self.b = (mean + np.linalg.solve(L.transpose(0, 2, 1), noise))[..., 0]
+        self.Sigma = self._covariance(rng)
+
+    def _covariance(self, rng: np.random.Generator) -> Array:
+        """Draw the covariance: half-t standard deviations, uniform correlations."""
+        k = self.b.shape[1]
+        inverse = np.diag(np.linalg.inv(self.Sigma))
+        a = (NU * inverse + SCALE**-2) / rng.gamma(0.5 * (NU + k), 1.0, size=k)
+        scale = self.b.T @ self.b + 2.0 * NU * np.diag(1.0 / a)
+        return inverse_wishart(NU + k - 1.0 + self.n_levels, scale, rng)
+
+
+def inverse_wishart(df: float, scale: Array, rng: np.random.Generator) -> Array:
+    """Draw from the inverse Wishart distribution, by Bartlett's decomposition."""
+    k = len(scale)
+    T = np.tril(rng.normal(size=(k, k)), -1)
+    T[np.diag_indices(k)] = np.sqrt(rng.chisquare(df - np.arange(k)))
+    root = np.linalg.cholesky(np.linalg.inv(scale + 1e-12 * np.trace(scale) * np.eye(k)))
+    half = root @ T
+    return np.asarray(np.linalg.inv(half @ half.T), np.float64)
+
+
+class Sampler:
+    """The chain of one variable: coefficients, random effects, residual variance, latent values.
+
+    A continuous variable is its own latent value; of a binary one the latent value is above zero
+    where it is 1 (Albert and Chib 1993); of a count it is the logarithm of the rate.
+
+    Parameters
+    ----------
+    kind : {"continuous", "binary", "count"}
+        What the variable is.
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self.beta = np.empty(0)
+        self.variance = 1.0
+        self.latent = np.empty(0)
+        self.blocks: list[Block] = []
+
+    def sweep(
+        self,
+        y: Array,
+        seen: Any,
+        X: Array,
+        blocks: Sequence[Block],
+        rng: np.random.Generator,
+        count: int,
+    ) -> None:
+        """Draw the parameters some times, given the values of the rows that were seen."""
+        self._take(y, seen, X, blocks)
+        Xs = X[seen]
+        wide = WIDE if self.kind == "continuous" else 9.0
+        gram = Xs.T @ Xs
+        fixed = self._mean(X, seen, with_effects=False)
+        for _ in range(count):
+            effects = sum((block.effect[seen] for block in self.blocks), np.zeros(len(Xs)))
+            if self.kind == "binary":
+                self.latent = truncated(fixed + effects, y[seen] > 0.5, rng)
+            elif self.kind == "count":
+                self.latent = log_rates(y[seen], fixed + effects, self.variance, self.latent, rng)
+            z = self.latent
+            precision = gram / self.variance + np.eye(len(gram)) / wide
+            L = np.linalg.cholesky(precision)
+            mean = np.linalg.solve(precision, Xs.T @ (z - effects) / self.variance)
+            self.beta = mean + np.linalg.solve(L.T, rng.normal(size=len(mean)))
+            fixed = Xs @ self.beta
+            for block in self.blocks:
+                others = effects - block.effect[seen]
+                block.draw(z - fixed - others, self.variance, seen, rng)
+                effects = others + block.effect[seen]
+            if self.kind != "binary":
+                left = z - fixed - effects
+                self.variance = float((left @ left + 1e-6) / rng.chisquare(len(left)))
+
+    def _take(self, y: Array, seen: Any, X: Array, blocks: Sequence[Block]) -> None:
+        """Begin, or go on with new columns from the last draws."""
+        old = self.blocks
+        self.blocks = list(blocks)
+        for i, block in enumerate(self.blocks):
+            if i < len(old) and old[i].b.shape == (block.n_levels, block.Z.shape[1]):
+                block.b, block.Sigma = old[i].b, old[i].Sigma
+            block.start()
+        if len(self.beta) != X.shape[1]:
+            self.beta = np.zeros(X.shape[1])
+            self.variance = 1.0
+        if self.kind == "continuous":
+            self.latent = y[seen]
+        elif self.kind == "count" and len(self.latent) != int(seen.sum()):
+            self.latent = np.log(y[seen] + 0.5)
+
+    def _mean(self, X: Array, rows: Any, *, with_effects: bool = True) -> Array:
+        """Linear predictor of some rows."""
+        out = np.asarray(X[rows] @ self.beta)
+        if with_effects:
+            out = out + sum((block.effect[rows] for block in self.blocks), np.zeros(len(out)))
+        return out
+
+    def mean(self, X: Array, rows: Any) -> Array:
+        """Linear predictor of some rows, random effects included."""
+        return self._mean(X, rows)
+
+    def draw(self, X: Array, rows: Any, rng: np.random.Generator) -> Array:
+        """Draw values for some rows."""
+        latent = self._mean(X, rows)
+        if self.kind == "binary":
+            return np.asarray(latent + rng.normal(size=len(latent)) > 0.0, float)
+        latent = latent + np.sqrt(self.variance) * rng.normal(size=len(latent))
+        if self.kind == "count":
+            return np.asarray(rng.poisson(np.minimum(np.exp(latent), LARGEST_RATE)), float)
+        return np.asarray(latent)
+
+
+def truncated(mean: Array, above: Any, rng: np.random.Generator) -> Array:
+    """Draw normal values of unit variance above zero, or below."""
+    below = ndtr(-mean)
+    u = rng.uniform(size=len(mean))
+    p = np.where(above, below + u * (1.0 - below), u * below)
+    return np.asarray(mean + ndtri(np.clip(p, TINY, 1.0 - TINY)))
+
+
+def log_rates(
+    y: Array, mean: Array, variance: float, now: Array, rng: np.random.Generator
+) -> Array:
+    """Move logarithms of Poisson rates by a Metropolis step around their modes."""
+    mode = np.log(y + 0.5)
+    for _ in range(8):
+        rate = np.exp(np.minimum(mode, 50.0))
+        slope, bend = y - rate - (mode - mean) / variance, rate + 1.0 / variance
+        mode = mode + np.clip(slope / bend, -2.0, 2.0)
+    sd = 1.0 / np.sqrt(np.exp(np.minimum(mode, 50.0)) + 1.0 / variance)
+    new = mode + sd * rng.standard_t(5, size=len(y))
+
+    def density(at: Array) -> Array:
+        target = y * at - np.exp(np.minimum(at, 50.0)) - 0.5 * (at - mean) ** 2 / variance
+        return np.asarray(target + 3.0 * np.log1p(((at - mode) / sd) ** 2 / 5.0))
+
+    accept = np.log(rng.uniform(size=len(y))) < density(new) - density(now)
+    return np.where(accept, new, now)

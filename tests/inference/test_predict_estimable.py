@@ -1,0 +1,70 @@
+"""Predictions of cells that were never observed: NaN and a warning, in every coding."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+import ranef
+from ranef.errors import RankWarning
+
+CODINGS = ["f * h", "C(f, Treatment('b')) * h", "C(f, contr.sum) * C(h, contr.sum)", "h * f"]
+FITS = {
+    "lmer": lambda right, d: ranef.lmer(f"y ~ {right} + (1 | g)", d),
+    "glmer": lambda right, d: ranef.glmer(f"b ~ {right} + (1 | g)", d, family="binomial"),
+    "feols": lambda right, d: ranef.feols(f"y ~ {right}", d),
+    "gee": lambda right, d: ranef.gee(f"y ~ {right}", d, groups="g"),
+    "gls": lambda right, d: ranef.gls(f"y ~ {right}", d, groups="g", time="t", corr="exchangeable"),
+}
+INTERVALS = {
+    "lmer": [None, "confidence", "prediction"],
+    "glmer": [None, "confidence", "prediction"],
+    "feols": [None, "confidence", "prediction"],
+    "gee": [None, "confidence"],
+    "gls": [None, "confidence"],
+}
+
+
+def missing_cell(n=240):
+    rng = np.random.default_rng(37)
+    d = pd.DataFrame({"g": np.repeat(np.arange(20), n // 20), "t": np.tile(np.arange(n // 20), 20)})
+    d["f"] = np.array(list("abc"))[rng.integers(0, 3, n)]
+    d["h"] = np.array(list("uv"))[rng.integers(0, 2, n)]
+    d.loc[d.f == "a", "h"] = "u"
+    d["y"] = (d.f == "b") * 2 + (d.h == "v") * 1.5 + rng.normal(size=20)[d.g] + rng.normal(size=n)
+    d["b"] = (d.y > 1.5) * 1
+    return d
+
+
+@pytest.mark.parametrize("name", list(FITS))
+@pytest.mark.parametrize("scale", [1.0, 1e9])
+def test_a_cell_never_observed_has_no_prediction_in_any_coding(name, scale):
+    d = missing_cell()
+    new = pd.DataFrame({"f": list("abc"), "h": list("vvv"), "g": [0, 0, 0], "t": [1, 1, 1]})
+    d["x"], new["x"] = scale * np.linspace(-1, 1, len(d)), scale * np.array([0.1, 0.2, 0.3])
+    found = []
+    for right in CODINGS:
+        with pytest.warns(RankWarning, match="left out|combination"):
+            model = FITS[name](f"{right} + x", d)
+        for interval in INTERVALS[name]:
+            options = {} if name in ("feols", "gee") else {"random": "none"}
+            with pytest.warns(RankWarning, match="1 of 3 rows"):
+                got = model.predict(new, interval=interval, **options)
+            got = np.asarray(got, float).reshape(3, -1)
+            assert np.isnan(got[0]).all()
+            assert np.isfinite(got[1:]).all()
+            if interval is None:
+                found.append(got[1:, 0])
+        observed = model.predict(d, **options)
+        assert np.isfinite(observed).all()
+    for other in found[1:]:
+        assert_allclose(other, found[0], rtol=1e-5)
+    with pytest.warns(RankWarning, match=r"h = v, f = a"):
+        model.predict(new, **options)
+
+
+def test_the_rows_of_the_fit_are_always_estimable():
+    d = missing_cell()
+    with pytest.warns(RankWarning):
+        model = ranef.lmer("y ~ f * h + (1 | g)", d)
+    assert np.isfinite(model.predict(interval="confidence").to_numpy()).all()
