@@ -187,6 +187,24 @@ def test_nearly_nested_factors_are_left_to_the_sparse_factor() -> None:
     assert found.convergence.converged
 
 
+def test_a_nested_chain_under_few_groups_stays_exact() -> None:
+    rng = np.random.default_rng(6)
+    pupil = np.repeat(np.arange(9000), 2)
+    school = pupil // 2
+    country = school % 2
+    y = rng.normal(size=9000)[pupil] + rng.normal(size=4500)[school] + rng.normal(size=18_000)
+    frame = pd.DataFrame({"y": y, "pupil": pupil, "school": school, "country": country})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = ranef.lmer("y ~ 1 + (1 | country/school/pupil)", frame)
+    assert found.convergence.method == "exact"
+    frame.loc[[4, 9000, 17_000], "school"] = [4000, 3, 200]  # three rows elsewhere
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = ranef.lmer("y ~ 1 + (1 | country) + (1 | school) + (1 | pupil)", frame)
+    assert found.convergence.method == "exact"
+
+
 def test_refusals_name_what_to_do(frame: pd.DataFrame) -> None:
     ours = ranef.lmer(FORMULA, frame, method="iterative")
     for ask, instead in (
