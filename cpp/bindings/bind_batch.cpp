@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "ranef/batch.hpp"
 #include "rows.hpp"
 
@@ -58,7 +59,7 @@ void bind_batch(py::module_& m) {
            }),
            "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true) = py::none())
       .def("fit", &Batch::fit, "Y"_a.noconvert(), "settings"_a, "team"_a,
-           py::call_guard<py::gil_scoped_release>());
+           py::call_guard<WithoutLock>());
 
   m.def(
       "fit_slices",
@@ -67,7 +68,7 @@ void bind_batch(py::module_& m) {
          const std::vector<ranef::Index>& start, const BatchSettings& settings, Team& team) {
         ranef::Input rows = read_rows(y.size(), columns, fixed, terms, weights);
         rows.y = rows_of(y, rows.n, "y");
-        const py::gil_scoped_release release;
+        const WithoutLock release;
         return ranef::fit_slices(rows, start, settings, team);
       },
       "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true), "start"_a,
@@ -79,7 +80,7 @@ void bind_batch(py::module_& m) {
          const std::vector<int>& fixed, const std::vector<Term>& terms,
          const BatchSettings& settings, Team& team) {
         const ranef::Input rows = read_rows(Y.rows(), columns, fixed, terms, std::nullopt);
-        const py::gil_scoped_release release;
+        const WithoutLock release;
         return ranef::fit_weighted(rows, Y, W, settings, team);
       },
       "Y"_a.noconvert(), "W"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "settings"_a,

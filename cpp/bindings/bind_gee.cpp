@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "ranef/gee.hpp"
 
 namespace py = pybind11;
@@ -36,22 +37,22 @@ void bind_gee(py::module_& m) {
          const std::string& family, const std::string& link, const std::string& corr, int lags,
          double tolerance, int max_iterations) {
         return fit_gee({y, X, offset, weights, start, wave, time, fixed},
-                       {parse_family(family), parse_link(link), parse_corr(corr), lags, tolerance,
-                        max_iterations});
+                       {parse_distribution(family), parse_link(link), parse_corr(corr), lags,
+                        tolerance, max_iterations});
       },
       py::arg("y").noconvert(), py::arg("X").noconvert(), py::arg("offset").noconvert(),
       py::arg("weights").noconvert(), py::arg("start").noconvert(), py::arg("wave").noconvert(),
       py::arg("time").noconvert(), py::arg("fixed").noconvert(), "family"_a, "link"_a, "corr"_a,
-      "lags"_a = 1, "tolerance"_a = 1e-8, "max_iterations"_a = 200,
-      py::call_guard<py::gil_scoped_release>(), "Solve generalised estimating equations.");
+      "lags"_a = 1, "tolerance"_a = 1e-8, "max_iterations"_a = 200, py::call_guard<WithoutLock>(),
+      "Solve generalised estimating equations.");
   m.def(
       "mean_of",
       [](const std::string& link, ConstVectorRef eta) { return mean_of(parse_link(link), eta); },
-      "link"_a, py::arg("eta").noconvert(), py::call_guard<py::gil_scoped_release>(),
+      "link"_a, py::arg("eta").noconvert(), py::call_guard<WithoutLock>(),
       "Inverse link of a linear predictor.");
   m.def(
       "mean_slope",
       [](const std::string& link, ConstVectorRef eta) { return mean_slope(parse_link(link), eta); },
-      "link"_a, py::arg("eta").noconvert(), py::call_guard<py::gil_scoped_release>(),
+      "link"_a, py::arg("eta").noconvert(), py::call_guard<WithoutLock>(),
       "Derivative of the mean by the linear predictor.");
 }

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "ranef/glmm.hpp"
 #include "rows.hpp"
 
@@ -18,7 +19,7 @@ std::unique_ptr<ranef::Glmm> make(const ranef::Vector& y, const std::vector<Colu
                                   const ranef::Vector& weights, const ranef::Vector& offset,
                                   const std::string& family, const std::string& link) {
   const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt);
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   return std::make_unique<ranef::Glmm>(input, ranef::parse_likelihood(family, link),
                                        ranef::ResponseRows{y, weights}, offset);
 }
@@ -28,7 +29,7 @@ std::unique_ptr<ranef::Glmm> make(const ranef::Vector& y, const std::vector<Colu
 void bind_glmm(py::module_& m) {
   using ranef::Glmm;
   using ranef::GlmmPoint;
-  using release = py::call_guard<py::gil_scoped_release>;
+  using release = py::call_guard<WithoutLock>;
 
   py::class_<GlmmPoint>(m, "GlmmPoint", py::module_local(), "The criterion at given parameters.")
       .def_readonly("value", &GlmmPoint::value)
@@ -69,7 +70,7 @@ void bind_glmm(py::module_& m) {
           [](Glmm& self, const ranef::Matrix& X, const ranef::Matrix& cov_beta,
              const std::vector<NewRows>& terms) {
             const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
-            const py::gil_scoped_release without_lock;
+            const WithoutLock without_lock;
             return self.prediction_variances(X, cov_beta, rows);
           },
           "X"_a, "cov_beta"_a, "terms"_a)

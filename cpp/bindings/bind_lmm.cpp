@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "method.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/memory.hpp"
@@ -22,14 +23,14 @@ std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& col
   const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
   ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights);
   input.y = rows_of(y, input.n, "y");
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   return std::make_unique<ranef::Lmm>(input, settings);
 }
 
 ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
                                    const ranef::Matrix& X, const std::vector<NewRows>& terms) {
   const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   const std::lock_guard<std::mutex> lock(self.busy());
   return self.prediction_variances(lambda, X, rows);
 }
@@ -42,7 +43,7 @@ void resume(ranef::Lmm& self, int n_probes, bool exact_second,
   former.deflated_at = deflated_at;
   former.low = low;
   former.high = high;
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   const std::lock_guard<std::mutex> lock(self.busy());
   self.resume(former);
 }
@@ -51,7 +52,7 @@ void resume(ranef::Lmm& self, int n_probes, bool exact_second,
 template <class Result, class... Arguments>
 auto asking(Result (ranef::Lmm::*question)(Arguments...)) {
   return [question](ranef::Lmm& self, Arguments... arguments) {
-    const py::gil_scoped_release release;
+    const WithoutLock release;
     const std::lock_guard<std::mutex> lock(self.busy());
     return (self.*question)(arguments...);
   };

@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "method.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/merge.hpp"
@@ -83,7 +84,7 @@ std::unique_ptr<ranef::Accumulator> from_state(const py::tuple& t) {
 std::unique_ptr<ranef::Lmm> model(const ranef::Accumulator& self, const std::string& method,
                                   std::uint64_t seed, int threads, double flops, double bytes) {
   const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
-  const py::gil_scoped_release release;
+  const WithoutLock release;
   return self.model(settings);
 }
 

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "ranef/sandwich.hpp"
 #include "ranef/sandwich_mixed.hpp"
 
@@ -10,13 +11,13 @@ using namespace pybind11::literals;
 
 void bind_sandwich(py::module_& m) {
   m.def("sum_by_cluster", &ranef::sum_by_cluster, py::arg("X").noconvert(),
-        py::arg("codes").noconvert(), "n_clusters"_a, py::call_guard<py::gil_scoped_release>(),
+        py::arg("codes").noconvert(), "n_clusters"_a, py::call_guard<WithoutLock>(),
         "Add up the rows of X (n, p) by cluster, giving (n_clusters, p).");
   m.def("gram_by_cluster", &ranef::gram_by_cluster, py::arg("X").noconvert(),
-        py::arg("codes").noconvert(), "first"_a, "last"_a, py::call_guard<py::gil_scoped_release>(),
+        py::arg("codes").noconvert(), "first"_a, "last"_a, py::call_guard<WithoutLock>(),
         "Cross products X_g'X_g of the clusters first to last - 1, each one row of p * p numbers.");
   m.def("order_by_cluster", &ranef::order_by_cluster, py::arg("codes").noconvert(), "n_clusters"_a,
-        py::call_guard<py::gil_scoped_release>(),
+        py::call_guard<WithoutLock>(),
         "Positions of the rows, sorted by cluster and by place in the data.");
   using namespace ranef;
   py::class_<MarginalPieces>(m, "MarginalPieces", py::module_local(),
@@ -34,7 +35,7 @@ void bind_sandwich(py::module_& m) {
       py::arg("X").noconvert(), py::arg("resid").noconvert(), py::arg("weights").noconvert(),
       py::arg("codes").noconvert(), py::arg("sizes").noconvert(), py::arg("z").noconvert(),
       py::arg("sigma").noconvert(), py::arg("order").noconvert(), py::arg("start").noconvert(),
-      py::call_guard<py::gil_scoped_release>(), "Sum of X'V^-1 X over clusters.");
+      py::call_guard<WithoutLock>(), "Sum of X'V^-1 X over clusters.");
   m.def(
       "marginal_pieces",
       [](ConstMatrixRef X, ConstVectorRef resid, ConstVectorRef weights, RowsMatrixRef codes,
@@ -46,6 +47,6 @@ void bind_sandwich(py::module_& m) {
       py::arg("X").noconvert(), py::arg("resid").noconvert(), py::arg("weights").noconvert(),
       py::arg("codes").noconvert(), py::arg("sizes").noconvert(), py::arg("z").noconvert(),
       py::arg("sigma").noconvert(), py::arg("order").noconvert(), py::arg("start").noconvert(),
-      "kind"_a, "first"_a, "last"_a, py::call_guard<py::gil_scoped_release>(),
+      "kind"_a, "first"_a, "last"_a, py::call_guard<WithoutLock>(),
       "Adjusted scores of the clusters first to last - 1, where X'V^-1 X = I over all.");
 }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
 #include "ranef/structured_at.hpp"
 
 namespace py = pybind11;
@@ -13,7 +14,7 @@ using namespace pybind11::literals;
 void bind_structured(py::module_& m) {
   using namespace ranef;
   using Terms = std::vector<std::tuple<Int32Array, Matrix, std::vector<int>>>;
-  const auto nogil = py::call_guard<py::gil_scoped_release>();
+  const auto nogil = py::call_guard<WithoutLock>();
   py::class_<StructuredFit>(m, "StructuredFit", py::module_local(), "Result of `Structured.fit`.")
       .def_readonly("psi", &StructuredFit::psi)
       .def_readonly("gradient", &StructuredFit::gradient)

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "ranef/interrupt.hpp"
+
 namespace ranef {
 namespace {
 
@@ -160,6 +162,7 @@ Solution<W> solve(const Layout& layout, const Block<W>& b, const Row<W>& size, d
   Row<W> rz = (r * z).colwise().sum();
   const Row<W> goal = tolerance * tolerance * size;
   for (int iteration = 0; (rz > goal).any(); ++iteration) {
+    pause();
     if (iteration == max_iterations) {
       out.converged = false;
       break;

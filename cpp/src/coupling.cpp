@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "ranef/interrupt.hpp"
+
 namespace ranef {
 namespace {
 
@@ -10,6 +12,37 @@ namespace {
 constexpr double kDenseShare = 0.15;
 // Rows of a panel: enough for large products at full speed.
 constexpr Index kPanelRows = 512;
+// Products with a root of this size are taken in strips, between which a caller may end the work.
+constexpr Index kLargeRoot = 2048;
+constexpr Index kStripColumns = 512, kStripRows = 64;
+constexpr Index kColumnsAtOnce = 16;
+
+// Omega <- Omega - panel' work, lower triangle.
+template <class Left, class Right>
+void subtract_panel(const Left& panel, const Right& work, MatrixRef Omega) {
+  const Index n = Omega.cols(), step = n >= kLargeRoot ? kStripColumns : n;
+  for (Index at = 0; at < n; at += step) {
+    pause();
+    const Index width = std::min(step, n - at), below = n - at - width;
+    Omega.block(at, at, width, width).template triangularView<Eigen::Lower>() -=
+        panel.middleCols(at, width).transpose() * work.middleCols(at, width);
+    if (below > 0)
+      Omega.block(at + width, at, below, width).noalias() -=
+          panel.rightCols(below).transpose() * work.middleCols(at, width);
+  }
+}
+
+// out <- panel D, D symmetric of which the lower triangle is read.
+template <class Panel, class Out>
+void multiply_panel(const Panel& panel, const MatrixRef& D, Out&& out) {
+  const Index n = panel.rows(), step = D.cols() >= kLargeRoot ? kStripRows : n;
+  for (Index at = 0; at < n; at += step) {
+    pause();
+    const Index rows = std::min(step, n - at);
+    out.middleRows(at, rows).noalias() =
+        panel.middleRows(at, rows) * D.selfadjointView<Eigen::Lower>();
+  }
+}
 
 }  // namespace
 
@@ -247,6 +280,7 @@ void Coupling::downdate_by_column(const Matrix& K, MatrixRef Omega) {
   const double* v = scaled_.data();
   std::vector<double>& w = pair_work_;
   for (Index j = 0; j < n_root_; ++j) {
+    if (j % kColumnsAtOnce == 0) pause();
     double* column = Omega.data() + j * Omega.outerStride();
     for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
       const Index l = column_level_[q], a = column_entry_[q], stop = start_[l + 1];
@@ -276,6 +310,7 @@ void Coupling::quadratic_by_column(const MatrixRef& D, Matrix& G) const {
   std::vector<double>& w = pair_work_;
   G.setZero(k * k, n_levels());
   for (Index j = 0; j < n_root_; ++j) {
+    if (j % kColumnsAtOnce == 0) pause();
     const double* column = D.data() + j * D.outerStride();
     for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
       const Index l = column_level_[q], a = column_entry_[q], stop = start_[l + 1];
@@ -307,8 +342,7 @@ void Coupling::downdate(const Matrix& K, MatrixRef Omega) {
       else
         work_.middleRows(l * k_, k_).noalias() = Kl.lazyProduct(panel_.middleRows(l * k_, k_));
     }
-    Omega.triangularView<Eigen::Lower>() -=
-        panel_.topRows(count * k_).transpose() * work_.topRows(count * k_);
+    subtract_panel(panel_.topRows(count * k_), work_.topRows(count * k_), Omega);
   }
 }
 
@@ -341,8 +375,7 @@ void Coupling::multiply(const MatrixRef& D, Matrix& product, Matrix& G) {
   Index count = 0;
   for (Index first = 0; first < n_levels(); first += count) {
     count = fill_panel(first);
-    work_.topRows(count * k_).noalias() =
-        panel_.topRows(count * k_) * D.selfadjointView<Eigen::Lower>();
+    multiply_panel(panel_.topRows(count * k_), D, work_.topRows(count * k_));
     for (Index l = 0; l < count; ++l) {
       const auto rows = work_.middleRows(l * k_, k_);
       for (Index e = start_[first + l]; e < start_[first + l + 1]; ++e)
@@ -359,8 +392,7 @@ void Coupling::quadratic(const MatrixRef& D, Matrix& G) {
   Index count = 0;
   for (Index first = 0; first < n_levels(); first += count) {
     count = fill_panel(first);
-    work_.topRows(count * k_).noalias() =
-        panel_.topRows(count * k_) * D.selfadjointView<Eigen::Lower>();
+    multiply_panel(panel_.topRows(count * k_), D, work_.topRows(count * k_));
     for (Index l = 0; l < count; ++l) {
       Eigen::Map<Matrix> Gl(G.data() + (first + l) * k_ * k_, k_, k_);
       Gl.noalias() =

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ranef/interrupt.hpp"
 #include "ranef/memory.hpp"
 #include "ranef/with_size.hpp"
 
@@ -276,6 +277,7 @@ void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) 
   out.n += input.n;
   Chunk chunk(input, shifts);
   for (Index start = 0; start < input.n; start += kChunk) {
+    pause();
     const Index rows = std::min(kChunk, input.n - start);
     chunk.load(start, rows);
     add_gram(chunk.xy, rows, out.gram);

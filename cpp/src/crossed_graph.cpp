@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "ranef/interrupt.hpp"
+
 namespace ranef {
 namespace {
 
@@ -180,8 +182,8 @@ void multiply(Team& team, const SparseRows& S, const RowMatrix& in, RowMatrix& o
   multiply_to(team, S, in, {out.data()});
 }
 
-CrossedGraph::CrossedGraph(CrossProducts& products, int threads, std::function<void()> interrupt)
-    : offset_{0}, team_(std::make_unique<Team>(threads)), interrupt_(std::move(interrupt)) {
+CrossedGraph::CrossedGraph(CrossProducts& products, int threads)
+    : offset_{0}, team_(std::make_unique<Team>(threads)) {
   own1_ = products.terms[0].own.row(0).transpose();
   for (std::size_t t = 1; t < products.terms.size(); ++t)
     offset_.push_back(offset_.back() + products.terms[t].n_levels);
@@ -217,13 +219,13 @@ void CrossedGraph::set(const std::vector<double>& lambda) {
 }
 
 void CrossedGraph::leading(const RowMatrix& x, RowMatrix& w) const {
-  if (interrupt_) interrupt_();
+  pause();
   scale_rows(b_, x, scaled_);
   multiply(*team_, rows_, scaled_, w);
 }
 
 void CrossedGraph::transposed(const RowMatrix& r, RowMatrix& out) const {
-  if (interrupt_) interrupt_();
+  pause();
   multiply(*team_, columns_, r, out);
   out.array().colwise() *= b_.array();
 }
@@ -242,7 +244,7 @@ void CrossedGraph::apply(const RowMatrix& x, GraphProduct& out) const {
 }
 
 void CrossedGraph::apply(const RowMatrix& x, double* w, RowMatrix& y) const {
-  if (interrupt_) interrupt_();
+  pause();
   scale_rows(b_, x, scaled_);
   weighted_.resize(n_leading(), x.cols());
   multiply_to(*team_, rows_, scaled_, {weighted_.data(), a2_.data(), w});

@@ -15,7 +15,7 @@ constexpr double kSolve = 1e-10;  // of those that results are made of
 constexpr double kRough = 1e-6;   // of one that only a curvature is made of
 constexpr double kFailed = 1e-4;  // a residual that makes the objective useless
 constexpr double kMoved = 0.25;   // relative change of lambda after which V is chosen again
-constexpr int kFirstProbes = 4;
+constexpr int kFirstProbes = 8;
 constexpr int kMostRounds = 6;
 constexpr int kDiagonalProbes = 96;
 constexpr double kGrowth = 1.05;  // of a probe whose interval is too small
@@ -28,7 +28,7 @@ CrossedPls::CrossedPls(CrossProducts products, std::vector<std::vector<int>> blo
     : LeastSquares(products, std::move(blocks)), settings_(settings) {
   if (!is_crossed(products))
     throw std::invalid_argument("terms: the iterative method takes two or more of one column each");
-  graph_ = CrossedGraph(products, settings.threads, settings.interrupt);
+  graph_ = CrossedGraph(products, settings.threads);
   xy_.leading = std::move(products.terms[0].xy);
   xy_.root.resize(graph_.n_root(), gram_.cols());
   for (std::size_t t = 1; t < n_terms(); ++t)
@@ -302,11 +302,28 @@ PairTraces CrossedPls::pair_traces() {
   throw std::invalid_argument("pair traces need a factor, which the iterative method has not");
 }
 
-Matrix CrossedPls::fixed_products(const std::vector<RowMatrix>& S) const {
-  const Halves rows = halves(S);
+std::vector<RowMatrix> CrossedPls::fixed_rows() const {
   const Index p = n_fixef();
-  return xy_.leading.leftCols(p).transpose() * rows.leading +
-         xy_.root.leftCols(p).transpose() * rows.root;
+  return by_term({xy_.leading.leftCols(p), xy_.root.leftCols(p)});
+}
+
+Vector CrossedPls::variances(const std::vector<const std::int32_t*>& codes,
+                             const std::vector<RowMatrix>& z, Index m) {
+  constexpr Index kPanel = 64;  // rows solved for together
+  Vector out = Vector::Zero(m);
+  for (Index start = 0; start < m; start += kPanel) {
+    const Index count = std::min(kPanel, m - start);
+    std::vector<RowMatrix> B;
+    for (std::size_t t = 0; t < n_terms(); ++t) {
+      B.push_back(RowMatrix::Zero(n_levels_[t], count));
+      for (Index i = 0; codes[t] && i < count; ++i)
+        if (codes[t][start + i] >= 0) B[t](codes[t][start + i], i) = z[t](start + i, 0);
+    }
+    const std::vector<RowMatrix> S = solve(B);
+    for (std::size_t t = 0; t < n_terms(); ++t)
+      out.segment(start, count) += B[t].cwiseProduct(S[t]).colwise().sum().transpose();
+  }
+  return out;
 }
 
 // b_1 = a^2 (rows_1 - A_12 b_2), b_2 = B x.

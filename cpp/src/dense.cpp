@@ -2,11 +2,52 @@
 
 #include <algorithm>
 
+#include "ranef/interrupt.hpp"
+
 namespace ranef {
 namespace {
 
 constexpr Index kBase = 48;
 constexpr Index kPanel = 64;
+// From this size on products are taken in strips, between which a caller may end the work.
+constexpr Index kLarge = 1024;
+constexpr Index kStrip = 256;
+
+// strip(begin, width) for consecutive strips of 0 .. n - 1; one where the work is short.
+template <class Strip>
+void in_strips(Index n, bool large, Strip&& strip) {
+  const Index step = large ? kStrip : std::max<Index>(1, n);
+  for (Index at = 0; at < n; at += step) {
+    if (large) pause();
+    strip(at, std::min(step, n - at));
+  }
+}
+
+// Lower triangle of C - B B'.
+void subtract_products(const ConstMatrixRef& B, MatrixRef C) {
+  in_strips(C.cols(), true, [&](Index at, Index width) {
+    const Index below = C.rows() - at - width;
+    const auto rows = B.middleRows(at, width);
+    C.block(at, at, width, width).selfadjointView<Eigen::Lower>().rankUpdate(rows, -1.0);
+    C.block(at + width, at, below, width).noalias() -= B.bottomRows(below) * rows.transpose();
+  });
+}
+
+// Cholesky by columns of panels: the block at the diagonal, what is below it, the rest.
+bool factor_large(MatrixRef A) {
+  const Index n = A.rows();
+  for (Index j = 0; j < n; j += kStrip) {
+    pause();
+    const Index width = std::min(kStrip, n - j), rest = n - j - width;
+    auto A11 = A.block(j, j, width, width);
+    if (Eigen::LLT<MatrixRef>(A11).info() != Eigen::Success) return false;
+    if (rest == 0) return true;
+    auto A21 = A.block(j + width, j, rest, width);
+    A11.triangularView<Eigen::Lower>().transpose().solveInPlace<Eigen::OnTheRight>(A21);
+    subtract_products(A21, A.bottomRightCorner(rest, rest));
+  }
+  return true;
+}
 
 // L <- L^-1, lower triangular, halves at a time.
 void invert_lower(MatrixRef L) {
@@ -23,8 +64,14 @@ void invert_lower(MatrixRef L) {
   auto L11 = L.topLeftCorner(half, half);
   auto L22 = L.bottomRightCorner(rest, rest);
   auto L21 = L.bottomLeftCorner(rest, half);
-  L11.triangularView<Eigen::Lower>().solveInPlace<Eigen::OnTheRight>(L21);
-  L22.triangularView<Eigen::Lower>().solveInPlace(L21);
+  in_strips(rest, n >= kLarge, [&](Index at, Index width) {
+    auto rows = L21.middleRows(at, width);
+    L11.triangularView<Eigen::Lower>().solveInPlace<Eigen::OnTheRight>(rows);
+  });
+  in_strips(half, n >= kLarge, [&](Index at, Index width) {
+    auto columns = L21.middleCols(at, width);
+    L22.triangularView<Eigen::Lower>().solveInPlace(columns);
+  });
   L21 *= -1.0;
   invert_lower(L11);
   invert_lower(L22);
@@ -43,8 +90,11 @@ void multiply_by_transpose(MatrixRef L, MatrixRef panel) {
   auto L22 = L.bottomRightCorner(rest, rest);
   auto L21 = L.bottomLeftCorner(rest, half);
   multiply_by_transpose(L11, panel);
-  L11.selfadjointView<Eigen::Lower>().rankUpdate(L21.transpose());
+  in_strips(rest, n >= kLarge, [&](Index at, Index width) {
+    L11.selfadjointView<Eigen::Lower>().rankUpdate(L21.middleRows(at, width).transpose());
+  });
   for (Index j = 0; j < half; j += kPanel) {
+    if (n >= kLarge) pause();
     const Index width = std::min(kPanel, half - j);
     auto work = panel.topLeftCorner(rest, width);
     work.noalias() = L22.triangularView<Eigen::Lower>().transpose() * L21.middleCols(j, width);
@@ -56,6 +106,7 @@ void multiply_by_transpose(MatrixRef L, MatrixRef panel) {
 }  // namespace
 
 bool cholesky_in_place(MatrixRef A) {
+  if (A.rows() >= kLarge) return factor_large(A);
   const Eigen::LLT<MatrixRef> llt(A);
   return llt.info() == Eigen::Success;
 }

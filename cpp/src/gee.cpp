@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "ranef/gee_correlation.hpp"
-#include "ranef/gee_mean.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
 namespace {
@@ -82,6 +82,7 @@ void whiten(const GeeData& data, const Whitener& whitener, State& s) {
   }
   s.rows.col(p) = s.scaled;
   for (Index g = 0; g + 1 < data.start.size(); ++g) {
+    pause();
     const Index first = data.start[g], size = data.start[g + 1] - first;
     whitener.apply(data.wave.segment(first, size), s.rows.middleRows(first, size));
   }
@@ -161,6 +162,7 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
              GeeFit& fit) {
   const Index p = data.X.cols();
   for (int iteration = 0; iteration < options.max_iterations; ++iteration) {
+    pause();
     fit.phi = scale_of(data, s);
     const Vector previous = fit.alpha;
     fit.alpha =
@@ -227,46 +229,16 @@ Vector mean_slope(Link link, ConstVectorRef eta) {
   return eta.unaryExpr([link](double e) { return mean_point(link, e).slope; });
 }
 
-namespace {
-
-template <class T>
-T parse(const std::string& name, const std::map<std::string, T>& known, const char* what) {
-  const auto found = known.find(name);
-  if (found == known.end()) throw std::invalid_argument(std::string(what) + ": " + name);
-  return found->second;
-}
-
-}  // namespace
-
-Family parse_family(const std::string& name) {
-  return parse<Family>(name,
-                       {{"gaussian", Family::gaussian},
-                        {"binomial", Family::binomial},
-                        {"poisson", Family::poisson},
-                        {"gamma", Family::gamma}},
-                       "family");
-}
-
-Link parse_link(const std::string& name) {
-  return parse<Link>(name,
-                     {{"identity", Link::identity},
-                      {"logit", Link::logit},
-                      {"probit", Link::probit},
-                      {"cloglog", Link::cloglog},
-                      {"log", Link::log},
-                      {"inverse", Link::inverse}},
-                     "link");
-}
-
 Corr parse_corr(const std::string& name) {
-  return parse<Corr>(name,
-                     {{"independence", Corr::independence},
-                      {"exchangeable", Corr::exchangeable},
-                      {"ar1", Corr::ar1},
-                      {"m-dependent", Corr::m_dependent},
-                      {"unstructured", Corr::unstructured},
-                      {"fixed", Corr::fixed}},
-                     "corr");
+  const std::map<std::string, Corr> known = {{"independence", Corr::independence},
+                                             {"exchangeable", Corr::exchangeable},
+                                             {"ar1", Corr::ar1},
+                                             {"m-dependent", Corr::m_dependent},
+                                             {"unstructured", Corr::unstructured},
+                                             {"fixed", Corr::fixed}};
+  const auto found = known.find(name);
+  if (found == known.end()) throw std::invalid_argument("corr: " + name);
+  return found->second;
 }
 
 }  // namespace ranef

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ranef/interrupt.hpp"
+#include "ranef/laplace.hpp"
 #include "ranef/search.hpp"
 
 namespace ranef {
@@ -14,12 +16,6 @@ constexpr int kMaxHalvings = 40;
 constexpr double kModeTolerance = 1e-18;
 // Below this a step is taken as it is: what it gains is lost in the rounding of the criterion.
 constexpr double kSmallStep = 1e-7;
-
-double squared_norm(const std::vector<RowMatrix>& u) {
-  double sum = 0.0;
-  for (const RowMatrix& of_term : u) sum += of_term.squaredNorm();
-  return sum;
-}
 
 }  // namespace
 
@@ -37,6 +33,7 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
       place_(elimination_order(input)) {
   if (rows_.y.size() != input.n || rows_.weights.size() != input.n || offset_.size() != input.n)
     throw std::invalid_argument("y, weights, offset: not one value a row");
+  take_unit();
   order_.resize(place_.size());
   Input ordered = input;
   for (std::size_t i = 0; i < place_.size(); ++i) {
@@ -47,6 +44,8 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
   ordered.y = y.data();
   const RefinedInput refined = refine(ordered, choose_shifts(ordered));
   basis_ = refined.basis;
+  basis_.T.topLeftCorner(basis_.T.rows() - 1, basis_.T.cols() - 1) /= unit_;
+  for (Matrix& Tz : basis_.Tz) Tz /= unit_;
   const auto column = [&](int reference) {
     return Eigen::Map<const Vector>(refined.input.columns[reference], input.n);
   };
@@ -62,6 +61,15 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
   for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
   pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks));
   restart();
+}
+
+// With the inverse link y in units of its mean takes the predictor in units of 1 / mean: both are
+// near one, whatever the user's unit.
+void Glmm::take_unit() {
+  if (likelihood_.link != Link::inverse) return;
+  unit_ = rows_.y.dot(rows_.weights) / rows_.weights.sum();
+  rows_.y /= unit_;
+  offset_ *= unit_;
 }
 
 void Glmm::restart() {
@@ -89,20 +97,8 @@ std::vector<std::tuple<std::size_t, int, int>> Glmm::parameters() const {
   return out;
 }
 
-std::vector<Matrix> Glmm::factors(const Vector& theta) const {
-  const auto& parameters = pls_->parameters();
-  if (theta.size() != static_cast<Index>(parameters.size()))
-    throw std::invalid_argument("theta: not one value for each covariance parameter");
-  std::vector<Matrix> out;
-  for (std::size_t t = 0; t < pls_->n_terms(); ++t)
-    out.push_back(Matrix::Zero(pls_->k(t), pls_->k(t)));
-  for (Index a = 0; a < theta.size(); ++a)
-    out[parameters[a].term](parameters[a].i, parameters[a].j) = theta(a);
-  return out;
-}
-
 std::vector<Matrix> Glmm::lambda(const Vector& theta, bool standard) const {
-  const std::vector<Matrix> of_kernel = factors(theta);
+  const std::vector<Matrix> of_kernel = factors_of(*pls_, theta);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_)
     out.push_back(
@@ -110,30 +106,17 @@ std::vector<Matrix> Glmm::lambda(const Vector& theta, bool standard) const {
   return out;
 }
 
-std::vector<RowMatrix> Glmm::times_lambda(const std::vector<RowMatrix>& u, bool transposed) const {
-  std::vector<RowMatrix> out = u;
-  for (std::size_t t = 0; t < out.size(); ++t) {
-    const Index k = pls_->k(t);
-    Eigen::Map<const Matrix> in(u[t].data(), k, pls_->n_levels(t));
-    Eigen::Map<Matrix> to(out[t].data(), k, pls_->n_levels(t));
-    if (transposed)
-      to.noalias() = lambda_[t].transpose() * in;
-    else
-      to.noalias() = lambda_[t] * in;
-  }
-  return out;
-}
-
 void Glmm::prepare(const GlmmParameters& at) {
   if (at.beta.size() != 0 && at.beta.size() != X_.cols())
     throw std::invalid_argument("beta: not one value for each column");
   if (!(at.dispersion > 0.0)) throw std::invalid_argument("dispersion: not above zero");
-  lambda_ = factors(at.theta);
+  lambda_ = factors_of(*pls_, at.theta);
   joint_ = at.beta.size() == 0;
   if (!joint_) beta_ = at.beta;
   dispersion_ = at.dispersion;
   if (constant_dispersion_ != dispersion_) {
     constant_ = constant_part(likelihood_, rows_, dispersion_);
+    if (unit_ != 1.0) constant_ -= std::log(unit_) * rows_.weights.sum();
     constant_dispersion_ = dispersion_;
   }
 }
@@ -156,7 +139,7 @@ Matrix Glmm::schur(const std::vector<RowMatrix>& solved) const {
 // complement.
 Glmm::Step Glmm::newton_step() {
   const Vector& w = derivatives_.weight;
-  const std::vector<RowMatrix> b = times_lambda(u_, false);
+  const std::vector<RowMatrix> b = times_lambda(lambda_, u_, false);
   const Vector zb = products_->multiply(b);
   Step step;
   if (joint_) {
@@ -178,7 +161,7 @@ Glmm::Step Glmm::newton_step() {
     step.eta = products_->multiply(pls_->solve(products_->transposed(right))) - zb;
   }
   const Vector left = derivatives_.score - (w.array() * step.eta.array()).matrix();
-  step.u = times_lambda(products_->transposed(left), true);
+  step.u = times_lambda(lambda_, products_->transposed(left), true);
   for (std::size_t t = 0; t < u_.size(); ++t) step.u[t] -= u_[t];
   step.decrement = squared_norm(step.u) + (w.array() * step.eta.array().square()).sum();
   return step;
@@ -217,11 +200,12 @@ GlmmPoint Glmm::evaluate(const GlmmParameters& at) {
 // Newton's method from u_ (and beta_, joint) on; infeasible where it breaks down.
 GlmmPoint Glmm::find_mode() {
   GlmmPoint out;
-  eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(u_, false));
+  eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(lambda_, u_, false));
   double log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
   for (out.steps = 0; out.steps < kMaxSteps; ++out.steps) {
+    pause();
     out.logdet = renew_factor();
     if (!std::isfinite(out.logdet)) return out;
     const Step step = newton_step();
@@ -246,7 +230,7 @@ Matrix Glmm::information_beta() {
 }
 
 std::vector<Matrix> Glmm::modes() const {
-  const std::vector<RowMatrix> b = times_lambda(u_, false);
+  const std::vector<RowMatrix> b = times_lambda(lambda_, u_, false);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_)
     out.push_back(basis_.Tz[kernel] * Eigen::Map<const Matrix>(b[kernel].data(), pls_->k(kernel),
@@ -258,7 +242,7 @@ std::vector<Matrix> Glmm::conditional_covariances() {
   InverseBlocks blocks;
   renew_factor();
   pls_->inverse_blocks(blocks);
-  to_random_effects(blocks);
+  to_random_effects(lambda_, blocks);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_) {
     const Index k = pls_->k(kernel);
@@ -283,13 +267,7 @@ Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
   const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());
-  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms,
-                         [&](const std::vector<RowMatrix>& s) {
-                           Matrix out = Matrix::Zero(p, s[0].cols());
-                           for (std::size_t t = 0; t < s.size(); ++t)
-                             out.noalias() += ZWX_[t].transpose() * s[t];
-                           return out;
-                         });
+  return error_variances(*pls_, {basis_.Tz, place_, lambda_, root}, X * T, terms, ZWX_);
 }
 
 }  // namespace ranef

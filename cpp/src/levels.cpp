@@ -41,6 +41,12 @@ double factor_scalar(const Matrix& own, double sigma, Matrix& T, Matrix& K) {
   return logs.total();
 }
 
+// A determinant that is negative by rounding alone is zero.
+double rounded_determinant(double a, double b, double c) {
+  const double det = a * c - b * b;
+  return det < 0.0 && det > -1e-14 * std::abs(a * c) ? 0.0 : det;
+}
+
 // det(I + A Sigma) = 1 + tr(A Sigma) + det A det Sigma: no cancellation.
 double factor_pairs(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
   const double s00 = Sigma(0, 0), s10 = Sigma(1, 0), s11 = Sigma(1, 1);
@@ -48,7 +54,7 @@ double factor_pairs(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K
   LogSum logs;
   for (Index l = 0; l < own.cols(); ++l) {
     const double* a = own.data() + 4 * l;
-    const double det_A = std::max(0.0, a[0] * a[3] - a[1] * a[1]);
+    const double det_A = rounded_determinant(a[0], a[1], a[3]);
     const double m00 = a[0] * s00 + a[1] * s10, m01 = a[0] * s10 + a[1] * s11;
     const double m10 = a[1] * s00 + a[3] * s10, m11 = a[1] * s10 + a[3] * s11;
     const double det = 1.0 + m00 + m11 + det_A * det_Sigma;
@@ -98,7 +104,7 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   const Index k = Sigma.cols();
   if (k == 1) return factor_scalar(own, Sigma(0, 0), T, K);
   if (k == 2) return factor_pairs(own, Sigma, T, K);
-  return with_size(k, [&](auto size) {
+  return with_size<3>(k, [&](auto size) {
     constexpr int Size = decltype(size)::value;
     return factor_general<Size>(own, Sigma, T, K);
   });

@@ -2,9 +2,10 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <stdexcept>
 
-#include "ranef/gee_mean.hpp"
+#include "ranef/special.hpp"
 
 namespace ranef {
 namespace {
@@ -27,26 +28,22 @@ Point operator*(double m, const Point& a) {
 // The same function of -eta.
 Point mirrored(const Point& a) { return {a.value, -a.score, a.weight, -a.slope}; }
 
-// log Gamma by recurrence up to 15, then Stirling's series: std::lgamma writes to a global.
-double log_gamma(double x) {
-  double product = 1.0;
-  for (; x < 15.0; x += 1.0) product *= x;
-  const double r = 1.0 / (x * x);
-  const double series =
-      (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r * (1.0 / 1680.0 - r / 1188.0)))) / x;
-  return (x - 0.5) * std::log(x) - x + 0.9189385332046727418 + series - std::log(product);
-}
+// What does not depend on eta: a part shared by all rows, and that of a row of weight m.
+struct Binomial {
+  static double shared(double) { return 0.0; }
+  static double constant(double y, double m, double, double) {
+    return log_gamma(m + 1.0) - log_gamma(m * y + 1.0) - log_gamma(m * (1.0 - y) + 1.0);
+  }
+};
 
-// Derivative of log Gamma: recurrence up to 10, then the asymptotic series.
-double digamma(double x) {
-  double out = 0.0;
-  for (; x < 10.0; x += 1.0) out -= 1.0 / x;
-  const double r = 1.0 / (x * x);
-  return out + std::log(x) - 0.5 / x -
-         r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r / 132.0))));
-}
+struct Gamma {
+  static double shared(double phi) { return -std::log(phi) / phi - log_gamma(1.0 / phi); }
+  static double constant(double y, double m, double phi, double shape) {
+    return m * (shape + (1.0 / phi - 1.0) * std::log(y));
+  }
+};
 
-struct Logit {
+struct Logit : Binomial {
   static Point at(double y, double eta, double) {
     const double t = std::exp(-std::abs(eta)), d = 1.0 + t;
     const double mu = eta >= 0.0 ? 1.0 / d : t / d, w = t / (d * d);
@@ -56,25 +53,10 @@ struct Logit {
 };
 
 // log Phi(eta). r = phi / Phi is the inverse Mills ratio: r' = -r (eta + r).
-struct Probit {
+struct Probit : Binomial {
   static Point log_normal(double eta) {
-    constexpr double kRoot = 0.7071067811865475244, kDensity = 0.3989422804014326779;
-    double value, r, g, slope;
-    if (eta > -30.0) {
-      const double cdf = 0.5 * std::erfc(-eta * kRoot);
-      value = eta > 5.0 ? std::log1p(-0.5 * std::erfc(eta * kRoot)) : std::log(cdf);
-      r = kDensity * std::exp(-0.5 * eta * eta) / cdf;
-      g = r * (eta + r);
-      slope = -g * (eta + r) + r * (1.0 - g);
-    } else {  // continued fraction of Mills' ratio
-      const double x = -eta, x2 = 1.0 / (x * x);
-      const double excess = (1.0 - x2 * (2.0 - x2 * (10.0 - 74.0 * x2))) / x;  // r - x
-      r = x + excess;
-      value = -0.5 * eta * eta + std::log(kDensity / r);
-      g = 1.0 - x2 * (1.0 - x2 * (6.0 - 50.0 * x2));
-      slope = -x2 / x * (2.0 - 24.0 * x2);
-    }
-    return {value, r, g, slope};
+    const LogNormal at = log_normal_cdf(eta);
+    return {at.value, at.first, -at.second, -at.third};
   }
   static Point at(double y, double eta, double) {
     Point out{0.0, 0.0, 0.0, 0.0};
@@ -86,7 +68,7 @@ struct Probit {
 
 // mu = 1 - exp(-t), t = exp(eta). With B = t / (exp(t) - 1): d log mu / d eta = B,
 // dB / d eta = B C, C = 1 - t - B.
-struct Cloglog {
+struct Cloglog : Binomial {
   static Point at(double y, double eta, double) {
     const double t = std::exp(std::min(eta, kMaxExponent));
     Point out{0.0, 0.0, 0.0, 0.0};
@@ -106,20 +88,22 @@ struct Cloglog {
 };
 
 struct PoissonLog {
+  static double shared(double) { return 0.0; }
+  static double constant(double y, double m, double, double) { return -m * log_gamma(y + 1.0); }
   static Point at(double y, double eta, double) {
     const double mu = std::exp(std::min(eta, kMaxExponent));
     return {y * eta - mu, y - mu, mu, mu};
   }
 };
 
-struct GammaLog {
+struct GammaLog : Gamma {
   static Point at(double y, double eta, double phi) {
     const double nu = 1.0 / phi, ratio = nu * y * std::exp(std::min(-eta, kMaxExponent));
     return {-nu * eta - ratio, ratio - nu, ratio, -ratio};
   }
 };
 
-struct GammaInverse {
+struct GammaInverse : Gamma {
   static Point at(double y, double eta, double phi) {
     if (!(eta > 0.0)) return {-kInfinity, 0.0, 0.0, 0.0};
     const double nu = 1.0 / phi;
@@ -130,6 +114,10 @@ struct GammaInverse {
 
 // p = mu / (k + mu), q = 1 - p.
 struct NegativeBinomialLog {
+  static double shared(double k) { return log_gamma(k); }
+  static double constant(double y, double m, double k, double gamma_k) {
+    return m * (log_gamma(y + k) - gamma_k - log_gamma(y + 1.0));
+  }
   static Point at(double y, double eta, double k) {
     const double t = std::exp(-std::abs(eta - std::log(k))), d = 1.0 + t;
     const bool above = eta >= std::log(k);
@@ -156,8 +144,23 @@ decltype(auto) with_rows(const Likelihood& likelihood, F&& f) {
       return f(GammaLog{});
     case Distribution::negative_binomial:
       return f(NegativeBinomialLog{});
+    case Distribution::gaussian:
+    case Distribution::betabinomial:
+    case Distribution::nbinom1:
+    case Distribution::generalized_poisson:
+    case Distribution::compois:
+    case Distribution::truncated_poisson:
+    case Distribution::truncated_negative_binomial:
+    case Distribution::truncated_nbinom1:
+    case Distribution::lognormal:
+    case Distribution::beta:
+    case Distribution::ordered_beta:
+    case Distribution::tweedie:
+    case Distribution::student:
+    case Distribution::ordinal:
+      break;
   }
-  return f(Logit{});
+  throw std::invalid_argument("family: it has no hand-written form");
 }
 
 // Logit::at of all rows, in operations on whole arrays.
@@ -175,45 +178,29 @@ double logit_derivatives(const ResponseRows& rows, const Vector& eta, RowDerivat
 }  // namespace
 
 Likelihood parse_likelihood(const std::string& distribution, const std::string& link) {
-  Likelihood out;
-  out.link = parse_link(link);
-  const auto allow = [&](Distribution named, std::initializer_list<Link> links) {
-    out.distribution = named;
-    for (const Link allowed : links)
-      if (allowed == out.link) return out;
-    throw std::invalid_argument("link: " + link + " is not one of " + distribution);
-  };
-  if (distribution == "binomial")
-    return allow(Distribution::binomial, {Link::logit, Link::probit, Link::cloglog});
-  if (distribution == "poisson") return allow(Distribution::poisson, {Link::log});
-  if (distribution == "gamma") return allow(Distribution::gamma, {Link::log, Link::inverse});
-  if (distribution == "negative_binomial")
-    return allow(Distribution::negative_binomial, {Link::log});
-  throw std::invalid_argument("family: " + distribution);
+  const Likelihood out{parse_distribution(distribution), parse_link(link)};
+  const std::multimap<Distribution, Link> allowed = {{Distribution::binomial, Link::logit},
+                                                     {Distribution::binomial, Link::probit},
+                                                     {Distribution::binomial, Link::cloglog},
+                                                     {Distribution::poisson, Link::log},
+                                                     {Distribution::gamma, Link::log},
+                                                     {Distribution::gamma, Link::inverse},
+                                                     {Distribution::negative_binomial, Link::log}};
+  const auto [first, last] = allowed.equal_range(out.distribution);
+  if (first == last) throw std::invalid_argument("family: " + distribution);
+  for (auto at = first; at != last; ++at)
+    if (at->second == out.link) return out;
+  throw std::invalid_argument("link: " + link + " is not one of " + distribution);
 }
 
 double constant_part(const Likelihood& likelihood, const ResponseRows& rows, double dispersion) {
-  const double nu = 1.0 / dispersion, k = dispersion;
-  const double shape = nu * std::log(nu) - log_gamma(nu);
-  double sum = 0.0;
-  for (Index i = 0; i < rows.y.size(); ++i) {
-    const double y = rows.y(i), m = rows.weights(i);
-    switch (likelihood.distribution) {
-      case Distribution::binomial:
-        sum += log_gamma(m + 1.0) - log_gamma(m * y + 1.0) - log_gamma(m * (1.0 - y) + 1.0);
-        break;
-      case Distribution::poisson:
-        sum -= m * log_gamma(y + 1.0);
-        break;
-      case Distribution::gamma:
-        sum += m * (shape + (nu - 1.0) * std::log(y));
-        break;
-      case Distribution::negative_binomial:
-        sum += m * (log_gamma(y + k) - log_gamma(k) - log_gamma(y + 1.0));
-        break;
-    }
-  }
-  return sum;
+  return with_rows(likelihood, [&](auto function) {
+    const double shared = function.shared(dispersion);
+    double sum = 0.0;
+    for (Index i = 0; i < rows.y.size(); ++i)
+      sum += function.constant(rows.y(i), rows.weights(i), dispersion, shared);
+    return sum;
+  });
 }
 
 double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
@@ -305,18 +292,9 @@ void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& ro
 }
 
 Vector starting_predictor(const Likelihood& likelihood, const ResponseRows& rows) {
-  const auto mean = [&](double y, double m) {
-    switch (likelihood.distribution) {
-      case Distribution::binomial:
-        return starting_mean(Family::binomial, y, m);
-      case Distribution::gamma:
-        return starting_mean(Family::gamma, y, m);
-      default:
-        return starting_mean(Family::poisson, y, m);
-    }
-  };
   return Vector::NullaryExpr(rows.y.size(), [&](Index i) {
-    return link_of(likelihood.link, mean(rows.y(i), rows.weights(i)));
+    const double mean = starting_mean(likelihood.distribution, rows.y(i), rows.weights(i));
+    return link_of(likelihood.link, mean);
   });
 }
 

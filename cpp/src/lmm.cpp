@@ -21,6 +21,9 @@ constexpr Index kSmall = 100, kLarge = 5000;
 constexpr double kSingular = 1e-4, kBetter = 1e-5;
 // Tolerance of the search under a better approximation.
 constexpr double kRest = 1e-6;
+// Rows up to which a search starts from every boundary point of the covariances.
+constexpr Index kFewRows = 30;
+constexpr std::size_t kFewTerms = 4;
 
 double smallest_axis(const std::vector<Matrix>& lambda) {
   double smallest = HUGE_VAL;
@@ -214,7 +217,59 @@ Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<M
   const SearchResult rival = search(*pls_, wide, reml, settings, &found);
   const bool is_better = !rival.is_known && rival.status != Status::kPerfectFit &&
                          rival.objective.value < found.objective.value - kBetter;
-  return is_better ? describe(rival, reml) : out;
+  return beside_boundary(is_better ? rival : found, is_better ? describe(rival, reml) : out, reml,
+                         settings);
+}
+
+// No fit is worse than a model that it contains: one without some terms, or without a column of
+// one. Without any the criterion is one number; otherwise the search goes on from there where the
+// criterion is lower, or, where there are few rows, in any case and from other covariances, too.
+Estimate Lmm::beside_boundary(const SearchResult& best, Estimate out, bool reml,
+                              const SearchSettings& settings) {
+  std::vector<Matrix> zero = best.lambda, wide = best.lambda;
+  for (Matrix& block : zero) block.setZero();
+  for (Matrix& block : wide) block = kWide * Matrix::Identity(block.rows(), block.cols());
+  double lowest = best.objective.value;
+  const auto is_lower = [&](const std::vector<Matrix>& lambda) {
+    return pls_->objective(lambda, reml).value < lowest - kBetter;
+  };
+  std::vector<std::vector<Matrix>> edges = boundary_points(best.lambda);
+  if (n_ <= kFewRows) {
+    for (const auto& base : {start_, wide})
+      for (std::vector<Matrix>& edge : boundary_points(base)) edges.push_back(std::move(edge));
+  } else {
+    const auto higher = [&](const std::vector<Matrix>& edge) { return !is_lower(edge); };
+    edges.erase(std::remove_if(edges.begin(), edges.end(), higher), edges.end());
+  }
+  if (is_lower(zero)) edges.push_back(zero);
+  for (const std::vector<Matrix>& edge : edges) {
+    const SearchResult from = search(*pls_, edge, reml, settings);
+    if (from.status == Status::kPerfectFit || !(from.objective.value < lowest - kBetter)) continue;
+    lowest = from.objective.value;
+    out = describe(from, reml);
+  }
+  return out;
+}
+
+// Covariances without some of several terms, and without one of several columns of a term.
+std::vector<std::vector<Matrix>> Lmm::boundary_points(const std::vector<Matrix>& lambda) const {
+  std::vector<std::vector<Matrix>> out;
+  const std::size_t n_terms = lambda.size(), every = (std::size_t{1} << n_terms) - 1;
+  for (std::size_t without = 1; n_terms <= kFewTerms && without < every; ++without) {
+    out.push_back(lambda);
+    for (std::size_t t = 0; t < n_terms; ++t)
+      if (without >> t & 1) out.back()[t].setZero();
+  }
+  for (std::size_t t = 0; t < n_terms; ++t) {
+    const Index k = lambda[t].rows();
+    for (Index c = 0; k > 1 && c < k; ++c) {
+      Matrix of_user = basis_.Tz[t] * lambda[t];
+      of_user.row(c).setZero();
+      out.push_back(lambda);
+      out.back()[t] = lower_factor(basis_.Tz[t].triangularView<Eigen::Upper>().solve(of_user));
+    }
+  }
+  return out;
 }
 
 // Of 2,500 simulated small data sets with heavy tails 22 had two maxima. The search from the
@@ -383,8 +438,7 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
   pls_->objective(lambda, true);
   const Index p = pls_->n_fixef();
   return error_variances(*pls_, {basis_.Tz, place_, lambda, pls_->cov_beta_root()},
-                         X * basis_.T.topLeftCorner(p, p), terms,
-                         [&](const std::vector<RowMatrix>& s) { return pls_->fixed_products(s); });
+                         X * basis_.T.topLeftCorner(p, p), terms, pls_->fixed_rows());
 }
 
 std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {

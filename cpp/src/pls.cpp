@@ -106,7 +106,7 @@ void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,
 Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
   if (factored_ && reml == reml_ && lambda == lambda_) return last_;
   lambda_ = lambda;
-  kept_ = false;
+  factored_ = kept_ = false;  // whatever ends the evaluation half-way
   reml_ = reml;
   last_ = evaluate(reml);
   factored_ = last_.value < kInfeasible;
@@ -346,16 +346,6 @@ std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
   else
     multiply_levels(K_, false, B[0], B[0]);
   return B;
-}
-
-Matrix Pls::fixed_products(const std::vector<RowMatrix>& S) const {
-  const Index p = n_fixef();
-  Matrix out = leading_.xy.leftCols(p).transpose() * S[0];
-  const RootLayout& layout = root_.layout();
-  for (std::size_t t = 0; t < layout.k.size(); ++t)
-    out.noalias() +=
-        xy_.middleRows(layout.offset[t], S[t + 1].rows()).leftCols(p).transpose() * S[t + 1];
-  return out;
 }
 
 std::vector<Matrix> Pls::modes() {

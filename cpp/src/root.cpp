@@ -256,6 +256,17 @@ void Root::solve_lower(RowMatrix& B) const {
   std::get<SparseRoot>(kind_).cholesky().solve_lower(B);
 }
 
+Index Root::reach(const std::vector<std::int32_t>& rows, std::vector<std::int32_t>& slot) const {
+  if (is_sparse()) return std::get<SparseRoot>(kind_).cholesky().reach(rows, slot);
+  for (const std::int32_t i : rows) slot[i] = i;
+  return size();
+}
+
+void Root::solve_reached(RowMatrix& B) const {
+  if (is_sparse()) return std::get<SparseRoot>(kind_).cholesky().solve_reached(B);
+  solve_lower(B);
+}
+
 void Root::solve_upper(RowMatrix& B) const {
   if (const auto* dense = std::get_if<DenseRoot>(&kind_)) return dense->solve_upper(B);
   std::get<SparseRoot>(kind_).cholesky().solve_upper(B);

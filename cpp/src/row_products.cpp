@@ -21,8 +21,8 @@ std::vector<std::int32_t> entries(const std::vector<std::int32_t>& s,
 
 // blocks(:, code_i) += w_i z_i z_i'.
 template <int K>
-void add_own(const RowMatrix& z, const std::vector<std::int32_t>& codes, const Vector& w,
-             Matrix& blocks) {
+void add_own(const RowMatrix& z, const std::vector<std::int32_t>& codes,
+             const Eigen::Ref<const Vector>& w, Matrix& blocks) {
   const Index k = K == Eigen::Dynamic ? z.cols() : K;
   for (Index i = 0; i < w.size(); ++i) {
     const double* row = z.data() + i * k;
@@ -33,7 +33,7 @@ void add_own(const RowMatrix& z, const std::vector<std::int32_t>& codes, const V
 }
 
 void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
-              const Vector& w, Matrix& blocks) {
+              const Eigen::Ref<const Vector>& w, Matrix& blocks) {
   const Index ks = zs.cols(), kt = zt.cols();
   for (Index i = 0; i < w.size(); ++i) {
     double* block = blocks.data() + entry[i] * ks * kt;
@@ -46,7 +46,7 @@ void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::i
 
 // out_i += scale * zs_i'block zt_i.
 void add_bilinear(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
-                  const Matrix& blocks, double scale, Vector& out) {
+                  const Matrix& blocks, double scale, Eigen::Ref<Vector> out) {
   const Index ks = zs.cols(), kt = zt.cols();
   for (Index i = 0; i < out.size(); ++i) {
     const double* block = blocks.data() + entry[i] * ks * kt;
@@ -63,6 +63,7 @@ RowProducts::RowProducts(const Input& input, std::vector<RowMatrix> z) : z_(std:
   products_.n = input.n;
   products_.gram.setIdentity(1, 1);
   const std::size_t count = input.terms.size();
+  predictor_.assign(count, 0);
   for (const TermInput& term : input.terms) {
     codes_.emplace_back(term.codes, term.codes + input.n);
     const Index k = static_cast<Index>(term.columns.size());
@@ -82,34 +83,73 @@ RowProducts::RowProducts(const Input& input, std::vector<RowMatrix> z) : z_(std:
   }
 }
 
+void RowProducts::assign(std::vector<int> predictor, int count) {
+  predictor_ = std::move(predictor);
+  n_predictors_ = count;
+}
+
 void RowProducts::renew(const Vector& weights) {
+  renew_by([&](int, int) -> Eigen::Ref<const Vector> { return weights; });
+}
+
+void RowProducts::renew_pairs(const Matrix& weights) {
+  renew_by([&](int a, int b) -> Eigen::Ref<const Vector> {
+    return weights.col(a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b);
+  });
+}
+
+template <class Weights>
+void RowProducts::renew_by(Weights weights) {
   for (std::size_t t = 0; t < z_.size(); ++t) {
     products_.terms[t].own.setZero();
     with_size(z_[t].cols(), [&](auto size) {
-      add_own<decltype(size)::value>(z_[t], codes_[t], weights, products_.terms[t].own);
+      add_own<decltype(size)::value>(z_[t], codes_[t], weights(predictor_[t], predictor_[t]),
+                                     products_.terms[t].own);
     });
   }
   for (std::size_t s = 0; s < entry_.size(); ++s)
     for (std::size_t p = 0; p < entry_[s].size(); ++p) {
+      const std::size_t t = s + 1 + p;
       Matrix& value = products_.pairs[s][p].value;
       value.setZero();
-      add_pair(z_[s], z_[s + 1 + p], entry_[s][p], weights, value);
+      add_pair(z_[s], z_[t], entry_[s][p], weights(predictor_[s], predictor_[t]), value);
     }
 }
 
+RowMatrix RowProducts::transposed_term(std::size_t t, const RowMatrix& rows) const {
+  const Index k = z_[t].cols(), m = rows.cols();
+  RowMatrix sum = RowMatrix::Zero(products_.terms[t].n_levels * k, m);
+  for (Index i = 0; i < rows.rows(); ++i)
+    for (Index a = 0; a < k; ++a) {
+      double* to = sum.data() + (codes_[t][i] * k + a) * m;
+      const double* from = rows.data() + i * m;
+      for (Index j = 0; j < m; ++j) to[j] += z_[t](i, a) * from[j];
+    }
+  return sum;
+}
+
 std::vector<RowMatrix> RowProducts::transposed(const RowMatrix& rows) const {
-  const Index m = rows.cols();
   std::vector<RowMatrix> out;
+  for (std::size_t t = 0; t < z_.size(); ++t) out.push_back(transposed_term(t, rows));
+  return out;
+}
+
+std::vector<RowMatrix> RowProducts::transposed_own(const Matrix& rows) const {
+  std::vector<RowMatrix> out;
+  for (std::size_t t = 0; t < z_.size(); ++t)
+    out.push_back(transposed_term(t, rows.col(predictor_[t])));
+  return out;
+}
+
+Matrix RowProducts::multiply_own(const std::vector<RowMatrix>& b) const {
+  Matrix out = Matrix::Zero(products_.n, n_predictors_);
   for (std::size_t t = 0; t < z_.size(); ++t) {
     const Index k = z_[t].cols();
-    RowMatrix sum = RowMatrix::Zero(products_.terms[t].n_levels * k, m);
-    for (Index i = 0; i < rows.rows(); ++i)
-      for (Index a = 0; a < k; ++a) {
-        double* to = sum.data() + (codes_[t][i] * k + a) * m;
-        const double* from = rows.data() + i * m;
-        for (Index j = 0; j < m; ++j) to[j] += z_[t](i, a) * from[j];
-      }
-    out.push_back(std::move(sum));
+    double* to = out.col(predictor_[t]).data();
+    for (Index i = 0; i < out.rows(); ++i) {
+      const double* of_level = b[t].data() + codes_[t][i] * k;
+      for (Index a = 0; a < k; ++a) to[i] += z_[t](i, a) * of_level[a];
+    }
   }
   return out;
 }
@@ -134,6 +174,24 @@ Vector RowProducts::quadratic(const std::vector<Matrix>& own,
   for (std::size_t s = 0; s < entry_.size(); ++s)
     for (std::size_t p = 0; p < entry_[s].size(); ++p)
       add_bilinear(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], 2.0, out);
+  return out;
+}
+
+Matrix RowProducts::quadratic_pairs(const std::vector<Matrix>& own,
+                                    const std::vector<std::vector<Matrix>>& pairs) const {
+  Matrix out = Matrix::Zero(products_.n, n_predictors_ * (n_predictors_ + 1) / 2);
+  const auto place = [](int a, int b) {
+    return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b;
+  };
+  for (std::size_t t = 0; t < z_.size(); ++t)
+    add_bilinear(z_[t], z_[t], codes_[t], own[t], 1.0,
+                 out.col(place(predictor_[t], predictor_[t])));
+  for (std::size_t s = 0; s < entry_.size(); ++s)
+    for (std::size_t p = 0; p < entry_[s].size(); ++p) {
+      const int a = predictor_[s], b = predictor_[s + 1 + p];
+      add_bilinear(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], a == b ? 2.0 : 1.0,
+                   out.col(place(a, b)));
+    }
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ranef/interrupt.hpp"
 #include "ranef/quadratic.hpp"
 
 namespace ranef {
@@ -97,6 +98,7 @@ class Search {
   bool stands_ = false;  // the factor is that of current_, and no ridge is in it
 
   Objective value(const Vector& theta) {
+    pause();
     ++result_.n_objective;
     const Lambdas lambda = unpack(pls_, theta);
     stands_ = std::none_of(lambda.begin() + 1, lambda.end(), near_boundary);
@@ -210,7 +212,7 @@ class Search {
     for (std::size_t t = 0; t < lambda.size(); ++t)
       for (const std::vector<int>& columns : pls_.block_columns(t)) {
         const Matrix whole = lambda[t](columns, columns);
-        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(whole * whole.transpose());
+        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(whole * whole.transpose()));
         for (Index i = 0; i < whole.cols(); ++i) {
           const double variance = eigen.eigenvalues()(i);
           if (variance <= 0.0 || variance > kSnap * kSnap) continue;
@@ -246,7 +248,7 @@ class Search {
         const Matrix N = null_space(lambda[t](columns, columns));
         if (N.cols() == 0) continue;
         const Matrix S = derivatives_.S[t](columns, columns);
-        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(N.transpose() * S * N);
+        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(N.transpose() * S * N));
         if (eigen.eigenvalues()(0) >= result_.cone) continue;
         result_.cone = eigen.eigenvalues()(0);
         worst = t;
@@ -274,7 +276,7 @@ class Search {
   }
 
   static Matrix null_space(const Matrix& lambda) {
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(lambda * lambda.transpose());
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(lambda * lambda.transpose()));
     Index count = 0;
     while (count < lambda.cols() && eigen.eigenvalues()(count) < kRidge * kRidge) ++count;
     return eigen.eigenvectors().leftCols(count);

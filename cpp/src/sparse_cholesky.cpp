@@ -4,8 +4,14 @@
 #include <cmath>
 
 #include "ranef/errors.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
+namespace {
+
+constexpr Index kColumnsAtOnce = 16;  // between two pauses
+
+}  // namespace
 
 SparseCholesky::SparseCholesky(Index n, const std::vector<std::vector<std::int32_t>>& below,
                                double most)
@@ -88,6 +94,7 @@ bool SparseCholesky::factor() {
   std::fill(head_.begin(), head_.end(), -1);
   work_.setZero();
   for (Index j = 0; j < n_; ++j) {
+    if (j % kColumnsAtOnce == 0) pause();
     const Index begin = start_[j], end = start_[j + 1];
     for (Index q = begin; q < end; ++q) work_(row_[q]) = value_(q);
     for (std::int32_t k = head_[j]; k >= 0;) {
@@ -136,6 +143,35 @@ void SparseCholesky::solve_lower(RowMatrix& B) const {
   B.swap(permuted_);
 }
 
+// The rows below a column are those of its ancestors in the elimination tree.
+Index SparseCholesky::reach(const std::vector<std::int32_t>& rows,
+                            std::vector<std::int32_t>& slot) const {
+  slot_.resize(static_cast<std::size_t>(n_), -1);
+  for (const std::int32_t j : reached_) slot_[j] = -1;
+  reached_.clear();
+  for (const std::int32_t i : rows)
+    for (std::int32_t j = place_[i]; slot_[j] < 0;) {
+      slot_[j] = 0;
+      reached_.push_back(j);
+      if (start_[j] + 1 == start_[j + 1]) break;
+      j = row_[start_[j] + 1];
+    }
+  std::sort(reached_.begin(), reached_.end());
+  for (std::size_t r = 0; r < reached_.size(); ++r)
+    slot_[reached_[r]] = static_cast<std::int32_t>(r);
+  for (const std::int32_t i : rows) slot[i] = slot_[place_[i]];
+  return static_cast<Index>(reached_.size());
+}
+
+void SparseCholesky::solve_reached(RowMatrix& B) const {
+  for (Index r = 0; r < B.rows(); ++r) {
+    const Index j = reached_[r];
+    B.row(r) /= value_(start_[j]);
+    for (Index q = start_[j] + 1; q < start_[j + 1]; ++q)
+      B.row(slot_[row_[q]]) -= value_(q) * B.row(r);
+  }
+}
+
 void SparseCholesky::solve_upper(RowMatrix& B) const {
   for (Index j = n_ - 1; j >= 0; --j) {
     for (Index q = start_[j] + 1; q < start_[j + 1]; ++q) B.row(j) -= value_(q) * B.row(row_[q]);
@@ -151,7 +187,9 @@ void SparseCholesky::solve_upper(RowMatrix& B) const {
 const Vector& SparseCholesky::invert() {
   inverse_.resize(value_.size());
   work_.setZero();
+  std::fill(mark_.begin(), mark_.end(), -1);
   for (Index j = n_ - 1; j >= 0; --j) {
+    if (j % kColumnsAtOnce == 0) pause();
     const Index begin = start_[j], end = start_[j + 1];
     for (Index q = begin + 1; q < end; ++q) mark_[row_[q]] = static_cast<std::int32_t>(q - begin);
     for (Index q = begin + 1; q < end; ++q) {

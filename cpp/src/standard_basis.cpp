@@ -92,7 +92,7 @@ Matrix shift_matrix(const TermInput& term, const std::vector<Affine>& affine) {
 
 // R^-1 with R'R = G / n, upper triangular.
 Matrix inverse_root(const Matrix& G, double n) {
-  const Eigen::LLT<Matrix> llt(G / n);
+  const Eigen::LLT<Matrix> llt(Matrix(G / n));
   Matrix inverse = Matrix::Identity(G.rows(), G.cols());
   llt.matrixU().solveInPlace(inverse);
   return inverse;

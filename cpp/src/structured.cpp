@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ranef/dense.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
 namespace {
@@ -73,6 +74,7 @@ bool Structured::evaluate(const Eigen::Ref<const Vector>& psi, bool reml) {
   point_.logdet_V = 0.0;
   products_.setZero();
   for (Pattern& pattern : patterns_) {
+    pause();
     pattern.factor.setZero();
     scales(pattern);
     add_random(pattern, pattern.factor);
@@ -109,6 +111,7 @@ bool Structured::solve() {
 //   G = m V^-1 - sum_i E_i E_i',  E_i = V^-1 [X_i, y_i] T,
 //   T = [root^-1, -beta c; 0, c],  c^2 = nu / rss; the columns of root^-1 under REML only.
 void Structured::derive(const Pattern& pattern) {
+  pause();
   const Index n = pattern.n, width = T_.cols();
   auto inverse = inverse_.topLeftCorner(n, n);
   inverse = pattern.factor;

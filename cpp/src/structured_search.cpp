@@ -158,7 +158,7 @@ class Search {
       for (int j = 0; j < static_cast<int>(blocks.size()); ++j)
         if (blocks[static_cast<std::size_t>(j)] == block) columns.push_back(j);
       const Matrix whole = model_.lambda(t, psi_)(columns, columns);
-      const Eigen::SelfAdjointEigenSolver<Matrix> eigen(whole * whole.transpose());
+      const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(whole * whole.transpose()));
       for (Index i = 0; i < whole.cols(); ++i) {
         const double variance = eigen.eigenvalues()(i);
         if (variance <= 0.0 || variance > kSnap * kSnap) continue;

@@ -9,7 +9,6 @@ from threading import RLock as _RLock
 from typing import TYPE_CHECKING, Any
 
 from . import datasets
-from .api.lmer import Control, lmer
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -23,12 +22,9 @@ from .errors import (
     RanefWarning,
     RankWarning,
     SingularFitWarning,
+    UnsupportedAttributeError,
     UnsupportedError,
 )
-from .fitted.lmm.model import LinearMixedModel
-from .inference.priors.fixed import Normal
-from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
-from .report.help import help
 
 if TYPE_CHECKING:
     from .api.all_fit import all_fit
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
     from .api.approaches import approaches
     from .api.average import average
     from .api.bias_check import bias_check
+    from .api.clmm import clmm
     from .api.compare import compare
     from .api.compare_missing import compare_missing
     from .api.converge import converge
@@ -53,6 +50,7 @@ if TYPE_CHECKING:
     from .api.gls import gls
     from .api.growth import growth
     from .api.impute import impute
+    from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.missing_report import missing_report
     from .api.multistart import multistart
@@ -67,34 +65,86 @@ if TYPE_CHECKING:
     from .batch.result import BatchResult
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
+    from .comparison.average import ModelAverage
+    from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
+    from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
     from .fitted.glmm.model import GeneralizedLinearMixedModel
+    from .fitted.glmm.residuals import Residuals
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
+    from .fitted.lmm.model import LinearMixedModel
+    from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
+    from .fitted.several.model import DistributionalModel
+    from .inference.bootstrap.results import Bootstrap
+    from .inference.caic import ConditionalAic
+    from .inference.fit_measures import FitMeasures, Moments
+    from .inference.optimum.generalised import Dispersion
+    from .inference.priors.fixed import Normal
+    from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
+    from .inference.sandwich.wild import WildBootstrap
+    from .inference.shares.icc import Icc
+    from .inference.shares.results import R2
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
+    from .report.comparison import Comparison
+    from .report.effects import RandomEffects
+    from .report.emmeans import ContrastTable, MarginalMeans
+    from .report.findings import Diagnosis
+    from .report.help import help
+    from .report.influence import Influence
+    from .report.maketables import TableColumn
+    from .report.plots.model import ModelPlots
+    from .report.plots.plain import PlainPlots
+    from .report.predictive import CrossValidation
+    from .report.prescription import Prescription
+    from .report.profile import Profile
+    from .report.searches import AllFit, Trail
+    from .report.simulated import SimulatedTest
+    from .report.summary import Summary
+    from .report.surface import MultiStart, Surface
+    from .report.tests import LinearTest
+    from .report.varcorr import VarCorr
+    from .report.verdict import Convergence
     from .study.result import Power, Study
 
 __version__ = _version("ranef")
 
 __all__ = [
+    "QIC",
+    "R2",
+    "AllFit",
     "Approaches",
     "BatchResult",
+    "Bootstrap",
+    "Comparison",
     "ComparisonWarning",
+    "ConditionalAic",
+    "ContrastTable",
     "Control",
+    "Convergence",
     "ConvergenceWarning",
     "CrossProducts",
+    "CrossValidation",
+    "CumulativeLinkModel",
     "DataError",
+    "DesignView",
+    "Diagnosis",
+    "Dispersion",
+    "DistributionalModel",
     "DroppedRowsWarning",
+    "FimlGrowthModel",
     "FitError",
+    "FitMeasures",
     "FixedEffectsModel",
     "FormulaError",
     "GEEModel",
@@ -103,27 +153,48 @@ __all__ = [
     "GeneralizedLinearMixedModel",
     "GroupFits",
     "GrowthModel",
+    "Icc",
     "Imputations",
+    "Influence",
     "InverseGamma",
     "InverseWishart",
     "LinearMixedModel",
+    "LinearTest",
+    "MarginalMeans",
     "MissingComparison",
     "MissingReport",
+    "ModelAverage",
     "ModelError",
+    "ModelPlots",
+    "Moments",
+    "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
+    "PlainPlots",
     "Point",
     "PooledModel",
     "Power",
+    "Prescription",
+    "Profile",
+    "RandomEffects",
     "RandomEffectsGLS",
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "Residuals",
     "RobustResult",
+    "SimulatedTest",
     "SingularFitWarning",
     "StoredBatch",
     "Study",
+    "Summary",
+    "Surface",
+    "TableColumn",
+    "Trail",
+    "UnsupportedAttributeError",
     "UnsupportedError",
+    "VarCorr",
+    "WildBootstrap",
     "Wishart",
     "WithinBetweenModel",
     "all_fit",
@@ -131,6 +202,7 @@ __all__ = [
     "approaches",
     "average",
     "bias_check",
+    "clmm",
     "compare",
     "compare_missing",
     "converge",
@@ -166,35 +238,77 @@ __all__ = [
 
 #: What is imported when it is first asked for, so that an import stays short, and from where.
 _LATER = {
-    "MissingComparison": "missing.comparison",
-    "MissingReport": "missing.report",
-    "PooledModel": "missing.pooled",
-    "Imputations": "missing.imputation",
-    "compare_missing": "api.compare_missing",
-    "pool": "api.pool",
-    "impute": "api.impute",
-    "missing_report": "api.missing_report",
+    "AllFit": "report.searches",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
+    "Bootstrap": "inference.bootstrap.results",
+    "Comparison": "report.comparison",
+    "ConditionalAic": "inference.caic",
+    "ContrastTable": "report.emmeans",
+    "Control": "api.lmer",
+    "Convergence": "report.verdict",
     "CrossProducts": "fitted.lmm.cross_products",
+    "CrossValidation": "report.predictive",
+    "CumulativeLinkModel": "fitted.ordinal.model",
+    "DesignView": "fitted.design_view",
+    "Diagnosis": "report.findings",
+    "Dispersion": "inference.optimum.generalised",
+    "DistributionalModel": "fitted.several.model",
+    "FimlGrowthModel": "fitted.growth.fiml",
+    "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
     "GEEModel": "fitted.gee.model",
     "GLSModel": "fitted.gls.model",
+    "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
     "GrowthModel": "fitted.growth.model",
+    "Icc": "inference.shares.icc",
+    "Imputations": "missing.imputation",
+    "Influence": "report.influence",
+    "InverseGamma": "inference.priors.priors",
+    "InverseWishart": "inference.priors.priors",
+    "LinearMixedModel": "fitted.lmm.model",
+    "LinearTest": "report.tests",
+    "MarginalMeans": "report.emmeans",
+    "MissingComparison": "missing.comparison",
+    "MissingReport": "missing.report",
+    "ModelAverage": "comparison.average",
+    "ModelPlots": "report.plots.model",
+    "Moments": "inference.fit_measures",
+    "MultiStart": "report.surface",
+    "Normal": "inference.priors.fixed",
+    "PlainPlots": "report.plots.plain",
+    "Point": "inference.priors.priors",
+    "PooledModel": "missing.pooled",
     "Power": "study.result",
+    "Prescription": "report.prescription",
+    "Profile": "report.profile",
+    "QIC": "fitted.gee.criteria",
+    "R2": "inference.shares.results",
+    "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
+    "Residuals": "fitted.glmm.residuals",
     "RobustResult": "fitted.robust",
+    "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
+    "Summary": "report.summary",
+    "Surface": "report.surface",
+    "TableColumn": "report.maketables",
+    "Trail": "report.searches",
+    "VarCorr": "report.varcorr",
+    "WildBootstrap": "inference.sandwich.wild",
+    "Wishart": "inference.priors.priors",
     "WithinBetweenModel": "fitted.panel.within_between",
     "all_fit": "api.all_fit",
     "anova": "api.anova",
     "approaches": "api.approaches",
     "average": "api.average",
     "bias_check": "api.bias_check",
+    "clmm": "api.clmm",
     "compare": "api.compare",
+    "compare_missing": "api.compare_missing",
     "converge": "api.converge",
     "cross_validate": "api.cross_validate",
     "diagnose": "api.diagnose",
@@ -209,10 +323,15 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "help": "report.help",
+    "impute": "api.impute",
+    "lmer": "api.lmer",
     "lmlist": "api.lmlist",
+    "missing_report": "api.missing_report",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",
     "plot_coefficients": "api.plot_coefficients",
+    "pool": "api.pool",
     "power": "api.power",
     "random_effects_gls": "api.random_effects_gls",
     "rlrt": "api.rlrt",

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Codes", "Positions"]
+__all__ = [
+    "Array",
+    "Codes",
+    "Corr",
+    "Ddf",
+    "Form",
+    "Interval",
+    "Missing",
+    "NewLevels",
+    "Positions",
+    "Shape",
+    "Ssc",
+]
 
 #: Real numbers, of any shape; the docstring says which.
 Array = NDArray[np.float64]
@@ -15,3 +29,27 @@ Codes = NDArray[np.int32]
 
 #: Places of rows, as NumPy indexes.
 Positions = NDArray[np.intp]
+
+#: What to do with rows that have missing values.
+Missing = Literal["drop", "raise"]
+
+#: Degrees of freedom of the tests of a batch.
+Ddf = Literal["residual", "satterthwaite", "inf"]
+
+#: What to do with levels that a fit has not seen.
+NewLevels = Literal["raise", "population"]
+
+#: Of a mean, or of a new observation.
+Interval = Literal["confidence", "prediction"]
+
+#: Correlations of residuals within groups.
+Corr = Literal["independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured"]
+
+#: Mean curves, and factors that vary, of a growth model.
+Shape = Literal["intercept", "linear", "quadratic"]
+
+#: How predictors are split within and between groups.
+Form = Literal["hybrid", "mundlak"]
+
+#: Small-sample conventions of cluster-robust covariances.
+Ssc = Literal["clubSandwich", "fixest", "stata"]

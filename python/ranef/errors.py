@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 __all__ = [
@@ -22,8 +24,19 @@ __all__ = [
 ]
 
 
+#: Characters of a formula that a message shows.
+WIDEST = 200
+
+
+#: Characters of a message; the middle of a longer one, a list of names mostly, is left out.
+LONGEST = 1500
+
+
 class RanefError(Exception):
     """Base of every error that ranef raises on purpose."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(shortened(a, LONGEST) if isinstance(a, str) else a for a in args))
 
 
 class FormulaError(RanefError, ValueError):
@@ -44,12 +57,39 @@ class FormulaError(RanefError, ValueError):
         self.start = start
         self.stop = start + 1 if stop is None else stop
         if text:
-            caret = " " * self.start + "^" * max(1, self.stop - self.start)
-            message = f"{message}\n\n    {text}\n    {caret}"
+            line, at, width = _excerpt(text, self.start, self.stop)
+            message = f"{message}\n\n    {line}\n    {' ' * at}{'^' * width}"
         super().__init__(message)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild_formula_error, (self.args, self.text, self.start, self.stop))
+
+
+def shortened(text: str, most: int = 120) -> str:
+    """Cut the middle out of a text that is too long for a message."""
+    half = most // 2 - 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+def listed(names: Sequence[str], between: str = " + ", most: int = 8) -> str:
+    """List names; of many only the first few, and how many more there are."""
+    if len(names) <= most:
+        return between.join(names)
+    kept = between.join(names[: most // 2])
+    return f"{kept}{between}... ({len(names) - most // 2} more)"
+
+
+def _excerpt(text: str, start: int, stop: int) -> tuple[str, int, int]:
+    """Show the part of a text around a place, with the place and its width there."""
+    width = max(1, stop - start)
+    if len(text) <= WIDEST:
+        return text, start, width
+    first = max(0, min(start - WIDEST // 3, len(text) - WIDEST))
+    line = text[first : first + WIDEST]
+    before = "... " if first else ""
+    after = " ..." if first + WIDEST < len(text) else ""
+    at = start - first + len(before)
+    return f"{before}{line}{after}", at, max(1, min(width, len(before) + len(line) - at))
 
 
 def _rebuild_formula_error(args: tuple[str], text: str, start: int, stop: int) -> FormulaError:
@@ -121,6 +161,9 @@ class FitError(RanefError, ArithmeticError):
 
 class RanefWarning(UserWarning):
     """Base of every warning that ranef gives."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(shortened(a, LONGEST) if isinstance(a, str) else a for a in args))
 
 
 class ConvergenceWarning(RanefWarning):

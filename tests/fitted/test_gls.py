@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 import ranef
 from conftest import OPTIMUM
@@ -403,3 +404,51 @@ def test_means_and_trends_are_those_of_the_same_mixed_model(gpa):
         found, want = ask(structured), ask(mixed)
         numbers = want.select_dtypes("number").columns
         assert found[numbers].to_numpy() == pytest.approx(want[numbers].to_numpy(), rel=1e-5)
+
+
+@pytest.mark.parametrize("corr", ["ar1", "car1", "exchangeable", "toeplitz"])
+def test_the_unit_of_time_changes_nothing_but_the_units(corr):
+    sleep = ranef.datasets.load("sleepstudy")
+    models = {
+        k: ranef.gls(
+            "Reaction ~ Days",
+            sleep.assign(Days=sleep.Days * k),
+            groups="Subject",
+            time="Days",
+            corr=corr,
+        )
+        for k in (1, 7, 28, 1000)
+    }
+    for k, model in models.items():
+        assert_allclose(model.llf + np.log(k), models[1].llf, rtol=1e-9)
+        assert_allclose(model.tvalues, models[1].tvalues, rtol=1e-5)
+        if corr in ("ar1", "car1"):
+            assert_allclose(model.correlation ** float(k), models[1].correlation, rtol=1e-4)
+
+
+def test_a_negative_correlation_over_an_even_step_has_no_value_per_unit():
+    rng = np.random.default_rng(3)
+    shocks = rng.normal(size=(40, 8))
+    y = shocks.copy()
+    for j in range(1, 8):
+        y[:, j] = -0.6 * y[:, j - 1] + 0.8 * shocks[:, j]
+    d = {"y": y.ravel(), "g": np.repeat(np.arange(40), 8), "t": np.tile(np.arange(8), 40)}
+    one = ranef.gls("y ~ 1", d, groups="g", time="t", corr="ar1")
+    assert one.correlation.iloc[0] < -0.4
+    three, two = (
+        ranef.gls("y ~ 1", {**d, "t": d["t"] * k}, groups="g", time="t", corr="ar1") for k in (3, 2)
+    )
+    assert_allclose([three.llf, two.llf], one.llf, rtol=1e-9)
+    assert_allclose(three.correlation**3, one.correlation, rtol=1e-5)
+    assert np.isnan(two.correlation.iloc[0])
+
+
+def test_a_variance_that_is_counted_from_far_away_is_refused_with_what_to_write():
+    sleep = ranef.datasets.load("sleepstudy")
+    options = {"groups": "Subject", "time": "Days", "corr": "car1"}
+    near = ranef.gls("Reaction ~ Days", sleep, variance="~ Days", **options)
+    shifted = sleep.assign(year=sleep.Days + 20_000)
+    with pytest.raises(ranef.ModelError, match=r"~ I\(year - 20004.5\)"):
+        ranef.gls("Reaction ~ Days", shifted, variance="~ year", **options)
+    far = ranef.gls("Reaction ~ Days", shifted, variance="~ I(year - 20004.5)", **options)
+    assert_allclose(far.llf, near.llf, rtol=1e-10)

@@ -132,7 +132,7 @@ def test_shapes_and_random_parts(sleep):
     assert curved.llf == pytest.approx(lmer.llf, abs=1e-8)
     with pytest.raises(ValueError, match="does not"):
         ranef.growth("Reaction", sleep, random="quadratic", **roles)
-    with pytest.raises(ValueError, match="residuals must be one of"):
+    with pytest.raises(ValueError, match="residuals must be "):
         ranef.growth("Reaction", sleep, residuals="own", **roles)
 
 
@@ -193,3 +193,21 @@ def test_text_and_pickle(gpa):
     assert again.fit.chisq == pytest.approx(model.fit.chisq)
     interval = model.conf_int()
     np.testing.assert_allclose(interval["upper"] - model.params, 1.959964 * model.bse, rtol=1e-6)
+
+
+@pytest.mark.parametrize("origin", [2020.0, 20_000.0, 1e6])
+@pytest.mark.parametrize("information", ["expected", "observed"])
+def test_the_origin_of_time_does_not_reach_the_error_of_the_slopes_variance(origin, information):
+    sleep = ranef.datasets.load("sleepstudy")
+    tables = [
+        ranef.growth(
+            "Reaction",
+            sleep.assign(Days=sleep.Days + by),
+            time="Days",
+            groups="Subject",
+            information=information,
+        ).bse
+        for by in (0.0, origin)
+    ]
+    rows = ["slope", "Var(slope)", "Var(residual)"]
+    np.testing.assert_allclose(tables[1][rows], tables[0][rows], rtol=1e-3)

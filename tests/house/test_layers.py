@@ -13,6 +13,7 @@ LAYERS = {
     "errors": 0,
     "_typing": 0,
     "_options": 0,
+    "_html": 0,
     "_core": 1,
     "parallel": 1,
     "datasets": 1,

@@ -28,7 +28,8 @@ def public(names):
 
 def own(owner):
     """Public names of a class or module that it does not inherit or import."""
-    foreign = {"annotations", "os", "import_module", "find_spec"}
+    foreign = {"annotations", "os", "warnings", "import_module", "find_spec"}
+    foreign |= {"RanefWarning", "Sequence"}
     return public(vars(owner)) - foreign
 
 

@@ -68,3 +68,11 @@ def test_the_rows_of_the_fit_are_always_estimable():
     with pytest.warns(RankWarning):
         model = ranef.lmer("y ~ f * h + (1 | g)", d)
     assert np.isfinite(model.predict(interval="confidence").to_numpy()).all()
+
+
+def test_random_effects_least_squares_names_a_column_that_others_span():
+    sleep = ranef.datasets.load("sleepstudy")
+    with pytest.warns(RankWarning, match="twice is a combination of Days"):
+        ranef.random_effects_gls(
+            "Reaction ~ Days + twice", sleep.assign(twice=2 * sleep.Days), groups="Subject"
+        )

@@ -72,8 +72,8 @@ def test_two_way_clusters_of_independence_equations_are_those_of_least_squares()
 def test_two_way_clusters_of_correlated_equations_hold_whole_groups():
     d = _frame()
     d["ab"] = d["a"] * 100 + d["b"] // 2
-    model = ranef.gee("y ~ x", d, groups="ab", corr="exchangeable")
     d["half"] = d["b"] // 2
+    model = ranef.gee("y ~ x", d, groups="ab", corr="exchangeable")
     R = np.where(d["ab"].to_numpy()[:, None] == d["ab"].to_numpy(), model.corr_params["alpha"], 0.0)
     np.fill_diagonal(R, 1.0)
     X = np.column_stack([np.ones(len(d)), d["x"]])

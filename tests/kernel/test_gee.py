@@ -184,7 +184,7 @@ def test_wrong_arrays_are_refused():
         _fit(y, X, weights, start[:-1].copy(), wave, "gaussian", "identity", "ar1")
     with pytest.raises(ValueError, match="offset, weights"):
         _fit(y, X, weights[:-1].copy(), start, wave, "gaussian", "identity", "ar1")
-    with pytest.raises(ValueError, match="family: student"):
+    with pytest.raises(ValueError, match="family: its variance"):
         _fit(y, X, weights, start, wave, "student", "identity", "ar1")
 
 

@@ -48,7 +48,7 @@ def test_odds_ratios(model):
     assert_allclose(frame["se"], [0.827173622, 1.009816023], rtol=2e-6)
     assert_allclose(frame["lower"], [1.22698375, 1.33579902], rtol=2e-6)
     assert_allclose(frame["upper"], [5.93048805, 7.15502209], rtol=2e-6)
-    assert_allclose(frame["t"], [3.23612476, 3.45542577], rtol=2e-6)
+    assert_allclose(frame["z"], [3.23612476, 3.45542577], rtol=2e-6)
     assert_allclose(frame["pvalue"], [0.00664940003, 0.00308437615], rtol=1e-5)
 
 

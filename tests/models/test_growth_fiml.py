@@ -1,11 +1,13 @@
 """Full information against lavaan 0.6-14 (R 4.2.2), and its gradient against differences."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import ranef
 from ranef.errors import ModelError
 from ranef.models.growth_fiml import FimlModel, fit_fiml, jacobian, likelihood, patterns_of
 
@@ -67,3 +69,27 @@ def test_a_covariate_that_does_not_vary(values):
     constant[:, 4] = 1.0
     with pytest.raises(ModelError, match="two different"):
         fit_fiml(FimlModel(LINEAR, 2, 2, False), constant)
+
+
+def test_growth_from_long_data(values):
+    long = pd.DataFrame(values, columns=["y0", "y1", "y2", "y3", "x", "z"]).assign(unit=range(180))
+    long = long.melt(id_vars=["unit", "x", "z"], var_name="wave", value_name="y")
+    long["time"] = long["wave"].str[1:].astype(int)
+    options = {"time": "time", "groups": "unit", "covariates": ["x", "z"], "missing": "fiml"}
+    model = ranef.growth("y", long, **options)
+    assert model.llf == pytest.approx(-1392.2765282758876, abs=1e-6)
+    assert model.npar == 15
+    assert model.params["slope ~ x"] == pytest.approx(0.2737, abs=5e-5)
+    assert model.bse["Cov(intercept, slope)"] == pytest.approx(0.0365, abs=5e-5)
+    assert model.params["Cov(x, z)"] == pytest.approx(0.4461, abs=5e-5)
+    assert model.coef_table().columns.tolist() == ["estimate", "se", "df", "z", "pvalue"]
+    assert model.test("slope = 0").pvalue < 0.001
+    again = pickle.loads(pickle.dumps(model))
+    pd.testing.assert_series_equal(again.params, model.params)
+    assert "full information" in str(model)
+    with pytest.raises(ranef.UnsupportedError, match="missing='drop'"):
+        model.predict()
+    with pytest.raises(ranef.DataError, match="varies within"):
+        ranef.growth("y", long.assign(x=np.arange(720.0)), **options)
+    with pytest.raises(ValueError, match="there are none"):
+        ranef.growth("y", long, time="time", groups="unit", missing="fiml")

@@ -10,8 +10,11 @@
 
 #include "ranef/cross_products.hpp"
 #include "ranef/eigen.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
+
+constexpr Index kLevelsAtOnce = 64;  // between two pauses
 
 class Coupling {
  public:
@@ -45,6 +48,10 @@ class Coupling {
   void add_transposed(const RowMatrix& rows,  // (q_1, m)
                       RowMatrix& out          // (q_2, m)
   ) const;
+
+  // take(column, value) for the entries of scaled_l' row of one level, `row` of length k.
+  template <class Take>
+  void for_level(Index level, const double* row, Take&& take) const;
 
   // rows -= scaled U.
   void subtract(const RowMatrix& U,  // (q_2, m)
@@ -106,11 +113,38 @@ class Coupling {
   void for_each_block(Block&& block) const;
 };
 
+template <class Take>
+void Coupling::for_level(Index level, const double* row, Take&& take) const {
+  const Matrix& entry = dense_ ? value_ : scaled_;
+  const auto product = [&](Index e) {
+    double sum = 0.0;
+    for (Index i = 0; i < k_; ++i) sum += entry(i, e) * row[i];
+    return sum;
+  };
+  std::size_t t = 0;
+  for (Index e = start_[level]; e < start_[level + 1];) {
+    if (!dense_) {
+      take(index_[e], product(e));
+      ++e;
+      continue;
+    }
+    while (t + 1 < offset_.size() && index_[e] >= offset_[t + 1]) ++t;
+    const Index k = k_other_[t];
+    for (Index j = 0; j < k; ++j) {  // lambda is lower triangular
+      double sum = 0.0;
+      for (Index r = j; r < k; ++r) sum += product(e + r) * lambda_[t](r, j);
+      take(index_[e + j], sum);
+    }
+    e += k;
+  }
+}
+
 template <class Update>
 void Coupling::for_each_downdate(const Matrix& K, Update&& update) const {
   const Index k = k_;
   std::vector<double>& w = pair_work_;
   for (Index l = 0; l < n_levels(); ++l) {
+    if (l % kLevelsAtOnce == 0) pause();
     const double* kl = K.data() + l * k * k;
     for (Index a = start_[l]; a < start_[l + 1]; ++a) {
       const double* va = scaled_.data() + a * k;
@@ -134,6 +168,7 @@ void Coupling::for_each_quadratic(Entry&& entry, Matrix& G) const {
   G.setZero(k * k, n_levels());
   std::vector<double>& w = pair_work_;
   for (Index l = 0; l < n_levels(); ++l) {
+    if (l % kLevelsAtOnce == 0) pause();
     double* g = G.data() + l * k * k;
     for (Index a = start_[l]; a < start_[l + 1]; ++a) {
       const double* va = scaled_.data() + a * k;

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -44,7 +43,7 @@ class CrossedGraph {
  public:
   CrossedGraph() = default;
   // Takes the pairs out of `products`, whose terms all have one column.
-  CrossedGraph(CrossProducts& products, int threads, std::function<void()> interrupt);
+  CrossedGraph(CrossProducts& products, int threads);
 
   Index n_leading() const { return own1_.size(); }
   Index n_root() const { return own2_.size(); }
@@ -92,7 +91,6 @@ class CrossedGraph {
   std::vector<double> lambda_;
   double entangled_ = 0.0;
   std::unique_ptr<Team> team_;
-  std::function<void()> interrupt_;
   mutable RowMatrix scaled_, weighted_;
   mutable RowMatrix product_;
 

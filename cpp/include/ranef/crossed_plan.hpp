@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "ranef/cross_products.hpp"
 
@@ -14,9 +13,8 @@ struct CrossedSettings {
   int threads = 1;
   int most_probes = 1024;
   int most_vectors = 64;
-  double value_sd = 0.045;          // of the objective: two of them are below a tenth
-  double theta_sd = 0.01;           // of a parameter, as a share of its standard error
-  std::function<void()> interrupt;  // called between products; what it throws ends the work
+  double value_sd = 0.045;  // of the objective: two of them are below a tenth
+  double theta_sd = 0.01;   // of a parameter, as a share of its standard error
 };
 
 // Whether the terms are such that CrossedPls takes them: two or more of one column each.

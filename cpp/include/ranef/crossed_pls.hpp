@@ -35,7 +35,9 @@ class CrossedPls : public LeastSquares {
   std::vector<RowMatrix> fixed_scores() override;
   Matrix quadratic_form(const std::vector<RowMatrix>& H) override;
   PairTraces pair_traces() override;  // throws: not known without a factor
-  Matrix fixed_products(const std::vector<RowMatrix>& S) const override;
+  Vector variances(const std::vector<const std::int32_t*>& codes, const std::vector<RowMatrix>& z,
+                   Index m) override;
+  std::vector<RowMatrix> fixed_rows() const override;
   std::vector<RowMatrix> solve(std::vector<RowMatrix> B) override;
   bool improve(const std::vector<Matrix>& lambda, bool reml) override;
   Approximation approximation() const override { return approximation_; }

@@ -4,22 +4,20 @@
 #include <cstdint>
 #include <string>
 
+#include "ranef/distributions.hpp"
 #include "ranef/eigen.hpp"
+#include "ranef/links.hpp"
 
 namespace ranef {
 
 using Int32Ref = Eigen::Ref<const Eigen::Matrix<std::int32_t, Eigen::Dynamic, 1>>;
 
-enum class Family { gaussian, binomial, poisson, gamma };
-enum class Link { identity, logit, probit, cloglog, log, inverse };
 enum class Corr { independence, exchangeable, ar1, m_dependent, unstructured, fixed };
 
-Family parse_family(const std::string& name);
-Link parse_link(const std::string& name);
 Corr parse_corr(const std::string& name);
 
 struct GeeOptions {
-  Family family = Family::gaussian;
+  Distribution family = Distribution::gaussian;
   Link link = Link::identity;
   Corr corr = Corr::exchangeable;
   int lags = 1;             // of m_dependent

@@ -27,6 +27,7 @@
 #include "ranef/likelihood.hpp"
 #include "ranef/pls.hpp"
 #include "ranef/prediction.hpp"
+#include "ranef/quadrature.hpp"
 #include "ranef/row_products.hpp"
 #include "ranef/standard_basis.hpp"
 
@@ -48,17 +49,10 @@ struct GlmmPoint {
   int steps = 0;                // Newton steps to the mode
 };
 
-// Nodes of a Gauss-Hermite rule for the weight exp(-x^2).
-struct HermiteRule {
-  Vector nodes, weights;
-};
-
 struct GlmmQuadrature {
   double value;     // -2 log of what is added
   Vector gradient;  // like Glmm::gradient()
 };
-
-struct QuadratureGrid;
 
 class Glmm {
  public:
@@ -93,7 +87,7 @@ class Glmm {
   Vector prediction_variances(const Matrix& X,         // (m, p) user's kept columns
                               const Matrix& cov_beta,  // (p, p) of their coefficients
                               const std::vector<NewTerm>& terms);
-  const Vector& eta() const { return eta_; }
+  Vector eta() const { return eta_ / unit_; }
 
   // Forget the last mode: the next search starts from no random effects.
   void restart();
@@ -107,8 +101,9 @@ class Glmm {
 
  private:
   Likelihood likelihood_;
-  ResponseRows rows_;
+  ResponseRows rows_;  // y in units of unit_, predictors in units of 1 / unit_
   Vector offset_;
+  double unit_ = 1.0;
   StandardBasis basis_;             // terms in the kernel's order
   std::vector<std::size_t> place_;  // kernel's term -> user's term
   std::vector<std::size_t> order_;  // user's term -> kernel's term
@@ -130,18 +125,15 @@ class Glmm {
 
   std::vector<Matrix> by_lambda_;  // (k_t, k_t) at the last gradient
 
+  void take_unit();
   void prepare(const GlmmParameters& at);
   GlmmPoint find_mode();
   Vector starting_beta() const;
-  std::vector<Matrix> factors(const Vector& theta) const;
-  std::vector<RowMatrix> times_lambda(const std::vector<RowMatrix>& u, bool transposed) const;
   double renew_factor();
   struct Step;
   Step newton_step();
   bool take(const Step& step, bool check, double& log_likelihood, double& penalty);
   Matrix schur(const std::vector<RowMatrix>& solved) const;
-  std::vector<Matrix> trace_scores(const InverseBlocks& blocks) const;
-  void to_random_effects(InverseBlocks& blocks) const;
   Vector implicit_change(const Vector& a) const;
   Vector gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const;
   struct Level;

@@ -106,8 +106,14 @@ class LeastSquares {
   // Traces of H^-1 V_a H^-1 V_b, at the last objective().
   virtual PairTraces pair_traces() = 0;
 
-  // X'Z S for S given by term (l_t * k_t, m): (p, m).
-  virtual Matrix fixed_products(const std::vector<RowMatrix>& S) const = 0;
+  // z'D z of new rows at the last objective(), D as below: codes[t] (m,) the level of each row in
+  // term t, -1 for a row and null for a term without part.
+  virtual Vector variances(const std::vector<const std::int32_t*>& codes,
+                           const std::vector<RowMatrix>& z,  // by term (m, k_t)
+                           Index m) = 0;
+
+  // Z'X by term (l_t * k_t, p).
+  virtual std::vector<RowMatrix> fixed_rows() const = 0;
 
   // D B = Lambda Omega^-1 Lambda' B for B given by term (l_t * k_t, m): the modes of right sides B.
   virtual std::vector<RowMatrix> solve(std::vector<RowMatrix> B) = 0;

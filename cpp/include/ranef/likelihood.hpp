@@ -13,12 +13,11 @@
 
 #include <string>
 
+#include "ranef/distributions.hpp"
 #include "ranef/eigen.hpp"
-#include "ranef/gee.hpp"
+#include "ranef/links.hpp"
 
 namespace ranef {
-
-enum class Distribution { binomial, poisson, gamma, negative_binomial };
 
 struct Likelihood {
   Distribution distribution = Distribution::binomial;

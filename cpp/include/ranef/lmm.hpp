@@ -32,7 +32,7 @@ struct Estimate {
   double decrement = 0.0, cone = 0.0;
   double smallest_sd = 0.0;  // of all principal axes, relative to sigma, standardised basis
   int n_objective = 0, n_gradient = 0;
-  Matrix path;  // (steps, 3) objective, predicted decrease, radius
+  Matrix path;                  // (steps, 3) objective, predicted decrease, radius
   Approximation approximation;  // of the objective; of an exact one nothing
 };
 
@@ -155,6 +155,9 @@ class Lmm {
   Estimate describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml);
   Estimate describe(const SearchResult& found, bool reml);
   bool may_have_rivals(double smallest_sd) const;
+  Estimate beside_boundary(const SearchResult& best, Estimate out, bool reml,
+                           const SearchSettings& settings);
+  std::vector<std::vector<Matrix>> boundary_points(const std::vector<Matrix>& lambda) const;
 };
 
 }  // namespace ranef

@@ -90,8 +90,11 @@ class Pls : public LeastSquares {
   // be invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
   PairTraces pair_traces() override;
 
-  // X'Z S for S given by term (l_t * k_t, m): (p, m).
-  Matrix fixed_products(const std::vector<RowMatrix>& S) const override;
+  Vector variances(const std::vector<const std::int32_t*>& codes, const std::vector<RowMatrix>& z,
+                   Index m) override;
+
+  // Z'X by term (l_t * k_t, p).
+  std::vector<RowMatrix> fixed_rows() const override;
 
   // D B = Lambda Omega^-1 Lambda' B for B given by term (l_t * k_t, m): the modes of right sides B.
   std::vector<RowMatrix> solve(std::vector<RowMatrix> B) override;
@@ -124,6 +127,13 @@ class Pls : public LeastSquares {
 
   Objective evaluate(bool reml);
   double factor_blocks();
+  void add_root_variances(const std::vector<const std::int32_t*>& codes,
+                          const std::vector<RowMatrix>& z, const std::vector<Index>& rows,
+                          Vector& out) const;
+  // put(root column, value) for the right side Lambda_2'(z_2 - A_21 K_1 z_1) of row i.
+  template <class Put>
+  void right_side(const std::vector<const std::int32_t*>& codes, const std::vector<RowMatrix>& z,
+                  Index i, Put&& put) const;
   double keep_levels();
   void spend_factor();
   Matrix orthonormal_basis() const;

@@ -1,7 +1,6 @@
 // Variances of the errors of predictions of a mixed model, linear or generalised.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "ranef/eigen.hpp"
@@ -27,10 +26,12 @@ struct FittedErrors {
 //
 //   z'D z + |U'(x - X'W Z D z)|^2,   D = Lambda M^-1 Lambda', and z'Sigma z for a level not seen.
 //
-// pls holds the factor of M; fixed_products gives X'W Z S for S by term (l_t * k_t, m).
+// pls holds the factor of M, or what stands for it. With a factor the work is linear in the rows
+// and, by row, in what its levels meet; without one it is a solve for each row.
 Vector error_variances(LeastSquares& pls, const FittedErrors& fit,
                        const Matrix& X,  // (m, p) standardised
                        const std::vector<NewTerm>& terms,
-                       const std::function<Matrix(const std::vector<RowMatrix>&)>& fixed_products);
+                       const std::vector<RowMatrix>& ZWX  // by term (l_t * k_t, p)
+);
 
 }  // namespace ranef

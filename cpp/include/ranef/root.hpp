@@ -73,6 +73,11 @@ class Root {
   void solve_lower(RowMatrix& B) const;
   void solve_upper(RowMatrix& B) const;
 
+  // Where sparse right sides of `rows` lead: the number m of rows of L^-1 B that can differ from
+  // zero, and slot[i] in 0 .. m - 1 for each i in `rows`. Then B <- L^-1 B of those rows.
+  Index reach(const std::vector<std::int32_t>& rows, std::vector<std::int32_t>& slot) const;
+  void solve_reached(RowMatrix& B) const;  // (m, columns)
+
   // Overwrite the factor by the inverse; solve_lower and solve_upper are over until the next
   // factor().
   void invert();

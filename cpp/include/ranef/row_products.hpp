@@ -29,11 +29,26 @@ class RowProducts {
   Vector quadratic(const std::vector<Matrix>& own,
                    const std::vector<std::vector<Matrix>>& pairs) const;
 
+  // The same where terms belong to one of several predictors each: weights (n, r (r + 1) / 2) of
+  // pairs of predictors (a, b), a <= b, at b (b + 1) / 2 + a; rows and products (n, r).
+  void assign(std::vector<int> predictor, int count);
+  void renew_pairs(const Matrix& weights);
+  std::vector<RowMatrix> transposed_own(const Matrix& rows) const;
+  RowMatrix transposed_term(std::size_t t, const RowMatrix& rows) const;
+  Matrix multiply_own(const std::vector<RowMatrix>& b) const;
+  Matrix quadratic_pairs(const std::vector<Matrix>& own,
+                         const std::vector<std::vector<Matrix>>& pairs) const;
+
  private:
+  std::vector<int> predictor_;  // by term
+  int n_predictors_ = 1;
   std::vector<RowMatrix> z_;
   std::vector<std::vector<std::int32_t>> codes_;               // (n,) by term
   std::vector<std::vector<std::vector<std::int32_t>>> entry_;  // (n,) block of a row, by pair
   CrossProducts products_;
+
+  template <class Weights>
+  void renew_by(Weights weights);  // of the pair (a, b) of predictors
 };
 
 }  // namespace ranef

@@ -34,6 +34,12 @@ class SparseCholesky {
   void solve_lower(RowMatrix& B) const;  // B <- L^-1 P B    (n, m)
   void solve_upper(RowMatrix& B) const;  // B <- P' L^-T B
 
+  // Rows of L^-1 P B that can differ from zero where those of B in `rows` do, ascending in the
+  // elimination order; slot[i] of an old index i in `rows` is its place among them.
+  Index reach(const std::vector<std::int32_t>& rows, std::vector<std::int32_t>& slot) const;
+  // B <- L^-1 B for the rows that were reached last.
+  void solve_reached(RowMatrix& B) const;  // (reached, m)
+
   // The inverse of A on the pattern of L (Takahashi's recursion), addressed by `position`.
   const Vector& invert();
 
@@ -46,6 +52,7 @@ class SparseCholesky {
   std::vector<std::int32_t> head_, next_, mark_;
   std::vector<Index> first_;
   mutable RowMatrix permuted_;
+  mutable std::vector<std::int32_t> reached_, slot_;  // places that were reached; -1 for others
   double flops_ = 0.0;
 
   void order(const std::vector<std::vector<std::int32_t>>& below);

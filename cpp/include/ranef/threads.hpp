@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ranef/eigen.hpp"
+#include "ranef/interrupt.hpp"
 
 namespace ranef {
 
@@ -62,8 +63,15 @@ void split(Team& team, Index count, Work&& work) {
   const Index size = parts == 1 ? count : std::max<Index>(1, count / (kPartsPerThread * parts));
   std::atomic<Index> next{0};
   team.call(static_cast<int>(parts), [&](int thread) {
-    for (Index at = next.fetch_add(size); at < count; at = next.fetch_add(size))
-      work(thread, at, std::min(at + size, count));
+    try {
+      for (Index at = next.fetch_add(size); at < count; at = next.fetch_add(size)) {
+        pause();
+        work(thread, at, std::min(at + size, count));
+      }
+    } catch (...) {
+      next.store(count);  // the others stop too
+      throw;
+    }
   });
 }
 

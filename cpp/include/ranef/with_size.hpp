@@ -19,21 +19,17 @@ template <int K>
 using Column =
     Eigen::Matrix<double, K, 1, Eigen::ColMajor, K == Eigen::Dynamic ? kMaxColumns : K, 1>;
 
-// Call f with std::integral_constant of the size s: 1 to 4 known to the compiler, else Dynamic.
-template <class F>
+// Call f with std::integral_constant of the size s: Least to 4 known to the compiler, else Dynamic.
+// Least is for callers that treat smaller sizes on their own.
+template <int Least = 1, class F>
 decltype(auto) with_size(Index s, F&& f) {
-  switch (s) {
-    case 1:
-      return std::forward<F>(f)(std::integral_constant<int, 1>{});
-    case 2:
-      return std::forward<F>(f)(std::integral_constant<int, 2>{});
-    case 3:
-      return std::forward<F>(f)(std::integral_constant<int, 3>{});
-    case 4:
-      return std::forward<F>(f)(std::integral_constant<int, 4>{});
-    default:
-      return std::forward<F>(f)(std::integral_constant<int, Eigen::Dynamic>{});
-  }
+  if constexpr (Least <= 1)
+    if (s == 1) return std::forward<F>(f)(std::integral_constant<int, 1>{});
+  if constexpr (Least <= 2)
+    if (s == 2) return std::forward<F>(f)(std::integral_constant<int, 2>{});
+  if (s == 3) return std::forward<F>(f)(std::integral_constant<int, 3>{});
+  if (s == 4) return std::forward<F>(f)(std::integral_constant<int, 4>{});
+  return std::forward<F>(f)(std::integral_constant<int, Eigen::Dynamic>{});
 }
 
 // The same for two sizes.

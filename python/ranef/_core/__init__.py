@@ -6,21 +6,54 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
+from ranef.errors import RanefWarning
+
 from . import _cpu
 
-
-def _variant() -> str:
-    """Name of the extension module to load."""
-    if asked := os.environ.get("RANEF_ISA"):
-        return f"_{asked}"
-    built = find_spec(f"{__name__}._x86_64_v3") is not None
-    return "_x86_64_v3" if built and _cpu.supports_x86_64_v3() else "_baseline"
+_VARIANTS = ("x86_64_v3", "baseline")
+_REBUILD = (
+    "To build it, reinstall from source on this machine: "
+    "pip install --force-reinstall --no-binary ranef --no-cache-dir ranef"
+)
 
 
-_module = import_module(f".{_variant()}", __name__)
+def _choose(built: Sequence[str], asked: str | None, has_v3: bool) -> str:
+    """Return the name of the variant to load, or raise if none of those built will run."""
+    if asked is not None and asked not in built:
+        raise ImportError(
+            f"RANEF_ISA={asked!r} names a variant of the core that is not in this installation; "
+            f"it contains {', '.join(built) or 'none'}. Unset RANEF_ISA, or reinstall from source "
+            "with -C cmake.define.RANEF_VARIANTS=all."
+        )
+    runs = [name for name in built if has_v3 or name == "baseline"]
+    if not (runs if asked is None else asked in runs):
+        raise ImportError(
+            "This installation of ranef was compiled for processors with AVX2, FMA and BMI2, "
+            f"which this processor does not have. {_REBUILD}"
+        )
+    if asked is None and has_v3 and "x86_64_v3" not in built:
+        warnings.warn(
+            "This installation of ranef lacks the x86_64_v3 variant of its core, which this "
+            "processor could run; the slower baseline variant is used. Set RANEF_ISA=baseline to "
+            f"silence this warning. {_REBUILD}",
+            RanefWarning,
+            stacklevel=2,
+        )
+    return asked or runs[0]
+
+
+def _built() -> list[str]:
+    """Return the variants in this installation."""
+    return [name for name in _VARIANTS if find_spec(f"{__name__}._{name}") is not None]
+
+
+_variant = _choose(_built(), os.environ.get("RANEF_ISA") or None, _cpu.supports_x86_64_v3())
+_module = import_module(f"._{_variant}", __name__)
 isa = _module.isa
 simd = _module.simd
 Accumulator = _module.Accumulator
@@ -35,12 +68,14 @@ absorb = _module.absorb
 count_components = _module.count_components
 fit_gee = _module.fit_gee
 free_memory = _module.free_memory
+link_start = _module.link_start
 gram_by_cluster = _module.gram_by_cluster
 marginal_gram = _module.marginal_gram
 marginal_pieces = _module.marginal_pieces
 mean_of = _module.mean_of
 mean_slope = _module.mean_slope
 order_by_cluster = _module.order_by_cluster
+standard_columns = _module.standard_columns
 sum_by_cluster = _module.sum_by_cluster
 Batch = _module.Batch
 BatchRows = _module.BatchRows
@@ -50,6 +85,8 @@ Estimate = _module.Estimate
 FixedDerivatives = _module.FixedDerivatives
 Lmm = _module.Lmm
 PairTraces = _module.PairTraces
+Predictors = _module.Predictors
+StandardColumns = _module.StandardColumns
 Structured = _module.Structured
 StructuredFit = _module.StructuredFit
 StructuredPoint = _module.StructuredPoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,7 +18,7 @@ from ..comparison.approaches import (
 )
 from ..errors import DroppedRowsWarning, RanefError, RanefWarning
 from ..fitted.panel.split import with_intercept_of
-from ..formula import parse
+from ..formula import parse, with_functions
 from .feols import feols
 from .gee import gee
 from .lmer import lmer
@@ -35,6 +35,8 @@ def approaches(
     *,
     time: str | None = None,
     contrasts: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> Approaches:
     """Lay the approaches to grouped data side by side.
 
@@ -51,6 +53,11 @@ def approaches(
         The column that orders the rows of a group, for GEE.
     contrasts : mapping, optional
         Coding of categorical columns, by name.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -71,6 +78,7 @@ def approaches(
     >>> bool(side.identities["holds"].all())
     True
     """
+    formula = with_functions(formula, functions, trust_formula)
     mixed = with_intercept_of(parse(formula), groups)
     plain = marginal_text(mixed)
     same = {"contrasts": contrasts}

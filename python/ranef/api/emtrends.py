@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..design.frame import open_frame
+from ..design.values import is_numbers
 from ..fitted.kinds import Answering
 from ..inference.emmeans import STEP, reference_grid, slopes
 from ..marginal.grid import assemble, check_known, check_model, names_of, training
@@ -60,7 +60,7 @@ def emtrends(
     frame = training(model, data)
     grid = reference_grid(model.parts.design, frame, at or {})
     check_known([*keep, *within, var], grid)
-    if not pd.api.types.is_numeric_dtype(grid[var].dtype):
+    if not is_numbers(grid[var], var):
         raise ValueError(f"{var!r} is not numeric, so it has no slope")
     spread = float(np.std(open_frame(frame).series(var).to_numpy(dtype=float, na_value=np.nan)))
     step = STEP * (spread if np.isfinite(spread) and spread > 0 else 1.0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._typing import Missing, Ssc
 from ..fitted.feols.fit import names
 from ..fitted.feols.model import FeolsCall, FixedEffectsModel, fit_model
+from ..formula import with_functions
 
 __all__ = ["feols"]
 
@@ -18,11 +20,13 @@ def feols(
     absorb: str | Sequence[str] | None = None,
     cluster: str | Sequence[str] | None = None,
     vcov: str | None = None,
-    ssc: str = "fixest",
+    ssc: Ssc = "fixest",
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> FixedEffectsModel:
     """Fit least squares, with any number of absorbed factors.
 
@@ -49,6 +53,11 @@ def feols(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values in a column that is used.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -80,6 +89,7 @@ def feols(
     >>> model.params.round(3).to_dict()
     {'Days': 10.467}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = FeolsCall(
         str(formula), names(absorb), names(cluster), vcov, ssc, weights, offset, contrasts, missing
     )

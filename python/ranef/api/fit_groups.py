@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
 
+from .._typing import Ddf
 from ..batch.engines import fit_groups_on, refuse_folder
 from ..batch.groups import fit_by
 from ..batch.many import check_ddf
 from ..batch.result import BatchResult
 from ..batch.stored import StoredBatch
+from ..formula import with_functions
 from ..models.lmm import Control
 from ..parallel.engines import frame_kind
 
 __all__ = ["fit_groups"]
 
 
-def fit_groups(  # noqa: PLR0913 (every option of a fit)
+@overload
+def fit_groups(
     formula: str,
     data: Any,
     by: str | Sequence[str],
@@ -26,12 +30,53 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     contrasts: Mapping[str, Any] | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: str = "residual",
+    ddf: Ddf = "residual",
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
-    out: Any = None,
+    out: None = None,
     executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> BatchResult: ...
+@overload
+def fit_groups(
+    formula: str,
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str],
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> StoredBatch: ...
+def fit_groups(
+    formula: str,
+    data: Any,
+    by: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    offset: str | None = None,
+    contrasts: Mapping[str, Any] | None = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str] | None = None,
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> BatchResult | StoredBatch:
     """Fit the same formula to each group of rows, each with a design of its own.
 
@@ -51,6 +96,11 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
         Coding of categorical columns, by name.
     reml, tests, ddf, workers, progress, control, out, executor
         As in :func:`ranef.fit_many`.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -85,6 +135,7 @@ def fit_groups(  # noqa: PLR0913 (every option of a fit)
     >>> groups.fits["nobs"].tolist()
     [90, 90, 90]
     """
+    formula = with_functions(formula, functions, trust_formula)
     check_ddf(ddf)
     options: dict[str, Any] = {"weights": weights, "offset": offset, "reml": reml}
     options |= {"tests": tests, "ddf": ddf, "workers": workers, "progress": progress}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
 
+from .._typing import Ddf
 from ..batch.many import check_ddf, check_left, read_matrix_weights, read_tests, shared_design
 from ..batch.many_run import ManyRun
 from ..batch.responses import in_memory, open_responses, read_responses
@@ -12,6 +14,7 @@ from ..batch.result import BatchResult
 from ..batch.stored import StoredBatch
 from ..design.frame import open_frame
 from ..fitted.lmm.call import Call
+from ..formula import with_functions
 from ..models import lmm
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import Settings
@@ -21,7 +24,8 @@ from ..parallel.workers import worker_count
 __all__ = ["fit_many"]
 
 
-def fit_many(  # noqa: PLR0913 (every option of a fit)
+@overload
+def fit_many(
     formula: str,
     data: Any,
     responses: Any,
@@ -31,12 +35,53 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     contrasts: Any = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: str = "residual",
+    ddf: Ddf = "residual",
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
-    out: Any = None,
+    out: None = None,
     executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> BatchResult: ...
+@overload
+def fit_many(
+    formula: str,
+    data: Any,
+    responses: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str],
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> StoredBatch: ...
+def fit_many(
+    formula: str,
+    data: Any,
+    responses: Any,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Any = None,
+    reml: bool = True,
+    tests: Sequence[Any] = (),
+    ddf: Ddf = "residual",
+    workers: int | None = None,
+    progress: bool = True,
+    control: Control | None = None,
+    out: str | os.PathLike[str] | None = None,
+    executor: Any = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> BatchResult | StoredBatch:
     """Fit the same linear mixed model to each of many responses.
 
@@ -81,6 +126,11 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         ``concurrent.futures.Executor``, a function that starts one, a
         ``dask.distributed.Client``, or the module ``ray``;
         ``workers`` are the threads of each piece, one by default.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -108,6 +158,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
     >>> len(batch.table)
     200
     """
+    formula = with_functions(formula, functions, trust_formula)
     check_ddf(ddf)
     frame = open_frame(data)
     source = open_responses(responses, frame)
@@ -125,7 +176,7 @@ def fit_many(  # noqa: PLR0913 (every option of a fit)
         satterthwaite=ddf == "satterthwaite",
         workers=worker_count(workers, None if executor is None else 1),
         contrasts=read_tests(tests, design.fixed_names, ddf),
-        control=control or Control(),
+        control=Control.of(control),
     )
     call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
     run = ManyRun(design, settings, source, W, call, ddf, executor)

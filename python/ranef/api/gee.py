@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.gee.call import GEECall
 from ..fitted.gee.model import GEEModel, fit_model
+from ..formula import with_functions
 
 __all__ = ["gee"]
 
@@ -23,7 +26,9 @@ def gee(
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> GEEModel:
     """Fit a marginal model by generalised estimating equations.
 
@@ -58,6 +63,11 @@ def gee(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values in a column that is used.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -88,6 +98,7 @@ def gee(
     >>> model.params.round(3).to_dict()
     {'Intercept': 251.405, 'Days': 10.467}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = GEECall(
         str(formula), groups, time, family, link, corr, vcov, weights, offset, contrasts, missing
     )

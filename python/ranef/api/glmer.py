@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
+from ..fitted.several.fit import needs_parts, parts_call, refuse_prior
+from ..fitted.several.model import DistributionalModel, fit_parts_model
+from ..formula import with_functions
 from ..inference.priors.parts import simplified
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
@@ -20,15 +25,19 @@ def glmer(
     *,
     family: str,
     link: str | None = None,
+    zero: str | None = None,
+    dispersion: str | None = None,
     nagq: int = 1,
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
-) -> GeneralizedLinearMixedModel:
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
+) -> GeneralizedLinearMixedModel | DistributionalModel:
     """Fit a generalised linear mixed model by maximum likelihood.
 
     Parameters
@@ -38,13 +47,21 @@ def glmer(
         those of :func:`ranef.lmer`.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns.
-    family : {"binomial", "poisson", "gamma", "negative_binomial"}
-        Distribution of the response given the random effects. A binomial response is 0/1, has two
-        levels of which the first is a failure, is a share of successes with the trials as
-        ``weights``, or is ``cbind(successes, failures)``.
-    link : {"logit", "probit", "cloglog", "log", "inverse"}, optional
-        Link of the mean: logit, probit or cloglog of a binomial, log of counts, inverse or log of a
-        gamma; the first by default.
+    family : str
+        Distribution of the response given the random effects: "binomial", "betabinomial",
+        "poisson", "negative_binomial", "nbinom1", "generalized_poisson", "compois",
+        "truncated_poisson", "truncated_negative_binomial", "truncated_nbinom1", "gamma",
+        "lognormal", "beta", "ordered_beta", "tweedie", "student" or "gaussian". A binomial
+        response is 0/1, has two levels of which the first is a failure, is a share of successes
+        with the trials as ``weights``, or is ``cbind(successes, failures)``.
+    link : str, optional
+        Link of the location; the family's usual one by default: logit (or probit, cloglog, loglog,
+        cauchit) of shares, log (or identity, inverse, sqrt) of counts, inverse of a gamma.
+    zero : str, optional
+        Formula of the logit of a structural zero, such as ``"~ x + (1 | g)"``. With a truncated
+        family, a gamma, lognormal or beta it is a hurdle: all zeros belong to it.
+    dispersion : str, optional
+        Formula of the logarithm of the family's dispersion, with random effects if wanted.
     nagq : int
         1 for Laplace's approximation; more for so many points of adaptive Gauss-Hermite quadrature
         a random effect, with one grouping factor of at most three columns; 0 takes the fixed
@@ -65,11 +82,18 @@ def glmer(
     prior : str, density, or mapping of group to either, optional
         Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
         zero, or a density such as ``ranef.Wishart(2.5)``.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
-    GeneralizedLinearMixedModel
-        The fitted model.
+    GeneralizedLinearMixedModel or DistributionalModel
+        The fitted model; the second for every other family, link or part than binomial (logit,
+        probit, cloglog), poisson (log), gamma (log, inverse) and negative_binomial (log) without
+        ``zero`` and ``dispersion``.
 
     Raises
     ------
@@ -119,6 +143,20 @@ def glmer(
     >>> print(f"{-2 * model.llf:.4f}")
     184.0526
     """
+    formula = with_functions(formula, functions, trust_formula)
+    if needs_parts(family, link, zero, dispersion):
+        refuse_prior(prior)
+        options = {
+            "weights": weights,
+            "offset": offset,
+            "contrasts": contrasts,
+            "missing": missing,
+            "control": control or Control(),
+            "strict": strict,
+        }
+        return fit_parts_model(
+            parts_call(formula, family, link, zero, dispersion, nagq, **options), data
+        )
     call = GlmerCall(
         str(formula),
         specification(family, link, nagq),
@@ -126,7 +164,7 @@ def glmer(
         offset,
         contrasts,
         missing,
-        control or Control(),
+        Control.of(control),
         strict,
         simplified(prior),
     )

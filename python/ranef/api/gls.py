@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Corr, Missing
 from ..fitted.gls.fit import checked_corr
 from ..fitted.gls.model import GLSCall, GLSModel, fit_model
+from ..formula import with_functions
 from ..models.lmm import Control
 
 __all__ = ["gls"]
@@ -17,14 +20,16 @@ def gls(
     *,
     groups: str | None = None,
     time: str | None = None,
-    corr: str = "independence",
+    corr: Corr = "independence",
     variance: str | None = None,
     reml: bool = True,
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> GLSModel:
     """Fit a linear model whose residuals are correlated within groups, or vary unequally.
 
@@ -60,6 +65,11 @@ def gls(
         What to do with rows that have missing values in a column that is used.
     control : Control, optional
         Settings of the search.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -99,6 +109,7 @@ def gls(
     >>> model.correlation.round(3).to_dict()
     {'phi': 0.8}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = GLSCall(
         formula=str(formula),
         groups=groups,
@@ -110,6 +121,6 @@ def gls(
         offset=offset,
         contrasts=contrasts,
         missing=missing,
-        control=Control() if control is None else control,
+        control=Control.of(control),
     )
     return fit_model(call, data)

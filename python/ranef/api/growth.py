@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from ..fitted.growth.fit import RESIDUALS, SHAPES, checked_information, option
+from .._typing import Missing, Shape
+from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
+from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
 
@@ -18,14 +20,14 @@ def growth(
     *,
     time: str,
     groups: str,
-    shape: str = "linear",
-    random: str | None = None,
-    residuals: str = "equal",
+    shape: Shape = "linear",
+    random: Shape | None = None,
+    residuals: Literal["equal", "free"] = "equal",
     covariates: str | Sequence[str] = (),
-    information: str | None = None,
-    missing: str = "drop",
+    information: Literal["expected", "observed"] | None = None,
+    missing: Missing | Literal["fiml"] = "drop",
     control: Control | None = None,
-) -> GrowthModel:
+) -> GrowthModel | FimlGrowthModel:
     """Fit a latent growth curve model by maximum likelihood.
 
     Parameters
@@ -50,14 +52,16 @@ def growth(
     information : {"expected", "observed"}, optional
         What standard errors rest on: expected by default when every group has every occasion, and
         observed otherwise.
-    missing : {"drop", "raise"}
-        What to do with rows that have missing values in a column that is used.
+    missing : {"drop", "raise", "fiml"}
+        What to do with rows that have missing values in a column that is used. "fiml" models
+        covariates as jointly normal, so that groups with missing covariates stay; each group
+        counts once.
     control : Control, optional
         Settings of the search.
 
     Returns
     -------
-    GrowthModel
+    GrowthModel, or FimlGrowthModel with ``missing="fiml"``
 
     Raises
     ------
@@ -93,22 +97,18 @@ def growth(
     Var(residual)            654.9
     dtype: float64
     """
-    columns = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     call = GrowthCall(
         outcome=outcome,
         time=time,
         groups=groups,
-        shape=option("shape", shape, tuple(SHAPES)),
-        random=option("random", shape if random is None else random, tuple(SHAPES)),
-        residuals=option("residuals", residuals, RESIDUALS),
-        covariates=columns,
-        information=information if information is None else checked_information(information),
+        shape=shape,
+        random=shape if random is None else random,
+        residuals=residuals,
+        covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
+        information=information,
         missing=missing,
-        control=Control() if control is None else control,
+        control=Control.of(control),
     )
-    if SHAPES[call.random] > SHAPES[call.shape]:
-        raise ValueError(
-            f"random={call.random!r} has factors that shape={call.shape!r} does not; the mean "
-            "curve needs every factor that varies"
-        )
-    return fit_model(call, data)
+    if missing == "fiml":
+        return fit_fiml_model(checked_call(call), data)
+    return fit_model(checked_call(call), data)

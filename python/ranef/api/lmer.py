@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel, fit_model
+from ..formula import with_functions
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
 
 __all__ = ["Control", "lmer"]
 
 
-def lmer(  # noqa: PLR0913 (every option of a fit)
+def lmer(
     formula: str,
     data: Any,
     *,
@@ -20,7 +23,7 @@ def lmer(  # noqa: PLR0913 (every option of a fit)
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
@@ -28,6 +31,8 @@ def lmer(  # noqa: PLR0913 (every option of a fit)
     threads: int = 1,
     executor: Any = None,
     progress: bool = True,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> LinearMixedModel:
     """Fit a linear mixed model by restricted or full maximum likelihood.
 
@@ -76,6 +81,11 @@ def lmer(  # noqa: PLR0913 (every option of a fit)
         function that starts one, a ``dask.distributed.Client``, or the module ``ray``.
     progress : bool
         Whether to show a bar on a terminal while data are read in chunks.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -131,6 +141,7 @@ def lmer(  # noqa: PLR0913 (every option of a fit)
     >>> ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep, prior=prior).bse.round(2).to_dict()
     {'Intercept': 6.95, 'Days': 1.32}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = Call(
         str(formula),
         reml,
@@ -138,7 +149,7 @@ def lmer(  # noqa: PLR0913 (every option of a fit)
         offset,
         contrasts,
         missing,
-        control or Control(),
+        Control.of(control),
         strict,
         prior,
         method,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..design.grouped import build_grouped, group_term
+from ..design.snapshot import snapshot
 from ..errors import ModelError
 from ..fitted.feols.fit import check_formula
 from ..fitted.lmlist import GroupFits, Mixed
-from ..formula import Bar, parse
+from ..formula import Bar, like, parse, with_functions
 from ..models.ols_groups import fit_by_group
 
 __all__ = ["lmlist"]
@@ -22,6 +24,8 @@ def lmlist(
     weights: Any = None,
     contrasts: Any = None,
     missing: str = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> GroupFits:
     """Fit least squares in each group separately.
 
@@ -39,6 +43,11 @@ def lmlist(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -52,6 +61,7 @@ def lmlist(
     >>> fits.coef().mean().round(3).to_dict()
     {'Intercept': 251.405, 'Days': 10.467}
     """
+    formula = with_functions(formula, functions, trust_formula)
     parsed = check_formula(parse(formula), "lmlist")
     design = build_grouped(
         parsed, data, [groups], weights=weights, contrasts=contrasts, missing=missing
@@ -68,5 +78,5 @@ def lmlist(
     columns = design.encoder.groupings[0].names
     every = Bar(parsed.fixed, parsed.terms, groups, columns, uncorrelated=False)
     options = {"weights": weights, "contrasts": contrasts, "missing": missing}
-    mixed = Mixed(f"{parsed.text} + {every.source()}", options)
-    return GroupFits(groups, term.levels, design.fixed_names, fits, mixed, data)
+    mixed = Mixed(like(f"{parsed.text} + {every.source()}", parsed), options)
+    return GroupFits(groups, term.levels, design.fixed_names, fits, mixed, snapshot(data))

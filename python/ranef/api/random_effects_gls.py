@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Missing
 from ..fitted.panel.call import RandomEffectsCall
 from ..fitted.panel.random_effects import RandomEffectsGLS, fit_model
+from ..formula import with_functions
 
 __all__ = ["random_effects_gls"]
 
@@ -17,7 +20,9 @@ def random_effects_gls(
     groups: str,
     time: str | None = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> RandomEffectsGLS:
     """Fit least squares with random effects, as panel econometrics does.
 
@@ -35,6 +40,11 @@ def random_effects_gls(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -59,5 +69,6 @@ def random_effects_gls(
     >>> fit.variances.round(1).to_dict()
     {'Subject': 1378.2, 'Residual': 960.5}
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = RandomEffectsCall(str(formula), groups, time, contrasts, missing)
     return fit_model(call, data)

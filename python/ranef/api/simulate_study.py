@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..study.settings import Axes
 __all__ = ["simulate_study"]
 
 
-def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every option of a fit)
+def simulate_study(
     model: str | LinearMixedModel,
     data: Any = None,
     *,
@@ -127,7 +128,7 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
             reml=reml,
             satterthwaite=ddf == "satterthwaite",
             workers=worker_count(workers),
-            control=control or Control(),
+            control=Control.of(control),
         ),
         ddf=ddf,
         data=data,
@@ -145,7 +146,7 @@ def simulate_study(  # noqa: PLR0913 (what is drawn, what varies, and every opti
     seeds = np.random.SeedSequence(seed).spawn(len(grid))
     folder = None if out is None else engine.folder(out, grid, int(n), seed)
     runs = []
-    with Progress(len(grid) * n, "fits", shown=progress) as line:
+    with folder or nullcontext(), Progress(len(grid) * n, "fits", shown=progress) as line:
         for i, (setting, own) in enumerate(zip(grid, seeds, strict=True)):
             runs.append(engine.run(i, setting, int(n), own, line, folder))
             if line.interrupted:

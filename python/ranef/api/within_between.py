@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._typing import Form, Missing
 from ..fitted.panel.call import WithinBetweenCall
 from ..fitted.panel.within_between import WithinBetweenModel, fit_model
+from ..formula import with_functions
 
 __all__ = ["within_between"]
 
@@ -15,11 +18,13 @@ def within_between(
     data: Any,
     groups: str,
     *,
-    form: str = "hybrid",
+    form: Form = "hybrid",
     reml: bool = True,
     weights: Any = None,
     contrasts: Any = None,
-    missing: str = "drop",
+    missing: Missing = "drop",
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+    trust_formula: bool = False,
 ) -> WithinBetweenModel:
     """Fit a mixed model in which each column has an effect within groups and one between them.
 
@@ -42,6 +47,11 @@ def within_between(
         Coding of categorical columns, by name.
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call, by name: ``{"f": f}``.
+    trust_formula : bool
+        Allow any Python in the formula, for formulas that you wrote yourself. By default a formula
+        can use only the language of formulas and ``functions``.
 
     Returns
     -------
@@ -66,5 +76,6 @@ def within_between(
     >>> list(model.params.index)
     ['Intercept', 'temp within']
     """
+    formula = with_functions(formula, functions, trust_formula)
     call = WithinBetweenCall(str(formula), groups, form, reml, weights, contrasts, missing)
     return fit_model(call, data)

@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..errors import DataError, RanefError, RanefWarning
 from ..inference.hypotheses.multiple import benjamini_hochberg, storey
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import NOT_RUN, BatchEstimate
+from ..parallel.writing import HOLDER, Lock
 from .parts import Part
 from .response_files import need_pyarrow
 from .tables import by_column
@@ -58,13 +59,24 @@ class BatchFolder:
         self._saved = time.perf_counter()
         with self.writing():
             os.makedirs(self.path, exist_ok=True)
-            found = read_plan(self.path)
-            if found is None:
-                self._start()
-            else:
-                self._compare(found)
-            self.complete = bool(found and found["complete"])
-            self._write_plan(complete=self.complete)
+            self._lock = Lock(self.path)
+            try:
+                found = read_plan(self.path)
+                if found is None:
+                    self._start()
+                else:
+                    self._compare(found)
+                self.complete = bool(found and found["complete"])
+                self._write_plan(complete=self.complete)
+            except BaseException:
+                self._lock.release()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     # ------------------------------------------------------------------ what is there
 
@@ -75,7 +87,7 @@ class BatchFolder:
             file = self.part(name, index)
             if not os.path.exists(file):
                 return None
-            found = self._footer(file)
+            found = self._footer(file) if is_whole(file) else None
             if found is None:
                 self.damaged.append(file)
                 warnings.warn(
@@ -223,7 +235,7 @@ class BatchFolder:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"ranef": digest})
         try:
-            parquet.write_table(table, file + ".new")
+            parquet.write_table(table, file + ".new", write_page_checksum=True)
             os.replace(file + ".new", file)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -243,7 +255,7 @@ class BatchFolder:
 
     def _start(self) -> None:
         """Refuse a folder that holds anything else."""
-        held = sorted(os.listdir(self.path))
+        held = sorted(name for name in os.listdir(self.path) if name != HOLDER)
         if held:
             raise DataError(
                 f"out={self.path!r} holds {held[0]!r} and no run of ranef; give an empty or a new "
@@ -272,6 +284,17 @@ class BatchFolder:
                 f"out={self.path!r} cannot be written to: {error}. Fits that are there already "
                 "stay; the same call goes on from them"
             ) from error
+
+
+def is_whole(file: str) -> bool:
+    """Tell whether every page of a file can be read and is what was written."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        parquet.read_table(file, page_checksum_verification=True)
+    except (OSError, ArrowException):
+        return False
+    return True
 
 
 def read_plan(path: str) -> dict[str, Any] | None:

@@ -155,11 +155,11 @@ def shared_groups(
 ) -> NDArray[np.bool_]:
     """Tell which groups' own designs are slices of the whole design."""
     factors = design.encoder.factors
-    if any(fitted.state for fitted in factors.values()):
+    if any(any(fitted.state.values()) for fitted in factors.values()):
         return np.zeros(n_groups, dtype=bool)
     shared = several_levels(design, codes, n_groups)
-    reading = Reading(open_frame(columns))
     formula = design.encoder.formula
+    reading = Reading(open_frame(columns), evaluation=formula.evaluation)
     terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
     for factor in {f.expr: f for term in terms for f in term.factors}.values():
         if not factors[factor.expr].is_categorical:

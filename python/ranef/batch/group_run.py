@@ -81,9 +81,8 @@ class GroupRun:
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, block by block, and go on where an earlier run stopped."""
-        folder = BatchFolder(out, self.plan())
         parts = list(self.opened())
-        with line.interruptible():
+        with BatchFolder(out, self.plan()) as folder, line.interruptible():
             for part in self.fitted(folder.unfinished(parts, line), line):
                 folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
             if not line.interrupted:

@@ -14,7 +14,7 @@ from ..chunks.rows import Sample
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
 from ..design.values import read_codes
-from ..errors import DataError
+from ..errors import DataError, ModelError
 from ..fitted.lmm.call import Call
 from ..formula import Formula
 from ..formula.parse import parse
@@ -132,13 +132,19 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
 ) -> BatchResult | StoredBatch:
     """Fit every group of rows in memory or in files; arguments as of ``fit_groups``."""
     parsed = parse(formula)
+    if not parsed.random:
+        raise ModelError(
+            "the formula has no random-effects term such as (1 | g); fit_groups fits a mixed model "
+            "to each group. For a regression in each, use ranef.lmlist(formula, data, groups=by), "
+            "or ranef.feols on the rows of one."
+        )
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:
         raise DataError("by is empty; name the columns that make the groups")
     for name, given in (("weights", weights), ("offset", offset)):
         if given is not None and not isinstance(given, str):
             raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
-    call = Call(formula, reml, weights, offset, contrasts, "drop", control or Control())
+    call = Call(formula, reml, weights, offset, contrasts, "drop", Control.of(control))
     sample = Sample(parsed, weights, offset)
     if is_dataset(data) and not getattr(data, "files", None):
         data = data.to_table()

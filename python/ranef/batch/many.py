@@ -15,7 +15,7 @@ from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
 from ..errors import DataError, FormulaError, UnsupportedError
-from ..formula import parse
+from ..formula import like, parse
 from ..models.batch.estimate import Contrast
 
 __all__ = [
@@ -114,7 +114,7 @@ def shared_design(
             "of the formula empty",
             text,
         )
-    formula_ = parse(f"`{STAND_IN}` ~ {right}")
+    formula_ = parse(like(f"`{STAND_IN}` ~ {right}", formula))
     frame = open_frame(data)
     check_rows(weights, "weights", frame.index, frame.n_rows)
     check_rows(offset, "offset", frame.index, frame.n_rows)

@@ -97,8 +97,7 @@ class ManyRun:
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
         """Write results to a folder, part by part, and go on where an earlier run stopped."""
-        folder = BatchFolder(out, self.plan())
-        with line.interruptible():
+        with BatchFolder(out, self.plan()) as folder, line.interruptible():
             for part in self.fitted(folder.unfinished(self.opened(), line), line):
                 folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
             if not line.interrupted:

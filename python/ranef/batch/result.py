@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import Preformatted
 from .._typing import Array
 from ..design.design import Design
 from ..fitted.lmm.model import LinearMixedModel
@@ -78,7 +79,7 @@ class BatchParts:
         }
 
 
-class BatchResult:
+class BatchResult(Preformatted):
     """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups`.
 
     Attributes

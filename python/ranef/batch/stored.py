@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import Preformatted
 from ..errors import DataError, RanefError, RanefWarning
 from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.blocks import Progress
@@ -22,7 +23,7 @@ from .tables import Labels, WaldTests
 __all__ = ["StoredBatch", "by_name", "opened"]
 
 
-class StoredBatch:
+class StoredBatch(Preformatted):
     """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups` that were written to a folder.
 
     Tables are read when they are asked for. Where they are larger than memory, read the files
@@ -154,12 +155,12 @@ class StoredBatch:
 
     def _read(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """Read the parts of a table that are done."""
-        from pyarrow import concat_tables, parquet
+        from pyarrow import concat_tables
 
         files = [os.path.join(self.path, table, part) for part in self._done()]
         if not files:
             raise DataError(f"{self.path!r} holds no finished part yet")
-        parts = [parquet.read_table(file, columns=columns) for file in files]
+        parts = [read_part(file, columns) for file in files]
         if not self.complete:
             parts = [
                 part.drop_columns([c for c in ("p_bh", "q_storey") if c in part.column_names])
@@ -167,6 +168,20 @@ class StoredBatch:
             ]
         frame: pd.DataFrame = concat_tables(parts, promote_options="permissive").to_pandas()
         return frame
+
+
+def read_part(file: str, columns: list[str] | None) -> Any:
+    """Read a part; where it is damaged, name it and say what to do."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return parquet.read_table(file, columns=columns, page_checksum_verification=True)
+    except (OSError, ArrowException) as error:
+        raise DataError(
+            f"{file!r} is damaged ({str(error).splitlines()[0]}); call fit_many or fit_groups "
+            "again with the same arguments and the same out: its fits are made again, the others "
+            "stay"
+        ) from error
 
 
 def opened(

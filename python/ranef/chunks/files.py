@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DataError
+from .csv import TEXT_KINDS, csv_format
 
 __all__ = ["CHUNK_ROWS", "dataset_chunks", "open_files", "pieces_of"]
 
@@ -17,6 +18,10 @@ CHUNK_ROWS = 131_072
 PIECE_ROWS = 2_000_000
 #: How far pyarrow reads ahead: enough to keep it busy.
 AHEAD = {"batch_readahead": 2, "fragment_readahead": 1}
+
+#: Endings of compressed files, and of kinds of file that hold tables but are not read here.
+PACKED = ("gz", "bz2", "xz", "zip", "zst", "7z")
+UNREADABLE = ("xls", "xlsx", "ods", "sav", "dta", "sas7bdat", "rds", "rdata", "json", "h5")
 
 Passes = Callable[[], Iterator[Any]]
 
@@ -32,13 +37,44 @@ def open_files(path: str) -> Any:
         files = sorted(glob.glob(path, recursive=True))
         if not files:
             raise DataError(f"there is no file {path!r}")
-    last = path if isinstance(files, str) else files[0]
-    suffix = os.path.splitext(last)[1].lstrip(".").lower()
-    kind = suffix if suffix in ("csv", "feather", "arrow") else "parquet"
     try:
-        return dataset.dataset(files, format=kind)
+        return dataset.dataset(files, format=format_of(first_file(files)))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path!r} cannot be read: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path!r} cannot be read: {reason}") from error
+
+
+def first_file(files: str | list[str]) -> str:
+    """Find the file that shows how all are written."""
+    if not isinstance(files, str):
+        return files[0]
+    if not os.path.isdir(files):
+        return files
+    inside = (
+        os.path.join(folder, name)
+        for folder, _, names in sorted(os.walk(files))
+        for name in sorted(names)
+        if not name.startswith((".", "_"))
+    )
+    return next(inside, files)
+
+
+def format_of(path: str) -> Any:
+    """Tell the format of a file from its name, and how it is written from its first lines."""
+    endings = os.path.basename(path).lower().split(".")[1:]
+    packed = endings[-1:] if endings and endings[-1] in PACKED else []
+    kind = (endings[-2:-1] if packed else endings[-1:]) or ["parquet"]
+    if packed and (kind[0] not in TEXT_KINDS or packed[0] not in ("gz", "bz2")):
+        raise DataError(
+            f"{path!r} is compressed; decompress it first (CSV files may be .csv.gz or .csv.bz2)"
+        )
+    if kind[0] in TEXT_KINDS:
+        return csv_format(path)
+    if kind[0] in UNREADABLE:
+        raise DataError(
+            f"{path!r} cannot be read by its name; read it with pandas, or write it as parquet"
+        )
+    return kind[0] if kind[0] in ("feather", "arrow") else "parquet"
 
 
 def dataset_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:

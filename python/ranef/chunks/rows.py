@@ -73,7 +73,7 @@ class Sample:
         frame = open_frame(chunk)
         if frame.n_rows == 0:
             return
-        reading = Reading(frame)
+        reading = Reading(frame, evaluation=self.formula.evaluation)
         read_all(self.formula, reading)
         for name in self.arguments:
             read_argument(name, name, reading)
@@ -162,7 +162,7 @@ def learn(
     rows = numbered(sample.formula, with_levels(sample.frame(), levels))
     design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
     for expr, fitted in design.encoder.factors.items():
-        if fitted.state:
+        if any(fitted.state.values()):
             raise UnsupportedError(
                 f"{expr} learns from all rows at once, which chunks do not show; compute the "
                 "column beforehand, or give its constants in the formula"
@@ -181,7 +181,11 @@ def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | No
     encoder: Encoder = design.encoder
     formula = encoder.formula
     frame = open_frame(chunk)
-    reading = Reading(frame, states={e: f.state for e, f in encoder.factors.items()})
+    reading = Reading(
+        frame,
+        states={e: f.state for e, f in encoder.factors.items()},
+        evaluation=encoder.formula.evaluation,
+    )
     factors = {f.expr: f for term in all_terms(formula) for f in term}
     for factor in [*factors.values(), *formula.offsets]:
         read_known(factor, encoder.factors[factor.expr], reading)

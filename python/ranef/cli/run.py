@@ -22,6 +22,7 @@ from ..chunks.files import open_files
 from ..errors import DataError
 from ..fitted.lmm.cross_products import CrossProducts
 from ..fitted.lmm.model import LinearMixedModel
+from ..parallel.writing import check_not_input, whole_file
 from .log import Log, plain
 
 __all__ = ["WRITERS", "run_batch", "run_fit"]
@@ -37,7 +38,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, str], object]] = {
 
 def run_fit(asked: argparse.Namespace, log: Log) -> bool:
     """Fit one model, or one to each group; whether all converged."""
-    check_out(asked.out)
+    check_out(asked.out, asked.data)
     log.info("start", command="fit", formula=asked.formula, data=asked.data)
     if asked.by is not None:
         return run_groups(asked, log)
@@ -83,7 +84,7 @@ def run_groups(asked: argparse.Namespace, log: Log) -> bool:
 
 def run_batch(asked: argparse.Namespace, log: Log) -> bool:
     """Fit one model to many responses."""
-    check_out(asked.out)
+    check_out(asked.out, asked.data)
     log.info("start", command="batch", formula=asked.formula, data=asked.data)
     data = read(asked, log, lambda name: True)
     responses = matching(asked.responses.split(","), list(data.columns))
@@ -150,7 +151,9 @@ def tidy(model: LinearMixedModel, ddf: str) -> pd.DataFrame:
     tests = model.coef_table(ddf=ddf)
     columns = ["estimate", "std.error", "statistic", "df", "p.value"]
     fixed = (table["effect"] == "fixed").to_numpy()
-    table.loc[fixed, columns] = tests[["estimate", "se", "t", "df", "pvalue"]].to_numpy()
+    table.loc[fixed, columns] = tests[
+        ["estimate", "se", "z" if "z" in tests else "t", "df", "pvalue"]
+    ].to_numpy()
     return table
 
 
@@ -180,10 +183,11 @@ def records(table: pd.DataFrame) -> str:
     return json.dumps(plain(table.to_dict("records")), indent=1)
 
 
-def check_out(path: str | None) -> None:
+def check_out(path: str | None, data: str) -> None:
     """Refuse a file that cannot be written before anything is fitted."""
     if path is None:
         return
+    check_not_input(path, data, "--out")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.access(folder, os.W_OK):
         raise DataError(f"--out {path!r}: the folder {folder!r} is not there or not writable")
@@ -192,7 +196,6 @@ def check_out(path: str | None) -> None:
 def write(table: pd.DataFrame, path: str, log: Log) -> None:
     """Write a table under another name and then give it its own, which is all or nothing."""
     ending = os.path.splitext(path)[1].lower()
-    partial = f"{path}.partial{ending}"
-    WRITERS[ending](table, partial)
-    os.replace(partial, path)
+    with whole_file(path) as partial:
+        WRITERS[ending](table, partial)
     log.info("written", file=path, rows=len(table))

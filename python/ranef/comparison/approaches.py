@@ -21,7 +21,7 @@ from ..fitted.gee.model import fit_model as fit_gee
 from ..fitted.lmlist import GroupFits
 from ..fitted.panel.split import with_intercept_of
 from ..fitted.panel.within_between import WithinBetweenModel
-from ..formula import Formula
+from ..formula import Formula, like
 from ..models import lmm
 from ..models.ols import fit_ols
 from ..report.coefficients import coefficient_table
@@ -142,7 +142,8 @@ def marginal_text(formula: Formula) -> str:
 
 def mixed_text(formula: Formula) -> str:
     """Spell the formula with its random-effects terms."""
-    return " + ".join([marginal_text(formula), *(bar.source() for bar in formula.random)])
+    text = " + ".join([marginal_text(formula), *(bar.source() for bar in formula.random)])
+    return like(text, formula)
 
 
 def rows_of(models: dict[str, Any], groups: str) -> dict[str, pd.DataFrame]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm, assemble
 from .encode import Encoder, NewRows, NewTerm, encode
+from .snapshot import held_bytes, snapshot
 
 __all__ = [
     "INTERCEPT",
@@ -16,4 +17,6 @@ __all__ = [
     "assemble",
     "build",
     "encode",
+    "held_bytes",
+    "snapshot",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, FormulaError
-from ..formula import FactorKind, Formula, Term
+from ..formula import Factor, FactorKind, Formula, Term, place_of
 from .coding import FittedFactor, fit_factor
-from .design import Design
+from .design import NO_TRIALS, Design
 from .encode import Encoder
 from .frame import copy_strided, did_you_mean, open_frame, owners, row_labels
 from .matrix import Store
@@ -70,13 +71,13 @@ def build(
     """
     check_option("missing", missing, ("drop", "raise"))
     check_option("response", response, ("numeric", "binary", "counts"))
-    reading = Reading(open_frame(data))
+    reading = Reading(open_frame(data), evaluation=formula.evaluation)
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
     read_all(formula, reading)
     weight = read_argument(weights, "weights", reading)
     added = read_argument(offset, "offset", reading)
-    keep = rows_to_keep(reading, missing)
+    keep = with_trials(formula, reading, response, rows_to_keep(reading, missing))
     values = {expr: on_rows(value, keep) for expr, value in reading.values.items()}
     factors = fit_factors(formula, values, reading.states, contrasts or {})
     store = Store(values, factors)
@@ -127,16 +128,20 @@ def read_all(formula: Formula, reading: Reading) -> None:
         try:
             read_factor(factor, reading)
         except FormulaError as error:
-            raise placed(error, formula) from None
+            raise placed(error, factor, formula) from None
     for bar in formula.random:
         for name in bar.factors:
             read_group(name, reading)
 
 
-def placed(error: FormulaError, formula: Formula) -> FormulaError:
-    """Show an error of an expression in the formula, from the function's name on."""
-    start = max(formula.text.find(str(error).partition(")")[0]), 0)
-    return FormulaError(str(error), formula.text, start)
+def placed(error: FormulaError, factor: Factor, formula: Formula) -> FormulaError:
+    """Show an error of an expression in the formula: the function at fault, or the expression."""
+    start, stop = place_of(factor, formula.text)
+    name = re.match(r"[\w.]+", str(error))
+    at = formula.text.find(name.group(), start, stop) if name else -1
+    if name and at >= 0:
+        start, stop = at, at + len(name.group())
+    return FormulaError(str(error), formula.text, start, stop)
 
 
 def all_terms(formula: Formula) -> list[Term]:
@@ -197,13 +202,24 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
     if kind == "numeric":
         raise DataError(
             f"the response {name!r} is not numeric (its values are {shown}"
-            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1",
+            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1"
+            f"{ordered_hint(value)}",
             name,
         )
     if len(value.levels) != 2:
         count = len(value.levels)
-        raise DataError(f"the response {name!r} needs two levels, not {count} ({shown})", name)
+        raise DataError(
+            f"the response {name!r} needs two levels, not {count} ({shown}){ordered_hint(value)}",
+            name,
+        )
     return value.codes.astype(np.float64)
+
+
+def ordered_hint(value: Categories) -> str:
+    """Name the model of ordered categories."""
+    if len(value.levels) < 3:
+        return ""
+    return "; for ordered categories, such as scores, use ranef.clmm"
 
 
 def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector, Vector]:
@@ -216,9 +232,25 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
         if bad:
             raise DataError(f"the {what} in {name} are no counts 0, 1, 2, ... in {bad} rows", name)
     trials = count + failures
-    if empty := int(np.sum(trials == 0.0)):
-        raise DataError(f"{name} has no trials in {empty} rows; drop these rows first", name)
     return count / trials, trials
+
+
+def with_trials(
+    formula: Formula, reading: Reading, response: str, keep: Mask | None
+) -> Mask | None:
+    """Leave rows out that say nothing because they have no trials, and count them."""
+    answer = reading.values[formula.left.expr]
+    if response != "counts" or not isinstance(answer, Numbers) or len(answer.arrays) != 2:
+        return keep
+    count, failures = answer.arrays
+    empty: Mask = (count == 0.0) & (failures == 0.0)
+    if not empty.any():
+        return keep
+    if empty.all() if keep is None else not (keep & ~empty).any():
+        raise DataError(f"{formula.response} has no trials in any row", formula.response)
+    reading.missing[formula.response + NO_TRIALS] = empty
+    left: Mask = ~empty if keep is None else keep & ~empty
+    return left
 
 
 def positive(weights: Vector | None, keep: Mask | None, reading: Reading) -> Vector | None:

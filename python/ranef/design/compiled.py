@@ -1,47 +1,60 @@
-"""Python expressions of columns, compiled once."""
+"""Expressions of formulas, read and checked once: what they name, and that all of it is allowed."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
 from functools import lru_cache
-from types import CodeType
 
+from ..errors import FormulaError, shortened
 from ..formula import aliased
-from .transforms import MODULES, is_stateful
+from ..formula.foreign import foreign_function
+from . import language
+from .hints import unknown_method, unknown_numpy
+from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful
 
-__all__ = ["Compiled", "compiled"]
+__all__ = ["Compiled", "compiled", "dotted_path"]
 
-#: Functions that see missing values: an expression with one decides itself what is missing.
-MISSING_AWARE = frozenset(
-    [
-        "fillna",
-        "ffill",
-        "bfill",
-        "interpolate",
-        "isna",
-        "isnull",
-        "notna",
-        "notnull",
-        "isnan",
-        "isfinite",
-        "nan_to_num",
-        "where",
-    ]
+#: Kinds of node that stand for themselves.
+PLAIN = (ast.Name, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Attribute, ast.Subscript)
+LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Slice)
+SKIPPED = (ast.operator, ast.unaryop, ast.cmpop, ast.expr_context, ast.keyword)
+
+METHODS = (
+    language.ROW_METHODS
+    | language.WHOLE_METHODS
+    | language.GROUP_METHODS
+    | language.WINDOW_METHODS
+    | language.STR_METHODS
+    | language.DT_METHODS
+    | language.CAT_METHODS
 )
+PARTS = language.DT_PARTS | {"str", "dt", "cat", "codes", "iloc", "values", "week"}
 
-#: Functions and methods that take in all rows. A single number that one gave on the rows of the fit
-#: is used for new rows too.
-WHOLE_COLUMN = frozenset(
-    [
-        *["mean", "nanmean", "average", "median", "nanmedian", "mode", "sum", "nansum", "prod"],
-        *["std", "nanstd", "var", "nanvar", "sem", "ptp", "count", "nunique", "len"],
-        *["min", "nanmin", "amin", "max", "nanmax", "amax"],
-        *["quantile", "nanquantile", "percentile", "nanpercentile", "rank", "argsort"],
-        *["cumsum", "cumprod", "cummax", "cummin", "diff", "shift", "pct_change"],
-        *["transform", "rolling", "expanding", "ewm"],
-    ]
-)
+REFUSED = {
+    ast.Lambda: "a lambda",
+    ast.ListComp: "a comprehension",
+    ast.SetComp: "a comprehension",
+    ast.DictComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension",
+    ast.NamedExpr: "an assignment",
+    ast.JoinedStr: "an f-string",
+    ast.Starred: "a starred argument",
+    ast.Await: "await",
+    ast.Yield: "yield",
+    ast.YieldFrom: "yield",
+}
+INSTEAD = {
+    ast.IfExp: "if ... else looks at all rows at once; write np.where(condition, this, that)",
+    ast.BoolOp: "'and' and 'or' look at all rows at once; write (x > 1) & (z > 2), or | for or",
+    ast.Not: "'not' looks at all rows at once; write ~(x > 1)",
+    ast.In: "'in' looks at all rows at once; write x.isin([1, 2])",
+    ast.NotIn: "'not in' looks at all rows at once; write ~x.isin([1, 2])",
+    ast.Is: "'is' says nothing about the rows; write ==, or x.isna() for missing values",
+    ast.IsNot: "'is not' says nothing about the rows; write !=, or x.notna()",
+    ast.LShift: "<< is not an operator of formulas; write x * 2",
+    ast.RShift: ">> is not an operator of formulas; write x / 2",
+}
 
 
 @dataclass(frozen=True)
@@ -50,83 +63,248 @@ class Compiled:
 
     Attributes
     ----------
-    code : code
-        The expression, names replaced by aliases, stateful calls given their state.
+    tree : ast.expr
+        The expression, names that Python cannot read replaced by aliases.
+    keys : dict of node to str
+        Spelling of each part that may remember something of the rows of the fit.
     names : dict of str to str
-        Alias to column, constant or class.
+        Alias to column or constant.
+    unknown : tuple of str
+        Messages about attributes that the language does not have.
     calls : tuple of str
-        Functions called by name.
+        Functions called by name that are not the language's own.
     dotted : tuple of str
         Chains such as ``a.b``, which may be meant as names.
-    handles_missing : bool
-        Whether the expression treats missing values itself.
+    strict : frozenset of str
+        Columns whose missing values make the expression missing.
+    by_row : bool
+        Whether the value in a row is sure to depend on that row only.
     """
 
-    code: CodeType
+    tree: ast.expr
+    keys: dict[ast.AST, str]
     names: dict[str, str]
+    unknown: tuple[str, ...]
     calls: tuple[str, ...]
     dotted: tuple[str, ...]
-    handles_missing: bool
-
-
-class Preparation(ast.NodeTransformer):
-    """Rename functions and modules out of the way of columns; hand states to calls with memory."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.dotted: list[str] = []
-        self.attributes: set[str] = set()
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Rename the function and give it its state."""
-        key = ast.Constant(ast.unparse(node))
-        state = ast.Subscript(ast.Name("STATES_", ast.Load()), key, ast.Load())
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if isinstance(node.func, ast.Name):
-            name = node.func.id
-            self.calls.append(name)
-            node.func = ast.Name(f"CALLED_{name}_", ast.Load())
-            if is_stateful(name):
-                node.keywords.append(ast.keyword("_state", state))
-        self.generic_visit(node)
-        if name not in WHOLE_COLUMN:
-            return node
-        return ast.Call(ast.Name("REMEMBERED_", ast.Load()), [delayed(node), state], [])
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Rename a module; remember chains of names."""
-        self.attributes.add(node.attr)
-        if isinstance(node.value, ast.Name) and node.value.id in MODULES:
-            node.value = ast.Name(f"CALLED_{node.value.id}_", ast.Load())
-            return node
-        self.dotted.append(ast.unparse(node))
-        return self.generic_visit(node)
-
-
-def delayed(node: ast.expr) -> ast.Lambda:
-    """Put an expression into a function without arguments."""
-    return ast.Lambda(ast.arguments([], [], None, [], [], None, []), node)
+    strict: frozenset[str]
+    by_row: bool
 
 
 @lru_cache(maxsize=1024)
-def compiled(expr: str) -> Compiled:
-    """Compile an expression in its normal spelling."""
+def compiled(expr: str, own: frozenset[str] = frozenset()) -> Compiled:
+    """Read an expression in its normal spelling.
+
+    Parameters
+    ----------
+    expr : str
+        The expression.
+    own : frozenset of str
+        Names of the user's functions.
+
+    Raises
+    ------
+    FormulaError
+        If the expression says something that the language does not have.
+    """
     readable, names = aliased(expr)
-    tree = ast.parse(readable, mode="eval")
-    preparation = Preparation()
-    tree = ast.fix_missing_locations(preparation.visit(tree))
-    loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    bound = {
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-    bound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    ours = {n for n in loaded if n.startswith("CALLED_")} | {"STATES_", "REMEMBERED_"}
-    free = loaded - bound - ours
-    aware = bool(MISSING_AWARE & (preparation.attributes | set(preparation.calls)))
+    tree = ast.parse(readable, mode="eval").body
+    survey = Survey(expr, own, names, readable)
+    survey.look(tree)
+    tolerant = {names.get(alias, alias) for alias in survey.tolerant}
+    free = {alias: names.get(alias, alias) for alias in sorted(survey.loaded)}
     return Compiled(
-        compile(tree, "<formula>", "eval"),
-        {alias: names.get(alias, alias) for alias in sorted(free)},
-        tuple(preparation.calls),
-        tuple(preparation.dotted),
-        aware,
+        tree,
+        survey.keys,
+        free,
+        tuple(survey.unknown),
+        tuple(survey.calls),
+        tuple(survey.dotted),
+        frozenset(free.values()) - tolerant,
+        survey.by_row,
     )
+
+
+class Survey:
+    """One walk over an expression that checks it and takes down what is in it."""
+
+    def __init__(
+        self, expr: str, own: frozenset[str], names: dict[str, str], readable: str
+    ) -> None:
+        self.source = readable.encode()
+        self.expr = expr
+        self.own = own
+        self.names = names
+        self.unknown: list[str] = []
+        self.loaded: dict[str, None] = {}
+        self.tolerant: set[str] = set()
+        self.calls: list[str] = []
+        self.dotted: list[str] = []
+        self.keys: dict[ast.AST, str] = {}
+        self.by_row = True
+
+    def look(self, tree: ast.AST) -> None:
+        """Visit every node; a long sum is no deeper than its operands."""
+        stack: list[tuple[ast.AST, bool]] = [(tree, False)]
+        while stack:
+            node, aware = stack.pop()
+            self.check(node)
+            aware = aware or self.sees_missing(node)
+            stack += [(child, aware) for child in self.children(node, aware)]
+
+    def check(self, node: ast.AST) -> None:
+        """Refuse a node that is not of the language."""
+        for part in [node, *operators(node)]:
+            if type(part) in INSTEAD:
+                raise self.error(INSTEAD[type(part)])
+        if isinstance(node, ast.Constant):
+            self.check_constant(node)
+        elif type(node) in REFUSED or not isinstance(node, PLAIN + LITERAL + SKIPPED):
+            what = REFUSED.get(type(node), f"{type(node).__name__}")
+            raise self.error(
+                f"{what} is not part of the language of formulas; write a function and give it "
+                'as functions={"f": f}'
+            )
+        elif isinstance(node, ast.Subscript):
+            self.check_subscript(node)
+
+    def check_constant(self, node: ast.Constant) -> None:
+        """Refuse constants other than numbers and text."""
+        if not isinstance(node.value, int | float | str | bool | None):
+            raise self.error(f"{node.value!r} is no number and no text")
+
+    def check_subscript(self, node: ast.Subscript) -> None:
+        """Refuse None among indices, which adds a dimension."""
+        for part in ast.walk(node.slice):
+            if isinstance(part, ast.Constant) and part.value is None:
+                raise self.error("an index is a number, a slice or a condition")
+        self.by_row = False
+        self.keys[node] = self.spelling(node)
+
+    def spelling(self, node: ast.expr) -> str:
+        """Give the text of a part; the whole is in its normal spelling, on one line."""
+        return self.source[node.col_offset : node.end_col_offset].decode()
+
+    def sees_missing(self, node: ast.AST) -> bool:
+        """Tell whether a call decides itself what is missing in its arguments."""
+        if not isinstance(node, ast.Call):
+            return False
+        name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+        return name in language.MISSING_AWARE
+
+    def children(self, node: ast.AST, aware: bool) -> list[ast.AST]:
+        """Parts of a node that are values themselves; functions are taken down."""
+        if isinstance(node, ast.Name):
+            self.loaded[node.id] = None
+            if aware:
+                self.tolerant.add(node.id)
+            return []
+        if isinstance(node, ast.Call):
+            inside = self.called(node)
+            return [*inside, *node.args, *node.keywords]
+        if isinstance(node, ast.Attribute):
+            return self.attribute(node)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            self.by_row = False
+            self.keys[node] = self.spelling(node)
+        return list(ast.iter_child_nodes(node))
+
+    def called(self, node: ast.Call) -> list[ast.AST]:
+        """Take down what a call calls; give the object of a method."""
+        self.check_keywords(node)
+        self.keys[node] = self.spelling(node)
+        if isinstance(node.func, ast.Name):
+            self.function(node.func.id)
+            return []
+        path = dotted_path(node.func, self.names)
+        if path is not None and path[0] in MODULES:
+            self.module_function(path)
+            return []
+        if not isinstance(node.func, ast.Attribute):
+            raise self.error("only functions and methods can be called")
+        if path is not None and foreign_function(".".join(path)):
+            raise self.error(foreign_function(".".join(path)))
+        if node.func.attr not in METHODS:
+            if path is None or node.func.attr.startswith("_"):
+                raise self.error(unknown_method(node.func.attr))
+            self.unknown.append(str(self.error(unknown_method(node.func.attr))))
+        if node.func.attr in language.WHOLE_METHODS | language.GROUP_METHODS - language.ROW_METHODS:
+            self.by_row = False
+        self.chained(node.func)
+        return [node.func.value]
+
+    def check_keywords(self, node: ast.Call) -> None:
+        """Refuse arguments by name that may change a column or write something."""
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                raise self.error("a starred argument is not part of the language of formulas")
+            if keyword.arg.startswith("_"):
+                raise self.error(f"{keyword.arg!r} is not an argument for formulas")
+
+    def function(self, name: str) -> None:
+        """Take down a function called by its name."""
+        if name in self.own:
+            self.by_row = False
+            self.calls.append(name)
+        elif name in CONTEXT or name in BUILTINS:
+            if not is_stateful(name) and name in BUILTINS:
+                self.by_row = self.by_row and name in ("abs", "round", "pow")
+        else:
+            self.calls.append(name)
+
+    def module_function(self, path: list[str]) -> None:
+        """See that a function of numpy's, or contrasts, are in the language."""
+        name = ".".join(path[1:])
+        if path[0] == "contr":
+            if name not in language.CONTRASTS:
+                known = ", ".join(sorted(language.CONTRASTS))
+                raise self.error(f"there are no contrasts contr.{name}; there are {known}")
+            return
+        if name not in language.NUMPY:
+            raise self.error(unknown_numpy(name))
+        if name in language.WHOLE_NUMPY:
+            self.by_row = False
+
+    def attribute(self, node: ast.Attribute) -> list[ast.AST]:
+        """See that an attribute is a value of the language."""
+        path = dotted_path(node, self.names)
+        if path is not None and path[0] in MODULES:
+            allowed = language.CONSTANTS if path[0] == "np" else language.CONTRASTS
+            if len(path) == 2 and (path[1] in allowed or path[1] in language.NUMPY):
+                return []
+            raise self.error(unknown_numpy(".".join(path[1:])))
+        self.chained(node)
+        if node.attr not in PARTS:
+            if path is None or node.attr.startswith("_"):
+                raise self.error(unknown_method(node.attr))
+            self.unknown.append(str(self.error(unknown_method(node.attr))))
+        if node.attr in ("codes", "iloc"):
+            self.by_row = False
+        return [node.value]
+
+    def chained(self, node: ast.Attribute) -> None:
+        """Take down a chain of names, which may be meant as the name of a column."""
+        if dotted_path(node, self.names) is not None:
+            self.dotted.append(ast.unparse(node))
+
+    def error(self, message: str) -> FormulaError:
+        """Make an error about this expression."""
+        return FormulaError(f"{message} (in {shortened(self.expr)})")
+
+
+def operators(node: ast.AST) -> list[ast.AST]:
+    """Operators of a node."""
+    if isinstance(node, ast.Compare):
+        return list(node.ops)
+    return [node.op] if isinstance(node, ast.BinOp | ast.UnaryOp) else []
+
+
+def dotted_path(node: ast.AST, names: dict[str, str]) -> list[str] | None:
+    """Take ``a.b.c`` apart; None for anything else."""
+    path = []
+    while isinstance(node, ast.Attribute):
+        path.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return [names.get(node.id, node.id), *reversed(path)]

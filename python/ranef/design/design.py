@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from .method import EXACT, Method
 
-__all__ = ["INTERCEPT", "Design", "RandomTerm"]
+__all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm"]
+
+#: Ends the reason of rows that are left out because they have no trials.
+NO_TRIALS = ", no trials"
 
 #: The reference of the constant column, which is never stored.
 INTERCEPT = -1
@@ -38,6 +41,8 @@ class RandomTerm:
     blocks : tuple of tuple of int
         A partition of range(s), in order: columns in one part are correlated, columns in
         different parts independent.
+    places : ndarray of shape (n_levels,), int, or None
+        Place of each level among all categories of the column, where some do not occur.
     """
 
     group: str
@@ -46,6 +51,7 @@ class RandomTerm:
     columns: tuple[int, ...]
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
+    places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
 
     @property
     def written(self) -> str:
@@ -67,7 +73,8 @@ class RandomTerm:
     def take(self, rows: NDArray[np.intp]) -> RandomTerm:
         """Take some rows, and the levels that occur there."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
-        return replace(self, codes=codes.astype(np.int32), levels=self.levels[used])
+        places = None if self.places is None else self.places[used]
+        return replace(self, codes=codes.astype(np.int32), levels=self.levels[used], places=places)
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,16 @@ class Design:
     def z(self, term: RandomTerm) -> NDArray[np.float64]:
         """Build the columns of a random-effects term, shape (n, s), Fortran order."""
         return assemble(self.columns, term.columns, self.n_obs)
+
+    @property
+    def lost(self) -> str:
+        """Say how many rows were left out, and why."""
+        trials = {n: count for n, count in self.dropped.items() if n.endswith(NO_TRIALS)}
+        gaps = [f"{n} ({count})" for n, count in self.dropped.items() if n not in trials]
+        why = [f"values are missing in {', '.join(gaps)}"] if gaps else []
+        why += [f"{n.removesuffix(NO_TRIALS)} has no trials ({c})" for n, c in trials.items()]
+        count = self.n_data - self.n_obs
+        return f"{count} of {self.n_data} rows are left out because {' and '.join(why)}"
 
     def take(self, rows: NDArray[np.intp], random: tuple[RandomTerm, ...] | None = None) -> Design:
         """Take some rows, in the order given.

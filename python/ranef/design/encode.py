@@ -137,7 +137,7 @@ def encode(
     chosen = chosen_terms(design, random)
     frame = open_frame(newdata)
     states = {expr: fitted.state for expr, fitted in encoder.factors.items()}
-    reading = Reading(frame, states=states)
+    reading = Reading(frame, states=states, evaluation=encoder.formula.evaluation)
     read_needed(encoder, chosen, reading, coded)
     added = read_offset_argument(encoder, reading)
     unknown = np.full(frame.n_rows, -1, dtype=np.int32)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from formulaic.materializers.types import FactorValues
 from numpy.typing import NDArray
 
-from ..errors import DataError, FormulaError
+from ..errors import DataError, FormulaError, RanefError, shortened
+from ..formula import SAFE, Evaluation
 from .compiled import Compiled, compiled
-from .frame import Frame, did_you_mean
-from .transforms import BUILTINS, CONTEXT, MODULES, Marked
-from .values import Categories, Numbers, Value, read_codes, read_series
+from .frame import Frame
+from .hints import unknown_function
+from .interpreter import interpret
+from .rowwise import check_rows, is_tried, note_rows
+from .transforms import BUILTINS, CONTEXT, Marked
+from .trusted import Trusted, run, trusted
+from .values import Categories, Numbers, Value, float_array, read_codes, read_series
 
-__all__ = ["columns_of", "evaluate", "handles_missing"]
+__all__ = ["columns_of", "evaluate", "strict_columns"]
 
 
-def columns_of(expr: str, frame: Frame) -> list[str]:
+def columns_of(expr: str, frame: Frame, evaluation: Evaluation = SAFE) -> list[str]:
     """Columns of the frame that an expression uses; an error for a name that is nothing."""
-    parts = compiled(expr)
-    known = [*CONTEXT, *BUILTINS]
-    for name in parts.calls:
-        if name not in known:
-            raise FormulaError(unknown_function(name, expr))
+    parts = parsed(expr, evaluation)
+    known = {*CONTEXT, *BUILTINS, *evaluation.named}
     out = []
     for name in parts.names.values():
         if name in frame:
@@ -34,91 +36,115 @@ def columns_of(expr: str, frame: Frame) -> list[str]:
         elif name not in known:
             whole = [d for d in parts.dotted if d.split(".")[0] == name and d in frame]
             if whole:
-                message = f"write {whole[0]} in backquotes inside {expr!r}: `{whole[0]}`"
+                message = f"write {whole[0]} in backquotes inside {shortened(expr)!r}: `{whole[0]}`"
                 raise DataError(message, whole[0])
             frame.check(name)
+    for name in parts.calls:
+        if name not in known:
+            raise FormulaError(unknown_function(name, expr))
+    if isinstance(parts, Compiled) and parts.unknown:
+        raise FormulaError(parts.unknown[0])
     return out
 
 
-def unknown_function(name: str, expr: str) -> str:
-    """Say that a function is not known, and what may be meant."""
-    hint = did_you_mean(name, [*CONTEXT, *BUILTINS])
-    if hasattr(np, name):
-        hint = f"; numpy's is at hand as np.{name}"
-    elif "|" in expr:
-        hint = "; is a + missing before the parenthesis?"
-    elif not hint:
-        hint = "; compute a column of the data with it, and name that"
-    return f"{name}() in {expr!r} is not a function that formulas know{hint}"
+def parsed(expr: str, evaluation: Evaluation) -> Compiled | Trusted:
+    """Read an expression as its formula is to be evaluated."""
+    if evaluation.trusted:
+        try:
+            return trusted(expr)
+        except RecursionError:
+            raise FormulaError(f"{shortened(expr)} is too long; compute the column first") from None
+    return compiled(expr, frozenset(evaluation.named))
 
 
-def handles_missing(expr: str) -> bool:
-    """Tell whether an expression decides itself what is missing."""
-    return compiled(expr).handles_missing
+def strict_columns(expr: str, evaluation: Evaluation) -> frozenset[str]:
+    """Names whose missing values an expression does not take care of itself."""
+    return parsed(expr, evaluation).strict
 
 
-class States(dict[str, dict[str, Any]]):
-    """State of each stateful call, made when first asked for."""
-
-    def __missing__(self, key: str) -> dict[str, Any]:
-        return self.setdefault(key, {})
-
-
-def evaluate(expr: str, frame: Frame, state: dict[str, Any]) -> Value:
+def evaluate(
+    expr: str, frame: Frame, state: dict[str, Any], evaluation: Evaluation = SAFE
+) -> Value:
     """Evaluate an expression; ``state`` is filled by the first call and read by later ones.
 
-    Arithmetic on whole numbers is done in float64, which does not overflow, unless what results is
-    no number or methods of a column are called.
+    Numbers that all rows of the fit gave together, such as a mean, are kept in ``state`` and used
+    for new rows. An expression whose value in a row still depends on other rows can be fitted, and
+    is refused for new rows.
+
+    Raises
+    ------
+    DataError
+        If the expression cannot be computed, or not for these rows alone.
     """
-    parts = compiled(expr)
-    columns = {alias: frame.series(n) for alias, n in parts.names.items() if n in frame}
-    exact = {alias: plain_series(column) for alias, column in columns.items()}
-    if not parts.dotted and any(series.dtype.kind in "iu" for series in exact.values()):
-        learned = {call: dict(known) for call, known in state.items()}
-        try:
-            result = computed(parts, {a: as_float(series) for a, series in exact.items()}, learned)
-        except Exception:  # the integers themselves are wanted
-            result = None
-        if is_number(result):
-            state.update(learned)
-            return read_result(result, expr, frame.n_rows)
+    parts = parsed(expr, evaluation)
+    columns = {
+        alias: plain_series(frame.series(n)) for alias, n in parts.names.items() if n in frame
+    }
     try:
-        result = computed(parts, exact, state)
+        result = computed(parts, columns, state, evaluation)
+        if isinstance(parts, Compiled):
+            check_labels(result)
+        value = read_result(result, expr, frame.n_rows)
+    except RanefError:
+        raise
     except Exception as error:
-        raise DataError(f"cannot compute {expr}: {error}", expr) from error
-    return read_result(result, expr, frame.n_rows)
+        raise DataError(f"cannot compute {shortened(expr)}: {reason(error)}", expr) from error
+    if isinstance(parts, Trusted) or not parts.by_row:
+        again = partial(again_on_rows, parts, columns, state, evaluation, expr)
+        if is_tried(state):
+            check_rows(expr, columns, state)
+        else:
+            note_rows(value, again, columns, state)
+    return value
+
+
+def check_labels(result: Any) -> None:
+    """Refuse a series of something else than the rows, such as counts by value."""
+    if isinstance(result, pd.Series) and not isinstance(result.index, pd.RangeIndex):
+        raise TypeError("it gives values by level, or of chosen rows, and not one for each row")
+
+
+def again_on_rows(
+    parts: Compiled | Trusted,
+    columns: Mapping[str, pd.Series[Any]],
+    state: dict[str, Any],
+    evaluation: Evaluation,
+    expr: str,
+    rows: NDArray[np.intp],
+) -> Value:
+    """Evaluate an expression on some of the rows, as if they were new."""
+    some = {alias: series.iloc[rows].reset_index(drop=True) for alias, series in columns.items()}
+    known = {key: dict(value) for key, value in state.items()}
+    return read_result(computed(parts, some, known, evaluation), expr, len(rows))
 
 
 def computed(
-    parts: Compiled, columns: dict[str, pd.Series[Any]], state: dict[str, dict[str, Any]]
+    parts: Compiled | Trusted,
+    columns: Mapping[str, pd.Series[Any]],
+    state: dict[str, dict[str, Any]],
+    evaluation: Evaluation,
 ) -> Any:
-    """Run a compiled expression on columns by alias."""
-    states = States(state)
-    scope: dict[str, Any] = {"STATES_": states, "REMEMBERED_": remembered}
-    scope |= {f"CALLED_{name}_": CONTEXT.get(name, BUILTINS.get(name)) for name in parts.calls}
-    scope |= {f"CALLED_{name}_": module for name, module in MODULES.items()}
-    for alias, name in parts.names.items():
-        scope[alias] = columns[alias] if alias in columns else CONTEXT.get(name, BUILTINS.get(name))
-    with np.errstate(all="ignore"):
-        result = eval(parts.code, {"__builtins__": {}, **scope})
-    state.update(states)
-    return result
+    """Compute an expression on columns by alias."""
+    if isinstance(parts, Trusted):
+        return run(parts, columns, state, evaluation.named)
+    return interpret(parts, columns, state, evaluation.named)
 
 
-def remembered(compute: Callable[[], Any], state: dict[str, Any]) -> Any:
-    """Give a number that all rows of the fit gave; what is no single number is computed anew."""
-    if "value" in state:
-        return state["value"]
-    result = compute()
-    if np.ndim(result) == 0:
-        state["value"] = result
-    else:
-        state["by row"] = True
-    return result
+def reason(error: Exception) -> str:
+    """Say what went wrong, in a line."""
+    if isinstance(error, RecursionError):
+        return "it nests too deep"
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    return shortened(str(error).partition("\n")[0] or type(error).__name__, 300)
 
 
 def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Give a column as expressions expect it: numbers in full width, gaps as NaN."""
+    """Give a column as expressions expect it: numbers in full width, gaps as NaN, rows counted."""
+    if series.dtype == object:
+        series = numbers_of_objects(series)
+    if not counts_rows(series.index):
+        series = series.set_axis(pd.RangeIndex(len(series)))
     dtype = series.dtype
     if pd.api.types.is_bool_dtype(dtype) or not pd.api.types.is_numeric_dtype(dtype):
         return series
@@ -131,19 +157,22 @@ def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(values, index=series.index, copy=False)
 
 
-def as_float(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Give integers that float64 holds exactly as such; anything else as it is."""
-    if series.dtype.kind not in "iu" or not len(series):
-        return series
-    held = int(series.min()) >= -(2**53) and int(series.max()) <= 2**53
-    return series.astype(np.float64) if held else series
+def counts_rows(index: pd.Index[Any]) -> bool:
+    """Tell row labels 0, 1, 2, ..."""
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
 
-def is_number(result: Any) -> bool:
-    """Tell whether an expression gave numbers, not levels or truth values."""
-    if isinstance(result, np.ndarray | pd.Series):
-        return bool(result.dtype.kind == "f")
-    return isinstance(result, FactorValues)
+def numbers_of_objects(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Take a column of numbers that are kept as objects for numbers."""
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind == "integer" and not series.hasnans:
+        try:
+            return series.astype(np.int64)
+        except OverflowError:
+            pass
+    if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return pd.Series(float_array(series, str(series.name)), index=series.index)
+    return series
 
 
 def read_result(result: Any, expr: str, n_rows: int) -> Value:

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from ..errors import DataError, shortened
+from .values import native
 
 __all__ = [
     "Frame",
+    "copies_on_write",
     "copy_strided",
     "did_you_mean",
     "is_frame",
@@ -22,6 +24,9 @@ __all__ = [
     "owners",
     "row_labels",
 ]
+
+#: From pandas 3 on.
+ALWAYS_COPIES = int(pd.__version__.partition(".")[0]) >= 3
 
 #: Rows of a block, and from how many columns on blocks are worth it.
 BLOCK = 2048
@@ -63,7 +68,10 @@ class Frame:
         found = self.cache.get(name)
         if found is None:
             self.check(name)
-            found = self.cache[name] = native(self.fetch(name))
+            found = self.fetch(name)
+            if not getattr(found.dtype, "isnative", True):
+                found = native(found)
+            self.cache[name] = found
         return found
 
     def check(self, name: str) -> None:
@@ -71,20 +79,18 @@ class Frame:
         count = self.names.count(name)
         if count == 0:
             raise DataError(
-                f"the data have no column {name!r}{did_you_mean(name, self.names)}",
+                f"the data have no column {shortened(str(name))!r}{self.hint(name)}",
                 name,
                 self.names,
             )
         if count > 1:
             raise DataError(f"{count} columns of the data are called {name!r}; rename them", name)
 
-
-def native(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Return numbers in this machine's order of bytes, which pandas cannot do without."""
-    dtype = series.dtype
-    if isinstance(dtype, np.dtype) and not dtype.isnative:
-        return pd.Series(series.to_numpy().astype(dtype.newbyteorder("=")), index=series.index)
-    return series
+    def hint(self, name: str) -> str:
+        """Say where a name may be found that is no column."""
+        if self.index is not None and name in self.index.names:
+            return "; it is in the index: call reset_index() on the data first"
+        return did_you_mean(name, self.names)
 
 
 def open_frame(data: Any) -> Frame:
@@ -111,9 +117,14 @@ def is_frame(data: Any) -> bool:
 
 def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:
     """Give columns that later changes of the frame cannot reach: views if pandas sees to that."""
-    if int(pd.__version__.partition(".")[0]) >= 3 or pd.get_option("mode.copy_on_write") is True:
+    if copies_on_write():
         return lambda name: data[name]
     return lambda name: data[name].copy()
+
+
+def copies_on_write() -> bool:
+    """Tell whether pandas copies a shared column before it changes."""
+    return ALWAYS_COPIES or pd.get_option("mode.copy_on_write") is True
 
 
 def copy_strided(frame: Frame, names: Iterable[str]) -> None:
@@ -207,6 +218,8 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
     is_text = column.dtype == nw.String and column.implementation.is_polars()
     if is_text or column.dtype in (nw.Categorical, nw.Enum):
         return pd.Series(narwhals_categorical(column), copy=False)
+    if column.dtype in (nw.Int128, nw.UInt128):
+        return wide_integers(column)
     values = column.to_numpy()
     if values.dtype.kind == "T":  # numpy's own variable-width text
         values = values.astype(object)
@@ -214,6 +227,17 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
         name = column.name
         raise DataError(f"column {name!r} holds {column.dtype}, not one value a row", name)
     return pd.Series(values, copy=False)
+
+
+def wide_integers(column: Any) -> pd.Series[Any]:
+    """Take 128-bit numbers as 64-bit ones where they fit, else as Python's own."""
+    import narwhals as nw
+
+    for kind in (nw.Int64, nw.UInt64):
+        low, high = (0, 2**64 - 1) if kind is nw.UInt64 else (-(2**63), 2**63 - 1)
+        if column.len() and low <= (column.min() or 0) and (column.max() or 0) <= high:
+            return pd.Series(column.cast(kind).to_numpy(), copy=False)
+    return pd.Series(column.to_list(), dtype=object)
 
 
 def narwhals_categorical(column: Any) -> pd.Categorical:

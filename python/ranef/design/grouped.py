@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError
@@ -16,6 +15,7 @@ from .build import build
 from .design import Design, RandomTerm
 from .frame import open_frame
 from .groups import group_codes
+from .times import times_of
 from .values import read_codes
 
 __all__ = ["build_grouped", "codes_of_column", "group_term", "times_of"]
@@ -93,21 +93,3 @@ def codes_of_column(data: Any, name: str, design: Design) -> NDArray[np.int32]:
             )
         columns.append((used, levels))
     return group_codes(parts, columns)[0]
-
-
-def times_of(term: RandomTerm) -> NDArray[np.float64]:
-    """Give the time of each row from the codes of a time column, shape (n,).
-
-    Numbers keep their distances, those written as text too, dates count in days, anything else
-    counts 1, 2, ... in the order of its levels.
-    """
-    levels = term.levels
-    if isinstance(levels, pd.DatetimeIndex):
-        days = (levels - levels[0]) / np.timedelta64(1, "D")
-        return np.asarray(days, float)[term.codes]
-    if levels.dtype.kind in "iuf":
-        return np.asarray(levels, float)[term.codes]
-    numbers = pd.to_numeric(pd.Series(levels.astype(str)), errors="coerce").to_numpy(float)
-    if np.isfinite(numbers).all():
-        return np.asarray(numbers[term.codes])
-    return term.codes.astype(np.float64) + 1.0

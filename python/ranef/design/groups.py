@@ -146,5 +146,7 @@ def positions(levels: pd.Index[Any], column: pd.Series[Any]) -> Codes:
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, categories = categorical_codes(column)
         return np.append(find_levels(levels, categories), -1)[codes]
+    if column.dtype == np.float16:
+        column = column.astype(np.float32)
     gaps = column.isna().to_numpy()
     return np.where(gaps, -1, find_levels(levels, pd.Index(column)))

@@ -75,10 +75,19 @@ def random_terms(
         labels = tuple(column.name for column in columns)
         levels: Any = grouping if grouping.crossings else grouping.levels
         kind = CrossedTerm if grouping.crossings else RandomTerm
-        terms.append(kind(bars[0].group, codes, levels, references, labels, blocks))
+        places = places_of(grouping, used[names[0]][1])
+        terms.append(kind(bars[0].group, codes, levels, references, labels, blocks, places))
         recipes.append(tuple(columns))
         groupings.append(grouping)
     return tuple(terms), tuple(recipes), tuple(groupings)
+
+
+def places_of(grouping: Grouping, known: pd.Index[Any]) -> NDArray[np.intp] | None:
+    """Places of the levels among all categories, where some do not occur."""
+    if grouping.crossings or isinstance(known, pd.RangeIndex):
+        return None
+    (levels,) = grouping.parts
+    return known.get_indexer(levels) if len(levels) < len(known) else None
 
 
 def bars_by_group(formula: Formula) -> list[list[Bar]]:

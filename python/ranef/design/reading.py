@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..formula import Factor, FactorKind
+from ..formula import SAFE, Evaluation, Factor, FactorKind
 from .aligned import check_rows
-from .expressions import columns_of, evaluate, handles_missing
+from .expressions import columns_of, evaluate, strict_columns
 from .frame import Frame, row_labels
 from .values import Categories, Numbers, Value, read_codes, read_series
 
@@ -44,6 +44,8 @@ class Reading:
         Rows missing in a column, or in an expression but not in its columns.
     infinite : dict of str to mask
         Rows that are infinite in a column or expression.
+    evaluation : Evaluation
+        What expressions may do.
     """
 
     frame: Frame
@@ -52,6 +54,7 @@ class Reading:
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, Mask] = field(default_factory=dict)
     infinite: dict[str, Mask] = field(default_factory=dict)
+    evaluation: Evaluation = SAFE
 
 
 def read_factor(factor: Factor, reading: Reading) -> None:
@@ -68,10 +71,12 @@ def read_factor(factor: Factor, reading: Reading) -> None:
         )
         note(expr, value, reading)
     else:
-        sources = columns_of(expr, reading.frame)
-        value = evaluate(expr, reading.frame, reading.states.setdefault(expr, {}))
-        if not handles_missing(expr):
-            for name in sources:
+        allowed = reading.evaluation
+        sources = columns_of(expr, reading.frame, allowed)
+        value = evaluate(expr, reading.frame, reading.states.setdefault(expr, {}), allowed)
+        strict = strict_columns(expr, allowed)
+        for name in sources:
+            if name in strict:
                 note_source(name, reading)
         note(expr, value, reading, sources)
     reading.values[expr] = value

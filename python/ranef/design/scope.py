@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
-from ..errors import DataError
+from ..errors import DataError, shortened
 from ..formula import Term
 from .coding import FittedFactor
 
 __all__ = ["Column", "check_names", "columns_of_terms"]
+
+#: Columns that one term may have, and factors with levels that it may multiply.
+MOST_COLUMNS = 100_000
+HIGHEST_ORDER = 10
 
 Scoped = tuple[tuple[str, bool], ...]
 
@@ -59,6 +64,7 @@ def columns_of_terms(
 
 def spans_of(term: Term, factors: Mapping[str, FittedFactor]) -> list[Scoped]:
     """Split a term's space into what its factors span with and without a constant."""
+    refuse_many(term, factors)
     choices = []
     for factor in term.factors:
         if factors[factor.expr].spans_intercept:
@@ -68,6 +74,23 @@ def spans_of(term: Term, factors: Mapping[str, FittedFactor]) -> list[Scoped]:
     return list(
         dict.fromkeys(tuple(p for part in parts for p in part) for parts in product(*choices))
     )
+
+
+def refuse_many(term: Term, factors: Mapping[str, FittedFactor]) -> None:
+    """Raise for a term with more columns than a model can hold."""
+    if len(term.factors) < 2:
+        return
+    sizes = [len(factors[factor.expr].full) for factor in term.factors]
+    spanning = sum(factors[factor.expr].spans_intercept for factor in term.factors)
+    count = prod(sizes)
+    if count > MOST_COLUMNS or spanning > HIGHEST_ORDER:
+        shown = f"{count:,}" if count < 10**12 else f"about {float(min(count, 10**300)):.0e}"
+        raise DataError(
+            f"the term {shortened(term.name)!r} has {shown} columns; a term may have "
+            f"{MOST_COLUMNS:,} and {HIGHEST_ORDER} factors with levels. Let its levels vary at "
+            "random, as in (1 | g), or absorb them with feols",
+            term.name,
+        )
 
 
 def widened(parts: Iterable[Scoped]) -> list[Scoped]:

@@ -10,11 +10,12 @@ import pandas as pd
 
 from .._typing import Array, Codes
 from ..errors import DataError, UnsupportedError
-from ..formula import Bar, Formula, Term, parse
+from ..formula import Bar, Formula, Term, like, parse
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm
 from .frame import open_frame
-from .grouped import _parts, group_term, times_of
+from .grouped import _parts, group_term
+from .times import times_of
 
 __all__ = ["StructuredDesign", "build_structured"]
 
@@ -118,7 +119,7 @@ def build_structured(
         cluster=np.arange(design.n_obs, dtype=np.int32) if term is None else term.codes,
         levels=pd.RangeIndex(design.n_obs) if term is None else term.levels,
         unit=_coarsest(every, design.n_obs),
-        time=None if when is None else times_of(when),
+        time=None if when is None else times_of(when, warn=True),
         time_levels=None if when is None else _occurring(when),
         strata=strata,
         D=D,
@@ -154,7 +155,7 @@ def _covariates(
 ) -> tuple[Array, tuple[str, ...]]:
     """Columns of ``~ terms`` on the rows of the design, without the constant."""
     right = variance.partition("~")[2]
-    parsed = parse(f"{formula.response} ~ {right}")
+    parsed = parse(like(f"{formula.response} ~ {right}", formula))
     if variance.partition("~")[0].strip() or parsed.random or parsed.offsets:
         raise ValueError(
             f'variance is a column or "~ terms" without bars and offsets, not {variance!r}'

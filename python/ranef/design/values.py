@@ -19,6 +19,9 @@ __all__ = [
     "Value",
     "drop_unused",
     "find_levels",
+    "float_array",
+    "is_numbers",
+    "native",
     "read_codes",
     "read_series",
 ]
@@ -125,6 +128,14 @@ def is_decimal(dtype: Any) -> bool:
     return isinstance(dtype, pd.ArrowDtype) and "decimal" in str(dtype)
 
 
+def is_numbers(series: pd.Series[Any], name: str) -> bool:
+    """Tell whether a column is read as numbers, however they are kept."""
+    try:
+        return isinstance(read_series(series, name), Numbers)
+    except DataError:
+        return False
+
+
 def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
     """Read a column whose kind only its values tell."""
     kind = types.infer_dtype(series, skipna=True)
@@ -165,8 +176,8 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return categorical_codes(series)
-    if isinstance(dtype, np.dtype) and not dtype.isnative:
-        series = series.astype(dtype.newbyteorder("="))
+    if dtype == np.float16:
+        series = series.astype(np.float32)
     if isinstance(dtype, np.dtype) and dtype.kind in "iu":
         found = small_range(series.to_numpy())
         if found is not None:
@@ -177,8 +188,18 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
         raise DataError(mixed_message(series, name), name) from None
     levels = pd.Index(levels)
     if levels.dtype == object and types.infer_dtype(levels).startswith("mixed"):
-        raise DataError(mixed_message(series, name), name)
+        kinds = {type(level) for level in levels}
+        if len(kinds) > 1 or kinds <= {tuple, dict, list}:
+            raise DataError(mixed_message(series, name), name)
     return codes.astype(np.int32), whole(levels, name)
+
+
+def native(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Take numbers in this machine's order of bytes; pandas cannot look others up."""
+    dtype = series.dtype
+    if not isinstance(dtype, np.dtype) or dtype.isnative:
+        return series
+    return pd.Series(series.to_numpy().astype(dtype.newbyteorder("=")), index=series.index)
 
 
 def small_range(
@@ -188,7 +209,7 @@ def small_range(
     if len(values) == 0:
         return None
     low, high = int(values.min()), int(values.max())
-    if high - low >= 4 * len(values) + 1000 or high - low >= 2**31 - 1:
+    if high - low >= min(4 * len(values) + 1000, 2**31 - 1) or high >= 2**63 - 1:
         return None
     wide = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
     return (wide - wide.dtype.type(low)).astype(np.int32), pd.RangeIndex(low, high + 1)

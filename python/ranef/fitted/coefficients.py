@@ -219,8 +219,10 @@ def level_and_method(
     from ..errors import UnsupportedError
     from ..inference.coverage import check_level
 
-    if isinstance(level, str):
-        level, method = (0.95 if isinstance(method, str) else method), level
+    if not isinstance(method, str):
+        level, method = method, (level if isinstance(level, str) else "wald")
+    elif isinstance(level, str):
+        level, method = 0.95, level
     name = check_option("method", method, ("wald", "profile", "boot"), shown=allowed)
     if name not in allowed:
         raise UnsupportedError(

@@ -13,6 +13,7 @@ import pandas as pd
 from .._options import check_option
 from .._typing import Array, Positions
 from ..design.design import Design
+from ..design.snapshot import Kept
 from ..errors import RanefWarning, UnsupportedAttributeError, UnsupportedError
 from ..inference.hypotheses import linear
 from ..inference.hypotheses.linear import Approximation
@@ -58,7 +59,7 @@ class Parts(ABC):
     design: Design
     estimate: Any
     call: Any
-    data: Any = None
+    data: Any = Kept()  # noqa: RUF009 - by value: later changes of the caller's do not reach it
     kernel: Any = None
     warnings: tuple[RanefWarning, ...] = ()
 
@@ -218,6 +219,10 @@ class Parts(ABC):
 
     # ------------------------------------------------------------------ text
 
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        return {"nobs": self.nobs, "df.residual": self.nobs - len(self.kept)}
+
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         return f"{self.nobs} rows"
@@ -246,6 +251,44 @@ class Parts(ABC):
         return {}
 
 
+#: Words of linear mixed models where a kind has none of its own to propose.
+ELSEWHERE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("aic", "aicc", "bic", "llf"), "models with a likelihood have it, such as ranef.lmer's"
+    ),
+    **dict.fromkeys(
+        ("bootstrap", "caic", "icc", "influence", "penalty", "ranova", "surface", "theta"),
+        "models of ranef.lmer have it",
+    ),
+    **dict.fromkeys(
+        ("coef", "is_singular", "ranef", "reml", "varcorr", "variance_decomposition"),
+        "random effects are those of ranef.lmer and ranef.glmer",
+    ),
+    **dict.fromkeys(
+        ("converged", "convergence"), "model.warnings says what the fit met with, if anything"
+    ),
+    **dict.fromkeys(
+        ("robust", "wild_bootstrap"), "models of ranef.lmer, ranef.gee and ranef.feols have it"
+    ),
+    "anova": "fit again without a term and compare the two",
+    "augment": "join model.fittedvalues and model.resid to the rows of the data",
+    "augment_chunks": "models of ranef.lmer have it; join fitted values chunk by chunk",
+    "glance": "model.summary() says what is known of the fit",
+    "in_units": "rescale the columns of the data and fit again",
+    "ngroups": "model.summary() counts the groups",
+    "npar": "len(model.params) counts the coefficients",
+    "plot": "ranef.plot_coefficients(model) shows its coefficients",
+    "predict": "models of ranef.lmer, ranef.glmer, ranef.gls, ranef.gee and ranef.feols have it",
+    "profile": "model.conf_int() gives intervals of the coefficients",
+    "r2": "models of ranef.lmer and ranef.glmer have it",
+    "refit": "fit again with the new response as a column of the data",
+    "sigma": "model.summary() has what is known of the residual variance",
+    "simulate": "models of ranef.lmer and ranef.glmer draw responses",
+    "tidy": "model.coef_table() and model.conf_int() have what a tidy table holds",
+    "update": "call the function again with other arguments; model.call has these",
+}
+
+
 class Base(ABC):
     """A model as its user holds it: parts, and what every model does with them.
 
@@ -257,6 +300,12 @@ class Base(ABC):
 
     #: Words that other models have and this one has not, and what to use instead.
     instead: ClassVar[Mapping[str, str]] = {}
+    #: What kind of model this is, for functions that treat some kinds.
+    model_kind: ClassVar[str] = "regression"
+    #: Functions that do not treat this kind, and what to use instead; "" for all others.
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "": "its likelihood, if it has one, is not that of a mixed model for the same response"
+    }
 
     def __init__(self, parts: Parts):
         object.__setattr__(self, "parts", parts)
@@ -270,11 +319,10 @@ class Base(ABC):
 
         def __getattr__(self, name: str) -> Any:
             kind = type(self).__name__
-            if name in type(self).instead:
+            cure = type(self).instead.get(name) or ELSEWHERE.get(name)
+            if cure is not None:
                 raise UnsupportedAttributeError(
-                    f"{name} is not available for a {kind}; {type(self).instead[name]}",
-                    name=name,
-                    obj=self,
+                    f"{name} is not available for a {kind}; {cure}", name=name, obj=self
                 )
             raise AttributeError(f"a {kind} has no attribute {name!r}", name=name, obj=self)
 

@@ -52,11 +52,4 @@ def dropped_rows(design: Design) -> list[RanefWarning]:
     texts = [RanefWarning(note) for note in numbers_as_text(design)]
     if not design.dropped:
         return texts
-    lost = design.n_data - design.n_obs
-    where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-    return [
-        *texts,
-        DroppedRowsWarning(
-            f"{lost} of {design.n_data} rows are left out because values are missing in {where}"
-        ),
-    ]
+    return [*texts, DroppedRowsWarning(design.lost)]

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from .parse import parse
+from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
+from .parse import parse, place_of
 from .terms import Bar, Factor, FactorKind, Formula, Term
 from .tokens import aliased
 from .update import update
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "aliased", "parse", "update"]
+__all__ = [
+    "SAFE",
+    "Bar",
+    "Evaluation",
+    "Factor",
+    "FactorKind",
+    "Formula",
+    "FormulaText",
+    "Term",
+    "aliased",
+    "evaluation_of",
+    "like",
+    "parse",
+    "place_of",
+    "update",
+    "with_functions",
+]

@@ -8,12 +8,13 @@ from functools import lru_cache
 
 from ..errors import FormulaError
 from .bars import parse_bar
+from .evaluation import SAFE, evaluation_of
 from .syntax import Summand, bars_in, check_operators, sides, summands
 from .terms import Bar, Factor, FactorKind, Formula
 from .tokens import Kind, Piece, normal_expression, pieces
 from .wilkinson import to_factor, to_terms
 
-__all__ = ["parse"]
+__all__ = ["parse", "place_of"]
 
 MULTIPLIED = "a random-effects term can only be added: write ... + (1 | g)"
 
@@ -46,7 +47,9 @@ def parse(text: str) -> Formula:
         return text
     if not isinstance(text, str):
         raise TypeError(f"a formula is a text, not {type(text).__name__}")
-    return parse_text(re.sub(r"\s", " ", text).rstrip())
+    parsed = parse_text(re.sub(r"\s", " ", text).rstrip())
+    evaluation = evaluation_of(text)
+    return parsed if evaluation is SAFE else parsed.evaluated(evaluation)
 
 
 @lru_cache(maxsize=512)
@@ -115,6 +118,16 @@ def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], l
     if bars_in(summand.pieces, 1):
         return [], parse_bar(summand.pieces, text), []
     return split_right(summand.pieces[1:-1], text)
+
+
+def place_of(factor: Factor, text: str) -> tuple[int, int]:
+    """Find a factor in the text of a formula; all of the text where it is not found."""
+    offset = f"offset({factor.expr})"
+    for piece in pieces(text):
+        if piece.text in (factor.expr, offset):
+            return piece.start, piece.stop
+    at = text.find(factor.expr)
+    return (at, at + len(factor.expr)) if at >= 0 else (0, len(text))
 
 
 def check_fixed(summand: Summand, text: str) -> None:

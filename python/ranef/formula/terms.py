@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from .evaluation import SAFE, Evaluation, FormulaText, like
+
 __all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "offset_source", "quoted"]
 
 
@@ -121,6 +123,8 @@ class Formula:
         Random-effects terms in the order written.
     offsets : tuple of Factor
         The expressions inside ``offset()``.
+    evaluation : Evaluation
+        What its expressions may do.
     """
 
     text: str
@@ -130,6 +134,7 @@ class Formula:
     terms: tuple[Term, ...]
     random: tuple[Bar, ...] = ()
     offsets: tuple[Factor, ...] = ()
+    evaluation: Evaluation = SAFE
 
     def __str__(self) -> str:
         return self.text
@@ -137,7 +142,11 @@ class Formula:
     def without_random(self) -> Formula:
         """Leave the random-effects terms out."""
         right = " + ".join([self.fixed, *map(offset_source, self.offsets)])
-        return replace(self, text=f"{self.response} ~ {right}", random=())
+        return replace(self, text=like(f"{self.response} ~ {right}", self), random=())
+
+    def evaluated(self, evaluation: Evaluation) -> Formula:
+        """Let the expressions do something else."""
+        return replace(self, text=FormulaText(self.text, evaluation), evaluation=evaluation)
 
 
 def quoted(name: str) -> str:

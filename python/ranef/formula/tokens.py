@@ -13,7 +13,9 @@ from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import Token
 
-from ..errors import FormulaError
+from ..errors import FormulaError, shortened
+from .foreign import bar_inside, foreign_syntax
+from .spelling import DEEPEST, parsed_expression, spelled
 
 __all__ = ["Kind", "Piece", "aliased", "check_brackets", "normal_expression", "pieces"]
 
@@ -45,6 +47,9 @@ class Piece:
 
 
 OPERANDS = frozenset({Kind.NAME, Kind.PYTHON, Kind.VALUE})
+#: How long a formula may be.
+LONGEST = 500_000
+
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 QUOTES = "'\"`"
 DOUBLE = ("**", "||")
@@ -62,6 +67,7 @@ QUOTED_OR_WORD = re.compile(
 def pieces(text: str) -> list[Piece]:
     """Cut a formula into pieces; brackets and quotes are seen to be balanced first."""
     check_brackets(text)
+    check_percent(text)
     try:
         tokens = list(tokenize(text))
     except FormulaicError as error:
@@ -107,6 +113,8 @@ def split_operators(text: str, start: int, stop: int) -> list[Piece]:
 
 def check_brackets(text: str) -> None:
     """Raise at the first bracket or quote without its partner."""
+    if len(text) > LONGEST:
+        raise FormulaError(f"the formula has {len(text):,} characters; {LONGEST:,} are read")
     stack: list[tuple[str, int]] = []
     quote, opened, skip = "", 0, False
     for i, char in enumerate(text):
@@ -119,6 +127,9 @@ def check_brackets(text: str) -> None:
             quote, opened = char, i
         elif char in CLOSERS:
             stack.append((char, i))
+            if len(stack) > DEEPEST:
+                message = f"brackets nest more than {DEEPEST} deep; compute the column in the data"
+                raise FormulaError(message, text, i)
         elif char in ")]}":
             if not stack or CLOSERS[stack[-1][0]] != char:
                 raise FormulaError(f"this {char!r} closes nothing", text, i)
@@ -127,6 +138,20 @@ def check_brackets(text: str) -> None:
         raise FormulaError(f"this {quote} is never closed", text, opened)
     if stack:
         raise FormulaError(f"this {stack[-1][0]!r} is never closed", text, stack[-1][1])
+
+
+def check_percent(text: str) -> None:
+    """Raise for a percent sign between terms, other than in R's ``%in%``."""
+    depth, quote = 0, ""
+    for i, char in enumerate(text if "%" in text else ""):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in QUOTES:
+            quote = char
+        elif char == "%" and depth == 0 and "%in%" not in text[max(i - 3, 0) : i + 4]:
+            message = "the remainder of a division is an expression: write I(x % 2) or np.mod(x, 2)"
+            raise FormulaError(message, text, i, i + 1 + (text[i + 1 : i + 2] == "%"))
+        depth += (char in CLOSERS) - (char in ")]}")
 
 
 def aliased(expr: str) -> tuple[str, dict[str, str]]:
@@ -140,17 +165,17 @@ def aliased(expr: str) -> tuple[str, dict[str, str]]:
         Alias to name.
     """
     names: dict[str, str] = {}
+    known: dict[str, str] = {}
 
     def alias(match: re.Match[str]) -> str:
         literal, ticked, word = match.groups()
         if literal is not None or (word is not None and word not in RESERVED):
             return match.group(0)
         name = str(word if ticked is None else ticked)
-        for known, meaning in names.items():
-            if meaning == name:
-                return known
-        names[f"QUOTED_{len(names)}_"] = name
-        return f"QUOTED_{len(names) - 1}_"
+        if name not in known:
+            known[name] = f"QUOTED_{len(names)}_"
+            names[known[name]] = name
+        return known[name]
 
     return QUOTED_OR_WORD.sub(alias, expr), names
 
@@ -159,15 +184,18 @@ def normal_expression(expr: str, text: str = "", start: int = 0, stop: int | Non
     """Spell a Python expression in the one way that equal expressions share."""
     readable, names = aliased(expr)
     try:
-        tree = ast.parse(readable.strip(), mode="eval")
+        tree = parsed_expression(readable.strip())
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        message = f"cannot read {expr!r} as a Python expression: {reason}"
+        reason = foreign_syntax(expr) or reason
+        message = f"cannot read {shortened(expr)!r} as a Python expression: {reason}"
         raise FormulaError(message, text, start, stop) from None
     if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):
         message = "inside an expression a power is written **, as in I(x**2), not ^"
         raise FormulaError(message, text, start, stop)
-    return restored(ast.unparse(tree).replace("\n", " "), names)
+    if bar_inside(tree):
+        raise FormulaError(bar_inside(tree), text, start, stop)
+    return restored(spelled(tree), names)
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import FormulaError
 from .bars import parse_bar
+from .evaluation import like
 from .parse import is_offset, parse, read_offset
 from .syntax import Summand, bars_in, check_operators, sides, summands
 from .terms import Bar, Factor, FactorKind, Formula, Term, offset_source
@@ -54,7 +55,7 @@ def update(old: Formula, text: str) -> Formula:
     ]
     body = [*fixed_sources(old, fixed, text), *(bar.source() for bar in merged(random))]
     body += [offset_source(factor) for factor in offsets]
-    return parse(f"{response} ~ {' + '.join(body)}")
+    return parse(like(f"{response} ~ {' + '.join(body)}", old))
 
 
 def new_response(left: str, old: Formula) -> str:

@@ -12,12 +12,13 @@ from formulaic.parser.types import Term as FormulaicTerm
 from formulaic.parser.types import Token
 
 from ..errors import FormulaError
+from .expansion import Bounded
 from .terms import Factor, FactorKind, Term
 from .tokens import Kind, Piece, plain_message
 
 __all__ = ["to_factor", "to_terms"]
 
-PARSER = DefaultFormulaParser()
+PARSER = DefaultFormulaParser(operator_resolver=Bounded())
 KINDS = {
     Kind.NAME: Token.Kind.NAME,
     Kind.PYTHON: Token.Kind.PYTHON,

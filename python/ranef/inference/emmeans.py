@@ -17,6 +17,7 @@ from ..design.design import Design
 from ..design.encode import Encoder, encode
 from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
+from ..design.values import is_numbers
 from ..formula import FactorKind
 from .coverage import check_level, t_quantile
 from .hypotheses.linear import f_pvalue
@@ -77,7 +78,10 @@ def reference_grid(design: Design, data: Any, at: Mapping[str, Any]) -> dict[str
 
 
 def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str, pd.Index[Any]]]:
-    """List the columns that the fixed part uses: whether they are categories, and their levels."""
+    """List the columns that the fixed part uses: whether they are categories, and their levels.
+
+    A number in a condition, such as x in ``I(x > 5)``, is a number still.
+    """
     categorical: dict[str, bool] = {}
     levels: dict[str, pd.Index[Any]] = {}
     factors = [f for term in encoder.formula.terms for f in term.factors]
@@ -87,10 +91,13 @@ def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str
             names = [factor.expr]
             if fitted.levels is not None:
                 levels[factor.expr] = fitted.levels
+            kinds = [fitted.is_categorical]
         else:
-            names = columns_of(factor.expr, frame)
-        for name in names:
-            categorical[name] = categorical.get(name, False) or fitted.is_categorical
+            names = columns_of(factor.expr, frame, encoder.formula.evaluation)
+            marked = fitted.is_categorical and factor.expr.startswith(("C(", "factor("))
+            kinds = [marked or not is_numbers(frame.series(name), name) for name in names]
+        for name, kind in zip(names, kinds, strict=True):
+            categorical[name] = categorical.get(name, False) or kind
     if encoder.offset:
         categorical.setdefault(encoder.offset, False)
     return categorical, levels
@@ -110,7 +117,7 @@ def typed(
 ) -> pd.Series[Any]:
     """Give values the kind of the column that they stand for."""
     if levels is None:
-        is_number = pd.api.types.is_numeric_dtype(series.dtype)
+        is_number = is_numbers(series, name)
         return pd.Series(values, dtype=None if is_number else series.dtype)
     for value in values:
         if value not in levels:
@@ -169,14 +176,28 @@ def marginal_rows(
 def slopes(
     design: Design, grid: Mapping[str, pd.Series[Any]], var: str, step: float, keep: Sequence[str]
 ) -> tuple[pd.DataFrame, Array]:
-    """Average the derivative of the rows of X along a variable; see ``marginal_rows``."""
-    up, down = dict(grid), dict(grid)
-    up[var] = grid[var].astype(float) + step
-    down[var] = grid[var].astype(float) - step
-    _, above, _ = marginal_rows(design, up, keep)
-    _, below, _ = marginal_rows(design, down, keep)
-    ordered = {name: grid[name] for name in keep}
-    return crossed(ordered), (above - below) / (2.0 * step)
+    """Average the derivative of the rows of X along a variable; see ``marginal_rows``.
+
+    Where a column jumps, as that of a condition does, the slope is that of the side without it.
+    """
+    here = grid[var].astype(float)
+
+    def differences(h: float) -> tuple[Array, Array]:
+        below, at, above = (
+            marginal_rows(design, {**grid, var: here + d}, keep)[1] for d in (-h, 0.0, h)
+        )
+        return (at - below) / h, (above - at) / h
+
+    left, right = differences(step)
+    nearer_left, nearer_right = differences(step / 2.0)
+    gap, nearer_gap = np.abs(right - left), np.abs(nearer_right - nearer_left)
+    real = gap > 1e-6 * (np.abs(left) + np.abs(right))
+    slope = (left + right) / 2.0
+    # a smooth column's gap halves with the step, one at a jump doubles, one past a jump is gone
+    slope = np.where(real & (nearer_gap < gap / 4.0), (nearer_left + nearer_right) / 2.0, slope)
+    flatter = np.where(np.abs(nearer_left) < np.abs(nearer_right), nearer_left, nearer_right)
+    slope = np.where(real & (nearer_gap > gap * 1.5), flatter, slope)
+    return crossed({name: grid[name] for name in keep}), slope
 
 
 # ------------------------------------------------------------------ contrasts

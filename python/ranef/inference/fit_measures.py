@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from .._html import Preformatted
 from .._typing import Array
 
 __all__ = ["FitMeasures", "Moments", "fit_measures", "srmr"]
 
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(Preformatted):
     """Means (p,) and covariances (p, p) of variables."""
 
     mean: Array
@@ -21,7 +22,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class FitMeasures:
+class FitMeasures(Preformatted):
     """Chi-squared test and indices of fit.
 
     Attributes

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from .._typing import Array
 from ..design.structured import StructuredDesign
 from ..models.gls.model import GlsEstimate, GlsModel, marginal_residuals, patterns
 
-__all__ = ["covariance_elements", "information"]
+__all__ = ["covariance", "covariance_elements"]
 
 
 def covariance_elements(size: int) -> list[tuple[int, int]]:
@@ -19,10 +20,34 @@ def covariance_elements(size: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(size) for j in range(i + 1)]
 
 
+def covariance(
+    rows: StructuredDesign, model: GlsModel, estimate: GlsEstimate, *, observed: bool
+) -> Array:
+    """Covariance of coefficients, factor covariances and residual variances, (m, m).
+
+    The information is inverted for standardised columns, whatever the unit and the origin of time,
+    and mapped back; parameters are those of ``information``.
+    """
+    found = information(rows, model, estimate, observed=observed)
+    (basis,) = model.bases
+    pairs = covariance_elements(len(basis))
+    back = np.array([[_element(basis, of, by) for by in pairs] for of in pairs])
+    rest = len(found) - len(model.root) - len(pairs)
+    J = scipy.linalg.block_diag(model.root, back, np.eye(rest))
+    return np.asarray(J @ np.linalg.inv(found) @ J.T, float)
+
+
+def _element(basis: Array, of: tuple[int, int], by: tuple[int, int]) -> float:
+    """Differentiate an element of B Psi B' by one of Psi."""
+    (i, j), (k, m) = of, by
+    same = float(basis[i, k] * basis[j, m])
+    return same if k == m else same + float(basis[i, m] * basis[j, k])
+
+
 def information(
     rows: StructuredDesign, model: GlsModel, estimate: GlsEstimate, *, observed: bool
 ) -> Array:
-    """Information on coefficients, factor covariances and residual variances, (m, m).
+    """Information on them for standardised columns of X and of the term, (m, m).
 
     Parameters
     ----------
@@ -43,7 +68,7 @@ def information(
     -d2 l / d theta_k d theta_l = r'V^-1 V_k V^-1 V_l V^-1 r - tr(V^-1 V_k V^-1 V_l) / 2, and
     -d2 l / d beta d theta_k = X'V^-1 V_k V^-1 r. Expectations are the trace over 2, and 0.
     """
-    X = rows.design.X[:, estimate.kept][model.layout.order]
+    X = (rows.design.X[:, estimate.kept] @ model.root)[model.layout.order]
     resid = marginal_residuals(rows.design, estimate.beta)[model.layout.order]
     p = X.shape[1]
     out: Array | None = None
@@ -74,7 +99,7 @@ def _pieces(
     """Units of each pattern with V and its derivatives by each parameter."""
     order = model.layout.order
     (term,) = rows.design.random
-    z = rows.design.z(term)[order]
+    z = (rows.design.z(term) @ model.bases[0])[order]
     strata = None if rows.strata is None else rows.strata.codes[order]
     levels = 1 if rows.strata is None else rows.strata.n_levels
     for where, V, _ in patterns(model, estimate.psi):

@@ -83,7 +83,8 @@ def closed_form(
     q = A.shape[1] - len(estimate.kept)
     prior = np.broadcast_to(precision, len(estimate.kept))
     ridge = sparse.diags_array(np.r_[np.ones(q), prior])
-    inverse = _inverse(sparse.csc_array(A.T @ A + ridge))
+    M = sparse.csc_array(A.T @ A + ridge)
+    inverse = _by_component(M, q) or _inverse(M)
     fixed = np.arange(q, A.shape[1])
     whole = inverse(np.arange(A.shape[1]), fixed)
     beta = np.full((n_groups, len(fixed)), np.nan)
@@ -123,6 +124,45 @@ def _rows(design: Design, estimate: LmmEstimate) -> tuple[sparse.csr_array, Arra
     residual -= X @ estimate.beta[estimate.kept]
     A = sparse.csr_array(sparse.hstack([*blocks, sparse.csr_array(root[:, None] * X)]))
     return A, root * residual
+
+
+def _by_component(M: sparse.csc_array, q: int) -> Callable[[Rows, Rows], Array] | None:
+    """Give the same function as `_inverse` where the random effects fall into small components.
+
+    Columns of A^-1, A the random effects' part of M, that belong to different components do not
+    meet: one right side holds a column of each, so that as many solutions do as the largest
+    component has columns. With W = A^-1 B and S = C - B'W, M^-1 is A^-1 + W S^-1 W', -W S^-1 and
+    S^-1.
+    """
+    A, B = sparse.csc_array(M[:q, :q]), M[:q, q:].toarray()
+    from scipy.sparse import csgraph
+
+    count, component = csgraph.connected_components(A, directed=False)
+    order = np.argsort(component, kind="stable")
+    sizes = np.bincount(component, minlength=count)
+    slot = np.empty(q, dtype=np.intp)
+    slot[order] = np.arange(q) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    if sizes.max() * q > LARGEST_INVERSE**2 // 2 or count == 1:
+        return None
+    factor = splu(A)
+    unit = np.zeros((q, int(sizes.max())))
+    unit[np.arange(q), slot] = 1.0
+    columns_of, W = factor.solve(unit), factor.solve(B)
+    S = np.linalg.inv(M[q:, q:].toarray() - B.T @ W)
+    # Rows of the two sides of W S^-1 W', fixed effects below.
+    left = np.vstack([W, -np.eye(len(S))])
+
+    def block(rows: Rows, columns: Rows) -> Array:
+        out = left[rows] @ S @ left[columns].T
+        r, c = np.flatnonzero(rows < q), np.flatnonzero(columns < q)
+        if not len(r) or not len(c):
+            return np.asarray(out)
+        own = columns_of[np.ix_(rows[r], slot[columns[c]])]
+        same = component[rows[r]][:, None] == component[columns[c]]
+        out[np.ix_(r, c)] += np.where(same, own, 0.0)
+        return np.asarray(out)
+
+    return block
 
 
 def _inverse(M: sparse.csc_array) -> Callable[[Rows, Rows], Array]:

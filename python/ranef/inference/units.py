@@ -14,7 +14,7 @@ from .. import _core
 from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..design.frame import Frame
-from ..errors import DataError, ModelError
+from ..errors import DataError, ModelError, listed
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from .optimum.em import lower_factor
@@ -159,7 +159,7 @@ def _carried(
     """Give the relative covariance factor of one term in the new units."""
     before, after = terms
     T = _coordinates(old.z(before), new.z(after))
-    label = f"({' + '.join(before.names)} | {before.group})"
+    label = f"({listed(before.names)} | {before.group})"
     if T is None:
         raise ModelError(
             f"{label} spans another space in the new units, so this is another model; give its "

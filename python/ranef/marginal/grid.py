@@ -59,12 +59,7 @@ def check_model(model: Any, caller: str) -> None:
 
 def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
-    data = model.parts.data if data is None else data
-    if data is None:
-        raise ValueError(
-            "this model was unpickled and no longer knows its data; give them as data="
-        )
-    return data
+    return model.parts.training_data("give them as data=") if data is None else data
 
 
 def response_link(model: Answering) -> str:

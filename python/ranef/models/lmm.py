@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,30 @@ class Control:
     tolerance: float = 1e-9
     start: tuple[Array, ...] = ()
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, Integral):
+            raise TypeError(f"Control: max_steps is a number of steps, not {self.max_steps!r}")
+        if not isinstance(self.tolerance, Real) or not self.tolerance > 0.0:
+            raise ValueError(f"Control: tolerance is a positive number, not {self.tolerance!r}")
+        if not isinstance(self.start, list | tuple) or any(np.ndim(b) != 2 for b in self.start):
+            raise TypeError(
+                "Control: start is a tuple of matrices, one for each random-effects term, as in "
+                f"model.parts.estimate.lambda_standard; it is {self.start!r}"
+            )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral):
+            raise TypeError(f"Control: seed is a whole number, not {self.seed!r}")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"Control: seed is at least 0 and below 2**64, not {self.seed!r}")
+
+    @classmethod
+    def of(cls, control: Control | None) -> Control:
+        """Check what was given as settings; the usual ones for None."""
+        if control is None:
+            return cls()
+        if not isinstance(control, cls):
+            raise TypeError(f"control takes ranef.Control(max_steps=..., ...), not {control!r}")
+        return control
 
 
 @dataclass(frozen=True)

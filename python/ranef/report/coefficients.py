@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..inference.coverage import t_quantile
 
-__all__ = ["coefficient_table", "interval_table", "t_pvalue"]
+__all__ = ["coefficient_table", "interval_table", "statistic_name", "t_pvalue"]
 
 
 def t_pvalue(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
@@ -52,15 +52,28 @@ def coefficient_table(
     Returns
     -------
     DataFrame
-        Columns estimate, se, df, t, pvalue.
+        Columns estimate, se, df, t (z where all degrees of freedom are infinite), pvalue.
     """
     estimate, se = np.asarray(estimate, float), np.asarray(se, float)
     df = np.where(np.isnan(se), np.nan, np.broadcast_to(np.asarray(df, float), se.shape))
     t = _ratio(estimate, se)
     return pd.DataFrame(
-        {"estimate": estimate, "se": se, "df": df, "t": t, "pvalue": t_pvalue(t, df)},
+        {
+            "estimate": estimate,
+            "se": se,
+            "df": df,
+            statistic_name(df): t,
+            "pvalue": t_pvalue(t, df),
+        },
         index=pd.Index(names),
     )
+
+
+def statistic_name(df: ArrayLike) -> str:
+    """Name a statistic by its reference distribution: "z" where all degrees are infinite."""
+    known = np.asarray(df, float)
+    known = known[~np.isnan(known)]
+    return "z" if known.size and np.isinf(known).all() else "t"
 
 
 def interval_table(

@@ -16,6 +16,7 @@ from .._typing import Array
 from ..families.links import limits_of, link_named, mean_of, slope_of
 from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
 from ..inference.hypotheses.linear import Approximation, contrasts
+from .coefficients import statistic_name
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
@@ -191,6 +192,7 @@ class MarginalMeans:
         table["lower"], table["upper"] = table["estimate"] - half, table["estimate"] + half
         if name := link_named(self.link).contrast:
             table = _exponentials(table, name)
+        table = table.rename(columns={"t": statistic_name(df)})
         table.insert(0, "contrast", names)
         for column in reversed(self.by):
             table.insert(0, column, self.cells[column].iloc[rows[0]])

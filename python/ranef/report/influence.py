@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._html import Preformatted
 from .._typing import Array
 from ..inference.influence import Deletion
 from ..models.lmm import LmmEstimate
@@ -17,7 +18,7 @@ __all__ = ["Influence", "influence_tables"]
 
 
 @dataclass(frozen=True, repr=False)
-class Influence:
+class Influence(Preformatted):
     """How far the fixed effects move when a group is deleted.
 
     Attributes

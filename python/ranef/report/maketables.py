@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._html import Preformatted
 from .coefficients import interval_table
 from .varcorr import VarCorr
 
@@ -45,7 +46,9 @@ def hook_table(table: pd.DataFrame) -> pd.DataFrame:
         Columns b, se, t, p, df, ci95l, ci95u, ci90l, ci90u; the aliased coefficients left out.
     """
     known = table[table["estimate"].notna()]
-    out = known.rename(columns={"estimate": "b", "pvalue": "p"})[["b", "se", "t", "p", "df"]]
+    out = known.rename(columns={"estimate": "b", "pvalue": "p", "z": "t"})[
+        ["b", "se", "t", "p", "df"]
+    ]
     for percent in (95, 90):
         limits = interval_table(
             list(known.index), known["estimate"], known["se"], known["df"], percent / 100.0
@@ -72,7 +75,7 @@ def covariance_rows(varcorr: VarCorr, ngroups: Mapping[str, int]) -> dict[str, A
 
 
 @dataclass(frozen=True)
-class TableColumn:
+class TableColumn(Preformatted):
     """One model's column of a regression table, in maketables' plug-in format.
 
     Attributes

@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from .._html import Preformatted
 from .findings import Diagnosis
 
 __all__ = ["Prescription"]
 
 
 @dataclass(frozen=True, repr=False)
-class Prescription:
+class Prescription(Preformatted):
     """A log of changes to a model and what each does.
 
     Attributes

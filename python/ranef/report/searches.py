@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import Preformatted
 from ..inference.optimum.optimizers import Run
 from ..models.lmm import LmmEstimate
 
@@ -124,7 +125,7 @@ def _verdict(table: pd.DataFrame, best: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Trail:
+class Trail(Preformatted):
     """What was tried to bring a search to its end.
 
     Attributes

@@ -113,14 +113,14 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
             continue
         df = "" if np.isnan(row["df"]) else ("inf" if np.isinf(row["df"]) else f"{row['df']:.2f}")
         error = "" if np.isnan(row["se"]) else error
-        t = "" if np.isnan(row["t"]) else f"{row['t']:.3f}"
+        t = "" if np.isnan(row.iloc[3]) else f"{row.iloc[3]:.3f}"
         out.append([str(name), estimate, error, df, t, pvalue_text(row["pvalue"])])
     return out
 
 
 def _table_text(table: pd.DataFrame) -> list[str]:
     """Align a coefficient table."""
-    rows = [["", "Estimate", "Std.Err.", "df", "t", "p"], *_cells(table)]
+    rows = [["", "Estimate", "Std.Err.", "df", table.columns[3], "p"], *_cells(table)]
     sizes = [max(len(row[j]) for row in rows) for j in range(6)]
     return [
         " "

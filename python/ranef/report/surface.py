@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import Preformatted
+
 __all__ = ["MultiStart", "Surface"]
 
 #: Difference of -2 log-likelihood below which two searches have found the same optimum.
@@ -15,7 +17,7 @@ SAME = 1e-5
 
 
 @dataclass(frozen=True, repr=False)
-class MultiStart:
+class MultiStart(Preformatted):
     """Searches from random starts.
 
     Attributes
@@ -57,7 +59,7 @@ class MultiStart:
 
 
 @dataclass(frozen=True, repr=False)
-class Surface:
+class Surface(Preformatted):
     """Log-likelihood on a grid of standard deviations relative to the residual one.
 
     Attributes

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy
 
 from ..inference.hypotheses.linear import Contrasts, JointTest
+from .coefficients import statistic_name
 
 __all__ = ["LinearTest", "anova_table", "chisq_table", "contrast_frame", "ranova_table"]
 
@@ -87,6 +88,7 @@ def ranova_table(labels: Sequence[str], npar: Sequence[int], llf: Sequence[float
 def contrast_frame(tests: Contrasts, labels: Sequence[str]) -> pd.DataFrame:
     """Lay t tests of contrasts below each other: estimate, se, df, t, pvalue."""
     columns = {name: getattr(tests, name) for name in ("estimate", "se", "df", "t", "pvalue")}
+    columns = {statistic_name(tests.df) if n == "t" else n: v for n, v in columns.items()}
     return pd.DataFrame(columns, index=list(labels))
 
 

@@ -69,7 +69,7 @@ def fixed_rows(table: pd.DataFrame, level: float | None) -> pd.DataFrame:
             "term": table.index,
             "estimate": table["estimate"].to_numpy(),
             "std.error": table["se"].to_numpy(),
-            "statistic": table["t"].to_numpy(),
+            "statistic": table["z" if "z" in table else "t"].to_numpy(),
             "df": table["df"].to_numpy(),
             "p.value": table["pvalue"].to_numpy(),
         }

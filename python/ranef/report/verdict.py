@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._html import Preformatted
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import NO_TRIALS, Design
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
-from ..models.glmm.estimate import GlmmEstimate
+from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..models.lmm import DECREMENT, SINGULAR, Approximation, LmmEstimate, zero_columns
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, repr=False)
-class Convergence:
+class Convergence(Preformatted):
     """Whether the search stopped at an optimum, and how one knows.
 
     Attributes
@@ -123,7 +124,7 @@ def restart_advice(has_prior: bool) -> str:
 
 
 def convergence(
-    estimate: LmmEstimate | GlmmEstimate,
+    estimate: LmmEstimate | GlmmEstimate | PartsEstimate,
     optimum: Optimum,
     notes: Iterable[str],
     remedy: str,
@@ -161,7 +162,7 @@ def convergence(
     )
 
 
-def _accuracy(estimate: LmmEstimate | GlmmEstimate) -> dict[str, Any]:
+def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str, Any]:
     """Say what an iterative fit knows of its own error."""
     found = getattr(estimate, "approximation", None)
     if found is None:
@@ -185,7 +186,7 @@ def not_reached(found: Approximation, exact_bytes: float, exact_flops: float) ->
     )
 
 
-def _verdict(estimate: LmmEstimate | GlmmEstimate, optimum: Optimum) -> str:
+def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Optimum) -> str:
     """Say in a sentence which condition decides."""
     if optimum.is_saddle:
         return "Not converged: -2 log-likelihood bends down along a direction of the covariance."
@@ -222,12 +223,9 @@ def data_warnings(
     The kernel is asked for where columns are aliased.
     """
     if design.dropped:
-        lost = design.n_data - design.n_obs
-        where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-        yield DroppedRowsWarning(
-            f"{lost} of {design.n_data} rows are left out because values are missing in {where}. "
-            "Likelihood inference then assumes that they are missing at random."
-        )
+        gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
+        assumed = " Likelihood inference then assumes that they are missing at random."
+        yield DroppedRowsWarning(f"{design.lost}.{assumed if gaps else ''}")
     for note in numbers_as_text(design):
         yield RanefWarning(note)
     if len(kept) < len(design.fixed):
@@ -237,11 +235,19 @@ def data_warnings(
 
 
 def singular_notes(
-    design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
+    design: Design,
+    core: _core.Lmm | _core.Glmm,
+    estimate: LmmEstimate | GlmmEstimate,
+    left_out: Sequence[int] = (),
 ) -> list[str]:
-    """Say which term is singular, along which direction, and the smallest change that helps."""
+    """Say which term is singular, along which direction, and the smallest change that helps.
+
+    Terms that are ``left_out`` are spoken of elsewhere.
+    """
     notes = []
     for t, term in enumerate(design.random):
+        if t in left_out:
+            continue
         for block in term.blocks:
             index = np.ix_(block, block)
             sds = np.linalg.svd(estimate.lambda_standard[t][index], compute_uv=False)

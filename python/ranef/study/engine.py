@@ -19,7 +19,7 @@ from ..design.design import Design
 from ..errors import UnsupportedError
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
-from ..formula import parse
+from ..formula import like, parse
 from ..inference.study import Truth, draw_responses
 from ..models import lmm
 from ..models.batch import fits as batch
@@ -203,7 +203,7 @@ def make_engine(model: Any, *, fit: str | None, ddf: str, **parts: Any) -> Engin
 
 def complete(formula: str) -> str:
     """Give the right side of a formula; a response is drawn, whatever it is called."""
-    return "~" + formula.rpartition("~")[2]
+    return like("~" + formula.rpartition("~")[2], formula)
 
 
 def no_single(_: int) -> LinearMixedModel:

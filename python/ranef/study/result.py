@@ -11,6 +11,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from .._html import Preformatted
 from .._typing import Array
 from ..batch.result import BatchResult
 from ..inference.study import binomial_interval, performance
@@ -34,7 +35,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class StudyRun:
+class StudyRun(Preformatted):
     """One setting of a study.
 
     Attributes
@@ -139,7 +140,7 @@ def proportion(name: str, hits: Array) -> dict[str, Array]:
     return {name: share, f"{name}_mcse": error}
 
 
-class Study:
+class Study(Preformatted):
     """Results of :func:`ranef.simulate_study`.
 
     Attributes
@@ -238,7 +239,7 @@ class Study:
         return pd.concat(out, ignore_index=True)
 
 
-class Power:
+class Power(Preformatted):
     """Results of :func:`ranef.power`.
 
     Attributes

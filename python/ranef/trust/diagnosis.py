@@ -19,7 +19,7 @@ from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import Model, check_mixed
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
-from ..formula import parse
+from ..formula import like, parse
 from ..inference.diagnosis.diagnosis import check_design
 from ..inference.diagnosis.finding import Finding
 from ..inference.diagnosis.fit import check_fit
@@ -146,7 +146,9 @@ def outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[
         if not may_hold(design, frame.series(column).iloc[rows]):
             continue
         try:
-            larger = designs.build(parse(f"{spelled(formula)} + (1 | {column})"), data)
+            larger = designs.build(
+                parse(like(f"{spelled(formula)} + (1 | {column})", formula)), data
+            )
         except RanefError:
             continue
         if larger.n_obs != design.n_obs:

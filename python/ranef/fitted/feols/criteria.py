@@ -69,15 +69,12 @@ class Criteria(Base):
     @property
     def llf(self) -> float:
         """Gaussian log-likelihood at the maximum likelihood variance."""
-        weights = self.parts.design.weights
-        logs = 0.0 if weights is None else float(np.log(weights).sum())
-        n = self.parts.nobs
-        return 0.5 * (logs - n * (1.0 + float(np.log(2.0 * np.pi * self.parts.ols.ssr / n))))
+        return self.parts.llf
 
     @property
     def npar(self) -> int:
         """Coefficients, absorbed effects and the variance."""
-        return self.parts.nobs - self.parts.df_resid + 1
+        return self.parts.npar
 
     @property
     def aic(self) -> float:
@@ -88,3 +85,8 @@ class Criteria(Base):
     def bic(self) -> float:
         """Schwarz's criterion."""
         return float(np.log(self.parts.nobs)) * self.npar - 2.0 * self.llf
+
+    @property
+    def converged(self) -> bool:
+        """True: least squares is solved, not searched for."""
+        return True

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...design.grouped import group_term
 from ...report.summary import Summary
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
+from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import FeolsCall
 from .criteria import Criteria
-from .fit import fit
+from .fit import fit, names
 from .parts import FeolsParts
 from .rows import Rows
 from .tests import Robust
@@ -30,6 +33,9 @@ class FixedEffectsModel(
     WaldTests,
     Robust,
     WaldIntervals,
+    Residuals,
+    PlainTables,
+    Figures,
     RegressionTable,
 ):
     """A fitted least squares model, pooled or with absorbed factors.
@@ -45,6 +51,16 @@ class FixedEffectsModel(
     """
 
     parts: FeolsParts
+    instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("ranef", "coef", "varcorr", "icc"),
+            "absorbed effects are in effects(); random ones come by ranef.lmer",
+        ),
+        **dict.fromkeys(("bootstrap", "profile"), "use wild_bootstrap(term)"),
+        "anova": "use wald_test(terms)",
+        "simulate": "fit ranef.lmer or ranef.gls to draw new responses",
+        "r2": "use rsquared, rsquared_within and rsquared_adj",
+    }
 
     def __init__(self, parts: FeolsParts):
         super().__init__(parts)
@@ -53,6 +69,24 @@ class FixedEffectsModel(
     def call(self) -> FeolsCall:
         """The arguments that made the model."""
         return self.parts.call
+
+    def update(
+        self, formula: str | None = None, data: Any = None, **changes: Any
+    ) -> FixedEffectsModel:
+        """Fit the same call with some arguments changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A new formula; a dot stands for that side of the present one, as in ``". ~ . + x"``.
+        data : DataFrame, optional
+            New data; the present ones by default.
+        **changes
+            Other arguments of :func:`ranef.feols`.
+        """
+        named = {k: names(v) if k in ("absorb", "cluster") else v for k, v in changes.items()}
+        call = changed(self.call, formula, named, "feols")
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     # ------------------------------------------------------------------ text
 

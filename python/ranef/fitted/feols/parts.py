@@ -115,6 +115,33 @@ class FeolsParts(Parts):
         """Share that the regressors explain of what the absorbed effects leave."""
         return share(self.ols.ssr, self.estimate.within.tss_within)
 
+    @property
+    def npar(self) -> int:
+        """Coefficients, absorbed effects and the variance."""
+        return self.nobs - self.df_resid + 1
+
+    @property
+    def llf(self) -> float:
+        """Gaussian log-likelihood at the maximum likelihood variance."""
+        weights = self.design.weights
+        logs = 0.0 if weights is None else float(np.log(weights).sum())
+        n = self.nobs
+        return 0.5 * (logs - n * (1.0 + float(np.log(2.0 * np.pi * self.ols.ssr / n))))
+
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        return {
+            "nobs": self.nobs,
+            "npar": self.npar,
+            "sigma": float(np.sqrt(self.ols.sigma2)),
+            "logLik": self.llf,
+            "AIC": 2.0 * (self.npar - self.llf),
+            "BIC": float(np.log(self.nobs)) * self.npar - 2.0 * self.llf,
+            "df.residual": self.df_resid,
+            "r.squared": self.rsquared,
+            "within.r.squared": self.rsquared_within,
+        }
+
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         absorbed = f"{' + '.join(self.ngroups)} absorbed, " if self.ngroups else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
+from ..._typing import Array, Interval, NewLevels
 from ...design import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
@@ -80,14 +80,32 @@ class Rows(Base):
 
     # ------------------------------------------------------------------ prediction
 
+    @overload
     def predict(
         self,
         newdata: Any = None,
         *,
-        interval: str | None = None,
+        interval: None = None,
         level: float = 0.95,
-        new_levels: str = "raise",
-    ) -> Any:
+        new_levels: NewLevels = "raise",
+    ) -> Array: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Interval,
+        level: float = 0.95,
+        new_levels: NewLevels = "raise",
+    ) -> pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Interval | None = None,
+        level: float = 0.95,
+        new_levels: NewLevels = "raise",
+    ) -> Array | pd.DataFrame:
         """Predict the response.
 
         Parameters

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._html import Preformatted
 from ...design.grouped import group_term
 from ...models import gee as models
 from ..parts import Base
@@ -18,7 +19,7 @@ __all__ = ["QIC", "Criteria"]
 
 
 @dataclass(frozen=True)
-class QIC:
+class QIC(Preformatted):
     """Quasi-likelihood criteria of one fit; smaller is better.
 
     Attributes
@@ -59,6 +60,11 @@ class Criteria(Base):
     def n_clusters(self) -> int:
         """Number of groups."""
         return self.parts.n_clusters
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of ``groups``."""
+        return {self.parts.call.groups: self.parts.n_clusters}
 
     @property
     def converged(self) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ...models.gee import GeeSpec
 from ...report.summary import Summary
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
+from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import GEECall
@@ -32,6 +35,9 @@ class GEEModel(
     WaldTests,
     Robust,
     WaldIntervals,
+    Residuals,
+    PlainTables,
+    Figures,
     RegressionTable,
 ):
     """A fitted marginal model.
@@ -49,6 +55,18 @@ class GEEModel(
     """
 
     parts: GeeParts
+    instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("llf", "aic", "bic"),
+            "estimating equations have no likelihood; qic() compares them",
+        ),
+        **dict.fromkeys(
+            ("ranef", "coef", "varcorr", "icc", "r2"),
+            "a marginal model has no random effects; use ranef.lmer or ranef.glmer",
+        ),
+        **dict.fromkeys(("bootstrap", "profile"), "use wild_bootstrap(term)"),
+        "simulate": "estimating equations have no distribution; use ranef.glmer",
+    }
 
     def __init__(self, parts: GeeParts):
         super().__init__(parts)
@@ -62,6 +80,21 @@ class GEEModel(
     def spec(self) -> GeeSpec:
         """Family, link and working correlation, checked."""
         return self.parts.spec
+
+    def update(self, formula: str | None = None, data: Any = None, **changes: Any) -> GEEModel:
+        """Fit the same call with some arguments changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A new formula; a dot stands for that side of the present one, as in ``". ~ . + x"``.
+        data : DataFrame, optional
+            New data; the present ones by default.
+        **changes
+            Other arguments of :func:`ranef.gee`.
+        """
+        call = changed(self.call, formula, changes, "gee")
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     # ------------------------------------------------------------------ text
 

@@ -87,6 +87,16 @@ class GeeParts(Parts):
         """Test contrasts jointly by the covariance of the call."""
         return self.vcov.parts.wald(contrasts, left)
 
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        return {
+            "nobs": self.nobs,
+            "n.clusters": self.n_clusters,
+            "dispersion": self.estimate.phi,
+            "df.residual": self.nobs - len(self.kept),
+            "converged": self.estimate.converged,
+        }
+
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         return f"{self.spec.family}, {self.spec.corr}, {self.n_clusters} groups, {self.nobs} rows"

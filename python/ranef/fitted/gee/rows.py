@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
 from ...design import encode
 from ...families.links import link_named
 from ...inference.coverage import t_quantile
@@ -32,9 +33,21 @@ class Rows(Base):
         """Responses less fitted means."""
         return self.parts.label(self.parts.design.y - self.parts.estimate.mu)
 
+    @overload
     def predict(
-        self, newdata: Any = None, *, interval: str | None = None, level: float = 0.95
-    ) -> Any:
+        self, newdata: Any = None, *, interval: None = None, level: float = 0.95
+    ) -> Array: ...
+    @overload
+    def predict(
+        self, newdata: Any = None, *, interval: Literal["confidence"], level: float = 0.95
+    ) -> pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Literal["confidence"] | None = None,
+        level: float = 0.95,
+    ) -> Array | pd.DataFrame:
         """Predict means.
 
         Parameters

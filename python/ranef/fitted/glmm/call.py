@@ -25,3 +25,6 @@ class GlmerCall:
     control: Control = field(default_factory=Control)
     strict: bool = False
     prior: PriorLike = None
+
+    def __post_init__(self) -> None:
+        Control.of(self.control)

@@ -11,10 +11,11 @@ import numpy as np
 from ... import _core
 from ... import design as designs
 from ...design.design import Design
-from ...errors import ConvergenceWarning, RanefWarning, SingularFitWarning
+from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...families import find
 from ...families.response import check_response, check_whole
 from ...formula import parse
+from ...inference.identified import ENDLESS, endless_variances, spanned_terms
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
@@ -118,9 +119,14 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
     """List everything worth a warning, in the order of the analysis."""
     design, estimate = parts.design, parts.estimate
     yield from data_warnings(design, lambda: core, estimate.kept)
-    if estimate.is_singular:
-        notes = singular_notes(design, core, estimate)
+    spanned = spanned_terms(design)
+    yield from (RankWarning(one.text(design)) for one in spanned)
+    left_out = [one.term for one in spanned]
+    notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []
+    if notes:
         yield SingularFitWarning("singular fit: " + "; ".join(notes))
+    for reason in endless_variances(design, estimate):
+        yield ConvergenceWarning(f"{reason}. {ENDLESS}")
     if estimate.separated:
         far = [repr(design.fixed_names[j]) for j in estimate.separated]
         yield ConvergenceWarning(

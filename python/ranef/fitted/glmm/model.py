@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ...errors import DroppedRowsWarning
 from ...families import find
 from ...formula import parse
 from ...formula import update as updated
+from ...inference.identified import endless_variances, spanned_terms
 from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence
@@ -18,6 +19,7 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
+from ..plain import Figures
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import GlmerCall
@@ -38,6 +40,7 @@ class GeneralizedLinearMixedModel(
     Profiles,
     Tables,
     Tidied,
+    Figures,
     RegressionTable,
 ):
     """A fitted generalised linear mixed model.
@@ -56,6 +59,31 @@ class GeneralizedLinearMixedModel(
     """
 
     parts: GlmmParts
+    model_kind = "generalised"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "all_fit": "model.convergence proves the optimum by gradient and curvature",
+        "anova": "give models of ranef.glmer alone",
+        "average": "give models of ranef.glmer alone",
+        "bias_check": "take model.refit(y) of the columns of model.simulate(n)",
+        "compare": "give models of ranef.glmer alone",
+        "converge": "take model.update(control=ranef.Control(max_steps=...)), which goes on for "
+        "longer",
+        "doctor": "ranef.diagnose(model) says what to change",
+        "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
+        "multistart": "take model.update(control=ranef.Control(start=...))",
+        "pbtest": "ranef.anova gives a p-value for the boundary",
+        "rlrt": "ranef.anova gives a p-value for the boundary",
+    }
+    instead: ClassVar[Mapping[str, str]] = {
+        "bootstrap": "use model.refit(y) of the columns of model.simulate(n)",
+        "robust": "use ranef.gee for robust standard errors",
+        "wild_bootstrap": "use ranef.gee(...).wild_bootstrap(term)",
+        "ranova": "use ranef.anova(smaller, larger)",
+        "caic": "use ranef.compare or ranef.cross_validate",
+        "influence": "use ranef.cross_validate, which leaves groups out",
+        "surface": "use profile()",
+        "variance_decomposition": "use r2() and icc()",
+    }
     reml = False
 
     def __init__(self, parts: GlmmParts):
@@ -78,7 +106,15 @@ class GeneralizedLinearMixedModel(
         """Report on the optimum: exact gradient, curvature, evaluations, advice."""
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         report = convergence(self.parts.estimate, self.parts.optimum(), notes, REMEDY)
-        if not self.parts.estimate.separated:
+        design, estimate = self.parts.design, self.parts.estimate
+        if endless_variances(design, estimate):
+            verdict = "Not supported by the data: a variance of the random effects has no end."
+            return replace(report, converged=False, verdict=verdict)
+        if spanned := spanned_terms(design):
+            terms = ", ".join(one.name(design) for one in spanned)
+            said = f"Not identified: {terms}, which fixed effects span."
+            return replace(report, verdict=f"{said} The rest: {report.verdict}")
+        if not estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."
         return replace(report, converged=False, verdict=verdict)

@@ -44,6 +44,9 @@ class Residuals(Base):
         """Compute residuals of a kind, as ``model.residuals(kind)`` does."""
         return residuals(self._parts, kind)
 
+    def _repr_html_(self) -> str:
+        return pd.Series(self).to_frame("residual").to_html(max_rows=20)
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         return pd.Series(self).__reduce__()
 

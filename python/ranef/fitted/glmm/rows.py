@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
+from ..._typing import Array, Interval, NewLevels
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
 from ...families.links import IDENTITY
@@ -73,17 +73,41 @@ class Rows(Base):
             self.parts.design, self.parts.estimate, self.parts.nobs - self.parts.npar
         )
 
+    @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         kind: str = "response",
         random: str | Iterable[str] = "all",
-        new_levels: str = "raise",
-        interval: str | None = None,
+        new_levels: NewLevels = "raise",
+        interval: None = None,
         level: float = 0.95,
         trials: Any = None,
-    ) -> Any:
+    ) -> Array: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        kind: str = "response",
+        random: str | Iterable[str] = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval,
+        level: float = 0.95,
+        trials: Any = None,
+    ) -> pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        kind: str = "response",
+        random: str | Iterable[str] = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval | None = None,
+        level: float = 0.95,
+        trials: Any = None,
+    ) -> Array | pd.DataFrame:
         """Predict means, or linear predictors.
 
         Parameters

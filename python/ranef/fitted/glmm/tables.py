@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ...families import lookup
 from ...inference.shares.generalised import parts_of_variance
 from ...inference.shares.icc import Icc, icc
 from ...inference.shares.results import R2
@@ -50,6 +51,22 @@ class Tables(Base):
     def dispersion(self) -> float:
         """Phi of a gamma, Var(y) = phi mu^2; size k of a negative binomial; otherwise 1."""
         return self.parts.estimate.dispersion
+
+    @property
+    def family_params(self) -> pd.Series[Any]:
+        """Parameters of the family besides the mean, by name; empty where there is none."""
+        names = lookup(self.parts.call.spec.family).parameters
+        return pd.Series(dict.fromkeys(names, self.dispersion), dtype=float)
+
+    @property
+    def zero_params(self) -> pd.Series[Any]:
+        """Coefficients of a zero part, which this model does not have: empty."""
+        return pd.Series(dtype=float)
+
+    @property
+    def dispersion_params(self) -> pd.Series[Any]:
+        """Coefficients of a formula of the dispersion, which this model does not have: empty."""
+        return pd.Series(dtype=float)
 
     @property
     def zvalues(self) -> pd.Series[Any]:

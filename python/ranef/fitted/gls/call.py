@@ -25,3 +25,6 @@ class GLSCall:
     contrasts: Any = None
     missing: str = "drop"
     control: Control = field(default_factory=Control)
+
+    def __post_init__(self) -> None:
+        Control.of(self.control)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ...formula import parse
 from ...formula import update as updated
@@ -13,6 +14,7 @@ from ...report.verdict import Convergence
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..criteria import Criteria
 from ..mixed.random_part import RandomPart
+from ..plain import Figures, Residuals
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
@@ -34,7 +36,9 @@ class GLSModel(
     LinearTests,
     TermTests,
     WaldIntervals,
+    Residuals,
     Tables,
+    Figures,
     RegressionTable,
 ):
     """A fitted linear model with correlated or unequal residuals.
@@ -50,6 +54,19 @@ class GLSModel(
     """
 
     parts: GlsParts
+    model_kind = "structured"
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "": "ranef.anova compares those of ranef.gls, and their aic does"
+    }
+    instead: ClassVar[Mapping[str, str]] = {
+        "profile": "covariance_params(level) has intervals of the covariance's parameters",
+        "simulate": "ranef.lmer draws new responses of models with independent residuals",
+        "r2": "fit ranef.lmer for proportions of variance",
+        "icc": "fit ranef.lmer for proportions of variance",
+        "robust": "use ranef.gee, or robust() of ranef.lmer",
+        "bootstrap": "ranef.lmer has a bootstrap for models with independent residuals",
+        "ranova": "ranef.anova compares models with and without a term",
+    }
 
     def __init__(self, parts: GlsParts):
         super().__init__(parts)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array, NewLevels
 from ...design.encode import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
@@ -80,15 +81,35 @@ class Rows(Base):
         index = pd.Index(labels, name=self.parts.call.time)
         return pd.DataFrame(cov, index=index, columns=index)
 
+    @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         random: str | Iterable[str] = "all",
-        new_levels: str = "raise",
-        interval: str | None = None,
+        new_levels: NewLevels = "raise",
+        interval: None = None,
         level: float = 0.95,
-    ) -> Any:
+    ) -> Array: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: NewLevels = "raise",
+        interval: Literal["confidence"],
+        level: float = 0.95,
+    ) -> pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: NewLevels = "raise",
+        interval: Literal["confidence"] | None = None,
+        level: float = 0.95,
+    ) -> Array | pd.DataFrame:
         """Predict means.
 
         Parameters

@@ -10,7 +10,9 @@ import pandas as pd
 from ...errors import UnsupportedError
 from ...inference.coverage import t_quantile
 from ...inference.hypotheses.structured import parameter_table
+from ...models.gls import rows as gls_rows
 from ...report import tidy as tidying
+from ...report.augment import used_rows
 from ...report.structured import variance_table
 from ..parts import Base
 from .parts import GlsParts
@@ -125,3 +127,17 @@ class Tables(Base):
             fit; the other is NaN), df.residual, singular, converged.
         """
         return tidying.glance(self, self.parts.estimate.converged)
+
+    def augment(self) -> pd.DataFrame:
+        """Return the rows that were used with fitted values and residuals, under broom's names.
+
+        Returns
+        -------
+        DataFrame
+            The data, then .fitted, .resid and .resid.sd, the standard deviation of each residual.
+        """
+        parts = self.parts
+        resid = parts.resid()
+        new = {".fitted": parts.design.y - resid, ".resid": resid}
+        sd = gls_rows.residual_sd(parts.rows, parts.estimate)
+        return used_rows(parts.design, parts.data).assign(**new, **{".resid.sd": sd})

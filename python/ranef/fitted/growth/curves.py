@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
+from ...design import encode
 from ...inference.fit_measures import FitMeasures, Moments
+from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
 from ..parts import Base
 from .parts import FACTORS, GrowthParts
 
@@ -84,6 +88,38 @@ class Rows(Base):
     def resid(self) -> pd.Series[Any]:
         """Response minus fitted values for the rows used."""
         return self.parts.label(self.parts.resid())
+
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: Literal["all", "none"] = "all",
+        new_levels: Literal["raise", "population"] = "raise",
+    ) -> Array:
+        """Predict the outcome.
+
+        Parameters
+        ----------
+        newdata : frame, optional
+            New rows; the rows of the fit by default.
+        random : {"all", "none"}
+            Whether each group is at its predicted factors, or at the population's means.
+        new_levels : {"raise", "population"}
+            What to do with groups the fit has not seen.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            A row with missing values is NaN.
+        """
+        parts = self.parts
+        if newdata is None and random == "all":
+            return np.asarray(parts.design.y - parts.resid())
+        data = parts.training_data() if newdata is None else newdata
+        groups = prediction.chosen_groups(parts.design, random)
+        rows = encode(parts.design, data, random=groups, new_levels=new_levels)
+        rows = without_estimate(parts.design, data, rows, parts.estimate.kept)
+        return prediction.linear_predictor(parts.design, parts.estimate, rows, groups)
 
 
 class Curves(Base):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._options import check_option
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import (
     ConvergenceWarning,
@@ -29,10 +30,9 @@ __all__ = [
     "RESIDUALS",
     "SHAPES",
     "check",
-    "checked_information",
+    "checked_call",
     "fit",
     "formula_of",
-    "option",
     "powers",
 ]
 
@@ -46,16 +46,24 @@ RESIDUALS = ("equal", "free")
 INFORMATION = ("expected", "observed")
 
 
-def option(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """Refuse a value that an option does not have."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
-    return value
-
-
-def checked_information(value: str) -> str:
-    """Check the kind of information that standard errors come from."""
-    return option("information", value, INFORMATION)
+def checked_call(call: GrowthCall) -> GrowthCall:
+    """Check the options of a call."""
+    columns = (call.covariates,) if isinstance(call.covariates, str) else tuple(call.covariates)
+    information = call.information
+    checked = replace(
+        call,
+        shape=check_option("shape", call.shape, SHAPES),
+        random=check_option("random", call.random, SHAPES),
+        residuals=check_option("residuals", call.residuals, RESIDUALS),
+        information=information and check_option("information", information, INFORMATION),
+        covariates=columns,
+    )
+    if SHAPES[checked.random] > SHAPES[checked.shape]:
+        raise ValueError(
+            f"random={call.random!r} has factors that shape={call.shape!r} does not; the mean "
+            "curve needs every factor that varies"
+        )
+    return checked
 
 
 def powers(time: str, shape: str) -> list[str]:

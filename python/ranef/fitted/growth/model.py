@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ...errors import ModelError
 from ...report.numbers import in_one_scale
 from ...report.summary import Summary, pvalue_text
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
+from ..updating import changed
 from ..warned import tell
 from .call import GrowthCall
 from .curves import Criteria, Curves, Rows
-from .fit import fit
+from .fit import checked_call, fit
 from .parts import FACTORS, GrowthParts
+
+#: Where a growth curve is fitted as a mixed model.
+MIXED = "fit the same curve by ranef.lmer(..., reml=False)"
 
 __all__ = ["FACTORS", "GrowthCall", "GrowthModel"]
 
 
 class GrowthModel(
-    Coefficients, Curves, Criteria, Rows, LinearTests, WaldIntervals, RegressionTable
+    Coefficients,
+    Curves,
+    Criteria,
+    Rows,
+    LinearTests,
+    WaldIntervals,
+    Residuals,
+    PlainTables,
+    Figures,
+    RegressionTable,
 ):
     """A fitted latent growth curve model.
 
@@ -36,6 +51,12 @@ class GrowthModel(
     """
 
     parts: GrowthParts
+    instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("ranef", "coef"), "scores() predicts the growth factors of each group"),
+        "varcorr": "use factor_cov and residual_variances",
+        **dict.fromkeys(("bootstrap", "profile", "simulate", "icc", "r2"), MIXED),
+        "anova": "use test(...) on the names in params",
+    }
 
     def __init__(self, parts: GrowthParts):
         super().__init__(parts)
@@ -44,6 +65,19 @@ class GrowthModel(
     def call(self) -> GrowthCall:
         """The arguments that made the model."""
         return self.parts.call
+
+    def update(self, data: Any = None, **changes: Any) -> GrowthModel:
+        """Fit the same call with some arguments changed.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            New data; the present ones by default.
+        **changes
+            Other arguments of :func:`ranef.growth`.
+        """
+        call = checked_call(changed(self.call, None, changes, "growth"))
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     # ------------------------------------------------------------------ text
 

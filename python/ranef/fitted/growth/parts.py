@@ -13,7 +13,7 @@ import pandas as pd
 from ..._typing import Array
 from ...design.structured import StructuredDesign
 from ...inference.fit_measures import FitMeasures, Moments, fit_measures, srmr
-from ...inference.growth import covariance_elements, information
+from ...inference.growth import covariance, covariance_elements
 from ...inference.hypotheses.linear import FixedDf
 from ...models.gls import rows as gls_rows
 from ...models.gls.model import GlsEstimate, GlsModel, gls_model
@@ -67,8 +67,7 @@ class GrowthParts(Parts):
     def cov(self) -> Array:
         """Covariance of all parameters, from the information matrix."""
         observed = self.information == "observed"
-        found = information(self.rows, self.core, self.estimate, observed=observed)
-        return np.asarray(np.linalg.inv(found), float)
+        return covariance(self.rows, self.core, self.estimate, observed=observed)
 
     def approximate(self, ddf: str) -> FixedDf:
         """Work out the reference distribution of the tests: normal."""
@@ -88,6 +87,19 @@ class GrowthParts(Parts):
     def llf(self) -> float:
         """Log-likelihood of the occasions given covariates."""
         return -0.5 * self.estimate.objective
+
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        return {
+            "nobs": self.nobs,
+            "npar": self.npar,
+            "logLik": self.llf,
+            "AIC": 2.0 * (self.npar - self.llf),
+            "BIC": float(np.log(self.n_groups)) * self.npar - 2.0 * self.llf,
+            "df.residual": self.nobs - self.npar,
+            "singular": self.estimate.is_singular or self.estimate.at_bound,
+            "converged": self.estimate.converged,
+        }
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""

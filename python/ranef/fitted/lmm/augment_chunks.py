@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from ...chunks.source import open_source
 from ...design.build import response_vector
 from ...design.frame import open_frame
 from ...design.reading import Reading, read_argument, read_factor
+from ...errors import RanefError
+from ...parallel.writing import whole_file
 
 __all__ = ["augmented_chunks", "write_chunks"]
 
@@ -29,7 +32,7 @@ def augmented_chunks(model: Any, source: Any) -> Iterator[pd.DataFrame]:
 def residuals(model: Any, frame: pd.DataFrame) -> dict[str, Any]:
     """Compute .fitted, .resid, .fixed, and .wtres under weights; NaN where a value is missing."""
     formula = model.parts.design.encoder.formula
-    reading = Reading(open_frame(frame))
+    reading = Reading(open_frame(frame), evaluation=formula.evaluation)
     read_factor(formula.left, reading)
     y = response_vector(formula, reading.values[formula.left.expr], "numeric")
     fitted = model.predict(frame)
@@ -46,17 +49,15 @@ def write_chunks(chunks: Iterator[pd.DataFrame], path: Any) -> int:
     import pyarrow as pa
     from pyarrow import parquet
 
-    partial = f"{os.fspath(path)}.partial"
     rows, writer = 0, None
     try:
-        for chunk in chunks:
-            table = pa.Table.from_pandas(chunk, preserve_index=False)
-            writer = writer or parquet.ParquetWriter(partial, table.schema)
-            writer.write_table(table.cast(writer.schema))
-            rows += len(chunk)
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is not None:
-        os.replace(partial, path)
+        with whole_file(path) as partial, contextlib.ExitStack() as stack:
+            for chunk in chunks:
+                table = pa.Table.from_pandas(chunk, preserve_index=False)
+                if writer is None:
+                    writer = stack.enter_context(parquet.ParquetWriter(partial, table.schema))
+                writer.write_table(table.cast(writer.schema))
+                rows += len(chunk)
+    except pa.ArrowException as error:
+        raise RanefError(f"{os.fspath(path)!r} cannot be written: {error}") from error
     return rows

@@ -26,3 +26,6 @@ class Call:
     prior: PriorLike = None
     method: str = "auto"
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        Control.of(self.control)

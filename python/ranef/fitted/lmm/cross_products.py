@@ -59,4 +59,4 @@ class CrossProducts(Sums):
         LinearMixedModel
             The model; what needs rows, such as ``resid``, raises, ``predict(newdata)`` does not.
         """
-        return fit_model(Call(self.formula, reml, control=control or Control()), self)
+        return fit_model(Call(self.formula, reml, control=Control.of(control)), self)

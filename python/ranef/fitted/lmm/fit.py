@@ -21,10 +21,12 @@ from ...errors import (
     ConvergenceWarning,
     ModelError,
     RanefWarning,
+    RankWarning,
     SingularFitWarning,
     UnsupportedError,
 )
 from ...formula import parse
+from ...inference.identified import held_at_zero, spanned_terms
 from ...inference.optimum.optimum import judged
 from ...inference.priors.mode import fit_penalized
 from ...inference.priors.parts import prior_parts, simplified
@@ -63,12 +65,13 @@ def findings(parts: LmmParts) -> Iterable[RanefWarning]:
     """List everything worth a warning, in the order of the analysis."""
     design, estimate = parts.design, parts.estimate
     yield from data_warnings(design, lambda: parts.core, estimate.kept)
+    spanned = spanned_terms(design)
+    yield from (RankWarning(one.text(design)) for one in spanned)
     if estimate.is_singular and estimate.converged:
-        yield SingularFitWarning(
-            "singular fit: "
-            + "; ".join(singular_notes(design, parts.core, estimate))
-            + " ranef.diagnose(model) looks for the cause."
-        )
+        notes = singular_notes(design, parts.core, estimate, [one.term for one in spanned])
+        if notes:
+            advice = " ranef.diagnose(model) looks for the cause."
+            yield SingularFitWarning("singular fit: " + "; ".join(notes) + advice)
     if not estimate.converged:
         yield ConvergenceWarning(
             f"the search stopped ({estimate.status}) where {not_there_yet(design, estimate)}; "
@@ -187,7 +190,9 @@ def estimated(
     if call.prior is not None:
         return fit_penalized(design, core, call.prior, reml=call.reml, control=control)
     found = lmm.fit(design, core, reml=call.reml, control=control)
-    return found if found.converged else judged(design, core, found)
+    found = found if found.converged else judged(design, core, found)
+    spanned = spanned_terms(design)
+    return held_at_zero(design, core, found, spanned) if spanned else found
 
 
 def checked(design: Design, call: Call) -> None:

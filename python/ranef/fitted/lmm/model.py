@@ -15,6 +15,7 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
+from ..plain import Residuals
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
@@ -45,6 +46,7 @@ class LinearMixedModel(
     Profiles,
     Shares,
     Trust,
+    Residuals,
     Tidied,
     Tables,
     RegressionTable,
@@ -63,6 +65,7 @@ class LinearMixedModel(
     """
 
     parts: LmmParts
+    model_kind = "linear"
 
     def __init__(self, parts: LmmParts):
         super().__init__(parts)

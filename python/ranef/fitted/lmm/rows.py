@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
 
-from ..._typing import Array
+from ..._typing import Array, Interval, NewLevels
 from ...inference.prediction import predict as prediction
 from ..parts import Base
 from .parts import LmmParts
@@ -32,15 +32,35 @@ class Rows(Base):
             self.parts.design.y - prediction.fitted(self.parts.design, self.parts.estimate)
         )
 
+    @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         random: str | Iterable[str] = "all",
-        new_levels: str = "raise",
-        interval: str | None = None,
+        new_levels: NewLevels = "raise",
+        interval: None = None,
         level: float = 0.95,
-    ) -> Any:
+    ) -> Array: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval,
+        level: float = 0.95,
+    ) -> pd.DataFrame: ...
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: str | Iterable[str] = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval | None = None,
+        level: float = 0.95,
+    ) -> Array | pd.DataFrame:
         """Predict the response.
 
         Parameters

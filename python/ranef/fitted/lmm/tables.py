@@ -8,11 +8,11 @@ from typing import Any, overload
 
 import pandas as pd
 
+from ...parallel.writing import check_not_input
 from ...report import tidy as tidying
 from ...report.augment import augmented
 from ...report.plots.model import ModelPlots
 from ..parts import Base
-from .augment_chunks import augmented_chunks, write_chunks
 from .parts import LmmParts
 
 __all__ = ["Tables"]
@@ -100,5 +100,9 @@ class Tables(Base):
         DataError
             If a row has a level of a grouping factor that the fit has not seen.
         """
+        if out is not None:
+            check_not_input(out, source, "out")
+        from .augment_chunks import augmented_chunks, write_chunks
+
         chunks = augmented_chunks(self, source)
         return chunks if out is None else write_chunks(chunks, out)

@@ -17,6 +17,7 @@ from ...design.frame import open_frame
 from ...errors import DataError, DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference import influence as deletions
+from ...inference.identified import spanned_terms
 from ...inference.optimum.surface import Explorer, sd_names
 from ...inference.priors.mode import at_mode
 from ...inference.priors.parts import has_no_units
@@ -50,7 +51,12 @@ class Trust(Base):
         notes = [str(w) for w in self.parts.warnings if not isinstance(w, DroppedRowsWarning)]
         has_prior = self.parts.call.prior is not None
         advice = verdict.restart_advice(has_prior)
-        return verdict.convergence(self.parts.estimate, self.parts.optimum(), notes, advice)
+        report = verdict.convergence(self.parts.estimate, self.parts.optimum(), notes, advice)
+        if spanned := spanned_terms(self.parts.design):
+            terms = ", ".join(one.name(self.parts.design) for one in spanned)
+            said = f"Not identified: {terms}, which fixed effects span, held at zero."
+            return replace(report, verdict=f"{said} The rest: {report.verdict}")
+        return report
 
     @property
     def penalty(self) -> float:

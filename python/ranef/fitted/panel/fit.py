@@ -9,10 +9,11 @@ import numpy as np
 from ..._options import check_option
 from ...design import INTERCEPT, build
 from ...design.grouped import build_grouped, group_term
-from ...errors import ModelError
+from ...errors import ModelError, RanefWarning, RankWarning
 from ...formula import parse
 from ...models import lmm
 from ...models.re_gls import swamy_arora
+from ...report.verdict import alias_notes
 from ..feols.fit import absorption_of, check_formula
 from ..lmm.call import Call
 from ..lmm.fit import made
@@ -37,9 +38,15 @@ def fit(call: RandomEffectsCall, data: Any) -> RandomEffectsParts:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.sqrt(components.effects / components.idiosyncratic)
     relative = tuple(np.array([[ratio]]) for ratio in ratios)
-    estimate = lmm.evaluate(design, lmm.kernel(design), relative, reml=True)
-    found = tuple(dropped_rows(design))
-    return RandomEffectsParts(design, estimate, call, data, warnings=found, found=components)
+    core = lmm.kernel(design)
+    estimate = lmm.evaluate(design, core, relative, reml=True)
+    found: list[RanefWarning] = [*dropped_rows(design)]
+    if len(estimate.kept) < len(design.fixed):
+        notes = alias_notes(design, core.aliased, core.alias, estimate.kept)
+        found.append(
+            RankWarning("the fixed-effects matrix has less than full rank: " + " ".join(notes))
+        )
+    return RandomEffectsParts(design, estimate, call, data, warnings=tuple(found), found=components)
 
 
 def fit_within_between(call: WithinBetweenCall, data: Any) -> WithinBetweenParts:

@@ -80,6 +80,21 @@ class WithinBetweenParts(Parts):
         """Write hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
         return self.model.estimable(L)
 
+    def glance(self) -> dict[str, Any]:
+        """Collect the numbers about the fit under broom's names."""
+        model = self.model
+        return {
+            "nobs": self.nobs,
+            "npar": model.npar,
+            "sigma": model.sigma,
+            "logLik": model.llf,
+            "AIC": 2.0 * (model.npar - model.llf),
+            "BIC": float(np.log(self.nobs)) * model.npar - 2.0 * model.llf,
+            "df.residual": self.nobs - model.npar,
+            "singular": bool(self.estimate.is_singular),
+            "converged": bool(self.estimate.converged),
+        }
+
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         return f"{self.call.form}, {self.model.brief()}"

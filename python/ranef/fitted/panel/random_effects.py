@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
+from ...design import encode
 from ...errors import ModelError
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.estimable import without_estimate
 from ...inference.sandwich.tests import WaldTest, hausman_test
 from ...report.summary import Summary
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..feols.fit import fit_design
 from ..parts import Base
+from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
 from ..robust import RobustResult, robust_mixed
+from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import RandomEffectsCall
@@ -34,6 +40,16 @@ class Components(Base):
     def nobs(self) -> int:
         """Rows that were used."""
         return self.parts.nobs
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each factor."""
+        return {term.group: term.n_levels for term in self.parts.design.random}
+
+    @property
+    def converged(self) -> bool:
+        """True: the variances are moments, not searched for."""
+        return True
 
     @property
     def df_resid(self) -> int:
@@ -73,6 +89,26 @@ class Rows(Base):
         """Response minus fitted means: effects of the factors and errors together."""
         fixed = prediction.fixed_part(self.parts.design, self.parts.estimate)
         return self.parts.label(self.parts.design.y - fixed)
+
+    def predict(self, newdata: Any = None) -> Array:
+        """Predict means X beta, without the effects of the factors.
+
+        Parameters
+        ----------
+        newdata : frame, optional
+            New rows; the rows of the fit by default.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+            A row with missing values is NaN.
+        """
+        parts = self.parts
+        if newdata is None:
+            return prediction.fixed_part(parts.design, parts.estimate)
+        rows = encode(parts.design, newdata, random=False)
+        rows = without_estimate(parts.design, newdata, rows, parts.kept)
+        return prediction.linear_predictor(parts.design, parts.estimate, rows, [])
 
 
 class PanelTests(Base):
@@ -127,6 +163,9 @@ class RandomEffectsGLS(
     WaldTests,
     PanelTests,
     WaldIntervals,
+    Residuals,
+    PlainTables,
+    Figures,
     RegressionTable,
 ):
     """Random-effects least squares.
@@ -142,6 +181,17 @@ class RandomEffectsGLS(
     """
 
     parts: RandomEffectsParts
+    instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("llf", "aic", "bic"),
+            "its variances are moments and it has no likelihood; use ranef.lmer",
+        ),
+        **dict.fromkeys(
+            ("ranef", "coef", "varcorr", "simulate", "profile", "bootstrap", "icc", "r2"),
+            "use ranef.lmer with a random intercept for each factor",
+        ),
+        "anova": "use wald_test(terms)",
+    }
 
     def __init__(self, parts: RandomEffectsParts):
         super().__init__(parts)
@@ -150,6 +200,23 @@ class RandomEffectsGLS(
     def call(self) -> RandomEffectsCall:
         """The arguments that made the model."""
         return self.parts.call
+
+    def update(
+        self, formula: str | None = None, data: Any = None, **changes: Any
+    ) -> RandomEffectsGLS:
+        """Fit the same call with some arguments changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A new formula; a dot stands for that side of the present one, as in ``". ~ . + x"``.
+        data : DataFrame, optional
+            New data; the present ones by default.
+        **changes
+            Other arguments of :func:`ranef.random_effects_gls`.
+        """
+        call = changed(self.call, formula, changes, "random_effects_gls")
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""

@@ -9,7 +9,7 @@ import numpy as np
 from ..._typing import Array
 from ...design import INTERCEPT, Design, RandomTerm
 from ...errors import DataError, ModelError
-from ...formula import Bar, Formula, Term
+from ...formula import Bar, Formula, Term, like
 from ...models.within import is_constant_within
 
 __all__ = ["Split", "group_means", "split_columns", "with_intercept_of"]
@@ -19,7 +19,8 @@ def with_intercept_of(formula: Formula, groups: str) -> Formula:
     """Add the groups' random intercept to a formula without random-effects terms."""
     if not formula.random:
         bar = Bar("1", (Term(),), groups, tuple(groups.split(":")), False)
-        return replace(formula, random=(bar,), text=f"{formula.text} + (1 | {groups})")
+        text = like(f"{formula.text} + (1 | {groups})", formula)
+        return replace(formula, random=(bar,), text=text)
     if groups not in [bar.group for bar in formula.random]:
         raise ModelError(
             f"{groups!r} is no grouping factor of the formula; add (1 | {groups}) or name one of "

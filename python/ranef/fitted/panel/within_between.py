@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from ..._typing import Array
-from ...errors import ModelError
+from ...errors import ModelError, UnsupportedError
 from ...inference.prediction import predict as prediction
 from ...inference.sandwich.tests import wald_f
 from ...report.summary import Summary
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..lmm.model import LinearMixedModel
 from ..parts import Base
+from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
 from ..robust import RobustResult, robust_mixed
+from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import WithinBetweenCall
@@ -89,6 +92,25 @@ class Rows(Base):
         fitted = prediction.fitted(self.parts.design, self.parts.estimate)
         return self.parts.label(self.parts.design.y - fitted)
 
+    def predict(self, newdata: Any = None) -> Array:
+        """Return the fitted values of the rows used.
+
+        Parameters
+        ----------
+        newdata : None
+            Other rows cannot be predicted: their groups' means are not known.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        if newdata is not None:
+            raise UnsupportedError(
+                "a within-between model cannot predict new rows, whose columns are split by means "
+                "of groups that the fit has not seen; add the means as columns and use ranef.lmer"
+            )
+        return prediction.fitted(self.parts.design, self.parts.estimate)
+
 
 class Contexts(Base):
     """Effects between groups against those within, and robust tests."""
@@ -142,6 +164,9 @@ class WithinBetweenModel(
     WaldTests,
     Contexts,
     WaldIntervals,
+    Residuals,
+    PlainTables,
+    Figures,
     RegressionTable,
 ):
     """A mixed model with effects within and between groups.
@@ -159,6 +184,10 @@ class WithinBetweenModel(
     """
 
     parts: WithinBetweenParts
+    instead: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("ranef", "coef", "varcorr", "simulate", "profile", "bootstrap", "icc", "r2", "anova"),
+        "ask its mixed model, model.model",
+    )
 
     def __init__(self, parts: WithinBetweenParts):
         super().__init__(parts)
@@ -182,6 +211,23 @@ class WithinBetweenModel(
     def form(self) -> str:
         """How columns were split: "hybrid" or "mundlak"."""
         return self.parts.call.form
+
+    def update(
+        self, formula: str | None = None, data: Any = None, **changes: Any
+    ) -> WithinBetweenModel:
+        """Fit the same call with some arguments changed.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A new formula; a dot stands for that side of the present one, as in ``". ~ . + x"``.
+        data : DataFrame, optional
+            New data; the present ones by default.
+        **changes
+            Other arguments of :func:`ranef.within_between`.
+        """
+        call = changed(self.call, formula, changes, "within_between")
+        return fit_model(call, self.parts.training_data() if data is None else data)
 
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""

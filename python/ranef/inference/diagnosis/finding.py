@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..._html import Preformatted
+
 __all__ = ["SEVERITIES", "Finding"]
 
 #: From worst to mildest.
@@ -11,7 +13,7 @@ SEVERITIES = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Preformatted):
     """One thing that an analyst should know about a model or its data.
 
     Attributes

@@ -11,7 +11,7 @@ from ... import _core
 from ..._typing import Array
 from ...chunks.summed import SummedDesign
 from ...design.design import INTERCEPT, Design
-from ...errors import FitError, ModelError
+from ...errors import FitError, ModelError, listed
 from ...models import lmm
 from ...models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
 from ..optimum.optimum import Optimum
@@ -134,7 +134,7 @@ def _singular(
     yield Finding(
         "correlation-one",
         "warning",
-        f"the covariance of ({' + '.join(names)} | {term.group}) has variation in {vary} of "
+        f"the covariance of ({listed(names)} | {term.group}) has variation in {vary} of "
         f"{len(sizes)} directions: the correlation of {names[a]} and {names[b]} is "
         f"{'+1' if up else '-1'}; levels with a higher {names[a]} have a "
         f"{'higher' if up else 'lower'} {names[b]}, by {abs(cov[a, b] / cov[a, a]):.3g} for each "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ...design.design import Design, RandomTerm
-from ...formula import Bar, Formula
+from ...formula import Bar, Formula, like
 
 __all__ = ["as_fixed", "fix", "nested", "part_of", "simpler", "spelled", "uncorrelated", "without"]
 
@@ -15,7 +15,8 @@ __all__ = ["as_fixed", "fix", "nested", "part_of", "simpler", "spelled", "uncorr
 def spelled(formula: Formula, bars: Iterable[Bar] | None = None) -> str:
     """Write a formula out, with other random-effects terms if they are given."""
     chosen = formula.random if bars is None else bars
-    return " + ".join([formula.without_random().text, *(bar.source() for bar in chosen)])
+    text = " + ".join([formula.without_random().text, *(bar.source() for bar in chosen)])
+    return like(text, formula)
 
 
 def fix(text: str) -> str:

@@ -9,9 +9,11 @@ import numpy as np
 
 from ... import _core
 from ...design.design import Design
+from ...errors import listed
 from ...families import Link
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
+from ..identified import ENDLESS, endless_variances
 from ..optimum.generalised import overdispersed, takes_it_up, without_excess
 from .finding import Finding
 from .formulas import fix, uncorrelated, without
@@ -53,6 +55,8 @@ def check_generalised_fit(
             'model.update(prior="weak")',
         )
         return
+    for reason in endless_variances(design, estimate):
+        yield Finding("endless-variance", "error", f"{reason}.", ENDLESS)
     yield from _dispersion(design, estimate, df)
     for t in range(len(design.random)):
         yield from _singular(design, core, estimate, t, reused)
@@ -108,7 +112,7 @@ def _singular(
         yield Finding(
             "correlation-one",
             "warning",
-            f"the covariance of ({' + '.join(names)} | {term.group}) has variation in "
+            f"the covariance of ({listed(names)} | {term.group}) has variation in "
             f"{len(sizes) - int((sizes < SINGULAR).sum())} of {len(sizes)} directions.",
             "The data support fewer directions of variation than the model has. Leave the "
             "correlation out, or the column with the least variation.",

@@ -26,8 +26,7 @@ def check_rows(design: Design, data: Any) -> Iterator[Finding]:
 
 def _missing(design: Design, data: Any) -> Finding:
     lost = design.n_data - design.n_obs
-    where = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-    evidence = f"{lost} of {design.n_data} rows are left out: values are missing in {where}."
+    evidence = f"{design.lost}."
     if data is not None and design.rows is not None:
         evidence += "".join(_by_group(design, data))
     return Finding(

@@ -9,7 +9,7 @@ import numpy as np
 from ... import _core
 from ..._typing import Array
 from ...design.structured import StructuredDesign
-from ...models.gls.model import GlsEstimate, GlsModel
+from ...models.gls.model import GlsEstimate, GlsModel, per_unit
 from .satterthwaite import Satterthwaite, positive_inverse
 
 __all__ = ["parameter_covariance", "parameter_table", "satterthwaite_structured"]
@@ -119,7 +119,7 @@ def _correlation_limits(
     forward, backward = UNBOUNDED[model.corr == "car1"]
 
     def unbounded(psi: Array) -> Array:
-        natural = model.core.natural_correlation(psi) ** (1.0 / model.layout.unit)
+        natural = per_unit(model.core.natural_correlation(psi), model.layout.unit)
         with np.errstate(divide="ignore"):
             return forward(natural)
 

@@ -79,7 +79,7 @@ def term_hypotheses(
         found = beyond_all_levels(after_others(R, own, encoder), R, own, space, encoder)
     else:
         found = marginal(space, encoder)
-        found = by_coefficients(found, space, encoder)
+        found = [without_rounding(L) for L in by_coefficients(found, space, encoder)]
     return {term.name: L for term, L in zip(terms, found, strict=True) if term.factors}
 
 
@@ -207,6 +207,11 @@ def by_coefficients(found: Sequence[Array], space: Array, encoder: Encoder) -> l
             square = np.linalg.qr(rows.T)[1].T
         out.append(np.asarray(np.linalg.solve(square, L)))
     return out
+
+
+def without_rounding(L: Array) -> Array:
+    """Put what is rounding in codings, numbers around one, to zero: coefficients have units."""
+    return np.where(np.abs(L) > 1e-12 * np.abs(L).max(initial=0.0), L, 0.0)
 
 
 def treatment_columns(encoder: Encoder) -> list[list[Column]]:

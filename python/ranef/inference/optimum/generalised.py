@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from ..._html import Preformatted
 from ...design.design import Design
 from ...families.residuals import residuals
-from ...models.glmm.estimate import GlmmEstimate
+from ...models.glmm.estimate import GlmmEstimate, PartsEstimate
 from .optimum import Optimum
 
 __all__ = [
@@ -27,7 +28,7 @@ OVERDISPERSED, UNLIKELY = 1.2, 0.01
 
 
 @dataclass(frozen=True)
-class Dispersion:
+class Dispersion(Preformatted):
     """Whether responses vary more than their distribution says.
 
     Attributes
@@ -78,7 +79,7 @@ def without_excess(estimate: GlmmEstimate) -> bool:
     return no_excess is not None and no_excess(estimate.params())
 
 
-def optimum_of(design: Design, estimate: GlmmEstimate) -> Optimum:
+def optimum_of(design: Design, estimate: GlmmEstimate | PartsEstimate) -> Optimum:
     """Gather the conditions of an optimum.
 
     The parameters are free: a variance is the square of its own, and stands at zero rightly where

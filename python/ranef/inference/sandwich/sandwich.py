@@ -234,7 +234,19 @@ def cluster_factor(kind: str, n_obs: int, n_clusters: int, n_coef: int) -> float
     -------
     float
         G / (G - 1) for CR1, times (n - 1) / (n - p) for CR1S, else 1.
+
+    Raises
+    ------
+    ModelError
+        If there is a single cluster, or CR1S has as many coefficients as rows.
     """
+    if kind in ("CR1", "CR1S") and n_clusters < 2:
+        raise ModelError(f"{kind} compares clusters, and there is only one")
+    if kind == "CR1S" and n_obs <= n_coef:
+        raise ModelError(
+            f"CR1S divides by rows less coefficients, and there are {n_obs} rows and {n_coef} "
+            'coefficients; use "CR0" or "CR1", or leave columns out'
+        )
     if kind == "CR1":
         return n_clusters / (n_clusters - 1)
     if kind == "CR1S":

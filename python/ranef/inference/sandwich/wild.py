@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
 from ..coverage import check_level
@@ -49,7 +50,7 @@ class Clusters:
 
 
 @dataclass(frozen=True, repr=False)
-class WildBootstrap:
+class WildBootstrap(Preformatted):
     """Result of a wild cluster bootstrap.
 
     Attributes

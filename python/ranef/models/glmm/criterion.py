@@ -7,9 +7,8 @@ import numpy as np
 from ... import _core
 from ..._typing import Array
 from .estimate import GlmmSpec, Penalty
-from .search import Minimum
 
-__all__ = ["Criterion", "Scaled"]
+__all__ = ["Criterion"]
 
 
 #: Dispersions are sought between these, relative to 1.
@@ -34,6 +33,8 @@ class Criterion:
         self.last = np.zeros(0)
         self.point: _core.GlmmPoint | None = None
         self.added: _core.GlmmQuadrature | None = None
+        #: Minima of Laplace's approximation and of the joint mode: theta, beta, log dispersion.
+        self.visited: list[tuple[Array, Array, Array]] = []
 
     def split(self, x: Array) -> tuple[Array, Array, float]:
         """Give theta, beta (none at the joint mode) and the dispersion."""
@@ -86,27 +87,3 @@ class Criterion:
         values, vectors = np.linalg.eigh(information)
         values = np.maximum(values, 1e-10 * values[-1])
         self.root = vectors / np.sqrt(values)
-
-
-class Scaled:
-    """A criterion in other units."""
-
-    def __init__(self, surface: Criterion, scale: Array):
-        self.surface = surface
-        self.scale = scale
-        self.n_values = self.n_gradients = 0
-
-    def value(self, x: Array) -> float:
-        """Evaluate the criterion."""
-        return self.surface.value(x * self.scale)
-
-    def gradient(self) -> Array:
-        """Differentiate where it was last evaluated."""
-        return self.surface.gradient() * self.scale
-
-    def back(self, found: Minimum) -> Minimum:
-        """Give a minimum in the criterion's own units."""
-        found.x = found.x * self.scale
-        found.gradient = found.gradient / self.scale
-        found.hessian = found.hessian / np.outer(self.scale, self.scale)
-        return found

@@ -13,7 +13,7 @@ from ..._typing import Array
 if TYPE_CHECKING:  # linear models do without
     from ...families import Family, Link, Params
 
-__all__ = ["GlmmEstimate", "GlmmSpec", "Penalty"]
+__all__ = ["Block", "GlmmEstimate", "GlmmSpec", "PartsEstimate", "Penalty"]
 
 
 @dataclass(frozen=True)
@@ -149,3 +149,128 @@ class Penalty(Protocol):
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """Give the penalty and its gradient; an infinite penalty where there is no density."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Coefficients of one part of a model of several predictors.
+
+    Attributes
+    ----------
+    part : str
+        "location", "dispersion", "zero", or the name of a shape.
+    names : tuple of str, length p
+        Names of its columns.
+    kept : ndarray of int
+        Positions of those that are not aliased.
+    T : ndarray of shape (n_kept, n_kept)
+        Standardised coefficients to those as written.
+    first : int
+        Place of the first of the kept ones among all.
+    aliased : tuple of int
+        Positions of the others.
+    alias : ndarray of shape (n_kept, n_aliased)
+        Each of those in terms of the kept ones.
+    """
+
+    part: str
+    names: tuple[str, ...]
+    kept: NDArray[np.intp]
+    T: Array
+    first: int
+    aliased: tuple[int, ...]
+    alias: Array
+
+    @property
+    def places(self) -> slice:
+        """Places of the kept coefficients among all."""
+        return slice(self.first, self.first + len(self.kept))
+
+
+@dataclass(frozen=True)
+class PartsEstimate:
+    """What the search of a model of several predictors found; see ``GlmmEstimate``.
+
+    Attributes
+    ----------
+    blocks : tuple of Block
+        Parts in the order of the coefficients.
+    coefficients : ndarray of shape (P,)
+        Kept coefficients of all parts, as written.
+    cov : ndarray of shape (P, P)
+        Their covariance; NaN for those that run away.
+    standard_cov : ndarray of shape (P, P)
+        The same in the standardised basis.
+    standard : ndarray of shape (P,)
+        Standardised coefficients.
+    eta : ndarray of shape (n, N)
+        Linear predictors at the modes.
+    edges : tuple of str
+        Parts whose coefficients run to where the likelihood is flat: shapes at their limits.
+    """
+
+    blocks: tuple[Block, ...]
+    nagq: int
+    objective: float
+    conditional_log_likelihood: float
+    coefficients: Array
+    standard: Array
+    cov: Array
+    standard_cov: Array
+    theta: Array
+    lambda_: tuple[Array, ...]
+    lambda_standard: tuple[Array, ...]
+    modes: tuple[Array, ...]
+    eta: Array
+    converged: bool
+    is_singular: bool
+    separated: tuple[tuple[str, str], ...]
+    edges: tuple[str, ...]
+    status: str
+    gradient: Array
+    eigenvalues: Array
+    decrement: float
+    n_objective: int
+    n_gradient: int
+    path: Array
+
+    def block(self, part: str) -> Block:
+        """Look a part up."""
+        return next(block for block in self.blocks if block.part == part)
+
+    def values(self, part: str) -> Array:
+        """Coefficients of a part; NaN for aliased columns."""
+        block = self.block(part)
+        out = np.full(len(block.names), np.nan)
+        out[block.kept] = self.coefficients[block.places]
+        return out
+
+    def cov_of(self, part: str) -> Array:
+        """Covariance of a part's kept coefficients."""
+        places = self.block(part).places
+        return self.cov[places, places]
+
+    @property
+    def beta(self) -> Array:
+        """Coefficients of the location; NaN for aliased columns."""
+        return self.values("location")
+
+    @property
+    def kept(self) -> NDArray[np.intp]:
+        """Columns of the location that are not aliased."""
+        return self.block("location").kept
+
+    @property
+    def cov_beta(self) -> Array:
+        """Covariance of the location's kept coefficients."""
+        return self.cov_of("location")
+
+    @property
+    def sigmas(self) -> tuple[Array, ...]:
+        """Covariance matrices of the random effects, shape (s, s) each."""
+        return tuple(block @ block.T for block in self.lambda_)
+
+    @property
+    def sigma(self) -> float:
+        """1: the dispersion is a parameter of its own."""
+        return 1.0

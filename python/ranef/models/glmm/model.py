@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...errors import FitError, ModelError
+from ...errors import FitError, ModelError, RanefError
 from ..lmm import DECREMENT, SINGULAR, Control
-from .criterion import Criterion, Scaled
+from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
-from .search import Minimum, downhill, minimise, polish
+from .search import Minimum, proved, search_scaled
+from .separation import separated_rows, untold
 
-__all__ = ["at_estimate", "check", "criterion_at", "fit", "kernel"]
+__all__ = ["at_estimate", "check", "criterion_at", "fit", "hermite", "kernel"]
 
 
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
@@ -22,6 +25,10 @@ __all__ = ["at_estimate", "check", "criterion_at", "fit", "kernel"]
 WIDE, SMALL, LARGE = 5.0, 100, 5000
 #: Information on a combination of standardised columns, in units of the largest, that is none.
 VANISHED = 1e-8
+#: Linear predictor from which on a fitted mean stands at the edge of its range.
+EDGE = 7.0
+#: Standard deviations that a search by quadrature starts from as well.
+SIZES = (0.5, 1.5, 4.0)
 
 
 def check(design: Design, spec: GlmmSpec) -> None:
@@ -153,8 +160,110 @@ def fit(
         surface, found = _better(design, core, spec, control, penalty, surface, found)
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
-        found = _search(surface, found.x, found.hessian, control, control.tolerance)
-    return _describe(design, surface, _proved(surface, found, control))
+        found = _by_quadrature(design, core, surface, found, control)
+    estimate = _describe(
+        design,
+        surface,
+        proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance),
+    )
+    return estimate if penalty is not None else _without_separated(design, spec, estimate, control)
+
+
+def _by_quadrature(
+    design: Design, core: _core.Glmm, surface: Criterion, found: Minimum, control: Control
+) -> Minimum:
+    """Search with quadrature from every place that may lie in its basin; the lowest minimum.
+
+    Places are the minima of Laplace's approximation and of the joint mode, which were found on the
+    way, and covariances of several sizes with the fixed effects at their joint mode.
+    """
+    best = search_scaled(
+        surface, found.x, found.hessian, max_steps=control.max_steps, tolerance=control.tolerance
+    )
+    n_effects = sum(term.n_levels * term.n_cols for term in design.random)
+    if control.start or n_effects > LARGE:
+        return best
+    assert surface.root is not None
+    places = [*surface.visited, *_of_sizes(surface, found.x)]
+    ends = [best.x]
+    for theta, beta, rest in places:
+        x = np.concatenate([theta, np.linalg.solve(surface.root, beta - surface.centre), rest])
+        if any(np.abs(x - end).max() < 1e-3 * (1.0 + np.abs(end).max()) for end in ends):
+            continue
+        core.restart()
+        try:
+            other = search_scaled(
+                surface,
+                x,
+                _curvature_guess(surface, x),
+                max_steps=control.max_steps,
+                tolerance=control.tolerance,
+            )
+        except FitError:
+            continue
+        ends.append(other.x)
+        if other.value < best.value - DECREMENT:
+            best = other
+    core.restart()
+    surface.value(best.x)
+    return best
+
+
+def _of_sizes(surface: Criterion, x: Array) -> list[tuple[Array, Array, Array]]:
+    """Theta of several sizes, beta at the joint mode, and what else there is."""
+    spec, m = surface.spec, surface.m
+    rest = x[len(x) - spec.has_dispersion :]
+    dispersion = float(np.exp(rest[0])) if spec.has_dispersion else 1.0
+    diagonal = np.array([float(i == j) for _, i, j in surface.core.parameters])
+    out = []
+    for size in SIZES:
+        surface.core.restart()
+        point = surface.core.evaluate(size * diagonal, np.zeros(0), dispersion)
+        if point.value < 1e300:
+            out.append((size * diagonal[:m], np.array(point.beta), rest))
+    surface.core.restart()
+    return out
+
+
+def _without_separated(
+    design: Design, spec: GlmmSpec, estimate: GlmmEstimate, control: Control
+) -> GlmmEstimate:
+    """Take errors from the rows that are left when separated ones tell nothing any more.
+
+    In the limit their likelihood is one, whatever the other parameters are.
+    """
+    if not estimate.separated and not _is_suspect(design, spec, estimate):
+        return estimate
+    moved = separated_rows(design, spec.family, estimate.kept)
+    if not moved.any():
+        return estimate
+    separated = untold(design, ~moved, estimate.kept)
+    if not separated:
+        return estimate
+    cov = np.full_like(estimate.cov_beta, np.nan)
+    error = np.nan
+    try:
+        rest = design.take(np.flatnonzero(~moved))
+        check(rest, spec)
+        own = fit(rest, kernel(rest, spec), spec, control=replace(control, start=()))
+    except (RanefError, ValueError):
+        pass
+    else:
+        told = np.isin(estimate.kept, separated, invert=True)
+        at = np.searchsorted(own.kept, estimate.kept[told])
+        cov[np.ix_(told, told)] = own.cov_beta[np.ix_(at, at)]
+        error = own.dispersion_se
+    return replace(
+        estimate, cov_beta=cov, dispersion_se=error, separated=separated, converged=False
+    )
+
+
+def _is_suspect(design: Design, spec: GlmmSpec, estimate: GlmmEstimate) -> bool:
+    """Tell whether some fitted means are at an edge of their range, where rows may be separated."""
+    if spec.family == "binomial":
+        return bool(np.abs(estimate.eta).max() > EDGE)
+    counts = spec.family in ("poisson", "negative_binomial")
+    return counts and bool(estimate.eta.min() < -EDGE)
 
 
 def _better(
@@ -174,8 +283,10 @@ def _better(
         return surface, found
     if other.value < found.value - DECREMENT:
         rival.count(surface)
+        rival.visited.extend(surface.visited)
         return rival, other
     surface.count(rival)
+    surface.visited.extend(rival.visited)
     return surface, found
 
 
@@ -192,7 +303,13 @@ def _descend(
     surface = Criterion(core, spec, penalty)
     start = _start(design, core, spec, blocks)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
-    found = _search(surface, start, _curvature_guess(surface, start), control, loose)
+    found = search_scaled(
+        surface,
+        start,
+        _curvature_guess(surface, start),
+        max_steps=control.max_steps,
+        tolerance=loose,
+    )
     if not np.isfinite(surface.value(found.x)):
         raise FitError("the search ran away to where the likelihood cannot be computed")
     if spec.nagq == 0:
@@ -201,10 +318,16 @@ def _descend(
     assert surface.root is not None
     p, m = len(surface.root), surface.m
     x = np.concatenate([found.x[:m], np.zeros(p), found.x[m:]])
+    surface.visited.append((found.x[:m], surface.centre, found.x[m:]))
     hessian = 2.0 * np.eye(len(x))
     own = np.r_[0:m, m + p : len(x)]
     hessian[np.ix_(own, own)] = found.hessian
-    return surface, _search(surface, x, hessian, control, control.tolerance)
+    found = search_scaled(
+        surface, x, hessian, max_steps=control.max_steps, tolerance=control.tolerance
+    )
+    _, beta, _ = surface.split(found.x)
+    surface.visited.append((found.x[:m], beta, found.x[m + p :]))
+    return surface, found
 
 
 def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> bool:
@@ -249,40 +372,6 @@ def _curvature_guess(surface: Criterion, x: Array) -> Array:
     return np.diag(bends)
 
 
-def _search(
-    surface: Criterion, x: Array, hessian: Array, control: Control, tolerance: float
-) -> Minimum:
-    """Search in coordinates in which the guessed curvature is one."""
-    scaled = Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
-    guess = hessian * np.outer(scaled.scale, scaled.scale)
-    found = minimise(
-        scaled, x / scaled.scale, guess, max_steps=control.max_steps, tolerance=tolerance
-    )
-    if not np.isfinite(found.value):
-        raise FitError("the likelihood is not finite where its search begins")
-    return scaled.back(found)
-
-
-def _proved(surface: Criterion, found: Minimum, control: Control) -> Minimum:
-    """Polish a minimum by its Hessian; step off it where the criterion falls away."""
-    for _ in range(3):
-        path = found.path
-        bends = np.maximum(np.abs(np.diag(found.hessian)), 1e-2)
-        found = polish(surface, found, 1.0 / np.sqrt(bends))
-        if not np.isfinite(found.hessian).all():
-            return found
-        lower = downhill(surface, found)
-        if lower is None:
-            surface.value(found.x)
-            return found
-        values, vectors = np.linalg.eigh(found.hessian)
-        hessian = (vectors * np.maximum(np.abs(values), 1e-2)) @ vectors.T
-        found = _search(surface, lower, hessian, control, control.tolerance)
-        found.path = path + found.path
-    found.status = "saddle"
-    return found
-
-
 def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
     """Map the minimum to the user's scale and freeze it."""
     core, spec, m = surface.core, surface.spec, surface.m
@@ -301,7 +390,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     cov, dispersion_se = _covariance(surface, found)
     separated = _separated(design, core, kept)
     cov_beta = T @ cov @ T.T
-    for j in separated:
+    for j in [*separated, *kept[np.diag(cov_beta) < 0.0].tolist()]:
         at = int(np.flatnonzero(kept == j)[0])
         cov_beta[at], cov_beta[:, at] = np.nan, np.nan
     standard = tuple(core.factors(theta, True))

@@ -12,8 +12,18 @@ from typing import Protocol
 import numpy as np
 
 from ..._typing import Array
+from ...errors import FitError
 
-__all__ = ["Minimum", "Surface", "downhill", "minimise", "polish"]
+__all__ = [
+    "Minimum",
+    "Surface",
+    "downhill",
+    "minimise",
+    "polish",
+    "proved",
+    "search_scaled",
+    "trust_step",
+]
 
 
 #: Steps are tried in units in which the criterion bends by about one or two.
@@ -224,3 +234,65 @@ def downhill(surface: Surface, found: Minimum) -> Array | None:
             if surface.value(x) < found.value - NOTABLE:
                 return np.asarray(x)
     return None
+
+
+class Scaled:
+    """A criterion in other units."""
+
+    def __init__(self, surface: Surface, scale: Array):
+        self.surface = surface
+        self.scale = scale
+        self.n_values = self.n_gradients = 0
+
+    def value(self, x: Array) -> float:
+        """Evaluate the criterion."""
+        return self.surface.value(x * self.scale)
+
+    def gradient(self) -> Array:
+        """Differentiate where it was last evaluated."""
+        return self.surface.gradient() * self.scale
+
+    def back(self, found: Minimum) -> Minimum:
+        """Give a minimum in the criterion's own units."""
+        found.x = found.x * self.scale
+        found.gradient = found.gradient / self.scale
+        found.hessian = found.hessian / np.outer(self.scale, self.scale)
+        return found
+
+
+def search_scaled(
+    surface: Surface, x: Array, hessian: Array, *, max_steps: int, tolerance: float
+) -> Minimum:
+    """Search in coordinates in which the guessed curvature is one.
+
+    Raises
+    ------
+    FitError
+        When the criterion is not finite at the start.
+    """
+    scaled = Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
+    guess = hessian * np.outer(scaled.scale, scaled.scale)
+    found = minimise(scaled, x / scaled.scale, guess, max_steps=max_steps, tolerance=tolerance)
+    if not np.isfinite(found.value):
+        raise FitError("the likelihood is not finite where its search begins")
+    return scaled.back(found)
+
+
+def proved(surface: Surface, found: Minimum, *, max_steps: int, tolerance: float) -> Minimum:
+    """Polish a minimum by its Hessian; step off it where the criterion falls away."""
+    for _ in range(3):
+        path = found.path
+        bends = np.maximum(np.abs(np.diag(found.hessian)), 1e-2)
+        found = polish(surface, found, 1.0 / np.sqrt(bends))
+        if not np.isfinite(found.hessian).all():
+            return found
+        lower = downhill(surface, found)
+        if lower is None:
+            surface.value(found.x)
+            return found
+        values, vectors = np.linalg.eigh(found.hessian)
+        hessian = (vectors * np.maximum(np.abs(values), 1e-2)) @ vectors.T
+        found = search_scaled(surface, lower, hessian, max_steps=max_steps, tolerance=tolerance)
+        found.path = path + found.path
+    found.status = "saddle"
+    return found

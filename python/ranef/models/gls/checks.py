@@ -7,7 +7,7 @@ import numpy as np
 from ..._typing import Array
 from ...design.design import INTERCEPT
 from ...design.structured import StructuredDesign
-from ...errors import DataError, ModelError
+from ...errors import DataError, ModelError, listed
 from .layout import TIMED, Layout
 
 __all__ = ["check_rows"]
@@ -131,6 +131,6 @@ def _check_terms(rows: StructuredDesign, corr: str, groups: str) -> None:
         )
         if holds and np.array_equal(term.codes, rows.cluster):
             raise ModelError(
-                f'corr="{corr}" of {groups!r} holds the covariance of ({" + ".join(term.names)} | '
+                f'corr="{corr}" of {groups!r} holds the covariance of ({listed(term.names)} | '
                 f"{term.group}) already, so the two cannot be told apart; leave one of them out"
             )

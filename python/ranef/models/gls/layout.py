@@ -71,8 +71,18 @@ def lay_out(rows: StructuredDesign, corr: str) -> Layout:
         else:
             time = rows.time[order]
             place = time - time[since]
-            if corr == "car1":
-                gaps = np.diff(time)[np.diff(cluster) == 0]
-                step = float(np.median(gaps)) if len(gaps) else 1.0
-                place = place / step
+            gaps = np.diff(time)[np.diff(cluster) == 0]
+            if corr == "car1" and len(gaps):
+                step = float(np.median(gaps))
+            elif corr == "ar1" and len(gaps):
+                step = _common_step(gaps)
+            place = place / step
     return Layout(order, start, cluster, place, n_places, int(counts.max()), step)
+
+
+def _common_step(gaps: Array) -> float:
+    """Largest whole number of which all distances are multiples; 1 where they are not whole."""
+    whole = np.round(gaps)
+    if not np.allclose(whole, gaps, rtol=0.0, atol=1e-6) or whole.max() > 2.0**53:
+        return 1.0
+    return float(max(1, np.gcd.reduce(whole.astype(np.int64))))

@@ -32,6 +32,9 @@ __all__ = [
 
 #: Correlations of the rows of a group.
 CORRELATIONS = ("independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured")
+#: Residual standard deviation where all covariates of the variance are zero, at least and at most,
+#: in units of that at their mean.
+SMALLEST = 1e-150
 #: Numbers kept for the factors of all patterns, at most (8 bytes each, three times).
 MOST = 2.0e8
 #: Correlations so near to the ends of their range, and variances so small beside the largest,
@@ -284,6 +287,12 @@ def _frozen(
     delta = found.psi[n_lambda : n_lambda + d] / safe
     inner = model.scale * float(np.sqrt(point.rss / nu))
     sigma = inner * float(np.exp(-model.D_mean @ delta))
+    if not SMALLEST < sigma / inner < 1.0 / SMALLEST:
+        raise ModelError(
+            f"the residual variance grows by {', '.join(rows.D_names)}, counted from so far away "
+            "that none is left, or no end of it, at zero; count from inside the data, as in "
+            f"variance='~ I({rows.D_names[0]} - {model.D_mean[0]:.6g})'"
+        )
     standard = tuple(core.lambda_(t, found.psi) for t in range(len(design.random)))
     lambda_ = tuple(
         _lower(basis @ block) * (inner / sigma)
@@ -293,8 +302,7 @@ def _frozen(
     beta[kept] += model.scale * (model.root @ point.beta)
     natural = core.natural_correlation(found.psi)
     at_bound = _at_bound(natural, delta, rows, model.corr)
-    if model.layout.unit != 1.0:
-        natural = natural ** (1.0 / model.layout.unit)
+    natural = per_unit(natural, model.layout.unit)
     singular = _is_singular(design, standard)
     flat = found.lowest / max(found.highest, 1.0) if len(found.psi) else 1.0
     return GlsEstimate(
@@ -322,6 +330,18 @@ def _frozen(
         n_objective=found.n_objective,
         n_gradient=found.n_gradient,
     )
+
+
+def per_unit(natural: Array, step: float) -> Array:
+    """Give the correlation over one unit of time from that over a step of several.
+
+    NaN where no number has it for a power: a negative one over an even number of units.
+    """
+    if step == 1.0:
+        return natural
+    root = np.abs(natural) ** (1.0 / step)
+    signs = np.where(natural >= 0.0, 1.0, -1.0 if step % 2.0 == 1.0 else np.nan)
+    return np.asarray(signs * root)
 
 
 def _lower(B: Array) -> Array:

@@ -42,15 +42,22 @@ def starts(
     m = core.n_parameters - len(elements) - d
     delta = _log_sd(rows.D, resid)
     own = _own_correlations(resid[layout.order], layout) if corr == "unstructured" else None
+    apart = _distance(layout) if corr in ("ar1", "car1") else 1.0
     out = []
     for relative, rho in BOTH if elements and m else PLAIN:
         factors = [relative * (i == j) for _, i, j in elements]
         tail = own
         if tail is None:
             tail = np.zeros(m)
-            tail[:1] = _unbounded(rho, corr)  # of neighbours
+            tail[:1] = _unbounded(rho ** (1.0 / apart), corr)  # of neighbours
         out.append(np.concatenate([factors, delta, tail]))
     return out
+
+
+def _distance(layout: Layout) -> float:
+    """Median distance of neighbours in a group, in the units of the places."""
+    gaps = np.diff(layout.place)[np.diff(layout.cluster) == 0]
+    return max(1.0, float(np.median(gaps))) if len(gaps) else 1.0
 
 
 def _unbounded(rho: float, corr: str) -> float:

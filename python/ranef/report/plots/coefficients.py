@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["label_of", "table_of"]
 
 
 def label_of(model: Any, i: int) -> str:
     """Name a model by its place and formula."""
-    call = getattr(model, "call", None)
-    return f"{i + 1}: {call.formula}" if call is not None else str(i + 1)
+    parts = getattr(model, "parts", None)
+    formula = getattr(parts, "formula", None)
+    return f"{i + 1}: {formula}" if formula is not None else str(i + 1)
 
 
 def table_of(model: Any, level: float) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._html import Preformatted
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...inference.coverage import t_quantile
@@ -25,7 +26,7 @@ __all__ = ["ModelPlots"]
 MOST_LABELS = 60
 
 
-class ModelPlots:
+class ModelPlots(Preformatted):
     """Figures of one fit: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``.
 
     Each gives a matplotlib Figure.

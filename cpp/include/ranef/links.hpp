@@ -1,11 +1,21 @@
-// Families and links, one number at a time.
+// Links between a mean and its linear predictor, one number at a time.
+//
+// A switch over links has no default: a link without a case does not compile.
 #pragma once
 
 #include <cmath>
+#include <string>
 
-#include "ranef/gee.hpp"
+#if defined(__GNUC__)
+#pragma GCC diagnostic error "-Wswitch"
+#endif
 
 namespace ranef {
+
+enum class Link { identity, logit, probit, cloglog, loglog, cauchit, log, inverse, sqrt };
+
+// Throws std::invalid_argument for a name that is none.
+Link parse_link(const std::string& name);
 
 struct MeanPoint {
   double mu, slope;  // the mean and its derivative by the linear predictor
@@ -31,64 +41,50 @@ inline MeanPoint mean_point(Link link, double eta) {
       const double t = std::exp(std::min(eta, 700.0));
       return {inside(-std::expm1(-t)), std::max(t * std::exp(-t), kEdge)};
     }
+    case Link::loglog: {
+      const double t = std::exp(std::min(-eta, 700.0));
+      return {inside(std::exp(-t)), std::max(t * std::exp(-t), kEdge)};
+    }
+    case Link::cauchit: {
+      constexpr double kInversePi = 0.3183098861837906715;
+      const double tail = kInversePi * std::atan2(1.0, std::abs(eta));
+      return {inside(eta > 0.0 ? 1.0 - tail : tail), kInversePi / (1.0 + eta * eta)};
+    }
     case Link::log: {
       const double mu = std::max(std::exp(std::min(eta, 700.0)), kEdge);
       return {mu, mu};
     }
     case Link::inverse:
       return {1.0 / eta, -1.0 / (eta * eta)};
+    case Link::sqrt:
+      return {eta * eta, 2.0 * eta};
   }
   return {eta, 1.0};
 }
 
+// A start is all that is asked of it: the logistic, scaled, stands for the normal.
 inline double link_of(Link link, double mu) {
   switch (link) {
     case Link::identity:
       return mu;
     case Link::logit:
       return std::log(mu / (1.0 - mu));
-    case Link::probit: {
-      // A start is all that is asked of it: the logistic scaled to the normal.
+    case Link::probit:
       return std::log(mu / (1.0 - mu)) / 1.7;
-    }
     case Link::cloglog:
       return std::log(-std::log1p(-mu));
+    case Link::loglog:
+      return -std::log(-std::log(mu));
+    case Link::cauchit:
+      return std::tan(3.141592653589793238 * (mu - 0.5));
     case Link::log:
       return std::log(mu);
     case Link::inverse:
       return 1.0 / mu;
+    case Link::sqrt:
+      return std::sqrt(mu);
   }
   return mu;
-}
-
-// Variance function; not positive where the mean is outside the family's range.
-inline double variance(Family family, double mu) {
-  switch (family) {
-    case Family::gaussian:
-      return 1.0;
-    case Family::binomial:
-      return mu > 0.0 && mu < 1.0 ? mu * (1.0 - mu) : 0.0;
-    case Family::poisson:
-      return mu;
-    case Family::gamma:
-      return mu > 0.0 ? mu * mu : 0.0;
-  }
-  return 1.0;
-}
-
-// A mean inside the family's range, near y.
-inline double starting_mean(Family family, double y, double weight) {
-  switch (family) {
-    case Family::gaussian:
-      return y;
-    case Family::binomial:
-      return (weight * y + 0.5) / (weight + 1.0);
-    case Family::poisson:
-      return y + 0.1;
-    case Family::gamma:
-      return y;
-  }
-  return y;
 }
 
 }  // namespace ranef

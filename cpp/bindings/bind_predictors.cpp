@@ -1,0 +1,106 @@
+// Models of several linear predictors.
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+#include "ranef/predictors.hpp"
+#include "rows.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+// (X, index, offset) and (codes, n_levels, z, blocks, predictor)
+using InputOf = std::tuple<ranef::Matrix, std::vector<int>, ranef::Vector>;
+using TermOf = std::tuple<Codes, ranef::Index, ranef::RowMatrix, std::vector<int>, int>;
+
+std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vector& weights,
+                                        const std::string& family, const std::string& link,
+                                        bool zero, std::vector<InputOf> inputs,
+                                        std::vector<TermOf> terms, ranef::Index n_beta) {
+  std::vector<ranef::PredictorInput> of_inputs;
+  for (auto& [X, index, offset] : inputs)
+    of_inputs.push_back({std::move(X), std::move(index), std::move(offset)});
+  std::vector<ranef::PredictorTerm> of_terms;
+  for (auto& [codes, n_levels, z, blocks, predictor] : terms) {
+    const std::int32_t* first = rows_of(codes, y.size(), "codes");
+    of_terms.push_back({std::vector<std::int32_t>(first, first + y.size()), n_levels, std::move(z),
+                        std::move(blocks), predictor});
+  }
+  const py::gil_scoped_release release;
+  return std::make_unique<ranef::Predictors>(
+      ranef::make_row_model(ranef::parse_distribution(family), ranef::parse_link(link), zero,
+                            {y, weights}),
+      std::move(of_inputs), std::move(of_terms), n_beta);
+}
+
+}  // namespace
+
+void bind_predictors(py::module_& m) {
+  using ranef::Predictors;
+  using ranef::StandardColumns;
+  using release = py::call_guard<py::gil_scoped_release>;
+
+  py::class_<StandardColumns>(m, "StandardColumns", py::module_local(),
+                              "Columns of one predictor in the basis in which models are fitted.")
+      .def_readonly("X", &StandardColumns::X)
+      .def_readonly("T", &StandardColumns::T)
+      .def_readonly("kept", &StandardColumns::kept)
+      .def_readonly("aliased", &StandardColumns::aliased)
+      .def_readonly("alias", &StandardColumns::alias)
+      .def_readonly("z", &StandardColumns::z)
+      .def_readonly("Tz", &StandardColumns::Tz);
+
+  m.def(
+      "link_start",
+      [](const std::string& family, const std::string& link, const ranef::Vector& y,
+         const ranef::Vector& trials) {
+        const py::gil_scoped_release without_lock;
+        return ranef::link_start(ranef::parse_distribution(family), ranef::parse_link(link), y,
+                                 trials);
+      },
+      "family"_a, "link"_a, "y"_a, "trials"_a);
+
+  m.def(
+      "standard_columns",
+      [](ranef::Index n, const std::vector<Column>& columns, const std::vector<int>& fixed,
+         const std::vector<Term>& terms) {
+        const ranef::Input input = read_rows(n, columns, fixed, terms, std::nullopt);
+        const py::gil_scoped_release without_lock;
+        return ranef::standard_columns(input);
+      },
+      "n"_a, "columns"_a, "fixed"_a, "terms"_a);
+
+  py::class_<Predictors>(m, "Predictors", py::module_local(),
+                         "Rows and plan of one model of several linear predictors.")
+      .def(py::init(&make), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a, "inputs"_a,
+           "terms"_a, "n_beta"_a)
+      .def("evaluate", &Predictors::evaluate, "theta"_a, "beta"_a, release())
+      .def("gradient", &Predictors::gradient, release())
+      .def(
+          "quadrature",
+          [](Predictors& self, const ranef::Vector& nodes, const ranef::Vector& weights) {
+            return self.quadrature({nodes, weights});
+          },
+          "nodes"_a, "weights"_a, release())
+      .def("gradient_by_factors", &Predictors::gradient_by_factors, release())
+      .def("information_beta", &Predictors::information_beta, release())
+      .def("modes", &Predictors::modes, release())
+      .def("conditional_covariances", &Predictors::conditional_covariances, release())
+      .def(
+          "prediction_variances",
+          [](Predictors& self, const ranef::Matrix& X, const ranef::Matrix& cov_beta,
+             const std::vector<NewRows>& terms) {
+            const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
+            const py::gil_scoped_release without_lock;
+            return self.prediction_variances(X, cov_beta, rows);
+          },
+          "X"_a, "cov_beta"_a, "terms"_a)
+      .def_property_readonly("eta", [](const Predictors& self) { return self.eta(); })
+      .def("restart", &Predictors::restart, release())
+      .def("factors", &Predictors::lambda, "theta"_a, release())
+      .def_property_readonly("parameters", &Predictors::parameters);
+}

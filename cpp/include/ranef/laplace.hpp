@@ -1,0 +1,28 @@
+// Sums over the levels of random effects that derivatives of Laplace's approximation are made of.
+#pragma once
+
+#include <vector>
+
+#include "ranef/eigen.hpp"
+#include "ranef/pls.hpp"
+
+namespace ranef {
+
+double squared_norm(const std::vector<RowMatrix>& u);
+
+// Lambda u, or Lambda'u, by term (l_t * k_t, 1).
+std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
+                                    const std::vector<RowMatrix>& u, bool transposed);
+
+// [Z'W Z Lambda M^-1]_ll summed over the levels of each term, (k_t, k_t).
+std::vector<Matrix> trace_scores(const CrossProducts& A, const std::vector<Matrix>& lambda,
+                                 const InverseBlocks& blocks);
+
+// Blocks of D = Lambda M^-1 Lambda' from those whose root's sides are spherical.
+void to_random_effects(const std::vector<Matrix>& lambda, InverseBlocks& blocks);
+
+// Elements of lambda_t in the order of Pls::parameters(), and back.
+std::vector<Matrix> factors_of(const Pls& pls, const Vector& theta);
+Vector elements_of(const Pls& pls, const std::vector<Matrix>& by_lambda);
+
+}  // namespace ranef

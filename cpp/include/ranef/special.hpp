@@ -1,0 +1,21 @@
+// Special functions with the derivatives that likelihoods need. None writes to a global.
+#pragma once
+
+namespace ranef {
+
+double log_gamma(double x);  // x > 0
+double digamma(double x);    // x > 0
+
+// log Gamma and its first three further derivatives, x > 0.
+struct LogGamma {
+  double value, digamma, trigamma, tetragamma;
+};
+LogGamma log_gamma_derivatives(double x);
+
+// log Phi and its first three derivatives.
+struct LogNormal {
+  double value, first, second, third;
+};
+LogNormal log_normal_cdf(double x);
+
+}  // namespace ranef

@@ -1,0 +1,259 @@
+"""A growth curve whose covariates are modelled too, since some of them are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from ..._typing import Array
+from ...design.frame import open_frame
+from ...design.structured import build_structured
+from ...errors import ConvergenceWarning, DataError, RanefWarning
+from ...formula import parse
+from ...inference.growth import covariance_elements
+from ...inference.hypotheses.linear import FixedDf
+from ...models.growth_fiml import FimlEstimate, FimlModel, fit_fiml
+from ...report.summary import Summary
+from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..parts import Base, Parts
+from ..plain import Figures
+from ..updating import changed
+from ..warned import tell
+from .call import GrowthCall
+from .fit import SHAPES, checked_call, formula_of
+from .parts import FACTORS
+
+__all__ = ["FimlGrowthModel", "fit_fiml_model"]
+
+PLAIN = "fit the rows with covariates by growth(..., missing='drop')"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FimlParts(Parts):
+    """The estimate of outcomes and covariates together, and what it is named."""
+
+    estimate: FimlEstimate
+    call: GrowthCall
+    covariates: tuple[str, ...] = ()
+    occasions: tuple[float, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all parameters."""
+        return tuple(name for name, _ in self._labels)
+
+    @cached_property
+    def _labels(self) -> list[tuple[str, int]]:
+        """Names, and the place of each parameter in the estimate, as a reader wants them."""
+        k, r = SHAPES[self.call.shape], SHAPES[self.call.random]
+        factors, x = FACTORS[:k], self.covariates
+        free = self.call.residuals == "free"
+        blocks = [
+            list(factors),
+            [f"{factor} ~ {name}" for factor in factors for name in x],
+            list(pairs(FACTORS[:r])),
+            [f"Var(residual, {t:g})" for t in self.occasions] if free else ["Var(residual)"],
+            [f"Mean({name})" for name in x],
+            list(pairs(x)),
+        ]
+        return [(name, i) for i, name in enumerate(name for block in blocks for name in block)]
+
+    @property
+    def beta(self) -> Array:
+        """Estimates of all parameters."""
+        return self.estimate.params
+
+    @property
+    def cov(self) -> Array:
+        """Covariance of all parameters, from the observed information."""
+        return self.estimate.cov
+
+    @property
+    def formula(self) -> str:
+        """Outcome and curve."""
+        return f"{self.call.outcome} ~ {self.call.shape} in {self.call.time}"
+
+    def approximate(self, ddf: str) -> FixedDf:
+        """Work out the reference distribution of the tests: normal."""
+        return FixedDf(self.cov, np.inf)
+
+    def brief(self) -> str:
+        """Say in a few words what was fitted."""
+        return f"{self.estimate.n_units} groups, llf {self.estimate.llf:.4f}"
+
+
+def pairs(names: tuple[str, ...]) -> Iterable[str]:
+    """Name variances and covariances, row by row; the two of a covariance in order."""
+    for i, j in covariance_elements(len(names)):
+        a, b = (
+            sorted((names[j], names[i]))
+            if names != FACTORS[: len(names)]
+            else (
+                names[j],
+                names[i],
+            )
+        )
+        yield f"Var({a})" if i == j else f"Cov({a}, {b})"
+
+
+class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
+    """A latent growth curve fitted jointly with covariates that have missing values.
+
+    Made by :func:`ranef.growth` with ``missing="fiml"``. ``params`` holds the curve, its
+    regressions on covariates, all variances, and means, variances and covariances of the
+    covariates.
+    """
+
+    parts: FimlParts
+    instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("ranef", "coef", "scores", "predict", "resid", "fittedvalues"), PLAIN),
+        **dict.fromkeys(("bootstrap", "profile", "simulate", "icc", "r2", "augment"), PLAIN),
+        "varcorr": "read the variances in params",
+        "fit": "compare llf with that of another model by twice the difference",
+    }
+
+    @property
+    def call(self) -> GrowthCall:
+        """The arguments that made the model."""
+        return self.parts.call
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of outcomes and covariates together."""
+        return self.parts.estimate.llf
+
+    @property
+    def npar(self) -> int:
+        """Number of parameters, those of the covariates included."""
+        return len(self.parts.beta)
+
+    @property
+    def nobs(self) -> int:
+        """Rows with an outcome."""
+        return self.parts.nobs
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Groups with an observed outcome or covariate."""
+        return {self.parts.call.groups: self.parts.estimate.n_units}
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+        return 2.0 * self.npar - 2.0 * self.llf
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, counting groups."""
+        return float(np.log(self.parts.estimate.n_units)) * self.npar - 2.0 * self.llf
+
+    @property
+    def converged(self) -> bool:
+        """Whether this is an optimum by exact derivatives."""
+        return self.parts.estimate.converged
+
+    def update(self, data: Any = None, **changes: Any) -> Any:
+        """Fit the same call with some arguments changed; see ``GrowthModel.update``."""
+        call = checked_call(changed(self.call, None, changes, "growth"))
+        return fit_fiml_model(call, self.parts.training_data() if data is None else data)
+
+    def summary(self) -> Summary:
+        """Summarise the fit; prints as text, shows as HTML in a notebook."""
+        call, estimate = self.call, self.parts.estimate
+        facts = [
+            ("Outcome", call.outcome),
+            ("Curve", f"{call.shape} in {call.time}; {call.residuals} residual variances"),
+            ("Covariates", ", ".join(self.parts.covariates)),
+            ("Groups", f"{call.groups} ({estimate.n_units:,}), {self.nobs:,} rows"),
+            ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
+        ]
+        notes = [
+            *(str(w) for w in self.warnings),
+            "covariates are modelled as jointly normal; values are assumed to be missing at random",
+            "standard errors rest on the observed information; tests are normal",
+        ]
+        title = "Latent growth curve model by full information maximum likelihood"
+        return Summary(title, facts, None, self.coef_table(), notes)
+
+
+def fit_fiml_model(call: GrowthCall, data: Any) -> FimlGrowthModel:
+    """Fit outcomes and covariates together, and issue warnings.
+
+    Raises
+    ------
+    DataError
+        If a covariate is not a number, or varies within groups.
+    """
+    frame = open_frame(data)
+    values = {name: covariate(frame.series(name), name) for name in call.covariates}
+    unit = pd.factorize(frame.series(call.groups), sort=True)[0]
+    known = np.column_stack([first_of(values[x], unit, x, call.groups) for x in call.covariates])
+    plain = GrowthCall(**{**vars(call), "covariates": (), "missing": "drop"})
+    rows = build_structured(
+        parse(formula_of(plain)),
+        data,
+        groups=call.groups,
+        time=call.time,
+        variance=None,
+        missing="drop",
+    )
+    assert rows.time is not None
+    occasions, place = np.unique(rows.time, return_inverse=True)
+    kept = np.arange(len(unit)) if rows.design.rows is None else rows.design.rows
+    outcomes = np.full((len(known), len(occasions)), np.nan)
+    outcomes[unit[kept], place] = rows.design.y
+    model = FimlModel(
+        np.vander(occasions.astype(float), SHAPES[call.shape], increasing=True),
+        SHAPES[call.random],
+        len(call.covariates),
+        call.residuals == "free",
+    )
+    estimate = fit_fiml(model, np.column_stack([outcomes, known]))
+    found: list[RanefWarning] = []
+    if not estimate.converged:
+        found.append(
+            ConvergenceWarning(
+                "the search stopped where the likelihood can still rise, or is flat; take a "
+                "simpler shape or random part"
+            )
+        )
+    parts = FimlParts(
+        rows.design,
+        estimate,
+        call,
+        data,
+        None,
+        tuple(found),
+        covariates=call.covariates,
+        occasions=tuple(float(t) for t in occasions),
+    )
+    tell(parts.warnings)
+    return FimlGrowthModel(parts)
+
+
+def covariate(column: pd.Series[Any], name: str) -> Array:
+    """Read the numbers of a covariate."""
+    if not pd.api.types.is_numeric_dtype(column):
+        raise DataError(
+            f"covariate {name!r} is not a number; full information models covariates as normal. "
+            "Code its levels as 0 and 1, or impute it by ranef.impute",
+            name,
+        )
+    return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def first_of(values: Array, unit: Any, name: str, groups: str) -> Array:
+    """Find the value of each group; missing where no row has one."""
+    by = pd.Series(values).groupby(unit)
+    if (by.nunique() > 1).any():
+        raise DataError(
+            f"covariate {name!r} varies within groups of {groups!r}; a covariate of growth factors "
+            "is constant there",
+            name,
+        )
+    return by.first().to_numpy(dtype=float)

@@ -1,0 +1,182 @@
+"""From a call to ordered categories, designs on the same rows, and the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ... import design as designs
+from ...design.design import INTERCEPT, Design
+from ...design.frame import open_frame
+from ...errors import DataError, ModelError
+from ...formula import parse
+from ...models.glmm.estimate import PartsEstimate
+from ...models.glmm.several import fit_parts
+from ...models.glmm.thresholds import STRUCTURES, OrdinalPlan, ordinal_plan
+from ..glmm.fit import MOST_COLUMNS
+from ..several.fit import one_sided, same_rows
+from .call import OrdinalCall
+
+__all__ = ["LINKS", "OrdinalParts", "fit_call", "fit_found", "ordinal_call"]
+
+LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
+#: Categories that a response made of numbers may have.
+MOST_CATEGORIES = 100
+
+
+@dataclass(frozen=True)
+class OrdinalParts:
+    """A fit as its model holds it.
+
+    Attributes
+    ----------
+    design : Design
+        The location's; ``y`` holds the categories from 0.
+    nominal, scale : Design or None
+        Those of the other formulas.
+    categories : tuple
+        Labels of the categories that occur, in order.
+    plan : OrdinalPlan
+        What the kernel is made of, with the map back.
+    estimate : PartsEstimate
+        What was found.
+    """
+
+    design: Design
+    nominal: Design | None
+    scale: Design | None
+    categories: tuple[Any, ...]
+    plan: OrdinalPlan
+    estimate: PartsEstimate
+
+
+def ordinal_call(
+    formula: str, link: str, thresholds: str, scale: Any, nominal: Any, nagq: int, **more: Any
+) -> OrdinalCall:
+    """Check the options of a model."""
+    if link not in LINKS:
+        raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
+    if thresholds not in STRUCTURES:
+        raise ValueError(f"thresholds is one of {', '.join(STRUCTURES)}, not {thresholds!r}")
+    if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
+        raise ValueError(f"nagq is a number of points from 1 to 100, not {nagq!r}")
+    return OrdinalCall(
+        str(formula),
+        link,
+        thresholds,
+        one_sided(scale, "scale"),
+        one_sided(nominal, "nominal"),
+        int(nagq),
+        **more,
+    )
+
+
+def ordered_codes(series: pd.Series[Any], name: str) -> tuple[np.ndarray, list[Any]]:
+    """Category of each row from 0, NaN where missing, and the labels in order."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        if not series.cat.ordered and len(series.cat.categories) > 2:
+            raise DataError(
+                f"{name!r} is a categorical without an order; make it one by "
+                f"pd.Categorical(..., categories=[lowest, ..., highest], ordered=True)",
+                name,
+            )
+        codes = series.cat.codes.to_numpy().astype(float)
+        codes[codes < 0] = np.nan
+        return codes, list(series.cat.categories)
+    if not pd.api.types.is_numeric_dtype(series):
+        raise DataError(
+            f"{name!r} holds text, whose order is not known; make it an ordered categorical by "
+            "pd.Categorical(..., categories=[lowest, ..., highest], ordered=True)",
+            name,
+        )
+    values = series.to_numpy(dtype=float, na_value=np.nan)
+    labels = np.unique(values[np.isfinite(values)])
+    if len(labels) > MOST_CATEGORIES or (labels != np.round(labels)).any():
+        raise DataError(
+            f"{name!r} has {len(labels)} different values; an ordered response has a few "
+            "categories. "
+            "Cut it into categories, or fit it by ranef.lmer",
+            name,
+        )
+    codes = np.searchsorted(labels, values).astype(float)
+    codes[~np.isfinite(values)] = np.nan
+    whole = pd.api.types.is_integer_dtype(series.dtype) or (labels == np.round(labels)).all()
+    return codes, [int(v) if whole else v for v in labels]
+
+
+def read(
+    call: OrdinalCall, data: Any
+) -> tuple[Design, Design | None, Design | None, tuple[Any, ...]]:
+    """Build the designs of a call on the same rows; categories that never occur are left out."""
+    formula = parse(call.formula)
+    table, response = open_frame(data), formula.response.strip("`")
+    codes, labels = ordered_codes(table.series(response), response)
+    frame = data if isinstance(data, pd.DataFrame) else None
+    if frame is None:
+        frame = pd.DataFrame({name: table.series(name) for name in table.names})
+    frame = frame.assign(**{response: codes})
+    options = {"contrasts": call.contrasts, "missing": call.missing}
+    found = [("location", designs.build(formula, frame, offset=call.offset, **options))]
+    for name, text in (("nominal", call.nominal), ("scale", call.scale)):
+        if text is not None:
+            part = parse(f"{formula.response} {text}")
+            if part.random:
+                raise ModelError(f"{name} takes fixed effects alone; take the bars out of {text!r}")
+            found.append((name, designs.build(part, frame, **options)))
+    rows = dict(same_rows(found))
+    design = rows["location"]
+    occurring, y = np.unique(design.y, return_inverse=True)
+    design = replace(design, y=y.astype(np.float64))
+    check(call, design, rows.get("nominal"), rows.get("scale"))
+    return design, rows.get("nominal"), rows.get("scale"), tuple(labels[int(j)] for j in occurring)
+
+
+def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Design | None) -> None:
+    """Refuse what cannot be estimated from these rows, in words."""
+    name = design.response
+    for part in (design, nominal, scale):
+        if part is not None and (not part.fixed or part.fixed[0] != INTERCEPT):
+            raise ModelError(
+                "thresholds take the place of the intercept of an ordinal model, which each of its "
+                "formulas has by itself; leave '0 +' or '- 1' out"
+            )
+    if len(np.unique(design.y)) < 2:
+        raise DataError(
+            f"{name!r} has one category in the rows that are used, so nothing of it can be "
+            "explained",
+            name,
+        )
+    if nominal is not None and (both := set(nominal.fixed_names[1:]) & set(design.fixed_names[1:])):
+        raise ModelError(
+            f"{sorted(both)[0]!r} is in the formula and nominal: its effect on the thresholds "
+            "holds the other. Leave it out of the formula."
+        )
+    n = design.n_obs
+    for term in design.random:
+        if term.n_levels * term.n_cols >= n:
+            raise ModelError(
+                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels * term.n_cols} "
+                f"random effects for {n} rows. Group by something that several rows share."
+            )
+    if call.nagq > 1 and (len(design.random) != 1 or design.random[0].n_cols > MOST_COLUMNS):
+        raise ValueError(
+            f"nagq={call.nagq} needs one random-effects term of at most {MOST_COLUMNS} columns; "
+            "use nagq=1"
+        )
+
+
+def fit_found(call: OrdinalCall, found: Sequence[Any]) -> OrdinalParts:
+    """Fit the designs of a call."""
+    design, nominal, scale, categories = found
+    plan = ordinal_plan(design, nominal, scale, call.link, call.thresholds)
+    estimate = fit_parts(plan.plan, nagq=call.nagq, control=call.control)
+    return OrdinalParts(design, nominal, scale, categories, plan, estimate)
+
+
+def fit_call(call: OrdinalCall, data: Any) -> OrdinalParts:
+    """Carry out a call: parse, build, check, fit."""
+    return fit_found(call, read(call, data))

@@ -1,0 +1,1 @@
+"""Models of several linear predictors: location, zero part, dispersion."""

@@ -1,0 +1,309 @@
+"""From a call of several formulas to designs on the same rows, checks, and the estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ... import _core
+from ... import design as designs
+from ..._typing import Array
+from ...design.design import Design
+from ...errors import DataError, ModelError, UnsupportedError
+from ...families import known, lookup
+from ...families.shaped import ShapedFamily
+from ...families.shaped_registry import SHAPED, shaped_family
+from ...formula import parse
+from ...models.glmm.estimate import PartsEstimate
+from ...models.glmm.plan import Plan, plan_of, whole_design
+from ...models.glmm.several import fit_parts
+from ..glmm.fit import MOST_COLUMNS
+from .call import PartsCall
+
+__all__ = [
+    "Parts",
+    "check_parts",
+    "fit_call",
+    "fit_designs",
+    "needs_parts",
+    "parts_call",
+    "refuse_prior",
+]
+
+#: Share of the zeros of a distribution with its own that the zero part starts with.
+OWN_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A fit as its model holds it.
+
+    Attributes
+    ----------
+    designs : tuple of (str, Design)
+        "location", then "dispersion" and "zero" where they have formulas.
+    whole : Design
+        The location's, with the random-effects terms of all parts.
+    plan : Plan
+        What the kernel is made of.
+    estimate : PartsEstimate
+        What was found.
+    """
+
+    designs: tuple[tuple[str, Design], ...]
+    whole: Design
+    plan: Plan
+    estimate: PartsEstimate
+
+
+def parts_call(
+    formula: str, family: str, link: str | None, zero: Any, dispersion: Any, nagq: int, **more: Any
+) -> PartsCall:
+    """Check the options of a model."""
+    known = shaped_family(family)
+    chosen = known.links[0] if link is None else str(link).lower()
+    if chosen not in known.links:
+        raise ValueError(
+            f"the link of a {known.name} family is one of {', '.join(known.links)}, not {link!r}: "
+            "with another one means leave the range of the distribution"
+        )
+    if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
+        raise ValueError(
+            f"nagq is a number of points from 1 to 100 for this model, not {nagq!r}; 0 is for the "
+            "families binomial, poisson, gamma and negative_binomial without zero= and dispersion="
+        )
+    if zero is not None and not known.takes_zero:
+        raise ValueError(f"a {known.name} response has no zero part; leave zero= out")
+    if dispersion is not None and not known.shapes:
+        raise ValueError(
+            f"a {known.name} response has no dispersion of its own; leave dispersion= out, or take "
+            f"{'betabinomial' if known.trials else 'negative_binomial or nbinom1'}"
+        )
+    return PartsCall(
+        str(formula),
+        known.name,
+        chosen,
+        one_sided(zero, "zero"),
+        one_sided(dispersion, "dispersion"),
+        int(nagq),
+        **more,
+    )
+
+
+def needs_parts(family: str, link: str | None, zero: Any, dispersion: Any) -> bool:
+    """Tell whether a model is one of several predictors, or of a form without a fast kernel."""
+    if zero is not None or dispersion is not None:
+        return True
+    name = str(family).lower()
+    if name not in known("glmer"):
+        return name in SHAPED
+    links = [choice.name for choice in lookup(name).links]
+    return (
+        link is not None
+        and str(link).lower() not in links
+        and (str(link).lower() in SHAPED[name].links)
+    )
+
+
+def refuse_prior(prior: Any) -> None:
+    """Refuse a prior of covariances, which the search of several predictors does not take.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is one.
+    """
+    if prior is not None:
+        raise UnsupportedError(
+            "a prior of covariances is not available with this family, link, zero= or dispersion=; "
+            "leave prior= out"
+        )
+
+
+def one_sided(text: Any, name: str) -> str | None:
+    """Check a formula without a response."""
+    if text is None:
+        return None
+    if (
+        not isinstance(text, str)
+        or not text.strip().startswith("~")
+        or not text.strip()[1:].strip()
+    ):
+        raise ValueError(
+            f"{name} is a formula without a response, such as '~ x + (1 | g)', not {text!r}"
+        )
+    return text.strip()
+
+
+def read_designs(call: PartsCall, data: Any) -> tuple[tuple[str, Design], ...]:
+    """Build the design of each part on the rows that all of them can use."""
+    family = shaped_family(call.family)
+    formula = parse(call.formula)
+    options = {
+        "contrasts": call.contrasts,
+        "missing": call.missing,
+        "response": "counts" if family.trials else "numeric",
+    }
+    found = [
+        (
+            "location",
+            designs.build(formula, data, weights=call.weights, offset=call.offset, **options),
+        )
+    ]
+    for name, text in (("dispersion", call.dispersion), ("zero", call.zero)):
+        if text is not None:
+            part = parse(f"{formula.response} {text}")
+            found.append((name, designs.build(part, data, weights=call.weights, **options)))
+    return same_rows(found)
+
+
+def same_rows(found: Sequence[tuple[str, Design]]) -> tuple[tuple[str, Design], ...]:
+    """Keep the rows that every part has."""
+    rows = [np.arange(design.n_data) if design.rows is None else design.rows for _, design in found]
+    common = rows[0]
+    for other in rows[1:]:
+        common = np.intersect1d(common, other)
+    dropped: dict[str, int] = {}
+    for _, design in found:
+        dropped = {**design.dropped, **dropped}
+    out = []
+    for (name, design), own in zip(found, rows, strict=True):
+        if len(own) != len(common):
+            design = design.take(np.searchsorted(own, common))
+        out.append((name, replace(design, dropped=dropped)))
+    return tuple(out)
+
+
+def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
+    """Refuse what cannot be estimated from these rows, in words.
+
+    Raises
+    ------
+    DataError
+        For a response outside the range.
+    ModelError
+        For more effects than the rows carry.
+    """
+    family, known = shaped_family(call.family), dict(found)
+    check_range(family, known["location"], call.zero is not None)
+    terms = [(name, term) for name, design in found for term in design.random]
+    n = known["location"].n_obs
+    if not terms:
+        raise ModelError(
+            "none of the formulas has a random-effects term such as (1 | group); a mixed model "
+            "needs one"
+        )
+    n_fixed = sum(len(design.fixed) for _, design in found)
+    if n_fixed >= n:
+        raise ModelError(
+            f"there are {n_fixed} fixed effects and {n} rows; the model needs more rows than "
+            "coefficients. Take predictors out."
+        )
+    if not known["location"].fixed:
+        raise ModelError("the fixed part of the formula is empty; give it at least an intercept")
+    for name, term in terms:
+        if term.n_levels * term.n_cols > n or (term.n_levels * term.n_cols == n and family.shapes):
+            where = "" if name == "location" else f" of the {name} part"
+            raise ModelError(
+                f"({' + '.join(term.names)} | {term.group}){where} has "
+                f"{term.n_levels * term.n_cols} random effects for {n} rows, so they cannot be "
+                "told from what each row varies by itself. Group by something that several rows "
+                "share."
+            )
+    if call.nagq > 1 and (len(terms) > 1 or terms[0][1].n_cols > MOST_COLUMNS):
+        raise ValueError(
+            f"nagq={call.nagq} needs one random-effects term in all, of at most {MOST_COLUMNS} "
+            "columns; use nagq=1, Laplace's approximation"
+        )
+
+
+def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
+    """Refuse responses outside the family's range, and counts that are not whole."""
+    y, name = design.y, design.response
+    inside = family.inside(y) | ((y == 0.0) & zero)
+    if bad := int(np.sum(~inside)):
+        raise DataError(
+            f"a {family.name} response is {family.range}; {name!r} is not in {bad} rows"
+            f"{family.hint}",
+            name,
+        )
+    trials = np.ones(len(y)) if design.weights is None else design.weights
+    if family.trials and (bad := int(np.sum(trials != np.round(trials)))):
+        raise DataError(
+            f"the weights of a {family.name} response are its trials, and {bad} of them are not "
+            "whole numbers",
+            "weights",
+        )
+    if family.whole:
+        counts = y * trials if family.trials else y
+        bad = int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts)))
+        if bad:
+            words = "shares of whole numbers of trials" if family.trials else "counts 0, 1, 2, ..."
+            raise DataError(
+                f"a {family.name} response is made of {words}; {name!r} is not in {bad} rows", name
+            )
+    if zero and not (y == 0.0).any():
+        raise DataError(
+            f"{name!r} has no zeros, so the zero part has nothing to explain; leave zero= out", name
+        )
+    if np.all(y == y[0]):
+        raise DataError(
+            f"{name!r} is {y[0]:g} in every row that is used, so nothing of it can be explained",
+            name,
+        )
+    if zero and family.hurdle and np.ptp(y[y != 0.0]) == 0.0:
+        raise DataError(
+            f"{name!r} has one value above zero, so nothing of it can be explained", name
+        )
+    if family.name == "betabinomial" and trials.max() <= 1.0:
+        raise ModelError(
+            "with one trial a row a betabinomial response is a binomial one: its phi cannot be "
+            "known. Use family='binomial'."
+        )
+
+
+def starts(
+    family: ShapedFamily, link: str, found: Sequence[tuple[str, Design]]
+) -> dict[str, Array]:
+    """Predictors near the responses: by row for the location, constants for the others."""
+    known = dict(found)
+    design = known["location"]
+    y, n = design.y, design.n_obs
+    zero = "zero" in known
+    own = y[y != 0.0] if zero and family.hurdle else y
+    trials = np.ones(n) if design.weights is None or not family.trials else design.weights
+    if family.name == "lognormal":
+        center = float(np.log(own).mean())
+        location = np.where(y > 0.0, np.log(np.where(y > 0.0, y, 1.0)), center)
+    else:
+        location = _core.link_start(
+            family.name, link, np.ascontiguousarray(y), np.ascontiguousarray(trials)
+        )
+        if zero and family.hurdle:
+            location = np.where(y != 0.0, location, location[y != 0.0].mean())
+    out = {"location": location}
+    for shape in family.shapes:
+        out[shape.name] = np.full(n, shape.start(own))
+    if zero:
+        share = float(np.mean(y == 0.0)) * (1.0 if family.hurdle else OWN_SHARE)
+        share = np.clip(share, 0.01, 0.99)
+        out["zero"] = np.full(n, np.log(share / (1.0 - share)))
+    return out
+
+
+def fit_designs(call: PartsCall, found: tuple[tuple[str, Design], ...]) -> Parts:
+    """Fit the designs of a call."""
+    family = shaped_family(call.family)
+    plan = plan_of(family, call.link, found, starts(family, call.link, found))
+    estimate = fit_parts(plan, nagq=call.nagq, control=call.control)
+    return Parts(found, whole_design(found), plan, estimate)
+
+
+def fit_call(call: PartsCall, data: Any) -> Parts:
+    """Carry out a call: parse, build, check, fit."""
+    found = read_designs(call, data)
+    check_parts(call, found)
+    return fit_designs(call, found)

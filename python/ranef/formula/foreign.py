@@ -1,0 +1,118 @@
+"""What to write instead of what other software's formulas have."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+__all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
+
+#: R's functions and what formulas have for them.
+INSTEAD = {
+    "as.factor": "C(x)",
+    "as.ordered": "C(x)",
+    "ordered": "C(x)",
+    "as.character": "C(x)",
+    "as.numeric": "{x.astype(float)}",
+    "as.integer": "np.floor(x)",
+    "as.logical": "{x > 0}",
+    "is.na": "{x.isna()}",
+    "ifelse": "np.where(x > 1, a, b)",
+    "relevel": 'C(x, Treatment("base"))',
+    "interaction": "a:b",
+    "pmax": "np.maximum(a, b)",
+    "pmin": "np.minimum(a, b)",
+    "cut": "C(np.digitize(x, [1, 2, 3]))",
+    "qcut": "C(np.digitize(x, np.quantile(x, [0.25, 0.5, 0.75])))",
+    "rcs": "ns(x, df=3)",
+    "logit": "np.log(p / (1 - p))",
+    "qlogis": "np.log(p / (1 - p))",
+    "plogis": "{1 / (1 + np.exp(-x))}",
+    "mean": "x.mean() inside I()",
+    "sd": "x.std() inside I()",
+    "var": "x.var() inside I()",
+    "median": "x.median() inside I()",
+    "asin": "np.arcsin(x)",
+    "acos": "np.arccos(x)",
+    "atan": "np.arctan(x)",
+    "trunc": "np.trunc(x)",
+    "ceiling": "np.ceil(x)",
+    "nchar": "{x.str.len()}",
+    "toupper": "{x.str.upper()}",
+    "tolower": "{x.str.lower()}",
+}
+
+#: R's signs inside an expression, as a pattern, with what Python has for them.
+SIGNS = (
+    (r"%%", "R's %% is % here, as in I(x % 2)"),
+    (r"%/%", "R's %/% is // here, as in I(x // 2)"),
+    (r"%\w*%", "R's operators between percent signs are not known here"),
+    (r"<-", "write == to compare; nothing can be assigned in a formula"),
+    (r"&&", "R's && is & here, as in I((x > 1) & (z > 2))"),
+    (r"\|\|", "R's || is | here, as in I((x > 1) | (z > 2))"),
+    (r"!(?!=)", "R's ! is ~ here, as in I(~(x > 1))"),
+)
+
+
+#: Covariance structures that other software writes around a bar.
+STRUCTURES = frozenset(
+    [
+        "cs",
+        "diag",
+        "ar1",
+        "ou",
+        "toep",
+        "us",
+        "un",
+        "exp",
+        "gau",
+        "mat",
+        "homcs",
+        "hetar1",
+        "rr",
+        "propto",
+    ]
+)
+
+#: Left sides of a bar that are conditions, between which it means "or".
+CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript)
+
+
+def bar_inside(tree: ast.expr) -> str:
+    """Say what a bar inside a call such as ``bs(1 | g)`` should be; nothing if there is none."""
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        return ""
+    name = tree.func.id
+    if name in ("I", "C") or not any(is_bar(arg) for arg in tree.args):
+        return ""
+    if name in STRUCTURES:
+        return (
+            f"{name}( | ) is a covariance structure of other software; write (0 + f | g) for "
+            "any covariances, (0 + f || g) for none"
+        )
+    return f"a bar stands inside {name}(...); is a + missing before the parenthesis?"
+
+
+def is_bar(node: ast.expr) -> bool:
+    """Tell a bar between terms and a group from an "or" between conditions."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.BitOr):
+        return False
+    left = node.left
+    while isinstance(left, ast.BinOp) and isinstance(left.op, ast.BitOr | ast.BitAnd):
+        left = left.left
+    return not isinstance(left, CONDITIONS)
+
+
+def foreign_function(name: str) -> str:
+    """Say what formulas have for a function of R's; nothing if none is known."""
+    known = INSTEAD.get(name)
+    return f"{name}() is not a function that formulas know; write {known}" if known else ""
+
+
+def foreign_syntax(expr: str) -> str:
+    """Say what Python has for a spelling of R's; nothing if none is found."""
+    for name in re.findall(r"([A-Za-z][\w.]*)\s*\(", expr):
+        if "." in name and name in INSTEAD:
+            return foreign_function(name)
+    plain = re.sub(r"""("[^"]*"|'[^']*'|`[^`]*`)""", "", expr)
+    return next((hint for sign, hint in SIGNS if re.search(sign, plain)), "")

@@ -1,0 +1,200 @@
+"""Several linear predictors as the kernel takes them, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import _core
+from ..._typing import Array
+from ...design.design import INTERCEPT, Design, RandomTerm
+from ...families.shaped import ShapedFamily
+from .estimate import Block
+
+__all__ = ["Plan", "PredictorTerm", "block_of_columns", "plan_of", "standard_part", "whole_design"]
+
+#: Terms of the kernel: codes, levels, standardised columns, block of each column, predictor.
+PredictorTerm = tuple[NDArray[np.int32], int, Array, list[int], int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a kernel of several predictors is made of.
+
+    Attributes
+    ----------
+    y, weights : ndarray of shape (n,)
+        Response, and its trials or frequencies.
+    family, link : str
+        Names in the core.
+    zero : bool
+        Whether the last predictor is the logit of a zero.
+    inputs : tuple of (ndarray of shape (n, p_a), list of int, ndarray)
+        Columns of each predictor, places of their coefficients, and its offset or nothing.
+    terms : tuple of PredictorTerm
+        Random-effects terms, in the order of the design's.
+    blocks : tuple of Block
+        Coefficients by part, in the order of beta.
+    bases : tuple of ndarray of shape (s, s)
+        Standardised columns of each term to those as written.
+    start : ndarray of shape (P,)
+        Where the search begins.
+    """
+
+    y: Array
+    weights: Array
+    family: str
+    link: str
+    zero: bool
+    inputs: tuple[tuple[Array, list[int], Array], ...]
+    terms: tuple[PredictorTerm, ...]
+    blocks: tuple[Block, ...]
+    bases: tuple[Array, ...]
+    start: Array
+
+    def core(self) -> _core.Predictors:
+        """Plan the factor."""
+        return _core.Predictors(
+            self.y,
+            self.weights,
+            self.family,
+            self.link,
+            self.zero,
+            [(X, index, offset) for X, index, offset in self.inputs],
+            list(self.terms),
+            len(self.start),
+        )
+
+
+def standard_part(design: Design) -> Any:
+    """Orthonormalise the columns of one predictor and of its terms."""
+    return _core.standard_columns(
+        design.n_obs,
+        list(design.columns),
+        list(design.fixed),
+        [
+            (term.codes, term.n_levels, list(term.columns), block_of_columns(term))
+            for term in design.random
+        ],
+    )
+
+
+def block_of_columns(term: RandomTerm) -> list[int]:
+    """Independent block of each column."""
+    return [b for b, block in enumerate(term.blocks) for _ in block]
+
+
+def plan_of(
+    family: ShapedFamily,
+    link: str,
+    designs: Sequence[tuple[str, Design]],
+    start_of: dict[str, Array],
+) -> Plan:
+    """Lay the predictors of a family side by side.
+
+    Parameters
+    ----------
+    family : ShapedFamily
+        Names the shapes; those without a design are constants.
+    designs : sequence of (str, Design)
+        "location", and those of "dispersion" and "zero" that have a formula.
+    start_of : mapping of str to ndarray of shape (n,)
+        Predictors to start from, by part or by shape.
+    """
+    known = dict(designs)
+    location = known["location"]
+    n = location.n_obs
+    names = ["location", *(shape.name for shape in family.shapes)]
+    if "zero" in known:
+        names.append("zero")
+    inputs: list[tuple[Array, list[int], Array]] = []
+    terms: list[PredictorTerm] = []
+    blocks: list[Block] = []
+    bases: list[Array] = []
+    start: list[Array] = []
+    first = 0
+    for position, name in enumerate(names):
+        part = "dispersion" if position == 1 and "dispersion" in known else name
+        design = known.get(part)
+        target = start_of[name]
+        if design is None:
+            X, offset = np.ones((n, 1), order="F"), np.zeros(0)
+            blocks.append(
+                Block(
+                    part,
+                    ("Intercept",),
+                    np.zeros(1, np.intp),
+                    np.eye(1),
+                    first,
+                    (),
+                    np.zeros((1, 0)),
+                )
+            )
+        else:
+            found = standard_part(design)
+            X = found.X
+            offset = np.zeros(0) if design.offset is None else design.offset
+            kept = np.asarray(found.kept, dtype=np.intp)
+            blocks.append(
+                Block(
+                    part,
+                    design.fixed_names,
+                    kept,
+                    found.T,
+                    first,
+                    tuple(found.aliased),
+                    np.atleast_2d(found.alias),
+                )
+            )
+            bases += list(found.Tz)
+            terms += [
+                (term.codes, term.n_levels, z, block_of_columns(term), position)
+                for term, z in zip(design.random, found.z, strict=True)
+            ]
+        p = X.shape[1]
+        inputs.append((X, list(range(first, first + p)), offset))
+        left = target - offset if len(offset) else target
+        start.append(X.T @ left / n)
+        first += p
+    weights = np.ones(n) if location.weights is None else location.weights
+    order = [name for name, _ in designs]
+    assert order[0] == "location"
+    return Plan(
+        np.ascontiguousarray(location.y),
+        np.ascontiguousarray(weights),
+        family.name,
+        link,
+        "zero" in known,
+        tuple(inputs),
+        tuple(terms),
+        tuple(blocks),
+        tuple(bases),
+        np.concatenate(start),
+    )
+
+
+def whole_design(designs: Sequence[tuple[str, Design]]) -> Design:
+    """One design that holds the terms of all parts, those of others named ``part:group``.
+
+    The fixed part is the location's; the order of terms is that of the plan.
+    """
+    ordered = sorted(designs, key=lambda item: ("location", "dispersion", "zero").index(item[0]))
+    columns: list[Array] = []
+    random: list[RandomTerm] = []
+    for name, design in ordered:
+        shift = len(columns)
+        for term in design.random:
+            random.append(
+                replace(
+                    term,
+                    group=term.group if name == "location" else f"{name}:{term.group}",
+                    columns=tuple(j if j == INTERCEPT else j + shift for j in term.columns),
+                )
+            )
+        columns += list(design.columns)
+    location = dict(designs)["location"]
+    return replace(location, columns=tuple(columns), random=tuple(random))

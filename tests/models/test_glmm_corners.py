@@ -1,0 +1,133 @@
+"""Generalised models in the corners of the data: separation, levels alike, two optima."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats
+
+import ranef
+from ranef.errors import ConvergenceWarning, RankWarning
+from ranef.models.glmm.separation import separated_rows
+
+
+def told_apart(seed, n_groups=20, per_group=10):
+    rng = np.random.default_rng(seed)
+    n = n_groups * per_group
+    g = np.repeat(np.arange(n_groups), per_group)
+    d = pd.DataFrame({"g": g, "x": rng.normal(size=n)})
+    d["f"] = np.array(list("abc"))[rng.integers(0, 3, n)]
+    d["y"] = (rng.random(n) < stats.logistic.cdf(d.x + rng.normal(size=n_groups)[g])).astype(int)
+    d.loc[d.f == "c", "y"] = 1
+    d["count"] = rng.poisson(np.exp(0.5 + 0.3 * d.x + 0.5 * rng.normal(size=n_groups)[g]))
+    d.loc[d.f == "c", "count"] = 0
+    return d
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+@pytest.mark.parametrize("right", ["x + f", "x * f"])
+@pytest.mark.parametrize(("y", "family"), [("y", "binomial"), ("count", "poisson")])
+def test_errors_of_other_coefficients_are_those_without_the_separated_rows(seed, right, y, family):
+    d = told_apart(seed)
+    with pytest.warns(ConvergenceWarning, match="separate"):
+        model = ranef.glmer(f"{y} ~ {right} + (1 | g)", d, family=family)
+    without = ranef.glmer(f"{y} ~ {right} + (1 | g)", d[d.f != "c"], family=family)
+    errors = model.bse
+    assert_allclose(errors[without.bse.index], without.bse, rtol=1e-3)
+    assert errors.drop(without.bse.index).isna().all()
+
+
+def test_rows_are_separated_where_a_direction_exists_and_nowhere_else():
+    rng = np.random.default_rng(5)
+    x, g = rng.normal(size=60), np.repeat(np.arange(12), 5)
+
+    def of(y, right="x"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            d = ranef.design.build(
+                ranef.formula.parse(f"y ~ {right} + (1 | g)"), {"y": y, "x": x, "g": g}
+            )
+        return separated_rows(d, "binomial", np.arange(len(d.fixed)))
+
+    assert of((x > 0) * 1).all()  # complete
+    touching = np.where(x > 0, 1.0, 0.0)
+    touching[np.argmax(x)] = 0.0
+    assert not of(touching).any()
+    in_parts = np.where(x > 0, 1.0, 0.0)
+    in_parts[np.argsort(np.abs(x))[:2]] = 0.5  # shares of several trials hold the line in place
+    assert not of(in_parts).any()
+
+
+@pytest.mark.parametrize("nagq", [0, 1, 11])
+def test_responses_alike_within_every_level_are_named(nagq):
+    g = np.repeat(np.arange(30), 4)
+    d = pd.DataFrame({"g": g, "y": (g < 15) * 1})
+    with pytest.warns(ConvergenceWarning, match="all responses are alike"):
+        model = ranef.glmer("y ~ 1 + (1 | g)", d, family="binomial", nagq=nagq)
+    assert not model.convergence
+    assert "Not supported by the data" in model.convergence.verdict
+    assert "endless-variance" in ranef.diagnose(model).codes
+
+
+def sparse():
+    """Draw 0/1 responses in small groups, few of them ones."""
+    r = np.random.default_rng(7090)
+    groups, size = int(r.integers(15, 60)), int(r.integers(2, 8))
+    g = np.repeat(np.arange(groups), size)
+    x = r.normal(size=groups * size)
+    sd, b0 = float(r.choice([0.5, 1.5, 3.0])), float(r.choice([-4, -2.5, -1]))
+    mean = stats.logistic.cdf(b0 + 0.7 * x + sd * r.normal(size=groups)[g])
+    return {"y": r.binomial(1, mean), "x": x, "g": g}
+
+
+# lme4 1.1-31 with nAGQ = 5, and with 25 points; -2 log-likelihood.
+@pytest.mark.parametrize(("points", "right"), [(5, 36.5264), (25, 35.9707)])
+def test_quadrature_finds_the_lower_of_two_optima(points, right):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = ranef.glmer("y ~ x + (1 | g)", sparse(), family="binomial", nagq=points)
+    assert -2.0 * model.llf < right + 1e-3
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_a_factor_both_fixed_and_random_is_named_and_held_at_zero(reml):
+    sleep = ranef.datasets.load("sleepstudy")
+    formula = "Reaction ~ Days + Subject + (1 | Subject)"
+    with pytest.warns(RankWarning, match=r"\(1 \| Subject\) is not identified.*Subject\[T"):
+        model = ranef.lmer(formula, sleep, reml=reml)
+    assert "Not identified: (1 | Subject)" in model.convergence.verdict
+    pooled = ranef.feols("Reaction ~ Days + Subject", sleep)
+    assert_allclose(model.params, pooled.params, rtol=1e-8)
+    if reml:
+        assert_allclose(model.bse, pooled.bse, rtol=1e-8)
+
+
+def test_a_nested_factor_stays_identified_beside_the_fixed_one():
+    cake = ranef.datasets.load("cake")
+    with pytest.warns(RankWarning, match=r"\(1 \| recipe\) is not identified"):
+        both = ranef.lmer("angle ~ recipe * temperature + (1 | recipe / replicate)", cake)
+    alone = ranef.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
+    assert_allclose(both.llf, alone.llf, rtol=1e-10)
+    assert_allclose(both.bse, alone.bse, rtol=1e-6)
+
+
+def test_one_spanned_column_leaves_the_others_as_they_are():
+    sleep = ranef.datasets.load("sleepstudy")
+    with pytest.warns(RankWarning, match=r"\(1 \| Subject\) is not identified"):
+        both = ranef.lmer("Reaction ~ Days + Subject + (Days || Subject)", sleep)
+    alone = ranef.lmer("Reaction ~ Days + Subject + (0 + Days | Subject)", sleep)
+    assert_allclose(both.llf, alone.llf, rtol=1e-9)
+    assert_allclose(both.params, alone.params, rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+
+
+def test_where_every_row_is_separated_no_coefficient_has_an_error():
+    rng = np.random.default_rng(8)
+    d = {"x": rng.normal(size=60), "g": np.repeat(np.arange(12), 5)}
+    with pytest.warns(ConvergenceWarning, match="separate"):
+        model = ranef.glmer("y ~ x + (1 | g)", {**d, "y": (d["x"] > 0) * 1}, family="binomial")
+    assert model.bse.isna().all()
