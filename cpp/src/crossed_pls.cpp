@@ -302,30 +302,6 @@ PairTraces CrossedPls::pair_traces() {
   throw std::invalid_argument("pair traces need a factor, which the iterative method has not");
 }
 
-std::vector<RowMatrix> CrossedPls::fixed_rows() const {
-  const Index p = n_fixef();
-  return by_term({xy_.leading.leftCols(p), xy_.root.leftCols(p)});
-}
-
-Vector CrossedPls::variances(const std::vector<const std::int32_t*>& codes,
-                             const std::vector<RowMatrix>& z, Index m) {
-  constexpr Index kPanel = 64;  // rows solved for together
-  Vector out = Vector::Zero(m);
-  for (Index start = 0; start < m; start += kPanel) {
-    const Index count = std::min(kPanel, m - start);
-    std::vector<RowMatrix> B;
-    for (std::size_t t = 0; t < n_terms(); ++t) {
-      B.push_back(RowMatrix::Zero(n_levels_[t], count));
-      for (Index i = 0; codes[t] && i < count; ++i)
-        if (codes[t][start + i] >= 0) B[t](codes[t][start + i], i) = z[t](start + i, 0);
-    }
-    const std::vector<RowMatrix> S = solve(B);
-    for (std::size_t t = 0; t < n_terms(); ++t)
-      out.segment(start, count) += B[t].cwiseProduct(S[t]).colwise().sum().transpose();
-  }
-  return out;
-}
-
 // b_1 = a^2 (rows_1 - A_12 b_2), b_2 = B x.
 std::vector<RowMatrix> CrossedPls::solve(std::vector<RowMatrix> B) {
   const Halves rows = halves(B);
