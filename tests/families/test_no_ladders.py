@@ -10,7 +10,11 @@ from ranef.families.links import LINKS
 from ranef.families.registry import FAMILIES
 
 ROOT = Path(ranef.__file__).parent
-ROOMS = sorted({p.parent.relative_to(ROOT).parts[0] for p in ROOT.glob("*/**/*.py")} - {"families"})
+#: Rooms on lower floors know no family, and take "log" for a function.
+BELOW = {"formula", "design"}
+ROOMS = sorted(
+    {p.parent.relative_to(ROOT).parts[0] for p in ROOT.glob("*/**/*.py")} - {"families", *BELOW}
+)
 NAMES = set(FAMILIES) | (set(LINKS) - {"identity"})  # which stands for no link, too
 
 

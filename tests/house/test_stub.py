@@ -28,8 +28,8 @@ def public(names):
 
 def own(owner):
     """Public names of a class or module that it does not inherit or import."""
-    foreign = {"annotations", "os", "warnings", "import_module", "find_spec"}
-    foreign |= {"RanefWarning", "Sequence"}
+    foreign = {"annotations", "os", "import_module", "find_spec"}
+    foreign |= {"Sequence", "RanefWarning", "warnings"}
     return public(vars(owner)) - foreign
 
 

@@ -185,7 +185,7 @@ def test_names_that_would_be_given_twice(text, names, match):
         ("y ~ I(1)", "single value"),
         ("y ~ {x[:3]}", "gives 3 values for 400 rows"),
         ("y ~ x.nothing", "no column|cannot compute"),
-        ("y ~ {x.nothing}", "cannot compute x.nothing"),
+        ("y ~ {x.nothing}", "not part of the language of formulas"),
         ("y ~ {w / s}", "cannot compute"),
         ("y ~ C(C(k))", "twice"),
         ("y ~ offset(s)", "one column of numbers"),

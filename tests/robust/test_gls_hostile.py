@@ -129,8 +129,10 @@ def test_options_that_do_not_exist(rows):
         ranef.gls("y ~ x", rows, variance="~ x + (1 | g)")
     with pytest.raises(ValueError, match="names no column"):
         ranef.gls("y ~ x", rows, variance="~ 1")
-    with pytest.raises(ValueError, match="ddf must be one of"):
+    with pytest.raises(ranef.UnsupportedError, match="ddf='kenward-roger' is not available"):
         ranef.gls("y ~ x", rows).coef_table("kenward-roger")
+    with pytest.raises(ValueError, match="ddf must be one of"):
+        ranef.gls("y ~ x", rows).coef_table("kenward")
 
 
 def test_responses_without_a_residual(rows):

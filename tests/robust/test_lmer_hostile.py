@@ -160,7 +160,7 @@ def test_reml_is_yes_or_no(frame):
 
 def test_a_response_to_refit_has_a_value_for_each_row(frame):
     model = ranef.lmer("y ~ x + (1 | g)", frame)
-    with pytest.raises(ranef.DataError, match="3 values; the model uses 60 rows"):
+    with pytest.raises(ranef.DataError, match="3 values for 60 rows"):
         model.refit([1.0, 2.0, 3.0])
     with pytest.raises(ranef.DataError, match="missing or infinite"):
         model.refit(frame["y"].where(frame.index > 0))

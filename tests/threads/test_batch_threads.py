@@ -32,7 +32,7 @@ def responses(sleep):
 def fit(sleep, Y, workers=1):
     return ranef.fit_many(
         FORMULA, sleep, Y, workers=workers, ddf="satterthwaite", progress=False
-    )._estimate
+    ).parts.estimate
 
 
 def same(a, b):
@@ -50,7 +50,7 @@ def test_groups_too(sleep, workers):
     fits = [
         ranef.fit_groups(
             "Reaction ~ Days + (1 | Subject)", data, "half", workers=w, progress=False
-        )._estimate
+        ).parts.estimate
         for w in (1, workers)
     ]
     assert same(*fits)

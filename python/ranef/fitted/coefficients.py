@@ -222,6 +222,9 @@ def level_and_method(
     if not isinstance(method, str):
         level, method = method, (level if isinstance(level, str) else "wald")
     elif isinstance(level, str):
+        if any(letter.isdigit() for letter in level):
+            coverage: Any = level  # written as text, such as "95%"
+            check_level(coverage)
         level, method = 0.95, level
     name = check_option("method", method, ("wald", "profile", "boot"), shown=allowed)
     if name not in allowed:

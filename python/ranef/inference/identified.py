@@ -10,6 +10,7 @@ from .. import _core
 from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
+from ..families.registry import lookup
 from ..models import lmm
 from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
@@ -149,7 +150,7 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
     Where all responses of a level are alike, in every level, the likelihood rises to a limit as the
     variance grows, and both Laplace's approximation and quadrature fail on the way.
     """
-    if estimate.spec.family != "binomial":
+    if not lookup(estimate.spec.family).has_trials:
         return []
     found = []
     for term, factor in zip(design.random, estimate.lambda_standard, strict=True):

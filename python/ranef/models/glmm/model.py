@@ -11,6 +11,7 @@ from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, ModelError, RanefError
+from ...families.registry import lookup
 from ..lmm import DECREMENT, SINGULAR, Control
 from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
@@ -260,10 +261,10 @@ def _without_separated(
 
 def _is_suspect(design: Design, spec: GlmmSpec, estimate: GlmmEstimate) -> bool:
     """Tell whether some fitted means are at an edge of their range, where rows may be separated."""
-    if spec.family == "binomial":
+    family = lookup(spec.family)
+    if family.has_trials:
         return bool(np.abs(estimate.eta).max() > EDGE)
-    counts = spec.family in ("poisson", "negative_binomial")
-    return counts and bool(estimate.eta.min() < -EDGE)
+    return family.support.discrete and bool(estimate.eta.min() < -EDGE)
 
 
 def _better(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...design.design import Design
+from ...families.registry import lookup
 
 __all__ = ["separated_rows", "untold"]
 
@@ -70,9 +71,10 @@ def separated_rows(design: Design, family: str, kept: NDArray[np.intp]) -> NDArr
 
 def _edges(y: Array, family: str) -> Array:
     """Direction in which a response is at the edge of its range: 1, -1, or 0 inside."""
-    if family == "binomial":
+    known = lookup(family)
+    if known.has_trials:
         return np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
-    if family in ("poisson", "negative_binomial"):
+    if known.support.discrete:
         return np.where(y == 0.0, -1.0, 0.0)
     return np.zeros(len(y))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..._typing import Array
 from ...design.design import Design
+from ...families.cumulative import latent_quantile
 from .estimate import Block
 from .plan import Plan, block_of_columns, standard_part
 
@@ -77,14 +78,7 @@ def start_thresholds(link: str, y: Array, K: int) -> Array:
     """Quantiles of the observed categories."""
     counts = np.bincount(y.astype(int), minlength=K + 1) + 0.5
     p = (counts.cumsum() / counts.sum())[:-1]
-    if link == "cloglog":
-        return np.asarray(np.log(-np.log1p(-p)))
-    if link == "loglog":
-        return np.asarray(-np.log(-np.log(p)))
-    if link == "cauchit":
-        return np.asarray(np.tan(np.pi * (p - 0.5)))
-    logits = np.log(p / (1.0 - p))
-    return np.asarray(logits / 1.7 if link == "probit" else logits)
+    return latent_quantile(link, p)
 
 
 def ordinal_plan(
