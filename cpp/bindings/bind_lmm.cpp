@@ -6,7 +6,9 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "method.hpp"
 #include "ranef/lmm.hpp"
+#include "ranef/memory.hpp"
 #include "rows.hpp"
 
 namespace py = pybind11;
@@ -16,11 +18,13 @@ namespace {
 
 std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& columns,
                                  const std::vector<int>& fixed, const std::vector<Term>& terms,
-                                 const std::optional<Column>& weights) {
+                                 const std::optional<Column>& weights, const std::string& method,
+                                 std::uint64_t seed, int threads, double flops, double bytes) {
+  const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
   ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights);
   input.y = rows_of(y, input.n, "y");
   const WithoutLock release;
-  return std::make_unique<ranef::Lmm>(input);
+  return std::make_unique<ranef::Lmm>(input, settings);
 }
 
 ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
@@ -29,6 +33,19 @@ ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Ma
   const WithoutLock release;
   const std::lock_guard<std::mutex> lock(self.busy());
   return self.prediction_variances(lambda, X, rows);
+}
+
+void resume(ranef::Lmm& self, int n_probes, bool exact_second,
+            const std::vector<double>& deflated_at, double low, double high) {
+  ranef::Approximation former;
+  former.n_probes = n_probes;
+  former.exact_second = exact_second;
+  former.deflated_at = deflated_at;
+  former.low = low;
+  former.high = high;
+  const WithoutLock release;
+  const std::lock_guard<std::mutex> lock(self.busy());
+  self.resume(former);
 }
 
 // A question to the model: without the GIL, and one at a time.
@@ -65,7 +82,22 @@ void bind_lmm(py::module_& m) {
       .def_readonly("smallest_sd", &Estimate::smallest_sd)
       .def_readonly("n_objective", &Estimate::n_objective)
       .def_readonly("n_gradient", &Estimate::n_gradient)
-      .def_readonly("path", &Estimate::path);
+      .def_readonly("path", &Estimate::path)
+      .def_readonly("approximation", &Estimate::approximation);
+
+  py::class_<ranef::Approximation>(m, "Approximation", py::module_local(),
+                                   "What an approximate objective says of itself.")
+      .def_readonly("value_sd", &ranef::Approximation::value_sd)
+      .def_readonly("theta_sd", &ranef::Approximation::theta_sd)
+      .def_readonly("residual", &ranef::Approximation::residual)
+      .def_readonly("is_reached", &ranef::Approximation::is_reached)
+      .def_readonly("n_probes", &ranef::Approximation::n_probes)
+      .def_readonly("n_deflated", &ranef::Approximation::n_deflated)
+      .def_readonly("degree", &ranef::Approximation::degree)
+      .def_readonly("exact_second", &ranef::Approximation::exact_second)
+      .def_readonly("deflated_at", &ranef::Approximation::deflated_at)
+      .def_readonly("low", &ranef::Approximation::low)
+      .def_readonly("high", &ranef::Approximation::high);
 
   py::class_<Curvature>(m, "Curvature", py::module_local(), "Derivatives at one covariance.")
       .def_readonly("objective", &Curvature::objective)
@@ -92,7 +124,8 @@ void bind_lmm(py::module_& m) {
   py::class_<Lmm>(m, "Lmm", py::module_local(),
                   "Cross products and plan of one linear mixed model.")
       .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
-           "weights"_a.none(true) = py::none())
+           "weights"_a.none(true) = py::none(), "method"_a = "exact", "seed"_a = 0, "threads"_a = 1,
+           "flops"_a = 0.0, "bytes"_a = 0.0)
       .def(
           "fit",
           [](Lmm& self, bool reml, int max_steps, double tolerance,
@@ -115,7 +148,14 @@ void bind_lmm(py::module_& m) {
       .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })
       .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })
+      .def("resume", &resume, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a, "high"_a)
       .def("term_basis", &Lmm::term_basis, "term"_a)
       .def_property_readonly("n_root", &Lmm::n_root)
-      .def_property_readonly("is_sparse", &Lmm::is_sparse);
+      .def_property_readonly("is_sparse", &Lmm::is_sparse)
+      .def_property_readonly("is_iterative",
+                             [](const Lmm& self) { return self.plan().is_iterative; })
+      .def_property_readonly("exact_flops", [](const Lmm& self) { return self.plan().flops; })
+      .def_property_readonly("exact_bytes", [](const Lmm& self) { return self.plan().bytes; });
+
+  m.def("free_memory", &ranef::free_memory, "Bytes of memory that this process may still ask for.");
 }

@@ -5,6 +5,8 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "interrupt.hpp"
+#include "method.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/merge.hpp"
 #include "rows.hpp"
@@ -79,6 +81,13 @@ std::unique_ptr<ranef::Accumulator> from_state(const py::tuple& t) {
   return out;
 }
 
+std::unique_ptr<ranef::Lmm> model(const ranef::Accumulator& self, const std::string& method,
+                                  std::uint64_t seed, int threads, double flops, double bytes) {
+  const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
+  const WithoutLock release;
+  return self.model(settings);
+}
+
 }  // namespace
 
 void bind_merge(py::module_& m) {
@@ -90,7 +99,8 @@ void bind_merge(py::module_& m) {
       .def("add_within", &Accumulator::add_within, "n"_a, "sum_log_w"_a, "squares"_a, release())
       .def("renumber", &Accumulator::renumber, "number"_a, "n_levels"_a, release())
       .def("merge", &Accumulator::merge, "other"_a, release())
-      .def("model", &Accumulator::model, release())
+      .def("model", &model, "method"_a = "exact", "seed"_a = 0, "threads"_a = 1, "flops"_a = 0.0,
+           "bytes"_a = 0.0)
       .def_property_readonly("n_obs", &Accumulator::n_obs)
       .def(py::pickle(&state_of, &from_state));
 }

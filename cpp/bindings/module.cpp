@@ -1,9 +1,13 @@
 // The extension module: exceptions and the registration of each concept.
 #include <pybind11/pybind11.h>
 
+#include <cstdio>
+#include <new>
+
 #include "bindings.hpp"
 #include "ranef/eigen.hpp"
 #include "ranef/errors.hpp"
+#include "ranef/memory.hpp"
 
 namespace py = pybind11;
 
@@ -18,6 +22,13 @@ static void translate(std::exception_ptr p) {
     if (p) std::rethrow_exception(p);
   } catch (const ranef::ModelTooLarge& e) {
     raise("ModelError", e.what());
+  } catch (const std::bad_alloc&) {
+    char message[160];
+    std::snprintf(message, sizeof message,
+                  "the model needs more memory than this process may have: %.1f GB are free. Fit "
+                  "fewer rows or levels, or on a machine with more memory.",
+                  ranef::free_memory() / 1e9);
+    raise("ModelError", message);
   } catch (const ranef::PerfectFit& e) {
     raise("ModelError", e.what());
   } catch (const ranef::FitFailure& e) {

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ranef/crossed_pls.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/merge.hpp"
+#include "ranef/pls.hpp"
 #include "ranef/start.hpp"
 #include "ranef/with_size.hpp"
 
@@ -17,6 +19,8 @@ namespace {
 constexpr double kWide = 5.0;
 constexpr Index kSmall = 100, kLarge = 5000;
 constexpr double kSingular = 1e-4, kBetter = 1e-5;
+// Tolerance of the search under a better approximation.
+constexpr double kRest = 1e-6;
 // Rows up to which a search starts from every boundary point of the covariances.
 constexpr Index kFewRows = 30;
 constexpr std::size_t kFewTerms = 4;
@@ -49,11 +53,12 @@ StandardRows standard_rows(const RefinedInput& refined, const StandardBasis& inn
 
 }  // namespace
 
-Lmm::Lmm(const Input& input) : Lmm(input, nullptr) {}
+Lmm::Lmm(const Input& input, const MethodSettings& method) : Lmm(input, nullptr, method) {}
 
-Lmm::Lmm(const Input& input, StandardRows& rows) : Lmm(input, &rows) {}
+Lmm::Lmm(const Input& input, StandardRows& rows) : Lmm(input, &rows, {}) {}
 
-Lmm::Lmm(const Input& input, StandardRows* rows) : n_(input.n), place_(elimination_order(input)) {
+Lmm::Lmm(const Input& input, StandardRows* rows, const MethodSettings& method)
+    : n_(input.n), place_(elimination_order(input)) {
   order_.resize(place_.size());
   Input ordered = input;
   for (std::size_t i = 0; i < place_.size(); ++i) {
@@ -71,10 +76,11 @@ Lmm::Lmm(const Input& input, StandardRows* rows) : n_(input.n), place_(eliminati
   } else {
     basis_ = standardise(ordered, shifts, products);
   }
-  prepare(ordered, std::move(products));
+  prepare(ordered, std::move(products), method);
 }
 
-Lmm::Lmm(Input layout, Shifts shifts, CrossProducts products) : n_(products.n) {
+Lmm::Lmm(Input layout, Shifts shifts, CrossProducts products, const MethodSettings& method)
+    : n_(products.n) {
   for (std::size_t t = 0; t < layout.terms.size(); ++t)
     layout.terms[t].n_levels = products.terms[t].n_levels;
   place_ = elimination_order(layout);
@@ -93,10 +99,10 @@ Lmm::Lmm(Input layout, Shifts shifts, CrossProducts products) : n_(products.n) {
   basis_.kept = dropped.kept;
   basis_.aliased = dropped.aliased;
   basis_.alias = dropped.alias;
-  prepare(ordered, std::move(products));
+  prepare(ordered, std::move(products), method);
 }
 
-void Lmm::prepare(const Input& ordered, CrossProducts products) {
+void Lmm::prepare(const Input& ordered, CrossProducts products, const MethodSettings& method) {
   sum_log_w_ = products.sum_log_w;
   moments_ = MomentStart(products);
   std::vector<Vector> zy;
@@ -104,7 +110,11 @@ void Lmm::prepare(const Input& ordered, CrossProducts products) {
   start_ = moments_(zy);
   std::vector<std::vector<int>> blocks;
   for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
-  pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks));
+  plan_ = plan_method(products, method);
+  if (plan_.is_iterative)
+    pls_ = std::make_unique<CrossedPls>(std::move(products), std::move(blocks), method.crossed);
+  else
+    pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks));
 }
 
 void Lmm::set_response(const Vector& a, double s, const std::vector<Vector>& zy) {
@@ -171,12 +181,31 @@ Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objec
   out.lambda = to_user(std::move(factors));
   out.lambda_standard = to_user(lambda);
   out.smallest_sd = smallest_axis(lambda);
+  out.approximation = pls_->approximation();
   return out;
 }
 
+// An approximation is made as good as promised where the search ends, and the search goes on.
+SearchResult Lmm::search_from(const std::vector<Matrix>& start, bool reml,
+                              const SearchSettings& settings) {
+  SearchResult found = search(*pls_, start, reml, settings);
+  while (found.objective.value < kInfeasible && found.status != Status::kPerfectFit &&
+         pls_->improve(with_ridge(found.lambda), reml)) {
+    // The optimum has moved by a share of its Monte Carlo error.
+    SearchSettings rest = settings;
+    rest.tolerance = std::max(kRest, settings.tolerance);
+    SearchResult next = search(*pls_, found.lambda, reml, rest);
+    next.n_objective += found.n_objective;
+    next.n_gradient += found.n_gradient;
+    next.path.insert(next.path.begin(), found.path.begin(), found.path.end());
+    found = std::move(next);
+  }
+  if (plan_.is_iterative) found.objective = pls_->objective(found.lambda, reml);
+  return found;
+}
+
 Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start) {
-  const SearchResult found =
-      search(*pls_, start.empty() ? start_ : to_kernel(start), reml, settings);
+  const SearchResult found = search_from(start.empty() ? start_ : to_kernel(start), reml, settings);
   if (found.objective.value >= kInfeasible)
     throw FitFailure("the objective is not finite anywhere near the starting values");
   const Estimate out = describe(found, reml);
@@ -285,7 +314,8 @@ double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool 
 }
 
 // G_a of FixedDerivatives from N = Z'H^-1 X U, term by term.
-static std::vector<Matrix> fixed_products(const Pls& pls, const std::vector<RowMatrix>& N) {
+static std::vector<Matrix> fixed_products(const LeastSquares& pls,
+                                          const std::vector<RowMatrix>& N) {
   const Index p = pls.n_fixef();
   std::vector<Matrix> out;
   for (const Parameter& e : pls.parameters()) {

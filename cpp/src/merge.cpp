@@ -293,9 +293,9 @@ void Accumulator::merge(const Accumulator& other) {
     }
 }
 
-std::unique_ptr<Lmm> Accumulator::model() const {
+std::unique_ptr<Lmm> Accumulator::model(const MethodSettings& method) const {
   if (!begun_) throw std::invalid_argument("no rows were added");
-  return std::make_unique<Lmm>(layout_, shifts_, whole());
+  return std::make_unique<Lmm>(layout_, shifts_, whole(), method);
 }
 
 Accumulator::State Accumulator::state() const {

@@ -31,19 +31,13 @@ std::vector<std::size_t> elimination_order(const Input& input) {
 }
 
 Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
-    : n_(products.n), blocks_(std::move(blocks)), gram_(std::move(products.gram)) {
-  if (products.terms.empty()) throw std::invalid_argument("terms: there is none");
+    : LeastSquares(products, std::move(blocks)) {
   RootLayout layout;
   for (std::size_t t = 0; t < products.terms.size(); ++t) {
     const TermProducts& term = products.terms[t];
-    n_levels_.push_back(term.n_levels);
-    k_.push_back(term.k);
     if (term.k > kMaxColumns)
       throw ModelTooLarge("a random-effects term has " + std::to_string(term.k) +
                           " columns; at most " + std::to_string(kMaxColumns) + " are supported");
-    for (int j = 0; j < term.k; ++j)
-      for (int i = j; i < term.k; ++i)
-        if (blocks_[t][i] == blocks_[t][j]) parameters_.push_back({t, i, j});
     if (t == 0) continue;
     layout.offset.push_back(layout.size);
     layout.k.push_back(term.k);
@@ -100,15 +94,6 @@ double Pls::keep_levels() {
 void Pls::spend_factor() {
   factored_ = false;
   root_.invert();
-}
-
-std::vector<std::vector<int>> Pls::block_columns(std::size_t t) const {
-  std::vector<std::vector<int>> out;
-  for (int j = 0; j < static_cast<int>(blocks_[t].size()); ++j) {
-    if (blocks_[t][j] >= static_cast<int>(out.size())) out.resize(blocks_[t][j] + 1);
-    out[blocks_[t][j]].push_back(j);
-  }
-  return out;
 }
 
 void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,

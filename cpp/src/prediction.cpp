@@ -4,7 +4,7 @@
 
 namespace ranef {
 
-Vector error_variances(Pls& pls, const FittedErrors& fit, const Matrix& X,
+Vector error_variances(LeastSquares& pls, const FittedErrors& fit, const Matrix& X,
                        const std::vector<NewTerm>& terms, const std::vector<RowMatrix>& ZWX) {
   const Index rows = X.rows();
   const std::size_t n_terms = fit.lambda.size();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <string>
 
 #include "ranef/dense.hpp"
@@ -19,6 +20,33 @@ constexpr double kFilled = 0.2;
 constexpr double kMeets = 0.5;
 // What one scattered operation costs in operations of a large dense product.
 constexpr double kScatterCost = 20.0;
+
+// Arrays below this many bytes are made without asking what the machine has.
+constexpr double kAskMemory = 1e8;
+// Bytes of a sparse factor, its inverse and its pattern for each nonzero.
+constexpr double kSparseBytes = 20.0;
+
+std::string gigabytes(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GB", bytes / 1e9);
+  return text;
+}
+
+[[noreturn]] void throw_too_large(double bytes, double memory,
+                                  const std::vector<TermProducts>& terms,
+                                  const Coupling& coupling) {
+  const bool scalar =
+      coupling.k() == 1 &&
+      std::all_of(terms.begin(), terms.end(), [](const TermProducts& t) { return t.k == 1; });
+  throw ModelTooLarge(
+      "the grouping factors of this model are crossed, and the exact method needs about " +
+      gigabytes(bytes) + " for the Cholesky factor that couples them; " + gigabytes(memory) +
+      " are free. " +
+      (scalar
+           ? "Fit by method='iterative' (or 'auto'), which needs memory for the rows' pairs alone."
+           : "Leave out the crossed term with most levels, or keep only its intercept, "
+             "(1 | group), and fit by method='iterative'."));
+}
 
 // For each root column, the leading levels that meet it.
 struct Transposed {
@@ -156,8 +184,9 @@ Root::Root(RootLayout layout, std::vector<TermProducts> terms,
     : layout_(std::move(layout)), terms_(std::move(terms)), pairs_(std::move(pairs)) {
   const double q = static_cast<double>(size());
   const double dense_bytes = 8.0 * q * q;
-  const double memory = machine_memory();
-  const bool fits = dense_bytes < 0.7 * memory;
+  // The system is asked only where it matters.
+  const double memory = dense_bytes > kAskMemory ? free_memory() : HUGE_VAL;
+  const bool fits = dense_bytes < kMemoryShare * memory;
   const double cells = static_cast<double>(coupling.n_levels() * coupling.k()) * q;
   const bool meets = static_cast<double>(coupling.nonzeros()) > kMeets * cells;
   const bool fills = size() > kAlwaysDense && (meets || sampled_density(coupling) > kFilled);
@@ -165,19 +194,20 @@ Root::Root(RootLayout layout, std::vector<TermProducts> terms,
     kind_.emplace<DenseRoot>(size());
     return;
   }
-  auto cholesky = std::make_unique<SparseCholesky>(size(), pattern(coupling));
+  if (fills) throw_too_large(dense_bytes, memory, terms_, coupling);
+  std::unique_ptr<SparseCholesky> cholesky;
+  try {
+    cholesky = std::make_unique<SparseCholesky>(size(), pattern(coupling),
+                                                kMemoryShare * memory / kSparseBytes);
+  } catch (const ModelTooLarge&) {
+    if (!fits) throw_too_large(dense_bytes, memory, terms_, coupling);
+    kind_.emplace<DenseRoot>(size());
+    return;
+  }
   if (fits && q * q * q < kScatterCost * 3.0 * cholesky->flops()) {
     kind_.emplace<DenseRoot>(size());
     return;
   }
-  const double sparse_bytes = 20.0 * static_cast<double>(cholesky->nonzeros());
-  if (sparse_bytes > 0.7 * memory)
-    throw ModelTooLarge(
-        "the random effects of this model are too entangled for this machine: their Cholesky "
-        "factor "
-        "needs about " +
-        std::to_string(std::llround(sparse_bytes / 1e9)) + " GB and there are " +
-        std::to_string(std::llround(memory / 1e9)) + " GB");
   coupling.use_entries();
   std::vector<Index> own, cliques;
   for_each_entry(nullptr,

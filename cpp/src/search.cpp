@@ -36,7 +36,7 @@ constexpr double kSamePlace = 0.1;
 
 using Lambdas = std::vector<Matrix>;
 
-Vector pack(const Pls& pls, const Lambdas& lambda) {
+Vector pack(const LeastSquares& pls, const Lambdas& lambda) {
   const auto& parameters = pls.parameters();
   Vector theta(static_cast<Index>(parameters.size()));
   for (std::size_t a = 0; a < parameters.size(); ++a)
@@ -44,7 +44,7 @@ Vector pack(const Pls& pls, const Lambdas& lambda) {
   return theta;
 }
 
-Lambdas unpack(const Pls& pls, const Vector& theta) {
+Lambdas unpack(const LeastSquares& pls, const Vector& theta) {
   Lambdas lambda;
   for (std::size_t t = 0; t < pls.n_terms(); ++t)
     lambda.push_back(Matrix::Zero(pls.k(t), pls.k(t)));
@@ -61,7 +61,7 @@ bool near_boundary(const Matrix& lambda) {
 
 class Search {
  public:
-  Search(Pls& pls, bool reml, const SearchSettings& settings, const SearchResult* known)
+  Search(LeastSquares& pls, bool reml, const SearchSettings& settings, const SearchResult* known)
       : pls_(pls), reml_(reml), settings_(settings), nu_(pls.degrees(reml)), known_(known) {}
 
   SearchResult run(const Lambdas& start) {
@@ -87,7 +87,7 @@ class Search {
   }
 
  private:
-  Pls& pls_;
+  LeastSquares& pls_;
   bool reml_;
   SearchSettings settings_;
   double nu_;
@@ -299,7 +299,7 @@ Matrix lower_factor(const Matrix& B) {
   return L;
 }
 
-Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+Vector gradient_by_lambda(const LeastSquares& pls, const std::vector<Matrix>& lambda,
                           const Derivatives& derivatives) {
   const auto& parameters = pls.parameters();
   std::vector<Matrix> product(lambda.size());
@@ -310,7 +310,7 @@ Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
   return g;
 }
 
-Matrix covariance_jacobian(const Pls& pls, const std::vector<Matrix>& lambda) {
+Matrix covariance_jacobian(const LeastSquares& pls, const std::vector<Matrix>& lambda) {
   const auto& parameters = pls.parameters();
   const Index m = static_cast<Index>(parameters.size());
   Matrix J = Matrix::Zero(m, m);
@@ -326,7 +326,7 @@ Matrix covariance_jacobian(const Pls& pls, const std::vector<Matrix>& lambda) {
   return J;
 }
 
-Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+Matrix hessian_by_lambda(const LeastSquares& pls, const std::vector<Matrix>& lambda,
                          const Derivatives& derivatives, double nu) {
   const auto& parameters = pls.parameters();
   const Index m = static_cast<Index>(parameters.size());
@@ -354,7 +354,7 @@ std::vector<Matrix> with_ridge(const std::vector<Matrix>& lambda) {
   return out;
 }
 
-SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
+SearchResult search(LeastSquares& pls, const std::vector<Matrix>& start, bool reml,
                     const SearchSettings& settings, const SearchResult* known) {
   return Search(pls, reml, settings, known).run(start);
 }

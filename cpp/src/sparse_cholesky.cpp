@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
 
 namespace ranef {
@@ -12,10 +13,11 @@ constexpr Index kColumnsAtOnce = 16;  // between two pauses
 
 }  // namespace
 
-SparseCholesky::SparseCholesky(Index n, const std::vector<std::vector<std::int32_t>>& below)
+SparseCholesky::SparseCholesky(Index n, const std::vector<std::vector<std::int32_t>>& below,
+                               double most)
     : n_(n) {
   order(below);
-  analyse(below);
+  analyse(below, most);
   value_.setZero(nonzeros());
   work_.setZero(n);
   head_.resize(n);
@@ -45,7 +47,7 @@ void SparseCholesky::order(const std::vector<std::vector<std::int32_t>>& below) 
 }
 
 // Columns of L: those of A and of the children in the elimination tree, without the children.
-void SparseCholesky::analyse(const std::vector<std::vector<std::int32_t>>& below) {
+void SparseCholesky::analyse(const std::vector<std::vector<std::int32_t>>& below, double most) {
   std::vector<std::vector<std::int32_t>> columns(n_), children(n_);
   for (Index j = 0; j < n_; ++j)
     for (std::int32_t i : below[j]) {
@@ -71,6 +73,8 @@ void SparseCholesky::analyse(const std::vector<std::vector<std::int32_t>>& below
     const double count = static_cast<double>(columns[j].size()) + 1.0;
     flops_ += count * count;
     start_[j + 1] = start_[j] + static_cast<Index>(columns[j].size()) + 1;
+    if (static_cast<double>(start_[j + 1]) > most)
+      throw ModelTooLarge("the Cholesky factor of the random effects is too large");
   }
   row_.reserve(start_[n_]);
   for (Index j = 0; j < n_; ++j) {

@@ -2,6 +2,7 @@
 #include "ranef/lmm.hpp"
 
 #include "check.hpp"
+#include "ranef/pls.hpp"
 
 using namespace ranef;
 using namespace ranef::test;

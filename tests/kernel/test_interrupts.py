@@ -38,11 +38,19 @@ def stopped(work, before=lambda: None):
 SCRIPTS = {
     "lmer": """
 d = crossed(60_000, 5_000, 4_000)
-stopped(lambda: ranef.lmer("y ~ x + (1 | a) + (1 | b)", d))
+stopped(lambda: ranef.lmer("y ~ x + (1 | a) + (1 | b)", d, method="exact"))
 """,
     "predict(interval=)": """
 d = crossed(20_000, 1500, 1300)
 m = ranef.lmer("y ~ x + (1 | a) + (1 | b)", d)
+new = d.sample(400_000, replace=True, random_state=1)
+few = d.head(20)
+again = lambda: (m.llf, m.predict(few, interval="prediction").to_numpy().tobytes())
+stopped(lambda: m.predict(new, interval="prediction"), again)
+""",
+    "predict(interval=), iterative": """
+d = crossed(20_000, 1500, 1300)
+m = ranef.lmer("y ~ x + (1 | a) + (1 | b)", d, method="iterative")
 new = d.sample(400_000, replace=True, random_state=1)
 few = d.head(20)
 again = lambda: (m.llf, m.predict(few, interval="prediction").to_numpy().tobytes())

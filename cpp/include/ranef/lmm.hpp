@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "ranef/cross_products.hpp"
-#include "ranef/pls.hpp"
+#include "ranef/crossed_plan.hpp"
+#include "ranef/least_squares.hpp"
 #include "ranef/prediction.hpp"
 #include "ranef/search.hpp"
 #include "ranef/standard_basis.hpp"
@@ -31,7 +32,8 @@ struct Estimate {
   double decrement = 0.0, cone = 0.0;
   double smallest_sd = 0.0;  // of all principal axes, relative to sigma, standardised basis
   int n_objective = 0, n_gradient = 0;
-  Matrix path;  // (steps, 3) objective, predicted decrease, radius
+  Matrix path;                  // (steps, 3) objective, predicted decrease, radius
+  Approximation approximation;  // of the objective; of an exact one nothing
 };
 
 // Gradient and curvature at a covariance, standardised basis, by the elements of lambda.
@@ -66,13 +68,13 @@ struct StandardRows {
 
 class Lmm {
  public:
-  explicit Lmm(const Input& input);
+  explicit Lmm(const Input& input, const MethodSettings& method = {});
   // The same with columns orthonormalised row by row, and those rows, for responses to come.
   Lmm(const Input& input, StandardRows& rows);
 
   // A model of rows that were added up before: cross products in the user's order of terms, and how
   // they were shifted. `layout` has no rows.
-  Lmm(Input layout, Shifts shifts, CrossProducts products);
+  Lmm(Input layout, Shifts shifts, CrossProducts products, const MethodSettings& method = {});
 
   // Take y^ = (y - X^ a) / s for the response, where y is the user's, y^'W X^ = 0 and y^'W y^ = n.
   void set_response(const Vector& a,               // (p,)
@@ -113,14 +115,18 @@ class Lmm {
   // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 
+  // Take the approximation of a former fit to the same rows.
+  void resume(const Approximation& former) { pls_->resume(former); }
+
   // Held by who asks, where others may ask at the same time: the factor is working memory.
   std::mutex& busy() { return *busy_; }
 
   const StandardBasis& basis() const { return basis_; }
-  const Pls& pls() const { return *pls_; }
+  const LeastSquares& pls() const { return *pls_; }
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
   Index n_root() const { return pls_->n_root(); }
   bool is_sparse() const { return pls_->is_sparse(); }
+  const MethodPlan& plan() const { return plan_; }
   std::size_t n_terms() const { return place_.size(); }
 
  private:
@@ -131,11 +137,15 @@ class Lmm {
   std::vector<std::size_t> order_;  // user's term -> kernel's term
   MomentStart moments_;
   std::vector<Matrix> start_;
-  std::unique_ptr<Pls> pls_;
+  std::unique_ptr<LeastSquares> pls_;
   std::unique_ptr<std::mutex> busy_ = std::make_unique<std::mutex>();
 
-  Lmm(const Input& input, StandardRows* rows);
-  void prepare(const Input& ordered, CrossProducts products);
+  MethodPlan plan_;
+
+  Lmm(const Input& input, StandardRows* rows, const MethodSettings& method);
+  void prepare(const Input& ordered, CrossProducts products, const MethodSettings& method);
+  SearchResult search_from(const std::vector<Matrix>& start, bool reml,
+                           const SearchSettings& settings);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
   std::vector<Matrix> to_user(std::vector<Matrix> of_kernel) const;
   std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;

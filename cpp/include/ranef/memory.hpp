@@ -4,10 +4,15 @@
 #include <cstdint>
 
 #if defined(__unix__) || defined(__APPLE__)
+#include <sys/resource.h>
 #include <unistd.h>
 #endif
 #ifdef __linux__
 #include <sys/mman.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
 #endif
 
 #include "ranef/eigen.hpp"
@@ -21,6 +26,42 @@ inline double machine_memory() {
   if (pages > 0 && bytes > 0) return static_cast<double>(pages) * static_cast<double>(bytes);
 #endif
   return 16e9;
+}
+
+// Share of the free memory that one array of a model may take.
+constexpr double kMemoryShare = 0.7;
+
+// Bytes that this process may still ask for: of the machine, of its container where the kernel
+// tells, and below the limit on its address space.
+inline double free_memory() {
+  double bytes = machine_memory();
+#ifdef __linux__
+  std::string word;
+  std::ifstream info("/proc/meminfo");
+  while (info >> word) {
+    if (word != "MemAvailable:") continue;
+    double kilobytes = 0.0;
+    if (info >> kilobytes) bytes = std::min(bytes, 1024.0 * kilobytes);
+    break;
+  }
+  double limit = 0.0, used = 0.0;
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit &&
+      std::ifstream("/sys/fs/cgroup/memory.current") >> used)
+    bytes = std::min(bytes, std::max(0.0, limit - used));
+#endif
+#if defined(RLIMIT_AS)
+  rlimit space{};
+  if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
+    double taken = 0.0;
+#ifdef __linux__
+    double pages = 0.0;
+    if (std::ifstream("/proc/self/statm") >> pages)
+      taken = pages * static_cast<double>(sysconf(_SC_PAGESIZE));
+#endif
+    bytes = std::min(bytes, std::max(0.0, static_cast<double>(space.rlim_cur) - taken));
+  }
+#endif
+  return bytes;
 }
 
 // Resize an array without touching it. A large one asks for large pages: the system then hands over

@@ -10,6 +10,7 @@
 
 #include "ranef/count_table.hpp"
 #include "ranef/cross_products.hpp"
+#include "ranef/crossed_plan.hpp"
 #include "ranef/eigen.hpp"
 
 namespace ranef {
@@ -50,7 +51,7 @@ class Accumulator {
   void merge(const Accumulator& other);
 
   // The model of all rows so far.
-  std::unique_ptr<Lmm> model() const;
+  std::unique_ptr<Lmm> model(const MethodSettings& method = {}) const;
 
   Index n_obs() const { return products_.n; }
   const Input& layout() const { return layout_; }

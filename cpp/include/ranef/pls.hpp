@@ -17,25 +17,11 @@
 #include "ranef/coupling.hpp"
 #include "ranef/cross_products.hpp"
 #include "ranef/eigen.hpp"
+#include "ranef/least_squares.hpp"
 #include "ranef/levels.hpp"
 #include "ranef/root.hpp"
-#include "ranef/traces.hpp"
 
 namespace ranef {
-
-// What the objective is made of at one covariance.
-struct Objective {
-  double value = 0.0;
-  double logdet_L = 0.0;   // log|H|
-  double logdet_RX = 0.0;  // log|X'H^-1 X|
-  double pwrss = 0.0;      // r^2
-};
-
-// One covariance parameter: element (i, j), i >= j, of the covariance of a term.
-struct Parameter {
-  std::size_t term;
-  int i, j;
-};
 
 // What of Lambda Omega^-1 Lambda' and of Omega^-1 belongs to levels that meet, with Omega =
 // I + Lambda'A Lambda. The root's sides are spherical: multiply by lambda_t for its random effects.
@@ -45,43 +31,25 @@ struct InverseBlocks {
   Matrix leading;                          // (k, k) sum_l [Z'H^-1 Z]_ll of the leading term
 };
 
-struct Derivatives {
-  std::vector<Matrix> S;  // (k_t, k_t) d by Sigma_t, symmetric
-  Matrix information;     // (m, m) average information by the elements of Sigma
-  Vector quadratic;       // (m,) y'P V_a P y / s^2, s^2 = r^2 / nu
-};
-
-// A value that the search never prefers and that is still finite.
-constexpr double kInfeasible = 1e300;
-
 // Terms of a model in the order in which the kernel takes them: the term with the most random
 // effects leads; the rest follow by size.
 std::vector<std::size_t> elimination_order(const Input& input);
 
-class Pls {
+class Pls : public LeastSquares {
  public:
   // The first term leads: it is eliminated level by level. blocks[t][j] is the block of column j.
   Pls(CrossProducts products, std::vector<std::vector<int>> blocks);
 
-  std::size_t n_terms() const { return n_levels_.size(); }
-  Index k(std::size_t t) const { return k_[t]; }
-  Index n_levels(std::size_t t) const { return n_levels_[t]; }
-  Index n_obs() const { return n_; }
-  Index n_fixef() const { return gram_.cols() - 1; }
-  Index n_root() const { return root_.size(); }
-  bool is_sparse() const { return root_.is_sparse(); }
-  // Columns of each block of a term, ascending.
-  std::vector<std::vector<int>> block_columns(std::size_t t) const;
-  const std::vector<Parameter>& parameters() const { return parameters_; }
-  double degrees(bool reml) const { return static_cast<double>(n_ - (reml ? n_fixef() : 0)); }
+  Index n_root() const override { return root_.size(); }
+  bool is_sparse() const override { return root_.is_sparse(); }
 
   // Replace the response by another with X'W y = 0 and y'W y = n, given by its Z_t'W y (l_t * k_t).
-  void set_response(const std::vector<Vector>& zy);
+  void set_response(const std::vector<Vector>& zy) override;
 
   // The objective at relative covariance factors lambda_t (k_t, k_t), lower triangular. Never
   // throws: where a factorisation fails the value is kInfeasible. The factor at hand serves again
   // where it is the one asked for.
-  Objective objective(const std::vector<Matrix>& lambda, bool reml);
+  Objective objective(const std::vector<Matrix>& lambda, bool reml) override;
 
   // Take products of the same rows under other weights.
   void renew(const CrossProducts& products);
@@ -95,51 +63,43 @@ class Pls {
 
   // Derivatives where objective() was last called; lambda of every term but the first must be
   // invertible. Afterwards the factor is spent: call objective() again before anything else.
-  void derivatives(bool reml, Derivatives& out);
+  void derivatives(bool reml, Derivatives& out) override;
 
   // tr(P V_a P V_b) where derivatives() were last taken, P = H^-1 - [REML: H^-1 X U U'X'H^-1], as
   // far as these are cheap then: (m, m) for the parameters from the returned one on, 0 before. With
   // a dense root those of the root, with a sparse one none, without a root all.
-  Index projected_traces(bool reml, Matrix& out);
+  Index projected_traces(bool reml, Matrix& out) override;
 
   // At the last objective(): beta (p,), the factor of (X'H^-1 X)^-1, and b = Sigma Z'P y by term.
-  Vector beta() const;
-  Matrix cov_beta_root() const;  // (p, p) upper triangular U, (X'H^-1 X)^-1 = U U'
-  std::vector<Matrix> modes();   // (k_t, l_t)
+  Vector beta() const override;
+  Matrix cov_beta_root() const override;  // (p, p) upper triangular U, (X'H^-1 X)^-1 = U U'
+  std::vector<Matrix> modes() override;   // (k_t, l_t)
 
   // Conditional covariances of b, relative to sigma^2, for beta known: (k_t * k_t, l_t) by term.
   // Spends the factor.
-  std::vector<Matrix> conditional_covariances();
+  std::vector<Matrix> conditional_covariances() override;
 
   // Z'H^-1 X U by term, (l_t * k_t, p), at the last objective(); the columns of X U, U that of
   // cov_beta_root(), are orthonormal under H^-1.
-  std::vector<RowMatrix> fixed_scores();
+  std::vector<RowMatrix> fixed_scores() override;
 
   // H'Z'H^-1 Z H of q-vectors given by term (l_t * k_t, m), at the last objective().
-  Matrix quadratic_form(const std::vector<RowMatrix>& H);
+  Matrix quadratic_form(const std::vector<RowMatrix>& H) override;
 
   // Traces of H^-1 V_a H^-1 V_b, at the last objective(); lambda of every term but the first must
   // be invertible. Needs about three (q_1, q_2) matrices and q_1 q_2^2 operations a parameter.
-  PairTraces pair_traces();
+  PairTraces pair_traces() override;
 
-  // z'D z of new rows, D as below: codes[t] (m,) the level of each row in term t, -1 for a row and
-  // null for a term without part.
-  Vector variances(const std::vector<const std::int32_t*>& codes,
-                   const std::vector<RowMatrix>& z,  // by term (m, k_t)
-                   Index m);
+  Vector variances(const std::vector<const std::int32_t*>& codes, const std::vector<RowMatrix>& z,
+                   Index m) override;
 
   // Z'X by term (l_t * k_t, p).
-  std::vector<RowMatrix> fixed_rows() const;
+  std::vector<RowMatrix> fixed_rows() const override;
 
   // D B = Lambda Omega^-1 Lambda' B for B given by term (l_t * k_t, m): the modes of right sides B.
-  std::vector<RowMatrix> solve(std::vector<RowMatrix> B);
+  std::vector<RowMatrix> solve(std::vector<RowMatrix> B) override;
 
  private:
-  Index n_ = 0;
-  std::vector<Index> n_levels_, k_;
-  std::vector<std::vector<int>> blocks_;
-  std::vector<Parameter> parameters_;
-  Matrix gram_;  // (c, c)
   TermProducts leading_;
   RowMatrix xy_;  // (q_2, c) of the root
   Coupling coupling_;

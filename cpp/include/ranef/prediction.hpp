@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ranef/eigen.hpp"
-#include "ranef/pls.hpp"
+#include "ranef/least_squares.hpp"
 
 namespace ranef {
 
@@ -26,8 +26,9 @@ struct FittedErrors {
 //
 //   z'D z + |U'(x - X'W Z D z)|^2,   D = Lambda M^-1 Lambda', and z'Sigma z for a level not seen.
 //
-// pls holds the factor of M. The work is linear in the rows and, by row, in what its levels meet.
-Vector error_variances(Pls& pls, const FittedErrors& fit,
+// pls holds the factor of M, or what stands for it. With a factor the work is linear in the rows
+// and, by row, in what its levels meet; without one it is a solve for each row.
+Vector error_variances(LeastSquares& pls, const FittedErrors& fit,
                        const Matrix& X,  // (m, p) standardised
                        const std::vector<NewTerm>& terms,
                        const std::vector<RowMatrix>& ZWX  // by term (l_t * k_t, p)

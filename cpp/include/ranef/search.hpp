@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ranef/eigen.hpp"
-#include "ranef/pls.hpp"
+#include "ranef/least_squares.hpp"
 
 namespace ranef {
 
@@ -35,18 +35,18 @@ struct SearchResult {
 // Minimise the objective over all positive semidefinite Sigma_t from a starting point. Where an
 // optimum is known already, stop as soon as the quadratic model has its minimum there, in place and
 // in height.
-SearchResult search(Pls& pls, const std::vector<Matrix>& start, bool reml,
+SearchResult search(LeastSquares& pls, const std::vector<Matrix>& start, bool reml,
                     const SearchSettings& settings, const SearchResult* known = nullptr);
 
-// Gradient of the objective by the elements of lambda, in the order of Pls::parameters().
-Vector gradient_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+// Gradient of the objective by the elements of lambda, in the order of LeastSquares::parameters().
+Vector gradient_by_lambda(const LeastSquares& pls, const std::vector<Matrix>& lambda,
                           const Derivatives& derivatives);
 
 // d Sigma / d lambda: element a of Sigma by element b of lambda, (m, m).
-Matrix covariance_jacobian(const Pls& pls, const std::vector<Matrix>& lambda);
+Matrix covariance_jacobian(const LeastSquares& pls, const std::vector<Matrix>& lambda);
 
 // Its approximate Hessian: J'(AI - q q'/nu) J + <S, d2 Sigma>.
-Matrix hessian_by_lambda(const Pls& pls, const std::vector<Matrix>& lambda,
+Matrix hessian_by_lambda(const LeastSquares& pls, const std::vector<Matrix>& lambda,
                          const Derivatives& derivatives, double nu);
 
 // Lambda moved off the boundary by a ridge too small to matter, where derivatives need an inverse.

@@ -13,7 +13,8 @@ namespace ranef {
 class SparseCholesky {
  public:
   // Pattern of the strict lower triangle of A (n, n), by columns; the diagonal is always there.
-  SparseCholesky(Index n, const std::vector<std::vector<std::int32_t>>& below);
+  // Throws ModelTooLarge where L would have more than `most` nonzeros.
+  SparseCholesky(Index n, const std::vector<std::vector<std::int32_t>>& below, double most = 1e18);
 
   // Floating-point operations of one factorisation, about.
   double flops() const { return flops_; }
@@ -55,7 +56,7 @@ class SparseCholesky {
   double flops_ = 0.0;
 
   void order(const std::vector<std::vector<std::int32_t>>& below);
-  void analyse(const std::vector<std::vector<std::int32_t>>& below);
+  void analyse(const std::vector<std::vector<std::int32_t>>& below, double most);
 };
 
 }  // namespace ranef

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Absorbed",
     "Accumulator",
+    "Approximation",
     "Batch",
     "BatchRows",
     "BatchSettings",
@@ -31,6 +32,7 @@ __all__ = [
     "fit_gee",
     "fit_slices",
     "fit_weighted",
+    "free_memory",
     "gram_by_cluster",
     "isa",
     "marginal_gram",
@@ -83,6 +85,32 @@ class Estimate:
     def n_gradient(self) -> int: ...
     @property
     def path(self) -> Array: ...
+    @property
+    def approximation(self) -> Approximation: ...
+
+class Approximation:
+    @property
+    def value_sd(self) -> float: ...
+    @property
+    def theta_sd(self) -> float: ...
+    @property
+    def residual(self) -> float: ...
+    @property
+    def is_reached(self) -> bool: ...
+    @property
+    def n_probes(self) -> int: ...
+    @property
+    def n_deflated(self) -> int: ...
+    @property
+    def degree(self) -> int: ...
+    @property
+    def exact_second(self) -> bool: ...
+    @property
+    def deflated_at(self) -> list[float]: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
 
 class Curvature:
     @property
@@ -309,6 +337,11 @@ class Lmm:
         fixed: Sequence[int],
         terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
         weights: Array | None = None,
+        method: str = "exact",
+        seed: int = 0,
+        threads: int = 1,
+        flops: float = 0.0,
+        bytes: float = 0.0,
     ) -> None: ...
     def fit(
         self,
@@ -347,6 +380,22 @@ class Lmm:
     def n_root(self) -> int: ...
     @property
     def is_sparse(self) -> bool: ...
+    def resume(
+        self,
+        n_probes: int,
+        exact_second: bool,
+        deflated_at: Sequence[float],
+        low: float,
+        high: float,
+    ) -> None: ...
+    @property
+    def is_iterative(self) -> bool: ...
+    @property
+    def exact_flops(self) -> float: ...
+    @property
+    def exact_bytes(self) -> float: ...
+
+def free_memory() -> float: ...
 
 class Absorbed:
     @property
@@ -542,6 +591,13 @@ class Accumulator:
     def add_within(self, n: int, sum_log_w: float, squares: float) -> None: ...
     def renumber(self, number: Sequence[Sequence[int]], n_levels: Sequence[int]) -> None: ...
     def merge(self, other: Accumulator) -> None: ...
-    def model(self) -> Lmm: ...
+    def model(
+        self,
+        method: str = "exact",
+        seed: int = 0,
+        threads: int = 1,
+        flops: float = 0.0,
+        bytes: float = 0.0,
+    ) -> Lmm: ...
     @property
     def n_obs(self) -> int: ...

@@ -53,7 +53,7 @@ class SummedDesign(Design):
         """Refuse: there are no rows."""
         raise UnsupportedError(NO_ROWS)
 
-    def kernel(self) -> _core.Lmm:
+    def kernel(self, method: str = "exact") -> _core.Lmm:
         """Build the kernel from the cross products."""
-        model: _core.Lmm = self.sums.model()
+        model: _core.Lmm = self.sums.model(method, self.method.seed, self.method.threads)
         return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -159,4 +160,13 @@ def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relatio
         )
     if not (small.parts.estimate.converged and large.parts.estimate.converged):
         notes.append("a fit has not converged: see model.convergence")
-    return notes
+    return notes + sampled_notes(small, large)
+
+
+def sampled_notes(small: Any, large: Any) -> list[str]:
+    """Say how well the statistic of iterative fits is known."""
+    found = [getattr(model.parts.estimate, "approximation", None) for model in (small, large)]
+    error = 2.0 * math.hypot(*(each.llf_error if each else 0.0 for each in found))
+    if error == 0.0:
+        return []
+    return [f"log-likelihoods by iteration: chisq has a Monte Carlo error of {error:.2g} at most"]

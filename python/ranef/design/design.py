@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from .method import EXACT, Method
 
 __all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm"]
 
@@ -115,6 +117,8 @@ class Design:
     owners : tuple
         The caller's columns that arrays here are views of. While they are held, pandas copies
         before it changes such a column, and the design stays as it is.
+    method : Method
+        How a linear mixed model of it is computed.
     """
 
     y: NDArray[np.float64]
@@ -132,9 +136,16 @@ class Design:
     dropped: dict[str, int] = field(default_factory=dict)
     encoder: Any = None
     owners: tuple[Any, ...] = field(default=(), repr=False, compare=False)
+    method: Method = EXACT
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "owners": ()}
+
+    def by(self, method: Method) -> Self:
+        """Make the same design, computed by another method."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, method=method)  # with owners, which a copy lets go
+        return other
 
     @property
     def n_obs(self) -> int:

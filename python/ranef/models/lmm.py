@@ -12,9 +12,11 @@ from .. import _core
 from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
+from ..design.method import Sample
 from ..errors import ModelError
 
 __all__ = [
+    "Approximation",
     "Control",
     "LmmEstimate",
     "check",
@@ -53,11 +55,14 @@ class Control:
     start : tuple of ndarray of shape (s, s), optional
         Relative covariance factors in the standardised basis, in the order of ``Design.random``:
         ``lambda_standard`` of an earlier estimate of the same design.
+    seed : int
+        Seed of the random vectors of ``method="iterative"``: the same seed gives the same bits.
     """
 
     max_steps: int = 200
     tolerance: float = 1e-9
     start: tuple[Array, ...] = ()
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.max_steps, bool) or not isinstance(self.max_steps, Integral):
@@ -69,6 +74,10 @@ class Control:
                 "Control: start is a tuple of matrices, one for each random-effects term, as in "
                 f"model.parts.estimate.lambda_standard; it is {self.start!r}"
             )
+        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral):
+            raise TypeError(f"Control: seed is a whole number, not {self.seed!r}")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"Control: seed is at least 0 and below 2**64, not {self.seed!r}")
 
     @classmethod
     def of(cls, control: Control | None) -> Control:
@@ -78,6 +87,46 @@ class Control:
         if not isinstance(control, cls):
             raise TypeError(f"control takes ranef.Control(max_steps=..., ...), not {control!r}")
         return control
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """What an iterative fit says of its own accuracy.
+
+    Attributes
+    ----------
+    llf_error : float
+        Monte Carlo standard deviation of the log-likelihood.
+    theta_error : float
+        Largest Monte Carlo standard deviation of a covariance parameter, as a share of its
+        standard error.
+    residual : float
+        Largest relative residual of a linear solve.
+    reached : bool
+        Whether -2 log-likelihood is known to within 0.1 and every covariance parameter to within
+        1 % of its standard error.
+    n_deflated : int
+        Vectors that were deflated.
+    degree : int
+        Degree of the polynomial of what they leave.
+    sample : Sample
+        What makes it again.
+    """
+
+    llf_error: float
+    theta_error: float
+    residual: float
+    reached: bool
+    n_deflated: int
+    degree: int
+    sample: Sample
+
+    def __str__(self) -> str:
+        exact = ", exact second moment" if self.sample.exact_second else ""
+        return (
+            f"iterative: {self.n_deflated} deflated vector{'s' if self.n_deflated > 1 else ''}"
+            f"{exact}, {self.sample.n_probes} probes of degree {self.degree}"
+        )
 
 
 @dataclass(frozen=True)
@@ -123,6 +172,8 @@ class LmmEstimate:
         Evaluations.
     path : ndarray of shape (steps, 3)
         Objective (standardised basis), predicted decrease and trust radius of each step.
+    approximation : Approximation or None
+        Of an iterative fit; None where the likelihood is exact.
     """
 
     reml: bool
@@ -146,6 +197,7 @@ class LmmEstimate:
     n_objective: int
     n_gradient: int
     path: Array
+    approximation: Approximation | None = None
 
     @property
     def sigmas(self) -> tuple[Array, ...]:
@@ -213,8 +265,35 @@ def _fewer_effects(term: RandomTerm, n: int) -> str:
 
 def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
     """Build the cross products and the plan of the factor, on the design's response or on ``y``."""
-    if isinstance(design, SummedDesign):
-        return design.kernel()
+    method = _method(design)
+    core = (
+        design.kernel(method) if isinstance(design, SummedDesign) else _of_rows(design, y, method)
+    )
+    sample = design.method.sample
+    if core.is_iterative and sample is not None and _fits(sample, design):
+        core.resume(
+            sample.n_probes, sample.exact_second, sample.deflated_at, sample.low, sample.high
+        )
+    return core
+
+
+def _method(design: Design) -> str:
+    """Name the method that a kernel takes: of a smaller model than was asked for, what suits it."""
+    method = design.method
+    if method.name == "exact" or len(design.random) < 2:
+        return "exact"
+    if any(term.n_cols > 1 for term in design.random):
+        return "exact"
+    if method.sample is None:
+        return method.name
+    return "iterative" if _fits(method.sample, design) else "auto"
+
+
+def _fits(sample: Sample, design: Design) -> bool:
+    return sample.n_levels == tuple(term.n_levels for term in design.random)
+
+
+def _of_rows(design: Design, y: Array | None, method: str) -> _core.Lmm:
     response = design.y if y is None else y
     if design.offset is not None:
         response = response - design.offset
@@ -233,6 +312,9 @@ def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
         list(design.fixed),
         terms,
         design.weights,
+        method,
+        design.method.seed,
+        design.method.threads,
     )
 
 
@@ -362,4 +444,28 @@ def _frozen(design: Design, core: _core.Lmm, found: _core.Estimate, *, reml: boo
         n_objective=found.n_objective,
         n_gradient=found.n_gradient,
         path=found.path,
+        approximation=_approximation(design, core, found),
+    )
+
+
+def _approximation(design: Design, core: _core.Lmm, found: _core.Estimate) -> Approximation | None:
+    """Copy what an iterative kernel says of its accuracy."""
+    if not core.is_iterative:
+        return None
+    of = found.approximation
+    return Approximation(
+        llf_error=0.5 * of.value_sd,
+        theta_error=of.theta_sd,
+        residual=of.residual,
+        reached=of.is_reached,
+        n_deflated=of.n_deflated,
+        degree=of.degree,
+        sample=Sample(
+            tuple(term.n_levels for term in design.random),
+            of.n_probes,
+            of.exact_second,
+            tuple(of.deflated_at),
+            of.low,
+            of.high,
+        ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,14 @@ from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
 from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
-from ..models.lmm import DECREMENT, SINGULAR, LmmEstimate, zero_columns
+from ..models.lmm import DECREMENT, SINGULAR, Approximation, LmmEstimate, zero_columns
 
 __all__ = [
     "Convergence",
     "alias_notes",
     "convergence",
     "data_warnings",
+    "not_reached",
     "not_there_yet",
     "restart_advice",
     "singular_notes",
@@ -59,6 +61,13 @@ class Convergence(Preformatted):
         Objective (standardised basis), predicted decrease and trust radius at each step.
     advice : tuple of str
         What to do, when there is something to do.
+    method : str
+        How the likelihood was computed: "exact", or "iterative" with what it is made of.
+    llf_error : float
+        Monte Carlo standard deviation of an iterative log-likelihood; 0 for an exact one.
+    theta_error : float
+        Largest Monte Carlo standard deviation of a covariance parameter, as a share of its
+        standard error; 0 for an exact fit.
     """
 
     converged: bool
@@ -73,6 +82,9 @@ class Convergence(Preformatted):
     n_gradient: int
     path: Array
     advice: tuple[str, ...]
+    method: str = "exact"
+    llf_error: float = 0.0
+    theta_error: float = 0.0
 
     def __bool__(self) -> bool:
         return self.converged
@@ -90,6 +102,9 @@ class Convergence(Preformatted):
             f"  slope into the cone   {self.cone:.3g}",
             f"  evaluations           {self.n_objective} objectives, {self.n_gradient} gradients",
         ]
+        if self.method != "exact":
+            lines.append(f"  method                {self.method}")
+            lines.append(f"  error of llf          {self.llf_error:.2g}  (one standard deviation)")
         return "\n".join(lines + [f"  - {text}" for text in self.advice])
 
 
@@ -143,6 +158,31 @@ def convergence(
         n_gradient=estimate.n_gradient,
         path=estimate.path,
         advice=tuple(advice),
+        **_accuracy(estimate),
+    )
+
+
+def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str, Any]:
+    """Say what an iterative fit knows of its own error."""
+    found = getattr(estimate, "approximation", None)
+    if found is None:
+        return {}
+    return {
+        "method": str(found),
+        "llf_error": found.llf_error,
+        "theta_error": found.theta_error,
+    }
+
+
+def not_reached(found: Approximation, exact_bytes: float, exact_flops: float) -> str:
+    """Say what an iterative fit reached that is short of what it promises."""
+    return (
+        f"the iterative log-likelihood has a Monte Carlo error of {found.llf_error:.2g} (0.0225 "
+        f"or less is sought) and the covariance parameters one of {100 * found.theta_error:.2g} % "
+        f"of their standard errors (1 % is sought), with {found.sample.n_probes} probes; solves "
+        f"left a relative residual of {found.residual:.1g}. Differences of log-likelihoods below "
+        f"{4 * found.llf_error:.2g} mean nothing. An exact fit (method='exact') would need "
+        f"{exact_bytes / 1e9:.1f} GB and {exact_flops:.1g} operations a step."
     )
 
 

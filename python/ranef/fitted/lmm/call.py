@@ -24,6 +24,8 @@ class Call:
     control: Control = field(default_factory=Control)
     strict: bool = False
     prior: PriorLike = None
+    method: str = "auto"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         Control.of(self.control)

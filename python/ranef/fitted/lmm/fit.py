@@ -16,6 +16,7 @@ from ...chunks.summed import SummedDesign
 from ...chunks.sums import Sums
 from ...design.design import Design
 from ...design.frame import is_frame
+from ...design.method import Method
 from ...errors import (
     ConvergenceWarning,
     ModelError,
@@ -31,11 +32,13 @@ from ...inference.priors.mode import fit_penalized
 from ...inference.priors.parts import prior_parts, simplified
 from ...models import lmm
 from ...models.lmm import LmmEstimate
-from ...report.verdict import data_warnings, not_there_yet, singular_notes
+from ...report.verdict import data_warnings, not_reached, not_there_yet, singular_notes
 from .call import Call
 from .parts import LmmParts
 
 __all__ = ["checked", "complete", "estimated", "fit", "kernel_of", "made", "read"]
+
+METHODS = ("auto", "exact", "iterative")
 
 
 def fit(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -> LmmParts:
@@ -43,6 +46,7 @@ def fit(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -
     call = complete(call, data)
     design = read(call, data, executor=executor, progress=progress)
     checked(design, call)
+    design = with_method(design, call)
     core = kernel_of(design)
     estimate = estimated(design, core, call)
     held = None if isinstance(design, SummedDesign) else data
@@ -53,7 +57,7 @@ def made(
     design: Design, estimate: LmmEstimate, call: Call, core: _core.Lmm | None, data: Any = None
 ) -> LmmParts:
     """Put an estimate and the warnings about it together."""
-    parts = LmmParts(design, estimate, call, data, core)
+    parts = LmmParts(settled(design, estimate), estimate, call, data, core)
     found = tuple(findings(parts))
     return replace(parts, warnings=found) if found else parts
 
@@ -75,6 +79,10 @@ def findings(parts: LmmParts) -> Iterable[RanefWarning]:
             "ranef.converge(model) goes on from there, and "
             'ranef.help("convergence") says what this means.'
         )
+    found = estimate.approximation
+    if found is not None and not found.reached:
+        core = parts.core
+        yield ConvergenceWarning(not_reached(found, core.exact_bytes, core.exact_flops))
 
 
 def complete(call: Call, data: Any) -> Call:
@@ -89,6 +97,10 @@ def complete(call: Call, data: Any) -> Call:
     """
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
+    if call.method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, not {call.method!r}")
+    if isinstance(call.threads, bool) or not isinstance(call.threads, int) or call.threads < 1:
+        raise ValueError(f"threads must be a whole number from 1 on, not {call.threads!r}")
     if (prior := simplified(call.prior)) is not call.prior:
         call = replace(call, prior=prior)
     if call.prior is not None and not is_frame(data) and source.is_source(data):
@@ -107,6 +119,50 @@ def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) 
     if executor is not None:
         raise ValueError("executor adds up data that are read in chunks; these are in memory")
     return designs.build(parse(call.formula), data, **options)
+
+
+def with_method(design: Design, call: Call) -> Design:
+    """Note in a design how a call wants it computed.
+
+    Raises
+    ------
+    UnsupportedError
+        If iteration is asked for and cannot be done.
+    """
+    if call.method == "iterative":
+        _check_iterative(design, call)
+    if call.prior is not None or call.method == "exact":
+        return design
+    return design.by(Method(call.method, call.threads, call.control.seed))
+
+
+def _check_iterative(design: Design, call: Call) -> None:
+    """Refuse iteration for a model that it does not fit."""
+    if call.prior is not None:
+        raise UnsupportedError(
+            "method='iterative' fits by likelihood alone; leave the prior out, or use "
+            "method='exact'"
+        )
+    wide = [term for term in design.random if term.n_cols > 1]
+    if wide:
+        term = wide[0]
+        raise UnsupportedError(
+            f"method='iterative' takes random-effects terms of one column each, and "
+            f"({' + '.join(term.names)} | {term.group}) has {term.n_cols}; use method='exact', or "
+            f"keep (1 | {term.group})"
+        )
+    if len(design.random) < 2:
+        raise UnsupportedError(
+            "method='iterative' is for two or more grouping factors that are crossed, and there "
+            "is one, which method='exact' fits in a time linear in its levels"
+        )
+
+
+def settled(design: Design, estimate: LmmEstimate) -> Design:
+    """Note in a design the approximation that its fit ended with, for kernels to come."""
+    if estimate.approximation is None:
+        return design
+    return design.by(replace(design.method, sample=estimate.approximation.sample))
 
 
 def kernel_of(design: Design) -> _core.Lmm:

@@ -161,7 +161,8 @@ class Intervals(Base):
 
         root = np.random.SeedSequence(seed)
         draw, seeds = drawer(design, estimate, kind), root.spawn(n)
-        if statistic is None and kind != "cases" and parts.call.prior is None:
+        exact = estimate.approximation is None
+        if statistic is None and kind != "cases" and parts.call.prior is None and exact:
             settings = Settings(reml=parts.reml, workers=threads, control=parts.call.control)
             runs = bootstrapping.run_responses(
                 design, draw, listed, seeds, settings, progress=progress

@@ -156,6 +156,9 @@ class LinearMixedModel(
             ("Groups", groups),
             (criterion.capitalize(), f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
+        found = self.parts.estimate.approximation
+        if found is not None:
+            facts.append(("Method", f"{found}; error of llf {found.llf_error:.2g}"))
         if design.weights is not None:
             facts.insert(2, ("Weights", "precision weights, Var(e_i) = sigma^2 / w_i"))
         if self.call.prior is not None:

@@ -92,6 +92,7 @@ class LmmParts(ProfiledParts):
                 return satterthwaite_penalized(self.penalized(), self.estimate)
             return satterthwaite(self.core, self.estimate, self.nobs)
         if ddf == "kenward-roger":
+            self.exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
             parts = prior_parts(self.call.prior)
             if parts.fixed is not None or parts.residual is not None:
                 raise UnsupportedError(
@@ -157,10 +158,20 @@ class LmmParts(ProfiledParts):
                 "use model.update(prior=None)"
             )
 
+    def exact_only(self, what: str, instead: str = "") -> None:
+        """Raise if the fit is iterative: ``what`` needs the factor that it does without."""
+        if self.estimate.approximation is not None:
+            other = f"use {instead}, or " if instead else ""
+            raise UnsupportedError(
+                f"{what} needs a factor of the random effects, which method='iterative' does "
+                f"without; {other}fit again by model.update(method='exact') where it fits in memory"
+            )
+
     def walked(self) -> Walked:
         """Fit this design by ML, from the present optimum."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
+        self.exact_only("a profile", "conf_int('wald') or conf_int('boot')")
         estimate = self.estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)

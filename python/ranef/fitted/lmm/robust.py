@@ -30,6 +30,7 @@ class Robust(Base):
             Clusters, in which every grouping factor is nested; by default the grouping factor with
             fewest levels. Several (CR0, CR1, CR1S) when each factor is nested in one of them.
         """
+        self.parts.exact_only("a cluster-robust covariance")
         if prior_parts(self.parts.call.prior).fixed is not None:
             raise UnsupportedError(
                 "cluster-robust errors are of fixed effects that the data alone determine, and "

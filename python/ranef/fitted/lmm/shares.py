@@ -266,6 +266,7 @@ class Shares(Base):
                 "the conditional AIC rests on the likelihood, and this model was fitted with a "
                 "prior; use model.update(prior=None).caic()"
             )
+        self.parts.exact_only("the conditional AIC", "model.aic")
         return conditional_aic(self.parts.design, self.parts.estimate, self.parts.core)
 
 

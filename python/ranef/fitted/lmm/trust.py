@@ -140,6 +140,7 @@ class Trust(Base):
         >>> model.influence("Subject").top(1)
         ['309']
         """
+        self.parts.exact_only("influence", "diagnostics of residuals")
         design, estimate = self.parts.design, self.parts.estimate
         label, codes, levels = _rows_of(self.parts, groups)
         count = len(levels)
@@ -193,6 +194,7 @@ class Trust(Base):
             is always at its best.
         """
         self.parts.likelihood_only("surface")
+        self.parts.exact_only("surface")
         known = sd_names(self.parts.design)
         chosen = names or tuple(known)[:2]
         for name in chosen:

@@ -1,0 +1,105 @@
+// log|I - T| of a crossed graph, by deflation, exact moments, and probes for the rest.
+//
+// With orthonormal V (C, k) and P = I - V V', for any V,
+//
+//   log|I - T| = -log|V'(I - T)^-1 V| - tr(PTP) - [tr((PTP)^2) / 2] - tr p(PTP)
+//
+// where p is what is left of -log(1 - x) and its trace is the mean of x'P p(PTP) P x over probes x
+// of random signs. The value and its derivatives are those of the same probes: a smooth function of
+// the covariance, with an exact gradient.
+//
+// References: Hutchinson (1990), Commun. Stat. Simul. Comput. 19, 433-450; for the variance of such
+// a trace, Avron and Toledo (2011), J. ACM 58, 8.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ranef/crossed_graph.hpp"
+#include "ranef/crossed_polynomial.hpp"
+#include "ranef/eigen.hpp"
+
+namespace ranef {
+
+// Sign of a component of a probe: a function of its three numbers alone, so that a probe is the
+// same whoever asks for it and however many there are.
+double probe_sign(std::uint64_t seed, std::uint64_t probe, std::uint64_t component);
+
+struct LogdetSettings {
+  std::uint64_t seed = 0;
+  int n_probes = 8;
+  bool exact_second = false;
+  double solve_tolerance = 1e-10;
+};
+
+struct Logdet {
+  double value = 0.0;  // log|I - T|
+  Vector by_sigma;     // (terms,) its derivatives by Sigma_t
+};
+
+// How well the probes know it.
+struct LogdetError {
+  double variance = 0.0;        // of the value
+  Matrix gradient_variance;     // (terms, terms) of by_sigma
+  double bias = 0.0;            // bound on what the polynomial leaves out
+  double variance_third = 0.0;  // of the value if the second moment were exact
+  double growth = 1.0;          // of a probe under t_J: above 1 when the interval is too small
+};
+
+class CrossedLogdet {
+ public:
+  CrossedLogdet() = default;
+
+  // Choose V where the graph stands, and the polynomial: the interval covers what V leaves.
+  void deflate(const CrossedGraph& graph, const LogdetSettings& settings, int most_vectors);
+  void choose_polynomial(const CrossedGraph& graph, bool exact_second);
+  // Widen the interval towards one: a probe was seen to leave it.
+  void widen();
+  double low() const { return low_; }
+  double high() const { return high_; }
+  void set_bounds(double low, double high) {
+    low_ = low;
+    high_ = high;
+  }
+
+  const RowMatrix& V() const { return V_; }
+  const Matrix& inner() const { return inner_; }  // (k, k) V'TV where deflate() stood
+  const CrossedPolynomial& polynomial() const { return polynomial_; }
+
+  // At the graph's present covariance; AV (C, k) = (I - T)^-1 V to within the solve's tolerance.
+  Logdet value(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
+               LogdetError* error) const;
+
+  // Components that do not lie in V: x - V V'x.
+  void project(RowMatrix& x) const;
+
+ private:
+  RowMatrix V_;   // (C, k)
+  Matrix inner_;  // (k, k)
+  double low_ = 0.0, high_ = 0.5;
+  bool complete_ = false;  // V spans everything
+  double bias_ = 0.0;      // bound on what polynomial_ leaves out of the trace
+  CrossedPolynomial polynomial_;
+  CrossedPolynomial third_;  // of order 3 on the same interval
+
+  void bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bool below_zero);
+  void deflated_part(const CrossedGraph& graph, const RowMatrix& AV, Logdet& out) const;
+  void first_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out) const;
+  void second_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out) const;
+  void sampled_part(const CrossedGraph& graph, const LogdetSettings& settings, Logdet& out,
+                    LogdetError* error) const;
+};
+
+// Diagonal of T (C,).
+Vector product_diagonal(const CrossedGraph& graph);
+
+// tr(T^2), its derivatives by Sigma_t, and the diagonal of T^2, for graphs without pairs in the
+// root, in entangled() operations.
+struct SecondMoment {
+  double trace = 0.0;
+  Vector by_sigma;  // (terms,)
+  Vector diagonal;  // (C,)
+};
+SecondMoment second_moment(const CrossedGraph& graph);
+
+}  // namespace ranef

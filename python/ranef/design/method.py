@@ -1,0 +1,59 @@
+"""How the model of a design is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["EXACT", "Method", "Sample"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What makes an approximation of the log-likelihood again, to the bit.
+
+    Attributes
+    ----------
+    n_levels : tuple of int
+        Levels of each term that it belongs to, in the order of ``Design.random``.
+    n_probes : int
+        Random vectors that the trace is sampled by.
+    exact_second : bool
+        Whether the second moment is exact.
+    deflated_at : tuple of float
+        Relative standard deviations at which the deflation was chosen, in the kernel's order.
+    low, high : float
+        The interval of the eigenvalues that are left.
+    """
+
+    n_levels: tuple[int, ...]
+    n_probes: int
+    exact_second: bool
+    deflated_at: tuple[float, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """The method of a fit, the same for every kernel that is made of a design.
+
+    Attributes
+    ----------
+    name : {"exact", "auto", "iterative"}
+        As :func:`ranef.lmer` takes it.
+    threads : int
+        Threads of one iterative fit.
+    seed : int
+        Seed of the probes.
+    sample : Sample, optional
+        The approximation of the fit that this design belongs to.
+    """
+
+    name: str = "exact"
+    threads: int = 1
+    seed: int = 0
+    sample: Sample | None = None
+
+
+#: What every design starts with.
+EXACT = Method()
