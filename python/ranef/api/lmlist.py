@@ -10,6 +10,7 @@ from ..design.snapshot import snapshot
 from ..errors import ModelError
 from ..fitted.feols.fit import check_formula
 from ..fitted.lmlist import GroupFits, Mixed
+from ..fitted.warned import dropped_rows, tell
 from ..formula import Bar, like, parse, with_functions
 from ..models.ols_groups import fit_by_group
 
@@ -53,6 +54,16 @@ def lmlist(
     -------
     GroupFits
 
+    Raises
+    ------
+    ModelError
+        If no group has more rows than coefficients.
+
+    Warns
+    -----
+    DroppedRowsWarning
+        If rows have missing values; a group without other rows has no fit.
+
     Examples
     --------
     >>> import ranef
@@ -66,6 +77,7 @@ def lmlist(
     design = build_grouped(
         parsed, data, [groups], weights=weights, contrasts=contrasts, missing=missing
     )
+    tell(tuple(dropped_rows(design)))
     term = group_term(design, groups)
     X, y, w = design.X, design.y, design.weights
     if design.offset is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,13 @@ def pooled(design: Design) -> WithinEstimate:
     return WithinEstimate(ols, 0, total, total, reasons)
 
 
+#: What is said where a fit has no residual.
+NOTHING_LEFT = (
+    "the {} rows leave nothing to estimate the residual variance from, so there are no standard "
+    "errors and no tests; use fewer coefficients or absorbed levels"
+)
+
+
 def aliased_columns(design: Design, fitted: Fitted) -> list[RanefWarning]:
     """Say which columns have no coefficient, and why."""
     told = [
@@ -124,5 +132,7 @@ def fit(call: FeolsCall, data: Any) -> FeolsParts:
     fitted = fit_design(design, call.absorb)
     found = (*dropped_rows(design), *aliased_columns(design, fitted))
     parts = FeolsParts(design, fitted, call, data, warnings=found)
+    if parts.df_resid <= 0 and not call.cluster:
+        parts = replace(parts, warnings=(*found, RanefWarning(NOTHING_LEFT.format(design.n_obs))))
     _ = parts.vcov  # needs the data, which are not there after pickling
     return parts

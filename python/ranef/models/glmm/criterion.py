@@ -85,5 +85,5 @@ class Criterion:
         self.centre = self.point.beta
         information = self.core.information_beta()
         values, vectors = np.linalg.eigh(information)
-        values = np.maximum(values, 1e-10 * values[-1])
+        values = np.maximum(values, 1e-10 * values.max(initial=0.0))
         self.root = vectors / np.sqrt(values)

@@ -431,7 +431,7 @@ def _separated(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tupl
     """
     values, vectors = np.linalg.eigh(core.information_beta())
     trials = design.n_obs if design.weights is None else float(design.weights.sum())
-    lost = vectors[:, values < VANISHED * max(float(values[-1]), 1e-2 * trials)]
+    lost = vectors[:, values < VANISHED * max(float(values.max(initial=0.0)), 1e-2 * trials)]
     if not lost.shape[1]:
         return ()
     p = len(kept)
