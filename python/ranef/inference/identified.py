@@ -10,7 +10,6 @@ from .. import _core
 from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
-from ..families.registry import lookup
 from ..models import lmm
 from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
@@ -150,7 +149,7 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
     Where all responses of a level are alike, in every level, the likelihood rises to a limit as the
     variance grows, and both Laplace's approximation and quadrature fail on the way.
     """
-    if not lookup(estimate.spec.family).has_trials:
+    if not estimate.spec.distribution.has_trials:
         return []
     found = []
     for term, factor in zip(design.random, estimate.lambda_standard, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -47,7 +48,7 @@ class GlmmSpec:
 
         return link_named(self.link)
 
-    @property
+    @cached_property
     def has_dispersion(self) -> bool:
         """Whether the family has a dispersion parameter that is estimated."""
         return self.distribution.has_dispersion
