@@ -132,7 +132,7 @@ def put_together(parts: Sequence[Part]) -> Part:
 
 
 def numbered(parts: Sequence[Part]) -> Iterator[tuple[int, str]]:
-    """Give the messages of parts by position in all of them."""
+    """Return the messages of parts by position in all of them."""
     start = 0
     for part in parts:
         for position, message in (part.messages or {}).items():
@@ -141,7 +141,7 @@ def numbered(parts: Sequence[Part]) -> Iterator[tuple[int, str]]:
 
 
 def failed(part: Part, like: Part) -> BatchEstimate:
-    """Give the results of groups that could not be set up."""
+    """Return the results of groups that could not be set up."""
     assert like.estimate is not None
     shape = like.estimate
     out = BatchEstimate(len(part.fits), shape.p, shape.factors.shape[1], shape.settings)

@@ -81,7 +81,7 @@ class BatchFolder:
     # ------------------------------------------------------------------ what is there
 
     def digest(self, index: int) -> str | None:
-        """Give the digest of the values that a part was made from; None if it is not done."""
+        """Return the digest of the values that a part was made from; None if it is not done."""
         found = None
         for name in TABLES:
             file = self.part(name, index)
@@ -161,7 +161,7 @@ class BatchFolder:
     def saver(
         self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL
     ) -> Callable[[], None]:
-        """Give a function that keeps what is done of a part, now and then."""
+        """Return a function that keeps what is done of a part, now and then."""
 
         def save() -> None:
             if time.perf_counter() - self._saved > SAVE_SECONDS:

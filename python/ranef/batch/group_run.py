@@ -91,7 +91,7 @@ class GroupRun:
         return opened(folder, by_name(self.groups.labels, self.single), line)
 
     def opened(self) -> Iterator[Part]:
-        """Give the blocks of groups, nothing of them fitted yet."""
+        """Return the blocks of groups, nothing of them fitted yet."""
         for index, (first, last) in enumerate(pairwise(self.groups.bounds)):
             yield Part(
                 index,
@@ -176,7 +176,7 @@ class GroupRun:
         )
 
     def plan(self) -> dict[str, Any]:
-        """Give all that the results depend on."""
+        """Return all that the results depend on."""
         names = hashlib.sha256(repr(list(self.groups.labels)).encode()).hexdigest()[:16]
         return {
             "function": "fit_groups",

@@ -97,7 +97,7 @@ def group_frame(
     *,
     in_blocks: bool,
 ) -> GroupRows:
-    """Give groups of rows that are in memory; codes are -1 where a row has no group."""
+    """Return groups of rows that are in memory; codes are -1 where a row has no group."""
     sizes = np.bincount(codes[codes >= 0], minlength=len(labels))
     missing = len(codes) - int(sizes.sum())
     if not in_blocks:
@@ -172,7 +172,7 @@ def warn_scattered(reads: int, pieces: int, blocks: int, by: Sequence[str]) -> N
 
 
 def open_pieces(data: Any) -> tuple[list[Any], Any, str]:
-    """Give the pieces (row groups) of files, their common schema, and a stamp."""
+    """Return the pieces (row groups) of files, their common schema, and a stamp."""
     need_pyarrow()
     from pyarrow import ArrowException, dataset
 
@@ -273,7 +273,7 @@ class Pieces:
             raise DataError(f"{fragment.path!r} cannot be read to its end: {error}") from error
 
     def codes(self, frame: Frame) -> Codes:
-        """Give the group of each row, -1 where there is none."""
+        """Return the group of each row, -1 where there is none."""
         names = self.table.names
         parts = [read_codes(frame.series(name), name) for name in names]
         inside = np.all([codes >= 0 for codes, _ in parts], axis=0)

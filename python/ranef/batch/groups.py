@@ -88,7 +88,7 @@ def digest(columns: Columns, codes: Codes) -> str:
 
 
 def read_groups(frame: Frame, names: Sequence[str]) -> tuple[Codes, pd.Index[Any]]:
-    """Give each row's group, -1 where missing, and the groups' labels."""
+    """Return each row's group, -1 where missing, and the groups' labels."""
     parts = [read_codes(frame.series(name), name) for name in names]
     missing = np.any([codes < 0 for codes, _ in parts], axis=0)
     if missing.all():

@@ -107,7 +107,7 @@ class ManyRun:
         return opened(folder, single, line)
 
     def opened(self) -> Iterator[Part]:
-        """Give the blocks of responses, nothing of them fitted yet."""
+        """Return the blocks of responses, nothing of them fitted yet."""
         start = 0
         for index, block in enumerate(self.source.blocks()):
             empty = batch_estimate.empty_estimate(len(block.names), self.design, self.settings)
@@ -136,7 +136,7 @@ class ManyRun:
         return fit_here(parts, fit, line)
 
     def cut(self, part: Part, pieces: list[Positions]) -> Iterator[Task]:
-        """Give responses of a block, and their own weights."""
+        """Return responses of a block, and their own weights."""
         Y = self.used(part.load())
         for at in pieces:
             W = None if self.W is None else self.used(columns_at(self.W, part.first + at))
@@ -169,7 +169,7 @@ class ManyRun:
         return self.result(part.labels, part.estimate, line).parts.tables()
 
     def plan(self) -> dict[str, Any]:
-        """Give all that the results depend on."""
+        """Return all that the results depend on."""
         names = self.source.names
         known = "an iterator"
         if names is not None:
@@ -202,7 +202,7 @@ def columns_at(Y: Matrix, at: Positions) -> Matrix:
 
 
 def call_plan(call: Call, settings: Settings, ddf: str) -> dict[str, Any]:
-    """Give the arguments that decide the results of a batch."""
+    """Return the arguments that decide the results of a batch."""
     return {
         "formula": call.formula,
         "reml": call.reml,
@@ -221,7 +221,7 @@ def told(argument: Any) -> str:
 
 
 def terms_plan(design: Design, settings: Settings) -> dict[str, Any]:
-    """Give the rows that each fit has in the tables."""
+    """Return the rows that each fit has in the tables."""
     return {
         "terms": [*design.fixed_names, *(c.name for c in settings.single)],
         "coefficients": len(design.fixed_names),

@@ -55,7 +55,7 @@ def need_pyarrow() -> None:
 
 
 def files_of(path: str) -> list[str]:
-    """Give the parquet files of a path, a folder or a pattern, sorted by name."""
+    """Return the parquet files of a path, a folder or a pattern, sorted by name."""
     if os.path.isdir(path):
         files = sorted(glob.glob(os.path.join(path, "**", "*.parquet"), recursive=True))
     else:
@@ -170,7 +170,7 @@ def read_file(file: str, columns: Sequence[str]) -> NDArray[np.float64]:
 
 
 def responses_in(schema: Any, left_out: set[str], label: str) -> list[str]:
-    """Give the columns that are responses; refuse those that are no numbers."""
+    """Return the columns that are responses; refuse those that are no numbers."""
     from pyarrow import types
 
     names: dict[str, None] = {}

@@ -100,12 +100,12 @@ def is_dataset(data: Any) -> bool:
 
 
 def in_memory(names: pd.Index[Any], Y: Matrix) -> Responses:
-    """Give the columns of a matrix in blocks."""
+    """Return the columns of a matrix in blocks."""
     return sliced(names, len(Y), lambda at: Y[:, at], None)
 
 
 def of_files(files: ColumnFiles, n_rows: int) -> Responses:
-    """Give the columns of files in blocks."""
+    """Return the columns of files in blocks."""
     if files.n_rows != n_rows:
         raise DataError(
             f"{files.label} has {files.n_rows} rows and the data have {n_rows}; give a value "
@@ -153,7 +153,7 @@ def digest(Y: Matrix) -> str:
 
 
 def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]:
-    """Give names of responses in memory and their matrix, shape (n_data, m)."""
+    """Return names of responses in memory and their matrix, shape (n_data, m)."""
     if isinstance(responses, str):
         responses = [responses]
     if isinstance(responses, Sequence) and all(isinstance(name, str) for name in responses):
@@ -194,7 +194,7 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
 
 
 def columns_of_data(names: Sequence[str], frame: Frame) -> tuple[pd.Index[Any], Matrix]:
-    """Give columns of the data as responses."""
+    """Return columns of the data as responses."""
     if not names:
         raise DataError("responses is empty; name at least one column")
     if twice := next((name for i, name in enumerate(names) if name in names[:i]), None):
@@ -204,7 +204,7 @@ def columns_of_data(names: Sequence[str], frame: Frame) -> tuple[pd.Index[Any], 
 
 
 def floats(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
-    """Give a response's values, NaN where missing."""
+    """Return a response's values, NaN where missing."""
     if series.dtype.kind in "mM":
         raise DataError(f"response {name!r} holds {series.dtype}, not numbers", name)
     try:

@@ -55,7 +55,7 @@ class BatchParts:
         return np.tile(self.residual_df()[:, None], (1, estimate.estimate.shape[1]))
 
     def tests(self) -> WaldTests:
-        """Give the t tests."""
+        """Return the t tests."""
         estimate = self.estimate
         names = [*self.labels.terms, *(c.name for c in estimate.settings.single)]
         return WaldTests(self.labels, names, estimate.estimate, estimate.variance, self.df())
@@ -71,7 +71,7 @@ class BatchParts:
         )
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Give the tables without the columns that need all fits of a run."""
+        """Return the tables without the columns that need all fits of a run."""
         return {
             "table": self.tests().frame(adjusted=False),
             "tests": self.joint(adjusted=False),
@@ -139,7 +139,7 @@ class BatchResult(Preformatted):
         return self.parts.tests().frame()
 
     def moderated(self) -> pd.DataFrame:
-        """Give ``table`` with residual variances shrunk to a common value by empirical Bayes.
+        """Return ``table`` with residual variances shrunk to a common value by empirical Bayes.
 
         Returns
         -------

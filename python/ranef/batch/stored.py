@@ -111,7 +111,7 @@ class StoredBatch(Preformatted):
         return self._read("fits")
 
     def moderated(self) -> pd.DataFrame:
-        """Give ``table`` with residual variances shrunk, as ``BatchResult.moderated``."""
+        """Return ``table`` with residual variances shrunk, as ``BatchResult.moderated``."""
         fits, table = self._read("fits", [*self._plan["key"], "nobs", "sigma"]), self.table
         names = self._plan["terms"]
         estimate, se, df = (

@@ -161,7 +161,7 @@ def scan_options(dataset: Any) -> dict[str, Any]:
 
 
 def pieces_of(dataset: Any, asks_for: Callable[[str], bool]) -> Iterator[Any]:
-    """Give a dataset's row groups in pieces of some million rows, each a dataset that pickles."""
+    """Return a dataset's row groups in pieces of some million rows, each a dataset that pickles."""
     from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
     check_files(dataset, [name for name in dataset.schema.names if asks_for(name)])
@@ -180,7 +180,7 @@ def pieces_of(dataset: Any, asks_for: Callable[[str], bool]) -> Iterator[Any]:
 
 
 def row_groups(dataset: Any, of_parquet: bool) -> Iterator[Any]:
-    """Give the row groups of parquet files, or whole files of another kind."""
+    """Return the row groups of parquet files, or whole files of another kind."""
     for fragment in dataset.get_fragments():
         if of_parquet:
             yield from fragment.split_by_row_group()

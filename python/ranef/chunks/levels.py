@@ -31,7 +31,7 @@ class Numbered:
         return len(self.values)
 
     def number(self, values: pd.Index[Any], name: str) -> Codes:
-        """Give the number of each of some distinct values, new ones the next numbers."""
+        """Return the number of each of some distinct values, new ones the next numbers."""
         if len(self.values) == 0:
             self.values = values
             return np.arange(len(values))
@@ -64,7 +64,7 @@ class LevelTable:
         self.joined = [Numbered() for _ in names[1:]]
 
     def copy(self) -> LevelTable:
-        """Give a table that grows on its own."""
+        """Return a table that grows on its own."""
         out = LevelTable(self.names)
         for fresh, table in zip(
             [*out.columns, *out.joined], [*self.columns, *self.joined], strict=True
@@ -78,7 +78,7 @@ class LevelTable:
         return len(self.joined[-1] if self.joined else self.columns[0])
 
     def number(self, columns: Sequence[tuple[NDArray[Any], pd.Index[Any]]]) -> NDArray[np.int32]:
-        """Give numbers to rows given as codes and levels of each column, none missing."""
+        """Return numbers to rows given as codes and levels of each column, none missing."""
         parts = [
             self._column(table, codes, levels, name)
             for table, (codes, levels), name in zip(self.columns, columns, self.names, strict=True)
@@ -101,7 +101,7 @@ class LevelTable:
         return np.take(place, codes)
 
     def parts(self) -> list[tuple[Codes, pd.Index[Any]]]:
-        """Give codes and levels of each column for every level of the factor."""
+        """Return codes and levels of each column for every level of the factor."""
         codes = np.arange(self.n_levels)
         out: list[tuple[Codes, pd.Index[Any]]] = []
         for table, column in zip(self.joined[::-1], self.columns[:0:-1], strict=True):

@@ -102,7 +102,7 @@ def add_source(sums: Sums, data: Any, executor: Any, progress: Callable[[int], o
 
 
 def open_pieces(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, bool]:
-    """Give a function that starts a pass over pieces of work, and whether it can be called twice.
+    """Return a function that starts a pass over pieces of work, and whether it can be called twice.
 
     Pieces of files are read where they are added up, anything else is read here.
     """
@@ -114,7 +114,7 @@ def open_pieces(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, boo
 
 
 def open_source(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, bool]:
-    """Give a function that starts a pass over the chunks, and whether it can be called twice."""
+    """Return a function that starts a pass over the chunks, and whether it can be called twice."""
     if isinstance(data, (str, os.PathLike)):
         return dataset_chunks(open_files(os.fspath(data)), asks_for), True
     if callable(data):

@@ -280,7 +280,7 @@ class Sums:
         self.n_read += staged.rows.n_read
 
     def _own(self) -> _core.Accumulator:
-        """Give the sums, copied first if a fitted model holds them."""
+        """Return the sums, copied first if a fitted model holds them."""
         assert self._sums is not None
         if self._lent:
             self._sums = copy.deepcopy(self._sums)
@@ -381,7 +381,7 @@ class Sums:
 
 
 def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
-    """Give a term the levels of a grouping factor, and no rows."""
+    """Return a term the levels of a grouping factor, and no rows."""
     kind = CrossedTerm if grouping.crossings else RandomTerm
     levels: Any = grouping if grouping.crossings else grouping.levels
     codes = np.empty(0, dtype=np.int32)

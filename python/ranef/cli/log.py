@@ -55,7 +55,7 @@ class Log:
 
 
 def one_line(message: object) -> str:
-    """Give a message without its line breaks; of a formula's error, its place in words."""
+    """Return a message without its line breaks; of a formula's error, its place in words."""
     if isinstance(message, FormulaError) and message.text:
         first = str(message).split("\n\n")[0]
         return " ".join(f"{first} (character {message.start + 1} of the formula)".split())

@@ -93,7 +93,7 @@ def run_batch(asked: argparse.Namespace, log: Log) -> bool:
 
 
 def options(asked: argparse.Namespace) -> dict[str, Any]:
-    """Give the arguments that both kinds of batch take."""
+    """Return the arguments that both kinds of batch take."""
     return {
         "weights": asked.weights,
         "offset": asked.offset,
@@ -135,7 +135,7 @@ def read(asked: argparse.Namespace, log: Log, wanted: Callable[[str], bool]) -> 
 
 
 def matching(patterns: list[str], names: list[str]) -> list[str]:
-    """Give the columns that names or patterns ask for, in the data's order within a pattern."""
+    """Return the columns that names or patterns ask for, in the data's order within a pattern."""
     found: dict[str, None] = {}
     for pattern in patterns:
         hits = [pattern] if pattern in names else fnmatch.filter(names, pattern)
@@ -146,7 +146,7 @@ def matching(patterns: list[str], names: list[str]) -> list[str]:
 
 
 def tidy(model: LinearMixedModel, ddf: str) -> pd.DataFrame:
-    """Give the model's tidy table with the tests that were asked for."""
+    """Return the model's tidy table with the tests that were asked for."""
     table = model.tidy()
     tests = model.coef_table(ddf=ddf)
     columns = ["estimate", "std.error", "statistic", "df", "p.value"]

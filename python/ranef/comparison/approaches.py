@@ -147,7 +147,7 @@ def mixed_text(formula: Formula) -> str:
 
 
 def rows_of(models: dict[str, Any], groups: str) -> dict[str, pd.DataFrame]:
-    """Give the coefficient table of every approach, in the order of `ANSWERS`."""
+    """Return the coefficient table of every approach, in the order of `ANSWERS`."""
     ols: FixedEffectsModel = models["OLS"]
     tables = {
         "OLS": FixedEffectsModel(
@@ -213,7 +213,7 @@ def independence(models: dict[str, Any], data: Any, groups: str) -> float:
 
 
 def apart(a: pd.Series[Any], b: pd.Series[Any], se: pd.Series[Any]) -> float:
-    """Give the largest difference of two sets of coefficients in standard errors."""
+    """Return the largest difference of two sets of coefficients in standard errors."""
     return float((np.abs(a - b) / se).max())
 
 
@@ -249,7 +249,7 @@ def within_is_fixed(models: dict[str, Any]) -> float:
 
 
 def intercept_term(model: WithinBetweenModel) -> Any:
-    """Give the groups' term with an intercept only."""
+    """Return the groups' term with an intercept only."""
     term = group_term(model.parts.split.design, model.groups)
     return replace(term, columns=(INTERCEPT,), names=("Intercept",), blocks=((0,),))
 

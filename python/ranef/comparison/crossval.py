@@ -32,7 +32,7 @@ __all__ = [
 
 
 def grouping_factor(model: Model, group: str | None) -> int:
-    """Give the position of the term of a grouping factor; the only one when none is named."""
+    """Return the position of the term of a grouping factor; the only one when none is named."""
     known = [term.group for term in model.parts.design.random]
     if group is None:
         if len(known) == 1:
@@ -101,7 +101,7 @@ def divided(
     time: str | None,
     seed: Any,
 ) -> tuple[str, list[Fold]]:
-    """Give the name of a scheme and its folds."""
+    """Return the name of a scheme and its folds."""
     design = model.parts.design
     if isinstance(scheme, str) and scheme == "new_rows" and folds:
         return f"{folds} random parts of the rows", row_folds(design.n_obs, folds, seed)

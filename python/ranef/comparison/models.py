@@ -64,7 +64,7 @@ def check_likelihood(models: Sequence[Model], caller: str) -> None:
 
 
 def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
-    """Give the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
+    """Return the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
     if model.reml == reml or isinstance(model, GeneralizedLinearMixedModel):
         return model
     other = _REFITS.get(model)

@@ -81,7 +81,7 @@ def parts_of(model: LinearMixedModel | GLSModel) -> StructuredParts:
 def one_estimator(
     models: Sequence[LinearMixedModel], spaces: Sequence[Any], refit: bool | None
 ) -> list[LinearMixedModel]:
-    """Give the fits of the table: as they stand, or all by maximum likelihood."""
+    """Return the fits of the table: as they stand, or all by maximum likelihood."""
     if refit is False:
         return list(models)
     if refit is None and all(model.reml for model in models) and same_fixed(spaces):

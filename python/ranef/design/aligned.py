@@ -107,7 +107,7 @@ def one_a_row(
 
 
 def _flat(values: Any, role: str) -> Any:
-    """Give a vector; a matrix of one column is one."""
+    """Return a vector; a matrix of one column is one."""
     if isinstance(values, pd.DataFrame) or np.ndim(values) == 2:
         raise DataError(f"{role} must have one value a row; give a vector, or a Series", role)
     array = np.asarray(values) if not hasattr(values, "to_numpy") else values.to_numpy()

@@ -175,7 +175,7 @@ def of_two_numbers(symbol: str, left: int, right: int) -> Any:
 
 
 def bounds(value: Any) -> tuple[int, int]:
-    """Give the smallest and the largest of whole numbers."""
+    """Return the smallest and the largest of whole numbers."""
     if np.ndim(value) == 0:
         return int(value), int(value)
     values = np.asarray(value)

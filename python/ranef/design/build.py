@@ -179,7 +179,7 @@ def fit_factors(
 def positions(
     layout: Sequence[tuple[Term, Sequence[Column]]],
 ) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Give the columns of each fixed term."""
+    """Return the columns of each fixed term."""
     out, start = [], 0
     for term, columns in layout:
         out.append((term.name, tuple(range(start, start + len(columns)))))
@@ -188,7 +188,7 @@ def positions(
 
 
 def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
-    """Give the response as numbers."""
+    """Return the response as numbers."""
     name = formula.response
     if isinstance(value, Numbers):
         if len(value.arrays) > 1:
@@ -223,7 +223,7 @@ def ordered_hint(value: Categories) -> str:
 
 
 def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector, Vector]:
-    """Give the share of successes and the trials of two columns of counts."""
+    """Return the share of successes and the trials of two columns of counts."""
     if weight is not None:
         raise DataError(f"{name} holds the trials already; leave out the weights", "weights")
     count, failures = value.arrays

@@ -185,7 +185,7 @@ def call_transform(
 
 
 def transformed(name: str, value: Any) -> Any:
-    """Give a transform a column as it expects it."""
+    """Return a transform a column as it expects it."""
     if name in ("C", "factor", "I"):
         return value
     value = plain(value)

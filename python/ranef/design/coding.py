@@ -144,7 +144,7 @@ def fit_contrasts(
 
 
 def slot_of(column: NDArray[np.float64], extra: list[NDArray[np.float64]]) -> int:
-    """Give a contrast column its slot: a level's if it is its indicator, else a new one."""
+    """Return a contrast column its slot: a level's if it is its indicator, else a new one."""
     at = np.flatnonzero(column)
     if len(at) == 1 and column[at[0]] == 1.0:
         return int(at[0])

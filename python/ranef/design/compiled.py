@@ -182,7 +182,7 @@ class Survey:
         self.keys[node] = self.spelling(node)
 
     def spelling(self, node: ast.expr) -> str:
-        """Give the text of a part; the whole is in its normal spelling, on one line."""
+        """Return the text of a part; the whole is in its normal spelling, on one line."""
         return self.source[node.col_offset : node.end_col_offset].decode()
 
     def sees_missing(self, node: ast.AST) -> bool:

@@ -203,7 +203,7 @@ def read_known(factor: Factor, fitted: FittedFactor, reading: Reading) -> None:
 
 
 def translated(value: Value, fitted: FittedFactor, reading: Reading) -> Value:
-    """Give a new value the levels of the fit."""
+    """Return a new value the levels of the fit."""
     if fitted.levels is None:
         if isinstance(value, Numbers):
             return value

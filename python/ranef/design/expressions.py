@@ -140,7 +140,7 @@ def reason(error: Exception) -> str:
 
 
 def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Give a column as expressions expect it: numbers in full width, gaps as NaN, rows counted."""
+    """Return a column as expressions expect it: full width, gaps as NaN, rows counted."""
     if series.dtype == object:
         series = numbers_of_objects(series)
     if not counts_rows(series.index):
@@ -223,7 +223,7 @@ def read_marked(marked: Marked, expr: str, n_rows: int) -> Categories:
 
 
 def as_rows(values: Any, expr: str, n_rows: int) -> pd.Series[Any]:
-    """Give a series of one value a row."""
+    """Return a series of one value a row."""
     if np.ndim(values) == 0 and not isinstance(values, pd.Series):
         raise DataError(f"{expr} is a single value, not one for each row", expr)
     series = values if isinstance(values, pd.Series) else pd.Series(unwrapped(values), copy=False)

@@ -64,7 +64,7 @@ class Frame:
         return name in self.cache or name in self.names
 
     def series(self, name: str) -> pd.Series[Any]:
-        """Give a column; a `DataError` if there is none, or more than one, of that name."""
+        """Return a column; a `DataError` if there is none, or more than one, of that name."""
         found = self.cache.get(name)
         if found is None:
             self.check(name)
@@ -116,7 +116,7 @@ def is_frame(data: Any) -> bool:
 
 
 def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:
-    """Give columns that later changes of the frame cannot reach: views if pandas sees to that."""
+    """Return columns that later changes of the frame cannot reach: views if pandas sees to that."""
     if copies_on_write():
         return lambda name: data[name]
     return lambda name: data[name].copy()
@@ -154,13 +154,13 @@ def copy_strided(frame: Frame, names: Iterable[str]) -> None:
 
 
 def owners(frame: Frame, arrays: Iterable[NDArray[Any] | None]) -> tuple[pd.Series[Any], ...]:
-    """Give the columns of the frame that arrays are views of."""
+    """Return the columns of the frame that arrays are views of."""
     places = {address(array) for array in arrays if array is not None}
     return tuple(s for s in frame.cache.values() if address(stored(s)) in places)
 
 
 def stored(series: pd.Series[Any]) -> NDArray[Any]:
-    """Give the array in which a column is kept, or an empty one."""
+    """Return the array in which a column is kept, or an empty one."""
     if isinstance(series.array, pd.Categorical):
         return series.array.codes
     return series.to_numpy() if isinstance(series.dtype, np.dtype) else np.empty(0)

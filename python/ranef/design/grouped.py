@@ -54,7 +54,7 @@ def _parts(name: str, columns: set[str]) -> tuple[str, ...]:
 
 
 def group_term(design: Design, group: str) -> RandomTerm:
-    """Give the term of a design that holds a grouping column."""
+    """Return the term of a design that holds a grouping column."""
     for term in design.random:
         if term.group == group:
             return term

@@ -95,7 +95,7 @@ def group_codes(
 
 
 def cross(codes: Codes, n_levels: int, other: Codes, n_other: int) -> tuple[Codes, Crossing]:
-    """Give each combination of two codes that occurs a code, in order."""
+    """Return each combination of two codes that occurs a code, in order."""
     size = n_levels * n_other
     small = size < 2**31
     kind = np.int32 if small else np.int64

@@ -80,7 +80,7 @@ class Interpreter:
         return getattr(self, f"of_{type(node).__name__}")(node)
 
     def of_Constant(self, node: ast.Constant) -> Any:
-        """Give a number or text."""
+        """Return a number or text."""
         return node.value
 
     def of_Name(self, node: ast.Name) -> Any:

@@ -38,7 +38,7 @@ class Store:
     numbers: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def refer(self, column: Column) -> int:
-        """Give the reference of a column, computing it if it is new."""
+        """Return the reference of a column, computing it if it is new."""
         if not column.parts:
             return INTERCEPT
         if column.key not in self.numbers:

@@ -70,7 +70,7 @@ def check_rows(expr: str, columns: Columns, state: dict[str, Any]) -> None:
 
 
 def as_columns(value: Value) -> list[NDArray[Any]]:
-    """Give the values of a variable, levels as labels."""
+    """Return the values of a variable, levels as labels."""
     if isinstance(value, Categories):
         labels = np.empty(len(value.levels) + 1, dtype=object)
         labels[:-1] = value.levels.astype(object)

@@ -127,7 +127,7 @@ def columns_of(
 
 
 def side(factor: FittedFactor, reduced: bool) -> tuple[tuple[str, int], ...]:
-    """Give a factor's columns with or without the constant."""
+    """Return a factor's columns with or without the constant."""
     return factor.reduced if reduced else factor.full
 
 

@@ -128,7 +128,7 @@ def build_structured(
 
 
 def _term(design: Design, name: str, parts: dict[str, tuple[str, ...]]) -> RandomTerm:
-    """Give the term of a grouping column, also where a bar spells an interaction otherwise."""
+    """Return the term of a grouping column, also where a bar spells an interaction otherwise."""
     try:
         return group_term(design, name)
     except KeyError:

@@ -22,7 +22,7 @@ NUMBERED = re.compile(r"(\D*?)(-?\d+(?:\.\d+)?)(\D*)")
 
 
 def times_of(term: RandomTerm, *, warn: bool = False) -> Times:
-    """Give the time of each row from the codes of a time column, shape (n,).
+    """Return the time of each row from the codes of a time column, shape (n,).
 
     Numbers keep their distances, those written as text too, dates, periods and durations count in
     days. Categories count 1, 2, ... in their order, those that do not occur included; other text
@@ -40,7 +40,7 @@ def times_of(term: RandomTerm, *, warn: bool = False) -> Times:
 
 
 def times_of_levels(term: RandomTerm, warn: bool) -> Times:
-    """Give the time of each level."""
+    """Return the time of each level."""
     levels = term.levels
     found = days(levels)
     if found is None:

@@ -101,7 +101,7 @@ def standardize(
 def poly(
     x: ArrayLike, degree: int = 1, raw: bool = False, _state: dict[str, Any] | None = None
 ) -> Any:
-    """Give orthogonal polynomials as R's ``poly``, or powers, numbered from 1."""
+    """Return orthogonal polynomials as R's ``poly``, or powers, numbered from 1."""
     values = np.asarray(x, dtype=np.float64)
     distinct = len(np.unique(values[~np.isnan(values)])) if not _state else degree + 1
     if degree < 1 or (degree >= distinct and not raw):
@@ -124,7 +124,7 @@ def bs(
     intercept: bool = False,
     _state: dict[str, Any] | None = None,
 ) -> Any:
-    """Give the B-spline basis of R's ``bs``; missing values stay missing."""
+    """Return the B-spline basis of R's ``bs``; missing values stay missing."""
     values = np.asarray(x, dtype=np.float64)
     basis = formulaic_bs(
         values,
@@ -151,7 +151,7 @@ def ns(
     boundary_knots: Any = None,
     _state: dict[str, Any] | None = None,
 ) -> Any:
-    """Give the natural cubic spline basis of R's ``ns``."""
+    """Return the natural cubic spline basis of R's ``ns``."""
     state = {} if _state is None else _state
     basis = natural_spline(
         np.asarray(x, dtype=np.float64),

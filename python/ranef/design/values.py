@@ -105,7 +105,7 @@ def read_series(series: pd.Series[Any], name: str) -> Value:
 
 
 def categorical_codes(series: pd.Series[Any]) -> tuple[Codes, pd.Index[Any]]:
-    """Give a categorical's own codes and categories."""
+    """Return a categorical's own codes and categories."""
     values = series.array
     assert isinstance(values, pd.Categorical)
     return values.codes, values.categories
@@ -158,7 +158,7 @@ def mixed_message(series: pd.Series[Any], name: str) -> str:
 
 
 def float_array(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
-    """Give contiguous float64, without a copy where the column is that already."""
+    """Return contiguous float64, without a copy where the column is that already."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         return np.ascontiguousarray(series.to_numpy(), dtype=np.float64)

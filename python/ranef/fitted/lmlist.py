@@ -51,7 +51,7 @@ class GroupFits:
         return {**self.__dict__, "_data": None}
 
     def coef(self) -> pd.DataFrame:
-        """Give the coefficients, levels by terms; NaN where a group cannot tell one."""
+        """Return the coefficients, levels by terms; NaN where a group cannot tell one."""
         return self._frame(self._fits.beta)
 
     def _frame(self, values: Array) -> pd.DataFrame:
@@ -69,7 +69,7 @@ class GroupFits:
         return int(self._fits.df_resid.sum())
 
     def bse(self) -> pd.DataFrame:
-        """Give standard errors with the pooled variance, levels by terms."""
+        """Return standard errors with the pooled variance, levels by terms."""
         return self._frame(self.sigma * np.sqrt(self._fits.unscaled))
 
     def average(self) -> pd.DataFrame:

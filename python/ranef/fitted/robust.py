@@ -420,7 +420,7 @@ def robust_multiway(
 def robust_mixed(
     kind: str, cluster: Any, design: Design, estimate: LmmEstimate, data: Any, formula: str
 ) -> RobustResult:
-    """Give cluster-robust tests of the fixed effects of a linear mixed model.
+    """Return cluster-robust tests of the fixed effects of a linear mixed model.
 
     Parameters
     ----------

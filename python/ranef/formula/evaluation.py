@@ -69,7 +69,7 @@ def evaluation_of(formula: object) -> Evaluation:
 
 
 def like(text: str, model: object) -> str:
-    """Give a text the evaluation of the formula that it was made from."""
+    """Return a text the evaluation of the formula that it was made from."""
     found = evaluation_of(model)
     return text if found == SAFE else FormulaText(text, found)
 

@@ -212,5 +212,5 @@ def restored(expr: str, names: dict[str, str]) -> str:
 
 
 def plain_message(error: Exception) -> str:
-    """Give the first line of a message of formulaic's, without colours."""
+    """Return the first line of a message of formulaic's, without colours."""
     return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("\n")[0]

@@ -73,7 +73,7 @@ def bias_table(
 
 
 def _sds(estimate: LmmEstimate) -> Iterator[float]:
-    """Give the standard deviations of all columns of all terms, and sigma."""
+    """Return the standard deviations of all columns of all terms, and sigma."""
     for cov in estimate.sigmas:
         yield from np.sqrt(np.diag(cov)).tolist()
     yield estimate.sigma

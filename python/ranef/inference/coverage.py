@@ -18,7 +18,7 @@ def check_level(level: float) -> None:
 
 
 def t_quantile(level: float, df: ArrayLike = np.inf) -> NDArray[np.float64]:
-    """Give half the width, in standard errors, of two-sided intervals from Student's t.
+    """Return half the width, in standard errors, of two-sided intervals from Student's t.
 
     Parameters
     ----------

@@ -13,17 +13,17 @@ CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "conditional AIC
 
 
 def deltas(values: ArrayLike) -> NDArray[np.float64]:
-    """Give differences from the lowest value."""
+    """Return differences from the lowest value."""
     values = np.asarray(values, float)
     return np.asarray(values - values.min())
 
 
 def weights(values: ArrayLike) -> NDArray[np.float64]:
-    """Give Akaike weights, exp(-delta / 2) over their sum."""
+    """Return Akaike weights, exp(-delta / 2) over their sum."""
     relative = np.exp(-0.5 * deltas(values))
     return np.asarray(relative / relative.sum())
 
 
 def lowest(table: pd.DataFrame) -> dict[str, str]:
-    """Give the row with the lowest value of each criterion of the table."""
+    """Return the row with the lowest value of each criterion of the table."""
     return {name: str(table[name].idxmin()) for name in CRITERIA if name in table}

@@ -104,7 +104,7 @@ def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str
 
 
 def occurring(series: pd.Series[Any]) -> list[Any]:
-    """Give the distinct values of a column, categories in their order."""
+    """Return the distinct values of a column, categories in their order."""
     found = series.dropna().unique()
     if isinstance(series.dtype, pd.CategoricalDtype):
         present = set(found)
@@ -115,7 +115,7 @@ def occurring(series: pd.Series[Any]) -> list[Any]:
 def typed(
     values: Sequence[Any], name: str, series: pd.Series[Any], levels: pd.Index[Any] | None
 ) -> pd.Series[Any]:
-    """Give values the kind of the column that they stand for."""
+    """Return values the kind of the column that they stand for."""
     if levels is None:
         is_number = is_numbers(series, name)
         return pd.Series(values, dtype=None if is_number else series.dtype)
@@ -204,7 +204,7 @@ def slopes(
 
 
 def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list[str], Array]:
-    """Give names and coefficients of contrasts of k means, shape (r, k).
+    """Return names and coefficients of contrasts of k means, shape (r, k).
 
     Parameters
     ----------

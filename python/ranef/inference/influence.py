@@ -45,7 +45,7 @@ class Deletion:
 
 
 def leverage(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Array:
-    """Give the derivative of each fitted value, modes included, by its own response, shape (n,)."""
+    """Return the derivative of each fitted value by its own response, shape (n,)."""
     X = np.asfortranarray(design.X[:, estimate.kept])
     terms = [(term.codes, design.z(term)) for term in design.random]
     spread = core.prediction_variances(list(estimate.lambda_standard), X, terms)
@@ -127,7 +127,7 @@ def _rows(design: Design, estimate: LmmEstimate) -> tuple[sparse.csr_array, Arra
 
 
 def _by_component(M: sparse.csc_array, q: int) -> Callable[[Rows, Rows], Array] | None:
-    """Give the same function as `_inverse` where the random effects fall into small components.
+    """Return the same function as `_inverse` where the random effects fall into small components.
 
     Columns of A^-1, A the random effects' part of M, that belong to different components do not
     meet: one right side holds a column of each, so that as many solutions do as the largest
@@ -166,7 +166,7 @@ def _by_component(M: sparse.csc_array, q: int) -> Callable[[Rows, Rows], Array] 
 
 
 def _inverse(M: sparse.csc_array) -> Callable[[Rows, Rows], Array]:
-    """Give a function for blocks of M^-1 by rows and columns, with M (q + p, q + p) factored once.
+    """Return a function for blocks of M^-1 by rows and columns; M (q + p, q + p) factored once.
 
     Where crossed factors fill the factor in, solving for every group costs more than the whole
     inverse, which is then computed once while it fits into memory.
@@ -186,7 +186,7 @@ def _inverse(M: sparse.csc_array) -> Callable[[Rows, Rows], Array]:
 
 
 def _members(codes: Rows, n_groups: int) -> Iterator[tuple[int, Rows]]:
-    """Give each group and its rows."""
+    """Return each group and its rows."""
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes, minlength=n_groups)
     yield from enumerate(np.split(order, np.cumsum(counts)[:-1]))
@@ -232,6 +232,6 @@ def refits(
 
 
 def _standard(basis: Array, block: Array) -> Array:
-    """Give a user's factor in the standardised basis, off the boundary."""
+    """Return a user's factor in the standardised basis, off the boundary."""
     factor = np.linalg.solve(basis, block)
     return lower_factor(np.hstack([factor, 0.02 * np.eye(len(block))]))

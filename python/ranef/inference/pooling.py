@@ -184,7 +184,7 @@ def d3(at_estimates: ArrayLike, at_pooled: ArrayLike, k: int) -> PooledTest:
 
 
 def _test(method: str, F: float, k: int, riv: float, m: int) -> PooledTest:
-    """Give a statistic its denominator degrees of freedom."""
+    """Return a statistic its denominator degrees of freedom."""
     t = k * (m - 1.0)
     if riv <= 0.0:
         df: Any = np.inf

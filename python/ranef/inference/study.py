@@ -100,7 +100,7 @@ def performance(estimates: Array, truth: Array) -> Performance:
 
 
 def binomial_interval(count: Array, n: Array, level: float = 0.95) -> tuple[Array, Array]:
-    """Give exact intervals of a probability (Clopper and Pearson) from counts out of n."""
+    """Return exact intervals of a probability (Clopper and Pearson) from counts out of n."""
     half = 0.5 * (1.0 - level)
     count, n = np.broadcast_arrays(np.asarray(count, float), np.asarray(n, float))
     low = np.where(

@@ -85,7 +85,7 @@ def renamed(formula: str, old: str, new: str) -> str:
 
 
 def recoded_data(frame: Frame, recoding: Recoding) -> pd.DataFrame:
-    """Give the caller's columns with the new predictor among them."""
+    """Return the caller's columns with the new predictor among them."""
     column = frame.series(recoding.old)
     if not pd.api.types.is_numeric_dtype(column.dtype):
         raise DataError(f"{recoding.old!r} is not numeric, so it has no units", recoding.old)
@@ -148,7 +148,7 @@ def _check_same(old: Design, new: Design) -> None:
 
 
 def _given(values: Array | None) -> Array:
-    """Give weights or an offset that the same formula had before."""
+    """Return weights or an offset that the same formula had before."""
     assert values is not None
     return values
 
@@ -156,7 +156,7 @@ def _given(values: Array | None) -> Array:
 def _carried(
     old: Design, new: Design, terms: tuple[RandomTerm, RandomTerm], lambda_: Array
 ) -> Array:
-    """Give the relative covariance factor of one term in the new units."""
+    """Return the relative covariance factor of one term in the new units."""
     before, after = terms
     T = _coordinates(old.z(before), new.z(after))
     label = f"({listed(before.names)} | {before.group})"
@@ -185,7 +185,7 @@ def _carried(
 
 
 def _coordinates(old: Array, new: Array) -> Array | None:
-    """Give T with old = new T, or None where there is none.
+    """Return T with old = new T, or None where there is none.
 
     Solved in the direction whose matrix is better conditioned: columns far from zero are written
     in columns near it, not the other way round.

@@ -59,11 +59,11 @@ def adapter_class() -> Any:
             super().__init__(model, vault)
 
         def get_vcov(self, vcov: bool | str = True) -> Array | None:
-            """Give the covariance of the coefficients that are not aliased."""
+            """Return the covariance of the coefficients that are not aliased."""
             return covariance(self.model, vcov)
 
         def get_exog(self, newdata: pl.DataFrame) -> Array:
-            """Give the rows of X, and the offset in a last column where there is one."""
+            """Return the rows of X, and the offset in a last column where there is one."""
             return rows_of(self.model, restored(newdata, self._levels))
 
         def get_predict(self, params: Array, newdata: Array) -> pl.DataFrame:
@@ -145,7 +145,7 @@ def rows_of(model: LinearMixedModel, frame: pd.DataFrame) -> Array:
 
 
 def covariance(model: LinearMixedModel, vcov: bool | str) -> Array | None:
-    """Give the covariance of a name; the model's own for True, none for False."""
+    """Return the covariance of a name; the model's own for True, none for False."""
     if vcov is False:
         return None
     if vcov is True:

@@ -319,7 +319,7 @@ def quasi_likelihood(y: Array, mu: Array, family: Family, weights: Array | None 
 
 
 def independent(spec: GeeSpec) -> GeeSpec:
-    """Give the same model with an independence working correlation."""
+    """Return the same model with an independence working correlation."""
     return replace(spec, corr="independence", fixed=None)
 
 

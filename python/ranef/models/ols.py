@@ -172,13 +172,13 @@ def orthonormal_basis(X: Array, weights: Array | None = None, scale: Array | Non
 
 
 def column_lengths(X: Array, weights: Array | None = None) -> Array:
-    """Give the Euclidean length of each column in the metric of the weights, shape (p,)."""
+    """Return the Euclidean length of each column in the metric of the weights, shape (p,)."""
     squares = np.einsum("ij,ij->j", X if weights is None else weights[:, None] * X, X)
     return np.asarray(np.sqrt(squares))
 
 
 def _triangle(A: Array) -> Array:
-    """Give the triangle R of A = QR."""
+    """Return the triangle R of A = QR."""
     return np.asarray(np.linalg.qr(A, mode="r"), float)
 
 

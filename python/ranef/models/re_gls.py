@@ -79,7 +79,7 @@ def swamy_arora(y: Array, X: Array, absorption: Absorption) -> Components:
 def _between(
     y: Array, X: Array, absorption: Absorption, k: int, traces: Array
 ) -> tuple[float, int]:
-    """Give y'R y and tr(R) of the regression between groups of factor k; fill tr(Z_j'R Z_j)."""
+    """Return y'R y and tr(R) of the regression between groups of factor k; fill tr(Z_j'R Z_j)."""
     codes, size = absorption.codes[:, k], int(absorption.n_levels[k])
     counts = np.bincount(codes, minlength=size).astype(float)
     means = np.column_stack([np.bincount(codes, x, size) for x in X.T]) / counts[:, None]

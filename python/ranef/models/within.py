@@ -110,7 +110,7 @@ def fit_within(
 
 
 def absorb(X: Array, absorption: Absorption, weights: Array | None = None) -> Array:
-    """Give the residuals of all columns from the absorbed factors, shape of X.
+    """Return the residuals of all columns from the absorbed factors, shape of X.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def absorb(X: Array, absorption: Absorption, weights: Array | None = None) -> Ar
 
 
 def absorbed_effects(x: Array, absorption: Absorption, weights: Array | None = None) -> list[Array]:
-    """Give the least squares effects of each factor on one column.
+    """Return the least squares effects of each factor on one column.
 
     Effects of the factors after the first add up to zero over the rows; the first holds the mean.
 

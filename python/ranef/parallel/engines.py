@@ -34,7 +34,7 @@ class Run(Protocol):
     """Apply a function to the frames of each part of some data; results in the parts' order."""
 
     def __call__(self, function: Callable[[Iterator[Any]], T]) -> Iterator[T]:
-        """Give the results."""
+        """Return the results."""
 
 
 # ------------------------------------------------------------------ executors
@@ -77,7 +77,7 @@ def can_start(asked: Any) -> bool:
 
 @contextmanager
 def started(asked: Any) -> Iterator[Executor]:
-    """Give a plain executor; one that was started here is ended here."""
+    """Return a plain executor; one that was started here is ended here."""
     if is_ray(asked):
         yield RayTasks(asked)
     elif can_start(asked):
@@ -262,6 +262,6 @@ def frame_kind(data: Any) -> str | None:
 
 
 def column_names(data: Any) -> list[str]:
-    """Give the names of the columns of such a frame."""
+    """Return the names of the columns of such a frame."""
     names = data.columns
     return list(names() if callable(names) else names)

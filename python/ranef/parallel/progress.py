@@ -56,7 +56,7 @@ def bar(total: int, unit: str, *, shown: bool = True) -> Iterator[Callable[[int]
 
 
 def tracked(items: Iterable[T], total: int, unit: str, *, shown: bool = True) -> Iterator[T]:
-    """Give the items one by one, with a bar that counts those that are done with."""
+    """Return the items one by one, with a bar that counts those that are done with."""
     with bar(total, unit, shown=shown) as advance:
         for item in items:
             yield item

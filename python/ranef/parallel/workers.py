@@ -8,7 +8,7 @@ __all__ = ["worker_count"]
 
 
 def worker_count(workers: int | None, default: int | None = None) -> int:
-    """Give a number of threads: as asked, else the default, else one for each core.
+    """Return a number of threads: as asked, else the default, else one for each core.
 
     Raises
     ------

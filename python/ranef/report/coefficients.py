@@ -15,7 +15,7 @@ __all__ = ["coefficient_table", "interval_table", "statistic_name", "t_pvalue"]
 
 
 def t_pvalue(t: ArrayLike, df: ArrayLike) -> NDArray[np.float64]:
-    """Give two-sided p-values of ``t`` on ``df`` degrees of freedom; infinite df is normal.
+    """Return two-sided p-values of ``t`` on ``df`` degrees of freedom; infinite df is normal.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def statistic_name(df: ArrayLike) -> str:
 def interval_table(
     names: Sequence[str], estimate: ArrayLike, se: ArrayLike, df: ArrayLike, level: float = 0.95
 ) -> pd.DataFrame:
-    """Give confidence intervals from t quantiles.
+    """Return confidence intervals from t quantiles.
 
     Parameters
     ----------

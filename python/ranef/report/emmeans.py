@@ -41,7 +41,7 @@ class ContrastTable:
         self.notes = tuple(notes)
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the numbers as a frame of their own."""
+        """Return the numbers as a frame of their own."""
         return self.frame.copy()
 
     def __repr__(self) -> str:
@@ -110,7 +110,7 @@ class MarginalMeans:
         return pd.concat([self.cells.reset_index(drop=True), out], axis=1)
 
     def to_frame(self) -> pd.DataFrame:
-        """Give ``frame``."""
+        """Return ``frame``."""
         return self.frame
 
     def pairs(self, adjust: str = "tukey", reverse: bool = False) -> ContrastTable:

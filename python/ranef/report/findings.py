@@ -51,7 +51,7 @@ class Diagnosis(Sequence[Finding]):
         return pd.DataFrame([vars(f) for f in self._findings], columns=columns)
 
     def find(self, code: str) -> Finding | None:
-        """Give the first finding of a code, or None."""
+        """Return the first finding of a code, or None."""
         return next((f for f in self._findings if f.code == code), None)
 
     def __repr__(self) -> str:

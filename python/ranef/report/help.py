@@ -16,13 +16,13 @@ def _page(name: str) -> str:
 
 
 def _findings() -> dict[str, str]:
-    """Give the paragraph of each code of a finding."""
+    """Return the paragraph of each code of a finding."""
     parts = re.split(r"^## `([a-z-]+)`\n", _page("troubleshooting"), flags=re.MULTILINE)
     return {code: text.strip() for code, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def _sections() -> dict[str, str]:
-    """Give the sections of the page on convergence by their headings, spelled as topics."""
+    """Return the sections of the page on convergence by their headings, spelled as topics."""
     parts = re.split(r"^#{2,3} (.+)\n", _page("convergence"), flags=re.MULTILINE)
     return {
         _topic(title): text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)

@@ -59,7 +59,7 @@ def hook_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def covariance_rows(varcorr: VarCorr, ngroups: Mapping[str, int]) -> dict[str, Any]:
-    """Give one row a standard deviation, a correlation and a number of levels, labels as keys."""
+    """Return one row a standard deviation, a correlation and a number of levels, labels as keys."""
     rows: dict[str, Any] = {}
     parts = varcorr.to_frame()
     for group, a, b, value in zip(

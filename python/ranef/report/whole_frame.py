@@ -38,7 +38,7 @@ class WholeFrame(pd.DataFrame):
         return plain.apply(_column_text)
 
     def _remarks(self) -> list[str]:
-        """Give the notes, each with the row that it is of."""
+        """Return the notes, each with the row that it is of."""
         if "note" not in self.columns:
             return []
         return [f"{name}: {text}" for name, text in self["note"].items() if text]

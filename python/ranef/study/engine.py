@@ -202,7 +202,7 @@ def make_engine(model: Any, *, fit: str | None, ddf: str, **parts: Any) -> Engin
 
 
 def complete(formula: str) -> str:
-    """Give the right side of a formula; a response is drawn, whatever it is called."""
+    """Return the right side of a formula; a response is drawn, whatever it is called."""
     return like("~" + formula.rpartition("~")[2], formula)
 
 
@@ -212,7 +212,7 @@ def no_single(_: int) -> LinearMixedModel:
 
 
 def stated(fitted: Design, drawn: Design, truth: Truth, settings: Settings) -> dict[str, float]:
-    """Give the true value of each coefficient, hypothesis, standard deviation and correlation."""
+    """Return the true value of each coefficient, hypothesis, standard deviation and correlation."""
     known = dict(zip(drawn.fixed_names, truth.beta.tolist(), strict=True))
     beta = np.array([known.get(name, np.nan) for name in fitted.fixed_names])
     out = dict(zip(fitted.fixed_names, beta.tolist(), strict=True))

@@ -102,7 +102,7 @@ class StudyRun(Preformatted):
 
 
 def critical(df: Array, alpha: float) -> Array:
-    """Give two-sided critical values of Student's t, or the normal where df is infinite."""
+    """Return two-sided critical values of Student's t, or the normal where df is infinite."""
     finite = np.where(np.isinf(df), 1.0, df)
     t = -scipy.special.stdtrit(finite, 0.5 * alpha)
     return np.where(np.isinf(df), -scipy.special.ndtri(0.5 * alpha), t)
@@ -132,7 +132,7 @@ def mean(values: Array) -> Array:
 
 
 def proportion(name: str, hits: Array) -> dict[str, Array]:
-    """Give the share of hits in each column, with its Monte Carlo error."""
+    """Return the share of hits in each column, with its Monte Carlo error."""
     share = mean(hits)
     n = (~np.isnan(hits)).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -128,7 +128,7 @@ def called(argument: Any, options: Mapping[str, Any]) -> Any:
 
 
 def used_columns(data: Any, rows: NDArray[np.intp] | None = None) -> dict[str, pd.Series[Any]]:
-    """Give the columns of a frame, on some of its rows."""
+    """Return the columns of a frame, on some of its rows."""
     frame = open_frame(data)
     names = [name for name in frame.names if isinstance(name, str)]
     columns = {name: frame.series(name) for name in names}
@@ -143,7 +143,7 @@ def extended(
     within: Mapping[str, int],
     groups: Iterable[str],
 ) -> dict[str, pd.Series[Any]]:
-    """Give a design as many levels of a grouping column, or rows of each level, as asked for.
+    """Return a design as many levels of a grouping column, or rows of each level, as asked for.
 
     Levels are taken in order, and when they are used up, from the first again as new levels;
     so are the rows of a level. A grouping column nested in it gets new levels too.
@@ -166,7 +166,7 @@ def whole(value: Any, name: str, least: int) -> int:
 def rows_by_level(
     columns: Mapping[str, pd.Series[Any]], name: str
 ) -> tuple[list[NDArray[np.intp]], pd.Index[Any]]:
-    """Give the rows of each level of a column, and the levels, in order."""
+    """Return the rows of each level of a column, and the levels, in order."""
     if name not in columns:
         raise DataError(
             f"the data have no column {name!r}{did_you_mean(name, columns)}", name, tuple(columns)

@@ -64,7 +64,7 @@ class Remedy:
 def remedies(
     first: LinearMixedModel, model: LinearMixedModel, found: Diagnosis, size: int
 ) -> Iterator[Remedy]:
-    """Give the changes of ``model`` that its findings call for.
+    """Return the changes of ``model`` that its findings call for.
 
     Parameters
     ----------

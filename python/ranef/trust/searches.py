@@ -24,13 +24,13 @@ __all__ = ["criterion", "inside", "starts", "with_estimate"]
 
 
 def with_estimate(model: LinearMixedModel, estimate: LmmEstimate) -> LinearMixedModel:
-    """Give the model with another estimate."""
+    """Return the model with another estimate."""
     parts = model.parts
     return LinearMixedModel(made(parts.design, estimate, parts.call, parts.core, parts.data))
 
 
 def criterion(model: LinearMixedModel) -> float:
-    """Give what the fit minimises: -2 log-likelihood and the penalty of any priors."""
+    """Return what the fit minimises: -2 log-likelihood and the penalty of any priors."""
     return model.parts.estimate.objective + model.penalty
 
 

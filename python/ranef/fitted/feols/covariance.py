@@ -145,7 +145,7 @@ def plain_scores(parts: LeastSquares, codes: Codes) -> DiagonalScores:
 
 
 def hetero(parts: LeastSquares, kind: str) -> RobustResult:
-    """Give a heteroscedasticity-robust covariance."""
+    """Return a heteroscedasticity-robust covariance."""
     absorption, weights = parts.estimate.absorption, parts.design.weights
     leverage = None
     if absorption is not None and kind in ("HC2", "HC3"):
@@ -162,7 +162,7 @@ def hetero(parts: LeastSquares, kind: str) -> RobustResult:
 
 
 def multiway(parts: LeastSquares, kind: str, clusters: dict[str, Codes], ssc: str) -> RobustResult:
-    """Give a covariance robust to clusters of several kinds."""
+    """Return a covariance robust to clusters of several kinds."""
     basis, w = parts.ols.basis, parts.design.weights
     We = parts.ols.resid if w is None else w * parts.ols.resid
     count = n_coef(parts, list(clusters.values()), ssc)

@@ -37,7 +37,7 @@ class Rows(Base):
         return self.parts.label(self.parts.ols.resid)
 
     def effects(self) -> dict[str, pd.Series[Any]]:
-        """Give the absorbed effects, a series for each factor.
+        """Return the absorbed effects, a series for each factor.
 
         Returns
         -------

@@ -26,7 +26,7 @@ class Robust(Base):
     def robust(
         self, kind: str = "CR2", cluster: Any = None, *, ssc: str = "clubSandwich"
     ) -> RobustResult:
-        """Give tests with a robust covariance.
+        """Return tests with a robust covariance.
 
         Parameters
         ----------

@@ -111,7 +111,7 @@ def must_be_finite(parts: Equations) -> None:
 
 
 def named_covariance(parts: Equations, vcov: str) -> RobustResult:
-    """Give one of the named covariances with its degrees of freedom."""
+    """Return one of the named covariances with its degrees of freedom."""
     check_vcov(vcov)
     must_be_finite(parts)
     if vcov == "naive":
@@ -130,14 +130,14 @@ def named_covariance(parts: Equations, vcov: str) -> RobustResult:
 def clustered(
     parts: Equations, kind: str, scores: DiagonalScores, name: str, normal: bool
 ) -> RobustResult:
-    """Give a cluster-robust covariance, tested by normal or Satterthwaite's quantiles."""
+    """Return a cluster-robust covariance, tested by normal or Satterthwaite's quantiles."""
     count = len(parts.kept)
     given = np.inf if normal else None
     return robust_clusters(kind, parts.named(), scores, name, n_coef=count, df_given=given)
 
 
 def multiway(parts: Equations, kind: str, clusters: dict[str, Codes]) -> RobustResult:
-    """Give a covariance robust to clusters of several kinds."""
+    """Return a covariance robust to clusters of several kinds."""
     e = parts.estimate
     cut = [name for name, codes in clusters.items() if not is_nested(e.codes, codes)]
     if cut and parts.spec.corr != "independence":

@@ -101,7 +101,7 @@ class Criteria(Base):
         return pd.DataFrame(R, index=pd.Index(times), columns=pd.Index(times))
 
     def qic(self) -> QIC:
-        """Give the quasi-likelihood criteria.
+        """Return the quasi-likelihood criteria.
 
         Returns
         -------

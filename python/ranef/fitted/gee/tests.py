@@ -22,7 +22,7 @@ class Robust(Base):
     parts: GeeParts
 
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
-        """Give tests with another robust covariance, with Satterthwaite's degrees of freedom.
+        """Return tests with another robust covariance, with Satterthwaite's degrees of freedom.
 
         Parameters
         ----------

@@ -213,7 +213,7 @@ class Rows(Base):
         return out
 
     def augment(self) -> pd.DataFrame:
-        """Give the rows that were used with what the model says of them, under broom.mixed's names.
+        """Return the rows used with what the model says of them, under broom.mixed's names.
 
         Returns
         -------

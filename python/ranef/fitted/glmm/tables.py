@@ -141,7 +141,7 @@ class Tables(Base):
         return wald_intervals(self.parts, level, ddf)
 
     def r2(self, method: str = "lognormal") -> R2:
-        """Give the proportions of variance of Nakagawa, Johnson and Schielzeth.
+        """Return the proportions of variance of Nakagawa, Johnson and Schielzeth.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Tables(Base):
         return R2(f"nakagawa, {scale_of(self.parts, method)}", marginal, conditional, None, SHARES)
 
     def icc(self, method: str = "lognormal") -> Icc:
-        """Give the intraclass correlation on the scale of the linear predictor.
+        """Return the intraclass correlation on the scale of the linear predictor.
 
         Parameters
         ----------
@@ -189,7 +189,7 @@ class Tables(Base):
         )
 
     def glance(self) -> pd.DataFrame:
-        """Give one row about the fit, under the column names of R's broom.mixed.
+        """Return one row about the fit, under the column names of R's broom.mixed.
 
         Returns
         -------

@@ -53,7 +53,7 @@ class Rows(Base):
         return self.parts.label(gls_rows.residual_sd(self.parts.rows, self.parts.estimate))
 
     def residual_covariance(self, group: Any = None) -> pd.DataFrame:
-        """Give the covariance matrix of the residuals of one group.
+        """Return the covariance matrix of the residuals of one group.
 
         Parameters
         ----------

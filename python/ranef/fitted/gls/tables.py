@@ -51,7 +51,7 @@ class ResidualStructure(Base):
         return pd.Series(self.parts.estimate.delta, index=names, dtype=float)
 
     def covariance_params(self, level: float = 0.95) -> pd.DataFrame:
-        """Give intervals of sigma, the variances' slopes and the correlation.
+        """Return intervals of sigma, the variances' slopes and the correlation.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class Tables(Base):
     parts: GlsParts
 
     def tidy(self, conf_int: bool = False, level: float = 0.95) -> pd.DataFrame:
-        """Give estimates as a tidy frame, under the column names of R's broom.mixed.
+        """Return estimates as a tidy frame, under the column names of R's broom.mixed.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class Tables(Base):
         return tidying.stack([*parts, rest])
 
     def glance(self) -> pd.DataFrame:
-        """Give one row about the fit, under the column names of R's broom.mixed.
+        """Return one row about the fit, under the column names of R's broom.mixed.
 
         Returns
         -------

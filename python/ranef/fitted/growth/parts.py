@@ -156,7 +156,7 @@ class GrowthParts(Parts):
         return np.asarray(beta[:k] + x @ beta[k:].reshape(k, x.shape[1]).T)
 
     def implied(self) -> Moments:
-        """Give means and covariances of the occasions and covariates that the model implies.
+        """Return means and covariances of the occasions and covariates that the model implies.
 
         Returns
         -------

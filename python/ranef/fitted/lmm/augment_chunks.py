@@ -22,7 +22,7 @@ __all__ = ["augmented_chunks", "write_chunks"]
 
 
 def augmented_chunks(model: Any, source: Any) -> Iterator[pd.DataFrame]:
-    """Give the chunks of a source with fitted values and residuals."""
+    """Return the chunks of a source with fitted values and residuals."""
     passes, _ = open_source(source, lambda name: True)
     for chunk in passes():
         frame = nw.from_native(chunk, eager_only=True).to_pandas()

@@ -20,7 +20,7 @@ class Robust(Base):
     parts: LmmParts
 
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
-        """Give tests of the fixed effects with a cluster-robust covariance.
+        """Return tests of the fixed effects with a cluster-robust covariance.
 
         Parameters
         ----------

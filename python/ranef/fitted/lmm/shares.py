@@ -55,7 +55,7 @@ class Shares(Base):
         seed: int | None = None,
         progress: bool = True,
     ) -> R2:
-        """Give R², by a named definition.
+        """Return R², by a named definition.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Shares(Base):
         seed: int | None = None,
         progress: bool = True,
     ) -> Icc | pd.DataFrame:
-        """Give the intraclass correlation.
+        """Return the intraclass correlation.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class Shares(Base):
         return table
 
     def caic(self) -> ConditionalAic:
-        """Give the conditional AIC of Greven and Kneib (2010).
+        """Return the conditional AIC of Greven and Kneib (2010).
 
         Returns
         -------
@@ -309,7 +309,7 @@ def icc_between(
     seed: int | None,
     progress: bool,
 ) -> pd.DataFrame:
-    """Give it where covariates have chosen values."""
+    """Return it where covariates have chosen values."""
     if not at:
         raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
     data = model.parts.training_data("icc(at=) needs them")

@@ -24,7 +24,7 @@ class Tables(Base):
     parts: LmmParts
 
     def glance(self) -> pd.DataFrame:
-        """Give one row about the fit, under the column names of R's broom.mixed.
+        """Return one row about the fit, under the column names of R's broom.mixed.
 
         Returns
         -------
@@ -51,7 +51,7 @@ class Tables(Base):
         )
 
     def augment(self) -> pd.DataFrame:
-        """Give the rows that were used with fitted values and residuals, under broom.mixed's names.
+        """Return the rows used with fitted values and residuals, under broom.mixed's names.
 
         Returns
         -------

@@ -219,7 +219,7 @@ class Trust(Base):
 
 
 def _rows_of(parts: LmmParts, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
-    """Give the name, the group of each row and the labels of what is to be deleted."""
+    """Return the name, the group of each row and the labels of what is to be deleted."""
     design = parts.design
     for term in design.random:
         if groups in (None, term.group):

@@ -38,7 +38,7 @@ class Tidied(Base):
         level: float = 0.95,
         method: str = "wald",
     ) -> pd.DataFrame:
-        """Give estimates as a tidy frame, under the column names of R's broom.mixed.
+        """Return estimates as a tidy frame, under the column names of R's broom.mixed.
 
         Parameters
         ----------

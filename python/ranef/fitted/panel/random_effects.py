@@ -117,7 +117,7 @@ class PanelTests(Base):
     parts: RandomEffectsParts
 
     def robust(self, kind: str = "CR2", cluster: Any = None) -> RobustResult:
-        """Give tests with a cluster-robust covariance, as `LinearMixedModel.robust`."""
+        """Return tests with a cluster-robust covariance, as `LinearMixedModel.robust`."""
         return robust_mixed(
             kind,
             cluster,

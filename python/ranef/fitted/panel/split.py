@@ -85,7 +85,7 @@ def split_columns(design: Design, term: RandomTerm, form: str) -> Split:
 
 
 def group_means(x: Array, term: RandomTerm, weights: Array | None) -> Array:
-    """Give each row the (weighted) mean of its group, shape (n,)."""
+    """Return each row the (weighted) mean of its group, shape (n,)."""
     w = np.ones(len(x)) if weights is None else weights
     size = term.n_levels
     mean = np.bincount(term.codes, w * x, size) / np.bincount(term.codes, w, size)

@@ -122,7 +122,7 @@ class Contexts(Base):
         return robust_of(self.parts, kind, cluster)
 
     def contextual(self) -> pd.DataFrame:
-        """Give the differences between effects between and within groups.
+        """Return the differences between effects between and within groups.
 
         Returns
         -------

@@ -39,7 +39,7 @@ class Effects:
         raise NotImplementedError
 
     def _training_data(self) -> Any:
-        """Give the caller's frame, while it is known."""
+        """Return the caller's frame, while it is known."""
         if self._data is None:
             raise ValueError(
                 "this model was unpickled, or fitted from chunks, and does not know its data; give "
@@ -116,7 +116,7 @@ class Effects:
         )
 
     def ranef(self) -> RandomEffects:
-        """Give the conditional modes of the random effects.
+        """Return the conditional modes of the random effects.
 
         Returns
         -------
@@ -129,7 +129,7 @@ class Effects:
         )
 
     def coef(self) -> dict[str, pd.DataFrame]:
-        """Give each level's own coefficients: fixed plus random, a frame for each group."""
+        """Return each level's own coefficients: fixed plus random, a frame for each group."""
         return per_level(self.ranef(), self.params.dropna())
 
     @property

@@ -23,7 +23,7 @@ Draw = Callable[[np.random.Generator], Design]
 
 
 def drawer(design: Design, estimate: LmmEstimate, kind: str) -> Draw:
-    """Give the function that draws one data set."""
+    """Return the function that draws one data set."""
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
     return KINDS[kind](design, estimate)
@@ -110,7 +110,7 @@ KINDS: dict[str, Callable[[Design, LmmEstimate], Draw]] = {
 
 
 def _error_scale(design: Design) -> Array:
-    """Give each error's standard deviation relative to sigma; shape (1,) without weights."""
+    """Return each error's standard deviation relative to sigma; shape (1,) without weights."""
     return np.ones(1) if design.weights is None else 1.0 / np.sqrt(design.weights)
 
 

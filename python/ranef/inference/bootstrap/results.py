@@ -53,7 +53,7 @@ class Bootstrap:
         return self.replicates.mean() - self.estimate
 
     def conf_int(self, method: str = "percentile", level: float = 0.95) -> pd.DataFrame:
-        """Give confidence intervals.
+        """Return confidence intervals.
 
         Parameters
         ----------

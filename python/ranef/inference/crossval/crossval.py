@@ -53,7 +53,7 @@ class LeftOut:
 
 
 def log_density(y: Array, mean: Array, sd: Array) -> Array:
-    """Give normal log densities."""
+    """Return normal log densities."""
     return np.asarray(-0.5 * np.log(2.0 * np.pi * sd**2) - 0.5 * ((y - mean) / sd) ** 2)
 
 

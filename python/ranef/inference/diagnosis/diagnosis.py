@@ -22,7 +22,7 @@ TABLE = 200_000_000
 
 
 def check_design(design: Design) -> Iterator[Finding]:
-    """Give every finding that needs no fit."""
+    """Return every finding that needs no fit."""
     yield from check_terms(design)
     checks: tuple[Callable[[Design], Iterator[Finding]], ...] = (
         _same_groups,
@@ -34,7 +34,7 @@ def check_design(design: Design) -> Iterator[Finding]:
 
 
 def _pairs(design: Design) -> Iterator[tuple[RandomTerm, RandomTerm, int]]:
-    """Give each pair of grouping factors and the number of cells that have rows."""
+    """Return each pair of grouping factors and the number of cells that have rows."""
     for i, first in enumerate(design.random):
         for second in design.random[i + 1 :]:
             cell = first.codes.astype(np.int64) * second.n_levels + second.codes

@@ -50,7 +50,7 @@ def check_fit(
     reused: list[str],
     seed: int = 1,
 ) -> Iterator[Finding]:
-    """Give the findings about the optimum and the covariances.
+    """Return the findings about the optimum and the covariances.
 
     Parameters
     ----------

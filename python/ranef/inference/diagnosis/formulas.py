@@ -90,5 +90,5 @@ def without(design: Design, term: RandomTerm, names: Sequence[str]) -> str:
 
 
 def part_of(name: str) -> str:
-    """Give the name of the term that a column belongs to: ``f[T.b]:x`` to ``f:x``."""
+    """Return the name of the term that a column belongs to: ``f[T.b]:x`` to ``f:x``."""
     return re.sub(r"\[[^\]]*\]", "", name)

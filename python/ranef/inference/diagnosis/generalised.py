@@ -25,7 +25,7 @@ __all__ = ["check_generalised_fit", "check_generalised_labels"]
 def check_generalised_fit(
     design: Design, core: _core.Glmm, estimate: GlmmEstimate, df: int, reused: list[str]
 ) -> Iterator[Finding]:
-    """Give the findings about the optimum, the distribution and the covariances.
+    """Return the findings about the optimum, the distribution and the covariances.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def check_labels(design: Design, reml: bool, among: str | None = None) -> Iterat
 def _compared(
     design: Design, inner: RandomTerm, outer: RandomTerm, reml: bool
 ) -> tuple[float, float] | None:
-    """Give the log-likelihood with the labels as they are, and with unique ones."""
+    """Return the log-likelihood with the labels as they are, and with unique ones."""
     nested = _nested(design, inner, outer)
     if nested is None or _is_property(design, inner, outer):
         return None
@@ -116,7 +116,7 @@ def _compared(
 
 
 def _with_columns(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design:
-    """Give the outer factor the inner one's columns too, lest slopes that vary pass for labels."""
+    """Let the outer factor have the inner one's columns too, lest slopes pass for labels."""
     if set(inner.columns) <= set(outer.columns):
         return design
     richer = replace(inner, codes=outer.codes, levels=outer.levels, group=outer.group)
@@ -141,7 +141,7 @@ def _is_property(design: Design, inner: RandomTerm, outer: RandomTerm) -> bool:
 
 
 def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | None:
-    """Give the design with the inner labels made unique, where they are candidates for it."""
+    """Return the design with the inner labels made unique, where they are candidates for it."""
     if inner.n_levels > LABELS:
         return None
     cells, codes = np.unique(

@@ -18,7 +18,7 @@ __all__ = ["check_rows"]
 
 
 def check_rows(design: Design, data: Any) -> Iterator[Finding]:
-    """Give the findings about rows; ``data`` may be None when they are no longer known."""
+    """Return the findings about rows; ``data`` may be None when they are no longer known."""
     if design.dropped:
         yield _missing(design, data)
     yield from _dropout(design)

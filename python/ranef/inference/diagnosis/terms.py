@@ -25,7 +25,7 @@ SPANNED = 1e-7
 
 
 def check_terms(design: Design) -> Iterator[Finding]:
-    """Give every finding about one random-effects term that needs no fit."""
+    """Return every finding about one random-effects term that needs no fit."""
     checks: tuple[Callable[[Design, RandomTerm], Iterator[Finding]], ...] = (
         _too_many_effects,
         _constant_slopes,
@@ -93,7 +93,7 @@ def _constant_slopes(design: Design, term: RandomTerm) -> Iterator[Finding]:
 
 
 def spanned_columns(design: Design, term: RandomTerm) -> dict[str, list[str]]:
-    """Give each column that earlier ones of its block span, and those that span it."""
+    """Return each column that earlier ones of its block span, and those that span it."""
     found: dict[str, list[str]] = {}
     for block in term.blocks:
         z = design.z(term)[:, list(block)]
@@ -186,7 +186,7 @@ def _for_few(design: Design, term: RandomTerm) -> str:
 
 
 def _slopes(design: Design, term: RandomTerm) -> Iterator[tuple[str, Array, bool]]:
-    """Give name, values and company of an intercept of each slope that is a plain column."""
+    """Return name, values and company of an intercept of each slope that is a plain column."""
     for block in term.blocks:
         has_intercept = INTERCEPT in [term.columns[i] for i in block]
         for i in block:

@@ -61,11 +61,11 @@ class FixedDf:
     value: float
 
     def df(self, L: Array) -> Array:
-        """Give the same number for each row of L."""
+        """Return the same number for each row of L."""
         return np.full(len(L), self.value)
 
     def joint(self, L: Array) -> tuple[float, float]:
-        """Give Wald's F as it is."""
+        """Return Wald's F as it is."""
         return 1.0, self.value
 
 
@@ -104,7 +104,7 @@ class JointTest:
 
 
 def f_pvalue(F: ArrayLike, num_df: ArrayLike, den_df: ArrayLike) -> Array:
-    """Give the upper tail of F; chi-squared where the denominator's df are infinite.
+    """Return the upper tail of F; chi-squared where the denominator's df are infinite.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def benjamini_hochberg(pvalues: ArrayLike) -> Array:
 
 
 def storey(pvalues: ArrayLike, *, lambda_: float = 0.5) -> Array:
-    """Give q-values: Benjamini-Hochberg times the estimated share of true null hypotheses.
+    """Return q-values: Benjamini-Hochberg times the estimated share of true null hypotheses.
 
     Parameters
     ----------

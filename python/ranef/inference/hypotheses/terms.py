@@ -29,7 +29,7 @@ ZERO = 1e-9
 def term_hypotheses(
     design: Design, kept: NDArray[np.intp], aliased: Sequence[int], alias: Array, kind: int
 ) -> dict[str, Array]:
-    """Give the hypothesis matrix of each term but the intercept.
+    """Return the hypothesis matrix of each term but the intercept.
 
     Parameters
     ----------

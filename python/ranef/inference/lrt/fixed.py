@@ -100,7 +100,7 @@ def contains(large: FixedSpace, small: FixedSpace) -> bool:
 
 
 def coding_shift(first: FixedSpace, other: FixedSpace) -> float:
-    """Give the part of -2 restricted log-likelihood that the coding of X alone moves.
+    """Return the part of -2 restricted log-likelihood that the coding of X alone moves.
 
     Notes
     -----

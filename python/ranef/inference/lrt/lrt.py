@@ -131,7 +131,7 @@ def chi2_tail(x: float, df: float) -> float:
 
 
 def boundary_pvalue(chisq: float, df: int) -> float:
-    """Give the p-value when one variance of ``df`` parameters is zero under the null hypothesis.
+    """Return the p-value when one variance of ``df`` parameters is zero under the null hypothesis.
 
     Notes
     -----

@@ -92,5 +92,5 @@ def _ratios(
 
 
 def simulated_pvalue(observed: float, draws: Array) -> float:
-    """Give (1 + draws as large as observed) / (1 + draws), which is never zero."""
+    """Return (1 + draws as large as observed) / (1 + draws), which is never zero."""
     return float((1 + (draws >= observed - ROUNDING).sum()) / (1 + len(draws)))

@@ -44,7 +44,7 @@ class CovarianceBlock:
 
 
 def covariance_blocks(design: Design) -> list[CovarianceBlock]:
-    """Give the blocks of all random-effects terms of a design."""
+    """Return the blocks of all random-effects terms of a design."""
     return [_block(design, term, block) for term in design.random for block in term.blocks]
 
 

@@ -82,6 +82,6 @@ def _mapped(
 
 
 def lower_factor(root: Array) -> Array:
-    """Give the lower triangle L, diagonal >= 0, with L L' = B B', shape (s, s) from (s, s)."""
+    """Return the lower triangle L, diagonal >= 0, with L L' = B B', shape (s, s) from (s, s)."""
     R = np.asarray(np.linalg.qr(root.T, mode="r"))
     return np.asfortranarray(R.T * np.where(np.diag(R) < 0, -1.0, 1.0))

@@ -56,7 +56,7 @@ def dispersion_test(design: Design, estimate: GlmmEstimate, df: int) -> Dispersi
 
 
 def overdispersed(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion | None:
-    """Give the dispersion of counts, or shares of several trials, where it is excessive."""
+    """Return the dispersion of counts, or shares of several trials, where it is excessive."""
     family = estimate.spec.distribution
     if family.has_dispersion:
         return None

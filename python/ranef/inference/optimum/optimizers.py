@@ -86,14 +86,14 @@ class Space:
         return np.array([float(i == j) for _, i, j in self.parameters])
 
     def unpack(self, theta: Array) -> Blocks:
-        """Give the blocks of a vector."""
+        """Return the blocks of a vector."""
         blocks = [np.zeros((t.n_cols, t.n_cols), order="F") for t in self.design.random]
         for value, (term, i, j) in zip(theta, self.parameters, strict=True):
             blocks[term][i, j] = value
         return blocks
 
     def pack(self, blocks: Blocks | tuple[Array, ...]) -> Array:
-        """Give the vector of blocks."""
+        """Return the vector of blocks."""
         return np.array([blocks[term][i, j] for term, i, j in self.parameters])
 
     def value(self, theta: Array) -> float:
@@ -188,7 +188,7 @@ _SOLVERS: dict[str, Callable[[Space], tuple[Array, str]]] = {
 
 
 def user_factors(core: _core.Lmm, lambda_standard: Blocks | tuple[Array, ...]) -> Blocks:
-    """Give relative covariance factors as the formula scales its columns."""
+    """Return relative covariance factors as the formula scales its columns."""
     return [lower_factor(core.term_basis(t) @ block) for t, block in enumerate(lambda_standard)]
 
 

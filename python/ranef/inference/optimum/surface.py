@@ -20,7 +20,7 @@ __all__ = ["Explorer", "sd_names"]
 
 
 def sd_names(design: Design) -> dict[str, tuple[int, int]]:
-    """Give the term and column of each standard deviation, labelled ``sd_TERM|GROUP``."""
+    """Return the term and column of each standard deviation, labelled ``sd_TERM|GROUP``."""
     return {
         f"sd_{name}|{term.group}": (t, j)
         for t, term in enumerate(design.random)
@@ -81,7 +81,7 @@ class Explorer:
         return float(1.0 / np.linalg.norm(self.core.term_basis(t)[j]))
 
     def _units(self) -> list[Array]:
-        """Give each row's relative standard deviation of note, by which rows are scaled."""
+        """Return each row's relative standard deviation of note, by which rows are scaled."""
         return [
             np.array([[1.0 / self._size(t, j)] for j in range(term.n_cols)])
             for t, term in enumerate(self.design.random)

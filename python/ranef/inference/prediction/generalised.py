@@ -91,7 +91,7 @@ class Predictive:
     trials: Array
 
     def _parts(self) -> Iterator[tuple[slice, Array, Array]]:
-        """Give some rows at a time, their means at nodes (rows, nodes), and weights (nodes,)."""
+        """Return some rows at a time, their means at nodes (rows, nodes), and weights (nodes,)."""
         sd = np.sqrt(self.variance)
         count = self._nodes(sd)
         nodes = np.linspace(-REACH, REACH, count)

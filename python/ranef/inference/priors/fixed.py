@@ -64,7 +64,7 @@ class FixedPrior:
     relative: bool
 
     def scale(self, sigma: float) -> Array:
-        """Give the standard deviations relative to sigma, shape (r,)."""
+        """Return the standard deviations relative to sigma, shape (r,)."""
         return self.sd if self.relative else self.sd / sigma
 
     def misfit(self, beta: Array) -> float:
@@ -112,7 +112,7 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
 def _by_name(
     given: PerCoefficient, kept: list[str], names: list[str], what: str
 ) -> dict[str, float]:
-    """Give the number of each coefficient that has one."""
+    """Return the number of each coefficient that has one."""
     if isinstance(given, Mapping | pd.Series):
         named = dict(given)
         for name in named:
@@ -195,5 +195,5 @@ def prior_kernel(design: Design, core: _core.Lmm, prior: FixedPrior, sigma: floa
 
 
 def _column(design: Design, reference: int) -> Array:
-    """Give a column of the design, the constant one too."""
+    """Return a column of the design, the constant one too."""
     return np.ones(design.n_obs) if reference == INTERCEPT else design.columns[reference]

@@ -53,7 +53,7 @@ class CovariancePenalty:
                 self._parts.append((t, index, core.term_basis(t)[index], density))
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Give the penalty and its gradient by theta; infinite at a singular covariance."""
+        """Return the penalty and its gradient by theta; infinite at a singular covariance."""
         blocks = [np.zeros((k, k)) for k in self._sizes]
         for (t, i, j), value in zip(self._elements, theta, strict=True):
             blocks[t][i, j] = value

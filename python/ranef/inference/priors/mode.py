@@ -39,7 +39,7 @@ LARGEST = 1e3
 
 
 def kernel_with_prior(design: Design, core: _core.Lmm, prior: PriorLike, sigma: float) -> _core.Lmm:
-    """Give the kernel of a model: its rows, and those that its prior of fixed effects is worth."""
+    """Return the kernel of a model: its rows, and those that its prior is worth."""
     normal = prior_parts(prior, design).fixed
     if normal is None:
         return core
@@ -111,14 +111,14 @@ def _examined(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
 
 
 def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
-    """Give an estimate the sigma and the log-likelihood that it has with its priors."""
+    """Return an estimate the sigma and the log-likelihood that it has with its priors."""
     moved = replace(estimate, sigma=space.sigma(estimate.pwrss))
     whole = space.value_and_gradient(space.pack(estimate.lambda_standard))[0]
     return replace(moved, objective=whole - space.whole_penalty(moved))
 
 
 def _inside(space: Penalized, control: Control) -> Array:
-    """Give a start at which every density is finite."""
+    """Return a start at which every density is finite."""
     start = control.start or space.core.fit(space.reml).lambda_standard
     if max(float(np.abs(block).max()) for block in start) > LARGEST:
         start = space.unpack(space.identity)
@@ -190,7 +190,7 @@ def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
 def penalized_at(
     design: Design, core: _core.Lmm, estimate: LmmEstimate, prior: PriorLike
 ) -> Penalized:
-    """Give the objective that an estimate minimises; ``core`` knows the prior of fixed effects."""
+    """Return the objective that an estimate minimises; ``core`` knows the prior."""
     parts = prior_parts(prior, design)
     moves = parts.fixed is not None and not parts.fixed.relative
     held = estimate.sigma if moves else None

@@ -126,7 +126,7 @@ def _check_residual(prior: Any) -> None:
 
 
 def simplified(prior: PriorLike) -> PriorLike:
-    """Give None for a mapping that holds no prior."""
+    """Return None for a mapping that holds no prior."""
     if isinstance(prior, Mapping) and all(value is None for value in prior.values()):
         return None
     return prior

@@ -99,7 +99,7 @@ class Penalized(Space):
         self.nu = design.n_obs + n_prior - (len(core.kept) if reml else 0)
 
     def at_sigma(self, sigma: float) -> Penalized:
-        """Give the same with another residual standard deviation held."""
+        """Return the same with another residual standard deviation held."""
         core, fixed = self.core, self.fixed
         if fixed is not None and not fixed.relative:
             core = prior_kernel(self.design, core, fixed, sigma)

@@ -184,7 +184,7 @@ WEAK = {True: Wishart(1.5), False: Wishart(2.5)}
 
 
 def prior_of(prior: PriorLike, term: RandomTerm, *, reml: bool) -> Prior | None:
-    """Give the prior of the covariances of one term.
+    """Return the prior of the covariances of one term.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def _logdet(matrix: Array) -> float:
 
 
 def _matrix(scale: Any, s: int) -> Array:
-    """Give the scale as a matrix."""
+    """Return the scale as a matrix."""
     given = np.asarray(scale, dtype=np.float64)
     return np.asarray(given * np.eye(s) if given.ndim == 0 else given)
 

@@ -21,7 +21,7 @@ LIFT = 0.02
 
 
 def lower_factor(B: Array) -> Array:
-    """Give the lower-triangular L with L L' = B B' and a diagonal of no negative sign."""
+    """Return the lower-triangular L with L L' = B B' and a diagonal of no negative sign."""
     if B.shape == (2, 2):
         return _lower_two(*B.ravel().tolist())
     R: Array = np.linalg.qr(B.T)[1]
@@ -29,7 +29,7 @@ def lower_factor(B: Array) -> Array:
 
 
 def exponential(scale: float, coordinate: float) -> float:
-    """Give the parameter whose logarithm, relative to ``scale``, is the coordinate."""
+    """Return the parameter whose logarithm, relative to ``scale``, is the coordinate."""
     return scale * math.exp(coordinate)
 
 
@@ -135,7 +135,7 @@ class Chart:
         return g
 
     def value(self, coordinate: float) -> float:
-        """Give the parameter on its own scale."""
+        """Return the parameter on its own scale."""
         return float(np.sin(coordinate)) if self.second >= 0 else self.unit * coordinate
 
     def lifted(self, x: Array) -> Array:

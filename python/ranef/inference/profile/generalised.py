@@ -99,7 +99,7 @@ class GeneralisedSurface:
         return partial(exponential, 1.0) if kind == "residual" else self.chart.value
 
     def estimates(self, design: Design, x: Array) -> Estimates:
-        """Give covariances, dispersion and coefficients at a point."""
+        """Return covariances, dispersion and coefficients at a point."""
         core = self.criterion.core
         _, beta, dispersion = self.criterion.split(self.inner(x))
         roots, _ = self.roots(x)

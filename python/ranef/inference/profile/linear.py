@@ -98,7 +98,7 @@ class LinearSurface:
         return self.chart.value if self.chart.held >= 0 else partial(exponential, self.scale)
 
     def estimates(self, design: Design, kept: NDArray[np.intp], x: Array) -> Estimates:
-        """Give covariances, sigma and coefficients at a point."""
+        """Return covariances, sigma and coefficients at a point."""
         factors = self.relative(self.chart.roots(self.chart.factors(x[:-1])), x[-1])
         user = [self.core.term_basis(t) @ block for t, block in enumerate(factors)]
         sigma = float(self.scale * np.exp(x[-1]))

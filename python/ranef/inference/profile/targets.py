@@ -61,14 +61,14 @@ def _covariance(design: Design) -> Iterator[Target]:
 
 
 def block_of(design: Design, target: Target) -> tuple[int, ...]:
-    """Give the columns that are correlated with the target's."""
+    """Return the columns that are correlated with the target's."""
     return next(b for b in design.random[target.term].blocks if target.i in b)
 
 
 def values(
     listed: list[Target], sigmas: Sequence[Array], sigma: Array | float, beta: Array
 ) -> Array:
-    """Give every parameter's value, of one fit or of many.
+    """Return every parameter's value, of one fit or of many.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def values(
 
 
 def _covariance_value(cov: Array, i: int, j: int) -> Array:
-    """Give a standard deviation or a correlation, shape (...)."""
+    """Return a standard deviation or a correlation, shape (...)."""
     if i == j:
         return np.asarray(np.sqrt(cov[..., i, i]))
     scale = np.sqrt(cov[..., i, i] * cov[..., j, j])

@@ -47,7 +47,7 @@ def hetero_cov(
     df_resid: int,
     leverage: Array | None = None,
 ) -> Array:
-    """Give a heteroscedasticity-robust covariance.
+    """Return a heteroscedasticity-robust covariance.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def indicators(absorption: Absorption) -> Array:
 
 
 def absorbed_leverage(absorption: Absorption, weights: Array | None) -> Array:
-    """Give the leverage of each row that absorbed effects take, shape (n,)."""
+    """Return the leverage of each row that absorbed effects take, shape (n,)."""
     w = np.ones(len(absorption.codes)) if weights is None else weights
     largest = int(np.argmax(absorption.n_levels))
     main = absorption.codes[:, largest]
@@ -232,7 +232,7 @@ class Counts:
 def multiway_cov(
     rows: Array, root: Array, clusters: Sequence[Codes], kind: str, counts: Counts
 ) -> tuple[Array, bool]:
-    """Give the covariance robust to clusters of several kinds that cross.
+    """Return the covariance robust to clusters of several kinds that cross.
 
     Parameters
     ----------
@@ -281,7 +281,7 @@ def multiway_cov(
 
 
 def crossed(clusters: Sequence[Codes]) -> tuple[Codes, int]:
-    """Give codes to the combinations of cluster variables that occur."""
+    """Return codes to the combinations of cluster variables that occur."""
     if len(clusters) == 1:
         return clusters[0], int(clusters[0].max()) + 1
     key = clusters[0].astype(np.int64)

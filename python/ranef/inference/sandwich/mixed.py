@@ -84,7 +84,7 @@ class MixedScores:
         return len(self.resid)
 
     def scores(self, kind: str) -> Array:
-        """Give the adjusted score of each cluster."""
+        """Return the adjusted score of each cluster."""
         return np.concatenate([piece.scores for piece in self.chunks(kind)])
 
     def chunks(self, kind: str) -> Iterator[Pieces]:
@@ -155,7 +155,7 @@ def mixed_scores(
 def mixed_rows(
     design: Design, beta: Array, lambda_: Sequence[Array], clusters: Mapping[str, Codes]
 ) -> tuple[Array, Array]:
-    """Give what each row adds to the estimating equations of a linear mixed model.
+    """Return what each row adds to the estimating equations of a linear mixed model.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ class ScoreModel(Protocol):
         """Number of rows."""
 
     def scores(self, kind: str) -> Array:
-        """Give the adjusted score of each cluster, shape (n_clusters, r)."""
+        """Return the adjusted score of each cluster, shape (n_clusters, r)."""
 
     def chunks(self, kind: str) -> Iterator[Pieces]:
         """Go through the clusters in chunks, adjusted as ``kind`` says."""
@@ -127,7 +127,7 @@ class DiagonalScores:
         return sum_by_cluster(F * self.resid[:, None], self.codes, self.n_clusters)
 
     def scores(self, kind: str) -> Array:
-        """Give the adjusted score of each cluster; without adjustment no cross products."""
+        """Return the adjusted score of each cluster; without adjustment no cross products."""
         if kind in UNADJUSTED:
             B, w = self.columns, self.weights
             return self._sums(B if w is None else np.asfortranarray(w[:, None] * B))
@@ -221,7 +221,7 @@ def undefined() -> ModelError:
 
 
 def cluster_factor(kind: str, n_obs: int, n_clusters: int, n_coef: int) -> float:
-    """Give the factor by which CR1 and CR1S enlarge the covariance.
+    """Return the factor by which CR1 and CR1S enlarge the covariance.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def satterthwaite_df(model: ScoreModel, kind: str, contrasts: Array) -> Array:
-    """Give degrees of freedom of single contrasts under the working model.
+    """Return degrees of freedom of single contrasts under the working model.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class WaldTest:
     pvalue: float
 
     def columns(self) -> dict[str, list[float]]:
-        """Give the test as columns of a table of one row."""
+        """Return the test as columns of a table of one row."""
         return {
             "num_df": [self.num_df],
             "den_df": [self.den_df],
@@ -217,7 +217,7 @@ def htz_scale(model: ScoreModel, kind: str, contrasts: Array) -> tuple[float, fl
 
 
 def _quadratic(value: Array, cov: Array, n_clusters: int | None = None) -> float:
-    """Give value' cov^-1 value, and refuse a covariance that too few clusters made singular."""
+    """Return value' cov^-1 value, and refuse a covariance that too few clusters made singular."""
     size = np.sqrt(np.abs(np.diag(cov)))
     scaled = cov / np.where(size > 0.0, size, 1.0) / np.where(size > 0.0, size, 1.0)[:, None]
     if np.isfinite(scaled).all() and np.linalg.matrix_rank(scaled, tol=1e-12) < len(cov):
@@ -229,7 +229,7 @@ def _quadratic(value: Array, cov: Array, n_clusters: int | None = None) -> float
 
 
 def _expected(model: ScoreModel, kind: str, gamma: Array) -> Array:
-    """Give the working expectation of the covariance of contrasts, shape (q, q)."""
+    """Return the working expectation of the covariance of contrasts, shape (q, q)."""
     out = np.zeros((len(gamma), len(gamma)))
     for piece in model.chunks(kind):
         inner = piece.own + piece.cross.transpose(0, 2, 1) @ piece.joint @ piece.cross

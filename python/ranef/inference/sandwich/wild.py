@@ -195,7 +195,7 @@ def cluster_sums(model: ScoreModel, contrast: Array, estimate: float) -> Cluster
 
 
 def _statistic(clusters: Clusters, null: float) -> float:
-    """Give the t statistic with the CR0 standard error."""
+    """Return the t statistic with the CR0 standard error."""
     se = float(np.linalg.norm(clusters.scores @ clusters.direction))
     return (clusters.estimate - null) / se
 
@@ -215,7 +215,7 @@ class Draws:
     c: Array
 
     def statistics(self, delta: float) -> Array:
-        """Give the t statistic of every draw."""
+        """Return the t statistic of every draw."""
         with np.errstate(divide="ignore", invalid="ignore"):
             square = self.a + 2.0 * delta * self.b + delta * delta * self.c
             return np.asarray((self.n0 + delta * self.n1) / np.sqrt(np.maximum(square, 0.0)))

@@ -84,7 +84,7 @@ def icc(design: Design, parts: Variances) -> Icc:
 def icc_at(
     design: Design, estimate: LmmEstimate, data: Any, at: Mapping[str, Sequence[Any]]
 ) -> pd.DataFrame:
-    """Give the adjusted ICC where covariates have chosen values, each combination of them.
+    """Return the adjusted ICC where covariates have chosen values, each combination of them.
 
     The other columns are those of the first row that was used; a covariate that no random slope
     depends on changes nothing.

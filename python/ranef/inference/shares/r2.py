@@ -189,7 +189,7 @@ def standardised_scale(design: Design, estimate: LmmEstimate) -> tuple[float, fl
 def partial_r2(
     design: Design, estimate: LmmEstimate, scale: float, den_df: float, level: float
 ) -> list[Part]:
-    """Give each term's semi-partial R² when one number stands for the covariance of the responses.
+    """Return each term's semi-partial R² when one number stands for the covariance.
 
     References
     ----------

@@ -51,7 +51,7 @@ class Progress:
         self.close()
 
     def team(self, workers: int) -> _core.Team:
-        """Give the threads of the run; asked for again, they are the same."""
+        """Return the threads of the run; asked for again, they are the same."""
         if self._team is None:
             self._team = _core.Team(workers)
         return self._team

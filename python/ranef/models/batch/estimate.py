@@ -178,11 +178,11 @@ class BatchEstimate:
         self.outcome[at] = judged(rows)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give every array by its name."""
+        """Return every array by its name."""
         return {name: getattr(self, name) for name in ("outcome", *COUNTS, *SCALARS, *ROWS)}
 
     def part(self, start: int, stop: int) -> BatchEstimate:
-        """Give a view of some fits: what is stored there is stored here."""
+        """Return a view of some fits: what is stored there is stored here."""
         out = object.__new__(BatchEstimate)
         out.settings, out.p = self.settings, self.p
         for name, array in self.arrays().items():

@@ -177,7 +177,7 @@ def make_core(design: Design, pattern: Pattern) -> _core.Batch:
 
 
 def shared_core(design: Design) -> Core:
-    """Give a function that makes the kernel of the whole design when first called, and keeps it."""
+    """Return a function that makes the whole kernel when first called, and keeps it."""
     return cache(lambda: make_core(design, Pattern(None, np.arange(0))))
 
 

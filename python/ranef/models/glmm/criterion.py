@@ -37,7 +37,7 @@ class Criterion:
         self.visited: list[tuple[Array, Array, Array]] = []
 
     def split(self, x: Array) -> tuple[Array, Array, float]:
-        """Give theta, beta (none at the joint mode) and the dispersion."""
+        """Return theta, beta (none at the joint mode) and the dispersion."""
         stop = len(x) - self.spec.has_dispersion
         dispersion = float(np.exp(x[stop])) if self.spec.has_dispersion else 1.0
         if self.root is None:

@@ -149,7 +149,7 @@ class Penalty(Protocol):
     """-2 log prior density of the covariances, by theta."""
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
-        """Give the penalty and its gradient; an infinite penalty where there is no density."""
+        """Return the penalty and its gradient; an infinite penalty where there is no density."""
 
 
 @dataclass(frozen=True)

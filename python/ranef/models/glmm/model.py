@@ -99,7 +99,7 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
 
 
 def at_estimate(design: Design, estimate: GlmmEstimate) -> _core.Glmm:
-    """Give a kernel whose last evaluation was at the estimate."""
+    """Return a kernel whose last evaluation was at the estimate."""
     core = kernel(design, estimate.spec)
     _evaluate(core, estimate)
     return core
@@ -114,7 +114,7 @@ def _evaluate(core: _core.Glmm, estimate: GlmmEstimate) -> _core.GlmmPoint:
 
 
 def criterion_at(design: Design, estimate: GlmmEstimate) -> tuple[Criterion, Array]:
-    """Give -2 log-likelihood in coordinates whose whitened beta is zero at the estimate, and it."""
+    """Return -2 log-likelihood in coordinates with a whitened beta of zero at the estimate."""
     spec = estimate.spec
     criterion = Criterion(kernel(design, spec), spec, None)
     criterion.point = _evaluate(criterion.core, estimate)

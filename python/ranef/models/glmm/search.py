@@ -201,7 +201,7 @@ def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20)
 
 
 def unresolved(value: float) -> float:
-    """Give the decrease that the rounding of a criterion of this size may hide."""
+    """Return the decrease that the rounding of a criterion of this size may hide."""
     return max(UNRESOLVED, 1e-12 * abs(value))
 
 
@@ -224,7 +224,7 @@ def attempt(
 
 
 def downhill(surface: Surface, found: Minimum) -> Array | None:
-    """Give a lower point along a direction in which the criterion bends down; None if none is."""
+    """Return a lower point along a direction in which the criterion bends down; None if none is."""
     values, vectors = np.linalg.eigh(found.hessian)
     if not values[0] < 0.0:
         return None
@@ -253,7 +253,7 @@ class Scaled:
         return self.surface.gradient() * self.scale
 
     def back(self, found: Minimum) -> Minimum:
-        """Give a minimum in the criterion's own units."""
+        """Return a minimum in the criterion's own units."""
         found.x = found.x * self.scale
         found.gradient = found.gradient / self.scale
         found.hessian = found.hessian / np.outer(self.scale, self.scale)

@@ -51,7 +51,7 @@ class PartsCriterion:
         self.centre, self.root = beta, vectors / np.sqrt(size)
 
     def split(self, x: Array) -> tuple[Array, Array]:
-        """Give theta and the standardised coefficients."""
+        """Return theta and the standardised coefficients."""
         return x[: self.m], self.centre + self.root @ x[self.m :]
 
     def value(self, x: Array) -> float:
@@ -116,7 +116,7 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
 
 
 def at_parts(plan: Plan, estimate: PartsEstimate) -> _core.Predictors:
-    """Give a kernel whose last evaluation was at the estimate."""
+    """Return a kernel whose last evaluation was at the estimate."""
     core = plan.core()
     core.evaluate(estimate.theta, estimate.standard)
     return core

@@ -333,7 +333,7 @@ def _frozen(
 
 
 def per_unit(natural: Array, step: float) -> Array:
-    """Give the correlation over one unit of time from that over a step of several.
+    """Return the correlation over one unit of time from that over a step of several.
 
     NaN where no number has it for a power: a negative one over an even number of units.
     """
@@ -371,7 +371,7 @@ def _at_bound(natural: Array, delta: Array, rows: StructuredDesign, corr: str) -
 
 
 def patterns(model: GlsModel, psi: Array) -> Iterator[tuple[NDArray[np.int_], Array, Array]]:
-    """Give sorted rows of the units of each pattern, (units, rows), with V and S C S at ``psi``."""
+    """Return sorted rows of each pattern, (units, rows), with V and S C S at ``psi``."""
     which, start = np.asarray(model.core.pattern_of_unit), model.layout.start
     order = np.argsort(which, kind="stable")
     for units in np.split(order, np.flatnonzero(np.diff(which[order])) + 1):
@@ -411,7 +411,7 @@ def marginal_residuals(design: Design, beta: Array) -> Array:
 
 
 def alias(design: Design, kept: NDArray[np.intp]) -> tuple[list[int], Array]:
-    """Give aliased columns of X, each as a combination of the kept, shape (n_kept, n_aliased)."""
+    """Return aliased columns of X, each as a combination of the kept, shape (n_kept, n_aliased)."""
     aliased = [j for j in range(len(design.fixed)) if j not in set(kept.tolist())]
     if not aliased:
         return [], np.zeros((len(kept), 0))

@@ -28,7 +28,7 @@ def conditional_residuals(rows: StructuredDesign, estimate: GlsEstimate) -> Arra
 
 
 def residual_sd(rows: StructuredDesign, estimate: GlsEstimate) -> Array:
-    """Give the standard deviation of each row's residual, shape (n,)."""
+    """Return the standard deviation of each row's residual, shape (n,)."""
     weights = rows.design.weights
     sd = estimate.sigma * np.exp(rows.D @ estimate.delta)
     return np.asarray(sd if weights is None else sd / np.sqrt(weights))
@@ -52,7 +52,7 @@ def normalized_residuals(rows: StructuredDesign, model: GlsModel, estimate: GlsE
 def residual_covariance(
     model: GlsModel, estimate: GlsEstimate, group: int
 ) -> tuple[NDArray[np.intp], Array]:
-    """Give rows of a group, in order of time, as positions in the design, and their covariance."""
+    """Return rows of a group in order of time, as positions, and their covariance."""
     layout = model.layout
     mine = np.flatnonzero(layout.cluster == group)
     unit = int(np.searchsorted(layout.start, mine[0], side="right")) - 1
@@ -84,7 +84,7 @@ def conditional_covariances(
 
 
 def marginal_covariance(model: GlsModel, estimate: GlsEstimate, T: int) -> Array:
-    """Give the covariance of all T occasions under an unstructured correlation, (T, T).
+    """Return the covariance of all T occasions under an unstructured correlation, (T, T).
 
     No group need have all of them.
     """

@@ -23,7 +23,7 @@ SHRINK = 0.8
 def starts(
     rows: StructuredDesign, core: _core.Structured, resid: Array, layout: Layout, corr: str
 ) -> list[Array]:
-    """Give the parameters to search from.
+    """Return the parameters to search from.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def panels(
 
 
 def finish(figure: Figure, title: str) -> Figure:
-    """Give the figure its title, larger than those of its panels."""
+    """Return the figure its title, larger than those of its panels."""
     figure.suptitle(title, x=0.02, ha="left", fontsize=11)
     for axis in figure.axes:
         axis.title.set_fontsize(min(10.0, axis.title.get_fontsize()))
