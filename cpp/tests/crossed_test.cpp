@@ -161,7 +161,8 @@ void check_logdet(const std::vector<Index>& levels, bool exact_second) {
   }
 }
 
-// The reported standard deviation is that of the values over seeds.
+// The reported standard deviation is that of the values over seeds. Few enough seeds for a build
+// with sanitizers; the bounds are three standard deviations of a share of so many.
 void check_reported_error(bool exact_second) {
   const Rows rows = crossed_rows(11, 1500, {220, 160}, false);
   const CrossedGraph graph = graph_of(rows, {0.7, 0.9});
@@ -169,7 +170,7 @@ void check_reported_error(bool exact_second) {
   LogdetSettings settings;
   settings.exact_second = exact_second;
   int within_one = 0, within = 0;
-  const int repetitions = 400;
+  const int repetitions = 80;
   for (int i = 0; i < repetitions; ++i) {
     settings.seed = 1000 + std::uint64_t(i);
     CrossedLogdet logdet;
@@ -184,8 +185,8 @@ void check_reported_error(bool exact_second) {
   }
   std::printf("crossed: %.3f within one, %.3f within two reported standard deviations\n",
               within_one / double(repetitions), within / double(repetitions));
-  CHECK(within_one > 0.60 * repetitions && within_one < 0.76 * repetitions);
-  CHECK(within > 0.92 * repetitions && within < 0.98 * repetitions);
+  CHECK(within_one > 0.52 * repetitions && within_one < 0.84 * repetitions);
+  CHECK(within > 0.87 * repetitions);
 }
 
 void check_second_moment() {
