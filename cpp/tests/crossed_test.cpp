@@ -186,7 +186,7 @@ void check_reported_error(bool exact_second) {
   std::printf("crossed: %.3f within one, %.3f within two reported standard deviations\n",
               within_one / double(repetitions), within / double(repetitions));
   CHECK(within_one > 0.52 * repetitions && within_one < 0.84 * repetitions);
-  CHECK(within > 0.87 * repetitions);
+  CHECK(within > 0.88 * repetitions);
 }
 
 void check_second_moment() {

@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 
 import ranef
 
@@ -64,19 +65,18 @@ def test_dropout_after_low_values_is_found():
 
 
 def test_figures_are_drawn_on_the_axes_given():
-    _, axes = mpl.pyplot.subplots(1, 3) if hasattr(mpl, "pyplot") else (None, None)
+    _, axes = pyplot.subplots(1, 3)
     report = ranef.missing_report("y ~ t + x + (1 | id)", panel(), time="t")
     imputed = ranef.impute("y ~ t + x + (1 | id)", panel(), m=2, cycles=2, seed=1, progress=False)
-    if axes is not None:
-        assert report.plot(ax=axes[0]) is axes[0]
-        assert report.plot_dropout(ax=axes[1]) is axes[1]
-        assert imputed.plot("y", ax=axes[2]) is axes[2]
+    assert report.plot(ax=axes[0]) is axes[0]
+    assert report.plot_dropout(ax=axes[1]) is axes[1]
+    assert imputed.plot("y", ax=axes[2]) is axes[2]
     assert report.plot().get_yticklabels()[0].get_text() == "17 rows"
     with pytest.raises(ValueError, match="not imputed"):
         imputed.plot("t")
     with pytest.raises(ValueError, match="time="):
         ranef.missing_report("y ~ t + (1 | id)", panel()).plot_dropout()
-    mpl.pyplot.close("all")
+    pyplot.close("all")
 
 
 def test_bad_columns_are_named():

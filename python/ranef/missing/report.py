@@ -112,7 +112,7 @@ class MissingReport:
         return pattern_axes(self.patterns, ax=ax)
 
     def plot_dropout(self, *, ax: Any = None) -> Any:
-        """Draw the share of units still in the study over time.
+        """Draw the mean outcome of units that leave after each time and of those that stay.
 
         Returns
         -------
