@@ -179,7 +179,7 @@ class LinearMixedModel(
             Prints as text, and as HTML in a notebook.
         """
         notes = [str(w) for w in self.warnings]
-        if self.parts.estimate.converged:
+        if self.parts.converged:
             count = self.parts.estimate.n_gradient
             notes.append(
                 f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives "
