@@ -9,6 +9,7 @@ import numpy as np
 
 from ...design.grouped import group_term
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
@@ -16,6 +17,7 @@ from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import FeolsCall
+from .checks import Checks
 from .criteria import Criteria
 from .fit import fit, names
 from .parts import FeolsParts
@@ -37,6 +39,8 @@ class FixedEffectsModel(
     PlainTables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted least squares model, pooled or with absorbed factors.
 

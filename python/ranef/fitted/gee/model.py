@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ...models.gee import GeeSpec
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
@@ -14,6 +15,7 @@ from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import GEECall
+from .checks import Checks
 from .covariance import check_vcov
 from .criteria import QIC, Criteria
 from .fit import fit
@@ -39,6 +41,8 @@ class GEEModel(
     PlainTables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted marginal model.
 

@@ -14,6 +14,7 @@ from ...inference.identified import endless_variances, spanned_terms
 from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
@@ -23,6 +24,7 @@ from ..plain import Figures
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import GlmerCall
+from .checks import Checks
 from .fit import REMEDY, check_counts, fit, fit_design, specification
 from .parts import GlmmParts
 from .rows import Rows
@@ -42,6 +44,8 @@ class GeneralizedLinearMixedModel(
     Tidied,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted generalised linear mixed model.
 

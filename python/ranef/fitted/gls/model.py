@@ -11,6 +11,7 @@ from ...formula import update as updated
 from ...report.structured import correlation_text, variance_text
 from ...report.summary import Summary
 from ...report.verdict import Convergence
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..criteria import Criteria
 from ..mixed.random_part import RandomPart
@@ -19,6 +20,7 @@ from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
 from .call import GLSCall
+from .checks import Checks
 from .fit import checked_corr, convergence, fit, fit_rows
 from .parts import GlsParts
 from .rows import Rows
@@ -40,6 +42,8 @@ class GLSModel(
     Tables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted linear model with correlated or unequal residuals.
 

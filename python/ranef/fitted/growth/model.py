@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 from ...errors import ModelError
 from ...report.numbers import in_one_scale
 from ...report.summary import Summary, pvalue_text
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
 from ..updating import changed
 from ..warned import tell
 from .call import GrowthCall
+from .checks import Checks
 from .curves import Criteria, Curves, Rows
 from .fit import checked_call, fit
 from .parts import FACTORS, GrowthParts
@@ -35,6 +37,8 @@ class GrowthModel(
     PlainTables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted latent growth curve model.
 

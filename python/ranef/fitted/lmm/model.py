@@ -10,6 +10,7 @@ from ...formula import update as updated
 from ...inference.priors.parts import describe
 from ...models import lmm
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
@@ -20,6 +21,7 @@ from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
 from .call import Call
+from .checks import Checks
 from .fit import estimated, fit, made
 from .intervals import Intervals
 from .parts import LmmParts
@@ -50,6 +52,8 @@ class LinearMixedModel(
     Tidied,
     Tables,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted linear mixed model.
 

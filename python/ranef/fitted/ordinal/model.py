@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..._typing import Array
+from ...design.design import Design
 from ...design.encode import encode
 from ...errors import (
     ConvergenceWarning,
@@ -24,14 +25,17 @@ from ...families.shaped import mean_of
 from ...formula import parse, update
 from ...inference.optimum.generalised import optimum_of
 from ...inference.prediction import predict as prediction
+from ...inference.residuals.source import Source, Transform
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.several import at_parts
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.summary import Summary
 from ...report.verdict import Convergence, alias_notes, convergence
+from ..checked import Checked
 from ..several.named import Effects
 from ..warned import dropped_rows, tell
 from .call import OrdinalCall
+from .checks import conditional, marginal
 from .fit import OrdinalParts, fit_call, fit_found, ordinal_call
 
 __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
@@ -40,7 +44,7 @@ KINDS = ("prob", "class", "cumulative", "link")
 REMEDY = "Merged categories, fewer random effects or merged levels of a predictor may help."
 
 
-class CumulativeLinkModel(Effects):
+class CumulativeLinkModel(Effects, Checked):
     """A fitted cumulative link model of an ordered response.
 
     Made by :func:`ranef.clmm`. Nothing of it changes after the fit.
@@ -352,6 +356,31 @@ class CumulativeLinkModel(Effects):
             out[:, i] = (cumulative < rng.random((self.nobs, 1))).sum(axis=1)
         return out
 
+    def _source(self, kind: str, rng: np.random.Generator) -> Source:
+        """Residuals as probabilities, and simulated fits."""
+
+        def transform(model: CumulativeLinkModel, y: Array, e: PartsEstimate) -> Transform:
+            if kind == "marginal":
+                return marginal(lambda n: model.simulate(n, seed=rng), y)
+            return conditional(self.link, e, y, len(self.categories))
+
+        def again(y: Array) -> Transform:
+            parts = fit_found(self.call, self._on(y))
+            new = object.__new__(type(self))  # without a look at warnings
+            new.__dict__.update(
+                self.__dict__, _parts=parts, _design=parts.design, _estimate=parts.estimate
+            )
+            return transform(new, y, parts.estimate)
+
+        return Source(
+            self._design,
+            self._data,
+            transform(self, self._design.y, self._estimate),
+            lambda rng: self.simulate(1, seed=rng)[:, 0],
+            again,
+            scale_is_free=True,
+        )
+
     def _conditional_covariances(self) -> list[Array]:
         """Conditional covariance of each level, (levels, s, s) for each term."""
         core = at_parts(self._parts.plan.plan, self._estimate)
@@ -370,14 +399,16 @@ class CumulativeLinkModel(Effects):
 
     def refit(self, y: Any) -> CumulativeLinkModel:
         """Fit the same model to other categories, as positions in ``categories``."""
-        response = self._new_response(y)
-        if set(np.unique(response)) != set(range(len(self.categories))):
+        return finished(fit_found(self.call, self._on(self._new_response(y))), self.call)
+
+    def _on(self, y: Array) -> tuple[Design, Design | None, Design | None, tuple[Any, ...]]:
+        """Put other categories in the place of those of the fit."""
+        if set(np.unique(y)) != set(range(len(self.categories))):
             raise DataError(
                 f"y has to hold every one of the categories 0 to {len(self.categories) - 1}"
             )
         parts = self._parts
-        found = (replace(parts.design, y=response), parts.nominal, parts.scale, parts.categories)
-        return finished(fit_found(self.call, found), self.call)
+        return replace(parts.design, y=y), parts.nominal, parts.scale, parts.categories
 
     def update(
         self, formula: str | None = None, data: Any = None, **changes: Any

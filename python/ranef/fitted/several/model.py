@@ -23,10 +23,11 @@ from ...models.glmm.estimate import PartsEstimate
 from ...report.coefficients import coefficient_table, interval_table
 from ...report.summary import Summary
 from ...report.verdict import Convergence, alias_notes, convergence
+from ..checked import Checked
 from ..warned import tell
 from .call import PartsCall
+from .checks import Checks
 from .fit import Parts, check_parts, fit_call, fit_designs, parts_call
-from .rows import PartsRows
 
 __all__ = ["DistributionalModel", "fit_parts_model"]
 
@@ -46,7 +47,7 @@ LIMITS = {
 }
 
 
-class DistributionalModel(PartsRows):
+class DistributionalModel(Checks, Checked):
     """A fitted mixed model of location, zeros and dispersion.
 
     Made by :func:`ranef.glmer`. Nothing of it changes after the fit.
