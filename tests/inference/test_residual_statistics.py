@@ -1,5 +1,7 @@
 """Statistics of residuals against SciPy and sums written out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy
@@ -23,7 +25,7 @@ def test_kolmogorovs_distance_is_scipys():
 def test_durbin_and_watson_within_series_is_the_sum_written_out():
     z, _ = draws()
     series = np.repeat([0, 1, 2], 20)
-    pairs = [(a, b) for k in range(3) for a, b in zip(z[20 * k :], z[20 * k + 1 : 20 * k + 20])]
+    pairs = [pair for k in range(3) for pair in pairwise(z[20 * k : 20 * k + 20])]
     steps = sum((b - a) ** 2 for a, b in pairs)
     size = sum(0.5 * (a * a + b * b) for a, b in pairs)
     assert statistics.durbin_watson(series, z[:, None])[0] == pytest.approx(steps / size)

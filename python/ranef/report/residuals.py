@@ -346,8 +346,8 @@ class SimulatedResiduals(Preformatted):
                 raise ModelError("the model has no grouping factor; name a column of the data")
             group = next(iter(self.groups))
         if isinstance(group, str) and group in self.groups and group not in self.frame:
-            codes = self.groups[group]
-            return group, codes, pd.RangeIndex(int(codes.max()) + 1)
+            known = self.groups[group]
+            return group, known, pd.RangeIndex(int(known.max()) + 1)
         name, values = columns_of(self.frame, group, len(self.z))
         codes, levels = pd.factorize(values, sort=True)
         return name, codes, pd.Index(levels)
@@ -357,7 +357,7 @@ class SimulatedResiduals(Preformatted):
         n = len(self.z)
         alone = isinstance(groups, str) and groups == "none" and "none" not in self.frame
         if alone or (groups is None and not self.groups):
-            codes: NDArray[np.integer[Any]] = np.zeros(n, dtype=np.int32)
+            codes: NDArray[Any] = np.zeros(n, dtype=np.int32)
         else:
             codes = self.grouped(groups)[1]
         when: Any = np.arange(n)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 import scipy
+from numpy.typing import NDArray
 
 from ..._html import Preformatted
 from ..._typing import Array
@@ -17,8 +18,6 @@ from .base import ACCENT, FAINT, INK, SECOND, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ..residuals import SimulatedResiduals
 
 __all__ = ["ResidualPlots"]
 
@@ -32,10 +31,46 @@ FEW_VALUES, BINS = 25, 30
 MOST_NAMES = 25
 
 
+class Drawable(Protocol):
+    """Residuals of a fit and of simulated fits."""
+
+    @property
+    def z(self) -> Array:
+        """Residuals."""
+
+    @property
+    def simulated(self) -> Array:
+        """Those of simulated fits."""
+
+    @property
+    def y(self) -> Array:
+        """Responses."""
+
+    @property
+    def responses_drawn(self) -> Array:
+        """Those that were drawn."""
+
+    @property
+    def fitted(self) -> Array:
+        """Means."""
+
+    @property
+    def fitted_drawn(self) -> Array:
+        """Means of simulated fits."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Rows of the fit."""
+
+    def neighbours(self, time: Any = None, groups: Any = None) -> tuple[Array, Array]: ...
+
+    def grouped(self, group: Any = None) -> tuple[str, NDArray[np.integer[Any]], pd.Index[Any]]: ...
+
+
 class ResidualPlots(Preformatted):
     """Figures of residuals: each takes ``ax=`` and returns it."""
 
-    def __init__(self, residuals: SimulatedResiduals):
+    def __init__(self, residuals: Drawable):
         self._r = residuals
 
     def __repr__(self) -> str:
