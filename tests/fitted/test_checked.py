@@ -156,3 +156,24 @@ def test_models_of_chunks_say_that_they_have_no_rows():
     model = ranef.lmer("y ~ x + (1 | g)", iter([data[:75], data[75:]]))
     with pytest.raises(ranef.UnsupportedError, match="chunks"):
         model.simulated_residuals(19)
+
+
+@pytest.mark.parametrize("kind", ["conditional", "marginal"])
+def test_ordered_responses_and_families_of_several_parts_have_them_too(kind):
+    data = frame(100)
+    data["c"] = pd.Categorical(np.digitize(data["y"], [0.0, 1.5, 3.0]), ordered=True)
+    ordered = ranef.clmm("c ~ x + (1 | g)", data)
+    found = ordered.simulated_residuals(19, seed=1, kind=kind, progress=False)
+    assert found.table["pvalue"].between(0.0, 1.0).all()
+    if kind == "conditional":  # between the cumulative probabilities of the category and the last
+        cumulative = ordered.predict(kind="cumulative").to_numpy()
+        code = data["c"].cat.codes.to_numpy()
+        high = cumulative[np.arange(100), code]
+        low = np.where(code > 0, cumulative[np.arange(100), code - 1], 0.0)
+        u = found.probabilities.to_numpy()
+        assert ((low - 1e-9 <= u) & (u <= high + 1e-9)).all()
+    several = ranef.glmer("n ~ x + (1 | g)", data, family="nbinom1")
+    found = several.simulated_residuals(19, seed=1, kind=kind, progress=False)
+    assert np.isfinite(found.z).all()
+    assert abs(found.z.mean()) < 0.3
+    assert {"dispersion", "zeros"} <= set(found.table.index)
