@@ -17,11 +17,11 @@ from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import FeolsCall
-from .checks import Checks
 from .criteria import Criteria
 from .fit import fit, names
 from .parts import FeolsParts
 from .rows import Rows
+from .simulated import Checks
 from .tests import Robust
 
 __all__ = ["FeolsCall", "FixedEffectsModel"]

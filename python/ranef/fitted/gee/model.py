@@ -15,12 +15,12 @@ from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import GEECall
-from .checks import Checks
 from .covariance import check_vcov
 from .criteria import QIC, Criteria
 from .fit import fit
 from .parts import GeeParts
 from .rows import Rows
+from .simulated import Checks
 from .tests import Robust
 
 __all__ = ["QIC", "GEEModel", "check_vcov"]

@@ -15,10 +15,10 @@ from ..regression_table import RegressionTable
 from ..updating import changed
 from ..warned import tell
 from .call import GrowthCall
-from .checks import Checks
 from .curves import Criteria, Curves, Rows
 from .fit import checked_call, fit
 from .parts import FACTORS, GrowthParts
+from .simulated import Checks
 
 #: Where a growth curve is fitted as a mixed model.
 MIXED = "fit the same curve by ranef.lmer(..., reml=False)"

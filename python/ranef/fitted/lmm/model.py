@@ -21,13 +21,13 @@ from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
 from .call import Call
-from .checks import Checks
 from .fit import estimated, fit, made
 from .intervals import Intervals
 from .parts import LmmParts
 from .robust import Robust
 from .rows import Rows
 from .shares import Shares
+from .simulated import Checks
 from .tables import Tables
 from .tests import RandomTests
 from .trust import Trust
@@ -183,7 +183,7 @@ class LinearMixedModel(
             Prints as text, and as HTML in a notebook.
         """
         notes = [str(w) for w in self.warnings]
-        if self.parts.estimate.converged:
+        if self.parts.converged:
             count = self.parts.estimate.n_gradient
             notes.append(
                 f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives "

@@ -26,9 +26,9 @@ from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import RandomEffectsCall
-from .checks import PanelChecks
 from .fit import fit
 from .parts import RandomEffectsParts
+from .simulated import PanelChecks
 
 __all__ = ["RandomEffectsGLS"]
 

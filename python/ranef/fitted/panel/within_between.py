@@ -25,9 +25,9 @@ from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
 from .call import WithinBetweenCall
-from .checks import SplitChecks
 from .fit import fit_within_between
 from .parts import WithinBetweenParts
+from .simulated import SplitChecks
 
 __all__ = ["WithinBetweenModel"]
 

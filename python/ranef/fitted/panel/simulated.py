@@ -10,7 +10,7 @@ from ..._typing import Array
 from ...inference.prediction import predict as prediction
 from ...inference.residuals.source import Source, Transform
 from ...models import lmm
-from ..lmm.checks import linear_source, transform
+from ..lmm.simulated import linear_source, transform
 from ..parts import Base
 from .parts import RandomEffectsParts, WithinBetweenParts
 

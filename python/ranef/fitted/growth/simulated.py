@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...inference.residuals.source import Source
-from ..gls.checks import structured_source
+from ..gls.simulated import structured_source
 from ..parts import Base
 from .parts import GrowthParts
 
