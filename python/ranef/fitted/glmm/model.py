@@ -14,6 +14,7 @@ from ...inference.identified import endless_variances
 from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
@@ -26,6 +27,7 @@ from .call import GlmerCall
 from .fit import REMEDY, check_counts, fit, fit_design, specification
 from .parts import GlmmParts
 from .rows import Rows
+from .simulated import Checks
 from .tables import Tables
 
 __all__ = ["GeneralizedLinearMixedModel"]
@@ -42,6 +44,8 @@ class GeneralizedLinearMixedModel(
     Tidied,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted generalised linear mixed model.
 

@@ -13,6 +13,7 @@ from ...formula import update as updated
 from ...report.structured import correlation_text, variance_text
 from ...report.summary import Summary
 from ...report.verdict import Convergence
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..criteria import Criteria
 from ..mixed.random_part import RandomPart
@@ -24,6 +25,7 @@ from .call import GLSCall
 from .fit import checked_corr, convergence, fit, fit_rows
 from .parts import GlsParts
 from .rows import Rows
+from .simulated import Checks
 from .tables import ResidualStructure, Tables
 
 __all__ = ["GLSCall", "GLSModel"]
@@ -42,6 +44,8 @@ class GLSModel(
     Tables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted linear model with correlated or unequal residuals.
 
