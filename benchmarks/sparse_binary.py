@@ -3,8 +3,8 @@
     python benchmarks/sparse_binary.py --sets 3000
 
 Each data set is fitted by ``ranef.glmer(nagq=)`` and by a plain NumPy program: the same adaptive
-Gauss-Hermite rule written anew, minimised by BFGS from four standard deviations far apart. Fits that
-say "converged" and lie above what the other found are printed.
+Gauss-Hermite rule written anew, minimised by BFGS from four standard deviations far apart. Fits
+that say "converged" and lie above what the other found are printed.
 """
 
 from __future__ import annotations
