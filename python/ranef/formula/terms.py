@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
+from ..errors import UnsupportedError
 from .evaluation import SAFE, Evaluation, FormulaText, like
+
+if TYPE_CHECKING:
+    from .smooths import Smooth
 
 __all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "offset_source", "quoted"]
 
@@ -125,6 +130,8 @@ class Formula:
         The expressions inside ``offset()``.
     evaluation : Evaluation
         What its expressions may do.
+    smooths : tuple of Smooth
+        Smooth terms in the order written.
     """
 
     text: str
@@ -135,14 +142,30 @@ class Formula:
     random: tuple[Bar, ...] = ()
     offsets: tuple[Factor, ...] = ()
     evaluation: Evaluation = SAFE
+    smooths: tuple[Smooth, ...] = ()
 
     def __str__(self) -> str:
         return self.text
 
     def without_random(self) -> Formula:
         """Leave the random-effects terms out."""
-        right = " + ".join([self.fixed, *map(offset_source, self.offsets)])
+        smooths = [smooth.source() for smooth in self.smooths]
+        right = " + ".join([self.fixed, *smooths, *map(offset_source, self.offsets)])
         return replace(self, text=like(f"{self.response} ~ {right}", self), random=())
+
+    def refuse_smooths(self, who: str) -> None:
+        """Raise if there are smooth terms, which ``who`` does not take.
+
+        Raises
+        ------
+        UnsupportedError
+            With the term and what takes it.
+        """
+        if self.smooths:
+            raise UnsupportedError(
+                f"{self.smooths[0].text} is a smooth term, and {who} takes none; fit it by "
+                "ranef.lmer or ranef.glmer, or write a spline of fixed effects, as in ns(x, df=5)"
+            )
 
     def evaluated(self, evaluation: Evaluation) -> Formula:
         """Let the expressions do something else."""
