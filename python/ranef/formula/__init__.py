@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
 from .parse import parse, place_of
-from .smooths import Smooth
-from .terms import Bar, Factor, FactorKind, Formula, Term
+from .terms import Bar, Factor, FactorKind, Formula, Smooth, Term
 from .tokens import aliased
 from .update import update
 

@@ -10,9 +10,9 @@ from functools import lru_cache
 from ..errors import FormulaError
 from .bars import parse_bar
 from .evaluation import SAFE, evaluation_of
-from .smooths import Smooth, is_smooth, parse_smooth
+from .smooths import is_smooth, parse_smooth
 from .syntax import Summand, bars_in, check_operators, sides, summands
-from .terms import Bar, Factor, FactorKind, Formula
+from .terms import Bar, Factor, FactorKind, Formula, Smooth
 from .tokens import Kind, Piece, normal_expression, pieces
 from .wilkinson import to_factor, to_terms
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from .._options import nearest
 from ..errors import FormulaError
-from .terms import Factor, FactorKind
+from .terms import Factor, FactorKind, Smooth
 from .tokens import Kind, Piece, aliased, normal_expression, restored
 
-__all__ = ["BASES", "SMOOTHS", "Smooth", "is_smooth", "parse_smooth"]
+__all__ = ["BASES", "SMOOTHS", "is_smooth", "parse_smooth"]
 
 #: Functions that make a smooth.
 SMOOTHS = ("s", "te", "ti", "t2")
@@ -28,59 +27,6 @@ BASES = {
 }
 MARGINS = ("tp", "cr", "ps", "cc")
 ARGUMENTS = ("by", "bs", "k", "m", "knots")
-
-
-@dataclass(frozen=True, slots=True)
-class Smooth:
-    """One smooth term as written, free of data.
-
-    Attributes
-    ----------
-    kind : {"s", "te", "ti", "t2"}
-        One basis, or a tensor product of one basis a variable.
-    variables : tuple of Factor
-        What it is a smooth of.
-    by : Factor or None
-        What multiplies it: numbers, or a factor that has one smooth for each level.
-    bs : tuple of str
-        Basis of each margin; one for ``s``.
-    k : tuple of int or None
-        Dimension of each margin's basis; None for the usual one.
-    m : tuple of tuple of int
-        Order of each margin's penalty (and of its B-splines before it); empty for the usual one.
-    knots : tuple of float
-        Knots, or the two ends of them; empty where the data choose.
-    text : str
-        The call as written.
-    start, stop : int
-        Place in the formula's text.
-    """
-
-    kind: str
-    variables: tuple[Factor, ...]
-    by: Factor | None
-    bs: tuple[str, ...]
-    k: tuple[int | None, ...]
-    m: tuple[tuple[int, ...], ...]
-    knots: tuple[float, ...]
-    text: str = field(compare=False)
-    start: int = field(default=0, compare=False)
-    stop: int = field(default=0, compare=False)
-
-    @property
-    def label(self) -> str:
-        """Name of the term: the call without blanks and options."""
-        names = ",".join(factor.expr.replace(" ", "") for factor in self.variables)
-        return f"{self.kind}({names})"
-
-    @property
-    def factors(self) -> tuple[Factor, ...]:
-        """All its variables, ``by`` included."""
-        return self.variables if self.by is None else (*self.variables, self.by)
-
-    def source(self) -> str:
-        """Spell the term so that a formula can hold it."""
-        return self.text
 
 
 def is_smooth(piece: Piece) -> bool:

@@ -9,9 +9,9 @@ from ..errors import FormulaError
 from .bars import parse_bar
 from .evaluation import like
 from .parse import is_offset, parse, read_offset
-from .smooths import Smooth, is_smooth, parse_smooth
+from .smooths import is_smooth, parse_smooth
 from .syntax import Summand, bars_in, check_operators, sides, summands
-from .terms import Bar, Factor, FactorKind, Formula, Term, offset_source
+from .terms import Bar, Factor, FactorKind, Formula, Smooth, Term, offset_source
 from .tokens import Kind, Piece, pieces
 from .wilkinson import to_terms
 

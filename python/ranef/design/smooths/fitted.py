@@ -124,7 +124,7 @@ class FittedSmooth:
     def _products(self, x: Array) -> Array:
         """Products of the margins' functions, (n, q)."""
         if len(self.margins) == 1:
-            return np.asarray(self.margins[0](x) @ self.turns[0])
+            return np.asarray(self.margins[0](x) @ self.turns[0][:, self.cells[:, 0]])
         out = np.ones((len(x), len(self.cells)))
         for v, (basis, turn) in enumerate(zip(self.margins, self.turns, strict=True)):
             out *= (basis(x[:, v : v + 1]) @ turn)[:, self.cells[:, v]]

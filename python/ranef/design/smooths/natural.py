@@ -27,7 +27,8 @@ def centred(basis: Basis, X: Array, constrained: bool) -> Array:
         n_null -= 1
     values, vectors = _descending(Z.T @ S @ Z)
     q = len(values) - n_null
-    return np.asarray(Z @ (vectors[:, :q] / np.sqrt(values[:q])), dtype=np.float64)
+    turn: Array = Z @ (vectors[:, :q] / np.sqrt(values[:q]))
+    return turn
 
 
 def values_at_even_steps(basis: Basis, x: Array) -> Array:
