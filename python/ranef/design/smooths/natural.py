@@ -27,14 +27,14 @@ def centred(basis: Basis, X: Array, constrained: bool) -> Array:
         n_null -= 1
     values, vectors = _descending(Z.T @ S @ Z)
     q = len(values) - n_null
-    turn: Array = Z @ (vectors[:, :q] / np.sqrt(values[:q]))
-    return turn
+    return np.asarray(Z @ (vectors[:, :q] / np.sqrt(values[:q])), np.float64)
 
 
 def values_at_even_steps(basis: Basis, x: Array) -> Array:
     """Turn coefficients to values of the function at even steps over x of shape (n, 1), (k, k)."""
     k = len(basis.penalty)
-    return np.linalg.inv(basis(np.linspace(x.min(), x.max(), k)[:, None]))
+    at: Array = np.linspace(float(x.min()), float(x.max()), k)[:, None]
+    return np.asarray(np.linalg.inv(basis(at)), dtype=np.float64)
 
 
 def eigenvalues(S: Array, n_null: int) -> tuple[Array, Array]:

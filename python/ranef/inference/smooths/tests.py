@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._typing import Array
+from ..._typing import Array, Positions
 
 __all__ = ["curve_statistic", "curve_test", "variance_test", "weighted_tail"]
 
@@ -121,7 +121,7 @@ def variance_test(
     coefficients: Array,
     covariance: Array,
     information: Array,
-    at: Array,
+    at: Positions,
     sigma2: float,
     df: float,
 ) -> tuple[float, float, int]:

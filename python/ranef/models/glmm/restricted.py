@@ -62,7 +62,7 @@ class Restricted(Criterion):
 
     def value(self, x: Array) -> float:
         """Evaluate the criterion."""
-        return super().value(x) + self.constant
+        return float(super().value(x)) + self.constant
 
     def gradient(self) -> Array:
         """Differentiate at the last point."""
