@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...design.encode import encode
 from ...errors import (
     ConvergenceWarning,
@@ -24,6 +24,7 @@ from ...families.shaped import mean_of
 from ...formula import parse, update
 from ...inference.optimum.generalised import optimum_of
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.table import labelled
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.several import at_parts
 from ...report.coefficients import coefficient_table, interval_table
@@ -233,7 +234,7 @@ class CumulativeLinkModel(Effects):
         newdata: Any = None,
         *,
         kind: str = "prob",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
     ) -> Any:
         """Predict probabilities of categories, the most probable one, or the linear predictor.
@@ -252,7 +253,7 @@ class CumulativeLinkModel(Effects):
 
         Returns
         -------
-        DataFrame, Series or ndarray
+        DataFrame or Series
             A column a category for "prob" and "cumulative". A row with missing values gives NaN.
         """
         if kind not in KINDS:
@@ -264,7 +265,7 @@ class CumulativeLinkModel(Effects):
             eta, cuts, zeta = eta[rows], cuts[rows], zeta[rows]
             index = None if index is None else index[rows]
         if kind == "link":
-            return eta
+            return labelled(eta, index)
         cumulative = self._cumulative(eta, cuts, zeta)
         columns = list(self.categories)
         if kind == "cumulative":
@@ -286,7 +287,7 @@ class CumulativeLinkModel(Effects):
         return pd.Series(pd.Categorical.from_codes(best, dtype=dtype), index=prob.index)
 
     def _predictors(
-        self, data: Any, random: str | Iterable[str], new_levels: str
+        self, data: Any, random: Random, new_levels: str
     ) -> tuple[Array, Array, Array, pd.Index[Any] | None]:
         """Location (m,), thresholds (m, K) and log scale (m,) of rows."""
         e, plan = self._estimate, self._parts.plan

@@ -18,11 +18,12 @@ from ...models.glmm.estimate import PartsEstimate
 from ...report import tidy as tidying
 from ...report.effects import RandomEffects, per_level
 from ...report.varcorr import VarCorr
+from ...words.answers import Spoken
 
 __all__ = ["Effects"]
 
 
-class Effects:
+class Effects(Spoken):
     """Fixed and random effects, likelihood and counts of one fit."""
 
     _design: Design

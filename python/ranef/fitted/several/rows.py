@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...design.design import Design
 from ...design.encode import NewRows, encode
+from ...errors import UnsupportedError
 from ...families.shaped import Given, ShapedFamily, mean_of
 from ...families.shaped_registry import shaped_family
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.table import labelled
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.several import at_parts
 from .call import PartsCall
@@ -84,7 +85,7 @@ class PartsRows(Effects):
             out[self._positions[part]] = eta if design.offset is None else eta + design.offset
         return out
 
-    def _chosen(self, random: str | Iterable[str]) -> list[str]:
+    def _chosen(self, random: Random) -> list[str]:
         return prediction.chosen_groups(self._design, random)
 
     def _encoded(
@@ -171,9 +172,10 @@ class PartsRows(Effects):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
         interval: str | None = None,
+        se: bool = False,
         level: float = 0.95,
         trials: Any = None,
     ) -> Any:
@@ -194,6 +196,8 @@ class PartsRows(Effects):
             Limits for kinds "link", "zero" and "dispersion", normal on the scale of the part's
             predictor; they include the errors of fixed and random effects, and the variance of a
             new level.
+        se : bool
+            Whether to add a column ``se``: standard errors, of kind "link" only.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -201,23 +205,28 @@ class PartsRows(Effects):
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
         """
         self._check_kind(kind, interval)
+        if se and kind != "link":
+            raise UnsupportedError('standard errors are those of the predictor: take kind="link"')
         if trials is not None:
             raise ValueError("trials are for prediction intervals, which this model does not have")
         groups = self._chosen(random)
-        if newdata is None and interval is None and random in ("all", "none"):
+        if newdata is None and interval is None and not se and random in ("all", "none", None):
             eta = self._fitted_predictors(bool(groups))
-            return self._means(kind, eta, self._trials())
+            return self._rows(self._means(kind, eta, self._trials()))
         data = self._training_data() if newdata is None else newdata
         eta, index, encoded = self._new_predictors(data, groups, new_levels)
         mean = self._means(kind, eta, np.ones(len(eta[0])))
-        if interval is None:
-            return mean
+        if interval is None and not se:
+            return labelled(mean, index)
         check_level(level)
-        return self._limits_of(kind, eta, encoded, groups, level, index)
+        table = self._limits_of(kind, eta, encoded, groups, level, index)
+        if se:
+            table.insert(1, "se", (table["upper"] - table["mean"]) / float(t_quantile(level)))
+        return table if interval is not None else table[["mean", "se"]]
 
     def _check_kind(self, kind: str, interval: str | None) -> None:
         if kind not in KINDS:

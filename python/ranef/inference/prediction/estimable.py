@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._caller import warn_caller
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
@@ -64,7 +64,7 @@ def without_estimate(
     lost = ~rows.missing & not_estimable(rows.X, kept, aliased, combinations)
     if not lost.any():
         return rows
-    warnings.warn(RankWarning(_reason(design, newdata, rows, lost)), stacklevel=4)
+    warn_caller(RankWarning(_reason(design, newdata, rows, lost)))
     X = rows.X.copy(order="F")
     X[lost] = np.nan
     return replace(rows, X=X, missing=rows.missing | lost)
