@@ -70,8 +70,8 @@ if TYPE_CHECKING:
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
+    from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
-    from .fitted.glmm.residuals import Residuals
     from .fitted.gls.model import GLSModel
     from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
@@ -288,7 +288,7 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
-    "Residuals": "fitted.glmm.residuals",
+    "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",

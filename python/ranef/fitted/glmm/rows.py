@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -17,9 +18,10 @@ from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
 from ...inference.prediction.table import labelled, laid_out
 from ...report.augment import used_rows
+from ..generalised.residuals import Residuals
 from ..parts import Base
 from .parts import GlmmParts, encoded, new_rows
-from .residuals import ResidualKind, Residuals, residuals
+from .residuals import ResidualKind, residuals
 
 __all__ = ["Rows"]
 
@@ -37,7 +39,7 @@ class Rows(Base):
     @property
     def resid(self) -> Residuals:
         """Deviance residuals of the rows used, given the random effects; see ``residuals``."""
-        return Residuals.of(self.parts)
+        return Residuals.of(partial(residuals, self.parts), "deviance")
 
     def residuals(self, kind: ResidualKind = "deviance") -> pd.Series[Any]:
         """Compute residuals of the rows used, given the random effects.
