@@ -108,6 +108,8 @@ if TYPE_CHECKING:
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
+    from .report.residual_tests import ResidualTest, ResidualTests
+    from .report.residuals import SimulatedResiduals
     from .report.searches import AllFit, Trail
     from .report.simulated import SimulatedTest
     from .report.summary import Summary
@@ -181,8 +183,11 @@ __all__ = [
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "ResidualTest",
+    "ResidualTests",
     "Residuals",
     "RobustResult",
+    "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
     "StoredBatch",
@@ -288,8 +293,11 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
+    "ResidualTest": "report.residual_tests",
+    "ResidualTests": "report.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "SimulatedResiduals": "report.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",

@@ -11,7 +11,7 @@ from ..._typing import Array, Interval, NewLevels
 from ...design import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
-from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.estimable import without_estimate, without_estimate_beside
 from ...inference.prediction.table import labelled, laid_out
 from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
@@ -169,13 +169,16 @@ class Rows(Base):
 
     def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array, Any]:
         """Columns of new rows, what offsets and absorbed effects add, and labels."""
-        absorbed = (
-            () if self.parts.estimate.absorption is None else self.parts.estimate.absorption.names
-        )
+        absorption = self.parts.estimate.absorption
+        absorbed = () if absorption is None else absorption.names
         rows = encode(self.parts.design, newdata, random=list(absorbed), new_levels=new_levels)
-        if not absorbed:
-            kept = np.asarray(self.parts.estimate.positions)[self.parts.kept]
-            rows = without_estimate(self.parts.design, newdata, rows, kept)
+        positions = np.asarray(self.parts.estimate.positions)
+        if absorption is None:
+            rows = without_estimate(self.parts.design, newdata, rows, positions[self.parts.kept])
+        else:
+            rows = without_estimate_beside(
+                self.parts.design, newdata, rows, positions, self.parts.ols.kept, absorption
+            )
         extra = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
         if absorbed:
             effects = list(self.effects().values())

@@ -13,6 +13,7 @@ from ...errors import DataError
 from ...formula import parse, update
 from ...report.coefficients import coefficient_table
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..generalised.judged import Judged
@@ -25,6 +26,7 @@ from .call import OrdinalCall
 from .fit import REMEDY, fit_call, fit_found, ordinal_call
 from .parts import OrdinalParts
 from .rows import OrdinalRows
+from .simulated import Checks
 from .tables import OrdinalTables
 
 __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
@@ -41,6 +43,8 @@ class CumulativeLinkModel(
     Profiles,
     Tidied,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted cumulative link model of an ordered response.
 

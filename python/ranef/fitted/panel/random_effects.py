@@ -15,6 +15,7 @@ from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.table import labelled
 from ...inference.sandwich.tests import WaldTest, hausman_test
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..feols.fit import fit_design
 from ..parts import Base
@@ -27,6 +28,7 @@ from ..warned import tell
 from .call import RandomEffectsCall
 from .fit import fit
 from .parts import RandomEffectsParts
+from .simulated import PanelChecks
 
 __all__ = ["RandomEffectsGLS"]
 
@@ -168,6 +170,8 @@ class RandomEffectsGLS(
     PlainTables,
     Figures,
     RegressionTable,
+    PanelChecks,
+    Checked,
 ):
     """Random-effects least squares.
 

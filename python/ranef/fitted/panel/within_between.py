@@ -14,6 +14,7 @@ from ...errors import ModelError, UnsupportedError
 from ...inference.prediction import predict as prediction
 from ...inference.sandwich.tests import wald_f
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..lmm.model import LinearMixedModel
 from ..parts import Base
@@ -26,6 +27,7 @@ from ..warned import tell
 from .call import WithinBetweenCall
 from .fit import fit_within_between
 from .parts import WithinBetweenParts
+from .simulated import SplitChecks
 
 __all__ = ["WithinBetweenModel"]
 
@@ -168,6 +170,8 @@ class WithinBetweenModel(
     PlainTables,
     Figures,
     RegressionTable,
+    SplitChecks,
+    Checked,
 ):
     """A mixed model with effects within and between groups.
 

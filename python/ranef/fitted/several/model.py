@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...formula import parse, update
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..generalised.judged import Judged
@@ -25,6 +26,7 @@ from .findings import REMEDY
 from .fit import fit_call, fit_designs, parts_call
 from .parts import SeveralParts
 from .rows import PartsRows
+from .simulated import Checks
 from .tables import PartTables
 
 __all__ = ["DistributionalModel", "fit_parts_model"]
@@ -53,6 +55,8 @@ class DistributionalModel(
     Tidied,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted mixed model of location, zeros and dispersion.
 

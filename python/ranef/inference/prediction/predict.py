@@ -32,6 +32,7 @@ __all__ = [
     "predict",
     "random_draws",
     "random_part",
+    "random_variance",
     "simulate",
 ]
 
@@ -204,6 +205,15 @@ def population_variance(design: Design, estimate: Estimate, newdata: object) -> 
     for new, cov in zip(rows.terms, estimate.sigmas, strict=True):
         if new is not None:
             total += np.einsum("ij,jk,ik->i", new.z, cov, new.z)
+    return total
+
+
+def random_variance(design: Design, sigmas: tuple[Array, ...]) -> Array:
+    """Variance z' Sigma z that the random effects give each row of the fit, shape (n,)."""
+    total = np.zeros(design.n_obs)
+    for term, cov in zip(design.random, sigmas, strict=True):
+        z = design.z(term)
+        total += np.einsum("ij,jk,ik->i", z, cov, z)
     return total
 
 
