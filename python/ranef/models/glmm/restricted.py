@@ -45,7 +45,7 @@ class Restricted(Criterion):
         self.own = np.array([t != term for t, _, _ in core.parameters])
         self.whole = np.full(len(self.own), FLAT)
         flat = np.diag(core.factors(self.whole)[term])
-        self.constant = -2.0 * float(np.log(flat).sum()) - len(flat) * np.log(2.0 * np.pi)
+        self.constant = float(-2.0 * np.log(flat).sum() - len(flat) * np.log(2.0 * np.pi))
         self.wanted = np.concatenate([self.own, np.ones(int(spec.has_dispersion), dtype=bool)])
         self.m = int(self.own.sum())
 
