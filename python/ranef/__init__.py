@@ -362,7 +362,10 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name not in _LATER:
-            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+            from .words.answers import module_message
+
+            hint = "" if name.startswith("_") else module_message(name, list(_LATER))
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}{hint}")
         with _IMPORTING:
             found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
         globals()[name] = found
