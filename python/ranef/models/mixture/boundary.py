@@ -64,7 +64,7 @@ def at_boundary(
             if len(positive) == 0 or values[positive[0]] > SMALL * places[k][1]:
                 break
             values[: positive[0] + 1] = 0.0
-            root = np.linalg.qr((vectors * np.sqrt(values)).T, mode="r").T
+            root = np.asarray(np.linalg.qr((vectors * np.sqrt(values)).T, mode="r")).T
             tried = at.copy()
             for place, _ in places if equal else [places[k]]:
                 tried[place] = root[lower]
