@@ -70,8 +70,8 @@ if TYPE_CHECKING:
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
+    from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
-    from .fitted.glmm.residuals import Residuals
     from .fitted.gls.model import GLSModel
     from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
@@ -112,6 +112,8 @@ if TYPE_CHECKING:
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
+    from .report.residual_tests import ResidualTest, ResidualTests
+    from .report.residuals import SimulatedResiduals
     from .report.searches import AllFit, Trail
     from .report.simulated import SimulatedTest
     from .report.summary import Summary
@@ -190,8 +192,11 @@ __all__ = [
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "ResidualTest",
+    "ResidualTests",
     "Residuals",
     "RobustResult",
+    "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
     "StoredBatch",
@@ -302,8 +307,11 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
-    "Residuals": "fitted.glmm.residuals",
+    "ResidualTest": "report.residual_tests",
+    "ResidualTests": "report.residual_tests",
+    "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "SimulatedResiduals": "report.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
@@ -368,7 +376,10 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name not in _LATER:
-            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+            from .words.answers import module_message
+
+            hint = "" if name.startswith("_") else module_message(name, list(_LATER))
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}{hint}")
         with _IMPORTING:
             found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
         globals()[name] = found

@@ -181,6 +181,13 @@ def read_needed(encoder: Encoder, chosen: list[int], reading: Reading, coded: bo
         read_known(factor, encoder.factors[factor.expr], reading)
     for t in chosen if coded else ():
         for name in encoder.groupings[t].names:
+            if name not in reading.frame and encoder.formula.random:
+                raise DataError(
+                    f"the data have no column {name!r}, whose random effects take part"
+                    f'{reading.frame.hint(name)}; random="none" predicts without them',
+                    name,
+                    reading.frame.names,
+                )
             read_group(name, reading)
 
 
