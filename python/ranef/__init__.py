@@ -85,13 +85,16 @@ if TYPE_CHECKING:
     from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
+    from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
     from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
+    from .inference.posterior.loo import Loo
     from .inference.priors.fixed import Normal
+    from .inference.priors.halves import LKJ, HalfT
     from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
@@ -109,6 +112,7 @@ if TYPE_CHECKING:
     from .report.maketables import TableColumn
     from .report.plots.model import ModelPlots
     from .report.plots.plain import PlainPlots
+    from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
@@ -126,6 +130,7 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
+    "LKJ",
     "QIC",
     "R2",
     "AllFit",
@@ -161,6 +166,7 @@ __all__ = [
     "GroupFits",
     "GrowthMixture",
     "GrowthModel",
+    "HalfT",
     "Icc",
     "Imputations",
     "Influence",
@@ -168,6 +174,7 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "LinearTest",
+    "Loo",
     "MarginalMeans",
     "MissingComparison",
     "MissingReport",
@@ -182,6 +189,8 @@ __all__ = [
     "PlainPlots",
     "Point",
     "PooledModel",
+    "Posterior",
+    "PosteriorPlots",
     "Power",
     "Prescription",
     "Profile",
@@ -278,13 +287,16 @@ _LATER = {
     "GroupFits": "fitted.lmlist",
     "GrowthMixture": "fitted.mixture.model",
     "GrowthModel": "fitted.growth.model",
+    "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
     "InverseWishart": "inference.priors.priors",
+    "LKJ": "inference.priors.halves",
     "LinearMixedModel": "fitted.lmm.model",
     "LinearTest": "report.tests",
+    "Loo": "inference.posterior.loo",
     "MarginalMeans": "report.emmeans",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
@@ -297,6 +309,8 @@ _LATER = {
     "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
+    "Posterior": "fitted.posterior.model",
+    "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
