@@ -100,7 +100,7 @@ def mediate(
     --------
     >>> import ranef
     >>> gpa = ranef.datasets.load("gpa_sim")
-    >>> gpa["hours"] = gpa["job"].str[0].astype(int)
+    >>> gpa["hours"] = gpa["job"].str.replace("no job", "0").str[0].astype(int)
     >>> hours = ranef.lmer("hours ~ occasion + (1 | student)", gpa)
     >>> outcome = ranef.lmer("gpa ~ hours + occasion + (1 | student)", gpa)
     >>> effects = ranef.mediate(
