@@ -18,7 +18,6 @@ import scipy.optimize
 
 import ranef
 
-
 #: Points of a rule that is exact wherever it matters here.
 FINE = 301
 
