@@ -1,16 +1,18 @@
 """What the site has besides its pages: figures, the reference, the gallery, a text for machines.
 
-A comment ``<!-- figure: caption -->`` after a block of code stands for the figure that the block
-draws. The blocks of a page with such comments run when the site is built, so that every figure is
-that of the code above it.
+A comment ``<!-- words: lme4 -->`` stands for the table of a program's words and ours, and
+``<!-- figure: caption -->`` after a block of code for the figure that the block draws. The blocks
+of a page with such figures run when the site is built, so that each is that of the code above it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import re
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from blocks import run
 
 FIGURE = re.compile(r"<!-- figure: (?P<caption>.*?) -->", re.DOTALL)
+WORDS = re.compile(r"<!-- words: (?P<owners>.*?) -->")
 FENCE = re.compile(r"^```(?:python|pycon)\n.*?^```$", re.DOTALL | re.MULTILINE)
 #: Pages of the reference, and which public names each holds.
 KINDS = {
@@ -56,6 +59,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Put the figures in, and take the comments out."""
     text = _rewritten.get(page.file.src_uri, markdown)
+    text = WORDS.sub(lambda match: words_of(match["owners"].split()), text)
     return re.sub(r"<!-- (?:ci|before|smaller):.*?-->\n?", "", text, flags=re.DOTALL)
 
 
@@ -79,7 +83,8 @@ def illustrated(uri: str, text: str, files: Files, config: Any) -> tuple[Drawn, 
             images[following[0]] = buffer.getvalue()
         plt.close("all")
 
-    with warnings.catch_warnings():
+    place = tempfile.TemporaryDirectory()
+    with warnings.catch_warnings(), place, contextlib.chdir(place.name):
         warnings.simplefilter("ignore")
         _, wrong = run(text, uri, {"__name__": "__main__"}, after)
     if wrong:
@@ -99,6 +104,21 @@ def illustrated(uri: str, text: str, files: Files, config: Any) -> tuple[Drawn, 
         return f"![{caption}]({up}{address})\n*{caption}*"
 
     return drawn, FIGURE.sub(image, text)
+
+
+def words_of(owners: list[str]) -> str:
+    """Return a table of other programs' words and ours."""
+    from ranef.words.foreign import MODEL, MODULE
+
+    known = {**MODEL, **MODULE}
+    lines = [
+        f"| `{word}` | {owner} | {ours if ' ' in ours.split('(')[0] else f'`{ours}`'} |"
+        for word, (owner, ours) in sorted(known.items(), key=lambda item: item[0].lower())
+        if any(name in owner.split() for name in owners)
+    ]
+    if not lines:
+        raise RuntimeError(f"no words of {owners} are known")
+    return "| word | of | here |\n|---|---|---|\n" + "\n".join(lines)
 
 
 def title_of(text: str) -> str:
