@@ -7,7 +7,9 @@ a in the blocks that follow, so that an example of a thousand fits takes a momen
 
 from __future__ import annotations
 
+import contextlib
 import doctest
+import io
 import re
 import shlex
 from collections.abc import Callable
@@ -27,7 +29,7 @@ def run(
     text: str,
     name: str,
     known: dict[str, Any],
-    after: Callable[[int], object] = lambda end: None,
+    after: Callable[[int, str], object] = lambda end, printed: None,
 ) -> tuple[int, list[str]]:
     """Run the blocks of a page.
 
@@ -38,7 +40,7 @@ def run(
     known : dict
         Names that the blocks see and make.
     after : callable
-        Called after each block with the place of its end in the text.
+        Called after each block with the place of its end in the text and what it printed.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def run(
         if part["smaller"]:
             smaller.update([shlex.split(part["smaller"])])
             continue
-        code = part["before"] or part["code"]
+        code, printed = part["before"] or part["code"], io.StringIO()
         for large, small in smaller.items():
             code = code.replace(large, small)
         count += part["code"] is not None
@@ -64,6 +66,7 @@ def run(
             runner.run(test, out=wrong.append, clear_globs=False)
             known.update(test.globs)
         else:
-            exec(compile("\n" * line + code, name, "exec"), known)
-        after(part.end())
+            with contextlib.redirect_stdout(printed):
+                exec(compile("\n" * line + code, name, "exec"), known)
+        after(part.end(), printed.getvalue())
     return count, wrong

@@ -25,6 +25,8 @@ from blocks import run
 FIGURE = re.compile(r"<!-- figure: (?P<caption>.*?) -->", re.DOTALL)
 WORDS = re.compile(r"<!-- words: (?P<owners>.*?) -->")
 FENCE = re.compile(r"^```(?:python|pycon)\n.*?^```$", re.DOTALL | re.MULTILINE)
+#: Pages that run for what they print, figures or none.
+SHOWN = ("tour.md", "tutorials/", "issues/", "coming-from/")
 #: Pages of the reference, and which public names each holds.
 KINDS = {
     "functions": "Functions",
@@ -46,9 +48,10 @@ def on_files(files: Files, config: Any) -> Files:
     shown: list[tuple[str, str, Drawn]] = []
     for file in list(files.documentation_pages()):
         text = Path(file.abs_src_path or "").read_text(encoding="utf-8")
-        if FIGURE.search(text):
+        if FIGURE.search(text) or file.src_uri.startswith(SHOWN):
             drawn, _rewritten[file.src_uri] = illustrated(file.src_uri, text, files, config)
-            shown.append((file.src_uri, title_of(text), drawn))
+            if drawn:
+                shown.append((file.src_uri, title_of(text), drawn))
     files.append(File.generated(config, "gallery.md", content=gallery(shown)))
     for name, content in reference().items():
         files.append(File.generated(config, f"reference/{name}.md", content=content))
@@ -63,6 +66,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     return re.sub(r"<!-- (?:ci|before|smaller):.*?-->\n?", "", text, flags=re.DOTALL)
 
 
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Turn what docstrings have of reStructuredText into plain text."""
+    return re.sub(r"\[(\d)\]_", r"[\1]", re.sub(r":(?:func|class|meth|mod):(?=<code>)", "", html))
+
+
 def illustrated(uri: str, text: str, files: Files, config: Any) -> tuple[Drawn, str]:
     """Run a page, and write its figures where their comments are."""
     import matplotlib
@@ -73,8 +81,11 @@ def illustrated(uri: str, text: str, files: Files, config: Any) -> tuple[Drawn, 
     plt.close("all")
     at = list(FIGURE.finditer(text))
     images: dict[int, bytes] = {}
+    outputs: dict[int, str] = {}
 
-    def after(end: int) -> None:
+    def after(end: int, printed: str) -> None:
+        if printed.strip():
+            outputs[end] = f"\n\n```text\n{printed.rstrip()}\n```"
         following = [i for i, m in enumerate(at) if m.start() >= end]
         numbers = plt.get_fignums()
         if following and numbers:
@@ -89,6 +100,9 @@ def illustrated(uri: str, text: str, files: Files, config: Any) -> tuple[Drawn, 
         _, wrong = run(text, uri, {"__name__": "__main__"}, after)
     if wrong:
         raise RuntimeError(f"{uri}: {''.join(wrong)}")
+    for end in sorted(outputs, reverse=True):
+        text = text[:end] + outputs[end] + text[end:]
+    at = list(FIGURE.finditer(text))
     drawn: Drawn = []
     up = "../" * uri.count("/")
 
