@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Absorbed",
     "Accumulator",
+    "Ancestry",
     "Approximation",
     "Batch",
     "BatchRows",
@@ -18,11 +19,13 @@ __all__ = [
     "FixedDerivatives",
     "GeeFit",
     "GeeStatus",
+    "GeneralGlmm",
     "Glmm",
     "GlmmPoint",
     "Lmm",
     "MarginalPieces",
     "PairTraces",
+    "PrecisionFactor",
     "Structured",
     "StructuredFit",
     "StructuredPoint",
@@ -42,10 +45,12 @@ __all__ = [
     "order_by_cluster",
     "simd",
     "sum_by_cluster",
+    "trace_ancestry",
 ]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Triangle = tuple[NDArray[np.int64], NDArray[np.int32], Array]
 
 isa: str
 simd: str
@@ -276,6 +281,28 @@ class Glmm:
     def alias(self) -> Array: ...
     def term_basis(self, term: int) -> Array: ...
 
+class GeneralGlmm(Glmm):  # all of it but quadrature and prediction_variances
+    def __init__(
+        self,
+        y: Array,
+        columns: Sequence[Array],
+        fixed: Sequence[int],
+        members: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+        terms: Sequence[tuple[int, Sequence[int], float, Triangle | None]],
+        weights: Array,
+        offset: Array,
+        family: str,
+        link: str,
+    ) -> None: ...
+    def general_variances(
+        self,
+        X: Array,
+        cov_beta: Array,
+        start: Sequence[int],
+        column: Sequence[int],
+        value: Sequence[float],
+    ) -> Array: ...
+
 class StandardColumns:
     @property
     def X(self) -> Array: ...
@@ -366,6 +393,23 @@ class Lmm:
         X: Array,
         terms: Sequence[tuple[NDArray[np.int32] | None, Array]],
     ) -> Array: ...
+    @staticmethod
+    def general(
+        y: Array,
+        columns: Sequence[Array],
+        fixed: Sequence[int],
+        members: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+        terms: Sequence[tuple[int, Sequence[int], float, Triangle | None]],
+        weights: Array | None = None,
+    ) -> Lmm: ...
+    def general_variances(
+        self,
+        lambda_standard: Sequence[Array],
+        X: Array,
+        start: Sequence[int],
+        column: Sequence[int],
+        value: Sequence[float],
+    ) -> Array: ...
     @property
     def parameters(self) -> list[tuple[int, int, int]]: ...
     def conditional_covariances(self, lambda_standard: Sequence[Array]) -> list[Array]: ...
@@ -395,6 +439,22 @@ class Lmm:
     @property
     def exact_bytes(self) -> float: ...
 
+class PrecisionFactor:
+    def __init__(self, precision: Triangle) -> None: ...
+    @property
+    def is_positive(self) -> bool: ...
+    def spread(self, B: Array) -> Array: ...
+    def diagonal(self) -> Array: ...
+
+class Ancestry:
+    @property
+    def inbreeding(self) -> Array: ...
+    @property
+    def mendelian(self) -> Array: ...
+    @property
+    def loop(self) -> list[int]: ...
+
+def trace_ancestry(sire: NDArray[np.int32], dam: NDArray[np.int32]) -> Ancestry: ...
 def free_memory() -> float: ...
 
 class Absorbed:
