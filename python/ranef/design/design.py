@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from ..errors import UnsupportedError
 from .known.precision import KnownCovariance
 from .method import EXACT, Method
+
+if TYPE_CHECKING:
+    from .smooths.fitted import FittedSmooth
 
 __all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm", "Rows", "only_plain"]
 
@@ -51,6 +54,8 @@ class RandomTerm:
     known : KnownCovariance or None
         Of the levels, up to its size; None where they are independent. It has levels that do not
         occur in the rows, too.
+    smooth : FittedSmooth or None
+        The smooth whose penalised part the term is.
     """
 
     group: str
@@ -61,6 +66,7 @@ class RandomTerm:
     blocks: tuple[tuple[int, ...], ...]
     places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
     known: KnownCovariance | None = field(default=None, repr=False, compare=False)
+    smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -91,6 +97,11 @@ class RandomTerm:
     def sizes(self) -> NDArray[np.float64]:
         """Variance of each row's effect relative to its column's, shape (n,)."""
         return np.ones(len(self.codes)) if self.known is None else self.known.diagonal[self.codes]
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it is a smooth that every group shares, no effect of a group's own."""
+        return self.smooth is not None and self.smooth.is_curve
 
     @property
     def written(self) -> str:
