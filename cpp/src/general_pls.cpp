@@ -333,14 +333,26 @@ Matrix GeneralPls::cov_beta_root() const {
       .transpose();
 }
 
-std::vector<Matrix> GeneralPls::modes() {
-  Vector combine(gram_.cols());
-  combine << -beta(), 1.0;
-  const RowMatrix b = times_D(u_ * combine, false);
+std::vector<Matrix> GeneralPls::as_columns(const RowMatrix& b) const {
   std::vector<Matrix> out;
   for (std::size_t t = 0; t < n_terms(); ++t)
     out.push_back(Eigen::Map<const Matrix>(b.data() + offset_[t], k_[t], n_levels_[t]));
   return out;
+}
+
+std::vector<Matrix> GeneralPls::modes() {
+  Vector combine(gram_.cols());
+  combine << -beta(), 1.0;
+  return as_columns(times_D(u_ * combine, false));
+}
+
+std::vector<Matrix> GeneralPls::draw(const Vector& beta, double sigma,
+                                     std::vector<RowMatrix> noise) {
+  Vector combine(gram_.cols());
+  combine << -beta, 1.0;
+  RowMatrix u = all(noise);
+  factor_.solve_upper(u);
+  return as_columns(times_D(u_ * combine + sigma * u, false));
 }
 
 // Of the errors b^ - b: D C^-1 D' + S S', S = D C^-1 D'Z'X U what the errors of beta add.

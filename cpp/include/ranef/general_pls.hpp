@@ -33,6 +33,8 @@ class GeneralPls : public LeastSquares {
   Vector beta() const override;
   Matrix cov_beta_root() const override;
   std::vector<Matrix> modes() override;
+  // D^1/2 is D P'L^-T of the factor of C.
+  std::vector<Matrix> draw(const Vector& beta, double sigma, std::vector<RowMatrix> noise) override;
   // Of the errors of b when beta is estimated, too: prediction error variances.
   std::vector<Matrix> conditional_covariances() override;
   std::vector<RowMatrix> fixed_scores() override;
@@ -80,6 +82,7 @@ class GeneralPls : public LeastSquares {
   RowMatrix whiten(RowMatrix B, bool back) const;
   RowMatrix all(const std::vector<RowMatrix>& by_term) const;
   std::vector<RowMatrix> by_term(const RowMatrix& all) const;
+  std::vector<Matrix> as_columns(const RowMatrix& b) const;
   std::vector<Matrix> inverse_traces();
 };
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .._typing import Array
 from ..design.design import INTERCEPT, Design
+from ..errors import UnsupportedError
 
 __all__ = ["Member", "general_terms"]
 
@@ -24,6 +25,11 @@ def general_terms(
     The columns of a member are the term's times the weights of its membership. Those of a term with
     one member are as the formula has them; others are standardised column by column.
     """
+    for term in design.random:
+        if term.smooth is not None:
+            raise UnsupportedError(
+                f"{term.group} is a smooth, which known covariances and mm() do not stand beside"
+            )
     columns = list(design.columns)
     members: list[Member] = []
     terms = []
