@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._options import check_option
 from ..._typing import Array
 from ...design.design import Design, RandomTerm, only_plain
 from ...errors import UnsupportedError
@@ -24,8 +25,7 @@ Draw = Callable[[np.random.Generator], Design]
 
 def drawer(design: Design, estimate: LmmEstimate, kind: str) -> Draw:
     """Return the function that draws one data set."""
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
+    kind = check_option("kind", kind, KINDS)
     if kind != "parametric":
         only_plain(design, f"a {kind} bootstrap", "use kind='parametric'")
     return KINDS[kind](design, estimate)
