@@ -389,3 +389,11 @@ def test_what_generalised_models_refuse(data, kinship, options):
             covariance={"line": kinship},
             **options,
         )
+
+
+def test_members_of_binary_responses(data):
+    half = data.assign(passed=(data["y"] > data["y"].median()).astype(int))
+    text = "passed ~ x + (1 | mm(t1, t2, weights=(w1, w2)))"
+    found = ranef.glmer(text, half, family="binomial")
+    assert found.converged
+    assert found.varcorr["mm(t1, t2)"].iloc[0, 0] > 0.0
