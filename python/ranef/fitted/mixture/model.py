@@ -403,15 +403,19 @@ def starts_text(found: pd.Series[Any]) -> str:
     return ", ".join([text, *told])
 
 
-def fit_model(call: MixtureCall, data: Any, workers: int | None = None) -> GrowthMixture:
+def fit_model(
+    call: MixtureCall, data: Any, workers: int | None = None, *, progress: bool = False
+) -> GrowthMixture:
     """Carry out a call, and issue its warnings."""
-    return fit_rows(call, read(call, data), workers)
+    return fit_rows(call, read(call, data), workers, progress=progress)
 
 
-def fit_rows(call: MixtureCall, data: MixtureData, workers: int | None = None) -> GrowthMixture:
+def fit_rows(
+    call: MixtureCall, data: MixtureData, workers: int | None = None, *, progress: bool = False
+) -> GrowthMixture:
     """Carry out a call on rows that were read, and issue its warnings."""
     check_enough(call, data)
-    estimate = estimated(call, data.rows, worker_count(workers))
+    estimate = estimated(call, data.rows, worker_count(workers), progress=progress)
     model = GrowthMixture(call, tuple(findings(call, data, estimate)), data, estimate)
     tell(model.warnings)
     return model
