@@ -174,6 +174,31 @@ def test_a_latent_basis_is_the_optimum_of_its_density(gpa):
         ranef.growth("gpa", gpa[gpa["occasion"] < 2], shape="basis", **ROLES)
 
 
+@pytest.mark.parametrize("arguments", [{"shape": "basis"}, {"missing": "fiml"}])
+def test_units_do_not_reach_joint_fits(gpa, arguments):
+    plain = ranef.growth("gpa", gpa, covariates="highgpa", **arguments, **ROLES)
+    other = gpa.assign(gpa=1e6 * gpa["gpa"] + 1e7, highgpa=1e-3 * gpa["highgpa"])
+    moved = ranef.growth("gpa", other, covariates="highgpa", **arguments, **ROLES)
+    assert plain.converged
+    assert moved.converged
+    slope = "slope ~ highgpa"
+    assert moved.params[slope] == pytest.approx(1e9 * plain.params[slope], rel=1e-4, abs=1e5)
+    assert moved.bse["slope"] == pytest.approx(1e6 * plain.bse["slope"], rel=1e-4)
+    shift = 1200 * np.log(1e6) + 200 * np.log(1e-3)
+    assert moved.llf + shift == pytest.approx(plain.llf, abs=1e-6)
+
+
+def test_updates_go_to_the_right_model(gpa):
+    line = ranef.growth("gpa", gpa, **ROLES)
+    basis = line.update(shape="basis")
+    assert basis.llf > line.llf
+    assert "loading(1)" in basis.params
+    assert basis.update(shape="linear").llf == pytest.approx(line.llf, abs=1e-6)
+    assert "gpa_1" in basis.lavaan()
+    with pytest.raises(ranef.UnsupportedAttributeError, match="mixed models"):
+        basis.equate  # noqa: B018
+
+
 # ------------------------------------------------------------------ wide data
 
 
@@ -213,6 +238,8 @@ def test_hostile_wide_data(wide, gpa):
         ranef.growth([*WAVES, "gpa_5"], wide)
     with pytest.raises(ranef.DataError, match="have the same time"):
         ranef.growth(WAVES, wide, time=[0, 1, 1, 3, 4, 5])
+    with pytest.raises(ValueError, match="two waves or more"):
+        ranef.growth(["gpa_0"], wide)
     with pytest.raises(ValueError, match="does not end in a number"):
         ranef.growth(["gpa_0", "female"], wide)
     with pytest.raises(ValueError, match="has 2 values for 6 columns"):

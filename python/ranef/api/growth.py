@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from .._typing import Missing, Shape
-from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
+from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model, is_joint
 from ..fitted.growth.fit import checked_call
 from ..fitted.growth.lavaan import is_syntax, read_syntax
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
@@ -145,6 +145,5 @@ def growth(
         missing=missing,
         control=Control.of(control),
     )
-    if missing == "fiml" or shape == "basis":
-        return fit_fiml_model(checked_call(call), data)
-    return fit_model(checked_call(call), data)
+    checked = checked_call(call)
+    return fit_fiml_model(checked, data) if is_joint(checked) else fit_model(checked, data)

@@ -218,14 +218,15 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     ModelError
         If an occasion or a covariate was never observed, or does not vary.
     """
-    scale = np.nanstd(values, axis=0)
-    if not np.all(scale > 0.0):
+    if not np.all(np.nanstd(values, axis=0) > 0.0):
         raise ModelError("an occasion or a covariate has no two different observed values")
-    patterns = patterns_of(values)
+    units = Units.of(model, values)
+    patterns = patterns_of((values - units.centre) / units.scale)
     roots = Roots(model)
     options: Any = {"gtol": 1e-7 * len(values), "maxiter": 2000}
     criterion: Any = partial(objective, model, patterns, roots)
-    found = minimize(criterion, roots.start(values), jac=True, method="BFGS", options=options)
+    start = roots.start((values - units.centre) / units.scale)
+    found = minimize(criterion, start, jac=True, method="BFGS", options=options)
     at = roots.natural(found.x)
     llf, gradient = likelihood(model, patterns, at)
     information = -jacobian(lambda x: likelihood(model, patterns, x)[1], at)
@@ -234,8 +235,61 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     step = float(np.sqrt(max(float(gradient @ cov @ gradient), 0.0)))
     unit = np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
     definite = bool(np.linalg.eigvalsh(information / np.outer(unit, unit))[0] > FLAT)
-    n_units = int(np.isfinite(values).any(axis=1).sum())
-    return FimlEstimate(float(llf), at, cov, step, definite and step < 1e-3, n_units)
+    seen = np.isfinite(values)
+    origin = units.restored(model, np.zeros(len(at)))
+    J = np.column_stack([units.restored(model, e) - origin for e in np.eye(len(at))])
+    return FimlEstimate(
+        float(llf - np.sum(seen * np.log(units.scale))),
+        units.restored(model, at),
+        J @ cov @ J.T,
+        step,
+        definite and step < 1e-3,
+        int(seen.any(axis=1).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Units:
+    """Origins and units in which all values are searched, one for all outcomes.
+
+    Attributes
+    ----------
+    centre, scale : ndarray of shape (T + q,)
+        Of outcomes by occasion, then of covariates.
+    """
+
+    centre: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, model: FimlModel, values: Array) -> Units:
+        """Take means and standard deviations."""
+        T = len(model.loadings)
+        outcomes = values[:, :T]
+        centre, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        centre[:T], scale[:T] = np.nanmean(outcomes), np.nanstd(outcomes)
+        return cls(centre, scale)
+
+    def restored(self, model: FimlModel, at: Array) -> Array:
+        """Map parameters back: an affine function of them."""
+        alpha, gamma, psi, theta, mu, phi = model.parts(at)
+        T = len(model.loadings)
+        origin, unit, s = self.centre[T:], self.scale[T:], self.scale[0]
+        gamma = s * gamma / unit
+        alpha = s * alpha - gamma @ origin
+        alpha[0] += self.centre[0]
+        r, q = np.tril_indices(len(psi)), np.tril_indices(len(phi))
+        return np.concatenate(
+            [
+                alpha,
+                gamma[model.mask],
+                s**2 * psi[r],
+                s**2 * theta,
+                origin + unit * mu,
+                (phi * np.outer(unit, unit))[q],
+                at[sum(model.sizes[:-1]) :],
+            ]
+        )
 
 
 class Roots:

@@ -26,8 +26,9 @@ from ..updating import changed
 from ..warned import tell
 from .call import FACTORS, SHAPES, GrowthCall
 from .fit import check_times, checked_call, formula_of
+from .lavaan import write_syntax
 
-__all__ = ["FimlGrowthModel", "fit_fiml_model"]
+__all__ = ["FimlGrowthModel", "fit_fiml_model", "is_joint"]
 
 PLAIN = "fit the rows with covariates by growth(..., missing='drop')"
 
@@ -119,6 +120,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
         **dict.fromkeys(("ranef", "coef", "scores", "predict", "resid", "fittedvalues"), PLAIN),
         **dict.fromkeys(("bootstrap", "profile", "simulate", "icc", "r2", "augment"), PLAIN),
         "varcorr": "read the variances in params",
+        "equate": "curves of complete covariates and a known shape are mixed models",
         "fit": "compare llf with that of another model by twice the difference",
     }
 
@@ -167,6 +169,10 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
         call = checked_call(changed(self.call, None, changes, "growth"))
         return fit_fiml_model(call, self.parts.training_data() if data is None else data)
 
+    def lavaan(self) -> str:
+        """Write the model in lavaan's syntax, for its function growth() on wide data."""
+        return write_syntax(self.call, list(self.parts.occasions))
+
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""
         call, estimate = self.call, self.parts.estimate
@@ -185,6 +191,11 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
         ]
         title = "Latent growth curve model by full information maximum likelihood"
         return Summary(title, facts, None, self.coef_table(), notes)
+
+
+def is_joint(call: GrowthCall) -> bool:
+    """Tell whether outcomes and covariates are to be modelled together."""
+    return call.missing == "fiml" or call.shape == "basis"
 
 
 def fit_fiml_model(call: GrowthCall, data: Any) -> FimlGrowthModel:

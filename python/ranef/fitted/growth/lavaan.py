@@ -21,7 +21,8 @@ def write_syntax(call: GrowthCall, times: list[float]) -> str:
 
     Waves are called as the outcome with their time, ``gpa_0``, and so are covariates that vary.
     """
-    wave = {t: f"{call.outcome}_{t:g}".replace("-", "m") for t in times}
+    outcome = re.sub(r"\W+", "_", call.outcome).strip("_")
+    wave = {t: f"{outcome}_{t:g}".replace("-", "m") for t in times}
     lines = []
     for f, factor in enumerate(call.factors):
         lines.append(

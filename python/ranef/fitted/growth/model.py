@@ -22,6 +22,7 @@ from ..warned import tell
 from .call import FACTORS, GrowthCall
 from .curves import Criteria, Curves, Rows
 from .equate import Equivalence, equated
+from .fiml import FimlGrowthModel, fit_fiml_model, is_joint
 from .fit import checked_call, fit, formula_of
 from .lavaan import write_syntax
 from .parts import GrowthParts
@@ -77,7 +78,7 @@ class GrowthModel(
         """The arguments that made the model."""
         return self.parts.call
 
-    def update(self, data: Any = None, **changes: Any) -> GrowthModel:
+    def update(self, data: Any = None, **changes: Any) -> GrowthModel | FimlGrowthModel:
         """Fit the same call with some arguments changed.
 
         Parameters
@@ -88,7 +89,8 @@ class GrowthModel(
             Other arguments of :func:`ranef.growth`.
         """
         call = checked_call(changed(self.call, None, changes, "growth"))
-        return fit_model(call, self.parts.training_data() if data is None else data)
+        rows = self.parts.training_data() if data is None else data
+        return fit_fiml_model(call, rows) if is_joint(call) else fit_model(call, rows)
 
     # ------------------------------------------------------------------ the other view
 

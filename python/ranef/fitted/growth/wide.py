@@ -61,6 +61,8 @@ def long_rows(
     RanefWarning
         If times are read from names, and waves between are missing or out of order.
     """
+    if len(columns) < 2:
+        raise ValueError("a growth curve of wide data needs the columns of two waves or more")
     wide = to_pandas(data)
     names = [*columns, *(name for own in varying.values() for name in own)]
     for name in names:
