@@ -83,7 +83,6 @@ if TYPE_CHECKING:
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
-    from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
@@ -96,6 +95,7 @@ if TYPE_CHECKING:
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
+    from .report.bootstrap import Bootstrap
     from .report.comparison import Comparison
     from .report.effects import RandomEffects
     from .report.emmeans import ContrastTable, MarginalMeans
@@ -103,8 +103,8 @@ if TYPE_CHECKING:
     from .report.help import help
     from .report.influence import Influence
     from .report.maketables import TableColumn
+    from .report.plots.base import Panels
     from .report.plots.model import ModelPlots
-    from .report.plots.plain import PlainPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
@@ -172,7 +172,7 @@ __all__ = [
     "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
-    "PlainPlots",
+    "Panels",
     "Point",
     "PooledModel",
     "Power",
@@ -246,7 +246,7 @@ _LATER = {
     "AllFit": "report.searches",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
-    "Bootstrap": "inference.bootstrap.results",
+    "Bootstrap": "report.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
     "ContrastTable": "report.emmeans",
@@ -280,10 +280,10 @@ _LATER = {
     "MissingReport": "missing.report",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
+    "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
     "Normal": "inference.priors.fixed",
-    "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Power": "study.result",

@@ -376,6 +376,7 @@ ARGUMENTS |= {"Point", "Wishart"}
 FOREIGN = {
     "Any",
     "Array",
+    "Axes",
     "DataFrame",
     "Figure",
     "Index",
