@@ -37,6 +37,9 @@ DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 #: Marks that go with the colours, so that lines differ without them too.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
+#: Points above which the best place of a legend is not looked for.
+CROWDED = 2000
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -215,12 +218,13 @@ def finish(
 def legend(axis: Axes, title: str, own: bool) -> None:
     """Put the legend beside the panel of a figure of our own, into one of the caller's."""
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+    crowded = sum(len(line.get_xdata(orig=True)) for line in axis.lines) > CROWDED
     axis.legend(
         title=title or None,
         frameon=not own,
         fontsize="small",
         title_fontsize="small",
-        **(place if own else {"loc": "best"}),
+        **(place if own else {"loc": "upper left" if crowded else "best"}),
     )
 
 

@@ -409,8 +409,9 @@ def largest_terms(model: Drawn) -> list[list[str]]:
                 names |= set(columns_of(factor.expr, frame, encoder.formula.evaluation))
         found.append({name for name in names if name in start})
     largest = [s for s in found if s and not any(s < other for other in found)]
-    distinct = [s for i, s in enumerate(largest) if s not in largest[:i]]
     order = list(start)
+    distinct = [s for i, s in enumerate(largest) if s not in largest[:i]]
+    distinct.sort(key=lambda names: min(map(order.index, names)))
 
     def rank(name: str) -> tuple[bool, int]:
         many = is_number(start[name]) and frame.series(name).nunique() > FEW

@@ -12,7 +12,7 @@ from ...design.design import Design, RandomTerm
 from ...inference.coverage import t_quantile
 from ...inference.prediction.predict import fixed_part, random_part
 from ..effects import RandomEffects
-from .base import Panels, finish, panels, theme, titled
+from .base import Panels, finish, legend, panels, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,7 +105,7 @@ def shrinkage_axes(parts: Any, term: RandomTerm, t: int, ax: Axes | None = None)
     size = 4.5 if term.n_levels <= 100 else 2.0
     axis.plot(*start.T, "s", color=look.second, markersize=size, label="each level alone")
     axis.plot(*modes.T, "o", color=look.accent, markersize=size, label="mixed model")
-    axis.legend(fontsize="small")
+    legend(axis, "", False)
     return titled(axis, f"Shrinkage of {term.group}")
 
 

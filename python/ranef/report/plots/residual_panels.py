@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Array
-from .base import MARKERS, Panels, finish, panels, quantiles, theme, trend
+from .base import MARKERS, Panels, finish, legend, panels, quantiles, theme, trend
 from .drawn import Drawn, drawn_terms
 
 __all__ = ["residual_figure"]
@@ -45,7 +45,7 @@ def residual_figure(model: Drawn, axes: Any = None) -> Panels:
                 shown[3].lines[-1].set_marker(MARKERS[j % len(MARKERS)])
         shown[3].set(title=f"Modes of {term.group}, normal quantiles", ylabel="mode / sd")
         if term.n_cols > 1:
-            shown[3].legend(fontsize="small")
+            legend(shown[3], "", False)
     title = "Residuals given the random effects" if terms else "Residuals"
     return finish(figure, title, shown, axes)
 

@@ -116,5 +116,5 @@ def crossval_axes(rows: pd.DataFrame, scheme: str, ax: Axes | None = None) -> Ax
             label=f"{label} ({int(chosen.sum())})",
         )
     axis.set(xlabel="predicted", ylabel="observed")
-    axis.legend(fontsize="small")
+    legend(axis, "", False)
     return titled(axis, f"Left-out rows: {scheme}")
