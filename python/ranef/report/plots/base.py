@@ -218,7 +218,7 @@ def finish(
 def legend(axis: Axes, title: str, own: bool) -> None:
     """Put the legend beside the panel of a figure of our own, into one of the caller's."""
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    crowded = sum(len(line.get_xdata(orig=True)) for line in axis.lines) > CROWDED
+    crowded = sum(np.size(line.get_xdata()) for line in axis.lines) > CROWDED
     axis.legend(
         title=title or None,
         frameon=not own,
