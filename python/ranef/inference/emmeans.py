@@ -286,7 +286,7 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
     check_level(level)
     r = int(np.isfinite(df).sum() + np.isinf(df).sum())
     if adjust == "tukey" and r > 1:
-        return range_ppf(level, n_means, df) / np.sqrt(2.0)
+        return np.asarray(range_ppf(level, n_means, df) / np.sqrt(2.0))
     if adjust == "sidak":
         level = level ** (1.0 / max(r, 1))
     elif adjust in ("bonferroni", "holm"):

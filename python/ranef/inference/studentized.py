@@ -40,9 +40,9 @@ def range_sf(q: ArrayLike, k: int, df: ArrayLike) -> Array:
     -----
     The tail S(w) of the range of k normal variables is k times the integral over its maximum z of
     phi(z) (Phi(z)^(k-1) - (Phi(z) - Phi(z - w))^(k-1)) [1]_. log S(w) + w^2 / 4 is interpolated
-    by Chebyshev polynomials once for each k. What is asked for is the mean of S(q s) over s, the root
-    of a chi-squared variable over its degrees of freedom. Sums of equal steps do both integrals,
-    the second in log s, where the integrand is smooth and falls off on both sides.
+    by Chebyshev polynomials once for each k. What is asked for is the mean of S(q s) over s, the
+    root of a chi-squared variable over its degrees of freedom. Sums of equal steps do both
+    integrals, the second in log s, where the integrand is smooth and falls off on both sides.
 
     References
     ----------

@@ -69,8 +69,8 @@ def criteria_axes(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw BIC and ICL by number of classes."""
     look, axis = theme(), one(ax, 4.6, 3.2)
     for name, colour, marker in (
-        ("bic", theme().colour(0), "o-"),
-        ("icl", theme().colour(1), "s--"),
+        ("bic", look.accent, "o-"),
+        ("icl", look.second, "s--"),
     ):
         axis.plot(table.index, table[name], marker, color=colour, label=name.upper())
     axis.set_xticks(list(table.index))
