@@ -89,7 +89,6 @@ if TYPE_CHECKING:
     from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
-    from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
@@ -105,6 +104,7 @@ if TYPE_CHECKING:
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
+    from .report.bootstrap import Bootstrap
     from .report.comparison import Comparison
     from .report.effects import RandomEffects
     from .report.emmeans import ContrastTable, MarginalMeans
@@ -112,8 +112,8 @@ if TYPE_CHECKING:
     from .report.help import help
     from .report.influence import Influence
     from .report.maketables import TableColumn
+    from .report.plots.base import Panels
     from .report.plots.model import ModelPlots
-    from .report.plots.plain import PlainPlots
     from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
@@ -189,7 +189,7 @@ __all__ = [
     "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
-    "PlainPlots",
+    "Panels",
     "Point",
     "PooledModel",
     "Posterior",
@@ -267,7 +267,7 @@ _LATER = {
     "AllFit": "report.searches",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
-    "Bootstrap": "inference.bootstrap.results",
+    "Bootstrap": "report.bootstrap",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
@@ -308,10 +308,10 @@ _LATER = {
     "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
+    "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
     "Normal": "inference.priors.fixed",
-    "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Posterior": "fitted.posterior.model",

@@ -376,6 +376,7 @@ ARGUMENTS |= {"HalfT", "LKJ", "Point", "Wishart"}
 FOREIGN = {
     "Any",
     "Array",
+    "Axes",
     "DataFrame",
     "Figure",
     "Index",

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from .._typing import Array
 from ..design.aligned import by_name
@@ -21,6 +20,7 @@ from ..design.values import is_numbers
 from ..formula import FactorKind
 from .coverage import check_level, t_quantile
 from .hypotheses.linear import f_pvalue
+from .studentized import range_ppf, range_sf
 
 __all__ = ["adjusted", "contrast_weights", "critical", "marginal_rows", "reference_grid", "slopes"]
 
@@ -264,7 +264,7 @@ def adjusted(t: Array, df: Array, adjust: str, n_means: int) -> Array:
     if adjust == "none" or r <= 1:
         return plain
     if adjust == "tukey":
-        return np.asarray(scipy.stats.studentized_range.sf(np.sqrt(2.0) * np.abs(t), n_means, df))
+        return range_sf(np.sqrt(2.0) * np.abs(t), n_means, df)
     if adjust == "sidak":
         return np.asarray(-np.expm1(r * np.log1p(-plain)))
     if adjust == "bonferroni":
@@ -286,11 +286,7 @@ def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
     check_level(level)
     r = int(np.isfinite(df).sum() + np.isinf(df).sum())
     if adjust == "tukey" and r > 1:
-        distinct, at = np.unique(np.round(df, 6), return_inverse=True)
-        known = np.isfinite(distinct) | np.isinf(distinct)
-        value = np.full(len(distinct), np.nan)
-        value[known] = scipy.stats.studentized_range.ppf(level, n_means, distinct[known])
-        return np.asarray(value[at] / np.sqrt(2.0))
+        return np.asarray(range_ppf(level, n_means, df) / np.sqrt(2.0))
     if adjust == "sidak":
         level = level ** (1.0 / max(r, 1))
     elif adjust in ("bonferroni", "holm"):

@@ -25,6 +25,10 @@ __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 DEFAULTS = {"pairwise": "tukey", "revpairwise": "tukey", "trt.vs.ctrl": "sidak"}
 
 
+#: What is estimated, in words.
+LABELS = {"emmean": "marginal means", "trend": "slopes", "response": "means of the response"}
+
+
 class ContrastTable:
     """A table with the words that belong to it.
 
@@ -43,6 +47,24 @@ class ContrastTable:
     def to_frame(self) -> pd.DataFrame:
         """Return the numbers as a frame of their own."""
         return self.frame.copy()
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the contrasts with their intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.means import contrast_axes
+
+        columns = list(self.frame.columns)
+        names = columns[: columns.index("contrast") + 1]
+        return contrast_axes(self.frame, names, f"Contrasts; {self.notes[0]}", ax)
 
     def __repr__(self) -> str:
         text = self.frame.to_string(index=False, float_format=lambda value: f"{value:.5g}")
@@ -120,6 +142,36 @@ class MarginalMeans:
     def to_frame(self) -> pd.DataFrame:
         """Return ``frame``."""
         return self.frame
+
+    def plot(self, *, axes: Any = None) -> Any:
+        """Draw the means with their intervals.
+
+        The first variable is along the axis; the levels of the second make lines, whose
+        differences in slope are the interaction; those of ``by`` make panels.
+
+        Parameters
+        ----------
+        axes : Axes or sequence of Axes, optional
+            Where to draw; one for each combination of ``by``.
+
+        Returns
+        -------
+        matplotlib Axes, or Panels where there are several
+
+        Examples
+        --------
+        >>> import ranef
+        >>> cake = ranef.datasets.load("cake")
+        >>> model = ranef.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
+        >>> axes = ranef.emmeans(model, "~ temperature * recipe").plot()
+        >>> axes.get_xlabel()
+        'temperature'
+        """
+        from .plots.means import means_figure
+
+        variables = [name for name in self.cells.columns if name not in self.by]
+        title = f"Estimated {LABELS[self.what]}, {self.level:.0%} intervals"
+        return means_figure(self.frame, variables, list(self.by), self.what, title, axes)
 
     def pairs(self, adjust: str = "tukey", reverse: bool = False) -> ContrastTable:
         """Compare all pairs of means.
