@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .api.growth import growth
     from .api.growth_mixture import growth_mixture
     from .api.impute import impute
+    from .api.joint_tests import joint_tests
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.mediate import mediate
@@ -247,6 +248,7 @@ __all__ = [
     "growth_mixture",
     "help",
     "impute",
+    "joint_tests",
     "lmer",
     "lmlist",
     "mediate",
@@ -364,6 +366,7 @@ _LATER = {
     "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
+    "joint_tests": "api.joint_tests",
     "lmer": "api.lmer",
     "lmlist": "api.lmlist",
     "mediate": "api.mediate",
@@ -393,6 +396,8 @@ if hasattr(_os, "register_at_fork"):
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name == "sklearn":  # estimators, which need scikit-learn
+            return _import_module("ranef.sklearn")
         if name not in _LATER:
             from .words.answers import module_message
 

@@ -118,7 +118,7 @@ def _log_sf(q: Array, k: int, df: Array) -> tuple[Array, Array]:
     t = low + (high - low) * np.linspace(0.0, 1.0, steps + 1)
     s = np.exp(t)
     half = 0.5 * nu
-    density = half * np.log(half) - scipy.special.gammaln(half) + np.log(2.0) + nu * t - half * s**2
+    density = _peak(half) - half * (np.expm1(2.0 * t) - 2.0 * t)
     tail, fall = _at(polynomial, derivative, wide * s)
     terms = density + tail
     top = terms.max(axis=1, keepdims=True)
@@ -128,6 +128,13 @@ def _log_sf(q: Array, k: int, df: Array) -> tuple[Array, Array]:
     value[~endless] = np.log(total * step) + top[:, 0]
     slope[~endless] = (weights * s * fall).sum(axis=1) / total
     return value, slope
+
+
+def _peak(half: Array) -> Array:
+    """Log density of t = 0, for half the degrees of freedom: Stirling's error where it is small."""
+    exact = half * np.log(half) - half - scipy.special.gammaln(half)
+    series = 0.5 * np.log(half / (2.0 * np.pi)) - 1.0 / (12.0 * half) + 1.0 / (360.0 * half**3)
+    return np.asarray(np.log(2.0) + np.where(half > 50.0, series, exact))
 
 
 def _at(polynomial: Array, derivative: Array, w: Array) -> tuple[Array, Array]:
