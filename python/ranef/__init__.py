@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .api.lmlist import lmlist
     from .api.missing_report import missing_report
     from .api.multistart import multistart
+    from .api.on_progress import on_progress
     from .api.pbtest import pbtest
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
@@ -250,6 +251,7 @@ __all__ = [
     "lmlist",
     "missing_report",
     "multistart",
+    "on_progress",
     "pbtest",
     "plot_coefficients",
     "pool",
@@ -366,6 +368,7 @@ _LATER = {
     "lmlist": "api.lmlist",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
+    "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",

@@ -80,9 +80,9 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         Formula, or its right side, over the columns of X: ``"x + (1 + x | g)"``. Columns of an
         array are x0, x1, ... Without random-effects terms, and without a formula, which then adds
         all columns up, the fit is by least squares.
-    family : str
-        Distribution of the response: "gaussian" fits by :func:`ranef.lmer`, another by
-        :func:`ranef.glmer`.
+    family : str, optional
+        Distribution of the response, which is then fitted by :func:`ranef.glmer`; by default normal
+        and fitted by :func:`ranef.lmer`.
     link : str, optional
         Link of a generalised model.
     reml : bool
@@ -121,7 +121,7 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         self,
         formula: str | None = None,
         *,
-        family: str = "gaussian",
+        family: str | None = None,
         link: str | None = None,
         reml: bool = True,
         prior: Any = None,
@@ -151,12 +151,12 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         return self._fit_model(frame, response, self._mixed, self._plain)
 
     def _mixed(self, text: str, data: pd.DataFrame) -> Any:
-        if self.family == "gaussian" and self.link in (None, "identity"):
+        if self.family is None:
             return lmer(text, data, reml=self.reml, prior=self.prior)
         return glmer(text, data, family=self.family, link=self.link, prior=self.prior)
 
     def _plain(self, text: str, data: pd.DataFrame) -> Any:
-        if self.family == "gaussian" and self.link in (None, "identity"):
+        if self.family is None:
             return feols(text, data)
         return independent(text, data, self.family, self.link)
 
