@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .api.mediate import mediate
     from .api.missing_report import missing_report
     from .api.multistart import multistart
+    from .api.on_progress import on_progress
     from .api.pbtest import pbtest
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
@@ -254,6 +255,7 @@ __all__ = [
     "mediate",
     "missing_report",
     "multistart",
+    "on_progress",
     "pbtest",
     "plot_coefficients",
     "pool",
@@ -372,6 +374,7 @@ _LATER = {
     "mediate": "api.mediate",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
+    "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",
