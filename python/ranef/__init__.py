@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .api.multistart import multistart
     from .api.on_progress import on_progress
     from .api.pbtest import pbtest
+    from .api.pedigree import pedigree
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
     from .api.power import power
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
     from .comparison.mixtures import MixtureComparison
+    from .design.known.pedigree import Pedigree
+    from .design.known.precision import Precision
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
@@ -192,11 +195,13 @@ __all__ = [
     "Normal",
     "NotPositiveDefiniteError",
     "Panels",
+    "Pedigree",
     "Point",
     "PooledModel",
     "Posterior",
     "PosteriorPlots",
     "Power",
+    "Precision",
     "Prescription",
     "Profile",
     "RandomEffects",
@@ -257,6 +262,7 @@ __all__ = [
     "multistart",
     "on_progress",
     "pbtest",
+    "pedigree",
     "plot_coefficients",
     "pool",
     "power",
@@ -316,11 +322,13 @@ _LATER = {
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
     "Normal": "inference.priors.fixed",
+    "Pedigree": "design.known.pedigree",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Posterior": "fitted.posterior.model",
     "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
+    "Precision": "design.known.precision",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
     "QIC": "fitted.gee.criteria",
@@ -376,6 +384,7 @@ _LATER = {
     "multistart": "api.multistart",
     "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
+    "pedigree": "api.pedigree",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",
     "power": "api.power",
