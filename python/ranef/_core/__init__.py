@@ -64,6 +64,7 @@ Glmm = _module.Glmm
 GlmmPoint = _module.GlmmPoint
 GlmmQuadrature = _module.GlmmQuadrature
 Approximation = _module.Approximation
+JointPoint = _module.JointPoint
 absorb = _module.absorb
 count_components = _module.count_components
 fit_gee = _module.fit_gee

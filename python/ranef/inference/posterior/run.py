@@ -10,20 +10,19 @@ import numpy as np
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
 from ...parallel.progress import bar
 from .coordinates import Coordinates
 from .draws import Draws, chains_that_stand
 from .generalised import GeneralisedTarget
-from .improper import check_ends, check_proper_priors, check_separated
+from .improper import check_ends
 from .independence import adapted, effective_share, sample_independent
 from .linear import LinearTarget, draw_fixed
 from .nuts import by_differences, sample_nuts
 from .priors import PosteriorPriors
 from .proposal import Mixture, laplace
 
-__all__ = ["Settings", "sample_generalised", "sample_linear"]
+__all__ = ["Settings", "inside", "sample_generalised", "sample_linear"]
 
 #: Share of effective proposals below which NUTS takes over, and dimensions above which it begins.
 POOR, MANY = 0.15, 25
@@ -150,43 +149,22 @@ def nuts_chains(
     )
 
 
-def sample_generalised(
-    design: Design,
-    estimate: GlmmEstimate,
-    weights: Array,
-    coordinates: Coordinates,
-    priors: PosteriorPriors,
-    typical: Sequence[Array],
-    settings: Settings,
-) -> Draws:
+def sample_generalised(target: GeneralisedTarget, settings: Settings) -> Draws:
     """Sample a generalised model: covariances, coefficients and random effects together.
 
-    Parameters
-    ----------
-    weights : ndarray of shape (n,)
-        Trials, or weights of the rows.
-
-    Raises
-    ------
-    ModelError
-        If the posterior is improper.
+    ``beta`` of the draws are the standardised coefficients of all parts.
     """
-    check_proper_priors(priors, coordinates, design)
-    told = [] if priors.fixed is None else estimate.kept[priors.fixed.index].tolist()
-    check_separated(design.fixed_names, estimate.separated, told)
-    target = GeneralisedTarget(design, estimate, weights, coordinates, priors)
     rng = np.random.default_rng(settings.seed)
-    start = target.start(inside(estimate.sigmas, typical), estimate.dispersion)
     total = settings.chains * (settings.draws + settings.warmup)
     with bar(total, "draws", shown=settings.progress) as advance:
-        x, divergences = nuts_chains(target.value_and_slope, start, rng, settings, advance)
+        x, divergences = nuts_chains(target.value_and_slope, target.start(), rng, settings, advance)
     found = target.split(x.reshape(-1, x.shape[2]))
     shape = x.shape[:2]
     return Draws(
-        x=x[:, :, : coordinates.size],
-        beta=found.beta.reshape(*shape, -1),
+        x=x[:, :, : target.m],
+        beta=found.standard.reshape(*shape, -1),
         roots=tuple(L.reshape(*shape, *L.shape[1:]) for L in found.factors),
-        scale=found.values.scale.reshape(shape),
+        scale=np.ones(shape),
         effects=tuple(b.reshape(*shape, *b.shape[1:]) for b in found.effects),
         sampler="NUTS over covariances, coefficients and random effects",
         divergences=divergences,
