@@ -263,6 +263,7 @@ def test_leave_one_out_is_that_of_exact_quadrature():
     want = exact_left_out(data, [*rows, *levels])
     np.testing.assert_allclose(found.loo().pointwise["elpd_loo"], want[:16], atol=0.06)
     np.testing.assert_allclose(found.loo("g").pointwise["elpd_loo"], want[16:], atol=0.12)
+    assert 3.0 < found.loo().p_loo < 7.0  # two standard deviations, four effects, two coefficients
     with pytest.raises(ValueError, match="group must be"):
         found.loo("h")
 
@@ -352,3 +353,26 @@ def test_calibration_of_an_intercept_model():
     # of 50 uniform numbers the mean is 0.5 and the sd 0.289, with errors of 0.041 and 0.018
     assert (np.abs(ranks.mean(axis=0) - 0.5) < 0.13).all()
     assert (np.abs(ranks.std(axis=0) - 0.289) < 0.06).all()
+
+
+def test_replicates_from_the_prior_have_its_moments(sleep, posterior):
+    drawn = posterior.simulate(4000, seed=1, of="prior")
+    first = drawn[0]  # Days = 0: 250 + N(0, 100) + half t effects and residuals
+    assert abs(np.median(first) - 250.0) < 4.5 * 1.2533 * 140.0 / np.sqrt(4000)
+    # medians of |x|: of N(0, 100^2) alone 67; with effects and residuals wider
+    assert 70.0 < np.median(np.abs(first - 250.0)) < 110.0
+    flat = sleep.sample(400, seed=1, prior={"Subject": HALF})
+    with pytest.raises(ranef.ModelError, match="'Intercept' is flat"):
+        flat.simulate(5, of="prior")
+    with pytest.raises(ValueError, match="of must be"):
+        posterior.simulate(5, of="priors")
+
+
+def test_correlations_drawn_from_their_prior_are_those_of_lkj():
+    from ranef.inference.posterior.coordinates import correlation_root
+    from ranef.inference.posterior.from_prior import _partial
+
+    root, _ = correlation_root(_partial(2.0, 4, 20_000, np.random.default_rng(1)), 4)
+    R = root @ root.transpose(0, 2, 1)
+    for i, j in ((1, 0), (3, 1), (3, 2)):  # beta(eta + k/2 - 1): variance 1 / (2 eta + k - 1)
+        assert R[:, i, j].var() == pytest.approx(1.0 / 7.0, rel=0.04)

@@ -88,8 +88,8 @@ class LinearSource(RowSource):
             design.random, has_scale=known_scale is None, known_scale=known_scale or 1.0
         )
         if group is None:
-            found = row_densities(design, self.core(), draws, coordinates, priors)
-            return leave_one_out(found, self.parts.label(design.y).index, "row")
+            found, seen = row_densities(design, self.core(), draws, coordinates, priors)
+            return leave_one_out(found, self.parts.label(design.y).index, "row", seen)
         known = {term.group: term for term in design.random}
         if group not in known:
             raise ValueError(f"group must be one of {list(known)}, not {group!r}")

@@ -268,26 +268,34 @@ class Posterior:
     def _rng(self, place: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, place])
 
-    def simulate(self, n: int = 100, *, seed: Any = None) -> Array:
-        """Draw responses of the rows of the fit from the posterior predictive distribution.
+    def simulate(self, n: int = 100, *, seed: Any = None, of: str = "posterior") -> Array:
+        """Draw responses of the rows of the fit from a predictive distribution.
 
         Parameters
         ----------
         n : int
-            Number of draws, of as many posterior draws, evenly spaced.
+            Number of draws; of the posterior, evenly spaced ones.
         seed : int or Generator, optional
             Makes the draws repeatable.
+        of : {"posterior", "prior"}
+            Which distribution the parameters come from. Every coefficient needs a prior of its own
+            for the second, and random effects are new ones.
 
         Returns
         -------
         ndarray of shape (nobs, n)
-            A response a column, the random effects those of the groups at hand.
+            A response a column.
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number above zero, not {n!r}")
-        found = self._source.responses(
-            self._draws, self._effects_if_needed, Rows(), np.random.default_rng(seed)
-        )
+        of = check_option("of", of, ("posterior", "prior"))
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"n must be a whole number above zero, not {n!r}")
+        rng, source = np.random.default_rng(seed), self._source
+        if of == "prior":
+            drawn = source.from_prior(self._priors, n, rng)
+            return np.asarray(source.responses(drawn, lambda: drawn.effects or (), Rows(), rng).T)
+        found = source.responses(self._draws, self._effects_if_needed, Rows(), rng)
         return np.asarray(found[self._chosen(n)].T)
 
     def derive(
@@ -390,7 +398,7 @@ class Posterior:
             self._parameters,
             self._title(),
             np.asarray(self._source.design.y) if self._source.has_rows else None,
-            lambda n, seed: self.simulate(n, seed=seed),
+            self.simulate,
         )
 
 

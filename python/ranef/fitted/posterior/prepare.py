@@ -59,11 +59,22 @@ class Ready:
 def prepared(model: Any, prior: Any) -> Ready:
     """Check the priors of a model."""
     parts = model.parts
+    _check_free(parts.design)
     if isinstance(parts, LmmParts):
         return _linear(model, parts, prior)
     if isinstance(parts, GlmmParts):
         return _generalised(model, parts, prior)
     return _several(model, parts, prior)
+
+
+def _check_free(design: Design) -> None:
+    """Refuse terms whose covariance is not that of a few columns, free or independent."""
+    for term in design.random:
+        if getattr(term, "is_structured", False) or term.smooth is not None:
+            raise UnsupportedError(
+                f"a posterior of {term.group!r}, whose covariance has a structure, is not "
+                "available; model.conf_int() has intervals"
+            )
 
 
 def _typical(design: Design, bases: Callable[[int], Array], size: float) -> tuple[Array, ...]:

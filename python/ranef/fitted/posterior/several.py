@@ -142,4 +142,4 @@ class SeveralSource(Source):
     ) -> Loo:
         """Leave rows out, given the random effects."""
         found = left_out_rows(group, self.log_likelihood(draws, effects))
-        return leave_one_out(found, self.parts.label(self.design.y).index, "row")
+        return leave_one_out(found, self.parts.label(self.design.y).index, "row", found)

@@ -16,7 +16,9 @@ from ...chunks.summed import NO_ROWS, SummedDesign
 from ...design.design import Design
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
+from ...inference.posterior.coordinates import Coordinates
 from ...inference.posterior.draws import Draws
+from ...inference.posterior.from_prior import prior_draws
 from ...inference.posterior.loo import Loo
 from ...inference.posterior.named import listed, parameters_of
 from ...inference.posterior.priors import PosteriorPriors
@@ -112,6 +114,10 @@ class Source(ABC):
     def log_likelihood(self, draws: Draws, effects: Effects) -> Array:
         """Log density of the rows of the fit given all at each draw, shape (S, n)."""
 
+    def from_prior(self, priors: PosteriorPriors, n: int, rng: np.random.Generator) -> Draws:
+        """Draw all parameters and random effects from their priors."""
+        raise UnsupportedError("draws from the prior are those of models of one predictor")
+
     @abstractmethod
     def model_at(self, draws: Draws, effects: tuple[Array, ...], s: int) -> Any:
         """Make the model of one draw."""
@@ -147,6 +153,13 @@ class RowSource(Source):
     def parameters(self, draws: Draws, priors: PosteriorPriors) -> Array:
         """Value of each parameter at each draw, shape (C, N, k)."""
         return parameters_of(self.targets(priors), self.design, self.kept, draws)
+
+    def from_prior(self, priors: PosteriorPriors, n: int, rng: np.random.Generator) -> Draws:
+        """Draw all parameters and random effects from their priors."""
+        terms, known = self.design.random, priors.known_scale or 1.0
+        coordinates = Coordinates(terms, has_scale=False, known_scale=known)
+        names = [self.design.fixed_names[j] for j in self.kept]
+        return prior_draws(priors, coordinates, terms, names, n, rng)
 
     def predictor(
         self, draws: Draws, effects: Effects, rows: Rows, rng: np.random.Generator

@@ -32,8 +32,8 @@ def row_densities(
     draws: Draws,
     coordinates: Coordinates,
     priors: PosteriorPriors,
-) -> Array:
-    """Log density of each row given all others, covariances and sigma: (S, n).
+) -> tuple[Array, Array]:
+    """Log density of each row given all others, covariances and sigma, and given all: (S, n) each.
 
     Notes
     -----
@@ -62,7 +62,7 @@ def row_densities(
             total += np.einsum("ij,ji->i", columns, b[:, code])
         return total
 
-    out = np.empty((len(chosen), n))
+    out, seen = np.empty((len(chosen), n)), np.empty((len(chosen), n))
     for row, s in enumerate(tracked(chosen, len(chosen), "draws")):
         factors = [L[s] / sigma[s] for L in roots]
         base = spread(core.draw(factors, beta[row], sigma[s], zero))
@@ -75,9 +75,11 @@ def row_densities(
         variance = core.prediction_variances(standard, moved, list(zip(codes, z, strict=True)))
         variance += np.sum(((X - moved) @ beta_root[row]) ** 2, axis=1) / sigma[s] ** 2
         left = 1.0 - np.clip(w * variance, 0.0, 1.0 - 1e-12)
-        away = (y - X @ beta[row] - base) ** 2 * w / (sigma[s] ** 2 * left)
-        out[row] = 0.5 * (np.log(left * w) - away) - np.log(sigma[s]) - 0.5 * np.log(2.0 * np.pi)
-    return out
+        squares = (y - X @ beta[row] - base) ** 2 * w / sigma[s] ** 2
+        constant = 0.5 * np.log(w / (2.0 * np.pi)) - np.log(sigma[s])
+        out[row] = constant + 0.5 * (np.log(left) - squares / left)
+        seen[row] = constant - 0.5 * (np.log(2.0 - left) + squares / (2.0 - left))
+    return out, seen
 
 
 def level_densities(
