@@ -12,6 +12,7 @@ import numpy as np
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
+from ...families.shaped import ShapedFamily
 from ...families.shaped_registry import shaped_family
 from ...inference.posterior.coordinates import Coordinates
 from ...inference.posterior.draws import Draws
@@ -82,6 +83,22 @@ def _typical(design: Design, bases: Callable[[int], Array], size: float) -> tupl
     return tuple(size * np.linalg.norm(bases(t), axis=1) for t in range(len(design.random)))
 
 
+def _sizes(family: ShapedFamily, link: str, y: Array, eta: Array) -> tuple[float, float]:
+    """Return a typical size of random effects, and the scale of a dispersion's default prior.
+
+    Where the predictor is in units of the response, both are so, too; a logit or a logarithm has a
+    size of its own.
+    """
+    if family.shapes and family.shapes[0].name == "sigma":
+        size = float(np.exp(family.shapes[0].start(y)))
+        return size, WIDTH * size
+    if link == "identity" and not family.trials:
+        return float(np.std(y)), DISPERSION
+    if link in ("inverse", "sqrt"):
+        return max(float(np.std(eta)), 0.1 * abs(float(np.mean(eta)))), DISPERSION
+    return 1.0, DISPERSION
+
+
 def _coordinates(design: Design, prior: Any) -> Coordinates:
     residual = prior.get("residual") if isinstance(prior, Mapping) else None
     if isinstance(residual, Point) and isinstance(residual.sigma, Real):
@@ -117,9 +134,10 @@ def _generalised(model: Any, parts: GlmmParts, prior: Any) -> Ready:
     starts = {"location": flat, **{shape.name: flat for shape in family.shapes}}
     plan = plan_of(family, estimate.spec.link, [("location", design)], starts)
     given = parts.call.prior if prior is None else prior
-    typical = _typical(design, plan.bases.__getitem__, 1.0)
+    size, width = _sizes(family, estimate.spec.link, design.y, estimate.eta)
+    typical = _typical(design, plan.bases.__getitem__, size)
     has_scale = bool(family.shapes)
-    scales = Scales(typical, DISPERSION if has_scale else None, "dispersion", False)
+    scales = Scales(typical, width if has_scale else None, "dispersion", False)
     coordinates = Coordinates(design.random, has_scale=False)
     priors = posterior_priors(given, design, estimate.kept, coordinates, scales)
     check_proper_priors(priors, coordinates, design)
@@ -153,9 +171,10 @@ def _several(model: Any, parts: SeveralParts, prior: Any) -> Ready:
         )
     source = SeveralSource(parts, type(model))
     design, estimate, plan = parts.design, parts.estimate, parts.plan
-    typical = _typical(design, plan.bases.__getitem__, 1.0)
+    size, width = _sizes(parts.family, parts.call.link, design.y, estimate.eta[:, 0])
+    typical = _typical(design, plan.bases.__getitem__, size)
     constant = bool(parts.family.shapes) and parts.call.dispersion is None
-    scales = Scales(typical, DISPERSION if constant else None, "dispersion", False)
+    scales = Scales(typical, width if constant else None, "dispersion", False)
     coordinates = Coordinates(design.random, has_scale=False)
     priors = posterior_priors(prior, design, estimate.kept, coordinates, scales)
     check_proper_priors(priors, coordinates, design)

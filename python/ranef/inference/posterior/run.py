@@ -13,6 +13,7 @@ from ...design.design import Design
 from ...models.lmm import LmmEstimate
 from ...parallel.progress import bar
 from .coordinates import Coordinates
+from .diagnosis import diagnostics
 from .draws import Draws, chains_that_stand
 from .generalised import GeneralisedTarget
 from .improper import check_ends
@@ -26,6 +27,8 @@ __all__ = ["Settings", "inside", "sample_generalised", "sample_linear"]
 
 #: Share of effective proposals below which NUTS takes over, and dimensions above which it begins.
 POOR, MANY = 0.15, 25
+#: Times that the sampler is run, and the share of effective draws with which it is not run again.
+ATTEMPTS, MIXED = 3, 0.3
 #: Smallest standard deviation to start from, relative to a typical one.
 INSIDE = 0.05
 
@@ -114,20 +117,40 @@ def _sample(
     total = settings.chains * (settings.draws + settings.warmup)
     with bar(total, "draws", shown=settings.progress) as advance:
         if target.size <= MANY:
-            found = adapted(
-                target.log_density, first, settings.chains * settings.warmup, rng, advance
-            )
-            if found.share > POOR:
-                x, weights = sample_independent(
-                    target.log_density, found, settings.draws, settings.chains, rng, advance
-                )
-                share = effective_share(weights)
-                if share > POOR:
-                    return x, f"independent proposals, {share:.0%} of them effective", 0
+            drawn = _independent(target, first, rng, settings, advance)
+            if drawn is not None:
+                return *drawn, 0
         x, divergences = nuts_chains(
             by_differences(target.log_density), mode, rng, settings, advance
         )
     return x, "NUTS over the covariance parameters", divergences
+
+
+def _independent(
+    target: LinearTarget,
+    first: Mixture,
+    rng: np.random.Generator,
+    settings: Settings,
+    advance: Callable[[int], object],
+) -> tuple[Array, str] | None:
+    """Sample by independent proposals; None where these do not suit.
+
+    Chains that mix badly are thrown away, and their points serve to fit the proposal again.
+    """
+    density, wanted = target.log_density, MIXED * settings.chains * settings.draws
+    found = adapted(density, first, settings.chains * settings.warmup, rng, advance)
+    for attempt in range(ATTEMPTS):
+        if found.share < POOR:
+            return None
+        x, points, values = sample_independent(
+            density, found, settings.draws, settings.chains, rng, advance
+        )
+        share = effective_share(values - found.mixture.log_density(points))
+        if attempt + 1 == ATTEMPTS or np.nanmin(diagnostics(x)[1], initial=np.inf) > wanted:
+            said = f"independent proposals, {share:.0%} of them effective"
+            return (x, said) if share > POOR else None
+        found = found.refitted(points, values, rng)
+    return None
 
 
 def nuts_chains(
