@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
@@ -86,17 +87,17 @@ def _typical(design: Design, bases: Callable[[int], Array], size: float) -> tupl
 def _sizes(family: ShapedFamily, link: str, y: Array, eta: Array) -> tuple[float, float]:
     """Return a typical size of random effects, and the scale of a dispersion's default prior.
 
-    Where the predictor is in units of the response, both are so, too; a logit or a logarithm has a
-    size of its own.
+    The size is the standard deviation of the responses, by the slope of the link at their mean; of
+    shares of trials, which say little of it, 1.
     """
     if family.shapes and family.shapes[0].name == "sigma":
         size = float(np.exp(family.shapes[0].start(y)))
         return size, WIDTH * size
-    if link == "identity" and not family.trials:
-        return float(np.std(y)), DISPERSION
-    if link in ("inverse", "sqrt"):
-        return max(float(np.std(eta)), 0.1 * abs(float(np.mean(eta)))), DISPERSION
-    return 1.0, DISPERSION
+    if family.trials:
+        return 1.0, DISPERSION
+    slope = abs(float(_core.mean_slope(link, np.array([float(np.mean(eta))]))[0]))
+    size = float(np.std(y)) / slope if slope > 0.0 else 1.0
+    return (size if 0.0 < size < np.inf else 1.0), DISPERSION
 
 
 def _coordinates(design: Design, prior: Any) -> Coordinates:
@@ -206,6 +207,6 @@ def _other_parts(
         if constant and block.part == parts.family.shapes[0].name:
             out.append(ShapePrior(places[0], parts.family.shapes[0].natural, priors.residual))
             continue
-        said[block.part] = f"normal, sd {OTHER_PARTS}, of standardised columns"
+        said[block.part] = f"normal, sd {OTHER_PARTS}, by standardised columns of its predictor"
         out += [ShapePrior(place, None, OTHER_PARTS) for place in places]
     return out
