@@ -70,12 +70,14 @@ def prepared(model: Any, prior: Any) -> Ready:
 
 
 def _check_free(design: Design) -> None:
-    """Refuse terms whose covariance is not that of a few columns, free or independent."""
+    """Refuse terms other than independent levels with a free covariance of their columns."""
     for term in design.random:
-        if getattr(term, "is_structured", False) or term.smooth is not None:
+        structured = getattr(term, "is_structured", False) or not term.is_plain
+        if structured or term.smooth is not None:
             raise UnsupportedError(
-                f"a posterior of {term.group!r}, whose covariance has a structure, is not "
-                "available; model.conf_int() has intervals"
+                f"a posterior of {term.group!r} is not available: its effects have a known or "
+                "structured covariance, several members a row, or belong to a smooth. "
+                "model.conf_int() has intervals"
             )
 
 
