@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .api.approaches import approaches
     from .api.average import average
     from .api.bias_check import bias_check
+    from .api.checklist import checklist
     from .api.clmm import clmm
     from .api.compare import compare
     from .api.compare_missing import compare_missing
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
     from .report.bootstrap import Bootstrap
+    from .report.checklist import Checklist
     from .report.comparison import Comparison
     from .report.effects import RandomEffects
     from .report.emmeans import ContrastTable, MarginalMeans
@@ -146,6 +148,7 @@ __all__ = [
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "Checklist",
     "ClassTest",
     "Comparison",
     "ComparisonWarning",
@@ -236,6 +239,7 @@ __all__ = [
     "approaches",
     "average",
     "bias_check",
+    "checklist",
     "clmm",
     "compare",
     "compare_missing",
@@ -282,6 +286,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "report.bootstrap",
+    "Checklist": "report.checklist",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
@@ -361,6 +366,7 @@ _LATER = {
     "approaches": "api.approaches",
     "average": "api.average",
     "bias_check": "api.bias_check",
+    "checklist": "api.checklist",
     "clmm": "api.clmm",
     "compare": "api.compare",
     "compare_missing": "api.compare_missing",

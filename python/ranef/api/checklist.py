@@ -1,0 +1,43 @@
+"""The issues of the field, filled in for a model."""
+
+from __future__ import annotations
+
+from ..fitted.kinds import Model, check_mixed
+from ..report.checklist import Checklist
+from ..trust.checklist import checklist_of
+from ..words.answers import answering
+
+__all__ = ["checklist"]
+
+
+@answering
+def checklist(model: Model) -> Checklist:
+    """Go through the issues in mixed models for one model: what holds, and what to call next.
+
+    Parameters
+    ----------
+    model : LinearMixedModel or GeneralizedLinearMixedModel
+        A fitted model.
+
+    Returns
+    -------
+    Checklist
+        Prints as text; ``table`` has topic, answer and call.
+
+    Raises
+    ------
+    ModelError
+        For anything but a mixed model.
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> found = ranef.checklist(ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep))
+    >>> found.table.topic.tolist()[:4]
+    ['variance accounted for', 'alternatives', 'growth curves', 'few clusters']
+    >>> found.items[4].answer
+    '10 rows a level of Subject.'
+    """
+    check_mixed(model, "checklist", generalised=True)
+    return checklist_of(model)

@@ -1,0 +1,133 @@
+"""The field's issues, filled in for one model: what holds here, and what to call next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..errors import RanefError
+from ..fitted.kinds import Model
+from ..fitted.lmm.model import LinearMixedModel
+from ..report.checklist import Checklist, Item
+from .diagnosis import diagnosis_of
+
+__all__ = ["checklist_of"]
+
+#: Levels below which a variance between groups is hardly known.
+FEW = 20
+#: Rows within levels below which a level says little of its own slope.
+SMALL = 5
+#: Rows from which on everything is significant.
+MANY = 100_000
+
+
+def checklist_of(model: Model) -> Checklist:
+    """Go through the topics of the page on issues in mixed models."""
+    return Checklist(model.call.formula, tuple(_items(model)))
+
+
+def _items(model: Model) -> Iterator[Item]:
+    """Answer each topic in its order."""
+    yield Item("variance accounted for", _explained(model), "model.variance_decomposition()")
+    group, linear = next(iter(model.ngroups)), isinstance(model, LinearMixedModel)
+    yield Item(
+        "alternatives",
+        "Not compared yet: fixed effects, cluster-robust and between-within estimates of the same "
+        "coefficients.",
+        f'ranef.approaches(formula, data, groups="{group}")'
+        if linear
+        else f'ranef.gee(formula, data, groups="{group}", family="{model.call.family}")',
+    )
+    if linear:
+        yield Item(
+            "growth curves",
+            f"For repeated measures of {group}: the same model as a latent curve.",
+            f'ranef.growth(outcome, data, time=..., groups="{group}")',
+        )
+    few = [f"{name} has {count}" for name, count in model.ngroups.items() if count < FEW]
+    yield Item(
+        "few clusters",
+        f"{'; '.join(few)} levels: its variance is hardly known, tests need small-sample degrees "
+        "of freedom."
+        if few
+        else f"No: {_counts(model)}.",
+        ('model.coef_table("kenward-roger"), ' * linear + "model.sample()") if few else "",
+    )
+    yield from _rows(model)
+    yield Item(
+        "fixed or random",
+        f"Random: {', '.join(model.ngroups)}. Predictors that go with the groups need their means.",
+        f'ranef.within_between(formula, data, groups="{group}")' if linear else "",
+    )
+    lost = sum(model.parts.design.dropped.values())
+    yield Item(
+        "missing values",
+        f"{lost} of {model.parts.design.n_data} rows are left out."
+        if lost
+        else "No row is left out.",
+        "ranef.missing_report(formula, data)" if lost else "",
+    )
+    many = model.nobs >= MANY
+    yield Item(
+        "big data",
+        f"{model.nobs:,} rows: read intervals, not p-values."
+        if many
+        else f"No: {model.nobs:,} rows.",
+        "model.conf_int()" if many else "",
+    )
+    yield Item(
+        "prediction",
+        "How well are new rows, and new groups, predicted? A fit does not say.",
+        'ranef.cross_validate(model, "new_groups")',
+    )
+    yield Item(
+        "model comparison",
+        f"AIC {model.aic:.2f}, log-likelihood {model.llf:.3f}; alone these say nothing.",
+        "ranef.compare(model, other)",
+    )
+    report = model.convergence
+    advice = "ranef.doctor(model)" if model.is_singular or not report.converged else ""
+    yield Item("convergence", report.verdict, advice)
+    found = diagnosis_of(model, None, seed=1).codes
+    yield Item(
+        "anything else",
+        f"diagnose finds {', '.join(found)}." if found else "diagnose finds nothing.",
+        "ranef.diagnose(model), model.check()",
+    )
+
+
+def _explained(model: Model) -> str:
+    """Say R² and the intraclass correlation, or why there is none."""
+    try:
+        shares, icc = model.r2(), model.icc()
+        return (
+            f"Fixed effects {shares.marginal:.2f}, with random effects {shares.conditional:.2f}; "
+            f"intraclass correlation {icc.adjusted:.2f}."
+        )
+    except RanefError as error:
+        return str(error)
+
+
+def _counts(model: Model) -> str:
+    """Write the number of levels of each factor."""
+    return ", ".join(f"{name} has {count:,} levels" for name, count in model.ngroups.items())
+
+
+def _rows(model: Model) -> Iterator[Item]:
+    """Look at the number of rows within levels, and at their balance."""
+    said, small = [], False
+    for term in model.parts.design.random:
+        sizes = np.bincount(term.codes, minlength=term.n_levels)
+        if len(term.codes):
+            low, high = int(np.min(sizes)), int(np.max(sizes))
+            small |= float(np.median(sizes)) < SMALL
+            spread = f"{low} to {high}" if low < high else f"{low}"
+            said.append(f"{spread} rows a level of {term.group}")
+    text = "; ".join(said) or "the rows were not kept"
+    text = text[0].upper() + text[1:]
+    yield Item(
+        "few rows within clusters",
+        f"{text}: a level alone says little." if small else f"{text}.",
+        "model.plot.shrinkage()" if small else "",
+    )

@@ -1,0 +1,36 @@
+"""The issues of the field, filled in for a model."""
+
+import numpy as np
+import pytest
+
+import ranef
+
+
+def test_a_linear_model_is_gone_through_topic_by_topic():
+    sleep = ranef.datasets.load("sleepstudy").copy()
+    sleep.loc[:2, "Reaction"] = np.nan
+    with pytest.warns(ranef.DroppedRowsWarning):
+        model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+    found = ranef.checklist(model).table.set_index("topic")
+    assert found.answer["few rows within clusters"] == "7 to 10 rows a level of Subject."
+    assert found.answer["missing values"] == "3 of 180 rows is left out."
+    assert "Subject has 18 levels" in found.answer["few clusters"]
+    assert f"{model.r2().marginal:.2f}" in found.answer["variance accounted for"]
+    assert found.answer["convergence"] == model.convergence.verdict
+    assert "few-levels" in found.answer["anything else"]
+    assert not found.answer.isna().any()
+
+
+def test_every_call_for_a_generalised_model_is_one_that_it_has():
+    cbpp = ranef.datasets.load("cbpp")
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    found = ranef.checklist(ranef.glmer(formula, cbpp, family="binomial"))
+    assert "approaches" not in str(found)
+    assert "kenward" not in str(found)
+    assert 'family="binomial"' in str(found)
+    assert found._repr_html_().startswith("<pre>")
+
+
+def test_other_things_are_refused():
+    with pytest.raises(ranef.ModelError, match="checklist takes mixed models"):
+        ranef.checklist("y ~ x")
