@@ -67,6 +67,8 @@ class RandomTerm:
     @property
     def written(self) -> str:
         """The term in a formula's words, with the first of many columns."""
+        if self.smooth is not None:
+            return self.smooth.smooth.text
         more = f" + ... ({self.n_cols:,} columns)" if self.n_cols > 8 else ""
         names = self.names if not more else self.names[:3]
         return f"({' + '.join(names)}{more} | {self.group})"
@@ -162,6 +164,11 @@ class Design:
     def n_obs(self) -> int:
         """Number of rows used, n."""
         return len(self.y)
+
+    @property
+    def grouped(self) -> tuple[RandomTerm, ...]:
+        """Terms whose effects belong to levels of a factor: all but curves."""
+        return tuple(term for term in self.random if not term.is_curve)
 
     @property
     def X(self) -> NDArray[np.float64]:

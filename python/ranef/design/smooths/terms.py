@@ -24,7 +24,7 @@ from .cubic import Cyclic
 from .fitted import FittedSmooth, fit_smooth
 from .reading import stacked
 
-__all__ = ["add_smooths", "evaluated", "fixed_columns", "smooth_terms", "warn_beyond"]
+__all__ = ["add_smooths", "evaluated", "fixed_columns", "multiplier", "smooth_terms", "warn_beyond"]
 
 Groups: TypeAlias = "Mapping[str, tuple[Any, pd.Index[Any]]]"
 
@@ -74,12 +74,12 @@ def evaluated(one: FittedSmooth, values: Mapping[str, Value]) -> Numbers:
     """Compute the columns of a smooth, fixed ones first, from the values of its variables."""
     x = stacked(one.variables, values, one.smooth)
     x = np.where(np.isnan(x), one.centre, x)
-    fixed, random = one.columns(x, _multiplier(one, values))
+    fixed, random = one.columns(x, multiplier(one, values))
     columns = [*fixed.T, *random.T]
     return Numbers(tuple(np.ascontiguousarray(column) for column in columns))
 
 
-def _multiplier(one: FittedSmooth, values: Mapping[str, Value]) -> Array | None:
+def multiplier(one: FittedSmooth, values: Mapping[str, Value]) -> Array | None:
     """Return what ``by`` multiplies a smooth by."""
     if one.smooth.by is None:
         return None

@@ -36,7 +36,7 @@ class GeneralisedParts(ProfiledParts):
     @property
     def varcorr(self) -> VarCorr:
         """Covariances of the random effects by group, on the scale of the linear predictor."""
-        return VarCorr(self.design.random, self.estimate.sigmas, None)
+        return VarCorr(self.own(self.design.random), self.own(self.estimate.sigmas), None)
 
     def approximate(self, ddf: str) -> FixedDf:
         """Work out the reference distribution of the tests: normal."""

@@ -19,6 +19,7 @@ from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.smooths import Smooths
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..regression_table import RegressionTable
@@ -36,6 +37,7 @@ __all__ = ["GeneralizedLinearMixedModel"]
 class GeneralizedLinearMixedModel(
     Coefficients,
     RandomPart,
+    Smooths,
     Criteria,
     Rows,
     LinearTests,
@@ -170,7 +172,7 @@ class GeneralizedLinearMixedModel(
         """
         spec = self.call.spec
         known = (set(GlmerCall.__dataclass_fields__) - {"formula", "spec"}) | {
-            *("family", "link", "nagq")
+            *("family", "link", "nagq", "reml")
         }
         if unknown := set(changes) - known:
             raise ValueError(
@@ -178,7 +180,8 @@ class GeneralizedLinearMixedModel(
             )
         family = find(changes.pop("family", spec.family), "glmer").name
         link = changes.pop("link", spec.link if family == spec.family else None)
-        changes["spec"] = specification(family, link, changes.pop("nagq", spec.nagq))
+        nagq, reml = changes.pop("nagq", spec.nagq), changes.pop("reml", spec.reml)
+        changes["spec"] = specification(family, link, nagq, reml)
         text = (
             self.call.formula
             if formula is None
@@ -195,7 +198,8 @@ class GeneralizedLinearMixedModel(
         if nagq == 0:
             return "fixed effects at their joint mode with the random ones (nagq=0)"
         if nagq == 1:
-            return "Laplace's approximation"
+            restricted = " of the restricted likelihood" if self.call.spec.reml else ""
+            return f"Laplace's approximation{restricted}"
         return f"adaptive Gauss-Hermite quadrature, {nagq} points"
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -249,10 +253,11 @@ class GeneralizedLinearMixedModel(
         return Summary(
             f"Generalised linear mixed model fit by {self._method()}",
             self._facts(),
-            self.varcorr,
-            self.coef_table(),
+            self.varcorr if len(self.varcorr) else None,
+            self._parametric(self.coef_table()),
             list(self._notes()),
             "normal tests",
+            self._smooth_summary(),
         )
 
 

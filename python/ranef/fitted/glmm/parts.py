@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,13 @@ from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
+from ...inference.smooths.table import Fitted
+from ...inference.smooths.weights import observed_weights
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.gls.model import alias
 from ..generalised.parts import GeneralisedParts
+from ..mixed.parts import CurvedParts
 from ..mixed.profiles import PRIOR
 from .call import GlmerCall
 
@@ -29,7 +33,7 @@ __all__ = ["GlmmParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmmParts(GeneralisedParts):
+class GlmmParts(GeneralisedParts, CurvedParts):
     """Design and estimate of a fit, and what follows from them."""
 
     estimate: GlmmEstimate
@@ -58,6 +62,25 @@ class GlmmParts(GeneralisedParts):
     def npar(self) -> int:
         """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
         return len(self.kept) + self.n_covariances + self.call.spec.has_dispersion
+
+    @cached_property
+    def smoothed(self) -> Fitted:
+        """What the table of smooth terms needs of the fit."""
+        e = self.estimate
+        family = e.spec.distribution
+        return Fitted(
+            self.design,
+            self.kept,
+            self.beta,
+            e.modes,
+            e.lambda_,
+            1.0,
+            observed_weights(
+                family, e.spec.transform, self.design.y, e.eta, self.weights, e.params
+            ),
+            self.covariances(),
+            known_scale=family.scale is None,
+        )
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""

@@ -15,6 +15,7 @@ from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.smooths import Smooths
 from ..mixed.tidy import Tidied
 from ..plain import Residuals
 from ..regression_table import RegressionTable
@@ -38,6 +39,7 @@ __all__ = ["Call", "LinearMixedModel"]
 class LinearMixedModel(
     Coefficients,
     RandomPart,
+    Smooths,
     Criteria,
     Rows,
     LinearTests,
@@ -193,10 +195,11 @@ class LinearMixedModel(
         return Summary(
             "Linear mixed model fit by " + ("REML" if self.reml else "maximum likelihood"),
             self._facts(),
-            self.varcorr,
-            self.coef_table(ddf),
+            self.varcorr if len(self.varcorr) else None,
+            self._parametric(self.coef_table(ddf)),
             notes,
             self.parts.tests_title(ddf),
+            self._smooth_summary(),
         )
 
 
