@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from ..errors import FormulaError
-from .bars import parse_bar
+from .bars import parse_bar, parse_structured
 from .evaluation import SAFE, evaluation_of
 from .syntax import Summand, bars_in, check_operators, sides, summands
 from .terms import Bar, Factor, FactorKind, Formula
@@ -92,12 +92,29 @@ def split_right(right: Sequence[Piece], text: str) -> tuple[list[Summand], list[
             fixed += inner[0]
             random += inner[1]
             offsets += inner[2]
+        elif any(piece.kind is Kind.STRUCTURE for piece in summand.pieces):
+            inner = split_structured(summand, text)
+            fixed += inner[0]
+            random += inner[1]
+            offsets += inner[2]
         elif is_offset(summand.pieces[0]) and len(summand.pieces) == 1:
             offsets.append(read_offset(summand, text))
         else:
             check_fixed(summand, text)
             fixed.append(summand)
     return fixed, random, offsets
+
+
+def split_structured(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:
+    """Read a summand with a covariance structure: the bar, or a sum with it in parentheses."""
+    if len(summand.pieces) > 1 and not summand.is_bracketed:
+        raise FormulaError(MULTIPLIED, text, summand.start, summand.stop)
+    if summand.sign == "-":
+        message = "a random-effects term cannot be subtracted; leave it out"
+        raise FormulaError(message, text, summand.sign_at, summand.stop)
+    if summand.is_bracketed:
+        return split_right(summand.pieces[1:-1], text)
+    return [], parse_structured(summand.pieces[0], text), []
 
 
 def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:

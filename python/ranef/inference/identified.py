@@ -77,7 +77,9 @@ def spanned_terms(design: Design) -> list[Spanned]:
     if isinstance(design, SummedDesign):
         return []
     p = len(design.fixed)
-    near = [t for t, term in enumerate(design.random) if term.n_levels <= p]
+    near = [
+        t for t, term in enumerate(design.random) if term.n_levels <= p and not term.is_structured
+    ]
     if not near:
         return []
     size = np.linalg.norm(design.X, axis=0)
@@ -157,7 +159,7 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
         np.minimum.at(low, term.codes, design.y)
         np.maximum.at(high, term.codes, design.y)
         alike = (low == high) & ((low == 0.0) | (low == 1.0))
-        size = float(np.linalg.norm(factor, 2))
+        size = 0.0 if term.is_structured else float(np.linalg.norm(factor, 2))
         if alike.all() and term.n_levels < design.n_obs:
             found.append(
                 f"in each of the {term.n_levels} levels of {term.group} all responses are alike, "

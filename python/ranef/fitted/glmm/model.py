@@ -18,6 +18,7 @@ from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..regression_table import RegressionTable
@@ -34,6 +35,7 @@ __all__ = ["GeneralizedLinearMixedModel"]
 class GeneralizedLinearMixedModel(
     Coefficients,
     RandomPart,
+    StructuredTerms,
     Criteria,
     Rows,
     LinearTests,

@@ -17,10 +17,12 @@ from ...inference.optimum.generalised import optimum_of
 from ...inference.optimum.optimum import Optimum
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
+from ...inference.prediction.places import at_places
 from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
+from ...inference.structures import free_only
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.gls.model import alias
@@ -70,6 +72,17 @@ class GlmmParts(ProfiledParts):
         """Covariances of the random effects by group, on the scale of the linear predictor."""
         return VarCorr(self.design.random, self.estimate.sigmas, None)
 
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure."""
+        if not self.design.random[term].is_structured:
+            return []
+        return self.core.natural_parameters(term, self.estimate.theta)
+
+    @property
+    def covariance_unit(self) -> float:
+        """1: covariances are absolute."""
+        return 1.0
+
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         return alias(self.design, self.kept)
@@ -96,6 +109,7 @@ class GlmmParts(ProfiledParts):
         """List the parameters and their curves."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
+        free_only(self.design, "a profile", "use conf_int('wald')")
         if self.call.spec.nagq == 0:
             raise UnsupportedError(
                 "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
@@ -143,7 +157,8 @@ class GlmmParts(ProfiledParts):
 def encoded(parts: GlmmParts, data: Any, groups: list[str], new_levels: str) -> NewRows:
     """Encode new rows; means that are not estimable are NaN."""
     rows = encode(parts.design, data, random=groups, new_levels=new_levels)
-    return without_estimate(parts.design, data, rows, parts.kept)
+    rows = without_estimate(parts.design, data, rows, parts.kept)
+    return at_places(parts.design, parts.estimate, rows)
 
 
 def new_rows(

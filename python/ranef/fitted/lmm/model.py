@@ -14,6 +14,7 @@ from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Residuals
 from ..regression_table import RegressionTable
@@ -36,6 +37,7 @@ __all__ = ["Call", "LinearMixedModel"]
 class LinearMixedModel(
     Coefficients,
     RandomPart,
+    StructuredTerms,
     Criteria,
     Rows,
     LinearTests,

@@ -109,11 +109,7 @@ class Effects:
     @property
     def _n_covariances(self) -> int:
         """Number of covariance parameters."""
-        return sum(
-            len(block) * (len(block) + 1) // 2
-            for term in self._design.random
-            for block in term.blocks
-        )
+        return sum(term.n_covariances for term in self._design.random)
 
     def ranef(self) -> RandomEffects:
         """Return the conditional modes of the random effects.
