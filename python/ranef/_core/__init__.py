@@ -87,6 +87,7 @@ Lmm = _module.Lmm
 PairTraces = _module.PairTraces
 Predictors = _module.Predictors
 StandardColumns = _module.StandardColumns
+Structure = _module.Structure
 Structured = _module.Structured
 StructuredFit = _module.StructuredFit
 StructuredPoint = _module.StructuredPoint

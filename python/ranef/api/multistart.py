@@ -11,7 +11,7 @@ from ..inference.optimum.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
 from ..report.surface import MultiStart
-from ..trust.searches import random_factor
+from ..trust.searches import random_state
 from ..words.answers import answering
 
 __all__ = ["multistart"]
@@ -47,9 +47,7 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):
-        start = tuple(
-            random_factor(term.blocks, term.n_cols, rng) for term in model.parts.design.random
-        )
+        start = tuple(random_state(term, rng) for term in model.parts.design.random)
         control = Control(max_steps=1000, start=start)
         found = lmm.fit(model.parts.design, model.parts.core, reml=model.reml, control=control)
         holds = examine(model.parts.design, model.parts.core, found).holds

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .method import EXACT, Method
+from .structure import Structure
 
 if TYPE_CHECKING:
     from .smooths.fitted import FittedSmooth
@@ -46,6 +47,8 @@ class RandomTerm:
         different parts independent.
     places : ndarray of shape (n_levels,), int, or None
         Place of each level among all categories of the column, where some do not occur.
+    structures : tuple of Structure or None
+        What is known of the covariance of each block; empty where nothing is of any.
     smooth : FittedSmooth or None
         The smooth whose penalised part the term is.
     """
@@ -57,12 +60,36 @@ class RandomTerm:
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
+    structures: tuple[Structure | None, ...] = field(default=(), repr=False, compare=False)
     smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_curve(self) -> bool:
         """Whether it is a smooth that every group shares, no effect of a group's own."""
         return self.smooth is not None and self.smooth.is_curve
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the covariance of a block has a structure."""
+        return any(structure is not None for structure in self.structures)
+
+    @property
+    def block_structures(self) -> tuple[Structure | None, ...]:
+        """Of each block its structure, None where it is free."""
+        return self.structures or (None,) * len(self.blocks)
+
+    @property
+    def cores(self) -> list[Any]:
+        """The structures as the kernel takes them."""
+        return [None if one is None else one.core for one in self.structures]
+
+    @property
+    def n_covariances(self) -> int:
+        """Number of covariance parameters."""
+        return sum(
+            len(block) * (len(block) + 1) // 2 if structure is None else structure.n_parameters
+            for block, structure in zip(self.blocks, self.block_structures, strict=True)
+        )
 
     @property
     def written(self) -> str:
@@ -169,6 +196,11 @@ class Design:
     def grouped(self) -> tuple[RandomTerm, ...]:
         """Terms whose effects belong to levels of a factor: all but curves."""
         return tuple(term for term in self.random if not term.is_curve)
+
+    @property
+    def structures(self) -> tuple[tuple[Structure | None, ...], ...]:
+        """Of each random-effects term what is known of the covariance of its blocks."""
+        return tuple(term.structures for term in self.random)
 
     @property
     def X(self) -> NDArray[np.float64]:

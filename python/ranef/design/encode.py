@@ -22,6 +22,7 @@ from .scope import Column
 from .smooths.fitted import FittedSmooth
 from .smooths.reading import stacked
 from .smooths.terms import evaluated, multiplier, warn_beyond
+from .structure import Structure
 from .values import Categories, Numbers, Value, find_levels, read_codes
 
 __all__ = ["Encoder", "NewRows", "NewSmooth", "NewTerm", "encode", "encode_smooth"]
@@ -70,11 +71,17 @@ class NewTerm:
         Level of each row; -1 for a level that the fit did not see, or a missing one.
     z : ndarray of shape (m, s)
         Columns, Fortran order.
+    places : tuple of ndarray of shape (m, d), or None
+        For each block whose columns are places where the rows are; empty where there is none.
+    extra : ndarray of shape (m,), or None
+        Variance of the effects of rows at unseen places that the columns do not tell.
     """
 
     group: str
     codes: NDArray[np.int32]
     z: NDArray[np.float64]
+    places: tuple[NDArray[np.float64] | None, ...] = ()
+    extra: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,8 @@ def encode(
 
     terms: list[NewTerm | None] = [None] * len(design.random)
     for t, term_codes in zip(chosen, codes, strict=True):
-        terms[t] = NewTerm(design.random[t].group, term_codes, laid_out(encoder.random[t]))
+        places = tuple(coordinates(one, reading) for one in design.random[t].structures)
+        terms[t] = NewTerm(design.random[t].group, term_codes, laid_out(encoder.random[t]), places)
     offset = total_offset(encoder, reading, added)
     return NewRows(laid_out(encoder.fixed), offset, tuple(terms), missing, frame.index)
 
@@ -212,6 +220,14 @@ def encode_smooth(design: Design, position: int, newdata: Any) -> NewSmooth:
         codes,
         frame.index,
     )
+
+
+def coordinates(structure: Structure | None, reading: Reading) -> NDArray[np.float64] | None:
+    """Find where the rows are, for a structure of places."""
+    if structure is None or not structure.columns:
+        return None
+    values = [reading.values[name] for name in structure.columns]
+    return np.column_stack([one.arrays[0] for one in values if isinstance(one, Numbers)])
 
 
 def chosen_terms(design: Design, random: bool | Iterable[str] | None) -> list[int]:

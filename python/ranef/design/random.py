@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, FormulaError
 from ..formula import Bar, Formula
+from .bars import ORDERED, check_occasions, check_order, columns_of_places, structure_of
 from .design import RandomTerm
 from .groups import Grouping, group_codes
 from .matrix import Store
 from .scope import Column, check_names, columns_of_terms
+from .structure import DISTANCES, Structure
 from .values import Codes
 
 __all__ = ["random_terms"]
@@ -68,15 +70,18 @@ def random_terms(
     for bars in bars_by_group(formula):
         names = bars[0].factors
         codes, grouping = group_codes(names, [used[name] for name in names])
-        check_levels(bars[0], grouping)
-        columns, blocks = join_bars(bars, formula, store)
+        if not all(bar.structure for bar in bars):
+            check_levels(bars[0], grouping)
+        columns, blocks, structures = join_bars(bars, formula, store)
         check_names(columns)
         references = tuple(store.refer(column) for column in columns)
         labels = tuple(column.name for column in columns)
         levels: Any = grouping if grouping.crossings else grouping.levels
         kind = CrossedTerm if grouping.crossings else RandomTerm
         places = places_of(grouping, used[names[0]][1])
-        terms.append(kind(bars[0].group, codes, levels, references, labels, blocks, places))
+        term = kind(bars[0].group, codes, levels, references, labels, blocks, places, structures)
+        check_occasions(term, bars, store)
+        terms.append(term)
         recipes.append(tuple(columns))
         groupings.append(grouping)
     return tuple(terms), tuple(recipes), tuple(groupings)
@@ -117,18 +122,41 @@ def check_levels(bar: Bar, grouping: Grouping) -> None:
 
 def join_bars(
     bars: Sequence[Bar], formula: Formula, store: Store
-) -> tuple[list[Column], tuple[tuple[int, ...], ...]]:
+) -> tuple[list[Column], tuple[tuple[int, ...], ...], tuple[Structure | None, ...]]:
     """Lay the columns of bars on one grouping factor side by side, in blocks."""
     columns: list[Column] = []
     blocks: list[tuple[int, ...]] = []
+    structures: list[Structure | None] = []
     for bar in bars:
-        layout = columns_of_terms(bar.terms, store.factors)
-        fresh = [column for _, part in layout for column in part]
+        fresh = columns_of_bar(bar, formula, store)
         check_new(fresh, columns, bar, formula)
         places = range(len(columns), len(columns) + len(fresh))
-        blocks += [(i,) for i in places] if bar.uncorrelated else [tuple(places)]
+        structure = structure_of(bar, fresh)
+        apart = bar.uncorrelated or (bar.structure == "diag" and structure is None)
+        blocks += [(i,) for i in places] if apart else [tuple(places)]
+        structures += [structure] * (len(blocks) - len(structures))
         columns += fresh
-    return columns, tuple(blocks)
+    known = tuple(structures) if any(s is not None for s in structures) else ()
+    return columns, tuple(blocks), known
+
+
+def columns_of_bar(bar: Bar, formula: Formula, store: Store) -> list[Column]:
+    """Lay out the columns on the left of a bar."""
+    if bar.structure in DISTANCES:
+        return columns_of_places(bar, formula, store)
+    layout = columns_of_terms(bar.terms, store.factors)
+    columns = [column for _, part in layout for column in part]
+    if bar.structure in ORDERED:
+        check_order(bar, formula, store)
+    if bar.structure and bar.structure != "diag" and len(columns) < 2:
+        raise FormulaError(
+            f"{bar.structure}() has one column, and so no correlation; write ({bar.left} | "
+            f"{bar.group})",
+            formula.text,
+            bar.start,
+            bar.stop,
+        )
+    return columns
 
 
 def check_new(

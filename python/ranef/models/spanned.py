@@ -69,7 +69,9 @@ def spanned_terms(design: Design) -> list[Spanned]:
     if isinstance(design, SummedDesign):
         return []
     p = len(design.fixed)
-    near = [t for t, term in enumerate(design.random) if term.n_levels <= p]
+    near = [
+        t for t, term in enumerate(design.random) if term.n_levels <= p and not term.is_structured
+    ]
     if not near:
         return []
     size = np.linalg.norm(design.X, axis=0)

@@ -16,6 +16,7 @@ from ..design.design import NO_TRIALS, Design
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
+from ..inference.structures import structure_limits
 from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..models.lmm import DECREMENT, SINGULAR, Approximation, LmmEstimate, zero_columns
 
@@ -261,6 +262,9 @@ def singular_notes(
     notes = []
     for t, term in enumerate(design.random):
         if t in left_out or term.smooth is not None:
+            continue
+        if term.is_structured:
+            notes += structure_limits(term, estimate.lambda_standard[t], estimate.lambda_[t])
             continue
         for block in term.blocks:
             index = np.ix_(block, block)

@@ -19,6 +19,7 @@ from ..design import RandomTerm
 from ..groups import Grouping, group_codes
 from ..matrix import Store
 from ..scope import Column
+from ..structure import Structure
 from ..values import Categories, Numbers, Value
 from .cubic import Cyclic
 from .fitted import FittedSmooth, fit_smooth
@@ -134,12 +135,22 @@ def smooth_terms(
                 tuple(store.refer(column) for column in columns),
                 tuple(column.name for column in columns),
                 (tuple(range(one.n_random)),),
+                structures=(structure_of(one, columns),),
                 smooth=one,
             )
         )
         recipes.append(columns)
         groupings.append(grouping)
     return terms, recipes, groupings
+
+
+def structure_of(one: FittedSmooth, columns: tuple[Column, ...]) -> Structure:
+    """Say how the variances of a smooth's random coefficients depend on its standard deviations."""
+    names = tuple(column.name for column in columns)
+    if np.count_nonzero(one.D, axis=1).max() > 1:
+        return Structure.precisions(names, one.D)
+    forms = np.divide(1.0, one.D, out=np.zeros_like(one.D), where=one.D > 0.0)
+    return Structure.variances(names, forms)
 
 
 def warn_beyond(smooths: list[FittedSmooth], values: Mapping[str, Value]) -> None:

@@ -20,6 +20,7 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..regression_table import RegressionTable
@@ -38,6 +39,7 @@ class GeneralizedLinearMixedModel(
     Coefficients,
     RandomPart,
     Smooths,
+    StructuredTerms,
     Criteria,
     Rows,
     LinearTests,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...design.design import Design
+from ...design.structure import check_free
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...formula import parse
@@ -40,8 +41,10 @@ def checked_corr(corr: Any, groups: str | None) -> str:
 
 def fit(call: GLSCall, data: Any) -> GlsParts:
     """Fit as a call says."""
+    formula = parse(call.formula)
+    check_free(formula, "gls")
     rows = build_structured(
-        parse(call.formula),
+        formula,
         data,
         groups=call.groups,
         time=call.time,

@@ -16,6 +16,7 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Residuals
 from ..regression_table import RegressionTable
@@ -40,6 +41,7 @@ class LinearMixedModel(
     Coefficients,
     RandomPart,
     Smooths,
+    StructuredTerms,
     Criteria,
     Rows,
     LinearTests,

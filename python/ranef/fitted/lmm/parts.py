@@ -24,6 +24,7 @@ from ...inference.priors.tests import satterthwaite_penalized
 from ...inference.profile.linear import linear_curves
 from ...inference.profile.profile import Walked
 from ...inference.smooths.table import Fitted
+from ...inference.structures import free_only
 from ...models import lmm
 from ...models.gls.model import alias
 from ...models.lmm import LmmEstimate
@@ -90,6 +91,17 @@ class LmmParts(ProfiledParts, CurvedParts):
             known_scale=False,
         )
 
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure, standard deviations relative to sigma."""
+        if not self.design.random[term].is_structured:
+            return []
+        return self.core.natural_parameters(term, list(self.estimate.lambda_standard))
+
+    @property
+    def covariance_unit(self) -> float:
+        """Sigma."""
+        return self.sigma
+
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         if isinstance(self.design, SummedDesign):
@@ -113,6 +125,7 @@ class LmmParts(ProfiledParts, CurvedParts):
             return satterthwaite(self.core, self.estimate, self.nobs)
         if ddf == "kenward-roger":
             self.exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
+            free_only(self.design, "Kenward and Roger's method", "use ddf='satterthwaite'")
             parts = prior_parts(self.call.prior)
             if parts.fixed is not None or parts.residual is not None:
                 raise UnsupportedError(
@@ -192,6 +205,7 @@ class LmmParts(ProfiledParts, CurvedParts):
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
         self.exact_only("a profile", "conf_int('wald') or conf_int('boot')")
+        free_only(self.design, "a profile", "use conf_int('wald') or conf_int('boot')")
         estimate = self.estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)

@@ -26,7 +26,7 @@ from ..parts import Parts
 
 T = TypeVar("T")
 
-__all__ = ["CurvedParts", "MixedParts", "ProfiledParts"]
+__all__ = ["CurvedParts", "MixedParts", "NaturalParts", "ProfiledParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,11 +85,7 @@ class MixedParts(Parts):
     @property
     def n_covariances(self) -> int:
         """Number of covariance parameters of the random effects."""
-        return sum(
-            len(block) * (len(block) + 1) // 2
-            for term in self.design.random
-            for block in term.blocks
-        )
+        return sum(term.n_covariances for term in self.design.random)
 
     @property
     def ngroups(self) -> dict[str, int]:
@@ -152,7 +148,21 @@ class CurvedParts(MixedParts):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ProfiledParts(MixedParts):
+class NaturalParts(MixedParts):
+    """Parts of a model whose random-effects terms may have structures."""
+
+    @abstractmethod
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure, sds relative to `covariance_unit`."""
+
+    @property
+    @abstractmethod
+    def covariance_unit(self) -> float:
+        """What relative standard deviations are relative to."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProfiledParts(NaturalParts):
     """Parts of a model whose likelihood can be profiled."""
 
     @abstractmethod

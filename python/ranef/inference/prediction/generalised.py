@@ -14,6 +14,7 @@ from ...design.encode import NewRows
 from ...families import Params
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
+from .places import left_over
 from .predict import complete_rows
 
 __all__ = ["Predictive", "predictor_variance"]
@@ -60,7 +61,7 @@ def predictor_variance(
     X, terms = complete_rows(design, estimate, rows, groups)
     core = glmm.at_estimate(design, estimate)
     out[~rows.missing] = core.prediction_variances(X, estimate.cov_beta, terms)
-    return out
+    return out + left_over(rows, groups)
 
 
 @dataclass(frozen=True)

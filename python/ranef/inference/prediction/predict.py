@@ -20,6 +20,7 @@ from ...models.gls.model import GlsEstimate
 from ...models.lmm import LmmEstimate
 from ..coverage import t_quantile
 from .estimable import without_estimate
+from .places import at_places, left_over
 from .table import labelled, laid_out
 
 __all__ = [
@@ -141,6 +142,7 @@ def predict(
     summed = isinstance(design, SummedDesign)
     aliasing = (core.aliased, np.atleast_2d(core.alias)) if summed else None
     rows = without_estimate(design, newdata, rows, estimate.kept, aliasing)
+    rows = at_places(design, estimate, rows)
     mean = linear_predictor(design, estimate, rows, groups)
     if interval is None and not se:
         return labelled(mean, rows.index)
@@ -198,7 +200,7 @@ def _variances(
     out = np.full(len(usable), np.nan)
     X, terms = complete_rows(design, estimate, rows, groups)
     out[usable] = core.prediction_variances(list(estimate.lambda_standard), X, terms)
-    return out
+    return out + left_over(rows, groups) / estimate.sigma**2
 
 
 def complete_rows(
@@ -222,8 +224,8 @@ def complete_rows(
 
 def population_variance(design: Design, estimate: Estimate, newdata: object) -> Array:
     """Variance z' Sigma z of new levels of every term, shape (m,)."""
-    rows = encode(design, newdata, random=True, coded=False)
-    total = np.zeros(len(rows.missing))
+    rows = at_places(design, estimate, encode(design, newdata, random=True, coded=False))
+    total = left_over(rows)
     for term, new, cov in zip(design.random, rows.terms, estimate.sigmas, strict=True):
         if new is not None and not term.is_curve:
             total += np.einsum("ij,jk,ik->i", new.z, cov, new.z)
