@@ -193,6 +193,23 @@ class Design:
         return len(self.y)
 
     @property
+    def bars(self) -> tuple[RandomTerm, ...]:
+        """Terms that are no part of a smooth, which come first."""
+        return tuple(term for term in self.random if term.smooth is None)
+
+    def without_smooths(self) -> Design:
+        """Leave the smooth terms out of what is known of the random effects."""
+        count = len(self.bars)
+        if count == len(self.random):
+            return self
+        encoder = replace(
+            self.encoder,
+            random=self.encoder.random[:count],
+            groupings=self.encoder.groupings[:count],
+        )
+        return replace(self, random=self.random[:count], encoder=encoder)
+
+    @property
     def grouped(self) -> tuple[RandomTerm, ...]:
         """Terms whose effects belong to levels of a factor: all but curves."""
         return tuple(term for term in self.random if not term.is_curve)

@@ -42,5 +42,5 @@ def used_rows(design: Design, data: Any) -> pd.DataFrame:
     index = design.index
     if index is not None and design.rows is not None:
         index = index[design.rows]
-    groups = {term.group: term.levels.take(term.codes) for term in design.random}
+    groups = {term.group: term.levels.take(term.codes) for term in design.bars}
     return pd.DataFrame({design.response: design.y, **groups}, index=index)

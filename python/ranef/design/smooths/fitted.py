@@ -104,6 +104,13 @@ class FittedSmooth:
             fixed, random = fixed * multiplier[:, None], random * multiplier[:, None]
         return fixed, random
 
+    def summing_to_zero(self, x: Array) -> FittedSmooth:
+        """Take the mean over the rows off each column."""
+        means = self._monomials(x).mean(axis=0)
+        if self.smooth.kind == "s":  # the penalised functions add up to zero by construction
+            return replace(self, fixed_means=means)
+        return replace(self, fixed_means=means, random_means=self._products(x).mean(axis=0))
+
     def _monomials(self, x: Array) -> Array:
         at = x - self.centre
         out = np.ones((len(x), len(self.powers)))
@@ -146,10 +153,7 @@ def fit_smooth(
         made = make(smooth, x, constrained)
     if not constrained or smooth.bs[0] == "fs":
         return made
-    means = made._monomials(x).mean(axis=0)
-    if smooth.kind == "s":  # the penalised functions add up to zero by construction
-        return replace(made, fixed_means=means)
-    return replace(made, fixed_means=means, random_means=made._products(x).mean(axis=0))
+    return made.summing_to_zero(x)
 
 
 def _base(smooth: Smooth, x: Array, **values: Any) -> FittedSmooth:

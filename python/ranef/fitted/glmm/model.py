@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...errors import DroppedRowsWarning
 from ...families import find
@@ -31,6 +31,9 @@ from .parts import GlmmParts
 from .rows import Rows
 from .simulated import Checks
 from .tables import Tables
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["GeneralizedLinearMixedModel"]
 

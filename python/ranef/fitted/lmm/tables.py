@@ -45,9 +45,13 @@ class Tables(Base):
 
     @property
     def plot(self) -> ModelPlots:
-        """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
+        """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``, ``smooths``.
+
+        They need matplotlib.
+        """
+        parts = self.parts
         return ModelPlots(
-            self.parts.design, self.parts.estimate, self.parts.ranef(), self.parts.data
+            parts.design, parts.estimate, parts.ranef(), lambda: parts.smoothed, parts.data
         )
 
     def augment(self) -> pd.DataFrame:

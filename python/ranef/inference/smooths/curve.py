@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..._typing import Array
-from ...design.encode import encode_smooth
+from ...design.encode import NewSmooth, encode_smooth
 from ...errors import UnsupportedError
 from ..coverage import t_quantile
 from .table import MOST_EFFECTS, Fitted
@@ -37,7 +39,7 @@ class Curve:
     fit: Array
     se: Array
     root: Array
-    index: object
+    index: pd.Index[Any] | None
 
     def half_width(self, interval: str, level: float, seed: int) -> Array:
         """Half the width of a band, (m,).
@@ -64,7 +66,10 @@ class Curve:
 
 
 def curve_of(fit: Fitted, position: int, newdata: object, by: str | None) -> Curve:
-    """Evaluate a smooth, or its derivative by the variable ``by``, on new rows."""
+    """Evaluate a smooth, or its derivative by the variable ``by``, on new rows.
+
+    ``newdata`` is a frame, or the values (m, d) of the variables of a curve themselves.
+    """
     term = fit.design.random[position]
     smooth = term.smooth
     assert smooth is not None
@@ -73,7 +78,10 @@ def curve_of(fit: Fitted, position: int, newdata: object, by: str | None) -> Cur
             f"the errors of {smooth.label} need the covariance of {term.n_levels * term.n_cols:,} "
             "coefficients; model.predict(new, random=...) gives its sum with the other terms"
         )
-    new = encode_smooth(fit.design, position, newdata)
+    if isinstance(newdata, np.ndarray):
+        new = NewSmooth(newdata, None, np.zeros(len(newdata), dtype=np.int32), None)
+    else:
+        new = encode_smooth(fit.design, position, newdata)
     x = np.where(np.isnan(new.x), smooth.centre, new.x)
     if by is None:
         fixed, random = smooth.columns(x, new.multiplier)

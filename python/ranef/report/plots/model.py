@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,14 +10,18 @@ import numpy as np
 from ..._html import Preformatted
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
+from ...errors import ModelError
 from ...inference.coverage import t_quantile
 from ...inference.prediction.predict import fixed_part, random_part
+from ...inference.smooths.table import Fitted
 from ...models.lmm import LmmEstimate
 from ..effects import RandomEffects
 from .base import ACCENT, FAINT, INK, PALETTE, SECOND, finish, panels, quantiles, trend
 from .lines import lines_figure
+from .smooths import smooths_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["ModelPlots"]
@@ -27,16 +32,21 @@ MOST_LABELS = 60
 
 
 class ModelPlots(Preformatted):
-    """Figures of one fit: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``.
+    """Figures of one fit: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``, ``smooths``.
 
     Each gives a matplotlib Figure.
     """
 
     def __init__(
-        self, design: Design, estimate: LmmEstimate, effects: RandomEffects, data: Any = None
+        self,
+        design: Design,
+        estimate: LmmEstimate,
+        effects: RandomEffects,
+        smoothed: Callable[[], Fitted],
+        data: Any = None,
     ):
         self._design, self._estimate, self._effects = design, estimate, effects
-        self._data = data
+        self._smoothed, self._data = smoothed, data
 
     def caterpillar(self, group: str | None = None, level: float = 0.95) -> Figure:
         """Draw the conditional modes of one grouping factor in order, with intervals.
@@ -112,7 +122,10 @@ class ModelPlots(Preformatted):
         axes[1].set(xlabel="fitted", ylabel="sqrt |residual / sigma|", title="Spread")
         quantiles(axes[2], scaled, size)
         axes[2].set(title="Residuals, normal quantiles")
-        term = design.random[0]
+        if not design.bars:
+            axes[3].set_visible(False)
+            return finish(figure, "Residuals given the smooth terms")
+        term = design.bars[0]
         modes = estimate.modes[0]
         for j, name in enumerate(term.names):
             sd = modes[:, j].std()
@@ -169,8 +182,29 @@ class ModelPlots(Preformatted):
         axis.legend(frameon=False)
         return finish(figure, f"Shrinkage of {term.group}")
 
+    def smooths(
+        self,
+        terms: str | Sequence[str] | None = None,
+        level: float = 0.95,
+        ax: Axes | Sequence[Axes] | None = None,
+    ) -> Figure:
+        """Draw the smooth terms, a panel each.
+
+        Parameters
+        ----------
+        terms : str or sequence of str, optional
+            Names of terms; all by default.
+        level : float
+            Coverage of the bands: the darker one is pointwise, the lighter one simultaneous.
+        ax : Axes or sequence of Axes, optional
+            Where to draw; a new figure by default.
+        """
+        return smooths_figure(self._smoothed(), terms, level, ax)
+
     def _term(self, group: str | None) -> tuple[RandomTerm, int]:
-        known = [term.group for term in self._design.random]
+        known = [term.group for term in self._design.bars]
+        if not known:
+            raise ModelError("the model has no random effects to draw; see plot.smooths()")
         if group is None:
             return self._design.random[0], 0
         if group not in known:
