@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.growth_mixture import growth_mixture
     from .api.impute import impute
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
@@ -66,28 +67,34 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.mixtures import MixtureComparison
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
+    from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
-    from .fitted.glmm.residuals import Residuals
     from .fitted.gls.model import GLSModel
     from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
     from .fitted.lmm.model import LinearMixedModel
+    from .fitted.mixture.bootstrap import ClassTest
+    from .fitted.mixture.model import GrowthMixture
     from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
+    from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
     from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
+    from .inference.posterior.loo import Loo
     from .inference.priors.fixed import Normal
+    from .inference.priors.halves import LKJ, HalfT
     from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
@@ -105,9 +112,12 @@ if TYPE_CHECKING:
     from .report.maketables import TableColumn
     from .report.plots.model import ModelPlots
     from .report.plots.plain import PlainPlots
+    from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
+    from .report.residual_tests import ResidualTest, ResidualTests
+    from .report.residuals import SimulatedResiduals
     from .report.searches import AllFit, Trail
     from .report.simulated import SimulatedTest
     from .report.summary import Summary
@@ -120,12 +130,14 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
+    "LKJ",
     "QIC",
     "R2",
     "AllFit",
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "ClassTest",
     "Comparison",
     "ComparisonWarning",
     "ConditionalAic",
@@ -152,7 +164,9 @@ __all__ = [
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
+    "GrowthMixture",
     "GrowthModel",
+    "HalfT",
     "Icc",
     "Imputations",
     "Influence",
@@ -160,9 +174,11 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "LinearTest",
+    "Loo",
     "MarginalMeans",
     "MissingComparison",
     "MissingReport",
+    "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
@@ -173,6 +189,8 @@ __all__ = [
     "PlainPlots",
     "Point",
     "PooledModel",
+    "Posterior",
+    "PosteriorPlots",
     "Power",
     "Prescription",
     "Profile",
@@ -181,8 +199,11 @@ __all__ = [
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "ResidualTest",
+    "ResidualTests",
     "Residuals",
     "RobustResult",
+    "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
     "StoredBatch",
@@ -220,6 +241,7 @@ __all__ = [
     "glmer",
     "gls",
     "growth",
+    "growth_mixture",
     "help",
     "impute",
     "lmer",
@@ -242,6 +264,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "inference.bootstrap.results",
+    "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
     "ContrastTable": "report.emmeans",
@@ -262,17 +285,22 @@ _LATER = {
     "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
+    "GrowthMixture": "fitted.mixture.model",
     "GrowthModel": "fitted.growth.model",
+    "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
     "InverseWishart": "inference.priors.priors",
+    "LKJ": "inference.priors.halves",
     "LinearMixedModel": "fitted.lmm.model",
     "LinearTest": "report.tests",
+    "Loo": "inference.posterior.loo",
     "MarginalMeans": "report.emmeans",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
+    "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
     "Moments": "inference.fit_measures",
@@ -281,6 +309,8 @@ _LATER = {
     "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
+    "Posterior": "fitted.posterior.model",
+    "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
@@ -288,8 +318,11 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
-    "Residuals": "fitted.glmm.residuals",
+    "ResidualTest": "report.residual_tests",
+    "ResidualTests": "report.residual_tests",
+    "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "SimulatedResiduals": "report.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
@@ -323,6 +356,7 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
     "lmer": "api.lmer",
@@ -354,7 +388,10 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name not in _LATER:
-            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+            from .words.answers import module_message
+
+            hint = "" if name.startswith("_") else module_message(name, list(_LATER))
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}{hint}")
         with _IMPORTING:
             found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
         globals()[name] = found

@@ -23,8 +23,10 @@ def data():
     b = rng.multivariate_normal([0.0, 0.0], [[1.0, 0.1], [0.1, 0.2]], GROUPS)
     y = 1.0 + 0.5 * x + 0.3 * t + b[g, 0] + b[g, 1] * t + rng.normal(size=g.size)
     n = rng.poisson(np.exp(0.4 + 0.2 * x + 0.4 * b[g, 0]))
+    z = np.where(rng.random(g.size) < 0.25, 0, n)
+    o = pd.Categorical.from_codes(np.digitize(y, [0.0, 1.5, 3.0]), list("abcd"), ordered=True)
     return pd.DataFrame(
-        {"y": y, "n": n, "x": x, "t": t, "g": [f"g{i:02d}" for i in g]},
+        {"y": y, "n": n, "z": z, "o": o, "x": x, "t": t, "g": [f"g{i:02d}" for i in g]},
         index=[f"row{i}" for i in range(g.size)],
     )
 
@@ -34,6 +36,10 @@ FITS = {
     "GeneralizedLinearMixedModel": lambda d: ranef.glmer(
         "n ~ x + t + (1 | g)", d, family="poisson"
     ),
+    "DistributionalModel": lambda d: ranef.glmer(
+        "z ~ x + t + (1 | g)", d, family="poisson", zero="~ 1"
+    ),
+    "CumulativeLinkModel": lambda d: ranef.clmm("o ~ x + t + (1 | g)", d),
     "GLSModel": lambda d: ranef.gls("y ~ x + t", d, groups="g", time="t", corr="ar1"),
     "FixedEffectsModel": lambda d: ranef.feols("y ~ x + t", d, absorb="g", cluster="g"),
     "GEEModel": lambda d: ranef.gee("y ~ x + t", d, groups="g"),
@@ -42,11 +48,24 @@ FITS = {
     "GrowthModel": lambda d: ranef.growth("y", d, time="t", groups="g"),
 }
 #: Whose reference distribution is normal.
-NORMAL = {"GeneralizedLinearMixedModel", "GEEModel", "RandomEffectsGLS", "GrowthModel"}
+NORMAL = {
+    "GeneralizedLinearMixedModel",
+    "DistributionalModel",
+    "CumulativeLinkModel",
+    "GEEModel",
+    "RandomEffectsGLS",
+    "GrowthModel",
+}
+#: Responses that are not y.
+RESPONSES = {"GeneralizedLinearMixedModel": "n", "DistributionalModel": "z"}
+#: Whose response has no differences from its mean.
+ORDERED = {"CumulativeLinkModel"}
 #: Words that a class has not, with what the refusal must name.
 REFUSED = {
     "LinearMixedModel": {},
     "GeneralizedLinearMixedModel": {"bootstrap": "simulate", "robust": "ranef.gee"},
+    "DistributionalModel": {},
+    "CumulativeLinkModel": {"resid": "prob", "residuals": "prob", "augment": "prob"},
     "GLSModel": {"profile": "covariance_params", "bootstrap": "ranef.lmer"},
     "FixedEffectsModel": {"ranef": "ranef.lmer", "profile": "wild_bootstrap", "anova": "wald_test"},
     "GEEModel": {"llf": "qic", "aic": "qic", "bic": "qic", "ranef": "ranef.lmer"},
@@ -178,7 +197,11 @@ def test_tidy_and_glance_hold_the_same_numbers(models, name):
 @NAMES
 def test_rows_are_labelled_as_the_callers(models, frame, name):
     model = models[name]
-    response = "n" if name == "GeneralizedLinearMixedModel" else "y"
+    if name in ORDERED:
+        assert model.fittedvalues.index.equals(frame.index)
+        assert model.predict().index.equals(frame.index)
+        return
+    response = RESPONSES.get(name, "y")
     for rows in (model.resid, model.fittedvalues, model.residuals("response")):
         assert isinstance(rows, pd.Series)
         assert rows.index.equals(frame.index)
@@ -199,6 +222,10 @@ def test_predictions_of_the_rows_of_the_fit_are_fitted_values(models, frame, nam
     if name == "WithinBetweenModel":
         with pytest.raises(ranef.UnsupportedError, match=r"ranef\.lmer"):
             model.predict(frame)
+        return
+    if name in ORDERED:
+        observed = model.predict(frame).to_numpy()[np.arange(len(frame)), frame["o"].cat.codes]
+        np.testing.assert_allclose(observed, model.fittedvalues, rtol=1e-8)
         return
     np.testing.assert_allclose(model.predict(frame), model.fittedvalues, rtol=1e-8)
 
@@ -245,7 +272,9 @@ def test_pickles_and_copies(models, name):
         assert repr(other) == repr(model)
         pd.testing.assert_frame_equal(other.coef_table(), model.coef_table(), rtol=1e-9)
         pd.testing.assert_frame_equal(other.conf_int(), model.conf_int(), rtol=1e-9)
-        pd.testing.assert_series_equal(other.resid, model.resid, check_series_type=False)
+        fitted = model.fittedvalues if name in ORDERED else model.resid
+        again = other.fittedvalues if name in ORDERED else other.resid
+        pd.testing.assert_series_equal(again, fitted, check_series_type=False)
     copied = copy.deepcopy(model).update()
     pd.testing.assert_series_equal(copied.params, model.params, rtol=1e-6)
     with pytest.raises(ValueError, match="was unpickled"):
@@ -287,8 +316,8 @@ def test_figures(models, name):
     pytest.importorskip("matplotlib").use("Agg")
     from matplotlib import pyplot
 
-    figure = models[name].plot.residuals()
-    assert figure.axes
+    if name not in ORDERED:
+        assert models[name].plot.residuals().axes
     assert ranef.plot_coefficients(models[name]).axes
     pyplot.close("all")
 
@@ -342,7 +371,7 @@ def test_few_groups_have_wide_intervals():
 
 #: Public classes that go in, and are no results.
 ARGUMENTS = {"Control", "CrossProducts", "Gamma", "InverseGamma", "InverseWishart", "Normal"}
-ARGUMENTS |= {"Point", "Wishart"}
+ARGUMENTS |= {"HalfT", "LKJ", "Point", "Wishart"}
 #: What annotations name that is not of ranef.
 FOREIGN = {
     "Any",
@@ -378,3 +407,21 @@ def test_every_result_shows_in_a_notebook():
     results = [c for c in public if isinstance(c, type) and not issubclass(c, Exception)]
     assert len(results) > 40
     assert [c.__name__ for c in results if not hasattr(c, "_repr_html_")] == []
+
+
+@NAMES
+def test_residuals_are_checked_against_simulated_fits(models, frame, name):
+    pytest.importorskip("matplotlib").use("Agg")
+    from matplotlib import pyplot
+
+    found = models[name].simulated_residuals(19, seed=1, progress=False)
+    assert found.residuals.index.equals(frame.index)
+    assert found.simulated.shape == (GROUPS * TIMES, 19)
+    assert found.table["pvalue"].between(0.0, 1.0).all()
+    again = models[name].simulated_residuals(19, seed=1, progress=False)
+    pd.testing.assert_frame_equal(again.table, found.table)
+    marginal = models[name].simulated_residuals(19, seed=1, kind="marginal", progress=False)
+    assert np.isfinite(marginal.z).all()
+    assert found.autocorrelation("t").pvalue <= 1.0
+    assert len(models[name].check(19, progress=False).axes) == 6
+    pyplot.close("all")

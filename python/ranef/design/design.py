@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from .method import EXACT, Method
 from .structure import Structure
+
+if TYPE_CHECKING:
+    from .smooths.fitted import FittedSmooth
 
 __all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm"]
 
@@ -46,6 +49,8 @@ class RandomTerm:
         Place of each level among all categories of the column, where some do not occur.
     structures : tuple of Structure or None
         What is known of the covariance of each block; empty where nothing is of any.
+    smooth : FittedSmooth or None
+        The smooth whose penalised part the term is.
     """
 
     group: str
@@ -79,6 +84,13 @@ class RandomTerm:
             len(block) * (len(block) + 1) // 2 if structure is None else structure.n_parameters
             for block, structure in zip(self.blocks, self.block_structures, strict=True)
         )
+
+    smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it is a smooth that every group shares, no effect of a group's own."""
+        return self.smooth is not None and self.smooth.is_curve
 
     @property
     def written(self) -> str:

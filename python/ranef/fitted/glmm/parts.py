@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from ... import _core
 from ..._typing import Array
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
-from ...inference.hypotheses.linear import FixedDf
-from ...inference.optimum.generalised import optimum_of
-from ...inference.optimum.optimum import Optimum
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...inference.prediction.places import at_places
@@ -26,9 +23,7 @@ from ...inference.structures import free_only
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.gls.model import alias
-from ...report.maketables import covariance_rows
-from ...report.varcorr import VarCorr
-from ..mixed.parts import ProfiledParts
+from ..generalised.parts import GeneralisedParts
 from ..mixed.profiles import PRIOR
 from .call import GlmerCall
 
@@ -36,17 +31,16 @@ __all__ = ["GlmmParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmmParts(ProfiledParts):
+class GlmmParts(GeneralisedParts):
     """Design and estimate of a fit, and what follows from them."""
 
     estimate: GlmmEstimate
     call: GlmerCall
 
-    ddf: ClassVar[tuple[str, ...]] = ("inf",)
-    no_ddf: ClassVar[str] = (
-        "degrees of freedom are those of normal responses, and tests of a generalised model are "
-        "normal ones"
-    )
+    @property
+    def distribution(self) -> str:
+        """The distribution of the response in a word."""
+        return self.call.spec.family
 
     @property
     def core(self) -> _core.Glmm:
@@ -67,21 +61,11 @@ class GlmmParts(ProfiledParts):
         """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
         return len(self.kept) + self.n_covariances + self.call.spec.has_dispersion
 
-    @property
-    def varcorr(self) -> VarCorr:
-        """Covariances of the random effects by group, on the scale of the linear predictor."""
-        return VarCorr(self.design.random, self.estimate.sigmas, None)
-
     def natural_parameters(self, term: int) -> list[Array]:
         """Natural parameters of each block's structure."""
         if not self.design.random[term].is_structured:
             return []
         return self.core.natural_parameters(term, self.estimate.theta)
-
-    @property
-    def covariance_unit(self) -> float:
-        """1: covariances are absolute."""
-        return 1.0
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
@@ -95,15 +79,6 @@ class GlmmParts(ProfiledParts):
                 self.design.random, self.evaluated().conditional_covariances(), strict=True
             )
         ]
-
-    def approximate(self, ddf: str) -> FixedDf:
-        """Work out the reference distribution of the tests: normal."""
-        return FixedDf(self.cov, np.inf)
-
-    def ddf_label(self, ddf: str | None) -> str:
-        """Name the degrees of freedom of a test for its reader."""
-        self.ddf_name(ddf)
-        return "normal"
 
     def walked(self) -> Walked:
         """List the parameters and their curves."""
@@ -122,10 +97,6 @@ class GlmmParts(ProfiledParts):
             )
         return generalised_curves(self.design, self.estimate)
 
-    def optimum(self) -> Optimum:
-        """Examine the optimum."""
-        return optimum_of(self.design, self.estimate)
-
     @property
     def penalty(self) -> float:
         """-2 log density of the covariances under the prior; 0 without one."""
@@ -139,19 +110,6 @@ class GlmmParts(ProfiledParts):
         _, eta, variance = new_rows(self, data, every, "population")
         e = self.estimate
         return Predictive(e.spec, e.dispersion, eta, variance, trials)
-
-    def brief(self) -> str:
-        """Say in a few words what was fitted."""
-        return f"{self.call.spec.family}, {self.nobs} rows, llf {self.llf:.4f}"
-
-    def table_rows(self) -> dict[str, Any]:
-        """List the rows of a regression table below the coefficients."""
-        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
-        return {**rows, "ll": self.llf, "aic": 2.0 * (self.npar - self.llf)}
-
-    def table_covariance(self) -> dict[str, Any]:
-        """Describe the covariance for a regression table."""
-        return {"vcov_type": "ML"}
 
 
 def encoded(parts: GlmmParts, data: Any, groups: list[str], new_levels: str) -> NewRows:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,46 +12,35 @@ import pandas as pd
 from ... import design as designs
 from ...design.design import INTERCEPT, Design
 from ...design.frame import open_frame
-from ...errors import DataError, ModelError
+from ...errors import (
+    ConvergenceWarning,
+    DataError,
+    ModelError,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+)
 from ...formula import parse
-from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.several import fit_parts
-from ...models.glmm.thresholds import STRUCTURES, OrdinalPlan, ordinal_plan
+from ...models.glmm.thresholds import STRUCTURES, ordinal_plan
+from ...models.lmm import SINGULAR
+from ...report.verdict import alias_notes
 from ..glmm.fit import MOST_COLUMNS
+from ..several.findings import not_there
 from ..several.fit import one_sided, same_rows
+from ..warned import dropped_rows
 from .call import OrdinalCall
+from .parts import OrdinalParts
 
-__all__ = ["LINKS", "OrdinalParts", "fit_call", "fit_found", "ordinal_call"]
+__all__ = ["LINKS", "REMEDY", "fit_call", "fit_found", "ordinal_call"]
+
+#: What may help a search that stopped.
+REMEDY = "Merged categories, fewer random effects or merged levels of a predictor may help."
+
 
 LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
 #: Categories that a response made of numbers may have.
 MOST_CATEGORIES = 100
-
-
-@dataclass(frozen=True)
-class OrdinalParts:
-    """A fit as its model holds it.
-
-    Attributes
-    ----------
-    design : Design
-        The location's; ``y`` holds the categories from 0.
-    nominal, scale : Design or None
-        Those of the other formulas.
-    categories : tuple
-        Labels of the categories that occur, in order.
-    plan : OrdinalPlan
-        What the kernel is made of, with the map back.
-    estimate : PartsEstimate
-        What was found.
-    """
-
-    design: Design
-    nominal: Design | None
-    scale: Design | None
-    categories: tuple[Any, ...]
-    plan: OrdinalPlan
-    estimate: PartsEstimate
 
 
 def ordinal_call(
@@ -169,14 +158,59 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
         )
 
 
-def fit_found(call: OrdinalCall, found: Sequence[Any]) -> OrdinalParts:
+def fit_found(call: OrdinalCall, found: Sequence[Any], data: Any = None) -> OrdinalParts:
     """Fit the designs of a call."""
     design, nominal, scale, categories = found
     plan = ordinal_plan(design, nominal, scale, call.link, call.thresholds)
     estimate = fit_parts(plan.plan, nagq=call.nagq, control=call.control)
-    return OrdinalParts(design, nominal, scale, categories, plan, estimate)
+    parts = OrdinalParts(
+        design,
+        estimate,
+        call,
+        data,
+        nominal=nominal,
+        scale=scale,
+        categories=categories,
+        ordinal=plan,
+    )
+    return replace(parts, warnings=tuple(findings(parts)))
 
 
 def fit_call(call: OrdinalCall, data: Any) -> OrdinalParts:
     """Carry out a call: parse, build, check, fit."""
-    return fit_found(call, read(call, data))
+    return fit_found(call, read(call, data), data)
+
+
+def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
+    """List everything worth a warning, in the order of the analysis."""
+    e, design = parts.estimate, parts.design
+    yield from dropped_rows(design)
+    block = e.block("location")
+    if block.aliased:
+        shifted = replace(design, fixed_names=design.fixed_names[1:], fixed=design.fixed[1:])
+        notes = " ".join(alias_notes(shifted, block.aliased, block.alias[1:], block.kept))
+        yield RankWarning(f"the columns of the location have less than full rank: {notes}")
+    if e.is_singular:
+        groups = [
+            term.group
+            for term, own in zip(design.random, e.lambda_standard, strict=True)
+            if np.linalg.svd(own, compute_uv=False).min() < SINGULAR
+        ]
+        yield SingularFitWarning(
+            f"singular fit: a variance of {' and '.join(groups)} is zero, or its covariance "
+            "matrix singular; a smaller term gives the same fit"
+        )
+    if e.separated:
+        far = " and ".join(
+            "the thresholds" if part == "thresholds" else repr(name)
+            for part, name in dict.fromkeys(
+                (part, "" if part == "thresholds" else name) for part, name in e.separated
+            )
+        )
+        yield ConvergenceWarning(
+            f"the likelihood rises without end with {far}: a category, or a level of a "
+            "predictor, occurs alone, so that no finite coefficient exists and its standard "
+            "error is left out. Merge categories or levels."
+        )
+    else:
+        yield from not_there(parts, REMEDY)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from ..._typing import Array
+from ..._options import check_option
+from ..._typing import Array, Random
 from ...design.design import Design
 from ...design.encode import NewRows, encode
-from ...families.shaped import Given, ShapedFamily, mean_of
-from ...families.shaped_registry import shaped_family
+from ...errors import UnsupportedError
+from ...families.shaped import Given, mean_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
-from ...models.glmm.estimate import PartsEstimate
-from ...models.glmm.several import at_parts
-from .call import PartsCall
-from .fit import Parts
-from .named import Effects
+from ...inference.prediction.table import labelled
+from ...report.augment import used_rows
+from ..generalised.residuals import Residuals
+from ..parts import Base
+from .parts import SeveralParts
 
 __all__ = ["PartsRows"]
 
@@ -28,69 +28,18 @@ KINDS = ("response", "conditional", "zero", "dispersion", "link")
 RESIDUALS = ("response", "pearson")
 
 
-class PartsRows(Effects):
+class PartsRows(Base):
     """Fitted values, residuals, predictions and simulated responses."""
 
-    _estimate: PartsEstimate
-    _parts: Parts
-    call: PartsCall
+    parts: SeveralParts
 
-    @property
-    def _family(self) -> ShapedFamily:
-        return shaped_family(self.call.family)
-
-    @property
-    def _positions(self) -> dict[str, int]:
-        """Predictor of each part."""
-        names = ["location", *(shape.name for shape in self._family.shapes)]
-        if self.call.dispersion is not None:
-            names[1] = "dispersion"
-        if self.call.zero is not None:
-            names.append("zero")
-        return {name: j for j, name in enumerate(names)}
-
-    def _trials(self) -> Array:
-        design = self._design
-        if design.weights is None or not self._family.trials:
-            return np.ones(design.n_obs)
-        return design.weights
-
-    # ------------------------------------------------------------------ predictors of rows
-
-    def _constant(self, n: int) -> list[Array]:
-        """Predictors that are constants, NaN for those of formulas."""
-        out = [np.full(n, np.nan) for _ in self._positions]
-        known = dict(self._parts.designs)
-        for name, j in self._positions.items():
-            if name not in known:
-                out[j] = np.full(n, float(self._estimate.values(name)[0]))
-        return out
-
-    def _terms_of(self, part: str) -> list[tuple[str, int]]:
-        """Key and place in the whole design of each term of a part."""
-        prefix = "" if part == "location" else f"{part}:"
-        place = {term.group: t for t, term in enumerate(self._design.random)}
-        known = dict(self._parts.designs)[part].random
-        return [(prefix + term.group, place[prefix + term.group]) for term in known]
-
-    def _fitted_predictors(self, random: bool) -> list[Array]:
-        """Predictors of the rows of the fit."""
-        if random:
-            return list(np.ascontiguousarray(self._estimate.eta.T))
-        out = self._constant(self.nobs)
-        for part, design in self._parts.designs:
-            kept = self._estimate.block(part).kept
-            eta = design.X[:, kept] @ self._estimate.values(part)[kept]
-            out[self._positions[part]] = eta if design.offset is None else eta + design.offset
-        return out
-
-    def _chosen(self, random: str | Iterable[str]) -> list[str]:
-        return prediction.chosen_groups(self._design, random)
+    def _chosen(self, random: Random) -> list[str]:
+        return prediction.chosen_groups(self.parts.design, random)
 
     def _encoded(
         self, part: str, design: Design, data: Any, groups: list[str], new_levels: str
     ) -> NewRows:
-        keys = self._terms_of(part)
+        keys = self.parts.terms_of(part)
         prefix = len(part) + 1 if part != "location" else 0
         own = [key[prefix:] for key, _ in keys if key in groups]
         return encode(design, data, random=own, new_levels=new_levels)
@@ -101,31 +50,33 @@ class PartsRows(Effects):
         """Predictors of new rows, their labels, and the rows of each part."""
         encoded = {
             part: self._encoded(part, design, data, groups, new_levels)
-            for part, design in self._parts.designs
+            for part, design in self.parts.designs
         }
         n = len(encoded["location"].missing)
-        out = self._constant(n)
+        out = self.parts.constants(n)
         for part, rows in encoded.items():
-            kept = self._estimate.block(part).kept
-            eta = rows.X[:, kept] @ self._estimate.values(part)[kept]
+            kept = self.parts.estimate.block(part).kept
+            eta = rows.X[:, kept] @ self.parts.estimate.values(part)[kept]
             if rows.offset is not None:
                 eta = eta + rows.offset
-            for (_, t), new in zip(self._terms_of(part), rows.terms, strict=True):
+            for (_, t), new in zip(self.parts.terms_of(part), rows.terms, strict=True):
                 if new is not None:
                     seen = np.where(new.codes >= 0, new.codes, 0)
-                    modes = np.where((new.codes >= 0)[:, None], self._estimate.modes[t][seen], 0.0)
+                    modes = np.where(
+                        (new.codes >= 0)[:, None], self.parts.estimate.modes[t][seen], 0.0
+                    )
                     eta = eta + np.einsum("ij,ij->i", new.z, modes)
-            out[self._positions[part]] = np.where(rows.missing, np.nan, eta)
+            out[self.parts.positions[part]] = np.where(rows.missing, np.nan, eta)
         return out, encoded["location"].index, encoded
 
     # ------------------------------------------------------------------ means
 
     def _given(self, eta: list[Array], trials: Array) -> Given:
-        return self._family.given(self.call.link, eta, trials)
+        return self.parts.family.given(self.parts.call.link, eta, trials)
 
     def _zero(self, eta: list[Array]) -> Array:
         """Probability of a structural zero."""
-        if self.call.zero is None:
+        if self.parts.call.zero is None:
             return np.zeros(len(eta[0]))
         return np.asarray(scipy.special.expit(eta[-1]))
 
@@ -135,45 +86,81 @@ class PartsRows(Effects):
         if kind == "zero":
             return self._zero(eta)
         if kind == "dispersion":
-            first = self._family.shapes[0]
+            first = self.parts.family.shapes[0]
             return np.asarray(first.natural(eta[1]))
-        mean = np.asarray(self._family.mean(self._given(eta, trials)), dtype=np.float64)
+        mean = np.asarray(self.parts.family.mean(self._given(eta, trials)), dtype=np.float64)
         return mean if kind == "conditional" else (1.0 - self._zero(eta)) * mean
 
     def _variance(self, eta: list[Array]) -> Array:
         """Variance of a response, structural zeros included."""
-        given, zero = self._given(eta, self._trials()), self._zero(eta)
-        mean = self._family.mean(given)
-        return np.asarray((1.0 - zero) * (self._family.variance(given) + zero * mean**2))
+        given, zero = self._given(eta, self.parts.trials), self._zero(eta)
+        mean = self.parts.family.mean(given)
+        return np.asarray((1.0 - zero) * (self.parts.family.variance(given) + zero * mean**2))
 
     @property
     def fittedvalues(self) -> pd.Series[Any]:
         """Means given the random effects at their modes, structural zeros included."""
-        eta = self._fitted_predictors(True)
-        return self._rows(self._means("response", eta, self._trials()))
+        eta = self.parts.predictors(random=True)
+        return self.parts.label(self._means("response", eta, self.parts.trials))
 
-    def resid(self, kind: str = "pearson") -> pd.Series[Any]:
+    @property
+    def resid(self) -> Residuals:
+        """Pearson residuals of the rows used, given the random effects; see ``residuals``."""
+        return Residuals.of(self.residuals, "pearson")
+
+    def residuals(self, kind: str = "pearson") -> pd.Series[Any]:
         """Compute residuals of the rows used, given the random effects.
 
         Parameters
         ----------
         kind : {"pearson", "response"}
-            Response less mean, over the root of its variance or as it is.
+            Response minus mean, over the root of its variance or as it is.
+
+        Returns
+        -------
+        Series of length n
+            Labelled as the caller's rows.
         """
-        if kind not in RESIDUALS:
-            raise ValueError(f"kind must be one of {', '.join(RESIDUALS)}, not {kind!r}")
-        eta = self._fitted_predictors(True)
-        left = self._design.y - self._means("response", eta, self._trials())
-        return self._rows(left if kind == "response" else left / np.sqrt(self._variance(eta)))
+        every = (*RESIDUALS, "deviance", "working")
+        name = check_option("kind", kind, every, shown=RESIDUALS)
+        if name not in RESIDUALS:
+            raise UnsupportedError(
+                f"kind={name!r} is not available here; use kind='pearson' or 'response'"
+            )
+        eta = self.parts.predictors(random=True)
+        left = self.parts.design.y - self._means("response", eta, self.parts.trials)
+        return self.parts.label(left if name == "response" else left / np.sqrt(self._variance(eta)))
+
+    def augment(self) -> pd.DataFrame:
+        """Return the rows used with what the model says of them, under broom.mixed's names.
+
+        Returns
+        -------
+        DataFrame
+            The data, then .fitted (the location's linear predictor), .mu (mean, structural zeros
+            included), .fixed (the linear predictor without random effects), .resid (Pearson
+            residuals), and .zero (probability of a structural zero) where there is such a part.
+        """
+        eta = self.parts.predictors(random=True)
+        new = {
+            ".fitted": eta[0],
+            ".mu": self.fittedvalues.to_numpy(),
+            ".fixed": self.parts.predictors(random=False)[0],
+            ".resid": self.residuals("pearson").to_numpy(),
+        }
+        if self.parts.call.zero is not None:
+            new[".zero"] = self._zero(eta)
+        return used_rows(self.parts.design, self.parts.data).assign(**new)
 
     def predict(
         self,
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
         interval: str | None = None,
+        se: bool = False,
         level: float = 0.95,
         trials: Any = None,
     ) -> Any:
@@ -194,6 +181,8 @@ class PartsRows(Effects):
             Limits for kinds "link", "zero" and "dispersion", normal on the scale of the part's
             predictor; they include the errors of fixed and random effects, and the variance of a
             new level.
+        se : bool
+            Whether to add a column ``se``: standard errors, of kind "link" only.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -201,31 +190,36 @@ class PartsRows(Effects):
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
         """
         self._check_kind(kind, interval)
+        if se and kind != "link":
+            raise UnsupportedError('standard errors are those of the predictor: take kind="link"')
         if trials is not None:
             raise ValueError("trials are for prediction intervals, which this model does not have")
         groups = self._chosen(random)
-        if newdata is None and interval is None and random in ("all", "none"):
-            eta = self._fitted_predictors(bool(groups))
-            return self._means(kind, eta, self._trials())
-        data = self._training_data() if newdata is None else newdata
+        if newdata is None and interval is None and not se and random in ("all", "none", None):
+            eta = self.parts.predictors(random=bool(groups))
+            return self.parts.label(self._means(kind, eta, self.parts.trials))
+        data = self.parts.training_data() if newdata is None else newdata
         eta, index, encoded = self._new_predictors(data, groups, new_levels)
         mean = self._means(kind, eta, np.ones(len(eta[0])))
-        if interval is None:
-            return mean
+        if interval is None and not se:
+            return labelled(mean, index)
         check_level(level)
-        return self._limits_of(kind, eta, encoded, groups, level, index)
+        table = self._limits_of(kind, eta, encoded, groups, level, index)
+        if se:
+            table.insert(1, "se", (table["upper"] - table["mean"]) / float(t_quantile(level)))
+        return table if interval is not None else table[["mean", "se"]]
 
     def _check_kind(self, kind: str, interval: str | None) -> None:
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
-        if kind == "zero" and self.call.zero is None:
+        if kind == "zero" and self.parts.call.zero is None:
             raise ValueError("the model has no zero part: give glmer(..., zero='~ 1')")
-        if kind == "dispersion" and not self._family.shapes:
-            raise ValueError(f"a {self.call.family} response has no dispersion of its own")
+        if kind == "dispersion" and not self.parts.family.shapes:
+            raise ValueError(f"a {self.parts.call.family} response has no dispersion of its own")
         if interval not in (None, "confidence"):
             raise ValueError(f"interval must be 'confidence' or None, not {interval!r}")
         if interval is not None and kind in ("response", "conditional"):
@@ -245,10 +239,10 @@ class PartsRows(Effects):
     ) -> pd.DataFrame:
         """Compute normal limits on the scale of one part's predictor, and carry them over."""
         part = "location" if kind == "link" else kind
-        position = 1 if kind == "dispersion" else self._positions[part]
+        position = 1 if kind == "dispersion" else self.parts.positions[part]
         center = eta[position]
-        if part == "dispersion" and self.call.dispersion is None:
-            part = self._family.shapes[0].name
+        if part == "dispersion" and self.parts.call.dispersion is None:
+            part = self.parts.family.shapes[0].name
         half = t_quantile(level) * np.sqrt(
             self._predictor_variance(part, encoded, len(center), groups)
         )
@@ -259,13 +253,13 @@ class PartsRows(Effects):
         """Carry a part's predictor over to its own scale."""
         if kind == "zero":
             return mean_of("logit", eta)
-        return eta if kind == "link" else np.asarray(self._family.shapes[0].natural(eta))
+        return eta if kind == "link" else np.asarray(self.parts.family.shapes[0].natural(eta))
 
     def _predictor_variance(
         self, part: str, encoded: dict[str, NewRows], n: int, groups: list[str]
     ) -> Array:
         """Variance of the error of one part's predictor."""
-        e, block = self._estimate, self._estimate.block(part)
+        e, block = self.parts.estimate, self.parts.estimate.block(part)
         rows = encoded.get(part)
         usable = np.ones(n, bool) if rows is None else ~rows.missing
         m = int(usable.sum())
@@ -273,16 +267,15 @@ class PartsRows(Effects):
         own = np.ones((m, 1)) if rows is None else rows.X[usable][:, block.kept]
         X[:, block.places] = own @ block.T
         terms: list[tuple[Any, Array]] = [
-            (None, np.zeros((m, term.n_cols), order="F")) for term in self._design.random
+            (None, np.zeros((m, term.n_cols), order="F")) for term in self.parts.design.random
         ]
         if rows is not None:
-            for (key, t), new in zip(self._terms_of(part), rows.terms, strict=True):
+            for (key, t), new in zip(self.parts.terms_of(part), rows.terms, strict=True):
                 if new is not None and key in groups:
-                    z = new.z[usable] @ self._parts.plan.bases[t]
+                    z = new.z[usable] @ self.parts.plan.bases[t]
                     terms[t] = (np.ascontiguousarray(new.codes[usable]), np.asfortranarray(z))
         out = np.full(n, np.nan)
-        core = at_parts(self._parts.plan, e)
-        out[usable] = core.prediction_variances(X, e.standard_cov, terms)
+        out[usable] = self.parts.evaluated().prediction_variances(X, e.standard_cov, terms)
         return out
 
     def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
@@ -301,28 +294,20 @@ class PartsRows(Effects):
             A response a column; shares of the trials where the response is one.
         """
         rng = np.random.default_rng(seed)
-        base, trials = self._fitted_predictors(False), self._trials()
-        out = np.empty((self.nobs, n), order="F")
+        base, trials = self.parts.predictors(random=False), self.parts.trials
+        out = np.empty((self.parts.nobs, n), order="F")
         for i in range(n):
             eta = [part.copy() for part in base]
-            modes = prediction.random_draws(self._design, self._estimate.lambda_, 1.0, rng)
-            for part, _ in self._parts.designs:
-                for _, t in self._terms_of(part):
-                    term = self._design.random[t]
-                    z = self._design.z(term)
-                    eta[self._positions[part]] += np.einsum("ij,ij->i", z, modes[t][term.codes])
-            y = np.asarray(self._family.draw(self._given(eta, trials), rng), dtype=np.float64)
-            out[:, i] = np.where(rng.random(self.nobs) < self._zero(eta), 0.0, y)
-        return out
-
-    def _conditional_covariances(self) -> list[Array]:
-        """Conditional covariance of each level, (levels, s, s) for each term."""
-        core = at_parts(self._parts.plan, self._estimate)
-        out = []
-        for term, basis, block in zip(
-            self._design.random, self._parts.plan.bases, core.conditional_covariances(), strict=True
-        ):
-            k = term.n_cols
-            own = block.T.reshape(term.n_levels, k, k)
-            out.append(np.einsum("ab,lbc,dc->lad", basis, own, basis))
+            modes = prediction.random_draws(
+                self.parts.design, self.parts.estimate.lambda_, 1.0, rng
+            )
+            for part, _ in self.parts.designs:
+                for _, t in self.parts.terms_of(part):
+                    term = self.parts.design.random[t]
+                    z = self.parts.design.z(term)
+                    eta[self.parts.positions[part]] += np.einsum(
+                        "ij,ij->i", z, modes[t][term.codes]
+                    )
+            y = np.asarray(self.parts.family.draw(self._given(eta, trials), rng), dtype=np.float64)
+            out[:, i] = np.where(rng.random(self.parts.nobs) < self._zero(eta), 0.0, y)
         return out

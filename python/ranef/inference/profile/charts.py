@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from .targets import Target, block_of
@@ -151,7 +151,18 @@ class Chart:
         return out
 
 
-def chart(design: Design, core: _core.Lmm | _core.Glmm, target: Target, scale: float) -> Chart:
+class Based(Protocol):
+    """A kernel, or what stands in for it."""
+
+    @property
+    def parameters(self) -> list[tuple[int, int, int]]:
+        """Term, row and column of each element of the covariance factors."""
+
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+
+
+def chart(design: Design, core: Based, target: Target, scale: float) -> Chart:
     """Make coordinates of covariances relative to ``scale`` in which ``target`` is held."""
     elements = list(core.parameters)
     sizes = [term.n_cols for term in design.random]

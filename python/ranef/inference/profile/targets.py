@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..._typing import Array
 from ...design.design import Design
 
-__all__ = ["Target", "block_of", "targets", "values"]
+__all__ = ["Target", "block_of", "covariance_targets", "targets", "values"]
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,14 @@ def targets(design: Design, kept: NDArray[np.intp], residual: str | None = "sigm
 
     ``residual`` is the name of the parameter that belongs to the rows, if there is one.
     """
-    covariance = list(_covariance(design))
+    covariance = list(covariance_targets(design))
     own = [] if residual is None else [Target(residual, "residual")]
     fixed = [Target(design.fixed_names[j], "beta", i=int(j)) for j in kept]
     return [*covariance, *own, *fixed]
 
 
-def _covariance(design: Design) -> Iterator[Target]:
+def covariance_targets(design: Design) -> Iterator[Target]:
+    """List standard deviations and correlations, by columns of each term's lower triangle."""
     for t, term in enumerate(design.random):
         for block in term.blocks:
             for a, j in enumerate(block):

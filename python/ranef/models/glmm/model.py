@@ -20,7 +20,19 @@ from .estimate import GlmmEstimate, GlmmSpec, Penalty
 from .search import Minimum, proved, search_scaled
 from .separation import separated_rows, untold
 
-__all__ = ["at_estimate", "check", "criterion_at", "fit", "hermite", "kernel"]
+__all__ = [
+    "at_estimate",
+    "check",
+    "criterion_at",
+    "curvature_guess",
+    "eigenvalues",
+    "fit",
+    "hermite",
+    "kernel",
+    "separated_columns",
+    "standard_states",
+    "start_of",
+]
 
 
 Structures = tuple[tuple[Structure | None, ...], ...]
@@ -203,7 +215,7 @@ def _by_quadrature(
             other = search_scaled(
                 surface,
                 x,
-                _curvature_guess(surface, x),
+                curvature_guess(surface, x),
                 max_steps=control.max_steps,
                 tolerance=control.tolerance,
             )
@@ -311,12 +323,12 @@ def _descend(
     """Search from standardised covariances: at the joint mode, then over all parameters."""
     core.restart()
     surface = Criterion(core, spec, penalty)
-    start = _start(design, spec, theta)
+    start = start_of(design, spec, theta)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = search_scaled(
         surface,
         start,
-        _curvature_guess(surface, start),
+        curvature_guess(surface, start),
         max_steps=control.max_steps,
         tolerance=loose,
     )
@@ -364,7 +376,18 @@ def hermite(points: int) -> tuple[Array, Array]:
     return np.asarray(nodes), np.asarray(weights)
 
 
-def _start(design: Design, spec: GlmmSpec, theta: Array) -> Array:
+def standard_states(core: _core.Glmm, theta: Array, design: Design) -> tuple[Array, ...]:
+    """State of each term: its standardised factor, or the parameters of its structures."""
+    states = unpacked(core.parameters, theta, design.random)
+    return tuple(
+        state if term.is_structured else factor
+        for term, state, factor in zip(
+            design.random, states, core.factors(theta, True), strict=True
+        )
+    )
+
+
+def start_of(design: Design, spec: GlmmSpec, theta: Array) -> Array:
     """Covariance parameters, and a dispersion by moments."""
     by_moments = spec.distribution.start
     if by_moments is None:
@@ -373,7 +396,7 @@ def _start(design: Design, spec: GlmmSpec, theta: Array) -> Array:
     return np.array([*theta, np.log(dispersion)])
 
 
-def _curvature_guess(surface: Criterion, x: Array) -> Array:
+def curvature_guess(surface: Criterion, x: Array) -> Array:
     """Bend of the criterion along each coordinate, by one difference of gradients each."""
     if not np.isfinite(surface.value(x)):
         raise FitError(
@@ -407,17 +430,12 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     beta = np.full(len(design.fixed), np.nan)
     beta[kept] = T @ surface.point.beta
     cov, dispersion_se = _covariance(surface, found)
-    separated = _separated(design, core, kept)
+    separated = separated_columns(design, core, kept)
     cov_beta = T @ cov @ T.T
     for j in [*separated, *kept[np.diag(cov_beta) < 0.0].tolist()]:
         at = int(np.flatnonzero(kept == j)[0])
         cov_beta[at], cov_beta[:, at] = np.nan, np.nan
     factors = core.factors(theta, True)
-    states = unpacked(core.parameters, theta, design.random)
-    standard = tuple(
-        state if term.is_structured else factor
-        for term, state, factor in zip(design.random, states, factors, strict=True)
-    )
     return GlmmEstimate(
         spec=spec,
         objective=value - penalty,
@@ -429,7 +447,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         dispersion=dispersion,
         dispersion_se=dispersion_se,
         lambda_=tuple(core.factors(theta)),
-        lambda_standard=standard,
+        lambda_standard=standard_states(core, theta, design),
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
@@ -437,7 +455,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         separated=separated,
         status=found.status,
         gradient=found.gradient,
-        eigenvalues=_eigenvalues(found.hessian),
+        eigenvalues=eigenvalues(found.hessian),
         decrement=found.decrement,
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,
@@ -445,7 +463,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     )
 
 
-def _separated(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:
+def separated_columns(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:
     """Find the columns whose coefficients run away.
 
     Where columns separate the responses the likelihood rises without end along a combination of
@@ -469,7 +487,7 @@ def _reach(design: Design, reference: int) -> float:
     return 1.0 if reference < 0 else float(np.ptp(design.columns[reference]))
 
 
-def _eigenvalues(hessian: Array) -> Array:
+def eigenvalues(hessian: Array) -> Array:
     """Eigenvalues, ascending; NaN where the Hessian could not be computed."""
     if not np.isfinite(hessian).all():
         return np.full(len(hessian), np.nan)

@@ -324,6 +324,8 @@ def run_away(plan: Plan, information: Array) -> tuple[tuple[tuple[str, str], ...
 
 def flat_columns(block: Block, information: Array, plan: Plan) -> tuple[list[str], bool]:
     """Name the columns of one part on which there is no information."""
+    if not len(block.kept):
+        return [], False
     values, vectors = np.linalg.eigh(information)
     lost = vectors[:, values < VANISHED * max(float(values[-1]), 1e-2 * float(plan.weights.sum()))]
     if not lost.shape[1]:

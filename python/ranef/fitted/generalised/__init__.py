@@ -1,0 +1,1 @@
+"""What generalised mixed models of every kind share."""

@@ -1,0 +1,70 @@
+"""The parts of a generalised mixed model: of a mean, of several predictors, or of categories."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ...inference.hypotheses.linear import FixedDf
+from ...inference.optimum.generalised import optimum_of
+from ...inference.optimum.optimum import Optimum
+from ...report.maketables import covariance_rows
+from ...report.varcorr import VarCorr
+from ..mixed.parts import ProfiledParts
+
+__all__ = ["GeneralisedParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GeneralisedParts(ProfiledParts):
+    """Design and estimate of a fit whose tests are normal ones."""
+
+    ddf: ClassVar[tuple[str, ...]] = ("inf",)
+    no_ddf: ClassVar[str] = (
+        "degrees of freedom are those of normal responses, and tests of a generalised model are "
+        "normal ones"
+    )
+
+    @property
+    def covariance_unit(self) -> float:
+        """1: covariances are absolute."""
+        return 1.0
+
+    @property
+    @abstractmethod
+    def distribution(self) -> str:
+        """The distribution of the response in a word."""
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Covariances of the random effects by group, on the scale of the linear predictor."""
+        return VarCorr(self.design.random, self.estimate.sigmas, None)
+
+    def approximate(self, ddf: str) -> FixedDf:
+        """Work out the reference distribution of the tests: normal."""
+        return FixedDf(self.cov, np.inf)
+
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        self.ddf_name(ddf)
+        return "normal"
+
+    def optimum(self) -> Optimum:
+        """Examine the optimum."""
+        return optimum_of(self.design, self.estimate)
+
+    def brief(self) -> str:
+        """Say in a few words what was fitted."""
+        return f"{self.distribution}, {self.nobs} rows, llf {self.llf:.4f}"
+
+    def table_rows(self) -> dict[str, Any]:
+        """List the rows of a regression table below the coefficients."""
+        rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
+        return {**rows, "ll": self.llf, "aic": 2.0 * (self.npar - self.llf)}
+
+    def table_covariance(self) -> dict[str, Any]:
+        """Describe the covariance for a regression table."""
+        return {"vcov_type": "ML"}

@@ -1,0 +1,133 @@
+"""The parts of a fitted cumulative link model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..._typing import Array, Positions
+from ...design.design import Design
+from ...inference.hypotheses import linear
+from ...inference.profile.several import Linear
+from ...models.glmm.plan import Plan
+from ...models.glmm.thresholds import OrdinalPlan
+from ..parts import Parts
+from ..several.parts import PredictorParts
+from .call import OrdinalCall
+
+__all__ = ["OrdinalParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OrdinalParts(PredictorParts):
+    """A fit of ordered categories; its coefficients are those of location, scale and nominal.
+
+    Attributes
+    ----------
+    design : Design
+        The location's; ``y`` holds the categories from 0.
+    nominal, scale : Design or None
+        Those of the other formulas.
+    categories : tuple
+        Labels of the categories that occur, in order.
+    ordinal : OrdinalPlan
+        What the kernel is made of, with the map back.
+    """
+
+    call: OrdinalCall
+    nominal: Design | None = field(kw_only=True)
+    scale: Design | None = field(kw_only=True)
+    categories: tuple[Any, ...] = field(kw_only=True)
+    ordinal: OrdinalPlan = field(kw_only=True)
+
+    @property
+    def plan(self) -> Plan:
+        """What the kernel is made of."""
+        return self.ordinal.plan
+
+    @property
+    def distribution(self) -> str:
+        """The link, which says what the latent response is."""
+        return self.call.link
+
+    @property
+    def npar(self) -> int:
+        """Parameters of the thresholds, coefficients, and covariance parameters."""
+        return len(self.estimate.standard) + self.n_covariances
+
+    @cached_property
+    def cuts(self) -> list[str]:
+        """Names of the thresholds."""
+        return [f"{low}|{high}" for low, high in pairwise(map(str, self.categories))]
+
+    @cached_property
+    def mapped(self) -> tuple[tuple[str, ...], Array]:
+        """Names of all coefficients but thresholds, and their map; NaN rows where aliased."""
+        names = list(self.design.fixed_names[1:])
+        maps = np.full((len(names), len(self.estimate.standard)), np.nan)
+        maps[self.estimate.block("location").kept] = self.ordinal.location
+        if self.scale is not None:
+            names += [f"scale:{name}" for name in self.scale.fixed_names[1:]]
+        if self.nominal is not None:
+            names += [f"{cut}:{name}" for name in self.nominal.fixed_names[1:] for cut in self.cuts]
+        return tuple(names), np.vstack([maps, self.ordinal.scale, self.ordinal.nominal])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coefficients of location, scale and nominal."""
+        return self.mapped[0]
+
+    @property
+    def beta(self) -> Array:
+        """Their estimates, NaN where aliased."""
+        return np.asarray(self.mapped[1] @ self.estimate.standard)
+
+    @property
+    def kept(self) -> Positions:
+        """Positions of those that are not aliased."""
+        return np.flatnonzero(np.isfinite(self.mapped[1]).all(axis=1))
+
+    @cached_property
+    def cov(self) -> Array:
+        """Covariance of those; NaN where a coefficient runs away."""
+        maps = self.mapped[1][self.kept]
+        out = np.asarray(maps @ self.estimate.standard_cov @ maps.T)
+        lost = {name for part, name in self.estimate.separated if part != "thresholds"}
+        for at, j in enumerate(self.kept):
+            if self.names[j].removeprefix("scale:") in lost:
+                out[at], out[:, at] = np.nan, np.nan
+        return out
+
+    @property
+    def terms(self) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """Terms of the location and the positions of their coefficients."""
+        return [
+            (name, tuple(j - 1 for j in columns if j > 0))
+            for name, columns in self.design.fixed_terms
+            if any(j > 0 for j in columns)
+        ]
+
+    def estimable(self, L: Array) -> Array:
+        """Write hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
+        block = self.estimate.block("location")
+        if not block.aliased:
+            return Parts.estimable(self, L)
+        p = len(self.design.fixed_names) - 1
+        own = linear.estimable(L[:, :p], block.kept, block.aliased, block.alias[1:], self.names[:p])
+        return np.hstack([own, L[:, p:]])
+
+    def cut_points(self) -> Array:
+        """Thresholds at the first level of what is nominal."""
+        return np.asarray(self.ordinal.thresholds @ self.estimate.standard)
+
+    def listed(self) -> list[Linear]:
+        """List the thresholds and the coefficients that are not aliased."""
+        cuts = [
+            Linear(name, row) for name, row in zip(self.cuts, self.ordinal.thresholds, strict=True)
+        ]
+        return [*cuts, *(Linear(self.names[j], self.mapped[1][j]) for j in self.kept)]

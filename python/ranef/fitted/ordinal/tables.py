@@ -1,0 +1,121 @@
+"""Coefficients and thresholds of a cumulative link model, their tests and intervals."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ...errors import RanefError
+from ...inference.hypotheses import linear as hypothesis
+from ...inference.hypotheses.terms import term_hypotheses
+from ...report.tests import chisq_table
+from ...report.whole_frame import WholeFrame
+from ..coefficients import level_and_method, wald_intervals
+from ..mixed.profiles import profile_intervals
+from ..parts import Base
+from .parts import OrdinalParts
+
+__all__ = ["OrdinalTables"]
+
+#: How intervals are found.
+METHODS = ("wald", "profile")
+
+
+class OrdinalTables(Base):
+    """Thresholds, tests and intervals."""
+
+    parts: OrdinalParts
+
+    @property
+    def link(self) -> str:
+        """Link of the cumulative probabilities."""
+        return self.parts.call.link
+
+    @property
+    def categories(self) -> tuple[Any, ...]:
+        """Labels of the categories that occur, in order."""
+        return self.parts.categories
+
+    @property
+    def thresholds(self) -> pd.Series[Any]:
+        """Cut points of the latent response, at the first level of what is nominal."""
+        return pd.Series(self.parts.cut_points(), index=pd.Index(self.parts.cuts))
+
+    @property
+    def thresholds_bse(self) -> pd.Series[Any]:
+        """Standard errors of the cut points."""
+        maps, cov = self.parts.ordinal.thresholds, self.parts.estimate.standard_cov
+        out = np.sqrt(np.einsum("ij,jk,ik->i", maps, cov, maps))
+        return pd.Series(out, index=pd.Index(self.parts.cuts))
+
+    @property
+    def zvalues(self) -> pd.Series[Any]:
+        """Coefficients divided by their standard errors."""
+        return self.parts.params / self.parts.bse
+
+    def anova(self) -> pd.DataFrame:
+        """Test each term of the location by Wald's chi-squared, marginal to all others (type 3).
+
+        Returns
+        -------
+        DataFrame
+            Columns chisq, df, pvalue; a row a term. Likelihood ratios come by
+            ``ranef.anova(smaller, larger)``.
+        """
+        design, parts = self.parts.design, self.parts
+        block = parts.estimate.block("location")
+        kept = np.r_[0, block.kept + 1]
+        aliased = [j + 1 for j in block.aliased]
+        rows = term_hypotheses(design, kept, aliased, block.alias, 3)
+        p = len(block.kept)
+        cov = parts.cov[:p, :p]
+        beta = parts.beta[block.kept]
+        reference = hypothesis.FixedDf(cov, np.inf)
+        found = {
+            name: hypothesis.joint(without_intercept(L), beta, reference)
+            for name, L in rows.items()
+        }
+        return WholeFrame(chisq_table(found))
+
+    def conf_int(
+        self,
+        method: Literal["wald", "profile"] | float = "wald",
+        level: float | str = 0.95,
+        *,
+        ddf: str | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """Compute confidence intervals.
+
+        Parameters
+        ----------
+        method : {"wald", "profile"}
+            ``"wald"``: normal intervals of the coefficients. ``"profile"``: where twice the fall
+            of the log-likelihood, by the approximation of the fit, reaches the normal quantile's
+            square, for every parameter, thresholds included. A number is taken for ``level``.
+        level : float
+            Coverage, between 0 and 1.
+        ddf : {"inf"}, optional
+            Degrees of freedom of Wald's intervals, which are normal.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper. Rows of a profile: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
+            the thresholds, then the coefficients.
+        """
+        level, how = level_and_method(level, method, METHODS, "CumulativeLinkModel")
+        if how == "profile":
+            return profile_intervals(self.parts, level, progress=progress)
+        return wald_intervals(self.parts, level, ddf)
+
+
+def without_intercept(L: Any) -> Any:
+    """Take the intercept out of hypotheses, which thresholds stand for."""
+    if np.abs(L[:, 0]).max(initial=0.0) > 1e-10:
+        raise RanefError("a term's hypothesis involves the thresholds")
+    return L[:, 1:]

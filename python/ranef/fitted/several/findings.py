@@ -1,0 +1,69 @@
+"""What a fit of several linear predictors warns of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
+from ...models.lmm import SINGULAR
+from ...report.verdict import alias_notes, convergence
+from ..warned import dropped_rows
+from .parts import PredictorParts, SeveralParts
+
+__all__ = ["REMEDY", "findings", "not_there", "singular"]
+
+#: What may help a search that stopped.
+REMEDY = (
+    "A simpler zero or dispersion part, fewer random effects, or merged levels of a predictor may "
+    "help."
+)
+
+
+def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
+    """List everything worth a warning, in the order of the analysis."""
+    estimate = parts.estimate
+    yield from dropped_rows(parts.design)
+    for part, own in parts.designs:
+        block = estimate.block(part)
+        if block.aliased:
+            notes = " ".join(alias_notes(own, block.aliased, block.alias, block.kept))
+            yield RankWarning(f"the columns of the {part} have less than full rank: {notes}")
+    if estimate.is_singular:
+        yield SingularFitWarning("singular fit: " + "; ".join(singular(parts)))
+    if estimate.separated:
+        far = " and ".join(f"{name!r} ({part})" for part, name in estimate.separated)
+        yield ConvergenceWarning(
+            f"the likelihood rises without end with {far}: fitted values run to the edge of "
+            "their range, so that no finite coefficient exists and its standard error is left "
+            "out. Leave the column out, or merge its levels."
+        )
+    else:
+        yield from not_there(parts, REMEDY)
+
+
+def singular(parts: PredictorParts) -> list[str]:
+    """Name the terms that are singular."""
+    out = []
+    for term, block in zip(parts.design.random, parts.estimate.lambda_standard, strict=True):
+        if np.linalg.svd(block, compute_uv=False).min() < SINGULAR:
+            size = "variance is zero" if len(block) == 1 else "covariance matrix is singular"
+            out.append(
+                f"the {size} for ({' + '.join(term.names)} | {term.group}); drop the term, or "
+                "a column of it, for the same fit"
+            )
+    return out
+
+
+def not_there(parts: PredictorParts, remedy: str) -> Iterable[RanefWarning]:
+    """Say that the search stopped early, where it did."""
+    estimate = parts.estimate
+    if convergence(estimate, parts.optimum(), [], remedy).converged:
+        return
+    left = (
+        f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
+        if np.isfinite(estimate.decrement)
+        else "the curvature of the likelihood cannot be computed"
+    )
+    yield ConvergenceWarning(f"the search stopped ({estimate.status}) where {left}. {remedy}")

@@ -1,0 +1,217 @@
+"""The parts of a fitted model of several linear predictors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ... import _core
+from ..._typing import Array
+from ...design.design import Design
+from ...errors import UnsupportedError
+from ...families.shaped import ShapedFamily
+from ...families.shaped_registry import shaped_family
+from ...inference.profile.profile import Walked
+from ...inference.profile.several import Linear, several_curves
+from ...inference.structures import free_only
+from ...models.glmm.estimate import PartsEstimate
+from ...models.glmm.plan import Plan
+from ...models.glmm.several import at_parts
+from ...report.coefficients import coefficient_table
+from ..generalised.parts import GeneralisedParts
+from .call import PartsCall
+
+__all__ = ["PredictorParts", "SeveralParts"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PredictorParts(GeneralisedParts):
+    """A fit by the kernel of several linear predictors."""
+
+    estimate: PartsEstimate
+
+    @property
+    @abstractmethod
+    def plan(self) -> Plan:
+        """What the kernel is made of."""
+
+    def evaluated(self) -> _core.Predictors:
+        """Set up a kernel that stands at the estimate."""
+        return at_parts(self.plan, self.estimate)
+
+    def covariances(self) -> list[Array]:
+        """Conditional covariance of each level, (levels, s, s) for each term."""
+        out = []
+        for term, basis, block in zip(
+            self.design.random,
+            self.plan.bases,
+            self.evaluated().conditional_covariances(),
+            strict=True,
+        ):
+            own = block.T.reshape(term.n_levels, term.n_cols, term.n_cols)
+            out.append(np.einsum("ab,lbc,dc->lad", basis, own, basis))
+        return out
+
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure."""
+        if not self.design.random[term].is_structured:
+            return []
+        scale = np.ascontiguousarray(np.diag(self.plan.bases[term]))
+        return self.plan.core().natural_parameters(term, self.estimate.theta, scale)
+
+    def aliasing(self) -> tuple[Sequence[int], Array]:
+        """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
+        block = self.estimate.block("location")
+        return block.aliased, block.alias
+
+    def walked(self) -> Walked:
+        """List the parameters and their curves."""
+        free_only(self.design, "a profile", "use conf_int('wald')")
+        if self.estimate.separated:
+            raise UnsupportedError(
+                "a profile starts from the largest likelihood, and this one rises without end with "
+                "a coefficient; take the column that separates the responses out"
+            )
+        return several_curves(self.design, self.plan, self.estimate, self.listed())
+
+    @abstractmethod
+    def listed(self) -> list[Linear]:
+        """List the coefficients of all parts."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeveralParts(PredictorParts):
+    """A fit of location, zeros and dispersion.
+
+    Attributes
+    ----------
+    designs : tuple of (str, Design)
+        "location", then "dispersion" and "zero" where they have formulas; ``design`` is the
+        location's, with the random-effects terms of all parts.
+    """
+
+    call: PartsCall
+    designs: tuple[tuple[str, Design], ...] = field(kw_only=True)
+    kernel_plan: Plan = field(kw_only=True)
+
+    @property
+    def plan(self) -> Plan:
+        """What the kernel is made of."""
+        return self.kernel_plan
+
+    @property
+    def distribution(self) -> str:
+        """The distribution of the response in a word."""
+        return self.call.family
+
+    @property
+    def npar(self) -> int:
+        """Coefficients of all parts that are not aliased, shapes, and covariance parameters."""
+        return len(self.estimate.coefficients) + self.n_covariances
+
+    @property
+    def family(self) -> ShapedFamily:
+        """The distribution of a response that is no structural zero."""
+        return shaped_family(self.call.family)
+
+    @property
+    def trials(self) -> Array:
+        """Trials of the rows; ones where nothing is counted."""
+        if self.design.weights is None or not self.family.trials:
+            return np.ones(self.nobs)
+        return self.design.weights
+
+    def listed(self) -> list[Linear]:
+        """List the coefficients of all parts, and shapes on their own scale."""
+        known, found = dict(self.designs), []
+        shapes = {shape.name: shape for shape in self.family.shapes}
+        for block in self.estimate.blocks:
+            rows = np.zeros((len(block.kept), len(self.estimate.standard)))
+            rows[:, block.places] = block.T
+            if block.part not in known:
+                name = "cut_gap" if block.part == "cut_one" else block.part
+                found.append(Linear(name, rows[0], shapes[block.part].natural))
+                continue
+            prefix = "" if block.part == "location" else f"{block.part}:"
+            names = [prefix + block.names[j] for j in block.kept]
+            found += [Linear(name, row) for name, row in zip(names, rows, strict=True)]
+        return found
+
+    # ------------------------------------------------------------------ parts
+
+    def part_of(self, name: str) -> Design:
+        """Look up the design of a part.
+
+        Raises
+        ------
+        ValueError
+            For a part without a formula.
+        """
+        known = dict(self.designs)
+        if name not in known:
+            raise ValueError(f"part is one of {', '.join(known)} for this model, not {name!r}")
+        return known[name]
+
+    def part_params(self, part: str) -> pd.Series:
+        """Return the coefficients of a part by name; empty where it has no formula."""
+        known = dict(self.designs)
+        if part not in known:
+            return pd.Series(dtype=float)
+        return pd.Series(self.estimate.values(part), index=pd.Index(known[part].fixed_names))
+
+    def part_bse(self, part: str) -> pd.Series:
+        """Return the standard errors of ``part_params``."""
+        params = self.part_params(part)
+        out = np.full(len(params), np.nan)
+        out[self.estimate.block(part).kept] = np.sqrt(np.diag(self.estimate.cov_of(part)))
+        return pd.Series(out, index=params.index)
+
+    def part_table(self, part: str) -> pd.DataFrame:
+        """Lay out estimates, standard errors and normal tests of one part."""
+        self.part_of(part)
+        params = self.part_params(part)
+        return coefficient_table(list(params.index), params, self.part_bse(part), np.inf)
+
+    # ------------------------------------------------------------------ predictors
+
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Predictor of each part and shape."""
+        names = ["location", *(shape.name for shape in self.family.shapes)]
+        if self.call.dispersion is not None:
+            names[1] = "dispersion"
+        if self.call.zero is not None:
+            names.append("zero")
+        return {name: j for j, name in enumerate(names)}
+
+    def constants(self, n: int) -> list[Array]:
+        """Predictors that are constants, NaN for those of formulas."""
+        out = [np.full(n, np.nan) for _ in self.positions]
+        known = dict(self.designs)
+        for name, j in self.positions.items():
+            if name not in known:
+                out[j] = np.full(n, float(self.estimate.values(name)[0]))
+        return out
+
+    def terms_of(self, part: str) -> list[tuple[str, int]]:
+        """Key and place in the whole design of each term of a part."""
+        prefix = "" if part == "location" else f"{part}:"
+        place = {term.group: t for t, term in enumerate(self.design.random)}
+        known = dict(self.designs)[part].random
+        return [(prefix + term.group, place[prefix + term.group]) for term in known]
+
+    def predictors(self, *, random: bool) -> list[Array]:
+        """Predictors of the rows of the fit."""
+        if random:
+            return list(np.ascontiguousarray(self.estimate.eta.T))
+        out = self.constants(self.nobs)
+        for part, design in self.designs:
+            kept = self.estimate.block(part).kept
+            eta = design.X[:, kept] @ self.estimate.values(part)[kept]
+            out[self.positions[part]] = eta if design.offset is None else eta + design.offset
+        return out

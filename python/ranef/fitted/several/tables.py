@@ -1,0 +1,131 @@
+"""Coefficients of the parts of a model of several predictors, their tests and intervals."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ...report.coefficients import interval_table
+from ...report.tests import chisq_table
+from ...report.whole_frame import WholeFrame
+from ..coefficients import level_and_method
+from ..mixed.profiles import profile_intervals
+from ..parts import Base
+from ..term_tests import term_tests
+from .parts import SeveralParts
+
+__all__ = ["PartTables"]
+
+#: How intervals are found.
+METHODS = ("wald", "profile")
+
+
+class PartTables(Base):
+    """Family, coefficients by part, tests and intervals."""
+
+    parts: SeveralParts
+
+    @property
+    def family(self) -> str:
+        """Distribution of the response given the random effects."""
+        return self.parts.call.family
+
+    @property
+    def link(self) -> str:
+        """Link of the location."""
+        return self.parts.call.link
+
+    @property
+    def zero_params(self) -> pd.Series[Any]:
+        """Coefficients of the logit of a structural zero; empty without a zero part."""
+        return self.parts.part_params("zero")
+
+    @property
+    def dispersion_params(self) -> pd.Series[Any]:
+        """Coefficients of the log dispersion; empty where it has no formula."""
+        return self.parts.part_params("dispersion")
+
+    @property
+    def family_params(self) -> pd.Series[Any]:
+        """Shapes that have no formula, on their own scale, by name."""
+        eta = [np.atleast_1d(values[0]) for values in self.parts.constants(1)]
+        family = self.parts.family
+        natural = family.natural(eta[1 : 1 + len(family.shapes)])
+        return pd.Series(
+            {name: float(value[0]) for name, value in natural.items() if np.isfinite(value[0])},
+            dtype=float,
+        )
+
+    @property
+    def zvalues(self) -> pd.Series[Any]:
+        """Coefficients of the location divided by their standard errors."""
+        return self.parts.params / self.parts.bse
+
+    def coef_table(self, ddf: str | None = None, *, part: str = "location") -> pd.DataFrame:
+        """Lay out estimates, standard errors and normal tests of one part.
+
+        Parameters
+        ----------
+        ddf : {"inf"}, optional
+            Degrees of freedom, which are infinite.
+        part : {"location", "zero", "dispersion"}
+            Which predictor.
+
+        Returns
+        -------
+        DataFrame
+            Columns estimate, se, df, z, pvalue; a row a coefficient.
+        """
+        self.parts.ddf_name(ddf)
+        return self.parts.part_table(part)
+
+    def anova(self) -> pd.DataFrame:
+        """Test each term of the location by Wald's chi-squared, marginal to all others (type 3).
+
+        Returns
+        -------
+        DataFrame
+            Columns chisq, df, pvalue; a row a term. Likelihood ratios come by
+            ``ranef.anova(smaller, larger)``.
+        """
+        return WholeFrame(chisq_table(term_tests(self.parts, 3, None)))
+
+    def conf_int(
+        self,
+        method: Literal["wald", "profile"] | float = "wald",
+        level: float | str = 0.95,
+        *,
+        part: str = "location",
+        ddf: str | None = None,
+        progress: bool = True,
+    ) -> pd.DataFrame:
+        """Compute confidence intervals.
+
+        Parameters
+        ----------
+        method : {"wald", "profile"}
+            ``"wald"``: normal intervals of one part's coefficients. ``"profile"``: where twice the
+            fall of the log-likelihood, by the approximation of the fit, reaches the normal
+            quantile's square, for every parameter of every part. A number is taken for ``level``.
+        level : float
+            Coverage, between 0 and 1.
+        part : {"location", "zero", "dispersion"}
+            Which predictor, of Wald's.
+        ddf : {"inf"}, optional
+            Degrees of freedom of Wald's intervals, which are normal.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper. Rows of a profile: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
+            the coefficients, those of other parts as ``zero:NAME``, and the shapes by name.
+        """
+        level, how = level_and_method(level, method, METHODS, "DistributionalModel")
+        if how == "profile":
+            return profile_intervals(self.parts, level, progress=progress)
+        table = self.coef_table(ddf, part=part)
+        return interval_table(list(table.index), table["estimate"], table["se"], np.inf, level)
