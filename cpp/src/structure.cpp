@@ -189,10 +189,7 @@ void Structure::decay(const Matrix& distance, const Vector& psi, Matrix& R,
   const double smoothness = std::exp(psi(n_sds_ + 1));
   for (Index j = 0; j < x.cols(); ++j)
     for (Index i = 0; i < x.rows(); ++i) {
-      if (slopes && i < j) {  // symmetric then
-        R(i, j) = R(j, i) = 0.0;
-        continue;
-      }
+      if (slopes && i < j) continue;  // symmetric then
       const Matern at = matern(x(i, j), smoothness);
       R(i, j) = at.value;
       if (!slopes) continue;

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.growth_mixture import growth_mixture
     from .api.impute import impute
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.mixtures import MixtureComparison
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
@@ -78,16 +80,21 @@ if TYPE_CHECKING:
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
     from .fitted.lmm.model import LinearMixedModel
+    from .fitted.mixture.bootstrap import ClassTest
+    from .fitted.mixture.model import GrowthMixture
     from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
+    from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
     from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
+    from .inference.posterior.loo import Loo
     from .inference.priors.fixed import Normal
+    from .inference.priors.halves import LKJ, HalfT
     from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
@@ -105,6 +112,7 @@ if TYPE_CHECKING:
     from .report.maketables import TableColumn
     from .report.plots.model import ModelPlots
     from .report.plots.plain import PlainPlots
+    from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
@@ -122,12 +130,14 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
+    "LKJ",
     "QIC",
     "R2",
     "AllFit",
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "ClassTest",
     "Comparison",
     "ComparisonWarning",
     "ConditionalAic",
@@ -154,7 +164,9 @@ __all__ = [
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
+    "GrowthMixture",
     "GrowthModel",
+    "HalfT",
     "Icc",
     "Imputations",
     "Influence",
@@ -162,9 +174,11 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "LinearTest",
+    "Loo",
     "MarginalMeans",
     "MissingComparison",
     "MissingReport",
+    "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
@@ -175,6 +189,8 @@ __all__ = [
     "PlainPlots",
     "Point",
     "PooledModel",
+    "Posterior",
+    "PosteriorPlots",
     "Power",
     "Prescription",
     "Profile",
@@ -225,6 +241,7 @@ __all__ = [
     "glmer",
     "gls",
     "growth",
+    "growth_mixture",
     "help",
     "impute",
     "lmer",
@@ -247,6 +264,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "inference.bootstrap.results",
+    "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
     "ContrastTable": "report.emmeans",
@@ -267,17 +285,22 @@ _LATER = {
     "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
+    "GrowthMixture": "fitted.mixture.model",
     "GrowthModel": "fitted.growth.model",
+    "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
     "InverseWishart": "inference.priors.priors",
+    "LKJ": "inference.priors.halves",
     "LinearMixedModel": "fitted.lmm.model",
     "LinearTest": "report.tests",
+    "Loo": "inference.posterior.loo",
     "MarginalMeans": "report.emmeans",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
+    "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
     "Moments": "inference.fit_measures",
@@ -286,6 +309,8 @@ _LATER = {
     "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
+    "Posterior": "fitted.posterior.model",
+    "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
@@ -331,6 +356,7 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
     "lmer": "api.lmer",

@@ -120,7 +120,7 @@ class Structure:
         """Multiply standard deviations by ``ratio``, as parameters of the kernel."""
         if self.kind == "precisions":
             return psi - 2.0 * np.log(ratio)
-        return psi * ratio if self.homogeneous else psi + np.log(ratio)
+        return np.asarray(psi * ratio if self.homogeneous else psi + np.log(ratio))
 
     @property
     def labels(self) -> tuple[str, ...]:

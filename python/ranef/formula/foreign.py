@@ -10,8 +10,6 @@ from .shapes import called_elsewhere
 
 __all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
 
-__all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
-
 #: R's signs inside an expression, as a pattern, with what Python has for them.
 SIGNS = (
     (r"%%", "R's %% is % here, as in I(x % 2)"),

@@ -29,6 +29,11 @@ class GeneralisedParts(ProfiledParts):
     )
 
     @property
+    def covariance_unit(self) -> float:
+        """1: covariances are absolute."""
+        return 1.0
+
+    @property
     @abstractmethod
     def distribution(self) -> str:
         """The distribution of the response in a word."""

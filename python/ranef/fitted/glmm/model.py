@@ -23,6 +23,7 @@ from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import GlmerCall
@@ -48,6 +49,7 @@ class GeneralizedLinearMixedModel(
     LinearTests,
     Profiles,
     Tables,
+    Sampled,
     Tidied,
     Figures,
     RegressionTable,

@@ -19,6 +19,7 @@ from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Residuals
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
@@ -52,6 +53,7 @@ class LinearMixedModel(
     Profiles,
     Shares,
     Trust,
+    Sampled,
     Residuals,
     Tidied,
     Tables,

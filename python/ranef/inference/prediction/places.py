@@ -67,7 +67,7 @@ def _located(term: RandomTerm, new: NewTerm, state: Array, cov: Array) -> NewTer
         own = structure.core.between(psi, np.asfortranarray(structure.places))
         weights = np.linalg.lstsq(own, r.T, rcond=1e-13)[0].T
         variance = float(cov[columns[0], columns[0]])
-        z[np.ix_(unseen, columns)] = weights[back.ravel()]
+        z[np.ix_(unseen, np.array(columns))] = weights[back.ravel()]
         left = np.maximum(variance * (1.0 - np.sum(weights * r, axis=1)), 0.0)
         extra[unseen] += left[back.ravel()]
     return replace(new, z=z, extra=extra)

@@ -123,7 +123,7 @@ def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
 
 def _inside(space: Penalized, control: Control) -> Array:
     """Return a start at which every density is finite."""
-    start = control.start
+    start: Sequence[Array] = control.start
     if not start:
         found = space.core.fit(space.reml)
         start = tuple(found.lambda_standard)

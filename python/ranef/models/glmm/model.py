@@ -30,6 +30,7 @@ __all__ = [
     "hermite",
     "kernel",
     "separated_columns",
+    "standard_states",
     "start_of",
 ]
 
@@ -375,6 +376,17 @@ def hermite(points: int) -> tuple[Array, Array]:
     return np.asarray(nodes), np.asarray(weights)
 
 
+def standard_states(core: _core.Glmm, theta: Array, design: Design) -> tuple[Array, ...]:
+    """State of each term: its standardised factor, or the parameters of its structures."""
+    states = unpacked(core.parameters, theta, design.random)
+    return tuple(
+        state if term.is_structured else factor
+        for term, state, factor in zip(
+            design.random, states, core.factors(theta, True), strict=True
+        )
+    )
+
+
 def start_of(design: Design, spec: GlmmSpec, theta: Array) -> Array:
     """Covariance parameters, and a dispersion by moments."""
     by_moments = spec.distribution.start
@@ -424,11 +436,6 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         at = int(np.flatnonzero(kept == j)[0])
         cov_beta[at], cov_beta[:, at] = np.nan, np.nan
     factors = core.factors(theta, True)
-    states = unpacked(core.parameters, theta, design.random)
-    standard = tuple(
-        state if term.is_structured else factor
-        for term, state, factor in zip(design.random, states, factors, strict=True)
-    )
     return GlmmEstimate(
         spec=spec,
         objective=value - penalty,
@@ -440,7 +447,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         dispersion=dispersion,
         dispersion_se=dispersion_se,
         lambda_=tuple(core.factors(theta)),
-        lambda_standard=standard,
+        lambda_standard=standard_states(core, theta, design),
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,

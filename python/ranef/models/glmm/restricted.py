@@ -13,10 +13,17 @@ from ..._typing import Array, Positions
 from ...design.design import Design, RandomTerm
 from ...errors import FitError
 from ..lmm import DECREMENT, SINGULAR, Control
-from ..states import of_size, packed, smallest, unpacked
+from ..states import of_size, packed, smallest
 from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec
-from .model import curvature_guess, eigenvalues, kernel, separated_columns, start_of
+from .model import (
+    curvature_guess,
+    eigenvalues,
+    kernel,
+    separated_columns,
+    standard_states,
+    start_of,
+)
 from .search import Minimum, proved, search_scaled
 
 __all__ = ["fit_restricted"]
@@ -131,7 +138,8 @@ def _starts(wide: Design, core: _core.Glmm, plain: _core.Glmm, control: Control)
         yield base
         return
     for size in STARTS:
-        yield of_size(core.parameters, wide.structures, size)
+        for number in range(3 if any(map(any, wide.structures)) else 1):
+            yield of_size(core.parameters, wide.structures, size, number)
 
 
 def _describe(
@@ -152,11 +160,6 @@ def _describe(
         at = int(np.flatnonzero(kept == j)[0])
         cov[at], cov[:, at] = np.nan, np.nan
     factors = plain.factors(theta, True)
-    states = unpacked(plain.parameters, theta, design.random)
-    standard = tuple(
-        state if term.is_structured else factor
-        for term, state, factor in zip(design.random, states, factors, strict=True)
-    )
     error = np.nan
     if surface.spec.has_dispersion and np.isfinite(found.hessian).all():
         inverse = 2.0 * np.linalg.pinv(found.hessian, rcond=1e-12, hermitian=True)
@@ -172,7 +175,7 @@ def _describe(
         dispersion=dispersion,
         dispersion_se=error,
         lambda_=tuple(plain.factors(theta)),
-        lambda_standard=standard,
+        lambda_standard=standard_states(plain, theta, design),
         modes=tuple(np.ascontiguousarray(b.T) for b in plain.modes()),
         eta=np.array(plain.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,

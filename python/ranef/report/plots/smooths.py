@@ -92,8 +92,9 @@ def smooths_figure(
         axes = list(ax) if isinstance(ax, Sequence | np.ndarray) else [ax]
         if len(axes) < len(chosen):
             raise ValueError(f"there are {len(chosen)} terms to draw and {len(axes)} axes")
-        figure = axes[0].get_figure(root=True)
-        assert figure is not None
+        whole = axes[0].get_figure(root=True)
+        assert whole is not None
+        figure = whole
     for name, axis in zip(chosen, axes, strict=False):
         _draw(axis, fit, known[name], level)
     if ax is not None:
