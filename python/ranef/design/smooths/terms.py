@@ -92,11 +92,14 @@ def multiplier(one: FittedSmooth, values: Mapping[str, Value]) -> Array | None:
 
 def fixed_columns(smooths: tuple[FittedSmooth, ...]) -> list[Column]:
     """List the columns whose coefficients are not penalised."""
-    return [
-        Column(name, ((one.label, slot),))
-        for one in smooths
-        for slot, name in enumerate(one.fixed_names)
-    ]
+    out, known = [], set()
+    for one in smooths:
+        for slot, name in enumerate(one.fixed_names):
+            term = (one.smooth.by, one.level, name.removeprefix(one.label))
+            if term not in known:  # a straight line that an earlier smooth has
+                out.append(Column(name, ((one.label, slot),)))
+            known.add(term)
+    return out
 
 
 def smooth_terms(

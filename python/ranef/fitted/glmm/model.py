@@ -216,7 +216,7 @@ class GeneralizedLinearMixedModel(
             ("Formula", self.call.formula),
             ("Family", f"{self.call.spec.distribution.label}, {self.link} link"),
             ("Rows", f"{self.nobs:,}"),
-            ("Groups", groups),
+            *([("Groups", groups)] if groups else []),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         if self.call.spec.has_dispersion:

@@ -163,7 +163,7 @@ class LinearMixedModel(
         facts = [
             ("Formula", self.call.formula),
             ("Rows", f"{self.nobs:,}"),
-            ("Groups", groups),
+            *([("Groups", groups)] if groups else []),
             (criterion.capitalize(), f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         found = self.parts.estimate.approximation

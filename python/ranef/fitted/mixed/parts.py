@@ -19,6 +19,7 @@ from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...inference.profile.profile import Walked
 from ...inference.smooths.table import Fitted
+from ...models.lmm import SINGULAR
 from ...models.spanned import Spanned, spanned_terms
 from ...report.effects import RandomEffects
 from ...report.varcorr import VarCorr
@@ -121,6 +122,17 @@ class MixedParts(Parts):
             for term, value in zip(self.design.random, values, strict=True)
             if term.smooth is None
         )
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a covariance matrix is singular, those of smooths left aside."""
+        if not self.estimate.is_singular or len(self.design.bars) == len(self.design.random):
+            return bool(self.estimate.is_singular)
+        sizes = [
+            float(np.linalg.svd(state, compute_uv=False).min())
+            for state in self.own(self.estimate.lambda_standard)
+        ]
+        return min(sizes, default=1.0) < SINGULAR
 
     def new_response(self, y: Any) -> Array:
         """Check a response of the rows that were used."""
