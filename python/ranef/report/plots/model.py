@@ -123,7 +123,7 @@ class ModelPlots(Preformatted):
         quantiles(axes[2], scaled, size)
         axes[2].set(title="Residuals, normal quantiles")
         if not design.bars:
-            axes[3].set_visible(False)
+            axes[3].remove()
             return finish(figure, "Residuals given the smooth terms")
         term = design.bars[0]
         modes = estimate.modes[0]

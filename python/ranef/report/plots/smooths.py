@@ -100,8 +100,8 @@ def smooths_figure(
     if ax is not None:
         return figure
     for axis in axes[len(chosen) :]:
-        axis.set_visible(False)
-    return finish(figure, f"Smooth terms, {level:.0%} bands: pointwise and simultaneous")
+        axis.remove()
+    return finish(figure, f"Smooth terms, {level:.0%} bands")
 
 
 def _draw(axis: Axes, fit: Fitted, t: int, level: float) -> None:
@@ -144,8 +144,9 @@ def _curve(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth, level: float) 
     axis.axhline(0.0, color=FAINT, linewidth=1.0)
     axis.plot(x, curve.fit, color=ACCENT, linewidth=1.8)
     at = np.unique(_data(fit, smooth, name))
-    axis.plot(at, np.zeros(len(at)), "|", color=INK, markersize=7, alpha=0.5,
-              transform=axis.get_xaxis_transform(), clip_on=False)  # fmt: skip
+    if len(at):
+        marks = axis.get_xaxis_transform()
+        axis.plot(at, np.zeros(len(at)), "|", color=INK, markersize=7, alpha=0.5, transform=marks)
     joint = fit.joint
     edf = float(joint.edf()[fit.places(t, joint)].sum())
     axis.set(xlabel=name, ylabel=f"{smooth.label}, edf {edf:.1f}")
@@ -165,7 +166,7 @@ def _surface(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth) -> None:
     rows = [_data(fit, smooth, name) for name in (first, second)]
     if len(rows[0]) and len(rows[1]):
         axis.plot(*rows, ".", color=INK, markersize=2, alpha=0.4)
-    axis.figure.colorbar(filled, ax=axis)
+    axis.figure.colorbar(filled, ax=axis).ax.tick_params(labelsize=7)
     held = "".join(f", {n} = {smooth.centre[j + 2]:.3g}" for j, n in enumerate(rest))
     axis.set(xlabel=first + held, ylabel=second)
 
