@@ -119,7 +119,7 @@ class Structure:
     def multiplied(self, psi: Array, ratio: float) -> Array:
         """Multiply standard deviations by ``ratio``, as parameters of the kernel."""
         if self.kind == "precisions":
-            return psi - 2.0 * np.log(ratio)
+            return np.asarray(psi - 2.0 * np.log(ratio))
         return np.asarray(psi * ratio if self.homogeneous else psi + np.log(ratio))
 
     @property

@@ -267,11 +267,18 @@ def _is_even(structure: Structure) -> bool:
     if structure.kind in ("variances", "precisions"):
         return False
     few = structure.kind == "ar1" and len(structure.names) < 3
-    return structure.kind == "identity" or few or (structure.homogeneous and structure.kind == "cs")
+    alike = structure.homogeneous and structure.kind in ("cs", "toep")
+    return structure.kind == "identity" or few or alike
 
 
 def _fewer_effects(term: RandomTerm, n: int) -> str:
     """Say what to do about a term with as many random effects as rows."""
+    if term.is_structured:
+        return (
+            "A part of its variance that is the same in each row is the residual's: let "
+            "ranef.gls(corr=...) have the structure as the covariance of the residuals, or give "
+            "the residual standard deviation: prior={'residual': ranef.Point(sigma)}."
+        )
     if term.n_cols > 1 and term.n_levels < n:
         return f"Take columns out of the left side of the bar, or keep (1 | {term.group}) alone."
     return (
