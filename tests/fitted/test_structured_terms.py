@@ -239,12 +239,8 @@ def test_counts_with_an_ar1():
     ],
 )
 def test_errors_say_what_to_do(sleep, text, error, says):
-    if error is ModelError:
-        formula = f"Reaction ~ Days + {text}"
-    else:
-        formula = f"Reaction ~ 1 + {text}"
     with pytest.raises(error, match=says):
-        ranef.lmer(formula, sleep)
+        ranef.lmer(f"Reaction ~ Days + {text}", sleep)
 
 
 def test_a_doubled_row_is_found(sleep):
