@@ -24,6 +24,7 @@ __all__ = [
     "constant_within",
     "evaluate",
     "fit",
+    "is_correlated",
     "kernel",
     "off_boundary",
     "zero_columns",
@@ -246,7 +247,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n and not knows_sigma and not _is_correlated(term):
+        if q >= n and not knows_sigma and not is_correlated(term):
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "
@@ -255,7 +256,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
             )
 
 
-def _is_correlated(term: RandomTerm) -> bool:
+def is_correlated(term: RandomTerm) -> bool:
     """Tell whether correlations of a structure tell its effects from the residual error."""
     return term.is_structured and any(
         structure is not None and not _is_even(structure) for structure in term.structures
