@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.errors import DataError, FormulaError, ModelError, UnsupportedError
+from ranef.errors import (
+    DataError,
+    FormulaError,
+    ModelError,
+    SingularFitWarning,
+    UnsupportedError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +117,8 @@ def test_of_one_level_in_space():
         model, data, "one", sd**2 * np.exp(-d / length), np.ones((n, 1)), data["v"], True
     )
     assert model.llf == pytest.approx(llf, abs=1e-7)
-    wider = ranef.lmer("v ~ 1 + matern(0 + x + y | one)", data)
+    with pytest.warns(SingularFitWarning, match="matern.*limit"):
+        wider = ranef.lmer("v ~ 1 + matern(0 + x + y | one)", data)
     assert wider.llf > model.llf - 1e-6
     assert wider.npar == model.npar + 1 == 5
 
