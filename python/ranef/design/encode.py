@@ -22,7 +22,7 @@ from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
 from .smooths.fitted import FittedSmooth
 from .smooths.terms import evaluated, warn_beyond
-from .structure import Structure
+from .structures.structure import Structure
 from .values import Categories, Numbers, Value, find_levels, read_codes
 
 __all__ = ["Encoder", "NewRows", "NewTerm", "encode"]

@@ -13,7 +13,7 @@ from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 from ..design.method import Sample
-from ..design.structure import Structure
+from ..design.structures.structure import Structure
 from ..errors import ModelError
 
 __all__ = [

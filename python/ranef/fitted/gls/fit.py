@@ -10,8 +10,8 @@ import numpy as np
 
 from ..._options import check_option
 from ...design.design import Design
-from ...design.structure import check_free
 from ...design.structured import StructuredDesign, build_structured
+from ...design.structures.structure import check_free
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...formula import parse
 from ...models import lmm

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...design.structure import Structure
+from ...design.structures.structure import Structure
 from ...errors import FitError, ModelError, RanefError
 from ...families.registry import lookup
 from ..lmm import DECREMENT, SINGULAR, Control, is_correlated

@@ -23,10 +23,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .. import _core
-from .._typing import Array
-from ..errors import UnsupportedError
-from ..formula import Formula
+from ... import _core
+from ..._typing import Array
+from ...errors import UnsupportedError
+from ...formula import Formula
 
 __all__ = ["DISTANCES", "Structure", "check_free"]
 
