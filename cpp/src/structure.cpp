@@ -12,13 +12,27 @@ namespace {
 
 // Beyond these a parameter is as good as infinite.
 constexpr double kFarCorrelation = 14.0, kFarLog = 40.0;
-constexpr double kLeastSmoothness = 0.02, kMostSmoothness = 60.0;
+// A smoothness is sought between these; from about 20 on nothing tells one from another.
+constexpr double kLeastSmoothness = 0.02, kMostSmoothness = 50.0;
 // Differences of slopes are taken over this step.
 constexpr double kStep = 1e-4;
 // A correlation matrix that is singular to rounding is factored with so much on its diagonal.
 constexpr double kJitter[] = {0.0, 1e-13, 1e-11, 1e-9};
 
 double logistic(double z) { return 1.0 / (1.0 + std::exp(-z)); }
+
+// The smoothness k of a parameter z, and dk / dz: log k is logistic in z.
+double smoothness_of(double z, double* slope) {
+  const double span = std::log(kMostSmoothness / kLeastSmoothness), e = logistic(z);
+  const double k = kLeastSmoothness * std::exp(span * e);
+  if (slope) *slope = k * span * e * (1.0 - e);
+  return k;
+}
+
+double smoothness_parameter(double k) {
+  const double e = std::log(k / kLeastSmoothness) / std::log(kMostSmoothness / kLeastSmoothness);
+  return std::log(e / (1.0 - e));
+}
 
 Matrix distances(const Matrix& a, const Matrix& b) {
   Matrix out(a.rows(), b.rows());
@@ -186,7 +200,8 @@ void Structure::decay(const Matrix& distance, const Vector& psi, Matrix& R,
     if (slopes) (*slopes)[0] = -sign * x.array() * R.array();
     return;
   }
-  const double smoothness = std::exp(psi(n_sds_ + 1));
+  double by_parameter = 0.0;
+  const double smoothness = smoothness_of(psi(n_sds_ + 1), &by_parameter);
   for (Index j = 0; j < x.cols(); ++j)
     for (Index i = 0; i < x.rows(); ++i) {
       if (slopes && i < j) continue;  // symmetric then
@@ -194,7 +209,7 @@ void Structure::decay(const Matrix& distance, const Vector& psi, Matrix& R,
       R(i, j) = at.value;
       if (!slopes) continue;
       (*slopes)[0](i, j) = (*slopes)[0](j, i) = -x(i, j) * at.by_distance;
-      (*slopes)[1](i, j) = (*slopes)[1](j, i) = smoothness * at.by_smoothness;
+      (*slopes)[1](i, j) = (*slopes)[1](j, i) = by_parameter * at.by_smoothness;
     }
   if (slopes) R = Matrix(R.selfadjointView<Eigen::Lower>());
 }
@@ -206,10 +221,7 @@ void Structure::correlation(const Vector& psi, Matrix& R, std::vector<Matrix>* s
   if (n_shape_ == 0) return;
   const bool by_log = distance_.size() > 0;
   const double far = psi.tail(n_shape_).cwiseAbs().maxCoeff();
-  const bool out = !(far < (by_log ? kFarLog : kFarCorrelation)) ||
-                   (shape_ == Shape::kMatern && (std::exp(psi(n_sds_ + 1)) < kLeastSmoothness ||
-                                                 std::exp(psi(n_sds_ + 1)) > kMostSmoothness));
-  if (out) {
+  if (!(far < (by_log ? kFarLog : kFarCorrelation))) {
     R.setConstant(std::numeric_limits<double>::quiet_NaN());
     return;
   }
@@ -337,6 +349,7 @@ Vector Structure::start(const Vector& variances_at, int number) const {
     psi(n_sds_) = kCorrelation[number];
   else
     psi(n_sds_) = shape_ == Shape::kDecay ? -range : range;
+  if (shape_ == Shape::kMatern) psi(n_sds_ + 1) = smoothness_parameter(1.0);
   return psi;
 }
 
@@ -357,7 +370,8 @@ double Structure::margin(const Vector& psi) const {
         low = std::min(low, R(i, j));
         high = std::max(high, R(i, j));
       }
-    return std::min({sd, high, 1.0 - low});
+    const double e = shape_ == Shape::kMatern ? logistic(psi(n_sds_ + 1)) : 0.5;
+    return std::min({sd, high, 1.0 - low, e, 1.0 - e});
   }
   if (shape_ == Shape::kToeplitz)
     return std::min(sd, 1.0 - psi.tail(n_shape_).array().tanh().abs().maxCoeff());
@@ -384,6 +398,7 @@ std::vector<Departure> Structure::departures(const Vector& psi, Index parameter)
       at(n_sds_) = kGrid[i];
       if (distance_.size() > 0)
         at(n_sds_) += (shape_ == Shape::kDecay ? -1.0 : 1.0) * std::log(typical_);
+      if (shape_ == Shape::kMatern) at(n_sds_ + 1) = smoothness_parameter(1.0);
     }
     at.head(n_sds_).setZero();
     at(parameter) = 1.0;
@@ -405,7 +420,8 @@ Vector Structure::natural(const Vector& psi, const Vector& scale) const {
     out.head(n_sds_) = deviations(psi).cwiseProduct(scale);
   if (n_shape_ == 0) return out;
   if (distance_.size() > 0) {
-    out.tail(n_shape_) = psi.tail(n_shape_).array().exp();
+    out(n_sds_) = std::exp(psi(n_sds_));
+    if (shape_ == Shape::kMatern) out(n_sds_ + 1) = smoothness_of(psi(n_sds_ + 1), nullptr);
   } else if (shape_ == Shape::kToeplitz) {
     Matrix R(k_, k_);
     toeplitz(psi, R, nullptr);
@@ -427,7 +443,8 @@ Vector Structure::from_natural(const Vector& natural, const Vector& scale) const
     psi.head(n_sds_) = natural.head(n_sds_).cwiseQuotient(scale).array().log();
   if (n_shape_ == 0) return psi;
   if (distance_.size() > 0) {
-    psi.tail(n_shape_) = natural.tail(n_shape_).array().log();
+    psi(n_sds_) = std::log(natural(n_sds_));
+    if (shape_ == Shape::kMatern) psi(n_sds_ + 1) = smoothness_parameter(natural(n_sds_ + 1));
   } else if (shape_ == Shape::kToeplitz) {
     Vector a = Vector::Zero(n_shape_ + 1), before = a;
     double v = 1.0;

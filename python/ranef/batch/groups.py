@@ -13,7 +13,7 @@ import pandas as pd
 from ..chunks.rows import Sample
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
-from ..design.structure import check_free
+from ..design.structures.structure import check_free
 from ..design.values import read_codes
 from ..errors import DataError, ModelError
 from ..fitted.lmm.call import Call

@@ -14,7 +14,7 @@ from .. import design as designs
 from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
-from ..design.structure import check_free
+from ..design.structures.structure import check_free
 from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import like, parse
 from ..models.batch.estimate import Contrast

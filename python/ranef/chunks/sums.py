@@ -17,7 +17,7 @@ from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
-from ..design.structure import check_free
+from ..design.structures.structure import check_free
 from ..errors import DataError
 from ..formula import FactorKind, parse
 from .levels import LevelTable

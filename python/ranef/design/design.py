@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .method import EXACT, Method
-from .structure import Structure
+from .structures.structure import Structure
 
 if TYPE_CHECKING:
     from .smooths.fitted import FittedSmooth

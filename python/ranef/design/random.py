@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, FormulaError
 from ..formula import Bar, Formula
-from .bars import ORDERED, check_occasions, check_order, columns_of_places, structure_of
 from .design import RandomTerm
 from .groups import Grouping, group_codes
 from .matrix import Store
 from .scope import Column, check_names, columns_of_terms
-from .structure import DISTANCES, Structure
+from .structures.bars import ORDERED, check_occasions, check_order, columns_of_places, structure_of
+from .structures.structure import DISTANCES, Structure
 from .values import Codes
 
 __all__ = ["random_terms"]

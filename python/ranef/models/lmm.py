@@ -13,7 +13,7 @@ from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 from ..design.method import Sample
-from ..design.structure import Structure
+from ..design.structures.structure import Structure
 from ..errors import ModelError
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "constant_within",
     "evaluate",
     "fit",
+    "is_correlated",
     "kernel",
     "off_boundary",
     "zero_columns",
@@ -246,7 +247,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n and not knows_sigma and not _is_correlated(term):
+        if q >= n and not knows_sigma and not is_correlated(term):
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "
@@ -255,7 +256,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
             )
 
 
-def _is_correlated(term: RandomTerm) -> bool:
+def is_correlated(term: RandomTerm) -> bool:
     """Tell whether correlations of a structure tell its effects from the residual error."""
     return term.is_structured and any(
         structure is not None and not _is_even(structure) for structure in term.structures
@@ -267,11 +268,18 @@ def _is_even(structure: Structure) -> bool:
     if structure.kind in ("variances", "precisions"):
         return False
     few = structure.kind == "ar1" and len(structure.names) < 3
-    return structure.kind == "identity" or few or (structure.homogeneous and structure.kind == "cs")
+    alike = structure.homogeneous and structure.kind in ("cs", "toep")
+    return structure.kind == "identity" or few or alike
 
 
 def _fewer_effects(term: RandomTerm, n: int) -> str:
     """Say what to do about a term with as many random effects as rows."""
+    if term.is_structured:
+        return (
+            "A part of its variance that is the same in each row is the residual's: let "
+            "ranef.gls(corr=...) have the structure as the covariance of the residuals, or give "
+            "the residual standard deviation: prior={'residual': ranef.Point(sigma)}."
+        )
     if term.n_cols > 1 and term.n_levels < n:
         return f"Take columns out of the left side of the bar, or keep (1 | {term.group}) alone."
     return (

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._typing import Array
 from ..design.design import RandomTerm
-from ..design.structure import Structure
+from ..design.structures.structure import Structure
 
 __all__ = ["block_parameters", "of_size", "packed", "rescaled", "smallest", "unpacked"]
 

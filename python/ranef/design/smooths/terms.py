@@ -19,7 +19,7 @@ from ..design import RandomTerm
 from ..groups import Grouping, group_codes
 from ..matrix import Store
 from ..scope import Column
-from ..structure import Structure
+from ..structures.structure import Structure
 from ..values import Categories, Numbers, Value
 from .cubic import Cyclic
 from .fitted import FittedSmooth, fit_smooth

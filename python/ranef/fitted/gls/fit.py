@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..._options import check_option
 from ...design.design import Design
-from ...design.structure import check_free
 from ...design.structured import StructuredDesign, build_structured
+from ...design.structures.structure import check_free
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...formula import parse
 from ...models import lmm
@@ -31,12 +32,10 @@ FLAT = 1e-8
 
 def checked_corr(corr: Any, groups: str | None) -> str:
     """Check the name of a correlation, and that it has groups."""
-    name = corr.lower() if isinstance(corr, str) else corr
-    if name not in CORRELATIONS:
-        raise ValueError(f"corr is one of {', '.join(CORRELATIONS)}, not {corr!r}")
+    name = check_option("corr", corr, CORRELATIONS)
     if name != "independence" and groups is None:
         raise ValueError(f'corr="{name}" is of rows within groups; name them by groups="..."')
-    return str(name)
+    return name
 
 
 def fit(call: GLSCall, data: Any) -> GlsParts:

@@ -9,7 +9,7 @@ import numpy as np
 from ..._options import check_option
 from ...design import INTERCEPT, build
 from ...design.grouped import build_grouped, group_term
-from ...design.structure import check_free
+from ...design.structures.structure import check_free
 from ...errors import ModelError, RanefWarning, RankWarning
 from ...formula import parse
 from ...models import lmm

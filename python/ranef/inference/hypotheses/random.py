@@ -12,7 +12,7 @@ from ...design.design import INTERCEPT, Design, RandomTerm
 from ...design.encode import Encoder
 from ...design.random import bars_by_group
 from ...design.scope import columns_of_terms
-from ...design.structure import Structure
+from ...design.structures.structure import Structure
 from ...formula import Bar, Term
 from ...models import lmm
 from ...models.lmm import Control

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._typing import Array
 from ...design.design import Design, RandomTerm, assemble
-from ...design.structure import Structure
+from ...design.structures.structure import Structure
 from .random import CovarianceBlock, covariance_block, zero_directions
 
 __all__ = ["structured_zeros"]

@@ -82,6 +82,8 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
     """
     lambda_ = list(estimate.lambda_standard)
     at = core.curvature(lambda_, estimate.reml, order=2)
+    if not np.isfinite(at.hessian).all():  # a structure so near a limit that there is no beyond
+        at = core.curvature(lambda_, estimate.reml)
     return judge(design, core.parameters, estimate, (at.gradient, at.hessian, at.score))
 
 

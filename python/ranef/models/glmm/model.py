@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...design.structure import Structure
+from ...design.structures.structure import Structure
 from ...errors import FitError, ModelError, RanefError
 from ...families.registry import lookup
-from ..lmm import DECREMENT, SINGULAR, Control
+from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
 from ..states import of_size, packed, smallest, unpacked
 from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
@@ -77,7 +77,7 @@ def check(design: Design, spec: GlmmSpec) -> None:
     own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q < n or (q == n and own_rows):
+        if q < n or (q == n and own_rows) or is_correlated(term):
             continue
         raise ModelError(
             f"{term.written} has {q} random effects for {n} rows, so "

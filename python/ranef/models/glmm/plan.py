@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
-from ...design.structure import Structure
+from ...design.structures.structure import Structure
 from ...families.shaped import ShapedFamily
 from .estimate import Block
 

@@ -23,10 +23,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .. import _core
-from .._typing import Array
-from ..errors import UnsupportedError
-from ..formula import Formula
+from ... import _core
+from ..._typing import Array
+from ...errors import UnsupportedError
+from ...formula import Formula
 
 __all__ = ["DISTANCES", "Structure", "check_free"]
 
@@ -119,7 +119,7 @@ class Structure:
     def multiplied(self, psi: Array, ratio: float) -> Array:
         """Multiply standard deviations by ``ratio``, as parameters of the kernel."""
         if self.kind == "precisions":
-            return psi - 2.0 * np.log(ratio)
+            return np.asarray(psi - 2.0 * np.log(ratio))
         return np.asarray(psi * ratio if self.homogeneous else psi + np.log(ratio))
 
     @property

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .._typing import Array
-from ..errors import DataError, FormulaError
-from ..formula import Bar, Factor, Formula
-from .design import RandomTerm
-from .matrix import Store
-from .scope import Column
+from ..._typing import Array
+from ...errors import DataError, FormulaError
+from ...formula import Bar, Factor, Formula
+from ..design import RandomTerm
+from ..matrix import Store
+from ..scope import Column
+from ..values import Numbers
 from .structure import DISTANCES, Structure
-from .values import Numbers
 
 __all__ = ["ORDERED", "check_occasions", "check_order", "columns_of_places", "structure_of"]
 
