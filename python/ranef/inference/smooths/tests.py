@@ -197,7 +197,7 @@ def weighted_tail(weights: Array, value: float, df: float = np.inf) -> float:
     m = len(w) + 2.0 * np.arange(len(shares))
     scaled = value / w[-1]
     tails = stats.chi2.sf(scaled, m) if np.isinf(df) else stats.f.sf(scaled / m, m, df)
-    return float(min(shares @ tails, 1.0))
+    return min(float(shares @ tails), 1.0)
 
 
 def _mixture(w: Array) -> Array | None:
