@@ -10,7 +10,7 @@ from ..errors import UnsupportedError
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
-from ..fitted.several.fit import needs_parts, parts_call, refuse_prior
+from ..fitted.several.fit import needs_parts, parts_call, refuse_covariance, refuse_prior
 from ..fitted.several.model import DistributionalModel, fit_parts_model
 from ..formula import with_functions
 from ..inference.priors.parts import simplified
@@ -39,6 +39,7 @@ def glmer(
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
+    covariance: Mapping[str, Any] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> GeneralizedLinearMixedModel | DistributionalModel:
@@ -89,6 +90,9 @@ def glmer(
     prior : str, density, or mapping of group to either, optional
         Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
         zero, or a density such as ``ranef.Wishart(2.5)``.
+    covariance : mapping of str to covariance, optional
+        Known covariances of the levels of grouping factors, as in :func:`ranef.lmer`; with the
+        families and links of a GeneralizedLinearMixedModel, and ``nagq`` 0 or 1.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call, by name: ``{"f": f}``.
     trust_formula : bool
@@ -158,6 +162,7 @@ def glmer(
                 "reml=True is for models of a mean with the families binomial, poisson, gamma and "
                 "negative_binomial and their usual links; this one has several predictors"
             )
+        refuse_covariance(covariance)
         options = {
             "weights": weights,
             "offset": offset,
@@ -179,5 +184,6 @@ def glmer(
         Control.of(control),
         strict,
         simplified(prior),
+        covariance,
     )
     return fit_model(call, data)
