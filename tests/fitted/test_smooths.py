@@ -279,16 +279,18 @@ def test_tails_of_weighted_sums_of_squares():
 
 
 def test_figures_of_smooths(frame):
-    model = ranef.lmer("y ~ f + s(x, k=6) + te(x, z, k=4) + s(z, g, bs='fs', k=4)", frame)
-    figure = model.plot.smooths()
-    titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert titles[:3] == ["s(x)", "te(x,z)", "s(z,g)"]
     from matplotlib import pyplot
 
-    pyplot.close(figure)
+    model = ranef.lmer("y ~ f + s(x, k=6) + te(x, z, k=4) + s(z, g, bs='fs', k=4)", frame)
+    drawn = model.plot.smooths()
+    titles = [axis.get_title(loc="left") for axis in drawn]
+    assert titles == ["s(x)", "te(x,z)", "s(z,g)"]
+    pyplot.close(drawn.figure)
     own, axis = pyplot.subplots()
-    assert model.plot.smooths("s(x)", ax=axis) is own
+    assert model.plot.smooths("s(x)", axes=[axis]).figure is own
     assert "edf" in axis.get_ylabel()
     pyplot.close(own)
     with pytest.raises(ValueError, match="terms must be among"):
         model.plot.smooths("s(q)")
+    with pytest.raises(UnsupportedError, match="smooth terms"):
+        ranef.lmer("y ~ x + (1 | g)", frame).plot.smooths()

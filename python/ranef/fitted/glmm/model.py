@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ...errors import DroppedRowsWarning
 from ...families import find
@@ -32,9 +32,6 @@ from .parts import GlmmParts
 from .rows import Rows
 from .simulated import Checks
 from .tables import Tables
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["GeneralizedLinearMixedModel"]
 

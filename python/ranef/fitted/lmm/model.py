@@ -18,7 +18,7 @@ from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
-from ..plain import Residuals
+from ..plain import Figures, Residuals
 from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
@@ -59,6 +59,7 @@ class LinearMixedModel(
     Residuals,
     Tidied,
     Tables,
+    Figures,
     RegressionTable,
     Checks,
     Checked,

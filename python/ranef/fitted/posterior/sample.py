@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...design.design import only_plain
 from ...errors import ConvergenceWarning
 from ..parts import Base
 
@@ -105,6 +106,7 @@ class Sampled(Base):
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed < 0:
             raise ValueError(f"seed must not be negative, and is {seed}")
+        only_plain(self.parts.design, "sampling a posterior", "use model.bootstrap()")
         settings = Settings(int(draws), int(chains), int(warmup), int(seed), progress)
         ready = prepared(self, prior)
         found = Posterior(ready.source, ready.draw(settings), ready.priors, int(seed))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from ..._typing import Array
 from ...design.design import RandomTerm
 from ...design.smooths.fitted import FittedSmooth
-from ...errors import ModelError
 from ...inference.coverage import check_level
 from ...inference.smooths.curve import curve_of
 from ...inference.smooths.table import Fitted
-from .base import ACCENT, FAINT, INK, finish, panels
-from .plain import PlainPlots
+from .base import Panels, finish, panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["SmoothPlots", "smooths_figure"]
+__all__ = ["smooths_figure"]
 
 #: Points of a curve, and along each side of a surface.
 POINTS, SIDE = 150, 40
@@ -30,35 +26,12 @@ POINTS, SIDE = 150, 40
 ACROSS, FEW = 3, 10
 
 
-class SmoothPlots(PlainPlots):
-    """Figures of a generalised model: ``coefficients``, ``residuals``, ``smooths``."""
-
-    def __init__(
-        self,
-        table: pd.DataFrame,
-        fitted: pd.Series[float],
-        resid: pd.Series[float],
-        smoothed: Callable[[], Fitted],
-    ):
-        super().__init__(table, fitted, resid)
-        self._smoothed = smoothed
-
-    def smooths(
-        self,
-        terms: str | Sequence[str] | None = None,
-        level: float = 0.95,
-        ax: Axes | Sequence[Axes] | None = None,
-    ) -> Figure:
-        """Draw the smooth terms; see :func:`smooths_figure`."""
-        return smooths_figure(self._smoothed(), terms, level, ax)
-
-
 def smooths_figure(
     fit: Fitted,
     terms: str | Sequence[str] | None = None,
     level: float = 0.95,
-    ax: Axes | Sequence[Axes] | None = None,
-) -> Figure:
+    axes: Any = None,
+) -> Panels:
     """Draw smooth terms, a panel each.
 
     Parameters
@@ -69,8 +42,8 @@ def smooths_figure(
         Names of terms; all by default.
     level : float
         Coverage of the bands: the darker one is pointwise, the lighter one simultaneous.
-    ax : Axes or sequence of Axes, optional
-        Where to draw; a new figure by default.
+    axes : sequence of Axes, optional
+        Where to draw; one for each term.
 
     Notes
     -----
@@ -78,30 +51,17 @@ def smooths_figure(
     variables the others are at their means. A smooth for each level of a factor has a line a level.
     """
     known = {t.group: i for i, t in enumerate(fit.design.random) if t.smooth is not None}
-    if not known:
-        raise ModelError("the model has no smooth terms; write s(x) in the formula")
     chosen = list(known) if terms is None else [terms] if isinstance(terms, str) else list(terms)
     for name in chosen:
         if name not in known:
             raise ValueError(f"terms must be among {', '.join(map(repr, known))}, not {name!r}")
     check_level(level)
-    if ax is None:
-        across = min(ACROSS, len(chosen))
-        figure, axes = panels(-(-len(chosen) // across), across, 3.9, 3.2)
-    else:
-        axes = list(ax) if isinstance(ax, Sequence | np.ndarray) else [ax]
-        if len(axes) < len(chosen):
-            raise ValueError(f"there are {len(chosen)} terms to draw and {len(axes)} axes")
-        whole = axes[0].get_figure(root=True)
-        assert whole is not None
-        figure = whole
-    for name, axis in zip(chosen, axes, strict=False):
+    across = min(ACROSS, len(chosen))
+    rows = -(-len(chosen) // across)
+    figure, shown = panels(rows, across, 3.9, 3.2, axes=axes, used=len(chosen))
+    for name, axis in zip(chosen, shown, strict=False):
         _draw(axis, fit, known[name], level)
-    if ax is not None:
-        return figure
-    for axis in axes[len(chosen) :]:
-        axis.remove()
-    return finish(figure, f"Smooth terms, {level:.0%} bands")
+    return finish(figure, f"Smooth terms, {level:.0%} bands", shown, axes)
 
 
 def _draw(axis: Axes, fit: Fitted, t: int, level: float) -> None:
@@ -139,14 +99,16 @@ def _curve(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth, level: float) 
     for band, alpha in (("simultaneous", 0.15), ("pointwise", 0.25)):
         half = curve.half_width(band, level, 0)
         axis.fill_between(
-            x, curve.fit - half, curve.fit + half, color=ACCENT, alpha=alpha, linewidth=0
+            x, curve.fit - half, curve.fit + half, color=theme().accent, alpha=alpha, linewidth=0
         )
-    axis.axhline(0.0, color=FAINT, linewidth=1.0)
-    axis.plot(x, curve.fit, color=ACCENT, linewidth=1.8)
+    axis.axhline(0.0, color=theme().faint, linewidth=1.0)
+    axis.plot(x, curve.fit, color=theme().accent, linewidth=1.8)
     at = np.unique(_data(fit, smooth, name))
     if len(at):
         marks = axis.get_xaxis_transform()
-        axis.plot(at, np.zeros(len(at)), "|", color=INK, markersize=7, alpha=0.5, transform=marks)
+        axis.plot(
+            at, np.zeros(len(at)), "|", color=theme().ink, markersize=7, alpha=0.5, transform=marks
+        )
     joint = fit.joint
     edf = float(joint.edf()[fit.places(t, joint)].sum())
     axis.set(xlabel=name, ylabel=f"{smooth.label}, edf {edf:.1f}")
@@ -162,10 +124,10 @@ def _surface(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth) -> None:
     z = curve_of(fit, t, x, None).fit.reshape(A.shape)
     largest = float(np.abs(z).max()) or 1.0
     filled = axis.contourf(A, B, z, levels=np.linspace(-largest, largest, 21), cmap="RdBu_r")
-    axis.contour(A, B, z, levels=8, colors=INK, linewidths=0.5)
+    axis.contour(A, B, z, levels=8, colors=theme().ink, linewidths=0.5)
     rows = [_data(fit, smooth, name) for name in (first, second)]
     if len(rows[0]) and len(rows[1]):
-        axis.plot(*rows, ".", color=INK, markersize=2, alpha=0.4)
+        axis.plot(*rows, ".", color=theme().ink, markersize=2, alpha=0.4)
     axis.figure.colorbar(filled, ax=axis).ax.tick_params(labelsize=7)
     held = "".join(f", {n} = {smooth.centre[j + 2]:.3g}" for j, n in enumerate(rest))
     axis.set(xlabel=first + held, ylabel=second)
@@ -173,15 +135,11 @@ def _surface(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth) -> None:
 
 def _levels(axis: Axes, fit: Fitted, t: int, term: RandomTerm, smooth: FittedSmooth) -> None:
     """Draw the curve of each level."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
     (x,) = _grid(smooth, POINTS)
     random = smooth.columns(x[:, None])[1]
-    colours = [ACCENT] * term.n_levels
-    if term.n_levels <= FEW:
-        colours = [to_hex(colormaps["tab10"](i)) for i in range(term.n_levels)]
-    axis.axhline(0.0, color=FAINT, linewidth=1.0)
+    few = term.n_levels <= FEW
+    colours = [theme().colour(i) if few else theme().accent for i in range(term.n_levels)]
+    axis.axhline(0.0, color=theme().faint, linewidth=1.0)
     for level, modes, colour in zip(term.levels, fit.modes[t], colours, strict=True):
         label = str(level) if term.n_levels <= FEW else None
         axis.plot(x, random @ modes, color=colour, linewidth=1.2, alpha=0.8, label=label)
