@@ -9,7 +9,17 @@ from ..errors import UnsupportedError
 from .evaluation import SAFE, Evaluation, FormulaText, like
 from .shapes import HOMOGENEOUS
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Smooth", "Term", "offset_source", "quoted"]
+__all__ = [
+    "Bar",
+    "Factor",
+    "FactorKind",
+    "Formula",
+    "Members",
+    "Smooth",
+    "Term",
+    "offset_source",
+    "quoted",
+]
 
 
 class FactorKind(Enum):
@@ -72,6 +82,33 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """Columns whose levels are one set of groups, of which a row has several.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns.
+    weights : tuple of str
+        A column of weights for each; none where the members of a row count alike.
+    """
+
+    columns: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the grouping factor."""
+        return f"mm({', '.join(map(quoted, self.columns))})"
+
+    def source(self) -> str:
+        """Spell them so that a formula can hold them."""
+        if not self.weights:
+            return self.label
+        return f"{self.label[:-1]}, weights=({', '.join(map(quoted, self.weights))}))"
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One random-effects term, ``(left | group)``, nesting already expanded.
 
@@ -93,6 +130,8 @@ class Bar:
         Whether that has one standard deviation for all columns.
     start, stop : int
         Place in the formula's text.
+    members : Members or None
+        What ``mm(...)`` names; ``factors`` is then its label, which is no column.
     """
 
     left: str
@@ -104,11 +143,15 @@ class Bar:
     stop: int = field(default=0, compare=False)
     structure: str = ""
     homogeneous: bool = False
+    members: Members | None = None
 
     def source(self) -> str:
         """Spell the term so that a formula can hold it."""
         bars = "||" if self.uncorrelated else "|"
-        inside = f"{self.left} {bars} {':'.join(quoted(f) for f in self.factors)}"
+        group = ":".join(quoted(f) for f in self.factors)
+        if self.members is not None:
+            group = self.members.source()
+        inside = f"{self.left} {bars} {group}"
         if self.structure and self.homogeneous != HOMOGENEOUS[self.structure]:
             inside += f", hom={self.homogeneous}"
         return f"{self.structure}({inside})"

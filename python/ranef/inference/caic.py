@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._typing import Array
-from ..design.design import Design, RandomTerm
+from ..design.design import Design, RandomTerm, only_plain
 from ..models import lmm
 from ..models.lmm import SINGULAR, LmmEstimate
 from .prediction.predict import fitted
@@ -92,6 +92,7 @@ def conditional_aic(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> C
     Stat. Softw. 99(8), on the reduction of singular fits.
     """
     free_only(design, "the conditional AIC", "use model.aic")
+    only_plain(design, "the conditional AIC", "use model.aic")
     dropped: list[tuple[str, str]] = []
     while found := _null_columns(design, estimate):
         dropped += [(design.random[t].names[j], design.random[t].group) for t, j in found]

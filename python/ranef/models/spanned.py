@@ -70,7 +70,9 @@ def spanned_terms(design: Design) -> list[Spanned]:
         return []
     p = len(design.fixed)
     near = [
-        t for t, term in enumerate(design.random) if term.n_levels <= p and not term.is_structured
+        t
+        for t, term in enumerate(design.random)
+        if term.is_plain and not term.is_structured and term.n_levels <= p
     ]
     if not near:
         return []

@@ -17,13 +17,14 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
-from ..plain import Residuals
+from ..plain import Figures, Residuals
 from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
 from .call import Call
 from .fit import estimated, fit, made
+from .heritability import Heritability
 from .intervals import Intervals
 from .parts import LmmParts
 from .robust import Robust
@@ -50,11 +51,13 @@ class LinearMixedModel(
     Intervals,
     Profiles,
     Shares,
+    Heritability,
     Trust,
     Sampled,
     Residuals,
     Tidied,
     Tables,
+    Figures,
     RegressionTable,
     Checks,
     Checked,

@@ -13,6 +13,7 @@ from ...design.design import Design
 from ...design.structures.structure import Structure
 from ...errors import FitError, ModelError, RanefError
 from ...families.registry import lookup
+from ..general import general_terms
 from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
 from ..states import of_size, packed, smallest, unpacked
 from .criterion import Criterion
@@ -77,7 +78,9 @@ def check(design: Design, spec: GlmmSpec) -> None:
     own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q < n or (q == n and own_rows) or is_correlated(term):
+        if term.tells_levels_apart or is_correlated(term):
+            continue
+        if q < n or (q == n and own_rows):
             continue
         raise ModelError(
             f"{term.written} has {q} random effects for {n} rows, so "
@@ -93,6 +96,8 @@ def _has_trials(design: Design) -> bool:
 def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
     """Standardise the rows and plan the factor."""
     n = design.n_obs
+    if not all(term.is_plain for term in design.random):
+        return _of_general_terms(design, spec)
     terms = [
         (
             term.codes,
@@ -112,6 +117,18 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
         spec.distribution.core,
         spec.link,
         structures=[term.cores for term in design.random],
+    )
+
+
+def _of_general_terms(design: Design, spec: GlmmSpec) -> _core.GeneralGlmm:
+    n = design.n_obs
+    return _core.GeneralGlmm(
+        np.ascontiguousarray(design.y, dtype=np.float64),
+        *general_terms(design),
+        np.ones(n) if design.weights is None else design.weights,
+        np.zeros(n) if design.offset is None else design.offset,
+        spec.distribution.core,
+        spec.link,
     )
 
 
