@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .api.doctor import doctor
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
+    from .api.equate import equate
     from .api.feols import feols
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.equate import Equivalence
     from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
@@ -161,6 +163,7 @@ __all__ = [
     "Dispersion",
     "DistributionalModel",
     "DroppedRowsWarning",
+    "Equivalence",
     "FimlGrowthModel",
     "FitError",
     "FitMeasures",
@@ -243,6 +246,7 @@ __all__ = [
     "doctor",
     "emmeans",
     "emtrends",
+    "equate",
     "feols",
     "fit_groups",
     "fit_many",
@@ -291,6 +295,7 @@ _LATER = {
     "Diagnosis": "report.findings",
     "Dispersion": "inference.optimum.generalised",
     "DistributionalModel": "fitted.several.model",
+    "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
@@ -365,6 +370,7 @@ _LATER = {
     "doctor": "api.doctor",
     "emmeans": "api.emmeans",
     "emtrends": "api.emtrends",
+    "equate": "api.equate",
     "feols": "api.feols",
     "fit_groups": "api.fit_groups",
     "fit_many": "api.fit_many",

@@ -19,6 +19,7 @@ from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import PartsCall
@@ -54,6 +55,7 @@ class DistributionalModel(
     PartsRows,
     LinearTests,
     Profiles,
+    Sampled,
     Tidied,
     Figures,
     RegressionTable,
