@@ -22,7 +22,6 @@ from ...inference.posterior.improper import check_proper_priors, check_separated
 from ...inference.posterior.priors import PosteriorPriors, Scales, posterior_priors
 from ...inference.posterior.run import Settings, inside, sample_generalised, sample_linear
 from ...inference.priors.priors import Point
-from ...inference.structures import free_only
 from ...models.glmm.plan import Plan, plan_of
 from ..glmm.parts import GlmmParts
 from ..lmm.parts import LmmParts
@@ -62,7 +61,6 @@ class Ready:
 def prepared(model: Any, prior: Any) -> Ready:
     """Check the priors of a model."""
     parts = model.parts
-    free_only(parts.design, "sampling a posterior", "sample a model without it")
     _check_free(parts.design)
     if isinstance(parts, LmmParts):
         return _linear(model, parts, prior)
