@@ -76,6 +76,38 @@ double factor_pairs(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K
   return logs.total();
 }
 
+// By Sigma = L L': K = L (I + L'A L)^-1 L', which stays accurate where Sigma is large. False where
+// Sigma is singular to rounding.
+bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K,
+                      double& log_determinant) {
+  const Index k = Sigma.cols();
+  const Eigen::LLT<Matrix> root(Sigma);
+  if (root.info() != Eigen::Success) return false;
+  const Matrix L = root.matrixL();
+  Matrix AL(k, k), M(k, k), W(k, k), Kl(k, k);
+  Eigen::LLT<Matrix> llt(k);
+  LogSum logs;
+  for (Index l = 0; l < own.cols(); ++l) {
+    const Eigen::Map<const Matrix> A(own.data() + l * k * k, k, k);
+    AL.noalias() = A * L;
+    M.noalias() = L.transpose() * AL;
+    M.diagonal().array() += 1.0;
+    llt.compute(M);
+    if (llt.info() != Eigen::Success) return false;
+    W = L.transpose();
+    llt.matrixL().solveInPlace(W);
+    Kl.noalias() = W.transpose() * W;
+    Eigen::Map<Matrix>(K.data() + l * k * k, k, k) = Kl;
+    Eigen::Map<Matrix> Tl(T.data() + l * k * k, k, k);
+    Tl.noalias() = -A * Kl;
+    Tl.diagonal().array() += 1.0;
+    const auto diagonal = llt.matrixLLT().diagonal();
+    for (Index i = 0; i < k; ++i) logs.add(diagonal(i) * diagonal(i));
+  }
+  log_determinant = logs.total();
+  return true;
+}
+
 template <int Size>
 double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
   using Block = Square<Size>;
@@ -113,6 +145,8 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   const Index k = Sigma.cols();
   if (k == 1) return factor_scalar(own, Sigma(0, 0), T, K);
   if (k == 2) return factor_pairs(own, Sigma, T, K);
+  double log_determinant = 0.0;
+  if (k > kLarge && factor_symmetric(own, Sigma, T, K, log_determinant)) return log_determinant;
   return with_size<3>(k, [&](auto size) {
     constexpr int Size = decltype(size)::value;
     return factor_general<Size>(own, Sigma, T, K);

@@ -52,11 +52,11 @@ class RandomTerm:
         different parts independent.
     places : ndarray of shape (n_levels,), int, or None
         Place of each level among all categories of the column, where some do not occur.
-    structures : tuple of Structure or None
-        What is known of the covariance of each block; empty where nothing is of any.
     known : KnownCovariance or None
         Of the levels, up to its size; None where they are independent. It has levels that do not
         occur in the rows, too.
+    structures : tuple of Structure or None
+        What is known of the covariance of each block; empty where nothing is of any.
     smooth : FittedSmooth or None
         The smooth whose penalised part the term is.
     """
@@ -68,8 +68,32 @@ class RandomTerm:
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
-    structures: tuple[Structure | None, ...] = field(default=(), repr=False, compare=False)
     known: KnownCovariance | None = field(default=None, repr=False, compare=False)
+    structures: tuple[Structure | None, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the covariance of a block has a structure."""
+        return any(structure is not None for structure in self.structures)
+
+    @property
+    def block_structures(self) -> tuple[Structure | None, ...]:
+        """Of each block its structure, None where it is free."""
+        return self.structures or (None,) * len(self.blocks)
+
+    @property
+    def cores(self) -> list[Any]:
+        """The structures as the kernel takes them."""
+        return [None if one is None else one.core for one in self.structures]
+
+    @property
+    def n_covariances(self) -> int:
+        """Number of covariance parameters."""
+        return sum(
+            len(block) * (len(block) + 1) // 2 if structure is None else structure.n_parameters
+            for block, structure in zip(self.blocks, self.block_structures, strict=True)
+        )
+
     smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
 
     @property

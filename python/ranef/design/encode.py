@@ -84,9 +84,9 @@ class NewTerm:
     group: str
     codes: NDArray[np.int32]
     z: NDArray[np.float64]
+    membership: Membership | None = None
     places: tuple[NDArray[np.float64] | None, ...] = ()
     extra: NDArray[np.float64] | None = None
-    membership: Membership | None = None
 
     @property
     def rows(self) -> list[tuple[NDArray[np.int32], NDArray[np.float64]]]:
@@ -203,7 +203,7 @@ def encode(
     for t in chosen:
         z = laid_out(encoder.random[t])
         places = tuple(coordinates(one, reading) for one in design.random[t].structures)
-        terms[t] = NewTerm(design.random[t].group, codes[t], z, places, membership=members.get(t))
+        terms[t] = NewTerm(design.random[t].group, codes[t], z, members.get(t), places)
     offset = total_offset(encoder, reading, added)
     return NewRows(laid_out(encoder.fixed), offset, tuple(terms), missing, frame.index)
 

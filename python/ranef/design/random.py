@@ -114,9 +114,9 @@ def random_terms(
         else:
             term, grouping = level_term(bars, left, used)
         if structures:
-            only_free(bars[0], term)
+            check_plain(bars, term)
             term = replace(term, structures=structures)
-        check_occasions(term, bars, store)
+            check_occasions(term, bars, store)
         terms.append(term)
         recipes.append(tuple(columns))
         groupings.append(grouping)
@@ -131,12 +131,13 @@ class Left(NamedTuple):
     blocks: tuple[tuple[int, ...], ...]
 
 
-def only_free(bar: Bar, term: RandomTerm) -> None:
-    """Refuse a structure of columns where levels have a known covariance, or rows several."""
+def check_plain(bars: Sequence[Bar], term: RandomTerm) -> None:
+    """Refuse a structure where levels are not independent, or a row has several."""
     if not term.is_plain:
+        bar = next(bar for bar in bars if bar.structure)
         raise UnsupportedError(
-            f"{bar.source()} has a covariance structure, which goes with independent levels, one "
-            "a row; write any covariances, (0 + f | g), or none, (0 + f || g)"
+            f"{bar.source()}: covariance structures are for levels that are independent, one a "
+            f"row; write ({bar.left} | {bar.group})"
         )
 
 

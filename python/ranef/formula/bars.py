@@ -52,7 +52,9 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
     if is_members(right):
         members = parse_members(right[0], text)
         label = members.label
-        return [Bar(spelled, terms, label, (label,), bar.text == "||", start, stop, members)]
+        return [
+            Bar(spelled, terms, label, (label,), bar.text == "||", start, stop, members=members)
+        ]
     return [
         Bar(spelled, terms, ":".join(names), names, bar.text == "||", start, stop)
         for names in grouping(right, text)

@@ -148,10 +148,10 @@ class Bar:
     def source(self) -> str:
         """Spell the term so that a formula can hold it."""
         bars = "||" if self.uncorrelated else "|"
-        groups = ":".join(quoted(f) for f in self.factors)
+        group = ":".join(quoted(f) for f in self.factors)
         if self.members is not None:
-            groups = self.members.source()
-        inside = f"{self.left} {bars} {groups}"
+            group = self.members.source()
+        inside = f"{self.left} {bars} {group}"
         if self.structure and self.homogeneous != HOMOGENEOUS[self.structure]:
             inside += f", hom={self.homogeneous}"
         return f"{self.structure}({inside})"

@@ -248,7 +248,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n and not (knows_sigma or term.tells_levels_apart or is_correlated(term)):
+        if q >= n and not knows_sigma and not (term.tells_levels_apart or is_correlated(term)):
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "
@@ -308,9 +308,9 @@ def _method(design: Design) -> str:
     method = design.method
     if method.name == "exact" or len(design.random) < 2:
         return "exact"
-    if not all(term.is_plain for term in design.random):
+    if not all(term.is_plain and not term.is_structured for term in design.random):
         return "exact"
-    if any(term.n_cols > 1 or term.is_structured for term in design.random):
+    if any(term.n_cols > 1 for term in design.random):
         return "exact"
     if method.sample is None:
         return method.name

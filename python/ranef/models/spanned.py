@@ -72,7 +72,7 @@ def spanned_terms(design: Design) -> list[Spanned]:
     near = [
         t
         for t, term in enumerate(design.random)
-        if term.is_plain and term.n_levels <= p and not term.is_structured
+        if term.is_plain and not term.is_structured and term.n_levels <= p
     ]
     if not near:
         return []

@@ -6,7 +6,7 @@ structure, its parameters as a column (m, 1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,15 @@ from .._typing import Array
 from ..design.design import RandomTerm
 from ..design.structures.structure import Structure
 
-__all__ = ["block_parameters", "of_size", "packed", "rescaled", "smallest", "unpacked"]
+__all__ = [
+    "block_parameters",
+    "of_size",
+    "packed",
+    "rescaled",
+    "smallest",
+    "standard_factors",
+    "unpacked",
+]
 
 #: Term, row and column of each parameter; of a structure its number, and a negative column.
 Parameters = Sequence[tuple[int, int, int]]
@@ -61,6 +69,29 @@ def block_parameters(term: RandomTerm, state: Array) -> list[Array | None]:
         out.append(None if one is None else np.ascontiguousarray(state[at:, 0][: one.n_parameters]))
         at += 0 if one is None else one.n_parameters
     return out
+
+
+def standard_factors(
+    terms: Sequence[RandomTerm],
+    states: Sequence[Array],
+    factors: Sequence[Array],
+    basis: Callable[[int], Array],
+) -> list[Array]:
+    """Relative covariance factors in the standardised basis, those of structures too.
+
+    Parameters
+    ----------
+    terms : sequence of RandomTerm
+        The terms.
+    states, factors : sequence of ndarray
+        Their states, and their factors as the formula scales columns.
+    basis : callable
+        Basis of a term that maps standardised factors to the others.
+    """
+    return [
+        np.asarray(np.linalg.solve(basis(t), factor)) if term.is_structured else state
+        for t, (term, state, factor) in enumerate(zip(terms, states, factors, strict=True))
+    ]
 
 
 def rescaled(term: RandomTerm, state: Array, ratio: float) -> Array:

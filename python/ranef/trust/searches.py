@@ -98,7 +98,9 @@ def every_optimizer(
     """Fit a model by every optimiser at hand."""
     check_mixed(model, "all_fit")
     model.parts.likelihood_only("all_fit")
-    names = available()
+    structured = any(term.is_structured for term in model.parts.design.random)
+    # EM has no closed form for the parameters of a structure.
+    names = [name for name in available() if not (structured and name == "EM")]
     for name in optimizers or ():
         if name not in names:
             raise ValueError(f"there is no optimiser {name!r} here; there are {names}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ... import _core
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ...design.encode import Encoder
@@ -16,6 +14,7 @@ from ...design.structures.structure import Structure
 from ...formula import Bar, Term
 from ...models import lmm
 from ...models.lmm import Control
+from ...models.states import of_size, unpacked
 
 __all__ = ["Reduction", "n_covariances", "reduced_objective", "reductions"]
 
@@ -162,7 +161,8 @@ def reduced_objective(
         Settings of the search.
     """
     if not reduction.random:
-        zero = [np.zeros((term.n_cols, term.n_cols), order="F") for term in design.random]
+        none = of_size(core.parameters, design.structures, 0.0)
+        zero = unpacked(core.parameters, none, design.random)
         return core.objective(zero, reml)
     smaller = replace(design, random=reduction.random)
     estimate = lmm.fit(smaller, lmm.kernel(smaller), reml=reml, control=replace(control, start=()))
