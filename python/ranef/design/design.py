@@ -132,29 +132,6 @@ class RandomTerm:
         return self.smooth is not None and self.smooth.is_curve
 
     @property
-    def is_structured(self) -> bool:
-        """Whether the covariance of a block has a structure."""
-        return any(structure is not None for structure in self.structures)
-
-    @property
-    def block_structures(self) -> tuple[Structure | None, ...]:
-        """Of each block its structure, None where it is free."""
-        return self.structures or (None,) * len(self.blocks)
-
-    @property
-    def cores(self) -> list[Any]:
-        """The structures as the kernel takes them."""
-        return [None if one is None else one.core for one in self.structures]
-
-    @property
-    def n_covariances(self) -> int:
-        """Number of covariance parameters."""
-        return sum(
-            len(block) * (len(block) + 1) // 2 if structure is None else structure.n_parameters
-            for block, structure in zip(self.blocks, self.block_structures, strict=True)
-        )
-
-    @property
     def written(self) -> str:
         """The term in a formula's words, with the first of many columns."""
         if self.smooth is not None:

@@ -245,7 +245,9 @@ def encode_smooth(design: Design, position: int, newdata: Any) -> NewSmooth:
             read_known(factor, encoder.factors[factor.expr], reading)
     if one.group is not None:
         read_group(one.group, reading)
-    codes = new_codes(encoder.groupings[position], reading, "raise")
+    grouping = encoder.groupings[position]
+    assert isinstance(grouping, Grouping)
+    codes = new_codes(grouping, reading, "raise")
     check_finite(reading)
     warn_beyond([one], reading.values)
     return NewSmooth(

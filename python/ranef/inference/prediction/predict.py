@@ -229,7 +229,7 @@ def population_variance(design: Design, estimate: Estimate, newdata: object) -> 
     rows = at_places(design, estimate, encode(design, newdata, random=True, coded=False))
     total = left_over(rows)
     for term, new, cov in zip(design.random, rows.terms, estimate.sigmas, strict=True):
-        if new is not None:
+        if new is not None and not term.is_curve:
             total += new_level_size(term) * new.unseen * np.einsum("ij,jk,ik->i", new.z, cov, new.z)
     return total
 
