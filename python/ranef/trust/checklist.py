@@ -35,9 +35,7 @@ def _items(model: Model) -> Iterator[Item]:
         "alternatives",
         "Not compared yet: fixed effects, cluster-robust and between-within estimates of the same "
         "coefficients.",
-        f'ranef.approaches(formula, data, groups="{group}")'
-        if linear
-        else f'ranef.gee(formula, data, groups="{group}", family="{model.call.family}")',
+        _others(model, group),
     )
     if linear:
         yield Item(
@@ -95,6 +93,13 @@ def _items(model: Model) -> Iterator[Item]:
         f"diagnose finds {', '.join(found)}." if found else "diagnose finds nothing.",
         "ranef.diagnose(model), model.check()",
     )
+
+
+def _others(model: Model, group: str) -> str:
+    """Write the call of other approaches."""
+    if isinstance(model, LinearMixedModel):
+        return f'ranef.approaches(formula, data, groups="{group}")'
+    return f'ranef.gee(formula, data, groups="{group}", family="{model.family}")'
 
 
 def _explained(model: Model) -> str:
