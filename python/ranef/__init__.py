@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .api.cross_validate import cross_validate
     from .api.diagnose import diagnose
     from .api.doctor import doctor
+    from .api.dredge import dredge
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
     from .api.feols import feols
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from .api.gls import gls
     from .api.growth import growth
     from .api.impute import impute
+    from .api.ladder import ladder
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.missing_report import missing_report
@@ -60,7 +62,9 @@ if TYPE_CHECKING:
     from .api.power import power
     from .api.random_effects_gls import random_effects_gls
     from .api.rlrt import rlrt
+    from .api.selection_stability import selection_stability
     from .api.simulate_study import simulate_study
+    from .api.step import step
     from .api.within_between import within_between
     from .batch.result import BatchResult
     from .batch.stored import StoredBatch
@@ -97,7 +101,9 @@ if TYPE_CHECKING:
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
     from .report.comparison import Comparison
+    from .report.dredge import Dredge
     from .report.effects import RandomEffects
+    from .report.elimination import Elimination
     from .report.emmeans import ContrastTable, MarginalMeans
     from .report.findings import Diagnosis
     from .report.help import help
@@ -143,7 +149,9 @@ __all__ = [
     "Diagnosis",
     "Dispersion",
     "DistributionalModel",
+    "Dredge",
     "DroppedRowsWarning",
+    "Elimination",
     "FimlGrowthModel",
     "FitError",
     "FitMeasures",
@@ -215,6 +223,7 @@ __all__ = [
     "datasets",
     "diagnose",
     "doctor",
+    "dredge",
     "emmeans",
     "emtrends",
     "feols",
@@ -227,6 +236,7 @@ __all__ = [
     "growth",
     "help",
     "impute",
+    "ladder",
     "lmer",
     "lmlist",
     "missing_report",
@@ -237,7 +247,9 @@ __all__ = [
     "power",
     "random_effects_gls",
     "rlrt",
+    "selection_stability",
     "simulate_study",
+    "step",
     "within_between",
 ]
 
@@ -259,6 +271,8 @@ _LATER = {
     "Diagnosis": "report.findings",
     "Dispersion": "inference.optimum.generalised",
     "DistributionalModel": "fitted.several.model",
+    "Dredge": "report.dredge",
+    "Elimination": "report.elimination",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
@@ -321,6 +335,10 @@ _LATER = {
     "cross_validate": "api.cross_validate",
     "diagnose": "api.diagnose",
     "doctor": "api.doctor",
+    "dredge": "api.dredge",
+    "ladder": "api.ladder",
+    "selection_stability": "api.selection_stability",
+    "step": "api.step",
     "emmeans": "api.emmeans",
     "emtrends": "api.emtrends",
     "feols": "api.feols",

@@ -30,10 +30,10 @@ def average(
     models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel
         Two or more models of the same response on the same rows; generalised ones of one family and
         link.
-    weights : {"aic", "caic", "stacking"}
-        "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC of the
-        fits at hand. "stacking": the mixture that best predicts groups left out one by one. The
-        last two are those of linear models.
+    weights : {"aic", "aicc", "bic", "caic", "stacking"}
+        "aic": exp(-delta / 2) of AIC by maximum likelihood; "aicc" and "bic" of these. "caic": of
+        the conditional AIC of the fits at hand. "stacking": the mixture that best predicts groups
+        left out one by one. The last two are those of linear models.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
     progress : bool
@@ -42,7 +42,8 @@ def average(
     Returns
     -------
     ModelAverage
-        ``weights``, ``table`` of averaged coefficients with unconditional errors, ``predict``.
+        ``weights``, ``table`` of averaged coefficients with unconditional errors, ``conf_int``,
+        ``shrinkage``, ``predict``.
 
     Raises
     ------
@@ -73,8 +74,8 @@ def average(
         check_one_scale(models, weights)
     else:
         check_comparable(models, "average")
-    if weights == "aic":
-        check_likelihood(models, "average by AIC")
+    if weights in ("aic", "aicc", "bic"):
+        check_likelihood(models, f"average by {weights.upper()}")
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}")
     w = model_weights(models, weights, group, progress)

@@ -120,7 +120,7 @@ class SimulatedResiduals(Preformatted):
         """
         count, draws = statistics.outside(self.z, self.simulated)
         rate = 2.0 / (self.simulated.shape[1] + 1.0)
-        p = float(scipy.stats.binomtest(count, len(self.z), rate).pvalue)
+        p = statistics.binomial_pvalue(count, len(self.z), rate)
         found = ResidualTest.of("outliers", float(count), draws, "both")
         return replace(found, pvalue=p, expected=rate * len(self.z))
 

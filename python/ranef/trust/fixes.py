@@ -13,7 +13,7 @@ from ..fitted.growth.model import GrowthModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.parts import Base
 from ..formula import like
-from ..formula.terms import quoted
+from ..inference.diagnosis.formulas import inside
 from ..inference.diagnosis.residuals import numbers_of
 
 __all__ = ["Fixes"]
@@ -59,7 +59,7 @@ class Fixes:
         if isinstance(self._model, GrowthModel):
             is_line = self._model.call.shape == "linear" and about == self._model.call.time
             return 'model.update(shape="quadratic")' if is_line else ""
-        return f'model.update(". ~ . + I({quoted(about)} ** 2)")'
+        return f'model.update(". ~ . + I({inside(about)} ** 2)")'
 
     def _variance(self, about: str) -> str:
         model = self._model

@@ -83,7 +83,7 @@ def _residuals(model: Any, looked: Looked, simulations: int, seed: Any) -> Itera
         looked.not_at.append(f"residuals ({error})")
         return
     one_variance = found.scale_is_free and model.model_kind != "ordinal"
-    looked.at.append(RESIDUALS + (", equal residual variances" if one_variance else ""))
+    looked.at.append(RESIDUALS + (", residual variances" if one_variance else ""))
     effects = not isinstance(model, FixedEffectsModel | GEEModel)
     r = Residuals(
         design,
@@ -94,7 +94,7 @@ def _residuals(model: Any, looked: Looked, simulations: int, seed: Any) -> Itera
         one_variance,
         effects,
     )
-    yield from check_residuals(r, Fixes(model))
+    yield from check_residuals(r, Fixes(model), looked.not_at)
     looked.not_at.append("places in space, predictors that the model leaves out")
 
 

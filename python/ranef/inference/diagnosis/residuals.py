@@ -6,7 +6,7 @@ Each is a score of what a model leaves out, against the same score of fits to si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ __all__ = ["Residuals", "check_residuals", "factors_of", "numbers_of"]
 
 #: P-value of a finding, over all predictors that a check looks at.
 LEVEL = 0.01
+#: Residuals beyond, in standard deviations, are no tails of anything else.
+FAR = 8.0
 #: Rows that are named.
 MOST_NAMED = 5
 #: Share of equal times within groups below which a column numbers them.
@@ -80,13 +82,31 @@ def factors_of(design: Design) -> dict[str, NDArray[np.intp]]:
     return out
 
 
-def check_residuals(r: Residuals, fixes: Fixes) -> Iterator[Finding]:
-    """Return every finding about residuals."""
-    yield from _outliers(r, fixes)
+def check_residuals(r: Residuals, fixes: Fixes, skipped: list[str]) -> Iterator[Finding]:
+    """Return every finding about residuals; what waits for an earlier one is put on a list.
+
+    A row far out bends curves and spreads variances, a curve that is missing looks like unequal
+    variances, and unequal variances like outliers. So the first that is found is told.
+    """
+    far = np.abs(r.z) > FAR
+    waits = ""
+    if far.any():
+        yield from _outliers(r, fixes)
+        r = replace(r, z=np.where(far, 0.0, r.z))
     numbers, factors = numbers_of(r.design), factors_of(r.design)
-    yield from _curves(r, numbers, fixes)
-    if r.one_variance:
-        yield from _variances(r, numbers, factors, fixes)
+    for finding in _curves(r, numbers, fixes):
+        yield finding
+        waits = "the curve"
+    if r.one_variance and not waits and not far.any():
+        for finding in _variances(r, numbers, factors, fixes):
+            yield finding
+            waits = "the variances"
+    elif r.one_variance:
+        skipped.append(f"equal residual variances ({waits or 'rows far out'} first)")
+    if waits and not far.any():
+        skipped.append(f"outliers ({waits} first)")
+    elif not far.any():
+        yield from _outliers(r, fixes)
     terms = [term for term in r.design.random if term.n_levels < r.design.n_obs]
     if terms:
         yield from _serial(r, terms[0], numbers, fixes)

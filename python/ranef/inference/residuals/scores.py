@@ -40,7 +40,7 @@ def _standard(own: float, draws: Array) -> float:
 def score(own: float, draws: Array) -> Score:
     """Compare a sum over many rows, normal in large samples, by a t distribution."""
     t = _standard(own, draws)
-    return Score(t, float(2.0 * scipy.stats.t.sf(abs(t), len(draws) - 1)))
+    return Score(t, float(2.0 * scipy.special.stdtr(len(draws) - 1, -abs(t))))
 
 
 def quadratic(own: float, draws: Array) -> Score:
@@ -49,7 +49,7 @@ def quadratic(own: float, draws: Array) -> Score:
     if variance <= (1e-10 * max(mean, 1e-300)) ** 2:
         return Score(0.0, 1.0)
     df = 2.0 * mean**2 / variance
-    return Score(_standard(own, draws), float(scipy.stats.chi2.sf(own * df / mean, df)))
+    return Score(_standard(own, draws), float(scipy.special.chdtrc(df, own * df / mean)))
 
 
 def extreme(own: float, draws: Array) -> Score:
