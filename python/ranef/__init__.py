@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.growth_mixture import growth_mixture
     from .api.impute import impute
     from .api.ladder import ladder
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
+    from .api.mediate import mediate
     from .api.missing_report import missing_report
     from .api.multistart import multistart
     from .api.pbtest import pbtest
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.mixtures import MixtureComparison
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
@@ -82,20 +85,26 @@ if TYPE_CHECKING:
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
     from .fitted.lmm.model import LinearMixedModel
+    from .fitted.mixture.bootstrap import ClassTest
+    from .fitted.mixture.model import GrowthMixture
     from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
+    from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
     from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
+    from .inference.posterior.loo import Loo
     from .inference.priors.fixed import Normal
+    from .inference.priors.halves import LKJ, HalfT
     from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
+    from .mediation.result import Mediation
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
@@ -111,6 +120,7 @@ if TYPE_CHECKING:
     from .report.maketables import TableColumn
     from .report.plots.model import ModelPlots
     from .report.plots.plain import PlainPlots
+    from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
@@ -128,12 +138,14 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
+    "LKJ",
     "QIC",
     "R2",
     "AllFit",
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "ClassTest",
     "Comparison",
     "ComparisonWarning",
     "ConditionalAic",
@@ -162,7 +174,9 @@ __all__ = [
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
+    "GrowthMixture",
     "GrowthModel",
+    "HalfT",
     "Icc",
     "Imputations",
     "Influence",
@@ -170,9 +184,12 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "LinearTest",
+    "Loo",
     "MarginalMeans",
+    "Mediation",
     "MissingComparison",
     "MissingReport",
+    "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
@@ -183,6 +200,8 @@ __all__ = [
     "PlainPlots",
     "Point",
     "PooledModel",
+    "Posterior",
+    "PosteriorPlots",
     "Power",
     "Prescription",
     "Profile",
@@ -234,11 +253,13 @@ __all__ = [
     "glmer",
     "gls",
     "growth",
+    "growth_mixture",
     "help",
     "impute",
     "ladder",
     "lmer",
     "lmlist",
+    "mediate",
     "missing_report",
     "multistart",
     "pbtest",
@@ -259,6 +280,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "inference.bootstrap.results",
+    "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
     "ContrastTable": "report.emmeans",
@@ -281,17 +303,23 @@ _LATER = {
     "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
+    "GrowthMixture": "fitted.mixture.model",
     "GrowthModel": "fitted.growth.model",
+    "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
     "InverseWishart": "inference.priors.priors",
+    "LKJ": "inference.priors.halves",
     "LinearMixedModel": "fitted.lmm.model",
     "LinearTest": "report.tests",
+    "Loo": "inference.posterior.loo",
     "MarginalMeans": "report.emmeans",
+    "Mediation": "mediation.result",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
+    "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
     "Moments": "inference.fit_measures",
@@ -300,6 +328,8 @@ _LATER = {
     "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
+    "Posterior": "fitted.posterior.model",
+    "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
@@ -349,10 +379,12 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
     "lmer": "api.lmer",
     "lmlist": "api.lmlist",
+    "mediate": "api.mediate",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",
@@ -380,7 +412,10 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name not in _LATER:
-            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+            from .words.answers import module_message
+
+            hint = "" if name.startswith("_") else module_message(name, list(_LATER))
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}{hint}")
         with _IMPORTING:
             found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
         globals()[name] = found

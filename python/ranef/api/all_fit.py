@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.searches import AllFit
 from ..trust.searches import every_optimizer
+from ..words.answers import answering
 
 __all__ = ["all_fit"]
 
 
+@answering
 def all_fit(
     model: LinearMixedModel,
     optimizers: Sequence[str] | None = None,

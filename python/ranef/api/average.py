@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from ..comparison.average import WEIGHTS, ModelAverage, check_one_scale, model_weights, weight_notes
-from ..comparison.models import check_comparable, check_likelihood, labels
+from ..comparison.models import check_comparable, check_likelihood, labels, named_models
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import Model
+from ..fitted.parts import Base
 from ..inference.average import averaged
+from ..words.answers import answering
 
 __all__ = ["average"]
 
 
+@answering
 def average(
-    models: Sequence[Model],
+    models: Sequence[Model] | Mapping[str, Model],
     weights: str = "aic",
     *,
     group: str | None = None,
@@ -27,9 +31,9 @@ def average(
 
     Parameters
     ----------
-    models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel
+    models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel, or mapping
         Two or more models of the same response on the same rows; generalised ones of one family and
-        link.
+        link. Or a mapping of names to models.
     weights : {"aic", "aicc", "bic", "caic", "stacking"}
         "aic": exp(-delta / 2) of AIC by maximum likelihood; "aicc" and "bic" of these. "caic": of
         the conditional AIC of the fits at hand. "stacking": the mixture that best predicts groups
@@ -68,16 +72,16 @@ def average(
     >>> both.predict(sleep.head(2)).round(0).tolist()
     [257.0, 276.0]
     """
-    models = tuple(models) if isinstance(models, Iterable) else (models,)
+    given = [models] if isinstance(models, Mapping | Base) else list(models)
+    models, given_names = named_models(given, {}, "average")
     generalised = any(isinstance(model, GeneralizedLinearMixedModel) for model in models)
     if generalised:
         check_one_scale(models, weights)
     else:
         check_comparable(models, "average")
+    weights = check_option("weights", weights, WEIGHTS)
     if weights in ("aic", "aicc", "bic"):
         check_likelihood(models, f"average by {weights.upper()}")
-    if weights not in WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}")
     w = model_weights(models, weights, group, progress)
     names = list(dict.fromkeys(name for model in models for name in model.params.dropna().index))
     estimate = np.column_stack([model.params.reindex(names).to_numpy() for model in models])
@@ -94,5 +98,5 @@ def average(
         },
         index=names,
     )
-    series = pd.Series(w, index=labels(models), name="weight")
+    series = pd.Series(w, index=given_names or labels(models), name="weight")
     return ModelAverage(table, weight_notes(series, weights), series, models)

@@ -8,10 +8,12 @@ from ..fitted.kinds import check_mixed
 from ..fitted.lmm.fit import estimated
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.bias import bias_table
+from ..words.answers import answering
 
 __all__ = ["bias_check"]
 
 
+@answering
 def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataFrame:
     """Simulate from a model and fit again, to see how far its standard deviations are off.
 

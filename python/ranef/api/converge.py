@@ -5,10 +5,12 @@ from __future__ import annotations
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.searches import Trail
 from ..trust.searches import searched_again
+from ..words.answers import answering
 
 __all__ = ["converge"]
 
 
+@answering
 def converge(model: LinearMixedModel, *, seed: int = 1) -> Trail:
     """Bring a fit that stopped too early to its optimum; leave a converged one alone.
 

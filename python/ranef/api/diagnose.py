@@ -6,10 +6,12 @@ from typing import Any
 
 from ..report.findings import Diagnosis
 from ..trust.diagnosis import diagnosis_of
+from ..words.answers import answering
 
 __all__ = ["diagnose"]
 
 
+@answering
 def diagnose(model: Any, data: Any = None, *, seed: int = 1, simulations: int = 99) -> Diagnosis:
     """Find what endangers a model: in the data, the formula and the fit.
 

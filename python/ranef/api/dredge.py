@@ -17,12 +17,14 @@ from ..fitted.kinds import check_mixed
 from ..inference import criteria
 from ..inference.subsets import count_subsets, spelled, subsets
 from ..report.dredge import Dredge
+from ..words.answers import answering
 
 __all__ = ["dredge"]
 
 CRITERIA = ("aicc", "aic", "bic")
 
 
+@answering
 def dredge(
     model: Any,
     terms: Iterable[str] | None = None,

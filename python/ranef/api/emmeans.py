@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..fitted.kinds import Answering
 from ..inference.emmeans import marginal_rows, reference_grid
 from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
 from ..report.emmeans import MarginalMeans, on_response
+from ..words.answers import answering
 
 __all__ = ["emmeans"]
 
-#: Models that have marginal means.
 
-
+@answering
 def emmeans(
     model: Answering,
     specs: str | Sequence[str],
@@ -33,7 +34,8 @@ def emmeans(
     model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
         A fitted model.
     specs : str or sequence of str
-        Variables to give means for.
+        Variables to give means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of the
+        means of a within the levels of b, which are then in ``contrasts``.
     by : str or sequence of str, optional
         Variables to give means for as well, within whose levels contrasts are taken.
     at : mapping of str to value or sequence, optional
@@ -79,11 +81,11 @@ def emmeans(
     check_model(model, "emmeans")
     if type not in ("link", "response"):
         raise ValueError(f"type must be 'link' or 'response', not {type!r}")
-    keep, within = names_of(specs, by)
+    keep, within, method = names_of(specs, by)
     grid = reference_grid(model.parts.design, training(model, data), at or {})
     check_known([*keep, *within], grid)
     cells, L, offset = marginal_rows(model.parts.design, grid, [*keep, *within])
     means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
     if type == "response":
-        return on_response(means, response_link(model))
-    return means
+        means = on_response(means, response_link(model))
+    return replace(means, method=method)

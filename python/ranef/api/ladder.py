@@ -12,6 +12,7 @@ from ..comparison.building import changes, shared_rows, text_of
 from ..errors import ModelError, RanefError
 from ..formula import parse
 from ..report.tabled import Tabled
+from ..words.answers import answering
 from .anova import anova
 from .glmer import glmer
 from .lmer import lmer
@@ -19,6 +20,7 @@ from .lmer import lmer
 __all__ = ["ladder"]
 
 
+@answering
 def ladder(
     formulas: Iterable[str] | Mapping[str, str],
     data: Any,

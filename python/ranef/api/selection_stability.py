@@ -14,10 +14,12 @@ from ..comparison.stability import criteria_of_samples
 from ..errors import ModelError, UnsupportedError
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.tabled import Tabled
+from ..words.answers import answering
 
 __all__ = ["selection_stability"]
 
 
+@answering
 def selection_stability(
     models: Sequence[LinearMixedModel],
     n: int = 200,

@@ -13,10 +13,12 @@ from ..comparison.stepwise import Step, fixed_steps, random_steps
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.elimination import Elimination
+from ..words.answers import answering
 
 __all__ = ["step"]
 
 
+@answering
 def step(
     model: LinearMixedModel,
     *,

@@ -57,11 +57,13 @@ class FixedEffectsModel(
     parts: FeolsParts
     instead: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
-            ("ranef", "coef", "varcorr", "icc"),
+            ("ranef", "varcorr", "icc"),
             "absorbed effects are in effects(); random ones come by ranef.lmer",
         ),
         **dict.fromkeys(("bootstrap", "profile"), "use wild_bootstrap(term)"),
         "anova": "use wald_test(terms)",
+        "coef": "the coefficients are in params, absorbed effects in effects()",
+        "fixef": "absorbed effects are in effects(), coefficients in params",
         "simulate": "fit ranef.lmer or ranef.gls to draw new responses",
         "r2": "use rsquared, rsquared_within and rsquared_adj",
     }

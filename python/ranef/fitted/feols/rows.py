@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels
+from ..._options import check_option
+from ..._typing import INTERVALS, Array, Interval, NewLevels
 from ...design import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
 from ...inference.prediction.estimable import without_estimate, without_estimate_beside
+from ...inference.prediction.table import labelled, laid_out
 from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
 from ...models.within import absorbed_effects
@@ -86,15 +88,27 @@ class Rows(Base):
         newdata: Any = None,
         *,
         interval: None = None,
+        se: Literal[False] = False,
         level: float = 0.95,
         new_levels: NewLevels = "raise",
-    ) -> Array: ...
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         interval: Interval,
+        se: bool = False,
+        level: float = 0.95,
+        new_levels: NewLevels = "raise",
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Interval | None = None,
+        se: Literal[True],
         level: float = 0.95,
         new_levels: NewLevels = "raise",
     ) -> pd.DataFrame: ...
@@ -103,9 +117,10 @@ class Rows(Base):
         newdata: Any = None,
         *,
         interval: Interval | None = None,
+        se: bool = False,
         level: float = 0.95,
         new_levels: NewLevels = "raise",
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict the response.
 
         Parameters
@@ -115,6 +130,8 @@ class Rows(Base):
         interval : {"confidence", "prediction"}, optional
             Ask for an interval of the mean, or of a new response of weight 1; not with absorbed
             factors.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean.
         level : float
             Its coverage.
         new_levels : {"raise", "population"}
@@ -123,31 +140,36 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (m,) or DataFrame
-            Means, or columns mean, lower, upper.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``.
         """
-        if newdata is None and interval is None:
-            return self.parts.ols.fitted.copy()
-        X, extra = self._new_rows(
+        if newdata is None and interval is None and not se:
+            return self.fittedvalues
+        X, extra, index = self._new_rows(
             self.parts.training_data() if newdata is None else newdata, new_levels
         )
         mean = self.parts.linear(X) + extra
-        if interval is None:
-            return mean
-        if interval not in ("confidence", "prediction"):
-            raise ValueError(f"interval is confidence or prediction, not {interval!r}")
+        if interval is None and not se:
+            return labelled(mean, index)
+        if interval is not None:
+            interval = check_option("interval", interval, INTERVALS)
         if self.parts.estimate.absorption is not None:
-            raise UnsupportedError("intervals need the covariance of the absorbed effects")
+            raise UnsupportedError(
+                "intervals and standard errors need the covariance of the absorbed effects"
+            )
         kept = X[:, self.parts.kept]
         variance = np.einsum("ij,jk,ik->i", kept, self.parts.cov, kept)
+        error = np.sqrt(variance) if se else None
+        if interval is None:
+            return laid_out(mean, error, None, index)
         if interval == "prediction":
             variance = variance + self.parts.ols.sigma2
         df = float(np.min(self.parts.approximation().df(np.eye(len(self.parts.kept)))))
         half = float(t_quantile(level, df)) * np.sqrt(variance)
-        return pd.DataFrame({"mean": mean, "lower": mean - half, "upper": mean + half})
+        return laid_out(mean, error, (mean - half, mean + half), index)
 
-    def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array]:
-        """Columns of new rows, and what offsets and absorbed effects add."""
+    def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array, Any]:
+        """Columns of new rows, what offsets and absorbed effects add, and labels."""
         absorption = self.parts.estimate.absorption
         absorbed = () if absorption is None else absorption.names
         rows = encode(self.parts.design, newdata, random=list(absorbed), new_levels=new_levels)
@@ -167,4 +189,4 @@ class Rows(Base):
                 assert term is not None
                 mean = float(effect.to_numpy()[design.codes].mean())
                 extra = extra + np.append(effect.to_numpy(), mean)[term.codes]
-        return rows.X[:, self.parts.estimate.positions], extra
+        return rows.X[:, self.parts.estimate.positions], extra, rows.index

@@ -21,6 +21,7 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
 from ..plain import Figures
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import GlmerCall
@@ -41,6 +42,7 @@ class GeneralizedLinearMixedModel(
     LinearTests,
     Profiles,
     Tables,
+    Sampled,
     Tidied,
     Figures,
     RegressionTable,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels
+from ..._options import check_option
+from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
 from ...families.links import IDENTITY
@@ -17,6 +17,7 @@ from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
+from ...inference.prediction.table import labelled, laid_out
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
@@ -81,21 +82,36 @@ class Rows(Base):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: None = None,
+        se: Literal[False] = False,
         level: float = 0.95,
         trials: Any = None,
-    ) -> Array: ...
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Interval,
+        se: bool = False,
+        level: float = 0.95,
+        trials: Any = None,
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        kind: str = "response",
+        random: Random = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval | None = None,
+        se: Literal[True],
         level: float = 0.95,
         trials: Any = None,
     ) -> pd.DataFrame: ...
@@ -104,12 +120,13 @@ class Rows(Base):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Interval | None = None,
+        se: bool = False,
         level: float = 0.95,
         trials: Any = None,
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict means, or linear predictors.
 
         Parameters
@@ -128,6 +145,9 @@ class Rows(Base):
             response. Both hold the errors of fixed and random effects and the variance of a new
             level; a prediction interval with ``random="none"`` is for a response whose levels are
             not known.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean, by the delta method
+            where it was turned back from a link.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -137,8 +157,8 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
 
         Notes
         -----
@@ -149,30 +169,30 @@ class Rows(Base):
         over a normal linear predictor with this variance; of counts and shares they are values that
         occur, so that they cover at least ``level``.
         """
-        if kind not in ("response", "link"):
-            raise ValueError(f"kind must be 'response' or 'link', not {kind!r}")
-        if interval not in (None, "confidence", "prediction"):
-            raise ValueError(
-                f"interval must be 'confidence', 'prediction' or None, not {interval!r}"
-            )
+        kind = check_option("kind", kind, ("response", "link"))
+        if interval is not None:
+            interval = check_option("interval", interval, INTERVALS)
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is one of responses: kind='response'")
         groups = prediction.chosen_groups(self.parts.design, random)
         link = self.parts.estimate.spec.transform if kind == "response" else IDENTITY
-        if newdata is None and interval is None and random in ("all", "none"):
+        if newdata is None and interval is None and not se and random in ("all", "none", None):
             at = (
                 self.parts.estimate.eta
                 if groups
                 else prediction.fixed_part(self.parts.design, self.parts.estimate)
             )
-            return link.mean(at)
+            return self.parts.label(link.mean(at))
         data = self.parts.training_data() if newdata is None else newdata
-        if interval is None:
+        if interval is None and not se:
             rows = encoded(self.parts, data, groups, new_levels)
             eta = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
-            return link.mean(eta)
+            return labelled(link.mean(eta), rows.index)
         check_level(level)
         rows, eta, variance = new_rows(self.parts, data, groups, new_levels)
+        error = np.sqrt(variance) * np.abs(link.slope(eta)) if se else None
+        if interval is None:
+            return laid_out(link.mean(eta), error, None, rows.index)
         if interval == "prediction":
             if not groups:
                 variance += prediction.population_variance(
@@ -184,10 +204,7 @@ class Rows(Base):
             lower, upper = (found.quantile(0.5 + side * level / 2.0) for side in (-1.0, 1.0))
         else:
             lower, upper = link.limits(eta, t_quantile(level) * np.sqrt(variance))
-        return pd.DataFrame(
-            {"mean": link.mean(eta), "lower": lower, "upper": upper},
-            index=rows.index,
-        )
+        return laid_out(link.mean(eta), error, (lower, upper), rows.index)
 
     def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
         """Draw new responses from the fitted model, new random effects each time.

@@ -73,8 +73,14 @@ class Tables(Base):
         """Fixed effects divided by their standard errors, to be compared with a normal."""
         return self.parts.params / self.parts.bse
 
-    def anova(self) -> pd.DataFrame:
-        """Test each term of the fixed part by Wald's chi-squared, marginal to all others (type 3).
+    def anova(self, type: int | str = 3) -> pd.DataFrame:
+        """Test each term of the fixed part by Wald's chi-squared.
+
+        Parameters
+        ----------
+        type : {1, 2, 3} or {"I", "II", "III"}
+            1: each term after those before it. 2: each after all terms that do not contain it. 3:
+            each given all others, with contrasts that do not depend on the coding of the factors.
 
         Returns
         -------
@@ -93,7 +99,7 @@ class Tables(Base):
                 chisq   df
         period  24.95  3.0
         """
-        return WholeFrame(chisq_table(term_tests(self.parts, 3, None)))
+        return WholeFrame(chisq_table(term_tests(self.parts, type, None)))
 
     def conf_int(
         self,

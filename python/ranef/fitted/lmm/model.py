@@ -17,6 +17,7 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
 from ..plain import Residuals
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
@@ -48,6 +49,7 @@ class LinearMixedModel(
     Profiles,
     Shares,
     Trust,
+    Sampled,
     Residuals,
     Tidied,
     Tables,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...design.encode import encode
 from ...families.shaped import mean_of
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.table import labelled
 from ..parts import Base
 from .parts import OrdinalParts
 
@@ -30,7 +30,7 @@ class OrdinalRows(Base):
         newdata: Any = None,
         *,
         kind: str = "prob",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
     ) -> Any:
         """Predict probabilities of categories, the most probable one, or the linear predictor.
@@ -49,7 +49,7 @@ class OrdinalRows(Base):
 
         Returns
         -------
-        DataFrame, Series or ndarray
+        DataFrame or Series
             A column a category for "prob" and "cumulative". A row with missing values gives NaN.
         """
         if kind not in KINDS:
@@ -61,7 +61,7 @@ class OrdinalRows(Base):
             eta, cuts, zeta = eta[rows], cuts[rows], zeta[rows]
             index = None if index is None else index[rows]
         if kind == "link":
-            return eta
+            return labelled(eta, index)
         cumulative = self._cumulative(eta, cuts, zeta)
         columns = list(self.parts.categories)
         if kind == "cumulative":
@@ -83,7 +83,7 @@ class OrdinalRows(Base):
         return pd.Series(pd.Categorical.from_codes(best, dtype=dtype), index=prob.index)
 
     def _predictors(
-        self, data: Any, random: str | Iterable[str], new_levels: str
+        self, data: Any, random: Random, new_levels: str
     ) -> tuple[Array, Array, Array, pd.Index[Any] | None]:
         """Location (m,), thresholds (m, K) and log scale (m,) of rows."""
         e, plan = self.parts.estimate, self.parts.ordinal

@@ -94,7 +94,7 @@ class Rows(Base):
         fitted = prediction.fitted(self.parts.design, self.parts.estimate)
         return self.parts.label(self.parts.design.y - fitted)
 
-    def predict(self, newdata: Any = None) -> Array:
+    def predict(self, newdata: Any = None) -> pd.Series[Any]:
         """Return the fitted values of the rows used.
 
         Parameters
@@ -104,14 +104,14 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (n,)
+        Series of length n
         """
         if newdata is not None:
             raise UnsupportedError(
                 "a within-between model cannot predict new rows, whose columns are split by means "
                 "of groups that the fit has not seen; add the means as columns and use ranef.lmer"
             )
-        return prediction.fitted(self.parts.design, self.parts.estimate)
+        return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
 
 
 class Contexts(Base):

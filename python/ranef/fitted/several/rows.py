@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,14 @@ import pandas as pd
 import scipy
 
 from ..._options import check_option
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...design.design import Design
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
 from ...families.shaped import Given, mean_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.table import labelled
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
@@ -33,7 +33,7 @@ class PartsRows(Base):
 
     parts: SeveralParts
 
-    def _chosen(self, random: str | Iterable[str]) -> list[str]:
+    def _chosen(self, random: Random) -> list[str]:
         return prediction.chosen_groups(self.parts.design, random)
 
     def _encoded(
@@ -157,9 +157,10 @@ class PartsRows(Base):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
         interval: str | None = None,
+        se: bool = False,
         level: float = 0.95,
         trials: Any = None,
     ) -> Any:
@@ -180,6 +181,8 @@ class PartsRows(Base):
             Limits for kinds "link", "zero" and "dispersion", normal on the scale of the part's
             predictor; they include the errors of fixed and random effects, and the variance of a
             new level.
+        se : bool
+            Whether to add a column ``se``: standard errors, of kind "link" only.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -187,23 +190,28 @@ class PartsRows(Base):
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
         """
         self._check_kind(kind, interval)
+        if se and kind != "link":
+            raise UnsupportedError('standard errors are those of the predictor: take kind="link"')
         if trials is not None:
             raise ValueError("trials are for prediction intervals, which this model does not have")
         groups = self._chosen(random)
-        if newdata is None and interval is None and random in ("all", "none"):
+        if newdata is None and interval is None and not se and random in ("all", "none", None):
             eta = self.parts.predictors(random=bool(groups))
-            return self._means(kind, eta, self.parts.trials)
+            return self.parts.label(self._means(kind, eta, self.parts.trials))
         data = self.parts.training_data() if newdata is None else newdata
         eta, index, encoded = self._new_predictors(data, groups, new_levels)
         mean = self._means(kind, eta, np.ones(len(eta[0])))
-        if interval is None:
-            return mean
+        if interval is None and not se:
+            return labelled(mean, index)
         check_level(level)
-        return self._limits_of(kind, eta, encoded, groups, level, index)
+        table = self._limits_of(kind, eta, encoded, groups, level, index)
+        if se:
+            table.insert(1, "se", (table["upper"] - table["mean"]) / float(t_quantile(level)))
+        return table if interval is not None else table[["mean", "se"]]
 
     def _check_kind(self, kind: str, interval: str | None) -> None:
         if kind not in KINDS:

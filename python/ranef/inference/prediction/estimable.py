@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._caller import warn_caller
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
@@ -129,7 +129,7 @@ def _sums(effects: Sequence[Array], absorption: Absorption, rows: NewRows) -> Ar
 
 def _marked(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]) -> NewRows:
     """Make rows missing, with a warning."""
-    warnings.warn(RankWarning(_reason(design, newdata, rows, lost)), stacklevel=5)
+    warn_caller(RankWarning(_reason(design, newdata, rows, lost)))
     X = rows.X.copy(order="F")
     X[lost] = np.nan
     return replace(rows, X=X, missing=rows.missing | lost)
