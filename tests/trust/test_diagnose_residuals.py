@@ -110,8 +110,11 @@ def test_what_is_wrong_is_found_and_its_fix_runs(code, make):
 def test_fixes_mend_what_was_found():
     data, rng = frame(), np.random.default_rng(5)
     spread = np.exp(0.8 * data["x"])
-    data["y"] = 5.0 + data["x"] + rng.normal(size=40)[data["g"]] + spread * rng.normal(size=240)
+    data["y"] = (
+        5.0 + 0.5 * data["t"] + rng.normal(size=40)[data["g"]] + spread * rng.normal(size=240)
+    )
     model, found = diagnosed("y ~ x + t + (1 | g)", data)
+    assert found.find("unequal-variance").fix.endswith('variance="x")')
     mended = run(found.find("unequal-variance"), model, data)
     assert mended.llf > model.llf + 20.0
     assert "unequal-variance" not in ranef.diagnose(mended, simulations=59).codes

@@ -14,6 +14,7 @@ from ..errors import ModelError
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import check_mixed
+from ..formula import parse
 from ..inference import criteria
 from ..inference.subsets import count_subsets, spelled, subsets
 from ..report.dredge import Dredge
@@ -84,7 +85,7 @@ def dredge(
         check_mixed(model, "dredge", generalised=True)
         check_likelihood((model,), "dredge")
     criterion = check_option("by", by, CRITERIA)
-    formula = model.parts.design.encoder.formula
+    formula = parse(model.call.formula)
     named = [term.name for term in formula.terms if term.factors]
     chosen = named if terms is None else list(dict.fromkeys(terms))
     kept = list(fixed)
@@ -105,7 +106,7 @@ def dredge(
     sets = list(subsets(formula.terms, free))
     texts = [spelled(formula, each) for each in sets]
     fits = fitted_by(model, texts, progress=progress)
-    values = [getattr(fit, criterion) for fit in fits]
+    values = [criteria.value(criterion, fit.llf, fit.npar, fit.nobs) for fit in fits]
     table = pd.DataFrame(
         [{name: name in {term.name for term in each} for name in free} for each in sets]
     )

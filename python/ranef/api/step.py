@@ -12,6 +12,7 @@ from ..comparison.models import by_likelihood, check_likelihood
 from ..comparison.stepwise import Step, fixed_steps, random_steps
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.model import LinearMixedModel
+from ..formula import parse
 from ..report.elimination import Elimination
 from ..words.answers import answering
 
@@ -76,8 +77,7 @@ def step(
         if not 0.0 <= value <= 1.0:
             raise ValueError(f"{name} is a probability, not {value!r}")
     kept = set(keep)
-    design = model.parts.design
-    known = [term.name for term in design.encoder.formula.terms if term.factors]
+    known = [term.name for term in parse(model.call.formula).terms if term.factors]
     for name in kept:
         if not name.startswith("(") and name not in known:
             raise ValueError(

@@ -11,6 +11,7 @@ from .._typing import Array
 from ..errors import ModelError, RanefError
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.bootstrap.draws import drawer
+from ..inference.criteria import value
 from ..models import lmm
 from ..parallel.progress import tracked
 from .models import by_likelihood
@@ -42,13 +43,5 @@ def criteria_of_samples(
                 continue
             extra = len(found.kept) - len(model.parts.kept)
             npar = model.npar + extra
-            out[i, k] = found.objective + _penalty(criterion, npar, design.n_obs)
+            out[i, k] = value(criterion, -0.5 * found.objective, npar, design.n_obs)
     return own, out
-
-
-def _penalty(criterion: str, npar: int, rows: int) -> float:
-    if criterion == "bic":
-        return float(np.log(rows)) * npar
-    left = rows - npar - 1
-    correction = 2.0 * npar * (npar + 1) / left if left > 0 else np.inf
-    return 2.0 * npar + (correction if criterion == "aicc" else 0.0)

@@ -14,7 +14,7 @@ from ..fitted.feols.call import FeolsCall
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.feols.model import fit_model as fit_feols
 from ..fitted.lmm.model import LinearMixedModel
-from ..formula import like
+from ..formula import like, parse
 from ..inference.diagnosis.formulas import part_of, without
 from ..inference.lrt.lrt import chi2_tail
 from ..inference.subsets import droppable, spelled
@@ -93,7 +93,7 @@ def _again(model: Any, text: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RanefWarning)
         strict = {"strict": False} if isinstance(model, LinearMixedModel) else {}
-        formula = like(text, model.parts.design.encoder.formula)
+        formula = like(text, parse(model.call.formula))
         return model.update(formula, data=data, **cut, **strict)
 
 
@@ -136,7 +136,7 @@ def fixed_steps(
             steps += tests
             break
         steps.append(Step("fixed", worst.term, number, *_numbers(worst)))
-        formula = current.parts.design.encoder.formula
+        formula = parse(current.call.formula)
         rest = [term for term in formula.terms if term.name != worst.term]
         try:
             current = _again(current, spelled(formula, rest))
@@ -153,7 +153,7 @@ def _tests(model: Any, keep: set[str], ddf: str | None) -> Iterator[Step]:
     """Test each term that no other one needs."""
     names = list(model.params.index)
     columns = dict(model.parts.terms)
-    for term in droppable(model.parts.design.encoder.formula.terms):
+    for term in droppable(parse(model.call.formula).terms):
         places = [j for j in columns.get(term.name, ()) if np.isfinite(model.params.iloc[j])]
         if term.name in keep or not places:
             continue

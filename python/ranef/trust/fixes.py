@@ -12,7 +12,7 @@ from ..fitted.gls.model import GLSModel
 from ..fitted.growth.model import GrowthModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.parts import Base
-from ..formula import like
+from ..formula import like, parse
 from ..inference.diagnosis.formulas import inside
 from ..inference.diagnosis.residuals import numbers_of
 
@@ -99,12 +99,12 @@ class Fixes:
         is_linear = isinstance(self._model, LinearMixedModel)
         if not is_linear or not self._is_plain or not group.isidentifier():
             return ""
-        fixed = self._design.encoder.formula.without_random().text
+        fixed = parse(self._model.call.formula).without_random().text
         return f'ranef.within_between("{fixed}", data, groups="{group}")'
 
     def _text(self) -> str:
         """Write the formula, with its random effects."""
-        formula = self._design.encoder.formula
+        formula = parse(self._model.call.formula)
         bars = [bar.source() for bar in formula.random]
         return like(" + ".join([formula.without_random().text, *bars]), formula)
 
