@@ -178,11 +178,9 @@ def _variances(
     centred = r.fitted_drawn - r.fitted_drawn.mean(axis=0)
     along = float((r.fitted - r.fitted.mean()) @ own)
     found["fitted values"] = score(along, (centred * drawn).sum(axis=0))
-    every: dict[str, NDArray[Any]] = {**factors, **_several(r)}
-    for name, codes in every.items():
-        mine = float(_between(codes, own[:, None])[0])
-        found[name] = quadratic(mine, _between(codes, drawn))
-    if worst := _worst(found):
+    found |= _levels(factors, own, drawn)
+    # Groups may be told apart by what a predictor says more simply, so they come last.
+    if worst := _worst(found) or _worst(_levels(_several(r), own, drawn)):
         name, one = worst
         how = ""
         if name in numbers or name == "fitted values":
@@ -199,6 +197,14 @@ def _variances(
             "of a response that is positive.",
             fixes("unequal-variance", name),
         )
+
+
+def _levels(factors: Mapping[str, NDArray[Any]], own: Array, drawn: Array) -> dict[str, Score]:
+    """Score the differences of mean squares between levels."""
+    return {
+        name: quadratic(float(_between(codes, own[:, None])[0]), _between(codes, drawn))
+        for name, codes in factors.items()
+    }
 
 
 def _several(r: Residuals) -> dict[str, NDArray[np.int32]]:
