@@ -52,13 +52,16 @@ if TYPE_CHECKING:
     from .api.growth import growth
     from .api.growth_mixture import growth_mixture
     from .api.impute import impute
+    from .api.joint_tests import joint_tests
     from .api.ladder import ladder
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.mediate import mediate
     from .api.missing_report import missing_report
     from .api.multistart import multistart
+    from .api.on_progress import on_progress
     from .api.pbtest import pbtest
+    from .api.pedigree import pedigree
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
     from .api.power import power
@@ -73,6 +76,8 @@ if TYPE_CHECKING:
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
     from .comparison.mixtures import MixtureComparison
+    from .design.known.pedigree import Pedigree
+    from .design.known.precision import Precision
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
@@ -93,7 +98,6 @@ if TYPE_CHECKING:
     from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
-    from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
@@ -109,6 +113,7 @@ if TYPE_CHECKING:
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
+    from .report.bootstrap import Bootstrap
     from .report.comparison import Comparison
     from .report.dredge import Dredge
     from .report.effects import RandomEffects
@@ -118,8 +123,8 @@ if TYPE_CHECKING:
     from .report.help import help
     from .report.influence import Influence
     from .report.maketables import TableColumn
+    from .report.plots.base import Panels
     from .report.plots.model import ModelPlots
-    from .report.plots.plain import PlainPlots
     from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
@@ -197,12 +202,14 @@ __all__ = [
     "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
-    "PlainPlots",
+    "Panels",
+    "Pedigree",
     "Point",
     "PooledModel",
     "Posterior",
     "PosteriorPlots",
     "Power",
+    "Precision",
     "Prescription",
     "Profile",
     "RandomEffects",
@@ -256,13 +263,16 @@ __all__ = [
     "growth_mixture",
     "help",
     "impute",
+    "joint_tests",
     "ladder",
     "lmer",
     "lmlist",
     "mediate",
     "missing_report",
     "multistart",
+    "on_progress",
     "pbtest",
+    "pedigree",
     "plot_coefficients",
     "pool",
     "power",
@@ -279,7 +289,7 @@ _LATER = {
     "AllFit": "report.searches",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
-    "Bootstrap": "inference.bootstrap.results",
+    "Bootstrap": "report.bootstrap",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
@@ -322,15 +332,17 @@ _LATER = {
     "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
+    "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
     "Normal": "inference.priors.fixed",
-    "PlainPlots": "report.plots.plain",
+    "Pedigree": "design.known.pedigree",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Posterior": "fitted.posterior.model",
     "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
+    "Precision": "design.known.precision",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
     "QIC": "fitted.gee.criteria",
@@ -382,12 +394,15 @@ _LATER = {
     "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
+    "joint_tests": "api.joint_tests",
     "lmer": "api.lmer",
     "lmlist": "api.lmlist",
     "mediate": "api.mediate",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
+    "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
+    "pedigree": "api.pedigree",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",
     "power": "api.power",
@@ -411,6 +426,8 @@ if hasattr(_os, "register_at_fork"):
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name == "sklearn":  # estimators, which need scikit-learn
+            return _import_module("ranef.sklearn")
         if name not in _LATER:
             from .words.answers import module_message
 

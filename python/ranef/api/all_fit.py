@@ -18,6 +18,7 @@ def all_fit(
     optimizers: Sequence[str] | None = None,
     *,
     workers: int | None = None,
+    progress: bool = True,
 ) -> AllFit:
     """Fit a model by every optimiser at hand and compare what they find.
 
@@ -30,6 +31,8 @@ def all_fit(
         installed.
     workers : int, optional
         Optimisers that run side by side, one by default.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -43,4 +46,4 @@ def all_fit(
     given its exact gradient, trust-constr its average-information Hessian as well. All but the
     first start where every relative standard deviation is one.
     """
-    return every_optimizer(model, optimizers, workers)
+    return every_optimizer(model, optimizers, workers, progress=progress)

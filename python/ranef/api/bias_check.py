@@ -14,7 +14,9 @@ __all__ = ["bias_check"]
 
 
 @answering
-def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataFrame:
+def bias_check(
+    model: LinearMixedModel, n: int = 200, seed: int = 1, *, progress: bool = True
+) -> pd.DataFrame:
     """Simulate from a model and fit again, to see how far its standard deviations are off.
 
     Parameters
@@ -25,6 +27,8 @@ def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataF
         Simulated data sets.
     seed : int
         Makes them repeatable.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -54,4 +58,5 @@ def bias_check(model: LinearMixedModel, n: int = 200, seed: int = 1) -> pd.DataF
         lambda design, core: estimated(design, core, model.call),
         n=n,
         seed=seed,
+        progress=progress,
     )

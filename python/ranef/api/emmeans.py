@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .._options import check_option
 from ..fitted.kinds import Answering
-from ..inference.emmeans import marginal_rows, reference_grid
+from ..inference.emmeans import WEIGHTS, grid_weights, marginal_rows, reference_grid
 from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
+from ..report.augment import used_rows
 from ..report.emmeans import MarginalMeans, on_response
 from ..words.answers import answering
 
@@ -25,6 +27,7 @@ def emmeans(
     type: str = "link",
     ddf: str | None = None,
     level: float = 0.95,
+    weights: str = "equal",
     data: Any = None,
 ) -> MarginalMeans:
     """Estimate marginal means over a reference grid.
@@ -51,6 +54,10 @@ def emmeans(
         Degrees of freedom: Satterthwaite's by default, and infinite for a generalised model.
     level : float
         Coverage of the intervals.
+    weights : {"equal", "proportional", "outer", "cells"}
+        Weights of the levels that means are averaged over: equal ones, as in a balanced experiment;
+        by how often each combination occurs; by the product of how often each level occurs; or by
+        how often a combination occurs within the cell, which leaves confounding in.
     data : DataFrame, optional
         The data of the fit, for a model that was unpickled.
 
@@ -61,8 +68,8 @@ def emmeans(
 
     Notes
     -----
-    The means are averages of the fixed part over all levels of the other categorical variables with
-    equal weights, as in a balanced experiment, whatever the frequencies in the data [1]_. Means of
+    The means are averages of the fixed part over all levels of the other categorical variables, by
+    default with equal weights whatever the frequencies in the data [1]_. Means of
     a generalised model are averaged on the scale of the link, and belong to a level whose random
     effects are zero.
 
@@ -84,8 +91,12 @@ def emmeans(
     keep, within, method = names_of(specs, by)
     grid = reference_grid(model.parts.design, training(model, data), at or {})
     check_known([*keep, *within], grid)
-    cells, L, offset = marginal_rows(model.parts.design, grid, [*keep, *within])
-    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
+    shown = [*keep, *within]
+    kind = check_option("weights", weights, WEIGHTS)
+    used = used_rows(model.parts.design, training(model, data))
+    share = grid_weights(kind, grid, shown, used)
+    cells, L, offset = marginal_rows(model.parts.design, grid, shown, share)
+    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, kind)
     if type == "response":
         means = on_response(means, response_link(model))
     return replace(means, method=method)

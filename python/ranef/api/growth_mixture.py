@@ -9,10 +9,12 @@ from .._typing import Missing, Shape
 from ..comparison.mixtures import MixtureComparison, compare_classes
 from ..fitted.mixture.call import MixtureCall, checked_call, whole
 from ..fitted.mixture.model import GrowthMixture, fit_model
+from ..words.answers import answering
 
 __all__ = ["growth_mixture"]
 
 
+@answering
 def growth_mixture(
     outcome: str,
     data: Any,

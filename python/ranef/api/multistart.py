@@ -10,6 +10,7 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..inference.optimum.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
+from ..parallel.progress import tracked
 from ..report.surface import MultiStart
 from ..trust.searches import random_factor
 from ..words.answers import answering
@@ -18,7 +19,9 @@ __all__ = ["multistart"]
 
 
 @answering
-def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStart:
+def multistart(
+    model: LinearMixedModel, n: int = 20, seed: int = 1, *, progress: bool = True
+) -> MultiStart:
     """Search from random starts, to see whether there is one optimum or several.
 
     Parameters
@@ -29,6 +32,8 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
         Number of starts.
     seed : int
         Makes them repeatable.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def multistart(model: LinearMixedModel, n: int = 20, seed: int = 1) -> MultiStar
         raise ValueError(f"multistart needs 1 or more starts, not {n}")
     rng = np.random.default_rng(seed)
     rows = []
-    for _ in range(n):
+    for _ in tracked(range(n), n, "starts", shown=progress):
         start = tuple(
             random_factor(term.blocks, term.n_cols, rng) for term in model.parts.design.random
         )

@@ -74,6 +74,16 @@ class Parts(ABC):
         kept = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**kept, "data": None, "kernel": None}
 
+    @property
+    def link(self) -> str:
+        """Link that turns the fixed part into means of the response."""
+        return "identity"
+
+    @property
+    def draws_points(self) -> bool:
+        """Whether responses stand on the scale of these means, so that a figure may show both."""
+        return True
+
     # ------------------------------------------------------------------ coefficients
 
     @property
@@ -258,7 +268,17 @@ ELSEWHERE: Mapping[str, str] = {
         ("aic", "aicc", "bic", "llf"), "models with a likelihood have it, such as ranef.lmer's"
     ),
     **dict.fromkeys(
-        ("bootstrap", "caic", "icc", "influence", "penalty", "ranova", "surface", "theta"),
+        (
+            "bootstrap",
+            "caic",
+            "heritability",
+            "icc",
+            "influence",
+            "penalty",
+            "ranova",
+            "surface",
+            "theta",
+        ),
         "models of ranef.lmer have it",
     ),
     **dict.fromkeys(

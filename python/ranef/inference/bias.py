@@ -12,6 +12,7 @@ from .. import _core
 from ..design.design import Design
 from ..models import lmm
 from ..models.lmm import LmmEstimate
+from ..parallel.progress import tracked
 from .prediction.predict import simulate
 
 __all__ = ["bias_table"]
@@ -28,6 +29,7 @@ def bias_table(
     *,
     n: int,
     seed: int,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Simulate from a fit, fit again, and compare the standard deviations.
 
@@ -41,6 +43,8 @@ def bias_table(
         Simulated data sets.
     seed : int
         Makes them repeatable.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def bias_table(
         ratio.
     """
     found = []
-    for y in simulate(design, estimate, n, seed).T:
+    for y in tracked(simulate(design, estimate, n, seed).T, n, "fits", shown=progress):
         core = lmm.kernel(design, y)
         found.append([*_sds(fit(replace(design, y=y), core))])
     draws = np.array(found)

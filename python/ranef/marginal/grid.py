@@ -122,6 +122,7 @@ def assemble(
     grid: Mapping[str, pd.Series[Any]],
     ddf: str | None,
     level: float,
+    weights: str = "equal",
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
     estimate = model.parts.estimate
@@ -134,7 +135,7 @@ def assemble(
     else:
         ddf = ddf or "satterthwaite"
         notes = [f"degrees of freedom: {ddf}"]
-    notes = [*notes, *grid_notes(grid, list(cells.columns))]
+    notes = [*notes, *grid_notes(grid, list(cells.columns), weights)]
     return MarginalMeans(
         what,
         cells,
@@ -148,7 +149,9 @@ def assemble(
     )
 
 
-def grid_notes(grid: Mapping[str, pd.Series[Any]], shown: Sequence[str]) -> list[str]:
+def grid_notes(
+    grid: Mapping[str, pd.Series[Any]], shown: Sequence[str], weights: str = "equal"
+) -> list[str]:
     """Say what the other variables are averaged over or held at."""
     averaged, held = [], []
     for name, values in grid.items():
@@ -162,7 +165,7 @@ def grid_notes(grid: Mapping[str, pd.Series[Any]], shown: Sequence[str]) -> list
         held.append(f"{name} = {value:.5g}" if number else f"{name} = {value}")
     notes = []
     if averaged:
-        notes.append(f"averaged with equal weights over {', '.join(averaged)}")
+        notes.append(f"averaged with {weights} weights over {', '.join(averaged)}")
     if held:
         notes.append(f"at {', '.join(held)}")
     return notes

@@ -16,13 +16,14 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
-from ..plain import Residuals
+from ..plain import Figures, Residuals
 from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
 from .call import Call
 from .fit import estimated, fit, made
+from .heritability import Heritability
 from .intervals import Intervals
 from .parts import LmmParts
 from .robust import Robust
@@ -48,11 +49,13 @@ class LinearMixedModel(
     Intervals,
     Profiles,
     Shares,
+    Heritability,
     Trust,
     Sampled,
     Residuals,
     Tidied,
     Tables,
+    Figures,
     RegressionTable,
     Checks,
     Checked,
