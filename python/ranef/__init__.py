@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .api.dredge import dredge
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
+    from .api.equate import equate
     from .api.feols import feols
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.equate import Equivalence
     from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
@@ -169,6 +171,7 @@ __all__ = [
     "Dredge",
     "DroppedRowsWarning",
     "Elimination",
+    "Equivalence",
     "FimlGrowthModel",
     "FitError",
     "FitMeasures",
@@ -252,6 +255,7 @@ __all__ = [
     "dredge",
     "emmeans",
     "emtrends",
+    "equate",
     "feols",
     "fit_groups",
     "fit_many",
@@ -305,6 +309,7 @@ _LATER = {
     "DistributionalModel": "fitted.several.model",
     "Dredge": "report.dredge",
     "Elimination": "report.elimination",
+    "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
@@ -383,6 +388,7 @@ _LATER = {
     "step": "api.step",
     "emmeans": "api.emmeans",
     "emtrends": "api.emtrends",
+    "equate": "api.equate",
     "feols": "api.feols",
     "fit_groups": "api.fit_groups",
     "fit_many": "api.fit_many",

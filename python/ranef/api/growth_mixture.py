@@ -30,6 +30,7 @@ def growth_mixture(
     missing: Missing = "drop",
     seed: int | None = 1,
     workers: int | None = None,
+    progress: bool = True,
 ) -> GrowthMixture | MixtureComparison:
     """Fit a mixture of growth curves: each group belongs to one of several unobserved classes.
 
@@ -61,6 +62,8 @@ def growth_mixture(
         Draws the starts; None draws others each time.
     workers : int, optional
         Threads; one for each core by default.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -120,5 +123,5 @@ def growth_mixture(
         )
     )
     if several:
-        return compare_classes(call, data, numbers, workers)
-    return fit_model(call, data, workers)
+        return compare_classes(call, data, numbers, workers, progress=progress)
+    return fit_model(call, data, workers, progress=progress)

@@ -303,7 +303,7 @@ ELSEWHERE: Mapping[str, str] = {
     "profile": "model.conf_int() gives intervals of the coefficients",
     "r2": "models of ranef.lmer and ranef.glmer have it",
     "refit": "fit again with the new response as a column of the data",
-    "sample": "models of ranef.lmer, and of ranef.glmer with one predictor, have a posterior",
+    "sample": "models of ranef.lmer and ranef.glmer have a posterior",
     "sigma": "model.summary() has what is known of the residual variance",
     "simulate": "models of ranef.lmer and ranef.glmer draw responses",
     "tidy": "model.coef_table() and model.conf_int() have what a tidy table holds",

@@ -261,6 +261,7 @@ def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:
         offset=call.offset,
         contrasts=call.contrasts,
         missing=cast("Literal['drop', 'raise']", call.missing),
+        covariance=call.covariance,
     )
     core, estimate = reexpress(parts.design, parts.estimate, design)
     if call.prior is not None:

@@ -33,7 +33,7 @@ class PosteriorPlots(Preformatted):
         draws: Array,
         title: str,
         y: Array | None,
-        simulate: Callable[[int, Any], Array],
+        simulate: Callable[..., Array],
     ):
         self._names, self._draws, self._title = list(names), draws, title
         self._y, self._simulate = y, simulate
@@ -136,8 +136,15 @@ class PosteriorPlots(Preformatted):
         axis.set_xlabel(f"posterior median, 50% and {prob:.0%} intervals")
         return axis
 
-    def ppc(self, n: int = REPLICATES, *, seed: Any = None, ax: Axes | None = None) -> Axes:
-        """Draw the responses beside responses of the posterior predictive distribution.
+    def ppc(
+        self,
+        n: int = REPLICATES,
+        *,
+        seed: Any = None,
+        of: str = "posterior",
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the responses beside responses of a predictive distribution.
 
         Parameters
         ----------
@@ -145,6 +152,8 @@ class PosteriorPlots(Preformatted):
             Replicates.
         seed : int, optional
             Makes them repeatable.
+        of : {"posterior", "prior"}
+            Which distribution the replicates come from; see ``simulate``.
         ax : Axes, optional
             Where to draw; a new figure by default.
         """
@@ -153,13 +162,13 @@ class PosteriorPlots(Preformatted):
                 "a predictive check needs the rows, and this model was fitted from cross products"
             )
         axis = one(ax, 5.5, 3.4)
-        drawn = self._simulate(n, seed)
+        drawn = self._simulate(n, seed=seed, of=of)
         if len(np.unique(self._y)) <= FEW_VALUES and np.all(self._y == np.round(self._y)):
             _counts(axis, self._y, drawn)
         else:
             _curves(axis, self._y, drawn)
         axis.legend(frameon=False, fontsize="small")
-        axis.set_title("Posterior predictive check", loc="left")
+        axis.set_title(f"{of.capitalize()} predictive check", loc="left")
         return axis
 
 
@@ -193,6 +202,7 @@ def _counts(axis: Axes, y: Array, drawn: Array) -> None:
         markersize=4.0,
         label="replicates, 95%",
     )
+    axis.locator_params(axis="x", integer=True)
     axis.set(xlabel="response", ylabel="share")
 
 
