@@ -78,6 +78,29 @@ def test_combinations_weigh_by_the_product_or_by_their_own_counts():
         assert frame["emmean"].iloc[0] == pytest.approx(want, rel=1e-10)
 
 
+def test_values_of_a_number_are_chosen_and_weigh_the_same(covariate):
+    at = {"temp": [180.5, 199.5]}
+    for weights in ("proportional", "outer", "cells"):
+        both = ranef.emmeans(covariate, "recipe", at=at, weights=weights).frame["emmean"]
+        each = [
+            ranef.emmeans(covariate, "recipe", at={"temp": t}, weights=weights).frame["emmean"]
+            for t in at["temp"]
+        ]
+        assert_allclose(both, np.mean(each, axis=0), rtol=1e-12)
+
+
+def test_a_cell_without_rows_has_no_mean_by_its_own_counts():
+    gone = PART[~((PART["recipe"] == "A") & (PART["g"] == "y"))]
+    model = ranef.lmer("angle ~ recipe + g + temp + (1 | recipe:replicate)", gone)
+    frame = ranef.emmeans(model, ["recipe", "g"], weights="cells").frame
+    assert np.isfinite(frame["emmean"]).all()  # nothing is averaged over
+    table = ranef.emmeans(model, "recipe", by="g", weights="cells").frame
+    assert len(table) == 6
+    only = ranef.emmeans(model, "recipe", weights="cells").frame
+    at = ranef.emmeans(model, "recipe", at={"g": "n"}).frame
+    assert only["emmean"].iloc[0] == pytest.approx(at["emmean"].iloc[0], rel=1e-12)
+
+
 def test_polynomials_in_whole_numbers():
     table = ranef.emmeans(FULL, "temperature", ddf="kenward-roger").contrast("poly").frame
     assert table["contrast"].tolist()[:3] == ["linear", "quadratic", "cubic"]

@@ -136,6 +136,23 @@ def test_variables_that_are_not_there_are_refused():
         constant.plot.effects()
 
 
+def test_models_whose_columns_new_values_do_not_have_say_so():
+    model = ranef.within_between("Reaction ~ Days", SLEEP, groups="Subject")
+    for draw in (lambda: model.plot.predictions("Days"), model.plot.effects):
+        with pytest.raises(ranef.UnsupportedError, match="split by means of groups"):
+            draw()
+    with pytest.raises(TypeError, match="axes are of matplotlib"):
+        MODELS["lmer"].plot.predictions("Days", ax=5)
+
+
+def test_numbers_that_are_marked_as_categories_are_drawn_as_such():
+    model = ranef.lmer("Reaction ~ C(Days) + (1 | Subject)", SLEEP)
+    axes = model.plot.predictions("Days", lines=False, points=False)
+    assert [text.get_text() for text in axes.get_xticklabels()] == [str(d) for d in range(10)]
+    drawn = axes.containers[0].lines[0].get_ydata()
+    assert_allclose(drawn, ranef.emmeans(model, "Days").frame["emmean"], rtol=1e-10)
+
+
 def test_effects_have_a_panel_for_each_term_that_no_larger_one_contains():
     data = COUNTS.assign(n=np.random.default_rng(1).normal(size=len(COUNTS)))
     model = ranef.lmer("Reaction ~ Days * half + n + (1 | Subject)", data)

@@ -66,6 +66,8 @@ class Parts(ABC):
 
     #: Kinds of degrees of freedom, the usual one first.
     ddf: ClassVar[tuple[str, ...]] = ("inf",)
+    #: Why no means are predicted over values of the formula's variables, if so.
+    no_means: ClassVar[str] = ""
     #: Why there are no others.
     no_ddf: ClassVar[str] = "the tests of this model have degrees of freedom of their own"
 

@@ -211,12 +211,14 @@ def grid_weights(
     if kind == "equal" or all(len(grid[name]) == 1 for name in others):
         return None
     order = [*keep, *others]
-    codes = [_positions(grid[name], used[name]) for name in order]
+    # values of a number are chosen, not counted: each weighs the same
+    chosen = {name for name in order if is_numbers(grid[name], name)}
+    codes = [_positions(grid[name], used[name], name in chosen) for name in order]
     known = np.all([code >= 0 for code in codes], axis=0)
     sizes = [len(grid[name]) for name in order]
-    counts = np.zeros(sizes)
+    counts = np.zeros([1 if name in chosen else len(grid[name]) for name in order])
     np.add.at(counts, tuple(code[known] for code in codes), 1.0)
-    counts = counts.reshape(*sizes, order="C")
+    counts = np.broadcast_to(counts, sizes)
     n = len(keep)
     if kind != "cells":
         counts = np.broadcast_to(counts.sum(axis=tuple(range(n)), keepdims=True), sizes)
@@ -233,9 +235,9 @@ def grid_weights(
         return np.asarray(flat / flat.sum(axis=0))
 
 
-def _positions(values: pd.Series[Any], column: pd.Series[Any]) -> NDArray[np.intp]:
-    """Which of a variable's values each row has, -1 for none; of a fixed number all have it."""
-    if len(values) == 1:
+def _positions(values: pd.Series[Any], column: pd.Series[Any], chosen: bool) -> NDArray[np.intp]:
+    """Which of a variable's values each row has, -1 for none; of chosen ones all have the first."""
+    if chosen:
         return np.zeros(len(column), dtype=np.intp)
     place = {value: i for i, value in enumerate(values)}
     return np.array([place.get(value, -1) for value in column], dtype=np.intp)

@@ -37,6 +37,10 @@ PLAIN = "fit the rows with covariates by growth(..., missing='drop')"
 class FimlParts(Parts):
     """The estimate of outcomes and covariates together, and what it is named."""
 
+    no_means: ClassVar[str] = (
+        "covariates are outcomes of the model; use growth(..., missing='drop')"
+    )
+
     estimate: FimlEstimate
     call: GrowthCall
     covariates: tuple[str, ...] = ()

@@ -157,7 +157,9 @@ def panels(
     count = rows * columns if used is None else used
     if axes is not None:
         given = list(np.ravel(np.asarray(axes, dtype=object)))
-        if len(given) != count or not all(hasattr(axis, "plot") for axis in given):
+        if not all(hasattr(axis, "plot") for axis in given):
+            raise TypeError(f"axes are of matplotlib, such as pyplot.gca(), not {axes!r}")
+        if len(given) != count:
             raise ValueError(
                 f"this figure draws {count} panel{'s' if count > 1 else ''} and was given "
                 f"{len(given)} axes; make them by pyplot.subplots({rows}, {columns})"

@@ -44,8 +44,8 @@ class Curves:
         Values along the axis.
     levels : list
         Values of the other variable; one that is None without one.
-    L : ndarray of shape (levels, m, p)
-        Rows of the fixed part.
+    is_numeric : bool
+        Whether the axis is one of numbers; those that ``C()`` marks are categories.
     eta, lower, upper : ndarray of shape (levels, m)
         Predictors, and limits of the means.
     """
@@ -53,14 +53,10 @@ class Curves:
     grid: dict[str, pd.Series[Any]]
     x: pd.Series[Any]
     levels: list[Any]
+    is_numeric: bool
     eta: Array
     lower: Array
     upper: Array
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether the axis is one of numbers."""
-        return is_number(self.x)
 
     @property
     def places(self) -> Array:
@@ -82,6 +78,7 @@ def curves_of(
     """Predict means along a variable for each value of another."""
     parts, design = model.parts, model.parts.design
     check_level(level)
+    check_means(parts)
     if getattr(parts.estimate, "absorption", None) is not None:
         raise UnsupportedError(
             "means depend on the absorbed effects, which have no level in the population; "
@@ -109,12 +106,20 @@ def curves_of(
     eta, lower, upper = (
         part.reshape(len(levels), m) for part in limits_of_rows(parts, L, offset, level)
     )
-    return Curves(grid, cells[x].iloc[:m].reset_index(drop=True), levels, eta, lower, upper)
+    numeric = is_number(start[x]) and len(start[x]) == 1
+    places = cells[x].iloc[:m].reset_index(drop=True)
+    return Curves(grid, places, levels, numeric, eta, lower, upper)
+
+
+def check_means(parts: Any) -> None:
+    """Refuse a model whose means are not those of the formula's variables alone."""
+    if parts.no_means:
+        raise UnsupportedError(f"means along a variable are not predicted: {parts.no_means}")
 
 
 def spread_out(used: pd.Series[Any], values: pd.Series[Any], steps: int) -> list[Any]:
     """Values along the axis: all levels, or steps over the range of a number."""
-    if not is_number(values):
+    if not is_number(values) or len(values) > 1:
         return values.tolist()
     numbers = used.to_numpy(dtype=float, na_value=np.nan)
     return list(np.linspace(np.nanmin(numbers), np.nanmax(numbers), steps))
@@ -122,7 +127,7 @@ def spread_out(used: pd.Series[Any], values: pd.Series[Any], steps: int) -> list
 
 def few_of(used: pd.Series[Any], values: pd.Series[Any]) -> list[Any]:
     """Values for lines: all levels; of a number its few values, or mean and one sd either way."""
-    if not is_number(values):
+    if not is_number(values) or len(values) > 1:
         return values.tolist()
     numbers = used.to_numpy(dtype=float, na_value=np.nan)
     distinct = np.unique(numbers[np.isfinite(numbers)])
@@ -180,7 +185,7 @@ def predictions_axes(
     encoded = len(model.parts.design.encoder.random) == len(terms)
     grouped = bool(lines and terms and encoded)
     if grouped:
-        draw_groups(axis, model, curves, used, x, by, group)
+        grouped = draw_groups(axis, model, curves, used, x, by, group)
     draw_curves(axis, model, curves, by)
     axis.set(xlabel=x, ylabel=response_label(model))
     if by is not None:
@@ -313,13 +318,13 @@ def draw_groups(
     x: str,
     by: str | None,
     group: str | None,
-) -> None:
-    """Draw the line of each group over the rows that it has."""
+) -> bool:
+    """Draw the line of each group over the rows that it has, if the fixed part's grid tells it."""
     design, link, look = model.parts.design, link_named(model.parts.link), theme()
     term, t = term_of(design.random, group)
     z = group_rows(model, curves, x, by, t)  # (lines, m, s)
     if z is None:
-        return
+        return False
     modes = model.parts.estimate.modes[t]
     lines, place, at = line_of(curves, used, by), abscissa(curves, used, x), curves.places
     chosen = np.unique(
@@ -345,6 +350,7 @@ def draw_groups(
                 alpha=0.6,
                 zorder=2,
             )
+    return True
 
 
 def group_rows(model: Drawn, curves: Curves, x: str, by: str | None, t: int) -> Array | None:
@@ -396,6 +402,7 @@ def largest_terms(model: Drawn) -> list[list[str]]:
     from ...design.expressions import columns_of
 
     parts = model.parts
+    check_means(parts)
     design, data = parts.design, parts.training_data("give a model with its data")
     frame, start = open_frame(data), reference_grid(design, data, {})
     found: list[set[str]] = []
