@@ -134,7 +134,9 @@ def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
 def _offset(model: GeneralizedLinearMixedModel) -> Iterator[Finding]:
     """Tell of an exposure that was given as it is, where its logarithm belongs."""
     design, text = model.parts.design, model.call.formula
-    if design.offset is None or model.link != "log" or design.offset.min() <= 0.0:
+    link = model.parts.estimate.spec.transform
+    of_ratios = link.low == 0.0 and link.high == np.inf
+    if design.offset is None or not of_ratios or design.offset.min() <= 0.0:
         return
     if np.ptp(design.offset) < WIDE:
         return
