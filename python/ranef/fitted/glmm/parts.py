@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,19 @@ from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
+from ...inference.prediction.places import at_places
 from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
+from ...inference.smooths.table import Fitted
+from ...inference.smooths.weights import observed_weights
+from ...inference.structures import free_only
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.gls.model import alias
 from ..generalised.parts import GeneralisedParts
+from ..mixed.parts import CurvedParts
 from ..mixed.profiles import PRIOR
 from .call import GlmerCall
 
@@ -29,7 +35,7 @@ __all__ = ["GlmmParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmmParts(GeneralisedParts):
+class GlmmParts(GeneralisedParts, CurvedParts):
     """Design and estimate of a fit, and what follows from them."""
 
     estimate: GlmmEstimate
@@ -64,6 +70,36 @@ class GlmmParts(GeneralisedParts):
         """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
         return len(self.kept) + self.n_covariances + self.call.spec.has_dispersion
 
+    @cached_property
+    def smoothed(self) -> Fitted:
+        """What the table of smooth terms needs of the fit."""
+        e = self.estimate
+        family = e.spec.distribution
+        return Fitted(
+            self.design,
+            self.kept,
+            self.beta,
+            e.modes,
+            e.lambda_,
+            1.0,
+            observed_weights(
+                family, e.spec.transform, self.design.y, e.eta, self.weights, e.params
+            ),
+            self.covariances(),
+            known_scale=family.scale is None,
+        )
+
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure."""
+        if not self.design.random[term].is_structured:
+            return []
+        return self.core.natural_parameters(term, self.estimate.theta)
+
+    @property
+    def covariance_unit(self) -> float:
+        """1: covariances are absolute."""
+        return 1.0
+
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         return alias(self.design, self.kept)
@@ -81,6 +117,7 @@ class GlmmParts(GeneralisedParts):
         """List the parameters and their curves."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
+        free_only(self.design, "a profile", "use conf_int('wald')")
         if self.call.spec.nagq == 0:
             raise UnsupportedError(
                 "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
@@ -111,7 +148,8 @@ class GlmmParts(GeneralisedParts):
 def encoded(parts: GlmmParts, data: Any, groups: list[str], new_levels: str) -> NewRows:
     """Encode new rows; means that are not estimable are NaN."""
     rows = encode(parts.design, data, random=groups, new_levels=new_levels)
-    return without_estimate(parts.design, data, rows, parts.kept)
+    rows = without_estimate(parts.design, data, rows, parts.kept)
+    return at_places(parts.design, parts.estimate, rows)
 
 
 def new_rows(

@@ -19,6 +19,7 @@ from ..criteria import Criteria
 from ..generalised.judged import Judged
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..regression_table import RegressionTable
 from ..warned import tell
@@ -35,6 +36,7 @@ __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
 class CumulativeLinkModel(
     Coefficients,
     RandomPart,
+    StructuredTerms,
     Criteria,
     Judged,
     OrdinalRows,

@@ -16,6 +16,7 @@ from ..criteria import Criteria
 from ..generalised.judged import Judged
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -48,6 +49,7 @@ class DistributionalModel(
     PartTables,
     Coefficients,
     RandomPart,
+    StructuredTerms,
     Criteria,
     Judged,
     PartsRows,

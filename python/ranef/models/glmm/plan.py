@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
+from ...design.structures.structure import Structure
 from ...families.shaped import ShapedFamily
 from .estimate import Block
 
@@ -43,6 +44,8 @@ class Plan:
         Standardised columns of each term to those as written.
     start : ndarray of shape (P,)
         Where the search begins.
+    structures : tuple of tuple of Structure or None
+        Of each term what is known of the covariance of each block.
     """
 
     y: Array
@@ -55,6 +58,7 @@ class Plan:
     blocks: tuple[Block, ...]
     bases: tuple[Array, ...]
     start: Array
+    structures: tuple[tuple[Structure | None, ...], ...] = ()
 
     def core(self) -> _core.Predictors:
         """Plan the factor."""
@@ -67,6 +71,9 @@ class Plan:
             [(X, index, offset) for X, index, offset in self.inputs],
             list(self.terms),
             len(self.start),
+            structures=[
+                [None if one is None else one.core for one in known] for known in self.structures
+            ],
         )
 
 
@@ -80,6 +87,7 @@ def standard_part(design: Design) -> Any:
             (term.codes, term.n_levels, list(term.columns), block_of_columns(term))
             for term in design.random
         ],
+        structures=[term.cores for term in design.random],
     )
 
 
@@ -115,6 +123,7 @@ def plan_of(
     terms: list[PredictorTerm] = []
     blocks: list[Block] = []
     bases: list[Array] = []
+    structures: list[tuple[Structure | None, ...]] = []
     start: list[Array] = []
     first = 0
     for position, name in enumerate(names):
@@ -151,6 +160,7 @@ def plan_of(
                 )
             )
             bases += list(found.Tz)
+            structures += [term.structures for term in design.random]
             terms += [
                 (term.codes, term.n_levels, z, block_of_columns(term), position)
                 for term, z in zip(design.random, found.z, strict=True)
@@ -174,6 +184,7 @@ def plan_of(
         tuple(blocks),
         tuple(bases),
         np.concatenate(start),
+        tuple(structures),
     )
 
 

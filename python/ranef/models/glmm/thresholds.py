@@ -171,6 +171,7 @@ def ordinal_plan(
         tuple(blocks),
         tuple(found.Tz),
         start,
+        tuple(term.structures for term in design.random),
     )
     return maps(plan, J, T_nominal, found.T, T_scale, first, p)
 
