@@ -116,6 +116,8 @@ if TYPE_CHECKING:
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
     from .report.bootstrap import Bootstrap
+    from .report.checks.residual_tests import ResidualTest, ResidualTests
+    from .report.checks.residuals import SimulatedResiduals
     from .report.comparison import Comparison
     from .report.dredge import Dredge
     from .report.effects import RandomEffects
@@ -131,8 +133,6 @@ if TYPE_CHECKING:
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
-    from .report.residual_tests import ResidualTest, ResidualTests
-    from .report.residuals import SimulatedResiduals
     from .report.searches import AllFit, Trail
     from .report.simulated import SimulatedTest
     from .report.summary import Summary
@@ -354,11 +354,11 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
-    "ResidualTest": "report.residual_tests",
-    "ResidualTests": "report.residual_tests",
+    "ResidualTest": "report.checks.residual_tests",
+    "ResidualTests": "report.checks.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
-    "SimulatedResiduals": "report.residuals",
+    "SimulatedResiduals": "report.checks.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._options import check_option
 from ..inference.residuals.source import KINDS, Source
-from ..report.residuals import SimulatedResiduals, simulated
+from ..report.checks.residuals import SimulatedResiduals, simulated
 
 if TYPE_CHECKING:
     from ..report.plots.base import Panels
