@@ -272,5 +272,5 @@ def test_too_many_places_are_refused_with_advice():
         {"g": np.repeat(np.arange(60).astype(str), 6), "t": rng.uniform(0, 9, 360), "y": 0.0}
     )
     data["y"] = rng.standard_normal(360)
-    with pytest.raises(ModelError, match="360 distinct places.*Round t"):
+    with pytest.raises(ModelError, match=r"360 distinct places.*Round t"):
         ranef.lmer("y ~ 1 + ou(0 + t | g)", data)
