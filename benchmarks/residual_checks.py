@@ -1,6 +1,6 @@
 """False alarms and power of the tests of simulated residuals.
 
-    python benchmarks/residual_checks.py [fits of lmer] [fits of glmer] [fits of each fault]
+    python benchmarks/residual_checks.py [fits] [marginal] [glmer] [each fault]
 
 Right models give the share of fits, in per cent, in which a test has p below 0.05; wrong ones the
 share in which the fault is found. Writes the tables into docs/checking.md.
@@ -8,6 +8,7 @@ share in which the fault is found. Writes the tables into docs/checking.md.
 
 import sys
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "checking.md"
 #: Simulated fits behind each p-value; 0.05 times one more is a whole number.
 DRAWS = 99
 GROUPS, ROWS = 30, 5
+#: Fits that a process makes at a time.
+BLOCK = 50
 
 
 def rows(rng):
@@ -75,14 +78,23 @@ def tests(found):
     yield "spatial", found.spatial("east", "north").pvalue
 
 
-def alarms(make, fits, seed, kind="conditional"):
-    """Share of fits in which each test has p below 0.05, in per cent."""
+def block(make, fits, seed, kind):
+    """P-values of some fits, a row a fit."""
+    warnings.simplefilter("ignore", ranef.RanefWarning)
     rng = np.random.default_rng(seed)
-    below = []
-    for _ in range(fits):
-        found = make(rng).simulated_residuals(DRAWS, seed=rng, kind=kind, progress=False)
-        below.append(dict(tests(found)))
-    return 100.0 * (pd.DataFrame(below) <= 0.05).mean()
+    found = (
+        make(rng).simulated_residuals(DRAWS, seed=rng, kind=kind, progress=False)
+        for _ in range(fits)
+    )
+    return pd.DataFrame([dict(tests(one)) for one in found])
+
+
+def alarms(pool, make, fits, seed, kind="conditional"):
+    """Share of fits in which each test has p below 0.05, in per cent."""
+    size = min(BLOCK, fits)
+    seeds = np.random.SeedSequence(seed).spawn(fits // size)
+    jobs = [pool.submit(block, make, size, each, kind) for each in seeds]
+    return 100.0 * (pd.concat([job.result() for job in jobs]) <= 0.05).mean()
 
 
 def fault(name, rng):
@@ -130,18 +142,16 @@ FAULTS = (
 )
 
 
-def power(fits, seed):
-    """Share of fits in which each fault is found, in per cent, and by which test."""
+def power(name, fits, seed):
+    """Say in how many fits, in per cent, a fault is found, and by which test."""
+    warnings.simplefilter("ignore", ranef.RanefWarning)
     rng = np.random.default_rng(seed)
-    lines = []
-    for name in FAULTS:
-        found = []
-        for _ in range(fits):
-            model, test = fault(name, rng)
-            found.append(test(model.simulated_residuals(DRAWS, seed=rng, progress=False)))
-        share = 100.0 * np.mean([one.pvalue <= 0.05 for one in found])
-        lines.append(f"| {name} | {found[0].name} | {share:.0f} |")
-    return lines
+    found = []
+    for _ in range(fits):
+        model, test = fault(name, rng)
+        found.append(test(model.simulated_residuals(DRAWS, seed=rng, progress=False)))
+    share = 100.0 * np.mean([one.pvalue <= 0.05 for one in found])
+    return f"| {name} | {found[0].name} | {share:.0f} |"
 
 
 def write(part, lines):
@@ -155,26 +165,28 @@ def write(part, lines):
 
 def main():
     """Simulate, print and write."""
-    warnings.simplefilter("ignore", ranef.RanefWarning)
-    linear_fits, count_fits, fault_fits = (*map(int, sys.argv[1:]), 1000, 200, 100)[:3]
-    columns = {
-        f"`lmer`, {linear_fits:,} fits": alarms(right_linear, linear_fits, 1),
-        f"the same, marginal, {linear_fits // 5:,}": alarms(
-            right_linear, linear_fits // 5, 2, "marginal"
-        ),
-        f"`glmer`, Poisson, {count_fits:,}": alarms(right_counts, count_fits, 3),
-    }
+    given = [int(word) for word in sys.argv[1:]]
+    linear_fits, marginal_fits, count_fits, fault_fits = given or (1000, 200, 200, 100)
+    with ProcessPoolExecutor() as pool:
+        jobs = [pool.submit(power, name, fault_fits, 4) for name in FAULTS]
+        lines = ["| fault | test | found, % |", "|---|---|---:|", *(job.result() for job in jobs)]
+        print("\n".join(lines), flush=True)
+        write("power", lines)
+        columns = {
+            f"`glmer`, Poisson, {count_fits:,} fits": alarms(pool, right_counts, count_fits, 3),
+            f"`lmer`, marginal, {marginal_fits:,}": alarms(
+                pool, right_linear, marginal_fits, 2, "marginal"
+            ),
+            f"`lmer`, {linear_fits:,}": alarms(pool, right_linear, linear_fits, 1),
+        }
     table = pd.DataFrame(columns)
-    order = list(columns.values())[-1].index
+    order = next(iter(columns.values())).index
     lines = ["| test | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     for name in order:
         cells = ["" if np.isnan(v) else f"{v:.1f}" for v in table.loc[name]]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     print("\n".join(lines))
     write("false alarms", lines)
-    lines = ["| fault | test | found, % |", "|---|---|---:|", *power(fault_fits, 4)]
-    print("\n".join(lines))
-    write("power", lines)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .api.cross_validate import cross_validate
     from .api.diagnose import diagnose
     from .api.doctor import doctor
+    from .api.dredge import dredge
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
     from .api.equate import equate
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .api.growth_mixture import growth_mixture
     from .api.impute import impute
     from .api.joint_tests import joint_tests
+    from .api.ladder import ladder
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.mediate import mediate
@@ -66,7 +68,9 @@ if TYPE_CHECKING:
     from .api.power import power
     from .api.random_effects_gls import random_effects_gls
     from .api.rlrt import rlrt
+    from .api.selection_stability import selection_stability
     from .api.simulate_study import simulate_study
+    from .api.step import step
     from .api.within_between import within_between
     from .batch.result import BatchResult
     from .batch.stored import StoredBatch
@@ -112,8 +116,12 @@ if TYPE_CHECKING:
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
     from .report.bootstrap import Bootstrap
+    from .report.checks.residual_tests import ResidualTest, ResidualTests
+    from .report.checks.residuals import SimulatedResiduals
     from .report.comparison import Comparison
+    from .report.dredge import Dredge
     from .report.effects import RandomEffects
+    from .report.elimination import Elimination
     from .report.emmeans import ContrastTable, MarginalMeans
     from .report.findings import Diagnosis
     from .report.help import help
@@ -125,8 +133,6 @@ if TYPE_CHECKING:
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
-    from .report.residual_tests import ResidualTest, ResidualTests
-    from .report.residuals import SimulatedResiduals
     from .report.searches import AllFit, Trail
     from .report.simulated import SimulatedTest
     from .report.summary import Summary
@@ -162,7 +168,9 @@ __all__ = [
     "Diagnosis",
     "Dispersion",
     "DistributionalModel",
+    "Dredge",
     "DroppedRowsWarning",
+    "Elimination",
     "Equivalence",
     "FimlGrowthModel",
     "FitError",
@@ -244,6 +252,7 @@ __all__ = [
     "datasets",
     "diagnose",
     "doctor",
+    "dredge",
     "emmeans",
     "emtrends",
     "equate",
@@ -259,6 +268,7 @@ __all__ = [
     "help",
     "impute",
     "joint_tests",
+    "ladder",
     "lmer",
     "lmlist",
     "mediate",
@@ -272,7 +282,9 @@ __all__ = [
     "power",
     "random_effects_gls",
     "rlrt",
+    "selection_stability",
     "simulate_study",
+    "step",
     "within_between",
 ]
 
@@ -295,6 +307,8 @@ _LATER = {
     "Diagnosis": "report.findings",
     "Dispersion": "inference.optimum.generalised",
     "DistributionalModel": "fitted.several.model",
+    "Dredge": "report.dredge",
+    "Elimination": "report.elimination",
     "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
@@ -340,11 +354,11 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
-    "ResidualTest": "report.residual_tests",
-    "ResidualTests": "report.residual_tests",
+    "ResidualTest": "report.checks.residual_tests",
+    "ResidualTests": "report.checks.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
-    "SimulatedResiduals": "report.residuals",
+    "SimulatedResiduals": "report.checks.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
@@ -368,6 +382,10 @@ _LATER = {
     "cross_validate": "api.cross_validate",
     "diagnose": "api.diagnose",
     "doctor": "api.doctor",
+    "dredge": "api.dredge",
+    "ladder": "api.ladder",
+    "selection_stability": "api.selection_stability",
+    "step": "api.step",
     "emmeans": "api.emmeans",
     "emtrends": "api.emtrends",
     "equate": "api.equate",

@@ -76,6 +76,12 @@ def test_rows_outside_all_others_are_counted_alike_for_all_columns():
     assert [own, *others] == brute
 
 
+@pytest.mark.parametrize("count", [0, 1, 4, 11])
+def test_the_binomial_test_is_scipys(count):
+    exact = scipy.stats.binomtest(count, 60, 0.03).pvalue
+    assert statistics.binomial_pvalue(count, 60, 0.03) == pytest.approx(exact, rel=1e-10)
+
+
 def test_p_values_count_the_observed_and_ties():
     values = np.array([1.0, 2.0, 2.0, 3.0])
     assert statistics.pvalue(2.0, values) == pytest.approx(4 / 5)

@@ -11,6 +11,7 @@ from ranef.report.help import PAGES, topics
 
 ROOT = Path(ranef.__file__).parent
 SOURCES = [*(ROOT / "inference" / "diagnosis").glob("*.py"), ROOT / "trust" / "diagnosis.py"]
+SOURCES.append(ROOT / "trust" / "residuals.py")
 
 
 def codes():

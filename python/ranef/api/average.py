@@ -34,10 +34,10 @@ def average(
     models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel, or mapping
         Two or more models of the same response on the same rows; generalised ones of one family and
         link. Or a mapping of names to models.
-    weights : {"aic", "caic", "stacking"}
-        "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC of the
-        fits at hand. "stacking": the mixture that best predicts groups left out one by one. The
-        last two are those of linear models.
+    weights : {"aic", "aicc", "bic", "caic", "stacking"}
+        "aic": exp(-delta / 2) of AIC by maximum likelihood; "aicc" and "bic" of these. "caic": of
+        the conditional AIC of the fits at hand. "stacking": the mixture that best predicts groups
+        left out one by one. The last two are those of linear models.
     group : str, optional
         Grouping factor for "stacking", needed when a model has several; all models must have it.
     progress : bool
@@ -46,7 +46,8 @@ def average(
     Returns
     -------
     ModelAverage
-        ``weights``, ``table`` of averaged coefficients with unconditional errors, ``predict``.
+        ``weights``, ``table`` of averaged coefficients with unconditional errors, ``conf_int``,
+        ``shrinkage``, ``predict``.
 
     Raises
     ------
@@ -78,9 +79,9 @@ def average(
         check_one_scale(models, weights)
     else:
         check_comparable(models, "average")
-    if weights == "aic":
-        check_likelihood(models, "average by AIC")
     weights = check_option("weights", weights, WEIGHTS)
+    if weights in ("aic", "aicc", "bic"):
+        check_likelihood(models, f"average by {weights.upper()}")
     w = model_weights(models, weights, group, progress)
     names = list(dict.fromkeys(name for model in models for name in model.params.dropna().index))
     estimate = np.column_stack([model.params.reindex(names).to_numpy() for model in models])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..fitted.kinds import Model
 from ..report.findings import Diagnosis
 from ..trust.diagnosis import diagnosis_of
 from ..words.answers import answering
@@ -13,22 +12,25 @@ __all__ = ["diagnose"]
 
 
 @answering
-def diagnose(model: Model | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
+def diagnose(model: Any, data: Any = None, *, seed: int = 1, simulations: int = 99) -> Diagnosis:
     """Find what endangers a model: in the data, the formula and the fit.
 
     Parameters
     ----------
-    model : LinearMixedModel, GeneralizedLinearMixedModel or str
-        A fitted model, or a formula whose linear model is not fitted yet.
+    model : fitted model or str
+        A fitted model of any kind, or a formula whose linear model is not fitted yet.
     data : DataFrame, optional
         The data of a formula; for a model that was unpickled, to count missing rows by group.
     seed : int
-        Of the simulated fits behind the chance of a zero variance.
+        Of the simulated fits behind the chance of a zero variance and the scores of residuals.
+    simulations : int
+        Number of simulated fits that residuals are compared with, 19 or more; 0 leaves them out.
 
     Returns
     -------
     Diagnosis
-        Findings with code, severity, evidence, advice and a line of code, worst first.
+        Findings with code, severity, evidence, advice and a line of code, worst first, and what
+        was looked at and what was not.
         ``ranef.help(code)`` explains a code.
 
     Notes
@@ -43,4 +45,4 @@ def diagnose(model: Model | str, data: Any = None, *, seed: int = 1) -> Diagnosi
     >>> ranef.diagnose("y ~ t + (t | id)", pre_post).codes
     ['effects-as-many-as-rows', 'few-levels']
     """
-    return diagnosis_of(model, data, seed=seed)
+    return diagnosis_of(model, data, seed=seed, simulations=simulations)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..comparison.models import by_likelihood, check_likelihood
-from ..comparison.simulated import check_draws, simulated
+from ..comparison.simulated import check_draws, observed_between, simulated
 from ..errors import ModelError
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.model import LinearMixedModel
@@ -21,7 +21,13 @@ __all__ = ["rlrt"]
 
 @answering
 def rlrt(
-    model: LinearMixedModel, *, n: int = 10_000, seed: Any = None, progress: bool = True
+    model: LinearMixedModel,
+    null: LinearMixedModel | None = None,
+    alternative: LinearMixedModel | None = None,
+    *,
+    n: int = 10_000,
+    seed: Any = None,
+    progress: bool = True,
 ) -> SimulatedTest:
     """Test whether the one variance of a model's random effects is zero, exactly.
 
@@ -30,6 +36,9 @@ def rlrt(
     model : LinearMixedModel
         A model with one random-effects term of one column, such as (1 | group). A fit by maximum
         likelihood is refitted by REML.
+    null, alternative : LinearMixedModel, optional
+        Where there are other variances: the model without the one that is tested, and the model
+        with it. ``model`` then has that one alone.
     n : int
         Number of simulated statistics.
     seed : int or Generator, optional
@@ -45,17 +54,19 @@ def rlrt(
     Raises
     ------
     ModelError
-        If the model has more than one variance.
+        If the model has more than one variance, or the three do not fit together.
 
     Notes
     -----
     The null distribution of the restricted likelihood ratio is simulated from its spectral form,
     which is exact for any number of levels [1]_; the large-sample mixture beside it asks for many
-    levels.
+    levels. With other variances the statistic is that of ``null`` and ``alternative``, and its
+    distribution that of ``model``: close where the other variances are known well [2]_.
 
     References
     ----------
     .. [1] Crainiceanu and Ruppert (2004), J. R. Stat. Soc. B 66, 165-185.
+    .. [2] Greven, Crainiceanu, Kuechenhoff and Peters (2008), J. Comput. Graph. Stat. 17, 870-891.
 
     Examples
     --------
@@ -76,6 +87,8 @@ def rlrt(
     fit = by_likelihood(model, reml=True)
     without = fit.parts.core.objective([np.zeros((1, 1))], True)
     observed = max(0.0, without + 2.0 * fit.llf)
+    if null is not None or alternative is not None:
+        observed = observed_between(model, null, alternative)
     kept = fit.parts.estimate.kept
     eigenvalues = spectrum(fit.parts.design, kept)
     rng = np.random.default_rng(seed)

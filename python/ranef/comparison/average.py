@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
 from ..fitted.kinds import Model
 from ..inference import criteria
 from ..inference.average import stacking_weights
+from ..inference.coverage import check_level, t_quantile
 from ..inference.crossval.crossval import leave_groups_out
 from ..parallel.progress import tracked
 from ..report.tabled import Tabled
@@ -27,6 +29,8 @@ __all__ = ["WEIGHTS", "ModelAverage", "check_one_scale", "model_weights", "weigh
 #: What each kind of weights stands on, in words.
 WEIGHTS = {
     "aic": "Akaike weights of maximum-likelihood fits",
+    "aicc": "Akaike weights, AIC with the correction for small samples, of maximum-likelihood fits",
+    "bic": "weights by BIC of maximum-likelihood fits",
     "caic": "Akaike weights of conditional AIC",
     "stacking": "stacking of predictive distributions, groups left out one by one",
 }
@@ -62,6 +66,34 @@ class ModelAverage(Tabled):
     def params(self) -> pd.Series[Any]:
         """Fully averaged coefficients."""
         return self.table["full"]
+
+    def conf_int(
+        self, level: float = 0.95, *, kind: Literal["full", "conditional"] = "full"
+    ) -> pd.DataFrame:
+        """Return intervals of the averaged coefficients, from their unconditional errors.
+
+        Parameters
+        ----------
+        level : float
+            Coverage.
+        kind : {"full", "conditional"}
+            With zero where a model lacks the coefficient, which draws it towards zero; or over the
+            models that have it.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper.
+        """
+        which = check_option("kind", kind, ("full", "conditional"))
+        check_level(level)
+        half = t_quantile(level) * self.table[f"{which}_se"]
+        return pd.DataFrame({"lower": self.table[which] - half, "upper": self.table[which] + half})
+
+    @property
+    def shrinkage(self) -> pd.Series[Any]:
+        """Fully averaged coefficients over those of the models that have them: 1 where all do."""
+        return (self.table["full"] / self.table["conditional"]).rename("shrinkage")
 
     def predict(self, newdata: Any = None, **options: Any) -> pd.Series[Any]:
         """Average the models' predictions.
@@ -108,8 +140,8 @@ def check_one_scale(models: Sequence[Any], weights: str) -> None:
 
 def model_weights(models: Sequence[Any], kind: str, group: str | None, progress: bool) -> Array:
     """Weight of each model."""
-    if kind == "aic":
-        return criteria.weights([by_likelihood(model).aic for model in models])
+    if kind in ("aic", "aicc", "bic"):
+        return criteria.weights([getattr(by_likelihood(model), kind) for model in models])
     if kind == "caic":
         each = tracked(models, len(models), "models", shown=progress)
         return criteria.weights([model.caic().caic for model in each])

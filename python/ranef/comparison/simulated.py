@@ -7,17 +7,49 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..inference.lrt.lrt import RatioTest
+from ..errors import ModelError
+from ..inference.lrt.lrt import RatioTest, parts
 from ..inference.lrt.pbtest import simulated_pvalue
 from ..report.simulated import SimulatedTest
+from .models import by_likelihood, check_comparable, check_likelihood, same_fixed
 
-__all__ = ["check_draws", "mishaps", "simulated"]
+__all__ = ["check_draws", "mishaps", "observed_between", "simulated"]
 
 
 def check_draws(n: int) -> None:
     """Raise unless the number of draws is a positive integer."""
     if n < 1:
         raise ValueError(f"n is a number of draws, 1 or more, not {n}")
+
+
+def observed_between(model: Any, null: Any, alternative: Any) -> float:
+    """Return the restricted likelihood ratio of two models that differ by one variance.
+
+    Raises
+    ------
+    ModelError
+        If one is missing, or they do not differ by the random effects of ``model`` alone.
+    """
+    if null is None or alternative is None:
+        raise ModelError(
+            "with other variances rlrt takes three models: the tested random effect alone, the "
+            "model without it and the model with it"
+        )
+    check_comparable((model, null, alternative), "rlrt")
+    check_likelihood((null, alternative), "rlrt")
+    small, large = (by_likelihood(m, reml=True) for m in (null, alternative))
+    terms = [
+        {(term.group, name) for term in m.parts.design.random for name in term.names}
+        for m in (model, small, large)
+    ]
+    if small.npar + 1 != large.npar or terms[2] - terms[1] != terms[0]:
+        raise ModelError(
+            f"{large.call.formula!r} has to be {small.call.formula!r} with the random effect of "
+            f"{model.call.formula!r} and nothing else, uncorrelated with the others"
+        )
+    if not same_fixed([parts(m.parts.design, m.parts.estimate) for m in (small, large)]):
+        raise ModelError("the fixed parts of the models differ; rlrt tests a variance")
+    return float(max(0.0, 2.0 * (large.llf - small.llf)))
 
 
 def mishaps(ratios: np.ndarray[Any, np.dtype[np.float64]], stopped: int) -> list[str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
 from .._options import check_option
 from ..inference.residuals.source import KINDS, Source
-from ..report.residuals import SimulatedResiduals, simulated
+from ..report.checks.residuals import SimulatedResiduals, simulated
 
 if TYPE_CHECKING:
     from ..report.plots.base import Panels
 
 __all__ = ["Checked"]
+
+
+#: Above so many rows simulated fits keep the covariance parameters of the model.
+MANY_ROWS = 20_000
 
 
 class Checkable(Protocol):
@@ -27,6 +32,7 @@ class Checkable(Protocol):
         *,
         seed: Any = None,
         kind: Literal["conditional", "marginal"] = "conditional",
+        refit: bool | None = None,
         progress: bool = True,
     ) -> SimulatedResiduals: ...
 
@@ -40,6 +46,7 @@ class Checked:
         *,
         seed: Any = None,
         kind: Literal["conditional", "marginal"] = "conditional",
+        refit: bool | None = None,
         progress: bool = True,
     ) -> SimulatedResiduals:
         """Put residuals on one scale, and simulate what they look like if the model holds.
@@ -54,6 +61,9 @@ class Checked:
         kind : {"conditional", "marginal"}
             Residuals given the random effects at their modes, which show what the rows do; or
             from the distribution over new random effects, which shows the groups as well.
+        refit : bool, optional
+            Whether the covariance parameters of a mixed model are estimated anew from each
+            response, or kept; by default kept above 20,000 rows.
         progress : bool
             Whether a bar shows the fits.
 
@@ -70,7 +80,7 @@ class Checked:
         that is discrete is put at random between the probabilities of a smaller and of a not
         larger one [1]_. The idea of tests against simulated responses is that of DHARMa [2]_; here
         the model is fitted to each of them, so the residuals of a fit are compared with residuals
-        of fits. Above 20,000 rows the covariance parameters are kept.
+        of fits. Kept covariance parameters make tests cautious where there are few groups.
 
         References
         ----------
@@ -88,7 +98,13 @@ class Checked:
         """
         chosen = check_option("kind", kind, KINDS)
         rng = np.random.default_rng(seed)
-        return simulated(self._source(chosen, rng), n, chosen, rng, progress=progress)
+        if refit not in (None, True, False):
+            raise ValueError(f"refit must be True, False or None, not {refit!r}")
+        source = self._source(chosen, rng)
+        keep = source.design.n_obs > MANY_ROWS if refit is None else not refit
+        if keep and source.held is not None:
+            source = replace(source, again=source.held)
+        return simulated(source, n, chosen, rng, progress=progress)
 
     def check(
         self: Checkable,

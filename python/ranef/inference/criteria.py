@@ -6,10 +6,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CRITERIA", "deltas", "lowest", "weights"]
+__all__ = ["CRITERIA", "deltas", "lowest", "value", "weights"]
 
 #: Criteria that models can be ranked by, with their names in words.
 CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "conditional AIC"}
+
+
+def value(criterion: str, llf: float, npar: int, rows: int) -> float:
+    """Compute "aic", "aicc" or "bic" of a likelihood; infinite where AICc has too few rows."""
+    if criterion == "bic":
+        return float(np.log(rows)) * npar - 2.0 * llf
+    left = rows - npar - 1
+    extra = 2.0 * npar * (npar + 1) / left if left > 0 else np.inf
+    return 2.0 * npar - 2.0 * llf + (extra if criterion == "aicc" else 0.0)
 
 
 def deltas(values: ArrayLike) -> NDArray[np.float64]:

@@ -21,10 +21,23 @@ class Diagnosis(Sequence[Finding]):
     ----------
     findings : iterable of Finding
         The findings, in any order.
+    looked_at, not_looked_at : tuple of str
+        What the checks were about, and what none was about.
+
+    Attributes
+    ----------
+    looked_at, not_looked_at : tuple of str
+        The same.
     """
 
-    def __init__(self, findings: Iterable[Finding]):
+    def __init__(
+        self,
+        findings: Iterable[Finding],
+        looked_at: tuple[str, ...] = (),
+        not_looked_at: tuple[str, ...] = (),
+    ):
         self._findings = tuple(sorted(findings, key=lambda f: SEVERITIES.index(f.severity)))
+        self.looked_at, self.not_looked_at = looked_at, not_looked_at
 
     @overload
     def __getitem__(self, index: int) -> Finding: ...
@@ -55,23 +68,29 @@ class Diagnosis(Sequence[Finding]):
         return next((f for f in self._findings if f.code == code), None)
 
     def __repr__(self) -> str:
-        if not self._findings:
-            return "Nothing found against this model."
-        parts = []
+        parts = [] if self._findings else ["Nothing found."]
         for f in self._findings:
             lines = [f"{f.severity}: {f.code}", _wrapped(f.evidence), _wrapped(f.advice)]
             parts.append("\n".join(lines + ([f"    >>> {f.fix}"] if f.fix else [])))
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *self._scope()])
+
+    def _scope(self) -> list[str]:
+        """Say what was looked at and what was not."""
+        told = (("Looked at", self.looked_at), ("Not looked at", self.not_looked_at))
+        return [
+            fill(f"{title}: {'; '.join(what)}.", 94, subsequent_indent="  ")
+            for title, what in told
+            if what
+        ]
 
     def _repr_html_(self) -> str:
-        if not self._findings:
-            return f"<p>{escape(repr(self))}</p>"
         items = "".join(
             f"<li><b>{escape(f.severity)}: {escape(f.code)}</b><br>{escape(f.evidence)}<br>"
             f"{escape(f.advice)}" + (f"<br><code>{escape(f.fix)}</code>" if f.fix else "") + "</li>"
             for f in self._findings
         )
-        return f"<ul>{items}</ul>"
+        first = f"<ul>{items}</ul>" if items else "<p>Nothing found.</p>"
+        return first + "".join(f"<p>{escape(text)}</p>" for text in self._scope())
 
 
 def _wrapped(text: str) -> str:

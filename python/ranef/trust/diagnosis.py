@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 from .. import _core
 from .. import design as designs
 from ..chunks.summed import SummedDesign
-from ..design.design import Design
+from ..design.design import INTERCEPT, Design
 from ..design.frame import open_frame
 from ..errors import FitError, ModelError, RanefError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
-from ..fitted.kinds import Model, check_mixed
+from ..fitted.kinds import check_mixed
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.parts import Base
 from ..formula import like, parse
 from ..inference.diagnosis.diagnosis import check_design
 from ..inference.diagnosis.finding import Finding
@@ -32,26 +33,56 @@ from ..inference.priors.parts import with_weak
 from ..models import lmm
 from ..report.findings import Diagnosis
 from ..report.verdict import alias_notes
+from .residuals import Looked, check_fitted, check_predictors
 
 __all__ = ["FEW", "after", "after_generalised", "aliased", "as_update", "before", "kept", "outside"]
 
 
+#: What is looked at before and after a fit.
+DESIGN = "rows, groups and labels, columns that span each other"
+FIT = "convergence, zero variances, correlations of one"
 #: What helps a generalised model with few levels, whose tests have no degrees of freedom.
 FEW = "Read its interval by model.conf_int('profile'), and keep slopes few."
 
 
-def diagnosis_of(model: Model | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
+def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: int = 0) -> Diagnosis:
     """Collect the findings about a model, or about a formula and its data."""
+    looked = Looked()
     if isinstance(model, str):
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
-        return Diagnosis(before(designs.build(parse(model), data), data))
-    check_mixed(model, "diagnose", generalised=True)
+        design = designs.build(parse(model), data)
+        found = [*before(design, data), *check_predictors(design, model, looked, linear=True)]
+        looked.at.insert(0, DESIGN)
+        looked.not_at.append("the fit and its residuals")
+        return made(found, looked)
+    if not isinstance(model, Base):
+        check_mixed(model, "diagnose", generalised=True)
+    found = []
     data = model.parts.data if data is None else data
     if isinstance(model, GeneralizedLinearMixedModel):
-        return Diagnosis(as_update(finding) for finding in after_generalised(model, data))
-    found = after(model, data, seed)
-    return Diagnosis(kept(finding, model.call) for finding in found)
+        found += [as_update(finding) for finding in after_generalised(model, data)]
+        looked.at += [DESIGN, FIT, "dispersion"]
+    elif isinstance(model, LinearMixedModel):
+        found += [kept(finding, model.call) for finding in after(model, data, seed)]
+        looked.at += [DESIGN, FIT]
+    else:
+        looked.not_at.append("rows and groups")
+    if not isinstance(model.parts.design, SummedDesign):
+        linear = isinstance(model, LinearMixedModel)
+        found += check_predictors(model.parts.design, model.parts.formula, looked, linear=linear)
+    if not {"not-converged", "separated"} & {finding.code for finding in found}:
+        found += check_fitted(model, looked, simulations, seed)
+    else:
+        looked.not_at.append("residuals (the fit comes first)")
+    return made(found, looked)
+
+
+def made(found: Sequence[Finding], looked: Looked) -> Diagnosis:
+    """Leave out what another finding explains, and what is said twice."""
+    reused = {finding.about for finding in found if finding.code == "labels-reused"}
+    told = [f for f in found if not (f.code == "few-levels" and f.about in reused)]
+    return Diagnosis(dict.fromkeys(told), tuple(looked.at), tuple(looked.not_at))
 
 
 def kept(finding: Finding, call: Call) -> Finding:
@@ -78,6 +109,11 @@ def as_update(finding: Finding) -> Finding:
 def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
     """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
     design, estimate, core = model.parts.design, model.parts.estimate, model.parts.core
+    one_a_row = {
+        term.group
+        for term in design.random
+        if term.n_cols == 1 and term.n_levels == design.n_obs and term.columns == (INTERCEPT,)
+    }
     labels = list(check_generalised_labels(design.without_smooths(), model.call.spec.transform))
     found: list[Finding] = [
         *aliased(design, core),
@@ -89,6 +125,8 @@ def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator
         ),
     ]
     for finding in found:
+        if finding.code == "effects-as-many-as-rows" and finding.about in one_a_row:
+            continue
         linear = finding.fix.startswith("ranef.feols")
         few = finding.code == "few-levels"
         yield replace(

@@ -48,7 +48,7 @@ MODEL: dict[str, tuple[str, str]] = {
     "rand": ("lmerTest", "model.ranova()"),
     "ICC": ("performance", "model.icc()"),
     "R2": ("performance", "model.r2()"),
-    "check_model": ("performance", "model.plot.residuals()"),
+    "check_model": ("performance", "model.check()"),
     "model_performance": ("performance", "model.glance()"),
     "bse_fe": ("statsmodels", "model.bse"),
     "bse_re": ("statsmodels", 'model.conf_int("profile"), which also has the variances'),

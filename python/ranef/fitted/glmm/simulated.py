@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ... import _core
 from ..._typing import Array
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
@@ -17,9 +18,6 @@ from .fit import estimated
 from .parts import GlmmParts
 
 __all__ = ["Checks"]
-
-#: Above so many rows simulated fits keep all parameters of the model but the random effects.
-MANY_ROWS = 20_000
 
 
 class Checks(Base):
@@ -33,10 +31,12 @@ class Checks(Base):
 
         def again(y: Array) -> Transform:
             new = replace(design, y=y)
-            if design.n_obs > MANY_ROWS:
-                core = glmm.at_estimate(new, e)
-                return _transform(parts, replace(e, eta=np.asarray(core.eta)), y, kind)
             return _transform(parts, estimated(new, glmm.kernel(new, e.spec), parts.call), y, kind)
+
+        def held(y: Array) -> Transform:
+            core = glmm.kernel(replace(design, y=y), e.spec)
+            beta = np.asarray(core.evaluate(e.theta, np.zeros(0), e.dispersion).beta)
+            return _transform(parts, _moved(parts, core, beta), y, kind)
 
         def draw(rng: np.random.Generator) -> Array:
             modes = prediction.random_draws(design, e.lambda_, 1.0, rng)
@@ -44,7 +44,15 @@ class Checks(Base):
             return family.draw(rng, e.spec.transform.mean(eta), e.params(parts.weights))
 
         own = _transform(parts, e, design.y, kind)
-        return Source(design, parts.data, own, draw, again, discrete=family.support.discrete)
+        return Source(design, parts.data, own, draw, again, held, discrete=family.support.discrete)
+
+
+def _moved(parts: GlmmParts, core: _core.Glmm, beta: Array) -> GlmmEstimate:
+    """Put the joint mode of fixed and random effects in the place of the estimate."""
+    e = parts.estimate
+    full, p = np.full(len(e.beta), np.nan), len(e.kept)
+    full[e.kept] = np.asarray(core.T)[:p, :p] @ beta
+    return replace(e, beta=full, eta=np.asarray(core.eta))
 
 
 def _transform(parts: GlmmParts, e: GlmmEstimate, y: Array, kind: str) -> Transform:

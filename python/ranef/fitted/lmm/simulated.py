@@ -20,9 +20,6 @@ from .parts import LmmParts
 
 __all__ = ["Checks", "linear_source", "transform"]
 
-#: Above so many rows simulated fits keep the covariance parameters of the model.
-MANY_ROWS = 20_000
-
 
 class Checks(Base):
     """Residuals as probabilities, and simulated fits."""
@@ -55,11 +52,11 @@ def linear_source(parts: LmmParts, kind: str) -> Source:
 
     def again(y: Array) -> Transform:
         new = replace(design, y=y)
-        core = lmm.kernel(new)
-        if design.n_obs > MANY_ROWS and call.prior is None:
-            found = lmm.evaluate(new, core, e.lambda_, reml=e.reml)
-        else:
-            found = estimated(new, core, call, start)
+        return transform(design, estimated(new, lmm.kernel(new), call, start), y, kind)
+
+    def held(y: Array) -> Transform:
+        new = replace(design, y=y)
+        found = lmm.evaluate(new, lmm.kernel(new), e.lambda_, reml=e.reml)
         return transform(design, found, y, kind)
 
     return Source(
@@ -68,5 +65,6 @@ def linear_source(parts: LmmParts, kind: str) -> Source:
         transform(design, e, design.y, kind),
         lambda rng: prediction.simulate(design, e, 1, rng)[:, 0],
         again,
+        held if call.prior is None else None,
         scale_is_free=True,
     )

@@ -28,6 +28,8 @@ class Finding(Preformatted):
         What to do.
     fix : str
         A line of code that does it, or empty.
+    about : str
+        The column or grouping factor that it is about, where that is one.
     """
 
     code: str
@@ -35,3 +37,4 @@ class Finding(Preformatted):
     evidence: str
     advice: str
     fix: str = ""
+    about: str = ""

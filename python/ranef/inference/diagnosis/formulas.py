@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from keyword import iskeyword
 
 from ...design.design import Design, RandomTerm
 from ...formula import Bar, Formula, like
 
-__all__ = ["as_fixed", "fix", "nested", "part_of", "simpler", "spelled", "uncorrelated", "without"]
+__all__ = [
+    "as_fixed",
+    "fix",
+    "inside",
+    "nested",
+    "part_of",
+    "simpler",
+    "spelled",
+    "uncorrelated",
+    "without",
+]
 
 
 def spelled(formula: Formula, bars: Iterable[Bar] | None = None) -> str:
@@ -26,6 +37,12 @@ def fix(text: str) -> str:
     return f'ranef.{"lmer" if "|" in text else "feols"}("{text}", data)'
 
 
+def inside(name: str) -> str:
+    """Write a column's name so that an expression can hold it."""
+    plain = name.isidentifier() and not iskeyword(name)
+    return name if plain or name.startswith("`") else f"`{name}`"
+
+
 def simpler(design: Design, group: str) -> str:
     """Write the formula with only an intercept for one grouping factor."""
     formula: Formula = design.encoder.formula
@@ -37,7 +54,8 @@ def as_fixed(design: Design, term: RandomTerm) -> str:
     """Write the formula with a grouping factor in the fixed part."""
     formula: Formula = design.encoder.formula
     bars = [bar for bar in formula.random if bar.group != term.group]
-    text = f"{formula.without_random().text} + C({term.group.replace(':', '):C(')})"
+    columns = ":".join(f"C({inside(name)})" for name in term.group.split(":"))
+    text = f"{formula.without_random().text} + {columns}"
     return text + "".join(f" + {bar.source()}" for bar in bars)
 
 

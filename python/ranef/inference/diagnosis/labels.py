@@ -220,4 +220,5 @@ def _reused(
         f"{llf[1]:.3f}.",
         f"If {inner.group} 1 of one {outer.group} is not {inner.group} 1 of another, nest it.",
         fix(nested(design, inner.group, outer.group)),
+        about=inner.group,
     )

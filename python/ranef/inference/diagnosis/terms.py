@@ -59,6 +59,7 @@ def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:
         if slopes
         else "Group by something that several rows share.",
         fix(simpler(design, term.group)) if slopes else "",
+        about=term.group,
     )
 
 
@@ -174,6 +175,7 @@ def _few_levels(design: Design, term: RandomTerm) -> Finding:
         f"{count} values.",
         advice,
         _for_few(design, term) if few == 5 else "",
+        about=term.group,
     )
 
 

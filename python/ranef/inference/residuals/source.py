@@ -72,6 +72,8 @@ class Source:
         ``(rng)``, a new response of each row, new random effects included.
     again : callable
         ``(y)``, the transform of other responses, by the same model fitted to them.
+    held : callable, optional
+        The same where the covariance parameters are kept; None where there are none.
     discrete : bool
         Whether responses are counts, or shares of counts.
     scale_is_free : bool
@@ -84,6 +86,7 @@ class Source:
     own: Transform
     draw: Callable[[np.random.Generator], Array]
     again: Callable[[Array], Transform]
+    held: Callable[[Array], Transform] | None = None
     discrete: bool = False
     scale_is_free: bool = False
 

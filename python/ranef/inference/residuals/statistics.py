@@ -12,6 +12,7 @@ from ...errors import DataError
 __all__ = [
     "basis",
     "between",
+    "binomial_pvalue",
     "crossing",
     "durbin_watson",
     "kolmogorov",
@@ -52,6 +53,15 @@ def pvalue(observed: float, draws: Array, side: str = "large") -> float:
     return min(1.0, 2.0 * min(large, small))
 
 
+def binomial_pvalue(count: int, n: int, rate: float) -> float:
+    """Return the exact two-sided p-value: all counts that are no more probable than this one."""
+    k = np.arange(n + 1.0)
+    logs = scipy.special.gammaln([n + 1.0])[0] - scipy.special.gammaln(k + 1.0)
+    logs += scipy.special.xlogy(k, rate) + scipy.special.xlog1py(n - k, -rate)
+    logs -= scipy.special.gammaln(n - k + 1.0)
+    return float(min(1.0, np.exp(logs[logs <= logs[count] + 1e-7]).sum()))
+
+
 def kolmogorov(Z: Array) -> Array:
     """Largest distance of each column's distribution from the standard normal, shape (m,)."""
     u = np.sort(scipy.special.ndtr(Z), axis=0)
@@ -78,9 +88,9 @@ def outside(z: Array, Z: Array) -> tuple[int, Array]:
 
 def basis(x: Array) -> Array:
     """Orthonormal polynomials in the ranks of x, without the constant, shape (n, k)."""
-    distinct = len(np.unique(x))
-    ranks = scipy.stats.rankdata(x)
-    degree = min(DEGREE, distinct - 1)
+    _, place, counts = np.unique(x, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - 0.5 * (counts - 1.0))[place.ravel()]
+    degree = min(DEGREE, len(counts) - 1)
     if degree == 0:
         return np.zeros((len(x), 0))
     at = 2.0 * (ranks - ranks.mean()) / max(np.ptp(ranks), 1.0)

@@ -12,7 +12,7 @@ from .residuals import ResidualPlots
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..residuals import SimulatedResiduals
+    from ..checks.residuals import SimulatedResiduals
 
 __all__ = ["check_figure"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
-from ..residual_tests import columns_of
+from ..checks.residual_tests import columns_of
 from .base import one, theme
 
 if TYPE_CHECKING:

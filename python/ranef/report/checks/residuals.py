@@ -12,17 +12,17 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from .._html import Preformatted
-from .._typing import Array
-from ..errors import DataError, ModelError, RanefError, UnsupportedError
-from ..inference.residuals import statistics
-from ..inference.residuals.source import Source, Transform
-from ..parallel.progress import tracked
-from .augment import used_rows
+from ..._html import Preformatted
+from ..._typing import Array
+from ...errors import DataError, ModelError, RanefError, UnsupportedError
+from ...inference.residuals import statistics
+from ...inference.residuals.source import Source, Transform
+from ...parallel.progress import tracked
+from ..augment import used_rows
 from .residual_tests import ResidualTest, ResidualTests, columns_of
 
 if TYPE_CHECKING:
-    from .plots.residuals import ResidualPlots
+    from ..plots.residuals import ResidualPlots
 
 __all__ = ["SimulatedResiduals", "simulated"]
 
@@ -85,7 +85,7 @@ class SimulatedResiduals(Preformatted):
     @property
     def plot(self) -> ResidualPlots:
         """Figures: ``qq``, ``against``, ``time``, ``responses``; need matplotlib."""
-        from .plots.residuals import ResidualPlots
+        from ..plots.residuals import ResidualPlots
 
         return ResidualPlots(self)
 
@@ -120,7 +120,7 @@ class SimulatedResiduals(Preformatted):
         """
         count, draws = statistics.outside(self.z, self.simulated)
         rate = 2.0 / (self.simulated.shape[1] + 1.0)
-        p = float(scipy.stats.binomtest(count, len(self.z), rate).pvalue)
+        p = statistics.binomial_pvalue(count, len(self.z), rate)
         found = ResidualTest.of("outliers", float(count), draws, "both")
         return replace(found, pvalue=p, expected=rate * len(self.z))
 

@@ -9,12 +9,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from .._html import Preformatted
-from .._options import nearest
-from .._typing import Array
-from ..errors import DataError
-from ..inference.residuals.statistics import pvalue
-from .summary import pvalue_text
+from ..._html import Preformatted
+from ..._options import nearest
+from ..._typing import Array
+from ...errors import DataError
+from ...inference.residuals.statistics import pvalue
+from ..summary import pvalue_text
 
 __all__ = ["ResidualTest", "ResidualTests", "columns_of"]
 

@@ -1,0 +1,104 @@
+"""Backward elimination of random and fixed effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from .._options import nearest
+from ..comparison.models import by_likelihood, check_likelihood
+from ..comparison.stepwise import Step, fixed_steps, random_steps
+from ..fitted.kinds import check_mixed
+from ..fitted.lmm.model import LinearMixedModel
+from ..formula import parse
+from ..report.elimination import Elimination
+from ..words.answers import answering
+
+__all__ = ["step"]
+
+
+@answering
+def step(
+    model: LinearMixedModel,
+    *,
+    alpha_random: float = 0.1,
+    alpha_fixed: float = 0.05,
+    random: bool = True,
+    fixed: bool = True,
+    keep: Iterable[str] = (),
+    ddf: str | None = None,
+) -> Elimination:
+    """Take out effects one by one, first random, then fixed ones, as long as p-values allow.
+
+    Parameters
+    ----------
+    model : LinearMixedModel
+        The fullest model. A fit by maximum likelihood is refitted by REML.
+    alpha_random, alpha_fixed : float
+        An effect goes if its p-value is larger.
+    random, fixed : bool
+        Which effects may go.
+    keep : iterable of str
+        Fixed terms that stay, and random ones written as ``(x | g)``.
+    ddf : {"satterthwaite", "kenward-roger"}, optional
+        Degrees of freedom of the F tests.
+
+    Returns
+    -------
+    Elimination
+        ``table`` with what went in which round and what stayed, and ``model``, the last one.
+
+    Notes
+    -----
+    The rules are those of R's lmerTest [1]_: random effects by likelihood ratios of REML fits, one
+    column of a term at a time and its intercept last; then fixed terms by F tests, among those that
+    no other term needs. Without random effects the rest is least squares.
+
+    What is left after elimination was chosen by the same data, so its p-values are too small and
+    its intervals too narrow. Use it to learn what a large model can do without, not to test.
+
+    References
+    ----------
+    .. [1] Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13).
+
+    Examples
+    --------
+    >>> import ranef
+    >>> sleep = ranef.datasets.load("sleepstudy")
+    >>> model = ranef.lmer("Reaction ~ Days + I(Days ** 2) + (Days | Subject)", sleep)
+    >>> ranef.step(model).table[["part", "term", "eliminated"]].to_numpy().tolist()
+    [['random', '(Days | Subject)', 0], ['fixed', 'I(Days ** 2)', 1], ['fixed', 'Days', 0]]
+    """
+    check_mixed(model, "step")
+    check_likelihood((model,), "step")
+    for name, value in (("alpha_random", alpha_random), ("alpha_fixed", alpha_fixed)):
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f"{name} is a probability, not {value!r}")
+    kept = set(keep)
+    known = [term.name for term in parse(model.call.formula).terms if term.factors]
+    for name in kept:
+        if not name.startswith("(") and name not in known:
+            raise ValueError(
+                f"keep names {name!r}, which is no term of the model; it has {', '.join(known)}"
+                f"{nearest(name, known)}"
+            )
+    current: Any = by_likelihood(model, reml=True)
+    steps: list[Step] = []
+    if random:
+        current, steps = random_steps(current, alpha_random, kept)
+    if fixed:
+        current, more = fixed_steps(current, alpha_fixed, kept, ddf)
+        steps += more
+    table = pd.DataFrame(
+        [(s.part, s.term, s.round, s.statistic, s.num_df, s.den_df, s.pvalue) for s in steps],
+        columns=["part", "term", "eliminated", "statistic", "num_df", "den_df", "pvalue"],
+    )
+    notes = (
+        f"left: {current.parts.formula}",
+        "statistic: chi-squared of random effects, F of fixed ones; eliminated: the round in which "
+        "a term went, 0 for what stayed",
+        "chosen by the same data: p-values of what is left are too small",
+    )
+    return Elimination(table, notes, current)

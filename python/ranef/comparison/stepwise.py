@@ -1,0 +1,171 @@
+"""Backward elimination: random effects by likelihood ratios, then fixed effects by F tests."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import RanefError, RanefWarning
+from ..fitted.feols.call import FeolsCall
+from ..fitted.feols.model import FixedEffectsModel
+from ..fitted.feols.model import fit_model as fit_feols
+from ..fitted.lmm.model import LinearMixedModel
+from ..formula import like, parse
+from ..inference.diagnosis.formulas import part_of, without
+from ..inference.lrt.lrt import chi2_tail
+from ..inference.subsets import droppable, spelled
+from .building import on_its_rows
+
+__all__ = ["Step", "fixed_steps", "random_steps"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One term that was looked at in one round.
+
+    Attributes
+    ----------
+    part, term : str
+        "random" or "fixed", and what would go.
+    round : int
+        When it went, from 1; 0 for what stayed.
+    statistic, num_df, den_df, pvalue : float
+        Chi-squared of a random effect, F of a fixed one.
+    """
+
+    part: str
+    term: str
+    round: int
+    statistic: float
+    num_df: float
+    den_df: float
+    pvalue: float
+
+
+def random_steps(
+    model: LinearMixedModel, alpha: float, keep: set[str]
+) -> tuple[LinearMixedModel | FixedEffectsModel, list[Step]]:
+    """Take random effects out as long as the least certain one has p above alpha."""
+    steps: list[Step] = []
+    current: Any = model
+    for number in range(1, 1000):
+        found = list(_smaller(current, keep))
+        if not found:
+            break
+        tests = [(label, other, *_ratio(current, other)) for label, other in found]
+        label, other, chisq, df, p = max(tests, key=lambda test: test[4])
+        gone = p > alpha
+        if not gone:
+            steps += [Step("random", t[0], 0, t[2], t[3], np.nan, t[4]) for t in tests]
+            break
+        steps.append(Step("random", label, number, chisq, df, np.nan, p))
+        current = other
+        if not isinstance(current, LinearMixedModel):
+            break
+    return current, steps
+
+
+def _smaller(model: LinearMixedModel, keep: set[str]) -> Iterator[tuple[str, Any]]:
+    """Return the models with one random-effects column, or term, fewer."""
+    design = model.parts.design
+    for term in design.random:
+        parts = list(dict.fromkeys(part_of(name) for name in term.names))
+        slopes = [part for part in parts if part != "Intercept"]
+        for part in slopes or parts:
+            names = [name for name in term.names if part_of(name) == part]
+            whole = len(names) == term.n_cols
+            label = f"({part if part != 'Intercept' else '1'} | {term.group})"
+            text = without(design, term, names)
+            if not text or label in keep:
+                continue
+            if whole and "|" not in text:
+                yield label, _pooled(model, text)
+            else:
+                yield label, _again(model, text)
+
+
+def _again(model: Any, text: str) -> Any:
+    data, cut = on_its_rows(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RanefWarning)
+        strict = {"strict": False} if isinstance(model, LinearMixedModel) else {}
+        formula = like(text, parse(model.call.formula))
+        return model.update(formula, data=data, **cut, **strict)
+
+
+def _pooled(model: LinearMixedModel, text: str) -> FixedEffectsModel:
+    data, cut = on_its_rows(model)
+    call = FeolsCall(
+        text,
+        weights=cut.get("weights", model.call.weights),
+        offset=cut.get("offset", model.call.offset),
+        contrasts=model.call.contrasts,
+    )
+    return fit_feols(call, data)
+
+
+def _ratio(large: LinearMixedModel, small: Any) -> tuple[float, float, float]:
+    """Statistic, degrees of freedom and p-value of one step, by the criterion of the fit."""
+    if isinstance(small, LinearMixedModel):
+        chisq, df = 2.0 * (large.llf - small.llf), large.npar - small.npar
+    else:
+        zero = [np.zeros((t.n_cols, t.n_cols), order="F") for t in large.parts.design.random]
+        without_any = large.parts.core.objective(zero, large.reml)
+        chisq = without_any + 2.0 * large.llf
+        df = large.npar - len(large.parts.kept) - 1
+    chisq = max(0.0, float(chisq))
+    return chisq, float(df), float(chi2_tail(chisq, df))
+
+
+def fixed_steps(
+    model: Any, alpha: float, keep: set[str], ddf: str | None
+) -> tuple[Any, list[Step]]:
+    """Take fixed terms out as long as the least certain one that none needs has p above alpha."""
+    steps: list[Step] = []
+    current = model
+    for number in range(1, 1000):
+        tests = list(_tests(current, keep, ddf))
+        if not tests:
+            break
+        worst = max(tests, key=lambda step: step.pvalue)
+        if worst.pvalue <= alpha:
+            steps += tests
+            break
+        steps.append(Step("fixed", worst.term, number, *_numbers(worst)))
+        formula = parse(current.call.formula)
+        rest = [term for term in formula.terms if term.name != worst.term]
+        try:
+            current = _again(current, spelled(formula, rest))
+        except RanefError:  # nothing is left to estimate
+            break
+    return current, steps
+
+
+def _numbers(step: Step) -> tuple[float, float, float, float]:
+    return step.statistic, step.num_df, step.den_df, step.pvalue
+
+
+def _tests(model: Any, keep: set[str], ddf: str | None) -> Iterator[Step]:
+    """Test each term that no other one needs."""
+    names = list(model.params.index)
+    columns = dict(model.parts.terms)
+    for term in droppable(parse(model.call.formula).terms):
+        places = [j for j in columns.get(term.name, ()) if np.isfinite(model.params.iloc[j])]
+        if term.name in keep or not places:
+            continue
+        L = np.eye(len(names))[places]
+        options = {"ddf": ddf} if ddf is not None and isinstance(model, LinearMixedModel) else {}
+        found = model.test(L, **options)
+        yield Step(
+            "fixed",
+            term.name,
+            0,
+            float(found.F),
+            float(found.num_df),
+            float(found.den_df),
+            float(found.pvalue),
+        )

@@ -1,0 +1,1 @@
+"""Residuals beside those of simulated fits."""

@@ -1,0 +1,33 @@
+"""What backward elimination took out, and what it left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .tabled import Tabled
+
+__all__ = ["Elimination"]
+
+
+@dataclass(frozen=True, repr=False)
+class Elimination(Tabled):
+    """Steps of a backward elimination; see :func:`ranef.step`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns part, term, eliminated (the round, 0 for what stayed), statistic, num_df, den_df,
+        pvalue.
+    notes : tuple of str
+        What is left, and what the columns are.
+    model : object
+        The last model.
+    """
+
+    model: Any
+
+    @property
+    def title(self) -> str:
+        """How many terms went."""
+        return f"Backward elimination: {int((self.table['eliminated'] > 0).sum())} terms went"
