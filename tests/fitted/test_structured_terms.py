@@ -264,3 +264,13 @@ def test_what_does_not_know_structures_says_so(ar1, sleep):
         ranef.gls("Reaction ~ Days + ar1(0 + Daysf | Subject)", sleep)
     with pytest.raises(UnsupportedError, match="priors are of free covariances"):
         ranef.lmer("Reaction ~ Daysf + ar1(0 + Daysf | Subject)", sleep, prior="weak")
+
+
+def test_too_many_places_are_refused_with_advice():
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame(
+        {"g": np.repeat(np.arange(60).astype(str), 6), "t": rng.uniform(0, 9, 360), "y": 0.0}
+    )
+    data["y"] = rng.standard_normal(360)
+    with pytest.raises(ModelError, match=r"360 distinct places.*Round t"):
+        ranef.lmer("y ~ 1 + ou(0 + t | g)", data)

@@ -36,6 +36,8 @@ __all__ = [
 SINGULAR = 1e-4
 #: Decrease of -2 log-likelihood still predicted at the stop, above which a fit has not converged.
 DECREMENT = 1e-5
+#: Operations of one pass over the levels above which a structure of places is refused.
+MOST_WORK = 2e9
 #: The kernel's status when nothing is left for a residual error.
 PERFECT_FIT = 3
 #: Relative standard deviation from which on a search that broke off may be on its way to no
@@ -246,6 +248,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
             "the fixed part of the formula is empty; give it at least an intercept, as in y ~ 1 "
             "+ (1 | g)."
         )
+    check_places(design)
     for term in design.random:
         q = term.n_levels * term.n_cols
         if q >= n and not knows_sigma and not (term.tells_levels_apart or is_correlated(term)):
@@ -271,6 +274,25 @@ def _is_even(structure: Structure) -> bool:
     few = structure.kind == "ar1" and len(structure.names) < 3
     alike = structure.homogeneous and structure.kind in ("cs", "toep")
     return structure.kind == "identity" or few or alike
+
+
+def check_places(design: Design) -> None:
+    """Refuse a structure of so many places by so many levels that a fit takes hours.
+
+    Raises
+    ------
+    ModelError
+        With the number of places, and what to do.
+    """
+    for term in design.random:
+        for columns, structure in zip(term.blocks, term.block_structures, strict=True):
+            k = len(columns)
+            if structure is not None and structure.columns and term.n_levels * k**3 > MOST_WORK:
+                raise ModelError(
+                    f"{structure.kind}() of {term.group} has {k:,} distinct places for each of "
+                    f"{term.n_levels:,} levels, whose matrices of {k:,} x {k:,} take hours. Round "
+                    f"{' and '.join(structure.columns)} in the data to fewer values."
+                )
 
 
 def _fewer_effects(term: RandomTerm, n: int) -> str:
