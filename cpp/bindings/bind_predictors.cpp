@@ -20,7 +20,8 @@ using TermOf = std::tuple<Codes, ranef::Index, ranef::RowMatrix, std::vector<int
 std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vector& weights,
                                         const std::string& family, const std::string& link,
                                         bool zero, std::vector<InputOf> inputs,
-                                        std::vector<TermOf> terms, ranef::Index n_beta) {
+                                        std::vector<TermOf> terms, ranef::Index n_beta,
+                                        double top) {
   std::vector<ranef::PredictorInput> of_inputs;
   for (auto& [X, index, offset] : inputs)
     of_inputs.push_back({std::move(X), std::move(index), std::move(offset)});
@@ -33,7 +34,7 @@ std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vec
   const py::gil_scoped_release release;
   return std::make_unique<ranef::Predictors>(
       ranef::make_row_model(ranef::parse_distribution(family), ranef::parse_link(link), zero,
-                            {y, weights}),
+                            {y, weights, top}),
       std::move(of_inputs), std::move(of_terms), n_beta);
 }
 
@@ -77,7 +78,7 @@ void bind_predictors(py::module_& m) {
   py::class_<Predictors>(m, "Predictors", py::module_local(),
                          "Rows and plan of one model of several linear predictors.")
       .def(py::init(&make), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a, "inputs"_a,
-           "terms"_a, "n_beta"_a)
+           "terms"_a, "n_beta"_a, "top"_a = -1.0)
       .def("evaluate", &Predictors::evaluate, "theta"_a, "beta"_a, release())
       .def("gradient", &Predictors::gradient, release())
       .def(

@@ -8,23 +8,24 @@ import pandas as pd
 
 from ..comparison.generalised import anova_generalised
 from ..comparison.table import anova_linear
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
+from ..fitted.kinds import Generalised, is_generalised
 from ..fitted.lmm.model import LinearMixedModel
 
 __all__ = ["anova"]
 
 
 def anova(
-    *models: LinearMixedModel | GLSModel | GeneralizedLinearMixedModel, refit: bool | None = None
+    *models: LinearMixedModel | GLSModel | Generalised, refit: bool | None = None
 ) -> pd.DataFrame:
     """Compare fitted mixed models by likelihood-ratio tests.
 
     Parameters
     ----------
-    *models : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+    *models : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         Two or more models for the same response on the same rows; generalised ones are compared
-        with each other, and of one family and link.
+        with each other, and of one family and link. Parts for zeros and dispersion may differ in
+        their formulas.
     refit : bool, optional
         True refits REML fits by maximum likelihood, False compares the fits as they stand. By
         default REML is kept when all fits are by REML and their fixed parts span the same space,
@@ -72,6 +73,6 @@ def anova(
     Reaction ~ Days + (1 | Subject)        4    NaN  NaN
     Reaction ~ Days + (Days | Subject)     6  42.84  2.0
     """
-    if any(isinstance(model, GeneralizedLinearMixedModel) for model in models):
+    if any(is_generalised(model) for model in models):
         return anova_generalised(models)
     return anova_linear(cast("tuple[LinearMixedModel, ...]", models), refit)

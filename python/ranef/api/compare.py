@@ -15,8 +15,7 @@ from ..comparison.models import (
     estimator_name,
     labels,
 )
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
-from ..fitted.kinds import Model
+from ..fitted.kinds import Model, is_generalised
 from ..inference import criteria
 from ..report.comparison import Comparison, agreement_notes
 
@@ -79,7 +78,7 @@ def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Compariso
         raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
     notes: list[str] = []
     fits: Sequence[Model]
-    if any(isinstance(model, GeneralizedLinearMixedModel) for model in models):
+    if any(is_generalised(model) for model in models):
         check_same_rows(models, "compare")
         fits, notes = models, generalised_notes(models, by)
     else:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._options import check_option
 from ..fitted.kinds import Answering
 from ..inference.emmeans import marginal_rows, reference_grid
 from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
+from ..marginal.parts import check_type, part_of
+from ..marginal.scales import on_own_scale
 from ..report.emmeans import MarginalMeans, on_response
 
 __all__ = ["emmeans"]
-
-#: Models that have marginal means.
 
 
 def emmeans(
@@ -22,6 +23,7 @@ def emmeans(
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
     type: str = "link",
+    part: str = "location",
     ddf: str | None = None,
     level: float = 0.95,
     data: Any = None,
@@ -30,7 +32,7 @@ def emmeans(
 
     Parameters
     ----------
-    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+    model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model.
     specs : str or sequence of str
         Variables to give means for.
@@ -39,12 +41,17 @@ def emmeans(
     at : mapping of str to value or sequence, optional
         Values of variables. By default a categorical variable takes all of its levels and a numeric
         one its mean.
-    type : {"link", "response"}
+    type : {"link", "response", "prob", "mean"}
         Of a generalised model: means of the linear predictor, or these turned back into means of
         the response, with their limits and errors by the delta method; comparisons are then
         ratios where the link is a log, odds ratios where it is a logit, and of the linear predictor
         otherwise. Of a model of ``log(y)``: means of the logarithm, or their exponentials, which
-        are geometric means of the response.
+        are geometric means of the response. Of an ordinal model: the latent scale, or
+        ``"prob"``, probabilities of each category. Of one with parts for zeros or dispersion also
+        ``"mean"``, means with structural zeros included. ``"prob"`` and ``"mean"`` average
+        probabilities and means over the grid, not predictors.
+    part : {"location", "zero", "dispersion"}
+        Which predictor the means are of, where a model has several.
     ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}, optional
         Degrees of freedom: Satterthwaite's by default, and infinite for a generalised model.
     level : float
@@ -77,13 +84,18 @@ def emmeans(
     [33.122, 31.644, 31.6]
     """
     check_model(model, "emmeans")
-    if type not in ("link", "response"):
-        raise ValueError(f"type must be 'link' or 'response', not {type!r}")
+    check_option("type", type, ("link", "response", "prob", "mean"))
     keep, within = names_of(specs, by)
-    grid = reference_grid(model.parts.design, training(model, data), at or {})
+    frame = training(model, data)
+    if type in ("prob", "mean"):
+        check_type(model, type)
+        return on_own_scale(model, keep, within, at or {}, frame, level)
+    design = part_of(model, part).design
+    grid = reference_grid(design, frame, at or {})
     check_known([*keep, *within], grid)
-    cells, L, offset = marginal_rows(model.parts.design, grid, [*keep, *within])
-    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level)
+    cells, L, offset = marginal_rows(design, grid, [*keep, *within])
+    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, part)
     if type == "response":
-        return on_response(means, response_link(model))
+        check_type(model, type)
+        return on_response(means, response_link(model, part))
     return means

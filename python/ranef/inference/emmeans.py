@@ -22,7 +22,15 @@ from ..formula import FactorKind
 from .coverage import check_level, t_quantile
 from .hypotheses.linear import f_pvalue
 
-__all__ = ["adjusted", "contrast_weights", "critical", "marginal_rows", "reference_grid", "slopes"]
+__all__ = [
+    "adjusted",
+    "contrast_weights",
+    "critical",
+    "crossed",
+    "marginal_rows",
+    "reference_grid",
+    "slopes",
+]
 
 
 ADJUSTMENTS = ("tukey", "sidak", "bonferroni", "holm", "none")

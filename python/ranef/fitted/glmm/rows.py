@@ -12,11 +12,13 @@ import pandas as pd
 from ..._typing import Array, Interval, NewLevels
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
+from ...errors import UnsupportedError
 from ...families.links import IDENTITY
 from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
+from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
@@ -118,9 +120,10 @@ class Rows(Base):
             New rows; the fitted rows by default.
         kind : {"response", "link"}
             The mean, or the linear predictor.
-        random : {"all", "none"} or list of str
+        random : {"all", "none", "integrate"} or list of str
             Which random effects take part: all, none (a level whose effects are zero, which is not
-            the mean over levels), or those of the groups named.
+            the mean over levels), or those of the groups named. ``"integrate"`` averages over the
+            distribution of the random effects: what levels not known give on average.
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen: raise, or give them the effect zero.
         interval : {"confidence", "prediction"}, optional
@@ -157,6 +160,9 @@ class Rows(Base):
             )
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is one of responses: kind='response'")
+        if isinstance(random, str) and random == INTEGRATE:
+            no_interval(interval)
+            return over_levels(self.parts, newdata, kind)
         groups = prediction.chosen_groups(self.parts.design, random)
         link = self.parts.estimate.spec.transform if kind == "response" else IDENTITY
         if newdata is None and interval is None and random in ("all", "none"):
@@ -234,6 +240,26 @@ class Rows(Base):
         if self.parts.design.weights is not None:
             new[".weights"] = self.parts.design.weights
         return used_rows(self.parts.design, self.parts.data).assign(**new)
+
+
+def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> Array:
+    """Average means, or linear predictors, over the distribution of the random effects."""
+    design, estimate = parts.design, parts.estimate
+    if newdata is None:
+        eta = prediction.fixed_part(design, estimate)
+    else:
+        rows = encoded(parts, newdata, [], "population")
+        eta = prediction.linear_predictor(design, estimate, rows, [])
+    if kind == "link":
+        return eta
+    link = estimate.spec.transform
+    if link.name == "inverse":
+        raise UnsupportedError(
+            "the mean over a normal linear predictor does not exist with an inverse link; use "
+            "model.update(link='log')"
+        )
+    variance = spread_of_rows(design, design.random, estimate.sigmas, newdata)
+    return averaged(lambda at, _: link.mean(at[0]), [eta], [variance])
 
 
 def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) -> Array:

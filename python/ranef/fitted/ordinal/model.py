@@ -15,7 +15,13 @@ from ...report.coefficients import coefficient_table
 from ...report.summary import Summary
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
+from ..generalised.instead import ELSEWHERE, OF_SEVERAL
+from ..generalised.intervals import Intervals
 from ..generalised.judged import Judged
+from ..generalised.reduced import RandomTests
+from ..generalised.resampled import Resampled
+from ..generalised.sandwiched import Sandwiched
+from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
@@ -41,6 +47,11 @@ class CumulativeLinkModel(
     Profiles,
     Tidied,
     RegressionTable,
+    Intervals,
+    Resampled,
+    Sandwiched,
+    RandomTests,
+    Units,
 ):
     """A fitted cumulative link model of an ordered response.
 
@@ -62,7 +73,9 @@ class CumulativeLinkModel(
     model_kind = "ordinal"
     reml = False
     remedy = REMEDY
+    elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
     instead: ClassVar[Mapping[str, str]] = {
+        **OF_SEVERAL,
         **dict.fromkeys(
             ("resid", "residuals"),
             "categories have no differences; compare model.predict(kind='prob') with what occurred",

@@ -96,7 +96,7 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
     m = len(core.parameters)
     beta = without_random(core, plan.start, m, len(plan.inputs[0][1]))
     surface, found = descend(plan, core, beta, control, STARTS)
-    if m and may_have_rivals(plan, core, surface, found):
+    if m and not control.start and may_have_rivals(plan, core, surface, found):
         surface, found = better(plan, core, beta, control, surface, found)
     if nagq > 1:
         surface.rule = hermite(nagq)
@@ -168,6 +168,8 @@ def descend(
     core.restart()
     surface = PartsCriterion(core)
     starts = [identity_theta(core, size) for size in sizes] if surface.m else [np.zeros(0)]
+    if control.start:
+        starts = [np.array([control.start[t][i, j] for t, i, j in core.parameters])]
     values = [core.evaluate(theta, beta).value for theta in starts]
     theta = starts[int(np.argmin(values))]
     if not core.evaluate(theta, beta).value < 1e300:

@@ -171,6 +171,7 @@ def ordinal_plan(
         tuple(blocks),
         tuple(found.Tz),
         start,
+        float(K),
     )
     return maps(plan, J, T_nominal, found.T, T_scale, first, p)
 
