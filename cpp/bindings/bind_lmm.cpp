@@ -144,6 +144,7 @@ void bind_lmm(py::module_& m) {
       .def("pair_traces", asking(&Lmm::pair_traces), "lambda_standard"_a)
       .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
       .def_property_readonly("parameters", &Lmm::parameters)
+      .def("draw", asking(&Lmm::draw), "lambda_"_a, "beta"_a, "sigma"_a, "noise"_a)
       .def("conditional_covariances", asking(&Lmm::conditional_covariances), "lambda_standard"_a)
       .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })

@@ -441,6 +441,28 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
                          X * basis_.T.topLeftCorner(p, p), terms, pls_->fixed_rows());
 }
 
+std::vector<Matrix> Lmm::draw(const std::vector<Matrix>& lambda, const Vector& beta, double sigma,
+                              const std::vector<Matrix>& noise) {
+  const Index p = basis_.T.cols() - 1;
+  if (beta.size() != p) throw std::invalid_argument("beta: not a number for each kept column");
+  if (noise.size() != n_terms()) throw std::invalid_argument("noise: not a matrix for each term");
+  std::vector<RowMatrix> e;
+  for (std::size_t t = 0; t < n_terms(); ++t) {
+    const Matrix& of_user = noise[place_[t]];
+    if (of_user.rows() != pls_->k(t) || of_user.cols() != pls_->n_levels(t))
+      throw std::invalid_argument("noise: a matrix has the wrong shape");
+    e.push_back(Eigen::Map<const RowMatrix>(of_user.data(), of_user.size(), 1));
+  }
+  const double scale = basis_.T(p, p);
+  if (pls_->objective(standard_factors(lambda), true).value >= kInfeasible)
+    throw FitFailure("the objective is not finite at these covariance parameters");
+  const Vector standard = basis_.T.topLeftCorner(p, p).triangularView<Eigen::Upper>().solve(
+      scale * beta + basis_.T.col(p).head(p));
+  std::vector<Matrix> b = pls_->draw(standard, scale * sigma, std::move(e));
+  for (std::size_t t = 0; t < n_terms(); ++t) b[t] = basis_.Tz[t] * b[t] / scale;
+  return to_user(std::move(b));
+}
+
 std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {
   pls_->objective(to_kernel(lambda_standard), true);
   std::vector<Matrix> blocks = pls_->conditional_covariances();

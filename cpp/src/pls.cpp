@@ -348,17 +348,21 @@ std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
   return B;
 }
 
-std::vector<Matrix> Pls::modes() {
-  const Vector beta_ = beta();
+std::vector<RowMatrix> Pls::means(const Vector& beta) {
   Vector combine(gram_.cols());
-  combine << -beta_, 1.0;
+  combine << -beta, 1.0;
   std::vector<RowMatrix> right(n_terms());
   resize_large(right[0], leading_.xy.rows(), 1);
   right[0].noalias() = leading_.xy * combine;
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t)
     right[t + 1] = xy_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]) * combine;
-  const std::vector<RowMatrix> b = solve(std::move(right));
+  return solve(std::move(right));
+}
+
+std::vector<Matrix> Pls::modes() { return as_columns(means(beta())); }
+
+std::vector<Matrix> Pls::as_columns(const std::vector<RowMatrix>& b) const {
   std::vector<Matrix> out(n_terms());
   for (std::size_t t = 0; t < n_terms(); ++t) {
     resize_large(out[t], k_[t], n_levels_[t]);

@@ -81,13 +81,16 @@ if TYPE_CHECKING:
     from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
+    from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
     from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
+    from .inference.posterior.loo import Loo
     from .inference.priors.fixed import Normal
+    from .inference.priors.halves import LKJ, HalfT
     from .inference.priors.priors import Gamma, InverseGamma, InverseWishart, Point, Wishart
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
@@ -105,9 +108,12 @@ if TYPE_CHECKING:
     from .report.maketables import TableColumn
     from .report.plots.model import ModelPlots
     from .report.plots.plain import PlainPlots
+    from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
     from .report.profile import Profile
+    from .report.residual_tests import ResidualTest, ResidualTests
+    from .report.residuals import SimulatedResiduals
     from .report.searches import AllFit, Trail
     from .report.simulated import SimulatedTest
     from .report.summary import Summary
@@ -120,6 +126,7 @@ if TYPE_CHECKING:
 __version__ = _version("ranef")
 
 __all__ = [
+    "LKJ",
     "QIC",
     "R2",
     "AllFit",
@@ -153,6 +160,7 @@ __all__ = [
     "GeneralizedLinearMixedModel",
     "GroupFits",
     "GrowthModel",
+    "HalfT",
     "Icc",
     "Imputations",
     "Influence",
@@ -160,6 +168,7 @@ __all__ = [
     "InverseWishart",
     "LinearMixedModel",
     "LinearTest",
+    "Loo",
     "MarginalMeans",
     "MissingComparison",
     "MissingReport",
@@ -173,6 +182,8 @@ __all__ = [
     "PlainPlots",
     "Point",
     "PooledModel",
+    "Posterior",
+    "PosteriorPlots",
     "Power",
     "Prescription",
     "Profile",
@@ -181,8 +192,11 @@ __all__ = [
     "RanefError",
     "RanefWarning",
     "RankWarning",
+    "ResidualTest",
+    "ResidualTests",
     "Residuals",
     "RobustResult",
+    "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
     "StoredBatch",
@@ -263,13 +277,16 @@ _LATER = {
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
     "GrowthModel": "fitted.growth.model",
+    "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
     "InverseWishart": "inference.priors.priors",
+    "LKJ": "inference.priors.halves",
     "LinearMixedModel": "fitted.lmm.model",
     "LinearTest": "report.tests",
+    "Loo": "inference.posterior.loo",
     "MarginalMeans": "report.emmeans",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
@@ -281,6 +298,8 @@ _LATER = {
     "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
+    "Posterior": "fitted.posterior.model",
+    "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
@@ -288,8 +307,11 @@ _LATER = {
     "R2": "inference.shares.results",
     "RandomEffects": "report.effects",
     "RandomEffectsGLS": "fitted.panel.random_effects",
+    "ResidualTest": "report.residual_tests",
+    "ResidualTests": "report.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "SimulatedResiduals": "report.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
     "Study": "study.result",
@@ -354,7 +376,10 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name not in _LATER:
-            raise AttributeError(f"module 'ranef' has no attribute {name!r}")
+            from .words.answers import module_message
+
+            hint = "" if name.startswith("_") else module_message(name, list(_LATER))
+            raise AttributeError(f"module 'ranef' has no attribute {name!r}{hint}")
         with _IMPORTING:
             found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
         globals()[name] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = [
     "Missing",
     "NewLevels",
     "Positions",
+    "Random",
     "Shape",
     "Ssc",
 ]
@@ -38,6 +40,9 @@ Ddf = Literal["residual", "satterthwaite", "inf"]
 
 #: What to do with levels that a fit has not seen.
 NewLevels = Literal["raise", "population"]
+
+#: Which random effects take part: "all", "none" (or None), or those of the groups named.
+Random = str | Iterable[str] | None
 
 #: Of a mean, or of a new observation.
 Interval = Literal["confidence", "prediction"]

@@ -119,3 +119,33 @@ def test_groups_with_constant_responses_or_too_few_rows(stores):
 def test_an_unknown_column_is_named(stores):
     with pytest.raises(ranef.DataError, match="did you mean 'store'"):
         groups(FORMULA, stores, "stores")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_variance_that_fixed_effects_span_is_not_identified(nested):
+    """In groups 1 and 3 the predictor tells the two levels apart; nothing is left to estimate."""
+    rng = np.random.default_rng(4)
+    d = pd.DataFrame({"k": np.repeat(np.arange(5), 24), "g": np.tile(np.arange(24) // 4, 5)})
+    d["x"] = rng.normal(size=len(d))
+    spanned = d.k.isin([1, 3])
+    d.loc[spanned, "g"] %= 2
+    d.loc[spanned, "x"] = 0.5 + d.g[spanned]
+    d["g"] += 1000 * d.k * nested
+    d["y"] = rng.normal(size=len(d)) + rng.normal(size=10_000)[d.g]
+    d = d.sample(frac=1.0, random_state=1, ignore_index=True)
+    status = (
+        ranef.fit_groups("y ~ x + (1 | g)", d, by="k", progress=False).fits.set_index("k").status
+    )
+    assert (status == "not identified").tolist() == [False, True, False, True, False]
+    one = d[d.k == 1]
+    with pytest.warns(ranef.RankWarning, match="not identified"):
+        assert not ranef.lmer("y ~ x + (1 | g)", one).converged
+
+
+def test_responses_on_a_design_that_is_not_identified_say_so():
+    sleep = ranef.datasets.load("sleepstudy")
+    Y = pd.DataFrame({"a": sleep.Reaction, "b": sleep.Reaction.where(sleep.Days > 0)})
+    fits = ranef.fit_many("~ Days + Subject + (1 | Subject)", sleep, Y, progress=False).fits
+    assert fits.status.tolist() == ["not identified"] * 2
+    fits = ranef.fit_many("~ Days + (1 | Subject)", sleep, Y, progress=False).fits
+    assert fits.status.tolist() == ["converged"] * 2

@@ -376,7 +376,7 @@ def test_few_groups_have_wide_intervals():
 
 #: Public classes that go in, and are no results.
 ARGUMENTS = {"Control", "CrossProducts", "Gamma", "InverseGamma", "InverseWishart", "Normal"}
-ARGUMENTS |= {"Point", "Wishart"}
+ARGUMENTS |= {"HalfT", "LKJ", "Point", "Wishart"}
 #: What annotations name that is not of ranef.
 FOREIGN = {
     "Any",
@@ -412,3 +412,21 @@ def test_every_result_shows_in_a_notebook():
     results = [c for c in public if isinstance(c, type) and not issubclass(c, Exception)]
     assert len(results) > 40
     assert [c.__name__ for c in results if not hasattr(c, "_repr_html_")] == []
+
+
+@NAMES
+def test_residuals_are_checked_against_simulated_fits(models, frame, name):
+    pytest.importorskip("matplotlib").use("Agg")
+    from matplotlib import pyplot
+
+    found = models[name].simulated_residuals(19, seed=1, progress=False)
+    assert found.residuals.index.equals(frame.index)
+    assert found.simulated.shape == (GROUPS * TIMES, 19)
+    assert found.table["pvalue"].between(0.0, 1.0).all()
+    again = models[name].simulated_residuals(19, seed=1, progress=False)
+    pd.testing.assert_frame_equal(again.table, found.table)
+    marginal = models[name].simulated_residuals(19, seed=1, kind="marginal", progress=False)
+    assert np.isfinite(marginal.z).all()
+    assert found.autocorrelation("t").pvalue <= 1.0
+    assert len(models[name].check(19, progress=False).axes) == 6
+    pyplot.close("all")

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -443,12 +444,38 @@ def test_a_negative_correlation_over_an_even_step_has_no_value_per_unit():
     assert np.isnan(two.correlation.iloc[0])
 
 
-def test_a_variance_that_is_counted_from_far_away_is_refused_with_what_to_write():
+def test_the_origin_of_what_a_variance_depends_on_moves_sigma_alone():
     sleep = ranef.datasets.load("sleepstudy")
     options = {"groups": "Subject", "time": "Days", "corr": "car1"}
     near = ranef.gls("Reaction ~ Days", sleep, variance="~ Days", **options)
-    shifted = sleep.assign(year=sleep.Days + 20_000)
-    with pytest.raises(ranef.ModelError, match=r"~ I\(year - 20004.5\)"):
-        ranef.gls("Reaction ~ Days", shifted, variance="~ year", **options)
-    far = ranef.gls("Reaction ~ Days", shifted, variance="~ I(year - 20004.5)", **options)
-    assert_allclose(far.llf, near.llf, rtol=1e-10)
+    for origin in (2_020, 20_000, -3_000_000):
+        shifted = sleep.assign(year=sleep.Days + origin)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            far = ranef.gls("Reaction ~ Days", shifted, variance="~ year", **options)
+        assert_allclose(far.llf, near.llf, rtol=1e-9)
+        assert_allclose(far.bse["Days"], near.bse["Days"], rtol=1e-6)
+        assert_allclose(far.resid_sd, near.resid_sd, rtol=1e-6)
+        assert_allclose(far.variance_params["year"], near.variance_params["Days"], rtol=1e-6)
+        log_sigma = np.log(near.sigma) - origin * near.variance_params["Days"]
+        assert_allclose(far.sigma, np.exp(log_sigma) if log_sigma < 700.0 else np.inf, rtol=1e-3)
+        said = [str(w.message) for w in caught]
+        if abs(origin) == 2_020:
+            assert not said
+        else:
+            assert len(said) == 1
+            assert f"I(year - {origin + 4.5:.6g})" in said[0]
+        assert f"(year - {origin + 4.5:.6g})" in str(far.summary()) or origin == 2_020
+
+
+def test_a_factor_both_fixed_and_random_is_not_identified(sleep):
+    options = {"groups": "Subject", "time": "Days", "corr": "ar1"}
+    with pytest.warns(ranef.ConvergenceWarning, match=r"\(1 \| Subject\) is not identified"):
+        both = ranef.gls("Reaction ~ Days + Subject + (1 | Subject)", sleep, **options)
+    fixed = ranef.gls("Reaction ~ Days + Subject", sleep, **options)
+    assert not both.convergence.converged
+    assert str(both.convergence).startswith("Not identified: (1 | Subject)")
+    assert "Converged" not in str(both.summary())
+    assert_allclose(both.llf, fixed.llf, rtol=1e-9)
+    assert_allclose(both.bse, fixed.bse, rtol=1e-5)
+    assert both.varcorr["Subject"].iloc[0, 0] == 0.0

@@ -76,3 +76,58 @@ def test_random_effects_least_squares_names_a_column_that_others_span():
         ranef.random_effects_gls(
             "Reaction ~ Days + twice", sleep.assign(twice=2 * sleep.Days), groups="Subject"
         )
+
+
+def absorbing(seed=3):
+    """Draw a factorial with an empty cell, beside a factor of ten levels and one nested in it."""
+    rng = np.random.default_rng(seed)
+    n = 240
+    d = pd.DataFrame(
+        {"g": np.arange(n) % 10, "f": rng.choice(list("ab"), n), "h": rng.choice(list("uvw"), n)}
+    )
+    d["x"], d["region"] = rng.normal(size=n), np.array(["n", "s"])[d.g % 2]
+    d["y"] = d.x + d.g + (d.f == "b") + rng.normal(size=n)
+    return d[~((d.f == "b") & (d.h == "w"))].reset_index(drop=True)
+
+
+@pytest.mark.filterwarnings("ignore:without a coefficient")
+def test_beside_absorbed_factors_a_cell_that_was_never_seen_is_not_predicted():
+    d = absorbing()
+    model = ranef.feols("y ~ x + f*h", d, absorb="g")
+    new = pd.DataFrame({"x": 0.5, "f": ["b", "a", "b"], "h": ["w", "w", "u"], "g": [1, 2, 3]})
+    with pytest.warns(ranef.RankWarning, match="f = b, h = w"):
+        got = model.predict(new)
+    dense = ranef.feols("y ~ x + f*h + C(g)", d)
+    with pytest.warns(ranef.RankWarning, match="f = b, h = w"):
+        assert_allclose(got, dense.predict(new), rtol=1e-9)
+    assert np.isnan(got).tolist() == [True, False, False]
+    with pytest.warns(ranef.RankWarning, match="1 of 1"):
+        assert np.isnan(model.predict(new.head(1).assign(g=99), new_levels="population")).all()
+
+
+@pytest.mark.filterwarnings("ignore:without a coefficient")
+def test_what_is_constant_within_an_absorbed_factor_must_be_as_it_was():
+    d = absorbing()
+    model = ranef.feols("y ~ x + region", d, absorb="g")
+    rows = pd.DataFrame({"x": 0.0, "g": [0, 0, 1], "region": ["n", "s", "s"]})
+    with pytest.warns(ranef.RankWarning, match="region = s"):
+        got = model.predict(rows)
+    assert np.isnan(got).tolist() == [False, True, False]
+    assert_allclose(got[[0, 2]], ranef.feols("y ~ x", d, absorb="g").predict(rows.iloc[[0, 2]]))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_levels_of_absorbed_factors_that_nothing_connects_are_not_added_up(count):
+    rng = np.random.default_rng(1)
+    half = np.arange(200) % 2
+    d = pd.DataFrame(
+        {"a": 2 * rng.integers(0, 5, 200) + half, "b": 2 * rng.integers(0, 4, 200) + half}
+    )
+    d["c"] = rng.integers(0, 3, 200)
+    d["x"] = rng.normal(size=200)
+    d["y"] = d.x + d.a - d.b + rng.normal(size=200)
+    model = ranef.feols("y ~ x", d, absorb=["a", "b", "c"][:count])
+    rows = pd.DataFrame({"x": 0.0, "a": [0, 0, 1], "b": [2, 3, 5], "c": 1})
+    with pytest.warns(ranef.RankWarning, match="1 of 3"):
+        assert np.isnan(model.predict(rows)).tolist() == [False, True, False]
+    assert_allclose(model.predict(d), model.fittedvalues, rtol=1e-6)

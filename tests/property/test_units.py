@@ -216,3 +216,55 @@ def test_growth(unit, data):
     )
     assert_allclose(after.params / by, before.params, rtol=1e-4)
     assert_allclose(after.bse / by, before.bse, rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_profiles_criteria_and_what_refits(unit, data):
+    """Values that a likelihood or a refit gives: limits, criteria, distances, folds."""
+    models = [
+        ranef.lmer("y ~ x + f + (1 | g)", data.assign(x=data.x * kx, y=data.y * ky), reml=False)
+        for kx, ky in ((1.0, 1.0), (unit, 1.0 / unit))
+    ]
+    before, after = models
+    limits = [m.profile(progress=False).conf_int() for m in models]
+    by = np.array([1.0 / unit if name != "x" else unit**-2 for name in limits[0].index])
+    assert_allclose(limits[1].to_numpy() / by[:, None], limits[0], rtol=1e-4)
+    shift = 2.0 * len(data) * np.log(1.0 / unit)
+    assert_allclose(after.caic().caic - shift, before.caic().caic, rtol=1e-6)
+    assert_allclose(after.caic().df, before.caic().df, rtol=1e-5)
+    found = [ranef.diagnose(m).codes for m in models]
+    assert found[1] == found[0]
+    distance = [m.influence("g").table for m in models]
+    assert_allclose(distance[1].cooks_distance, distance[0].cooks_distance, rtol=1e-3)
+    folds = [ranef.cross_validate(m, folds=3, seed=2, progress=False).table for m in models]
+    assert_allclose(folds[1].rmse * unit, folds[0].rmse, rtol=1e-5)
+    drawn = [m.bootstrap(20, seed=3, progress=False).replicates for m in models]
+    assert_allclose(drawn[1]["x"] * unit**2, drawn[0]["x"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_unit_of_weights_of_batches(unit, data):
+    Y = data[["y"]].assign(z=data.y + data.x)
+    W = pd.DataFrame({"y": data.w, "z": 1.0 / data.w})
+    options = {"progress": False}
+    before, after = (
+        ranef.fit_many("~ x + f + (1 | g)", data, Y, weights=W * k, **options) for k in (1.0, unit)
+    )
+    assert after.fits.status.tolist() == ["converged"] * 2
+    assert_allclose(after.table[["estimate", "se"]], before.table[["estimate", "se"]], rtol=1e-6)
+    assert_allclose(after.fits.sigma, before.fits.sigma * unit**0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("corr", ["ar1", "car1", "toeplitz", "unstructured"])
+def test_the_unit_and_the_origin_of_time(unit, corr, data):
+    if corr == "ar1" and unit < 1.0:
+        unit = 7.0  # of whole steps only; others are refused, and told of car1
+    d = data[data.t < 4]
+    models = []
+    for k, origin in ((1.0, 0.0), (unit, 3.0 * unit)):
+        moved = d.assign(t=d.t * k + origin)
+        models.append(ranef.gls("y ~ x", moved, groups="g", time="t", corr=corr, variance="~ f"))
+    before, after = models
+    assert_allclose(after.llf, before.llf, rtol=1e-8)
+    assert_allclose(after.coef_table(), before.coef_table(), rtol=1e-3, atol=1e-8)

@@ -93,6 +93,10 @@ class LeastSquares {
   virtual Matrix cov_beta_root() const = 0;  // (p, p) upper triangular U, (X'H^-1 X)^-1 = U U'
   virtual std::vector<Matrix> modes() = 0;   // (k_t, l_t)
 
+  // b given beta, D Z'(y - X beta) + sigma D^1/2 e for noise e (l_t * k_t, 1) by term, at the last
+  // objective(): a draw for standard normal noise, the mean for noise of zero. (k_t, l_t)
+  virtual std::vector<Matrix> draw(const Vector& beta, double sigma, std::vector<RowMatrix> noise);
+
   // Conditional covariances of b, relative to sigma^2, for beta known: (k_t * k_t, l_t) by term.
   virtual std::vector<Matrix> conditional_covariances() = 0;
 

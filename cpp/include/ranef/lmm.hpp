@@ -112,6 +112,11 @@ class Lmm {
                               const ConstMatrixRef& X,  // (m, p) kept columns
                               const std::vector<NewTerm>& terms);
 
+  // A draw of b given lambda, beta (kept, user's basis) and sigma, by noise (k_t, l_t) of standard
+  // normal numbers in the user's order of terms; its mean for noise of zero. (k_t, l_t)
+  std::vector<Matrix> draw(const std::vector<Matrix>& lambda, const Vector& beta, double sigma,
+                           const std::vector<Matrix>& noise);
+
   // Conditional covariances of b given beta, relative to sigma^2: (k_t * k_t, l_t).
   std::vector<Matrix> conditional_covariances(const std::vector<Matrix>& lambda_standard);
 

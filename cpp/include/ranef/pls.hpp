@@ -75,6 +75,10 @@ class Pls : public LeastSquares {
   Matrix cov_beta_root() const override;  // (p, p) upper triangular U, (X'H^-1 X)^-1 = U U'
   std::vector<Matrix> modes() override;   // (k_t, l_t)
 
+  // D^1/2 takes the root first, and each level of the leading term given the root:
+  //   b_2 = Lambda_2 L^-T e_2,  b_1 = Lambda_1 M^-T e_1 - K A_12 b_2,  M M' = I + Lambda_1'A_l Lambda_1
+  std::vector<Matrix> draw(const Vector& beta, double sigma, std::vector<RowMatrix> noise) override;
+
   // Conditional covariances of b, relative to sigma^2, for beta known: (k_t * k_t, l_t) by term.
   // Spends the factor.
   std::vector<Matrix> conditional_covariances() override;
@@ -136,6 +140,9 @@ class Pls : public LeastSquares {
                   Index i, Put&& put) const;
   double keep_levels();
   void spend_factor();
+  std::vector<RowMatrix> means(const Vector& beta);
+  void spread(std::vector<RowMatrix>& noise);
+  std::vector<Matrix> as_columns(const std::vector<RowMatrix>& b) const;
   Matrix orthonormal_basis() const;
   void orthonormal_scores();
   void root_directions(Index m0, RowMatrix& H, Matrix& J) const;

@@ -9,10 +9,12 @@ from ..fitted.kinds import is_generalised
 from ..report.searches import AllFit
 from ..trust.generalised import by_every_optimizer
 from ..trust.searches import every_optimizer
+from ..words.answers import answering
 
 __all__ = ["all_fit"]
 
 
+@answering
 def all_fit(
     model: Any,
     optimizers: Sequence[str] | None = None,

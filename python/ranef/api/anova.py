@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import pandas as pd
 
 from ..comparison.generalised import anova_generalised
+from ..comparison.models import named_models
 from ..comparison.table import anova_linear
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Generalised, is_generalised
 from ..fitted.lmm.model import LinearMixedModel
+from ..words.answers import answering
 
 __all__ = ["anova"]
 
+Comparable: TypeAlias = LinearMixedModel | GLSModel | Generalised
 
+
+@answering
 def anova(
-    *models: LinearMixedModel | GLSModel | Generalised, refit: bool | None = None
+    *models: Comparable | Mapping[str, Comparable],
+    refit: bool | None = None,
+    **named: Comparable,
 ) -> pd.DataFrame:
     """Compare fitted mixed models by likelihood-ratio tests.
 
@@ -25,11 +33,14 @@ def anova(
     *models : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         Two or more models for the same response on the same rows; generalised ones are compared
         with each other, and of one family and link. Parts for zeros and dispersion may differ in
-        their formulas.
+        their formulas. Or one mapping of names to models.
     refit : bool, optional
         True refits REML fits by maximum likelihood, False compares the fits as they stand. By
         default REML is kept when all fits are by REML and their fixed parts span the same space,
         and everything is by maximum likelihood otherwise.
+    **named
+        Models by the name that their row has: ``anova(level=first, slope=second)``. Rows of other
+        models are named by their formulas.
 
     Returns
     -------
@@ -68,11 +79,12 @@ def anova(
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
-    >>> ranef.anova(level, slope)[["npar", "chisq", "df"]].round(2)
-                                        npar  chisq   df
-    Reaction ~ Days + (1 | Subject)        4    NaN  NaN
-    Reaction ~ Days + (Days | Subject)     6  42.84  2.0
+    >>> ranef.anova(level=level, slope=slope)[["npar", "chisq", "df"]].round(2)
+           npar  chisq   df
+    level     4    NaN  NaN
+    slope     6  42.84  2.0
     """
-    if any(is_generalised(model) for model in models):
-        return anova_generalised(models)
-    return anova_linear(cast("tuple[LinearMixedModel, ...]", models), refit)
+    fits, names = named_models(models, named, "anova")
+    if any(is_generalised(model) for model in fits):
+        return anova_generalised(fits, names)
+    return anova_linear(fits, refit, names)

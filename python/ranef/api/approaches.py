@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._caller import warn_caller
 from ..comparison.approaches import (
     ANSWERS,
     Approaches,
@@ -19,6 +20,7 @@ from ..comparison.approaches import (
 from ..errors import DroppedRowsWarning, RanefError, RanefWarning
 from ..fitted.panel.split import with_intercept_of
 from ..formula import parse, with_functions
+from ..words.answers import answering
 from .feols import feols
 from .gee import gee
 from .lmer import lmer
@@ -28,6 +30,7 @@ from .within_between import within_between
 __all__ = ["approaches"]
 
 
+@answering
 def approaches(
     formula: str,
     data: Any,
@@ -103,7 +106,7 @@ def approaches(
     told = models["mixed model"].warnings
     for warning in told:
         if isinstance(warning, DroppedRowsWarning):
-            warnings.warn(warning, stacklevel=2)
+            warn_caller(warning)
     tables = rows_of(models, groups)
     answers = pd.DataFrame(
         [ANSWERS[name] for name in tables],

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ..comparison.average import WEIGHTS, ModelAverage, check_one_scale, model_weights, weight_notes
-from ..comparison.models import check_comparable, check_likelihood, labels
+from ..comparison.models import check_comparable, check_likelihood, labels, named_models
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import Model
+from ..fitted.parts import Base
 from ..inference.average import averaged
+from ..words.answers import answering
 
 __all__ = ["average"]
 
 
+@answering
 def average(
-    models: Sequence[Model],
+    models: Sequence[Model] | Mapping[str, Model],
     weights: str = "aic",
     *,
     group: str | None = None,
@@ -27,9 +30,9 @@ def average(
 
     Parameters
     ----------
-    models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel
+    models : sequence of LinearMixedModel or of GeneralizedLinearMixedModel, or mapping
         Two or more models of the same response on the same rows; generalised ones of one family and
-        link.
+        link. Or a mapping of names to models.
     weights : {"aic", "caic", "stacking"}
         "aic": exp(-delta / 2) of AIC by maximum likelihood. "caic": of the conditional AIC of the
         fits at hand. "stacking": the mixture that best predicts groups left out one by one. The
@@ -67,7 +70,8 @@ def average(
     >>> both.predict(sleep.head(2)).round(0).tolist()
     [257.0, 276.0]
     """
-    models = tuple(models) if isinstance(models, Iterable) else (models,)
+    given = [models] if isinstance(models, Mapping | Base) else list(models)
+    models, given_names = named_models(given, {}, "average")
     generalised = any(isinstance(model, GeneralizedLinearMixedModel) for model in models)
     if generalised:
         check_one_scale(models, weights)
@@ -93,5 +97,5 @@ def average(
         },
         index=names,
     )
-    series = pd.Series(w, index=labels(models), name="weight")
+    series = pd.Series(w, index=given_names or labels(models), name="weight")
     return ModelAverage(table, weight_notes(series, weights), series, models)

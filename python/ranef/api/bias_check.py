@@ -9,10 +9,12 @@ import pandas as pd
 from ..fitted.kinds import check_mixed, is_generalised
 from ..fitted.lmm.fit import estimated
 from ..inference.bias import bias_of_replicates, bias_table
+from ..words.answers import answering
 
 __all__ = ["bias_check"]
 
 
+@answering
 def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True) -> pd.DataFrame:
     """Simulate from a model and fit again, to see how far its standard deviations are off.
 

@@ -7,10 +7,12 @@ from typing import Any
 from ..fitted.ordinal.fit import ordinal_call
 from ..fitted.ordinal.model import CumulativeLinkModel, fit_ordinal_model
 from ..models.lmm import Control
+from ..words.answers import answering
 
 __all__ = ["clmm"]
 
 
+@answering
 def clmm(
     formula: str,
     data: Any,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -14,28 +14,40 @@ from ..comparison.models import (
     check_likelihood,
     estimator_name,
     labels,
+    named_models,
 )
 from ..fitted.kinds import Model, is_generalised
 from ..inference import criteria
 from ..report.comparison import Comparison, agreement_notes
+from ..words.answers import answering
 
 __all__ = ["compare"]
 
 
-def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Comparison:
+@answering
+def compare(
+    *models: Model | Mapping[str, Model],
+    by: str = "aic",
+    estimator: str = "ml",
+    **named: Model,
+) -> Comparison:
     """Rank fitted mixed models by an information criterion.
 
     Parameters
     ----------
     *models : LinearMixedModel or GeneralizedLinearMixedModel
         Two or more models of one kind for the same response on the same rows. Generalised ones may
-        have different links and families, as Poisson and negative binomial.
+        have different links and families, as Poisson and negative binomial. Or one mapping of names
+        to models.
     by : {"aic", "aicc", "bic", "caic"}
         Criterion that ranks: Akaike's, with the small-sample correction, Schwarz's on the number of
         rows, or the conditional one, which generalised models do not have.
     estimator : {"ml", "as_fitted"}
         "ml" takes the criteria from maximum-likelihood fits, refitting where needed; "as_fitted"
         from the fits at hand.
+    **named
+        Models by the name that their row has: ``compare(level=first, slope=second)``. Rows of other
+        models are named by their formulas.
 
     Returns
     -------
@@ -67,10 +79,10 @@ def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Compariso
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
-    >>> ranef.compare(level, slope).table[["npar", "aic", "delta"]].round(1)
-                                        npar     aic  delta
-    Reaction ~ Days + (Days | Subject)     6  1763.9    0.0
-    Reaction ~ Days + (1 | Subject)        4  1802.1   38.1
+    >>> ranef.compare(level=level, slope=slope).table[["npar", "aic", "delta"]].round(1)
+           npar     aic  delta
+    slope     6  1763.9    0.0
+    level     4  1802.1   38.1
     """
     if by not in criteria.CRITERIA:
         raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
@@ -78,14 +90,15 @@ def compare(*models: Model, by: str = "aic", estimator: str = "ml") -> Compariso
         raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
     notes: list[str] = []
     fits: Sequence[Model]
-    if any(is_generalised(model) for model in models):
-        check_same_rows(models, "compare")
-        fits, notes = models, generalised_notes(models, by)
+    given, names = named_models(models, named, "compare")
+    if any(is_generalised(model) for model in given):
+        check_same_rows(given, "compare")
+        fits, notes = given, generalised_notes(given, by)
     else:
-        check_comparable(models, "compare")
-        fits = [by_likelihood(m) if estimator == "ml" else m for m in models]
-    check_likelihood(models, "compare")
-    table = pd.DataFrame([all_criteria(fit, by) for fit in fits], index=labels(models))
+        check_comparable(given, "compare")
+        fits = [by_likelihood(m) if estimator == "ml" else m for m in given]
+    check_likelihood(given, "compare")
+    table = pd.DataFrame([all_criteria(fit, by) for fit in fits], index=names or labels(given))
     table["delta"] = criteria.deltas(table[by])
     table["weight"] = criteria.weights(table[by])
     table["estimator"] = [estimator_name(fit) for fit in fits]

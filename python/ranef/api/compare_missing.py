@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..missing.comparison import MissingComparison, comparison_of
+from ..words.answers import answering
 
 __all__ = ["compare_missing"]
 
 
+@answering
 def compare_missing(
     formula: str, data: Any, *, m: int = 20, seed: int | None = None, progress: bool = True
 ) -> MissingComparison:

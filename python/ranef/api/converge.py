@@ -8,10 +8,12 @@ from ..fitted.kinds import is_generalised
 from ..report.searches import Trail
 from ..trust.generalised import gone_on
 from ..trust.searches import searched_again
+from ..words.answers import answering
 
 __all__ = ["converge"]
 
 
+@answering
 def converge(model: Any, *, seed: int = 1) -> Trail:
     """Bring a fit that stopped too early to its optimum; leave a converged one alone.
 

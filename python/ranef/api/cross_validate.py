@@ -9,10 +9,12 @@ from ..errors import UnsupportedError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import Model, check_mixed
 from ..report.predictive import CrossValidation
+from ..words.answers import answering
 
 __all__ = ["cross_validate"]
 
 
+@answering
 def cross_validate(
     model: Model,
     scheme: Any = "new_groups",

@@ -7,10 +7,12 @@ from typing import Any
 from ..fitted.kinds import Model
 from ..report.findings import Diagnosis
 from ..trust.diagnosis import diagnosis_of
+from ..words.answers import answering
 
 __all__ = ["diagnose"]
 
 
+@answering
 def diagnose(model: Model | str, data: Any = None, *, seed: int = 1) -> Diagnosis:
     """Find what endangers a model: in the data, the formula and the fit.
 

@@ -12,10 +12,12 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..report.prescription import Prescription
 from ..trust.diagnosis import diagnosis_of
 from ..trust.troubles import COLUMNS, TROUBLES, effects, tried
+from ..words.answers import answering
 
 __all__ = ["doctor"]
 
 
+@answering
 def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     """Work through the usual remedies and return the smallest change that helps.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._options import check_option
@@ -12,10 +13,12 @@ from ..marginal.grid import assemble, check_known, check_model, names_of, respon
 from ..marginal.parts import check_type, part_of
 from ..marginal.scales import on_own_scale
 from ..report.emmeans import MarginalMeans, on_response
+from ..words.answers import answering
 
 __all__ = ["emmeans"]
 
 
+@answering
 def emmeans(
     model: Answering,
     specs: str | Sequence[str],
@@ -35,7 +38,8 @@ def emmeans(
     model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model.
     specs : str or sequence of str
-        Variables to give means for.
+        Variables to give means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of the
+        means of a within the levels of b, which are then in ``contrasts``.
     by : str or sequence of str, optional
         Variables to give means for as well, within whose levels contrasts are taken.
     at : mapping of str to value or sequence, optional
@@ -85,11 +89,12 @@ def emmeans(
     """
     check_model(model, "emmeans")
     check_option("type", type, ("link", "response", "prob", "mean"))
-    keep, within = names_of(specs, by)
+    keep, within, method = names_of(specs, by)
     frame = training(model, data)
     if type in ("prob", "mean"):
         check_type(model, type)
-        return on_own_scale(model, keep, within, at or {}, frame, level)
+        means = on_own_scale(model, keep, within, at or {}, frame, level)
+        return replace(means, method=method)
     design = part_of(model, part).design
     grid = reference_grid(design, frame, at or {})
     check_known([*keep, *within], grid)
@@ -97,5 +102,5 @@ def emmeans(
     means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, part)
     if type == "response":
         check_type(model, type)
-        return on_response(means, response_link(model, part))
-    return means
+        means = on_response(means, response_link(model, part))
+    return replace(means, method=method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from ..fitted.kinds import Answering
 from ..inference.emmeans import STEP, reference_grid, slopes
 from ..marginal.grid import assemble, check_known, check_model, names_of, training
 from ..report.emmeans import MarginalMeans
+from ..words.answers import answering
 
 __all__ = ["emtrends"]
 
 
+@answering
 def emtrends(
     model: Answering,
     specs: str | Sequence[str],
@@ -35,7 +38,7 @@ def emtrends(
     model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model; slopes of a generalised one are of its linear predictor.
     specs : str or sequence of str
-        Variables to give slopes for.
+        Variables to give slopes for, or a formula as in :func:`emmeans`.
     var : str
         The numeric variable; the slope is taken at its mean, or at the values of ``at``.
     by, at, ddf, level, data
@@ -56,7 +59,7 @@ def emtrends(
     0  10.47  1.55  17.0   7.21  13.73
     """
     check_model(model, "emtrends")
-    keep, within = names_of(specs, by)
+    keep, within, method = names_of(specs, by)
     frame = training(model, data)
     grid = reference_grid(model.parts.design, frame, at or {})
     check_known([*keep, *within, var], grid)
@@ -65,4 +68,5 @@ def emtrends(
     spread = float(np.std(open_frame(frame).series(var).to_numpy(dtype=float, na_value=np.nan)))
     step = STEP * (spread if np.isfinite(spread) and spread > 0 else 1.0)
     cells, L = slopes(model.parts.design, grid, var, step, [*keep, *within])
-    return assemble(model, "trend", cells, within, L, np.zeros(len(L)), grid, ddf, level)
+    trends = assemble(model, "trend", cells, within, L, np.zeros(len(L)), grid, ddf, level)
+    return replace(trends, method=method)

@@ -9,10 +9,12 @@ from .._typing import Missing, Ssc
 from ..fitted.feols.fit import names
 from ..fitted.feols.model import FeolsCall, FixedEffectsModel, fit_model
 from ..formula import with_functions
+from ..words.answers import answering
 
 __all__ = ["feols"]
 
 
+@answering
 def feols(
     formula: str,
     data: Any,

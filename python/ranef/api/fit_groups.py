@@ -15,6 +15,7 @@ from ..batch.stored import StoredBatch
 from ..formula import with_functions
 from ..models.lmm import Control
 from ..parallel.engines import frame_kind
+from ..words.answers import answering
 
 __all__ = ["fit_groups"]
 
@@ -59,6 +60,7 @@ def fit_groups(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> StoredBatch: ...
+@answering
 def fit_groups(
     formula: str,
     data: Any,

@@ -20,6 +20,7 @@ from ..models.batch.blocks import Progress
 from ..models.batch.estimate import Settings
 from ..models.lmm import Control
 from ..parallel.workers import worker_count
+from ..words.answers import answering
 
 __all__ = ["fit_many"]
 
@@ -64,6 +65,7 @@ def fit_many(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> StoredBatch: ...
+@answering
 def fit_many(
     formula: str,
     data: Any,

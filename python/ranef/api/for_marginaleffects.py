@@ -11,6 +11,7 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..marginal.adapter import adapter_class
 from ..marginal.grid import training
 from ..report.augment import used_rows
+from ..words.answers import answering
 
 if TYPE_CHECKING:
     pass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["for_marginaleffects"]
 
 
+@answering
 def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float = np.inf) -> Any:
     """Dress a fitted mixed model for the package marginaleffects.
 

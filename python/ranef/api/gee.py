@@ -9,10 +9,12 @@ from .._typing import Missing
 from ..fitted.gee.call import GEECall
 from ..fitted.gee.model import GEEModel, fit_model
 from ..formula import with_functions
+from ..words.answers import answering
 
 __all__ = ["gee"]
 
 
+@answering
 def gee(
     formula: str,
     data: Any,

@@ -15,10 +15,12 @@ from ..formula import with_functions
 from ..inference.priors.parts import simplified
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
+from ..words.answers import answering
 
 __all__ = ["glmer"]
 
 
+@answering
 def glmer(
     formula: str,
     data: Any,

@@ -10,10 +10,12 @@ from ..fitted.gls.fit import checked_corr
 from ..fitted.gls.model import GLSCall, GLSModel, fit_model
 from ..formula import with_functions
 from ..models.lmm import Control
+from ..words.answers import answering
 
 __all__ = ["gls"]
 
 
+@answering
 def gls(
     formula: str,
     data: Any,

@@ -10,10 +10,12 @@ from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
 from ..fitted.growth.fit import checked_call
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
 from ..models.lmm import Control
+from ..words.answers import answering
 
 __all__ = ["growth"]
 
 
+@answering
 def growth(
     outcome: str,
     data: Any,

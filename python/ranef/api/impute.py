@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ..missing.imputation import Imputations, imputed
+from ..words.answers import answering
 
 __all__ = ["impute"]
 
 
+@answering
 def impute(
     formula: str,
     data: Any,

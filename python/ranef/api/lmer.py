@@ -11,10 +11,12 @@ from ..fitted.lmm.model import LinearMixedModel, fit_model
 from ..formula import with_functions
 from ..inference.priors.priors import PriorLike
 from ..models.lmm import Control
+from ..words.answers import answering
 
 __all__ = ["Control", "lmer"]
 
 
+@answering
 def lmer(
     formula: str,
     data: Any,

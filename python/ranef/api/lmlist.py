@@ -13,10 +13,12 @@ from ..fitted.lmlist import GroupFits, Mixed
 from ..fitted.warned import dropped_rows, tell
 from ..formula import Bar, like, parse, with_functions
 from ..models.ols_groups import fit_by_group
+from ..words.answers import answering
 
 __all__ = ["lmlist"]
 
 
+@answering
 def lmlist(
     formula: str,
     data: Any,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..missing.report import MissingReport, report_of
+from ..words.answers import answering
 
 __all__ = ["missing_report"]
 
 
+@answering
 def missing_report(formula: str, data: Any, *, time: str | None = None) -> MissingReport:
     """Report missing values in the columns of a formula: patterns, groups, dropout, losses.
 

@@ -14,10 +14,12 @@ from ..models.lmm import Control
 from ..report.surface import MultiStart
 from ..trust.generalised import many_starts
 from ..trust.searches import random_factor
+from ..words.answers import answering
 
 __all__ = ["multistart"]
 
 
+@answering
 def multistart(model: Any, n: int = 20, seed: int = 1) -> MultiStart:
     """Search from random starts, to see whether there is one optimum or several.
 

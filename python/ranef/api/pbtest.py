@@ -16,10 +16,12 @@ from ..inference.lrt.pbtest import bootstrap_ratios
 from ..models.batch.estimate import Settings
 from ..parallel.workers import worker_count
 from ..report.simulated import SimulatedTest
+from ..words.answers import answering
 
 __all__ = ["pbtest"]
 
 
+@answering
 def pbtest(
     large: Any,
     small: Any,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..report.plots.coefficients import label_of, table_of
 from ..report.plots.tables import coefficient_figure
+from ..words.answers import answering
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_coefficients"]
 
 
+@answering
 def plot_coefficients(
     models: Any, names: Sequence[str] | None = None, level: float = 0.95
 ) -> Figure:

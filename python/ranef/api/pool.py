@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..missing.pooled import PooledModel, pool_models
+from ..words.answers import answering
 
 __all__ = ["pool"]
 
 
+@answering
 def pool(models: Sequence[Any]) -> PooledModel:
     """Pool fits of one model to several imputed data sets by Rubin's rules.
 

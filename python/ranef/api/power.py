@@ -7,11 +7,13 @@ from typing import Any
 
 from ..fitted.lmm.model import LinearMixedModel
 from ..study.result import Power
+from ..words.answers import answering
 from .simulate_study import simulate_study
 
 __all__ = ["power"]
 
 
+@answering
 def power(
     model: str | LinearMixedModel,
     test: str,

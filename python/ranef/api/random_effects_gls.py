@@ -9,10 +9,12 @@ from .._typing import Missing
 from ..fitted.panel.call import RandomEffectsCall
 from ..fitted.panel.random_effects import RandomEffectsGLS, fit_model
 from ..formula import with_functions
+from ..words.answers import answering
 
 __all__ = ["random_effects_gls"]
 
 
+@answering
 def random_effects_gls(
     formula: str,
     data: Any,

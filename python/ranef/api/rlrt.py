@@ -14,10 +14,12 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..inference.lrt.lrt import RatioTest, boundary_pvalue, chi2_tail
 from ..inference.lrt.rlrt import null_statistics, spectrum
 from ..report.simulated import SimulatedTest
+from ..words.answers import answering
 
 __all__ = ["rlrt"]
 
 
+@answering
 def rlrt(
     model: LinearMixedModel, *, n: int = 10_000, seed: Any = None, progress: bool = True
 ) -> SimulatedTest:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
+from .._caller import warn_caller
 from ..errors import RanefWarning
 from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.blocks import Progress
@@ -18,10 +18,12 @@ from ..parallel.workers import worker_count
 from ..study.engine import make_engine
 from ..study.result import Study
 from ..study.settings import Axes
+from ..words.answers import answering
 
 __all__ = ["simulate_study"]
 
 
+@answering
 def simulate_study(
     model: str | LinearMixedModel,
     data: Any = None,
@@ -152,9 +154,9 @@ def simulate_study(
             if line.interrupted:
                 break
     if line.interrupted:
-        warnings.warn(
-            f"interrupted after {line.done} of {line.total} fits; the tables are of those",
-            RanefWarning,
-            stacklevel=2,
+        warn_caller(
+            RanefWarning(
+                f"interrupted after {line.done} of {line.total} fits; the tables are of those"
+            )
         )
     return Study(runs, alpha, interrupted=line.interrupted)

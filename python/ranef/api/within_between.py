@@ -9,10 +9,12 @@ from .._typing import Form, Missing
 from ..fitted.panel.call import WithinBetweenCall
 from ..fitted.panel.within_between import WithinBetweenModel, fit_model
 from ..formula import with_functions
+from ..words.answers import answering
 
 __all__ = ["within_between"]
 
 
+@answering
 def within_between(
     formula: str,
     data: Any,

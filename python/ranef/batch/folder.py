@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -14,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from .._caller import warn_caller
 from ..errors import DataError, RanefError, RanefWarning
 from ..inference.hypotheses.multiple import benjamini_hochberg, storey
 from ..models.batch.blocks import Progress
@@ -90,9 +90,7 @@ class BatchFolder:
             found = self._footer(file) if is_whole(file) else None
             if found is None:
                 self.damaged.append(file)
-                warnings.warn(
-                    RanefWarning(f"{file!r} is damaged; its fits are made again"), stacklevel=2
-                )
+                warn_caller(RanefWarning(f"{file!r} is damaged; its fits are made again"))
                 return None
         return found
 

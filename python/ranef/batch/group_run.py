@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._caller import warn_caller
 from ..design.design import Design
 from ..errors import DroppedRowsWarning, RanefError
 from ..fitted.lmm.call import Call
@@ -131,9 +131,8 @@ class GroupRun:
         lost["by"] += self.groups.missing
         where = ", ".join(f"{column} ({count})" for column, count in lost.items() if count)
         if where:
-            warnings.warn(
-                DroppedRowsWarning(f"rows are left out because values are missing in {where}"),
-                stacklevel=4,
+            warn_caller(
+                DroppedRowsWarning(f"rows are left out because values are missing in {where}")
             )
 
     def explain(self, part: Part) -> dict[int, str]:

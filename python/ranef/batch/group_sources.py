@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._caller import warn_caller
 from ..chunks.levels import LevelTable
 from ..chunks.rows import Sample
 from ..design.frame import Frame, open_frame
@@ -162,12 +162,12 @@ def warn_scattered(reads: int, pieces: int, blocks: int, by: Sequence[str]) -> N
     """Say when files are read many times over, because groups are spread over them."""
     if reads > 2 * (pieces + blocks):
         names = ", ".join(by)
-        warnings.warn(
-            f"groups are spread over the files, each piece of which is read {reads / pieces:.0f} "
-            f"times; sort the data by {names} first, e.g. in DuckDB: COPY (SELECT * FROM "
-            f"'rows/*.parquet' ORDER BY {names}) TO 'sorted.parquet'",
-            RanefWarning,
-            stacklevel=5,
+        warn_caller(
+            RanefWarning(
+                "groups are spread over the files, each piece of which is read "
+                f"{reads / pieces:.0f} times; sort the data by {names} first, e.g. in DuckDB: "
+                f"COPY (SELECT * FROM 'rows/*.parquet' ORDER BY {names}) TO 'sorted.parquet'"
+            )
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._caller import warn_caller
 from .._typing import Positions
 from ..design.design import Design
 from ..errors import DataError, RanefWarning
@@ -243,11 +243,11 @@ def design_digest(design: Design, W: Matrix | None = None) -> str:
 
 def warn_interrupted(line: Progress, total: int) -> None:
     """Say that a run ended early."""
-    warnings.warn(
-        f"interrupted after {line.done} of {total} {line.unit}; "
-        "the others have the status 'not run'",
-        RanefWarning,
-        stacklevel=4,
+    warn_caller(
+        RanefWarning(
+            f"interrupted after {line.done} of {total} {line.unit}; "
+            "the others have the status 'not run'"
+        )
     )
 
 

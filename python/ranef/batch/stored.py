@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from .._caller import warn_caller
 from .._html import Preformatted
 from ..errors import DataError, RanefError, RanefWarning
 from ..fitted.lmm.model import LinearMixedModel
@@ -190,11 +190,11 @@ def opened(
     """Open the folder of a run that has ended, and say so where it ended early."""
     if line.interrupted:
         of = "" if line.total is None else f" of {line.total}"
-        warnings.warn(
-            f"interrupted after {line.done}{of} {line.unit}; the same call with "
-            f"out={folder.path!r} goes on from there",
-            RanefWarning,
-            stacklevel=4,
+        warn_caller(
+            RanefWarning(
+                f"interrupted after {line.done}{of} {line.unit}; the same call with "
+                f"out={folder.path!r} goes on from there"
+            )
         )
     return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
 

@@ -63,7 +63,7 @@ class ModelAverage(Tabled):
         """Fully averaged coefficients."""
         return self.table["full"]
 
-    def predict(self, newdata: Any = None, **options: Any) -> Array:
+    def predict(self, newdata: Any = None, **options: Any) -> pd.Series[Any]:
         """Average the models' predictions.
 
         Parameters
@@ -76,13 +76,16 @@ class ModelAverage(Tabled):
 
         Returns
         -------
-        ndarray of shape (m,)
-            Weighted means.
+        Series of length m
+            Weighted means, labelled as the rows of ``newdata``.
         """
-        if options.get("interval") is not None:
-            raise ValueError("an average of models predicts means; it has no intervals")
-        each = [np.asarray(model.predict(newdata, **options), float) for model in self.models]
-        return np.asarray(np.average(np.stack(each), axis=0, weights=self.weights.to_numpy()))
+        if options.get("interval") is not None or options.get("se"):
+            raise ValueError(
+                "an average of models predicts means; it has no intervals or standard errors"
+            )
+        each = [model.predict(newdata, **options) for model in self.models]
+        mean = np.average(np.column_stack(each), axis=1, weights=self.weights.to_numpy())
+        return pd.Series(mean, index=each[0].index)
 
 
 def check_one_scale(models: Sequence[Any], weights: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from .._caller import warn_caller
 from ..errors import ComparisonWarning, UnsupportedError
 from ..fitted.kinds import Model
 from ..fitted.lmm.model import LinearMixedModel
@@ -67,5 +67,5 @@ def flag_notes(flags: list[str]) -> list[str]:
         f"these criteria must not be ranked ({', '.join(reasons)}): a restricted likelihood "
         "depends on the fixed part and on its coding. estimator='ml' gives criteria that can be"
     )
-    warnings.warn(text, ComparisonWarning, stacklevel=3)
+    warn_caller(ComparisonWarning(text))
     return [text + "."]

@@ -19,11 +19,11 @@ from .spaces import related
 __all__ = ["anova_generalised", "check_generalised", "check_same_rows"]
 
 
-def anova_generalised(models: Sequence[Any]) -> pd.DataFrame:
+def anova_generalised(models: Sequence[Any], names: Sequence[str] | None = None) -> pd.DataFrame:
     """Compare generalised linear mixed models; see :func:`ranef.anova`."""
     check_generalised(models)
     check_likelihood(models, "anova")
-    names = labels(models)
+    names = names or labels(models)
     order = sorted(range(len(models)), key=lambda i: models[i].npar)
     tests, notes = [RatioTest()], [""]
     for i, j in itertools.pairwise(order):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,9 +11,11 @@ from ..errors import ModelError
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Model, check_mixed
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.parts import Base
 from ..inference.lrt.data import data_difference
 from ..inference.lrt.fixed import contains
 from ..inference.lrt.lrt import Parts, RatioTest, Relation
+from ..words.answers import keyword_message
 
 __all__ = [
     "boundary_notes",
@@ -23,6 +25,7 @@ __all__ = [
     "criteria_row",
     "estimator_name",
     "labels",
+    "named_models",
     "same_fixed",
 ]
 
@@ -72,8 +75,40 @@ def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
     return other
 
 
+def named_models(
+    models: Sequence[Any], named: Mapping[str, Any], caller: str
+) -> tuple[tuple[Any, ...], list[str] | None]:
+    """Read models, and the names that they were given, if any.
+
+    Models come one by one, in one mapping of names to models, or as keyword arguments; not as a
+    list, whose names nobody gave.
+    """
+    found: list[Any] = []
+    names: list[str] = []
+    for place, model in enumerate(models):
+        if isinstance(model, Mapping):
+            found += model.values()
+            names += map(str, model)
+        else:
+            found.append(model)
+            names.append("" if not named else f"model {place + 1}")
+    for name, model in named.items():
+        if not isinstance(model, Base):
+            raise TypeError(keyword_message(caller, name, []))
+        found.append(model)
+        names.append(name)
+    if not any(names):
+        return tuple(found), None
+    filled = [own or formula for own, formula in zip(names, labels(found), strict=True)]
+    if len(set(filled)) < len(filled):
+        raise ValueError(f"two models have the same name: {', '.join(filled)}")
+    return tuple(found), filled
+
+
 def labels(models: Sequence[Model]) -> list[str]:
     """Name models by their formulas and residuals, numbered where two are alike."""
+    if not all(isinstance(model, Base) for model in models):
+        return [f"model {place}" for place, _ in enumerate(models, start=1)]
     formulas = [" ".join(model.call.formula.split()) + _residuals(model) for model in models]
     counts = Counter(formulas)
     seen: Counter[str] = Counter()

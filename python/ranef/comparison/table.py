@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from .._caller import warn_caller
 from ..errors import ComparisonWarning
 from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 
-def anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.DataFrame:
+def anova_linear(
+    models: Sequence[LinearMixedModel], refit: bool | None, names: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Compare linear models, structured ones among them, row by row."""
     structured = any(isinstance(model, GLSModel) for model in models)
     check_comparable(models, "anova", structured=structured)
@@ -51,7 +53,7 @@ def anova_linear(models: Sequence[LinearMixedModel], refit: bool | None) -> pd.D
     else:
         spaces, relate_parts = [parts(m.parts.design, m.parts.estimate) for m in models], relate
     fits = one_estimator(models, spaces, refit)
-    names = labels(models)
+    names = names or labels(models)
     order = sorted(range(len(models)), key=lambda i: fits[i].npar)
     rows = [criteria_row(fits[i]) for i in order]
     refitted = ["refitted by ML" if fits[i] is not models[i] else "" for i in order]
@@ -115,9 +117,7 @@ def why_untested(
     """Why a pair has no statistic at all; None when it has."""
     if small.reml != large.reml:
         text = "one fit is by REML and one by ML: their likelihoods are never differenced"
-        warnings.warn(
-            f"{text}; leave out refit=False to compare both by ML", ComparisonWarning, stacklevel=4
-        )
+        warn_caller(ComparisonWarning(f"{text}; leave out refit=False to compare both by ML"))
         return text
     if relation.same_fixed and relation.same_random:
         return "the same model as the row above, written in another way"
@@ -147,11 +147,11 @@ def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relatio
             "not a valid p-value: restricted likelihoods of different fixed parts cannot be "
             "compared"
         )
-        warnings.warn(
-            "the fits are by REML and their fixed parts differ, so the p-value of "
-            f"{large.call.formula!r} is not valid; leave out refit=False to compare by ML",
-            ComparisonWarning,
-            stacklevel=5,
+        warn_caller(
+            ComparisonWarning(
+                "the fits are by REML and their fixed parts differ, so the p-value of "
+                f"{large.call.formula!r} is not valid; leave out refit=False to compare by ML"
+            )
         )
     if small.reml and abs(relation.shift) > 1e-8:
         notes.append(

@@ -19,6 +19,8 @@ from .matrix import Store
 from .random import random_terms
 from .reading import Reading, read_argument, read_factor, read_group, rows_to_keep
 from .scope import Column, check_names, columns_of_terms
+from .smooths.reading import read_smooth, with_random_smooths
+from .smooths.terms import add_smooths, fixed_columns, smooth_terms
 from .values import Categories, Numbers, Value
 from .width import check_width
 
@@ -37,6 +39,7 @@ def build(
     contrasts: Mapping[str, Any] | None = None,
     missing: str = "drop",
     response: str = "numeric",
+    smooths: bool = False,
 ) -> Design:
     """Apply a formula to data.
 
@@ -56,6 +59,8 @@ def build(
         Whether the response must be numbers, or may have two levels, the first coded 0, or also be
         two columns of successes and failures; then y is the share of successes, and the weights are
         the trials.
+    smooths : bool
+        Whether the model takes smooth terms.
 
     Returns
     -------
@@ -68,25 +73,34 @@ def build(
         If the data do not fit the formula; the message names the column.
     FormulaError
         If the formula asks for the same random effect twice, or for an unknown function.
+    UnsupportedError
+        If it has smooth terms and the model takes none.
     """
+    if not smooths:
+        formula.refuse_smooths("this model")
     check_option("missing", missing, ("drop", "raise"))
     check_option("response", response, ("numeric", "binary", "counts"))
     reading = Reading(open_frame(data), evaluation=formula.evaluation)
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
+    formula = with_random_smooths(formula, reading.frame)
     read_all(formula, reading)
     weight = read_argument(weights, "weights", reading)
     added = read_argument(offset, "offset", reading)
     keep = with_trials(formula, reading, response, rows_to_keep(reading, missing))
     values = {expr: on_rows(value, keep) for expr, value in reading.values.items()}
     factors = fit_factors(formula, values, reading.states, contrasts or {})
+    curves = add_smooths(formula, values, factors)
     store = Store(values, factors)
     layout = columns_of_terms(formula.terms, factors)
     check_width(layout, factors, reading.frame.n_rows if keep is None else int(keep.sum()))
-    fixed = [column for _, columns in layout for column in columns]
+    fixed = [column for _, columns in layout for column in columns] + fixed_columns(curves)
     check_names(fixed)
     references = tuple(store.refer(column) for column in fixed)
     random, recipes, groupings = random_terms(formula, reading.groups, keep, store)
+    n = reading.frame.n_rows if keep is None else int(keep.sum())
+    more = smooth_terms(curves, reading.groups, keep, store, n)
+    random, recipes, groupings = (*random, *more[0]), (*recipes, *more[1]), (*groupings, *more[2])
     weight, added = on(weight, keep), on(added, keep)
     answer = values[formula.left.expr]
     if response == "counts" and isinstance(answer, Numbers) and len(answer.arrays) == 2:
@@ -109,7 +123,7 @@ def build(
         n_data=reading.frame.n_rows,
         index=reading.frame.index,
         dropped={name: int(gaps.sum()) for name, gaps in reading.missing.items()},
-        encoder=Encoder(formula, factors, tuple(fixed), recipes, groupings, source),
+        encoder=Encoder(formula, factors, tuple(fixed), recipes, groupings, source, curves),
         owners=owners(reading.frame, arrays),
     )
 
@@ -132,6 +146,11 @@ def read_all(formula: Formula, reading: Reading) -> None:
     for bar in formula.random:
         for name in bar.factors:
             read_group(name, reading)
+    for smooth in formula.smooths:
+        try:
+            read_smooth(smooth, reading)
+        except FormulaError as error:
+            raise FormulaError(str(error), formula.text, smooth.start, smooth.stop) from None
 
 
 def placed(error: FormulaError, factor: Factor, formula: Formula) -> FormulaError:
@@ -168,7 +187,8 @@ def fit_factors(
 ) -> dict[str, FittedFactor]:
     """Learn the columns of each factor of the right side."""
     used = [f.expr for term in all_terms(formula) for f in term.factors]
-    used = list(dict.fromkeys([*used, *(f.expr for f in formula.offsets)]))
+    smooth = [f.expr for one in formula.smooths for f in one.factors if f.expr in values]
+    used = list(dict.fromkeys([*used, *(f.expr for f in formula.offsets), *smooth]))
     for name in contrasts:
         if name not in used:
             hint = did_you_mean(name, used)

@@ -223,7 +223,7 @@ class Survey:
         if not isinstance(node.func, ast.Attribute):
             raise self.error("only functions and methods can be called")
         if path is not None and foreign_function(".".join(path)):
-            raise self.error(foreign_function(".".join(path)))
+            raise FormulaError(foreign_function(".".join(path)))
         if node.func.attr not in METHODS:
             if path is None or node.func.attr.startswith("_"):
                 raise self.error(unknown_method(node.func.attr))

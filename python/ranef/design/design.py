@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from .method import EXACT, Method
+
+if TYPE_CHECKING:
+    from .smooths.fitted import FittedSmooth
 
 __all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm"]
 
@@ -43,6 +46,8 @@ class RandomTerm:
         different parts independent.
     places : ndarray of shape (n_levels,), int, or None
         Place of each level among all categories of the column, where some do not occur.
+    smooth : FittedSmooth or None
+        The smooth whose penalised part the term is.
     """
 
     group: str
@@ -52,6 +57,12 @@ class RandomTerm:
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
+    smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it is a smooth that every group shares, no effect of a group's own."""
+        return self.smooth is not None and self.smooth.is_curve
 
     @property
     def written(self) -> str:

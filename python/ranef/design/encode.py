@@ -19,6 +19,8 @@ from .groups import Grouping, codes_of_new
 from .matrix import matrix
 from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
+from .smooths.fitted import FittedSmooth
+from .smooths.terms import evaluated, warn_beyond
 from .values import Categories, Numbers, Value, find_levels, read_codes
 
 __all__ = ["Encoder", "NewRows", "NewTerm", "encode"]
@@ -42,6 +44,8 @@ class Encoder:
         Grouping factor of each term.
     offset : str or None
         Column given as ``offset``; "" when an array was given.
+    smooths : tuple of FittedSmooth
+        Smooth terms; their columns are factors of that name.
     """
 
     formula: Formula
@@ -50,6 +54,7 @@ class Encoder:
     random: tuple[tuple[Column, ...], ...]
     groupings: tuple[Grouping, ...]
     offset: str | None
+    smooths: tuple[FittedSmooth, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,10 +182,23 @@ def read_needed(encoder: Encoder, chosen: list[int], reading: Reading, coded: bo
     columns = [*encoder.fixed, *(c for t in chosen for c in encoder.random[t])]
     needed = dict.fromkeys(expr for column in columns for expr, _ in column.parts)
     kinds = {f.expr: f for term in all_terms(encoder.formula) for f in term}
-    for factor in [*(kinds[expr] for expr in needed), *encoder.formula.offsets]:
+    smooths = [one for one in encoder.smooths if one.label in needed]
+    factors = [kinds[expr] for expr in needed if expr in kinds]
+    factors += [f for one in smooths for f in one.smooth.factors if f.expr != one.group]
+    for factor in dict.fromkeys([*factors, *encoder.formula.offsets]):
         read_known(factor, encoder.factors[factor.expr], reading)
+    for one in smooths:
+        reading.values[one.label] = evaluated(one, reading.values)
+    warn_beyond(smooths, reading.values)
     for t in chosen if coded else ():
         for name in encoder.groupings[t].names:
+            if name not in reading.frame and encoder.formula.random:
+                raise DataError(
+                    f"the data have no column {name!r}, whose random effects take part"
+                    f'{reading.frame.hint(name)}; random="none" predicts without them',
+                    name,
+                    reading.frame.names,
+                )
             read_group(name, reading)
 
 
@@ -245,6 +263,8 @@ def read_offset_argument(encoder: Encoder, reading: Reading) -> NDArray[np.float
 
 def new_codes(grouping: Grouping, reading: Reading, new_levels: str) -> NDArray[np.int32]:
     """Code the new rows by the levels of the fit."""
+    if not grouping.names:  # a smooth, which has one level
+        return np.zeros(reading.frame.n_rows, dtype=np.int32)
     series = [reading.frame.series(name) for name in grouping.names]
     codes = codes_of_new(grouping, series)
     new = codes < 0

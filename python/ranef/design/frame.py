@@ -23,6 +23,7 @@ __all__ = [
     "open_frame",
     "owners",
     "row_labels",
+    "to_pandas",
 ]
 
 #: From pandas 3 on.
@@ -102,6 +103,20 @@ def open_frame(data: Any) -> Frame:
     if isinstance(data, np.ndarray) and data.dtype.names:
         return mapping_frame({name: data[name] for name in data.dtype.names})
     return narwhals_frame(data)
+
+
+def to_pandas(data: Any) -> pd.DataFrame:
+    """Make a pandas frame of whatever ``open_frame`` takes."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return pd.DataFrame({name: as_series(name, values) for name, values in data.items()})
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return pd.DataFrame({name: data[name] for name in data.dtype.names})
+    import narwhals as nw
+
+    frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
+    return frame
 
 
 def is_frame(data: Any) -> bool:

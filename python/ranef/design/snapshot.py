@@ -31,7 +31,7 @@ class Kept:
             return None
         held = model.__dict__.get(self.name)
         if isinstance(held, Held):
-            held = model.__dict__[self.name] = held.table()
+            held = model.__dict__[self.name] = native(held.table())
         return held
 
 
@@ -75,7 +75,7 @@ def snapshot(data: Any) -> Any:
         A table of the same kind, with the same rows and labels.
     """
     if isinstance(data, pd.DataFrame):
-        return data.copy(deep=not copies_on_write())
+        return native(data.copy(deep=not copies_on_write()))
     if isinstance(data, Mapping):
         return {name: by_value(values) for name, values in data.items()}
     if isinstance(data, np.ndarray):
@@ -84,6 +84,20 @@ def snapshot(data: Any) -> Any:
     if kind.__module__.startswith("polars.") and kind.__name__ == "DataFrame":
         return data.clone()  # the columns cannot change, but the table can get others
     return data
+
+
+def native(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the bytes of columns into this machine's order, without which pandas takes no rows."""
+    swapped = [getattr(kind, "isnative", True) is False for kind in frame.dtypes]
+    if not any(swapped):
+        return frame
+    columns = [
+        column.astype(np.dtype(column.dtype.name)) if foreign else column
+        for foreign, (_, column) in zip(swapped, frame.items(), strict=True)
+    ]
+    out = pd.concat(columns, axis=1)
+    out.columns = frame.columns
+    return out
 
 
 def by_value(values: Any) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._caller import warn_caller
 from ..errors import RanefWarning
 from .design import RandomTerm
 
@@ -57,11 +57,12 @@ def times_of_levels(term: RandomTerm, warn: bool) -> Times:
     if warn and len(steps) and not np.allclose(steps, steps[0]):
         at = int(np.argmax(~np.isclose(steps, steps.min())))
         before, after = levels[np.argsort(inside)[[at, at + 1]]]
-        warnings.warn(
-            f"the times in {term.group!r} are text and are counted 1, 2, 3, ..., so that {after!r} "
-            f"follows {before!r} at once; give times as numbers to keep their distances",
-            RanefWarning,
-            stacklevel=2,
+        warn_caller(
+            RanefWarning(
+                f"the times in {term.group!r} are text and are counted 1, 2, 3, ..., so that "
+                f"{after!r} follows {before!r} at once; give times as numbers to keep "
+                "their distances"
+            )
         )
     return order.astype(np.float64) + 1.0
 

@@ -31,7 +31,7 @@ class Criteria(Base):
     @property
     def converged(self) -> bool:
         """Whether gradient and curvature say that this is an optimum."""
-        return bool(self.parts.estimate.converged)
+        return bool(self.parts.converged)
 
     @property
     def llf(self) -> float:

@@ -20,6 +20,7 @@ from ..inference.hypotheses.linear import Approximation
 from ..inference.sandwich.tests import WaldTest, wald_f
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
+from ..words.answers import Spoken, attribute_message, target
 from .design_view import DesignView
 
 __all__ = ["Base", "Parts"]
@@ -282,6 +283,7 @@ ELSEWHERE: Mapping[str, str] = {
     "profile": "model.conf_int() gives intervals of the coefficients",
     "r2": "models of ranef.lmer and ranef.glmer have it",
     "refit": "fit again with the new response as a column of the data",
+    "sample": "models of ranef.lmer, and of ranef.glmer with one predictor, have a posterior",
     "sigma": "model.summary() has what is known of the residual variance",
     "simulate": "models of ranef.lmer and ranef.glmer draw responses",
     "tidy": "model.coef_table() and model.conf_int() have what a tidy table holds",
@@ -289,7 +291,7 @@ ELSEWHERE: Mapping[str, str] = {
 }
 
 
-class Base(ABC):
+class Base(Spoken, ABC):
     """A model as its user holds it: parts, and what every model does with them.
 
     Every mixin of a model inherits this class and no other. Nothing of a model changes after the
@@ -324,6 +326,12 @@ class Base(ABC):
                 raise UnsupportedAttributeError(
                     f"{name} is not available for a {kind}; {cure}", name=name, obj=self
                 )
+            if message := attribute_message(name):
+                ours = target(name)
+                other = type(self).instead.get(ours) or ELSEWHERE.get(ours)
+                if other is not None and not hasattr(type(self), ours):
+                    message = f"{message}, which is not available for a {kind}; {other}"
+                raise UnsupportedAttributeError(message, name=name, obj=self)
             raise AttributeError(f"a {kind} has no attribute {name!r}", name=name, obj=self)
 
     def __copy__(self) -> Self:

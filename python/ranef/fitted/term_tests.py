@@ -20,12 +20,12 @@ class TermTests(Base):
 
     parts: MixedParts
 
-    def anova(self, type: int = 3, ddf: str | None = None) -> pd.DataFrame:
+    def anova(self, type: int | str = 3, ddf: str | None = None) -> pd.DataFrame:
         """Test each term of the fixed part.
 
         Parameters
         ----------
-        type : {1, 2, 3}
+        type : {1, 2, 3} or {"I", "II", "III"}
             1: each term after those before it. 2: each after all terms that do not contain it. 3:
             each given all others, with contrasts that do not depend on the coding of the factors.
         ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}, optional
@@ -49,7 +49,7 @@ class TermTests(Base):
         return WholeFrame(anova_table(term_tests(self.parts, type, ddf), self.parts.sigma))
 
 
-def term_tests(parts: MixedParts, kind: int, ddf: str | None) -> dict[str, JointTest]:
+def term_tests(parts: MixedParts, kind: int | str, ddf: str | None) -> dict[str, JointTest]:
     """Test each term of the fixed part."""
     approximation = parts.approximation(ddf)
     rows = term_hypotheses(parts.design, parts.kept, *parts.aliasing(), kind)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from pathlib import Path
-
+from .._caller import warn_caller
 from ..design import Design
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning
 
 __all__ = ["as_error", "dropped_rows", "tell"]
-
-HOME = str(Path(__file__).parent.parent)
 
 
 def tell(found: tuple[RanefWarning, ...], *, strict: bool = False) -> None:
@@ -26,16 +21,7 @@ def tell(found: tuple[RanefWarning, ...], *, strict: bool = False) -> None:
     if strict and found:
         raise as_error(found)
     for warning in found:
-        warnings.warn(warning, stacklevel=_depth())
-
-
-def _depth() -> int:
-    """Count the frames up to the first outside ranef, as the caller of this counts them."""
-    depth, frame = 0, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(HOME):
-        frame = frame.f_back
-        depth += 1
-    return depth
+        warn_caller(warning)
 
 
 def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:

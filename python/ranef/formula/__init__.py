@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
 from .parse import parse, place_of
-from .terms import Bar, Factor, FactorKind, Formula, Term
+from .terms import Bar, Factor, FactorKind, Formula, Smooth, Term
 from .tokens import aliased
 from .update import update
 
@@ -16,6 +16,7 @@ __all__ = [
     "FactorKind",
     "Formula",
     "FormulaText",
+    "Smooth",
     "Term",
     "aliased",
     "evaluation_of",

@@ -119,7 +119,7 @@ def checked(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[.
     for name, function in functions.items():
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
             raise FormulaError(f"functions: {name!r} cannot be the name of a function")
-        if name.startswith("_") or name in ("offset", "I"):
+        if name.startswith("_") or name in ("offset", "I", "s", "te", "ti", "t2"):
             raise FormulaError(f"functions: {name!r} has a meaning of its own in formulas")
         if not callable(function):
             raise TypeError(f"functions: {name!r} is a {type(function).__name__}, not a function")

@@ -5,42 +5,9 @@ from __future__ import annotations
 import ast
 import re
 
-__all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
+from ..words.foreign import FORMULA
 
-#: R's functions and what formulas have for them.
-INSTEAD = {
-    "as.factor": "C(x)",
-    "as.ordered": "C(x)",
-    "ordered": "C(x)",
-    "as.character": "C(x)",
-    "as.numeric": "{x.astype(float)}",
-    "as.integer": "np.floor(x)",
-    "as.logical": "{x > 0}",
-    "is.na": "{x.isna()}",
-    "ifelse": "np.where(x > 1, a, b)",
-    "relevel": 'C(x, Treatment("base"))',
-    "interaction": "a:b",
-    "pmax": "np.maximum(a, b)",
-    "pmin": "np.minimum(a, b)",
-    "cut": "C(np.digitize(x, [1, 2, 3]))",
-    "qcut": "C(np.digitize(x, np.quantile(x, [0.25, 0.5, 0.75])))",
-    "rcs": "ns(x, df=3)",
-    "logit": "np.log(p / (1 - p))",
-    "qlogis": "np.log(p / (1 - p))",
-    "plogis": "{1 / (1 + np.exp(-x))}",
-    "mean": "x.mean() inside I()",
-    "sd": "x.std() inside I()",
-    "var": "x.var() inside I()",
-    "median": "x.median() inside I()",
-    "asin": "np.arcsin(x)",
-    "acos": "np.arccos(x)",
-    "atan": "np.arctan(x)",
-    "trunc": "np.trunc(x)",
-    "ceiling": "np.ceil(x)",
-    "nchar": "{x.str.len()}",
-    "toupper": "{x.str.upper()}",
-    "tolower": "{x.str.lower()}",
-}
+__all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
 
 #: R's signs inside an expression, as a pattern, with what Python has for them.
 SIGNS = (
@@ -105,14 +72,14 @@ def is_bar(node: ast.expr) -> bool:
 
 def foreign_function(name: str) -> str:
     """Say what formulas have for a function of R's; nothing if none is known."""
-    known = INSTEAD.get(name)
+    known = FORMULA.get(name)
     return f"{name}() is not a function that formulas know; write {known}" if known else ""
 
 
 def foreign_syntax(expr: str) -> str:
     """Say what Python has for a spelling of R's; nothing if none is found."""
     for name in re.findall(r"([A-Za-z][\w.]*)\s*\(", expr):
-        if "." in name and name in INSTEAD:
+        if "." in name and name in FORMULA:
             return foreign_function(name)
     plain = re.sub(r"""("[^"]*"|'[^']*'|`[^`]*`)""", "", expr)
     return next((hint for sign, hint in SIGNS if re.search(sign, plain)), "")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..errors import FormulaError
 from .bars import parse_bar
 from .evaluation import SAFE, evaluation_of
+from .smooths import is_smooth, parse_smooth
 from .syntax import Summand, bars_in, check_operators, sides, summands
-from .terms import Bar, Factor, FactorKind, Formula
+from .terms import Bar, Factor, FactorKind, Formula, Smooth
 from .tokens import Kind, Piece, normal_expression, pieces
 from .wilkinson import to_factor, to_terms
 
@@ -58,11 +60,20 @@ def parse_text(text: str) -> Formula:
     if not text.strip():
         raise FormulaError("the formula is empty; write y ~ x + (1 | g)")
     left, right = sides(pieces(text), text)
-    fixed, random, offsets = split_right(right, text)
+    right_side = Right()
+    split_right(right, text, right_side)
     response, factor = parse_response(left, text)
-    spelled = spell(fixed, text)
-    terms = to_terms([*joined(fixed)], text) if fixed else to_terms([ONE], text)
-    return Formula(text, response, factor, spelled, terms, tuple(random), tuple(offsets))
+    fixed = right_side.fixed
+    return Formula(
+        text,
+        response,
+        factor,
+        fixed=spell(fixed, text),
+        terms=to_terms([*joined(fixed)] if fixed else [ONE], text),
+        random=tuple(right_side.random),
+        offsets=tuple(right_side.offsets),
+        smooths=tuple(right_side.smooths),
+    )
 
 
 ONE = Piece(Kind.VALUE, "1", 0, 1)
@@ -81,26 +92,43 @@ def parse_response(left: Sequence[Piece], text: str) -> tuple[str, Factor]:
     return spelled, Factor(normal_expression(spelled, text, start, stop), FactorKind.PYTHON)
 
 
-def split_right(right: Sequence[Piece], text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:
-    """Sort the summands of the right side into fixed ones, bars and offsets."""
-    fixed: list[Summand] = []
-    random: list[Bar] = []
-    offsets: list[Factor] = []
+@dataclass
+class Right:
+    """The right side of a formula, sorted while it is read."""
+
+    fixed: list[Summand] = field(default_factory=list)
+    random: list[Bar] = field(default_factory=list)
+    offsets: list[Factor] = field(default_factory=list)
+    smooths: list[Smooth] = field(default_factory=list)
+
+
+def split_right(right: Sequence[Piece], text: str, out: Right) -> None:
+    """Sort the summands of the right side into fixed ones, bars, smooths and offsets."""
     for summand in summands(right, text):
+        first = summand.pieces[0]
+        alone = len(summand.pieces) == 1
         if bars_in(summand.pieces):
-            inner = split_bars(summand, text)
-            fixed += inner[0]
-            random += inner[1]
-            offsets += inner[2]
-        elif is_offset(summand.pieces[0]) and len(summand.pieces) == 1:
-            offsets.append(read_offset(summand, text))
+            split_bars(summand, text, out)
+        elif is_offset(first) and alone:
+            out.offsets.append(read_offset(summand, text))
+        elif is_smooth(first) and alone:
+            out.smooths.append(read_smooth(summand, text))
+        elif summand.is_bracketed and any(map(is_smooth, summand.pieces)) and summand.sign == "+":
+            split_right(summand.pieces[1:-1], text, out)
         else:
             check_fixed(summand, text)
-            fixed.append(summand)
-    return fixed, random, offsets
+            out.fixed.append(summand)
 
 
-def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], list[Factor]]:
+def read_smooth(summand: Summand, text: str) -> Smooth:
+    """Read a smooth term, which can only be added."""
+    if summand.sign == "-":
+        message = "a smooth term cannot be subtracted; leave it out"
+        raise FormulaError(message, text, summand.sign_at, summand.stop)
+    return parse_smooth(summand.pieces[0], text)
+
+
+def split_bars(summand: Summand, text: str, out: Right) -> None:
     """Read a summand that holds a bar: a term, or a sum with terms in parentheses."""
     if not summand.is_bracketed:
         bar = summand.pieces[bars_in(summand.pieces)[0]]
@@ -116,8 +144,9 @@ def split_bars(summand: Summand, text: str) -> tuple[list[Summand], list[Bar], l
         message = "a random-effects term cannot be subtracted; leave it out"
         raise FormulaError(message, text, summand.sign_at, summand.stop)
     if bars_in(summand.pieces, 1):
-        return [], parse_bar(summand.pieces, text), []
-    return split_right(summand.pieces[1:-1], text)
+        out.random += parse_bar(summand.pieces, text)
+    else:
+        split_right(summand.pieces[1:-1], text, out)
 
 
 def place_of(factor: Factor, text: str) -> tuple[int, int]:
@@ -136,6 +165,12 @@ def check_fixed(summand: Summand, text: str) -> None:
     for piece in summand.pieces:
         if is_offset(piece):
             message = "an offset can only be added: write ... + offset(x)"
+            raise FormulaError(message, text, piece.start, piece.stop)
+        if is_smooth(piece):
+            message = (
+                "a smooth term can only be added: write ... + s(x), with by=z for a curve that is "
+                "multiplied by z, or differs between the levels of z"
+            )
             raise FormulaError(message, text, piece.start, piece.stop)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from ..errors import UnsupportedError
 from .evaluation import SAFE, Evaluation, FormulaText, like
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Term", "offset_source", "quoted"]
+__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Smooth", "Term", "offset_source", "quoted"]
 
 
 class FactorKind(Enum):
@@ -104,6 +105,59 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Smooth:
+    """One smooth term as written, free of data.
+
+    Attributes
+    ----------
+    kind : {"s", "te", "ti", "t2"}
+        One basis, or a tensor product of one basis a variable.
+    variables : tuple of Factor
+        What it is a smooth of.
+    by : Factor or None
+        What multiplies it: numbers, or a factor that has one smooth for each level.
+    bs : tuple of str
+        Basis of each margin; one for ``s``.
+    k : tuple of int or None
+        Dimension of each margin's basis; None for the usual one.
+    m : tuple of tuple of int
+        Order of each margin's penalty (and of its B-splines before it); empty for the usual one.
+    knots : tuple of float
+        Knots, or the two ends of them; empty where the data choose.
+    text : str
+        The call as written.
+    start, stop : int
+        Place in the formula's text.
+    """
+
+    kind: str
+    variables: tuple[Factor, ...]
+    by: Factor | None
+    bs: tuple[str, ...]
+    k: tuple[int | None, ...]
+    m: tuple[tuple[int, ...], ...]
+    knots: tuple[float, ...]
+    text: str = field(compare=False)
+    start: int = field(default=0, compare=False)
+    stop: int = field(default=0, compare=False)
+
+    @property
+    def label(self) -> str:
+        """Name of the term: the call without blanks and options."""
+        names = ",".join(factor.expr.replace(" ", "") for factor in self.variables)
+        return f"{self.kind}({names})"
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """All its variables, ``by`` included."""
+        return self.variables if self.by is None else (*self.variables, self.by)
+
+    def source(self) -> str:
+        """Spell the term so that a formula can hold it."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Formula:
     """A formula without data.
 
@@ -125,6 +179,8 @@ class Formula:
         The expressions inside ``offset()``.
     evaluation : Evaluation
         What its expressions may do.
+    smooths : tuple of Smooth
+        Smooth terms in the order written.
     """
 
     text: str
@@ -135,14 +191,30 @@ class Formula:
     random: tuple[Bar, ...] = ()
     offsets: tuple[Factor, ...] = ()
     evaluation: Evaluation = SAFE
+    smooths: tuple[Smooth, ...] = ()
 
     def __str__(self) -> str:
         return self.text
 
     def without_random(self) -> Formula:
         """Leave the random-effects terms out."""
-        right = " + ".join([self.fixed, *map(offset_source, self.offsets)])
+        smooths = [smooth.source() for smooth in self.smooths]
+        right = " + ".join([self.fixed, *smooths, *map(offset_source, self.offsets)])
         return replace(self, text=like(f"{self.response} ~ {right}", self), random=())
+
+    def refuse_smooths(self, who: str) -> None:
+        """Raise if there are smooth terms, which ``who`` does not take.
+
+        Raises
+        ------
+        UnsupportedError
+            With the term and what takes it.
+        """
+        if self.smooths:
+            raise UnsupportedError(
+                f"{self.smooths[0].text} is a smooth term, and {who} takes none; fit it by "
+                "ranef.lmer or ranef.glmer, or write a spline of fixed effects, as in ns(x, df=5)"
+            )
 
     def evaluated(self, evaluation: Evaluation) -> Formula:
         """Let the expressions do something else."""

@@ -9,8 +9,9 @@ from ..errors import FormulaError
 from .bars import parse_bar
 from .evaluation import like
 from .parse import is_offset, parse, read_offset
+from .smooths import is_smooth, parse_smooth
 from .syntax import Summand, bars_in, check_operators, sides, summands
-from .terms import Bar, Factor, FactorKind, Formula, Term, offset_source
+from .terms import Bar, Factor, FactorKind, Formula, Smooth, Term, offset_source
 from .tokens import Kind, Piece, pieces
 from .wilkinson import to_terms
 
@@ -44,16 +45,19 @@ def update(old: Formula, text: str) -> Formula:
     response = new_response(before.strip(), old)
     text = f"{response} {tilde}{after}"
     _, right = sides(pieces(text), text)
-    random, offsets = list(old.random), list(old.offsets)
+    random, offsets, smooths = list(old.random), list(old.offsets), list(old.smooths)
     rest = summands(right, text)
     if not any(is_dot(s) for s in rest):
-        random, offsets = [], []
+        random, offsets, smooths = [], [], []
     fixed = [
         s
         for s in rest
-        if not change_random(s, random, text) and not change_offset(s, offsets, text)
+        if not change_random(s, random, text)
+        and not change_offset(s, offsets, text)
+        and not change_smooths(s, smooths, text)
     ]
     body = [*fixed_sources(old, fixed, text), *(bar.source() for bar in merged(random))]
+    body += [smooth.source() for smooth in smooths]
     body += [offset_source(factor) for factor in offsets]
     return parse(like(f"{response} ~ {' + '.join(body)}", old))
 
@@ -121,6 +125,22 @@ def change_offset(summand: Summand, offsets: list[Factor], text: str) -> bool:
         offsets.remove(factor)
     else:
         raise FormulaError("the model has no such offset", text, summand.start, summand.stop)
+    return True
+
+
+def change_smooths(summand: Summand, smooths: list[Smooth], text: str) -> bool:
+    """Add or remove a smooth term, whatever its options; False if the summand is none."""
+    if len(summand.pieces) > 1 or not is_smooth(summand.pieces[0]):
+        return False
+    smooth = parse_smooth(summand.pieces[0], text)
+    if summand.sign == "+":
+        smooths += [] if smooth in smooths else [smooth]
+        return True
+    found = [other for other in smooths if (other.label, other.by) == (smooth.label, smooth.by)]
+    if not found:
+        message = f"the model has no term {smooth.text}"
+        raise FormulaError(message, text, summand.start, summand.stop)
+    smooths.remove(found[0])
     return True
 
 

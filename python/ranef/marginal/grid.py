@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._options import check_option
 from ..design.frame import did_you_mean
 from ..errors import UnsupportedError
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Answering, check_mixed, is_generalised
+from ..inference.emmeans import METHODS
 from ..report.emmeans import MarginalMeans
 from .parts import part_of
 
@@ -33,11 +36,33 @@ LOGARITHMS = ("log", "np.log", "numpy.log")
 
 def names_of(
     specs: str | Sequence[str], by: str | Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Names of the variables that means are for, and of those to condition on."""
-    keep = [specs] if isinstance(specs, str) else list(specs)
+) -> tuple[list[str], list[str], str]:
+    """Names of the variables that means are for, of those to condition on, and of contrasts.
+
+    A text with a tilde is emmeans' formula: ``"pairwise ~ a + b | c"``.
+    """
+    method = ""
     within = [] if by is None else [by] if isinstance(by, str) else list(by)
-    return [name for name in keep if name not in within], within
+    if isinstance(specs, str) and "~" in specs:
+        method, _, right = (part.strip() for part in specs.partition("~"))
+        shown, _, given = right.partition("|")
+        keep = variables_in(shown, specs)
+        within = [*within, *(variables_in(given, specs) if "|" in right else [])]
+    else:
+        keep = [specs] if isinstance(specs, str) else list(specs)
+    if method:
+        check_option("the left side of specs", method, METHODS)
+    return [name for name in keep if name not in within], within, method
+
+
+def variables_in(side: str, specs: str) -> list[str]:
+    """Split one side of a formula of marginal means at its signs."""
+    names = [name.strip().strip("`") for name in re.split(r"[+*:]", side)]
+    if names == ["1"]:
+        return []
+    if not all(names) or any("~" in name or "|" in name for name in names):
+        raise ValueError(f"specs are 'a', ['a', 'b'] or 'pairwise ~ a + b | c', not {specs!r}")
+    return list(dict.fromkeys(names))
 
 
 def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:

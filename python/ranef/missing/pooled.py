@@ -14,6 +14,7 @@ from ..errors import ModelError, UnsupportedError
 from ..inference.coverage import t_quantile
 from ..inference.hypotheses.text import parse_hypotheses
 from ..inference.pooling import PooledTest, Rubin, d1, d2, d3, rubin
+from ..inference.prediction.table import laid_out
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
 from .likelihood import at_pooled
@@ -208,6 +209,7 @@ class PooledModel:
         newdata: Any = None,
         *,
         interval: str | None = None,
+        se: bool = False,
         level: float = 0.95,
         **options: Any,
     ) -> Any:
@@ -219,6 +221,8 @@ class PooledModel:
             Rows to predict; by default each model predicts its own completed rows.
         interval : {"confidence"}, optional
             Interval of the mean, by Rubin's rules row by row.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean by Rubin's rules.
         level : float
             Its coverage.
         **options
@@ -226,31 +230,28 @@ class PooledModel:
 
         Returns
         -------
-        ndarray or DataFrame
-            Means, or mean, lower and upper.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``.
         """
-        if interval is None:
-            return np.mean([np.asarray(m.predict(newdata, **options)) for m in self.models], axis=0)
-        if interval != "confidence":
+        if interval is None and not se:
+            each = [m.predict(newdata, **options) for m in self.models]
+            return pd.Series(np.mean(np.column_stack(each), axis=1), index=each[0].index)
+        if interval not in (None, "confidence"):
             raise UnsupportedError(
                 'pooled models predict with interval="confidence"; for intervals of new '
                 "observations predict from each of pooled.models"
             )
-        wide = [
-            m.predict(newdata, interval="confidence", level=level, **options) for m in self.models
-        ]
-        mean = np.column_stack([w["mean"] for w in wide])
-        z = float(t_quantile(level))
-        se = np.column_stack([(w["upper"] - w["lower"]) / (2.0 * z) for w in wide])
+        wide = [m.predict(newdata, se=True, **options) for m in self.models]
+        mean, error = (np.column_stack([w[column] for w in wide]) for column in ("mean", "se"))
         rows = [
             rubin(q[:, None], (s**2)[:, None, None], self._df_complete())
-            for q, s in zip(mean, se, strict=True)
+            for q, s in zip(mean, error, strict=True)
         ]
         centre = np.array([r.estimate[0] for r in rows])
-        half = np.array([t_quantile(level, r.df)[0] * np.sqrt(r.total[0, 0]) for r in rows])
-        return pd.DataFrame(
-            {"mean": centre, "lower": centre - half, "upper": centre + half}, index=wide[0].index
-        )
+        total = np.array([np.sqrt(r.total[0, 0]) for r in rows])
+        half = np.array([t_quantile(level, r.df)[0] for r in rows]) * total
+        limits = None if interval is None else (centre - half, centre + half)
+        return laid_out(centre, total if se else None, limits, wide[0].index)
 
     def _df_complete(self) -> float:
         return float(self.nobs - len(self._names))

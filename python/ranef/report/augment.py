@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import Design
+from ..design.frame import to_pandas
 from ..inference.prediction.predict import fixed_part, random_part
 from ..models.lmm import LmmEstimate
 
@@ -37,7 +37,7 @@ def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
 def used_rows(design: Design, data: Any) -> pd.DataFrame:
     """Take the caller's rows that were used; response and groups alone without the data."""
     if data is not None:
-        frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
+        frame = to_pandas(data)
         return frame if design.rows is None else frame.iloc[design.rows]
     index = design.index
     if index is not None and design.rows is not None:

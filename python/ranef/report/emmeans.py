@@ -79,6 +79,8 @@ class MarginalMeans:
         How the means were made.
     link : str
         Link that means are turned back through; "identity" where they stay as they are.
+    method : str
+        Kind of contrasts that the specs asked for; empty for none.
     """
 
     what: str
@@ -91,6 +93,12 @@ class MarginalMeans:
     level: float
     notes: tuple[str, ...]
     link: str = "identity"
+    method: str = ""
+
+    @property
+    def contrasts(self) -> ContrastTable:
+        """Contrasts of the kind that the specs asked for; all pairs by default."""
+        return self.contrast(self.method or "pairwise")
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -199,10 +207,12 @@ class MarginalMeans:
         return table
 
     def __repr__(self) -> str:
-        return repr(ContrastTable(self.frame, self.notes))
+        means = repr(ContrastTable(self.frame, self.notes))
+        return f"{means}\n\n{self.contrasts!r}" if self.method else means
 
     def _repr_html_(self) -> str:
-        return ContrastTable(self.frame, self.notes)._repr_html_()
+        means = ContrastTable(self.frame, self.notes)._repr_html_()
+        return means + (self.contrasts._repr_html_() if self.method else "")
 
 
 def on_response(means: MarginalMeans, link: str) -> MarginalMeans:

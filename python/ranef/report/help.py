@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+from ..words.answers import answering
+
 __all__ = ["help", "topics"]
 
 PAGES = ("convergence", "troubleshooting")
@@ -39,6 +41,7 @@ def topics() -> list[str]:
     return [*PAGES, *_sections(), *_findings()]
 
 
+@answering
 def help(topic: str = "troubleshooting") -> None:
     """Print a page or the meaning of a finding.
 

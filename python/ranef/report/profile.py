@@ -117,6 +117,6 @@ def _read(path: Path, z: float) -> float:
     secant = (zeta[k + 1] - zeta[k]) / (c[k + 1] - c[k])
     slopes = [s if np.isfinite(s) else secant for s in path.slope[k : k + 2]]
     cubic = scipy.interpolate.CubicHermiteSpline(c[k : k + 2], zeta[k : k + 2], slopes)
-    return path.value_at(
-        float(scipy.optimize.brentq(lambda x: float(cubic(x)) - z, c[k], c[k + 1]))
-    )
+    width = c[k + 1] - c[k]  # the search ends by an absolute difference: in units of the step
+    share = scipy.optimize.brentq(lambda s: float(cubic(c[k] + s * width)) - z, 0.0, 1.0)
+    return path.value_at(float(c[k] + share * width))

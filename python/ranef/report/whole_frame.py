@@ -32,6 +32,14 @@ class WholeFrame(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
+    def to_latex(self, *args: Any, **kwargs: Any) -> Any:
+        """Write the table for LaTeX, without the notes, which are sentences."""
+        return pd.DataFrame(self).drop(columns="note", errors="ignore").to_latex(*args, **kwargs)
+
+    def to_markdown(self, *args: Any, **kwargs: Any) -> Any:
+        """Write the table for Markdown, without the notes, which are sentences."""
+        return pd.DataFrame(self).drop(columns="note", errors="ignore").to_markdown(*args, **kwargs)
+
     def _shown(self) -> pd.DataFrame:
         """Write the numbers as text."""
         plain = pd.DataFrame(self).drop(columns="note", errors="ignore")

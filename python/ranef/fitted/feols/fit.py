@@ -115,7 +115,7 @@ def aliased_columns(design: Design, fitted: Fitted) -> list[RanefWarning]:
         f"{design.fixed_names[fitted.positions[j]]!r} is {reason}"
         for j, reason in fitted.within.aliased.items()
     ]
-    return [RankWarning("no coefficient can be estimated: " + "; ".join(told))] if told else []
+    return [RankWarning("without a coefficient: " + "; ".join(told))] if told else []
 
 
 def fit(call: FeolsCall, data: Any) -> FeolsParts:

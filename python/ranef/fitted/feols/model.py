@@ -9,6 +9,7 @@ import numpy as np
 
 from ...design.grouped import group_term
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
@@ -20,6 +21,7 @@ from .criteria import Criteria
 from .fit import fit, names
 from .parts import FeolsParts
 from .rows import Rows
+from .simulated import Checks
 from .tests import Robust
 
 __all__ = ["FeolsCall", "FixedEffectsModel"]
@@ -37,6 +39,8 @@ class FixedEffectsModel(
     PlainTables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted least squares model, pooled or with absorbed factors.
 
@@ -53,11 +57,13 @@ class FixedEffectsModel(
     parts: FeolsParts
     instead: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
-            ("ranef", "coef", "varcorr", "icc"),
+            ("ranef", "varcorr", "icc"),
             "absorbed effects are in effects(); random ones come by ranef.lmer",
         ),
         **dict.fromkeys(("bootstrap", "profile"), "use wild_bootstrap(term)"),
         "anova": "use wald_test(terms)",
+        "coef": "the coefficients are in params, absorbed effects in effects()",
+        "fixef": "absorbed effects are in effects(), coefficients in params",
         "simulate": "fit ranef.lmer or ranef.gls to draw new responses",
         "r2": "use rsquared, rsquared_within and rsquared_adj",
     }

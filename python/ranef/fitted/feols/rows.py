@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ from ..._typing import Array, Interval, NewLevels
 from ...design import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
-from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.estimable import without_estimate, without_estimate_beside
+from ...inference.prediction.table import labelled, laid_out
 from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
 from ...models.within import absorbed_effects
@@ -86,15 +87,27 @@ class Rows(Base):
         newdata: Any = None,
         *,
         interval: None = None,
+        se: Literal[False] = False,
         level: float = 0.95,
         new_levels: NewLevels = "raise",
-    ) -> Array: ...
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         interval: Interval,
+        se: bool = False,
+        level: float = 0.95,
+        new_levels: NewLevels = "raise",
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Interval | None = None,
+        se: Literal[True],
         level: float = 0.95,
         new_levels: NewLevels = "raise",
     ) -> pd.DataFrame: ...
@@ -103,9 +116,10 @@ class Rows(Base):
         newdata: Any = None,
         *,
         interval: Interval | None = None,
+        se: bool = False,
         level: float = 0.95,
         new_levels: NewLevels = "raise",
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict the response.
 
         Parameters
@@ -115,6 +129,8 @@ class Rows(Base):
         interval : {"confidence", "prediction"}, optional
             Ask for an interval of the mean, or of a new response of weight 1; not with absorbed
             factors.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean.
         level : float
             Its coverage.
         new_levels : {"raise", "population"}
@@ -123,38 +139,46 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (m,) or DataFrame
-            Means, or columns mean, lower, upper.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``.
         """
-        if newdata is None and interval is None:
-            return self.parts.ols.fitted.copy()
-        X, extra = self._new_rows(
+        if newdata is None and interval is None and not se:
+            return self.fittedvalues
+        X, extra, index = self._new_rows(
             self.parts.training_data() if newdata is None else newdata, new_levels
         )
         mean = self.parts.linear(X) + extra
-        if interval is None:
-            return mean
-        if interval not in ("confidence", "prediction"):
+        if interval is None and not se:
+            return labelled(mean, index)
+        if interval not in (None, "confidence", "prediction"):
             raise ValueError(f"interval is confidence or prediction, not {interval!r}")
         if self.parts.estimate.absorption is not None:
-            raise UnsupportedError("intervals need the covariance of the absorbed effects")
+            raise UnsupportedError(
+                "intervals and standard errors need the covariance of the absorbed effects"
+            )
         kept = X[:, self.parts.kept]
         variance = np.einsum("ij,jk,ik->i", kept, self.parts.cov, kept)
+        error = np.sqrt(variance) if se else None
+        if interval is None:
+            return laid_out(mean, error, None, index)
         if interval == "prediction":
             variance = variance + self.parts.ols.sigma2
         df = float(np.min(self.parts.approximation().df(np.eye(len(self.parts.kept)))))
         half = float(t_quantile(level, df)) * np.sqrt(variance)
-        return pd.DataFrame({"mean": mean, "lower": mean - half, "upper": mean + half})
+        return laid_out(mean, error, (mean - half, mean + half), index)
 
-    def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array]:
-        """Columns of new rows, and what offsets and absorbed effects add."""
-        absorbed = (
-            () if self.parts.estimate.absorption is None else self.parts.estimate.absorption.names
-        )
+    def _new_rows(self, newdata: Any, new_levels: str) -> tuple[Array, Array, Any]:
+        """Columns of new rows, what offsets and absorbed effects add, and labels."""
+        absorption = self.parts.estimate.absorption
+        absorbed = () if absorption is None else absorption.names
         rows = encode(self.parts.design, newdata, random=list(absorbed), new_levels=new_levels)
-        if not absorbed:
-            kept = np.asarray(self.parts.estimate.positions)[self.parts.kept]
-            rows = without_estimate(self.parts.design, newdata, rows, kept)
+        positions = np.asarray(self.parts.estimate.positions)
+        if absorption is None:
+            rows = without_estimate(self.parts.design, newdata, rows, positions[self.parts.kept])
+        else:
+            rows = without_estimate_beside(
+                self.parts.design, newdata, rows, positions, self.parts.ols.kept, absorption
+            )
         extra = np.zeros(len(rows.X)) if rows.offset is None else rows.offset
         if absorbed:
             effects = list(self.effects().values())
@@ -164,4 +188,4 @@ class Rows(Base):
                 assert term is not None
                 mean = float(effect.to_numpy()[design.codes].mean())
                 extra = extra + np.append(effect.to_numpy(), mean)[term.codes]
-        return rows.X[:, self.parts.estimate.positions], extra
+        return rows.X[:, self.parts.estimate.positions], extra, rows.index

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ...models.gee import GeeSpec
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
@@ -19,6 +20,7 @@ from .criteria import QIC, Criteria
 from .fit import fit
 from .parts import GeeParts
 from .rows import Rows
+from .simulated import Checks
 from .tests import Robust
 
 __all__ = ["QIC", "GEEModel", "check_vcov"]
@@ -39,6 +41,8 @@ class GEEModel(
     PlainTables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted marginal model.
 

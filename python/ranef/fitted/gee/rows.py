@@ -7,11 +7,11 @@ from typing import Any, Literal, overload
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
 from ...design import encode
 from ...families.links import link_named
 from ...inference.coverage import t_quantile
 from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.table import labelled, laid_out
 from ..parts import Base
 from .parts import GeeParts
 
@@ -35,19 +35,39 @@ class Rows(Base):
 
     @overload
     def predict(
-        self, newdata: Any = None, *, interval: None = None, level: float = 0.95
-    ) -> Array: ...
+        self,
+        newdata: Any = None,
+        *,
+        interval: None = None,
+        se: Literal[False] = False,
+        level: float = 0.95,
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
-        self, newdata: Any = None, *, interval: Literal["confidence"], level: float = 0.95
+        self,
+        newdata: Any = None,
+        *,
+        interval: Literal["confidence"],
+        se: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Literal["confidence"] | None = None,
+        se: Literal[True],
+        level: float = 0.95,
     ) -> pd.DataFrame: ...
     def predict(
         self,
         newdata: Any = None,
         *,
         interval: Literal["confidence"] | None = None,
+        se: bool = False,
         level: float = 0.95,
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict means.
 
         Parameters
@@ -56,29 +76,35 @@ class Rows(Base):
             New rows; the rows of the fit by default.
         interval : {"confidence"}, optional
             Ask for an interval of the mean, symmetric on the scale of the link.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean, by the delta method
+            where there is a link.
         level : float
             Its coverage.
 
         Returns
         -------
-        ndarray of shape (m,) or DataFrame
-            Means, or columns mean, lower, upper.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``.
         """
         if newdata is None:
             X, offset = self.parts.design.X, self.parts.design.offset
+            index: Any = self.fittedvalues.index
         else:
             rows = encode(self.parts.design, newdata, random=False)
             rows = without_estimate(self.parts.design, newdata, rows, self.parts.kept)
-            X, offset = rows.X, rows.offset
+            X, offset, index = rows.X, rows.offset, rows.index
         kept, link = self.parts.kept, link_named(self.parts.spec.link)
         eta = X[:, kept] @ self.parts.beta[kept] + (0.0 if offset is None else offset)
         mean = link.mean(eta)
-        if interval is None:
-            return mean
-        if interval != "confidence":
+        if interval not in (None, "confidence"):
             raise ValueError(f"interval is confidence or None, not {interval!r}")
-        se = np.sqrt(np.einsum("ij,jk,ik->i", X[:, kept], self.parts.cov, X[:, kept]))
-        df = float(np.min(self.parts.approximation().df(np.eye(len(kept)))))
-        half = float(t_quantile(level, df)) * se
-        lower, upper = link.limits(eta, half)
-        return pd.DataFrame({"mean": mean, "lower": lower, "upper": upper})
+        if interval is None and not se:
+            return labelled(mean, index)
+        error = np.sqrt(np.einsum("ij,jk,ik->i", X[:, kept], self.parts.cov, X[:, kept]))
+        limits = None
+        if interval is not None:
+            df = float(np.min(self.parts.approximation().df(np.eye(len(kept)))))
+            limits = link.limits(eta, float(t_quantile(level, df)) * error)
+        shown = error * np.abs(link.slope(eta)) if se else None
+        return laid_out(mean, shown, limits, index)

@@ -15,7 +15,7 @@ from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFit
 from ...families import find
 from ...families.response import check_response, check_whole
 from ...formula import parse
-from ...inference.identified import ENDLESS, endless_variances, spanned_terms
+from ...inference.identified import ENDLESS, endless_variances
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
@@ -119,7 +119,7 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
     """List everything worth a warning, in the order of the analysis."""
     design, estimate = parts.design, parts.estimate
     yield from data_warnings(design, lambda: core, estimate.kept)
-    spanned = spanned_terms(design)
+    spanned = parts.spanned
     yield from (RankWarning(one.text(design)) for one in spanned)
     left_out = [one.term for one in spanned]
     notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []

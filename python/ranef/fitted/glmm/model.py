@@ -10,10 +10,11 @@ from ...errors import DroppedRowsWarning
 from ...families import find
 from ...formula import parse
 from ...formula import update as updated
-from ...inference.identified import endless_variances, spanned_terms
+from ...inference.identified import endless_variances
 from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..generalised.intervals import Intervals
@@ -25,12 +26,14 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
 from ..plain import Figures
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import GlmerCall
 from .fit import REMEDY, check_counts, fit, fit_design, specification
 from .parts import GlmmParts
 from .rows import Rows
+from .simulated import Checks
 from .tables import Tables
 
 __all__ = ["GeneralizedLinearMixedModel"]
@@ -44,6 +47,7 @@ class GeneralizedLinearMixedModel(
     LinearTests,
     Profiles,
     Tables,
+    Sampled,
     Tidied,
     Figures,
     RegressionTable,
@@ -52,6 +56,8 @@ class GeneralizedLinearMixedModel(
     Sandwiched,
     RandomTests,
     Units,
+    Checks,
+    Checked,
 ):
     """A fitted generalised linear mixed model.
 
@@ -108,10 +114,10 @@ class GeneralizedLinearMixedModel(
         if endless_variances(design, estimate):
             verdict = "Not supported by the data: a variance of the random effects has no end."
             return replace(report, converged=False, verdict=verdict)
-        if spanned := spanned_terms(design):
-            terms = ", ".join(one.name(design) for one in spanned)
+        if self.parts.spanned:
+            terms = ", ".join(one.name(design) for one in self.parts.spanned)
             said = f"Not identified: {terms}, which fixed effects span."
-            return replace(report, verdict=f"{said} The rest: {report.verdict}")
+            return replace(report, converged=False, verdict=f"{said} The rest: {report.verdict}")
         if not estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."
@@ -226,7 +232,7 @@ class GeneralizedLinearMixedModel(
                 f'no more than {own.narrower} ones, and family="{own.narrower}" gives the same fit '
                 "with one parameter fewer."
             )
-        if e.converged:
+        if self.parts.converged:
             yield (
                 f"Converged: after {len(e.path)} steps, exact derivatives predict a further "
                 f"decrease of -2 log-likelihood by {e.decrement:.1e}."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels
+from ..._typing import Array, Interval, NewLevels, Random
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
 from ...errors import UnsupportedError
@@ -19,6 +18,7 @@ from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
+from ...inference.prediction.table import labelled, laid_out
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
@@ -83,21 +83,36 @@ class Rows(Base):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: None = None,
+        se: Literal[False] = False,
         level: float = 0.95,
         trials: Any = None,
-    ) -> Array: ...
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
         self,
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Interval,
+        se: bool = False,
+        level: float = 0.95,
+        trials: Any = None,
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        kind: str = "response",
+        random: Random = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval | None = None,
+        se: Literal[True],
         level: float = 0.95,
         trials: Any = None,
     ) -> pd.DataFrame: ...
@@ -106,12 +121,13 @@ class Rows(Base):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Interval | None = None,
+        se: bool = False,
         level: float = 0.95,
         trials: Any = None,
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict means, or linear predictors.
 
         Parameters
@@ -131,6 +147,9 @@ class Rows(Base):
             response. Both hold the errors of fixed and random effects and the variance of a new
             level; a prediction interval with ``random="none"`` is for a response whose levels are
             not known.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean, by the delta method
+            where it was turned back from a link.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -140,8 +159,8 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
 
         Notes
         -----
@@ -165,20 +184,23 @@ class Rows(Base):
             return over_levels(self.parts, newdata, kind)
         groups = prediction.chosen_groups(self.parts.design, random)
         link = self.parts.estimate.spec.transform if kind == "response" else IDENTITY
-        if newdata is None and interval is None and random in ("all", "none"):
+        if newdata is None and interval is None and not se and random in ("all", "none", None):
             at = (
                 self.parts.estimate.eta
                 if groups
                 else prediction.fixed_part(self.parts.design, self.parts.estimate)
             )
-            return link.mean(at)
+            return self.parts.label(link.mean(at))
         data = self.parts.training_data() if newdata is None else newdata
-        if interval is None:
+        if interval is None and not se:
             rows = encoded(self.parts, data, groups, new_levels)
             eta = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
-            return link.mean(eta)
+            return labelled(link.mean(eta), rows.index)
         check_level(level)
         rows, eta, variance = new_rows(self.parts, data, groups, new_levels)
+        error = np.sqrt(variance) * np.abs(link.slope(eta)) if se else None
+        if interval is None:
+            return laid_out(link.mean(eta), error, None, rows.index)
         if interval == "prediction":
             if not groups:
                 variance += prediction.population_variance(
@@ -190,10 +212,7 @@ class Rows(Base):
             lower, upper = (found.quantile(0.5 + side * level / 2.0) for side in (-1.0, 1.0))
         else:
             lower, upper = link.limits(eta, t_quantile(level) * np.sqrt(variance))
-        return pd.DataFrame(
-            {"mean": link.mean(eta), "lower": lower, "upper": upper},
-            index=rows.index,
-        )
+        return laid_out(link.mean(eta), error, (lower, upper), rows.index)
 
     def simulate(self, n: int = 1, *, seed: Any = None) -> Array:
         """Draw new responses from the fitted model, new random effects each time.
@@ -242,16 +261,17 @@ class Rows(Base):
         return used_rows(self.parts.design, self.parts.data).assign(**new)
 
 
-def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> Array:
+def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> pd.Series[Any]:
     """Average means, or linear predictors, over the distribution of the random effects."""
     design, estimate = parts.design, parts.estimate
+    index: pd.Index[Any] | None
     if newdata is None:
-        eta = prediction.fixed_part(design, estimate)
+        eta, index = prediction.fixed_part(design, estimate), parts.label(design.y).index
     else:
         rows = encoded(parts, newdata, [], "population")
-        eta = prediction.linear_predictor(design, estimate, rows, [])
+        eta, index = prediction.linear_predictor(design, estimate, rows, []), rows.index
     if kind == "link":
-        return eta
+        return labelled(eta, index)
     link = estimate.spec.transform
     if link.name == "inverse":
         raise UnsupportedError(
@@ -259,7 +279,7 @@ def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> Array:
             "model.update(link='log')"
         )
     variance = spread_of_rows(design, design.random, estimate.sigmas, newdata)
-    return averaged(lambda at, _: link.mean(at[0]), [eta], [variance])
+    return labelled(averaged(lambda at, _: link.mean(at[0]), [eta], [variance]), index)
 
 
 def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) -> Array:

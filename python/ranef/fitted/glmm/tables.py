@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -72,12 +72,12 @@ class Tables(Base):
         """Fixed effects divided by their standard errors, to be compared with a normal."""
         return self.parts.params / self.parts.bse
 
-    def anova(self, type: Literal[1, 2, 3] = 3) -> pd.DataFrame:
+    def anova(self, type: int | str = 3) -> pd.DataFrame:
         """Test each term of the fixed part by Wald's chi-squared.
 
         Parameters
         ----------
-        type : {1, 2, 3}
+        type : {1, 2, 3} or {"I", "II", "III"}
             1: each term after those before it. 2: each after all terms that do not contain it. 3:
             each given all others, with contrasts that do not depend on the coding of the factors.
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ...design.design import Design
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...formula import parse
 from ...models import lmm
 from ...models.gls.checks import check_rows
 from ...models.gls.model import CORRELATIONS, fit_gls, gls_model
+from ...models.spanned import Spanned, spanned_terms
 from ...report.structured import correlation_text
 from ...report.verdict import Convergence, alias_notes
 from ..warned import dropped_rows
@@ -58,9 +60,15 @@ def fit_rows(rows: StructuredDesign, call: GLSCall, data: Any = None) -> GlsPart
         lmm.check(rows.design)
     model = gls_model(rows, call.corr)
     check_rows(rows, model.layout, call.corr, call.groups, call.time)
-    estimate = fit_gls(rows, model, reml=call.reml, control=call.control)
+    held = [one.term for one in spanned_terms(rows.design) if _is_whole(one, rows.design)]
+    estimate = fit_gls(rows, model, reml=call.reml, control=call.control, held=held)
     parts = GlsParts(rows.design, estimate, call, data, model, structured=rows)
     return replace(parts, warnings=tuple(findings(parts)))
+
+
+def _is_whole(one: Spanned, design: Design) -> bool:
+    """Whether the fixed effects span all columns of a term."""
+    return len(one.columns) == design.random[one.term].n_cols
 
 
 def findings(parts: GlsParts) -> Iterable[RanefWarning]:
@@ -70,7 +78,10 @@ def findings(parts: GlsParts) -> Iterable[RanefWarning]:
     if len(estimate.kept) < len(design.fixed):
         notes = alias_notes(design, *parts.aliasing(), estimate.kept)
         yield RankWarning("the fixed-effects matrix has less than full rank: " + " ".join(notes))
-    if estimate.is_singular and estimate.converged:
+    spanned = parts.spanned
+    for one in spanned:
+        yield ConvergenceWarning(one.text(design))
+    if estimate.is_singular and estimate.converged and not spanned:
         yield SingularFitWarning(
             "singular fit: a variance of the random effects is zero, or a correlation of "
             "theirs 1; leave the term out, or the correlation of the residuals, which may say "
@@ -85,17 +96,28 @@ def findings(parts: GlsParts) -> Iterable[RanefWarning]:
     if not estimate.converged:
         verdict = convergence(parts)
         yield ConvergenceWarning(f"{verdict.verdict} {verdict.advice[0]}")
-    elif not (estimate.is_singular or estimate.at_bound) and estimate.lowest < FLAT:
+    elif not (spanned or estimate.is_singular or estimate.at_bound) and estimate.lowest < FLAT:
         yield ConvergenceWarning(
             "the likelihood is flat in a direction of the covariance's parameters: the data do "
             "not tell random effects and residuals apart; use fewer of them"
+        )
+    if not (estimate.sigma > 0.0 and np.isfinite(estimate.sigma)):
+        names = ", ".join(parts.rows.D_names)
+        yield RanefWarning(
+            f"sigma, the residual standard deviation where {names} is zero, is so far from the "
+            f"data that it is {estimate.sigma:g}; see resid_sd, or count from inside the data, as "
+            f"in variance='~ I({parts.rows.D_names[0]} - {estimate.centre[0]:.6g})'"
         )
 
 
 def convergence(parts: GlsParts) -> Convergence:
     """Whether the search stopped at an optimum, and how one knows."""
     estimate = parts.estimate
-    if estimate.converged:
+    spanned = parts.spanned
+    if spanned:
+        terms = ", ".join(one.name(parts.design) for one in spanned)
+        verdict = f"Not identified: {terms}, which fixed effects span."
+    elif estimate.converged:
         end = estimate.is_singular or estimate.at_bound
         verdict = "Converged to a boundary of the parameters." if end else "Converged."
     elif estimate.lowest < -1e-6:
@@ -106,13 +128,16 @@ def convergence(parts: GlsParts) -> Convergence:
             " by the exact gradient and curvature."
         )
     advice = "Simplify the correlation, the variances or the random effects."
-    if parts.call.corr in ("toeplitz", "unstructured") and not parts.design.random:
+    if spanned:
+        advice = "Leave the term out, or take its factor out of the fixed part."
+    elif parts.call.corr in ("toeplitz", "unstructured") and not parts.design.random:
         advice = (
             "The correlation runs towards a singular matrix, as it does when groups are few "
             'for the number of times; use corr="ar1", "car1" or "exchangeable".'
         )
+    converged = estimate.converged and not spanned
     return Convergence(
-        converged=estimate.converged,
+        converged=converged,
         verdict=verdict,
         status=estimate.status,
         gradient=estimate.gradient,
@@ -123,5 +148,5 @@ def convergence(parts: GlsParts) -> Convergence:
         n_objective=estimate.n_objective,
         n_gradient=estimate.n_gradient,
         path=np.empty((0, 3)),
-        advice=() if estimate.converged else (advice,),
+        advice=() if converged else (advice,),
     )

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ...formula import parse
 from ...formula import update as updated
 from ...report.structured import correlation_text, variance_text
 from ...report.summary import Summary
 from ...report.verdict import Convergence
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..criteria import Criteria
 from ..mixed.random_part import RandomPart
@@ -22,6 +25,7 @@ from .call import GLSCall
 from .fit import checked_corr, convergence, fit, fit_rows
 from .parts import GlsParts
 from .rows import Rows
+from .simulated import Checks
 from .tables import ResidualStructure, Tables
 
 __all__ = ["GLSCall", "GLSModel"]
@@ -40,6 +44,8 @@ class GLSModel(
     Tables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted linear model with correlated or unequal residuals.
 
@@ -142,7 +148,7 @@ class GLSModel(
         notes = [str(w) for w in self.warnings]
         if self.call.time is None and self.call.corr not in ("independence", "exchangeable"):
             notes.append("no time was given: rows of a group count 0, 1, 2, ... without gaps")
-        if self.parts.estimate.converged:
+        if self.convergence.converged:
             notes.append(
                 "Converged: exact derivatives predict a further decrease of -2 log-likelihood by "
                 f"{self.parts.estimate.decrement:.1e}."
@@ -163,8 +169,14 @@ class GLSModel(
             return f"{self.sigma:.5g}"
         if self.parts.rows.strata is not None:
             return f"by {self.call.variance}: {variance_text(self.variances['sd'])}"
-        slopes = " + ".join(f"{v:.4g} {name}" for name, v in self.variance_params.items())
-        return f"{self.sigma:.5g} * exp({slopes})"
+        slopes = self.variance_params.items()
+        if self.sigma > 0.0 and np.isfinite(self.sigma):
+            return f"{self.sigma:.5g} * exp({' + '.join(f'{v:.4g} {name}' for name, v in slopes)})"
+        found = self.parts.estimate
+        near = [
+            f"{v:.4g} ({name} - {c:.6g})" for (name, v), c in zip(slopes, found.centre, strict=True)
+        ]
+        return f"{found.unit:.5g} * exp({' + '.join(near)})"
 
 
 def fit_model(call: GLSCall, data: Any) -> GLSModel:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array, NewLevels
+from ..._typing import NewLevels, Random
 from ...design.encode import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.table import labelled, laid_out
 from ...models.gls import rows as gls_rows
 from ..parts import Base
 from .parts import GlsParts
@@ -86,30 +86,44 @@ class Rows(Base):
         self,
         newdata: Any = None,
         *,
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: None = None,
+        se: Literal[False] = False,
         level: float = 0.95,
-    ) -> Array: ...
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
         self,
         newdata: Any = None,
         *,
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Literal["confidence"],
+        se: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: Random = "all",
+        new_levels: NewLevels = "raise",
+        interval: Literal["confidence"] | None = None,
+        se: Literal[True],
         level: float = 0.95,
     ) -> pd.DataFrame: ...
     def predict(
         self,
         newdata: Any = None,
         *,
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Literal["confidence"] | None = None,
+        se: bool = False,
         level: float = 0.95,
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict means.
 
         Parameters
@@ -122,17 +136,19 @@ class Rows(Base):
             What to do with levels the fit has not seen.
         interval : {"confidence"}, optional
             Ask for an interval of the population's mean, ``random="none"``.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean.
         level : float
             Its coverage.
 
         Returns
         -------
-        ndarray of shape (m,) or DataFrame
-            Means, or columns mean, lower, upper. Residuals of the group's observed rows are not
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. Residuals of the group's observed rows are not
             used.
         """
-        if newdata is None and interval is None and random == "all":
-            return self.parts.design.y - self.parts.resid()
+        if newdata is None and interval is None and not se and random == "all":
+            return self.fittedvalues
         groups = (
             prediction.chosen_groups(self.parts.design, random) if self.parts.design.random else []
         )
@@ -140,16 +156,19 @@ class Rows(Base):
         rows = encode(self.parts.design, data, random=groups, new_levels=new_levels)
         rows = without_estimate(self.parts.design, data, rows, self.parts.kept)
         mean = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
-        if interval is None:
-            return mean
-        if interval != "confidence":
+        if interval not in (None, "confidence"):
             raise ValueError(f"interval is confidence or None, not {interval!r}")
+        if interval is None and not se:
+            return labelled(mean, rows.index)
         if groups:
-            raise UnsupportedError('an interval is of the population\'s mean; use random="none"')
+            raise UnsupportedError(
+                'intervals and standard errors are of the population\'s mean; use random="none"'
+            )
         X = rows.X[:, self.parts.estimate.kept]
         approximation = self.parts.approximation("satterthwaite")
-        se = np.sqrt(np.einsum("ij,jk,ik->i", X, approximation.cov, X))
-        half = t_quantile(level, approximation.df(X)) * se
-        return pd.DataFrame(
-            {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
-        )
+        error = np.sqrt(np.einsum("ij,jk,ik->i", X, approximation.cov, X))
+        limits = None
+        if interval is not None:
+            half = t_quantile(level, approximation.df(X)) * error
+            limits = (mean - half, mean + half)
+        return laid_out(mean, error if se else None, limits, rows.index)

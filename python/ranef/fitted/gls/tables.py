@@ -41,7 +41,8 @@ class ResidualStructure(Base):
             )
         if rows.strata is None:
             return variance_table(["all"], np.array([sigma]), np.array([self.parts.nobs]))
-        sds = sigma * np.exp(np.append(0.0, self.parts.estimate.delta))
+        levels = len(rows.strata.levels)
+        sds = self.parts.estimate.residual_sd(np.eye(levels, levels - 1, -1))
         return variance_table(rows.strata.levels.tolist(), sds, np.bincount(rows.strata.codes))
 
     @property

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
 from ...design import encode
 from ...inference.fit_measures import FitMeasures, Moments
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.table import labelled
 from ..parts import Base
 from .parts import FACTORS, GrowthParts
 
@@ -93,9 +93,9 @@ class Rows(Base):
         self,
         newdata: Any = None,
         *,
-        random: Literal["all", "none"] = "all",
+        random: Literal["all", "none"] | None = "all",
         new_levels: Literal["raise", "population"] = "raise",
-    ) -> Array:
+    ) -> pd.Series[Any]:
         """Predict the outcome.
 
         Parameters
@@ -109,17 +109,18 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (m,)
-            A row with missing values is NaN.
+        Series of length m
+            Labelled as the rows of ``newdata``. A row with missing values is NaN.
         """
         parts = self.parts
         if newdata is None and random == "all":
-            return np.asarray(parts.design.y - parts.resid())
+            return self.fittedvalues
         data = parts.training_data() if newdata is None else newdata
         groups = prediction.chosen_groups(parts.design, random)
         rows = encode(parts.design, data, random=groups, new_levels=new_levels)
         rows = without_estimate(parts.design, data, rows, parts.estimate.kept)
-        return prediction.linear_predictor(parts.design, parts.estimate, rows, groups)
+        mean = prediction.linear_predictor(parts.design, parts.estimate, rows, groups)
+        return labelled(mean, rows.index)
 
 
 class Curves(Base):

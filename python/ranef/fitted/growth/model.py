@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from ...errors import ModelError
 from ...report.numbers import in_one_scale
 from ...report.summary import Summary, pvalue_text
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
@@ -17,6 +18,7 @@ from .call import GrowthCall
 from .curves import Criteria, Curves, Rows
 from .fit import checked_call, fit
 from .parts import FACTORS, GrowthParts
+from .simulated import Checks
 
 #: Where a growth curve is fitted as a mixed model.
 MIXED = "fit the same curve by ranef.lmer(..., reml=False)"
@@ -35,6 +37,8 @@ class GrowthModel(
     PlainTables,
     Figures,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted latent growth curve model.
 

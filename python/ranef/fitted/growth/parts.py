@@ -232,8 +232,8 @@ class GrowthParts(Parts):
         estimate = self.estimate
         if self.call.residuals == "equal":
             return pd.Series([estimate.sigma**2], index=["all"])
-        sds = estimate.sigma * np.exp(np.append(0.0, estimate.delta))
-        return pd.Series(sds**2, index=self.occasions)
+        T = len(self.occasions)
+        return pd.Series(estimate.residual_sd(np.eye(T, T - 1, -1)) ** 2, index=self.occasions)
 
     @property
     def n_random(self) -> int:

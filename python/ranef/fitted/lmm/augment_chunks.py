@@ -7,13 +7,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from ...chunks.source import open_source
 from ...design.build import response_vector
-from ...design.frame import open_frame
+from ...design.frame import open_frame, to_pandas
 from ...design.reading import Reading, read_argument, read_factor
 from ...errors import RanefError
 from ...parallel.writing import whole_file
@@ -25,7 +24,7 @@ def augmented_chunks(model: Any, source: Any) -> Iterator[pd.DataFrame]:
     """Return the chunks of a source with fitted values and residuals."""
     passes, _ = open_source(source, lambda name: True)
     for chunk in passes():
-        frame = nw.from_native(chunk, eager_only=True).to_pandas()
+        frame = to_pandas(chunk)
         yield frame.assign(**residuals(model, frame))
 
 

@@ -26,12 +26,13 @@ from ...errors import (
     UnsupportedError,
 )
 from ...formula import parse
-from ...inference.identified import held_at_zero, spanned_terms
+from ...inference.identified import held_at_zero
 from ...inference.optimum.optimum import judged
 from ...inference.priors.mode import fit_penalized
 from ...inference.priors.parts import prior_parts, simplified
 from ...models import lmm
 from ...models.lmm import LmmEstimate
+from ...models.spanned import spanned_terms
 from ...report.verdict import data_warnings, not_reached, not_there_yet, singular_notes
 from .call import Call
 from .parts import LmmParts

@@ -10,12 +10,14 @@ from ...formula import update as updated
 from ...inference.priors.parts import describe
 from ...models import lmm
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
 from ..plain import Residuals
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
@@ -26,6 +28,7 @@ from .parts import LmmParts
 from .robust import Robust
 from .rows import Rows
 from .shares import Shares
+from .simulated import Checks
 from .tables import Tables
 from .tests import RandomTests
 from .trust import Trust
@@ -46,10 +49,13 @@ class LinearMixedModel(
     Profiles,
     Shares,
     Trust,
+    Sampled,
     Residuals,
     Tidied,
     Tables,
     RegressionTable,
+    Checks,
+    Checked,
 ):
     """A fitted linear mixed model.
 
@@ -179,7 +185,7 @@ class LinearMixedModel(
             Prints as text, and as HTML in a notebook.
         """
         notes = [str(w) for w in self.warnings]
-        if self.parts.estimate.converged:
+        if self.parts.converged:
             count = self.parts.estimate.n_gradient
             notes.append(
                 f"Converged: after {count} step{'s' if count > 1 else ''}, exact derivatives "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels
+from ..._typing import Array, Interval, NewLevels, Random
 from ...inference.prediction import predict as prediction
 from ..parts import Base
 from .parts import LmmParts
@@ -37,30 +36,44 @@ class Rows(Base):
         self,
         newdata: Any = None,
         *,
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: None = None,
+        se: Literal[False] = False,
         level: float = 0.95,
-    ) -> Array: ...
+    ) -> pd.Series[Any]: ...
     @overload
     def predict(
         self,
         newdata: Any = None,
         *,
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Interval,
+        se: bool = False,
+        level: float = 0.95,
+    ) -> pd.DataFrame: ...
+    @overload
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        random: Random = "all",
+        new_levels: NewLevels = "raise",
+        interval: Interval | None = None,
+        se: Literal[True],
         level: float = 0.95,
     ) -> pd.DataFrame: ...
     def predict(
         self,
         newdata: Any = None,
         *,
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: NewLevels = "raise",
         interval: Interval | None = None,
+        se: bool = False,
         level: float = 0.95,
-    ) -> Array | pd.DataFrame:
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict the response.
 
         Parameters
@@ -69,7 +82,7 @@ class Rows(Base):
             New rows; the fitted rows by default.
         random : {"all", "none"} or list of str
             Which random effects take part: all, none (the population's mean), or those
-            of the groups named.
+            of the groups named. None is ``"none"``.
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen: raise, or give them the
             population's effect, zero.
@@ -79,13 +92,15 @@ class Rows(Base):
             the variance of a new level; a prediction interval with ``random="none"``
             is for an observation
             whose levels are not known.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean.
         level : float
             Coverage of the interval.
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
 
         Notes
         -----
@@ -94,10 +109,12 @@ class Rows(Base):
         if interval not in (None, "confidence", "prediction"):
             raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
         if newdata is None:
-            if interval is None and random == "all":
-                return prediction.fitted(self.parts.design, self.parts.estimate)
-            if interval is None and random == "none":
-                return prediction.fixed_part(self.parts.design, self.parts.estimate)
+            if interval is None and not se and random == "all":
+                return self.fittedvalues
+            if interval is None and not se and random in ("none", None):
+                return self.parts.label(
+                    prediction.fixed_part(self.parts.design, self.parts.estimate)
+                )
             newdata = self.parts.training_data()
         return prediction.predict(
             self.parts.design,
@@ -107,6 +124,7 @@ class Rows(Base):
             random=random,
             new_levels=new_levels,
             interval=interval,
+            se=se,
             level=level,
         )
 

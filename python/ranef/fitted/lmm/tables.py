@@ -41,7 +41,7 @@ class Tables(Base):
            nobs  npar  logLik  singular
         0   180     6  -871.8     False
         """
-        return tidying.glance(self, self.parts.estimate.converged)
+        return tidying.glance(self, self.parts.converged)
 
     @property
     def plot(self) -> ModelPlots:

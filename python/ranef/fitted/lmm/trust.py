@@ -16,7 +16,6 @@ from ...design.frame import open_frame
 from ...errors import DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference import influence as deletions
-from ...inference.identified import spanned_terms
 from ...inference.optimum.surface import Explorer, sd_names
 from ...inference.priors.mode import at_mode
 from ...inference.priors.parts import has_no_units
@@ -52,10 +51,10 @@ class Trust(Base):
         has_prior = self.parts.call.prior is not None
         advice = verdict.restart_advice(has_prior)
         report = verdict.convergence(self.parts.estimate, self.parts.optimum(), notes, advice)
-        if spanned := spanned_terms(self.parts.design):
-            terms = ", ".join(one.name(self.parts.design) for one in spanned)
+        if self.parts.spanned:
+            terms = ", ".join(one.name(self.parts.design) for one in self.parts.spanned)
             said = f"Not identified: {terms}, which fixed effects span, held at zero."
-            return replace(report, verdict=f"{said} The rest: {report.verdict}")
+            return replace(report, converged=False, verdict=f"{said} The rest: {report.verdict}")
         return report
 
     @property

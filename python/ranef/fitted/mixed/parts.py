@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...design.values import Numbers, read_series
 from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...inference.profile.profile import Walked
+from ...models.spanned import Spanned, spanned_terms
 from ...report.effects import RandomEffects
 from ...report.varcorr import VarCorr
 from ..parts import Parts
@@ -56,6 +58,16 @@ class MixedParts(Parts):
         return linear.estimable(L, self.kept, *self.aliasing(), self.names)
 
     # ------------------------------------------------------------------ numbers
+
+    @cached_property
+    def spanned(self) -> list[Spanned]:
+        """Terms whose variances the likelihood does not depend on."""
+        return spanned_terms(self.design)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the search ended at an optimum, and the only one."""
+        return bool(self.estimate.converged) and not self.spanned
 
     @property
     def sigma(self) -> float:

@@ -13,6 +13,7 @@ from ...errors import DataError
 from ...formula import parse, update
 from ...report.coefficients import coefficient_table
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..generalised.instead import ELSEWHERE, OF_SEVERAL
@@ -31,6 +32,7 @@ from .call import OrdinalCall
 from .fit import REMEDY, fit_call, fit_found, ordinal_call
 from .parts import OrdinalParts
 from .rows import OrdinalRows
+from .simulated import Checks
 from .tables import OrdinalTables
 
 __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
@@ -52,6 +54,8 @@ class CumulativeLinkModel(
     Sandwiched,
     RandomTests,
     Units,
+    Checks,
+    Checked,
 ):
     """A fitted cumulative link model of an ordered response.
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...design.encode import encode
 from ...families.shaped import mean_of
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, spread_of_rows
+from ...inference.prediction.table import labelled
 from ..parts import Base
 from .parts import OrdinalParts
 
@@ -31,7 +31,7 @@ class OrdinalRows(Base):
         newdata: Any = None,
         *,
         kind: str = "prob",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
     ) -> Any:
         """Predict probabilities of categories, the most probable one, or the linear predictor.
@@ -51,7 +51,7 @@ class OrdinalRows(Base):
 
         Returns
         -------
-        DataFrame, Series or ndarray
+        DataFrame or Series
             A column a category for "prob" and "cumulative". A row with missing values gives NaN.
         """
         if kind not in KINDS:
@@ -66,7 +66,7 @@ class OrdinalRows(Base):
             eta, cuts, zeta = eta[rows], cuts[rows], zeta[rows]
             index = None if index is None else index[rows]
         if kind == "link":
-            return eta
+            return labelled(eta, index)
         if integrated:
             cumulative = self._over_levels(eta, cuts, zeta, newdata)
         else:
@@ -101,7 +101,7 @@ class OrdinalRows(Base):
         return pd.Series(pd.Categorical.from_codes(best, dtype=dtype), index=prob.index)
 
     def _predictors(
-        self, data: Any, random: str | Iterable[str], new_levels: str
+        self, data: Any, random: Random, new_levels: str
     ) -> tuple[Array, Array, Array, pd.Index[Any] | None]:
         """Location (m,), thresholds (m, K) and log scale (m,) of rows."""
         e, plan = self.parts.estimate, self.parts.ordinal

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array
 from ...design import encode
 from ...errors import ModelError
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
+from ...inference.prediction.table import labelled
 from ...inference.sandwich.tests import WaldTest, hausman_test
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..feols.fit import fit_design
 from ..parts import Base
@@ -27,6 +28,7 @@ from ..warned import tell
 from .call import RandomEffectsCall
 from .fit import fit
 from .parts import RandomEffectsParts
+from .simulated import PanelChecks
 
 __all__ = ["RandomEffectsGLS"]
 
@@ -90,7 +92,7 @@ class Rows(Base):
         fixed = prediction.fixed_part(self.parts.design, self.parts.estimate)
         return self.parts.label(self.parts.design.y - fixed)
 
-    def predict(self, newdata: Any = None) -> Array:
+    def predict(self, newdata: Any = None) -> pd.Series[Any]:
         """Predict means X beta, without the effects of the factors.
 
         Parameters
@@ -100,15 +102,16 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (m,)
-            A row with missing values is NaN.
+        Series of length m
+            Labelled as the rows of ``newdata``. A row with missing values is NaN.
         """
         parts = self.parts
         if newdata is None:
-            return prediction.fixed_part(parts.design, parts.estimate)
+            return parts.label(prediction.fixed_part(parts.design, parts.estimate))
         rows = encode(parts.design, newdata, random=False)
         rows = without_estimate(parts.design, newdata, rows, parts.kept)
-        return prediction.linear_predictor(parts.design, parts.estimate, rows, [])
+        mean = prediction.linear_predictor(parts.design, parts.estimate, rows, [])
+        return labelled(mean, rows.index)
 
 
 class PanelTests(Base):
@@ -167,6 +170,8 @@ class RandomEffectsGLS(
     PlainTables,
     Figures,
     RegressionTable,
+    PanelChecks,
+    Checked,
 ):
     """Random-effects least squares.
 

@@ -14,6 +14,7 @@ from ...errors import ModelError, UnsupportedError
 from ...inference.prediction import predict as prediction
 from ...inference.sandwich.tests import wald_f
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..lmm.model import LinearMixedModel
 from ..parts import Base
@@ -26,6 +27,7 @@ from ..warned import tell
 from .call import WithinBetweenCall
 from .fit import fit_within_between
 from .parts import WithinBetweenParts
+from .simulated import SplitChecks
 
 __all__ = ["WithinBetweenModel"]
 
@@ -92,7 +94,7 @@ class Rows(Base):
         fitted = prediction.fitted(self.parts.design, self.parts.estimate)
         return self.parts.label(self.parts.design.y - fitted)
 
-    def predict(self, newdata: Any = None) -> Array:
+    def predict(self, newdata: Any = None) -> pd.Series[Any]:
         """Return the fitted values of the rows used.
 
         Parameters
@@ -102,14 +104,14 @@ class Rows(Base):
 
         Returns
         -------
-        ndarray of shape (n,)
+        Series of length n
         """
         if newdata is not None:
             raise UnsupportedError(
                 "a within-between model cannot predict new rows, whose columns are split by means "
                 "of groups that the fit has not seen; add the means as columns and use ranef.lmer"
             )
-        return prediction.fitted(self.parts.design, self.parts.estimate)
+        return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
 
 
 class Contexts(Base):
@@ -168,6 +170,8 @@ class WithinBetweenModel(
     PlainTables,
     Figures,
     RegressionTable,
+    SplitChecks,
+    Checked,
 ):
     """A mixed model with effects within and between groups.
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...formula import parse, update
 from ...report.summary import Summary
+from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..generalised.instead import ELSEWHERE, OF_SEVERAL
@@ -30,6 +31,7 @@ from .findings import REMEDY
 from .fit import fit_call, fit_designs, parts_call
 from .parts import SeveralParts
 from .rows import PartsRows
+from .simulated import Checks
 from .tables import PartTables
 
 __all__ = ["DistributionalModel", "fit_parts_model"]
@@ -62,6 +64,8 @@ class DistributionalModel(
     Sandwiched,
     RandomTests,
     Units,
+    Checks,
+    Checked,
 ):
     """A fitted mixed model of location, zeros and dispersion.
 

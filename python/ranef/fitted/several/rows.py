@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..._options import check_option
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...design.design import Design
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
@@ -17,6 +16,7 @@ from ...families.shaped import mean_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
+from ...inference.prediction.table import labelled
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
@@ -33,7 +33,7 @@ class PartsRows(Base):
 
     parts: SeveralParts
 
-    def _chosen(self, random: str | Iterable[str]) -> list[str]:
+    def _chosen(self, random: Random) -> list[str]:
         return prediction.chosen_groups(self.parts.design, random)
 
     def _encoded(
@@ -131,9 +131,10 @@ class PartsRows(Base):
         newdata: Any = None,
         *,
         kind: str = "response",
-        random: str | Iterable[str] = "all",
+        random: Random = "all",
         new_levels: str = "raise",
         interval: str | None = None,
+        se: bool = False,
         level: float = 0.95,
         trials: Any = None,
     ) -> Any:
@@ -155,6 +156,8 @@ class PartsRows(Base):
             Limits for kinds "link", "zero" and "dispersion", normal on the scale of the part's
             predictor; they include the errors of fixed and random effects, and the variance of a
             new level.
+        se : bool
+            Whether to add a column ``se``: standard errors, of kind "link" only.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -162,34 +165,40 @@ class PartsRows(Base):
 
         Returns
         -------
-        ndarray of shape (m,), or DataFrame with columns mean, lower, upper
-            A row with missing values gives NaN.
+        Series of length m, or DataFrame with columns mean, se, lower, upper
+            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
         """
         self._check_kind(kind, interval)
+        if se and kind != "link":
+            raise UnsupportedError('standard errors are those of the predictor: take kind="link"')
         if trials is not None:
             raise ValueError("trials are for prediction intervals, which this model does not have")
         if isinstance(random, str) and random == INTEGRATE:
             no_interval(interval)
             return self._over_levels(newdata, kind)
         groups = self._chosen(random)
-        if newdata is None and interval is None and random in ("all", "none"):
+        if newdata is None and interval is None and not se and random in ("all", "none", None):
             eta = self.parts.predictors(random=bool(groups))
-            return self.parts.means(kind, eta, self.parts.trials)
+            return self.parts.label(self.parts.means(kind, eta, self.parts.trials))
         data = self.parts.training_data() if newdata is None else newdata
         eta, index, encoded = self._new_predictors(data, groups, new_levels)
         mean = self.parts.means(kind, eta, np.ones(len(eta[0])))
-        if interval is None:
-            return mean
+        if interval is None and not se:
+            return labelled(mean, index)
         check_level(level)
-        return self._limits_of(kind, eta, encoded, groups, level, index)
+        table = self._limits_of(kind, eta, encoded, groups, level, index)
+        if se:
+            table.insert(1, "se", (table["upper"] - table["mean"]) / float(t_quantile(level)))
+        return table if interval is not None else table[["mean", "se"]]
 
-    def _over_levels(self, newdata: Any, kind: str) -> Array:
+    def _over_levels(self, newdata: Any, kind: str) -> pd.Series[Any]:
         """Average over the distribution of the random effects of all parts."""
         parts = self.parts
+        index: pd.Index[Any] | None
         if newdata is None:
-            eta = parts.predictors(random=False)
+            eta, index = parts.predictors(random=False), parts.label(parts.design.y).index
         else:
-            eta = self._new_predictors(newdata, [], "population")[0]
+            eta, index, _ = self._new_predictors(newdata, [], "population")
         m = len(eta[0])
         trials = parts.trials if newdata is None else np.ones(m)
         variance: list[Array | None] = [None] * len(eta)
@@ -205,7 +214,7 @@ class PartsRows(Base):
             of_rows = np.repeat(trials[rows], shape[1])
             return self.parts.means(kind, flat, of_rows).reshape(shape)
 
-        return averaged(mean, eta, variance)
+        return labelled(averaged(mean, eta, variance), index)
 
     def _check_kind(self, kind: str, interval: str | None) -> None:
         if kind not in KINDS:

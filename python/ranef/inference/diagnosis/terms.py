@@ -68,7 +68,7 @@ def varies_within(term: RandomTerm, column: Array) -> NDArray[np.bool_]:
     low = np.full(term.n_levels, np.inf)
     np.maximum.at(high, term.codes, column)
     np.minimum.at(low, term.codes, column)
-    spread = 1e-12 * float(np.abs(column).max(initial=1.0))
+    spread = 1e-12 * float(np.abs(column).max(initial=0.0))
     return np.asarray(high - low > spread)
 
 

@@ -107,7 +107,9 @@ def parameter_table(
     jacobian[0, n_lambda : n_lambda + d] = -model.D_mean / scale
     jacobian[1:, n_lambda : n_lambda + d] = np.diag(1.0 / scale)
     half = quantile * np.sqrt(np.einsum("ij,jk,ik->i", jacobian, cov, jacobian))
-    sigma = estimate.sigma * np.exp(half[0] * np.array([0.0, -1.0, 1.0]))
+    with np.errstate(over="ignore", under="ignore"):
+        log_sigma = np.log(estimate.unit) - estimate.centre @ estimate.delta
+        sigma = np.exp(log_sigma + half[0] * np.array([0.0, -1.0, 1.0]))
     delta = estimate.delta[:, None] + half[1:, None] * np.array([0.0, -1.0, 1.0])
     return np.vstack([sigma, delta, _correlation_limits(model, estimate, cov[:m, :m], quantile)])
 

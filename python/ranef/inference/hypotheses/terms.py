@@ -26,8 +26,17 @@ TYPES = (1, 2, 3)
 ZERO = 1e-9
 
 
+def term_type(kind: int | str) -> int:
+    """Read the type of a test of terms, in Roman or Arabic numerals."""
+    known = {"I": 1, "II": 2, "III": 3, "1": 1, "2": 2, "3": 3}
+    found = known.get(str(kind).strip().upper()) if isinstance(kind, str) else kind
+    if isinstance(found, bool) or found not in TYPES:
+        raise ValueError(f"type must be 1, 2 or 3, or 'I', 'II' or 'III', not {kind!r}")
+    return int(found)
+
+
 def term_hypotheses(
-    design: Design, kept: NDArray[np.intp], aliased: Sequence[int], alias: Array, kind: int
+    design: Design, kept: NDArray[np.intp], aliased: Sequence[int], alias: Array, kind: int | str
 ) -> dict[str, Array]:
     """Return the hypothesis matrix of each term but the intercept.
 
@@ -39,7 +48,7 @@ def term_hypotheses(
         Columns of X that stand on their own, and the others.
     alias : ndarray of shape (n_kept, n_aliased)
         Aliased columns as combinations of the kept ones.
-    kind : {1, 2, 3}
+    kind : {1, 2, 3} or {"I", "II", "III"}
         1: each term after those before it. 2: each after all that do not contain it. 3: marginal to
         all others, whatever the coding of the factors.
 
@@ -61,8 +70,7 @@ def term_hypotheses(
     .. [1] Goodnight (1980), Tests of hypotheses in fixed effects linear models, Communications in
        Statistics A9(2), 167-180.
     """
-    if kind not in TYPES:
-        raise ValueError(f"type must be 1, 2 or 3, not {kind!r}")
+    kind = term_type(kind)
     encoder: Encoder = design.encoder
     terms = encoder.formula.terms
     space = np.zeros((len(kept), len(design.fixed)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._caller import warn_caller
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
@@ -18,12 +18,15 @@ from ...design.frame import open_frame
 from ...errors import RankWarning
 from ...formula import FactorKind
 from ...models.gls.model import alias
+from ...models.within import Absorption, absorb, absorbed_effects
 from ..hypotheses.linear import not_estimable
 
-__all__ = ["without_estimate"]
+__all__ = ["without_estimate", "without_estimate_beside"]
 
 #: Cells that a warning names at most.
 NAMED = 3
+#: What a combination may miss beside absorbed factors, in units of the column.
+TOLERANCE = 1e-6
 
 
 def without_estimate(
@@ -64,7 +67,69 @@ def without_estimate(
     lost = ~rows.missing & not_estimable(rows.X, kept, aliased, combinations)
     if not lost.any():
         return rows
-    warnings.warn(RankWarning(_reason(design, newdata, rows, lost)), stacklevel=4)
+    return _marked(design, newdata, rows, lost)
+
+
+def without_estimate_beside(
+    design: Design,
+    newdata: Any,
+    rows: NewRows,
+    positions: NDArray[np.intp],
+    kept: NDArray[np.bool_],
+    absorption: Absorption,
+) -> NewRows:
+    """Mark rows whose mean is not estimable beside absorbed factors, and warn of them.
+
+    Parameters
+    ----------
+    design, newdata, rows
+        As for :func:`without_estimate`.
+    positions : sequence of int
+        Columns of the design that were fitted.
+    kept : ndarray of shape (len(positions),), bool
+        Which of them have a coefficient.
+    absorption : Absorption
+        The absorbed factors.
+
+    Notes
+    -----
+    The columns that have no coefficient are combinations of the others and of the factors'
+    indicators: a new row is estimable where the same combination gives its values. Factors whose
+    levels fall into unconnected parts leave effects undetermined; a random element of what they
+    leave, which moves a mean that is not estimable with probability one, finds those rows.
+    """
+    X, new = design.X[:, positions], rows.X[:, positions]
+    inner = absorb(X, absorption)
+    combinations = np.linalg.lstsq(inner[:, kept], inner[:, ~kept], rcond=None)[0]
+    gaps = new[:, ~kept] - new[:, kept] @ combinations
+    left = X[:, ~kept] - X[:, kept] @ combinations
+    lost = np.zeros(len(new), dtype=bool)
+    for gap, column, x in zip(gaps.T, left.T, X[:, ~kept].T, strict=True):
+        effects = absorbed_effects(column, absorption)
+        lost |= np.abs(gap - _sums(effects, absorption, rows)) > TOLERANCE * np.abs(x).max()
+    if len(absorption.names) > 1:
+        rng = np.random.default_rng(0)
+        drawn = [rng.normal(size=levels) for levels in absorption.n_levels]
+        fitted = sum(e[codes] for e, codes in zip(drawn, absorption.codes.T, strict=True))
+        found = absorbed_effects(np.asarray(fitted), absorption)
+        free = [a - b for a, b in zip(drawn, found, strict=True)]
+        lost |= np.abs(_sums(free, absorption, rows)) > TOLERANCE
+    lost &= ~rows.missing
+    return _marked(design, newdata, rows, lost) if lost.any() else rows
+
+
+def _sums(effects: Sequence[Array], absorption: Absorption, rows: NewRows) -> Array:
+    """Add up effects of the factors in new rows, the mean one for levels not seen, shape (m,)."""
+    total = np.zeros(len(rows.X))
+    for effect, codes, term in zip(effects, absorption.codes.T, rows.terms, strict=False):
+        assert term is not None
+        total += np.append(effect, effect[codes].mean())[term.codes]
+    return total
+
+
+def _marked(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]) -> NewRows:
+    """Make rows missing, with a warning."""
+    warn_caller(RankWarning(_reason(design, newdata, rows, lost)))
     X = rows.X.copy(order="F")
     X[lost] = np.nan
     return replace(rows, X=X, missing=rows.missing | lost)

@@ -145,6 +145,13 @@ class Predictive:
             out[part] = scipy.special.logsumexp(rows, axis=1, b=weights)
         return out
 
+    def distribution(self, y: Array) -> Array:
+        """Probability of a response of each row that is not larger than y, shape (m,)."""
+        out = np.empty(len(y))
+        for part, mu, weights in self._parts():
+            out[part] = self._cdf(y[part], mu, self.trials[part], weights)
+        return out
+
     def quantile(self, probability: float) -> Array:
         """Smallest response whose distribution function reaches a probability, shape (m,)."""
         out = np.empty(len(self.eta))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ... import _core
-from ..._typing import Array
+from ..._typing import Array, Random
 from ...chunks.summed import NO_ROWS, SummedDesign
 from ...design.design import Design
 from ...design.encode import NewRows, encode
@@ -20,6 +20,7 @@ from ...models.gls.model import GlsEstimate
 from ...models.lmm import LmmEstimate
 from ..coverage import t_quantile
 from .estimable import without_estimate
+from .table import labelled, laid_out
 
 __all__ = [
     "chosen_groups",
@@ -31,6 +32,7 @@ __all__ = [
     "predict",
     "random_draws",
     "random_part",
+    "random_variance",
     "simulate",
 ]
 
@@ -96,11 +98,12 @@ def predict(
     core: _core.Lmm,
     newdata: object,
     *,
-    random: str | Iterable[str],
+    random: Random,
     new_levels: str,
     interval: str | None,
+    se: bool,
     level: float,
-) -> Array | pd.DataFrame:
+) -> pd.Series[Any] | pd.DataFrame:
     """Predict rows that need not have been fitted; see ``LinearMixedModel.predict``.
 
     Notes
@@ -123,22 +126,25 @@ def predict(
     aliasing = (core.aliased, np.atleast_2d(core.alias)) if summed else None
     rows = without_estimate(design, newdata, rows, estimate.kept, aliasing)
     mean = linear_predictor(design, estimate, rows, groups)
-    if interval is None:
-        return mean
+    if interval is None and not se:
+        return labelled(mean, rows.index)
     variance = estimate.sigma**2 * _variances(design, estimate, core, rows, groups)
+    error = np.sqrt(variance) if se else None
+    if interval is None:
+        return laid_out(mean, error, None, rows.index)
     if interval == "prediction":
         variance = variance + estimate.sigma**2
         if not groups:
             variance = variance + population_variance(design, estimate, newdata)
     half = float(t_quantile(level)) * np.sqrt(variance)
-    return pd.DataFrame(
-        {"mean": mean, "lower": mean - half, "upper": mean + half}, index=rows.index
-    )
+    return laid_out(mean, error, (mean - half, mean + half), rows.index)
 
 
-def chosen_groups(design: Design, random: str | Iterable[str]) -> list[str]:
+def chosen_groups(design: Design, random: Random) -> list[str]:
     """Labels of the grouping factors that take part."""
     known = [term.group for term in design.random]
+    if random is None:
+        return []
     if isinstance(random, str):
         if random == "all":
             return known
@@ -199,6 +205,15 @@ def population_variance(design: Design, estimate: Estimate, newdata: object) -> 
     for new, cov in zip(rows.terms, estimate.sigmas, strict=True):
         if new is not None:
             total += np.einsum("ij,jk,ik->i", new.z, cov, new.z)
+    return total
+
+
+def random_variance(design: Design, sigmas: tuple[Array, ...]) -> Array:
+    """Variance z' Sigma z that the random effects give each row of the fit, shape (n,)."""
+    total = np.zeros(design.n_obs)
+    for term, cov in zip(design.random, sigmas, strict=True):
+        z = design.z(term)
+        total += np.einsum("ij,jk,ik->i", z, cov, z)
     return total
 
 

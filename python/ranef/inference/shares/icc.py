@@ -8,12 +8,12 @@ from html import escape
 from itertools import product
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from ...design.design import Design
 from ...design.encode import encode
+from ...design.frame import to_pandas
 from ...models.lmm import LmmEstimate
 from .r2 import Variances, with_limits
 
@@ -89,7 +89,7 @@ def icc_at(
     The other columns are those of the first row that was used; a covariate that no random slope
     depends on changes nothing.
     """
-    frame = nw.from_native(data, eager_only=True).to_pandas()
+    frame = to_pandas(data)
     for name in at:
         if name not in frame.columns:
             raise ValueError(f"at names {name!r}, which is not a column of the data")

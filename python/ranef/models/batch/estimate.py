@@ -21,6 +21,7 @@ __all__ = [
     "NOT_RUN",
     "SCALARS",
     "STATUSES",
+    "UNIDENTIFIED",
     "BatchEstimate",
     "Contrast",
     "Settings",
@@ -43,8 +44,11 @@ STATUSES = (
     "missing",
     "error",
     "not run",
+    "not identified",
 )
-MISSING, ERROR, NOT_RUN = (STATUSES.index(s) for s in ("missing", "error", "not run"))
+MISSING, ERROR, NOT_RUN, UNIDENTIFIED = (
+    STATUSES.index(s) for s in ("missing", "error", "not run", "not identified")
+)
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,10 @@ class BatchEstimate:
         """Take the fits of another estimate as the fits ``at``."""
         for name, array in reversed(self.arrays().items()):  # the outcome says that a fit is there
             array[at] = getattr(other, name)
+
+    def unidentified(self, at: NDArray[np.intp]) -> None:
+        """Say of converged fits that the likelihood does not depend on one of their variances."""
+        self.outcome[at[self.outcome[at] == 0]] = UNIDENTIFIED
 
     def blank(self) -> None:
         """Clear what an interrupted run has half written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
+from ..spanned import levels_of_slices, spanned_terms
 from .blocks import Progress, run_blocks
 from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
 
@@ -52,6 +53,10 @@ class Pattern:
     def of(self, array: NDArray[Any]) -> NDArray[Any]:
         """Restrict rows of an array."""
         return array if self.rows is None else np.ascontiguousarray(array[self.rows])
+
+    def design(self, design: Design) -> Design:
+        """Restrict the rows of a design."""
+        return design if self.rows is None else design.take(np.flatnonzero(self.rows))
 
 
 def patterns(
@@ -148,22 +153,32 @@ def fit_responses(
             else:
                 fit = weighted_fit(design, Y, W, pattern, settings, team)
             store_blocks(members, fit, out, progress)
+            if spanned_terms(pattern.design(design)):
+                out.unidentified(members)
     out.blank()
     return out
 
 
 BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows"]
+#: Which of some fits have a variance that the likelihood does not depend on.
+Flat = Callable[[NDArray[np.intp]], NDArray[np.bool_]]
 Core = Callable[[], "_core.Batch"]
 
 
 def store_blocks(
-    members: NDArray[np.intp], fit: BlockFit, out: BatchEstimate, progress: Progress
+    members: NDArray[np.intp],
+    fit: BlockFit,
+    out: BatchEstimate,
+    progress: Progress,
+    flat: Flat | None = None,
 ) -> None:
     """Fit some of a batch, block by block; the first has one fit a thread."""
 
     def work(start: int, stop: int) -> None:
         at = members[start:stop]
         out.store(at, fit(at))
+        if flat is not None:
+            out.unidentified(at[flat(at)])
 
     run_blocks(len(members), work, progress, first=out.settings.workers)
 
@@ -244,6 +259,24 @@ def fit_slices(
         return _core.fit_slices(y, *arguments, bounds, kernel_settings, team)
 
     with progress.interruptible():
-        store_blocks(chosen, fit, out, progress)
+        store_blocks(chosen, fit, out, progress, partial(_flat_slices, design, np.asarray(start)))
     out.blank()
     return out
+
+
+def _flat_slices(
+    design: Design, start: NDArray[np.intp], at: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Tell which of the slices ``at`` have a term that their fixed effects span.
+
+    Only those that have no more levels of a term than fixed effects are looked at.
+    """
+    bounds = np.append(start[at], start[at[-1] + 1])
+    near = np.zeros(len(at), dtype=bool)
+    filled = np.flatnonzero(bounds[1:] > bounds[:-1])
+    for term in design.random if len(filled) else ():
+        levels = levels_of_slices(term.codes, np.append(bounds[filled], bounds[-1]))
+        near[filled] |= levels <= len(design.fixed)
+    for i in np.flatnonzero(near):
+        near[i] = bool(spanned_terms(design.take(np.arange(bounds[i], bounds[i + 1]))))
+    return near

@@ -28,11 +28,14 @@ class GlmmSpec:
     nagq : int
         Points of the quadrature for each random effect; 1 is Laplace's approximation, and 0 takes
         the fixed effects to the joint mode with the random ones.
+    reml : bool
+        Whether fixed effects are integrated out too.
     """
 
     family: str
     link: str
     nagq: int = 1
+    reml: bool = False
 
     @property
     def distribution(self) -> Family:

@@ -18,7 +18,18 @@ from .estimate import GlmmEstimate, GlmmSpec, Penalty
 from .search import Minimum, proved, search_scaled
 from .separation import separated_rows, untold
 
-__all__ = ["at_estimate", "check", "criterion_at", "fit", "hermite", "kernel"]
+__all__ = [
+    "at_estimate",
+    "check",
+    "criterion_at",
+    "curvature_guess",
+    "eigenvalues",
+    "fit",
+    "hermite",
+    "kernel",
+    "separated_columns",
+    "start_of",
+]
 
 
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
@@ -196,7 +207,7 @@ def _by_quadrature(
             other = search_scaled(
                 surface,
                 x,
-                _curvature_guess(surface, x),
+                curvature_guess(surface, x),
                 max_steps=control.max_steps,
                 tolerance=control.tolerance,
             )
@@ -302,12 +313,12 @@ def _descend(
     """Search from standardised covariance factors: at the joint mode, then over all parameters."""
     core.restart()
     surface = Criterion(core, spec, penalty)
-    start = _start(design, core, spec, blocks)
+    start = start_of(design, core, spec, blocks)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = search_scaled(
         surface,
         start,
-        _curvature_guess(surface, start),
+        curvature_guess(surface, start),
         max_steps=control.max_steps,
         tolerance=loose,
     )
@@ -345,7 +356,7 @@ def hermite(points: int) -> tuple[Array, Array]:
     return np.asarray(nodes), np.asarray(weights)
 
 
-def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array, ...]) -> Array:
+def start_of(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array, ...]) -> Array:
     """Elements of standardised covariance factors, and a dispersion by moments."""
     theta = [blocks[t][i, j] for t, i, j in core.parameters]
     by_moments = spec.distribution.start
@@ -355,7 +366,7 @@ def _start(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array
     return np.array([*theta, np.log(dispersion)])
 
 
-def _curvature_guess(surface: Criterion, x: Array) -> Array:
+def curvature_guess(surface: Criterion, x: Array) -> Array:
     """Bend of the criterion along each coordinate, by one difference of gradients each."""
     if not np.isfinite(surface.value(x)):
         raise FitError(
@@ -389,7 +400,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     beta = np.full(len(design.fixed), np.nan)
     beta[kept] = T @ surface.point.beta
     cov, dispersion_se = _covariance(surface, found)
-    separated = _separated(design, core, kept)
+    separated = separated_columns(design, core, kept)
     cov_beta = T @ cov @ T.T
     for j in [*separated, *kept[np.diag(cov_beta) < 0.0].tolist()]:
         at = int(np.flatnonzero(kept == j)[0])
@@ -415,7 +426,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         separated=separated,
         status=found.status,
         gradient=found.gradient,
-        eigenvalues=_eigenvalues(found.hessian),
+        eigenvalues=eigenvalues(found.hessian),
         decrement=found.decrement,
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,
@@ -423,7 +434,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     )
 
 
-def _separated(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:
+def separated_columns(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:
     """Find the columns whose coefficients run away.
 
     Where columns separate the responses the likelihood rises without end along a combination of
@@ -447,7 +458,7 @@ def _reach(design: Design, reference: int) -> float:
     return 1.0 if reference < 0 else float(np.ptp(design.columns[reference]))
 
 
-def _eigenvalues(hessian: Array) -> Array:
+def eigenvalues(hessian: Array) -> Array:
     """Eigenvalues, ascending; NaN where the Hessian could not be computed."""
     if not np.isfinite(hessian).all():
         return np.full(len(hessian), np.nan)

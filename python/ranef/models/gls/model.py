@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,9 +32,6 @@ __all__ = [
 
 #: Correlations of the rows of a group.
 CORRELATIONS = ("independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured")
-#: Residual standard deviation where all covariates of the variance are zero, at least and at most,
-#: in units of that at their mean.
-SMALLEST = 1e-150
 #: Numbers kept for the factors of all patterns, at most (8 bytes each, three times).
 MOST = 2.0e8
 #: Correlations so near to the ends of their range, and variances so small beside the largest,
@@ -92,18 +89,19 @@ class GlsEstimate:
     kept : ndarray of int
         Positions of the columns that are not aliased.
     cov_root : ndarray of shape (r, r)
-        R with cov(beta) = sigma^2 R R'.
-    sigma : float
-        Residual standard deviation where the log standard deviation's columns are zero.
+        R with cov(beta) = unit^2 R R'.
     unit : float
-        Root of what the kernel's covariances are to be multiplied by.
+        Residual standard deviation where the log standard deviation's columns are at ``centre``,
+        and root of what the kernel's covariances are to be multiplied by.
+    centre : ndarray of shape (d,)
+        Means of the log standard deviation's columns.
     delta : ndarray of shape (d,)
         Coefficients of the log standard deviation.
     correlation : ndarray
         Parameters of the correlation: rho, phi for one unit of time, by lag, or the matrix below
         its diagonal, column by column.
     lambda_, lambda_standard : tuple of ndarray of shape (s, s)
-        Covariance factors of the random effects relative to ``sigma``, in the user's columns and
+        Covariance factors of the random effects relative to ``unit``, in the user's columns and
         in the standardised basis.
     modes : tuple of ndarray of shape (l, s)
         Conditional modes of the random effects.
@@ -130,8 +128,8 @@ class GlsEstimate:
     beta: Array
     kept: NDArray[np.intp]
     cov_root: Array
-    sigma: float
     unit: float
+    centre: Array
     delta: Array
     correlation: Array
     lambda_: tuple[Array, ...]
@@ -150,14 +148,27 @@ class GlsEstimate:
     n_gradient: int
 
     @property
+    def sigma(self) -> float:
+        """Residual standard deviation where the log standard deviation's columns are zero.
+
+        Zero or infinite where they are so far from zero that no number has it.
+        """
+        return float(self.residual_sd(np.zeros((1, len(self.centre))))[0])
+
+    def residual_sd(self, D: Array) -> Array:
+        """Residual standard deviations of rows with these columns, (n, d) -> (n,)."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(self.unit * np.exp((D - self.centre) @ self.delta))
+
+    @property
     def sigmas(self) -> tuple[Array, ...]:
         """Covariance matrices of the random effects, shape (s, s) each."""
-        return tuple(self.sigma**2 * (block @ block.T) for block in self.lambda_)
+        return tuple(self.unit**2 * (block @ block.T) for block in self.lambda_)
 
     @property
     def cov_beta(self) -> Array:
         """Covariance of the kept coefficients, shape (r, r)."""
-        return self.sigma**2 * (self.cov_root @ self.cov_root.T)
+        return self.unit**2 * (self.cov_root @ self.cov_root.T)
 
 
 def gls_model(rows: StructuredDesign, corr: str) -> GlsModel:
@@ -239,9 +250,25 @@ def _basis(design: Design, term: RandomTerm) -> Array:
 
 
 def fit_gls(
-    rows: StructuredDesign, model: GlsModel, *, reml: bool, control: Control
+    rows: StructuredDesign,
+    model: GlsModel,
+    *,
+    reml: bool,
+    control: Control,
+    held: Sequence[int] = (),
 ) -> GlsEstimate:
     """Maximise the likelihood, restricted or not, over the covariance parameters.
+
+    Parameters
+    ----------
+    rows, model
+        The design and its kernel.
+    reml : bool
+        Whether the likelihood is the restricted one.
+    control : Control
+        Settings of the search.
+    held : sequence of int
+        Terms on whose covariance the likelihood does not depend: it is put to zero.
 
     Raises
     ------
@@ -268,14 +295,25 @@ def fit_gls(
             "random effects and correlation reproduce the response exactly, so the residual "
             "variance is zero and no model exists; take terms out"
         )
-    return _frozen(rows, model, found, reml=reml)
+    psi, point = found.psi, found.point
+    if held:
+        psi = psi.copy()
+        psi[[a for a, element in enumerate(model.core.elements) if element[0] in held]] = 0.0
+        point = model.core.evaluate(psi, reml)
+    return _frozen(rows, model, found, psi, point, reml=reml)
 
 
 def _frozen(
-    rows: StructuredDesign, model: GlsModel, found: _core.StructuredFit, *, reml: bool
+    rows: StructuredDesign,
+    model: GlsModel,
+    found: _core.StructuredFit,
+    psi: Array,
+    point: _core.StructuredPoint,
+    *,
+    reml: bool,
 ) -> GlsEstimate:
-    """Map what the kernel found back from the standardised basis."""
-    design, core, point = rows.design, model.core, found.point
+    """Map a point near what the kernel found back from the standardised basis."""
+    design, core = rows.design, model.core
     kept = np.flatnonzero(model.ols.kept)
     n, r, d = design.n_obs, len(kept), rows.D.shape[1]
     nu = n - r if reml else n
@@ -284,41 +322,33 @@ def _frozen(
         objective -= 2.0 * float(np.linalg.slogdet(model.root)[1])
     n_lambda = len(core.elements)
     safe = np.where(model.D_scale > 0.0, model.D_scale, 1.0)
-    delta = found.psi[n_lambda : n_lambda + d] / safe
-    inner = model.scale * float(np.sqrt(point.rss / nu))
-    sigma = inner * float(np.exp(-model.D_mean @ delta))
-    if not SMALLEST < sigma / inner < 1.0 / SMALLEST:
-        raise ModelError(
-            f"the residual variance grows by {', '.join(rows.D_names)}, counted from so far away "
-            "that none is left, or no end of it, at zero; count from inside the data, as in "
-            f"variance='~ I({rows.D_names[0]} - {model.D_mean[0]:.6g})'"
-        )
-    standard = tuple(core.lambda_(t, found.psi) for t in range(len(design.random)))
+    delta = psi[n_lambda : n_lambda + d] / safe
+    unit = model.scale * float(np.sqrt(point.rss / nu))
+    standard = tuple(core.lambda_(t, psi) for t in range(len(design.random)))
     lambda_ = tuple(
-        _lower(basis @ block) * (inner / sigma)
-        for basis, block in zip(model.bases, standard, strict=True)
+        _lower(basis @ block) for basis, block in zip(model.bases, standard, strict=True)
     )
     beta = model.ols.beta.copy()
     beta[kept] += model.scale * (model.root @ point.beta)
-    natural = core.natural_correlation(found.psi)
+    natural = core.natural_correlation(psi)
     at_bound = _at_bound(natural, delta, rows, model.corr)
     natural = per_unit(natural, model.layout.unit)
     singular = _is_singular(design, standard)
-    flat = found.lowest / max(found.highest, 1.0) if len(found.psi) else 1.0
+    flat = found.lowest / max(found.highest, 1.0) if len(psi) else 1.0
     return GlsEstimate(
         reml=reml,
         objective=objective,
         beta=beta,
         kept=kept,
-        cov_root=model.root @ np.linalg.inv(point.root) * (inner / sigma),
-        sigma=sigma,
-        unit=inner,
+        cov_root=model.root @ np.linalg.inv(point.root),
+        unit=unit,
+        centre=model.D_mean,
         delta=delta,
         correlation=natural,
         lambda_=lambda_,
         lambda_standard=standard,
-        modes=tuple(_modes(rows, model, found.psi, beta)),
-        psi=found.psi,
+        modes=tuple(_modes(rows, model, psi, beta)),
+        psi=psi,
         hessian=found.hessian,
         gradient=found.gradient,
         converged=found.decrement < DECREMENT and flat > -1e-6,

@@ -30,7 +30,7 @@ def conditional_residuals(rows: StructuredDesign, estimate: GlsEstimate) -> Arra
 def residual_sd(rows: StructuredDesign, estimate: GlsEstimate) -> Array:
     """Return the standard deviation of each row's residual, shape (n,)."""
     weights = rows.design.weights
-    sd = estimate.sigma * np.exp(rows.D @ estimate.delta)
+    sd = estimate.residual_sd(rows.D)
     return np.asarray(sd if weights is None else sd / np.sqrt(weights))
 
 
@@ -91,5 +91,5 @@ def marginal_covariance(model: GlsModel, estimate: GlsEstimate, T: int) -> Array
     R = np.eye(T)
     R[np.triu_indices(T, 1)] = estimate.correlation
     R = np.triu(R) + np.triu(R, 1).T
-    sds = estimate.sigma * np.exp(np.append(0.0, estimate.delta))
+    sds = estimate.residual_sd(np.eye(T, T - 1, -1))
     return np.asarray(sds[:, None] * R * sds)

@@ -1,0 +1,112 @@
+"""Residual checks that every model has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from .._options import check_option
+from ..inference.residuals.source import KINDS, Source
+from ..report.residuals import SimulatedResiduals, simulated
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Checked"]
+
+
+class Checkable(Protocol):
+    """A model that can be drawn from and fitted again."""
+
+    def _source(self, kind: str, rng: np.random.Generator) -> Source: ...
+
+    def simulated_residuals(
+        self,
+        n: int = 250,
+        *,
+        seed: Any = None,
+        kind: Literal["conditional", "marginal"] = "conditional",
+        progress: bool = True,
+    ) -> SimulatedResiduals: ...
+
+
+class Checked:
+    """Residuals on one scale, their tests, and the figure of all checks."""
+
+    def simulated_residuals(
+        self: Checkable,
+        n: int = 250,
+        *,
+        seed: Any = None,
+        kind: Literal["conditional", "marginal"] = "conditional",
+        progress: bool = True,
+    ) -> SimulatedResiduals:
+        """Put residuals on one scale, and simulate what they look like if the model holds.
+
+        Parameters
+        ----------
+        n : int
+            Number of responses that are drawn from the model. To each the model is fitted again,
+            so that tests allow for what fitting does to residuals.
+        seed : int or Generator, optional
+            Makes the draws repeatable.
+        kind : {"conditional", "marginal"}
+            Residuals given the random effects at their modes, which show what the rows do; or
+            from the distribution over new random effects, which shows the groups as well.
+        progress : bool
+            Whether a bar shows the fits.
+
+        Returns
+        -------
+        SimulatedResiduals
+            Tests ``uniformity``, ``dispersion``, ``outliers``, ``zeros``, ``against``,
+            ``by_group``, ``autocorrelation``, ``spatial``, ``compare``; ``table`` and ``plot``.
+
+        Notes
+        -----
+        A residual is the standard normal quantile of the probability of a response that is not
+        larger; exact where the distribution is known, among draws from it elsewhere. A response
+        that is discrete is put at random between the probabilities of a smaller and of a not
+        larger one [1]_. The idea of tests against simulated responses is that of DHARMa [2]_; here
+        the model is fitted to each of them, so the residuals of a fit are compared with residuals
+        of fits. Above 20,000 rows the covariance parameters are kept.
+
+        References
+        ----------
+        .. [1] Dunn and Smyth (1996), J. Comput. Graph. Stat. 5, 236-244.
+        .. [2] Hartig (2022), DHARMa: residual diagnostics for hierarchical regression models.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> residuals = model.simulated_residuals(99, seed=1)
+        >>> bool(residuals.uniformity().pvalue < 0.05)  # two subjects have outliers
+        True
+        """
+        chosen = check_option("kind", kind, KINDS)
+        rng = np.random.default_rng(seed)
+        return simulated(self._source(chosen, rng), n, chosen, rng, progress=progress)
+
+    def check(self: Checkable, n: int = 250, *, seed: Any = 1, progress: bool = True) -> Figure:
+        """Draw one figure of all checks: distribution, curvature, spread, responses, groups.
+
+        Parameters
+        ----------
+        n : int
+            Number of simulated fits that the residuals are compared with.
+        seed : int or Generator, optional
+            Makes the figure repeatable.
+        progress : bool
+            Whether a bar shows the fits.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Needs matplotlib. Its last panel has the p-values of the tests.
+        """
+        from ..report.plots.check import check_figure
+
+        return check_figure(self.simulated_residuals(n, seed=seed, progress=progress))

@@ -1,0 +1,65 @@
+"""What checks of residuals ask of a generalised linear mixed model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..._typing import Array
+from ...inference.prediction import predict as prediction
+from ...inference.prediction.generalised import Predictive
+from ...inference.residuals.source import Source, Transform, by_cdf
+from ...models.glmm import model as glmm
+from ...models.glmm.estimate import GlmmEstimate
+from ..parts import Base
+from .fit import estimated
+from .parts import GlmmParts
+
+__all__ = ["Checks"]
+
+#: Above so many rows simulated fits keep all parameters of the model but the random effects.
+MANY_ROWS = 20_000
+
+
+class Checks(Base):
+    """Residuals as probabilities, and simulated fits."""
+
+    parts: GlmmParts
+
+    def _source(self, kind: str, rng: np.random.Generator) -> Source:
+        parts, design, e = self.parts, self.parts.design, self.parts.estimate
+        family = e.spec.distribution
+
+        def again(y: Array) -> Transform:
+            new = replace(design, y=y)
+            if design.n_obs > MANY_ROWS:
+                core = glmm.at_estimate(new, e)
+                return _transform(parts, replace(e, eta=np.asarray(core.eta)), y, kind)
+            return _transform(parts, estimated(new, glmm.kernel(new, e.spec), parts.call), y, kind)
+
+        def draw(rng: np.random.Generator) -> Array:
+            modes = prediction.random_draws(design, e.lambda_, 1.0, rng)
+            eta = prediction.fixed_part(design, e) + prediction.random_part(design, modes)
+            return family.draw(rng, e.spec.transform.mean(eta), e.params(parts.weights))
+
+        own = _transform(parts, e, design.y, kind)
+        return Source(design, parts.data, own, draw, again, discrete=family.support.discrete)
+
+
+def _transform(parts: GlmmParts, e: GlmmEstimate, y: Array, kind: str) -> Transform:
+    """Transform responses by the family, given the random effects or mixed over them."""
+    design, family = parts.design, e.spec.distribution
+    unit = None
+    if family.support.discrete:
+        unit = 1.0 / parts.weights if family.has_trials else np.ones(len(y))
+    if kind == "conditional":
+        mu, params = e.spec.transform.mean(e.eta), e.params(parts.weights)
+        variance = family.variance(mu, params)
+        return by_cdf(y, lambda at: family.cdf(at, mu, params), unit, mu, variance)
+    between = prediction.random_variance(design, e.sigmas)
+    mixed = Predictive(
+        e.spec, e.dispersion, prediction.fixed_part(design, e), between, parts.weights
+    )
+    mean, sd = mixed.moments()
+    return by_cdf(y, mixed.distribution, unit, mean, sd**2)

@@ -1,0 +1,1 @@
+"""Posterior distributions: priors, coordinates, log densities and samplers."""

@@ -1,0 +1,1 @@
+"""Residuals on one scale, whatever the distribution, and tests of them against simulated fits."""

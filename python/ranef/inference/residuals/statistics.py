@@ -1,0 +1,170 @@
+"""Statistics of residuals: a number a column, so that simulated fits are done at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from ..._typing import Array
+from ...errors import DataError
+
+__all__ = [
+    "basis",
+    "between",
+    "crossing",
+    "durbin_watson",
+    "kolmogorov",
+    "moran",
+    "outside",
+    "pvalue",
+    "smooth",
+]
+
+#: Degree of the polynomial in the ranks of a predictor.
+DEGREE = 4
+#: Quantiles that must not depend on a predictor.
+QUANTILES = (0.25, 0.5, 0.75)
+#: Shares below are rounding, as where the levels have coefficients of their own.
+NOTHING = 1e-12
+#: Nearest neighbours in space.
+NEIGHBOURS = 8
+
+
+def pvalue(observed: float, draws: Array, side: str = "large") -> float:
+    """P-value of a statistic among draws, itself counted.
+
+    Parameters
+    ----------
+    side : {"large", "both"}
+        What speaks against the model.
+    """
+    known = draws[np.isfinite(draws)]
+    # Ties, such as counts of zeros, count half on each side, so that two sides make sense.
+    size = 1e-9 * max(1.0, abs(observed))
+    above = int((known > observed + size).sum())
+    ties = int((np.abs(known - observed) <= size).sum())
+    m = len(known) + 1
+    large = (above + ties + 1) / m
+    if side == "large":
+        return large
+    small = (len(known) - above + 1) / m
+    return min(1.0, 2.0 * min(large, small))
+
+
+def kolmogorov(Z: Array) -> Array:
+    """Largest distance of each column's distribution from the standard normal, shape (m,)."""
+    u = np.sort(scipy.special.ndtr(Z), axis=0)
+    n = len(u)
+    step = np.arange(n)[:, None] / n
+    return np.asarray(np.maximum(u - step, step + 1.0 / n - u).max(axis=0))
+
+
+def outside(z: Array, Z: Array) -> tuple[int, Array]:
+    """Count the rows whose residual lies outside all simulated ones; of each simulated fit too.
+
+    Returns
+    -------
+    int
+        Of the fit.
+    ndarray of shape (m,)
+        Of each simulated fit among the others and the fit: all are exchangeable.
+    """
+    whole = np.column_stack([z, Z])
+    ends = np.concatenate([whole.argmax(axis=1), whole.argmin(axis=1)])
+    counts = np.bincount(ends, minlength=whole.shape[1])
+    return int(counts[0]), counts[1:].astype(float)
+
+
+def basis(x: Array) -> Array:
+    """Orthonormal polynomials in the ranks of x, without the constant, shape (n, k)."""
+    distinct = len(np.unique(x))
+    ranks = scipy.stats.rankdata(x)
+    degree = min(DEGREE, distinct - 1)
+    if degree == 0:
+        return np.zeros((len(x), 0))
+    at = 2.0 * (ranks - ranks.mean()) / max(np.ptp(ranks), 1.0)
+    return np.asarray(np.linalg.qr(np.polynomial.legendre.legvander(at, degree))[0][:, 1:])
+
+
+def smooth(Q: Array, Z: Array) -> tuple[Array, Array, Array]:
+    """How much of location, spread and quantiles a smooth curve explains, (m,) each.
+
+    Parameters
+    ----------
+    Q : ndarray of shape (n, k)
+        From :func:`basis`.
+    """
+    spread = np.abs(Z)
+    location = ((Q.T @ Z) ** 2).sum(axis=0) / (Z**2).sum(axis=0)
+    deviation = spread - spread.mean(axis=0)
+    scale = ((Q.T @ spread) ** 2).sum(axis=0) / (deviation**2).sum(axis=0)
+    quantiles = np.zeros(Z.shape[1])
+    for q in QUANTILES:
+        below = (scipy.special.ndtri(q) > Z).astype(float)
+        quantiles += ((Q.T @ below) ** 2).sum(axis=0) / (q * (1.0 - q) * len(Z))
+    return location, scale, quantiles
+
+
+def between(codes: NDArray[np.integer], n_levels: int, Z: Array) -> tuple[Array, Array]:
+    """How much of location and of spread levels explain, (m,) each."""
+    counts = np.maximum(np.bincount(codes, minlength=n_levels), 1)[:, None]
+    member = scipy.sparse.csr_array(
+        (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(n_levels, len(codes))
+    )
+    spread = np.abs(Z)
+    location = ((member @ Z) ** 2 / counts).sum(axis=0) / (Z**2).sum(axis=0)
+    deviation = spread - spread.mean(axis=0)
+    scale = ((member @ deviation) ** 2 / counts).sum(axis=0) / (deviation**2).sum(axis=0)
+    return np.where(location > NOTHING, location, 0.0), np.asarray(scale)
+
+
+def durbin_watson(series: NDArray[np.integer], Z: Array) -> Array:
+    """Durbin and Watson's statistic, within each series, of rows in order, shape (m,).
+
+    Two where neighbours are unrelated, below where they are alike.
+    """
+    same = np.flatnonzero(np.diff(series) == 0)
+    if not len(same):
+        raise DataError(
+            "no two rows follow one another within a group, so there is no correlation in time to "
+            "look for"
+        )
+    steps = Z[same + 1] - Z[same]
+    pairs = 0.5 * ((Z[same + 1] ** 2).sum(axis=0) + (Z[same] ** 2).sum(axis=0))
+    return np.asarray((steps**2).sum(axis=0) / pairs)
+
+
+def moran(places: Array, Z: Array) -> Array:
+    """Moran's I of each column over the nearest neighbours of each place, shape (m,).
+
+    Parameters
+    ----------
+    places : ndarray of shape (n, d)
+        Coordinates, no two alike.
+
+    References
+    ----------
+    .. [1] Moran (1950), Biometrika 37, 17-23.
+    """
+    n = len(places)
+    k = min(NEIGHBOURS, n - 1)
+    found = scipy.spatial.cKDTree(places).query(places, k + 1)
+    distance, near = np.asarray(found[0]), np.asarray(found[1])
+    weights = scipy.sparse.csr_array(
+        ((1.0 / distance[:, 1:]).ravel(), (np.repeat(np.arange(n), k), near[:, 1:].ravel())),
+        shape=(n, n),
+    )
+    centred = Z - Z.mean(axis=0)
+    return np.asarray(
+        n * (centred * (weights @ centred)).sum(axis=0) / weights.sum() / (centred**2).sum(axis=0)
+    )
+
+
+def crossing(keys: NDArray[np.integer], Z: Array) -> Array:
+    """Average the rows of Z that share a key, in the order of the keys."""
+    n = int(keys.max()) + 1
+    member = scipy.sparse.csr_array(
+        (np.ones(len(keys)), (keys, np.arange(len(keys)))), shape=(n, len(keys))
+    )
+    return np.asarray(member @ Z) / np.bincount(keys, minlength=n)[:, None]

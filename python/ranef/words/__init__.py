@@ -1,0 +1,1 @@
+"""Words of other packages, and what each is called here."""

@@ -1,0 +1,99 @@
+"""What is said to a word of another package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import CO_VARKEYWORDS
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from .._options import nearest
+from .foreign import KEYWORDS, MODEL, MODULE
+
+__all__ = [
+    "Spoken",
+    "answering",
+    "attribute_message",
+    "keyword_message",
+    "module_message",
+    "target",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def attribute_message(name: str) -> str:
+    """Say what a model has for an attribute of another package; nothing if none knows it."""
+    if name not in MODEL:
+        return ""
+    whose, cure = MODEL[name]
+    return f"{name} is a word of {whose}; {said(cure)}"
+
+
+def target(name: str) -> str:
+    """Name the word of a model that an attribute of another package is called here."""
+    found = re.search(r"\bmodel\.(\w+)", MODEL[name][1])
+    return found[1] if found else ""
+
+
+def module_message(name: str, known: list[str]) -> str:
+    """Say what the module has for a function of another package, or what is spelt nearly so."""
+    if name in MODULE:
+        whose, cure = MODULE[name]
+        return f"; {name} is a word of {whose}: {said(cure)}"
+    if name in MODEL:
+        whose, cure = MODEL[name]
+        return f"; {name} is a word of {whose}: {said(cure)}"
+    return nearest(name, known)
+
+
+def keyword_message(function: str, name: str, known: list[str]) -> str:
+    """Say what a function has for an argument of another package's, or what arguments it has."""
+    for needed, cure in KEYWORDS.get(name, ()):
+        if needed in ("", function) or needed in known:
+            return f"{function}() has no argument {name!r}: {cure}"
+    listed = f"; it has {', '.join(known)}" if known else ""
+    return f"{function}() has no argument {name!r}{nearest(name, known)}{listed}"
+
+
+def said(cure: str) -> str:
+    """Make a sentence of a cure that is code."""
+    return f"here it is {cure}" if cure.startswith(("model", "-2 *", "ranef.")) else cure
+
+
+def answering(function: F) -> F:
+    """Make a function explain an argument that it does not have."""
+    code = cast(FunctionType, function).__code__
+    if code.co_flags & CO_VARKEYWORDS:
+        return function
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    allowed = frozenset(known)
+
+    @wraps(function)
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        if not allowed.issuperset(kwargs):
+            unknown = next(name for name in kwargs if name not in allowed)
+            listed = [name for name in known if name != "self"]
+            raise TypeError(keyword_message(function.__name__, unknown, listed))
+        return function(*args, **kwargs)
+
+    return cast(F, answered)
+
+
+class Spoken:
+    """What answers words of other packages: as an attribute, and as an argument of a method."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, member in list(vars(cls).items()):
+            if isinstance(member, FunctionType) and not name.startswith("_"):
+                setattr(cls, name, answering(member))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            kind = type(self).__name__
+            message = attribute_message(name) or f"a {kind} has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=self)

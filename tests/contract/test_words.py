@@ -1,0 +1,276 @@
+"""Words of other packages are answered with ours, on every model, function and method."""
+
+import inspect
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ranef
+from ranef.words.foreign import FORMULA, KEYWORDS, MODEL, MODULE
+
+SLEEP = ranef.datasets.load("sleepstudy")
+LINEAR = ranef.lmer("Reaction ~ Days + (Days | Subject)", SLEEP)
+COUNTS = SLEEP.assign(n=(SLEEP["Reaction"] / 20).round())
+MODELS = {
+    "lmer": LINEAR,
+    "glmer": ranef.glmer("n ~ Days + (1 | Subject)", COUNTS, family="poisson"),
+    "gls": ranef.gls("Reaction ~ Days", SLEEP, groups="Subject", time="Days", corr="ar1"),
+    "gee": ranef.gee("Reaction ~ Days", SLEEP, groups="Subject"),
+    "feols": ranef.feols("Reaction ~ Days", SLEEP, absorb="Subject"),
+    "re_gls": ranef.random_effects_gls("Reaction ~ Days", SLEEP, groups="Subject"),
+    "growth": ranef.growth("Reaction", SLEEP, time="Days", groups="Subject"),
+    "parts": ranef.glmer("Reaction ~ Days + (1 | Subject)", SLEEP, family="lognormal"),
+}
+#: Models that predict new rows, with their options.
+PREDICT = [name for name in MODELS if name != "growth"]
+
+
+def public_functions():
+    for name in ranef.__all__:
+        found = getattr(ranef, name)
+        if inspect.isfunction(found):
+            yield name
+
+
+def test_there_are_over_a_hundred_words_and_each_leads_to_one_of_ours():
+    assert len(MODEL) + len(MODULE) + len(FORMULA) >= 120
+    classes = [getattr(ranef, name) for name in ranef.__all__]
+    words = {word for found in classes if isinstance(found, type) for word in dir(found)}
+    for _, cure in [*MODEL.values(), *MODULE.values()]:
+        ours = re.findall(r"\bmodel\.(\w+)", cure)
+        assert set(ours) <= words, cure
+        functions = re.findall(r"\branef\.(\w+)", cure)
+        assert set(functions) <= set(ranef.__all__), cure
+        assert ours or functions or " " in cure
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_model_answers_every_foreign_word(kind):
+    model = MODELS[kind]
+    for word in MODEL:
+        if hasattr(model, word):
+            continue
+        with pytest.raises(AttributeError, match=rf"{word} is (a word of|not available)"):
+            getattr(model, word)
+
+
+def test_an_answer_says_where_the_word_is_missing_here_too():
+    with pytest.raises(ranef.UnsupportedError, match=r"model\.varcorr.*not available.*GEEModel"):
+        _ = MODELS["gee"].VarCorr
+    with pytest.raises(AttributeError, match=r"fixef.*effects\(\)"):
+        _ = MODELS["feols"].fixef
+
+
+@pytest.mark.parametrize("word", [*MODULE, *MODEL])
+def test_the_module_answers_every_foreign_word(word):
+    if word in ranef.__all__ or word in ("fitted", "formula"):  # rooms of the house
+        return
+    with pytest.raises(AttributeError, match=f"{word} is a word of"):
+        getattr(ranef, word)
+
+
+def test_the_module_suggests_the_nearest_name():
+    with pytest.raises(AttributeError, match="did you mean 'lmer'"):
+        ranef.lmerr  # noqa: B018
+
+
+@pytest.mark.parametrize("name", list(public_functions()))
+def test_every_function_answers_an_unknown_argument(name):
+    function = getattr(ranef, name)
+    if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()):
+        pytest.skip("it hands arguments on")
+    with pytest.raises(TypeError, match=rf"{name}\(\) has no argument 'colour'.*; it has "):
+        function(colour=1)
+
+
+@pytest.mark.parametrize("name", list(public_functions()))
+def test_a_foreign_argument_is_answered_by_one_that_the_function_has(name):
+    known = inspect.signature(getattr(ranef, name)).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        pytest.skip("it hands arguments on")
+    for word, cures in KEYWORDS.items():
+        needed = {argument for argument, _ in cures}
+        if word in known or not needed & {*known, name, ""}:
+            continue
+        with pytest.raises(TypeError, match=f"no argument '{word}': "):
+            getattr(ranef, name)(**{word: 1})
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (lambda: ranef.lmer("y ~ x + (1 | g)", SLEEP, REML=False), "write reml="),
+        (lambda: ranef.lmer("y ~ x", SLEEP, family="poisson"), r"ranef\.glmer"),
+        (lambda: ranef.lmer("y ~ x", SLEEP, groups="g"), r"\(1 \+ x \| g\)"),
+        (lambda: ranef.glmer("y ~ x + (1 | g)", SLEEP, family="poisson", nAGQ=9), "write nagq="),
+        (lambda: LINEAR.predict(re_form=None), 'random="none"'),
+        (lambda: LINEAR.conf_int(alpha=0.05), "level=0.95"),
+        (lambda: LINEAR.bootstrap(nsim=9), "write n="),
+        (lambda: LINEAR.coef_table(dff="inf"), "did you mean 'ddf'"),
+        (lambda: MODELS["parts"].predict(re_form=None), 'random="none"'),
+        (lambda: ranef.anova(LINEAR, test="LRT"), "likelihood-ratio"),
+    ],
+)
+def test_foreign_arguments(call, answer):
+    with pytest.raises(TypeError, match=answer):
+        call()
+
+
+def test_warnings_still_point_at_the_callers_line():
+    gaps = SLEEP.assign(Reaction=SLEEP["Reaction"].where(SLEEP.index > 2))
+    small = ranef.lmer("Reaction ~ Days + (1 | Subject)", SLEEP, reml=False)
+    calls = (
+        lambda: ranef.lmer("Reaction ~ Days + (1 | Subject)", gaps),
+        lambda: ranef.approaches("Reaction ~ Days", gaps, groups="Subject"),
+        lambda: ranef.anova(small, LINEAR, refit=False),
+        lambda: ranef.compare(small, LINEAR, estimator="as_fitted"),
+    )
+    for call in calls:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ranef.RanefWarning)
+            call()
+        assert {Path(w.filename).name for w in caught} == {Path(__file__).name}
+
+
+# ------------------------------------------------------------------ understood spellings
+
+
+@pytest.mark.parametrize("kind", ["lmer", "glmer"])
+def test_types_of_tests_may_be_roman(kind):
+    for roman, number in {"I": 1, "ii": 2, "III": 3, "3": 3}.items():
+        pd.testing.assert_frame_equal(
+            MODELS[kind].anova(type=roman), MODELS[kind].anova(type=number)
+        )
+    for wrong in ("IV", 4, True, None):
+        with pytest.raises(ValueError, match="'I', 'II' or 'III'"):
+            MODELS[kind].anova(type=wrong)
+
+
+def test_specs_of_means_may_be_a_formula():
+    cake = ranef.datasets.load("cake")
+    model = ranef.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
+    written = ranef.emmeans(model, "pairwise ~ recipe | temperature")
+    plain = ranef.emmeans(model, "recipe", by="temperature")
+    pd.testing.assert_frame_equal(written.frame, plain.frame)
+    pd.testing.assert_frame_equal(written.contrasts.frame, plain.pairs().frame)
+    assert "A - B" in repr(written)
+    assert "A - B" in written._repr_html_()
+    assert "A - B" not in repr(ranef.emmeans(model, "~ recipe"))
+    both = ranef.emmeans(model, "~ recipe * temperature")
+    assert len(both.frame) == 3 * 6
+    assert len(ranef.emmeans(model, "consec ~ temperature").contrasts.frame) == 5
+    assert len(ranef.emmeans(model, "~ 1").frame) == 1
+    with pytest.raises(ValueError, match="did you mean 'pairwise'"):
+        ranef.emmeans(model, "pairwse ~ recipe")
+    for wrong in ("~", "pairwise ~ recipe +", "~ recipe ~ temperature", "~ a | b | c"):
+        with pytest.raises(ValueError, match="specs are"):
+            ranef.emmeans(model, wrong)
+    with pytest.raises(ValueError, match="does not use 'recipes'; did you mean 'recipe'"):
+        ranef.emmeans(model, "~ recipes")
+
+
+def test_degrees_of_freedom_and_methods_may_be_written_as_in_r():
+    pd.testing.assert_frame_equal(
+        LINEAR.anova(ddf="Kenward-Roger"), LINEAR.anova(ddf="kenward-roger")
+    )
+    pd.testing.assert_frame_equal(LINEAR.conf_int("Wald"), LINEAR.conf_int())
+
+
+# ------------------------------------------------------------------ names of models
+
+
+def test_models_have_names():
+    level = ranef.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
+    table = ranef.anova(level=level, slope=LINEAR)
+    assert list(table.index) == ["level", "slope"]
+    pd.testing.assert_frame_equal(ranef.anova({"level": level, "slope": LINEAR}), table)
+    assert ranef.anova(level, slope=LINEAR).index[1] == "slope"
+    assert set(ranef.compare({"a": level, "b": LINEAR}).table.index) == {"a", "b"}
+    assert list(ranef.average({"a": level, "b": LINEAR}).weights.index) == ["a", "b"]
+    assert ranef.anova(level, LINEAR).index[0] == "Reaction ~ Days + (1 | Subject)"
+    with pytest.raises(ranef.ModelError, match="argument 1 is a list"):
+        ranef.compare([level, LINEAR])
+    with pytest.raises(ValueError, match="same name"):
+        ranef.compare({"a": level}, {"a": LINEAR})
+
+
+def test_notes_stay_out_of_latex(monkeypatch):
+    monkeypatch.setattr(pd.DataFrame, "to_latex", lambda frame: " & ".join(frame.columns))
+    table = ranef.anova(level=MODELS["lmer"].update("Reaction ~ Days + (1 | Subject)"), b=LINEAR)
+    assert "note" in table
+    assert "note" not in table.to_latex()
+
+
+# ------------------------------------------------------------------ predictions
+
+
+@pytest.mark.parametrize("kind", [*PREDICT, "growth"])
+def test_predictions_keep_the_labels_of_their_rows(kind):
+    model = MODELS[kind]
+    data = COUNTS.iloc[[7, 3, 11]].set_axis(["c", "a", "b"])
+    found = model.predict(data)
+    assert isinstance(found, pd.Series)
+    assert list(found.index) == ["c", "a", "b"]
+    np.testing.assert_allclose(found, model.predict().iloc[[7, 3, 11]], rtol=1e-8)
+    assert model.predict().index.equals(SLEEP.index)
+    assert list(model.predict({n: data[n].to_numpy() for n in data}).index) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["lmer", "glmer", "gls", "growth", "parts"])
+def test_no_random_effects_may_be_written_none(kind):
+    rows = SLEEP.head(3)
+    found = MODELS[kind].predict(rows, random=None)
+    pd.testing.assert_series_equal(found, MODELS[kind].predict(rows, random="none"))
+    without = rows.drop(columns="Subject")
+    np.testing.assert_allclose(MODELS[kind].predict(without, random=None), found, rtol=1e-12)
+    if kind != "gls":
+        with pytest.raises(ranef.DataError, match=r"no column 'Subject'.*random=\"none\""):
+            MODELS[kind].predict(without)
+
+
+@pytest.mark.parametrize("kind", ["lmer", "glmer", "gls", "gee"])
+def test_standard_errors_are_those_of_the_intervals(kind):
+    model = MODELS[kind]
+    random = {} if kind in ("gee", "gls") else {"random": "none"}
+    scale = {"kind": "link"} if kind == "glmer" else {}
+    table = model.predict(SLEEP.head(4), se=True, interval="confidence", **random, **scale)
+    assert list(table.columns) == ["mean", "se", "lower", "upper"]
+    X = model.design.X.iloc[:4].to_numpy()  # the definition: x' V x
+    want = np.sqrt(np.einsum("ij,jk,ik->i", X, model.cov_params().to_numpy(), X))
+    np.testing.assert_allclose(table["se"], want, rtol=1e-6)
+    alone = model.predict(SLEEP.head(4), se=True, **random, **scale)
+    pd.testing.assert_frame_equal(alone, table[["mean", "se"]])
+
+
+def test_standard_errors_of_means_are_by_the_delta_method():
+    model = MODELS["glmer"]
+    link = model.predict(COUNTS.head(4), se=True, kind="link")
+    mean = model.predict(COUNTS.head(4), se=True)
+    np.testing.assert_allclose(mean["se"], mean["mean"] * link["se"], rtol=1e-12)
+
+
+def test_prediction_intervals_keep_the_error_of_the_mean():
+    both = LINEAR.predict(SLEEP.head(4), se=True, interval="prediction")
+    pd.testing.assert_series_equal(both["se"], LINEAR.predict(SLEEP.head(4), se=True)["se"])
+
+
+@pytest.mark.parametrize(
+    ("formula", "answer"),
+    [
+        ("Reaction ~ as.factor(Days) + (1 | Subject)", r"write C\(x\)"),
+        ("Reaction ~ lag(Days) + (1 | Subject)", "shift"),
+        ("Reaction ~ i(Days) + (1 | Subject)", r"write C\(x\)"),
+        ("Reaction ~ factr(Days) + (1 | Subject)", "did you mean 'factor'"),
+    ],
+)
+def test_functions_of_other_formulas_are_answered_at_their_place(formula, answer):
+    with pytest.raises(ranef.FormulaError, match=answer) as caught:
+        ranef.lmer(formula, SLEEP)
+    text, caret = str(caught.value).splitlines()[-2:]
+    word = formula.split("~ ")[1].split("(")[0]
+    assert caret.index("^") == text.index(f"{word}(")
+    assert caret.count("^") == len(word)
