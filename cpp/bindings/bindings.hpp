@@ -11,4 +11,5 @@ void bind_sandwich(pybind11::module_& m);
 void bind_structured(pybind11::module_& m);
 void bind_batch(pybind11::module_& m);
 void bind_merge(pybind11::module_& m);
+void bind_mixture(pybind11::module_& m);
 void bind_predictors(pybind11::module_& m);

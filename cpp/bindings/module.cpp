@@ -48,6 +48,7 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   bind_sandwich(m);
   bind_batch(m);
   bind_merge(m);
+  bind_mixture(m);
   bind_predictors(m);
   bind_structured(m);
 }

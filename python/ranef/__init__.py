@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .api.glmer import glmer
     from .api.gls import gls
     from .api.growth import growth
+    from .api.growth_mixture import growth_mixture
     from .api.impute import impute
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.mixtures import MixtureComparison
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from .fitted.lmlist import GroupFits
     from .fitted.lmm.cross_products import CrossProducts
     from .fitted.lmm.model import LinearMixedModel
+    from .fitted.mixture.bootstrap import ClassTest
+    from .fitted.mixture.model import GrowthMixture
     from .fitted.ordinal.model import CumulativeLinkModel
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
@@ -133,6 +137,7 @@ __all__ = [
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "ClassTest",
     "Comparison",
     "ComparisonWarning",
     "ConditionalAic",
@@ -159,6 +164,7 @@ __all__ = [
     "Gamma",
     "GeneralizedLinearMixedModel",
     "GroupFits",
+    "GrowthMixture",
     "GrowthModel",
     "HalfT",
     "Icc",
@@ -172,6 +178,7 @@ __all__ = [
     "MarginalMeans",
     "MissingComparison",
     "MissingReport",
+    "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
@@ -234,6 +241,7 @@ __all__ = [
     "glmer",
     "gls",
     "growth",
+    "growth_mixture",
     "help",
     "impute",
     "lmer",
@@ -256,6 +264,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "inference.bootstrap.results",
+    "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
     "ContrastTable": "report.emmeans",
@@ -276,6 +285,7 @@ _LATER = {
     "Gamma": "inference.priors.priors",
     "GeneralizedLinearMixedModel": "fitted.glmm.model",
     "GroupFits": "fitted.lmlist",
+    "GrowthMixture": "fitted.mixture.model",
     "GrowthModel": "fitted.growth.model",
     "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
@@ -290,6 +300,7 @@ _LATER = {
     "MarginalMeans": "report.emmeans",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
+    "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
     "Moments": "inference.fit_measures",
@@ -345,6 +356,7 @@ _LATER = {
     "glmer": "api.glmer",
     "gls": "api.gls",
     "growth": "api.growth",
+    "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
     "lmer": "api.lmer",

@@ -22,6 +22,9 @@ __all__ = [
     "GlmmPoint",
     "Lmm",
     "MarginalPieces",
+    "Mixture",
+    "MixtureRuns",
+    "MixtureSettings",
     "PairTraces",
     "Structured",
     "StructuredFit",
@@ -580,6 +583,39 @@ def fit_weighted(
     settings: BatchSettings,
     team: Team,
 ) -> BatchRows: ...
+
+class MixtureSettings:
+    def __init__(
+        self, max_steps: int = 3000, tolerance: float = 1e-10, smallest: float = 0.0
+    ) -> None: ...
+
+class MixtureRuns:
+    @property
+    def llf(self) -> Array: ...
+    @property
+    def status(self) -> NDArray[np.int32]: ...
+    @property
+    def steps(self) -> NDArray[np.int32]: ...
+    @property
+    def at(self) -> Array: ...
+
+class Mixture:
+    def __init__(
+        self,
+        X: Array,
+        y: Array,
+        start: Sequence[int],
+        classes: int,
+        n_random: int = 0,
+        equal: bool = False,
+        poisson: bool = False,
+        settings: MixtureSettings = ...,
+    ) -> None: ...
+    @property
+    def size(self) -> int: ...
+    def fit(self, labels: NDArray[np.int32], team: Team) -> MixtureRuns: ...
+    def refine(self, at: Array, team: Team) -> MixtureRuns: ...
+    def density(self, at: Array) -> Array: ...
 
 class Accumulator:
     def __init__(

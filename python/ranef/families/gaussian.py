@@ -61,7 +61,7 @@ def start(mean: float, variance: float) -> float:
 GAUSSIAN = Family(
     name="gaussian",
     core="gaussian",
-    estimators=("gee",),
+    estimators=("gee", "growth_mixture"),
     links=(IDENTITY,),
     support=Support(words="finite", open_low=True, open_high=True),
     unit_variance=unit_variance,

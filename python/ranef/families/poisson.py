@@ -61,7 +61,7 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
 POISSON = Family(
     name="poisson",
     core="poisson",
-    estimators=("glmer", "gee"),
+    estimators=("glmer", "gee", "growth_mixture"),
     links=(LOG,),
     support=COUNTS,
     unit_variance=unit_variance,

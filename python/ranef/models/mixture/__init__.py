@@ -1,0 +1,1 @@
+"""Mixtures of growth curves: starts, the search and its outcome, as arrays."""
