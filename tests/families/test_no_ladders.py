@@ -10,8 +10,8 @@ from ranef.families.links import LINKS
 from ranef.families.registry import FAMILIES
 
 ROOT = Path(ranef.__file__).parent
-#: Rooms on lower floors know no family, and take "log" for a function.
-BELOW = {"formula", "design"}
+#: Rooms on lower floors know no family, and take "log" for a function; so do words of others.
+BELOW = {"formula", "design", "words"}
 ROOMS = sorted(
     {p.parent.relative_to(ROOT).parts[0] for p in ROOT.glob("*/**/*.py")} - {"families", *BELOW}
 )

@@ -36,7 +36,7 @@ def caic_of_counts(
     .. [2] Efron (2004), J. Am. Stat. Assoc. 99, 619-632.
     """
     family = estimate.spec.distribution
-    if family.name not in ("poisson", "binomial"):
+    if not family.support.discrete or family.has_dispersion:
         raise UnsupportedError(
             f"the conditional AIC is exact for Poisson and binomial responses, not for "
             f"{family.label} ones; compare by model.aic, or by ranef.cross_validate(model, "
@@ -53,7 +53,7 @@ def caic_of_counts(
         return float(found.eta[i])
 
     y, eta = design.y, estimate.eta
-    if family.name == "poisson":
+    if not family.has_trials:
         changes = [(int(i), float(y[i]) - 1.0, float(y[i])) for i in np.flatnonzero(y > 0.0)]
     else:
         changes = turned_over(design, estimate)

@@ -273,7 +273,7 @@ def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> pd.Series[Any]:
     if kind == "link":
         return labelled(eta, index)
     link = estimate.spec.transform
-    if link.name == "inverse":
+    if link.positive:
         raise UnsupportedError(
             "the mean over a normal linear predictor does not exist with an inverse link; use "
             "model.update(link='log')"
