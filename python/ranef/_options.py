@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["check_option", "nearest", "options_text"]
+
+Word = TypeVar("Word", bound=str)
 
 
 def check_option(
     name: str,
     value: Any,
-    allowed: Iterable[str],
-    aliases: Mapping[str, str] | None = None,
+    allowed: Iterable[Word],
+    aliases: Mapping[str, Word] | None = None,
     *,
     shown: Iterable[str] | None = None,
-) -> str:
+) -> Word:
     """Return the allowed value that an option names.
 
     Parameters

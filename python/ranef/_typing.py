@@ -46,6 +46,9 @@ Random = str | Iterable[str] | None
 
 #: Of a mean, or of a new observation.
 Interval = Literal["confidence", "prediction"]
+INTERVALS: tuple[Interval, ...] = ("confidence", "prediction")
+#: Of a mean alone.
+CONFIDENCE: tuple[Literal["confidence"], ...] = ("confidence",)
 
 #: Correlations of residuals within groups.
 Corr = Literal["independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured"]

@@ -68,8 +68,8 @@ def test_latent_variances_are_those_of_the_inverse_link_as_a_distribution(name, 
 
 
 def test_an_unknown_link_is_refused():
-    with pytest.raises(ValueError, match=r"identity, logit.*not 'cauchit'"):
+    with pytest.raises(ValueError, match=r"'identity', 'logit'.*not 'cauchit'"):
         link_named("cauchit")
-    with pytest.raises(ValueError, match=r"identity, logit.*not \['log'\]"):
+    with pytest.raises(ValueError, match=r"'identity', 'logit'.*not \['log'\]"):
         link_named(["log"])
     assert link_named("Logit") is LINKS["logit"]

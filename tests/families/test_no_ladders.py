@@ -10,7 +10,7 @@ from ranef.families.links import LINKS
 from ranef.families.registry import FAMILIES
 
 ROOT = Path(ranef.__file__).parent
-#: Rooms on lower floors know no family, and take "log" for a function; so do words of others.
+#: Rooms on lower floors know no family, and take "log" for a function, as words of others do.
 BELOW = {"formula", "design", "words"}
 ROOMS = sorted(
     {p.parent.relative_to(ROOT).parts[0] for p in ROOT.glob("*/**/*.py")} - {"families", *BELOW}

@@ -57,7 +57,7 @@ def test_marginal_probabilities_of_counts_are_integrals_over_the_random_effect()
     model = ranef.glmer("n ~ x + (1 | g)", data, family="poisson")
     found = model.simulated_residuals(19, seed=1, kind="marginal")
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    eta = model.predict(random="none", kind="link")[:, None]
+    eta = np.asarray(model.predict(random="none", kind="link"))[:, None]
     mu = np.exp(eta + np.sqrt(model.varcorr["g"].iloc[0, 0]) * nodes)
     share = weights / weights.sum()
     high, low = (

@@ -273,7 +273,7 @@ def test_predictions(sleep, both, ar1):
     np.testing.assert_allclose(table.loc[0, ["lower", "upper"]], limits, rtol=1e-8)
     with pytest.raises(ranef.UnsupportedError, match="population"):
         both.predict(interval="confidence")
-    with pytest.raises(ValueError, match="confidence or None"):
+    with pytest.raises(ValueError, match="must be 'confidence'"):
         ar1.predict(interval="prediction")
 
 

@@ -149,7 +149,7 @@ def test_missing_values_and_refusals(model):
         model.predict(new, interval="prediction", trials=0.5)
     with pytest.raises(ValueError, match="kind='response'"):
         model.predict(new, interval="prediction", kind="link")
-    with pytest.raises(ValueError, match="'prediction' or None"):
+    with pytest.raises(ValueError, match="'confidence' or 'prediction'"):
         model.predict(new, interval="both")
     counts = ranef.glmer(
         "y ~ 1 + (1 | g)", {"y": [1, 2, 3, 9, 9, 9], "g": [1, 1, 2, 2, 3, 3]}, family="poisson"

@@ -533,7 +533,7 @@ def test_rows_left_out_in_closed_form_know_the_prior(sleep):
     model = ranef.lmer(SLEEP, sleep, prior=prior)
     mean = ranef.cross_validate(model, "new_rows").rows["mean"].to_numpy()
     rest = sleep.drop(index=sleep.index[7])
-    at = ranef.lmer(SLEEP, rest, prior=prior).predict(sleep.iloc[[7]])[0]
+    at = ranef.lmer(SLEEP, rest, prior=prior).predict(sleep.iloc[[7]]).iloc[0]
     assert mean[7] == pytest.approx(at, abs=1.0)
 
 

@@ -207,7 +207,7 @@ def test_anova_has_no_row_for_the_intercept():
 
 def test_an_unknown_type():
     model = ranef.lmer("Yield ~ 1 + (1 | Batch)", datasets.load("Dyestuff"))
-    with pytest.raises(ValueError, match="type must be 1, 2 or 3, not 4"):
+    with pytest.raises(ValueError, match=r"type must be 1, 2 or 3,.* not 4"):
         model.anova(type=4)
 
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_pooled(frames, pooled):
         ranef.pool([one, ranef.lmer(SMALL, frames[1])])
     with pytest.raises(ranef.ModelError, match="rows"):
         ranef.pool([one, ranef.lmer(FULL, frames[1].iloc[:200])])
-    with pytest.raises(ValueError, match="D1, D2, D3"):
+    with pytest.raises(ValueError, match="'D1', 'D2', 'D3'"):
         pooled.test("x = 0", method="D4")
     with pytest.raises(ranef.ModelError, match="reml=False"):
         pooled.test(ranef.pool([ranef.lmer(SMALL, f) for f in frames]), method="D3")

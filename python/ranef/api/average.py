@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from ..comparison.average import WEIGHTS, ModelAverage, check_one_scale, model_weights, weight_notes
 from ..comparison.models import check_comparable, check_likelihood, labels, named_models
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
@@ -79,8 +80,7 @@ def average(
         check_comparable(models, "average")
     if weights == "aic":
         check_likelihood(models, "average by AIC")
-    if weights not in WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}, not {weights!r}")
+    weights = check_option("weights", weights, WEIGHTS)
     w = model_weights(models, weights, group, progress)
     names = list(dict.fromkeys(name for model in models for name in model.params.dropna().index))
     estimate = np.column_stack([model.params.reindex(names).to_numpy() for model in models])

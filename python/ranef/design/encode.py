@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._options import check_option
 from ..errors import DataError
 from ..formula import Factor, FactorKind, Formula
 from .coding import FittedFactor
@@ -136,8 +137,7 @@ def encode(
     DataError
         If a column is missing, or a factor of the fixed part has a level that the fit did not see.
     """
-    if new_levels not in ("raise", "population"):
-        raise ValueError(f"new_levels must be raise or population, not {new_levels!r}")
+    new_levels = check_option("new_levels", new_levels, ("raise", "population"))
     encoder: Encoder = design.encoder
     chosen = chosen_terms(design, random)
     frame = open_frame(newdata)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy
 
 from .. import _core
+from .._options import check_option
 from .._typing import Array
 
 __all__ = [
@@ -122,9 +123,7 @@ def link_named(name: str) -> Link:
     ValueError
         For a link that does not exist, with those that do.
     """
-    if not isinstance(name, str) or name.lower() not in LINKS:
-        raise ValueError(f"link is one of {', '.join(LINKS)}, not {name!r}")
-    return LINKS[name.lower()]
+    return LINKS[check_option("link", name, LINKS)]
 
 
 def mean_of(link: str, eta: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from .._options import check_option
 from ..errors import UnsupportedError
 from .family import Family, Params
 from .links import Link
@@ -51,8 +52,7 @@ def distribution_variance(
     ----------
     Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213, table 1.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, not {method!r}")
+    method = check_option("method", method, METHODS)
     if family.latent and link.latent_variance is not None:
         return link.latent_variance
     mu = np.array([mean])

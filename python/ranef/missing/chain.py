@@ -10,6 +10,7 @@ import pandas as pd
 
 from .._typing import Array
 from .coding import Coding, Problem
+from .compatible import drawn, is_asked_for, outcome_problem, own_problem
 from .sampler import Sampler
 from .variables import Variable, Variables
 
@@ -67,8 +68,10 @@ class Chain:
         means = {}
         for name in self.order:
             item = self.variables.items[name]
-            problem = self.coding.problem(name, self.values)
-            self._draw(item, problem)
+            if name not in self.delta and is_asked_for(self.coding, name):
+                self._draw_compatible(item)
+            else:
+                self._draw(item, self.coding.problem(name, self.values))
             drawn = self.values[name][~item.observed]
             means[name] = float(drawn.mean())
         self.trace.append(means)
@@ -90,6 +93,37 @@ class Chain:
             new[~seen] = self._draw_one(item, problem, y, seen)
         gaps = ~item.observed
         self.values[item.name][gaps] = new[problem.unit[gaps]]
+
+    def _draw_compatible(self, item: Variable) -> None:
+        """Draw the missing values of a predictor from its model and the analysis together."""
+        name, count = item.name, SWEEPS if self.trace else FIRST
+        response = self.values[self.variables.outcome]
+        centre, scale = centre_scale(response)
+        y, everywhere = (response - centre) / scale, np.ones(len(response), bool)
+        problem, by_target, slopes = outcome_problem(self.coding, name, self.values)
+        analysis = self._sampler(f"{self.variables.outcome} given {name}", 0, "continuous")
+        analysis.sweep(y, everywhere, problem.X, problem.blocks, self.rng, count)
+        slope = by_target @ analysis.beta
+        for block, Z in zip(analysis.blocks, slopes, strict=True):
+            slope = slope + np.einsum("ij,ij->i", Z, block.b[block.codes])
+        own_part = own_problem(self.coding, name, self.values)
+        own = self._sampler(name, 0, "binary" if item.kind == "binary" else "continuous")
+        values, now = self.values[name], self.coding.columns(item, self.values[name])[:, 0]
+        target = values if item.kind == "binary" else now
+        own.sweep(target, everywhere, own_part.X, own_part.blocks, self.rng, count)
+        gaps = ~item.observed
+        low, unit = centre_scale(values[item.observed])
+        new = drawn(
+            own,
+            own.mean(own_part.X, gaps),
+            analysis,
+            (y - analysis.mean(problem.X, slice(None)))[gaps],
+            slope[gaps],
+            now[gaps],
+            ((0.0 - low) / unit, (1.0 - low) / unit),
+            self.rng,
+        )
+        values[gaps] = new if item.kind == "binary" else low + unit * new
 
     def _draw_one(self, item: Variable, problem: Problem, y: Array, seen: Any) -> Array:
         """Draw values of a variable that has one sampler."""

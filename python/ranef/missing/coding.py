@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,17 +72,13 @@ class Coding:
     def problem(self, target: str, values: Mapping[str, Array]) -> Problem:
         """Set up the regression of one variable on the others."""
         item = self.variables.items[target]
-        coded = {
-            name: self.columns(other, values[name])
-            for name, other in self.variables.items.items()
-            if name != target
-        }
+        coded = self.coded(values, without=(target,))
         if item.level:
             return self._of_groups(item, coded)
         n = len(item.observed)
         rows = np.arange(n)
         columns = [np.ones((n, 1)), *coded.values(), *self._products(target, coded)]
-        columns += self._means(coded)
+        columns += self.means(coded)
         X = np.column_stack(columns)
         blocks = [
             Block(codes, self._varying(target, name, coded), len(levels))
@@ -90,18 +86,37 @@ class Coding:
         ]
         return Problem(X, blocks, rows, rows)
 
+    def coded(self, values: Mapping[str, Array], without: Sequence[str]) -> dict[str, Array]:
+        """Code the present values of all variables but some."""
+        return {
+            name: self.columns(item, values[name])
+            for name, item in self.variables.items.items()
+            if name not in without
+        }
+
     def _products(self, target: str, coded: Mapping[str, Array]) -> list[Array]:
         """Interactions of the analysis; one of the target is turned to one of the response."""
-        out = []
+        pairs = []
         outcome = self.variables.outcome
         for a, b in self.products:
             if target in (a, b):
                 a, b = (outcome, b) if a == target else (outcome, a)
-            if a != b and a in coded and b in coded:
-                out += [coded[a][:, [i]] * coded[b] for i in range(coded[a].shape[1])]
-        return out
+            if a != b:
+                pairs.append((a, b))
+        return self.multiplied(pairs, coded)
 
-    def _means(self, coded: Mapping[str, Array]) -> list[Array]:
+    def multiplied(
+        self, pairs: Sequence[tuple[str, ...]], coded: Mapping[str, Array]
+    ) -> list[Array]:
+        """Products of the columns of pairs of variables that are there."""
+        return [
+            coded[a][:, [i]] * coded[b]
+            for a, b in pairs
+            if a in coded and b in coded
+            for i in range(coded[a].shape[1])
+        ]
+
+    def means(self, coded: Mapping[str, Array]) -> list[Array]:
         """Group means of the variables that vary within groups, if there are groups enough."""
         if not self.largest:
             return []
@@ -112,16 +127,20 @@ class Coding:
             return []
         return [group_means(columns, codes, len(levels))[codes] for columns in inner]
 
-    def _varying(self, target: str, group: str, coded: Mapping[str, Array]) -> Array:
-        """Columns of the random effects: those of the analysis, or the response's for a slope."""
-        n = len(next(iter(self.groups.values()))[0])
+    def slopes(self, group: str) -> list[str]:
+        """Name the variables whose effect varies by a group in the analysis."""
         terms = [
             tuple(factor.expr for factor in term.factors)
             for bar in self.variables.formula.random
             if bar.group == group
             for term in bar.terms
         ]
-        slopes = [names[0] for names in terms if len(names) == 1]
+        return [names[0] for names in terms if len(names) == 1]
+
+    def _varying(self, target: str, group: str, coded: Mapping[str, Array]) -> Array:
+        """Columns of the random effects: those of the analysis, or the response's for a slope."""
+        n = len(next(iter(self.groups.values()))[0])
+        slopes = self.slopes(group)
         outcome = self.variables.outcome
         if target != outcome:
             slopes = [outcome] if target in slopes else []

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from ..errors import DataError
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import fit_model
@@ -132,8 +133,7 @@ def imputed(
     progress: bool = True,
 ) -> Imputations:
     """Impute the variables of a formula; arguments as of ``impute``."""
-    if method not in METHODS:
-        raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    method = check_option("method", method, METHODS)
     for name, value in (("m", m), ("cycles", cycles)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} is a positive integer, not {value!r}")

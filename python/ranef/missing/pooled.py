@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
 from ..inference.coverage import t_quantile
@@ -156,8 +157,7 @@ class PooledModel:
         ModelError
             If the other model is not smaller, or D3 is asked of fits by REML.
         """
-        if method not in ("D1", "D2", "D3"):
-            raise ValueError(f"method is one of D1, D2, D3, not {method!r}")
+        method = check_option("method", method, ("D1", "D2", "D3"))
         if value != 0.0:
             raise ValueError('write the value into the text: test("x = 0.5")')
         if isinstance(hypotheses, PooledModel):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from .._typing import Positions
 from ..design.expressions import columns_of
 from ..design.frame import Frame, open_frame
@@ -166,8 +167,8 @@ def variable(
     if not observed.any():
         raise DataError(f"{name!r} is missing in every row; nothing can be imputed for it", name)
     values = column[observed]
-    if kind is not None and kind not in KINDS:
-        raise ValueError(f"kinds[{name!r}] is one of {', '.join(KINDS)}, not {kind!r}")
+    if kind is not None:
+        kind = check_option(f"kinds[{name!r}]", kind, KINDS)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     distinct = sorted_values(values) if not numeric or kind in ("binary", "categorical") else []
     if kind is None:

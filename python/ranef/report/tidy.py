@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._options import check_option
 from ..inference.coverage import t_quantile
 from .coefficients import interval_table
 from .effects import RandomEffects, per_level
@@ -51,11 +52,7 @@ def chosen_effects(effects: str | Iterable[str]) -> tuple[str, ...]:
         If one is not among ``EFFECTS``, or there is none.
     """
     chosen = (effects,) if isinstance(effects, str) else tuple(effects)
-    for effect in chosen:
-        if effect not in EFFECTS:
-            raise ValueError(
-                f"effects must be among {', '.join(map(repr, EFFECTS))}, not {effect!r}"
-            )
+    chosen = tuple(check_option("effects", effect, EFFECTS) for effect in chosen)
     if not chosen:
         raise ValueError("effects is empty")
     return chosen

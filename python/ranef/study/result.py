@@ -12,6 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from .._html import Preformatted
+from .._options import check_option
 from .._typing import Array
 from ..batch.result import BatchResult
 from ..inference.study import binomial_interval, performance
@@ -207,8 +208,7 @@ class Study(Preformatted):
         -------
         matplotlib Figure
         """
-        if measure not in MEASURES:
-            raise ValueError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}")
+        measure = check_option("measure", measure, MEASURES)
         table = self.table
         known = list(dict.fromkeys(table.loc[table[measure].notna(), "term"]))
         chosen = [t for t in known if t != "Intercept"] if terms is None else list(terms)

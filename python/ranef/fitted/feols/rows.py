@@ -7,7 +7,8 @@ from typing import Any, Literal, overload
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels
+from ..._options import check_option
+from ..._typing import INTERVALS, Array, Interval, NewLevels
 from ...design import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
@@ -150,8 +151,8 @@ class Rows(Base):
         mean = self.parts.linear(X) + extra
         if interval is None and not se:
             return labelled(mean, index)
-        if interval not in (None, "confidence", "prediction"):
-            raise ValueError(f"interval is confidence or prediction, not {interval!r}")
+        if interval is not None:
+            interval = check_option("interval", interval, INTERVALS)
         if self.parts.estimate.absorption is not None:
             raise UnsupportedError(
                 "intervals and standard errors need the covariance of the absorbed effects"

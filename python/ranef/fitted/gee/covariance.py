@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..._options import check_option
 from ..._typing import Codes, Positions
 from ...design import Design
 from ...errors import ModelError
@@ -28,10 +29,9 @@ VCOV = {
 }
 
 
-def check_vcov(vcov: str) -> None:
-    """Refuse a name that is no covariance of estimating equations."""
-    if vcov not in VCOV:
-        raise ValueError(f"vcov is one of {', '.join(VCOV)}, not {vcov!r}")
+def check_vcov(vcov: str) -> str:
+    """Return the covariance of estimating equations that a name is of."""
+    return check_option("vcov", vcov, VCOV)
 
 
 class Equations(Protocol):

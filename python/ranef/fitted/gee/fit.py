@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,7 @@ def fit_design(design: Design, rows: Sorted, spec: GeeSpec) -> GeeEstimate:
 
 def fit(call: GEECall, data: Any) -> GeeParts:
     """Carry out a call: parse, build, check, fit."""
-    check_vcov(call.vcov)
+    call = replace(call, vcov=check_vcov(call.vcov))
     design = build_grouped(
         check_formula(parse(call.formula), "gee"),
         data,

@@ -7,6 +7,8 @@ from typing import Any, Literal, overload
 import numpy as np
 import pandas as pd
 
+from ..._options import check_option
+from ..._typing import CONFIDENCE
 from ...design import encode
 from ...families.links import link_named
 from ...inference.coverage import t_quantile
@@ -97,8 +99,8 @@ class Rows(Base):
         kept, link = self.parts.kept, link_named(self.parts.spec.link)
         eta = X[:, kept] @ self.parts.beta[kept] + (0.0 if offset is None else offset)
         mean = link.mean(eta)
-        if interval not in (None, "confidence"):
-            raise ValueError(f"interval is confidence or None, not {interval!r}")
+        if interval is not None:
+            interval = check_option("interval", interval, CONFIDENCE)
         if interval is None and not se:
             return labelled(mean, index)
         error = np.sqrt(np.einsum("ij,jk,ik->i", X[:, kept], self.parts.cov, X[:, kept]))

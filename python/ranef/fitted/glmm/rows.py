@@ -8,7 +8,8 @@ from typing import Any, Literal, overload
 import numpy as np
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels, Random
+from ..._options import check_option
+from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
 from ...errors import UnsupportedError
@@ -171,12 +172,9 @@ class Rows(Base):
         over a normal linear predictor with this variance; of counts and shares they are values that
         occur, so that they cover at least ``level``.
         """
-        if kind not in ("response", "link"):
-            raise ValueError(f"kind must be 'response' or 'link', not {kind!r}")
-        if interval not in (None, "confidence", "prediction"):
-            raise ValueError(
-                f"interval must be 'confidence', 'prediction' or None, not {interval!r}"
-            )
+        kind = check_option("kind", kind, ("response", "link"))
+        if interval is not None:
+            interval = check_option("interval", interval, INTERVALS)
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is one of responses: kind='response'")
         if isinstance(random, str) and random == INTEGRATE:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._options import check_option
 from ...design.design import Design
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
@@ -30,12 +31,10 @@ FLAT = 1e-8
 
 def checked_corr(corr: Any, groups: str | None) -> str:
     """Check the name of a correlation, and that it has groups."""
-    name = corr.lower() if isinstance(corr, str) else corr
-    if name not in CORRELATIONS:
-        raise ValueError(f"corr is one of {', '.join(CORRELATIONS)}, not {corr!r}")
+    name = check_option("corr", corr, CORRELATIONS)
     if name != "independence" and groups is None:
         raise ValueError(f'corr="{name}" is of rows within groups; name them by groups="..."')
-    return str(name)
+    return name
 
 
 def fit(call: GLSCall, data: Any) -> GlsParts:

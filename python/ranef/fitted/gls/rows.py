@@ -7,7 +7,8 @@ from typing import Any, Literal, overload
 import numpy as np
 import pandas as pd
 
-from ..._typing import NewLevels, Random
+from ..._options import check_option
+from ..._typing import CONFIDENCE, NewLevels, Random
 from ...design.encode import encode
 from ...errors import ModelError, UnsupportedError
 from ...inference.coverage import t_quantile
@@ -156,8 +157,8 @@ class Rows(Base):
         rows = encode(self.parts.design, data, random=groups, new_levels=new_levels)
         rows = without_estimate(self.parts.design, data, rows, self.parts.kept)
         mean = prediction.linear_predictor(self.parts.design, self.parts.estimate, rows, groups)
-        if interval not in (None, "confidence"):
-            raise ValueError(f"interval is confidence or None, not {interval!r}")
+        if interval is not None:
+            interval = check_option("interval", interval, CONFIDENCE)
         if interval is None and not se:
             return labelled(mean, rows.index)
         if groups:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import _core
 from ... import design as designs
+from ..._options import check_option
 from ..._typing import Array
 from ...chunks import source
 from ...chunks.summed import SummedDesign
@@ -98,8 +99,8 @@ def complete(call: Call, data: Any) -> Call:
     """
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
-    if call.method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, not {call.method!r}")
+    if (method := check_option("method", call.method, METHODS)) != call.method:
+        call = replace(call, method=method)
     if isinstance(call.threads, bool) or not isinstance(call.threads, int) or call.threads < 1:
         raise ValueError(f"threads must be a whole number from 1 on, not {call.threads!r}")
     if (prior := simplified(call.prior)) is not call.prior:

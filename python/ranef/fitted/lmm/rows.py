@@ -6,7 +6,8 @@ from typing import Any, Literal, overload
 
 import pandas as pd
 
-from ..._typing import Array, Interval, NewLevels, Random
+from ..._options import check_option
+from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
 from ...inference.prediction import predict as prediction
 from ..parts import Base
 from .parts import LmmParts
@@ -106,8 +107,8 @@ class Rows(Base):
         -----
         Intervals are normal and take the covariance parameters as known.
         """
-        if interval not in (None, "confidence", "prediction"):
-            raise ValueError(f"interval must be 'confidence' or 'prediction', not {interval!r}")
+        if interval is not None:
+            interval = check_option("interval", interval, INTERVALS)
         if newdata is None:
             if interval is None and not se and random == "all":
                 return self.fittedvalues

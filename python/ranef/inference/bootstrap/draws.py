@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._options import check_option
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...errors import UnsupportedError
@@ -24,9 +25,7 @@ Draw = Callable[[np.random.Generator], Design]
 
 def drawer(design: Design, estimate: LmmEstimate, kind: str) -> Draw:
     """Return the function that draws one data set."""
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
-    return KINDS[kind](design, estimate)
+    return KINDS[check_option("kind", kind, KINDS)](design, estimate)
 
 
 def _parametric(design: Design, estimate: LmmEstimate) -> Draw:

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from ..._html import Preformatted
+from ..._options import check_option
 from ..._typing import Array
 from ...errors import ModelError
 from ..coverage import check_level
@@ -141,8 +142,7 @@ def wild_bootstrap(
     .. [1] Cameron, Gelbach and Miller (2008), Rev. Econ. Stat. 90, 414-427.
     .. [2] Roodman, MacKinnon, Nielsen and Webb (2019), Stata J. 19, 4-60.
     """
-    if weights not in WEIGHTS:
-        raise ValueError(f"weights is one of {', '.join(WEIGHTS)}, not {weights!r}")
+    weights = check_option("weights", weights, WEIGHTS)
     check_level(level)
     if draws < 99:
         raise ValueError(f"{draws} draws are too few for a p-value; ask for 999 or more")

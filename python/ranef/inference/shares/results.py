@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from ..._options import check_option
 from ..._typing import Array
 from ...design.design import Design
 from ...models.lmm import LmmEstimate
@@ -101,8 +102,7 @@ class R2:
 
 def r2(design: Design, estimate: LmmEstimate, method: str, level: float, test: Tester) -> R2:
     """Compute R² by one of ``METHODS``."""
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, not {method!r}")
+    method = check_option("method", method, METHODS)
     note = f"{METHODS[method]} {_NOT}"
     if method == "xu":
         return R2(method, np.nan, shares.xu(design, estimate), None, note)
