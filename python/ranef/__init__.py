@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .api.impute import impute
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
+    from .api.mediate import mediate
     from .api.missing_report import missing_report
     from .api.multistart import multistart
     from .api.pbtest import pbtest
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
+    from .mediation.result import Mediation
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
@@ -176,6 +178,7 @@ __all__ = [
     "LinearTest",
     "Loo",
     "MarginalMeans",
+    "Mediation",
     "MissingComparison",
     "MissingReport",
     "MixtureComparison",
@@ -246,6 +249,7 @@ __all__ = [
     "impute",
     "lmer",
     "lmlist",
+    "mediate",
     "missing_report",
     "multistart",
     "pbtest",
@@ -298,6 +302,7 @@ _LATER = {
     "LinearTest": "report.tests",
     "Loo": "inference.posterior.loo",
     "MarginalMeans": "report.emmeans",
+    "Mediation": "mediation.result",
     "MissingComparison": "missing.comparison",
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
@@ -361,6 +366,7 @@ _LATER = {
     "impute": "api.impute",
     "lmer": "api.lmer",
     "lmlist": "api.lmlist",
+    "mediate": "api.mediate",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",

@@ -1,0 +1,1 @@
+"""Indirect and direct effects from coefficients, and their Monte Carlo distribution."""

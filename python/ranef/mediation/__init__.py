@@ -1,0 +1,1 @@
+"""Effects of a treatment through a mediator, from two fitted models."""

@@ -1,0 +1,209 @@
+"""Both models as one, so that random slopes of the two paths can covary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from .._typing import Array
+from ..design.design import Design, RandomTerm
+from ..design.structured import StructuredDesign
+from ..errors import ModelError, UnsupportedError
+from ..inference.growth import covariance, covariance_elements
+from ..inference.mediation.effects import Side
+from ..models.gls.model import GlsEstimate, fit_gls, gls_model
+from ..models.lmm import Control
+from .roles import Role
+
+__all__ = ["JointFit", "fit_joint"]
+
+
+@dataclass(frozen=True)
+class JointFit:
+    """Mediator and outcome in one model, on stacked rows.
+
+    Attributes
+    ----------
+    llf : float
+        Log-likelihood; restricted if both models' are.
+    side : Side
+        Coefficients of the mediator's model, of the outcome's, and the covariance of the slopes.
+    n_mediator : int
+        How many of the coefficients are the mediator's.
+    slopes : DataFrame
+        Covariance of all random effects, labelled by response and column.
+    sigma : Series
+        Residual standard deviations of the two responses.
+    converged : bool
+        Whether the search ended at an optimum.
+    """
+
+    llf: float
+    side: Side
+    n_mediator: int
+    slopes: pd.DataFrame
+    sigma: pd.Series
+    converged: bool
+
+
+def fit_joint(mediator: Role, outcome: Role, treatment: str, mediator_name: str) -> JointFit:
+    """Fit the two models to stacked rows, with residual variances of their own [1]_.
+
+    Raises
+    ------
+    UnsupportedError
+        If one is not a linear mixed model with random effects of the same groups alone.
+    ModelError
+        If the slope of a path does not vary between groups.
+
+    References
+    ----------
+    .. [1] Bauer, Preacher and Gil (2006), Psychol. Methods 11(2), 142-163.
+    """
+    terms = [only_term(role) for role in (mediator, outcome)]
+    if terms[0].group != terms[1].group:
+        raise UnsupportedError(
+            f"the slopes vary by {terms[0].group} in one model and by {terms[1].group} in the "
+            "other, and slopes covary within the same groups"
+        )
+    places = [
+        slope_place(term, name, role.what)
+        for term, name, role in zip(
+            terms, (treatment, mediator_name), (mediator, outcome), strict=True
+        )
+    ]
+    rows, k = stacked(mediator.parts.design, outcome.parts.design, terms)
+    model = gls_model(rows, "independence")
+    reml = mediator.model.call.reml and outcome.model.call.reml
+    estimate = fit_gls(rows, model, reml=reml, control=Control())
+    return described(rows, estimate, model, terms, (places[0], k + places[1]))
+
+
+def only_term(role: Role) -> RandomTerm:
+    """Return the one random-effects term of a linear mixed model."""
+    design = role.parts.design
+    if not role.is_linear or role.is_split or len(design.random) != 1:
+        raise UnsupportedError(
+            f"joint=True takes two models of ranef.lmer with random effects of the same groups; "
+            f"the {role.what}'s model is another"
+        )
+    if design.weights is not None or design.offset is not None:
+        raise UnsupportedError("joint=True takes models without weights and offsets")
+    term: RandomTerm = design.random[0]
+    return term
+
+
+def slope_place(term: RandomTerm, name: str, what: str) -> int:
+    """Find the column of a random slope."""
+    if name not in term.names:
+        raise ModelError(
+            f"the slope of {name!r} does not vary by {term.group} in the {what}'s model, whose "
+            f"random effects are {', '.join(term.names)}; without it there is no covariance of "
+            "slopes, and joint=True is not needed"
+        )
+    return term.names.index(name)
+
+
+def stacked(
+    mediator: Design, outcome: Design, terms: list[RandomTerm]
+) -> tuple[StructuredDesign, int]:
+    """Put the rows of the outcome below those of the mediator, each with columns of its own."""
+    levels = terms[0].levels.union(terms[1].levels, sort=True)
+    codes = np.concatenate([levels.get_indexer(term.levels)[term.codes] for term in terms]).astype(
+        np.int32
+    )
+    n, m = mediator.n_obs, outcome.n_obs
+    columns: list[Array] = []
+    for design, above in ((mediator, True), (outcome, False)):
+        kept = independent(design.X)
+        blank = np.zeros((m if above else n, len(kept)))
+        whole = [design.X[:, kept], blank] if above else [blank, design.X[:, kept]]
+        columns += list(np.vstack(whole).T)
+    fixed = tuple(range(len(columns)))
+    for design, term, above in ((mediator, terms[0], True), (outcome, terms[1], False)):
+        z = design.z(term)
+        blank = np.zeros((m if above else n, term.n_cols))
+        columns += list(np.vstack([z, blank] if above else [blank, z]).T)
+    s = terms[0].n_cols + terms[1].n_cols
+    random = replace(
+        terms[0],
+        codes=codes,
+        levels=levels,
+        columns=tuple(range(len(fixed), len(columns))),
+        names=tuple(map(str, range(s))),
+        blocks=(tuple(range(s)),),
+        places=None,
+    )
+    which = np.repeat([0, 1], [n, m]).astype(np.int32)
+    design = replace(
+        mediator,
+        y=np.concatenate([mediator.y, outcome.y]),
+        columns=tuple(np.ascontiguousarray(column) for column in columns),
+        fixed=fixed,
+        fixed_names=tuple(map(str, fixed)),
+        fixed_terms=tuple((str(j), (j,)) for j in fixed),
+        random=(random,),
+        rows=None,
+        n_data=n + m,
+        index=None,
+    )
+    strata = RandomTerm("response", which, pd.RangeIndex(2), (), (), ())
+    return (
+        StructuredDesign(
+            design=design,
+            cluster=codes,
+            levels=levels,
+            unit=codes,
+            time=None,
+            time_levels=None,
+            strata=strata,
+            D=np.asfortranarray(which[:, None].astype(float)),
+            D_names=("outcome",),
+        ),
+        terms[0].n_cols,
+    )
+
+
+def independent(X: Array) -> list[int]:
+    """Positions of columns that those before do not span."""
+    kept: list[int] = []
+    for j in range(X.shape[1]):
+        trial = X[:, [*kept, j]]
+        if np.linalg.matrix_rank(trial / np.maximum(np.abs(trial).max(axis=0), 1e-300)) > len(kept):
+            kept.append(j)
+    return kept
+
+
+def described(
+    rows: StructuredDesign,
+    estimate: GlsEstimate,
+    model: object,
+    terms: list[RandomTerm],
+    places: tuple[int, int],
+) -> JointFit:
+    """Take coefficients, the covariance of the slopes and their joint covariance."""
+    (psi,) = estimate.sigmas
+    whole = covariance(rows, model, estimate, observed=True)  # type: ignore[arg-type]
+    p, pairs = len(estimate.kept), covariance_elements(len(psi))
+    at = pairs.index((max(places), min(places)))
+    chosen = [*range(p), p + at]
+    names = [
+        f"{side}: {name}"
+        for side, term in zip(("mediator", "outcome"), terms, strict=True)
+        for name in term.names
+    ]
+    beta = np.append(estimate.beta[estimate.kept], psi[places])
+    reference = rows.design.columns
+    n_mediator = sum(bool(np.any(reference[j][: int(np.sum(rows.D == 0))])) for j in estimate.kept)
+    return JointFit(
+        llf=-0.5 * estimate.objective,
+        side=Side(beta, whole[np.ix_(chosen, chosen)]),
+        n_mediator=n_mediator,
+        slopes=pd.DataFrame(psi, index=names, columns=names),
+        sigma=pd.Series(
+            estimate.sigma * np.exp([0.0, float(estimate.delta[0])]), index=["mediator", "outcome"]
+        ),
+        converged=estimate.converged,
+    )

@@ -1,0 +1,95 @@
+"""Values of treatment and mediator: what is compared, and what one unit is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+
+__all__ = ["contrast_of", "filled", "is_number", "mediator_steps"]
+
+
+def is_number(column: pd.Series[Any]) -> bool:
+    """Tell whether a column holds numbers; True and False are levels."""
+    kind = column.dtype
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+
+
+def filled(column: pd.Series[Any], value: Any) -> pd.Series[Any]:
+    """Return a column of one value, of the same kind."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Series(pd.Categorical([value] * len(column), dtype=column.dtype))
+    return pd.Series([value] * len(column), dtype=float if is_number(column) else column.dtype)
+
+
+def contrast_of(column: pd.Series[Any], name: str, asked: Sequence[Any] | None) -> tuple[Any, Any]:
+    """Choose control and treatment.
+
+    Raises
+    ------
+    ValueError
+        If two values must be named, or those named do not occur.
+    """
+    if is_number(column):
+        values = column.to_numpy(float)
+        if np.ptp(values) == 0.0:
+            raise DataError(f"treatment {name!r} has the same value in every row", name)
+        if asked is None:
+            low, high = values.min(), values.max()
+            if low <= 0.0 and high >= 1.0:
+                return 0.0, 1.0
+            middle = float(values.mean())
+            return middle, middle + 1.0
+        control, treated = (float(value) for value in pair(asked))
+        return control, treated
+    levels = levels_of(column)
+    if asked is None:
+        if len(levels) != 2:
+            raise ValueError(
+                f"treatment {name!r} has {len(levels)} levels, {', '.join(map(repr, levels[:8]))}; "
+                "name two of them by contrast=(control, treatment)"
+            )
+        return levels[0], levels[1]
+    for value in pair(asked):
+        if value not in levels:
+            raise ValueError(f"contrast names {value!r}, which is no level of {name!r}: {levels}")
+    control, treated = pair(asked)
+    return control, treated
+
+
+def pair(asked: Sequence[Any]) -> tuple[Any, Any]:
+    """Read two different values."""
+    if isinstance(asked, str) or len(asked) != 2 or asked[0] == asked[1]:
+        raise ValueError(f"contrast is (control, treatment), two different values, not {asked!r}")
+    return asked[0], asked[1]
+
+
+def levels_of(column: pd.Series[Any]) -> list[Any]:
+    """Levels that occur, in order."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories().cat.categories.tolist()
+    return sorted(pd.unique(column.dropna()).tolist())
+
+
+def mediator_steps(column: pd.Series[Any], name: str) -> tuple[tuple[Any, ...], Any]:
+    """Columns of the mediator at 0, 1 and 2 units from where it is, and where that is.
+
+    Returns
+    -------
+    tuple
+        Columns, and the values (n,) that the first of them stands for. Of two levels the first
+        is 0, the second 1.
+    """
+    if is_number(column):
+        values = column.astype(float)
+        return (values, values + 1.0, values + 2.0), values.to_numpy()
+    levels = levels_of(column)
+    if len(levels) != 2:
+        raise DataError(
+            f"mediator {name!r} has {len(levels)} levels; it must be a number, or have two", name
+        )
+    return tuple(filled(column, level) for level in levels), np.zeros(len(column))
