@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import _core
+from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
 from ...families.family import Family
@@ -24,7 +25,7 @@ __all__ = ["ClassTest", "bootstrap_test"]
 
 
 @dataclass(frozen=True, repr=False)
-class ClassTest:
+class ClassTest(Preformatted):
     """A test of k classes against one less.
 
     Attributes
