@@ -14,6 +14,7 @@ from ...design.design import Design
 from ...errors import DataError, UnsupportedError
 from ...models.glmm import model as glmm
 from ...models.lmm import Control
+from ..glmm.call import GlmerCall
 from ..glmm.fit import check_counts, check_quadrature, fit_design
 from ..glmm.parts import GlmmParts
 from ..ordinal.fit import fit_found
@@ -23,7 +24,7 @@ from ..several.fit import fit_designs
 from ..several.parts import SeveralParts
 from .parts import GeneralisedParts
 
-__all__ = ["by_likelihood", "from_start", "on_rows", "with_response"]
+__all__ = ["by_likelihood", "from_start", "of_design", "on_rows", "with_response"]
 
 
 def by_likelihood(parts: GeneralisedParts, what: str) -> None:
@@ -83,20 +84,20 @@ def from_start(parts: GeneralisedParts, control: Control) -> Any:
 
 @with_response.register
 def _(parts: GlmmParts, y: Array) -> GlmmParts:
-    return of_design(parts, replace(parts.design, y=y))
+    return of_design(parts.call, replace(parts.design, y=y))
 
 
 @on_rows.register
 def _(parts: GlmmParts, rows: NDArray[np.intp]) -> GlmmParts:
-    return of_design(parts, parts.design.take(rows))
+    return of_design(parts.call, parts.design.take(rows))
 
 
-def of_design(parts: GlmmParts, design: Design) -> GlmmParts:
+def of_design(call: GlmerCall, design: Design) -> GlmmParts:
     """Check a design, and fit it as a call says."""
-    glmm.check(design, parts.call.spec)
-    check_counts(design, parts.call.spec)
-    check_quadrature(design, parts.call.spec)
-    return fit_design(design, parts.call)
+    glmm.check(design, call.spec)
+    check_counts(design, call.spec)
+    check_quadrature(design, call.spec)
+    return fit_design(design, call)
 
 
 @with_response.register
