@@ -199,8 +199,6 @@ def opened(
     return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
 
 
-def by_name(
-    names: pd.Index[Any], single: Callable[[int], Model]
-) -> Callable[[Any], Model]:
+def by_name(names: pd.Index[Any], single: Callable[[int], Model]) -> Callable[[Any], Model]:
     """Let fits be asked for by name or position."""
     return lambda which: single(position(names, which))
