@@ -75,6 +75,12 @@ void bind_predictors(py::module_& m) {
       },
       "n"_a, "columns"_a, "fixed"_a, "terms"_a);
 
+  py::class_<ranef::JointPoint>(m, "JointPoint", py::module_local(),
+                                "A likelihood given the random effects, and its gradient.")
+      .def_readonly("log_likelihood", &ranef::JointPoint::log_likelihood)
+      .def_readonly("by_beta", &ranef::JointPoint::by_beta)
+      .def_readonly("by_effects", &ranef::JointPoint::by_effects);
+
   py::class_<Predictors>(m, "Predictors", py::module_local(),
                          "Rows and plan of one model of several linear predictors.")
       .def(py::init(&make), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a, "inputs"_a,
@@ -87,6 +93,8 @@ void bind_predictors(py::module_& m) {
             return self.quadrature({nodes, weights});
           },
           "nodes"_a, "weights"_a, release())
+      .def("joint", &Predictors::joint, "beta"_a, "effects"_a, release())
+      .def("row_densities", &Predictors::row_densities, "beta"_a, "effects"_a, release())
       .def("gradient_by_factors", &Predictors::gradient_by_factors, release())
       .def("information_beta", &Predictors::information_beta, release())
       .def("modes", &Predictors::modes, release())

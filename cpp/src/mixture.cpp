@@ -13,6 +13,9 @@ namespace {
 constexpr double kFewest = 1e-3;
 // Change of a parameter, in standardised units, that counts as none.
 constexpr double kStill = 1e-6;
+// Rounds without a gain, one after the other, that end a search whose parameters still move: a
+// variance or a rate that tends to zero moves for ever.
+constexpr int kFlat = 4;
 
 // log sum_k exp, of each row, and the rows turned into probabilities.
 double responsibilities(const Vector& log_share, Matrix& D) {
@@ -79,7 +82,7 @@ void Mixture::climb(Vector at, Index start, MixtureRuns& runs) const {
   Vector first(at.size()), second(at.size()), far(at.size()), after(at.size());
   double before = 0.0, llf = -std::numeric_limits<double>::infinity(), beyond = 0.0;
   MixtureStatus status = MixtureStatus::stopped;
-  int steps = 0;
+  int steps = 0, flat = 0;
   while (steps < settings_.max_steps) {
     pause();
     const MixtureStatus one = run.step(at, first, before);
@@ -95,7 +98,8 @@ void Mixture::climb(Vector at, Index start, MixtureRuns& runs) const {
     }
     const Vector change = first - at, bend = (second - first) - change;
     const double moved = change.cwiseAbs().maxCoeff();
-    if (llf - before <= settings_.tolerance * (1.0 + std::abs(llf)) && moved < kStill) {
+    flat = llf - before <= settings_.tolerance * (1.0 + std::abs(llf)) ? flat + 1 : 0;
+    if (flat > 0 && (moved < kStill || flat == kFlat)) {
       status = MixtureStatus::converged;
       at = second;
       break;

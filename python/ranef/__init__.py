@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .api.doctor import doctor
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
+    from .api.equate import equate
     from .api.feols import feols
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
@@ -51,11 +52,13 @@ if TYPE_CHECKING:
     from .api.growth import growth
     from .api.growth_mixture import growth_mixture
     from .api.impute import impute
+    from .api.joint_tests import joint_tests
     from .api.lmer import Control, lmer
     from .api.lmlist import lmlist
     from .api.mediate import mediate
     from .api.missing_report import missing_report
     from .api.multistart import multistart
+    from .api.on_progress import on_progress
     from .api.pbtest import pbtest
     from .api.pedigree import pedigree
     from .api.plot_coefficients import plot_coefficients
@@ -79,6 +82,7 @@ if TYPE_CHECKING:
     from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.gls.model import GLSModel
+    from .fitted.growth.equate import Equivalence
     from .fitted.growth.fiml import FimlGrowthModel
     from .fitted.growth.model import GrowthModel
     from .fitted.lmlist import GroupFits
@@ -92,7 +96,6 @@ if TYPE_CHECKING:
     from .fitted.posterior.model import Posterior
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
-    from .inference.bootstrap.results import Bootstrap
     from .inference.caic import ConditionalAic
     from .inference.fit_measures import FitMeasures, Moments
     from .inference.optimum.generalised import Dispersion
@@ -108,6 +111,7 @@ if TYPE_CHECKING:
     from .missing.imputation import Imputations
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
+    from .report.bootstrap import Bootstrap
     from .report.comparison import Comparison
     from .report.effects import RandomEffects
     from .report.emmeans import ContrastTable, MarginalMeans
@@ -115,8 +119,8 @@ if TYPE_CHECKING:
     from .report.help import help
     from .report.influence import Influence
     from .report.maketables import TableColumn
+    from .report.plots.base import Panels
     from .report.plots.model import ModelPlots
-    from .report.plots.plain import PlainPlots
     from .report.plots.posterior import PosteriorPlots
     from .report.predictive import CrossValidation
     from .report.prescription import Prescription
@@ -159,6 +163,7 @@ __all__ = [
     "Dispersion",
     "DistributionalModel",
     "DroppedRowsWarning",
+    "Equivalence",
     "FimlGrowthModel",
     "FitError",
     "FitMeasures",
@@ -192,8 +197,8 @@ __all__ = [
     "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
+    "Panels",
     "Pedigree",
-    "PlainPlots",
     "Point",
     "PooledModel",
     "Posterior",
@@ -241,6 +246,7 @@ __all__ = [
     "doctor",
     "emmeans",
     "emtrends",
+    "equate",
     "feols",
     "fit_groups",
     "fit_many",
@@ -252,11 +258,13 @@ __all__ = [
     "growth_mixture",
     "help",
     "impute",
+    "joint_tests",
     "lmer",
     "lmlist",
     "mediate",
     "missing_report",
     "multistart",
+    "on_progress",
     "pbtest",
     "pedigree",
     "plot_coefficients",
@@ -273,7 +281,7 @@ _LATER = {
     "AllFit": "report.searches",
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
-    "Bootstrap": "inference.bootstrap.results",
+    "Bootstrap": "report.bootstrap",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",
@@ -287,6 +295,7 @@ _LATER = {
     "Diagnosis": "report.findings",
     "Dispersion": "inference.optimum.generalised",
     "DistributionalModel": "fitted.several.model",
+    "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
@@ -314,11 +323,11 @@ _LATER = {
     "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
+    "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
     "Normal": "inference.priors.fixed",
     "Pedigree": "design.known.pedigree",
-    "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Posterior": "fitted.posterior.model",
@@ -361,6 +370,7 @@ _LATER = {
     "doctor": "api.doctor",
     "emmeans": "api.emmeans",
     "emtrends": "api.emtrends",
+    "equate": "api.equate",
     "feols": "api.feols",
     "fit_groups": "api.fit_groups",
     "fit_many": "api.fit_many",
@@ -372,11 +382,13 @@ _LATER = {
     "growth_mixture": "api.growth_mixture",
     "help": "report.help",
     "impute": "api.impute",
+    "joint_tests": "api.joint_tests",
     "lmer": "api.lmer",
     "lmlist": "api.lmlist",
     "mediate": "api.mediate",
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
+    "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
     "pedigree": "api.pedigree",
     "plot_coefficients": "api.plot_coefficients",
@@ -402,6 +414,8 @@ if hasattr(_os, "register_at_fork"):
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
+        if name == "sklearn":  # estimators, which need scikit-learn
+            return _import_module("ranef.sklearn")
         if name not in _LATER:
             from .words.answers import module_message
 

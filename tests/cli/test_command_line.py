@@ -185,3 +185,105 @@ def test_what_is_wrong_is_said_in_one_line(place, capsys, monkeypatch, arguments
     if code == 1:
         assert told.startswith("ranef: error: ")
         assert told.count("\n") == 1
+
+
+# ------------------------------------------------------------------ other models, files, folders
+
+
+def test_the_version(place):
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"ranef {ranef.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fit"),
+    [
+        (
+            ["glmer", "n ~ Days + (1 | Subject)", "--family", "poisson"],
+            lambda d: ranef.glmer("n ~ Days + (1 | Subject)", d, family="poisson"),
+        ),
+        (
+            ["gls", "Reaction ~ Days", "--groups", "Subject", "--time", "Days", "--corr", "ar1"],
+            lambda d: ranef.gls("Reaction ~ Days", d, groups="Subject", time="Days", corr="ar1"),
+        ),
+        (
+            ["feols", "Reaction ~ Days", "--absorb", "Subject", "--cluster", "Subject"],
+            lambda d: ranef.feols("Reaction ~ Days", d, absorb="Subject", cluster="Subject"),
+        ),
+    ],
+)
+def test_models_of_other_kinds(place, tmp_path, capsys, arguments, fit):
+    sleep = ranef.datasets.load("sleepstudy").assign(n=lambda d: (d["Reaction"] / 20).round())
+    sleep.to_parquet(tmp_path / "sleep.parquet")
+    name, formula, *options = arguments
+    line = [name, formula, str(tmp_path / "sleep.parquet"), *options]
+    model = fit(sleep)
+    assert main(line) == 0
+    assert capsys.readouterr().out == f"{model.summary()}\n"
+    assert main([*line, "--json", "--log", "json"]) == 0
+    out, log = capsys.readouterr()
+    terms = json.loads(out)["terms"]
+    assert terms[0]["estimate"] == pytest.approx(model.params.iloc[0], rel=1e-8)
+    assert [line["event"] for line in lines(log)] == ["start", "read", "fit", "done"]
+    assert main([*line, "--out", str(tmp_path / "fit.csv")]) == 0
+    assert len(pd.read_csv(tmp_path / "fit.csv")) == len(terms)
+
+
+def test_responses_of_other_files_go_into_a_folder_and_on(place, tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    genes = pd.DataFrame(rng.normal(size=(180, 40)), columns=[f"g{i}" for i in range(40)])
+    genes.to_parquet(tmp_path / "genes.parquet")
+    source, folder = str(tmp_path / "genes.parquet"), str(tmp_path / "out")
+    line = ["batch", "~ Days + (1 | Subject)", str(place / "sleep.parquet"), "--from", source]
+    assert main([*line, "--out", folder, "--log", "json"]) == 0
+    events = lines(capsys.readouterr().err)
+    assert events[-3]["status"] == {"converged": 40}
+    assert main([*line, "--out", folder]) == 0  # nothing is fitted again
+    whole = ranef.fit_many(
+        "~ Days + (1 | Subject)", ranef.datasets.load("sleepstudy"), genes, progress=False
+    )
+    stored = pd.concat(pd.read_parquet(part) for part in sorted((tmp_path / "out/table").iterdir()))
+    np.testing.assert_allclose(stored["estimate"], whole.table["estimate"], rtol=1e-10)
+    capsys.readouterr()
+    assert main([*line, "--responses", "g1?,g3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["response"] for row in found} == {*(f"g{i}" for i in range(10, 20)), "g3"}
+    assert main([*line, "--responses", "h*"]) == 1
+    assert "no column is called or matches 'h*'" in capsys.readouterr().err
+
+
+def test_a_folder_that_another_process_holds_says_which(place, tmp_path, capsys):
+    from ranef.parallel.writing import Lock
+
+    folder = tmp_path / "out"
+    folder.mkdir()
+    lock = Lock(str(folder))
+    line = ["batch", "~ Days + (1 | Subject)", str(place / "many.parquet"), "--out", str(folder)]
+    done = run(*line, "--responses", "gene_*")
+    lock.release()
+    assert done.returncode == 1
+    assert "process" in done.stderr
+
+
+def test_a_long_run_tells_how_far_it_is(place, monkeypatch, capsys):
+    import ranef.parallel.progress as progress
+
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    line = ["batch", "~ Days + (1 | Subject)", str(place / "many.parquet"), "--out", "x.csv"]
+    monkeypatch.chdir(place)
+    assert main([*line, "--responses", "gene_*", "--log", "json"]) == 0
+    told = [one for one in lines(capsys.readouterr().err) if one["event"] == "progress"]
+    assert told[-1]["done"] == 5
+    assert told[-1]["unit"] == "fits"
+
+
+def test_what_does_not_go_together_is_said(place):
+    for wrong in (
+        ["batch", "~ x + (1 | g)", "a.csv"],
+        ["batch", "~ x + (1 | g)", "a.csv", "--responses", "y", "--out", "folder", "--json"],
+        ["fit", "y ~ x + (1 | g)", "a.csv", "--out", "folder"],
+        ["glmer", "y ~ x + (1 | g)", "a.csv"],
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(wrong)
+        assert caught.value.code == 2

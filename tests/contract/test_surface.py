@@ -381,6 +381,7 @@ ARGUMENTS |= {"HalfT", "LKJ", "Pedigree", "Point", "Precision", "Wishart"}
 FOREIGN = {
     "Any",
     "Array",
+    "Axes",
     "DataFrame",
     "Figure",
     "Index",

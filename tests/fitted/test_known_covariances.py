@@ -397,3 +397,19 @@ def test_members_of_binary_responses(data):
     found = ranef.glmer(text, half, family="binomial")
     assert found.converged
     assert found.varcorr["mm(t1, t2)"].iloc[0, 0] > 0.0
+
+
+@pytest.mark.parametrize("name", ["model", "joint"])
+def test_kernels_of_independent_levels_are_not_used(name, request):
+    """Batches, studies and samplers know no covariance of levels, and say so."""
+    fit = request.getfixturevalue(name)
+    with pytest.raises(ranef.UnsupportedError, match=r"line|mm"):
+        ranef.power(fit, "x", n=3, seed=1, progress=False)
+    with pytest.raises(ranef.UnsupportedError, match=r"line|mm"):
+        fit.sample(10, seed=1, progress=False)
+
+
+def test_imputation_refuses_members(data):
+    gaps = data.assign(x=data["x"].where(data.index > 4))
+    with pytest.raises(ranef.UnsupportedError, match="mm"):
+        ranef.impute("y ~ x + (1 | mm(t1, t2))", gaps, m=2, seed=1)

@@ -36,6 +36,7 @@ LAYERS = {
     "study": 10,
     "api": 11,
     "cli": 12,
+    "sklearn": 12,
 }
 
 #: Files of Python that a folder may hold, and lines that all of `api` may have.

@@ -150,3 +150,63 @@ def test_densities_of_covariance_matrices_keep_their_measure():
     values = of.coordinates.values(x)
     got = of.priors.log_density(of.coordinates, values, relative=True) + values.log_jacobian
     np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def generalised(family, **options):
+    rng = np.random.default_rng(8)
+    data = frame()
+    data["k"] = rng.poisson(np.exp(0.3 + 0.2 * data["x"] / 2.0)) + (family == "gamma") * 0.5
+    model = ranef.glmer("k ~ x + (1 + x | g)", data, family=family, **options)
+    from ranef.fitted.posterior.prepare import prepared
+
+    prior = {
+        "g": ranef.HalfT(3, 0, {"Intercept": 1.0, "x": 0.7}),
+        "correlation": ranef.LKJ(2),
+        "fixed": ranef.Normal(sd={"Intercept": 2.0, "x": 1.0}, mean={"Intercept": 0.2}),
+    }
+    return model, prepared(model, prior).draw.__closure__
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial", "gamma"])
+def test_density_of_a_generalised_model_is_that_of_its_parts(family):
+    """Against SciPy's densities, with the gradient against differences."""
+    model, closure = generalised(family, **({"link": "log"} if family == "gamma" else {}))
+    of = next(c.cell_contents for c in closure if hasattr(c.cell_contents, "value_and_slope"))
+    design = model.parts.design
+    start = of.start()
+    points = start + np.random.default_rng(9).normal(0.0, 0.2, (3, of.size))
+
+    def whole(x):
+        found = of.split(x[None])
+        L, b, standard = found.factors[0][0], found.effects[0][0], found.standard[0]
+        beta = of.T @ standard[of.places]
+        term = design.random[0]
+        eta = design.X @ beta + np.einsum("ij,ij->i", design.z(term), b[term.codes])
+        mu = np.exp(eta)
+        if family == "poisson":
+            total = scipy.stats.poisson.logpmf(design.y, mu).sum()
+        else:
+            shape = np.exp(standard[-1])
+            if family == "gamma":
+                total = scipy.stats.gamma.logpdf(design.y, 1 / shape, scale=mu * shape).sum()
+            else:
+                total = scipy.stats.nbinom.logpmf(design.y, shape, shape / (shape + mu)).sum()
+            total += scipy.stats.t.logpdf(shape, 3, 0, 10.0) + standard[-1]
+        u = np.linalg.solve(L, b.T)
+        total += scipy.stats.norm.logpdf(u).sum()
+        sd = np.linalg.norm(L, axis=1)
+        r = (L @ L.T)[0, 1] / sd.prod()
+        total += scipy.stats.t.logpdf(sd / [1.0, 0.7], 3).sum() + np.log(sd).sum()
+        total += 2.0 * np.log(1.0 - r**2)  # LKJ(2), and the slope of r by its coordinate
+        return total + scipy.stats.norm.logpdf(beta, [0.2, 0.0], [2.0, 1.0]).sum()
+
+    got = np.array([of.value_and_slope(x)[0] for x in points])
+    want = np.array([whole(x) for x in points])
+    np.testing.assert_allclose(got - got[0], want - want[0], rtol=1e-8, atol=1e-7)
+    h = 1e-5
+    slope = of.value_and_slope(points[0])[1]
+    for j in range(of.size):
+        step = h * np.eye(of.size)[j]
+        moved = [of.value_and_slope(points[0] + s * step)[0] for s in (1.0, -1.0)]
+        assert slope[j] == pytest.approx((moved[0] - moved[1]) / (2 * h), rel=1e-4, abs=1e-4)

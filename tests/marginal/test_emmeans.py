@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import ranef
 from ranef import datasets
-from ranef.inference.emmeans import adjusted
+from ranef.inference.families_of_tests import adjusted
 
 
 @pytest.fixture(scope="module")

@@ -74,26 +74,26 @@ def test_lines_hold_data_fitted_and_population(slope, sleep):
     assert_allclose(data, sleep["Reaction"][rows])
     assert_allclose(fitted, slope.predict()[rows])
     assert_allclose(population, slope.predict(random="none")[rows])
-    assert figure.get_supxlabel() == "Days"
+    assert figure.figure.get_supxlabel() == "Days"
 
 
 def test_lines_over_a_factor_take_the_one_that_varies_within_levels(cake):
     figure = cake.plot.lines()
-    assert figure.get_supxlabel() == "temperature"
+    assert figure.figure.get_supxlabel() == "temperature"
     shown = [text.get_text() for text in figure.axes[-1].get_xticklabels()]
     assert shown == ["175", "185", "195", "205", "215", "225"]
 
 
 def test_the_lowest_panel_of_each_column_has_numbers(slope):
     figure = slope.plot.lines()
-    figure.canvas.draw()
+    figure.figure.canvas.draw()
     lowest = figure.axes[13]  # the last panel of a column that the last row does not reach
     assert lowest.xaxis.get_tick_params()["labelbottom"]
 
 
 def test_lines_over_any_column_of_the_data(slope, sleep):
     model = ranef.lmer(SLOPE, sleep.assign(row=np.arange(180.0)))
-    assert model.plot.lines("row").get_supxlabel() == "row"
+    assert model.plot.lines("row").figure.get_supxlabel() == "row"
     with pytest.raises(ValueError, match="x must be one of Days, Reaction, Subject"):
         slope.plot.lines("hours")
     with pytest.raises(ValueError, match="most is a number of levels"):
@@ -116,7 +116,7 @@ def test_residuals_are_scaled_and_given_the_random_effects(slope):
 
 
 def test_shrinkage_goes_from_least_squares_to_the_modes(slope, sleep):
-    axis = slope.plot.shrinkage().axes[0]
+    axis = slope.plot.shrinkage()
     alone, mixed = drawn(axis)
     assert_allclose(mixed, slope.ranef()["Subject"].to_numpy())
     rows = sleep[sleep["Subject"].astype(int) == 308]
@@ -135,10 +135,10 @@ def test_profile_figure_draws_zeta(slope):
 
 def test_coefficients_of_several_models(slope, sleep):
     level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
-    figure = ranef.plot_coefficients({"slope": slope, "level": level, "one": slope}, ["Days"])
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    axes = ranef.plot_coefficients({"slope": slope, "level": level, "one": slope}, ["Days"])
+    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert labels == ["slope", "level", "one"]
-    segments = [s for group in figure.axes[0].collections for s in group.get_segments()]
+    segments = [s for group in axes.collections for s in group.get_segments()]
     want = slope.conf_int().loc["Days"]
     assert_allclose([segments[0][0, 0], segments[0][1, 0]], [want["lower"], want["upper"]])
     with pytest.raises(ValueError, match="no model has a coefficient 'Day'"):
@@ -156,5 +156,5 @@ def test_thousands_of_levels_are_drawn_in_reasonable_time():
     x = np.tile(np.arange(4.0), 3000)
     y = 1.0 + x + rng.standard_normal(3000)[group] + rng.standard_normal(len(x))
     model = ranef.lmer("y ~ x + (1 | g)", {"y": y, "x": x, "g": group})
-    for figure in (model.plot.caterpillar(), model.plot.shrinkage(), model.plot.lines()):
-        figure.canvas.draw()
+    for drawn_ in (model.plot.caterpillar(), model.plot.shrinkage(), model.plot.lines()):
+        drawn_.figure.canvas.draw()

@@ -54,6 +54,13 @@ struct StandardColumns {
 };
 StandardColumns standard_columns(const Input& input);
 
+// Log-likelihood of the rows given the random effects, and its gradient.
+struct JointPoint {
+  double log_likelihood = 0.0;     // -infinity, or NaN, where a row is out of range
+  Vector by_beta;                  // (P,)
+  std::vector<Matrix> by_effects;  // (k_t, l_t), user's order
+};
+
 class Predictors {
  public:
   Predictors(std::unique_ptr<RowModel> rows, std::vector<PredictorInput> inputs,
@@ -64,6 +71,11 @@ class Predictors {
   // Gradient by theta and beta at the last evaluate(), which must be feasible.
   Vector gradient();
   std::vector<Matrix> gradient_by_factors() const;  // user's order; see Glmm
+
+  // At coefficients and at random effects b = Lambda u of each term, (k_t, l_t) in the user's order.
+  JointPoint joint(const Vector& beta, const std::vector<Matrix>& effects) const;
+  // Log density of each row there, (n,).
+  Vector row_densities(const Vector& beta, const std::vector<Matrix>& effects) const;
 
   // As Glmm::quadrature: one term only.
   GlmmQuadrature quadrature(const HermiteRule& rule);
@@ -110,6 +122,7 @@ class Predictors {
   bool has_terms() const { return pls_ != nullptr; }
   Matrix fixed_part(const Vector& beta) const;
   void set_eta(const std::vector<RowMatrix>& u);
+  Matrix eta_at(const Vector& beta, const std::vector<Matrix>& effects) const;
   GlmmPoint find_mode();
   double whole(double log_likelihood);
   double factor(const Matrix& weight);

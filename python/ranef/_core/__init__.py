@@ -70,6 +70,7 @@ PrecisionFactor = _module.PrecisionFactor
 trace_ancestry = _module.trace_ancestry
 GlmmQuadrature = _module.GlmmQuadrature
 Approximation = _module.Approximation
+JointPoint = _module.JointPoint
 absorb = _module.absorb
 count_components = _module.count_components
 fit_gee = _module.fit_gee

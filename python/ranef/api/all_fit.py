@@ -20,6 +20,7 @@ def all_fit(
     optimizers: Sequence[str] | None = None,
     *,
     workers: int | None = None,
+    progress: bool = True,
 ) -> AllFit:
     """Fit a model by every optimiser at hand and compare what they find.
 
@@ -32,6 +33,8 @@ def all_fit(
         installed.
     workers : int, optional
         Optimisers that run side by side, one by default; those of a generalised model do not.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -48,4 +51,4 @@ def all_fit(
     """
     if is_generalised(model):
         return by_every_optimizer(model, optimizers)
-    return every_optimizer(model, optimizers, workers)
+    return every_optimizer(model, optimizers, workers, progress=progress)

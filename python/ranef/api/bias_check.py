@@ -27,7 +27,7 @@ def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True
     seed : int
         Makes them repeatable.
     progress : bool
-        Whether to show a progress bar for a generalised model when it takes longer than a second.
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -59,4 +59,5 @@ def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True
         lambda design, core: estimated(design, core, model.call),
         n=n,
         seed=seed,
+        progress=progress,
     )

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from .._options import check_option
+from ..errors import UnsupportedError
 from ..fitted.kinds import Answering
-from ..inference.emmeans import marginal_rows, reference_grid
+from ..inference.emmeans import WEIGHTS, grid_weights, marginal_rows, reference_grid
 from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
 from ..marginal.parts import check_type, part_of
 from ..marginal.scales import on_own_scale
+from ..report.augment import used_rows
 from ..report.emmeans import MarginalMeans, on_response
 from ..words.answers import answering
 
@@ -29,6 +31,7 @@ def emmeans(
     part: str = "location",
     ddf: str | None = None,
     level: float = 0.95,
+    weights: str = "equal",
     data: Any = None,
 ) -> MarginalMeans:
     """Estimate marginal means over a reference grid.
@@ -60,6 +63,10 @@ def emmeans(
         Degrees of freedom: Satterthwaite's by default, and infinite for a generalised model.
     level : float
         Coverage of the intervals.
+    weights : {"equal", "proportional", "outer", "cells"}
+        Weights of the levels that means are averaged over: equal ones, as in a balanced experiment;
+        by how often each combination occurs; by the product of how often each level occurs; or by
+        how often a combination occurs within the cell, which leaves confounding in.
     data : DataFrame, optional
         The data of the fit, for a model that was unpickled.
 
@@ -70,8 +77,8 @@ def emmeans(
 
     Notes
     -----
-    The means are averages of the fixed part over all levels of the other categorical variables with
-    equal weights, as in a balanced experiment, whatever the frequencies in the data [1]_. Means of
+    The means are averages of the fixed part over all levels of the other categorical variables, by
+    default with equal weights whatever the frequencies in the data [1]_. Means of
     a generalised model are averaged on the scale of the link, and belong to a level whose random
     effects are zero.
 
@@ -93,13 +100,18 @@ def emmeans(
     frame = training(model, data)
     if type in ("prob", "mean"):
         check_type(model, type)
+        if weights != "equal":
+            raise UnsupportedError(f"means of type={type!r} are averaged with weights='equal'")
         means = on_own_scale(model, keep, within, at or {}, frame, level)
         return replace(means, method=method)
     design = part_of(model, part).design
     grid = reference_grid(design, frame, at or {})
     check_known([*keep, *within], grid)
-    cells, L, offset = marginal_rows(design, grid, [*keep, *within])
-    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, part)
+    shown = [*keep, *within]
+    kind = check_option("weights", weights, WEIGHTS)
+    share = grid_weights(kind, grid, shown, used_rows(model.parts.design, frame))
+    cells, L, offset = marginal_rows(design, grid, shown, share)
+    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, kind, part=part)
     if type == "response":
         check_type(model, type)
         means = on_response(means, response_link(model, part))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from .._typing import Missing, Shape
-from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model
+from ..fitted.growth.fiml import FimlGrowthModel, fit_fiml_model, is_joint
 from ..fitted.growth.fit import checked_call
+from ..fitted.growth.lavaan import is_syntax, read_syntax
 from ..fitted.growth.model import GrowthCall, GrowthModel, fit_model
+from ..fitted.growth.wide import column_named, long_rows, waves_of
 from ..models.lmm import Control
 from ..words.answers import answering
 
@@ -17,15 +19,17 @@ __all__ = ["growth"]
 
 @answering
 def growth(
-    outcome: str,
+    outcome: str | Sequence[str],
     data: Any,
     *,
-    time: str,
-    groups: str,
-    shape: Shape = "linear",
+    time: str | Sequence[float] | Mapping[str, float] | None = None,
+    groups: str | None = None,
+    shape: Shape | Literal["basis"] = "linear",
     random: Shape | None = None,
     residuals: Literal["equal", "free"] = "equal",
-    covariates: str | Sequence[str] = (),
+    covariates: str | Sequence[str] | Mapping[str, str | Sequence[str]] = (),
+    time_varying: str | Sequence[str] | Mapping[str, Sequence[str]] = (),
+    paths: Literal["equal", "free"] = "equal",
     information: Literal["expected", "observed"] | None = None,
     missing: Missing | Literal["fiml"] = "drop",
     control: Control | None = None,
@@ -34,23 +38,34 @@ def growth(
 
     Parameters
     ----------
-    outcome : str
-        The column that grows, or an expression such as ``"np.log(y)"``.
+    outcome : str or sequence of str
+        The column that grows, or an expression such as ``"np.log(y)"``. For wide data the columns
+        of the waves. Or a model in lavaan's syntax, for wide data.
     data : DataFrame
         Long data, a row an occasion. Rows of occasions that were missed are absent, or have a
-        missing outcome; the other rows of their group count (full information).
-    time : str
+        missing outcome; the other rows of their group count (full information). Or wide data, a row
+        a unit.
+    time : str, or numbers for wide data
         A numeric column; the intercept is the level at time 0, the slope the change by one unit.
+        For wide data the time of each wave, by default the numbers at the ends of their names.
     groups : str
-        The column that tells who grows.
-    shape : {"linear", "quadratic", "intercept"}
+        The column that tells who grows; wide data need none.
+    shape : {"linear", "quadratic", "intercept", "basis"}
         The mean curve's factors: intercept and slope, also time squared, or the intercept alone.
+        "basis" estimates the loadings of the slope between the first time, 0, and the last, 1: a
+        latent basis. It is fitted together with its covariates, as by ``missing="fiml"``.
     random : {"intercept", "linear", "quadratic"}, optional
         Which factors vary between groups; by default all that ``shape`` has.
     residuals : {"equal", "free"}
         One residual variance, or one for each occasion.
-    covariates : str or sequence of str
-        Columns, constant within groups, that predict every factor.
+    covariates : str, sequence of str, or mapping
+        Columns, constant within groups, that predict every factor; or those of each factor:
+        ``{"intercept": ["x", "z"], "slope": "x"}``.
+    time_varying : str, sequence of str, or mapping
+        Columns that vary in time and have an effect on the outcome of the same row. For wide data
+        a name, and the columns of the waves: ``{"lib": ["lib_0", "lib_1"]}``.
+    paths : {"equal", "free"}
+        One effect of a time-varying column at all times, or one at each.
     information : {"expected", "observed"}, optional
         What standard errors rest on: expected by default when every group has every occasion, and
         observed otherwise.
@@ -63,7 +78,7 @@ def growth(
 
     Returns
     -------
-    GrowthModel, or FimlGrowthModel with ``missing="fiml"``
+    GrowthModel, or FimlGrowthModel with ``missing="fiml"`` and ``shape="basis"``
 
     Raises
     ------
@@ -99,18 +114,36 @@ def growth(
     Var(residual)            654.9
     dtype: float64
     """
+    if is_syntax(outcome):
+        found = read_syntax(str(outcome))
+        return growth(
+            found.columns,
+            data,
+            time=found.times,
+            groups=groups,
+            information=information,
+            missing=missing,
+            control=control,
+            **found.arguments,
+        )
+    varying: Any = time_varying
+    if not isinstance(outcome, str):
+        long = long_rows(list(outcome), data, time, groups, waves_of(time_varying))
+        data, outcome, time, groups = long.frame, long.outcome, long.time, long.groups
+        varying = tuple(time_varying)
     call = GrowthCall(
         outcome=outcome,
-        time=time,
-        groups=groups,
+        time=column_named("time", time),
+        groups=column_named("groups", groups),
         shape=shape,
-        random=shape if random is None else random,
+        random=random or ("linear" if shape == "basis" else shape),
         residuals=residuals,
-        covariates=(covariates,) if isinstance(covariates, str) else tuple(covariates),
+        covariates=covariates,  # type: ignore[arg-type]
+        time_varying=varying,
+        paths=paths,
         information=information,
         missing=missing,
         control=Control.of(control),
     )
-    if missing == "fiml":
-        return fit_fiml_model(checked_call(call), data)
-    return fit_model(checked_call(call), data)
+    checked = checked_call(call)
+    return fit_fiml_model(checked, data) if is_joint(checked) else fit_model(checked, data)

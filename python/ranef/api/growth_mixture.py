@@ -9,10 +9,12 @@ from .._typing import Missing, Shape
 from ..comparison.mixtures import MixtureComparison, compare_classes
 from ..fitted.mixture.call import MixtureCall, checked_call, whole
 from ..fitted.mixture.model import GrowthMixture, fit_model
+from ..words.answers import answering
 
 __all__ = ["growth_mixture"]
 
 
+@answering
 def growth_mixture(
     outcome: str,
     data: Any,
@@ -28,6 +30,7 @@ def growth_mixture(
     missing: Missing = "drop",
     seed: int | None = 1,
     workers: int | None = None,
+    progress: bool = True,
 ) -> GrowthMixture | MixtureComparison:
     """Fit a mixture of growth curves: each group belongs to one of several unobserved classes.
 
@@ -59,6 +62,8 @@ def growth_mixture(
         Draws the starts; None draws others each time.
     workers : int, optional
         Threads; one for each core by default.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -118,5 +123,5 @@ def growth_mixture(
         )
     )
     if several:
-        return compare_classes(call, data, numbers, workers)
-    return fit_model(call, data, workers)
+        return compare_classes(call, data, numbers, workers, progress=progress)
+    return fit_model(call, data, workers, progress=progress)

@@ -8,10 +8,12 @@ from typing import Any, Literal
 from ..mediation.paths import Question
 from ..mediation.result import Mediation
 from ..mediation.run import mediation
+from ..words.answers import answering
 
 __all__ = ["mediate"]
 
 
+@answering
 def mediate(
     mediator_model: Any,
     outcome_model: Any,

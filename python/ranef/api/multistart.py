@@ -11,6 +11,7 @@ from ..fitted.kinds import check_mixed, is_generalised
 from ..inference.optimum.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
+from ..parallel.progress import tracked
 from ..report.surface import MultiStart
 from ..trust.generalised import many_starts
 from ..trust.searches import random_factor
@@ -20,7 +21,7 @@ __all__ = ["multistart"]
 
 
 @answering
-def multistart(model: Any, n: int = 20, seed: int = 1) -> MultiStart:
+def multistart(model: Any, n: int = 20, seed: int = 1, *, progress: bool = True) -> MultiStart:
     """Search from random starts, to see whether there is one optimum or several.
 
     Parameters
@@ -31,6 +32,8 @@ def multistart(model: Any, n: int = 20, seed: int = 1) -> MultiStart:
         Number of starts.
     seed : int
         Makes them repeatable.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def multistart(model: Any, n: int = 20, seed: int = 1) -> MultiStart:
     model.parts.likelihood_only("multistart")
     rng = np.random.default_rng(seed)
     rows = []
-    for _ in range(n):
+    for _ in tracked(range(n), n, "starts", shown=progress):
         start = tuple(
             random_factor(term.blocks, term.n_cols, rng) for term in model.parts.design.random
         )

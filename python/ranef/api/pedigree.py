@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..design.known.pedigree import Pedigree, read_pedigree
+from ..words.answers import answering
 
 __all__ = ["pedigree"]
 
 
+@answering
 def pedigree(id: Any, sire: Any, dam: Any) -> Pedigree:
     """Return the additive relationships of a pedigree, for ``covariance=`` of :func:`ranef.lmer`.
 

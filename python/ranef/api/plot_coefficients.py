@@ -6,19 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..report.plots.coefficients import label_of, table_of
-from ..report.plots.tables import coefficient_figure
+from ..report.plots.tables import coefficient_axes
 from ..words.answers import answering
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_coefficients"]
 
 
 @answering
 def plot_coefficients(
-    models: Any, names: Sequence[str] | None = None, level: float = 0.95
-) -> Figure:
+    models: Any,
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the coefficients of models side by side, with intervals.
 
     Parameters
@@ -29,10 +33,12 @@ def plot_coefficients(
         Coefficients to draw, in this order; all but the intercept by default.
     level : float
         Coverage of the intervals.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    matplotlib Axes
         Needs matplotlib.
 
     Raises
@@ -46,12 +52,13 @@ def plot_coefficients(
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> slope = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     >>> level = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
-    >>> figure = ranef.plot_coefficients({"slope": slope, "level": level})
-    >>> figure.savefig("coefficients.png")  # doctest: +SKIP
+    >>> axes = ranef.plot_coefficients({"slope": slope, "level": level})
+    >>> axes.figure.savefig("coefficients.png")  # doctest: +SKIP
     """
     if not isinstance(models, Mapping):
         listed = list(models) if isinstance(models, Sequence) else [models]
         models = {label_of(model, i): model for i, model in enumerate(listed)}
     if not models:
         raise ValueError("there is no model to draw")
-    return coefficient_figure({str(k): table_of(m, level) for k, m in models.items()}, names)
+    tables = {str(name): table_of(model, level) for name, model in models.items()}
+    return coefficient_axes(tables, names, ax, f"Coefficients, {level:.0%} intervals")

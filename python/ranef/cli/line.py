@@ -7,11 +7,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from ..errors import RanefError
+from ..parallel.progress import listening
 from .log import Log, one_line
 from .run import WRITERS, run_batch, run_fit
+from .single import run_feols, run_glmer, run_gls
 
 __all__ = ["main"]
 
@@ -44,7 +47,8 @@ examples:
 )
 
 BATCH = """
-Fit the same model to many responses, columns of DATA, and write a row for each coefficient of each.
+Fit the same model to many responses, columns of DATA or of other files, and write a row for each
+coefficient of each.
 
 The left side of the formula is left empty: "~ x + (1 | subject)".
 """
@@ -54,9 +58,28 @@ BATCH_EXAMPLES = (
 examples:
   ranef batch "~ age + (1 | family)" expression.parquet --responses 'gene_*' --out genes.parquet
   ranef batch "~ x + (1 | g)" rows.csv --responses y1,y2,y3 --ddf satterthwaite --json
+  ranef batch "~ age + (1 | family)" people.parquet --from 'genes/*.parquet' --out results/
+
+--out that names a folder is written part by part; the same command goes on where it was stopped.
 """
     + CODES
 )
+
+SINGLE = {
+    "glmer": """
+examples:
+  ranef glmer "n ~ x + (1 | g)" counts.parquet --family poisson
+  ranef glmer "cbind(hits, misses) ~ x + (1 | g)" shots.csv --family binomial --json
+""",
+    "gls": """
+examples:
+  ranef gls "y ~ x" panel.parquet --groups firm --time year --corr ar1
+""",
+    "feols": """
+examples:
+  ranef feols "y ~ x" panel.parquet --absorb firm,year --cluster firm
+""",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,9 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def contradiction(asked: argparse.Namespace) -> str | None:
     """Say which options do not go together."""
-    if asked.out is not None and os.path.splitext(asked.out)[1].lower() not in WRITERS:
-        return f"--out {asked.out!r} must end in {', '.join(WRITERS)}"
-    if asked.run is run_batch:
+    many = asked.run is run_batch or getattr(asked, "by", None) is not None
+    ending = "" if asked.out is None else os.path.splitext(asked.out.rstrip("/"))[1].lower()
+    folder = asked.out is not None and not ending
+    if asked.out is not None and ending not in WRITERS and not (many and folder):
+        also = ", or name a folder" if many else ""
+        return f"--out {asked.out!r} must end in {', '.join(WRITERS)}{also}"
+    if many and folder and asked.json:
+        return "--json goes with a file, or without --out; a folder holds tables of its own"
+    if asked.run is run_batch and asked.responses is None and asked.source is None:
+        return "give --responses, columns of DATA, or --from, files whose columns they are"
+    if asked.run is not run_fit:
         return None
     if asked.by is None and asked.tests:
         return "--tests goes with --by, or with the command batch"
@@ -102,7 +133,8 @@ def guarded(asked: argparse.Namespace, log: Log) -> int:
     """Run a command; what goes wrong becomes one line and a code."""
     run: Callable[[argparse.Namespace, Log], bool] = asked.run
     try:
-        converged = run(asked, log)
+        with listening(log.progress):
+            converged = run(asked, log)
     except KeyboardInterrupt:
         log.error("interrupted")
         return INTERRUPTED
@@ -120,10 +152,11 @@ def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     whole = argparse.ArgumentParser(
         prog="ranef",
-        description="Linear mixed models. Without a command, a first example is fitted.",
+        description="Mixed models. Without a command, a first example is fitted.",
         epilog=CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.add_argument("--version", action="version", version=f"ranef {version('ranef')}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     fit = command(commands, "fit", "fit one model, or one to each group", FIT, FIT_EXAMPLES)
     fit.set_defaults(run=run_fit)
@@ -143,8 +176,14 @@ def parser() -> argparse.ArgumentParser:
     batch.add_argument(
         "--responses",
         metavar="COLUMNS",
-        required=True,
         help="response columns, separated by commas; * and ? match any column's name",
+    )
+    batch.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILES",
+        help="parquet file, folder or quoted pattern whose columns are the responses, read block "
+        "by block, a row for each row of DATA; --responses chooses among its columns",
     )
     batch.add_argument(
         "--ddf",
@@ -152,6 +191,7 @@ def parser() -> argparse.ArgumentParser:
         default="residual",
         help="degrees of freedom of the tests (%(default)s)",
     )
+    add_single(commands)
     for one in (fit, batch):
         one.add_argument(
             "--tests",
@@ -166,6 +206,29 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def add_single(commands: Any) -> None:
+    """Add the commands that fit one model of another kind."""
+    for name, short, run in (
+        ("glmer", "fit a generalised linear mixed model", run_glmer),
+        ("gls", "fit a linear model with correlated residuals", run_gls),
+        ("feols", "fit least squares with absorbed factors", run_feols),
+    ):
+        one = command(commands, name, short, f"{short.capitalize()}.", SINGLE[name] + CODES)
+        one.set_defaults(run=run)
+        if name == "glmer":
+            one.add_argument("--family", required=True, help="binomial, poisson, gamma, ...")
+            one.add_argument("--link", help="link; the usual one by default")
+            one.add_argument("--nagq", type=int, default=1, help="quadrature points (%(default)s)")
+        if name == "gls":
+            one.add_argument("--groups", metavar="COLUMN", help="rows that are correlated")
+            one.add_argument("--time", metavar="COLUMN", help="order or time of rows")
+            one.add_argument("--corr", default="independence", help="such as ar1 (%(default)s)")
+            one.add_argument("--variance", metavar="FORMULA", help='such as "~ x"')
+        if name == "feols":
+            one.add_argument("--absorb", metavar="COLUMNS", help="factors to absorb (a,b)")
+            one.add_argument("--cluster", metavar="COLUMNS", help="clusters of the errors (a,b)")
+
+
 def command(commands: Any, name: str, short: str, text: str, examples: str) -> Any:
     """Add a command with the options that all have."""
     one = commands.add_parser(
@@ -175,6 +238,7 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    one.set_defaults(command=name)
     one.add_argument("formula", metavar="FORMULA", help='such as "y ~ x + (1 + x | pupil)"')
     one.add_argument("data", metavar="DATA", help="file, folder or quoted pattern")
     criterion = one.add_mutually_exclusive_group()

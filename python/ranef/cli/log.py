@@ -33,6 +33,10 @@ class Log:
         if self.as_json:
             self.write("info", event, details)
 
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """Tell how far a long run is; not in text, which has a bar."""
+        self.info("progress", done=done, total=total, unit=unit)
+
     def warning(self, message: Warning | str, category: type[Warning], *_: Any) -> None:
         """Tell of a warning; takes what ``warnings.showwarning`` takes."""
         if self.as_json:

@@ -87,9 +87,26 @@ def run_batch(asked: argparse.Namespace, log: Log) -> bool:
     check_out(asked.out, asked.data)
     log.info("start", command="batch", formula=asked.formula, data=asked.data)
     data = read(asked, log, lambda name: True)
-    responses = matching(asked.responses.split(","), list(data.columns))
+    responses = responses_of(asked, list(data.columns))
     result = fit_many(asked.formula, data, responses, **options(asked))
     return finish(result, asked, log)
+
+
+def responses_of(asked: argparse.Namespace, names: list[str]) -> Any:
+    """Return columns of the data, or a source of others that is read block by block."""
+    patterns = None if asked.responses is None else asked.responses.split(",")
+    if asked.source is None:
+        return matching(patterns or [], names)
+    if patterns is None:
+        return asked.source
+    source = open_files(asked.source)
+    chosen = matching(patterns, list(source.schema.names))
+    return lambda: ({name: column} for name in chosen for column in [column_of(source, name)])
+
+
+def column_of(source: Any, name: str) -> Any:
+    """Read one column of files."""
+    return source.to_table(columns=[name])[name].to_numpy()
 
 
 def options(asked: argparse.Namespace) -> dict[str, Any]:
@@ -102,12 +119,25 @@ def options(asked: argparse.Namespace) -> dict[str, Any]:
         "ddf": asked.ddf or "residual",
         "workers": asked.workers,
         "progress": asked.log == "text",
+        **({"out": asked.out} if is_folder(asked.out) else {}),
     }
+
+
+def is_folder(path: str | None) -> bool:
+    """Tell a folder, which has no ending, from a file."""
+    return path is not None and not os.path.splitext(path.rstrip("/"))[1]
 
 
 def finish(result: Any, asked: argparse.Namespace, log: Log) -> bool:
     """Write a batch; each row of the table carries its fit's status."""
     fits = result.fits
+    if is_folder(asked.out):
+        counts = fits["status"].value_counts().to_dict()
+        log.info("fits", fits=len(fits), **{"status": counts})
+        log.info("written", file=asked.out, rows=len(result.table))
+        if asked.log == "text":
+            print(result)
+        return set(counts) <= {"converged"} and not result.interrupted
     key = list(fits.columns[: list(fits.columns).index("nobs")])
     kept = [*key, "nobs", "sigma", "llf", "singular", "status"]
     table = result.table.merge(fits[kept], on=key, how="left", sort=False)
@@ -188,7 +218,7 @@ def check_out(path: str | None, data: str) -> None:
     if path is None:
         return
     check_not_input(path, data, "--out")
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = os.path.dirname(os.path.abspath(path.rstrip("/")))
     if not os.access(folder, os.W_OK):
         raise DataError(f"--out {path!r}: the folder {folder!r} is not there or not writable")
 

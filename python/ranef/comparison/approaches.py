@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
@@ -24,7 +24,8 @@ from ..fitted.panel.within_between import WithinBetweenModel
 from ..formula import Formula, like
 from ..models import lmm
 from ..models.ols import fit_ols
-from ..report.coefficients import coefficient_table
+from ..report.coefficients import coefficient_table, interval_table
+from ..report.plots.tables import coefficient_axes
 
 __all__ = [
     "ANSWERS",
@@ -104,6 +105,33 @@ class Approaches:
     skipped: dict[str, str]
     models: dict[str, Any]
     warnings: tuple[RanefWarning, ...] = ()
+
+    def plot(
+        self, names: Sequence[str] | None = None, level: float = 0.95, *, ax: Any = None
+    ) -> Any:
+        """Draw the coefficients of all approaches side by side, with intervals.
+
+        Parameters
+        ----------
+        names : sequence of str, optional
+            Coefficients to draw; all but the intercept by default.
+        level : float
+            Coverage of the intervals.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        tables = {}
+        for name in dict.fromkeys(self.table.index.get_level_values(0)):
+            rows = self.table.loc[[name]].droplevel(0)
+            columns = rows["estimate"], rows["se"], rows["df"]
+            limits = interval_table(list(rows.index), *columns, level)
+            tables[str(name)] = limits.assign(estimate=rows["estimate"])
+        title = f"Approaches to grouped data, {level:.0%} intervals"
+        return coefficient_axes(tables, names, ax, title)
 
     def _notes(self) -> list[str]:
         """Say what was left out: approaches, and what the mixed model warned of."""

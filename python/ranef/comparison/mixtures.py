@@ -92,7 +92,12 @@ class MixtureComparison(Tabled):
 
 
 def compare_classes(
-    call: MixtureCall, data: Any, classes: Sequence[int], workers: int | None
+    call: MixtureCall,
+    data: Any,
+    classes: Sequence[int],
+    workers: int | None,
+    *,
+    progress: bool = False,
 ) -> MixtureComparison:
     """Fit each number of classes to the same rows.
 
@@ -108,7 +113,7 @@ def compare_classes(
     models, notes = {}, []
     for k in numbers:
         try:
-            models[k] = fit_rows(replace(call, classes=k), rows, workers)
+            models[k] = fit_rows(replace(call, classes=k), rows, workers, progress=progress)
         except ModelError as error:
             notes.append(f"{k} classes: {error}")
     if not models:

@@ -11,7 +11,7 @@ from ..inference.residuals.source import KINDS, Source
 from ..report.residuals import SimulatedResiduals, simulated
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from ..report.plots.base import Panels
 
 __all__ = ["Checked"]
 
@@ -90,7 +90,14 @@ class Checked:
         rng = np.random.default_rng(seed)
         return simulated(self._source(chosen, rng), n, chosen, rng, progress=progress)
 
-    def check(self: Checkable, n: int = 250, *, seed: Any = 1, progress: bool = True) -> Figure:
+    def check(
+        self: Checkable,
+        n: int = 250,
+        *,
+        seed: Any = 1,
+        progress: bool = True,
+        axes: Any = None,
+    ) -> Panels:
         """Draw one figure of all checks: distribution, curvature, spread, responses, groups.
 
         Parameters
@@ -101,12 +108,14 @@ class Checked:
             Makes the figure repeatable.
         progress : bool
             Whether a bar shows the fits.
+        axes : sequence of 6 Axes, optional
+            Where to draw; a new figure by default.
 
         Returns
         -------
-        matplotlib.figure.Figure
+        Panels
             Needs matplotlib. Its last panel has the p-values of the tests.
         """
         from ..report.plots.check import check_figure
 
-        return check_figure(self.simulated_residuals(n, seed=seed, progress=progress))
+        return check_figure(self.simulated_residuals(n, seed=seed, progress=progress), axes)

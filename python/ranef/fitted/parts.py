@@ -66,6 +66,8 @@ class Parts(ABC):
 
     #: Kinds of degrees of freedom, the usual one first.
     ddf: ClassVar[tuple[str, ...]] = ("inf",)
+    #: Why no means are predicted over values of the formula's variables, if so.
+    no_means: ClassVar[str] = ""
     #: Why there are no others.
     no_ddf: ClassVar[str] = "the tests of this model have degrees of freedom of their own"
 
@@ -73,6 +75,16 @@ class Parts(ABC):
         # The kernel is built again when needed; the caller's frame is not ours to copy.
         kept = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**kept, "data": None, "kernel": None}
+
+    @property
+    def link(self) -> str:
+        """Link that turns the fixed part into means of the response."""
+        return "identity"
+
+    @property
+    def draws_points(self) -> bool:
+        """Whether responses stand on the scale of these means, so that a figure may show both."""
+        return True
 
     # ------------------------------------------------------------------ coefficients
 
@@ -293,7 +305,7 @@ ELSEWHERE: Mapping[str, str] = {
     "profile": "model.conf_int() gives intervals of the coefficients",
     "r2": "models of ranef.lmer and ranef.glmer have it",
     "refit": "fit again with the new response as a column of the data",
-    "sample": "models of ranef.lmer, and of ranef.glmer with one predictor, have a posterior",
+    "sample": "models of ranef.lmer and ranef.glmer have a posterior",
     "sigma": "model.summary() has what is known of the residual variance",
     "simulate": "models of ranef.lmer and ranef.glmer draw responses",
     "tidy": "model.coef_table() and model.conf_int() have what a tidy table holds",

@@ -14,7 +14,8 @@ from ..report.augment import used_rows
 from .parts import Base, Parts
 
 if TYPE_CHECKING:
-    from ..report.plots.plain import PlainPlots
+    from ..report.plots.drawn import Drawn
+    from ..report.plots.model import ModelPlots
 
 __all__ = ["Figures", "PlainTables", "Residuals"]
 
@@ -118,8 +119,12 @@ class Figures(Base):
     """Figures of a fit."""
 
     @property
-    def plot(self: Rowed) -> PlainPlots:
-        """Figures: ``coefficients``, ``residuals``; need matplotlib."""
-        from ..report.plots.plain import PlainPlots
+    def plot(self: Drawn) -> ModelPlots:
+        """Figures, which need matplotlib.
 
-        return PlainPlots(self.parts.coef_table(), self.fittedvalues, self.resid)
+        ``coefficients``, ``residuals``, ``predictions``, ``effects``; and of random effects
+        ``caterpillar``, ``lines``, ``shrinkage``.
+        """
+        from ..report.plots.model import ModelPlots
+
+        return ModelPlots(self)

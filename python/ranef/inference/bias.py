@@ -13,6 +13,7 @@ from .._typing import Array
 from ..design.design import Design
 from ..models import lmm
 from ..models.lmm import LmmEstimate
+from ..parallel.progress import tracked
 from .bootstrap.results import Bootstrap
 from .prediction.predict import simulate
 
@@ -30,6 +31,7 @@ def bias_table(
     *,
     n: int,
     seed: int,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Simulate from a fit, fit again, and compare the standard deviations.
 
@@ -43,6 +45,8 @@ def bias_table(
         Simulated data sets.
     seed : int
         Makes them repeatable.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def bias_table(
         ratio.
     """
     found = []
-    for y in simulate(design, estimate, n, seed).T:
+    for y in tracked(simulate(design, estimate, n, seed).T, n, "fits", shown=progress):
         core = lmm.kernel(design, y)
         found.append([*_sds(fit(replace(design, y=y), core))])
     names = [f"sd_{name}|{term.group}" for term in design.random for name in term.names]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from itertools import combinations
-from math import prod
+from math import gcd, lcm, prod
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
+from numpy.typing import NDArray
 
 from .._typing import Array
 from ..design.aligned import by_name
@@ -19,22 +20,21 @@ from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..design.values import is_numbers
 from ..formula import FactorKind
-from .coverage import check_level, t_quantile
-from .hypotheses.linear import f_pvalue
 
 __all__ = [
-    "adjusted",
     "contrast_weights",
-    "critical",
     "crossed",
+    "grid_weights",
     "marginal_rows",
     "reference_grid",
     "slopes",
 ]
 
 
-ADJUSTMENTS = ("tukey", "sidak", "bonferroni", "holm", "none")
-METHODS = ("pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff")
+METHODS = ("pairwise", "revpairwise", "trt.vs.ctrl", "dunnett", "consec", "eff", "poly")
+WEIGHTS = ("equal", "proportional", "outer", "cells")
+#: Names of polynomials by degree.
+DEGREES = ("linear", "quadratic", "cubic", "quartic")
 #: Cells of a reference grid at most.
 MOST_CELLS = 1_000_000
 #: Step of the slope along a covariate, in its standard deviations.
@@ -148,9 +148,12 @@ def crossed(grid: Mapping[str, pd.Series[Any]]) -> pd.DataFrame:
 
 
 def marginal_rows(
-    design: Design, grid: Mapping[str, pd.Series[Any]], keep: Sequence[str]
+    design: Design,
+    grid: Mapping[str, pd.Series[Any]],
+    keep: Sequence[str],
+    weights: Array | None = None,
 ) -> tuple[pd.DataFrame, Array, Array]:
-    """Average the rows of X over a grid, with equal weights.
+    """Average the rows of X over a grid.
 
     Parameters
     ----------
@@ -160,6 +163,9 @@ def marginal_rows(
         Values of each variable.
     keep : sequence of str
         Variables not to average over.
+    weights : ndarray of shape (others, cells), optional
+        Weights of the combinations of the other variables, of sum 1 in each cell; equal ones by
+        default.
 
     Returns
     -------
@@ -174,11 +180,74 @@ def marginal_rows(
     table = crossed(ordered)
     rows = encode(design, table, random=False)
     size = prod(len(grid[name]) for name in keep)
-    L = rows.X.reshape(-1, size, rows.X.shape[1]).mean(axis=0)
+    if weights is None:
+        weights = np.full((len(table) // size, size), size / len(table))
+    L = np.einsum("ic,icp->cp", weights, rows.X.reshape(-1, size, rows.X.shape[1]))
     offset = np.zeros(size)
     if rows.offset is not None:
-        offset = rows.offset.reshape(-1, size).mean(axis=0)
+        offset = (weights * rows.offset.reshape(-1, size)).sum(axis=0)
     return table.loc[: size - 1, list(keep)], L, offset
+
+
+def grid_weights(
+    kind: str,
+    grid: Mapping[str, pd.Series[Any]],
+    keep: Sequence[str],
+    used: pd.DataFrame,
+) -> Array | None:
+    """Weights of the combinations of the variables that are averaged over, shape (others, cells).
+
+    Parameters
+    ----------
+    kind : {"equal", "proportional", "outer", "cells"}
+        The same for all; by how often a combination occurs; by the product of how often each level
+        occurs; by how often a combination occurs within the cell.
+    grid : mapping of str to Series
+        Values of each variable.
+    keep : sequence of str
+        Variables not to average over.
+    used : DataFrame
+        The rows of the fit.
+
+    Returns
+    -------
+    ndarray, or None for equal weights
+        NaN in a cell without rows.
+    """
+    others = [name for name in grid if name not in keep]
+    if kind == "equal" or all(len(grid[name]) == 1 for name in others):
+        return None
+    order = [*keep, *others]
+    # values of a number are chosen, not counted: each weighs the same
+    chosen = {name for name in order if is_numbers(grid[name], name)}
+    codes = [_positions(grid[name], used[name], name in chosen) for name in order]
+    known = np.all([code >= 0 for code in codes], axis=0)
+    sizes = [len(grid[name]) for name in order]
+    counts = np.zeros([1 if name in chosen else len(grid[name]) for name in order])
+    np.add.at(counts, tuple(code[known] for code in codes), 1.0)
+    counts = np.broadcast_to(counts, sizes)
+    n = len(keep)
+    if kind != "cells":
+        counts = np.broadcast_to(counts.sum(axis=tuple(range(n)), keepdims=True), sizes)
+    if kind == "outer":
+        product = np.ones(sizes)
+        for axis in range(n, len(sizes)):
+            rest = tuple(i for i in range(len(sizes)) if i != axis)
+            product = product * counts.sum(axis=rest, keepdims=True)
+        counts = product
+    cells = int(np.prod(sizes[:n]))
+    # the first variable runs fastest, in cells and in what is averaged over
+    flat = np.ravel(counts, order="F").reshape(-1, cells)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(flat / flat.sum(axis=0))
+
+
+def _positions(values: pd.Series[Any], column: pd.Series[Any], chosen: bool) -> NDArray[np.intp]:
+    """Which of a variable's values each row has, -1 for none; of chosen ones all have the first."""
+    if chosen:
+        return np.zeros(len(column), dtype=np.intp)
+    place = {value: i for i, value in enumerate(values)}
+    return np.array([place.get(value, -1) for value in column], dtype=np.intp)
 
 
 def slopes(
@@ -217,7 +286,8 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
     Parameters
     ----------
     method : str or mapping of str to sequence
-        One of "pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff", or weights by name.
+        One of "pairwise", "revpairwise", "trt.vs.ctrl", "dunnett" (another name of it), "consec",
+        "eff", "poly", or weights by name.
     labels : sequence of str
         Names of the means.
     ref : int
@@ -236,6 +306,10 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
         return [str(name) for name in method], C
     if method == "eff":
         return [f"{label} effect" for label in labels], np.eye(k) - 1.0 / k
+    if method == "poly":
+        return polynomials(k)
+    if method == "dunnett":
+        method = "trt.vs.ctrl"
     pairs = {
         "pairwise": [(i, j) for i, j in combinations(range(k), 2)],
         "revpairwise": [(j, i) for i, j in combinations(range(k), 2)],
@@ -250,57 +324,18 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
     return [f"{labels[i]} - {labels[j]}" for i, j in pairs], C
 
 
-def adjusted(t: Array, df: Array, adjust: str, n_means: int) -> Array:
-    """Two-sided p-values of a family of t statistics, adjusted for their number.
-
-    Parameters
-    ----------
-    t, df : ndarray of shape (r,)
-        Statistics and degrees of freedom.
-    adjust : {"tukey", "sidak", "bonferroni", "holm", "none"}
-        Tukey's studentised range (for all pairs of means), or an adjustment of plain p-values.
-    n_means : int
-        Means that are compared.
-
-    Returns
-    -------
-    ndarray of shape (r,)
-        Adjusted p-values.
-    """
-    r = int(np.isfinite(t).sum())
-    plain = f_pvalue(t**2, 1.0, df)
-    if adjust == "none" or r <= 1:
-        return plain
-    if adjust == "tukey":
-        return np.asarray(scipy.stats.studentized_range.sf(np.sqrt(2.0) * np.abs(t), n_means, df))
-    if adjust == "sidak":
-        return np.asarray(-np.expm1(r * np.log1p(-plain)))
-    if adjust == "bonferroni":
-        return np.asarray(np.minimum(r * plain, 1.0))
-    if adjust != "holm":
-        raise ValueError(f"adjust must be one of {ADJUSTMENTS}, not {adjust!r}")
-    order = np.argsort(plain)
-    factors = np.maximum(r - np.arange(len(t)), 1)
-    out = np.empty(len(t))
-    out[order] = np.minimum(np.maximum.accumulate(factors * plain[order]), 1.0)
-    return np.asarray(np.where(np.isfinite(plain), out, np.nan))
-
-
-def critical(df: Array, level: float, adjust: str, n_means: int) -> Array:
-    """Half widths, in standard errors, of intervals that hold for a family of contrasts.
-
-    Holm's adjustment has no intervals of its own; Bonferroni's stand in.
-    """
-    check_level(level)
-    r = int(np.isfinite(df).sum() + np.isinf(df).sum())
-    if adjust == "tukey" and r > 1:
-        distinct, at = np.unique(np.round(df, 6), return_inverse=True)
-        known = np.isfinite(distinct) | np.isinf(distinct)
-        value = np.full(len(distinct), np.nan)
-        value[known] = scipy.stats.studentized_range.ppf(level, n_means, distinct[known])
-        return np.asarray(value[at] / np.sqrt(2.0))
-    if adjust == "sidak":
-        level = level ** (1.0 / max(r, 1))
-    elif adjust in ("bonferroni", "holm"):
-        level = 1.0 - (1.0 - level) / max(r, 1)
-    return t_quantile(level, df)
+def polynomials(k: int) -> tuple[list[str], Array]:
+    """Orthogonal polynomials of up to six degrees over k equal steps, in whole numbers."""
+    steps = [Fraction(2 * i - k + 1, 2) for i in range(k)]
+    found: list[list[Fraction]] = [[Fraction(1)] * k]
+    for degree in range(1, min(6, k - 1) + 1):
+        column = [step**degree for step in steps]
+        for other in found:
+            size = sum(x * x for x in other)
+            share = sum((x * y for x, y in zip(column, other, strict=True)), Fraction(0)) / size
+            column = [x - share * y for x, y in zip(column, other, strict=True)]
+        whole = lcm(*(x.denominator for x in column))
+        numbers = [int(x * whole) for x in column]
+        found.append([Fraction(x, gcd(*numbers)) for x in numbers])
+    names = [*DEGREES, "degree 5", "degree 6"][: len(found) - 1]
+    return names, np.array([[float(x) for x in column] for column in found[1:]]).reshape(-1, k)

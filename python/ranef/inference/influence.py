@@ -17,6 +17,7 @@ from ..design.design import Design, only_plain
 from ..errors import FitError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
+from ..parallel.progress import tracked
 from .optimum.em import lower_factor
 
 __all__ = ["Deletion", "closed_form", "leverage", "refits"]
@@ -200,6 +201,8 @@ def refits(
     codes: Rows,
     n_groups: int,
     fit: Callable[[Design, _core.Lmm, tuple[Array, ...]], LmmEstimate],
+    *,
+    progress: bool = False,
 ) -> Deletion:
     """Delete each group and fit the rest anew, from the whole fit's covariance parameters.
 
@@ -214,12 +217,14 @@ def refits(
     fit : callable
         Fits a design with its kernel, from factors in the standardised basis, as the whole was
         fitted.
+    progress : bool
+        Whether to show a bar.
     """
     only_plain(design, "influence", "refit without the rows in question by update(data=...)")
     kept = estimate.kept
     beta = np.full((n_groups, len(kept)), np.nan)
     covariance = np.full((n_groups, len(kept), len(kept)), np.nan)
-    for g in range(n_groups):
+    for g in tracked(range(n_groups), n_groups, "fits", shown=progress):
         rest = design.take(np.flatnonzero(codes != g))
         try:
             core = lmm.kernel(rest)

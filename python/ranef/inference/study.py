@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import Design, only_plain
 
 __all__ = ["Performance", "Truth", "binomial_interval", "draw_responses", "performance"]
 
@@ -34,6 +34,7 @@ class Truth:
 
 def draw_responses(design: Design, truth: Truth, n: int, rng: np.random.Generator) -> Array:
     """Draw responses, random effects anew each time, shape (n_obs, n), a response a column."""
+    only_plain(design, "a simulated study", "draw responses by model.simulate()")
     out = rng.standard_normal((n, design.n_obs))
     out *= truth.sigma if design.weights is None else truth.sigma / np.sqrt(design.weights)
     for term, cov in zip(design.random, truth.cov, strict=True):

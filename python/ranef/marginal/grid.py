@@ -121,6 +121,8 @@ def assemble(
     grid: Mapping[str, pd.Series[Any]],
     ddf: str | None,
     level: float,
+    weights: str = "equal",
+    *,
     part: str = "location",
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
@@ -131,7 +133,7 @@ def assemble(
     else:
         ddf = ddf or "satterthwaite"
         notes = [f"degrees of freedom: {ddf}"]
-    notes = [*notes, *grid_notes(grid, list(cells.columns))]
+    notes = [*notes, *grid_notes(grid, list(cells.columns), weights)]
     return MarginalMeans(
         what,
         cells,
@@ -145,7 +147,9 @@ def assemble(
     )
 
 
-def grid_notes(grid: Mapping[str, pd.Series[Any]], shown: Sequence[str]) -> list[str]:
+def grid_notes(
+    grid: Mapping[str, pd.Series[Any]], shown: Sequence[str], weights: str = "equal"
+) -> list[str]:
     """Say what the other variables are averaged over or held at."""
     averaged, held = [], []
     for name, values in grid.items():
@@ -159,7 +163,7 @@ def grid_notes(grid: Mapping[str, pd.Series[Any]], shown: Sequence[str]) -> list
         held.append(f"{name} = {value:.5g}" if number else f"{name} = {value}")
     notes = []
     if averaged:
-        notes.append(f"averaged with equal weights over {', '.join(averaged)}")
+        notes.append(f"averaged with {weights} weights over {', '.join(averaged)}")
     if held:
         notes.append(f"at {', '.join(held)}")
     return notes

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from .._typing import Array
 from ..design.design import Design, RandomTerm
@@ -13,7 +14,7 @@ from ..design.structured import StructuredDesign
 from ..errors import ModelError, UnsupportedError
 from ..inference.growth import covariance, covariance_elements
 from ..inference.mediation.effects import Side
-from ..models.gls.model import GlsEstimate, fit_gls, gls_model
+from ..models.gls.model import GlsEstimate, GlsModel, fit_gls, gls_model
 from ..models.lmm import Control
 from .roles import Role
 
@@ -74,11 +75,12 @@ def fit_joint(mediator: Role, outcome: Role, treatment: str, mediator_name: str)
             terms, (treatment, mediator_name), (mediator, outcome), strict=True
         )
     ]
-    rows, k = stacked(mediator.parts.design, outcome.parts.design, terms)
+    rows, columns = stacked(mediator.parts.design, outcome.parts.design, terms)
+    k = terms[0].n_cols
     model = gls_model(rows, "independence")
     reml = mediator.model.call.reml and outcome.model.call.reml
     estimate = fit_gls(rows, model, reml=reml, control=Control())
-    return described(rows, estimate, model, terms, (places[0], k + places[1]))
+    return described(rows, estimate, model, columns, terms, (places[0], k + places[1]))
 
 
 def only_term(role: Role) -> RandomTerm:
@@ -109,23 +111,22 @@ def slope_place(term: RandomTerm, name: str, what: str) -> int:
 def stacked(
     mediator: Design, outcome: Design, terms: list[RandomTerm]
 ) -> tuple[StructuredDesign, int]:
-    """Put the rows of the outcome below those of the mediator, each with columns of its own."""
+    """Put the rows of the outcome below those of the mediator, each with columns of its own.
+
+    Returns
+    -------
+    tuple of StructuredDesign and int
+        The rows, and how many columns of X are the mediator's.
+    """
     levels = terms[0].levels.union(terms[1].levels, sort=True)
     codes = np.concatenate([levels.get_indexer(term.levels)[term.codes] for term in terms]).astype(
         np.int32
     )
     n, m = mediator.n_obs, outcome.n_obs
-    columns: list[Array] = []
-    for design, above in ((mediator, True), (outcome, False)):
-        kept = independent(design.X)
-        blank = np.zeros((m if above else n, len(kept)))
-        whole = [design.X[:, kept], blank] if above else [blank, design.X[:, kept]]
-        columns += list(np.vstack(whole).T)
+    first, second = (design.X[:, independent(design.X)] for design in (mediator, outcome))
+    columns = list(scipy.linalg.block_diag(first, second).T)
     fixed = tuple(range(len(columns)))
-    for design, term, above in ((mediator, terms[0], True), (outcome, terms[1], False)):
-        z = design.z(term)
-        blank = np.zeros((m if above else n, term.n_cols))
-        columns += list(np.vstack([z, blank] if above else [blank, z]).T)
+    columns += list(scipy.linalg.block_diag(mediator.z(terms[0]), outcome.z(terms[1])).T)
     s = terms[0].n_cols + terms[1].n_cols
     random = replace(
         terms[0],
@@ -150,20 +151,18 @@ def stacked(
         index=None,
     )
     strata = RandomTerm("response", which, pd.RangeIndex(2), (), (), ())
-    return (
-        StructuredDesign(
-            design=design,
-            cluster=codes,
-            levels=levels,
-            unit=codes,
-            time=None,
-            time_levels=None,
-            strata=strata,
-            D=np.asfortranarray(which[:, None].astype(float)),
-            D_names=("outcome",),
-        ),
-        terms[0].n_cols,
+    rows = StructuredDesign(
+        design=design,
+        cluster=codes,
+        levels=levels,
+        unit=codes,
+        time=None,
+        time_levels=None,
+        strata=strata,
+        D=np.asfortranarray(which[:, None].astype(float)),
+        D_names=("outcome",),
     )
+    return rows, first.shape[1]
 
 
 def independent(X: Array) -> list[int]:
@@ -179,13 +178,14 @@ def independent(X: Array) -> list[int]:
 def described(
     rows: StructuredDesign,
     estimate: GlsEstimate,
-    model: object,
+    model: GlsModel,
+    columns: int,
     terms: list[RandomTerm],
     places: tuple[int, int],
 ) -> JointFit:
     """Take coefficients, the covariance of the slopes and their joint covariance."""
     (psi,) = estimate.sigmas
-    whole = covariance(rows, model, estimate, observed=True)  # type: ignore[arg-type]
+    whole = covariance(rows, model, estimate, observed=True)
     p, pairs = len(estimate.kept), covariance_elements(len(psi))
     at = pairs.index((max(places), min(places)))
     chosen = [*range(p), p + at]
@@ -195,12 +195,10 @@ def described(
         for name in term.names
     ]
     beta = np.append(estimate.beta[estimate.kept], psi[places])
-    reference = rows.design.columns
-    n_mediator = sum(bool(np.any(reference[j][: int(np.sum(rows.D == 0))])) for j in estimate.kept)
     return JointFit(
         llf=-0.5 * estimate.objective,
         side=Side(beta, whole[np.ix_(chosen, chosen)]),
-        n_mediator=n_mediator,
+        n_mediator=int(np.sum(estimate.kept < columns)),
         slopes=pd.DataFrame(psi, index=names, columns=names),
         sigma=pd.Series(
             estimate.sigma * np.exp([0.0, float(estimate.delta[0])]), index=["mediator", "outcome"]

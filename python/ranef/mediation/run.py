@@ -15,8 +15,9 @@ from ..errors import ModelError
 from ..inference.mediation.effects import Paths
 from ..parallel.progress import bar
 from ..parallel.workers import worker_count
+from .checks import check_is_response, constant_within
 from .joint import JointFit, fit_joint
-from .paths import Question, Rows, check_is_response, constant_within, paths_of, rows_of
+from .paths import Question, Rows, paths_of, rows_of
 from .resampling import resampled
 from .result import Mediation, named_effects
 from .roles import Role, role_of
@@ -202,7 +203,7 @@ def of_rows(mediator: Role, outcome: Role, question: Question, found: Found) -> 
     assert found.rows is not None
     control, treated = (f"{v:g}" if isinstance(v, float) else repr(v) for v in found.rows.contrast)
     yield f"{question.treatment} = {treated} against {control}"
-    if remark := check_is_response(mediator, outcome, question):
+    if remark := check_is_response(mediator, outcome, question.mediator_name):
         yield remark
     if question.at:
         yield "at " + ", ".join(f"{name} = {value}" for name, value in question.at.items())

@@ -11,8 +11,9 @@ from ..errors import DataError, ModelError, UnsupportedError
 from ..fitted.panel.parts import WithinBetweenParts
 from ..inference.mediation.effects import LinearPaths
 from ..models.within import is_constant_within
+from .checks import constant_within
 from .levels import contrast_of, filled
-from .paths import Question, constant_within
+from .paths import Question
 from .roles import Role, variable
 
 __all__ = ["split_paths"]

@@ -13,7 +13,7 @@ from .._options import check_option
 from .._typing import Positions
 from ..design.expressions import columns_of
 from ..design.frame import Frame, open_frame
-from ..errors import DataError
+from ..errors import DataError, UnsupportedError
 from ..formula import FactorKind, Formula, parse
 
 __all__ = ["KINDS", "Variable", "Variables", "read_variables"]
@@ -93,6 +93,11 @@ def read_variables(
         If a grouping column has missing values, or a variable has no value at all.
     """
     parsed = parse(formula)
+    for bar in parsed.random:
+        if bar.members is not None:
+            raise UnsupportedError(
+                f"{bar.group}: missing values are not imputed with several members a row"
+            )
     source = open_frame(data)
     frame = pd.DataFrame({name: source.series(name) for name in source.names})
     outcome, predictors = columns(parsed, source)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from .._typing import Array, Positions
@@ -43,30 +44,54 @@ class FimlModel:
         Covariates, jointly normal, that the factors depend on.
     free : bool
         Whether each occasion has its own residual variance.
+    regressed : ndarray of shape (k, q), bool, or None
+        Which factor depends on which covariate; None for all.
+    basis : bool
+        Whether the loadings of the second factor are estimated, but for the first, 0, and the last,
+        1: a latent basis.
     """
 
     loadings: Array
     n_random: int
     n_covariates: int
     free: bool
+    regressed: NDArray[np.bool_] | None = None
+    basis: bool = False
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which factor depends on which covariate, (k, q)."""
+        shape = self.loadings.shape[1], self.n_covariates
+        return np.ones(shape, bool) if self.regressed is None else self.regressed
+
+    def curve(self, at: Array) -> Array:
+        """Return the loadings (T, k) at parameters."""
+        if not self.basis:
+            return self.loadings
+        F = self.loadings.copy()
+        F[1:-1, 1] = at[len(at) - len(F) + 2 :]
+        return F
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Lengths of the parts of the parameters, see :meth:`parts`."""
-        k, r, q = self.loadings.shape[1], self.n_random, self.n_covariates
-        residuals = len(self.loadings) if self.free else 1
-        return k, k * q, r * (r + 1) // 2, residuals, q, q * (q + 1) // 2
+        (T, k), r, q = self.loadings.shape, self.n_random, self.n_covariates
+        gamma, residuals = int(self.mask.sum()), T if self.free else 1
+        basis = T - 2 if self.basis else 0
+        return k, gamma, r * (r + 1) // 2, residuals, q, q * (q + 1) // 2, basis
 
     def parts(self, at: Array) -> tuple[Array, ...]:
         """Cut parameters into alpha (k,), Gamma (k, q), Psi, residual variances, mu, Phi."""
-        k, r, q = self.loadings.shape[1], self.n_random, self.n_covariates
-        alpha, gamma, psi, theta, mu, phi = np.split(at, np.cumsum(self.sizes)[:-1])
-        return alpha, gamma.reshape(k, q), unpacked(psi, r), theta, mu, unpacked(phi, q)
+        r, q = self.n_random, self.n_covariates
+        alpha, given, psi, theta, mu, phi, _ = np.split(at, np.cumsum(self.sizes)[:-1])
+        gamma = np.zeros(self.mask.shape)
+        gamma[self.mask] = given
+        return alpha, gamma, unpacked(psi, r), theta, mu, unpacked(phi, q)
 
     def moments(self, at: Array) -> tuple[Array, Array]:
         """Mean and covariance of outcomes and covariates, shapes (T + q,) and (T + q, T + q)."""
         alpha, gamma, psi, theta, mu, phi = self.parts(at)
-        F, r = self.loadings, self.n_random
+        F, r = self.curve(at), self.n_random
         between = gamma @ phi @ gamma.T
         between[:r, :r] += psi
         cross = F @ gamma @ phi
@@ -76,22 +101,27 @@ class FimlModel:
 
     def chained(self, at: Array, g: Array, G: Array) -> Array:
         """Turn derivatives by mean, g, and covariance, G, into those by the parameters."""
-        _, gamma, _, _, mu, phi = self.parts(at)
-        F, r, T = self.loadings, self.n_random, len(self.loadings)
+        alpha, gamma, psi, _, mu, phi = self.parts(at)
+        F, r, T = self.curve(at), self.n_random, len(self.loadings)
         inner, cross = F.T @ G[:T, :T] @ F, F.T @ G[:T, T:]
         d_alpha = F.T @ g[:T]
         d_gamma = np.outer(d_alpha, mu) + 2.0 * (inner @ gamma + cross) @ phi
         d_theta = np.diag(G[:T, :T]).copy()
         side = gamma.T @ cross
         d_phi = gamma.T @ inner @ gamma + side + side.T + G[T:, T:]
+        between = gamma @ phi @ gamma.T
+        between[:r, :r] += psi
+        d_F = np.outer(g[:T], alpha + gamma @ mu)
+        d_F += 2.0 * (G[:T, :T] @ F @ between + G[:T, T:] @ phi @ gamma.T)
         return np.concatenate(
             [
                 d_alpha,
-                d_gamma.ravel(),
+                d_gamma[self.mask],
                 packed(inner[:r, :r]),
                 d_theta if self.free else [d_theta.sum()],
                 g[T:] + gamma.T @ d_alpha,
                 packed(d_phi),
+                d_F[1:-1, 1] if self.basis else [],
             ]
         )
 
@@ -188,14 +218,15 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     ModelError
         If an occasion or a covariate was never observed, or does not vary.
     """
-    scale = np.nanstd(values, axis=0)
-    if not np.all(scale > 0.0):
+    if not np.all(np.nanstd(values, axis=0) > 0.0):
         raise ModelError("an occasion or a covariate has no two different observed values")
-    patterns = patterns_of(values)
+    units = Units.of(model, values)
+    patterns = patterns_of((values - units.centre) / units.scale)
     roots = Roots(model)
     options: Any = {"gtol": 1e-7 * len(values), "maxiter": 2000}
     criterion: Any = partial(objective, model, patterns, roots)
-    found = minimize(criterion, roots.start(values), jac=True, method="BFGS", options=options)
+    start = roots.start((values - units.centre) / units.scale)
+    found = minimize(criterion, start, jac=True, method="BFGS", options=options)
     at = roots.natural(found.x)
     llf, gradient = likelihood(model, patterns, at)
     information = -jacobian(lambda x: likelihood(model, patterns, x)[1], at)
@@ -204,8 +235,61 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     step = float(np.sqrt(max(float(gradient @ cov @ gradient), 0.0)))
     unit = np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
     definite = bool(np.linalg.eigvalsh(information / np.outer(unit, unit))[0] > FLAT)
-    n_units = int(np.isfinite(values).any(axis=1).sum())
-    return FimlEstimate(float(llf), at, cov, step, definite and step < 1e-3, n_units)
+    seen = np.isfinite(values)
+    origin = units.restored(model, np.zeros(len(at)))
+    J = np.column_stack([units.restored(model, e) - origin for e in np.eye(len(at))])
+    return FimlEstimate(
+        float(llf - np.sum(seen * np.log(units.scale))),
+        units.restored(model, at),
+        J @ cov @ J.T,
+        step,
+        definite and step < 1e-3,
+        int(seen.any(axis=1).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Units:
+    """Origins and units in which all values are searched, one for all outcomes.
+
+    Attributes
+    ----------
+    centre, scale : ndarray of shape (T + q,)
+        Of outcomes by occasion, then of covariates.
+    """
+
+    centre: Array
+    scale: Array
+
+    @classmethod
+    def of(cls, model: FimlModel, values: Array) -> Units:
+        """Take means and standard deviations."""
+        T = len(model.loadings)
+        outcomes = values[:, :T]
+        centre, scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        centre[:T], scale[:T] = np.nanmean(outcomes), np.nanstd(outcomes)
+        return cls(centre, scale)
+
+    def restored(self, model: FimlModel, at: Array) -> Array:
+        """Map parameters back: an affine function of them."""
+        alpha, gamma, psi, theta, mu, phi = model.parts(at)
+        T = len(model.loadings)
+        origin, unit, s = self.centre[T:], self.scale[T:], self.scale[0]
+        gamma = s * gamma / unit
+        alpha = s * alpha - gamma @ origin
+        alpha[0] += self.centre[0]
+        r, q = np.tril_indices(len(psi)), np.tril_indices(len(phi))
+        return np.concatenate(
+            [
+                alpha,
+                gamma[model.mask],
+                s**2 * psi[r],
+                s**2 * theta,
+                origin + unit * mu,
+                (phi * np.outer(unit, unit))[q],
+                at[sum(model.sizes[:-1]) :],
+            ]
+        )
 
 
 class Roots:
@@ -217,14 +301,16 @@ class Roots:
 
     def natural(self, free: Array) -> Array:
         """Return the parameters of the model."""
-        alpha, gamma, psi, theta, mu, phi = np.split(free, self.cuts)
+        alpha, gamma, psi, theta, mu, phi, basis = np.split(free, self.cuts)
         r, q = self.model.n_random, self.model.n_covariates
-        return np.concatenate([alpha, gamma, squared(psi, r), np.exp(theta), mu, squared(phi, q)])
+        return np.concatenate(
+            [alpha, gamma, squared(psi, r), np.exp(theta), mu, squared(phi, q), basis]
+        )
 
     def pulled(self, free: Array, g: Array) -> Array:
         """Turn derivatives by the parameters of the model into those by the free ones."""
-        _, _, psi, theta, _, phi = np.split(free, self.cuts)
-        d_alpha, d_gamma, d_psi, d_theta, d_mu, d_phi = np.split(g, self.cuts)
+        _, _, psi, theta, _, phi, _ = np.split(free, self.cuts)
+        d_alpha, d_gamma, d_psi, d_theta, d_mu, d_phi, d_basis = np.split(g, self.cuts)
         r, q = self.model.n_random, self.model.n_covariates
         return np.concatenate(
             [
@@ -234,13 +320,14 @@ class Roots:
                 d_theta * np.exp(theta),
                 d_mu,
                 rooted(phi, d_phi, q),
+                d_basis,
             ]
         )
 
     def start(self, values: Array) -> Array:
         """Begin at straight moments: no regressions, half of the variance between units."""
         F, r, q = self.model.loadings, self.model.n_random, self.model.n_covariates
-        T, k = F.shape
+        T = len(F)
         means, spread = np.nanmean(values, axis=0), np.nanvar(values, axis=0)
         alpha = np.linalg.lstsq(F, means[:T], rcond=None)[0]
         reach = np.sqrt(np.mean(F[:, :r] ** 2, axis=0))
@@ -249,7 +336,15 @@ class Roots:
         phi = np.diag(np.sqrt(spread[T:]))
         lower = np.tril_indices(r), np.tril_indices(q)
         return np.concatenate(
-            [alpha, np.zeros(k * q), psi[lower[0]], theta, means[T:], phi[lower[1]]]
+            [
+                alpha,
+                np.zeros(self.model.sizes[1]),
+                psi[lower[0]],
+                theta,
+                means[T:],
+                phi[lower[1]],
+                F[1:-1, 1] if self.model.basis else [],
+            ]
         )
 
 

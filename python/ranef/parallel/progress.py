@@ -2,19 +2,77 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeAlias, TypeVar
 
-__all__ = ["bar", "open_bar", "tracked"]
+__all__ = ["Line", "Listener", "bar", "listening", "open_bar", "tracked"]
 
 T = TypeVar("T")
 
-#: A run that ends sooner, in seconds, shows nothing.
+#: Takes units done, units in all (None where that is not known), and what they are called.
+Listener: TypeAlias = Callable[[int, int | None, str], object]
+
+#: A run that ends sooner, in seconds, shows nothing; and the time between two events.
 QUIET_SECONDS = 1.0
 
+LOG = logging.getLogger("ranef")
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
-def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool = False) -> Any:
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell a function how far the runs are that are started inside."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+class Line:
+    """How far one run is: on a bar, to who listens, and in the log."""
+
+    def __init__(self, shown: Any, total: int | None, unit: str):
+        self._bar, self.total, self.unit = shown, total, unit
+        self._listener = _LISTENER.get()
+        self._start = self._told = time.monotonic()
+        self.done, self._last = 0, -1
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def update(self, count: int) -> None:
+        """Count work that is done."""
+        self.done += count
+        self._bar.update(count)
+        now = time.monotonic()
+        if now - self._told >= QUIET_SECONDS:
+            self._told = now
+            self._tell(logging.DEBUG)
+
+    def close(self) -> None:
+        """End the bar, and tell the end of a run that took a while."""
+        self._bar.close()
+        if self._told > self._start:
+            self._tell(logging.INFO)
+
+    def _tell(self, level: int) -> None:
+        taken = time.monotonic() - self._start
+        of = "" if self.total is None else f" of {self.total:,}"
+        LOG.log(level, "%s%s %s in %.1f s", f"{self.done:,}", of, self.unit, taken)
+        if self._listener is not None and self.done != self._last:
+            self._last = self.done
+            self._listener(self.done, self.total, self.unit)
+
+
+def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool = False) -> Line:
     """Open a bar of tqdm's that is seen on a terminal or in a notebook, and not in a file.
 
     Parameters
@@ -30,7 +88,7 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
 
     Returns
     -------
-    tqdm
+    Line
         With ``update(count)`` and ``close()``.
     """
     from tqdm.auto import tqdm
@@ -38,7 +96,7 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
     # disable=None is silence unless the output is a terminal, which a notebook's never is.
     notebook = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
     disable = (False if notebook else None) if shown else True
-    return tqdm(
+    shown_bar = tqdm(
         total=total,
         unit=f" {unit}",
         unit_scale=scaled,
@@ -46,6 +104,7 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
         leave=False,
         disable=disable,
     )
+    return Line(shown_bar, total, unit)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,22 @@ class Comparison(Tabled):
     def title(self) -> str:
         """The criterion that ranks."""
         return f"{len(self.table)} models by {CRITERIA[self.criterion]}"
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw how far each model's criterion is above the lowest, with the weights.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.results import ranking_axes
+
+        return ranking_axes(self.table, self.criterion, CRITERIA[self.criterion], ax)
 
 
 def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:

@@ -12,17 +12,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._options import check_option
 from .._typing import Array
 from ..families.links import limits_of, link_named, mean_of, slope_of
-from ..inference.emmeans import ADJUSTMENTS, adjusted, contrast_weights, critical
+from ..inference.coverage import check_level
+from ..inference.emmeans import contrast_weights
+from ..inference.families_of_tests import ADJUSTMENTS, adjusted, critical
 from ..inference.hypotheses.linear import Approximation, contrasts
+from ..inference.letters import letters as compact
 from .coefficients import statistic_name
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
 
 #: The adjustment of each kind of contrast when none is asked for.
-DEFAULTS = {"pairwise": "tukey", "revpairwise": "tukey", "trt.vs.ctrl": "sidak"}
+DEFAULTS = {
+    "pairwise": "tukey",
+    "revpairwise": "tukey",
+    "trt.vs.ctrl": "sidak",
+    "dunnett": "dunnett",
+    "poly": "none",
+}
+
+
+#: What is estimated, in words.
+LABELS = {"emmean": "marginal means", "trend": "slopes", "response": "means of the response"}
 
 
 class ContrastTable:
@@ -43,6 +57,24 @@ class ContrastTable:
     def to_frame(self) -> pd.DataFrame:
         """Return the numbers as a frame of their own."""
         return self.frame.copy()
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw the contrasts with their intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.means import contrast_axes
+
+        columns = list(self.frame.columns)
+        names = columns[: columns.index("contrast") + 1]
+        return contrast_axes(self.frame, names, f"Contrasts; {self.notes[0]}", ax)
 
     def __repr__(self) -> str:
         text = self.frame.to_string(index=False, float_format=lambda value: f"{value:.5g}")
@@ -121,12 +153,42 @@ class MarginalMeans:
         """Return ``frame``."""
         return self.frame
 
+    def plot(self, *, axes: Any = None) -> Any:
+        """Draw the means with their intervals.
+
+        The first variable is along the axis; the levels of the second make lines, whose
+        differences in slope are the interaction; those of ``by`` make panels.
+
+        Parameters
+        ----------
+        axes : Axes or sequence of Axes, optional
+            Where to draw; one for each combination of ``by``.
+
+        Returns
+        -------
+        matplotlib Axes, or Panels where there are several
+
+        Examples
+        --------
+        >>> import ranef
+        >>> cake = ranef.datasets.load("cake")
+        >>> model = ranef.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
+        >>> axes = ranef.emmeans(model, "~ temperature * recipe").plot()
+        >>> axes.get_xlabel()
+        'temperature'
+        """
+        from .plots.means import means_figure
+
+        variables = [name for name in self.cells.columns if name not in self.by]
+        title = f"Estimated {LABELS[self.what]}, {self.level:.0%} intervals"
+        return means_figure(self.frame, variables, list(self.by), self.what, title, axes)
+
     def pairs(self, adjust: str = "tukey", reverse: bool = False) -> ContrastTable:
         """Compare all pairs of means.
 
         Parameters
         ----------
-        adjust : {"tukey", "sidak", "bonferroni", "holm", "none"}
+        adjust : {"tukey", "mvt", "sidak", "bonferroni", "holm", "fdr", "none"}
             Adjustment of p-values and intervals for the number of comparisons.
         reverse : bool
             Whether to subtract earlier means from later ones.
@@ -145,13 +207,16 @@ class MarginalMeans:
 
         Parameters
         ----------
-        method : {"pairwise", "revpairwise", "trt.vs.ctrl", "consec", "eff"} or mapping
-            All pairs; each mean less a control; each less the one before; each less the mean of
-            all; or weights by name.
-        adjust : {"tukey", "sidak", "bonferroni", "holm", "none"}, optional
-            Adjustment for the number of comparisons within each level of ``by``. By default Tukey's
-            for pairs, Sidak's for comparisons with a control, none for weights, and Holm's
-            otherwise.
+        method : str or mapping
+            "pairwise" or "revpairwise": all pairs. "trt.vs.ctrl" or "dunnett": each mean minus a
+            control. "consec": each minus the one before. "eff": each minus the mean of all. "poly":
+            orthogonal polynomials over equal steps, in whole numbers. Or weights by name.
+        adjust : {"tukey", "mvt", "dunnett", "sidak", "bonferroni", "holm", "fdr", "none"}, optional
+            Adjustment for the number of comparisons within each level of ``by``. "mvt", or
+            "dunnett" for comparisons with a control, is by the joint distribution of the contrasts,
+            on the fewest degrees of freedom where they differ. "fdr" bounds the rate of false
+            discoveries. By default Tukey's for pairs, Dunnett's for method "dunnett", Sidak's for
+            "trt.vs.ctrl", none for polynomials and weights, and Holm's otherwise.
         ref : int
             Position of the control.
 
@@ -164,19 +229,58 @@ class MarginalMeans:
         if adjust is None:
             named = isinstance(method, str)
             adjust = DEFAULTS.get(method, "holm") if named else "none"
-        if adjust not in ADJUSTMENTS:
-            raise ValueError(f"adjust must be one of {ADJUSTMENTS}, not {adjust!r}")
+        adjust = check_option("adjust", adjust, ADJUSTMENTS, {"bh": "fdr"})
         if adjust == "tukey" and method not in ("pairwise", "revpairwise"):
             raise ValueError(
                 "Tukey's adjustment is for all pairs of means; use 'sidak', 'holm' or 'bonferroni'"
             )
         parts = [self._family(rows, method, adjust, ref) for rows in self._families()]
         notes = [f"p-values and intervals adjusted: {adjust}", *self.notes]
+        if adjust in ("holm", "fdr"):
+            notes[0] = f"p-values adjusted: {adjust}; intervals: bonferroni"
         contrast = link_named(self.link).contrast
         if contrast and not _sums_to_zero(method):
             notes.append("weights do not sum to zero: exponentials of what they give, not ratios")
         elif self.link != "identity" and not contrast:
             notes.append(f"comparisons stay on the scale of the link ({self.link})")
+        return ContrastTable(pd.concat(parts, ignore_index=True), notes)
+
+    def letters(self, alpha: float = 0.05, adjust: str = "tukey") -> ContrastTable:
+        """Return the means with compact letters: two that share a letter do not differ.
+
+        Parameters
+        ----------
+        alpha : float
+            Adjusted p-values below it are differences.
+        adjust : str
+            Adjustment of the pairs, as in ``pairs``.
+
+        Returns
+        -------
+        ContrastTable
+            The means within each level of ``by``, lowest first, with a column letters.
+
+        Notes
+        -----
+        Means that share a letter are not shown to be equal.
+
+        References
+        ----------
+        Piepho (2004), J. Comput. Graph. Stat. 13(2), 456-466.
+        """
+        check_level(alpha)
+        frame, parts = self.frame, []
+        for rows in self._families():
+            pvalues = self._family(rows, "pairwise", adjust, 0)["pvalue"].to_numpy()
+            differ = np.zeros((len(rows), len(rows)), dtype=bool)
+            differ[np.triu_indices(len(rows), 1)] = pvalues < alpha
+            order = np.argsort(frame[self.what].to_numpy()[rows], kind="stable")
+            found = compact(differ | differ.T, order.tolist())
+            parts.append(frame.iloc[rows].assign(letters=found).iloc[order])
+        notes = [
+            f"means that share a letter do not differ at {alpha:g} (adjusted: {adjust})",
+            *self.notes,
+        ]
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
     def _families(self) -> list[NDArray[np.intp]]:
@@ -195,8 +299,9 @@ class MarginalMeans:
         L = np.where(unknown[:, None], np.nan, C @ np.nan_to_num(means))
         table = _tested(L, self, C @ self.offset[rows])
         t, df = table["t"].to_numpy(), table["df"].to_numpy()
-        table["pvalue"] = adjusted(t, df, adjust, len(rows))
-        half = critical(df, self.level, adjust, len(rows)) * table["se"]
+        R = _correlation(L, self.approximation.cov) if adjust in ("mvt", "dunnett") else None
+        table["pvalue"] = adjusted(t, df, adjust, len(rows), R)
+        half = critical(df, self.level, adjust, len(rows), R) * table["se"]
         table["lower"], table["upper"] = table["estimate"] - half, table["estimate"] + half
         if name := link_named(self.link).contrast:
             table = _exponentials(table, name)
@@ -236,6 +341,13 @@ def _exponentials(table: pd.DataFrame, name: str) -> pd.DataFrame:
     limits = {side: np.exp(table[side]) for side in ("lower", "upper")}
     table = table.assign(estimate=ratio, se=ratio * table["se"], **limits)
     return table.rename(columns={"estimate": name})
+
+
+def _correlation(L: Array, cov: Array) -> Array:
+    """Correlations of estimates; NaN of those that there are not."""
+    joint = L @ cov @ L.T
+    sd = np.sqrt(np.diag(joint))
+    return np.asarray(joint / np.outer(sd, sd))
 
 
 def _label(names: Sequence[str], values: Sequence[Any]) -> str:

@@ -61,16 +61,16 @@ class Influence(Preformatted):
 
     def plot(self, n: int = 20, ax: Any = None) -> Any:
         """Draw Cook's distance of the ``n`` most influential groups; gives matplotlib's axes."""
-        import matplotlib.pyplot as plt
+        from .plots.base import one, theme, titled
 
-        ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+        look, ax = theme(), one(ax)
         shown = self.table["cooks_distance"].head(n)[::-1]
-        ax.hlines(range(len(shown)), 0.0, shown, color="0.6")
-        ax.plot(shown, range(len(shown)), "o")
+        ax.hlines(range(len(shown)), 0.0, shown, color=look.grey)
+        ax.plot(shown, range(len(shown)), "o", color=look.accent)
         ax.set_yticks(range(len(shown)), [str(label) for label in shown.index])
         ax.set_xlabel("Cook's distance")
         ax.set_ylabel(self.groups)
-        return ax
+        return titled(ax, f"The most influential levels of {self.groups}")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,22 @@ class CrossValidation(Tabled):
         """The scheme."""
         return f"Cross-validation: {self.scheme}"
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw left-out responses against their predictions.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.results import crossval_axes
+
+        return crossval_axes(self.rows, self.scheme, ax)
+
 
 def score_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Average the scores of predicted rows; those without a prediction are not counted.

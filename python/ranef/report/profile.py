@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import scipy
 
 from ..inference.coverage import t_quantile
 from ..inference.profile.profile import Path
+
+if TYPE_CHECKING:
+    from .plots.base import Panels
 
 __all__ = ["Profile"]
 
@@ -71,22 +74,24 @@ class Profile:
             rows, columns=["lower", "upper"], index=pd.Index([p.name for p in self.paths])
         )
 
-    def plot(self, parameters: Sequence[str] | None = None) -> Any:
+    def plot(self, parameters: Sequence[str] | None = None, *, axes: Any = None) -> Panels:
         """Draw zeta against each parameter, with its 50, 80, 90, 95 and 99 % intervals.
 
         Parameters
         ----------
         parameters : sequence of str, optional
             Names of the parameters to draw; all by default.
+        axes : sequence of Axes, optional
+            Where to draw; one for each parameter.
 
         Returns
         -------
-        matplotlib.figure.Figure
+        Panels
             A panel a parameter; a straight line is a normal likelihood.
         """
         from .plots.tables import profile_figure
 
-        return profile_figure(self, parameters)
+        return profile_figure(self, parameters, axes)
 
     def __repr__(self) -> str:
         intervals = self.conf_int(min(0.95, self.level))

@@ -46,6 +46,24 @@ class AllFit:
     verdict: str
     best: Any
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw how far each optimiser's coefficients are from the best fit's.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.results import optimiser_axes
+
+        best = self.coefficients.iloc[int(self.table["criterion"].to_numpy().argmin())]
+        gaps = (self.coefficients - best) / self.best.bse
+        return optimiser_axes(self.table, gaps.dropna(axis=1, how="all"), ax)
+
     def __repr__(self) -> str:
         return f"{self.table.drop(columns='message').to_string()}\n\n{self.verdict}"
 

@@ -127,25 +127,24 @@ class Surface(Preformatted):
         -------
         matplotlib axes
         """
-        import matplotlib.pyplot as plt
+        from .plots.base import one, theme, titled
 
-        ax = plt.subplots(layout="constrained")[1] if ax is None else ax
+        look, ax = theme(), one(ax)
         labels = [f"{name} / sigma" for name in self.names]
         ax.set_xlabel(labels[0])
         if len(self.names) == 1:
             ax.plot(self.table[self.names[0]], self.table["llf"])
-            ax.axvline(self.at[0], color="0.6", linestyle=":")
+            ax.axvline(self.at[0], color=look.grey, linestyle=":")
             ax.set_ylabel("log-likelihood")
-            return ax
+            return titled(ax, f"Log-likelihood along {self.names[0]}")
         grid = self._grid()
         top = float(np.nanmax(grid))
         levels = top - np.array([12.0, 8.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.1])
         drawn = ax.contour(grid.columns, grid.index, grid, levels=levels)
         ax.clabel(drawn, fmt=lambda level: f"{level - top:.1f}")
-        ax.plot(*self.at, "+", color="k")
+        ax.plot(*self.at, "+", color=look.ink)
         peaks = self.maxima
-        ax.plot(peaks[self.names[0]], peaks[self.names[1]], "o", color="k", fillstyle="none")
+        ax.plot(peaks[self.names[0]], peaks[self.names[1]], "o", color=look.ink, fillstyle="none")
         ax.set_ylabel(labels[1])
         how = "all else held" if self.hold else "all else at its best"
-        ax.set_title(f"Log-likelihood below its maximum, {how}", fontsize="medium")
-        return ax
+        return titled(ax, f"Log-likelihood below its maximum, {how}")

@@ -15,7 +15,7 @@ from ..batch.many import STAND_IN, check_ddf, read_tests, shared_design
 from ..batch.many_run import call_plan, design_digest
 from ..batch.result import BatchResult, Labels
 from ..batch.tables import named_spread
-from ..design.design import Design
+from ..design.design import Design, only_plain
 from ..errors import UnsupportedError
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
@@ -184,6 +184,7 @@ def make_engine(model: Any, *, fit: str | None, ddf: str, **parts: Any) -> Engin
         )
     formula = model if pilot is None else pilot.call.formula
     if pilot is not None:
+        only_plain(pilot.parts.design, "a simulated study", "draw by model.simulate()")
         if pilot.call.prior is not None:
             raise UnsupportedError(
                 "a study fits by likelihood, and this model was fitted with a prior: the power "

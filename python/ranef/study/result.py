@@ -19,7 +19,9 @@ from ..inference.study import binomial_interval, performance
 from ..report.plots.study import study_figure
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+
+    from ..report.plots.base import Panels
 
 __all__ = ["Power", "Study", "StudyRun"]
 
@@ -190,8 +192,13 @@ class Study(Preformatted):
         return self.by_setting([self._numbered(run, "fits") for run in self.runs])
 
     def plot(
-        self, measure: str = "power", *, terms: Sequence[str] | None = None, x: str | None = None
-    ) -> Figure:
+        self,
+        measure: str = "power",
+        *,
+        terms: Sequence[str] | None = None,
+        x: str | None = None,
+        axes: Any = None,
+    ) -> Panels:
         """Draw a measure over the settings, with two Monte Carlo errors either way.
 
         Parameters
@@ -203,10 +210,12 @@ class Study(Preformatted):
         x : str, optional
             Column of ``settings`` along the axis; by default the one with most values. The
             others make lines.
+        axes : sequence of Axes, optional
+            Where to draw; one for each term.
 
         Returns
         -------
-        matplotlib Figure
+        Panels
         """
         measure = check_option("measure", measure, MEASURES)
         table = self.table
@@ -221,8 +230,9 @@ class Study(Preformatted):
             table["low"] = table[measure] - 2.0 * table[error]
             table["high"] = table[measure] + 2.0 * table[error]
         lines = {"coverage": 1.0 - self.alpha, "bias": 0.0}
+        along = list(map(str, self.settings))
         return study_figure(
-            table, chosen or known, measure, list(map(str, self.settings)), x, lines.get(measure)
+            table, chosen or known, measure, along, x, lines.get(measure), given=axes
         )
 
     @staticmethod
@@ -276,7 +286,9 @@ class Power(Preformatted):
             }
         )
 
-    def plot(self, *, x: str | None = None, target: float | None = 0.8) -> Figure:
+    def plot(
+        self, *, x: str | None = None, target: float | None = 0.8, ax: Axes | None = None
+    ) -> Axes:
         """Draw power over the settings, with exact 95 % intervals.
 
         Parameters
@@ -285,12 +297,13 @@ class Power(Preformatted):
             Column along the axis; by default the one with most values. The others make lines.
         target : float, optional
             Where to draw a line.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
 
         Returns
         -------
-        matplotlib Figure
+        matplotlib Axes
         """
         table = self.table.assign(term=self.test, low=self.table["lower"], high=self.table["upper"])
-        return study_figure(
-            table, [self.test], "power", list(map(str, self.study.settings)), x, target
-        )
+        along = list(map(str, self.study.settings))
+        return study_figure(table, [self.test], "power", along, x, target, given=ax)[0]

@@ -17,6 +17,7 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..inference.optimum.optimizers import available, estimate_at, run
 from ..inference.optimum.optimum import judged
 from ..models.lmm import LmmEstimate
+from ..parallel.progress import tracked
 from ..parallel.workers import worker_count
 from ..report.searches import AllFit, Trail, all_fit_table
 
@@ -67,7 +68,11 @@ def random_factor(
 
 
 def every_optimizer(
-    model: LinearMixedModel, optimizers: Sequence[str] | None = None, workers: int | None = None
+    model: LinearMixedModel,
+    optimizers: Sequence[str] | None = None,
+    workers: int | None = None,
+    *,
+    progress: bool = False,
 ) -> AllFit:
     """Fit a model by every optimiser at hand."""
     check_mixed(model, "all_fit")
@@ -78,7 +83,8 @@ def every_optimizer(
             raise ValueError(f"there is no optimiser {name!r} here; there are {names}")
     chosen = [name for name in names if optimizers is None or name in optimizers]
     with ThreadPoolExecutor(max_workers=worker_count(workers, 1)) as pool:
-        runs = list(pool.map(lambda name: run(model.parts.design, name, reml=model.reml), chosen))
+        each = pool.map(lambda name: run(model.parts.design, name, reml=model.reml), chosen)
+        runs = list(tracked(each, len(chosen), "optimisers", shown=progress))
     estimates = [
         estimate_at(model.parts.design, model.parts.core, found.lambda_standard, reml=model.reml)
         for found in runs

@@ -42,6 +42,11 @@ class GeeParts(Parts):
         assert self.checked is not None
         return self.checked
 
+    @property
+    def link(self) -> str:
+        """Link of the mean."""
+        return self.spec.link
+
     @cached_property
     def vcov(self) -> RobustResult:
         """The covariance that the call asked for, with its tests."""

@@ -47,6 +47,11 @@ class GlmmParts(GeneralisedParts):
         return self.call.spec.family
 
     @property
+    def link(self) -> str:
+        """Link of the mean."""
+        return self.call.spec.link
+
+    @property
     def core(self) -> _core.Glmm:
         """A kernel of these rows, not evaluated yet."""
         return glmm.kernel(self.design, self.estimate.spec)

@@ -13,7 +13,8 @@ from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.table import labelled
 from ..parts import Base
-from .parts import FACTORS, GrowthParts
+from .call import FACTORS
+from .parts import GrowthParts
 
 __all__ = ["Criteria", "Curves", "Rows"]
 

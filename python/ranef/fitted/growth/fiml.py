@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ import pandas as pd
 from ..._typing import Array
 from ...design.frame import open_frame
 from ...design.structured import build_structured
-from ...errors import ConvergenceWarning, DataError, RanefWarning
+from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning
 from ...formula import parse
 from ...inference.growth import covariance_elements
 from ...inference.hypotheses.linear import FixedDf
@@ -24,11 +24,11 @@ from ..parts import Base, Parts
 from ..plain import Figures
 from ..updating import changed
 from ..warned import tell
-from .call import GrowthCall
-from .fit import SHAPES, checked_call, formula_of
-from .parts import FACTORS
+from .call import FACTORS, SHAPES, GrowthCall
+from .fit import check_times, checked_call, formula_of
+from .lavaan import write_syntax
 
-__all__ = ["FimlGrowthModel", "fit_fiml_model"]
+__all__ = ["FimlGrowthModel", "fit_fiml_model", "is_joint"]
 
 PLAIN = "fit the rows with covariates by growth(..., missing='drop')"
 
@@ -36,6 +36,10 @@ PLAIN = "fit the rows with covariates by growth(..., missing='drop')"
 @dataclass(frozen=True, eq=False, repr=False)
 class FimlParts(Parts):
     """The estimate of outcomes and covariates together, and what it is named."""
+
+    no_means: ClassVar[str] = (
+        "covariates are outcomes of the model; use growth(..., missing='drop')"
+    )
 
     estimate: FimlEstimate
     call: GrowthCall
@@ -55,11 +59,17 @@ class FimlParts(Parts):
         free = self.call.residuals == "free"
         blocks = [
             list(factors),
-            [f"{factor} ~ {name}" for factor in factors for name in x],
+            [
+                f"{f} ~ {name}"
+                for f, own in zip(factors, self.call.regressors, strict=True)
+                for name in x
+                if name in own
+            ],
             list(pairs(FACTORS[:r])),
             [f"Var(residual, {t:g})" for t in self.occasions] if free else ["Var(residual)"],
             [f"Mean({name})" for name in x],
             list(pairs(x)),
+            [f"loading({t:g})" for t in self.occasions[1:-1]] * (self.call.shape == "basis"),
         ]
         return [(name, i) for i, name in enumerate(name for block in blocks for name in block)]
 
@@ -114,6 +124,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
         **dict.fromkeys(("ranef", "coef", "scores", "predict", "resid", "fittedvalues"), PLAIN),
         **dict.fromkeys(("bootstrap", "profile", "simulate", "icc", "r2", "augment"), PLAIN),
         "varcorr": "read the variances in params",
+        "equate": "curves of complete covariates and a known shape are mixed models",
         "fit": "compare llf with that of another model by twice the difference",
     }
 
@@ -162,23 +173,33 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
         call = checked_call(changed(self.call, None, changes, "growth"))
         return fit_fiml_model(call, self.parts.training_data() if data is None else data)
 
+    def lavaan(self) -> str:
+        """Write the model in lavaan's syntax, for its function growth() on wide data."""
+        return write_syntax(self.call, list(self.parts.occasions))
+
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""
         call, estimate = self.call, self.parts.estimate
         facts = [
             ("Outcome", call.outcome),
             ("Curve", f"{call.shape} in {call.time}; {call.residuals} residual variances"),
-            ("Covariates", ", ".join(self.parts.covariates)),
+            ("Covariates", ", ".join(self.parts.covariates) or "none"),
             ("Groups", f"{call.groups} ({estimate.n_units:,}), {self.nobs:,} rows"),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         notes = [
             *(str(w) for w in self.warnings),
-            "covariates are modelled as jointly normal; values are assumed to be missing at random",
+            "outcomes and covariates are modelled as jointly normal; values are assumed to be "
+            "missing at random",
             "standard errors rest on the observed information; tests are normal",
         ]
         title = "Latent growth curve model by full information maximum likelihood"
         return Summary(title, facts, None, self.coef_table(), notes)
+
+
+def is_joint(call: GrowthCall) -> bool:
+    """Tell whether outcomes and covariates are to be modelled together."""
+    return call.missing == "fiml" or call.shape == "basis"
 
 
 def fit_fiml_model(call: GrowthCall, data: Any) -> FimlGrowthModel:
@@ -192,8 +213,10 @@ def fit_fiml_model(call: GrowthCall, data: Any) -> FimlGrowthModel:
     frame = open_frame(data)
     values = {name: covariate(frame.series(name), name) for name in call.covariates}
     unit = pd.factorize(frame.series(call.groups), sort=True)[0]
-    known = np.column_stack([first_of(values[x], unit, x, call.groups) for x in call.covariates])
-    plain = GrowthCall(**{**vars(call), "covariates": (), "missing": "drop"})
+    known = np.full((int(unit.max()) + 1, len(values)), np.nan)
+    for j, x in enumerate(call.covariates):
+        known[:, j] = first_of(values[x], unit, x, call.groups)
+    plain = replace(call, covariates=(), by_factor=None, missing="drop", shape="linear")
     rows = build_structured(
         parse(formula_of(plain)),
         data,
@@ -202,16 +225,19 @@ def fit_fiml_model(call: GrowthCall, data: Any) -> FimlGrowthModel:
         variance=None,
         missing="drop",
     )
+    check_times(rows, call)
     assert rows.time is not None
     occasions, place = np.unique(rows.time, return_inverse=True)
     kept = np.arange(len(unit)) if rows.design.rows is None else rows.design.rows
     outcomes = np.full((len(known), len(occasions)), np.nan)
     outcomes[unit[kept], place] = rows.design.y
     model = FimlModel(
-        np.vander(occasions.astype(float), SHAPES[call.shape], increasing=True),
+        loadings_of(call, occasions.astype(float)),
         SHAPES[call.random],
         len(call.covariates),
         call.residuals == "free",
+        np.array([[x in own for x in call.covariates] for own in call.regressors], bool),
+        call.shape == "basis",
     )
     estimate = fit_fiml(model, np.column_stack([outcomes, known]))
     found: list[RanefWarning] = []
@@ -234,6 +260,25 @@ def fit_fiml_model(call: GrowthCall, data: Any) -> FimlGrowthModel:
     )
     tell(parts.warnings)
     return FimlGrowthModel(parts)
+
+
+def loadings_of(call: GrowthCall, occasions: Array) -> Array:
+    """Powers of time; for a latent basis a straight line from 0 at the first time to 1.
+
+    Raises
+    ------
+    ModelError
+        If a latent basis has fewer than three times.
+    """
+    if call.shape != "basis":
+        return np.vander(occasions, SHAPES[call.shape], increasing=True)
+    if len(occasions) < 3:
+        raise ModelError(
+            f"a latent basis estimates loadings between the first time and the last, and there are "
+            f"{len(occasions)} times; take shape='linear'"
+        )
+    share = (occasions - occasions[0]) / (occasions[-1] - occasions[0])
+    return np.column_stack([np.ones(len(share)), share])
 
 
 def covariate(column: pd.Series[Any], name: str) -> Array:

@@ -10,14 +10,22 @@ from ...report.numbers import in_one_scale
 from ...report.summary import Summary, pvalue_text
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..gls.model import GLSCall, GLSModel
+from ..gls.model import fit_model as fit_gls
+from ..lmm.call import Call
+from ..lmm.model import LinearMixedModel
+from ..lmm.model import fit_model as fit_lmm
 from ..plain import Figures, PlainTables, Residuals
 from ..regression_table import RegressionTable
 from ..updating import changed
 from ..warned import tell
-from .call import GrowthCall
+from .call import FACTORS, GrowthCall
 from .curves import Criteria, Curves, Rows
-from .fit import checked_call, fit
-from .parts import FACTORS, GrowthParts
+from .equate import Equivalence, equated
+from .fiml import FimlGrowthModel, fit_fiml_model, is_joint
+from .fit import checked_call, fit, formula_of
+from .lavaan import write_syntax
+from .parts import GrowthParts
 from .simulated import Checks
 
 #: Where a growth curve is fitted as a mixed model.
@@ -70,7 +78,7 @@ class GrowthModel(
         """The arguments that made the model."""
         return self.parts.call
 
-    def update(self, data: Any = None, **changes: Any) -> GrowthModel:
+    def update(self, data: Any = None, **changes: Any) -> GrowthModel | FimlGrowthModel:
         """Fit the same call with some arguments changed.
 
         Parameters
@@ -81,7 +89,30 @@ class GrowthModel(
             Other arguments of :func:`ranef.growth`.
         """
         call = checked_call(changed(self.call, None, changes, "growth"))
-        return fit_model(call, self.parts.training_data() if data is None else data)
+        rows = self.parts.training_data() if data is None else data
+        return fit_fiml_model(call, rows) if is_joint(call) else fit_model(call, rows)
+
+    # ------------------------------------------------------------------ the other view
+
+    def equate(self) -> Equivalence:
+        """Fit the mixed model that this curve is, and lay the parameters side by side.
+
+        Returns
+        -------
+        Equivalence
+            ``table``: what each parameter is called there, both estimates, their difference.
+        """
+        return equated(mixed_model(self.parts), self.parts)
+
+    def lavaan(self) -> str:
+        """Write the model in lavaan's syntax, for its function growth() on wide data.
+
+        Returns
+        -------
+        str
+            Waves are called as the outcome with their time, such as ``gpa_0``.
+        """
+        return write_syntax(self.call, [float(t) for t in self.occasions])
 
     # ------------------------------------------------------------------ text
 
@@ -130,6 +161,33 @@ class GrowthModel(
                 f"({fit.rmsea_lower:.3f} to {fit.rmsea_upper:.3f})",
             ),
         ]
+
+
+def curve_parts(curve: Any) -> GrowthParts:
+    """Return the parts of a growth curve, or refuse another object."""
+    if not isinstance(curve, GrowthModel):
+        raise ModelError(
+            f"the second argument is a growth curve of ranef.growth, not a {type(curve).__name__}"
+        )
+    return curve.parts
+
+
+def mixed_model(parts: GrowthParts) -> LinearMixedModel | GLSModel:
+    """Fit the mixed model that a curve is, by maximum likelihood."""
+    call, data = parts.call, parts.training_data()
+    if call.residuals == "equal":
+        return fit_lmm(Call(formula_of(call), reml=False, missing=call.missing), data)
+    return fit_gls(
+        GLSCall(
+            formula_of(call),
+            groups=call.groups,
+            time=call.time,
+            variance=call.time,
+            reml=False,
+            missing=call.missing,
+        ),
+        data,
+    )
 
 
 def fit_model(call: GrowthCall, data: Any) -> GrowthModel:

@@ -12,6 +12,8 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design.structured import StructuredDesign
+from ...errors import ModelError
+from ...formula.terms import quoted
 from ...inference.fit_measures import FitMeasures, Moments, fit_measures, srmr
 from ...inference.growth import covariance, covariance_elements
 from ...inference.hypotheses.linear import FixedDf
@@ -19,12 +21,9 @@ from ...models.gls import rows as gls_rows
 from ...models.gls.model import GlsEstimate, GlsModel, gls_model
 from ...models.growth import baseline, saturated
 from ..parts import Parts
-from .call import GrowthCall
+from .call import FACTORS, SHAPES, GrowthCall
 
-__all__ = ["FACTORS", "GrowthParts"]
-
-#: Names of the growth factors.
-FACTORS = ("intercept", "slope", "quadratic")
+__all__ = ["GrowthParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,14 +113,7 @@ class GrowthParts(Parts):
 
     def labels(self) -> Iterable[str]:
         """Names of all parameters, in the order of the information matrix."""
-        design, q = self.design, len(self.call.covariates)
-        k = len(FACTORS) if self.call.shape == "quadratic" else 1 + (self.call.shape == "linear")
-        names = list(design.fixed_names)
-        yield from FACTORS[:k]
-        columns = [[names[j] for j in places] for _, places in design.fixed_terms[k : k + q]]
-        for factor in FACTORS[:k]:
-            for part in columns:
-                yield from (f"{factor} ~ {column}" for column in part)
+        yield from (self.columns[j][0] for j in range(len(self.design.fixed)))
         for i, j in covariance_elements(self.n_random):
             a, b = FACTORS[j], FACTORS[i]
             yield f"Var({a})" if i == j else f"Cov({a}, {b})"
@@ -139,21 +131,62 @@ class GrowthParts(Parts):
     @property
     def n_shape(self) -> int:
         """Number of factors of the mean curve."""
-        return {"intercept": 1, "linear": 2, "quadratic": 3}[self.call.shape]
+        return SHAPES[self.call.shape]
+
+    @cached_property
+    def columns(self) -> dict[int, tuple[str, int, str]]:
+        """Label of each column of X, its factor (-1: none), and the column of a covariate."""
+        design, call = self.design, self.call
+        names, terms = design.fixed_names, {}
+        for term, places in design.fixed_terms:
+            terms[frozenset(term.split(":"))] = places
+        curve = [name for name, _ in design.fixed_terms[: self.n_shape]]
+        out = {j: (call.factors[j], j, "") for j in range(self.n_shape)}
+        for f, covariates in enumerate(call.regressors):
+            for x in covariates:
+                main = terms[frozenset([quoted(x)])]
+                crossed = main if f == 0 else terms[frozenset([quoted(x), *curve[f].split(":")])]
+                for place, own in zip(crossed, main, strict=True):
+                    out[place] = (f"{call.factors[f]} ~ {names[own]}", f, names[own])
+        for w in call.time_varying:
+            free = call.paths == "free"
+            extra = [f"C({quoted(call.time)})"] if free else []
+            places = terms[frozenset([quoted(w), *extra])]
+            told = [f"{w}, {t}" for t in self.occasions] if free else [names[j] for j in places]
+            out |= {j: (f"path({text})", -1, "") for j, text in zip(places, told, strict=True)}
+        return out
 
     def covariate_columns(self) -> list[int]:
         """Positions in X of the covariates' own columns."""
-        k, q = self.n_shape, len(self.call.covariates)
-        return [j for _, places in self.design.fixed_terms[k : k + q] for j in places]
+        return [j for j, (_, factor, x) in sorted(self.columns.items()) if factor == 0 and x]
 
     def covariates(self) -> Array:
         """Covariates of each row, (n, q)."""
         return self.design.X[:, self.covariate_columns()]
 
+    @cached_property
+    def regressions(self) -> Array:
+        """Coefficients Gamma of the covariates' columns for each factor, (k, q)."""
+        names = [self.columns[j][2] for j in self.covariate_columns()]
+        out = np.zeros((self.n_shape, len(names)))
+        beta = np.nan_to_num(self.estimate.beta)
+        for j, (_, factor, x) in self.columns.items():
+            if x:
+                out[factor, names.index(x)] = beta[j]
+        return out
+
     def factor_means(self, x: Array) -> Array:
         """Means alpha + Gamma x of the factors, a row for each of x, (m, k)."""
-        beta, k = np.nan_to_num(self.estimate.beta), self.n_shape
-        return np.asarray(beta[:k] + x @ beta[k:].reshape(k, x.shape[1]).T)
+        alpha = np.nan_to_num(self.estimate.beta[: self.n_shape])
+        return np.asarray(alpha + x @ self.regressions.T)
+
+    def refuse_paths(self, what: str) -> None:
+        """Refuse what would need a model of the covariates that vary in time."""
+        if self.call.time_varying:
+            raise ModelError(
+                f"{what} would need a model of {' and '.join(self.call.time_varying)} at every "
+                "occasion, and a curve with time_varying= takes them as given"
+            )
 
     def implied(self) -> Moments:
         """Return means and covariances of the occasions and covariates that the model implies.
@@ -163,14 +196,12 @@ class GrowthParts(Parts):
         Moments
             ``mean`` (T + q,) and ``cov`` (T + q, T + q), the covariates last.
         """
+        self.refuse_paths("implied moments")
         assert self.rows.time is not None
         times = np.unique(self.rows.time)
         curve = times[:, None] ** np.arange(self.n_shape)
         intercepts = curve @ self.factor_means(np.zeros((1, self.n_x)))[0]
-        regressions = (
-            curve
-            @ (self.factor_means(np.eye(self.n_x)) - self.factor_means(np.zeros((1, self.n_x)))).T
-        )
+        regressions = curve @ self.regressions
         varying = curve[:, : self.n_random]
         residual = np.broadcast_to(self.residual_variances.to_numpy(), len(times))
         cov = varying @ self.estimate.sigmas[0] @ varying.T + np.diag(residual)
@@ -203,6 +234,7 @@ class GrowthParts(Parts):
             If the saturated model cannot be estimated: too few groups, or pairs of occasions that
             no group has.
         """
+        self.refuse_paths("measures of fit")
         structured = self.rows
         assert structured.time is not None
         place = np.unique(structured.time, return_inverse=True)[1]

@@ -13,12 +13,12 @@ from ..._typing import Array
 from ...design.design import Design
 from ...inference.bootstrap import bootstrap as bootstrapping
 from ...inference.bootstrap.draws import drawer
-from ...inference.bootstrap.results import Bootstrap
 from ...inference.profile.targets import targets, values
 from ...models import lmm
 from ...models.batch.estimate import Settings
 from ...models.lmm import LmmEstimate
 from ...parallel.workers import worker_count
+from ...report.bootstrap import Bootstrap
 from ..coefficients import level_and_method, wald_intervals
 from ..mixed.profiles import profile_intervals
 from ..parts import Base

@@ -16,7 +16,7 @@ from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
-from ..plain import Residuals
+from ..plain import Figures, Residuals
 from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
@@ -55,6 +55,7 @@ class LinearMixedModel(
     Residuals,
     Tidied,
     Tables,
+    Figures,
     RegressionTable,
     Checks,
     Checked,

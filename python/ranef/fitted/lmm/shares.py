@@ -11,12 +11,12 @@ import pandas as pd
 
 from ..._typing import Array
 from ...errors import UnsupportedError
-from ...inference.bootstrap.results import Bootstrap
 from ...inference.caic import ConditionalAic, conditional_aic
 from ...inference.coverage import check_level
 from ...inference.shares.icc import Icc, decomposition, icc, icc_at
 from ...inference.shares.r2 import variances
 from ...inference.shares.results import R2, r2
+from ...report.bootstrap import Bootstrap
 from ..coefficients import linear_test
 from ..parts import Base
 from .parts import LmmParts

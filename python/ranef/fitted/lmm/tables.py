@@ -11,7 +11,6 @@ import pandas as pd
 from ...parallel.writing import check_not_input
 from ...report import tidy as tidying
 from ...report.augment import augmented
-from ...report.plots.model import ModelPlots
 from ..parts import Base
 from .parts import LmmParts
 
@@ -42,13 +41,6 @@ class Tables(Base):
         0   180     6  -871.8     False
         """
         return tidying.glance(self, self.parts.converged)
-
-    @property
-    def plot(self) -> ModelPlots:
-        """Figures: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``; need matplotlib."""
-        return ModelPlots(
-            self.parts.design, self.parts.estimate, self.parts.ranef(), self.parts.data
-        )
 
     def augment(self) -> pd.DataFrame:
         """Return the rows used with fitted values and residuals, under broom.mixed's names.

@@ -22,6 +22,7 @@ from ...inference.priors.parts import has_no_units
 from ...inference.priors.penalized import Penalized
 from ...inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ...models.lmm import LmmEstimate
+from ...parallel.progress import tracked
 from ...report import verdict
 from ...report.influence import Influence, influence_tables
 from ...report.surface import Surface
@@ -107,7 +108,9 @@ class Trust(Base):
             parts = _in_units(parts, read_recoding(new, text))
         return type(self)(parts)
 
-    def influence(self, groups: str | None = None, *, refit: bool = False) -> Influence:
+    def influence(
+        self, groups: str | None = None, *, refit: bool = False, progress: bool = True
+    ) -> Influence:
         """Measure how far the fixed effects move when each group of rows is deleted.
 
         Parameters
@@ -118,6 +121,8 @@ class Trust(Base):
         refit : bool
             Whether the covariance parameters are estimated anew without each group, instead of
             being held where the closed form applies.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
@@ -149,7 +154,7 @@ class Trust(Base):
             return estimated(rest, core, self.parts.call, start)
 
         deletion = (
-            deletions.refits(design, estimate, codes, count, fit)
+            deletions.refits(design, estimate, codes, count, fit, progress=progress)
             if refit
             else deletions.closed_form(design, estimate, codes, count, self.parts.prior_precision())
         )
@@ -169,6 +174,7 @@ class Trust(Base):
         points: int | None = None,
         upper: tuple[float, ...] = (),
         hold: bool = False,
+        progress: bool = True,
     ) -> Surface:
         """Compute the (restricted) log-likelihood on a grid of one or two standard deviations.
 
@@ -185,6 +191,8 @@ class Trust(Base):
         hold : bool
             Whether all else is held at the estimate. By default it is chosen anew at each point,
             which shows ridges and maxima for what they are.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
@@ -211,7 +219,8 @@ class Trust(Base):
         axes = [np.linspace(0.0, end, count) for end in ends]
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
         table = pd.DataFrame(grid, columns=list(chosen))
-        table["llf"] = [-0.5 * explorer.value(point) for point in grid]
+        every = tracked(grid, len(grid), "points", shown=progress)
+        table["llf"] = [-0.5 * explorer.value(point) for point in every]
         table["drop"] = -0.5 * estimate.objective - table["llf"]
         at = tuple(float(np.linalg.norm(estimate.lambda_[t][j])) for t, j in places)
         return Surface(chosen, table, at, hold)
@@ -231,6 +240,7 @@ def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:
         offset=call.offset,
         contrasts=call.contrasts,
         missing=cast("Literal['drop', 'raise']", call.missing),
+        covariance=call.covariance,
     )
     core, estimate = reexpress(parts.design, parts.estimate, design)
     if call.prior is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,9 @@ class ClassTest(Preformatted):
     simulated: Array
     failed: int
     seed: int
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"
 
     def __repr__(self) -> str:
         p = pvalue_text(self.pvalue)

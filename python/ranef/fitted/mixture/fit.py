@@ -146,10 +146,19 @@ def shape_of(call: MixtureCall) -> MixtureShape:
     )
 
 
-def estimated(call: MixtureCall, rows: MixtureRows, workers: int) -> MixtureEstimate:
+def estimated(
+    call: MixtureCall, rows: MixtureRows, workers: int, *, progress: bool = False
+) -> MixtureEstimate:
     """Search as a call says."""
     rng = np.random.default_rng(call.seed)
-    return fit_mixture(rows, shape_of(call), starts=call.starts, rng=rng, team=_core.Team(workers))
+    return fit_mixture(
+        rows,
+        shape_of(call),
+        starts=call.starts,
+        rng=rng,
+        team=_core.Team(workers),
+        progress=progress,
+    )
 
 
 def findings(

@@ -11,15 +11,15 @@ import pandas as pd
 
 from ..._typing import Array
 from ...errors import RanefWarning, UnsupportedError
-from ...families.links import mean_of
-from ...models.mixture.fit import MixtureEstimate
 from ...parallel.workers import worker_count
 from ...report.summary import Summary
 from ..updating import changed
 from ..warned import tell
 from .bootstrap import ClassTest, bootstrap_test
 from .call import MixtureCall, checked_call
+from .criteria import Criteria, starts_text
 from .fit import MixtureData, check_enough, estimated, findings, read, shape_of, standard_errors
+from .memberships import Memberships
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ FACTORS = ("intercept", "slope", "quadratic")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GrowthMixture:
+class GrowthMixture(Criteria, Memberships):
     """Growth curves of classes that are not observed.
 
     Made by :func:`ranef.growth_mixture`. Classes are numbered from 1, the largest first.
@@ -44,105 +44,9 @@ class GrowthMixture:
         What the fit warned of.
     """
 
-    call: MixtureCall
-    warnings: tuple[RanefWarning, ...]
-    _data: MixtureData
-    _estimate: MixtureEstimate
-
-    # ------------------------------------------------------------------ counts and criteria
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self.call.classes
-
-    @property
-    def nobs(self) -> int:
-        """Rows that were used."""
-        return len(self._data.rows.y)
-
-    @property
-    def ngroups(self) -> dict[str, int]:
-        """Number of groups that were used."""
-        return {self.call.groups: self._data.rows.n_units}
-
-    @property
-    def npar(self) -> int:
-        """Number of parameters."""
-        return shape_of(self.call).npar(self.call.n_shape)
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood."""
-        return self._estimate.llf
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-        return 2.0 * self.npar - 2.0 * self.llf
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, counting rows."""
-        return float(np.log(self.nobs)) * self.npar - 2.0 * self.llf
-
-    @property
-    def icl(self) -> float:
-        """BIC plus twice the entropy of the classes: low when groups are told apart as well."""
-        return self.bic + 2.0 * self._uncertainty
-
-    @property
-    def entropy(self) -> float:
-        """How well groups are told apart: 1 when every class is certain, 0 when none is."""
-        if self.classes == 1:
-            return 1.0
-        return 1.0 - self._uncertainty / (self._data.rows.n_units * float(np.log(self.classes)))
-
-    @property
-    def _uncertainty(self) -> float:
-        """Entropy of the posterior probabilities, summed over groups."""
-        p = self._estimate.posterior
-        return float(-np.sum(p * np.log(np.maximum(p, 1e-300))))
-
-    @property
-    def converged(self) -> bool:
-        """Whether the best start ended at an optimum."""
-        return self._estimate.converged
-
-    @property
-    def starts(self) -> pd.Series[Any]:
-        """What became of the starts.
-
-        Returns
-        -------
-        Series
-            Numbers of starts: all; ``best``, at the best optimum; ``other``, at lower optima;
-            ``empty``, lost a class; ``degenerate``, ran to a class without a variance, or of a
-            single group with one of its own; ``broken``, met a number that is not finite.
-        """
-        found = self._estimate.outcomes
-        reached = self._estimate.reached
-        return pd.Series(
-            {
-                "all": sum(found.values()),
-                "best": reached,
-                "other": found["converged"] + found["stopped"] - reached,
-                "empty": found["empty"],
-                "degenerate": found["collapsed"] + found["single"],
-                "broken": found["broken"],
-            }
-        )
-
-    @property
-    def optima(self) -> Array:
-        """Log-likelihoods of the distinct optima that starts ended at, best first."""
-        return self._estimate.optima
+    warnings: tuple[RanefWarning, ...] = ()
 
     # ------------------------------------------------------------------ estimates
-
-    @property
-    def _labels(self) -> pd.Index[Any]:
-        return pd.RangeIndex(1, self.classes + 1, name="class")
 
     @property
     def shares(self) -> pd.Series[Any]:
@@ -183,55 +87,6 @@ class GrowthMixture:
         """Label values (classes, coefficients)."""
         names = list(FACTORS[: self.call.n_shape])
         return pd.DataFrame(values.T, index=names, columns=self._labels)
-
-    # ------------------------------------------------------------------ groups
-
-    @property
-    def posterior(self) -> pd.DataFrame:
-        """Probability of each class for each group, in the order in which groups appear."""
-        index = pd.Index(self._data.labels, name=self.call.groups)
-        return pd.DataFrame(self._estimate.posterior, index=index, columns=self._labels)
-
-    @property
-    def assigned(self) -> pd.Series[Any]:
-        """The most probable class of each group."""
-        best = self._estimate.posterior.argmax(axis=1) + 1
-        index = pd.Index(self._data.labels, name=self.call.groups)
-        return pd.Series(best, index=index, name="class")
-
-    @property
-    def counts(self) -> pd.Series[Any]:
-        """Number of groups by most probable class."""
-        return self.assigned.value_counts().reindex(self._labels, fill_value=0)
-
-    @property
-    def certainty(self) -> pd.Series[Any]:
-        """Mean probability of their own class of the groups that are assigned to it.
-
-        Values under 0.7 or so say that a class is not told apart from the others.
-        """
-        own = pd.Series(self._estimate.posterior.max(axis=1))
-        return own.groupby(self.assigned.to_numpy()).mean().reindex(self._labels)
-
-    def curves(self, times: Any = None) -> pd.DataFrame:
-        """Compute the mean curve of each class, on the scale of the outcome.
-
-        Parameters
-        ----------
-        times : array_like, optional
-            Times; those of the data by default.
-
-        Returns
-        -------
-        DataFrame
-            A row a time, a column a class.
-        """
-        at = np.unique(self._data.time) if times is None else np.asarray(times, float)
-        if at.ndim != 1 or not np.isfinite(at).all():
-            raise ValueError("times is a list of finite numbers")
-        eta = np.vander(at, self.call.n_shape, increasing=True) @ self._estimate.beta.T
-        mean = mean_of(self.call.distribution.link.name, eta.ravel()).reshape(eta.shape)
-        return pd.DataFrame(mean, index=pd.Index(at, name=self.call.time), columns=self._labels)
 
     def bootstrap_test(
         self,
@@ -390,28 +245,19 @@ class GrowthMixture:
         return self.summary()._repr_html_() + self._class_table().to_html()
 
 
-def starts_text(found: pd.Series[Any]) -> str:
-    """Say how often the best optimum was found."""
-    text = f"{found['best']} of {found['all']} reached the best optimum"
-    rest = {
-        "other": "at lower optima",
-        "empty": "lost a class",
-        "degenerate": "degenerate",
-        "broken": "broke down",
-    }
-    told = [f"{found[key]} {words}" for key, words in rest.items() if found[key]]
-    return ", ".join([text, *told])
-
-
-def fit_model(call: MixtureCall, data: Any, workers: int | None = None) -> GrowthMixture:
+def fit_model(
+    call: MixtureCall, data: Any, workers: int | None = None, *, progress: bool = False
+) -> GrowthMixture:
     """Carry out a call, and issue its warnings."""
-    return fit_rows(call, read(call, data), workers)
+    return fit_rows(call, read(call, data), workers, progress=progress)
 
 
-def fit_rows(call: MixtureCall, data: MixtureData, workers: int | None = None) -> GrowthMixture:
+def fit_rows(
+    call: MixtureCall, data: MixtureData, workers: int | None = None, *, progress: bool = False
+) -> GrowthMixture:
     """Carry out a call on rows that were read, and issue its warnings."""
     check_enough(call, data)
-    estimate = estimated(call, data.rows, worker_count(workers))
-    model = GrowthMixture(call, tuple(findings(call, data, estimate)), data, estimate)
+    estimate = estimated(call, data.rows, worker_count(workers), progress=progress)
+    model = GrowthMixture(call, data, estimate, tuple(findings(call, data, estimate)))
     tell(model.warnings)
     return model

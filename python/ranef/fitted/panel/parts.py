@@ -44,6 +44,11 @@ class RandomEffectsParts(Parts):
 class WithinBetweenParts(Parts):
     """The parts of a mixed model with split columns, and how they were split."""
 
+    no_means: ClassVar[str] = (
+        "its columns are split by means of groups, which new values do not have; add the means as "
+        "columns and use ranef.lmer"
+    )
+
     estimate: LmmEstimate
     call: WithinBetweenCall
     mixed: LmmParts | None = None

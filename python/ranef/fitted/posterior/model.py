@@ -12,8 +12,6 @@ import pandas as pd
 
 from ..._options import check_option
 from ..._typing import Array, NewLevels
-from ...chunks.summed import NO_ROWS, SummedDesign
-from ...errors import UnsupportedError
 from ...inference.coverage import check_level
 from ...inference.posterior.derived import described, ranks, statistics_at
 from ...inference.posterior.diagnosis import summary_table, verdict
@@ -26,11 +24,9 @@ from ...inference.posterior.effects import (
 from ...inference.posterior.exchange import to_arviz
 from ...inference.posterior.loo import Loo
 from ...inference.posterior.priors import PosteriorPriors
-from ...inference.posterior.rows import drawn_predictor
-from ...inference.prediction.predict import chosen_groups
 from ...report.effects import RandomEffects
 from ...report.plots.posterior import PosteriorPlots
-from .source import Source
+from .source import Rows, Source
 
 __all__ = ["Posterior"]
 
@@ -254,17 +250,17 @@ class Posterior:
         if interval is not None:
             interval = check_option("interval", interval, ("confidence", "prediction"))
         check_level(level)
-        eta, index = self._predictor(newdata, random, new_levels, self._rng(2))
-        mean = self._source.mean(eta) if kind == "response" else eta
+        rows = Rows(newdata, random, new_levels, trials)
+        draws, effects = self._draws, self._effects_if_needed
+        mean, index = self._source.means(draws, effects, rows, kind, self._rng(2))
         if interval is None:
             return np.asarray(mean.mean(axis=0))
         shown = mean
         if interval == "prediction":
-            if kind == "link" and self._source.is_generalised:
+            if kind == "link":
                 raise ValueError("a prediction interval is one of responses: kind='response'")
-            counted = self._source.trials(trials, newdata, eta.shape[1])
-            shown = self._source.respond(eta, self._draws.scale.ravel(), counted, self._rng(3))
-        lower, upper = np.nanquantile(shown, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+            shown = self._source.responses(draws, effects, rows, self._rng(3))
+        lower, upper = np.quantile(shown, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
         return pd.DataFrame(
             {"mean": mean.mean(axis=0), "lower": lower, "upper": upper}, index=index
         )
@@ -272,47 +268,35 @@ class Posterior:
     def _rng(self, place: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, place])
 
-    def _predictor(
-        self, newdata: Any, random: str | Iterable[str], new_levels: str, rng: np.random.Generator
-    ) -> tuple[Array, Any]:
-        """Linear predictor of rows at every draw, shape (S, m), and their labels."""
-        design = self._source.design
-        if newdata is None and isinstance(design, SummedDesign):
-            raise UnsupportedError(NO_ROWS)
-        groups = chosen_groups(design, random)
-        rows = self._source.encoded(newdata, groups, new_levels)
-        effects = [
-            b.reshape(-1, *b.shape[2:]) if term.group in groups else None
-            for term, b in zip(
-                design.random, self._effects if groups else self._draws.roots, strict=True
-            )
-        ]
-        eta = drawn_predictor(self._draws, rows, self._source.kept, effects, rng)
-        return eta, rows.index
-
-    def simulate(self, n: int = 100, *, seed: Any = None) -> Array:
-        """Draw responses of the rows of the fit from the posterior predictive distribution.
+    def simulate(self, n: int = 100, *, seed: Any = None, of: str = "posterior") -> Array:
+        """Draw responses of the rows of the fit from a predictive distribution.
 
         Parameters
         ----------
         n : int
-            Number of draws, of as many posterior draws, evenly spaced.
+            Number of draws; of the posterior, evenly spaced ones.
         seed : int or Generator, optional
             Makes the draws repeatable.
+        of : {"posterior", "prior"}
+            Which distribution the parameters come from. Every coefficient needs a prior of its own
+            for the second, and random effects are new ones.
 
         Returns
         -------
         ndarray of shape (nobs, n)
-            A response a column, the random effects those of the groups at hand.
+            A response a column.
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number above zero, not {n!r}")
-        rng = np.random.default_rng(seed)
-        eta, _ = self._predictor(None, "all", "raise", rng)
-        chosen = np.linspace(0, len(eta) - 1, n).round().astype(int)
-        scale = self._draws.scale.ravel()[chosen]
-        drawn = self._source.respond(eta[chosen], scale, self._source.own_weights, rng)
-        return np.asarray(drawn.T)
+        of = check_option("of", of, ("posterior", "prior"))
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"n must be a whole number above zero, not {n!r}")
+        rng, source = np.random.default_rng(seed), self._source
+        if of == "prior":
+            drawn = source.from_prior(self._priors, n, rng)
+            return np.asarray(source.responses(drawn, lambda: drawn.effects or (), Rows(), rng).T)
+        found = source.responses(self._draws, self._effects_if_needed, Rows(), rng)
+        return np.asarray(found[self._chosen(n)].T)
 
     def derive(
         self,
@@ -399,9 +383,8 @@ class Posterior:
         """
         design = self._source.design
         rows = None
-        if not isinstance(design, SummedDesign):
-            eta, _ = self._predictor(None, "all", "raise", self._rng(2))
-            rows = self._source.log_likelihood(eta, self._draws.scale.ravel())
+        if self._source.has_rows:
+            rows = self._source.log_likelihood(self._draws, self._effects_if_needed)
         parameters: Mapping[str, Array] = dict(
             zip(self.names, np.moveaxis(self._parameters, 2, 0), strict=True)
         )
@@ -410,13 +393,12 @@ class Posterior:
     @property
     def plot(self) -> PosteriorPlots:
         """Figures: ``trace``, ``density``, ``intervals``, ``ppc``."""
-        summed = isinstance(self._source.design, SummedDesign)
         return PosteriorPlots(
             self.names,
             self._parameters,
             self._title(),
-            None if summed else np.asarray(self._source.design.y),
-            lambda n, seed: self.simulate(n, seed=seed),
+            np.asarray(self._source.design.y) if self._source.has_rows else None,
+            self.simulate,
         )
 
 

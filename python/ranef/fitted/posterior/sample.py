@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...design.design import only_plain
 from ...errors import ConvergenceWarning
 from ..parts import Base
 
@@ -67,8 +68,8 @@ class Sampled(Base):
         -----
         Defaults: flat for coefficients; for standard deviations of a term a half t with 3 degrees
         of freedom, its scale 2.5 times the standard deviation of the responses about the fixed
-        part (1 on the scale of a link) in the units of each column; the same for sigma; uniform
-        for correlation matrices.
+        part (of a generalised model, of all responses on the scale of the link; 1 for shares of
+        trials) in the units of each column; the same for sigma; uniform for correlation matrices.
 
         Linear models are sampled over covariances and sigma alone, by independent proposals from
         a mixture of t distributions that the warm-up fits to the posterior, or by NUTS where these
@@ -105,6 +106,7 @@ class Sampled(Base):
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed < 0:
             raise ValueError(f"seed must not be negative, and is {seed}")
+        only_plain(self.parts.design, "sampling a posterior", "use model.bootstrap()")
         settings = Settings(int(draws), int(chains), int(warmup), int(seed), progress)
         ready = prepared(self, prior)
         found = Posterior(ready.source, ready.draw(settings), ready.priors, int(seed))

@@ -23,6 +23,7 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.tidy import Tidied
 from ..plain import Figures
+from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..warned import tell
 from .call import PartsCall
@@ -57,6 +58,7 @@ class DistributionalModel(
     PartsRows,
     LinearTests,
     Profiles,
+    Sampled,
     Tidied,
     Figures,
     RegressionTable,

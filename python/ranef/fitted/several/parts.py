@@ -124,6 +124,11 @@ class SeveralParts(PredictorParts):
         return self.call.family
 
     @property
+    def draws_points(self) -> bool:
+        """Whether responses stand on the scale of the location: not in general."""
+        return False
+
+    @property
     def npar(self) -> int:
         """Coefficients of all parts that are not aliased, shapes, and covariance parameters."""
         return len(self.estimate.coefficients) + self.n_covariances

@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..._typing import Array
-from ...design.design import Design
-from ...families.family import Family
-from ...models.glmm.estimate import GlmmEstimate
-from .coordinates import Coordinates, Values
+from ...design.design import RandomTerm
+from ...models.glmm.plan import Plan
+from .coordinates import Coordinates
 from .linear import FAR
-from .priors import PosteriorPriors
+from .priors import PosteriorPriors, log_density_of_sd
 
-__all__ = ["GeneralisedTarget", "Split", "log_likelihood_rows"]
+__all__ = ["GeneralisedTarget", "ShapePrior", "Split", "Standing"]
 
-#: Step of differences by the covariance parameters.
+#: Step of differences by the covariance parameters, and by a shape.
 STEP = 1e-5
+
+
+@dataclass(frozen=True)
+class ShapePrior:
+    """The prior of one coefficient of a part that is not the location.
+
+    Attributes
+    ----------
+    place : int
+        Its place among all coefficients.
+    natural : callable or None
+        Its value on the scale of the prior; None for a normal prior of the coefficient itself.
+    prior : object
+        The density, or the standard deviation of the normal one; None is flat.
+    """
+
+    place: int
+    natural: Callable[[Array], Array] | None
+    prior: object
+
+    def log_density(self, coefficient: Array) -> Array:
+        """Log density of values of the coefficient, shape (3,)."""
+        if self.prior is None:
+            return np.zeros(len(coefficient))
+        if self.natural is None:
+            return np.asarray(-0.5 * (coefficient / self.prior) ** 2)  # type: ignore[operator]
+        value = np.asarray(self.natural(coefficient))
+        around = (self.natural(coefficient + STEP) - self.natural(coefficient - STEP)) / (2 * STEP)
+        return log_density_of_sd(self.prior, value) + np.log(np.abs(around))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a fit stands, from which its posterior is sampled.
+
+    Attributes
+    ----------
+    standard, cov : ndarray of shape (P,) and (P, P)
+        Standardised coefficients of all parts, and their covariance, NaN where it is not known.
+    covariances : list of ndarray of shape (s, s)
+        Of the random effects, positive definite.
+    modes : sequence of ndarray of shape (l, s)
+        Of the random effects.
+    """
+
+    standard: Array
+    cov: Array
+    covariances: list[Array]
+    modes: Sequence[Array]
 
 
 @dataclass(frozen=True)
@@ -26,19 +75,16 @@ class Split:
 
     Attributes
     ----------
-    values : Values
-        Covariance parameters, S of each.
     factors : list of ndarray of shape (S, s, s)
         Cholesky factors of the covariances of each term.
-    beta : ndarray of shape (S, p)
-        Kept coefficients.
+    standard : ndarray of shape (S, P)
+        Standardised coefficients of all parts.
     effects : list of ndarray of shape (S, l, s)
         Random effects of each term.
     """
 
-    values: Values
     factors: list[Array]
-    beta: Array
+    standard: Array
     effects: list[Array]
 
 
@@ -47,141 +93,120 @@ class GeneralisedTarget:
 
     Parameters
     ----------
-    design, estimate
-        The model and its fit, by which the coefficients are whitened.
-    weights : ndarray of shape (n,)
-        Trials, or weights of the rows.
+    plan : Plan
+        The rows, for one predictor or several.
+    terms : sequence of RandomTerm
+        The random-effects terms, in the order of the plan's.
+    at : Standing
+        The fit, by which the coefficients are whitened.
     coordinates, priors
-        The parameters and their densities.
+        The covariance parameters, and the densities of these and of the location's coefficients.
+    shapes : sequence of ShapePrior
+        Priors of the other parts' coefficients.
 
     Notes
     -----
-    Coordinates are those of the covariances, of a dispersion, whitened coefficients and spherical
-    random effects u with b = L u, so that a variance near zero makes no funnel. The gradient by
-    all but the few covariance parameters is exact, and by these a difference of the factors alone.
+    Coordinates are those of the covariances, whitened coefficients and spherical random effects u
+    with b = L u, so that a variance near zero makes no funnel. The kernel's gradient by
+    coefficients and effects is exact; that by the few covariance parameters takes differences of
+    the factors L alone.
     """
 
     def __init__(
         self,
-        design: Design,
-        estimate: GlmmEstimate,
-        weights: Array,
+        plan: Plan,
+        terms: Sequence[RandomTerm],
+        at: Standing,
         coordinates: Coordinates,
         priors: PosteriorPriors,
+        shapes: Sequence[ShapePrior],
     ):
-        self.design, self.estimate, self.weights = design, estimate, weights
-        self.coordinates, self.priors = coordinates, priors
-        kept = estimate.kept
-        self.X = np.ascontiguousarray(design.X[:, kept])
-        self.z = [np.ascontiguousarray(design.z(term)) for term in design.random]
-        self.offset = np.zeros(design.n_obs) if design.offset is None else design.offset
-        self.centre = estimate.beta[kept]
-        self.root = whitening(estimate.cov_beta, self.X)
-        self.m, self.p = coordinates.size, len(kept)
-        self.shapes = [(term.n_levels, term.n_cols) for term in design.random]
-        self.size = self.m + self.p + sum(rows * columns for rows, columns in self.shapes)
+        self.core = plan.core()
+        self.coordinates, self.priors, self.shapes, self.at = coordinates, priors, shapes, at
+        location = plan.blocks[0]
+        self.places, self.T = location.places, location.T
+        self.back = [np.linalg.inv(basis) for basis in plan.bases]
+        self.root = whitening(at.cov, len(plan.y))
+        self.sizes = [(term.n_levels, term.n_cols) for term in terms]
+        self.m, self.p = coordinates.size, len(at.standard)
+        self.size = self.m + self.p + sum(rows * columns for rows, columns in self.sizes)
 
-    def start(self, covariances: list[Array], dispersion: float) -> Array:
+    def start(self) -> Array:
         """Coordinates of the fit."""
         x = np.zeros(self.size)
-        x[: self.m] = self.coordinates.position(covariances, dispersion)
-        at = self.m + self.p
-        for cov, modes in zip(covariances, self.estimate.modes, strict=True):
+        x[: self.m] = self.coordinates.position(self.at.covariances, 1.0)
+        place = self.m + self.p
+        for cov, modes in zip(self.at.covariances, self.at.modes, strict=True):
             u = np.linalg.solve(np.linalg.cholesky(cov), modes.T).T
-            x[at : at + u.size] = np.clip(u, -3.0, 3.0).ravel()
-            at += u.size
+            x[place : place + u.size] = np.clip(u, -3.0, 3.0).ravel()
+            place += u.size
         return x
 
     def split(self, x: Array) -> Split:
         """Take coordinates of shape (S, d) to the user's terms."""
-        values = self.coordinates.values(x[:, : self.m])
-        factors = self.coordinates.factors(values)
-        beta = self.centre + x[:, self.m : self.m + self.p] @ self.root.T
-        effects, at = [], self.m + self.p
-        for (rows, columns), L in zip(self.shapes, factors, strict=True):
-            u = x[:, at : at + rows * columns].reshape(len(x), rows, columns)
+        factors = self.coordinates.factors(self.coordinates.values(x[:, : self.m]))
+        standard = self.at.standard + x[:, self.m : self.m + self.p] @ self.root.T
+        effects, place = [], self.m + self.p
+        for (rows, columns), L in zip(self.sizes, factors, strict=True):
+            u = x[:, place : place + rows * columns].reshape(len(x), rows, columns)
             effects.append(u @ L.transpose(0, 2, 1))
-            at += rows * columns
-        return Split(values, factors, beta, effects)
+            place += rows * columns
+        return Split(factors, standard, effects)
 
     def value_and_slope(self, x: Array) -> tuple[float, Array]:
         """Log density and gradient at coordinates of shape (d,)."""
         m, p = self.m, self.p
         out = np.zeros(self.size)
-        if np.abs(x[:m]).max() > FAR:
+        if m and np.abs(x[:m]).max() > FAR:
             return -np.inf, out
         around = x[:m] + STEP * np.vstack([np.zeros(m), np.eye(m), -np.eye(m)])
         values = self.coordinates.values(around)
         factors = self.coordinates.factors(values)
         prior = self.priors.log_density(self.coordinates, values, relative=False)
         prior += values.log_jacobian
-        beta = self.centre + self.root @ x[m : m + p]
-        eta = self.offset + self.X @ beta
-        spherical, at = [], m + p
-        for term, (rows, columns), z, L in zip(
-            self.design.random, self.shapes, self.z, factors, strict=True
-        ):
-            u = x[at : at + rows * columns].reshape(rows, columns)
+        standard = self.at.standard + self.root @ x[m : m + p]
+        spherical, effects, place = [], [], m + p
+        for (rows, columns), L, back in zip(self.sizes, factors, self.back, strict=True):
+            u = x[place : place + rows * columns].reshape(rows, columns)
             spherical.append(u)
-            at += rows * columns
-            eta += np.einsum("ij,ij->i", z, (u @ L[0].T)[term.codes])
-        scale = values.scale
-        value, by_eta, by_scale = self._rows(eta, scale[: m + 1])
-        of_beta, slope_beta = self._fixed(beta)
+            effects.append((back @ L[0]) @ u.T)
+            place += rows * columns
+        at = self.core.joint(standard, effects)
+        if not np.isfinite(at.log_likelihood):
+            return -np.inf, out
+        of_prior, slope = self._coefficients(standard)
         out[:m] = (prior[1 : m + 1] - prior[m + 1 :]) / (2.0 * STEP)
-        out[:m] += by_scale * (scale[1 : m + 1] - scale[m + 1 :]) / (2.0 * STEP)
-        out[m : m + p] = self.root.T @ (self.X.T @ by_eta + slope_beta)
-        at = m + p
-        for term, u, z, L in zip(self.design.random, spherical, self.z, factors, strict=True):
-            by_effect = np.column_stack(
-                [np.bincount(term.codes, by_eta * z[:, j], len(u)) for j in range(u.shape[1])]
-            )
-            out[at : at + u.size] = (by_effect @ L[0] - u).ravel()
-            at += u.size
+        out[m : m + p] = self.root.T @ (at.by_beta + slope)
+        value, place = at.log_likelihood + prior[0] + of_prior, m + p
+        for u, L, back, by_effect in zip(spherical, factors, self.back, at.by_effects, strict=True):
+            by_b = back.T @ by_effect
+            out[place : place + u.size] = (by_b.T @ L[0] - u).ravel()
+            place += u.size
             change = (L[1 : m + 1] - L[m + 1 :]) / (2.0 * STEP)
-            out[:m] += np.einsum("mij,ij->m", change, by_effect.T @ u)
-            value -= 0.5 * float(np.sum(u**2))
-        return float(value + prior[0] + of_beta), np.asarray(out)
+            out[:m] += np.tensordot(change, by_b @ u, 2)
+            value -= 0.5 * float(np.vdot(u, u))
+        return float(value), out
 
-    def _rows(self, eta: Array, scale: Array) -> tuple[float, Array, float]:
-        """Log-likelihood, its gradient by eta, and its derivative by the dispersion."""
-        spec = self.estimate.spec
-        family, link, y = spec.distribution, spec.transform, self.design.y
-        mu = link.mean(eta)
-        params = family.params(scale[0], self.weights)
-        variance = family.variance(mu, params)
-        weights = 1.0 if family.has_trials else self.weights
-        by_eta = weights * (y - mu) / variance * link.slope(eta)
-        if not family.has_dispersion:
-            return float(-0.5 * np.sum(self.weights * family.deviance(y, mu, params))), by_eta, 0.0
-        h = 1e-5 * scale[0]
-        at = [
-            float(np.sum(log_likelihood_rows(spec.distribution, y, mu, self.weights, value)))
-            for value in (scale[0], scale[0] + h, scale[0] - h)
-        ]
-        return at[0], by_eta, (at[1] - at[2]) / (2.0 * h)
-
-    def _fixed(self, beta: Array) -> tuple[float, Array]:
-        """Log prior density of the coefficients, and its gradient."""
-        fixed, slope = self.priors.fixed, np.zeros(self.p)
-        if fixed is None:
-            return 0.0, slope
-        away = (beta[fixed.index] - fixed.mean) / fixed.sd
-        slope[fixed.index] = -away / fixed.sd
-        return float(-0.5 * np.sum(away**2)), slope
+    def _coefficients(self, standard: Array) -> tuple[float, Array]:
+        """Log prior density of standardised coefficients, and its gradient."""
+        fixed, slope, total = self.priors.fixed, np.zeros(self.p), 0.0
+        if fixed is not None:
+            rows = self.T[fixed.index]
+            away = (rows @ standard[self.places] - fixed.mean) / fixed.sd
+            slope[self.places] = -rows.T @ (away / fixed.sd)
+            total -= 0.5 * float(away @ away)
+        for shape in self.shapes:
+            here = standard[shape.place] + STEP * np.array([0.0, 1.0, -1.0])
+            at = shape.log_density(here)
+            total += float(at[0])
+            slope[shape.place] += float(at[1] - at[2]) / (2.0 * STEP)
+        return total, slope
 
 
-def whitening(cov: Array, X: Array) -> Array:
-    """Root of the covariance of the coefficients; by their columns where it is not known."""
+def whitening(cov: Array, n: int) -> Array:
+    """Root of the covariance of the coefficients; a guess where it is not known."""
     if np.isfinite(cov).all() and (values := np.linalg.eigvalsh(cov)).min() > 1e-12 * values.max():
         return np.asarray(np.linalg.cholesky(cov))
-    return np.asarray(np.linalg.inv(np.linalg.qr(X, mode="r")) * np.sqrt(len(X)))
-
-
-def log_likelihood_rows(
-    family: Family, y: Array, mu: Array, weights: Array, dispersion: Array | float
-) -> Array:
-    """Log density of rows given means of a shape that broadcasts with theirs."""
-    params = family.params(dispersion, weights)
-    rows = family.logpdf(y, mu, params)
-    return np.asarray(rows if family.has_trials else weights * rows)
+    known = np.diag(cov)
+    sd = np.sqrt(np.where(np.isfinite(known) & (known > 0.0), known, 1.0 / np.sqrt(n)))
+    return np.diag(sd)

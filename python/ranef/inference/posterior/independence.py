@@ -16,6 +16,8 @@ __all__ = ["Adapted", "adapted", "effective_share", "sample_independent"]
 
 #: Rounds of the warm-up, each of which fits the proposal again to all points so far.
 ROUNDS = 4
+#: Rounds at most where the proposal is not good enough yet, and the share of points that is.
+MOST_ROUNDS, GOOD = 12, 0.5
 #: Proposals for one draw at most.
 MOST_PROPOSALS = 8
 #: Points of a round at least.
@@ -24,25 +26,49 @@ FEWEST = 200
 
 @dataclass(frozen=True)
 class Adapted:
-    """A proposal after the warm-up.
+    """A proposal, and the points that it was fitted to.
 
     Attributes
     ----------
-    mixture : Mixture
-        The proposal.
-    share : float
-        Effective sample size of importance weights of its last round, by their number: 1 where
-        the proposal is the posterior.
+    mixtures : tuple of Mixture
+        Proposals so far; the last is the one to use, and drew no points yet.
     points : ndarray of shape (n, d)
-        Points of the warm-up.
-    log_weights : ndarray of shape (n,)
-        Their importance weights.
+        Points of all others, as many of each.
+    values : ndarray of shape (n,)
+        Log density there.
+    share : float
+        Effective sample size of the last points' importance weights, by their number: 1 where the
+        proposal is the posterior.
     """
 
-    mixture: Mixture
-    share: float
+    mixtures: tuple[Mixture, ...]
     points: Array
-    log_weights: Array
+    values: Array
+    share: float
+
+    @property
+    def mixture(self) -> Mixture:
+        """The proposal to use."""
+        return self.mixtures[-1]
+
+    @property
+    def log_weights(self) -> Array:
+        """Importance weights of the points against the mixture of all that drew them."""
+        return weights_of(self.mixtures[:-1], self.points, self.values)
+
+    def refitted(self, new: Array, at: Array, rng: np.random.Generator) -> Adapted:
+        """Fit again with points that the last proposal drew, and their log density."""
+        points, values = np.vstack([self.points, new]), np.append(self.values, at)
+        share = effective_share(at - self.mixture.log_density(new))
+        weights = _tempered(weights_of(self.mixtures, points, values))
+        more = (*self.mixtures, fitted_mixture(points, weights, rng))
+        return Adapted(more, points, values, share)
+
+
+def weights_of(mixtures: tuple[Mixture, ...], points: Array, values: Array) -> Array:
+    """Log density less that of the mixture of all proposals, shape (n,)."""
+    logs = scipy.special.logsumexp([m.log_density(points) for m in mixtures], axis=0)
+    return np.asarray(values - (logs - np.log(len(mixtures))))
 
 
 def adapted(
@@ -61,7 +87,7 @@ def adapted(
     start : Mixture
         The first proposal.
     n : int
-        Evaluations to spend.
+        Evaluations to spend; up to three times as many where the proposal is not good by then.
     rng : Generator
         Source of the draws.
     advance : callable
@@ -76,18 +102,15 @@ def adapted(
     Cornuet, Marin, Mira and Robert (2012), Scand. J. Stat. 39, 798-812.
     """
     size = max(n // ROUNDS, FEWEST)
-    mixtures, points, values = [start], np.empty((0, start.means.shape[1])), np.empty(0)
-    share = 0.0
-    for _ in range(ROUNDS):
-        new = mixtures[-1].draw(rng, size)
-        at = density(new)
-        advance(size)
-        share = effective_share(at - mixtures[-1].log_density(new))
-        points, values = np.vstack([points, new]), np.append(values, at)
-        together = scipy.special.logsumexp([m.log_density(points) for m in mixtures], axis=0)
-        log_weights = values - (together - np.log(len(mixtures)))
-        mixtures.append(fitted_mixture(points, _tempered(log_weights), rng))
-    return Adapted(mixtures[-1], share, points, log_weights)
+    found = Adapted((start,), np.empty((0, start.means.shape[1])), np.empty(0), 0.0)
+    for done in range(MOST_ROUNDS):
+        if done >= ROUNDS and found.share > GOOD:
+            break
+        new = found.mixture.draw(rng, size)
+        found = found.refitted(new, density(new), rng)
+        if done < ROUNDS:
+            advance(size)
+    return found
 
 
 def _tempered(log_weights: Array) -> Array:
@@ -113,34 +136,38 @@ def sample_independent(
     chains: int,
     rng: np.random.Generator,
     advance: Callable[[int], object],
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, Array]:
     """Run chains of the independence sampler.
 
     Returns
     -------
     x : ndarray of shape (chains, draws, d)
         The chains, each from a point drawn by its weight.
-    log_weights : ndarray of shape (n,)
-        Importance weights of all proposals, which tell whether the proposal suits.
+    proposed : ndarray of shape (n, d)
+        All proposals.
+    values : ndarray of shape (n,)
+        Their log density.
 
     References
     ----------
     Tierney (1994), Ann. Statist. 22, 1701-1762, section 2.3.3.
     """
     every = int(np.clip(np.ceil(1.0 / max(found.share, 1e-3)), 1, MOST_PROPOSALS))
-    out, weights = [], []
-    begin = np.exp(found.log_weights - found.log_weights.max())
+    log_weights = found.log_weights
+    begin = np.exp(log_weights - log_weights.max())
+    out, proposals, values = [], [], []
     for _ in range(chains):
         first = int(rng.choice(len(begin), p=begin / begin.sum()))
         proposed = found.mixture.draw(rng, draws * every)
         at = density(proposed)
-        advance(len(proposed))
+        advance(draws)
         points = np.vstack([found.points[first], proposed])
-        own = np.append(density(points[:1]), at) - found.mixture.log_density(points)
+        own = np.append(found.values[first], at) - found.mixture.log_density(points)
         accepted = walk(own, np.log(rng.uniform(size=len(at))))
         out.append(points[accepted[every - 1 :: every]])
-        weights.append(own[1:])
-    return np.array(out), np.concatenate(weights)
+        proposals.append(proposed)
+        values.append(at)
+    return np.array(out), np.concatenate(proposals), np.concatenate(values)
 
 
 def walk(log_weights: Array, log_uniform: Array) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from ...models import lmm
 from ...parallel.progress import tracked
 from .coordinates import Coordinates
 from .draws import Draws
-from .linear import LinearTarget
+from .linear import LinearTarget, fixed_moments
 from .priors import PosteriorPriors
 
 __all__ = ["level_densities", "row_densities"]
@@ -26,15 +26,22 @@ def spaced(total: int) -> Array:
     return np.linspace(0, total - 1, min(total, MOST_DRAWS)).round().astype(int)
 
 
-def row_densities(design: Design, core: _core.Lmm, draws: Draws) -> Array:
-    """Log density of each row given all others, covariances, sigma and coefficients: (S, n).
+def row_densities(
+    design: Design,
+    core: _core.Lmm,
+    draws: Draws,
+    coordinates: Coordinates,
+    priors: PosteriorPriors,
+) -> tuple[Array, Array]:
+    """Log density of each row given all others, covariances and sigma, and given all: (S, n) each.
 
     Notes
     -----
-    With m the mean of row i given beta and the data, and h = w z'C z / sigma^2 its leverage, C the
-    conditional covariance of the random effects, the others predict it with mean y - (y - m) /
-    (1 - h) and variance sigma^2 / (w (1 - h)). The kernel's variance of x'beta + z'b is z'C z where
-    x is minus the derivative of z'b by beta.
+    With m and v the mean and variance of x'beta + z'b given the data, and h = w v / sigma^2 the
+    leverage of row i, the others predict it with mean y - (y - m) / (1 - h) and variance sigma^2 /
+    (w (1 - h)). With a the derivative of x'beta + z'b by beta, v = z'C z + a'Cov(beta) a, C the
+    conditional covariance of the random effects; the kernel's variance of x'beta + z'b is z'C z
+    where x is minus the derivative of z'b by beta.
     """
     n, kept = design.n_obs, np.asarray(core.kept)
     X = np.asfortranarray(design.X[:, kept])
@@ -44,7 +51,9 @@ def row_densities(design: Design, core: _core.Lmm, draws: Draws) -> Array:
     w = np.ones(n) if design.weights is None else design.weights
     zero = [np.zeros((t.n_cols, t.n_levels), order="F") for t in design.random]
     sigma = draws.scale.ravel()
-    beta = draws.beta.reshape(len(sigma), -1)
+    target = LinearTarget(core, n, coordinates, priors)
+    chosen = spaced(len(sigma))
+    beta, beta_root = fixed_moments(target, draws.x.reshape(len(sigma), -1)[chosen], sigma[chosen])
     roots = [L.reshape(len(sigma), *L.shape[2:]) for L in draws.roots]
 
     def spread(effects: list[Array]) -> Array:
@@ -53,22 +62,24 @@ def row_densities(design: Design, core: _core.Lmm, draws: Draws) -> Array:
             total += np.einsum("ij,ji->i", columns, b[:, code])
         return total
 
-    chosen = spaced(len(sigma))
-    out = np.empty((len(chosen), n))
+    out, seen = np.empty((len(chosen), n)), np.empty((len(chosen), n))
     for row, s in enumerate(tracked(chosen, len(chosen), "draws")):
         factors = [L[s] / sigma[s] for L in roots]
-        base = spread(core.draw(factors, beta[s], sigma[s], zero))
+        base = spread(core.draw(factors, beta[row], sigma[s], zero))
         moved = np.empty_like(X)
         for k in range(len(kept)):
-            step = beta[s].copy()
+            step = beta[row].copy()
             step[k] += 1.0
             moved[:, k] = base - spread(core.draw(factors, step, sigma[s], zero))
         standard = list(core.evaluate(factors, True).lambda_standard)
         variance = core.prediction_variances(standard, moved, list(zip(codes, z, strict=True)))
+        variance += np.sum(((X - moved) @ beta_root[row]) ** 2, axis=1) / sigma[s] ** 2
         left = 1.0 - np.clip(w * variance, 0.0, 1.0 - 1e-12)
-        away = (y - X @ beta[s] - base) ** 2 * w / (sigma[s] ** 2 * left)
-        out[row] = 0.5 * (np.log(left * w) - away) - np.log(sigma[s]) - 0.5 * np.log(2.0 * np.pi)
-    return out
+        squares = (y - X @ beta[row] - base) ** 2 * w / sigma[s] ** 2
+        constant = 0.5 * np.log(w / (2.0 * np.pi)) - np.log(sigma[s])
+        out[row] = constant + 0.5 * (np.log(left) - squares / left)
+        seen[row] = constant - 0.5 * (np.log(2.0 - left) + squares / (2.0 - left))
+    return out, seen
 
 
 def level_densities(

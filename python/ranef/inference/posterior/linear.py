@@ -12,7 +12,7 @@ from ...errors import RanefError
 from .coordinates import Coordinates
 from .priors import PosteriorPriors
 
-__all__ = ["Given", "LinearTarget", "draw_fixed", "fixed_given"]
+__all__ = ["Given", "LinearTarget", "draw_fixed", "fixed_moments"]
 
 #: Coordinates further out than this have no density that doubles can hold.
 FAR = 150.0
@@ -126,6 +126,19 @@ def fixed_given(target: LinearTarget, given: Given, sigma: Array) -> tuple[Array
     cov = rows @ rows.transpose(0, 2, 1) + _diagonal(sd**2)
     cross = rows @ given.root.transpose(0, 2, 1)
     return np.asarray(np.linalg.solve(cov, cross).transpose(0, 2, 1)), np.asarray(sd)
+
+
+def fixed_moments(target: LinearTarget, x: Array, sigma: Array) -> tuple[Array, Array]:
+    """Mean of the fixed effects given coordinates, (S, p), and a root of their covariance."""
+    given = target.given(x)
+    fixed = target.priors.fixed
+    if fixed is None:
+        return given.beta, given.root
+    gain, sd = fixed_given(target, given, sigma)
+    mean = given.beta + np.einsum("sij,sj->si", gain, fixed.mean - given.beta[:, fixed.index])
+    # (I - K) C (I - K)' + K D K' of a gain K stays positive whatever is rounded
+    kept = given.root - gain @ given.root[:, fixed.index]
+    return np.asarray(mean), np.concatenate([kept, gain * sd[:, None, :]], axis=2)
 
 
 def draw_fixed(target: LinearTarget, given: Given, sigma: Array, rng: np.random.Generator) -> Array:

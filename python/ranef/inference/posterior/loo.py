@@ -29,7 +29,7 @@ class Loo(Preformatted):
     se : float
         Its standard error.
     p_loo : float
-        Effective number of parameters.
+        Effective number of parameters; NaN where levels are left out.
     pointwise : DataFrame
         Columns elpd_loo and pareto_k, a row for each row of the data or level.
     what : str
@@ -59,13 +59,16 @@ class Loo(Preformatted):
         )
 
     def __repr__(self) -> str:
+        count = "" if np.isnan(self.p_loo) else f", p_loo {self.p_loo:.2f}"
         return (
-            f"Leave-one-{self.what}-out: elpd {self.elpd_loo:.2f} (se {self.se:.2f}), p_loo "
-            f"{self.p_loo:.2f}, looic {self.looic:.2f}\n{self.verdict}"
+            f"Leave-one-{self.what}-out: elpd {self.elpd_loo:.2f} (se {self.se:.2f}){count}, looic "
+            f"{self.looic:.2f}\n{self.verdict}"
         )
 
 
-def leave_one_out(log_density: Array, index: pd.Index[Any], what: str) -> Loo:
+def leave_one_out(
+    log_density: Array, index: pd.Index[Any], what: str, seen: Array | None = None
+) -> Loo:
     """Estimate the log density of each part given the others.
 
     Parameters
@@ -73,6 +76,8 @@ def leave_one_out(log_density: Array, index: pd.Index[Any], what: str) -> Loo:
     log_density : ndarray of shape (S, k)
         Of each part given the others and the draw of what is sampled. Its inverse is the ratio of
         the posterior without the part to the posterior.
+    seen : ndarray of shape (S, k), optional
+        Of each part given all, itself included, and the draw.
     index : Index
         Labels of the parts.
     what : str
@@ -88,12 +93,15 @@ def leave_one_out(log_density: Array, index: pd.Index[Any], what: str) -> Loo:
     for i in range(k):
         smoothed, shapes[i] = package.psislw(log_density[:, i])
         values[i] = np.logaddexp.reduce(smoothed + log_density[:, i])
-    seen = np.logaddexp.reduce(log_density, axis=0) - np.log(len(log_density))
+    p_loo = np.nan
+    if seen is not None:
+        every = np.logaddexp.reduce(seen, axis=0) - np.log(len(seen))
+        p_loo = float((every - values).sum())
     table = pd.DataFrame({"elpd_loo": values, "pareto_k": shapes}, index=index)
     return Loo(
         float(values.sum()),
         float(np.sqrt(k * values.var())),
-        float((seen - values).sum()),
+        p_loo,
         table,
         what,
     )

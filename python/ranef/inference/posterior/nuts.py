@@ -15,6 +15,8 @@ __all__ = ["by_differences", "sample_nuts"]
 
 #: Step of differences of a log density, in units of a coordinate.
 STEP = 1e-4
+#: Dimensions up to which the sampler learns correlations, such as that of a mean and its effects.
+MOST_CORRELATED = 500
 
 ValueAndSlope = Callable[[Array], tuple[float, Array]]
 
@@ -110,6 +112,7 @@ def sample_nuts(
             cores=1,
             seed=seed,
             progress_bar=False,
+            low_rank_modified_mass_matrix=d <= MOST_CORRELATED,
             save_warmup=False,
         )
     return (

@@ -13,11 +13,11 @@ from ..._typing import Array
 __all__ = ["Mixture", "fitted_mixture", "laplace"]
 
 #: Degrees of freedom of the components, and of the wide one that guards the tails.
-NARROW_DF, WIDE_DF = 10.0, 3.0
+NARROW_DF, WIDE_DF = 6.0, 3.0
 #: Share and relative variance of the wide one.
 WIDE_SHARE, WIDE_SIZE = 0.1, 3.0
 #: Components, and steps of the algorithm that fits them.
-COMPONENTS, STEPS = 3, 15
+COMPONENTS, STEPS = 5, 15
 #: Step of differences at the mode, in units of a first guess of each standard deviation.
 STEP = 0.1
 

@@ -10,23 +10,25 @@ import numpy as np
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
 from ...parallel.progress import bar
 from .coordinates import Coordinates
+from .diagnosis import diagnostics
 from .draws import Draws, chains_that_stand
 from .generalised import GeneralisedTarget
-from .improper import check_ends, check_proper_priors, check_separated
+from .improper import check_ends
 from .independence import adapted, effective_share, sample_independent
 from .linear import LinearTarget, draw_fixed
 from .nuts import by_differences, sample_nuts
 from .priors import PosteriorPriors
 from .proposal import Mixture, laplace
 
-__all__ = ["Settings", "sample_generalised", "sample_linear"]
+__all__ = ["Settings", "inside", "sample_generalised", "sample_linear"]
 
 #: Share of effective proposals below which NUTS takes over, and dimensions above which it begins.
 POOR, MANY = 0.15, 25
+#: Times that the sampler is run, and the share of effective draws with which it is not run again.
+ATTEMPTS, MIXED = 3, 0.3
 #: Smallest standard deviation to start from, relative to a typical one.
 INSIDE = 0.05
 
@@ -115,20 +117,40 @@ def _sample(
     total = settings.chains * (settings.draws + settings.warmup)
     with bar(total, "draws", shown=settings.progress) as advance:
         if target.size <= MANY:
-            found = adapted(
-                target.log_density, first, settings.chains * settings.warmup, rng, advance
-            )
-            if found.share > POOR:
-                x, weights = sample_independent(
-                    target.log_density, found, settings.draws, settings.chains, rng, advance
-                )
-                share = effective_share(weights)
-                if share > POOR:
-                    return x, f"independent proposals, {share:.0%} of them effective", 0
+            drawn = _independent(target, first, rng, settings, advance)
+            if drawn is not None:
+                return *drawn, 0
         x, divergences = nuts_chains(
             by_differences(target.log_density), mode, rng, settings, advance
         )
     return x, "NUTS over the covariance parameters", divergences
+
+
+def _independent(
+    target: LinearTarget,
+    first: Mixture,
+    rng: np.random.Generator,
+    settings: Settings,
+    advance: Callable[[int], object],
+) -> tuple[Array, str] | None:
+    """Sample by independent proposals; None where these do not suit.
+
+    Chains that mix badly are thrown away, and their points serve to fit the proposal again.
+    """
+    density, wanted = target.log_density, MIXED * settings.chains * settings.draws
+    found = adapted(density, first, settings.chains * settings.warmup, rng, advance)
+    for attempt in range(ATTEMPTS):
+        if found.share < POOR:
+            return None
+        x, points, values = sample_independent(
+            density, found, settings.draws, settings.chains, rng, advance
+        )
+        share = effective_share(values - found.mixture.log_density(points))
+        if attempt + 1 == ATTEMPTS or np.nanmin(diagnostics(x)[1], initial=np.inf) > wanted:
+            said = f"independent proposals, {share:.0%} of them effective"
+            return (x, said) if share > POOR else None
+        found = found.refitted(points, values, rng)
+    return None
 
 
 def nuts_chains(
@@ -150,43 +172,22 @@ def nuts_chains(
     )
 
 
-def sample_generalised(
-    design: Design,
-    estimate: GlmmEstimate,
-    weights: Array,
-    coordinates: Coordinates,
-    priors: PosteriorPriors,
-    typical: Sequence[Array],
-    settings: Settings,
-) -> Draws:
+def sample_generalised(target: GeneralisedTarget, settings: Settings) -> Draws:
     """Sample a generalised model: covariances, coefficients and random effects together.
 
-    Parameters
-    ----------
-    weights : ndarray of shape (n,)
-        Trials, or weights of the rows.
-
-    Raises
-    ------
-    ModelError
-        If the posterior is improper.
+    ``beta`` of the draws are the standardised coefficients of all parts.
     """
-    check_proper_priors(priors, coordinates, design)
-    told = [] if priors.fixed is None else estimate.kept[priors.fixed.index].tolist()
-    check_separated(design.fixed_names, estimate.separated, told)
-    target = GeneralisedTarget(design, estimate, weights, coordinates, priors)
     rng = np.random.default_rng(settings.seed)
-    start = target.start(inside(estimate.sigmas, typical), estimate.dispersion)
     total = settings.chains * (settings.draws + settings.warmup)
     with bar(total, "draws", shown=settings.progress) as advance:
-        x, divergences = nuts_chains(target.value_and_slope, start, rng, settings, advance)
+        x, divergences = nuts_chains(target.value_and_slope, target.start(), rng, settings, advance)
     found = target.split(x.reshape(-1, x.shape[2]))
     shape = x.shape[:2]
     return Draws(
-        x=x[:, :, : coordinates.size],
-        beta=found.beta.reshape(*shape, -1),
+        x=x[:, :, : target.m],
+        beta=found.standard.reshape(*shape, -1),
         roots=tuple(L.reshape(*shape, *L.shape[1:]) for L in found.factors),
-        scale=found.values.scale.reshape(shape),
+        scale=np.ones(shape),
         effects=tuple(b.reshape(*shape, *b.shape[1:]) for b in found.effects),
         sampler="NUTS over covariances, coefficients and random effects",
         divergences=divergences,

@@ -12,6 +12,7 @@ import numpy as np
 from ...design.design import Design
 from ...errors import ModelError
 from .fixed import Normal
+from .halves import LKJ, HalfT
 from .priors import Point, Prior, PriorLike
 
 __all__ = ["PriorParts", "describe", "has_no_units", "prior_parts", "simplified", "with_weak"]
@@ -104,7 +105,7 @@ def _check_random(prior: Any, key: str) -> None:
     if not (prior is None or isinstance(prior, str) or _is_density(prior)):
         raise ValueError(
             f"{key} must be 'weak', 'wishart' or a density such as ranef.Wishart(2.5), "
-            f"not {prior!r}"
+            f"not {prior!r}{'; that is for model.sample()' * isinstance(prior, HalfT | LKJ)}"
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ... import _core
 from ...parallel.progress import open_bar
@@ -41,7 +40,7 @@ class Progress:
         self.interrupted = False
         #: Called after each block of work.
         self.after: Callable[[], object] | None = None
-        self._bar: Any = open_bar(total, unit) if shown else None
+        self._bar = open_bar(total, unit, shown=shown)
         self._team: _core.Team | None = None
 
     def __enter__(self) -> Progress:
@@ -59,8 +58,7 @@ class Progress:
     def advance(self, count: int) -> None:
         """Count work that is done."""
         self.done += count
-        if self._bar is not None:
-            self._bar.update(count)
+        self._bar.update(count)
         if self.after is not None:
             self.after()
 
@@ -74,8 +72,7 @@ class Progress:
 
     def close(self) -> None:
         """End the bar and the threads."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
         if self._team is not None:
             self._team.close()
 

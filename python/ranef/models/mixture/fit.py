@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...errors import ModelError
+from ...parallel.progress import bar
 from .boundary import at_boundary
 from .rows import MixtureRows, Standard
 from .starts import first_classes
@@ -30,6 +31,8 @@ STATUSES = ("converged", "stopped", "empty", "collapsed", "broken", "single")
 SAME = 1e-3
 #: Of the residual variance of single units: a class below has collapsed.
 SMALLEST = 1e-6
+#: Starts between two moves of the bar.
+BLOCK = 8
 #: Units that a class with variances of its own holds at least.
 FEWEST = 1.5
 
@@ -155,6 +158,7 @@ def fit_mixture(
     team: _core.Team,
     near: Array | None = None,
     effort: Effort = Effort(),
+    progress: bool = False,
 ) -> MixtureEstimate:
     """Search from many starts and keep the best optimum that is one.
 
@@ -174,6 +178,8 @@ def fit_mixture(
         Parameters that one more start begins from.
     effort : Effort
         How far each search goes.
+    progress : bool
+        Whether to show a bar.
 
     Raises
     ------
@@ -188,7 +194,12 @@ def fit_mixture(
         )
     core = kernel_of(rows, standard, shape, effort)
     labels = first_classes(rows, standard, shape.classes, starts if shape.classes > 1 else 1, rng)
-    runs = [core.fit(labels, team)]
+    runs = []
+    with bar(labels.shape[1], "starts", shown=progress) as advance:
+        for first in range(0, labels.shape[1], BLOCK):
+            block = labels[:, first : first + BLOCK]
+            runs.append(core.fit(block, team))
+            advance(block.shape[1])
     if near is not None:
         runs.append(core.refine(np.asfortranarray(near[:, None]), team))
     llf = np.concatenate([run.llf for run in runs])

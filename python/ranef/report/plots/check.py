@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import ACCENT, FAINT, INK, SECOND, finish, panels
+from .base import Panels, finish, panels, theme
 from .residuals import ResidualPlots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from ..residuals import SimulatedResiduals
 
 __all__ = ["check_figure"]
 
 
-def check_figure(residuals: SimulatedResiduals) -> Figure:
+def check_figure(residuals: SimulatedResiduals, given: Any = None) -> Panels:
     """Draw distribution, curvature, spread, responses, groups or neighbours, and all tests."""
-    figure, axes = panels(2, 3, 4.0, 3.4)
+    figure, axes = panels(2, 3, 4.0, 3.4, axes=given)
     draw = ResidualPlots(residuals)
     draw.qq(axes[0])
     draw.against(ax=axes[1])
@@ -35,6 +34,8 @@ def check_figure(residuals: SimulatedResiduals) -> Figure:
     return finish(
         figure,
         f"{residuals.kind.capitalize()} residuals of {n:,} rows; grey: 95 % of {m} simulated fits",
+        axes,
+        given,
     )
 
 
@@ -42,8 +43,15 @@ def _tests(axis: Axes, residuals: SimulatedResiduals) -> None:
     """Draw the p-value of each test."""
     table = residuals.table[::-1]
     p, place = np.maximum(table["pvalue"].to_numpy(), 1e-4), np.arange(len(table))
-    axis.axvline(0.05, color=FAINT, linewidth=1.0)
-    axis.scatter(p, place, c=[SECOND if value < 0.05 else ACCENT for value in p], s=24, zorder=3)
+    look = theme()
+    axis.axvline(0.05, color=look.grey, linewidth=1.0)
+    axis.scatter(
+        p,
+        place,
+        c=[look.second if value < 0.05 else look.accent for value in p],
+        s=24,
+        zorder=3,
+    )
     axis.set_xscale("log")
-    axis.set_yticks(place, list(table.index), fontsize=8, color=INK)
+    axis.set_yticks(place, list(table.index), fontsize="small", color=look.ink)
     axis.set(xlim=(5e-5, 1.5), xlabel="p", title="Tests; line at 0.05")

@@ -12,14 +12,14 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
+from ...families.links import link_named
 from ...inference.prediction.predict import fixed_part, random_part
-from ...models.lmm import LmmEstimate
 from ..augment import used_rows
-from .base import ACCENT, FAINT, INK, finish, panels
+from .base import Panels, finish, panels, theme
+from .drawn import Drawn, response_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["lines_figure"]
 
@@ -47,46 +47,44 @@ class Abscissa:
     labels: tuple[str, ...] = ()
 
 
-def lines_figure(
-    design: Design,
-    estimate: LmmEstimate,
-    data: Any,
-    t: int,
-    x: str | None,
-    most: int,
-) -> Figure:
+def lines_figure(model: Drawn, t: int, x: str | None, most: int, given: Any = None) -> Panels:
     """Draw data, fitted values and the population's line level by level of term ``t``."""
     if most < 1:
         raise ValueError(f"most is a number of levels, 1 or more, not {most}")
-    term, over = design.random[t], _abscissa(design, data, t, x)
+    parts, look = model.parts, theme()
+    design, estimate = parts.design, parts.estimate
+    term, over, link = design.random[t], _abscissa(design, parts.data, t, x), link_named(parts.link)
     fixed = fixed_part(design, estimate)
-    fitted = fixed + random_part(design, estimate.modes)
+    fixed, fitted = link.mean(fixed), link.mean(fixed + random_part(design, estimate.modes))
     order = np.argsort(estimate.modes[t][:, 0], kind="stable")
     chosen = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))
     columns = min(5, len(chosen))
     height = 2.1 if over.labels else 1.9
-    figure, axes = panels(ceil(len(chosen) / columns), columns, 2.0, height, shared=True)
-    for axis, code in zip(axes, order[chosen], strict=False):
+    shape = (ceil(len(chosen) / columns), columns)
+    used = len(chosen)
+    figure, axes = panels(*shape, 2.0, height, shared=True, axes=given, used=used)
+    for axis, code in zip(axes, order[chosen], strict=True):
         rows = np.flatnonzero(term.codes == code)
         rows = rows[np.argsort(over.values[rows], kind="stable")]
-        axis.plot(over.values[rows], fixed[rows], color=FAINT, linewidth=1.5)
-        axis.plot(over.values[rows], fitted[rows], color=ACCENT, linewidth=1.5)
-        axis.plot(over.values[rows], design.y[rows], "o", color=INK, markersize=2.5)
-        axis.set_title(str(term.levels[code]), fontsize=8)
-    _finish_grid(axes, len(chosen), columns, over.labels)
-    figure.supxlabel(over.name, fontsize=10)
-    figure.supylabel(design.response, fontsize=10)
-    labels = ["population", "level", "data"]
-    figure.legend(axes[0].lines, labels, ncols=3, loc="outside upper right", frameon=False)
+        axis.plot(over.values[rows], fixed[rows], "--", color=look.grey, linewidth=1.5)
+        axis.plot(over.values[rows], fitted[rows], color=look.accent, linewidth=1.8)
+        if parts.draws_points:
+            axis.plot(over.values[rows], design.y[rows], "o", color=look.ink, markersize=2.5)
+        axis.set_title(str(term.levels[code]), fontsize="small")
+        axis.tick_params(labelsize="small")
+    _finish_grid(axes, columns, over.labels)
+    labels = ["population", "level", "data"][: len(axes[0].lines)]
+    if given is None:
+        figure.supxlabel(over.name)
+        figure.supylabel(response_label(model))
+        figure.legend(axes[0].lines, labels, ncols=3, loc="outside lower right", frameon=False)
     shown = "" if len(chosen) == len(order) else f" ({len(chosen)} of {len(order)} levels)"
-    return finish(figure, f"Fitted by {term.group}{shown}")
+    return finish(figure, f"Fitted by {term.group}{shown}", axes, given)
 
 
-def _finish_grid(axes: list[Axes], used: int, columns: int, labels: tuple[str, ...]) -> None:
-    """Hide empty panels; the lowest panel of each column has the numbers below it."""
-    for axis in axes[used:]:
-        axis.set_visible(False)
-    for axis in axes[max(0, used - columns) : used]:
+def _finish_grid(axes: list[Axes], columns: int, labels: tuple[str, ...]) -> None:
+    """Write numbers below the lowest panel of each column."""
+    for axis in axes[max(0, len(axes) - columns) :]:
         axis.tick_params(labelbottom=True)
         if labels:
             axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")

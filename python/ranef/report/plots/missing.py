@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .base import ACCENT, FAINT, INK, SECOND, panels
+from .base import one, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,16 +19,12 @@ __all__ = ["dropout_axes", "imputed_axes", "pattern_axes"]
 MOST = 12
 
 
-def own(ax: Axes | None, width: float, height: float) -> Axes:
-    """Return the axes given, or those of a new figure."""
-    return panels(1, 1, width, height)[1][0] if ax is None else ax
-
-
 def pattern_axes(patterns: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw patterns as rows of filled (observed) and open (missing) squares."""
     names = [name for name in patterns.columns if name != "n"]
     shown = patterns.head(MOST)
-    axis = own(ax, 1.6 + 0.75 * len(names), 1.4 + 0.32 * len(shown))
+    look = theme()
+    axis = one(ax, 1.6 + 0.75 * len(names), 1.4 + 0.32 * len(shown))
     for i, row in enumerate(shown.itertuples(index=False)):
         for j, seen in enumerate(list(row)[:-1]):
             axis.plot(
@@ -36,8 +32,8 @@ def pattern_axes(patterns: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 i,
                 "s",
                 markersize=13,
-                color=ACCENT,
-                markerfacecolor=ACCENT if seen else "none",
+                color=look.accent,
+                markerfacecolor=look.accent if seen else "none",
             )
     axis.set_xticks(range(len(names)), names, rotation=30, ha="left")
     axis.xaxis.tick_top()
@@ -47,24 +43,29 @@ def pattern_axes(patterns: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     axis.tick_params(length=0)
     rest = len(patterns) - len(shown)
     more = f"; {rest} rarer patterns are not shown" if rest else ""
-    axis.set_xlabel(f"filled: observed, open: missing{more}", fontsize=8)
+    axis.set_xlabel(f"filled: observed, open: missing{more}", fontsize="small")
     return axis
 
 
 def dropout_axes(dropout: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw how many units leave after each time, and the outcome of leavers and stayers."""
-    axis = own(ax, 4.6, 3.2)
+    look = theme()
+    axis = one(ax, 4.6, 3.2)
     x = dropout.index.to_numpy()
-    axis.plot(x, dropout["outcome of stayers"], "o-", color=INK, label="stay")
-    axis.plot(x, dropout["outcome of leavers"], "s--", color=SECOND, label="leave after this time")
+    axis.plot(x, dropout["outcome of stayers"], "o-", color=look.ink, label="stay")
+    axis.plot(
+        x, dropout["outcome of leavers"], "s--", color=look.second, label="leave after this time"
+    )
     for t, leave, y in zip(x, dropout["leave"], dropout["outcome of leavers"], strict=True):
         if leave and np.isfinite(y):
             axis.annotate(
-                f"{leave}", (t, y), xytext=(4, -10), textcoords="offset points", fontsize=8
+                f"{leave}", (t, y), xytext=(4, -10), textcoords="offset points", fontsize="small"
             )
     axis.set(xlabel=str(dropout.index.name or "time"), ylabel="mean outcome")
-    axis.set_title("Outcome before leaving (numbers: units that leave)", fontsize=9, loc="left")
-    axis.legend(frameon=False, fontsize=8)
+    axis.set_title(
+        "Outcome before leaving (numbers: units that leave)", fontsize="medium", loc="left"
+    )
+    axis.legend(frameon=False, fontsize="small")
     return axis
 
 
@@ -72,7 +73,8 @@ def imputed_axes(
     name: str, frames: Sequence[pd.Series[Any]], gaps: Any, *, ax: Axes | None = None
 ) -> Axes:
     """Draw the distribution of observed values, and of imputed ones for each imputation."""
-    axis = own(ax, 4.6, 3.2)
+    look = theme()
+    axis = one(ax, 4.6, 3.2)
     first = frames[0]
     if pd.api.types.is_numeric_dtype(first) and not pd.api.types.is_bool_dtype(first):
         seen = first[~gaps].to_numpy(float)
@@ -82,21 +84,33 @@ def imputed_axes(
         for i, values in enumerate(new[:20]):
             label = "imputed, each set" if i == 0 else None
             axis.hist(
-                values, bins, density=True, histtype="step", color=SECOND, alpha=0.5, label=label
+                values,
+                bins,
+                density=True,
+                histtype="step",
+                color=look.second,
+                alpha=0.5,
+                label=label,
             )
         axis.hist(
-            seen, bins, density=True, histtype="step", color=INK, linewidth=2, label="observed"
+            seen,
+            bins,
+            density=True,
+            histtype="step",
+            color=look.ink,
+            linewidth=2,
+            label="observed",
         )
         axis.set(xlabel=name, ylabel="density")
     else:
         share = first[~gaps].value_counts(normalize=True)
         new = [frame[gaps].value_counts(normalize=True).reindex(share.index) for frame in frames]
         x = np.arange(len(share))
-        axis.bar(x, share, width=0.6, color=FAINT, label="observed")
+        axis.bar(x, share, width=0.6, color=look.faint, label="observed")
         for i, values in enumerate(new):
             label = "imputed, each set" if i == 0 else None
-            axis.plot(x, values.fillna(0.0), "o", color=SECOND, alpha=0.5, label=label)
+            axis.plot(x, values.fillna(0.0), "o", color=look.second, alpha=0.5, label=label)
         axis.set_xticks(x, [str(level) for level in share.index])
         axis.set(xlabel=name, ylabel="share")
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize="small")
     return axis

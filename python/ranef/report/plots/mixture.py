@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .base import PALETTE, panels
+from .base import one, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +47,8 @@ def mixture_axes(
     if most < 0:
         raise ValueError(f"most is a number of groups, 0 or more, not {most}")
     groups, time, outcome = names
-    axis = panels(1, 1, 5.4, 3.8)[1][0] if ax is None else ax
-    colour = {k: PALETTE[i % len(PALETTE)] for i, k in enumerate(curves.columns)}
+    axis = one(ax, 5.4, 3.8)
+    colour = {k: theme().colour(i) for i, k in enumerate(curves.columns)}
     step = max(1, int(np.ceil(len(assigned) / max(most, 1))))
     shown = set(assigned.index[::step][:most])
     classes = assigned.to_dict()
@@ -58,19 +58,22 @@ def mixture_axes(
             axis.plot(rows[time], rows[outcome], color=own, alpha=0.18, linewidth=0.8, marker=".")
     for k in curves.columns:
         label = f"class {k} ({shares[k]:.0%})"
-        axis.plot(curves.index, curves[k], color="white", linewidth=5.0)
+        axis.plot(curves.index, curves[k], color=axis.get_facecolor(), linewidth=5.0)
         axis.plot(curves.index, curves[k], color=colour[k], linewidth=2.8, label=label)
     axis.set(xlabel=time, ylabel=outcome)
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize="small")
     return axis
 
 
 def criteria_axes(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw BIC and ICL by number of classes."""
-    axis = panels(1, 1, 4.6, 3.2)[1][0] if ax is None else ax
-    for name, colour, marker in (("bic", PALETTE[0], "o-"), ("icl", PALETTE[1], "s--")):
+    look, axis = theme(), one(ax, 4.6, 3.2)
+    for name, colour, marker in (
+        ("bic", look.accent, "o-"),
+        ("icl", look.second, "s--"),
+    ):
         axis.plot(table.index, table[name], marker, color=colour, label=name.upper())
     axis.set_xticks(list(table.index))
     axis.set(xlabel="classes", ylabel="criterion (lower is better)")
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize="small")
     return axis

@@ -1,44 +1,140 @@
-"""Figures of a fitted mixed model; matplotlib is imported when the first is drawn."""
+"""Figures of a fitted model; matplotlib is imported when the first is drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..._html import Preformatted
-from ..._typing import Array
-from ...design.design import Design, RandomTerm
-from ...inference.coverage import t_quantile
-from ...inference.prediction.predict import fixed_part, random_part
-from ...models.lmm import LmmEstimate
-from ..effects import RandomEffects
-from .base import ACCENT, FAINT, INK, PALETTE, SECOND, finish, panels, quantiles, trend
+from ...errors import UnsupportedError
+from ..coefficients import interval_table
+from .base import Panels
+from .curves import effects_figure, predictions_axes
+from .drawn import Drawn, drawn_terms
 from .lines import lines_figure
+from .random import caterpillar_figure, shrinkage_axes, term_of
+from .residual_panels import residual_figure
+from .tables import coefficient_axes
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 __all__ = ["ModelPlots"]
 
 
-#: Levels above which none is named.
-MOST_LABELS = 60
-
-
 class ModelPlots(Preformatted):
-    """Figures of one fit: ``caterpillar``, ``lines``, ``residuals``, ``shrinkage``.
+    """Figures of one fit.
 
-    Each gives a matplotlib Figure.
+    ``coefficients``, ``residuals``, ``predictions``, ``effects``; and of random effects
+    ``caterpillar``, ``lines``, ``shrinkage``.
+
+    A figure of one panel takes ``ax=`` and returns it. One of several takes ``axes=`` and returns
+    them as :class:`ranef.Panels`. Colours follow the style in use.
     """
 
-    def __init__(
-        self, design: Design, estimate: LmmEstimate, effects: RandomEffects, data: Any = None
-    ):
-        self._design, self._estimate, self._effects = design, estimate, effects
-        self._data = data
+    def __init__(self, model: Drawn):
+        self._model = model
 
-    def caterpillar(self, group: str | None = None, level: float = 0.95) -> Figure:
+    def __repr__(self) -> str:
+        named = "coefficients(), residuals(), predictions(x, by), effects()"
+        if drawn_terms(self._model):
+            named += ", caterpillar(), lines(), shrinkage()"
+        return f"<figures: {named}>"
+
+    def coefficients(self, level: float = 0.95, *, ax: Axes | None = None) -> Axes:
+        """Draw the coefficients with intervals on the degrees of freedom of their tests.
+
+        Parameters
+        ----------
+        level : float
+            Coverage of the intervals.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        """
+        table = self._model.parts.coef_table()
+        known = table[table["estimate"].notna()]
+        limits = interval_table(
+            list(known.index), known["estimate"], known["se"], known["df"], level
+        )
+        rows = limits.assign(estimate=known["estimate"])[["estimate", "lower", "upper"]]
+        return coefficient_axes({"": rows}, None, ax, f"Coefficients, {level:.0%} intervals")
+
+    def residuals(self, *, axes: Any = None) -> Panels:
+        """Draw residuals against fitted values, their spread, and normal quantiles.
+
+        Parameters
+        ----------
+        axes : sequence of Axes, optional
+            Where to draw: 4 of a model with random effects, 3 of others.
+        """
+        return residual_figure(self._model, axes)
+
+    def predictions(
+        self,
+        x: str,
+        by: str | None = None,
+        *,
+        at: Mapping[str, Any] | None = None,
+        group: str | None = None,
+        lines: bool = True,
+        points: bool = True,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw predicted means along a variable, with intervals, lines of groups and the data.
+
+        Parameters
+        ----------
+        x : str
+            A variable of the fixed part, along the axis.
+        by : str, optional
+            Another, with a line for each level; of many numbers, for the mean and a standard
+            deviation either way.
+        at : mapping of str to value, optional
+            Values of other variables. By default, means are averaged over the levels of
+            categorical ones with equal weights, and numeric ones are at their mean.
+        group : str, optional
+            The grouping factor whose levels have lines; the first by default.
+        lines, points : bool
+            Whether to draw the lines of up to 60 groups, over the rows that they have; and the
+            data.
+        level : float
+            Coverage of the intervals of the means.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Notes
+        -----
+        Means of a generalised model are those of a level whose random effects are zero: averaged on
+        the scale of the link, and turned back.
+        """
+        return predictions_axes(
+            self._model,
+            x,
+            by,
+            at=at or {},
+            group=group,
+            lines=lines,
+            points=points,
+            level=level,
+            ax=ax,
+        )
+
+    def effects(self, *, level: float = 0.95, axes: Any = None) -> Panels:
+        """Draw the predicted means along every term of the fixed part, a panel a term.
+
+        Parameters
+        ----------
+        level : float
+            Coverage of the intervals.
+        axes : sequence of Axes, optional
+            Where to draw; as many as there are terms that no larger term contains.
+        """
+        return effects_figure(self._model, level, axes)
+
+    def caterpillar(
+        self, group: str | None = None, level: float = 0.95, *, axes: Any = None
+    ) -> Panels:
         """Draw the conditional modes of one grouping factor in order, with intervals.
 
         Parameters
@@ -47,39 +143,20 @@ class ModelPlots(Preformatted):
             The grouping factor; the first by default.
         level : float
             Coverage of the intervals, given the estimated parameters.
+        axes : sequence of Axes, optional
+            Where to draw; one for each column of the term.
         """
-        term, _ = self._term(group)
-        frame, cov = self._effects[term.group], self._effects.cov[term.group]
-        z = float(t_quantile(level))
-        height = float(np.clip(0.16 * term.n_levels + 1.2, 3.0, 11.0))
-        thick = float(np.clip(50.0 * height / term.n_levels, 0.3, 1.2))  # points a level, 3/4 of it
-        figure, axes = panels(1, term.n_cols, 3.4, height)
-        for j, (name, axis) in enumerate(zip(term.names, axes, strict=True)):
-            modes, sd = frame.iloc[:, j].to_numpy(), np.sqrt(cov[:, j, j])
-            order = np.argsort(modes, kind="stable")
-            places = np.arange(term.n_levels)
-            clear = np.abs(modes[order]) > z * sd[order]
-            axis.axvline(0.0, color=FAINT, linewidth=1.0)
-            for chosen, colour in ((clear, ACCENT), (~clear, "#8a8a8a")):
-                axis.errorbar(
-                    modes[order][chosen],
-                    places[chosen],
-                    xerr=z * sd[order][chosen],
-                    fmt="o",
-                    markersize=min(3.5, 4.0 * thick),
-                    linewidth=thick,
-                    color=colour,
-                )
-            few = term.n_levels <= MOST_LABELS
-            axis.set_yticks(places if few else [])
-            axis.set_yticklabels([str(term.levels[i]) for i in order] if few else [], fontsize=7)
-            axis.set_ylim(-0.8, term.n_levels - 0.2)
-            axis.set_title(name)
-            axis.set_xlabel("conditional mode")
-        axes[0].set_ylabel(f"{term.group}, in order of the mode")
-        return finish(figure, f"Random effects of {term.group}, {level:.0%} intervals")
+        term, _ = self._term(group, "caterpillar")
+        return caterpillar_figure(self._model.ranef(), term, level, axes)
 
-    def lines(self, x: str | None = None, group: str | None = None, most: int = 20) -> Figure:
+    def lines(
+        self,
+        x: str | None = None,
+        group: str | None = None,
+        most: int = 20,
+        *,
+        axes: Any = None,
+    ) -> Panels:
         """Draw data, fitted values and the population's line of each level over one covariate.
 
         Parameters
@@ -90,106 +167,36 @@ class ModelPlots(Preformatted):
         group : str, optional
             The grouping factor; the first by default.
         most : int
-            Levels to draw at most, evenly spaced in the order of their first mode.
+            Levels to draw; of more, evenly chosen ones in the order of their modes.
+        axes : sequence of Axes, optional
+            Where to draw; one for each level drawn.
         """
-        _, t = self._term(group)
-        return lines_figure(self._design, self._estimate, self._data, t, x, most)
+        _, t = self._term(group, "lines")
+        return lines_figure(self._model, t, x, most, axes)
 
-    def residuals(self) -> Figure:
-        """Draw residuals against fitted values, their spread, and normal quantile plots."""
-        design, estimate = self._design, self._estimate
-        fitted = fixed_part(design, estimate) + random_part(design, estimate.modes)
-        root = 1.0 if design.weights is None else np.sqrt(design.weights)
-        scaled = root * (design.y - fitted) / estimate.sigma
-        figure, axes = panels(2, 2, 4.0, 3.2)
-        size = 3.0 if len(fitted) < 2000 else 1.0
-        axes[0].axhline(0.0, color=FAINT, linewidth=1.0)
-        axes[0].plot(fitted, scaled, "o", color=INK, markersize=size, alpha=0.6)
-        trend(axes[0], fitted, scaled)
-        axes[0].set(xlabel="fitted", ylabel="residual / sigma", title="Residuals")
-        axes[1].plot(fitted, np.sqrt(np.abs(scaled)), "o", color=INK, markersize=size, alpha=0.6)
-        trend(axes[1], fitted, np.sqrt(np.abs(scaled)))
-        axes[1].set(xlabel="fitted", ylabel="sqrt |residual / sigma|", title="Spread")
-        quantiles(axes[2], scaled, size)
-        axes[2].set(title="Residuals, normal quantiles")
-        term = design.random[0]
-        modes = estimate.modes[0]
-        for j, name in enumerate(term.names):
-            sd = modes[:, j].std()
-            if sd > 0.0:
-                quantiles(axes[3], modes[:, j] / sd, 4.0, PALETTE[j % len(PALETTE)], name)
-        axes[3].set(title=f"Modes of {term.group}, normal quantiles", ylabel="mode / sd")
-        if term.n_cols > 1:
-            axes[3].legend(frameon=False, fontsize=8)
-        return finish(figure, "Residuals given the random effects")
-
-    def shrinkage(self, group: str | None = None) -> Figure:
+    def shrinkage(self, group: str | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw how far each level's own least-squares estimate is drawn to the population.
 
         Parameters
         ----------
         group : str, optional
             The grouping factor; the first by default. Its first two columns are drawn.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
         """
-        term, t = self._term(group)
-        raw = self._unpooled(term, t)
-        modes = self._estimate.modes[t]
-        figure, axes = panels(1, 1, 5.6, 5.0)
-        axis = axes[0]
-        if term.n_cols == 1:
-            order = np.argsort(modes[:, 0], kind="stable")
-            place = np.argsort(order)
-            raw2, modes2 = (np.column_stack([b[:, 0], place]) for b in (raw, modes))
-            axis.set(ylabel=f"{term.group}, in order of the mode", yticks=[])
-            if term.n_levels <= MOST_LABELS:
-                axis.set_yticks(range(term.n_levels), [str(term.levels[i]) for i in order])
-                axis.tick_params(axis="y", labelsize=7)
-        else:
-            raw2, modes2 = raw[:, :2], modes[:, :2]
-            axis.axhline(0.0, color=FAINT, linewidth=1.0)
-            axis.set_ylabel(f"{term.names[1]}, deviation")
-        axis.set_xlabel(f"{term.names[0]}, deviation")
-        axis.axvline(0.0, color=FAINT, linewidth=1.0)
-        usable = np.isfinite(raw2).all(axis=1)
-        start, moves = raw2[usable], modes2[usable] - raw2[usable]
-        axis.quiver(
-            *start.T,
-            *moves.T,
-            angles="xy",
-            scale_units="xy",
-            scale=1.0,
-            width=0.0025,
-            headwidth=5.0,
-            color="#8a8a8a",
-            zorder=3,
-        )
-        size = 4.0 if term.n_levels <= 100 else 2.0
-        axis.plot(*start.T, "o", color=SECOND, markersize=size, label="each level alone")
-        axis.plot(*modes2.T, "o", color=ACCENT, markersize=size, label="mixed model")
-        axis.legend(frameon=False)
-        return finish(figure, f"Shrinkage of {term.group}")
+        term, t = self._term(group, "shrinkage")
+        if self._model.parts.link != "identity":
+            raise UnsupportedError(
+                "shrinkage compares with least squares of each level, which is for normal "
+                "responses; plot.caterpillar() shows the random effects"
+            )
+        return shrinkage_axes(self._model.parts, term, t, ax)
 
-    def _term(self, group: str | None) -> tuple[RandomTerm, int]:
-        known = [term.group for term in self._design.random]
-        if group is None:
-            return self._design.random[0], 0
-        if group not in known:
-            raise ValueError(f"group must be one of {', '.join(known)}, not {group!r}")
-        return self._design.random[known.index(group)], known.index(group)
-
-    def _unpooled(self, term: RandomTerm, t: int) -> Array:
-        """Fit each level alone, as deviations; NaN where its rows do not determine it."""
-        design, estimate = self._design, self._estimate
-        others = [b if i != t else np.zeros_like(b) for i, b in enumerate(estimate.modes)]
-        rest = design.y - fixed_part(design, estimate) - random_part(design, tuple(others))
-        z = design.z(term)
-        root = np.ones(len(z)) if design.weights is None else np.sqrt(design.weights)
-        order = np.argsort(term.codes, kind="stable")
-        ends = np.cumsum(np.bincount(term.codes, minlength=term.n_levels))[:-1]
-        out = np.full((term.n_levels, term.n_cols), np.nan)
-        for level, rows in enumerate(np.split(order, ends)):
-            scaled = root[rows, None] * z[rows]
-            b, _, rank, _ = np.linalg.lstsq(scaled, root[rows] * rest[rows], rcond=None)
-            if rank == term.n_cols:
-                out[level] = b
-        return out
+    def _term(self, group: str | None, figure: str) -> tuple[Any, int]:
+        terms = drawn_terms(self._model)
+        if not terms:
+            raise UnsupportedError(
+                f"plot.{figure} draws random effects, which this model does not have; "
+                "plot.predictions(x) and plot.residuals() are there"
+            )
+        return term_of(terms, group)

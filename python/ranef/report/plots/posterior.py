@@ -11,11 +11,10 @@ import scipy
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import UnsupportedError
-from .base import ACCENT, FAINT, INK, PALETTE, SECOND, finish, panels
+from .base import Panels, finish, one, panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["PosteriorPlots"]
 
@@ -34,7 +33,7 @@ class PosteriorPlots(Preformatted):
         draws: Array,
         title: str,
         y: Array | None,
-        simulate: Callable[[int, Any], Array],
+        simulate: Callable[..., Array],
     ):
         self._names, self._draws, self._title = list(names), draws, title
         self._y, self._simulate = y, simulate
@@ -49,25 +48,29 @@ class PosteriorPlots(Preformatted):
                 raise ValueError(f"there is no parameter {name!r}; there are {self._names}")
         return [self._names.index(name) for name in chosen][:MOST_PANELS]
 
-    def trace(self, names: Sequence[str] | None = None) -> Figure:
+    def trace(self, names: Sequence[str] | None = None, *, axes: Any = None) -> Panels:
         """Draw the chains, draw by draw: level, and one on top of the other, where all is well.
 
         Parameters
         ----------
         names : sequence of str, optional
             Parameters, as ``table`` names them; the first twelve by default.
+        axes : sequence of Axes, optional
+            Where to draw; one for each parameter.
         """
         chosen = self._chosen(names)
-        figure, axes = panels(len(chosen), 1, 7.0, 1.3)
-        for j, axis in zip(chosen, axes, strict=True):
+        figure, shown = panels(len(chosen), 1, 7.0, 1.3, axes=axes)
+        for j, axis in zip(chosen, shown, strict=True):
             for c, chain in enumerate(self._draws[:, :, j]):
-                axis.plot(chain, color=PALETTE[c % len(PALETTE)], linewidth=0.5, alpha=0.8)
+                axis.plot(chain, color=theme().colour(c), linewidth=0.5, alpha=0.8)
             axis.set_title(self._names[j], loc="left")
             axis.margins(x=0.0)
-        axes[-1].set_xlabel("draw")
-        return finish(figure, "Chains, one colour each")
+        shown[-1].set_xlabel("draw")
+        return finish(figure, "Chains, one colour each", shown, axes)
 
-    def density(self, names: Sequence[str] | None = None, prob: float = 0.95) -> Figure:
+    def density(
+        self, names: Sequence[str] | None = None, prob: float = 0.95, *, axes: Any = None
+    ) -> Panels:
         """Draw the posterior density of each parameter, chain by chain, with its limits.
 
         Parameters
@@ -76,27 +79,29 @@ class PosteriorPlots(Preformatted):
             Parameters; the first twelve by default.
         prob : float
             Probability between the limits.
+        axes : sequence of Axes, optional
+            Where to draw; one for each parameter.
         """
         chosen = self._chosen(names)
         columns = min(3, len(chosen))
-        figure, axes = panels(-(-len(chosen) // columns), columns, 3.0, 2.2)
-        for j, axis in zip(chosen, axes, strict=False):
+        rows = -(-len(chosen) // columns)
+        figure, shown = panels(rows, columns, 3.0, 2.2, axes=axes, used=len(chosen))
+        for j, axis in zip(chosen, shown, strict=True):
             draws = self._draws[:, :, j]
             low, high = np.quantile(draws, [0.002, 0.998])
             at = np.linspace(low, high, 200)
             for c, chain in enumerate(draws):
                 curve = smooth(chain, at, bounds(self._names[j]))
-                axis.plot(at, curve, color=PALETTE[c % len(PALETTE)], linewidth=1.0, alpha=0.8)
+                axis.plot(at, curve, color=theme().colour(c), linewidth=1.0, alpha=0.8)
             limits = np.quantile(draws, [0.5 - prob / 2.0, 0.5, 0.5 + prob / 2.0])
-            axis.plot(limits[[0, 2]], [0.0, 0.0], color=INK, linewidth=3.0, clip_on=False)
-            axis.plot(limits[1], 0.0, "o", color=INK, markersize=6.0, clip_on=False)
+            axis.plot(limits[[0, 2]], [0.0, 0.0], color=theme().ink, linewidth=3.0, clip_on=False)
+            axis.plot(limits[1], 0.0, "o", color=theme().ink, markersize=6.0, clip_on=False)
             axis.set_title(self._names[j])
             axis.set_yticks([])
             axis.set_ylim(bottom=0.0)
             axis.spines["left"].set_visible(False)
-        for axis in axes[len(chosen) :]:
-            axis.remove()
-        return finish(figure, f"Posterior densities, median and {prob:.0%} interval")
+        title = f"Posterior densities, median and {prob:.0%} interval"
+        return finish(figure, title, shown, axes)
 
     def intervals(
         self,
@@ -117,22 +122,29 @@ class PosteriorPlots(Preformatted):
         """
         others = [name for name in self._names if name != "Intercept"]
         chosen = self._chosen(others or self._names if names is None else names)
-        axis = panels(1, 1, 6.0, 0.35 * len(chosen) + 1.2)[1][0] if ax is None else ax
+        axis = one(ax, 6.0, 0.35 * len(chosen) + 1.2)
         flat = self._draws.reshape(-1, self._draws.shape[2])[:, chosen]
         wide = np.quantile(flat, [0.5 - prob / 2.0, 0.5 + prob / 2.0], axis=0)
         half, median = np.quantile(flat, [0.25, 0.75], axis=0), np.median(flat, axis=0)
         places = np.arange(len(chosen))[::-1]
-        axis.axvline(0.0, color=FAINT, linewidth=1.0)
-        axis.hlines(places, *wide, color=ACCENT, linewidth=1.2)
-        axis.hlines(places, *half, color=ACCENT, linewidth=4.0)
-        axis.plot(median, places, "o", color=INK, markersize=5.0)
+        axis.axvline(0.0, color=theme().faint, linewidth=1.0)
+        axis.hlines(places, *wide, color=theme().accent, linewidth=1.2)
+        axis.hlines(places, *half, color=theme().accent, linewidth=4.0)
+        axis.plot(median, places, "o", color=theme().ink, markersize=5.0)
         axis.set_yticks(places, [self._names[j] for j in chosen])
         axis.set_ylim(-0.6, len(chosen) - 0.4)
         axis.set_xlabel(f"posterior median, 50% and {prob:.0%} intervals")
         return axis
 
-    def ppc(self, n: int = REPLICATES, *, seed: Any = None, ax: Axes | None = None) -> Axes:
-        """Draw the responses beside responses of the posterior predictive distribution.
+    def ppc(
+        self,
+        n: int = REPLICATES,
+        *,
+        seed: Any = None,
+        of: str = "posterior",
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the responses beside responses of a predictive distribution.
 
         Parameters
         ----------
@@ -140,6 +152,8 @@ class PosteriorPlots(Preformatted):
             Replicates.
         seed : int, optional
             Makes them repeatable.
+        of : {"posterior", "prior"}
+            Which distribution the replicates come from; see ``simulate``.
         ax : Axes, optional
             Where to draw; a new figure by default.
         """
@@ -147,14 +161,14 @@ class PosteriorPlots(Preformatted):
             raise UnsupportedError(
                 "a predictive check needs the rows, and this model was fitted from cross products"
             )
-        axis = panels(1, 1, 5.5, 3.4)[1][0] if ax is None else ax
-        drawn = self._simulate(n, seed)
+        axis = one(ax, 5.5, 3.4)
+        drawn = self._simulate(n, seed=seed, of=of)
         if len(np.unique(self._y)) <= FEW_VALUES and np.all(self._y == np.round(self._y)):
             _counts(axis, self._y, drawn)
         else:
             _curves(axis, self._y, drawn)
-        axis.legend(frameon=False, fontsize=8)
-        axis.set_title("Posterior predictive check", loc="left")
+        axis.legend(frameon=False, fontsize="small")
+        axis.set_title(f"{of.capitalize()} predictive check", loc="left")
         return axis
 
 
@@ -162,10 +176,11 @@ def _curves(axis: Axes, y: Array, drawn: Array) -> None:
     """Densities of replicates behind that of the responses."""
     low, high = np.quantile(drawn, [0.001, 0.999])
     at = np.linspace(min(low, y.min()), max(high, y.max()), 300)
+    look = theme()
     for i, column in enumerate(drawn.T):
         label = "replicates" if i == 0 else None
-        axis.plot(at, smooth(column, at), color=ACCENT, linewidth=0.5, alpha=0.35, label=label)
-    axis.plot(at, smooth(y, at), color=SECOND, linewidth=2.0, label="responses")
+        axis.plot(at, smooth(column, at), color=look.accent, linewidth=0.5, alpha=0.35, label=label)
+    axis.plot(at, smooth(y, at), color=theme().second, linewidth=2.0, label="responses")
     axis.set(xlabel="response", yticks=[], ylim=(0.0, None))
 
 
@@ -175,16 +190,19 @@ def _counts(axis: Axes, y: Array, drawn: Array) -> None:
     values = np.arange(int(min(y.min(), drawn.min())), top + 1)
     shares = np.array([(drawn == value).mean(axis=0) for value in values])
     low, middle, high = np.quantile(shares, [0.025, 0.5, 0.975], axis=1)
-    axis.bar(values, [np.mean(y == value) for value in values], color=FAINT, label="responses")
+    axis.bar(
+        values, [np.mean(y == value) for value in values], color=theme().faint, label="responses"
+    )
     axis.errorbar(
         values,
         middle,
         yerr=[middle - low, high - middle],
         fmt="o",
-        color=ACCENT,
+        color=theme().accent,
         markersize=4.0,
         label="replicates, 95%",
     )
+    axis.locator_params(axis="x", integer=True)
     axis.set(xlabel="response", ylabel="share")
 
 

@@ -14,7 +14,7 @@ from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
 from ..residual_tests import columns_of
-from .base import ACCENT, FAINT, INK, SECOND, panels
+from .base import one, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,9 +86,9 @@ class ResidualPlots(Preformatted):
         n = len(r.z)
         normal = scipy.special.ndtri((np.arange(n) + 0.5) / n)
         low, high = np.quantile(np.sort(r.simulated, axis=0), BAND, axis=1)
-        axis.fill_between(normal, low, high, color=FAINT, alpha=0.5, linewidth=0.0)
-        axis.axline((0.0, 0.0), slope=1.0, color=FAINT, linewidth=1.0)
-        axis.plot(normal, np.sort(r.z), "o", color=INK, markersize=self._size)
+        axis.fill_between(normal, low, high, color=theme().faint, alpha=0.5, linewidth=0.0)
+        axis.axline((0.0, 0.0), slope=1.0, color=theme().faint, linewidth=1.0)
+        axis.plot(normal, np.sort(r.z), "o", color=theme().ink, markersize=self._size)
         axis.set(xlabel="normal quantile", ylabel="residual", title="Distribution")
         return axis
 
@@ -104,7 +104,7 @@ class ResidualPlots(Preformatted):
         """
         axis, r = _axis(ax), self._r
         name, values, drawn = self._along(x)
-        axis.plot(values, r.z, "o", color=INK, markersize=self._size, alpha=0.4)
+        axis.plot(values, r.z, "o", color=theme().ink, markersize=self._size, alpha=0.4)
         for q in QUANTILES:
             self._follow(axis, values, drawn, lambda z, q=q: np.quantile(z, q, axis=0))
         axis.set(xlabel=name, ylabel="residual", title=f"Quartiles along {name}")
@@ -122,7 +122,7 @@ class ResidualPlots(Preformatted):
         """
         axis, r = _axis(ax), self._r
         name, values, drawn = self._along(x)
-        axis.plot(values, np.abs(r.z), "o", color=INK, markersize=self._size, alpha=0.4)
+        axis.plot(values, np.abs(r.z), "o", color=theme().ink, markersize=self._size, alpha=0.4)
         self._follow(axis, values, drawn, lambda z: np.abs(z).mean(axis=0))
         axis.set(xlabel=name, ylabel="|residual|", title=f"Spread along {name}", ylim=(0.0, None))
         return axis
@@ -139,9 +139,9 @@ class ResidualPlots(Preformatted):
         """
         axis = _axis(ax)
         before, after = self._r.neighbours(time, groups)
-        axis.axhline(0.0, color=FAINT, linewidth=1.0)
-        axis.axvline(0.0, color=FAINT, linewidth=1.0)
-        axis.plot(before, after, "o", color=INK, markersize=self._size, alpha=0.5)
+        axis.axhline(0.0, color=theme().faint, linewidth=1.0)
+        axis.axvline(0.0, color=theme().faint, linewidth=1.0)
+        axis.plot(before, after, "o", color=theme().ink, markersize=self._size, alpha=0.5)
         r = float(np.corrcoef(before, after)[0, 1])
         axis.set(
             xlabel="residual before", ylabel="residual", title=f"Neighbours, correlation {r:.2f}"
@@ -165,8 +165,8 @@ class ResidualPlots(Preformatted):
         each = [np.bincount(codes, z**2, len(levels)) / counts for z in r.simulated.T]
         low, high = np.quantile(np.sqrt(np.sort(np.array(each), axis=1)), BAND, axis=0)
         order, place = np.argsort(own, kind="stable"), np.arange(len(levels))
-        axis.fill_between(place, low, high, color=FAINT, alpha=0.5, linewidth=0.0)
-        axis.plot(place, own[order], "o", color=ACCENT, markersize=4.0)
+        axis.fill_between(place, low, high, color=theme().faint, alpha=0.5, linewidth=0.0)
+        axis.plot(place, own[order], "o", color=theme().accent, markersize=4.0)
         axis.set(ylabel="root mean square", title=f"Residuals of each {name}", ylim=(0.0, None))
         if len(levels) <= MOST_NAMES:
             axis.set_xticks(place, [str(levels[i]) for i in order], rotation=90)
@@ -190,8 +190,8 @@ class ResidualPlots(Preformatted):
         each = np.array([np.histogram(y, edges)[0] for y in r.responses_drawn.T])
         low, high = np.quantile(each, BAND, axis=0)
         width = 0.8 * float(np.diff(at).min()) if len(at) > 1 else 1.0
-        axis.bar(at, own, width, color=FAINT)
-        axis.vlines(at, low, high, color=SECOND, linewidth=2.0)
+        axis.bar(at, own, width, color=theme().faint)
+        axis.vlines(at, low, high, color=theme().second, linewidth=2.0)
         axis.set(xlabel="response", ylabel="rows", title="Responses, and those drawn")
         return axis
 
@@ -222,12 +222,12 @@ class ResidualPlots(Preformatted):
             ends = np.cumsum([0, *map(len, parts)])
             each = np.array([number(z[a:b]) for a, b in pairwise(ends)])
         low, high = np.quantile(each, BAND, axis=1)
-        axis.fill_between(at, low, high, color=FAINT, alpha=0.5, linewidth=0.0)
-        axis.plot(at, own, color=SECOND, linewidth=1.5)
+        axis.fill_between(at, low, high, color=theme().faint, alpha=0.5, linewidth=0.0)
+        axis.plot(at, own, color=theme().second, linewidth=1.5)
 
 
 def _axis(ax: Axes | None) -> Axes:
-    return panels(1, 1, 4.4, 3.6)[1][0] if ax is None else ax
+    return one(ax, 4.4, 3.6)
 
 
 def _parts(x: Array) -> list[Any]:

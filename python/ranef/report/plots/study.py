@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .base import FAINT, PALETTE, finish, panels
+from .base import MARKERS, Panels, finish, panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["study_figure"]
 
@@ -35,7 +34,8 @@ def study_figure(
     axes_: Sequence[str],
     x: str | None,
     line: float | None,
-) -> Figure:
+    given: Any = None,
+) -> Panels:
     """Draw a measure over one axis, lines for the others, a panel a term.
 
     Parameters
@@ -52,6 +52,8 @@ def study_figure(
         The one along the axis; None for the one with most values.
     line : float or None
         Where to draw a level.
+    given : sequence of Axes, optional
+        Where to draw.
     """
     varying = [name for name in axes_ if table[name].astype(str).nunique() > 1]
     if x is not None and x not in axes_:
@@ -59,31 +61,32 @@ def study_figure(
     along = x or max(varying, key=lambda name: table[name].nunique(), default=None)
     others = [name for name in varying if name != along]
     columns = min(3, len(terms))
-    figure, axes = panels(ceil(len(terms) / columns), columns, 4.6 if columns == 1 else 3.6, 3.0)
-    for i, (axis, term) in enumerate(zip(axes, terms, strict=False)):
+    rows_, wide = ceil(len(terms) / columns), 4.6 if columns == 1 else 3.6
+    figure, axes = panels(rows_, columns, wide, 3.0, axes=given, used=len(terms))
+    for i, (axis, term) in enumerate(zip(axes, terms, strict=True)):
         rows = table[table["term"] == term]
         if line is not None:
-            axis.axhline(line, color=FAINT, linewidth=1.0, linestyle="--")
+            axis.axhline(line, color=theme().faint, linewidth=1.0, linestyle="--")
         draw_lines(axis, rows, measure, along, others)
         if measure in ("power", "coverage"):
             axis.set_ylim(*limits(rows, measure))
-        axis.set_title(term, fontsize=9)
-        axis.set_xlabel(spelled(along) if along else "", fontsize=9)
-        axis.set_ylabel(LABELS[measure] if i % columns == 0 else "", fontsize=9)
-    for axis in axes[len(terms) :]:
-        axis.set_visible(False)
+        axis.set_title(term, fontsize="medium")
+        axis.set_xlabel(spelled(along) if along else "", fontsize="medium")
+        axis.set_ylabel(LABELS[measure] if i % columns == 0 else "", fontsize="medium")
     handles, labels = axes[0].get_legend_handles_labels()
-    if others:
+    if others and given is not None:
+        axes[0].legend(title=", ".join(map(spelled, others)), fontsize="small")
+    elif others:
         figure.legend(
             handles,
             labels,
             title=", ".join(map(spelled, others)),
             loc="outside right upper",
             frameon=False,
-            fontsize=8,
-            title_fontsize=8,
+            fontsize="small",
+            title_fontsize="small",
         )
-    return finish(figure, "Simulated " + LABELS[measure])
+    return finish(figure, "Simulated " + LABELS[measure], axes, given)
 
 
 def limits(rows: pd.DataFrame, measure: str) -> tuple[float, float]:
@@ -118,11 +121,11 @@ def draw_lines(
             place,
             middle,
             yerr=np.maximum(error, 0.0),
-            fmt="o-",
+            fmt=MARKERS[i % len(MARKERS)] + "-",
             markersize=3.5,
             linewidth=1.3,
             elinewidth=1.0,
-            color=PALETTE[i % len(PALETTE)],
+            color=theme().colour(i),
             label=", ".join(map(str, key)) if isinstance(key, tuple) else str(key),
         )
     if along is not None and not numeric:

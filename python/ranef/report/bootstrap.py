@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..coverage import check_level, t_quantile
+from ..inference.coverage import check_level, t_quantile
+
+if TYPE_CHECKING:
+    from .plots.base import Panels
 
 __all__ = ["Bootstrap"]
 
@@ -85,6 +90,30 @@ class Bootstrap:
         else:
             raise ValueError(f"method must be 'percentile', 'basic' or 'normal', not {method!r}")
         return pd.DataFrame({"lower": lower, "upper": upper}, index=self.replicates.columns)
+
+    def plot(
+        self,
+        parameters: Sequence[str] | None = None,
+        *,
+        method: str = "percentile",
+        level: float = 0.95,
+        axes: Any = None,
+    ) -> Panels:
+        """Draw the replicates of each parameter, with the estimate and its interval.
+
+        Parameters
+        ----------
+        parameters : sequence of str, optional
+            Names of the parameters to draw; all by default.
+        method, level
+            As in ``conf_int``.
+        axes : sequence of Axes, optional
+            Where to draw; one for each parameter.
+        """
+        from .plots.results import bootstrap_figure
+
+        limits = self.conf_int(method, level)
+        return bootstrap_figure(self.replicates, self.estimate, limits, parameters, level, axes)
 
     def __repr__(self) -> str:
         n = len(self.replicates)

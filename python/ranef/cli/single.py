@@ -1,0 +1,85 @@
+"""Commands that fit one model of another kind than lmer's."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+import pandas as pd
+
+from ..api.feols import feols
+from ..api.glmer import glmer
+from ..api.gls import gls
+from .log import Log, plain
+from .run import check_out, read, write
+
+__all__ = ["run_feols", "run_glmer", "run_gls"]
+
+
+def run_glmer(asked: argparse.Namespace, log: Log) -> bool:
+    """Fit a generalised linear mixed model; whether it converged."""
+    data = started(asked, log)
+    options = {"family": asked.family, "link": asked.link, "nagq": asked.nagq}
+    return finished(asked, log, lambda: glmer(asked.formula, data, **options, **columns(asked)))
+
+
+def run_gls(asked: argparse.Namespace, log: Log) -> bool:
+    """Fit a linear model with correlated residuals; whether it converged."""
+    data = started(asked, log)
+    options = {name: getattr(asked, name) for name in ("groups", "time", "corr", "variance")}
+    options["reml"] = asked.reml
+    return finished(asked, log, lambda: gls(asked.formula, data, **options, **columns(asked)))
+
+
+def run_feols(asked: argparse.Namespace, log: Log) -> bool:
+    """Fit least squares with absorbed factors."""
+    data = started(asked, log)
+    absorb, cluster = names(asked.absorb), names(asked.cluster)
+    options = columns(asked)
+    return finished(
+        asked,
+        log,
+        lambda: feols(asked.formula, data, absorb=absorb, cluster=cluster, **options),
+    )
+
+
+def names(text: str | None) -> list[str] | None:
+    """Read names that commas separate."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def columns(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return the columns that every fit may have."""
+    return {"weights": asked.weights, "offset": asked.offset}
+
+
+def started(asked: argparse.Namespace, log: Log) -> pd.DataFrame:
+    """Read the data, once the result can be written."""
+    check_out(asked.out, asked.data)
+    log.info("start", command=asked.command, formula=asked.formula, data=asked.data)
+    return read(asked, log, lambda name: True)
+
+
+def finished(asked: argparse.Namespace, log: Log, fit: Any) -> bool:
+    """Fit, and write what was asked for."""
+    start = time.perf_counter()
+    model = fit()
+    converged = bool(model.converged)
+    log.info("fit", seconds=time.perf_counter() - start, rows=model.nobs, converged=converged)
+    table = model.tidy(conf_int=True)
+    if asked.out is not None:
+        write(table, asked.out, log)
+    if asked.json:
+        described = {
+            "formula": asked.formula,
+            **model.glance().iloc[0].to_dict(),
+            "terms": table.to_dict("records"),
+            "converged": converged,
+            "warnings": [" ".join(str(w).split()) for w in model.warnings],
+        }
+        print(json.dumps(plain(described), indent=1))
+    elif asked.out is None:
+        print(model.summary())
+    return converged

@@ -1,0 +1,180 @@
+"""Wide data, a row a unit and a column a wave, as rows of occasions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...design.frame import to_pandas
+from ...errors import DataError, RanefWarning
+from ..warned import tell
+
+__all__ = ["Long", "column_named", "common_start", "long_rows", "waves_of"]
+
+
+@dataclass(frozen=True)
+class Long:
+    """Long rows, and what their columns are called."""
+
+    frame: pd.DataFrame
+    outcome: str
+    time: str
+    groups: str
+
+
+def long_rows(
+    columns: Sequence[str],
+    data: Any,
+    time: Any,
+    groups: str | None,
+    varying: Mapping[str, Sequence[str]],
+) -> Long:
+    """Stack the waves of wide data.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The outcome's columns, a wave each.
+    data : DataFrame
+        A row a unit.
+    time : sequence of float, mapping of str to float, or None
+        Time of each column; by default the numbers at the ends of their names.
+    groups : str or None
+        A column that names the units; the rows themselves by default.
+    varying : mapping of str to sequence of str
+        Columns, a wave each, of covariates that vary in time.
+
+    Raises
+    ------
+    DataError
+        If columns are missing or given twice, or units occur twice.
+    ValueError
+        If there is not one time for each column.
+
+    Warns
+    -----
+    RanefWarning
+        If times are read from names, and waves between are missing or out of order.
+    """
+    if len(columns) < 2:
+        raise ValueError("a growth curve of wide data needs the columns of two waves or more")
+    wide = to_pandas(data)
+    names = [*columns, *(name for own in varying.values() for name in own)]
+    for name in names:
+        if name not in wide.columns:
+            raise DataError(f"the data have no column {name!r}", name, tuple(wide.columns))
+        if names.count(name) > 1:
+            raise DataError(f"{name!r} is given for two waves", name)
+    for key, own in varying.items():
+        if len(own) != len(columns):
+            raise ValueError(
+                f"time_varying={key!r} has {len(own)} columns for {len(columns)} waves; give one "
+                "for each, in the order of the outcome's"
+            )
+    times = times_of(columns, time)
+    unit = "unit" if groups is None else groups
+    ids = np.arange(len(wide)) if groups is None else wide[groups].to_numpy()
+    if pd.Series(ids).duplicated().any():
+        raise DataError(f"{groups!r} names a unit in two rows; wide data have a row a unit", groups)
+    taken = {*wide.columns, *varying}
+    outcome = free(common_start(columns) or "outcome", taken)
+    clock = free("time", {*taken, outcome})
+    rest = wide.drop(columns=[*names, *([] if groups is None else [groups])])
+    blocks = []
+    for i, at in enumerate(times):
+        new = {unit: ids, clock: at, outcome: wide[columns[i]].to_numpy()}
+        new |= {key: wide[own[i]].to_numpy() for key, own in varying.items()}
+        blocks.append(rest.assign(**new))
+    return Long(pd.concat(blocks, ignore_index=True), outcome, clock, unit)
+
+
+def common_start(names: Sequence[str]) -> str:
+    """Letters that all names begin with, without a number or a separator at their end."""
+    out = ""
+    for letters in zip(*names, strict=False):
+        if len(set(letters)) > 1:
+            break
+        out += letters[0]
+    return out.rstrip("_. 0123456789")
+
+
+def column_named(word: str, given: Any) -> str:
+    """Read the name of a column of long data."""
+    if not isinstance(given, str):
+        raise ValueError(
+            f"{word}= names a column of long data, not {given!r}; for wide data give the outcome "
+            "as a list of columns"
+        )
+    return given
+
+
+def waves_of(varying: Any) -> Mapping[str, Sequence[str]]:
+    """Read the columns of covariates that vary in time, of wide data."""
+    if isinstance(varying, Mapping):
+        return {str(name): list(own) for name, own in varying.items()}
+    if len(varying) > 0:
+        raise ValueError(
+            'for wide data time_varying= names the column of each wave: {"x": ["x_0", "x_1", ...]}'
+        )
+    return {}
+
+
+def free(name: str, taken: set[str]) -> str:
+    """Return a name that no column has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def times_of(columns: Sequence[str], time: Any) -> list[float]:
+    """Find the time of each wave."""
+    if isinstance(time, str):
+        raise ValueError(
+            f"the outcome is {len(columns)} columns of wide data, whose times are numbers: "
+            f"time=[0, 1, ...], not the column {time!r}"
+        )
+    if time is None:
+        times = times_in_names(columns)
+    elif isinstance(time, Mapping):
+        if gone := [name for name in columns if name not in time]:
+            raise ValueError(f"time= has no time for {gone[0]!r}")
+        times = [float(time[name]) for name in columns]
+    else:
+        times = [float(value) for value in time]
+        if len(times) != len(columns):
+            raise ValueError(f"time= has {len(times)} values for {len(columns)} columns")
+    if not np.isfinite(times).all():
+        raise ValueError("every time is a finite number")
+    if len(set(times)) < len(times):
+        twice = next(t for t in times if times.count(t) > 1)
+        both = [name for name, t in zip(columns, times, strict=True) if t == twice]
+        raise DataError(f"{' and '.join(both)} have the same time, {twice:g}", both[0])
+    return times
+
+
+def times_in_names(columns: Sequence[str]) -> list[float]:
+    """Read the numbers at the ends of names, and tell of gaps and of their order."""
+    ends = [re.search(r"(\d+(?:\.\d+)?)$", name) for name in columns]
+    if gone := [name for name, end in zip(columns, ends, strict=True) if end is None]:
+        raise ValueError(
+            f"{gone[0]!r} does not end in a number, from which its time could be read; give the "
+            "times: time=[0, 1, ...]"
+        )
+    times = [float(end[1]) for end in ends if end is not None]
+    notes = []
+    if times != sorted(times):
+        shown = ", ".join(columns)
+        notes.append(f"the waves are given out of order ({shown}); their times are those in names")
+    steps = np.diff(sorted(times))
+    if len(steps) and steps.max() > steps.min() + 1e-9:
+        listed = ", ".join(f"{t:g}" for t in sorted(times))
+        notes.append(
+            f"the waves have gaps: their times are taken to be {listed}; give others as time="
+        )
+    tell(tuple(RanefWarning(note) for note in notes))
+    return times
