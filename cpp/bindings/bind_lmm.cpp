@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "general.hpp"
 #include "interrupt.hpp"
 #include "method.hpp"
 #include "ranef/lmm.hpp"
@@ -33,6 +34,27 @@ ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Ma
   const WithoutLock release;
   const std::lock_guard<std::mutex> lock(self.busy());
   return self.prediction_variances(lambda, X, rows);
+}
+
+std::unique_ptr<ranef::Lmm> make_general(const Column& y, const std::vector<Column>& columns,
+                                         const std::vector<int>& fixed,
+                                         const std::vector<Term>& members,
+                                         const std::vector<GeneralTerm>& terms,
+                                         const std::optional<Column>& weights) {
+  ranef::Input input = read_rows(y.size(), columns, fixed, members, weights);
+  input.y = rows_of(y, input.n, "y");
+  const ranef::GeneralTerms general = general_terms(terms);
+  const WithoutLock release;
+  return std::make_unique<ranef::Lmm>(input, general);
+}
+
+ranef::Vector general_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
+                                const ranef::Matrix& X, const std::vector<ranef::Index>& start,
+                                const std::vector<std::int32_t>& column,
+                                const std::vector<double>& value) {
+  const WithoutLock release;
+  const std::lock_guard<std::mutex> lock(self.busy());
+  return self.prediction_variances(lambda, X, ranef::SparseRowsOfZ{start, column, value});
 }
 
 void resume(ranef::Lmm& self, int n_probes, bool exact_second,
@@ -143,6 +165,10 @@ void bind_lmm(py::module_& m) {
            "with_Q"_a = false)
       .def("pair_traces", asking(&Lmm::pair_traces), "lambda_standard"_a)
       .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
+      .def_static("general", &make_general, "y"_a.noconvert(), "columns"_a, "fixed"_a, "members"_a,
+                  "terms"_a, "weights"_a.none(true) = py::none())
+      .def("general_variances", &general_variances, "lambda_standard"_a, "X"_a, "start"_a,
+           "column"_a, "value"_a)
       .def_property_readonly("parameters", &Lmm::parameters)
       .def("draw", asking(&Lmm::draw), "lambda_"_a, "beta"_a, "sigma"_a, "noise"_a)
       .def("conditional_covariances", asking(&Lmm::conditional_covariances), "lambda_standard"_a)

@@ -43,6 +43,7 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
   bind_absorb(m);
   bind_gee(m);
+  bind_general(m);
   bind_glmm(m);
   bind_glmm_batch(m);
   bind_lmm(m);

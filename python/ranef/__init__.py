@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .api.missing_report import missing_report
     from .api.multistart import multistart
     from .api.pbtest import pbtest
+    from .api.pedigree import pedigree
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
     from .api.power import power
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
     from .comparison.mixtures import MixtureComparison
+    from .design.known.pedigree import Pedigree
+    from .design.known.precision import Precision
     from .fitted.design_view import DesignView
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
@@ -189,12 +192,14 @@ __all__ = [
     "MultiStart",
     "Normal",
     "NotPositiveDefiniteError",
+    "Pedigree",
     "PlainPlots",
     "Point",
     "PooledModel",
     "Posterior",
     "PosteriorPlots",
     "Power",
+    "Precision",
     "Prescription",
     "Profile",
     "RandomEffects",
@@ -253,6 +258,7 @@ __all__ = [
     "missing_report",
     "multistart",
     "pbtest",
+    "pedigree",
     "plot_coefficients",
     "pool",
     "power",
@@ -311,12 +317,14 @@ _LATER = {
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
     "Normal": "inference.priors.fixed",
+    "Pedigree": "design.known.pedigree",
     "PlainPlots": "report.plots.plain",
     "Point": "inference.priors.priors",
     "PooledModel": "missing.pooled",
     "Posterior": "fitted.posterior.model",
     "PosteriorPlots": "report.plots.posterior",
     "Power": "study.result",
+    "Precision": "design.known.precision",
     "Prescription": "report.prescription",
     "Profile": "report.profile",
     "QIC": "fitted.gee.criteria",
@@ -370,6 +378,7 @@ _LATER = {
     "missing_report": "api.missing_report",
     "multistart": "api.multistart",
     "pbtest": "api.pbtest",
+    "pedigree": "api.pedigree",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",
     "power": "api.power",

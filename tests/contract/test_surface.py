@@ -376,7 +376,7 @@ def test_few_groups_have_wide_intervals():
 
 #: Public classes that go in, and are no results.
 ARGUMENTS = {"Control", "CrossProducts", "Gamma", "InverseGamma", "InverseWishart", "Normal"}
-ARGUMENTS |= {"HalfT", "LKJ", "Point", "Wishart"}
+ARGUMENTS |= {"HalfT", "LKJ", "Pedigree", "Point", "Precision", "Wishart"}
 #: What annotations name that is not of ranef.
 FOREIGN = {
     "Any",

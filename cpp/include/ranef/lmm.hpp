@@ -10,6 +10,7 @@
 
 #include "ranef/cross_products.hpp"
 #include "ranef/crossed_plan.hpp"
+#include "ranef/general_terms.hpp"
 #include "ranef/least_squares.hpp"
 #include "ranef/prediction.hpp"
 #include "ranef/search.hpp"
@@ -76,6 +77,9 @@ class Lmm {
   // they were shifted. `layout` has no rows.
   Lmm(Input layout, Shifts shifts, CrossProducts products, const MethodSettings& method = {});
 
+  // A model of general terms; the terms of the input are their members.
+  Lmm(const Input& input, const GeneralTerms& terms);
+
   // Take y^ = (y - X^ a) / s for the response, where y is the user's, y^'W X^ = 0 and y^'W y^ = n.
   void set_response(const Vector& a,               // (p,)
                     double s,                      //
@@ -111,6 +115,10 @@ class Lmm {
   Vector prediction_variances(const std::vector<Matrix>& lambda_standard,
                               const ConstMatrixRef& X,  // (m, p) kept columns
                               const std::vector<NewTerm>& terms);
+  // The same of general terms, without what levels not seen add: rows of Z as the user has it.
+  Vector prediction_variances(const std::vector<Matrix>& lambda_standard,
+                              const ConstMatrixRef& X,  // (m, p) kept columns
+                              const SparseRowsOfZ& Z);
 
   // A draw of b given lambda, beta (kept, user's basis) and sigma, by noise (k_t, l_t) of standard
   // normal numbers in the user's order of terms; its mean for noise of zero. (k_t, l_t)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Absorbed",
     "Accumulator",
+    "Ancestry",
     "Approximation",
     "Batch",
     "BatchRows",
@@ -18,6 +19,7 @@ __all__ = [
     "FixedDerivatives",
     "GeeFit",
     "GeeStatus",
+    "GeneralGlmm",
     "Glmm",
     "GlmmPoint",
     "Lmm",
@@ -26,6 +28,7 @@ __all__ = [
     "MixtureRuns",
     "MixtureSettings",
     "PairTraces",
+    "PrecisionFactor",
     "Structured",
     "StructuredFit",
     "StructuredPoint",
@@ -45,10 +48,12 @@ __all__ = [
     "order_by_cluster",
     "simd",
     "sum_by_cluster",
+    "trace_ancestry",
 ]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Triangle = tuple[NDArray[np.int64], NDArray[np.int32], Array]
 
 isa: str
 simd: str
@@ -279,6 +284,49 @@ class Glmm:
     def alias(self) -> Array: ...
     def term_basis(self, term: int) -> Array: ...
 
+class GeneralGlmm(Glmm):  # all of it but quadrature and prediction_variances
+    def __init__(
+        self,
+        y: Array,
+        columns: Sequence[Array],
+        fixed: Sequence[int],
+        members: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+        terms: Sequence[tuple[int, Sequence[int], float, Triangle | None]],
+        weights: Array,
+        offset: Array,
+        family: str,
+        link: str,
+    ) -> None: ...
+    def general_variances(
+        self,
+        X: Array,
+        cov_beta: Array,
+        start: Sequence[int],
+        column: Sequence[int],
+        value: Sequence[float],
+    ) -> Array: ...
+    def evaluate(self, theta: Array, beta: Array, dispersion: float = 1.0) -> GlmmPoint: ...
+    def gradient(self) -> Array: ...
+    def gradient_by_factors(self) -> list[Array]: ...
+    def information_beta(self) -> Array: ...
+    def modes(self) -> list[Array]: ...
+    def conditional_covariances(self) -> list[Array]: ...
+    @property
+    def eta(self) -> Array: ...
+    def restart(self) -> None: ...
+    def factors(self, theta: Array, standard: bool = False) -> list[Array]: ...
+    @property
+    def parameters(self) -> list[tuple[int, int, int]]: ...
+    @property
+    def T(self) -> Array: ...
+    @property
+    def kept(self) -> list[int]: ...
+    @property
+    def aliased(self) -> list[int]: ...
+    @property
+    def alias(self) -> Array: ...
+    def term_basis(self, term: int) -> Array: ...
+
 class StandardColumns:
     @property
     def X(self) -> Array: ...
@@ -410,6 +458,23 @@ class Lmm:
         X: Array,
         terms: Sequence[tuple[NDArray[np.int32] | None, Array]],
     ) -> Array: ...
+    @staticmethod
+    def general(
+        y: Array,
+        columns: Sequence[Array],
+        fixed: Sequence[int],
+        members: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
+        terms: Sequence[tuple[int, Sequence[int], float, Triangle | None]],
+        weights: Array | None = None,
+    ) -> Lmm: ...
+    def general_variances(
+        self,
+        lambda_standard: Sequence[Array],
+        X: Array,
+        start: Sequence[int],
+        column: Sequence[int],
+        value: Sequence[float],
+    ) -> Array: ...
     @property
     def parameters(self) -> list[tuple[int, int, int]]: ...
     def draw(
@@ -442,6 +507,22 @@ class Lmm:
     @property
     def exact_bytes(self) -> float: ...
 
+class PrecisionFactor:
+    def __init__(self, precision: Triangle) -> None: ...
+    @property
+    def is_positive(self) -> bool: ...
+    def spread(self, B: Array) -> Array: ...
+    def diagonal(self) -> Array: ...
+
+class Ancestry:
+    @property
+    def inbreeding(self) -> Array: ...
+    @property
+    def mendelian(self) -> Array: ...
+    @property
+    def loop(self) -> list[int]: ...
+
+def trace_ancestry(sire: NDArray[np.int32], dam: NDArray[np.int32]) -> Ancestry: ...
 def free_memory() -> float: ...
 
 class Absorbed:

@@ -9,7 +9,7 @@ from .._typing import Missing
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
-from ..fitted.several.fit import needs_parts, parts_call, refuse_prior
+from ..fitted.several.fit import needs_parts, parts_call, refuse_covariance, refuse_prior
 from ..fitted.several.model import DistributionalModel, fit_parts_model
 from ..formula import with_functions
 from ..inference.priors.parts import simplified
@@ -37,6 +37,7 @@ def glmer(
     control: Control | None = None,
     strict: bool = False,
     prior: PriorLike = None,
+    covariance: Mapping[str, Any] | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> GeneralizedLinearMixedModel | DistributionalModel:
@@ -84,6 +85,9 @@ def glmer(
     prior : str, density, or mapping of group to either, optional
         Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
         zero, or a density such as ``ranef.Wishart(2.5)``.
+    covariance : mapping of str to covariance, optional
+        Known covariances of the levels of grouping factors, as in :func:`ranef.lmer`; with the
+        families and links of a GeneralizedLinearMixedModel, and ``nagq`` 0 or 1.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call, by name: ``{"f": f}``.
     trust_formula : bool
@@ -148,6 +152,7 @@ def glmer(
     formula = with_functions(formula, functions, trust_formula)
     if needs_parts(family, link, zero, dispersion):
         refuse_prior(prior)
+        refuse_covariance(covariance)
         options = {
             "weights": weights,
             "offset": offset,
@@ -169,5 +174,6 @@ def glmer(
         Control.of(control),
         strict,
         simplified(prior),
+        covariance,
     )
     return fit_model(call, data)

@@ -31,6 +31,7 @@ def lmer(
     prior: PriorLike = None,
     method: str = "auto",
     threads: int = 1,
+    covariance: Mapping[str, Any] | None = None,
     executor: Any = None,
     progress: bool = True,
     functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -43,7 +44,7 @@ def lmer(
     formula : str
         A model such as ``"y ~ x + (1 + x | g)"``: a formulaic formula and random-effects terms
         ``(terms | group)``, ``(terms || group)`` without correlations, ``(1 | a/b)`` for b
-        within a.
+        within a, ``(1 | mm(a, b, weights=(v, w)))`` where a row belongs to several levels.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns. Or what is read in chunks: a path,
         folder or pattern of parquet files, a pyarrow dataset, DuckDB relation, polars LazyFrame, a
@@ -78,6 +79,11 @@ def lmer(
         3e10 operations and fits in memory, and iterative beyond.
     threads : int
         Threads of an iterative fit; the result does not depend on their number.
+    covariance : mapping of str to covariance, optional
+        Known covariances of the levels of grouping factors, up to their size: ``{"animal": A}``
+        with A a DataFrame labelled by level on both sides, :func:`ranef.pedigree`, or
+        :class:`ranef.Precision`. The variance of the term is then that of a level where A is 1;
+        levels of A without rows have effects, too.
     executor : Executor, callable, Client or module, optional
         Where data that are read in chunks are added up: a ``concurrent.futures.Executor``, a
         function that starts one, a ``dask.distributed.Client``, or the module ``ray``.
@@ -156,5 +162,6 @@ def lmer(
         prior,
         method,
         threads,
+        covariance,
     )
     return fit_model(call, data, executor=executor, progress=progress)

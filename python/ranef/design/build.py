@@ -15,6 +15,8 @@ from .coding import FittedFactor, fit_factor
 from .design import NO_TRIALS, Design
 from .encode import Encoder
 from .frame import copy_strided, did_you_mean, open_frame, owners, row_labels
+from .known.covariance import known_covariances
+from .known.members import read_members
 from .matrix import Store
 from .random import random_terms
 from .reading import Reading, read_argument, read_factor, read_group, rows_to_keep
@@ -39,6 +41,7 @@ def build(
     contrasts: Mapping[str, Any] | None = None,
     missing: str = "drop",
     response: str = "numeric",
+    covariance: Any = None,
     smooths: bool = False,
 ) -> Design:
     """Apply a formula to data.
@@ -59,6 +62,9 @@ def build(
         Whether the response must be numbers, or may have two levels, the first coded 0, or also be
         two columns of successes and failures; then y is the share of successes, and the weights are
         the trials.
+    covariance : mapping of str to covariance, optional
+        Known covariances of the levels of grouping factors: labelled frames, pedigrees or
+        precisions.
     smooths : bool
         Whether the model takes smooth terms.
 
@@ -97,7 +103,10 @@ def build(
     fixed = [column for _, columns in layout for column in columns] + fixed_columns(curves)
     check_names(fixed)
     references = tuple(store.refer(column) for column in fixed)
-    random, recipes, groupings = random_terms(formula, reading.groups, keep, store)
+    known = known_covariances(covariance, [bar.group for bar in formula.random])
+    random, recipes, groupings = random_terms(
+        formula, reading.groups, keep, store, reading.members, known
+    )
     n = reading.frame.n_rows if keep is None else int(keep.sum())
     more = smooth_terms(curves, reading.groups, keep, store, n)
     random, recipes, groupings = (*random, *more[0]), (*recipes, *more[1]), (*groupings, *more[2])
@@ -107,7 +116,13 @@ def build(
         y, weight = successes(formula.response, answer, weight)
     else:
         y = response_vector(formula, answer, response)
-    arrays = [y, weight, added, *store.columns.values(), *(term.codes for term in random)]
+    arrays = [
+        y,
+        weight,
+        added,
+        *store.columns.values(),
+        *(codes for term in random if term.is_plain for codes, _ in term.memberships),
+    ]
     source = offset if offset is None or isinstance(offset, str) else ""
     return Design(
         y=y,
@@ -144,6 +159,9 @@ def read_all(formula: Formula, reading: Reading) -> None:
         except FormulaError as error:
             raise placed(error, factor, formula) from None
     for bar in formula.random:
+        if bar.members is not None:
+            reading.members[bar.members.source()] = read_members(bar.members, reading)
+            continue
         for name in bar.factors:
             read_group(name, reading)
     for smooth in formula.smooths:

@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..errors import UnsupportedError
+from .known.precision import KnownCovariance
 from .method import EXACT, Method
 
 if TYPE_CHECKING:
     from .smooths.fitted import FittedSmooth
 
-__all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm"]
+__all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm", "Rows", "only_plain"]
+
+#: The level of each row, and the weight of its membership where that is not one.
+Rows = tuple[NDArray[np.int32], NDArray[np.float64] | None]
 
 #: Ends the reason of rows that are left out because they have no trials.
 NO_TRIALS = ", no trials"
@@ -46,6 +51,9 @@ class RandomTerm:
         different parts independent.
     places : ndarray of shape (n_levels,), int, or None
         Place of each level among all categories of the column, where some do not occur.
+    known : KnownCovariance or None
+        Of the levels, up to its size; None where they are independent. It has levels that do not
+        occur in the rows, too.
     smooth : FittedSmooth or None
         The smooth whose penalised part the term is.
     """
@@ -57,7 +65,38 @@ class RandomTerm:
     names: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
+    known: KnownCovariance | None = field(default=None, repr=False, compare=False)
     smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether levels are independent and a row has one."""
+        return self.known is None
+
+    @property
+    def tells_levels_apart(self) -> bool:
+        """Whether a known covariance tells effects from what each row varies by itself."""
+        return self.known is not None and not self.known.is_diagonal
+
+    @property
+    def memberships(self) -> tuple[Rows, ...]:
+        """Levels of the rows: one for each row, or one for each member."""
+        return ((self.codes, None),)
+
+    def effect(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Lay out a value of each level by rows, shape (n,)."""
+        return values[self.codes]
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw effects of variance one, columns independent, shape (n_levels, n_cols)."""
+        if self.known is not None:
+            return self.known.draw(rng, self.n_cols)
+        return rng.standard_normal((self.n_levels, self.n_cols))
+
+    @property
+    def sizes(self) -> NDArray[np.float64]:
+        """Variance of each row's effect relative to its column's, shape (n,)."""
+        return np.ones(len(self.codes)) if self.known is None else self.known.diagonal[self.codes]
 
     @property
     def is_curve(self) -> bool:
@@ -82,7 +121,9 @@ class RandomTerm:
         return len(self.columns)
 
     def take(self, rows: NDArray[np.intp]) -> RandomTerm:
-        """Take some rows, and the levels that occur there."""
+        """Take some rows, and the levels that occur there; all of a known covariance."""
+        if self.known is not None:
+            return replace(self, codes=self.codes[rows])
         used, codes = np.unique(self.codes[rows], return_inverse=True)
         places = None if self.places is None else self.places[used]
         return replace(self, codes=codes.astype(np.int32), levels=self.levels[used], places=places)
@@ -204,6 +245,23 @@ class Design:
             offset=None if self.offset is None else self.offset[rows],
             rows=in_data[rows],
         )
+
+
+def only_plain(design: Design, what: str, instead: str = "") -> None:
+    """Raise for what is known of independent levels, of which a row has one, only.
+
+    Raises
+    ------
+    UnsupportedError
+        If a term has a known covariance, or several members a row.
+    """
+    for term in design.random:
+        if not term.is_plain:
+            why = "several levels a row" if term.known is None else "levels of known covariance"
+            raise UnsupportedError(
+                f"{what} is not available with {term.written}, which has {why}"
+                + (f"; {instead}" if instead else "")
+            )
 
 
 def assemble(

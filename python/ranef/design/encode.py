@@ -17,6 +17,7 @@ from .coding import FittedFactor
 from .design import Design
 from .frame import open_frame, row_labels
 from .groups import Grouping, codes_of_new
+from .known.members import MemberGrouping, Membership
 from .matrix import matrix
 from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
@@ -41,7 +42,7 @@ class Encoder:
         Columns of X.
     random : tuple of tuple of Column
         Columns of each random-effects term.
-    groupings : tuple of Grouping
+    groupings : tuple of Grouping or MemberGrouping
         Grouping factor of each term.
     offset : str or None
         Column given as ``offset``; "" when an array was given.
@@ -53,7 +54,7 @@ class Encoder:
     factors: dict[str, FittedFactor]
     fixed: tuple[Column, ...]
     random: tuple[tuple[Column, ...], ...]
-    groupings: tuple[Grouping, ...]
+    groupings: tuple[Grouping | MemberGrouping, ...]
     offset: str | None
     smooths: tuple[FittedSmooth, ...] = ()
 
@@ -70,11 +71,35 @@ class NewTerm:
         Level of each row; -1 for a level that the fit did not see, or a missing one.
     z : ndarray of shape (m, s)
         Columns, Fortran order.
+    membership : Membership or None
+        The levels of each row, where it has several; ``codes`` is then of the first.
     """
 
     group: str
     codes: NDArray[np.int32]
     z: NDArray[np.float64]
+    membership: Membership | None = None
+
+    @property
+    def rows(self) -> list[tuple[NDArray[np.int32], NDArray[np.float64]]]:
+        """Codes and weights of the rows, member by member; -1 for a level not seen."""
+        if self.membership is None:
+            return [(self.codes, np.ones(len(self.codes)))]
+        return list(zip(self.membership.codes, self.membership.weights, strict=True))
+
+    def effect(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute z'b by rows from the effects of the levels, zero for one not seen, shape (m,)."""
+        out = np.zeros(len(self.codes))
+        for codes, weight in self.rows:
+            known = codes >= 0
+            at = np.einsum("ij,ij->i", self.z[known], b[codes[known]])
+            out[known] += at if self.membership is None else weight[known] * at
+        return out
+
+    @property
+    def unseen(self) -> NDArray[np.float64]:
+        """Sum of the squared weights of levels not seen, each one of its own, shape (m,)."""
+        return np.asarray(sum(np.where(codes < 0, weight**2, 0.0) for codes, weight in self.rows))
 
 
 @dataclass(frozen=True)
@@ -146,9 +171,17 @@ def encode(
     read_needed(encoder, chosen, reading, coded)
     added = read_offset_argument(encoder, reading)
     unknown = np.full(frame.n_rows, -1, dtype=np.int32)
-    codes = [
-        new_codes(encoder.groupings[t], reading, new_levels) if coded else unknown for t in chosen
-    ]
+    codes, members = {}, {}
+    for t in chosen:
+        grouping = encoder.groupings[t]
+        codes[t] = unknown
+        if isinstance(grouping, MemberGrouping):
+            found = grouping.read(reading, new_levels if coded else "population")
+            unseen = np.full_like(found.codes, -1)
+            members[t] = found if coded else replace(found, codes=unseen)
+            codes[t] = members[t].codes[0]
+        elif coded:
+            codes[t] = new_codes(grouping, reading, new_levels)
     missing = union(reading.missing.values())
     missing = np.zeros(frame.n_rows, dtype=bool) if missing is None else missing
     check_finite(reading)
@@ -159,8 +192,9 @@ def encode(
         return out
 
     terms: list[NewTerm | None] = [None] * len(design.random)
-    for t, term_codes in zip(chosen, codes, strict=True):
-        terms[t] = NewTerm(design.random[t].group, term_codes, laid_out(encoder.random[t]))
+    for t in chosen:
+        z = laid_out(encoder.random[t])
+        terms[t] = NewTerm(design.random[t].group, codes[t], z, members.get(t))
     offset = total_offset(encoder, reading, added)
     return NewRows(laid_out(encoder.fixed), offset, tuple(terms), missing, frame.index)
 
@@ -191,7 +225,8 @@ def read_needed(encoder: Encoder, chosen: list[int], reading: Reading, coded: bo
         reading.values[one.label] = evaluated(one, reading.values)
     warn_beyond(smooths, reading.values)
     for t in chosen if coded else ():
-        for name in encoder.groupings[t].names:
+        grouping = encoder.groupings[t]
+        for name in () if isinstance(grouping, MemberGrouping) else grouping.names:
             if name not in reading.frame and encoder.formula.random:
                 raise DataError(
                     f"the data have no column {name!r}, whose random effects take part"

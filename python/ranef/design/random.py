@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from ..errors import DataError, FormulaError
 from ..formula import Bar, Formula
 from .design import RandomTerm
 from .groups import Grouping, group_codes
+from .known.labels import places_among
+from .known.members import MemberGrouping, Membership, MemberTerm
+from .known.precision import KnownCovariance
 from .matrix import Store
 from .scope import Column, check_names, columns_of_terms
 from .values import Codes
@@ -48,9 +52,33 @@ class CrossedTerm(RandomTerm):
 
 
 def random_terms(
-    formula: Formula, groups: Groups, keep: NDArray[np.bool_] | None, store: Store
-) -> tuple[tuple[RandomTerm, ...], tuple[tuple[Column, ...], ...], tuple[Grouping, ...]]:
+    formula: Formula,
+    groups: Groups,
+    keep: NDArray[np.bool_] | None,
+    store: Store,
+    members: Mapping[str, Membership] | None = None,
+    known: Mapping[str, KnownCovariance] | None = None,
+) -> tuple[
+    tuple[RandomTerm, ...],
+    tuple[tuple[Column, ...], ...],
+    tuple[Grouping | MemberGrouping, ...],
+]:
     """Build the random-effects terms.
+
+    Parameters
+    ----------
+    formula : Formula
+        The formula.
+    groups : mapping of str to (codes, levels)
+        Grouping columns on all rows.
+    keep : ndarray of bool, or None
+        The rows used; None for all.
+    store : Store
+        Where the columns are kept.
+    members : mapping of str to Membership, optional
+        Groups of which a row has several, as the formula spells them, on all rows.
+    known : mapping of str to KnownCovariance, optional
+        By grouping factor.
 
     Returns
     -------
@@ -64,22 +92,89 @@ def random_terms(
     used = {
         name: (codes if keep is None else codes[keep], lv) for name, (codes, lv) in groups.items()
     }
-    terms, recipes, groupings = [], [], []
+    terms: list[RandomTerm] = []
+    recipes: list[tuple[Column, ...]] = []
+    groupings: list[Grouping | MemberGrouping] = []
     for bars in bars_by_group(formula):
-        names = bars[0].factors
-        codes, grouping = group_codes(names, [used[name] for name in names])
-        check_levels(bars[0], grouping)
         columns, blocks = join_bars(bars, formula, store)
         check_names(columns)
         references = tuple(store.refer(column) for column in columns)
-        labels = tuple(column.name for column in columns)
-        levels: Any = grouping if grouping.crossings else grouping.levels
-        kind = CrossedTerm if grouping.crossings else RandomTerm
-        places = places_of(grouping, used[names[0]][1])
-        terms.append(kind(bars[0].group, codes, levels, references, labels, blocks, places))
+        left = Left(references, tuple(column.name for column in columns), blocks)
+        covariance = (known or {}).get(bars[0].group)
+        grouping: Grouping | MemberGrouping
+        term: RandomTerm
+        if bars[0].members is not None:
+            found = (members or {})[bars[0].members.source()]
+            rows = found if keep is None else found.take(keep)
+            term, grouping = member_term(bars[0], left, rows, covariance)
+        elif covariance is not None:
+            term, grouping = known_term(bars[0], left, used, covariance)
+        else:
+            term, grouping = level_term(bars[0], left, used)
+        terms.append(term)
         recipes.append(tuple(columns))
         groupings.append(grouping)
     return tuple(terms), tuple(recipes), tuple(groupings)
+
+
+class Left(NamedTuple):
+    """What stands before the bars of one grouping factor."""
+
+    references: tuple[int, ...]
+    names: tuple[str, ...]
+    blocks: tuple[tuple[int, ...], ...]
+
+
+def level_term(bar: Bar, left: Left, used: Groups) -> tuple[RandomTerm, Grouping]:
+    """Build a term of independent levels."""
+    codes, grouping = group_codes(bar.factors, [used[name] for name in bar.factors])
+    check_levels(bar, grouping)
+    levels: Any = grouping if grouping.crossings else grouping.levels
+    kind = CrossedTerm if grouping.crossings else RandomTerm
+    places = places_of(grouping, used[bar.factors[0]][1])
+    return kind(bar.group, codes, levels, *left, places), grouping
+
+
+def known_term(
+    bar: Bar, left: Left, used: Groups, covariance: KnownCovariance
+) -> tuple[RandomTerm, Grouping]:
+    """Build a term whose levels have a known covariance: all of them, with records or without."""
+    if len(bar.factors) > 1:
+        raise DataError(
+            f"covariance[{bar.group!r}] is of an interaction; make it a column of the data, and "
+            "name that",
+            bar.group,
+        )
+    codes, grouping = group_codes(bar.factors, [used[name] for name in bar.factors])
+    places = places_among(covariance.labels, grouping.levels, bar.group)
+    codes = np.ascontiguousarray(places[codes], dtype=np.int32)
+    labels = covariance.labels
+    term = RandomTerm(bar.group, codes, labels, *left, known=covariance)
+    return term, Grouping(bar.factors, (labels,), (), len(labels))
+
+
+def member_term(
+    bar: Bar, left: Left, rows: Membership, covariance: KnownCovariance | None
+) -> tuple[RandomTerm, MemberGrouping]:
+    """Build a term of which a row has several levels."""
+    assert bar.members is not None
+    there = rows.codes >= 0
+    occurring = np.unique(rows.codes[there])
+    if len(occurring) < 2:
+        raise DataError(
+            f"{bar.group} has {len(occurring)} levels in the rows used; a random effect needs two",
+            bar.group,
+        )
+    if covariance is None:
+        places, levels = np.full(len(rows.levels), -1), rows.levels[occurring]
+        places[occurring] = np.arange(len(occurring))
+    else:
+        places, levels = np.full(len(rows.levels), -1), covariance.labels
+        places[occurring] = places_among(levels, rows.levels[occurring], bar.group)
+    codes = np.where(there, places[rows.codes], -1).astype(np.int32)
+    held = replace(rows, codes=codes, levels=levels)
+    term = MemberTerm(bar.group, codes[0], levels, *left, known=covariance, membership=held)
+    return term, MemberGrouping(bar.members, levels)
 
 
 def places_of(grouping: Grouping, known: pd.Index[Any]) -> NDArray[np.intp] | None:
@@ -92,9 +187,9 @@ def places_of(grouping: Grouping, known: pd.Index[Any]) -> NDArray[np.intp] | No
 
 def bars_by_group(formula: Formula) -> list[list[Bar]]:
     """Sort bars by grouping factor."""
-    out: dict[tuple[str, ...], list[Bar]] = {}
+    out: dict[tuple[Any, ...], list[Bar]] = {}
     for bar in formula.random:
-        out.setdefault(bar.factors, []).append(bar)
+        out.setdefault((bar.factors, bar.members), []).append(bar)
     labels = [bars[0].group for bars in out.values()]
     for label in labels:
         if labels.count(label) > 1:

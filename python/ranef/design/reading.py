@@ -46,6 +46,8 @@ class Reading:
         Rows that are infinite in a column or expression.
     evaluation : Evaluation
         What expressions may do.
+    members : dict of str to Membership
+        Groups of which a row has several, by label.
     """
 
     frame: Frame
@@ -55,6 +57,7 @@ class Reading:
     missing: dict[str, Mask] = field(default_factory=dict)
     infinite: dict[str, Mask] = field(default_factory=dict)
     evaluation: Evaluation = SAFE
+    members: dict[str, Any] = field(default_factory=dict)
 
 
 def read_factor(factor: Factor, reading: Reading) -> None:

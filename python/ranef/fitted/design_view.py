@@ -79,10 +79,14 @@ class DesignView:
             if not term.n_cols:
                 continue
             s = term.n_cols
-            columns = term.codes.astype(np.intp)[:, None] * s + np.arange(s)
             ends = np.arange(0, n * s + 1, s)
-            values = self._design.z(term).ravel()
-            blocks.append(csr_array((values, columns.ravel(), ends), (n, term.n_levels * s)))
+            z, shape = self._design.z(term), (n, term.n_levels * s)
+            parts = []
+            for codes, weight in term.memberships:
+                columns = codes.astype(np.intp)[:, None] * s + np.arange(s)
+                values = z if weight is None else weight[:, None] * z
+                parts.append(csr_array((values.ravel(), columns.ravel(), ends), shape))
+            blocks.append(sum(parts[1:], parts[0]))
         return csr_array((n, 0)) if not blocks else csr_array(hstack(blocks))
 
     @property

@@ -258,7 +258,17 @@ ELSEWHERE: Mapping[str, str] = {
         ("aic", "aicc", "bic", "llf"), "models with a likelihood have it, such as ranef.lmer's"
     ),
     **dict.fromkeys(
-        ("bootstrap", "caic", "icc", "influence", "penalty", "ranova", "surface", "theta"),
+        (
+            "bootstrap",
+            "caic",
+            "heritability",
+            "icc",
+            "influence",
+            "penalty",
+            "ranova",
+            "surface",
+            "theta",
+        ),
         "models of ranef.lmer have it",
     ),
     **dict.fromkeys(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import FormulaError
+from .members import is_members, parse_members
 from .syntax import bars_in, check_operators, closing
 from .terms import Bar
 from .tokens import Kind, Piece
@@ -40,6 +41,10 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
         message = "no column is left on this side of the bar; write (1 | g) for an intercept"
         raise FormulaError(message, text, left[0].start, left[-1].stop)
     spelled = text[left[0].start : left[-1].stop].strip()
+    if is_members(right):
+        members = parse_members(right[0], text)
+        label = members.label
+        return [Bar(spelled, terms, label, (label,), bar.text == "||", start, stop, members)]
     return [
         Bar(spelled, terms, ":".join(names), names, bar.text == "||", start, stop)
         for names in grouping(right, text)

@@ -8,7 +8,17 @@ from enum import Enum
 from ..errors import UnsupportedError
 from .evaluation import SAFE, Evaluation, FormulaText, like
 
-__all__ = ["Bar", "Factor", "FactorKind", "Formula", "Smooth", "Term", "offset_source", "quoted"]
+__all__ = [
+    "Bar",
+    "Factor",
+    "FactorKind",
+    "Formula",
+    "Members",
+    "Smooth",
+    "Term",
+    "offset_source",
+    "quoted",
+]
 
 
 class FactorKind(Enum):
@@ -71,6 +81,33 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """Columns whose levels are one set of groups, of which a row has several.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The columns.
+    weights : tuple of str
+        A column of weights for each; none where the members of a row count alike.
+    """
+
+    columns: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the grouping factor."""
+        return f"mm({', '.join(map(quoted, self.columns))})"
+
+    def source(self) -> str:
+        """Spell them so that a formula can hold them."""
+        if not self.weights:
+            return self.label
+        return f"{self.label[:-1]}, weights=({', '.join(map(quoted, self.weights))}))"
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One random-effects term, ``(left | group)``, nesting already expanded.
 
@@ -88,6 +125,8 @@ class Bar:
         Whether it was written with two bars, so that all columns are independent.
     start, stop : int
         Place in the formula's text.
+    members : Members or None
+        What ``mm(...)`` names; ``factors`` is then its label, which is no column.
     """
 
     left: str
@@ -97,10 +136,13 @@ class Bar:
     uncorrelated: bool
     start: int = field(default=0, compare=False)
     stop: int = field(default=0, compare=False)
+    members: Members | None = None
 
     def source(self) -> str:
         """Spell the term so that a formula can hold it."""
         bars = "||" if self.uncorrelated else "|"
+        if self.members is not None:
+            return f"({self.left} {bars} {self.members.source()})"
         return f"({self.left} {bars} {':'.join(quoted(f) for f in self.factors)})"
 
 

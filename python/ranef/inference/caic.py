@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._typing import Array
-from ..design.design import Design, RandomTerm
+from ..design.design import Design, RandomTerm, only_plain
 from ..models import lmm
 from ..models.lmm import SINGULAR, LmmEstimate
 from .prediction.predict import fitted
@@ -90,6 +90,7 @@ def conditional_aic(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> C
     Greven and Kneib (2010), Biometrika 97, 773-789; Saefken, Ruegamer, Kneib and Greven (2021), J.
     Stat. Softw. 99(8), on the reduction of singular fits.
     """
+    only_plain(design, "the conditional AIC", "use model.aic")
     dropped: list[tuple[str, str]] = []
     while found := _null_columns(design, estimate):
         dropped += [(design.random[t].names[j], design.random[t].group) for t, j in found]

@@ -68,6 +68,8 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
         return []
     found = []
     for term, factor in zip(design.random, estimate.lambda_standard, strict=True):
+        if len(term.memberships) > 1:
+            continue
         low, high = np.full(term.n_levels, np.inf), np.full(term.n_levels, -np.inf)
         np.minimum.at(low, term.codes, design.y)
         np.maximum.at(high, term.codes, design.y)

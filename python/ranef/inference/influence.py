@@ -13,7 +13,7 @@ from scipy.sparse.linalg import splu
 
 from .. import _core
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import Design, only_plain
 from ..errors import FitError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
@@ -46,6 +46,7 @@ class Deletion:
 
 def leverage(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Array:
     """Return the derivative of each fitted value by its own response, shape (n,)."""
+    only_plain(design, "influence", "refit without the rows in question by update(data=...)")
     X = np.asfortranarray(design.X[:, estimate.kept])
     terms = [(term.codes, design.z(term)) for term in design.random]
     spread = core.prediction_variances(list(estimate.lambda_standard), X, terms)
@@ -79,6 +80,7 @@ def closed_form(
     u - M^-1 A_g'(I - A_g M^-1 A_g')^-1 e_g. A_g = Q R has few columns that are not zero, so that
     the matrix to solve has no more rows than those, however large the group; M is factored once.
     """
+    only_plain(design, "influence", "refit without the rows in question by update(data=...)")
     A, e = _rows(design, estimate)
     q = A.shape[1] - len(estimate.kept)
     prior = np.broadcast_to(precision, len(estimate.kept))
@@ -213,6 +215,7 @@ def refits(
         Fits a design with its kernel, from factors in the standardised basis, as the whole was
         fitted.
     """
+    only_plain(design, "influence", "refit without the rows in question by update(data=...)")
     kept = estimate.kept
     beta = np.full((n_groups, len(kept)), np.nan)
     covariance = np.full((n_groups, len(kept), len(kept)), np.nan)

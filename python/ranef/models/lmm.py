@@ -14,6 +14,7 @@ from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 from ..design.method import Sample
 from ..errors import ModelError
+from .general import general_terms
 
 __all__ = [
     "Approximation",
@@ -244,7 +245,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n and not knows_sigma:
+        if q >= n and not knows_sigma and not term.tells_levels_apart:
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "
@@ -282,6 +283,8 @@ def _method(design: Design) -> str:
     method = design.method
     if method.name == "exact" or len(design.random) < 2:
         return "exact"
+    if not all(term.is_plain for term in design.random):
+        return "exact"
     if any(term.n_cols > 1 for term in design.random):
         return "exact"
     if method.sample is None:
@@ -297,6 +300,12 @@ def _of_rows(design: Design, y: Array | None, method: str) -> _core.Lmm:
     response = design.y if y is None else y
     if design.offset is not None:
         response = response - design.offset
+    if not all(term.is_plain for term in design.random):
+        return _core.Lmm.general(
+            np.ascontiguousarray(response, dtype=np.float64),
+            *general_terms(design),
+            design.weights,
+        )
     terms = [
         (
             term.codes,
@@ -349,7 +358,8 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
 
 def constant_within(design: Design) -> str:
     """Say within which grouping factor the response does not vary; nothing where it does."""
-    for term in () if isinstance(design, SummedDesign) else design.random:
+    plain = [] if isinstance(design, SummedDesign) else [t for t in design.random if t.is_plain]
+    for term in plain:
         counts = np.bincount(term.codes)
         means = np.bincount(term.codes, weights=design.y) / counts
         if np.abs(design.y - means[term.codes]).max() <= 1e-9 * np.abs(design.y).max():

@@ -13,6 +13,7 @@ from .. import _core
 from .._html import Preformatted
 from .._typing import Array
 from ..design.design import NO_TRIALS, Design
+from ..design.known.members import uneven_weights
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
@@ -226,7 +227,7 @@ def data_warnings(
         gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
         assumed = " Likelihood inference then assumes that they are missing at random."
         yield DroppedRowsWarning(f"{design.lost}.{assumed if gaps else ''}")
-    for note in numbers_as_text(design):
+    for note in [*numbers_as_text(design), *uneven_weights(design.random)]:
         yield RanefWarning(note)
     if len(kept) < len(design.fixed):
         known = core()

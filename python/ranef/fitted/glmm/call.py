@@ -25,6 +25,7 @@ class GlmerCall:
     control: Control = field(default_factory=Control)
     strict: bool = False
     prior: PriorLike = None
+    covariance: Any = None
 
     def __post_init__(self) -> None:
         Control.of(self.control)

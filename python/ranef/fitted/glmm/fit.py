@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import _core
 from ... import design as designs
-from ...design.design import Design
+from ...design.design import Design, only_plain
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...families import find
 from ...families.response import check_response, check_whole
@@ -81,6 +81,7 @@ def check_quadrature(design: Design, spec: GlmmSpec) -> None:
     """Refuse quadrature over more than one grouping factor, or too many columns."""
     if spec.nagq <= 1:
         return
+    only_plain(design, f"nagq={spec.nagq}", "use nagq=1, Laplace's approximation")
     widest = max(term.n_cols for term in design.random)
     if len(design.random) > 1 or widest > MOST_COLUMNS:
         groups = ", ".join(f"{term.group} ({term.n_cols})" for term in design.random)
@@ -101,6 +102,7 @@ def fit(call: GlmerCall, data: Any) -> GlmmParts:
         contrasts=call.contrasts,
         missing=call.missing,
         response="counts" if spec.distribution.has_trials else "numeric",
+        covariance=call.covariance,
     )
     glmm.check(design, spec)
     check_counts(design, spec)

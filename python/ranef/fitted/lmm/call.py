@@ -26,6 +26,7 @@ class Call:
     prior: PriorLike = None
     method: str = "auto"
     threads: int = 1
+    covariance: Any = None
 
     def __post_init__(self) -> None:
         Control.of(self.control)

@@ -15,7 +15,7 @@ from ..._typing import Array
 from ...chunks import source
 from ...chunks.summed import SummedDesign
 from ...chunks.sums import Sums
-from ...design.design import Design
+from ...design.design import Design, only_plain
 from ...design.frame import is_frame
 from ...design.method import Method
 from ...errors import (
@@ -117,10 +117,14 @@ def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) 
     options = {"weights": call.weights, "offset": call.offset}
     options |= {"contrasts": call.contrasts, "missing": call.missing}
     if not is_frame(data) and source.is_source(data):
+        if call.covariance is not None or any(bar.members for bar in parse(call.formula).random):
+            raise UnsupportedError(
+                "covariance= and mm() need rows in memory; give a frame instead of data in chunks"
+            )
         return source.read(call.formula, data, executor=executor, progress=progress, **options)
     if executor is not None:
         raise ValueError("executor adds up data that are read in chunks; these are in memory")
-    return designs.build(parse(call.formula), data, **options)
+    return designs.build(parse(call.formula), data, covariance=call.covariance, **options)
 
 
 def with_method(design: Design, call: Call) -> Design:
@@ -132,6 +136,7 @@ def with_method(design: Design, call: Call) -> Design:
         If iteration is asked for and cannot be done.
     """
     if call.method == "iterative":
+        only_plain(design, "method='iterative'", "use method='exact'")
         _check_iterative(design, call)
     if call.prior is not None or call.method == "exact":
         return design

@@ -161,7 +161,7 @@ class Intervals(Base):
 
         root = np.random.SeedSequence(seed)
         draw, seeds = drawer(design, estimate, kind), root.spawn(n)
-        exact = estimate.approximation is None
+        exact = estimate.approximation is None and all(t.is_plain for t in design.random)
         if statistic is None and kind != "cases" and parts.call.prior is None and exact:
             settings = Settings(reml=parts.reml, workers=threads, control=parts.call.control)
             runs = bootstrapping.run_responses(

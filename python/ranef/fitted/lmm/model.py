@@ -23,6 +23,7 @@ from ..term_tests import TermTests
 from ..warned import tell
 from .call import Call
 from .fit import estimated, fit, made
+from .heritability import Heritability
 from .intervals import Intervals
 from .parts import LmmParts
 from .robust import Robust
@@ -48,6 +49,7 @@ class LinearMixedModel(
     Intervals,
     Profiles,
     Shares,
+    Heritability,
     Trust,
     Sampled,
     Residuals,

@@ -30,6 +30,7 @@ __all__ = [
     "needs_parts",
     "one_sided",
     "parts_call",
+    "refuse_covariance",
     "refuse_prior",
     "same_rows",
 ]
@@ -85,6 +86,21 @@ def needs_parts(family: str, link: str | None, zero: Any, dispersion: Any) -> bo
         and str(link).lower() not in links
         and (str(link).lower() in SHAPED[name].links)
     )
+
+
+def refuse_covariance(covariance: Any) -> None:
+    """Refuse known covariances of levels, which models of several predictors do not have.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is one.
+    """
+    if covariance is not None:
+        raise UnsupportedError(
+            "covariance= is not available with this family, link, zero= or dispersion=; it is for "
+            "binomial, poisson, gamma and negative_binomial models of one predictor"
+        )
 
 
 def refuse_prior(prior: Any) -> None:

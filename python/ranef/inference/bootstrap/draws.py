@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..._options import check_option
 from ..._typing import Array
-from ...design.design import Design, RandomTerm
+from ...design.design import Design, RandomTerm, only_plain
 from ...errors import UnsupportedError
 from ...models.lmm import LmmEstimate
 from ..prediction.predict import fixed_part, random_part
@@ -25,7 +25,10 @@ Draw = Callable[[np.random.Generator], Design]
 
 def drawer(design: Design, estimate: LmmEstimate, kind: str) -> Draw:
     """Return the function that draws one data set."""
-    return KINDS[check_option("kind", kind, KINDS)](design, estimate)
+    kind = check_option("kind", kind, KINDS)
+    if kind != "parametric":
+        only_plain(design, f"a {kind} bootstrap", "use kind='parametric'")
+    return KINDS[kind](design, estimate)
 
 
 def _parametric(design: Design, estimate: LmmEstimate) -> Draw:
@@ -35,8 +38,7 @@ def _parametric(design: Design, estimate: LmmEstimate) -> Draw:
 
     def draw(rng: np.random.Generator) -> Design:
         modes = tuple(
-            rng.standard_normal((term.n_levels, term.n_cols)) @ factor
-            for term, factor in zip(design.random, factors, strict=True)
+            term.draw(rng) @ factor for term, factor in zip(design.random, factors, strict=True)
         )
         noise = estimate.sigma * spread * rng.standard_normal(design.n_obs)
         return replace(design, y=base + random_part(design, modes) + noise)

@@ -12,7 +12,7 @@ from scipy import linalg, sparse
 
 from ... import _core
 from ..._typing import Array
-from ...design.design import Design, assemble
+from ...design.design import Design, assemble, only_plain
 from ...errors import ModelError
 from ...models.lmm import LmmEstimate
 from ...parallel.progress import bar, tracked
@@ -129,6 +129,7 @@ def leave_groups_out(
     ----------
     .. [1] Christensen, Johnson and Pearson (1992), Technometrics 34, 38-45.
     """
+    only_plain(design, "leaving groups out", "leave rows out")
     codes = design.random[term].codes
     w = _residual_weights(design)
     residual = design.y - fitted(design, estimate)

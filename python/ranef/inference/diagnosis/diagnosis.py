@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 from ..._typing import Array
-from ...design.design import Design, RandomTerm
+from ...design.design import Design, RandomTerm, only_plain
 from .finding import Finding
 from .formulas import fix, without
 from .terms import check_terms
@@ -23,6 +23,7 @@ TABLE = 200_000_000
 
 def check_design(design: Design) -> Iterator[Finding]:
     """Return every finding that needs no fit."""
+    only_plain(design, "a diagnosis", "see model.convergence and model.summary()")
     yield from check_terms(design)
     checks: tuple[Callable[[Design], Iterator[Finding]], ...] = (
         _same_groups,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._typing import Array
-from ...design.design import Design, RandomTerm, assemble
+from ...design.design import Design, RandomTerm, assemble, only_plain
 
 __all__ = ["CovarianceBlock", "covariance_blocks", "zero_directions"]
 
@@ -45,6 +45,7 @@ class CovarianceBlock:
 
 def covariance_blocks(design: Design) -> list[CovarianceBlock]:
     """Return the blocks of all random-effects terms of a design."""
+    only_plain(design, "this likelihood ratio test", "compare aic, or use ranef.pbtest")
     return [_block(design, term, block) for term in design.random for block in term.blocks]
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from ..._typing import Array
-from ...design.design import Design, assemble
+from ...design.design import Design, assemble, only_plain
 from ...errors import ModelError
 from ...parallel.progress import bar
 
@@ -32,6 +32,7 @@ def spectrum(design: Design, kept: NDArray[np.intp]) -> Array:
     kept : ndarray of int
         Positions in ``design.fixed`` of the columns that are not aliased.
     """
+    only_plain(design, "the exact restricted test", "use ranef.pbtest")
     (term,) = design.random
     if term.n_levels > MOST_LEVELS:
         raise ModelError(

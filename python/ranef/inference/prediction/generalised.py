@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
 from ...families import Params
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
+from .general import glmm_variances
 from .predict import complete_rows
 
 __all__ = ["Predictive", "predictor_variance"]
@@ -57,8 +59,10 @@ def predictor_variance(
         X = rows.X[~rows.missing][:, estimate.kept]
         out[~rows.missing] = np.einsum("ij,jk,ik->i", X, estimate.cov_beta, X)
         return out
-    X, terms = complete_rows(design, estimate, rows, groups)
     core = glmm.at_estimate(design, estimate)
+    if isinstance(core, _core.GeneralGlmm):
+        return glmm_variances(design, estimate, core, rows, groups)
+    X, terms = complete_rows(design, estimate, rows, groups)
     out[~rows.missing] = core.prediction_variances(X, estimate.cov_beta, terms)
     return out
 

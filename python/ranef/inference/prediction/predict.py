@@ -20,6 +20,7 @@ from ...models.gls.model import GlsEstimate
 from ...models.lmm import LmmEstimate
 from ..coverage import t_quantile
 from .estimable import without_estimate
+from .general import general_variances, new_level_size
 from .table import labelled, laid_out
 
 __all__ = [
@@ -53,7 +54,7 @@ def random_part(design: Design, modes: tuple[Array, ...]) -> Array:
     total = np.zeros(design.n_obs)
     for term, b in zip(design.random, modes, strict=True):
         for j, reference in enumerate(term.columns):
-            effect = b[term.codes, j]
+            effect = term.effect(b[:, j])
             total += effect if reference < 0 else effect * design.columns[reference]
     return total
 
@@ -86,8 +87,7 @@ def linear_predictor(
     for term, new, b in zip(design.random, rows.terms, estimate.modes, strict=True):
         if new is None or term.group not in groups:
             continue
-        known = new.codes >= 0
-        mean[known] += np.einsum("ij,ij->i", new.z[known], b[new.codes[known]])
+        mean += new.effect(b)
     mean[rows.missing] = np.nan
     return np.asarray(mean)
 
@@ -173,6 +173,8 @@ def _variances(
 ) -> Array:
     """Variance of the error of the mean relative to sigma^2, NaN where a row is missing."""
     usable = ~rows.missing
+    if not all(term.is_plain for term in design.random):
+        return general_variances(design, estimate, core, rows, groups)
     out = np.full(len(usable), np.nan)
     X, terms = complete_rows(design, estimate, rows, groups)
     out[usable] = core.prediction_variances(list(estimate.lambda_standard), X, terms)
@@ -202,9 +204,9 @@ def population_variance(design: Design, estimate: Estimate, newdata: object) -> 
     """Variance z' Sigma z of new levels of every term, shape (m,)."""
     rows = encode(design, newdata, random=True, coded=False)
     total = np.zeros(len(rows.missing))
-    for new, cov in zip(rows.terms, estimate.sigmas, strict=True):
+    for term, new, cov in zip(design.random, rows.terms, estimate.sigmas, strict=True):
         if new is not None:
-            total += np.einsum("ij,jk,ik->i", new.z, cov, new.z)
+            total += new_level_size(term) * new.unseen * np.einsum("ij,jk,ik->i", new.z, cov, new.z)
     return total
 
 
@@ -237,6 +239,5 @@ def random_draws(
 ) -> tuple[Array, ...]:
     """Draw new random effects, shape (l, s) for each term, from factors relative to ``scale``."""
     return tuple(
-        scale * rng.standard_normal((term.n_levels, term.n_cols)) @ block.T
-        for term, block in zip(design.random, factors, strict=True)
+        scale * term.draw(rng) @ block.T for term, block in zip(design.random, factors, strict=True)
     )

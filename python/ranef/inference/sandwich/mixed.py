@@ -10,7 +10,7 @@ from scipy import linalg
 
 from ... import _core
 from ..._typing import Array, Codes
-from ...design import Design, RandomTerm
+from ...design.design import Design, RandomTerm, only_plain
 from ...errors import ModelError
 from ...models import lmm
 from ...models.ols import orthonormal_basis
@@ -139,6 +139,7 @@ def mixed_scores(
     -------
     MixedScores
     """
+    only_plain(design, "a robust covariance", "use model.cov_params()")
     for term in design.random:
         check_nested(term, codes, cluster)
     kept = ~np.isnan(beta)
@@ -180,6 +181,7 @@ def mixed_rows(
     V need not be block diagonal: V^-1 x is what the random effects alone, at their covariance,
     leave of x.
     """
+    only_plain(design, "a robust covariance", "use model.cov_params()")
     for term in design.random:
         if not any(is_nested(term.codes, codes) for codes in clusters.values()):
             raise ModelError(

@@ -11,7 +11,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..._typing import Array
-from ...design.design import Design
+from ...design.design import Design, only_plain
 from ...errors import UnsupportedError
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
@@ -82,8 +82,10 @@ def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances
     for term, cov in zip(design.random, estimate.sigmas, strict=True):
         z = design.z(term)
         centre = z.mean(axis=0)
-        spread = z.T @ z / len(z) - np.outer(centre, centre)
-        mean.append(float(centre @ cov @ centre))
+        size = 1.0 if term.is_plain else float(term.sizes.mean())
+        whole = z.T @ z if term.is_plain else z.T @ (term.sizes[:, None] * z)
+        spread = whole / len(z) - size * np.outer(centre, centre)
+        mean.append(size * float(centre @ cov @ centre))
         slopes.append(float(np.sum(cov * spread)))
     return Variances(
         float(np.var(linear, ddof=1)),
@@ -164,6 +166,7 @@ def standardised_scale(design: Design, estimate: LmmEstimate) -> tuple[float, fl
     |V_l| = sigma^(2 n_l) |I + lambda'Z_l'W Z_l lambda| / prod w. With h = n / l rows a level the
     degrees of freedom are n - (h - 1) - h (h + 1) / 2, the free elements of a covariance of h rows.
     """
+    only_plain(design, "R² by the generalised variance", "use method='nsj' or 'kr'")
     if len(design.random) > 1:
         groups = ", ".join(term.group for term in design.random)
         raise UnsupportedError(

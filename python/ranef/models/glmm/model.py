@@ -12,6 +12,7 @@ from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, ModelError, RanefError
 from ...families.registry import lookup
+from ..general import general_terms
 from ..lmm import DECREMENT, SINGULAR, Control
 from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
@@ -72,6 +73,8 @@ def check(design: Design, spec: GlmmSpec) -> None:
     own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
+        if term.tells_levels_apart:
+            continue
         if q < n or (q == n and own_rows):
             continue
         raise ModelError(
@@ -88,6 +91,8 @@ def _has_trials(design: Design) -> bool:
 def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
     """Standardise the rows and plan the factor."""
     n = design.n_obs
+    if not all(term.is_plain for term in design.random):
+        return _of_general_terms(design, spec)
     terms = [
         (
             term.codes,
@@ -102,6 +107,18 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
         list(design.columns),
         list(design.fixed),
         terms,
+        np.ones(n) if design.weights is None else design.weights,
+        np.zeros(n) if design.offset is None else design.offset,
+        spec.distribution.core,
+        spec.link,
+    )
+
+
+def _of_general_terms(design: Design, spec: GlmmSpec) -> _core.GeneralGlmm:
+    n = design.n_obs
+    return _core.GeneralGlmm(
+        np.ascontiguousarray(design.y, dtype=np.float64),
+        *general_terms(design),
         np.ones(n) if design.weights is None else design.weights,
         np.zeros(n) if design.offset is None else design.offset,
         spec.distribution.core,
