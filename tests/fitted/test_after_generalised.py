@@ -330,3 +330,16 @@ def test_a_bootstrap_test_of_nested_models(models, counts, cbpp, kind):
     assert found.table["draws"].item() == 9
     with pytest.raises(ranef.ModelError, match="larger model first"):
         ranef.pbtest(small, model, n=9)
+
+
+def test_what_does_not_know_related_levels_says_so(counts):
+    levels = pd.Index(counts["g"].unique())
+    A = pd.DataFrame(0.5 * np.eye(len(levels)) + 0.5, index=levels, columns=levels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.RanefWarning)
+        model = ranef.glmer("y ~ x + (1 | g)", counts, family="poisson", covariance={"g": A})
+    for call in (model.robust, model.influence, model.ranova, model.bootstrap):
+        with pytest.raises(ranef.UnsupportedError, match="known covariance"):
+            call()
+    with pytest.raises(ranef.UnsupportedError, match="simulate"):
+        model.predict(random="integrate")

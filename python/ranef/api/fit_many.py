@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 from .._typing import Ddf
-from ..batch.counts import batch_ddf, batch_spec, refuse_matrix_weights, with_size_factors
+from ..batch.counts import (
+    batch_ddf,
+    batch_spec,
+    check_plain,
+    refuse_matrix_weights,
+    with_size_factors,
+)
 from ..batch.many import check_left, read_matrix_weights, read_tests, shared_design
 from ..batch.many_run import ManyRun
 from ..batch.responses import in_memory, open_responses, read_responses
@@ -213,6 +219,7 @@ def fit_many(
         lmm.check(design)
     else:
         glmm.check(design, spec)
+        check_plain(design)
     settings = Settings(
         reml=reml and spec is None,
         satterthwaite=degrees == "satterthwaite",

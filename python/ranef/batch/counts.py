@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..design.aligned import one_a_row
+from ..design.design import Design
 from ..design.frame import Frame
 from ..design.values import Numbers, read_series
 from ..errors import DataError, UnsupportedError
@@ -15,7 +16,7 @@ from ..fitted.glmm.fit import specification
 from ..models.glmm.estimate import GlmmSpec
 from .many import check_ddf
 
-__all__ = ["batch_ddf", "batch_spec", "refuse_matrix_weights", "with_size_factors"]
+__all__ = ["batch_ddf", "batch_spec", "check_plain", "refuse_matrix_weights", "with_size_factors"]
 
 
 def batch_spec(family: Any, link: str | None, size_factors: Any) -> GlmmSpec | None:
@@ -68,6 +69,16 @@ def refuse_matrix_weights(W: Any) -> None:
             "weights of generalised models are trials, one column for all responses; fit responses "
             "with trials of their own by ranef.glmer"
         )
+
+
+def check_plain(design: Design) -> None:
+    """Refuse terms that the kernel of a batch has not: known covariances and smooths."""
+    for term in design.random:
+        if not term.is_plain or term.smooth is not None:
+            raise UnsupportedError(
+                f"({' + '.join(term.names)} | {term.group}) has levels of known covariance or is a "
+                "smooth, which batches of generalised models do not take; use ranef.glmer for each"
+            )
 
 
 def with_size_factors(offset: Any, size_factors: Any, frame: Frame) -> Any:

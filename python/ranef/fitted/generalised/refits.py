@@ -40,6 +40,16 @@ def by_likelihood(parts: GeneralisedParts, what: str) -> None:
             f"{what} rests on the likelihood, and this model was fitted with a prior; use "
             "model.update(prior=None)"
         )
+    if not all(term.is_plain for term in parts.design.random):
+        raise UnsupportedError(
+            f"{what} is not available where levels have a known covariance or a row has several; "
+            "use model.conf_int('profile'), or ranef.anova with a smaller model"
+        )
+    if getattr(getattr(parts.call, "spec", None), "reml", False):
+        raise UnsupportedError(
+            f"{what} rests on the likelihood, and this model maximises the restricted one; use "
+            "model.update(reml=False)"
+        )
     if parts.nagq == 0:
         raise UnsupportedError(
             f"{what} rests on the likelihood, which nagq=0 does not maximise over the fixed "

@@ -43,6 +43,11 @@ def spread_of_rows(
     design: Design, terms: Sequence[RandomTerm], sigmas: Sequence[Array], data: Any = None
 ) -> Array:
     """Variance z' Sigma z of new levels of some terms, for new rows or those of the design."""
+    if not all(term.is_plain for term in terms):
+        raise UnsupportedError(
+            "a mean over levels that have a known covariance, or of rows with several, is not "
+            "available; average model.simulate(n)"
+        )
     if data is None:
         rows = [design.z(term) for term in terms]
     else:
