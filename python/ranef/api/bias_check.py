@@ -52,7 +52,8 @@ def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True
     if n < 2:
         raise ValueError(f"bias_check needs 2 or more simulated data sets, not {n}")
     if is_generalised(model):
-        return bias_of_replicates(model.bootstrap(n, seed=seed, progress=progress))
+        runs = model.bootstrap(n, seed=seed, progress=progress)
+        return bias_of_replicates(runs.replicates, runs.estimate)
     return bias_table(
         model.parts.design,
         model.parts.estimate,

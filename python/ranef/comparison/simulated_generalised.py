@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..fitted.generalised.refits import by_likelihood, with_response
-from ..inference.bootstrap.replicates import Replicate, replicated
+from ..fitted.generalised.replicates import Replicate, replicated
 from ..inference.lrt.lrt import ratio_test
 from ..report.simulated import SimulatedTest
 from .generalised import check_generalised

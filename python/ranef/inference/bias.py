@@ -14,7 +14,6 @@ from ..design.design import Design
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..parallel.progress import tracked
-from .bootstrap.results import Bootstrap
 from .prediction.predict import simulate
 
 __all__ = ["bias_of_replicates", "bias_table"]
@@ -64,11 +63,11 @@ def bias_table(
     return table_of(np.array(found), truth, [*names, "sigma"], ZERO * estimate.sigma)
 
 
-def bias_of_replicates(runs: Bootstrap) -> pd.DataFrame:
+def bias_of_replicates(replicates: pd.DataFrame, estimate: pd.Series) -> pd.DataFrame:
     """Compare the standard deviations of a fit with those of its parametric bootstrap."""
-    names = [name for name in runs.replicates.columns if name.startswith("sd_")]
-    draws = runs.replicates[names].dropna().to_numpy()
-    return table_of(draws, runs.estimate[names].to_numpy(), names, ZERO)
+    names = [name for name in replicates.columns if name.startswith("sd_")]
+    draws = replicates[names].dropna().to_numpy()
+    return table_of(draws, estimate[names].to_numpy(), names, ZERO)
 
 
 def table_of(draws: Array, truth: Array, names: list[str], unit: float) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 import pandas as pd
 
-from ...inference.bootstrap.results import Bootstrap
+from ...report.bootstrap import Bootstrap
 from ..coefficients import level_and_method, wald_intervals
 from ..mixed.profiles import profile_intervals
 from ..parts import Base

@@ -10,12 +10,12 @@ import numpy as np
 from ..._options import check_option
 from ..._typing import Array
 from ...errors import UnsupportedError
-from ...inference.bootstrap.replicates import Replicate, named, replicated
-from ...inference.bootstrap.results import Bootstrap
 from ...parallel.workers import worker_count
+from ...report.bootstrap import Bootstrap
 from ..parts import Base
 from .parts import GeneralisedParts
 from .refits import by_likelihood, with_response
+from .replicates import Replicate, named, replicated
 
 __all__ = ["Resampled"]
 

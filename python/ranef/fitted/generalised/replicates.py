@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...errors import RanefError
 from ...parallel.progress import bar
-from .results import Bootstrap
+from ...report.bootstrap import Bootstrap
 
 __all__ = ["Replicate", "named", "replicated"]
 
