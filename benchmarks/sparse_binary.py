@@ -5,7 +5,7 @@
 Each data set is fitted by ``ranef.glmer(nagq=)`` and by a plain NumPy program: the same adaptive
 Gauss-Hermite rule written anew, minimised by BFGS from four standard deviations far apart. Fits
 that say "converged" and lie above what the other found are printed. A rule of few points makes a
-criterion with false minima where the standard deviation is large; 25 are enough for these sets.
+criterion with false minima where the standard deviation is large, which a finer rule tells.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import numpy as np
 import scipy.optimize
 
 import ranef
+
+#: Points of a rule that is exact wherever it matters here.
+FINE = 301
 
 
 def data_set(seed: int) -> dict[str, np.ndarray]:
@@ -61,16 +64,16 @@ def criterion(points: int, d: dict[str, np.ndarray]):
     return value
 
 
-def lowest(points: int, d: dict[str, np.ndarray]) -> tuple[float, float]:
-    """Return the lowest criterion of four searches, and its standard deviation."""
+def lowest(points: int, d: dict[str, np.ndarray]) -> tuple[float, np.ndarray]:
+    """Return the lowest criterion of four searches, and where it is."""
     value = criterion(points, d)
     share = np.clip(d["y"].mean(), 0.01, 0.99)
     found = []
     for sd in (0.3, 1.5, 4.0, 12.0):
         start = np.array([np.log(share / (1.0 - share)) * (1.0 + 0.3 * sd), 0.3, np.log(sd)])
         best = scipy.optimize.minimize(value, start, method="BFGS", options={"maxiter": 80})
-        found.append((float(best.fun), float(np.exp(best.x[2]))))
-    return min(found)
+        found.append((float(best.fun), best.x))
+    return min(found, key=lambda pair: pair[0])
 
 
 def main() -> None:
@@ -80,7 +83,16 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=7000)
     parser.add_argument("--points", type=int, default=25)
     options = parser.parse_args()
-    counts = dict.fromkeys(["equal or lower", "worse", "said not to be an optimum", "refused"], 0)
+    counts = dict.fromkeys(
+        [
+            "equal or lower",
+            "lower by a finer rule",
+            "worse",
+            "said not to be an optimum",
+            "refused",
+        ],
+        0,
+    )
     for seed in range(options.first, options.first + options.sets):
         d, points = data_set(seed), options.points
         with warnings.catch_warnings():
@@ -93,15 +105,19 @@ def main() -> None:
             if not model.converged:
                 counts["said not to be an optimum"] += 1
                 continue
-            other, sd = lowest(points, d)
-        if -2.0 * model.llf < other + 1e-3 or sd > 30.0:
+            other, at = lowest(points, d)
+        ours = np.array([*model.params, np.log(max(float(model.theta.iloc[0]), 1e-5))])
+        if -2.0 * model.llf < other + 1e-3:
             counts["equal or lower"] += 1
             continue
+        fine = criterion(FINE, d)
+        if fine(ours) < fine(at) + 1e-3:
+            counts["lower by a finer rule"] += 1
+            continue
         counts["worse"] += 1
-        ours = float(model.theta.iloc[0])
         print(
-            f"seed {seed}, {points} points: {-2 * model.llf:.4f} (sd {ours:.3g}) above "
-            f"{other:.4f} (sd {sd:.3g})",
+            f"seed {seed}, {points} points: {-2 * model.llf:.4f} (sd {np.exp(ours[2]):.3g}) above "
+            f"{other:.4f} (sd {np.exp(at[2]):.3g})",
             flush=True,
         )
     print(", ".join(f"{count} {what}" for what, count in counts.items()))

@@ -17,8 +17,9 @@ namespace {
 std::unique_ptr<ranef::Glmm> make(const ranef::Vector& y, const std::vector<Column>& columns,
                                   const std::vector<int>& fixed, const std::vector<Term>& terms,
                                   const ranef::Vector& weights, const ranef::Vector& offset,
-                                  const std::string& family, const std::string& link) {
-  const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt);
+                                  const std::string& family, const std::string& link,
+                                  const Structures& structures) {
+  const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt, structures);
   const WithoutLock release;
   return std::make_unique<ranef::Glmm>(input, ranef::parse_likelihood(family, link),
                                        ranef::ResponseRows{y, weights}, offset);
@@ -47,7 +48,7 @@ void bind_glmm(py::module_& m) {
   py::class_<Glmm>(m, "Glmm", py::module_local(),
                    "Rows and plan of one generalised linear mixed model.")
       .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
-           "family"_a, "link"_a)
+           "family"_a, "link"_a, "structures"_a = Structures{})
       .def(
           "evaluate",
           [](Glmm& self, const ranef::Vector& theta, const ranef::Vector& beta, double dispersion) {
@@ -82,5 +83,6 @@ void bind_glmm(py::module_& m) {
       .def_property_readonly("kept", [](const Glmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Glmm& self) { return self.basis().aliased; })
       .def_property_readonly("alias", [](const Glmm& self) { return self.basis().alias; })
+      .def("natural_parameters", &Glmm::natural_parameters, "term"_a, "theta"_a)
       .def("term_basis", &Glmm::term_basis, "term"_a);
 }

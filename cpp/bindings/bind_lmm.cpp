@@ -20,9 +20,10 @@ namespace {
 std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& columns,
                                  const std::vector<int>& fixed, const std::vector<Term>& terms,
                                  const std::optional<Column>& weights, const std::string& method,
-                                 std::uint64_t seed, int threads, double flops, double bytes) {
+                                 std::uint64_t seed, int threads, double flops, double bytes,
+                                 const Structures& structures) {
   const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
-  ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights);
+  ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights, structures);
   input.y = rows_of(y, input.n, "y");
   const WithoutLock release;
   return std::make_unique<ranef::Lmm>(input, settings);
@@ -147,7 +148,7 @@ void bind_lmm(py::module_& m) {
                   "Cross products and plan of one linear mixed model.")
       .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
            "weights"_a.none(true) = py::none(), "method"_a = "exact", "seed"_a = 0, "threads"_a = 1,
-           "flops"_a = 0.0, "bytes"_a = 0.0)
+           "flops"_a = 0.0, "bytes"_a = 0.0, "structures"_a = Structures{})
       .def(
           "fit",
           [](Lmm& self, bool reml, int max_steps, double tolerance,
@@ -177,6 +178,7 @@ void bind_lmm(py::module_& m) {
       .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })
       .def("resume", &resume, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a, "high"_a)
       .def("term_basis", &Lmm::term_basis, "term"_a)
+      .def("natural_parameters", &Lmm::natural_parameters, "term"_a, "state"_a)
       .def_property_readonly("n_root", &Lmm::n_root)
       .def_property_readonly("is_sparse", &Lmm::is_sparse)
       .def_property_readonly("is_iterative",

@@ -21,7 +21,7 @@ std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vec
                                         const std::string& family, const std::string& link,
                                         bool zero, std::vector<InputOf> inputs,
                                         std::vector<TermOf> terms, ranef::Index n_beta,
-                                        double top) {
+                                        const Structures& structures, double top) {
   std::vector<ranef::PredictorInput> of_inputs;
   for (auto& [X, index, offset] : inputs)
     of_inputs.push_back({std::move(X), std::move(index), std::move(offset)});
@@ -29,7 +29,7 @@ std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vec
   for (auto& [codes, n_levels, z, blocks, predictor] : terms) {
     const std::int32_t* first = rows_of(codes, y.size(), "codes");
     of_terms.push_back({std::vector<std::int32_t>(first, first + y.size()), n_levels, std::move(z),
-                        std::move(blocks), predictor});
+                        std::move(blocks), predictor, structures_of(structures, of_terms.size())});
   }
   const py::gil_scoped_release release;
   return std::make_unique<ranef::Predictors>(
@@ -68,12 +68,13 @@ void bind_predictors(py::module_& m) {
   m.def(
       "standard_columns",
       [](ranef::Index n, const std::vector<Column>& columns, const std::vector<int>& fixed,
-         const std::vector<Term>& terms) {
-        const ranef::Input input = read_rows(n, columns, fixed, terms, std::nullopt);
+         const std::vector<Term>& terms, const Structures& structures) {
+        const ranef::Input input =
+            read_rows(n, columns, fixed, terms, std::nullopt, structures);
         const py::gil_scoped_release without_lock;
         return ranef::standard_columns(input);
       },
-      "n"_a, "columns"_a, "fixed"_a, "terms"_a);
+      "n"_a, "columns"_a, "fixed"_a, "terms"_a, "structures"_a = Structures{});
 
   py::class_<ranef::JointPoint>(m, "JointPoint", py::module_local(),
                                 "A likelihood given the random effects, and its gradient.")
@@ -84,7 +85,7 @@ void bind_predictors(py::module_& m) {
   py::class_<Predictors>(m, "Predictors", py::module_local(),
                          "Rows and plan of one model of several linear predictors.")
       .def(py::init(&make), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a, "inputs"_a,
-           "terms"_a, "n_beta"_a, "top"_a = -1.0)
+           "terms"_a, "n_beta"_a, "structures"_a = Structures{}, "top"_a = -1.0)
       .def("evaluate", &Predictors::evaluate, "theta"_a, "beta"_a, release())
       .def("gradient", &Predictors::gradient, release())
       .def(
@@ -111,5 +112,6 @@ void bind_predictors(py::module_& m) {
       .def_property_readonly("eta", [](const Predictors& self) { return self.eta(); })
       .def("restart", &Predictors::restart, release())
       .def("factors", &Predictors::lambda, "theta"_a, release())
-      .def_property_readonly("parameters", &Predictors::parameters);
+      .def_property_readonly("parameters", &Predictors::parameters)
+      .def("natural_parameters", &Predictors::natural_parameters, "term"_a, "theta"_a, "scale"_a);
 }

@@ -10,6 +10,7 @@ void bind_glmm(pybind11::module_& m);
 void bind_glmm_batch(pybind11::module_& m);
 void bind_lmm(pybind11::module_& m);
 void bind_sandwich(pybind11::module_& m);
+void bind_structure(pybind11::module_& m);
 void bind_structured(pybind11::module_& m);
 void bind_batch(pybind11::module_& m);
 void bind_merge(pybind11::module_& m);

@@ -41,6 +41,7 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   py::register_local_exception_translator(&translate);
   m.attr("isa") = RANEF_STR(RANEF_MODULE);
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
+  bind_structure(m);
   bind_absorb(m);
   bind_gee(m);
   bind_general(m);

@@ -263,7 +263,7 @@ Shifts choose_shifts(const Input& input) {
     std::vector<Affine> of_term;
     for (std::size_t j = 0; j < term.columns.size(); ++j) {
       const int reference = term.columns[j];
-      of_term.push_back(reference == kIntercept
+      of_term.push_back(reference == kIntercept || term.structure(term.blocks[j])
                             ? Affine{}
                             : affine(columns[reference], block_has_constant(term, term.blocks[j])));
     }

@@ -58,8 +58,12 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
   }
   products_ = std::make_unique<RowProducts>(refined.input, std::move(z));
   std::vector<std::vector<int>> blocks;
-  for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
-  pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks));
+  std::vector<BlockStructures> structures;
+  for (const TermInput& term : ordered.terms) {
+    blocks.push_back(term.blocks);
+    structures.push_back(term.structures);
+  }
+  pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks), std::move(structures));
   restart();
 }
 
@@ -106,7 +110,7 @@ std::vector<std::tuple<std::size_t, int, int>> Glmm::parameters() const {
 }
 
 std::vector<Matrix> Glmm::lambda(const Vector& theta, bool standard) const {
-  const std::vector<Matrix> of_kernel = factors_of(*pls_, theta);
+  const std::vector<Matrix> of_kernel = pls_->factors(theta);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_)
     out.push_back(
@@ -118,7 +122,8 @@ void Glmm::prepare(const GlmmParameters& at) {
   if (at.beta.size() != 0 && at.beta.size() != X_.cols())
     throw std::invalid_argument("beta: not one value for each column");
   if (!(at.dispersion > 0.0)) throw std::invalid_argument("dispersion: not above zero");
-  lambda_ = factors_of(*pls_, at.theta);
+  theta_ = at.theta;
+  lambda_ = pls_->factors(theta_);
   joint_ = at.beta.size() == 0;
   if (!joint_) beta_ = at.beta;
   dispersion_ = at.dispersion;

@@ -54,7 +54,7 @@ Vector Glmm::gradient() {
 // The gradient from derivatives by each lambda and by the linear predictor's fixed part; that by
 // the dispersion is left open.
 Vector Glmm::gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const {
-  const Vector theta = elements_of(*pls_, by_lambda);
+  const Vector theta = by_parameters(*pls_, theta_, by_lambda);
   const Index m = theta.size(), p = joint_ ? 0 : X_.cols();
   Vector out(m + p + (likelihood_.has_dispersion() ? 1 : 0));
   out.head(m) = theta;

@@ -1,7 +1,5 @@
 #include "ranef/laplace.hpp"
 
-#include <stdexcept>
-
 namespace ranef {
 namespace {
 
@@ -32,22 +30,23 @@ std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
   return out;
 }
 
-std::vector<Matrix> factors_of(const Pls& pls, const Vector& theta) {
-  const auto& parameters = pls.parameters();
-  if (theta.size() != static_cast<Index>(parameters.size()))
-    throw std::invalid_argument("theta: not one value for each covariance parameter");
-  std::vector<Matrix> out;
-  for (std::size_t t = 0; t < pls.n_terms(); ++t) out.push_back(Matrix::Zero(pls.k(t), pls.k(t)));
-  for (Index a = 0; a < theta.size(); ++a)
-    out[parameters[a].term](parameters[a].i, parameters[a].j) = theta(a);
-  return out;
-}
-
-Vector elements_of(const Pls& pls, const std::vector<Matrix>& by_lambda) {
+Vector by_parameters(const Pls& pls, const Vector& theta, const std::vector<Matrix>& by_lambda) {
   const auto& parameters = pls.parameters();
   Vector out(static_cast<Index>(parameters.size()));
-  for (Index a = 0; a < out.size(); ++a)
-    out(a) = by_lambda[parameters[a].term](parameters[a].i, parameters[a].j);
+  for (Index a = 0; a < out.size(); ++a) {
+    const Parameter& e = parameters[static_cast<std::size_t>(a)];
+    if (!e.is_structured()) {
+      out(a) = by_lambda[e.term](e.i, e.j);
+    } else if (e.i == 0) {
+      const Structure& structure = *pls.structure(e.term, e.block());
+      const std::vector<int> columns = pls.block_columns(e.term)[e.block()];
+      const Matrix by_block = by_lambda[e.term](columns, columns);
+      Index next = a;
+      for (const Matrix& slope :
+           structure.factor_slopes(theta.segment(a, structure.n_parameters())))
+        out(next++) = slope.cwiseProduct(by_block).sum();
+    }
+  }
   return out;
 }
 

@@ -1,8 +1,11 @@
 #include "ranef/levels.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <type_traits>
+#include <vector>
 
 #include "ranef/with_size.hpp"
 
@@ -73,6 +76,38 @@ double factor_pairs(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K
   return logs.total();
 }
 
+// By Sigma = L L': K = L (I + L'A L)^-1 L', which stays accurate where Sigma is large. False where
+// Sigma is singular to rounding.
+bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K,
+                      double& log_determinant) {
+  const Index k = Sigma.cols();
+  const Eigen::LLT<Matrix> root(Sigma);
+  if (root.info() != Eigen::Success) return false;
+  const Matrix L = root.matrixL();
+  Matrix AL(k, k), M(k, k), W(k, k), Kl(k, k);
+  Eigen::LLT<Matrix> llt(k);
+  LogSum logs;
+  for (Index l = 0; l < own.cols(); ++l) {
+    const Eigen::Map<const Matrix> A(own.data() + l * k * k, k, k);
+    AL.noalias() = A * L;
+    M.noalias() = L.transpose() * AL;
+    M.diagonal().array() += 1.0;
+    llt.compute(M);
+    if (llt.info() != Eigen::Success) return false;
+    W = L.transpose();
+    llt.matrixL().solveInPlace(W);
+    Kl.noalias() = W.transpose() * W;
+    Eigen::Map<Matrix>(K.data() + l * k * k, k, k) = Kl;
+    Eigen::Map<Matrix> Tl(T.data() + l * k * k, k, k);
+    Tl.noalias() = -A * Kl;
+    Tl.diagonal().array() += 1.0;
+    const auto diagonal = llt.matrixLLT().diagonal();
+    for (Index i = 0; i < k; ++i) logs.add(diagonal(i) * diagonal(i));
+  }
+  log_determinant = logs.total();
+  return true;
+}
+
 template <int Size>
 double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
   using Block = Square<Size>;
@@ -83,7 +118,10 @@ double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
   LogSum logs;
   for (Index l = 0; l < own.cols(); ++l) {
     const Eigen::Map<const Block> A(own.data() + l * k * k, k, k);
-    M.noalias() = A.lazyProduct(S);
+    if (Size == Eigen::Dynamic && k > kLarge)
+      M.noalias() = A * S;
+    else
+      M.noalias() = A.lazyProduct(S);
     M.diagonal().array() += 1.0;
     lu.compute(M);
     const double det = lu.determinant();
@@ -91,7 +129,10 @@ double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
     inverse = lu.inverse();
     Eigen::Map<Block> Tl(T.data() + l * k * k, k, k), Kl(K.data() + l * k * k, k, k);
     Tl = inverse;
-    M.noalias() = S.lazyProduct(inverse);
+    if (Size == Eigen::Dynamic && k > kLarge)
+      M.noalias() = S * inverse;
+    else
+      M.noalias() = S.lazyProduct(inverse);
     Kl = 0.5 * (M + M.transpose());
     logs.add(det);
   }
@@ -104,6 +145,8 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   const Index k = Sigma.cols();
   if (k == 1) return factor_scalar(own, Sigma(0, 0), T, K);
   if (k == 2) return factor_pairs(own, Sigma, T, K);
+  double log_determinant = 0.0;
+  if (k > kLarge && factor_symmetric(own, Sigma, T, K, log_determinant)) return log_determinant;
   return with_size<3>(k, [&](auto size) {
     constexpr int Size = decltype(size)::value;
     return factor_general<Size>(own, Sigma, T, K);
@@ -127,7 +170,12 @@ void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix
   const Index levels = Kb.cols();
   const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
   const Index c = rows.cols();
-  double product[(K == Eigen::Dynamic ? kMaxColumns : K) * kFewColumns];
+  std::conditional_t<K == Eigen::Dynamic, std::vector<double>,
+                     std::array<double, static_cast<std::size_t>(K == Eigen::Dynamic ? 1 : K) *
+                                            kFewColumns>>
+      work{};
+  if constexpr (K == Eigen::Dynamic) work.resize(static_cast<std::size_t>(k * kFewColumns));
+  double* const product = work.data();
   for (Index start = 0; start < levels; start += kLevelsAtATime) {
     double sums[kFewColumns * kFewColumns] = {};
     const Index stop = std::min(levels, start + kLevelsAtATime);
@@ -154,8 +202,7 @@ void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix
 }
 
 template <int K>
-using FewRows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor,
-                              K == Eigen::Dynamic ? kMaxColumns : K, kFewColumns>;
+using FewRows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor, K, kFewColumns>;
 
 // out_l = T_l rows_l U, k rows of c numbers a level.
 template <int K>
@@ -307,13 +354,41 @@ void scale_level_columns(const Matrix& M, Index levels, Index first, RowMatrix& 
     rows.middleCols(first, levels) *= M(0, 0);
     return;
   }
-  Eigen::Matrix<double, 1, Eigen::Dynamic, Eigen::RowMajor, 1, kMaxColumns> work(k);
+  Eigen::RowVectorXd work(k);
   for (Index i = 0; i < rows.rows(); ++i)
     for (Index l = 0; l < levels; ++l) {
       auto part = rows.row(i).segment(first + l * k, k);
       work.noalias() = part.lazyProduct(M);
       part = work;
     }
+}
+
+void sum_levels_along(const Matrix& own, const Matrix& T, const RowMatrix& N,
+                      const std::vector<Matrix>& directions, LevelSums& sums, RowMatrix* Th) {
+  const Index k = N.rows() / own.cols(), p = N.cols() - 1;
+  const Index m = static_cast<Index>(directions.size());
+  sums.B.setZero(k, k);
+  sums.fixed.setZero(k, k);
+  sums.response.setZero(k, k);
+  sums.Q.setZero(m, m);
+  sums.J.setZero(p, m);
+  if (Th) Th->resize(N.rows(), m);
+  Matrix B(k, k), h(k, m), Bh(k, m), Nl(k, p + 1);
+  for (Index l = 0; l < own.cols(); ++l) {
+    const Eigen::Map<const Matrix> A(own.data() + l * k * k, k, k), Tl(T.data() + l * k * k, k, k);
+    Nl = N.middleRows(l * k, k);
+    for (Index a = 0; a < m; ++a)
+      h.col(a).noalias() = directions[static_cast<std::size_t>(a)] * Nl.col(p);
+    B.noalias() = Tl * A;
+    sums.B += B;
+    sums.response.noalias() += Nl.col(p) * Nl.col(p).transpose();
+    sums.fixed.noalias() += Nl.leftCols(p) * Nl.leftCols(p).transpose();
+    Bh.noalias() = B * h;
+    sums.Q.noalias() += h.transpose() * Bh;
+    sums.J.noalias() += Nl.leftCols(p).transpose() * h;
+    if (Th) Th->middleRows(l * k, k).noalias() = Tl.transpose() * h;
+  }
+  sums.B = (0.5 * (sums.B + sums.B.transpose())).eval();
 }
 
 void sum_levels(const Matrix& own, const Matrix& T, const RowMatrix& N, LevelSums& sums,

@@ -14,10 +14,10 @@ namespace ranef {
 namespace {
 
 // A second search starts at this relative standard deviation. It is made with at most kSmall random
-// effects, and where the first fit is singular (an axis below kSingular) with at most kLarge; its
+// effects, and where the first fit is singular (an axis below kSingular) with at most kMany; its
 // end is taken where -2 log-likelihood is lower by more than kBetter.
 constexpr double kWide = 5.0;
-constexpr Index kSmall = 100, kLarge = 5000;
+constexpr Index kSmall = 100, kMany = 5000;
 constexpr double kSingular = 1e-4, kBetter = 1e-5;
 // Tolerance of the search under a better approximation.
 constexpr double kRest = 1e-6;
@@ -109,12 +109,16 @@ void Lmm::prepare(const Input& ordered, CrossProducts products, const MethodSett
   for (const TermProducts& term : products.terms) zy.push_back(term.xy.rightCols(1));
   start_ = moments_(zy);
   std::vector<std::vector<int>> blocks;
-  for (const TermInput& term : ordered.terms) blocks.push_back(term.blocks);
+  std::vector<BlockStructures> structures;
+  for (const TermInput& term : ordered.terms) {
+    blocks.push_back(term.blocks);
+    structures.push_back(term.structures);
+  }
   plan_ = plan_method(products, method);
   if (plan_.is_iterative)
     pls_ = std::make_unique<CrossedPls>(std::move(products), std::move(blocks), method.crossed);
   else
-    pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks));
+    pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks), std::move(structures));
 }
 
 void Lmm::set_response(const Vector& a, double s, const std::vector<Vector>& zy) {
@@ -137,14 +141,25 @@ std::vector<Matrix> Lmm::to_user(std::vector<Matrix> of_kernel) const {
   return out;
 }
 
-std::vector<Matrix> Lmm::standard_factors(const std::vector<Matrix>& lambda) const {
-  std::vector<Matrix> out = to_kernel(lambda);
+Vector Lmm::theta_of(const std::vector<Matrix>& of_user) const {
+  return pls_->pack(to_kernel(of_user));
+}
+
+Vector Lmm::standard_theta(const std::vector<Matrix>& states) const {
+  std::vector<Matrix> out = to_kernel(states);
   for (std::size_t t = 0; t < out.size(); ++t) {
+    if (pls_->is_structured(t)) continue;
     if (out[t].rows() != pls_->k(t) || out[t].cols() != pls_->k(t))
       throw std::invalid_argument("lambda: a factor has the wrong shape");
     out[t] = lower_factor(basis_.Tz[t].triangularView<Eigen::Upper>().solve(Matrix(out[t])));
   }
-  return out;
+  return pls_->pack(out);
+}
+
+std::vector<Vector> Lmm::natural_parameters(std::size_t t,
+                                            const std::vector<Matrix>& states) const {
+  const std::size_t kernel = order_.at(t);
+  return pls_->natural(theta_of(states), kernel, basis_.Tz[kernel].diagonal());
 }
 
 double Lmm::to_user_scale(const Objective& objective, bool reml) const {
@@ -155,7 +170,8 @@ double Lmm::to_user_scale(const Objective& objective, bool reml) const {
   return value;
 }
 
-Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml) {
+Estimate Lmm::describe(const Vector& theta, const Objective& objective, bool reml) {
+  const std::vector<Matrix> lambda = pls_->factors(theta);
   const Index p = basis_.T.cols() - 1;
   const Matrix Tx = basis_.T.topLeftCorner(p, p);
   const double scale = basis_.T(p, p);
@@ -170,7 +186,7 @@ Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objec
   std::vector<Matrix> modes = pls_->modes(), factors;
   for (std::size_t t = 0; t < lambda.size(); ++t) {
     const Matrix back = basis_.Tz[t] / scale;
-    Column<Eigen::Dynamic> work(back.rows());
+    Vector work(back.rows());
     for (Index l = 0; l < modes[t].cols(); ++l) {
       work.noalias() = back.lazyProduct(modes[t].col(l));
       modes[t].col(l) = work;
@@ -179,10 +195,28 @@ Estimate Lmm::describe(const std::vector<Matrix>& lambda, const Objective& objec
   }
   out.modes = to_user(std::move(modes));
   out.lambda = to_user(std::move(factors));
-  out.lambda_standard = to_user(lambda);
-  out.smallest_sd = smallest_axis(lambda);
+  out.lambda_standard = to_user(pls_->states(theta));
+  out.smallest_sd = smallest_margin(theta);
   out.approximation = pls_->approximation();
   return out;
+}
+
+// The smallest relative standard deviation of any axis, or distance of a structure from its limits.
+double Lmm::smallest_margin(const Vector& theta) const {
+  const std::vector<Matrix> lambda = pls_->factors(theta);
+  if (!pls_->is_structured()) return smallest_axis(lambda);
+  double smallest = HUGE_VAL;
+  for (std::size_t t = 0; t < lambda.size(); ++t) {
+    const std::vector<std::vector<int>> columns = pls_->block_columns(t);
+    for (std::size_t b = 0; b < columns.size(); ++b) {
+      const Structure* structure = pls_->structure(t, b);
+      smallest = std::min(
+          smallest, structure ? structure->margin(theta.segment(pls_->first_parameter(t, b),
+                                                                structure->n_parameters()))
+                              : smallest_axis({Matrix(lambda[t](columns[b], columns[b]))}));
+    }
+  }
+  return smallest;
 }
 
 // An approximation is made as good as promised where the search ends, and the search goes on.
@@ -194,7 +228,7 @@ SearchResult Lmm::search_from(const std::vector<Matrix>& start, bool reml,
     // The optimum has moved by a share of its Monte Carlo error.
     SearchSettings rest = settings;
     rest.tolerance = std::max(kRest, settings.tolerance);
-    SearchResult next = search(*pls_, found.lambda, reml, rest);
+    SearchResult next = search(*pls_, pls_->states(found.theta), reml, rest);
     next.n_objective += found.n_objective;
     next.n_gradient += found.n_gradient;
     next.path.insert(next.path.begin(), found.path.begin(), found.path.end());
@@ -204,7 +238,56 @@ SearchResult Lmm::search_from(const std::vector<Matrix>& start, bool reml,
   return found;
 }
 
+// Correlations of a structure may have several maxima: searches from a middling one, a high and a
+// low one, the later ones only as far as they lead elsewhere.
+Estimate Lmm::fit_structures(bool reml, const SearchSettings& settings) {
+  int count = 1;
+  for (std::size_t t = 0; t < pls_->n_terms(); ++t)
+    for (std::size_t b = 0; b < pls_->block_columns(t).size(); ++b)
+      if (const Structure* structure = pls_->structure(t, b))
+        count = std::max(count, structure->n_starts());
+  SearchResult best;
+  best.objective.value = kInfeasible;
+  for (int number = 0; number < count; ++number) {
+    const bool has_one = best.objective.value < kInfeasible;
+    SearchResult found =
+        search(*pls_, structured_start(number), reml, settings, has_one ? &best : nullptr);
+    const int n_objective = best.n_objective + found.n_objective,
+              n_gradient = best.n_gradient + found.n_gradient;
+    if (!found.is_known && found.objective.value < best.objective.value - (has_one ? kBetter : 0.0))
+      best = std::move(found);
+    best.n_objective = n_objective;
+    best.n_gradient = n_gradient;
+    if (best.status == Status::kPerfectFit) break;
+  }
+  if (best.objective.value >= kInfeasible)
+    throw FitFailure("the objective is not finite anywhere near the starting values");
+  best.objective = pls_->objective(best.lambda, reml);
+  return describe(best, reml);
+}
+
+std::vector<Matrix> Lmm::structured_start(int number) const {
+  std::vector<Matrix> out = start_;
+  for (std::size_t t = 0; t < out.size(); ++t) {
+    if (!pls_->is_structured(t)) continue;
+    std::vector<double> values;
+    for (const Parameter& e : pls_->parameters())
+      if (e.term == t && !e.is_structured()) values.push_back(start_[t](e.i, e.j));
+    const std::vector<std::vector<int>> columns = pls_->block_columns(t);
+    for (std::size_t b = 0; b < columns.size(); ++b) {
+      const Structure* structure = pls_->structure(t, b);
+      if (!structure) continue;
+      const Vector variances = start_[t].diagonal().array().square()(columns[b]);
+      const Vector psi = structure->start(variances, std::min(number, structure->n_starts() - 1));
+      values.insert(values.end(), psi.data(), psi.data() + psi.size());
+    }
+    out[t] = Eigen::Map<const Vector>(values.data(), static_cast<Index>(values.size()));
+  }
+  return out;
+}
+
 Estimate Lmm::fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start) {
+  if (start.empty() && pls_->is_structured()) return fit_structures(reml, settings);
   const SearchResult found = search_from(start.empty() ? start_ : to_kernel(start), reml, settings);
   if (found.objective.value >= kInfeasible)
     throw FitFailure("the objective is not finite anywhere near the starting values");
@@ -277,11 +360,11 @@ std::vector<std::vector<Matrix>> Lmm::boundary_points(const std::vector<Matrix>&
 bool Lmm::may_have_rivals(double smallest_sd) const {
   Index n_effects = 0;
   for (std::size_t t = 0; t < pls_->n_terms(); ++t) n_effects += pls_->n_levels(t) * pls_->k(t);
-  return n_effects <= (smallest_sd < kSingular ? kLarge : kSmall);
+  return n_effects <= (smallest_sd < kSingular ? kMany : kSmall);
 }
 
 Estimate Lmm::describe(const SearchResult& found, bool reml) {
-  Estimate out = describe(found.lambda, found.objective, reml);
+  Estimate out = describe(found.theta, found.objective, reml);
   out.status = found.status;
   out.decrement = found.decrement;
   out.cone = found.cone;
@@ -295,22 +378,22 @@ Estimate Lmm::describe(const SearchResult& found, bool reml) {
 }
 
 Estimate Lmm::evaluate(const std::vector<Matrix>& lambda, bool reml) {
-  const std::vector<Matrix> standard = standard_factors(lambda);
-  const Objective objective = pls_->objective(standard, reml);
+  const Vector theta = standard_theta(lambda);
+  const Objective objective = pls_->objective(pls_->factors(theta), reml);
   if (objective.value >= kInfeasible)
     throw FitFailure("the objective is not finite at these covariance parameters");
-  Estimate out = describe(standard, objective, reml);
+  Estimate out = describe(theta, objective, reml);
   out.status = Status::kConverged;
   out.n_objective = 1;
   return out;
 }
 
 double Lmm::objective(const std::vector<Matrix>& lambda, bool reml) {
-  return to_user_scale(pls_->objective(standard_factors(lambda), reml), reml);
+  return to_user_scale(pls_->objective(pls_->factors(standard_theta(lambda)), reml), reml);
 }
 
 double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool reml) {
-  return to_user_scale(pls_->objective(to_kernel(lambda_standard), reml), reml);
+  return to_user_scale(pls_->objective(pls_->factors(theta_of(lambda_standard)), reml), reml);
 }
 
 // G_a of FixedDerivatives from N = Z'H^-1 X U, term by term.
@@ -318,10 +401,18 @@ static std::vector<Matrix> fixed_products(const LeastSquares& pls,
                                           const std::vector<RowMatrix>& N) {
   const Index p = pls.n_fixef();
   std::vector<Matrix> out;
-  for (const Parameter& e : pls.parameters()) {
+  for (std::size_t a = 0; a < pls.parameters().size(); ++a) {
+    const Parameter& e = pls.parameters()[a];
     const RowMatrix& rows = N[e.term];
     const Index k = pls.k(e.term);
     Matrix G = Matrix::Zero(p, p);
+    if (e.is_structured()) {
+      const Matrix D = pls.direction(a);
+      for (Index l = 0; l < pls.n_levels(e.term); ++l)
+        G.noalias() += rows.middleRows(l * k, k).transpose() * (D * rows.middleRows(l * k, k));
+      out.push_back(G);
+      continue;
+    }
     for (Index l = 0; l < pls.n_levels(e.term); ++l)
       G.noalias() += rows.row(l * k + e.i).transpose() * rows.row(l * k + e.j);
     out.push_back(e.i == e.j ? G : G + G.transpose());
@@ -331,9 +422,11 @@ static std::vector<Matrix> fixed_products(const LeastSquares& pls,
 
 Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, int order,
                          bool with_G) {
-  const std::vector<Matrix> lambda = to_kernel(lambda_standard);
+  const Vector theta = theta_of(lambda_standard);
+  const std::vector<Matrix> lambda = pls_->factors(theta);
   const Objective objective = pls_->objective(with_ridge(lambda), reml);
   const Index p = pls_->n_fixef();
+  pls_->aim(theta);
   Curvature out;
   out.objective = to_user_scale(objective, reml);
   out.logdet_L = objective.logdet_L;
@@ -342,45 +435,46 @@ Curvature Lmm::curvature(const std::vector<Matrix>& lambda_standard, bool reml, 
   if (with_G) out.G = fixed_products(*pls_, pls_->fixed_scores());
   Derivatives derivatives;
   pls_->derivatives(reml, derivatives);
-  out.gradient = gradient_by_lambda(*pls_, lambda, derivatives);
+  out.gradient = gradient_by_theta(*pls_, lambda, derivatives);
   out.quadratic = ranef::covariance_jacobian(*pls_, lambda).transpose() * derivatives.quadratic;
   out.score = to_user(derivatives.S);
   std::vector<Matrix> misfit;
   for (const Matrix& S : derivatives.S) misfit.push_back(Matrix::Zero(S.rows(), S.cols()));
   for (std::size_t a = 0; a < pls_->parameters().size(); ++a) {
     const Parameter& e = pls_->parameters()[a];
+    if (e.is_structured()) continue;
     const double value = derivatives.quadratic(static_cast<Index>(a));
     misfit[e.term](e.i, e.j) = misfit[e.term](e.j, e.i) = e.i == e.j ? value : 0.5 * value;
   }
   out.misfit = to_user(misfit);
-  out.hessian = order == 0 ? hessian_by_lambda(*pls_, lambda, derivatives, pls_->degrees(reml))
-                           : exact_hessian(lambda, reml, order, derivatives);
+  out.hessian = order == 0
+                    ? hessian_by_theta(*pls_, theta, lambda, derivatives, pls_->degrees(reml))
+                    : exact_hessian(theta, reml, order, derivatives);
   return out;
 }
 
 // d2 = 2 y'P V_a P V_b P y / s^2 - tr(P V_a P V_b) - q_a q_b / nu by the elements of Sigma, of
 // which average information takes the trace to be what it is on average.
-Matrix Lmm::exact_hessian(const std::vector<Matrix>& lambda, bool reml, int order,
-                          const Derivatives& at) {
-  const auto& parameters = pls_->parameters();
-  const Index m = static_cast<Index>(parameters.size());
+Matrix Lmm::exact_hessian(const Vector& theta, bool reml, int order, const Derivatives& at) {
+  const std::vector<Matrix> lambda = pls_->factors(theta);
+  const Index m = theta.size();
   Matrix traces;
   const Index first = pls_->projected_traces(reml, traces);
   Derivatives exact = at;
   exact.information = 2.0 * at.information - traces;
-  Matrix H = hessian_by_lambda(*pls_, lambda, exact, pls_->degrees(reml));
-  const Vector gradient = gradient_by_lambda(*pls_, lambda, at);
+  Matrix H = hessian_by_theta(*pls_, theta, lambda, exact, pls_->degrees(reml));
+  const Vector gradient = gradient_by_theta(*pls_, lambda, at);
   const auto gradient_at = [&](Index a, double step) {
-    std::vector<Matrix> moved = lambda;
-    moved[parameters[a].term](parameters[a].i, parameters[a].j) += step;
+    Vector at_theta = theta;
+    at_theta(a) += step;
+    const std::vector<Matrix> moved = pls_->factors(at_theta);
     pls_->objective(with_ridge(moved), reml);
-    pls_->derivatives(reml, exact);
-    return gradient_by_lambda(*pls_, moved, exact);
+    differentiate(*pls_, at_theta, reml, exact);
+    return gradient_by_theta(*pls_, moved, exact);
   };
   constexpr double kStep[] = {0.0, 1e-5, 2e-4, 0.0, 2e-3};
   for (Index a = 0; a < first; ++a) {
-    const double value = lambda[parameters[a].term](parameters[a].i, parameters[a].j);
-    const double h = kStep[order] * std::max(0.1, std::abs(value));
+    const double h = kStep[order] * std::max(0.1, std::abs(theta(a)));
     if (order == 1) {
       H.col(a) = (gradient_at(a, h) - gradient) / h;
       continue;
@@ -399,7 +493,7 @@ Matrix Lmm::exact_hessian(const std::vector<Matrix>& lambda, bool reml, int orde
 }
 
 Matrix Lmm::covariance_jacobian(const std::vector<Matrix>& lambda_standard) const {
-  return ranef::covariance_jacobian(*pls_, to_kernel(lambda_standard));
+  return ranef::covariance_jacobian(*pls_, pls_->factors(theta_of(lambda_standard)));
 }
 
 std::vector<std::tuple<std::size_t, int, int>> Lmm::parameters() const {
@@ -409,7 +503,11 @@ std::vector<std::tuple<std::size_t, int, int>> Lmm::parameters() const {
 }
 
 FixedDerivatives Lmm::fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q) {
-  pls_->objective(with_ridge(to_kernel(lambda_standard)), true);
+  const Vector theta = theta_of(lambda_standard);
+  if (with_Q && pls_->is_structured())
+    throw std::invalid_argument("with_Q: a covariance has a structure");
+  pls_->objective(with_ridge(pls_->factors(theta)), true);
+  pls_->aim(theta);
   const std::vector<RowMatrix> N = pls_->fixed_scores();
   const auto& parameters = pls_->parameters();
   const Index m = static_cast<Index>(parameters.size()), p = pls_->n_fixef();
@@ -434,7 +532,7 @@ FixedDerivatives Lmm::fixed_derivatives(const std::vector<Matrix>& lambda_standa
 // With s = D z: var = z's + |U'(x - (Z'X)'s)|^2, plus z'Sigma z where the level is new.
 Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
                                  const ConstMatrixRef& X, const std::vector<NewTerm>& terms) {
-  const std::vector<Matrix> lambda = to_kernel(lambda_standard);
+  const std::vector<Matrix> lambda = pls_->factors(theta_of(lambda_standard));
   pls_->objective(lambda, true);
   const Index p = pls_->n_fixef();
   return error_variances(*pls_, {basis_.Tz, place_, lambda, pls_->cov_beta_root()},
@@ -454,7 +552,7 @@ std::vector<Matrix> Lmm::draw(const std::vector<Matrix>& lambda, const Vector& b
     e.push_back(Eigen::Map<const RowMatrix>(of_user.data(), of_user.size(), 1));
   }
   const double scale = basis_.T(p, p);
-  if (pls_->objective(standard_factors(lambda), true).value >= kInfeasible)
+  if (pls_->objective(pls_->factors(standard_theta(lambda)), true).value >= kInfeasible)
     throw FitFailure("the objective is not finite at these covariance parameters");
   const Vector standard = basis_.T.topLeftCorner(p, p).triangularView<Eigen::Upper>().solve(
       scale * beta + basis_.T.col(p).head(p));
@@ -464,7 +562,7 @@ std::vector<Matrix> Lmm::draw(const std::vector<Matrix>& lambda, const Vector& b
 }
 
 std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lambda_standard) {
-  pls_->objective(to_kernel(lambda_standard), true);
+  pls_->objective(pls_->factors(theta_of(lambda_standard)), true);
   std::vector<Matrix> blocks = pls_->conditional_covariances();
   for (std::size_t t = 0; t < blocks.size(); ++t) {
     const Index k = pls_->k(t);

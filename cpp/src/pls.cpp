@@ -30,14 +30,16 @@ std::vector<std::size_t> elimination_order(const Input& input) {
   return place;
 }
 
-Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks)
-    : LeastSquares(products, std::move(blocks)) {
+Pls::Pls(CrossProducts products, std::vector<std::vector<int>> blocks,
+         std::vector<BlockStructures> structures)
+    : LeastSquares(products, std::move(blocks), std::move(structures)) {
   RootLayout layout;
   for (std::size_t t = 0; t < products.terms.size(); ++t) {
     const TermProducts& term = products.terms[t];
-    if (term.k > kMaxColumns)
+    const Index most = is_structured(t) ? kMaxStructured : kMaxColumns;
+    if (term.k > most)
       throw ModelTooLarge("a random-effects term has " + std::to_string(term.k) +
-                          " columns; at most " + std::to_string(kMaxColumns) + " are supported");
+                          " columns; at most " + std::to_string(most) + " are supported");
     if (t == 0) continue;
     layout.offset.push_back(layout.size);
     layout.k.push_back(term.k);
@@ -208,6 +210,10 @@ void Pls::root_directions(Index m0, RowMatrix& H, Matrix& J) const {
     const Index k = layout.k[t];
     for (Index l = 0; l < layout.n_levels[t]; ++l) {
       const Index row = layout.offset[t] + l * k;
+      if (e.is_structured()) {
+        H.col(a).segment(row, k) = directions_[a] * N2_.col(p).segment(row, k);
+        continue;
+      }
       H(row + e.i, a) = N2_(row + e.j, p);
       if (e.i != e.j) H(row + e.j, a) = N2_(row + e.i, p);
     }
@@ -265,31 +271,63 @@ void Pls::root_traces(bool reml, double nu, Derivatives& out) {
   }
 }
 
+// The sums over the leading term, as far as they are over the elements of Sigma_1: Q, J and T h of
+// its parameters instead. Those of a free term are some of the elements; a structure's move all.
+void Pls::gather_leading() {
+  const Index k = k_[0];
+  std::vector<Index> element;
+  std::size_t m0 = 0;
+  while (m0 < parameters_.size() && parameters_[m0].term == 0) ++m0;
+  if (!is_structured(0)) {
+    for (std::size_t a = 0; a < m0; ++a) {
+      const Parameter& e = parameters_[a];
+      element.push_back(e.j * k - e.j * (e.j - 1) / 2 + e.i - e.j);
+    }
+    if (static_cast<Index>(m0) == sums_.Q.cols()) return;
+    sums_.Q = Matrix(sums_.Q(element, element));
+    sums_.J = Matrix(sums_.J(Eigen::all, element));
+    if (root_.size() > 0) Th_ = RowMatrix(Th_(Eigen::all, element));
+    return;
+  }
+  if (!by_pass_) return;  // they were taken along its directions
+  Matrix C(k * (k + 1) / 2, static_cast<Index>(m0));
+  for (std::size_t a = 0; a < m0; ++a) {
+    const Matrix D = direction(a);
+    Index row = 0;
+    for (Index j = 0; j < k; ++j)
+      for (Index i = j; i < k; ++i) C(row++, static_cast<Index>(a)) = D(i, j);
+  }
+  sums_.Q = (C.transpose() * sums_.Q * C).eval();
+  sums_.J = (sums_.J * C).eval();
+}
+
 void Pls::derivatives(bool reml, Derivatives& out) {
   const double nu = degrees(reml);
   const Index m = static_cast<Index>(parameters_.size()), p = n_fixef(), k = k_[0];
   const bool has_root = root_.size() > 0;
   if (by_pass_) {
     sum_levels_pass(leading_.own, lambda_[0], leading_.xy, orthonormal_basis(), sums_);
+  } else if (is_structured(0)) {
+    orthonormal_scores();
+    std::vector<Matrix> directions;
+    for (std::size_t a = 0; a < parameters_.size() && parameters_[a].term == 0; ++a)
+      directions.push_back(direction(a));
+    sum_levels_along(leading_.own, T_, N1_, directions, sums_, has_root ? &Th_ : nullptr);
   } else {
     orthonormal_scores();
     if (has_root) Th_.resize(N1_.rows(), k * (k + 1) / 2);
     sum_levels(leading_.own, T_, N1_, sums_, has_root ? &Th_ : nullptr);
   }
-
-  // The leading term's sums are over all elements of Sigma_1; its parameters are some of them.
-  std::vector<Index> element;
-  for (const Parameter& a : parameters_)
-    if (a.term == 0) element.push_back(a.j * k - a.j * (a.j - 1) / 2 + a.i - a.j);
-  const Index m0 = static_cast<Index>(element.size());
+  gather_leading();
+  const Index m0 = sums_.Q.cols();
   Matrix Q = Matrix::Zero(m, m), J = Matrix::Zero(p, m);
-  Q.topLeftCorner(m0, m0) = nu * sums_.Q(element, element);
-  J.leftCols(m0) = std::sqrt(nu) * sums_.J(Eigen::all, element);
+  Q.topLeftCorner(m0, m0) = nu * sums_.Q;
+  J.leftCols(m0) = std::sqrt(nu) * sums_.J;
   out.S.resize(n_terms());
   out.S[0] = sums_.B - nu * sums_.response;
   if (reml) out.S[0] -= sums_.fixed;
   if (has_root) {
-    RowMatrix h = std::sqrt(nu) * Th_(Eigen::all, element), F = RowMatrix::Zero(root_.size(), m0);
+    RowMatrix h = std::sqrt(nu) * Th_, F = RowMatrix::Zero(root_.size(), m0);
     coupling_.add_transposed(h, F);
     add_root(m0, nu, F, Q, J);
   }
@@ -298,6 +336,11 @@ void Pls::derivatives(bool reml, Derivatives& out) {
   out.quadratic.setZero(m);
   for (Index a = 0; a < m; ++a) {
     const Parameter& e = parameters_[a];
+    if (e.is_structured()) {
+      const Matrix& D = directions_[static_cast<std::size_t>(a)];
+      out.quadratic(a) = nu * response_along(e.term, D);
+      continue;
+    }
     const double both = e.i == e.j ? 1.0 : 2.0;
     if (e.term == 0) {
       out.quadratic(a) = nu * both * sums_.response(e.i, e.j);
@@ -308,6 +351,18 @@ void Pls::derivatives(bool reml, Derivatives& out) {
       out.quadratic(a) += nu * both * N2_(first + l * kt + e.i, p) * N2_(first + l * kt + e.j, p);
   }
   if (has_root) root_traces(reml, nu, out);
+}
+
+// sum_l n_l'D n_l of a term.
+double Pls::response_along(std::size_t t, const Matrix& D) const {
+  if (t == 0) return sums_.response.cwiseProduct(D).sum();
+  const Index first = root_.layout().offset[t - 1], k = k_[t], p = n_fixef();
+  double sum = 0.0;
+  for (Index l = 0; l < n_levels_[t]; ++l) {
+    const Vector n = N2_.col(p).segment(first + l * k, k);
+    sum += n.dot(D * n);
+  }
+  return sum;
 }
 
 Vector Pls::beta() const {

@@ -102,7 +102,7 @@ void Predictors::plan(const std::vector<PredictorTerm>& terms) {
   Input input;
   input.n = rows_->n_obs();
   for (const PredictorTerm& term : terms) {
-    TermInput of_term{term.codes.data(), term.n_levels, {}, term.blocks};
+    TermInput of_term{term.codes.data(), term.n_levels, {}, term.blocks, term.structures};
     columns.push_back(term.z);
     for (Index j = 0; j < term.z.cols(); ++j) {
       of_term.columns.push_back(static_cast<int>(input.columns.size()));
@@ -120,18 +120,20 @@ void Predictors::plan(const std::vector<PredictorTerm>& terms) {
   Input ordered = input;
   std::vector<RowMatrix> z;
   std::vector<std::vector<int>> blocks;
+  std::vector<BlockStructures> structures;
   for (std::size_t i = 0; i < place_.size(); ++i) {
     const PredictorTerm& term = terms[place_[i]];
     ordered.terms[i] = input.terms[place_[i]];
     order_[place_[i]] = i;
     z.push_back(term.z);
     blocks.push_back(term.blocks);
+    structures.push_back(term.structures);
     const auto at = std::find(active_.begin(), active_.end(), term.predictor);
     owner_.push_back(static_cast<int>(at - active_.begin()));
   }
   products_ = std::make_unique<RowProducts>(ordered, std::move(z));
   products_->assign(owner_, static_cast<int>(active_.size()));
-  pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks));
+  pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks), std::move(structures));
   restart();
 }
 
@@ -152,7 +154,7 @@ std::vector<std::tuple<std::size_t, int, int>> Predictors::parameters() const {
 std::vector<Matrix> Predictors::lambda(const Vector& theta) const {
   std::vector<Matrix> out;
   if (!has_terms()) return out;
-  const std::vector<Matrix> of_kernel = factors_of(*pls_, theta);
+  const std::vector<Matrix> of_kernel = pls_->factors(theta);
   for (std::size_t kernel : order_) out.push_back(lower_factor(of_kernel[kernel]));
   return out;
 }
@@ -252,7 +254,8 @@ GlmmPoint Predictors::evaluate(const Vector& theta, const Vector& beta) {
     if (std::isfinite(out.log_likelihood)) out.value = -2.0 * out.log_likelihood;
     return out;
   }
-  lambda_ = factors_of(*pls_, theta);
+  theta_ = theta;
+  lambda_ = pls_->factors(theta);
   out = find_mode();
   if (out.value >= kInfeasible) {
     restart();  // the last mode was no place to start from

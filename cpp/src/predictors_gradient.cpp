@@ -64,7 +64,7 @@ Vector Predictors::gradient() {
     by_lambda[t].noalias() += columns(Zr[t]) * columns(u_[t]).transpose();
     by_lambda[t].noalias() += columns(Zs[t]) * columns(v[t]).transpose();
   }
-  const Vector theta = elements_of(*pls_, by_lambda);
+  const Vector theta = by_parameters(*pls_, theta_, by_lambda);
   Vector out(theta.size() + n_beta_);
   out << theta, by_beta(residual);
   by_lambda_ = std::move(by_lambda);

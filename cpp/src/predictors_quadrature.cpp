@@ -75,7 +75,7 @@ GlmmQuadrature Predictors::quadrature(const HermiteRule& rule) {
   sums.by_lambda = Matrix::Zero(k, k);
   for (Index l = 0; l < A.n_levels; ++l) add_level(at_level(order, l, second, slope), grid, sums);
   by_lambda_ = {sums.by_lambda};
-  const Vector theta = elements_of(*pls_, by_lambda_);
+  const Vector theta = by_parameters(*pls_, theta_, by_lambda_);
   GlmmQuadrature out{-2.0 * sums.log_ratio, Vector(theta.size() + n_beta_)};
   out.gradient << theta, by_beta(sums.r);
   return out;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "ranef/interrupt.hpp"
 #include "ranef/quadratic.hpp"
@@ -36,24 +37,6 @@ constexpr double kSamePlace = 0.1;
 
 using Lambdas = std::vector<Matrix>;
 
-Vector pack(const LeastSquares& pls, const Lambdas& lambda) {
-  const auto& parameters = pls.parameters();
-  Vector theta(static_cast<Index>(parameters.size()));
-  for (std::size_t a = 0; a < parameters.size(); ++a)
-    theta(static_cast<Index>(a)) = lambda[parameters[a].term](parameters[a].i, parameters[a].j);
-  return theta;
-}
-
-Lambdas unpack(const LeastSquares& pls, const Vector& theta) {
-  Lambdas lambda;
-  for (std::size_t t = 0; t < pls.n_terms(); ++t)
-    lambda.push_back(Matrix::Zero(pls.k(t), pls.k(t)));
-  const auto& parameters = pls.parameters();
-  for (std::size_t a = 0; a < parameters.size(); ++a)
-    lambda[parameters[a].term](parameters[a].i, parameters[a].j) = theta(static_cast<Index>(a));
-  return lambda;
-}
-
 bool near_boundary(const Matrix& lambda) {
   if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
   return Eigen::JacobiSVD<Matrix>(lambda).singularValues().minCoeff() < kRidge;
@@ -65,19 +48,17 @@ class Search {
       : pls_(pls), reml_(reml), settings_(settings), nu_(pls.degrees(reml)), known_(known) {}
 
   SearchResult run(const Lambdas& start) {
-    Vector theta = pack(pls_, start);
+    Vector theta = pls_.pack(start);
     for (int restart = 0;; ++restart) {
       descend(theta);
       if (result_.is_known) return result_;
-      Lambdas lambda = unpack(pls_, theta);
-      for (Matrix& block : lambda) block = lower_factor(block);
-      snap(lambda);
-      theta = pack(pls_, lambda);
+      rectify(theta);
+      snap(theta);
       if (result_.status != Status::kConverged || restart == kMaxRestarts) break;
-      if (!step_off(lambda)) break;
-      theta = pack(pls_, lambda);
+      if (!step_off(theta)) break;
     }
-    result_.lambda = unpack(pls_, theta);
+    result_.theta = theta;
+    result_.lambda = pls_.factors(theta);
     result_.objective = current_;
     if (!stands_) {
       result_.objective = pls_.objective(result_.lambda, reml_);
@@ -97,12 +78,44 @@ class Search {
   Objective current_;
   bool stands_ = false;  // the factor is that of current_, and no ridge is in it
 
+  // Columns of a free block.
+  struct FreeBlock {
+    std::size_t term;
+    std::vector<int> columns;
+  };
+  // A block with a structure, and where its parameters begin.
+  struct OwnBlock {
+    std::vector<int> columns;
+    const Structure* structure;
+    Index first;
+  };
+
   Objective value(const Vector& theta) {
     pause();
     ++result_.n_objective;
-    const Lambdas lambda = unpack(pls_, theta);
+    const Lambdas lambda = pls_.factors(theta);
+    if (pls_.is_structured() && !all_finite(lambda)) return infeasible();
     stands_ = std::none_of(lambda.begin() + 1, lambda.end(), near_boundary);
     return pls_.objective(with_ridge(lambda), reml_);
+  }
+
+  // Without a ridge; the factor is that of theta then.
+  Objective exact_value(const Vector& theta) {
+    ++result_.n_objective;
+    stands_ = false;
+    const Lambdas lambda = pls_.factors(theta);
+    if (pls_.is_structured() && !all_finite(lambda)) return infeasible();
+    return pls_.objective(lambda, reml_);
+  }
+
+  static Objective infeasible() {
+    Objective out;
+    out.value = kInfeasible;
+    return out;
+  }
+
+  static bool all_finite(const Lambdas& lambda) {
+    return std::all_of(lambda.begin(), lambda.end(), [](const Matrix& m) { return m.allFinite(); });
   }
 
   double tolerance() const {
@@ -125,11 +138,11 @@ class Search {
     }
     double radius = 0.5 * std::max(1.0, theta.norm()), before = 0.0;
     for (int step = 0; step < settings_.max_steps; ++step) {
-      pls_.derivatives(reml_, derivatives_);
+      differentiate(pls_, theta, reml_, derivatives_);
       ++result_.n_gradient;
-      const Lambdas lambda = unpack(pls_, theta);
-      const Quadratic model(gradient_by_lambda(pls_, lambda, derivatives_),
-                            hessian_by_lambda(pls_, lambda, derivatives_, nu_));
+      const Lambdas lambda = pls_.factors(theta);
+      const Quadratic model(gradient_by_theta(pls_, lambda, derivatives_),
+                            hessian_by_theta(pls_, theta, lambda, derivatives_, nu_));
       const double decrement = model.decrement();
       result_.decrement = decrement;
       result_.path.push_back({current_.value, decrement, radius});
@@ -171,7 +184,7 @@ class Search {
     if (!step.inside) return false;
     const double height = current_.value - step.predicted - known_->objective.value;
     if (std::abs(height) > kAgreement * step.predicted + tolerance()) return false;
-    const Lambdas lambda = unpack(pls_, theta + step.s);
+    const Lambdas lambda = pls_.factors(theta + step.s);
     for (std::size_t t = 0; t < lambda.size(); ++t) {
       const Matrix known = known_->lambda[t] * known_->lambda[t].transpose();
       const double away = (lambda[t] * lambda[t].transpose() - known).norm();
@@ -207,72 +220,144 @@ class Search {
     return Advance::kNone;
   }
 
+  // The same covariances with factors whose diagonals are not negative.
+  void rectify(Vector& theta) const {
+    Lambdas lambda = pls_.factors(theta);
+    for (std::size_t t = 0; t < lambda.size(); ++t) {
+      for (const FreeBlock& free : free_blocks(t)) write(lower_factor(lambda[t]), free, theta);
+      for (const OwnBlock& own : own_blocks(t)) own.structure->rectify(segment(own, theta));
+    }
+  }
+
   // Put directions that are all but zero at zero where the objective does not object.
-  void snap(Lambdas& lambda) {
-    for (std::size_t t = 0; t < lambda.size(); ++t)
-      for (const std::vector<int>& columns : pls_.block_columns(t)) {
-        const Matrix whole = lambda[t](columns, columns);
-        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(whole * whole.transpose()));
-        for (Index i = 0; i < whole.cols(); ++i) {
-          const double variance = eigen.eigenvalues()(i);
-          if (variance <= 0.0 || variance > kSnap * kSnap) continue;
-          const Vector v = eigen.eigenvectors().col(i);
-          const Matrix before = lambda[t];
-          const Matrix sub = before(columns, columns);
-          lambda[t](columns, columns) = lower_factor(sub - v * (v.transpose() * sub));
-          stands_ = false;
-          ++result_.n_objective;
-          const Objective trial = pls_.objective(lambda, reml_);
-          if (trial.value <= current_.value + tolerance())
-            current_ = trial;
-          else
-            lambda[t] = before;
+  void snap(Vector& theta) {
+    for (std::size_t t = 0; t < pls_.n_terms(); ++t) {
+      for (const FreeBlock& free : free_blocks(t)) snap(t, free, theta);
+      for (const OwnBlock& own : own_blocks(t))
+        for (Index a : own.structure->vanishing(segment(own, theta), kSnap * kSnap)) {
+          Vector moved = theta;
+          moved(own.first + a) = 0.0;
+          accept(moved, theta);
         }
-      }
+    }
+  }
+
+  void snap(std::size_t t, const FreeBlock& free, Vector& theta) {
+    const Matrix whole = pls_.factors(theta)[t](free.columns, free.columns);
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(whole * whole.transpose()));
+    for (Index i = 0; i < whole.cols(); ++i) {
+      const double variance = eigen.eigenvalues()(i);
+      if (variance <= 0.0 || variance > kSnap * kSnap) continue;
+      const Vector v = eigen.eigenvectors().col(i);
+      Matrix lambda = pls_.factors(theta)[t];
+      const Matrix sub = lambda(free.columns, free.columns);
+      lambda(free.columns, free.columns) = lower_factor(sub - v * (v.transpose() * sub));
+      Vector moved = theta;
+      write(lambda, free, moved);
+      accept(moved, theta);
+    }
+  }
+
+  void accept(const Vector& moved, Vector& theta) {
+    if (moved == theta) return;
+    const Objective trial = exact_value(moved);
+    if (trial.value > current_.value + tolerance()) return;
+    current_ = trial;
+    theta = moved;
   }
 
   // Where the score along a null direction of Sigma_t is negative, zero is not the optimum: move.
-  bool step_off(Lambdas& lambda) {
+  bool step_off(Vector& theta) {
     result_.cone = 0.0;
-    bool singular = false;
-    for (const Matrix& block : lambda) singular = singular || near_boundary(block);
-    if (!singular) return false;
-    current_ = value(pack(pls_, lambda));
+    const Lambdas lambda = pls_.factors(theta);
+    if (std::none_of(lambda.begin(), lambda.end(), near_boundary)) return false;
+    current_ = value(theta);
+    if (current_.value >= kInfeasible) return false;
     stands_ = false;
-    pls_.derivatives(reml_, derivatives_);
+    differentiate(pls_, theta, reml_, derivatives_);
     ++result_.n_gradient;
-    std::size_t worst = 0;
-    Vector direction;
-    for (std::size_t t = 0; t < lambda.size(); ++t)
-      for (const std::vector<int>& columns : pls_.block_columns(t)) {
-        const Matrix N = null_space(lambda[t](columns, columns));
+    std::function<Vector(double)> moved;  // theta with a variance of e more
+    for (std::size_t t = 0; t < lambda.size(); ++t) {
+      for (const FreeBlock& free : free_blocks(t)) {
+        const Matrix N = null_space(lambda[t](free.columns, free.columns));
         if (N.cols() == 0) continue;
-        const Matrix S = derivatives_.S[t](columns, columns);
+        const Matrix S = derivatives_.S[t](free.columns, free.columns);
         const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(N.transpose() * S * N));
         if (eigen.eigenvalues()(0) >= result_.cone) continue;
         result_.cone = eigen.eigenvalues()(0);
-        worst = t;
-        direction = Vector::Zero(lambda[t].rows());
-        direction(columns) = N * eigen.eigenvectors().col(0);
+        Vector direction = Vector::Zero(lambda[t].rows());
+        direction(free.columns) = N * eigen.eigenvectors().col(0);
+        moved = [this, theta, free, direction, factor = lambda[t]](double e) {
+          Matrix B(factor.rows(), factor.cols() + 1);
+          B << factor, std::sqrt(e) * direction;
+          Vector out = theta;
+          write(lower_factor(B), free, out);
+          return out;
+        };
       }
-    if (direction.size() == 0) return false;
+      for (const OwnBlock& own : own_blocks(t)) {
+        const Matrix S = derivatives_.S[t](own.columns, own.columns);
+        const Vector psi = segment(own, theta);
+        for (Index a : own.structure->vanishing(psi, kRidge * kRidge))
+          for (const Departure& off : own.structure->departures(psi, a)) {
+            const double slope = off.direction.cwiseProduct(S).sum() / off.direction.diagonal().sum();
+            if (slope >= result_.cone) continue;
+            result_.cone = slope;
+            moved = [this, theta, own, off](double e) {
+              Vector out = theta, at = off.psi;
+              at(off.parameter) = std::sqrt(e);
+              segment(own, out) = at;
+              return out;
+            };
+          }
+      }
+    }
+    if (!moved) return false;
     // d(Sigma + e v v') is about cone * e: find an e that shows a decrease worth having.
-    const Matrix Sigma = lambda[worst] * lambda[worst].transpose();
     for (double e = 1.0; e > 1e-10; e *= 0.25) {
       if (-result_.cone * e < tolerance()) return false;
-      Lambdas moved = lambda;
-      Matrix B(Sigma.rows(), Sigma.cols() + 1);
-      B << lambda[worst], std::sqrt(e) * direction;
-      moved[worst] = lower_factor(B);
-      stands_ = false;
-      ++result_.n_objective;
-      const Objective trial = pls_.objective(moved, reml_);
-      if (trial.value < current_.value - tolerance()) {
-        lambda = moved;
+      const Vector at = moved(e);
+      if (exact_value(at).value < current_.value - tolerance()) {
+        theta = at;
         return true;
       }
     }
     return false;
+  }
+
+  std::vector<FreeBlock> free_blocks(std::size_t t) const {
+    std::vector<FreeBlock> out;
+    const std::vector<std::vector<int>> columns = pls_.block_columns(t);
+    for (std::size_t b = 0; b < columns.size(); ++b)
+      if (!pls_.structure(t, b)) out.push_back({t, columns[b]});
+    return out;
+  }
+
+  std::vector<OwnBlock> own_blocks(std::size_t t) const {
+    std::vector<OwnBlock> out;
+    if (!pls_.is_structured(t)) return out;
+    const std::vector<std::vector<int>> columns = pls_.block_columns(t);
+    for (std::size_t b = 0; b < columns.size(); ++b)
+      if (const Structure* structure = pls_.structure(t, b))
+        out.push_back({columns[b], structure, pls_.first_parameter(t, b)});
+    return out;
+  }
+
+  static Eigen::Ref<Vector> segment(const OwnBlock& own, Vector& theta) {
+    return theta.segment(own.first, own.structure->n_parameters());
+  }
+
+  // Take a free block of a term's factor into theta.
+  void write(const Matrix& lambda, const FreeBlock& free, Vector& theta) const {
+    const auto& parameters = pls_.parameters();
+    const auto has = [&](int j) {
+      return std::find(free.columns.begin(), free.columns.end(), j) != free.columns.end();
+    };
+    for (std::size_t a = 0; a < parameters.size(); ++a) {
+      const Parameter& e = parameters[a];
+      if (e.term == free.term && !e.is_structured() && has(e.j))
+        theta(static_cast<Index>(a)) = lambda(e.i, e.j);
+    }
   }
 
   static Matrix null_space(const Matrix& lambda) {
@@ -299,14 +384,23 @@ Matrix lower_factor(const Matrix& B) {
   return L;
 }
 
-Vector gradient_by_lambda(const LeastSquares& pls, const std::vector<Matrix>& lambda,
-                          const Derivatives& derivatives) {
+void differentiate(LeastSquares& pls, const Vector& theta, bool reml, Derivatives& out) {
+  pls.aim(theta);
+  pls.derivatives(reml, out);
+}
+
+Vector gradient_by_theta(const LeastSquares& pls, const std::vector<Matrix>& lambda,
+                         const Derivatives& derivatives) {
   const auto& parameters = pls.parameters();
   std::vector<Matrix> product(lambda.size());
   for (std::size_t t = 0; t < lambda.size(); ++t) product[t] = 2.0 * derivatives.S[t] * lambda[t];
   Vector g(static_cast<Index>(parameters.size()));
-  for (std::size_t a = 0; a < parameters.size(); ++a)
-    g(static_cast<Index>(a)) = product[parameters[a].term](parameters[a].i, parameters[a].j);
+  for (std::size_t a = 0; a < parameters.size(); ++a) {
+    const Parameter& e = parameters[a];
+    g(static_cast<Index>(a)) = e.is_structured()
+                                   ? derivatives.S[e.term].cwiseProduct(pls.direction(a)).sum()
+                                   : product[e.term](e.i, e.j);
+  }
   return g;
 }
 
@@ -318,6 +412,10 @@ Matrix covariance_jacobian(const LeastSquares& pls, const std::vector<Matrix>& l
     for (Index b = 0; b < m; ++b) {
       const Parameter& sigma = parameters[a];
       const Parameter& by = parameters[b];
+      if (sigma.is_structured() || by.is_structured()) {
+        J(a, b) = a == b ? 1.0 : 0.0;
+        continue;
+      }
       if (sigma.term != by.term) continue;
       const Matrix& L = lambda[by.term];
       if (sigma.i == by.i) J(a, b) += L(sigma.j, by.j);
@@ -326,16 +424,28 @@ Matrix covariance_jacobian(const LeastSquares& pls, const std::vector<Matrix>& l
   return J;
 }
 
-Matrix hessian_by_lambda(const LeastSquares& pls, const std::vector<Matrix>& lambda,
-                         const Derivatives& derivatives, double nu) {
+Matrix hessian_by_theta(const LeastSquares& pls, const Vector& theta,
+                        const std::vector<Matrix>& lambda, const Derivatives& derivatives,
+                        double nu) {
   const auto& parameters = pls.parameters();
   const Index m = static_cast<Index>(parameters.size());
   const Matrix J = covariance_jacobian(pls, lambda);
   Matrix H = Matrix::Zero(m, m);
-  for (Index a = 0; a < m; ++a)
+  for (Index a = 0; a < m; ++a) {
+    const Parameter& e = parameters[a];
+    if (e.is_structured()) {
+      if (e.i != 0) continue;
+      const Structure& structure = *pls.structure(e.term, e.block());
+      const std::vector<int> columns = pls.block_columns(e.term)[e.block()];
+      const Index count = structure.n_parameters();
+      H.block(a, a, count, count) = structure.bends(
+          theta.segment(a, count), Matrix(derivatives.S[e.term](columns, columns)));
+      continue;
+    }
     for (Index b = 0; b < m; ++b)
-      if (parameters[a].term == parameters[b].term && parameters[a].j == parameters[b].j)
-        H(a, b) = 2.0 * derivatives.S[parameters[a].term](parameters[a].i, parameters[b].i);
+      if (!parameters[b].is_structured() && e.term == parameters[b].term && e.j == parameters[b].j)
+        H(a, b) = 2.0 * derivatives.S[e.term](e.i, parameters[b].i);
+  }
   const Matrix middle =
       derivatives.information - derivatives.quadratic * derivatives.quadratic.transpose() / nu;
   H.noalias() += J.transpose() * middle * J;

@@ -98,11 +98,29 @@ Matrix inverse_root(const Matrix& G, double n) {
   return inverse;
 }
 
+// Scales of the columns of a structure from their squared lengths: one for all of them where the
+// structure does not commute with others.
+Vector structure_scale(const Structure& structure, const Vector& squares, double n) {
+  const double mean = squares.mean();
+  Vector scale(squares.size());
+  for (Index j = 0; j < scale.size(); ++j) {
+    const double square = structure.is_scalable() && squares(j) > 0.0 ? squares(j) : mean;
+    scale(j) = square > 0.0 ? std::sqrt(n / square) : 1.0;
+  }
+  return scale;
+}
+
 // Like inverse_root for a term, block by block; a column without own remainder is only scaled.
 Matrix term_inverse_root(const TermInput& term, const Matrix& G, double n) {
   Matrix out = Matrix::Zero(G.rows(), G.cols());
   for (const std::vector<int>& block : columns_by_block(term)) {
     Matrix sub = select(G, block);
+    if (const Structure* structure = term.structure(term.blocks[block[0]])) {
+      const Vector scale = structure_scale(*structure, sub.diagonal(), n);
+      for (std::size_t j = 0; j < block.size(); ++j)
+        out(block[j], block[j]) = scale(static_cast<Index>(j));
+      continue;
+    }
     if (smallest_pivot_share(sub) == 0.0) {
       Vector diagonal = sub.diagonal();
       for (Index j = 0; j < diagonal.size(); ++j)
@@ -211,6 +229,8 @@ class GramSchmidt {
     return shifted(input_.columns[reference], a);
   }
 
+  double square(const Vector& v) const { return dot(v, v); }
+
   Vector shifted(const double* x, const Affine& a) const {
     return (Eigen::Map<const Vector>(x, input_.n).array() - a.shift) * a.scale;
   }
@@ -290,12 +310,26 @@ void refine_fixed(const Input& input, const Shifts& shifts, GramSchmidt& columns
 
 TermInput refine_term(const TermInput& term, const std::vector<Affine>& affine,
                       GramSchmidt& columns, RefinedInput& out) {
-  TermInput refined{term.codes, term.n_levels, std::vector<int>(term.columns.size()), term.blocks};
+  TermInput refined{term.codes, term.n_levels, std::vector<int>(term.columns.size()), term.blocks,
+                    term.structures};
   const Index k = static_cast<Index>(term.columns.size());
   Matrix R = Matrix::Zero(k, k);
   for (const std::vector<int>& block : columns_by_block(term)) {
     std::vector<int> basis, members;
     Vector coefficients;
+    if (const Structure* structure = term.structure(term.blocks[block[0]])) {
+      Vector squares(static_cast<Index>(block.size()));
+      for (std::size_t j = 0; j < block.size(); ++j)
+        squares(static_cast<Index>(j)) = columns.square(columns.column(term.columns[block[j]], {}));
+      const Vector scale = structure_scale(*structure, squares, static_cast<double>(out.input.n));
+      for (std::size_t j = 0; j < block.size(); ++j) {
+        const double by = scale(static_cast<Index>(j));
+        refined.columns[block[j]] = static_cast<int>(out.storage.size());
+        R(block[j], block[j]) = 1.0 / by;
+        out.storage.push_back(by * columns.column(term.columns[block[j]], {}));
+      }
+      continue;
+    }
     for (int j : block) {
       Vector v = columns.column(term.columns[j], affine[j]);
       const Vector whole = v;
@@ -330,7 +364,9 @@ bool needs_refinement(const Input& input, const CrossProducts& products) {
   for (std::size_t t = 0; t < input.terms.size(); ++t) {
     const Matrix total = own_total(products.terms[t]);
     for (const std::vector<int>& block : columns_by_block(input.terms[t]))
-      if (block.size() > 1 && smallest_pivot_share(select(total, block)) == 0.0) return true;
+      if (block.size() > 1 && !input.terms[t].structure(input.terms[t].blocks[block[0]]) &&
+          smallest_pivot_share(select(total, block)) == 0.0)
+        return true;
   }
   return false;
 }

@@ -8,6 +8,8 @@
 // 2 tr(B E_a F'F E_b) + <D_a, D_b>.
 #include "ranef/traces.hpp"
 
+#include <stdexcept>
+
 #include "ranef/levels.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/pls.hpp"
@@ -92,6 +94,7 @@ void Pls::leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
 }
 
 PairTraces Pls::pair_traces() {
+  if (is_structured()) throw std::invalid_argument("pair_traces: a covariance has a structure");
   keep_levels();
   const Index m = static_cast<Index>(parameters_.size()), k = k_[0], q2 = root_.size();
   Index m0 = 0;
@@ -229,7 +232,9 @@ Index Pls::projected_traces(bool reml, Matrix& out) {
   const Index m = static_cast<Index>(parameters_.size());
   out.setZero(m, m);
   Index first = 0;
-  if (root_.size() == 0) {
+  if (is_structured()) {
+    first = m;
+  } else if (root_.size() == 0) {
     leading_projected(reml, out);
   } else if (root_.is_sparse()) {
     first = m;
@@ -242,7 +247,7 @@ Index Pls::projected_traces(bool reml, Matrix& out) {
 }
 
 PairTraces Lmm::pair_traces(const std::vector<Matrix>& lambda_standard) {
-  pls_->objective(with_ridge(to_kernel(lambda_standard)), true);
+  pls_->objective(with_ridge(pls_->factors(theta_of(lambda_standard))), true);
   return pls_->pair_traces();
 }
 

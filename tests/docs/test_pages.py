@@ -1,52 +1,24 @@
-"""Every block of Python on every page runs as it is written, in the page's order.
+"""Every block of Python on every page runs as it is written, in the page's order."""
 
-Two comments, unseen by readers, prepare a page: ``<!-- before: code -->`` runs code where it
-stands, to make small data that the page takes for given; ``<!-- smaller: "a" "b" -->`` writes b for
-a in the blocks that follow, so that an example of a thousand fits takes a moment.
-"""
-
-import doctest
 import re
-import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import ranef
 
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "docs" / "hooks"))
+from blocks import run  # noqa: E402
+
+#: What stands behind ``ranef.`` and is no attribute: names in a shell, and files.
+MODULES = {"md", "py"}
 #: docs/clusters.md starts clusters; its blocks run with the tests of the clusters.
 PAGES = [
     ROOT / "README.md",
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "clusters.md"),
 ]
-PART = re.compile(
-    r"^```(?P<language>python|pycon)\n(?P<code>.*?)^```$"
-    r"|<!-- before:(?P<before>.*?)-->|<!-- smaller: (?P<smaller>.*?) -->",
-    re.DOTALL | re.MULTILINE,
-)
-OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-
-
-def run(text, name, known):
-    """Run the blocks of a page; the number of blocks and what went wrong."""
-    wrong, count, smaller = [], 0, {}
-    runner = doctest.DocTestRunner(optionflags=OPTIONS, verbose=False)
-    for part in PART.finditer(text):
-        line = text.count("\n", 0, part.start()) + 1
-        if part["smaller"]:
-            smaller.update([shlex.split(part["smaller"])])
-            continue
-        code = part["before"] or part["code"]
-        for large, small in smaller.items():
-            code = code.replace(large, small)
-        count += part["code"] is not None
-        if ">>>" in code:
-            test = doctest.DocTestParser().get_doctest(code, known, name, name, line)
-            runner.run(test, out=wrong.append, clear_globs=False)
-            known.update(test.globs)
-        else:
-            exec(compile("\n" * line + code, name, "exec"), known)
-    return count, wrong
 
 
 @pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
@@ -65,3 +37,16 @@ def test_a_wrong_result_and_an_unknown_name_are_found():
     with pytest.raises(NameError):
         run("```python\nnot_there()\n```\n", "page", {})
     assert run('<!-- smaller: "9" "1" -->\n```pycon\n>>> 9\n1\n\n```\n', "page", {}) == (1, [])
+
+
+NAME = re.compile(r"(?<![\w.\"'/])ranef\.([A-Za-z_]\w*)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_every_name_on_the_page_exists(page):
+    names = set(NAME.findall(page.read_text(encoding="utf-8")))
+    assert {name for name in names if not hasattr(ranef, name)} <= MODULES
+
+
+def test_a_name_that_is_not_there_is_found():
+    assert NAME.findall("use `ranef.lmer` and `ranef.nothing(x)`") == ["lmer", "nothing"]

@@ -250,7 +250,7 @@ def test_operators_between_terms_count_what_they_make():
         ("k %% 2", r"I\(x % 2\)"),
         ("I(k %% 2)", "%% is %"),
         ("is.na(x)", r"isna"),
-        ("cs(0 + k | g)", r"\(0 \+ f \| g\)"),
+        ("homcs(0 + k | g)", r"cs\(... \| g, hom=True\)"),
         ("bs(1 | g)", r"\+ missing"),
         ("zzz(x)", "functions="),
         ("I(x and k)", "&"),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ranef/eigen.hpp"
+#include "ranef/structure.hpp"
 
 namespace ranef {
 
@@ -17,6 +18,13 @@ struct TermInput {
   Index n_levels;             // l
   std::vector<int> columns;   // (k,) references into Input::columns, or kIntercept
   std::vector<int> blocks;    // (k,) block of each column; blocks are independent of each other
+  BlockStructures structures = {};  // of each block; none: all are free
+
+  // The structure of a block, null where it is free.
+  const Structure* structure(int block) const {
+    const std::size_t b = static_cast<std::size_t>(block);
+    return b < structures.size() ? structures[b].get() : nullptr;
+  }
 };
 
 // The rows of a model. Nothing is owned: the arrays outlive the call that takes this.

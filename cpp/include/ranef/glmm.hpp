@@ -96,8 +96,14 @@ class Glmm {
   // response's.
   void set_response(const Eigen::Ref<const Vector>& y);
 
-  // Element of lambda of each entry of theta: user's term, row, column.
+  // Element of lambda of each entry of theta: user's term, row, column; of a structure the number of
+  // the parameter, and -1 - block.
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
+  // Natural parameters of each block's structure in a term.
+  std::vector<Vector> natural_parameters(std::size_t t, const Vector& theta) const {
+    const std::size_t kernel = order_.at(t);
+    return pls_->natural(theta, kernel, basis_.Tz[kernel].diagonal());
+  }
   // Relative covariance factors, user's order: as the formula scales its columns, or standardised.
   std::vector<Matrix> lambda(const Vector& theta, bool standard) const;
   const StandardBasis& basis() const { return basis_; }
@@ -116,6 +122,7 @@ class Glmm {
   std::unique_ptr<Pls> pls_;
 
   // The last evaluate().
+  Vector theta_;
   std::vector<Matrix> lambda_;  // (k_t, k_t)
   Vector beta_;
   bool joint_ = false;

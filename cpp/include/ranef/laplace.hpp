@@ -21,8 +21,7 @@ std::vector<Matrix> trace_scores(const CrossProducts& A, const std::vector<Matri
 // Blocks of D = Lambda M^-1 Lambda' from those whose root's sides are spherical.
 void to_random_effects(const std::vector<Matrix>& lambda, InverseBlocks& blocks);
 
-// Elements of lambda_t in the order of Pls::parameters(), and back.
-std::vector<Matrix> factors_of(const Pls& pls, const Vector& theta);
-Vector elements_of(const Pls& pls, const std::vector<Matrix>& by_lambda);
+// Derivatives by the parameters of Pls::parameters() at theta from those by each lambda.
+Vector by_parameters(const Pls& pls, const Vector& theta, const std::vector<Matrix>& by_lambda);
 
 }  // namespace ranef

@@ -23,15 +23,19 @@ struct Objective {
   double pwrss = 0.0;      // r^2
 };
 
-// One covariance parameter: element (i, j), i >= j, of the covariance of a term.
+// One covariance parameter: element (i, j), i >= j, of the covariance of a term; or, of a block with
+// a structure, its parameter i, and j = -1 - block.
 struct Parameter {
   std::size_t term;
   int i, j;
+  bool is_structured() const { return j < 0; }
+  std::size_t block() const { return static_cast<std::size_t>(-1 - j); }
 };
 
 struct Derivatives {
   std::vector<Matrix> S;  // (k_t, k_t) d by Sigma_t, symmetric
-  Matrix information;     // (m, m) average information by the elements of Sigma
+  Matrix information;     // (m, m) average information by the elements of Sigma, and by the
+                          // parameters of structures
   Vector quadratic;       // (m,) y'P V_a P y / s^2, s^2 = r^2 / nu
 };
 
@@ -54,8 +58,10 @@ constexpr double kInfeasible = 1e300;
 
 class LeastSquares {
  public:
-  // Of the terms only sizes and blocks are kept here; blocks[t][j] is the block of column j.
-  LeastSquares(const CrossProducts& products, std::vector<std::vector<int>> blocks);
+  // Of the terms only sizes and blocks are kept here; blocks[t][j] is the block of column j, and
+  // structures[t] what is known of each block.
+  LeastSquares(const CrossProducts& products, std::vector<std::vector<int>> blocks,
+               std::vector<BlockStructures> structures = {});
   virtual ~LeastSquares() = default;
   LeastSquares(LeastSquares&&) = default;
   LeastSquares& operator=(LeastSquares&&) = default;
@@ -69,6 +75,31 @@ class LeastSquares {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   // Columns of each block of a term, ascending.
   std::vector<std::vector<int>> block_columns(std::size_t t) const;
+
+  // The structure of a block, null where it is free.
+  const Structure* structure(std::size_t t, std::size_t block) const {
+    return t < structures_.size() && block < structures_[t].size() ? structures_[t][block].get()
+                                                                   : nullptr;
+  }
+  bool is_structured(std::size_t t) const;
+  bool is_structured() const;
+
+  // Parameters of a model, in the order of parameters(), and the state of each term: its factor
+  // lambda (k, k), or its parameters (m_t, 1) where a block has a structure.
+  Vector pack(const std::vector<Matrix>& states) const;
+  std::vector<Matrix> states(const Vector& theta) const;
+  // Relative covariance factors (k_t, k_t).
+  std::vector<Matrix> factors(const Vector& theta) const;
+  // First parameter of a block with a structure.
+  Index first_parameter(std::size_t t, std::size_t block) const;
+
+  // Natural parameters of each block's structure in a term, at theta; `scale` (k,) of its columns.
+  std::vector<Vector> natural(const Vector& theta, std::size_t t, const Vector& scale) const;
+
+  // Take the derivatives of structures at theta: call before derivatives(), factors() after.
+  void aim(const Vector& theta);
+  // (k_t, k_t) d Sigma_t by parameter a, at the last aim(): of a free element its pattern.
+  Matrix direction(std::size_t a) const;
 
   virtual Index n_root() const = 0;
   virtual bool is_sparse() const = 0;
@@ -133,6 +164,8 @@ class LeastSquares {
   Index n_ = 0;
   std::vector<Index> n_levels_, k_;
   std::vector<std::vector<int>> blocks_;
+  std::vector<BlockStructures> structures_;
+  std::vector<Matrix> directions_;  // of structured parameters, at the last aim()
   std::vector<Parameter> parameters_;
   Matrix gram_;  // (c, c)
 };

@@ -6,6 +6,8 @@
 // None of it needs Sigma to be invertible.
 #pragma once
 
+#include <vector>
+
 #include "ranef/eigen.hpp"
 
 namespace ranef {
@@ -66,6 +68,15 @@ void sum_levels(const Matrix& own,   // (k * k, l)
                 const RowMatrix& N,  // (l * k, c)
                 LevelSums& sums,     // out
                 RowMatrix* Th        // (l * k, m) T_l'h_a, unless null
+);
+
+// The same along given directions of Sigma in place of its elements, h_a = D_a n_l.
+void sum_levels_along(const Matrix& own,                      // (k * k, l)
+                      const Matrix& T,                        // (k * k, l)
+                      const RowMatrix& N,                     // (l * k, c)
+                      const std::vector<Matrix>& directions,  // (k, k) each
+                      LevelSums& sums,                        // out
+                      RowMatrix* Th                           // (l * k, m), unless null
 );
 
 }  // namespace ranef

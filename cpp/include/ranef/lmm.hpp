@@ -29,7 +29,8 @@ struct Estimate {
   Matrix cov_beta_root;                 // (p, p) U: cov(beta) = sigma^2 U U'
   std::vector<Matrix> lambda;           // (k_t, k_t) relative covariance factors
   std::vector<Matrix> modes;            // (k_t, l_t) conditional modes b
-  std::vector<Matrix> lambda_standard;  // (k_t, k_t) in the standardised basis: a warm start
+  std::vector<Matrix> lambda_standard;  // states in the standardised basis, a warm start: factors
+                                        // (k_t, k_t), or parameters of structures (m_t, 1)
   double decrement = 0.0, cone = 0.0;
   double smallest_sd = 0.0;  // of all principal axes, relative to sigma, standardised basis
   int n_objective = 0, n_gradient = 0;
@@ -86,10 +87,12 @@ class Lmm {
                     const std::vector<Vector>& zy  // (l_t * k_t) Z^_t'W y^, kernel's order
   );
 
+  // Covariances are given as the state of each term: see LeastSquares::pack.
+
   // One search from `start` (user's order, standardised basis). Without a start, from the moments,
   // and where a higher maximum may well exist a second one from far out; the better of the two.
   Estimate fit(bool reml, const SearchSettings& settings, const std::vector<Matrix>& start);
-  // Everything of a fit at a given covariance (user's basis), without a search.
+  // Everything of a fit at a given covariance (user's basis, but for structures), without a search.
   Estimate evaluate(const std::vector<Matrix>& lambda, bool reml);
   double objective(const std::vector<Matrix>& lambda, bool reml);
   // Derivatives at a covariance. `order` 0 leaves the Hessian at the average information. Otherwise
@@ -102,7 +105,8 @@ class Lmm {
   // d Sigma / d lambda, both in the standardised basis and in the order of parameters(): (m, m).
   Matrix covariance_jacobian(const std::vector<Matrix>& lambda_standard) const;
 
-  // Which element of lambda (and of Sigma) each parameter is: user's term, row, column.
+  // Which element of lambda (and of Sigma) each parameter is: user's term, row, column; of a
+  // structure the number of the parameter, and -1 - block.
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
 
   FixedDerivatives fixed_derivatives(const std::vector<Matrix>& lambda_standard, bool with_Q);
@@ -137,6 +141,9 @@ class Lmm {
   const StandardBasis& basis() const { return basis_; }
   const LeastSquares& pls() const { return *pls_; }
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_[t]]; }
+  // Standard deviations (relative to sigma, user's basis) and other parameters of each block's
+  // structure in a term.
+  std::vector<Vector> natural_parameters(std::size_t t, const std::vector<Matrix>& states) const;
   Index n_root() const { return pls_->n_root(); }
   bool is_sparse() const { return pls_->is_sparse(); }
   const MethodPlan& plan() const { return plan_; }
@@ -157,15 +164,18 @@ class Lmm {
 
   Lmm(const Input& input, StandardRows* rows, const MethodSettings& method);
   void prepare(const Input& ordered, CrossProducts products, const MethodSettings& method);
+  Vector theta_of(const std::vector<Matrix>& of_user) const;
+  Estimate fit_structures(bool reml, const SearchSettings& settings);
+  std::vector<Matrix> structured_start(int number) const;
   SearchResult search_from(const std::vector<Matrix>& start, bool reml,
                            const SearchSettings& settings);
   std::vector<Matrix> to_kernel(const std::vector<Matrix>& of_user) const;
   std::vector<Matrix> to_user(std::vector<Matrix> of_kernel) const;
-  std::vector<Matrix> standard_factors(const std::vector<Matrix>& lambda) const;
-  Matrix exact_hessian(const std::vector<Matrix>& lambda, bool reml, int order,
-                       const Derivatives& at);
+  Vector standard_theta(const std::vector<Matrix>& states) const;
+  Matrix exact_hessian(const Vector& theta, bool reml, int order, const Derivatives& at);
   double to_user_scale(const Objective& objective, bool reml) const;
-  Estimate describe(const std::vector<Matrix>& lambda, const Objective& objective, bool reml);
+  Estimate describe(const Vector& theta, const Objective& objective, bool reml);
+  double smallest_margin(const Vector& theta) const;
   Estimate describe(const SearchResult& found, bool reml);
   bool may_have_rivals(double smallest_sd) const;
   Estimate beside_boundary(const SearchResult& best, Estimate out, bool reml,

@@ -37,8 +37,9 @@ std::vector<std::size_t> elimination_order(const Input& input);
 
 class Pls : public LeastSquares {
  public:
-  // The first term leads: it is eliminated level by level. blocks[t][j] is the block of column j.
-  Pls(CrossProducts products, std::vector<std::vector<int>> blocks);
+  // The first term leads: it is eliminated level by level. Blocks and structures as LeastSquares.
+  Pls(CrossProducts products, std::vector<std::vector<int>> blocks,
+      std::vector<BlockStructures> structures = {});
 
   Index n_root() const override { return root_.size(); }
   bool is_sparse() const override { return root_.is_sparse(); }
@@ -127,7 +128,7 @@ class Pls : public LeastSquares {
   RowMatrix N1_, N2_;  // (q_1, c), (q_2, c)
   Matrix quadratic_;   // (k * k, l)
   LevelSums sums_;
-  RowMatrix Th_;  // (q_1, elements of Sigma_1)
+  RowMatrix Th_;  // (q_1, elements of Sigma_1, or parameters of a leading term with a structure)
 
   Objective evaluate(bool reml);
   double factor_blocks();
@@ -139,6 +140,8 @@ class Pls : public LeastSquares {
   void right_side(const std::vector<const std::int32_t*>& codes, const std::vector<RowMatrix>& z,
                   Index i, Put&& put) const;
   double keep_levels();
+  void gather_leading();
+  double response_along(std::size_t t, const Matrix& D) const;
   void spend_factor();
   std::vector<RowMatrix> means(const Vector& beta);
   void spread(std::vector<RowMatrix>& noise);

@@ -41,6 +41,7 @@ struct PredictorTerm {
   RowMatrix z;              // (n, k)
   std::vector<int> blocks;  // (k,) block of each column
   int predictor;
+  BlockStructures structures = {};  // of each block; none: all are free
 };
 
 // The columns of one predictor, orthonormalised: X = (columns) T, b = Tz b~.
@@ -93,6 +94,11 @@ class Predictors {
   void restart();
 
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
+  // Natural parameters of each block's structure in a term, whose columns have scales (k,).
+  std::vector<Vector> natural_parameters(std::size_t t, const Vector& theta,
+                                         const Vector& scale) const {
+    return pls_->natural(theta, order_.at(t), scale);
+  }
   std::vector<Matrix> lambda(const Vector& theta) const;  // lower triangular, user's order
 
  private:
@@ -107,6 +113,7 @@ class Predictors {
   std::unique_ptr<Pls> pls_;
 
   // The last evaluate().
+  Vector theta_;
   std::vector<Matrix> lambda_;
   std::vector<RowMatrix> u_;  // (l_t * k_t, 1)
   Matrix fixed_, eta_;        // (n, N)

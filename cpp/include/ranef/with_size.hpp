@@ -10,14 +10,16 @@ namespace ranef {
 
 // A term may have so many columns; beyond, its covariance has over two thousand parameters.
 constexpr int kMaxColumns = 64;
+// And a term whose covariance has a structure so many.
+constexpr int kMaxStructured = 2000;
+// Blocks of more columns are multiplied by Eigen's products of large matrices.
+constexpr int kLarge = 24;
 
-// Blocks of a term, on the stack whatever their size.
+// Blocks of a term: on the stack where their size is known, else workspaces to be made once.
 template <int K>
-using Square = Eigen::Matrix<double, K, K, Eigen::ColMajor, K == Eigen::Dynamic ? kMaxColumns : K,
-                             K == Eigen::Dynamic ? kMaxColumns : K>;
+using Square = Eigen::Matrix<double, K, K>;
 template <int K>
-using Column =
-    Eigen::Matrix<double, K, 1, Eigen::ColMajor, K == Eigen::Dynamic ? kMaxColumns : K, 1>;
+using Column = Eigen::Matrix<double, K, 1>;
 
 // Call f with std::integral_constant of the size s: Least to 4 known to the compiler, else Dynamic.
 // Least is for callers that treat smaller sizes on their own.

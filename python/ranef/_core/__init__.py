@@ -97,6 +97,7 @@ MixtureSettings = _module.MixtureSettings
 PairTraces = _module.PairTraces
 Predictors = _module.Predictors
 StandardColumns = _module.StandardColumns
+Structure = _module.Structure
 Structured = _module.Structured
 StructuredFit = _module.StructuredFit
 StructuredPoint = _module.StructuredPoint

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._typing import Missing
+from ..errors import UnsupportedError
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
@@ -30,6 +31,7 @@ def glmer(
     zero: str | None = None,
     dispersion: str | None = None,
     nagq: int = 1,
+    reml: bool = False,
     weights: Any = None,
     offset: Any = None,
     contrasts: Any = None,
@@ -69,6 +71,9 @@ def glmer(
         1 for Laplace's approximation; more for so many points of adaptive Gauss-Hermite quadrature
         a random effect, with one grouping factor of at most three columns; 0 takes the fixed
         effects to their joint mode with the random ones, fast and rough.
+    reml : bool
+        Whether to maximise the restricted likelihood, which integrates the fixed effects out too,
+        by Laplace's approximation. It is what smooth terms are best fitted by.
     weights : str or array-like, optional
         Above zero: trials of a binomial response, and otherwise how often a row counts in the
         log-likelihood.
@@ -152,6 +157,11 @@ def glmer(
     formula = with_functions(formula, functions, trust_formula)
     if needs_parts(family, link, zero, dispersion):
         refuse_prior(prior)
+        if reml:
+            raise UnsupportedError(
+                "reml=True is for models of a mean with the families binomial, poisson, gamma and "
+                "negative_binomial and their usual links; this one has several predictors"
+            )
         refuse_covariance(covariance)
         options = {
             "weights": weights,
@@ -166,7 +176,7 @@ def glmer(
         )
     call = GlmerCall(
         str(formula),
-        specification(family, link, nagq),
+        specification(family, link, nagq, reml),
         weights,
         offset,
         contrasts,

@@ -14,7 +14,7 @@ from ..models.lmm import Control
 from ..parallel.progress import tracked
 from ..report.surface import MultiStart
 from ..trust.generalised import many_starts
-from ..trust.searches import random_factor
+from ..trust.searches import random_state
 from ..words.answers import answering
 
 __all__ = ["multistart"]
@@ -54,9 +54,7 @@ def multistart(model: Any, n: int = 20, seed: int = 1, *, progress: bool = True)
     rng = np.random.default_rng(seed)
     rows = []
     for _ in tracked(range(n), n, "starts", shown=progress):
-        start = tuple(
-            random_factor(term.blocks, term.n_cols, rng) for term in model.parts.design.random
-        )
+        start = tuple(random_state(term, rng) for term in model.parts.design.random)
         control = Control(max_steps=1000, start=start)
         found = lmm.fit(model.parts.design, model.parts.core, reml=model.reml, control=control)
         holds = examine(model.parts.design, model.parts.core, found).holds

@@ -74,10 +74,10 @@ def refuse_matrix_weights(W: Any) -> None:
 def check_plain(design: Design) -> None:
     """Refuse terms that the kernel of a batch has not: known covariances and smooths."""
     for term in design.random:
-        if not term.is_plain or term.smooth is not None:
+        if not term.is_plain or term.is_structured or term.smooth is not None:
             raise UnsupportedError(
-                f"({' + '.join(term.names)} | {term.group}) has levels of known covariance or is a "
-                "smooth, which batches of generalised models do not take; use ranef.glmer for each"
+                f"({' + '.join(term.names)} | {term.group}) has levels of known covariance, a "
+                "structure, or is a smooth, which batches of generalised models do not take; use ranef.glmer for each"
             )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from ..chunks.rows import Sample
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
+from ..design.structures.structure import check_free
 from ..design.values import read_codes
 from ..errors import DataError, ModelError
 from ..fitted.lmm.call import Call
@@ -132,6 +133,7 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
 ) -> BatchResult | StoredBatch:
     """Fit every group of rows in memory or in files; arguments as of ``fit_groups``."""
     parsed = parse(formula)
+    check_free(parsed, "fit_groups")
     if not parsed.random:
         raise ModelError(
             "the formula has no random-effects term such as (1 | g); fit_groups fits a mixed model "

@@ -17,6 +17,7 @@ from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
+from ..design.structures.structure import check_free
 from ..errors import DataError
 from ..formula import FactorKind, parse
 from .levels import LevelTable
@@ -79,6 +80,7 @@ class Sums:
     ):
         self.formula = formula
         self._parsed = parse(formula)
+        check_free(self._parsed, "a fit of data read in chunks")
         self.weights = weights
         self.offset = offset
         self.contrasts = contrasts

@@ -33,7 +33,9 @@ __all__ = [
 
 def grouping_factor(model: Model, group: str | None) -> int:
     """Return the position of the term of a grouping factor; the only one when none is named."""
-    known = [term.group for term in model.parts.design.random]
+    known = [term.group for term in model.parts.design.bars]
+    if not known:
+        raise ModelError("the model has no grouping factor; leave rows out: scheme='new_rows'")
     if group is None:
         if len(known) == 1:
             return 0
@@ -142,7 +144,7 @@ def by_refits(
 def leakage(model: Model, folds: Sequence[Fold]) -> str:
     """Say for which groups the training rows tell something about the test rows."""
     shared = []
-    for term in model.parts.design.random:
+    for term in model.parts.design.bars:
         count = sum(
             bool(np.isin(term.codes[test], term.codes[train]).any()) for train, test in folds
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import UnsupportedError
 from .known.precision import KnownCovariance
 from .method import EXACT, Method
+from .structures.structure import Structure
 
 if TYPE_CHECKING:
     from .smooths.fitted import FittedSmooth
@@ -54,6 +55,8 @@ class RandomTerm:
     known : KnownCovariance or None
         Of the levels, up to its size; None where they are independent. It has levels that do not
         occur in the rows, too.
+    structures : tuple of Structure or None
+        What is known of the covariance of each block; empty where nothing is of any.
     smooth : FittedSmooth or None
         The smooth whose penalised part the term is.
     """
@@ -66,6 +69,31 @@ class RandomTerm:
     blocks: tuple[tuple[int, ...], ...]
     places: NDArray[np.intp] | None = field(default=None, repr=False, compare=False)
     known: KnownCovariance | None = field(default=None, repr=False, compare=False)
+    structures: tuple[Structure | None, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the covariance of a block has a structure."""
+        return any(structure is not None for structure in self.structures)
+
+    @property
+    def block_structures(self) -> tuple[Structure | None, ...]:
+        """Of each block its structure, None where it is free."""
+        return self.structures or (None,) * len(self.blocks)
+
+    @property
+    def cores(self) -> list[Any]:
+        """The structures as the kernel takes them."""
+        return [None if one is None else one.core for one in self.structures]
+
+    @property
+    def n_covariances(self) -> int:
+        """Number of covariance parameters."""
+        return sum(
+            len(block) * (len(block) + 1) // 2 if structure is None else structure.n_parameters
+            for block, structure in zip(self.blocks, self.block_structures, strict=True)
+        )
+
     smooth: FittedSmooth | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -106,6 +134,8 @@ class RandomTerm:
     @property
     def written(self) -> str:
         """The term in a formula's words, with the first of many columns."""
+        if self.smooth is not None:
+            return self.smooth.smooth.text
         more = f" + ... ({self.n_cols:,} columns)" if self.n_cols > 8 else ""
         names = self.names if not more else self.names[:3]
         return f"({' + '.join(names)}{more} | {self.group})"
@@ -203,6 +233,33 @@ class Design:
     def n_obs(self) -> int:
         """Number of rows used, n."""
         return len(self.y)
+
+    @property
+    def bars(self) -> tuple[RandomTerm, ...]:
+        """Terms that are no part of a smooth, which come first."""
+        return tuple(term for term in self.random if term.smooth is None)
+
+    def without_smooths(self) -> Design:
+        """Leave the smooth terms out of what is known of the random effects."""
+        count = len(self.bars)
+        if count == len(self.random):
+            return self
+        encoder = replace(
+            self.encoder,
+            random=self.encoder.random[:count],
+            groupings=self.encoder.groupings[:count],
+        )
+        return replace(self, random=self.random[:count], encoder=encoder)
+
+    @property
+    def grouped(self) -> tuple[RandomTerm, ...]:
+        """Terms whose effects belong to levels of a factor: all but curves."""
+        return tuple(term for term in self.random if not term.is_curve)
+
+    @property
+    def structures(self) -> tuple[tuple[Structure | None, ...], ...]:
+        """Of each random-effects term what is known of the covariance of its blocks."""
+        return tuple(term.structures for term in self.random)
 
     @property
     def X(self) -> NDArray[np.float64]:

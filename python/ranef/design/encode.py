@@ -22,10 +22,12 @@ from .matrix import matrix
 from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
 from .smooths.fitted import FittedSmooth
-from .smooths.terms import evaluated, warn_beyond
+from .smooths.reading import stacked
+from .smooths.terms import evaluated, multiplier, warn_beyond
+from .structures.structure import Structure
 from .values import Categories, Numbers, Value, find_levels, read_codes
 
-__all__ = ["Encoder", "NewRows", "NewTerm", "encode"]
+__all__ = ["Encoder", "NewRows", "NewSmooth", "NewTerm", "encode", "encode_smooth"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class NewTerm:
         Level of each row; -1 for a level that the fit did not see, or a missing one.
     z : ndarray of shape (m, s)
         Columns, Fortran order.
+    places : tuple of ndarray of shape (m, d), or None
+        For each block whose columns are places where the rows are; empty where there is none.
+    extra : ndarray of shape (m,), or None
+        Variance of the effects of rows at unseen places that the columns do not tell.
     membership : Membership or None
         The levels of each row, where it has several; ``codes`` is then of the first.
     """
@@ -79,6 +85,8 @@ class NewTerm:
     codes: NDArray[np.int32]
     z: NDArray[np.float64]
     membership: Membership | None = None
+    places: tuple[NDArray[np.float64] | None, ...] = ()
+    extra: NDArray[np.float64] | None = None
 
     @property
     def rows(self) -> list[tuple[NDArray[np.int32], NDArray[np.float64]]]:
@@ -194,9 +202,68 @@ def encode(
     terms: list[NewTerm | None] = [None] * len(design.random)
     for t in chosen:
         z = laid_out(encoder.random[t])
-        terms[t] = NewTerm(design.random[t].group, codes[t], z, members.get(t))
+        places = tuple(coordinates(one, reading) for one in design.random[t].structures)
+        terms[t] = NewTerm(design.random[t].group, codes[t], z, members.get(t), places)
     offset = total_offset(encoder, reading, added)
     return NewRows(laid_out(encoder.fixed), offset, tuple(terms), missing, frame.index)
+
+
+@dataclass(frozen=True)
+class NewSmooth:
+    """The variables of one smooth on new rows.
+
+    Attributes
+    ----------
+    x : ndarray of shape (m, d)
+        Its variables; NaN where missing.
+    multiplier : ndarray of shape (m,) or None
+        What ``by`` multiplies it by; None where the new rows do not say.
+    codes : ndarray of shape (m,), int32
+        Level of each row, 0 for a curve; -1 for a level that the fit did not see.
+    index : Index or None
+        Row labels, when the new data are a pandas frame.
+    """
+
+    x: NDArray[np.float64]
+    multiplier: NDArray[np.float64] | None
+    codes: NDArray[np.int32]
+    index: pd.Index[Any] | None
+
+
+def encode_smooth(design: Design, position: int, newdata: Any) -> NewSmooth:
+    """Read the variables of the smooth that a term of a design is, and nothing else."""
+    encoder: Encoder = design.encoder
+    one = design.random[position].smooth
+    assert one is not None
+    frame = open_frame(newdata)
+    states = {expr: fitted.state for expr, fitted in encoder.factors.items()}
+    reading = Reading(frame, states=states, evaluation=encoder.formula.evaluation)
+    by = one.smooth.by
+    knows_by = by is not None and (by.kind is not FactorKind.NAME or by.expr in frame)
+    for factor in one.smooth.factors:
+        if factor.expr != one.group and (factor != by or knows_by):
+            read_known(factor, encoder.factors[factor.expr], reading)
+    if one.group is not None:
+        read_group(one.group, reading)
+    grouping = encoder.groupings[position]
+    assert isinstance(grouping, Grouping)
+    codes = new_codes(grouping, reading, "raise")
+    check_finite(reading)
+    warn_beyond([one], reading.values)
+    return NewSmooth(
+        stacked(one.variables, reading.values, one.smooth),
+        multiplier(one, reading.values) if knows_by else None,
+        codes,
+        frame.index,
+    )
+
+
+def coordinates(structure: Structure | None, reading: Reading) -> NDArray[np.float64] | None:
+    """Find where the rows are, for a structure of places."""
+    if structure is None or not structure.columns:
+        return None
+    values = [reading.values[name] for name in structure.columns]
+    return np.column_stack([one.arrays[0] for one in values if isinstance(one, Numbers)])
 
 
 def chosen_terms(design: Design, random: bool | Iterable[str] | None) -> list[int]:

@@ -51,6 +51,12 @@ def compute(
     column: Column, values: Mapping[str, Value], factors: Mapping[str, FittedFactor]
 ) -> Vector:
     """Multiply the parts of one column, shape (n,); a single part is not copied."""
+    if column.at:
+        there = [
+            factors[expr].column(values[expr], slot) == value
+            for (expr, slot), value in zip(column.parts, column.at, strict=True)
+        ]
+        return np.asarray(np.all(there, axis=0), dtype=np.float64)
     first, *rest = (factors[expr].column(values[expr], slot) for expr, slot in column.parts)
     for part in rest:
         first = first * part

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..errors import DataError, FormulaError
+from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import Bar, Formula
 from .design import RandomTerm
 from .groups import Grouping, group_codes
@@ -19,6 +19,8 @@ from .known.members import MemberGrouping, Membership, MemberTerm
 from .known.precision import KnownCovariance
 from .matrix import Store
 from .scope import Column, check_names, columns_of_terms
+from .structures.bars import ORDERED, check_occasions, check_order, columns_of_places, structure_of
+from .structures.structure import DISTANCES, Structure
 from .values import Codes
 
 __all__ = ["random_terms"]
@@ -96,7 +98,7 @@ def random_terms(
     recipes: list[tuple[Column, ...]] = []
     groupings: list[Grouping | MemberGrouping] = []
     for bars in bars_by_group(formula):
-        columns, blocks = join_bars(bars, formula, store)
+        columns, blocks, structures = join_bars(bars, formula, store)
         check_names(columns)
         references = tuple(store.refer(column) for column in columns)
         left = Left(references, tuple(column.name for column in columns), blocks)
@@ -110,7 +112,11 @@ def random_terms(
         elif covariance is not None:
             term, grouping = known_term(bars[0], left, used, covariance)
         else:
-            term, grouping = level_term(bars[0], left, used)
+            term, grouping = level_term(bars, left, used)
+        if structures:
+            check_plain(bars, term)
+            term = replace(term, structures=structures)
+            check_occasions(term, bars, store)
         terms.append(term)
         recipes.append(tuple(columns))
         groupings.append(grouping)
@@ -125,10 +131,22 @@ class Left(NamedTuple):
     blocks: tuple[tuple[int, ...], ...]
 
 
-def level_term(bar: Bar, left: Left, used: Groups) -> tuple[RandomTerm, Grouping]:
+def check_plain(bars: Sequence[Bar], term: RandomTerm) -> None:
+    """Refuse a structure where levels are not independent, or a row has several."""
+    if not term.is_plain:
+        bar = next(bar for bar in bars if bar.structure)
+        raise UnsupportedError(
+            f"{bar.source()}: covariance structures are for levels that are independent, one a "
+            f"row; write ({bar.left} | {bar.group})"
+        )
+
+
+def level_term(bars: Sequence[Bar], left: Left, used: Groups) -> tuple[RandomTerm, Grouping]:
     """Build a term of independent levels."""
+    bar = bars[0]
     codes, grouping = group_codes(bar.factors, [used[name] for name in bar.factors])
-    check_levels(bar, grouping)
+    if not all(one.structure for one in bars):
+        check_levels(bar, grouping)
     levels: Any = grouping if grouping.crossings else grouping.levels
     kind = CrossedTerm if grouping.crossings else RandomTerm
     places = places_of(grouping, used[bar.factors[0]][1])
@@ -212,18 +230,41 @@ def check_levels(bar: Bar, grouping: Grouping) -> None:
 
 def join_bars(
     bars: Sequence[Bar], formula: Formula, store: Store
-) -> tuple[list[Column], tuple[tuple[int, ...], ...]]:
+) -> tuple[list[Column], tuple[tuple[int, ...], ...], tuple[Structure | None, ...]]:
     """Lay the columns of bars on one grouping factor side by side, in blocks."""
     columns: list[Column] = []
     blocks: list[tuple[int, ...]] = []
+    structures: list[Structure | None] = []
     for bar in bars:
-        layout = columns_of_terms(bar.terms, store.factors)
-        fresh = [column for _, part in layout for column in part]
+        fresh = columns_of_bar(bar, formula, store)
         check_new(fresh, columns, bar, formula)
         places = range(len(columns), len(columns) + len(fresh))
-        blocks += [(i,) for i in places] if bar.uncorrelated else [tuple(places)]
+        structure = structure_of(bar, fresh)
+        apart = bar.uncorrelated or (bar.structure == "diag" and structure is None)
+        blocks += [(i,) for i in places] if apart else [tuple(places)]
+        structures += [structure] * (len(blocks) - len(structures))
         columns += fresh
-    return columns, tuple(blocks)
+    known = tuple(structures) if any(s is not None for s in structures) else ()
+    return columns, tuple(blocks), known
+
+
+def columns_of_bar(bar: Bar, formula: Formula, store: Store) -> list[Column]:
+    """Lay out the columns on the left of a bar."""
+    if bar.structure in DISTANCES:
+        return columns_of_places(bar, formula, store)
+    layout = columns_of_terms(bar.terms, store.factors)
+    columns = [column for _, part in layout for column in part]
+    if bar.structure in ORDERED:
+        check_order(bar, formula, store)
+    if bar.structure and bar.structure != "diag" and len(columns) < 2:
+        raise FormulaError(
+            f"{bar.structure}() has one column, and so no correlation; write ({bar.left} | "
+            f"{bar.group})",
+            formula.text,
+            bar.start,
+            bar.stop,
+        )
+    return columns
 
 
 def check_new(

@@ -32,16 +32,19 @@ class Column:
         Factors and slots to multiply.
     scale : float
         A number to multiply by.
+    at : tuple of float
+        Where there is one, the column says in which rows the factors have these values.
     """
 
     name: str
     parts: tuple[tuple[str, int], ...]
     scale: float = 1.0
+    at: tuple[float, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for columns with equal values."""
-        return (*sorted(self.parts), self.scale)
+        return (*(self.parts if self.at else sorted(self.parts)), self.scale, *self.at)
 
 
 def columns_of_terms(

@@ -443,7 +443,9 @@ def robust_mixed(
     RobustResult
     """
     if cluster is None:
-        cluster = min(design.random, key=lambda term: term.n_levels).group
+        if not design.bars:
+            raise ValueError("the model has no grouping factor; name the clusters by cluster=")
+        cluster = min(design.bars, key=lambda term: term.n_levels).group
     check_kind(kind)
     found = clusters_of(data, design, cluster)
     model = Named(design.fixed_names, estimate.beta, design.fixed_terms, formula)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..errors import FormulaError
 from .members import is_members, parse_members
+from .shapes import HOMOGENEOUS, split_arguments
 from .syntax import bars_in, check_operators, closing
 from .terms import Bar
-from .tokens import Kind, Piece
+from .tokens import Kind, Piece, pieces
 from .wilkinson import to_terms
 
-__all__ = ["parse_bar"]
+__all__ = ["parse_bar", "parse_structured"]
 
+#: Structures of places, which have one standard deviation.
+ONE_SD = ("ou", "exponential", "matern")
 MAKE_COLUMN = "a grouping factor is a column, a:b or a/b; make the column in the data first"
 
 
@@ -34,6 +38,10 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
         raise FormulaError(
             "the grouping factor is missing after the bar", text, bar.start, bar.stop
         )
+    for piece in parts:
+        if piece.kind is Kind.STRUCTURE:
+            message = "a structure holds one bar: write ar1(0 + t | g) as a term of its own"
+            raise FormulaError(message, text, piece.start, piece.stop)
     check_operators(left, text)
     check_no_offset(left, text)
     terms = to_terms(left, text)
@@ -44,11 +52,61 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
     if is_members(right):
         members = parse_members(right[0], text)
         label = members.label
-        return [Bar(spelled, terms, label, (label,), bar.text == "||", start, stop, members)]
+        return [
+            Bar(spelled, terms, label, (label,), bar.text == "||", start, stop, members=members)
+        ]
     return [
         Bar(spelled, terms, ":".join(names), names, bar.text == "||", start, stop)
         for names in grouping(right, text)
     ]
+
+
+def parse_structured(piece: Piece, text: str) -> list[Bar]:
+    """Parse ``ar1(0 + t | g, hom=True)`` into bars."""
+    opening = piece.text.index("(")
+    name = piece.text[:opening].strip()
+    inside = piece.text[opening + 1 : piece.text.rindex(")")]
+    (_, first), *rest = split_arguments(inside)
+    start = piece.start + opening + 1
+    homogeneous = HOMOGENEOUS[name]
+    for at, argument in rest:
+        homogeneous = read_hom(name, argument, text, start + at)
+    padded = " " * start + first
+    parts = [
+        Piece(Kind.OPEN, "(", start - 1, start),
+        *pieces(padded),
+        Piece(Kind.CLOSE, ")", piece.stop - 1, piece.stop),
+    ]
+    bars = parse_bar(parts, text)
+    if any(bar.uncorrelated for bar in bars):
+        message = f"{name}() says which covariances there are; write one bar inside it"
+        raise FormulaError(message, text, piece.start, piece.stop)
+    structure = "" if name == "us" else name
+    return [
+        replace(
+            bar,
+            structure=structure,
+            homogeneous=homogeneous,
+            start=piece.start,
+            stop=piece.stop,
+        )
+        for bar in bars
+    ]
+
+
+def read_hom(name: str, argument: str, text: str, at: int) -> bool:
+    """Read the ``hom=`` of a structure."""
+    word, _, value = (part.strip() for part in argument.partition("="))
+    if word != "hom" or value not in ("True", "False"):
+        message = f"after the group, {name}() takes hom=True or hom=False and nothing else"
+        raise FormulaError(message, text, at, at + len(argument))
+    if value == "False" and name in ONE_SD:
+        message = f"{name}() has one standard deviation for all places; leave hom out"
+        raise FormulaError(message, text, at, at + len(argument))
+    if value == "True" and name == "us":
+        message = "us() is for any covariances; cs(..., hom=True) has one standard deviation"
+        raise FormulaError(message, text, at, at + len(argument))
+    return value == "True"
 
 
 def check_no_offset(parts: Sequence[Piece], text: str) -> None:

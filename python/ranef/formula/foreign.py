@@ -6,6 +6,7 @@ import ast
 import re
 
 from ..words.foreign import FORMULA
+from .shapes import called_elsewhere
 
 __all__ = ["bar_inside", "foreign_function", "foreign_syntax"]
 
@@ -21,26 +22,6 @@ SIGNS = (
 )
 
 
-#: Covariance structures that other software writes around a bar.
-STRUCTURES = frozenset(
-    [
-        "cs",
-        "diag",
-        "ar1",
-        "ou",
-        "toep",
-        "us",
-        "un",
-        "exp",
-        "gau",
-        "mat",
-        "homcs",
-        "hetar1",
-        "rr",
-        "propto",
-    ]
-)
-
 #: Left sides of a bar that are conditions, between which it means "or".
 CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript)
 
@@ -52,11 +33,8 @@ def bar_inside(tree: ast.expr) -> str:
     name = tree.func.id
     if name in ("I", "C") or not any(is_bar(arg) for arg in tree.args):
         return ""
-    if name in STRUCTURES:
-        return (
-            f"{name}( | ) is a covariance structure of other software; write (0 + f | g) for "
-            "any covariances, (0 + f || g) for none"
-        )
+    if elsewhere := called_elsewhere(name):
+        return elsewhere
     return f"a bar stands inside {name}(...); is a + missing before the parenthesis?"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..errors import FormulaError
-from .bars import parse_bar
+from .bars import parse_bar, parse_structured
 from .evaluation import SAFE, evaluation_of
 from .smooths import is_smooth, parse_smooth
 from .syntax import Summand, bars_in, check_operators, sides, summands
@@ -109,6 +109,8 @@ def split_right(right: Sequence[Piece], text: str, out: Right) -> None:
         alone = len(summand.pieces) == 1
         if bars_in(summand.pieces):
             split_bars(summand, text, out)
+        elif any(piece.kind is Kind.STRUCTURE for piece in summand.pieces):
+            split_structured(summand, text, out)
         elif is_offset(first) and alone:
             out.offsets.append(read_offset(summand, text))
         elif is_smooth(first) and alone:
@@ -126,6 +128,19 @@ def read_smooth(summand: Summand, text: str) -> Smooth:
         message = "a smooth term cannot be subtracted; leave it out"
         raise FormulaError(message, text, summand.sign_at, summand.stop)
     return parse_smooth(summand.pieces[0], text)
+
+
+def split_structured(summand: Summand, text: str, out: Right) -> None:
+    """Read a summand with a covariance structure: the bar, or a sum with it in parentheses."""
+    if len(summand.pieces) > 1 and not summand.is_bracketed:
+        raise FormulaError(MULTIPLIED, text, summand.start, summand.stop)
+    if summand.sign == "-":
+        message = "a random-effects term cannot be subtracted; leave it out"
+        raise FormulaError(message, text, summand.sign_at, summand.stop)
+    if summand.is_bracketed:
+        split_right(summand.pieces[1:-1], text, out)
+    else:
+        out.random += parse_structured(summand.pieces[0], text)
 
 
 def split_bars(summand: Summand, text: str, out: Right) -> None:

@@ -7,6 +7,7 @@ from enum import Enum
 
 from ..errors import UnsupportedError
 from .evaluation import SAFE, Evaluation, FormulaText, like
+from .shapes import HOMOGENEOUS
 
 __all__ = [
     "Bar",
@@ -123,6 +124,10 @@ class Bar:
         The columns that make up the grouping factor.
     uncorrelated : bool
         Whether it was written with two bars, so that all columns are independent.
+    structure : str
+        The covariance structure around it, such as ``ar1``; empty where there is none.
+    homogeneous : bool
+        Whether that has one standard deviation for all columns.
     start, stop : int
         Place in the formula's text.
     members : Members or None
@@ -136,14 +141,20 @@ class Bar:
     uncorrelated: bool
     start: int = field(default=0, compare=False)
     stop: int = field(default=0, compare=False)
+    structure: str = ""
+    homogeneous: bool = False
     members: Members | None = None
 
     def source(self) -> str:
         """Spell the term so that a formula can hold it."""
         bars = "||" if self.uncorrelated else "|"
+        group = ":".join(quoted(f) for f in self.factors)
         if self.members is not None:
-            return f"({self.left} {bars} {self.members.source()})"
-        return f"({self.left} {bars} {':'.join(quoted(f) for f in self.factors)})"
+            group = self.members.source()
+        inside = f"{self.left} {bars} {group}"
+        if self.structure and self.homogeneous != HOMOGENEOUS[self.structure]:
+            inside += f", hom={self.homogeneous}"
+        return f"{self.structure}({inside})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from formulaic.parser.types import Token
 
 from ..errors import FormulaError, shortened
 from .foreign import bar_inside, foreign_syntax
+from .shapes import is_structured_bar
 from .spelling import DEEPEST, parsed_expression, spelled
 
 __all__ = ["Kind", "Piece", "aliased", "check_brackets", "normal_expression", "pieces"]
@@ -29,6 +30,7 @@ class Kind(Enum):
     OPERATOR = "operator"
     OPEN = "("
     CLOSE = ")"
+    STRUCTURE = "structure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def split_token(token: Token, text: str) -> list[Piece]:
     stop = last + 1 + (text[start] in "`{")
     if token.kind is not Token.Kind.PYTHON:
         return [Piece(KINDS[token.kind], token.token, start, stop)]
+    if is_structured_bar(text[start:stop]):
+        return [Piece(Kind.STRUCTURE, text[start:stop], start, stop)]
     expr = normal_expression(token.token, text, start, stop)
     kind = Kind.NAME if expr.isidentifier() else Kind.PYTHON
     return [Piece(kind, expr, start, stop)]

@@ -14,6 +14,7 @@ from ..design.design import Design, RandomTerm, only_plain
 from ..models import lmm
 from ..models.lmm import SINGULAR, LmmEstimate
 from .prediction.predict import fitted
+from .structures import free_only
 
 __all__ = ["ConditionalAic", "conditional_aic"]
 
@@ -90,6 +91,7 @@ def conditional_aic(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> C
     Greven and Kneib (2010), Biometrika 97, 773-789; Saefken, Ruegamer, Kneib and Greven (2021), J.
     Stat. Softw. 99(8), on the reduction of singular fits.
     """
+    free_only(design, "the conditional AIC", "use model.aic")
     only_plain(design, "the conditional AIC", "use model.aic")
     dropped: list[tuple[str, str]] = []
     while found := _null_columns(design, estimate):

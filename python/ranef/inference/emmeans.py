@@ -19,6 +19,7 @@ from ..design.encode import Encoder, encode
 from ..design.expressions import columns_of
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..design.values import is_numbers
+from ..errors import UnsupportedError
 from ..formula import FactorKind
 
 __all__ = [
@@ -90,6 +91,12 @@ def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str
 
     A number in a condition, such as x in ``I(x > 5)``, is a number still.
     """
+    if encoder.smooths:
+        raise UnsupportedError(
+            f"marginal means hold predictors at one value, and {encoder.smooths[0].label} is a "
+            "curve; use model.predict(new, random='none', interval='confidence') on rows of your "
+            "choice"
+        )
     categorical: dict[str, bool] = {}
     levels: dict[str, pd.Index[Any]] = {}
     factors = [f for term in encoder.formula.terms for f in term.factors]

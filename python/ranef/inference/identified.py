@@ -74,7 +74,7 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
         np.minimum.at(low, term.codes, design.y)
         np.maximum.at(high, term.codes, design.y)
         alike = (low == high) & ((low == 0.0) | (low == 1.0))
-        size = float(np.linalg.norm(factor, 2))
+        size = 0.0 if term.is_structured else float(np.linalg.norm(factor, 2))
         if alike.all() and term.n_levels < design.n_obs:
             found.append(
                 f"in each of the {term.n_levels} levels of {term.group} all responses are alike, "

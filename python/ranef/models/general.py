@@ -30,6 +30,11 @@ def general_terms(
             raise UnsupportedError(
                 f"{term.group} is a smooth, which known covariances and mm() do not stand beside"
             )
+        if term.is_structured:
+            raise UnsupportedError(
+                f"{term.written} has a covariance structure, which known covariances and mm() do "
+                "not stand beside"
+            )
     columns = list(design.columns)
     members: list[Member] = []
     terms = []

@@ -13,6 +13,7 @@ from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 from ..design.method import Sample
+from ..design.structures.structure import Structure
 from ..errors import ModelError
 from .general import general_terms
 
@@ -24,6 +25,7 @@ __all__ = [
     "constant_within",
     "evaluate",
     "fit",
+    "is_correlated",
     "kernel",
     "off_boundary",
     "zero_columns",
@@ -150,8 +152,9 @@ class LmmEstimate:
         Residual standard deviation.
     lambda_ : tuple of ndarray of shape (s, s)
         Relative covariance factors, lower triangular, as the formula scales its columns.
-    lambda_standard : tuple of ndarray of shape (s, s)
-        The same in the standardised basis.
+    lambda_standard : tuple of ndarray of shape (s, s) or (m, 1)
+        The same in the standardised basis; of a term whose covariance has a structure its m
+        parameters as a column.
     modes : tuple of ndarray of shape (l, s)
         Conditional modes of the random effects.
     pwrss, logdet_L, logdet_RX : float
@@ -245,7 +248,7 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n and not knows_sigma and not term.tells_levels_apart:
+        if q >= n and not knows_sigma and not (term.tells_levels_apart or is_correlated(term)):
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "
@@ -254,8 +257,30 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
             )
 
 
+def is_correlated(term: RandomTerm) -> bool:
+    """Tell whether correlations of a structure tell its effects from the residual error."""
+    return term.is_structured and any(
+        structure is not None and not _is_even(structure) for structure in term.structures
+    )
+
+
+def _is_even(structure: Structure) -> bool:
+    """Tell whether correlations are all alike, so that a part of the variance is as a residual."""
+    if structure.kind in ("variances", "precisions"):
+        return False
+    few = structure.kind == "ar1" and len(structure.names) < 3
+    alike = structure.homogeneous and structure.kind in ("cs", "toep")
+    return structure.kind == "identity" or few or alike
+
+
 def _fewer_effects(term: RandomTerm, n: int) -> str:
     """Say what to do about a term with as many random effects as rows."""
+    if term.is_structured:
+        return (
+            "A part of its variance that is the same in each row is the residual's: let "
+            "ranef.gls(corr=...) have the structure as the covariance of the residuals, or give "
+            "the residual standard deviation: prior={'residual': ranef.Point(sigma)}."
+        )
     if term.n_cols > 1 and term.n_levels < n:
         return f"Take columns out of the left side of the bar, or keep (1 | {term.group}) alone."
     return (
@@ -283,7 +308,7 @@ def _method(design: Design) -> str:
     method = design.method
     if method.name == "exact" or len(design.random) < 2:
         return "exact"
-    if not all(term.is_plain for term in design.random):
+    if not all(term.is_plain and not term.is_structured for term in design.random):
         return "exact"
     if any(term.n_cols > 1 for term in design.random):
         return "exact"
@@ -324,6 +349,7 @@ def _of_rows(design: Design, y: Array | None, method: str) -> _core.Lmm:
         method,
         design.method.seed,
         design.method.threads,
+        structures=[term.cores for term in design.random],
     )
 
 
@@ -382,6 +408,8 @@ def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
 
     There the relative covariance is huge already, and ten times as much still fits better.
     """
+    if any(block.shape[0] != block.shape[1] for block in found.lambda_standard):
+        return False
     largest = max(float(np.linalg.norm(block, 2)) for block in found.lambda_standard)
     if largest < HUGE:
         return False
@@ -412,6 +440,8 @@ def off_boundary(lambda_standard: tuple[Array, ...]) -> tuple[Array, ...]:
 
 
 def _raised(block: Array) -> Array:
+    if block.shape[0] != block.shape[1]:  # parameters of a structure
+        return np.asfortranarray(block)
     values = np.linalg.svd(block, compute_uv=False)
     if values.min() > 0.02:
         return np.asfortranarray(block)

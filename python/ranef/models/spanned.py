@@ -69,7 +69,11 @@ def spanned_terms(design: Design) -> list[Spanned]:
     if isinstance(design, SummedDesign):
         return []
     p = len(design.fixed)
-    near = [t for t, term in enumerate(design.random) if term.is_plain and term.n_levels <= p]
+    near = [
+        t
+        for t, term in enumerate(design.random)
+        if term.is_plain and not term.is_structured and term.n_levels <= p
+    ]
     if not near:
         return []
     size = np.linalg.norm(design.X, axis=0)

@@ -42,6 +42,6 @@ def used_rows(design: Design, data: Any) -> pd.DataFrame:
     index = design.index
     if index is not None and design.rows is not None:
         index = index[design.rows]
-    single = [term for term in design.random if len(term.memberships) == 1]
+    single = [term for term in design.bars if len(term.memberships) == 1]
     groups = {term.group: term.levels.take(term.codes) for term in single}
     return pd.DataFrame({design.response: design.y, **groups}, index=index)

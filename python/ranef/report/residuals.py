@@ -411,7 +411,7 @@ def simulated(
         F,
         (float(np.mean(own.pearson**2)), np.array([each[3] for each in found])),
         used_rows(source.design, source.data),
-        {term.group: term.codes for term in source.design.random},
+        {term.group: term.codes for term in source.design.bars},
         kind,
         source.discrete,
         source.scale_is_free,

@@ -33,6 +33,8 @@ class Summary:
         What the reader must know: dropped rows, aliased columns, singularity, the verdict.
     tests : str
         Where the degrees of freedom of the tests come from.
+    smooths : WholeFrame or None
+        The smooth terms; None for a model without.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Summary:
     coefficients: pd.DataFrame
     notes: Sequence[str]
     tests: str = ""
+    smooths: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         return str(self)
@@ -54,6 +57,8 @@ class Summary:
             lines += [" " * width + line for line in rest]
         if self.varcorr is not None:
             lines += ["", "Random effects", repr(self.varcorr)]
+        if self.smooths is not None:
+            lines += ["", "Smooth terms", *(f" {line}" for line in repr(self.smooths).split("\n"))]
         lines += ["", self._heading()]
         lines += _table_text(self.coefficients)
         if self.notes:
@@ -89,10 +94,13 @@ class Summary:
         )
 
     def _random_html(self) -> str:
-        """HTML of the random effects, if there are any."""
-        if self.varcorr is None:
-            return ""
-        return f"<h4>Random effects</h4>{self.varcorr._repr_html_()}"
+        """HTML of the random effects and the smooth terms, if there are any."""
+        out = ""
+        if self.varcorr is not None:
+            out = f"<h4>Random effects</h4>{self.varcorr._repr_html_()}"
+        if self.smooths is not None:
+            out += f"<h4>Smooth terms</h4>{self.smooths.to_html()}"
+        return out
 
 
 def pvalue_text(p: float) -> str:

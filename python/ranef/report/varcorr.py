@@ -10,9 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..design.design import RandomTerm
+from ..design.structures.structure import Structure
 from .numbers import in_one_scale
 
 __all__ = ["VarCorr"]
+
+#: Structures whose columns take one row of the table where they have one standard deviation.
+COMPACT = ("identity", "cs", "ar1", "ou", "exponential", "matern")
 
 
 class VarCorr(Mapping[str, pd.DataFrame]):
@@ -39,6 +43,7 @@ class VarCorr(Mapping[str, pd.DataFrame]):
     ):
         self.sigma = sigma
         self._blocks = {term.group: term.blocks for term in terms}
+        self._structures = {term.group: term.block_structures for term in terms}
         self._frames = {
             term.group: pd.DataFrame(cov, index=list(term.names), columns=list(term.names))
             for term, cov in zip(terms, covariances, strict=True)
@@ -77,23 +82,37 @@ class VarCorr(Mapping[str, pd.DataFrame]):
             rows.append(("Residual", "", None, self.sigma**2, self.sigma))
         return pd.DataFrame(rows, columns=["group", "term", "term2", "cov", "sdcor"])
 
+    def _lines(self) -> Iterator[tuple[str, str, float, list[str]]]:
+        """Group, term, standard deviation and correlations of each row."""
+        for group, frame in self._frames.items():
+            cov = frame.to_numpy()
+            sd = np.sqrt(np.diag(cov))
+            block_of = {i: b for b, block in enumerate(self._blocks[group]) for i in block}
+            known = self._structures[group]
+            for i, name in enumerate(frame.columns):
+                structure = known[block_of[i]]
+                if structure is not None and structure.homogeneous and structure.kind in COMPACT:
+                    block = self._blocks[group][block_of[i]]
+                    if i == block[0]:
+                        text = f"{structure.kind}, {len(block)} columns"
+                        yield group, text, float(sd[i]), _parameter(structure, cov, block)
+                    continue
+                cells = [
+                    f"{_ratio(cov, sd, i, j):.2f}" if block_of[i] == block_of[j] else ""
+                    for j in range(i)
+                ]
+                yield group, str(name), float(sd[i]), cells
+        if self.sigma is not None:
+            yield "Residual", "", self.sigma, []
+
     def _cells(self) -> list[list[str]]:
         """Rows of text: group, term, sd, then correlations with the earlier terms."""
-        rows = []
-        sds = [np.sqrt(np.diag(frame.to_numpy())) for frame in self._frames.values()]
-        every = np.concatenate([*sds, [] if self.sigma is None else [self.sigma]])
-        shown = iter(in_one_scale(every, every))
-        for (group, frame), sd in zip(self._frames.items(), sds, strict=True):
-            cov = frame.to_numpy()
-            block_of = {i: b for b, block in enumerate(self._blocks[group]) for i in block}
-            for i, name in enumerate(frame.columns):
-                cells = [group if i == 0 else "", str(name), next(shown)]
-                for j in range(i):
-                    same = block_of[i] == block_of[j]
-                    cells.append(f"{_ratio(cov, sd, i, j):.2f}" if same else "")
-                rows.append(cells)
-        if self.sigma is not None:
-            rows.append(["Residual", "", next(shown)])
+        lines = list(self._lines())
+        every = np.array([sd for _, _, sd, _ in lines])
+        rows, before = [], ""
+        for (group, name, _, cells), shown in zip(lines, in_one_scale(every, every), strict=True):
+            rows.append(["" if group == before else group, name, shown, *cells])
+            before = group
         return rows
 
     def __repr__(self) -> str:
@@ -126,6 +145,19 @@ class VarCorr(Mapping[str, pd.DataFrame]):
             + "".join(f"<th>{h}</th>" for h in head)
             + f"</tr></thead><tbody>{body}</tbody></table>"
         )
+
+
+def _parameter(structure: Structure, cov: NDArray[np.float64], block: tuple[int, ...]) -> list[str]:
+    """Write the number that a structure with one standard deviation has beside it."""
+    first, second = block[:2]
+    corr = float(cov[first, second] / cov[first, first]) if cov[first, first] > 0 else float("nan")
+    if structure.kind in ("cs", "ar1"):
+        return [f"corr {corr:.2f}"]
+    if structure.kind in ("ou", "exponential") and 0.0 < corr < 1.0:
+        distance = float(np.linalg.norm(structure.places[1] - structure.places[0]))
+        rate = -float(np.log(corr)) / distance
+        return [f"rate {rate:.3g}" if structure.kind == "ou" else f"range {1.0 / rate:.3g}"]
+    return []
 
 
 def _ratio(cov: NDArray[np.float64], sd: NDArray[np.float64], i: int, j: int) -> float:

@@ -17,6 +17,7 @@ from ..design.known.members import uneven_weights
 from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.optimum.optimum import Optimum
+from ..inference.structures import structure_limits
 from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..models.lmm import DECREMENT, SINGULAR, Approximation, LmmEstimate, zero_columns
 
@@ -235,6 +236,20 @@ def data_warnings(
         yield RankWarning("the fixed-effects matrix has less than full rank: " + " ".join(notes))
 
 
+def by_notes(design: Design) -> Iterator[str]:
+    """Say which smooths differ between the levels of a factor that has no effect of its own."""
+    known = {frozenset(f.expr for f in term.factors) for term in design.encoder.formula.terms}
+    for smooth in dict.fromkeys(one.smooth for one in design.encoder.smooths):
+        by = smooth.by
+        if by is None or not design.encoder.factors[by.expr].is_categorical:
+            continue
+        if frozenset([by.expr]) not in known:
+            yield (
+                f"{smooth.text} has a curve for each level of {by.expr}, each of which sums to "
+                f"zero, and the levels have no means of their own; add {by.expr} to the formula"
+            )
+
+
 def singular_notes(
     design: Design,
     core: _core.Lmm | _core.Glmm,
@@ -247,7 +262,10 @@ def singular_notes(
     """
     notes = []
     for t, term in enumerate(design.random):
-        if t in left_out:
+        if t in left_out or term.smooth is not None:
+            continue
+        if term.is_structured:
+            notes += structure_limits(term, estimate.lambda_standard[t], estimate.lambda_[t])
             continue
         for block in term.blocks:
             index = np.ix_(block, block)

@@ -78,11 +78,11 @@ def as_update(finding: Finding) -> Finding:
 def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
     """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
     design, estimate, core = model.parts.design, model.parts.estimate, model.parts.core
-    labels = list(check_generalised_labels(design, model.call.spec.transform))
+    labels = list(check_generalised_labels(design.without_smooths(), model.call.spec.transform))
     found: list[Finding] = [
         *aliased(design, core),
-        *check_rows(design, data),
-        *check_design(design),
+        *check_rows(design.without_smooths(), data),
+        *check_design(design.without_smooths()),
         *(reused.finding for reused in labels),
         *check_generalised_fit(
             design, core, estimate, model.df_resid, [reused.inner for reused in labels]
@@ -98,8 +98,8 @@ def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator
 
 def before(design: Design, data: Any) -> Iterator[Finding]:
     """Find what there is before a fit."""
-    yield from check_rows(design, data)
-    yield from check_design(design)
+    yield from check_rows(design.without_smooths(), data)
+    yield from check_design(design.without_smooths())
     if reason := lmm.constant_within(design):
         yield Finding("not-estimable", "error", reason, "Model it at the level that it belongs to.")
         return
@@ -111,8 +111,8 @@ def before(design: Design, data: Any) -> Iterator[Finding]:
             yield Finding("not-estimable", "error", str(error), "Change formula or response.")
         return
     yield from aliased(design, core)
-    labels = list(check_labels(design, reml=True))
-    labels += list(outside(design, data, True, {found.inner for found in labels}))
+    labels = list(check_labels(design.without_smooths(), reml=True))
+    labels += list(outside(design.without_smooths(), data, True, {found.inner for found in labels}))
     yield from (found.finding for found in labels)
 
 
@@ -124,10 +124,12 @@ def after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
         yield from check_levels(design)
         yield from check_fit(design, model.parts.core, estimate, model.parts.optimum(), [], seed)
         return
-    yield from check_rows(design, data)
-    yield from check_design(design)
-    labels = list(check_labels(design, estimate.reml))
-    labels += list(outside(design, data, estimate.reml, {found.inner for found in labels}))
+    yield from check_rows(design.without_smooths(), data)
+    yield from check_design(design.without_smooths())
+    labels = list(check_labels(design.without_smooths(), estimate.reml))
+    labels += list(
+        outside(design.without_smooths(), data, estimate.reml, {found.inner for found in labels})
+    )
     yield from (found.finding for found in labels)
     reused = [found.inner for found in labels]
     yield from check_fit(design, model.parts.core, estimate, model.parts.optimum(), reused, seed)

@@ -21,7 +21,7 @@ from ..models.lmm import Control, off_boundary
 from ..report.influence import Whole
 from ..report.searches import AllFit, Trail, all_fit_table
 from ..report.surface import MultiStart
-from .searches import inside, random_factor
+from .searches import inside, random_state
 
 __all__ = ["by_every_optimizer", "gone_on", "many_starts"]
 
@@ -33,7 +33,7 @@ def many_starts(model: Any, n: int, seed: int) -> MultiStart:
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(n):
-        start = tuple(random_factor(t.blocks, t.n_cols, rng) for t in parts.design.random)
+        start = tuple(random_state(t, rng) for t in parts.design.random)
         try:
             found = from_start(parts, Control(max_steps=1000, start=start)).estimate
         except FitError:

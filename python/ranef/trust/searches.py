@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._typing import Array
+from ..design.design import RandomTerm
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.fit import estimated, made
 from ..fitted.lmm.model import LinearMixedModel
@@ -21,7 +22,7 @@ from ..parallel.progress import tracked
 from ..parallel.workers import worker_count
 from ..report.searches import AllFit, Trail, all_fit_table
 
-__all__ = ["criterion", "inside", "starts", "with_estimate"]
+__all__ = ["criterion", "inside", "random_state", "starts", "with_estimate"]
 
 
 def with_estimate(model: LinearMixedModel, estimate: LmmEstimate) -> LinearMixedModel:
@@ -49,9 +50,29 @@ def starts(model: LinearMixedModel, seed: int) -> Iterator[tuple[str, tuple[Arra
 
 def inside(block: Array, size: float, rng: np.random.Generator) -> Array:
     """Move a factor off the boundary, and about by a relative ``size``."""
+    if block.shape[0] != block.shape[1]:  # parameters of a structure
+        return np.asfortranarray(block + size * rng.standard_normal(block.shape))
     moved = np.tril(block * np.exp(size * rng.standard_normal(block.shape)))
     raised = moved @ moved.T + 0.02**2 * np.eye(len(block))
     return np.asfortranarray(np.linalg.cholesky(raised))
+
+
+def random_state(term: RandomTerm, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw a covariance factor, or the parameters of a term with structures."""
+    if not term.is_structured:
+        return random_factor(term.blocks, term.n_cols, rng)
+    parts: list[Array] = []
+    for block, structure in zip(term.blocks, term.block_structures, strict=True):
+        if structure is None:
+            k = len(block)
+            own = random_factor((tuple(range(k)),), k, rng)
+            parts.append(own.T[np.triu_indices(k)])
+    for structure in term.structures:
+        if structure is not None:
+            sds = np.exp(rng.uniform(np.log(0.05), np.log(20.0), len(structure.names)))
+            psi = structure.core.start(sds**2, int(rng.integers(3)))
+            parts.append(psi + 0.3 * rng.standard_normal(len(psi)))
+    return np.asfortranarray(np.concatenate(parts)[:, None])
 
 
 def random_factor(
@@ -77,7 +98,9 @@ def every_optimizer(
     """Fit a model by every optimiser at hand."""
     check_mixed(model, "all_fit")
     model.parts.likelihood_only("all_fit")
-    names = available()
+    structured = any(term.is_structured for term in model.parts.design.random)
+    # EM has no closed form for the parameters of a structure.
+    names = [name for name in available() if not (structured and name == "EM")]
     for name in optimizers or ():
         if name not in names:
             raise ValueError(f"there is no optimiser {name!r} here; there are {names}")

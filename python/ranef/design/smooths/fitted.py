@@ -106,11 +106,10 @@ class FittedSmooth:
 
     def summing_to_zero(self, x: Array) -> FittedSmooth:
         """Take the mean over the rows off each column."""
-        return replace(
-            self,
-            fixed_means=self._monomials(x).mean(axis=0),
-            random_means=self._products(x).mean(axis=0),
-        )
+        means = self._monomials(x).mean(axis=0)
+        if self.smooth.kind == "s":  # the penalised functions add up to zero by construction
+            return replace(self, fixed_means=means)
+        return replace(self, fixed_means=means, random_means=self._products(x).mean(axis=0))
 
     def _monomials(self, x: Array) -> Array:
         at = x - self.centre
@@ -152,7 +151,9 @@ def fit_smooth(
         made = replace(_grouped(smooth, x), group=group)
     else:
         made = make(smooth, x, constrained)
-    return made.summing_to_zero(x) if constrained and smooth.bs[0] != "fs" else made
+    if not constrained or smooth.bs[0] == "fs":
+        return made
+    return made.summing_to_zero(x)
 
 
 def _base(smooth: Smooth, x: Array, **values: Any) -> FittedSmooth:

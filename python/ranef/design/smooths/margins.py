@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import comb
 
 import numpy as np
+import pandas as pd
 
 from ..._typing import Array
 from ...errors import DataError
@@ -55,7 +56,7 @@ def margin(smooth: Smooth, position: int, x: Array) -> Basis:
         if bs == "tp" and smooth.kind == "s":
             d = x.shape[1]
             k = comb(order + d - 1, d) + USUAL.get(d, USUAL[3])
-    n_distinct = len(np.unique(x, axis=0))
+    n_distinct = len(pd.unique(x[:, 0]) if x.shape[1] == 1 else np.unique(x, axis=0))
     least = k - 1 if bs == "cc" else k
     if n_distinct < least and not (bs == "ps" and n_distinct > 1):
         raise DataError(

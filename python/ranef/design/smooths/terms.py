@@ -19,12 +19,13 @@ from ..design import RandomTerm
 from ..groups import Grouping, group_codes
 from ..matrix import Store
 from ..scope import Column
+from ..structures.structure import Structure
 from ..values import Categories, Numbers, Value
 from .cubic import Cyclic
 from .fitted import FittedSmooth, fit_smooth
 from .reading import stacked
 
-__all__ = ["add_smooths", "evaluated", "fixed_columns", "smooth_terms", "warn_beyond"]
+__all__ = ["add_smooths", "evaluated", "fixed_columns", "multiplier", "smooth_terms", "warn_beyond"]
 
 Groups: TypeAlias = "Mapping[str, tuple[Any, pd.Index[Any]]]"
 
@@ -74,12 +75,12 @@ def evaluated(one: FittedSmooth, values: Mapping[str, Value]) -> Numbers:
     """Compute the columns of a smooth, fixed ones first, from the values of its variables."""
     x = stacked(one.variables, values, one.smooth)
     x = np.where(np.isnan(x), one.centre, x)
-    fixed, random = one.columns(x, _multiplier(one, values))
+    fixed, random = one.columns(x, multiplier(one, values))
     columns = [*fixed.T, *random.T]
     return Numbers(tuple(np.ascontiguousarray(column) for column in columns))
 
 
-def _multiplier(one: FittedSmooth, values: Mapping[str, Value]) -> Array | None:
+def multiplier(one: FittedSmooth, values: Mapping[str, Value]) -> Array | None:
     """Return what ``by`` multiplies a smooth by."""
     if one.smooth.by is None:
         return None
@@ -91,11 +92,14 @@ def _multiplier(one: FittedSmooth, values: Mapping[str, Value]) -> Array | None:
 
 def fixed_columns(smooths: tuple[FittedSmooth, ...]) -> list[Column]:
     """List the columns whose coefficients are not penalised."""
-    return [
-        Column(name, ((one.label, slot),))
-        for one in smooths
-        for slot, name in enumerate(one.fixed_names)
-    ]
+    out, known = [], set()
+    for one in smooths:
+        for slot, name in enumerate(one.fixed_names):
+            term = (one.smooth.by, one.level, name.removeprefix(one.label))
+            if term not in known:  # a straight line that an earlier smooth has
+                out.append(Column(name, ((one.label, slot),)))
+            known.add(term)
+    return out
 
 
 def smooth_terms(
@@ -134,12 +138,22 @@ def smooth_terms(
                 tuple(store.refer(column) for column in columns),
                 tuple(column.name for column in columns),
                 (tuple(range(one.n_random)),),
+                structures=(structure_of(one, columns),),
                 smooth=one,
             )
         )
         recipes.append(columns)
         groupings.append(grouping)
     return terms, recipes, groupings
+
+
+def structure_of(one: FittedSmooth, columns: tuple[Column, ...]) -> Structure:
+    """Say how the variances of a smooth's random coefficients depend on its standard deviations."""
+    names = tuple(column.name for column in columns)
+    if np.count_nonzero(one.D, axis=1).max() > 1:
+        return Structure.precisions(names, one.D)
+    forms = np.divide(1.0, one.D, out=np.zeros_like(one.D), where=one.D > 0.0)
+    return Structure.variances(names, forms)
 
 
 def warn_beyond(smooths: list[FittedSmooth], values: Mapping[str, Value]) -> None:

@@ -112,7 +112,7 @@ def usual_order(dimension: int) -> int:
 
 def _places(x: Array) -> Array:
     """Distinct rows, or a part of many: ascending in one dimension, drawn by a seed in more."""
-    distinct = np.unique(x, axis=0)
+    distinct = np.unique(x[:, 0])[:, None] if x.shape[1] == 1 else np.unique(x, axis=0)
     if len(distinct) <= MOST_KNOTS:
         return np.asarray(distinct)
     if x.shape[1] == 1:

@@ -31,6 +31,11 @@ class GeneralisedParts(ProfiledParts):
     )
 
     @property
+    def covariance_unit(self) -> float:
+        """1: covariances are absolute."""
+        return 1.0
+
+    @property
     @abstractmethod
     def distribution(self) -> str:
         """The distribution of the response in a word."""
@@ -55,7 +60,7 @@ class GeneralisedParts(ProfiledParts):
     @property
     def varcorr(self) -> VarCorr:
         """Covariances of the random effects by group, on the scale of the linear predictor."""
-        return VarCorr(self.design.random, self.estimate.sigmas, None)
+        return VarCorr(self.own(self.design.random), self.own(self.estimate.sigmas), None)
 
     def approximate(self, ddf: str) -> FixedDf:
         """Work out the reference distribution of the tests: normal."""

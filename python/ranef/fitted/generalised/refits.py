@@ -40,9 +40,10 @@ def by_likelihood(parts: GeneralisedParts, what: str) -> None:
             f"{what} rests on the likelihood, and this model was fitted with a prior; use "
             "model.update(prior=None)"
         )
-    if not all(term.is_plain for term in parts.design.random):
+    if not all(t.is_plain and not t.is_structured for t in parts.design.random):
         raise UnsupportedError(
-            f"{what} is not available where levels have a known covariance or a row has several; "
+            f"{what} is not available where levels have a known covariance, a row has several, "
+            "or a term has a structure; "
             "use model.conf_int('profile'), or ranef.anova with a smaller model"
         )
     if getattr(getattr(parts.call, "spec", None), "reml", False):

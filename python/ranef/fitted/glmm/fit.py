@@ -11,7 +11,13 @@ import numpy as np
 from ... import _core
 from ... import design as designs
 from ...design.design import Design, only_plain
-from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
+from ...errors import (
+    ConvergenceWarning,
+    RanefWarning,
+    RankWarning,
+    SingularFitWarning,
+    UnsupportedError,
+)
 from ...families import find
 from ...families.response import check_response, check_whole
 from ...formula import parse
@@ -19,7 +25,8 @@ from ...inference.identified import ENDLESS, endless_variances
 from ...inference.priors.generalised import CovariancePenalty
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
-from ...report.verdict import data_warnings, singular_notes
+from ...models.glmm.restricted import fit_restricted
+from ...report.verdict import by_notes, data_warnings, singular_notes
 from .call import GlmerCall
 from .parts import GlmmParts
 
@@ -47,11 +54,18 @@ MOST_COLUMNS = 3
 
 def estimated(design: Design, core: Any, call: GlmerCall) -> GlmmEstimate:
     """Fit a design as a call says: by likelihood, or with its prior."""
+    if call.spec.reml:
+        if call.prior is not None:
+            raise UnsupportedError(
+                "a prior goes with the likelihood, and reml=True maximises the restricted one; "
+                "leave one of them out"
+            )
+        return fit_restricted(design, call.spec, control=call.control)
     penalty = None if call.prior is None else CovariancePenalty(design, core, call.prior)
     return glmm.fit(design, core, call.spec, control=call.control, penalty=penalty)
 
 
-def specification(family: str, link: str | None, nagq: int) -> GlmmSpec:
+def specification(family: str, link: str | None, nagq: int, reml: bool = False) -> GlmmSpec:
     """Check the options of the model."""
     found = find(family, "glmer")
     links = [choice.name for choice in found.links]
@@ -62,7 +76,14 @@ def specification(family: str, link: str | None, nagq: int) -> GlmmSpec:
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 0 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 0 to 100, not {nagq!r}")
-    return GlmmSpec(found.name, chosen, int(nagq))
+    if not isinstance(reml, bool | np.bool_):
+        raise ValueError(f"reml must be True or False, not {reml!r}")
+    if reml and nagq != 1:
+        raise ValueError(
+            f"reml=True integrates the fixed effects out by Laplace's approximation, which is "
+            f"nagq=1, not {nagq}"
+        )
+    return GlmmSpec(found.name, chosen, int(nagq), bool(reml))
 
 
 def check_counts(design: Design, spec: GlmmSpec) -> None:
@@ -102,6 +123,7 @@ def fit(call: GlmerCall, data: Any) -> GlmmParts:
         contrasts=call.contrasts,
         missing=call.missing,
         response="counts" if spec.distribution.has_trials else "numeric",
+        smooths=True,
         covariance=call.covariance,
     )
     glmm.check(design, spec)
@@ -121,6 +143,7 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
     """List everything worth a warning, in the order of the analysis."""
     design, estimate = parts.design, parts.estimate
     yield from data_warnings(design, lambda: core, estimate.kept)
+    yield from (RanefWarning(note) for note in by_notes(design))
     spanned = parts.spanned
     yield from (RankWarning(one.text(design)) for one in spanned)
     left_out = [one.term for one in spanned]

@@ -24,6 +24,8 @@ from ..generalised.sandwiched import Sandwiched
 from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.smooths import Smooths
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -42,6 +44,8 @@ __all__ = ["GeneralizedLinearMixedModel"]
 class GeneralizedLinearMixedModel(
     Coefficients,
     RandomPart,
+    Smooths,
+    StructuredTerms,
     Criteria,
     Rows,
     LinearTests,
@@ -170,7 +174,7 @@ class GeneralizedLinearMixedModel(
         """
         spec = self.call.spec
         known = (set(GlmerCall.__dataclass_fields__) - {"formula", "spec"}) | {
-            *("family", "link", "nagq")
+            *("family", "link", "nagq", "reml")
         }
         if unknown := set(changes) - known:
             raise ValueError(
@@ -178,7 +182,8 @@ class GeneralizedLinearMixedModel(
             )
         family = find(changes.pop("family", spec.family), "glmer").name
         link = changes.pop("link", spec.link if family == spec.family else None)
-        changes["spec"] = specification(family, link, changes.pop("nagq", spec.nagq))
+        nagq, reml = changes.pop("nagq", spec.nagq), changes.pop("reml", spec.reml)
+        changes["spec"] = specification(family, link, nagq, reml)
         text = (
             self.call.formula
             if formula is None
@@ -195,7 +200,8 @@ class GeneralizedLinearMixedModel(
         if nagq == 0:
             return "fixed effects at their joint mode with the random ones (nagq=0)"
         if nagq == 1:
-            return "Laplace's approximation"
+            restricted = " of the restricted likelihood" if self.call.spec.reml else ""
+            return f"Laplace's approximation{restricted}"
         return f"adaptive Gauss-Hermite quadrature, {nagq} points"
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -205,7 +211,7 @@ class GeneralizedLinearMixedModel(
             ("Formula", self.call.formula),
             ("Family", f"{self.call.spec.distribution.label}, {self.link} link"),
             ("Rows", f"{self.nobs:,}"),
-            ("Groups", groups),
+            *([("Groups", groups)] if groups else []),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         if self.call.spec.has_dispersion:
@@ -249,10 +255,11 @@ class GeneralizedLinearMixedModel(
         return Summary(
             f"Generalised linear mixed model fit by {self._method()}",
             self._facts(),
-            self.varcorr,
-            self.coef_table(),
+            self.varcorr if len(self.varcorr) else None,
+            self._parametric(self.coef_table()),
             list(self._notes()),
             "normal tests",
+            self._smooth_summary(),
         )
 
 

@@ -16,11 +16,15 @@ from ...errors import UnsupportedError
 from ...families.shaped_registry import shaped_family
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
+from ...inference.prediction.places import at_places
 from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
 from ...inference.profile.targets import targets, values
+from ...inference.smooths.table import Fitted
+from ...inference.smooths.weights import observed_weights
+from ...inference.structures import free_only
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.glmm.plan import Plan, location_rows, plan_of
@@ -28,6 +32,7 @@ from ...models.glmm.several import lower
 from ...models.glmm.standing import Standing
 from ...models.gls.model import alias
 from ..generalised.parts import GeneralisedParts
+from ..mixed.parts import CurvedParts
 from ..mixed.profiles import PRIOR
 from .call import GlmerCall
 
@@ -35,7 +40,7 @@ __all__ = ["GlmmParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GlmmParts(GeneralisedParts):
+class GlmmParts(GeneralisedParts, CurvedParts):
     """Design and estimate of a fit, and what follows from them."""
 
     estimate: GlmmEstimate
@@ -70,6 +75,36 @@ class GlmmParts(GeneralisedParts):
         """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
         return len(self.kept) + self.n_covariances + self.call.spec.has_dispersion
 
+    @cached_property
+    def smoothed(self) -> Fitted:
+        """What the table of smooth terms needs of the fit."""
+        e = self.estimate
+        family = e.spec.distribution
+        return Fitted(
+            self.design,
+            self.kept,
+            self.beta,
+            e.modes,
+            e.lambda_,
+            1.0,
+            observed_weights(
+                family, e.spec.transform, self.design.y, e.eta, self.weights, e.params
+            ),
+            self.covariances(),
+            known_scale=family.scale is None,
+        )
+
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure."""
+        if not self.design.random[term].is_structured:
+            return []
+        return self.core.natural_parameters(term, self.estimate.theta)
+
+    @property
+    def covariance_unit(self) -> float:
+        """1: covariances are absolute."""
+        return 1.0
+
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         return alias(self.design, self.kept)
@@ -87,6 +122,7 @@ class GlmmParts(GeneralisedParts):
         """List the parameters and their curves."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
+        free_only(self.design, "a profile", "use conf_int('wald')")
         if self.call.spec.nagq == 0:
             raise UnsupportedError(
                 "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
@@ -154,7 +190,8 @@ class GlmmParts(GeneralisedParts):
 def encoded(parts: GlmmParts, data: Any, groups: list[str], new_levels: str) -> NewRows:
     """Encode new rows; means that are not estimable are NaN."""
     rows = encode(parts.design, data, random=groups, new_levels=new_levels)
-    return without_estimate(parts.design, data, rows, parts.kept)
+    rows = without_estimate(parts.design, data, rows, parts.kept)
+    return at_places(parts.design, parts.estimate, rows)
 
 
 def new_rows(

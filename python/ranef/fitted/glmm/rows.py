@@ -181,11 +181,12 @@ class Rows(Base):
             no_interval(interval)
             return over_levels(self.parts, newdata, kind)
         groups = prediction.chosen_groups(self.parts.design, random)
+        own = prediction.varying(self.parts.design, groups)
         link = self.parts.estimate.spec.transform if kind == "response" else IDENTITY
         if newdata is None and interval is None and not se and random in ("all", "none", None):
             at = (
                 self.parts.estimate.eta
-                if groups
+                if random == "all"
                 else prediction.fixed_part(self.parts.design, self.parts.estimate)
             )
             return self.parts.label(link.mean(at))
@@ -200,7 +201,7 @@ class Rows(Base):
         if interval is None:
             return laid_out(link.mean(eta), error, None, rows.index)
         if interval == "prediction":
-            if not groups:
+            if not own:
                 variance += prediction.population_variance(
                     self.parts.design, self.parts.estimate, data
                 )

@@ -11,6 +11,7 @@ import numpy as np
 from ..._options import check_option
 from ...design.design import Design
 from ...design.structured import StructuredDesign, build_structured
+from ...design.structures.structure import check_free
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
 from ...formula import parse
 from ...models import lmm
@@ -39,8 +40,10 @@ def checked_corr(corr: Any, groups: str | None) -> str:
 
 def fit(call: GLSCall, data: Any) -> GlsParts:
     """Fit as a call says."""
+    formula = parse(call.formula)
+    check_free(formula, "gls")
     rows = build_structured(
-        parse(call.formula),
+        formula,
         data,
         groups=call.groups,
         time=call.time,

@@ -34,7 +34,7 @@ from ...inference.priors.parts import prior_parts, simplified
 from ...models import lmm
 from ...models.lmm import LmmEstimate
 from ...models.spanned import spanned_terms
-from ...report.verdict import data_warnings, not_reached, not_there_yet, singular_notes
+from ...report.verdict import by_notes, data_warnings, not_reached, not_there_yet, singular_notes
 from .call import Call
 from .parts import LmmParts
 
@@ -68,6 +68,7 @@ def findings(parts: LmmParts) -> Iterable[RanefWarning]:
     """List everything worth a warning, in the order of the analysis."""
     design, estimate = parts.design, parts.estimate
     yield from data_warnings(design, lambda: parts.core, estimate.kept)
+    yield from (RanefWarning(note) for note in by_notes(design))
     spanned = spanned_terms(design)
     yield from (RankWarning(one.text(design)) for one in spanned)
     if estimate.is_singular and estimate.converged:
@@ -124,7 +125,9 @@ def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) 
         return source.read(call.formula, data, executor=executor, progress=progress, **options)
     if executor is not None:
         raise ValueError("executor adds up data that are read in chunks; these are in memory")
-    return designs.build(parse(call.formula), data, covariance=call.covariance, **options)
+    return designs.build(
+        parse(call.formula), data, smooths=True, covariance=call.covariance, **options
+    )
 
 
 def with_method(design: Design, call: Call) -> Design:

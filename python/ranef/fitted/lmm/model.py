@@ -15,6 +15,8 @@ from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.smooths import Smooths
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures, Residuals
 from ..posterior.sample import Sampled
@@ -40,6 +42,8 @@ __all__ = ["Call", "LinearMixedModel"]
 class LinearMixedModel(
     Coefficients,
     RandomPart,
+    Smooths,
+    StructuredTerms,
     Criteria,
     Rows,
     LinearTests,
@@ -162,7 +166,7 @@ class LinearMixedModel(
         facts = [
             ("Formula", self.call.formula),
             ("Rows", f"{self.nobs:,}"),
-            ("Groups", groups),
+            *([("Groups", groups)] if groups else []),
             (criterion.capitalize(), f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         found = self.parts.estimate.approximation
@@ -198,10 +202,11 @@ class LinearMixedModel(
         return Summary(
             "Linear mixed model fit by " + ("REML" if self.reml else "maximum likelihood"),
             self._facts(),
-            self.varcorr,
-            self.coef_table(ddf),
+            self.varcorr if len(self.varcorr) else None,
+            self._parametric(self.coef_table(ddf)),
             notes,
             self.parts.tests_title(ddf),
+            self._smooth_summary(),
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ... import _core
 from ..._typing import Array
-from ...chunks.summed import SummedDesign
+from ...chunks.summed import NO_ROWS, SummedDesign
 from ...errors import UnsupportedError
 from ...inference.hypotheses.kenward_roger import kenward_roger
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -23,12 +23,14 @@ from ...inference.priors.penalized import Penalized
 from ...inference.priors.tests import satterthwaite_penalized
 from ...inference.profile.linear import linear_curves
 from ...inference.profile.profile import Walked
+from ...inference.smooths.table import Fitted
+from ...inference.structures import free_only
 from ...models import lmm
 from ...models.gls.model import alias
 from ...models.lmm import LmmEstimate
 from ...report.maketables import covariance_rows
 from ...report.varcorr import VarCorr
-from ..mixed.parts import ProfiledParts
+from ..mixed.parts import CurvedParts, ProfiledParts
 from ..mixed.profiles import PRIOR
 from .call import Call
 
@@ -36,7 +38,7 @@ __all__ = ["LmmParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LmmParts(ProfiledParts):
+class LmmParts(ProfiledParts, CurvedParts):
     """Design, estimate and kernel of a fit, and what follows from them."""
 
     estimate: LmmEstimate
@@ -68,7 +70,37 @@ class LmmParts(ProfiledParts):
     @property
     def varcorr(self) -> VarCorr:
         """Covariance matrices of the random effects by group."""
-        return VarCorr(self.design.random, self.estimate.sigmas, self.estimate.sigma)
+        return VarCorr(
+            self.own(self.design.random), self.own(self.estimate.sigmas), self.estimate.sigma
+        )
+
+    @cached_property
+    def smoothed(self) -> Fitted:
+        """What the table of smooth terms needs of the fit."""
+        if isinstance(self.design, SummedDesign):
+            raise UnsupportedError(NO_ROWS)
+        return Fitted(
+            self.design,
+            self.kept,
+            self.beta,
+            self.estimate.modes,
+            self.estimate.lambda_,
+            self.estimate.sigma,
+            self.design.weights,
+            self.covariances(),
+            known_scale=False,
+        )
+
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure, standard deviations relative to sigma."""
+        if not self.design.random[term].is_structured:
+            return []
+        return self.core.natural_parameters(term, list(self.estimate.lambda_standard))
+
+    @property
+    def covariance_unit(self) -> float:
+        """Sigma."""
+        return self.sigma
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
@@ -93,6 +125,7 @@ class LmmParts(ProfiledParts):
             return satterthwaite(self.core, self.estimate, self.nobs)
         if ddf == "kenward-roger":
             self.exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
+            free_only(self.design, "Kenward and Roger's method", "use ddf='satterthwaite'")
             parts = prior_parts(self.call.prior)
             if parts.fixed is not None or parts.residual is not None:
                 raise UnsupportedError(
@@ -172,6 +205,7 @@ class LmmParts(ProfiledParts):
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
         self.exact_only("a profile", "conf_int('wald') or conf_int('boot')")
+        free_only(self.design, "a profile", "use conf_int('wald') or conf_int('boot')")
         estimate = self.estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)

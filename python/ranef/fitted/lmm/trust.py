@@ -20,6 +20,7 @@ from ...inference.optimum.surface import Explorer, sd_names
 from ...inference.priors.mode import at_mode
 from ...inference.priors.parts import has_no_units
 from ...inference.priors.penalized import Penalized
+from ...inference.structures import free_only
 from ...inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ...models.lmm import LmmEstimate
 from ...parallel.progress import tracked
@@ -202,6 +203,7 @@ class Trust(Base):
         """
         self.parts.likelihood_only("surface")
         self.parts.exact_only("surface")
+        free_only(self.parts.design, "a surface")
         known = sd_names(self.parts.design)
         chosen = names or tuple(known)[:2]
         for name in chosen:

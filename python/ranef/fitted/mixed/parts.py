@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,16 @@ from ...design.values import Numbers, read_series
 from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...inference.profile.profile import Walked
+from ...inference.smooths.table import Fitted
+from ...models.lmm import SINGULAR
 from ...models.spanned import Spanned, spanned_terms
 from ...report.effects import RandomEffects
 from ...report.varcorr import VarCorr
 from ..parts import Parts
 
-__all__ = ["MixedParts", "ProfiledParts"]
+T = TypeVar("T")
+
+__all__ = ["CurvedParts", "MixedParts", "NaturalParts", "ProfiledParts"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,23 +86,19 @@ class MixedParts(Parts):
     @property
     def n_covariances(self) -> int:
         """Number of covariance parameters of the random effects."""
-        return sum(
-            len(block) * (len(block) + 1) // 2
-            for term in self.design.random
-            for block in term.blocks
-        )
+        return sum(term.n_covariances for term in self.design.random)
 
     @property
     def ngroups(self) -> dict[str, int]:
         """Number of levels of each grouping factor."""
-        return {term.group: term.n_levels for term in self.design.random}
+        return {term.group: term.n_levels for term in self.design.random if term.smooth is None}
 
     @property
     def theta(self) -> pd.Series[Any]:
         """Elements of the relative covariance factors, labelled ``group.term[.term]``."""
         values: dict[str, float] = {}
         for term, block in zip(self.design.random, self.estimate.lambda_, strict=True):
-            for columns in term.blocks:
+            for columns in term.blocks if term.smooth is None else ():
                 for a, j in enumerate(columns):
                     for i in columns[a:]:
                         label = f"{term.group}.{term.names[j]}"
@@ -109,7 +109,30 @@ class MixedParts(Parts):
 
     def ranef(self) -> RandomEffects:
         """Label the conditional modes."""
-        return RandomEffects(self.design.random, self.estimate.modes, self.covariances)
+        return RandomEffects(
+            self.own(self.design.random),
+            self.own(self.estimate.modes),
+            lambda: list(self.own(self.covariances())),
+        )
+
+    def own(self, values: Sequence[T]) -> tuple[T, ...]:
+        """Pick from one value a term those of terms that are no part of a smooth."""
+        return tuple(
+            value
+            for term, value in zip(self.design.random, values, strict=True)
+            if term.smooth is None
+        )
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether a covariance matrix is singular, those of smooths left aside."""
+        if not self.estimate.is_singular or len(self.design.bars) == len(self.design.random):
+            return bool(self.estimate.is_singular)
+        sizes = [
+            float(np.linalg.svd(state, compute_uv=False).min())
+            for state in self.own(self.estimate.lambda_standard)
+        ]
+        return min(sizes, default=1.0) < SINGULAR
 
     def new_response(self, y: Any) -> Array:
         """Check a response of the rows that were used."""
@@ -127,7 +150,31 @@ class MixedParts(Parts):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ProfiledParts(MixedParts):
+class CurvedParts(MixedParts):
+    """Parts of a model that takes smooth terms."""
+
+    @property
+    @abstractmethod
+    def smoothed(self) -> Fitted:
+        """What the table of smooth terms needs of the fit."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NaturalParts(MixedParts):
+    """Parts of a model whose random-effects terms may have structures."""
+
+    @abstractmethod
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure, sds relative to `covariance_unit`."""
+
+    @property
+    @abstractmethod
+    def covariance_unit(self) -> float:
+        """What relative standard deviations are relative to."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProfiledParts(NaturalParts):
     """Parts of a model whose likelihood can be profiled."""
 
     @abstractmethod

@@ -55,8 +55,11 @@ class RandomPart(Base):
 
     @property
     def is_singular(self) -> bool:
-        """Whether a covariance matrix of random effects is singular, in the standardised basis."""
-        return bool(self.parts.estimate.is_singular)
+        """Whether a covariance matrix of random effects is singular, in the standardised basis.
+
+        Smooth terms do not count: a curve may well be a straight line.
+        """
+        return self.parts.is_singular
 
     @property
     def ngroups(self) -> dict[str, int]:

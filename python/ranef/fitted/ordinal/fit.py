@@ -23,7 +23,7 @@ from ...errors import (
 from ...formula import parse
 from ...models.glmm.several import fit_parts
 from ...models.glmm.thresholds import STRUCTURES, ordinal_plan
-from ...models.lmm import SINGULAR
+from ...models.lmm import SINGULAR, is_correlated
 from ...report.verdict import alias_notes
 from ..glmm.fit import MOST_COLUMNS
 from ..several.findings import not_there
@@ -146,7 +146,7 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
         )
     n = design.n_obs
     for term in design.random:
-        if term.n_levels * term.n_cols >= n:
+        if term.n_levels * term.n_cols >= n and not is_correlated(term):
             raise ModelError(
                 f"({' + '.join(term.names)} | {term.group}) has {term.n_levels * term.n_cols} "
                 f"random effects for {n} rows. Group by something that several rows share."

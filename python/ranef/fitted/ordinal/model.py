@@ -25,6 +25,7 @@ from ..generalised.sandwiched import Sandwiched
 from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..regression_table import RegressionTable
 from ..warned import tell
@@ -41,6 +42,7 @@ __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
 class CumulativeLinkModel(
     Coefficients,
     RandomPart,
+    StructuredTerms,
     Criteria,
     Judged,
     OrdinalRows,

@@ -9,6 +9,7 @@ import numpy as np
 from ..._options import check_option
 from ...design import INTERCEPT, build
 from ...design.grouped import build_grouped, group_term
+from ...design.structures.structure import check_free
 from ...errors import ModelError, RanefWarning, RankWarning
 from ...formula import parse
 from ...models import lmm
@@ -53,6 +54,7 @@ def fit_within_between(call: WithinBetweenCall, data: Any) -> WithinBetweenParts
     """Carry out a call of a between-within regression."""
     form = check_option("form", call.form, ("hybrid", "mundlak"))
     parsed = with_intercept_of(parse(call.formula), call.groups)
+    check_free(parsed, "within_between")
     options = {"weights": call.weights, "contrasts": call.contrasts, "missing": call.missing}
     raw = build(parsed, data, **options)
     split = split_columns(raw, group_term(raw, call.groups), form)

@@ -10,6 +10,7 @@ from ...design.design import Design
 from ...errors import DataError, ModelError
 from ...families.shaped import ShapedFamily
 from ...families.shaped_registry import shaped_family
+from ...models.lmm import is_correlated
 from ..glmm.fit import MOST_COLUMNS
 from .call import PartsCall
 
@@ -44,6 +45,8 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
     if not known["location"].fixed:
         raise ModelError("the fixed part of the formula is empty; give it at least an intercept")
     for name, term in terms:
+        if is_correlated(term):
+            continue
         if term.n_levels * term.n_cols > n or (term.n_levels * term.n_cols == n and family.shapes):
             where = "" if name == "location" else f" of the {name} part"
             raise ModelError(

@@ -21,6 +21,7 @@ from ..generalised.sandwiched import Sandwiched
 from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
+from ..mixed.structured_terms import StructuredTerms
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -53,6 +54,7 @@ class DistributionalModel(
     PartTables,
     Coefficients,
     RandomPart,
+    StructuredTerms,
     Criteria,
     Judged,
     PartsRows,

@@ -25,6 +25,7 @@ from ...inference.profile.several import (
     several_targets,
 )
 from ...inference.profile.targets import values
+from ...inference.structures import free_only
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.plan import Plan, location_rows
 from ...models.glmm.several import at_parts
@@ -64,6 +65,13 @@ class PredictorParts(GeneralisedParts):
             out.append(np.einsum("ab,lbc,dc->lad", basis, own, basis))
         return out
 
+    def natural_parameters(self, term: int) -> list[Array]:
+        """Natural parameters of each block's structure."""
+        if not self.design.random[term].is_structured:
+            return []
+        scale = np.ascontiguousarray(np.diag(self.plan.bases[term]))
+        return self.plan.core().natural_parameters(term, self.estimate.theta, scale)
+
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         block = self.estimate.block("location")
@@ -71,6 +79,7 @@ class PredictorParts(GeneralisedParts):
 
     def walked(self) -> Walked:
         """List the parameters and their curves."""
+        free_only(self.design, "a profile", "use conf_int('wald')")
         if self.estimate.separated:
             raise UnsupportedError(
                 "a profile starts from the largest likelihood, and this one rises without end with "

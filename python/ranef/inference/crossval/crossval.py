@@ -15,6 +15,7 @@ from ..._typing import Array
 from ...design.design import Design, assemble, only_plain
 from ...errors import ModelError
 from ...models.lmm import LmmEstimate
+from ...models.states import standard_factors
 from ...parallel.progress import bar, tracked
 from ..prediction.predict import fitted
 
@@ -195,7 +196,7 @@ def _one_factor(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coeff
     (term,) = design.random
     w, Q = _residual_weights(design), _fixed_basis(design, estimate)
     Z = design.z(term) @ core.term_basis(0)
-    lambda_ = estimate.lambda_standard[0]
+    (lambda_,) = _standard_factors(design, estimate, core)
     D, K, information = [], [], np.zeros((Q.shape[1],) * 2)
     for rows in _rows_of(term.codes):
         z, q = Z[rows], Q[rows]
@@ -212,6 +213,13 @@ def _one_factor(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coeff
         return np.column_stack([Z[rows], Q[rows]]), S
 
     return coefficients
+
+
+def _standard_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> list[Array]:
+    """Relative covariance factors in the standardised basis."""
+    return standard_factors(
+        design.random, estimate.lambda_standard, estimate.lambda_, core.term_basis
+    )
 
 
 def _rows_of(codes: NDArray[np.int32]) -> Iterator[NDArray[np.intp]]:
@@ -236,7 +244,9 @@ def _any_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coef
         [
             *(
                 sparse.kron(sparse.eye(t.n_levels), lambda_)
-                for t, lambda_ in zip(design.random, estimate.lambda_standard, strict=True)
+                for t, lambda_ in zip(
+                    design.random, _standard_factors(design, estimate, core), strict=True
+                )
             ),
             sparse.eye(len(estimate.kept)),
         ],

@@ -10,14 +10,16 @@ import numpy as np
 from ... import _core
 from ..._typing import Array
 from ...chunks.summed import SummedDesign
-from ...design.design import INTERCEPT, Design
+from ...design.design import INTERCEPT, Design, RandomTerm
 from ...errors import FitError, ModelError, listed
 from ...models import lmm
 from ...models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
+from ...models.states import packed
 from ..optimum.optimum import Optimum
 from ..prediction.predict import simulate
 from .finding import Finding
 from .formulas import fix, part_of, uncorrelated, without
+from .limits import check_limits
 from .terms import spanned_columns, varies_within
 
 __all__ = ["check_fit", "least_varying"]
@@ -74,21 +76,23 @@ def check_fit(
         return
     yield from _flat(fit, optimum)
     for t, term in enumerate(design.random):
+        if term.is_structured:
+            yield from check_limits(term, estimate.lambda_standard[t], estimate.lambda_[t])
+            continue
         for block in term.blocks:
             yield from _singular(fit, t, block, reused, seed)
 
 
 def _flat(fit: _Fit, optimum: Optimum) -> Iterator[Finding]:
     """Tell of a direction along which the parameters may move by half without being noticed."""
-    theta = np.array([fit.estimate.lambda_standard[t][i, j] for t, i, j in fit.core.parameters])
+    theta = packed(fit.core.parameters, fit.estimate.lambda_standard)
     # Standard deviations are relative to sigma: a quarter of it is no small move for any of them.
     move = max(0.25, 0.5 * float(np.linalg.norm(theta)))
     if not optimum.eigenvalues.size or 0.5 * optimum.curvature * move**2 > SAME:
         return
     heavy = np.flatnonzero(np.abs(optimum.flattest) > 0.1)
     named = dict.fromkeys(
-        f"{fit.design.random[t].names[i]} | {fit.design.random[t].group}"
-        for t, i, _ in (fit.core.parameters[a] for a in heavy)
+        _named(fit.design.random[t], i, j) for t, i, j in (fit.core.parameters[a] for a in heavy)
     )
     yield Finding(
         "flat-ridge",
@@ -99,6 +103,13 @@ def _flat(fit: _Fit, optimum: Optimum) -> Iterator[Finding]:
         "residual one.",
         "Look at model.surface(); take one of them out, or report their sum.",
     )
+
+
+def _named(term: RandomTerm, i: int, j: int) -> str:
+    """Name what a covariance parameter belongs to."""
+    structure = term.structures[-1 - j] if j < 0 else None
+    own = term.names[i] if structure is None else f"{structure.kind}: {structure.labels[i]}"
+    return f"{own} | {term.group}"
 
 
 def _singular(
@@ -152,6 +163,8 @@ def _singular(
 def least_varying(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Iterator[str]:
     """Write the formula without the slope that varies least, for each singular term."""
     for t, term in enumerate(design.random):
+        if term.is_structured:
+            continue
         blocks = [estimate.lambda_standard[t][np.ix_(block, block)] for block in term.blocks]
         if min(np.linalg.svd(block, compute_uv=False).min() for block in blocks) >= SINGULAR:
             continue

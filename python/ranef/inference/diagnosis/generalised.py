@@ -18,6 +18,7 @@ from ..optimum.generalised import overdispersed, takes_it_up, without_excess
 from .finding import Finding
 from .formulas import fix, uncorrelated, without
 from .labels import Reused, check_labels
+from .limits import check_limits
 
 __all__ = ["check_generalised_fit", "check_generalised_labels"]
 
@@ -90,6 +91,9 @@ def _singular(
 ) -> Iterator[Finding]:
     """Tell a zero variance from a correlation of one."""
     term = design.random[t]
+    if term.is_structured:
+        yield from check_limits(term, estimate.lambda_standard[t], estimate.lambda_[t])
+        return
     for block in term.blocks:
         index = np.ix_(block, block)
         sizes = np.linalg.svd(estimate.lambda_standard[t][index], compute_uv=False)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ... import _core
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ...design.encode import Encoder
 from ...design.random import bars_by_group
 from ...design.scope import columns_of_terms
+from ...design.structures.structure import Structure
 from ...formula import Bar, Term
 from ...models import lmm
 from ...models.lmm import Control
+from ...models.states import of_size, unpacked
 
 __all__ = ["Reduction", "n_covariances", "reduced_objective", "reductions"]
 
@@ -64,12 +64,17 @@ def cuts(term: RandomTerm, bars: list[Bar], encoder: Encoder) -> Iterator[Cut]:
     """Say what can be taken out of one grouping factor's columns."""
     start = 0
     for bar in bars:
+        block = next((block for block in term.blocks if block[0] == start), ())
+        if bar.structure and term.block_structures[term.blocks.index(block)] is not None:
+            yield Cut(bar.source(), frozenset(block))
+            start += len(block)
+            continue
         places = []
         for part, columns in columns_of_terms(bar.terms, encoder.factors):
             places.append((part, frozenset(range(start, start + len(columns)))))
             start += len(columns)
         text = f"({bar.left.strip()} {'||' if bar.uncorrelated else '|'} {bar.group})"
-        if bar.uncorrelated:
+        if bar.uncorrelated or bar.structure:
             loose = places
         else:
             loose = [(part, at) for part, at in places if is_free(part, bar)]
@@ -78,7 +83,7 @@ def cuts(term: RandomTerm, bars: list[Bar], encoder: Encoder) -> Iterator[Cut]:
             continue
         for part, at in loose:
             stands_in = (
-                not bar.uncorrelated
+                not (bar.uncorrelated or bar.structure)
                 and spans(part, encoder)
                 and INTERCEPT not in (term.columns[i] for i in range(term.n_cols))
             )
@@ -108,6 +113,7 @@ def reduced(term: RandomTerm, cut: Cut) -> tuple[RandomTerm, ...]:
     columns: list[int] = []
     names: list[str] = []
     blocks: list[tuple[int, ...]] = []
+    structures: list[Structure | None] = []
     for b, block in enumerate(term.blocks):
         first = len(columns)
         if b == cut.constant_for:
@@ -119,14 +125,23 @@ def reduced(term: RandomTerm, cut: Cut) -> tuple[RandomTerm, ...]:
                 names.append(term.names[i])
         if len(columns) > first:
             blocks.append(tuple(range(first, len(columns))))
+            structures.append(term.block_structures[b])
     if not columns:
         return ()
-    return (replace(term, columns=tuple(columns), names=tuple(names), blocks=tuple(blocks)),)
+    known = tuple(structures) if any(structures) else ()
+    smaller = replace(
+        term,
+        columns=tuple(columns),
+        names=tuple(names),
+        blocks=tuple(blocks),
+        structures=known,
+    )
+    return (smaller,)
 
 
 def n_covariances(random: tuple[RandomTerm, ...]) -> int:
     """Count the covariance parameters of a random part."""
-    return sum(len(b) * (len(b) + 1) // 2 for term in random for b in term.blocks)
+    return sum(term.n_covariances for term in random)
 
 
 def reduced_objective(
@@ -146,7 +161,8 @@ def reduced_objective(
         Settings of the search.
     """
     if not reduction.random:
-        zero = [np.zeros((term.n_cols, term.n_cols), order="F") for term in design.random]
+        none = of_size(core.parameters, design.structures, 0.0)
+        zero = unpacked(core.parameters, none, design.random)
         return core.objective(zero, reml)
     smaller = replace(design, random=reduction.random)
     estimate = lmm.fit(smaller, lmm.kernel(smaller), reml=reml, control=replace(control, start=()))

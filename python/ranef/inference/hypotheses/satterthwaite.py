@@ -128,7 +128,9 @@ def covariance_jacobian(
     out = np.zeros((len(parameters), len(parameters)))
     for a, (term, i, j) in enumerate(parameters):
         for b, (other, row, column) in enumerate(parameters):
-            if term == other:
+            if j < 0 or column < 0:  # a parameter of a structure stands for itself
+                out[a, b] = a == b
+            elif term == other:
                 block = lambda_[term]
                 out[a, b] = (i == row) * block[j, column] + (j == row) * block[i, column]
     return out

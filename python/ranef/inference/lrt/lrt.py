@@ -11,6 +11,7 @@ from ...design.design import Design
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
 from .fixed import FixedSpace, coding_shift, contains, fixed_space
+from .kinds import structured_zeros
 from .random import CovarianceBlock, covariance_blocks, zero_directions
 
 __all__ = [
@@ -89,8 +90,12 @@ def relate(small: Parts, large: Parts) -> Relation:
     """Compare the parts of two models on the same rows by numbers, not by names."""
     fixed_in, fixed_out = contains(large.fixed, small.fixed), contains(small.fixed, large.fixed)
     weights = large.design.weights
-    zeros = zero_directions(small.random, large.random, weights)
-    back = zero_directions(large.random, small.random, weights)
+    if any(term.is_structured for term in (*small.design.random, *large.design.random)):
+        zeros = structured_zeros(small.design, large.design, weights)
+        back = structured_zeros(large.design, small.design, weights)
+    else:
+        zeros = zero_directions(small.random, large.random, weights)
+        back = zero_directions(large.random, small.random, weights)
     same_fixed = fixed_in and fixed_out
     return Relation(
         same_fixed=same_fixed,

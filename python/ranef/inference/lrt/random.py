@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..._typing import Array
 from ...design.design import Design, RandomTerm, assemble, only_plain
 
-__all__ = ["CovarianceBlock", "covariance_blocks", "zero_directions"]
+__all__ = ["CovarianceBlock", "covariance_block", "covariance_blocks", "zero_directions"]
 
 
 #: Relative size below which a residual, or an eigenvalue of a covariance, counts as zero.
@@ -46,10 +46,12 @@ class CovarianceBlock:
 def covariance_blocks(design: Design) -> list[CovarianceBlock]:
     """Return the blocks of all random-effects terms of a design."""
     only_plain(design, "this likelihood ratio test", "compare aic, or use ranef.pbtest")
-    return [_block(design, term, block) for term in design.random for block in term.blocks]
+    return [
+        covariance_block(design, term, block) for term in design.random for block in term.blocks
+    ]
 
 
-def _block(design: Design, term: RandomTerm, block: tuple[int, ...]) -> CovarianceBlock:
+def covariance_block(design: Design, term: RandomTerm, block: tuple[int, ...]) -> CovarianceBlock:
     """One block with its columns rotated to unit mean squares, which keeps the family."""
     references = tuple(term.columns[j] for j in block)
     z = assemble(design.columns, references, design.n_obs)

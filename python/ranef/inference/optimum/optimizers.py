@@ -16,6 +16,7 @@ from ..._typing import Array
 from ...design.design import Design
 from ...models import lmm
 from ...models.lmm import LmmEstimate
+from ...models.states import of_size, packed, unpacked
 from .em import em, lower_factor
 
 __all__ = ["Run", "Space", "available", "estimate_at", "run", "user_factors"]
@@ -83,18 +84,15 @@ class Space:
     @property
     def identity(self) -> Array:
         """All relative standard deviations one, no correlation."""
-        return np.array([float(i == j) for _, i, j in self.parameters])
+        return of_size(self.parameters, self.design.structures, 1.0)
 
     def unpack(self, theta: Array) -> Blocks:
         """Return the blocks of a vector."""
-        blocks = [np.zeros((t.n_cols, t.n_cols), order="F") for t in self.design.random]
-        for value, (term, i, j) in zip(theta, self.parameters, strict=True):
-            blocks[term][i, j] = value
-        return blocks
+        return unpacked(self.parameters, theta, self.design.random)
 
     def pack(self, blocks: Blocks | tuple[Array, ...]) -> Array:
         """Return the vector of blocks."""
-        return np.array([blocks[term][i, j] for term, i, j in self.parameters])
+        return packed(self.parameters, blocks)
 
     def value(self, theta: Array) -> float:
         """-2 log-likelihood."""
@@ -189,7 +187,11 @@ _SOLVERS: dict[str, Callable[[Space], tuple[Array, str]]] = {
 
 def user_factors(core: _core.Lmm, lambda_standard: Blocks | tuple[Array, ...]) -> Blocks:
     """Return relative covariance factors as the formula scales its columns."""
-    return [lower_factor(core.term_basis(t) @ block) for t, block in enumerate(lambda_standard)]
+    structured = {t for t, _, j in core.parameters if j < 0}
+    return [
+        np.asfortranarray(block) if t in structured else lower_factor(core.term_basis(t) @ block)
+        for t, block in enumerate(lambda_standard)
+    ]
 
 
 def estimate_at(

@@ -11,6 +11,7 @@ from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...models.lmm import DECREMENT, SINGULAR, LmmEstimate
+from ...models.states import packed
 
 __all__ = ["Optimum", "examine", "judge", "judged"]
 
@@ -81,6 +82,8 @@ def examine(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Optimum:
     """
     lambda_ = list(estimate.lambda_standard)
     at = core.curvature(lambda_, estimate.reml, order=2)
+    if not np.isfinite(at.hessian).all():  # a structure so near a limit that there is no beyond
+        at = core.curvature(lambda_, estimate.reml)
     return judge(design, core.parameters, estimate, (at.gradient, at.hessian, at.score))
 
 
@@ -104,7 +107,7 @@ def judge(
     """
     gradient, hessian, score = derivatives
     lambda_ = list(estimate.lambda_standard)
-    theta = np.array([lambda_[term][i, j] for term, i, j in parameters])
+    theta = packed(parameters, lambda_)
     m, others = len(parameters), len(gradient) - len(parameters)
     free = block_diag(_free_directions(parameters, lambda_), np.eye(others))
     slope = free.T @ gradient
@@ -149,6 +152,9 @@ def _free_directions(parameters: list[tuple[int, int, int]], lambda_: list[Array
     jacobian = np.zeros((len(parameters), len(parameters)))
     for a, (term, i, j) in enumerate(parameters):
         for b, (other, row, column) in enumerate(parameters):
+            if j < 0 or column < 0:  # a parameter of a structure stands for itself
+                jacobian[a, b] = a == b
+                continue
             if term != other:
                 continue
             if i == row:
@@ -163,7 +169,9 @@ def _cone(design: Design, lambda_: list[Array], score: list[Array]) -> float:
     """Smallest eigenvalue of N'S N over the null spaces of all blocks; 0 where there is none."""
     slopes = []
     for term, block, S in zip(design.random, lambda_, score, strict=True):
-        for columns in term.blocks:
+        for columns, structure in zip(term.blocks, term.block_structures, strict=True):
+            if structure is not None or term.is_structured:
+                continue  # the search has looked at these
             index = np.ix_(columns, columns)
             values, vectors = np.linalg.eigh(block[index] @ block[index].T)
             N = vectors[:, values < SINGULAR**2]

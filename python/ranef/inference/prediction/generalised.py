@@ -16,6 +16,7 @@ from ...families import Params
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
 from .general import glmm_variances
+from .places import left_over
 from .predict import complete_rows
 
 __all__ = ["Predictive", "predictor_variance"]
@@ -64,7 +65,7 @@ def predictor_variance(
         return glmm_variances(design, estimate, core, rows, groups)
     X, terms = complete_rows(design, estimate, rows, groups)
     out[~rows.missing] = core.prediction_variances(X, estimate.cov_beta, terms)
-    return out
+    return out + left_over(rows, groups)
 
 
 @dataclass(frozen=True)

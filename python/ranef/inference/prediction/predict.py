@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array, Random
 from ...chunks.summed import NO_ROWS, SummedDesign
-from ...design.design import Design
+from ...design.design import Design, RandomTerm
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
 from ...models.glmm.estimate import GlmmEstimate
@@ -21,6 +21,7 @@ from ...models.lmm import LmmEstimate
 from ..coverage import t_quantile
 from .estimable import without_estimate
 from .general import general_variances, new_level_size
+from .places import at_places, left_over
 from .table import labelled, laid_out
 
 __all__ = [
@@ -35,27 +36,42 @@ __all__ = [
     "random_part",
     "random_variance",
     "simulate",
+    "varying",
 ]
 
 Estimate: TypeAlias = LmmEstimate | GlmmEstimate | GlsEstimate
 
 
 def fixed_part(design: Design, estimate: Estimate) -> Array:
-    """Compute X beta + offset on the rows of the design, shape (n,)."""
+    """Compute X beta + offset, and the curves of smooths, on the rows of the design, shape (n,)."""
     total = np.zeros(design.n_obs) if design.offset is None else design.offset.copy()
     for j in estimate.kept:
         reference, beta = design.fixed[j], estimate.beta[j]
         total += beta if reference < 0 else beta * design.columns[reference]
+    for term, b in zip(design.random, estimate.modes, strict=True):
+        if term.is_curve:
+            total += _of_term(design, term, b)
     return total
 
 
 def random_part(design: Design, modes: tuple[Array, ...]) -> Array:
-    """Compute Z b on the rows of the design for modes of shape (l, s) each, shape (n,)."""
+    """Compute Z b on the rows of the design for modes of shape (l, s) each, shape (n,).
+
+    Curves, which are no effects of groups, belong to `fixed_part`.
+    """
     total = np.zeros(design.n_obs)
     for term, b in zip(design.random, modes, strict=True):
-        for j, reference in enumerate(term.columns):
-            effect = term.effect(b[:, j])
-            total += effect if reference < 0 else effect * design.columns[reference]
+        if not term.is_curve:
+            total += _of_term(design, term, b)
+    return total
+
+
+def _of_term(design: Design, term: RandomTerm, b: Array) -> Array:
+    """Compute what one term adds to each row, shape (n,)."""
+    total = np.zeros(design.n_obs)
+    for j, reference in enumerate(term.columns):
+        effect = term.effect(b[:, j])
+        total += effect if reference < 0 else effect * design.columns[reference]
     return total
 
 
@@ -114,17 +130,19 @@ def predict(
     the fit has not seen adds z' Sigma z.
     """
     groups = chosen_groups(design, random)
+    own = varying(design, groups)
     # A prediction interval of the population is for an observation of levels not known.
     needs_all = interval == "prediction"
     rows = encode(
         design,
         newdata,
-        random=True if needs_all and groups else groups,
+        random=True if needs_all and own else groups,
         new_levels="raise" if new_levels == "raise" else "population",
     )
     summed = isinstance(design, SummedDesign)
     aliasing = (core.aliased, np.atleast_2d(core.alias)) if summed else None
     rows = without_estimate(design, newdata, rows, estimate.kept, aliasing)
+    rows = at_places(design, estimate, rows)
     mean = linear_predictor(design, estimate, rows, groups)
     if interval is None and not se:
         return labelled(mean, rows.index)
@@ -134,28 +152,34 @@ def predict(
         return laid_out(mean, error, None, rows.index)
     if interval == "prediction":
         variance = variance + estimate.sigma**2
-        if not groups:
+        if not own:
             variance = variance + population_variance(design, estimate, newdata)
     half = float(t_quantile(level)) * np.sqrt(variance)
     return laid_out(mean, error, (mean - half, mean + half), rows.index)
 
 
 def chosen_groups(design: Design, random: Random) -> list[str]:
-    """Labels of the grouping factors that take part."""
-    known = [term.group for term in design.random]
+    """Labels of the terms that take part: of grouping factors, and all curves."""
+    known = [term.group for term in design.random if not term.is_curve]
+    curves = [term.group for term in design.random if term.is_curve]
     if random is None:
-        return []
+        return curves
     if isinstance(random, str):
         if random == "all":
-            return known
+            return known + curves
         if random == "none":
-            return []
+            return curves
         random = [random] if random in known else _refuse(random, known)
     chosen = list(random)
     for group in chosen:
         if group not in known:
             _refuse(group, known)
-    return chosen
+    return chosen + curves
+
+
+def varying(design: Design, groups: Iterable[str]) -> list[str]:
+    """Those of some labels that belong to grouping factors, not to curves."""
+    return [t.group for t in design.random if t.group in groups and not t.is_curve]
 
 
 def _refuse(given: object, known: list[str]) -> list[str]:
@@ -178,7 +202,7 @@ def _variances(
     out = np.full(len(usable), np.nan)
     X, terms = complete_rows(design, estimate, rows, groups)
     out[usable] = core.prediction_variances(list(estimate.lambda_standard), X, terms)
-    return out
+    return out + left_over(rows, groups) / estimate.sigma**2
 
 
 def complete_rows(
@@ -202,10 +226,10 @@ def complete_rows(
 
 def population_variance(design: Design, estimate: Estimate, newdata: object) -> Array:
     """Variance z' Sigma z of new levels of every term, shape (m,)."""
-    rows = encode(design, newdata, random=True, coded=False)
-    total = np.zeros(len(rows.missing))
+    rows = at_places(design, estimate, encode(design, newdata, random=True, coded=False))
+    total = left_over(rows)
     for term, new, cov in zip(design.random, rows.terms, estimate.sigmas, strict=True):
-        if new is not None:
+        if new is not None and not term.is_curve:
             total += new_level_size(term) * new.unseen * np.einsum("ij,jk,ik->i", new.z, cov, new.z)
     return total
 
@@ -214,6 +238,8 @@ def random_variance(design: Design, sigmas: tuple[Array, ...]) -> Array:
     """Variance z' Sigma z that the random effects give each row of the fit, shape (n,)."""
     total = np.zeros(design.n_obs)
     for term, cov in zip(design.random, sigmas, strict=True):
+        if term.is_curve:
+            continue
         z = design.z(term)
         total += np.einsum("ij,jk,ik->i", z, cov, z)
     return total

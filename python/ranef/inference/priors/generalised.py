@@ -48,6 +48,11 @@ class CovariancePenalty:
             density = prior_of(parts.random, term, reml=False)
             if density is None:
                 continue
+            if term.is_structured:
+                raise UnsupportedError(
+                    f"priors are of free covariances, and that of {term.written} has a structure; "
+                    "leave its prior out"
+                )
             for block in term.blocks:
                 index = np.ix_(block, block)
                 self._parts.append((t, index, core.term_basis(t)[index], density))
@@ -56,7 +61,8 @@ class CovariancePenalty:
         """Return the penalty and its gradient by theta; infinite at a singular covariance."""
         blocks = [np.zeros((k, k)) for k in self._sizes]
         for (t, i, j), value in zip(self._elements, theta, strict=True):
-            blocks[t][i, j] = value
+            if j >= 0:  # of a structure there is no prior
+                blocks[t][i, j] = value
         slopes = [np.zeros_like(block) for block in blocks]
         total = 0.0
         for t, index, basis, density in self._parts:
@@ -67,4 +73,4 @@ class CovariancePenalty:
             cov = root @ root.T
             total += density.penalty(cov)
             slopes[t][index] = 2.0 * basis.T @ density.slope(cov) @ root
-        return total, np.array([slopes[t][i, j] for t, i, j in self._elements])
+        return total, np.array([slopes[t][i, j] if j >= 0 else 0.0 for t, i, j in self._elements])

@@ -15,6 +15,7 @@ from ...design.design import Design
 from ...errors import FitError, ModelError
 from ...models import lmm
 from ...models.lmm import Control, LmmEstimate
+from ...models.states import rescaled
 from ..optimum.em import lower_factor
 from ..optimum.optimizers import INFEASIBLE, estimate_at
 from ..optimum.optimum import Optimum, judge
@@ -86,7 +87,10 @@ def fit_penalized(
         space, search = _over_sigma(space, start, control)
     else:
         search = _minimum(space, start, control)
-    blocks = [lower_factor(block) for block in space.unpack(np.asarray(search.x))]
+    blocks = [
+        block if term.is_structured else lower_factor(block)
+        for term, block in zip(design.random, space.unpack(np.asarray(search.x)), strict=True)
+    ]
     estimate = at_mode(space, estimate_at(design, space.core, blocks, reml=reml))
     counted = replace(
         estimate,
@@ -119,7 +123,17 @@ def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
 
 def _inside(space: Penalized, control: Control) -> Array:
     """Return a start at which every density is finite."""
-    start = control.start or space.core.fit(space.reml).lambda_standard
+    start: Sequence[Array] = control.start
+    if not start:
+        found = space.core.fit(space.reml)
+        start = tuple(found.lambda_standard)
+        if space.held is not None and any(term.is_structured for term in space.design.random):
+            ratio = found.sigma / space.held
+            start = tuple(
+                rescaled(term, state, ratio)
+                for term, state in zip(space.design.random, start, strict=True)
+            )
+            return _raised(space, start)
     if max(float(np.abs(block).max()) for block in start) > LARGEST:
         start = space.unpack(space.identity)
     return _raised(space, start)
@@ -127,7 +141,14 @@ def _inside(space: Penalized, control: Control) -> Array:
 
 def _raised(space: Penalized, blocks: Sequence[Array]) -> Array:
     """Move factors off the boundary, where a slope of zero says nothing."""
-    return space.pack([lower_factor(np.hstack([b, INSIDE * np.eye(len(b))])) for b in blocks])
+    return space.pack(
+        [
+            block
+            if term.is_structured
+            else lower_factor(np.hstack([block, INSIDE * np.eye(len(block))]))
+            for term, block in zip(space.design.random, blocks, strict=True)
+        ]
+    )
 
 
 def _minimum(space: Penalized, start: Array, control: Control) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...errors import FitError
+from ...errors import FitError, UnsupportedError
 from ...models.lmm import LmmEstimate
 from ..optimum.optimizers import INFEASIBLE, Space, user_factors
 from .fixed import prior_kernel, resolve
@@ -49,6 +49,11 @@ def _parts(design: Design, core: _core.Lmm, prior: PriorLike, *, reml: bool) -> 
         density = prior_of(prior, term, reml=reml)
         if density is None:
             continue
+        if term.is_structured:
+            raise UnsupportedError(
+                f"priors are of free covariances, and that of {term.written} has a structure; "
+                "leave its prior out"
+            )
         for block in term.blocks:
             index = np.ix_(block, block)
             basis = core.term_basis(t)[index]

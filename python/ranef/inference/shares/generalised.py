@@ -56,10 +56,11 @@ def parts_of_variance(design: Design, estimate: GlmmEstimate, method: str) -> Va
     mean = null_mean(design, estimate) if needs_mean(family) else 1.0
     own = distribution_variance(family, link, mean, params, method)
     parts = variances(design, estimate)
-    by_row = np.array([term.n_levels == design.n_obs for term in design.random])
+    groups = [term for term in design.random if not term.is_curve]
+    by_row = np.array([term.n_levels == design.n_obs for term in groups], dtype=bool)
     return replace(
         parts,
-        groups=tuple(term.group for term in design.random if term.n_levels < design.n_obs),
+        groups=tuple(term.group for term in groups if term.n_levels < design.n_obs),
         mean=parts.mean[~by_row],
         slopes=parts.slopes[~by_row],
         residual=own + float(parts.mean[by_row].sum() + parts.slopes[by_row].sum()),

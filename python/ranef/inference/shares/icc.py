@@ -76,7 +76,7 @@ def icc(design: Design, parts: Variances) -> Icc:
     given = parts.random + parts.residual
     names = pd.Index(parts.groups)
     by_group = pd.Series((parts.mean + parts.slopes) / given, index=names, name="icc")
-    slopes = any(reference >= 0 for term in design.random for reference in term.columns)
+    slopes = any(reference >= 0 for term in design.grouped for reference in term.columns)
     note = f"{SLOPES} {NOTE}" if slopes else NOTE
     return Icc(parts.random / given, parts.random / parts.total, by_group, note)
 
@@ -101,8 +101,8 @@ def icc_at(
     per_term = np.array(
         [
             np.einsum("ij,jk,ik->i", term.z, cov, term.z)
-            for term, cov in zip(rows.terms, estimate.sigmas, strict=True)
-            if term is not None
+            for known, term, cov in zip(design.random, rows.terms, estimate.sigmas, strict=True)
+            if term is not None and not known.is_curve
         ]
     )
     total = per_term.sum(axis=0)
@@ -114,7 +114,7 @@ def icc_at(
 def decomposition(design: Design, parts: Variances) -> pd.DataFrame:
     """Lay out the parts of the variance and their shares."""
     rows = [("fixed", "", parts.fixed)]
-    for term, mean, slopes in zip(design.random, parts.mean, parts.slopes, strict=True):
+    for term, mean, slopes in zip(design.grouped, parts.mean, parts.slopes, strict=True):
         rows.append(("random, at the mean of the covariates", term.group, mean))
         if any(reference >= 0 for reference in term.columns):
             rows.append(("random, as the covariates vary", term.group, slopes))

@@ -80,6 +80,8 @@ def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances
         linear = linear - design.offset
     mean, slopes = [], []
     for term, cov in zip(design.random, estimate.sigmas, strict=True):
+        if term.is_curve:
+            continue
         z = design.z(term)
         centre = z.mean(axis=0)
         size = 1.0 if term.is_plain else float(term.sizes.mean())
@@ -92,7 +94,7 @@ def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances
         np.array(mean),
         np.array(slopes),
         estimate.sigma**2,
-        tuple(term.group for term in design.random),
+        tuple(term.group for term in design.random if not term.is_curve),
     )
 
 

@@ -55,7 +55,7 @@ class Criterion:
         if not np.isfinite(penalty):
             return np.inf
         self.point = self.core.evaluate(theta, beta, dispersion)
-        if self.point.value >= 1e300:
+        if not self.point.value < 1e300:
             return np.inf
         if self.rule is None:
             return self.point.value + penalty

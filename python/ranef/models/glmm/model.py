@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
+from ...design.structures.structure import Structure
 from ...errors import FitError, ModelError, RanefError
 from ...families.registry import lookup
 from ..general import general_terms
-from ..lmm import DECREMENT, SINGULAR, Control
+from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
+from ..states import of_size, packed, smallest, unpacked
 from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
 from .search import Minimum, proved, search_scaled
@@ -29,9 +31,12 @@ __all__ = [
     "hermite",
     "kernel",
     "separated_columns",
+    "standard_states",
     "start_of",
 ]
 
+
+Structures = tuple[tuple[Structure | None, ...], ...]
 
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
 #: to which it is made when the first fit is singular.
@@ -73,7 +78,7 @@ def check(design: Design, spec: GlmmSpec) -> None:
     own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if term.tells_levels_apart:
+        if term.tells_levels_apart or is_correlated(term):
             continue
         if q < n or (q == n and own_rows):
             continue
@@ -111,6 +116,7 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
         np.zeros(n) if design.offset is None else design.offset,
         spec.distribution.core,
         spec.link,
+        structures=[term.cores for term in design.random],
     )
 
 
@@ -183,10 +189,12 @@ def fit(
     criterion is one of the covariances alone; its minimum, which ``nagq=0`` stops at, is close to
     that of Laplace's approximation.
     """
-    blocks = control.start or tuple(np.eye(term.n_cols) for term in design.random)
-    surface, found = _descend(design, core, spec, control, penalty, blocks)
-    if not control.start and _may_have_rivals(design, core, surface, found):
-        surface, found = _better(design, core, spec, control, penalty, surface, found)
+    own = packed(core.parameters, control.start) if control.start else None
+    theta = of_size(core.parameters, design.structures, 1.0) if own is None else own
+    surface, found = _descend(design, core, spec, control, penalty, theta)
+    if not control.start:
+        for rival in _rivals(design, core, surface, found):
+            surface, found = _better(design, core, spec, control, penalty, surface, found, rival)
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
         found = _by_quadrature(design, core, surface, found, control)
@@ -213,7 +221,7 @@ def _by_quadrature(
     if control.start or n_effects > LARGE:
         return best
     assert surface.root is not None
-    places = [*surface.visited, *_of_sizes(surface, found.x)]
+    places = [*surface.visited, *_of_sizes(surface, found.x, design.structures)]
     ends = [best.x]
     for theta, beta, rest in places:
         x = np.concatenate([theta, np.linalg.solve(surface.root, beta - surface.centre), rest])
@@ -238,18 +246,20 @@ def _by_quadrature(
     return best
 
 
-def _of_sizes(surface: Criterion, x: Array) -> list[tuple[Array, Array, Array]]:
+def _of_sizes(
+    surface: Criterion, x: Array, structures: Structures
+) -> list[tuple[Array, Array, Array]]:
     """Theta of several sizes, beta at the joint mode, and what else there is."""
-    spec, m = surface.spec, surface.m
+    spec = surface.spec
     rest = x[len(x) - spec.has_dispersion :]
     dispersion = float(np.exp(rest[0])) if spec.has_dispersion else 1.0
-    diagonal = np.array([float(i == j) for _, i, j in surface.core.parameters])
     out = []
     for size in SIZES:
+        theta = of_size(surface.core.parameters, structures, size)
         surface.core.restart()
-        point = surface.core.evaluate(size * diagonal, np.zeros(0), dispersion)
+        point = surface.core.evaluate(theta, np.zeros(0), dispersion)
         if point.value < 1e300:
-            out.append((size * diagonal[:m], np.array(point.beta), rest))
+            out.append((theta, np.array(point.beta), rest))
     surface.core.restart()
     return out
 
@@ -303,11 +313,11 @@ def _better(
     penalty: Penalty | None,
     surface: Criterion,
     found: Minimum,
+    start: Array,
 ) -> tuple[Criterion, Minimum]:
-    """Search again from wide covariances; the lower one of two minima."""
-    wide = tuple(WIDE * np.eye(term.n_cols) for term in design.random)
+    """Search again from elsewhere; the lower one of two minima."""
     try:
-        rival, other = _descend(design, core, spec, control, penalty, wide)
+        rival, other = _descend(design, core, spec, control, penalty, start)
     except FitError:
         return surface, found
     if other.value < found.value - DECREMENT:
@@ -325,12 +335,12 @@ def _descend(
     spec: GlmmSpec,
     control: Control,
     penalty: Penalty | None,
-    blocks: tuple[Array, ...],
+    theta: Array,
 ) -> tuple[Criterion, Minimum]:
-    """Search from standardised covariance factors: at the joint mode, then over all parameters."""
+    """Search from standardised covariances: at the joint mode, then over all parameters."""
     core.restart()
     surface = Criterion(core, spec, penalty)
-    start = start_of(design, core, spec, blocks)
+    start = start_of(design, spec, theta)
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = search_scaled(
         surface,
@@ -359,12 +369,22 @@ def _descend(
     return surface, found
 
 
+def _rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> list[Array]:
+    """Other starts that pay: wide covariances, and other correlations of structures."""
+    out = []
+    if _may_have_rivals(design, core, surface, found):
+        out.append(of_size(core.parameters, design.structures, WIDE))
+    if any(j < 0 for _, _, j in core.parameters):
+        out += [of_size(core.parameters, design.structures, 1.0, number) for number in (1, 2)]
+    return out
+
+
 def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> bool:
     """Tell whether the likelihood may well have a second maximum, so that another start pays."""
     n_effects = sum(term.n_levels * term.n_cols for term in design.random)
-    factors = core.factors(found.x[: surface.m], True)
-    smallest = min(float(np.linalg.svd(block, compute_uv=False).min()) for block in factors)
-    return n_effects <= (LARGE if smallest < SINGULAR else SMALL)
+    theta = found.x[: surface.m]
+    least = smallest(core.parameters, theta, design.structures, core.factors(theta, True))
+    return n_effects <= (LARGE if least < SINGULAR else SMALL)
 
 
 def hermite(points: int) -> tuple[Array, Array]:
@@ -373,12 +393,22 @@ def hermite(points: int) -> tuple[Array, Array]:
     return np.asarray(nodes), np.asarray(weights)
 
 
-def start_of(design: Design, core: _core.Glmm, spec: GlmmSpec, blocks: tuple[Array, ...]) -> Array:
-    """Elements of standardised covariance factors, and a dispersion by moments."""
-    theta = [blocks[t][i, j] for t, i, j in core.parameters]
+def standard_states(core: _core.Glmm, theta: Array, design: Design) -> tuple[Array, ...]:
+    """State of each term: its standardised factor, or the parameters of its structures."""
+    states = unpacked(core.parameters, theta, design.random)
+    return tuple(
+        state if term.is_structured else factor
+        for term, state, factor in zip(
+            design.random, states, core.factors(theta, True), strict=True
+        )
+    )
+
+
+def start_of(design: Design, spec: GlmmSpec, theta: Array) -> Array:
+    """Covariance parameters, and a dispersion by moments."""
     by_moments = spec.distribution.start
     if by_moments is None:
-        return np.array(theta)
+        return theta
     dispersion = by_moments(float(design.y.mean()), float(design.y.var()))
     return np.array([*theta, np.log(dispersion)])
 
@@ -422,8 +452,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     for j in [*separated, *kept[np.diag(cov_beta) < 0.0].tolist()]:
         at = int(np.flatnonzero(kept == j)[0])
         cov_beta[at], cov_beta[:, at] = np.nan, np.nan
-    standard = tuple(core.factors(theta, True))
-    sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in standard]
+    factors = core.factors(theta, True)
     return GlmmEstimate(
         spec=spec,
         objective=value - penalty,
@@ -435,11 +464,11 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         dispersion=dispersion,
         dispersion_se=dispersion_se,
         lambda_=tuple(core.factors(theta)),
-        lambda_standard=standard,
+        lambda_standard=standard_states(core, theta, design),
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
-        is_singular=min(sds) < SINGULAR,
+        is_singular=smallest(core.parameters, theta, design.structures, factors) < SINGULAR,
         separated=separated,
         status=found.status,
         gradient=found.gradient,

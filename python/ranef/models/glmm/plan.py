@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
+from ...design.structures.structure import Structure
 from ...families.shaped import ShapedFamily
 from .estimate import Block
 
@@ -53,6 +54,8 @@ class Plan:
         Where the search begins.
     top : float
         The last category of an ordinal response, which need not occur; -1 for the largest.
+    structures : tuple of tuple of Structure or None
+        Of each term what is known of the covariance of each block.
     """
 
     y: Array
@@ -66,6 +69,7 @@ class Plan:
     bases: tuple[Array, ...]
     start: Array
     top: float = -1.0
+    structures: tuple[tuple[Structure | None, ...], ...] = ()
 
     def core(self) -> _core.Predictors:
         """Plan the factor."""
@@ -78,7 +82,10 @@ class Plan:
             [(X, index, offset) for X, index, offset in self.inputs],
             list(self.terms),
             len(self.start),
-            self.top,
+            structures=[
+                [None if one is None else one.core for one in known] for known in self.structures
+            ],
+            top=self.top,
         )
 
 
@@ -92,6 +99,7 @@ def standard_part(design: Design) -> Any:
             (term.codes, term.n_levels, list(term.columns), block_of_columns(term))
             for term in design.random
         ],
+        structures=[term.cores for term in design.random],
     )
 
 
@@ -127,6 +135,7 @@ def plan_of(
     terms: list[PredictorTerm] = []
     blocks: list[Block] = []
     bases: list[Array] = []
+    structures: list[tuple[Structure | None, ...]] = []
     start: list[Array] = []
     first = 0
     for position, name in enumerate(names):
@@ -163,6 +172,7 @@ def plan_of(
                 )
             )
             bases += list(found.Tz)
+            structures += [term.structures for term in design.random]
             terms += [
                 (term.codes, term.n_levels, z, block_of_columns(term), position)
                 for term, z in zip(design.random, found.z, strict=True)
@@ -186,6 +196,7 @@ def plan_of(
         tuple(blocks),
         tuple(bases),
         np.concatenate(start),
+        tuple(structures),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +13,17 @@ from ..._typing import Array, Positions
 from ...design.design import Design, RandomTerm
 from ...errors import FitError
 from ..lmm import DECREMENT, SINGULAR, Control
+from ..states import of_size, packed, smallest
 from .criterion import Criterion
 from .estimate import GlmmEstimate, GlmmSpec
-from .model import curvature_guess, eigenvalues, kernel, separated_columns, start_of
+from .model import (
+    curvature_guess,
+    eigenvalues,
+    kernel,
+    separated_columns,
+    standard_states,
+    start_of,
+)
 from .search import Minimum, proved, search_scaled
 
 __all__ = ["fit_restricted"]
@@ -43,7 +51,7 @@ class Restricted(Criterion):
     def __init__(self, core: _core.Glmm, spec: GlmmSpec, term: int):
         super().__init__(core, spec, None)
         self.own = np.array([t != term for t, _, _ in core.parameters])
-        self.whole = np.full(len(self.own), FLAT)
+        self.whole = np.where(self.own, 0.0, FLAT)
         flat = np.diag(core.factors(self.whole)[term])
         self.constant = float(-2.0 * np.log(flat).sum() - len(flat) * np.log(2.0 * np.pi))
         self.wanted = np.concatenate([self.own, np.ones(int(spec.has_dispersion), dtype=bool)])
@@ -83,10 +91,17 @@ def fit_restricted(design: Design, spec: GlmmSpec, *, control: Control) -> GlmmE
     core = kernel(wide, spec)
     surface = Restricted(core, spec, len(design.random))
     best, failure = None, None
-    for start in _starts(design, control):
+    for start in _starts(wide, core, plain, control):
         core.restart()
+        x = start_of(design, spec, start)[surface.wanted]
         try:
-            found = _search(design, surface, start, control)
+            found = search_scaled(
+                surface,
+                x,
+                curvature_guess(surface, x),
+                max_steps=control.max_steps,
+                tolerance=control.tolerance,
+            )
         except FitError as error:
             failure = error
             continue
@@ -114,27 +129,17 @@ def _with_flat_effects(design: Design, kept: Positions) -> Design:
     return replace(design, fixed=(), fixed_names=(), fixed_terms=(), random=(*design.random, term))
 
 
-def _starts(design: Design, control: Control) -> Sequence[tuple[Array, ...]]:
-    """Covariance factors to start from."""
+def _starts(wide: Design, core: _core.Glmm, plain: _core.Glmm, control: Control) -> Iterator[Array]:
+    """Parameters of all terms to start from."""
+    base = of_size(core.parameters, wide.structures, 1.0)
+    own = [t < len(wide.random) - 1 for t, _, _ in core.parameters]
     if control.start:
-        return [control.start]
-    return [tuple(s * np.eye(term.n_cols) for term in design.random) for s in STARTS]
-
-
-def _search(
-    design: Design, surface: Restricted, start: tuple[Array, ...], control: Control
-) -> Minimum:
-    """Search from standardised covariance factors."""
-    flat = FLAT * np.eye(surface.own.size - surface.m)
-    x = start_of(design, surface.core, surface.spec, (*start, flat))
-    x = x[surface.wanted]
-    return search_scaled(
-        surface,
-        x,
-        curvature_guess(surface, x),
-        max_steps=control.max_steps,
-        tolerance=control.tolerance,
-    )
+        base[own] = packed(plain.parameters, control.start)
+        yield base
+        return
+    for size in STARTS:
+        for number in range(3 if any(map(any, wide.structures)) else 1):
+            yield of_size(core.parameters, wide.structures, size, number)
 
 
 def _describe(
@@ -154,8 +159,7 @@ def _describe(
     for j in separated:
         at = int(np.flatnonzero(kept == j)[0])
         cov[at], cov[:, at] = np.nan, np.nan
-    standard = tuple(plain.factors(theta, True))
-    sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in standard]
+    factors = plain.factors(theta, True)
     error = np.nan
     if surface.spec.has_dispersion and np.isfinite(found.hessian).all():
         inverse = 2.0 * np.linalg.pinv(found.hessian, rcond=1e-12, hermitian=True)
@@ -171,11 +175,11 @@ def _describe(
         dispersion=dispersion,
         dispersion_se=error,
         lambda_=tuple(plain.factors(theta)),
-        lambda_standard=standard,
+        lambda_standard=standard_states(plain, theta, design),
         modes=tuple(np.ascontiguousarray(b.T) for b in plain.modes()),
         eta=np.array(plain.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
-        is_singular=min(sds) < SINGULAR,
+        is_singular=smallest(plain.parameters, theta, design.structures, factors) < SINGULAR,
         separated=separated,
         status=found.status,
         gradient=found.gradient,

@@ -8,6 +8,7 @@ from ... import _core
 from ..._typing import Array
 from ...errors import FitError
 from ..lmm import DECREMENT, SINGULAR, Control
+from ..states import of_size, packed, smallest
 from .estimate import Block, PartsEstimate
 from .model import hermite
 from .plan import Plan
@@ -94,7 +95,8 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
     """
     core = plan.core()
     m = len(core.parameters)
-    beta = without_random(core, plan.start, m, len(plan.inputs[0][1]))
+    none = of_size(core.parameters, plan.structures, 0.0)
+    beta = without_random(core, plan.start, none, len(plan.inputs[0][1]))
     surface, found = descend(plan, core, beta, control, STARTS)
     if m and not control.start and may_have_rivals(plan, core, surface, found):
         surface, found = better(plan, core, beta, control, surface, found)
@@ -122,9 +124,9 @@ def at_parts(plan: Plan, estimate: PartsEstimate) -> _core.Predictors:
     return core
 
 
-def without_random(core: _core.Predictors, beta: Array, m: int, n_location: int) -> Array:
+def without_random(core: _core.Predictors, beta: Array, theta: Array, n_location: int) -> Array:
     """Maximise the likelihood over the coefficients where no effect varies."""
-    theta = np.zeros(m)
+    m = len(theta)
     value = core.evaluate(theta, beta).value
     if not value < 1e300:  # the shapes that moments gave leave the range: neutral ones
         beta = np.where(np.arange(len(beta)) < n_location, beta, 0.0)
@@ -156,24 +158,19 @@ def without_random(core: _core.Predictors, beta: Array, m: int, n_location: int)
     return beta
 
 
-def identity_theta(core: _core.Predictors, size: float) -> Array:
-    """Covariance factors that are ``size`` times the identity."""
-    return np.array([size if i == j else 0.0 for _, i, j in core.parameters])
-
-
 def descend(
     plan: Plan, core: _core.Predictors, beta: Array, control: Control, sizes: tuple[float, ...]
 ) -> tuple[PartsCriterion, Minimum]:
     """Search from the best of some sizes of random effects."""
     core.restart()
     surface = PartsCriterion(core)
-    starts = [identity_theta(core, size) for size in sizes] if surface.m else [np.zeros(0)]
+    starts = [of_size(core.parameters, plan.structures, size) for size in sizes]
     if control.start:
-        starts = [np.array([control.start[t][i, j] for t, i, j in core.parameters])]
+        starts = [packed(core.parameters, control.start)]
     values = [core.evaluate(theta, beta).value for theta in starts]
     theta = starts[int(np.argmin(values))]
     if not core.evaluate(theta, beta).value < 1e300:
-        theta = np.zeros_like(theta) + 1e-3 * (theta != 0.0)
+        theta = of_size(core.parameters, plan.structures, 1e-3)
         if not core.evaluate(theta, beta).value < 1e300:
             raise FitError("the likelihood is not finite where its search begins")
     surface.whiten(beta, core.information_beta())
@@ -206,9 +203,9 @@ def may_have_rivals(
 ) -> bool:
     """Tell whether the likelihood may well have a second maximum, so that another start pays."""
     n_effects = sum(term[1] * term[2].shape[1] for term in plan.terms)
-    factors = core.factors(found.x[: surface.m])
-    smallest = min(float(np.linalg.svd(block, compute_uv=False).min()) for block in factors)
-    return bool(n_effects <= (LARGE if smallest < SINGULAR else SMALL))
+    theta = found.x[: surface.m]
+    least = smallest(core.parameters, theta, plan.structures, core.factors(theta))
+    return bool(n_effects <= (LARGE if least < SINGULAR else SMALL))
 
 
 def better(
@@ -251,7 +248,7 @@ def describe(plan: Plan, surface: PartsCriterion, found: Minimum, nagq: int) -> 
     lambda_ = tuple(
         lower(basis @ block) for basis, block in zip(plan.bases, lambda_standard, strict=True)
     )
-    sds = [float(np.linalg.svd(block, compute_uv=False).min()) for block in lambda_standard]
+    least = smallest(core.parameters, theta, plan.structures, lambda_standard)
     eigenvalues = np.full(len(found.x), np.nan)
     if np.isfinite(found.hessian).all():
         eigenvalues = np.asarray(np.linalg.eigvalsh(found.hessian))
@@ -273,7 +270,7 @@ def describe(plan: Plan, surface: PartsCriterion, found: Minimum, nagq: int) -> 
         ),
         eta=np.array(core.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
-        is_singular=min(sds, default=1.0) < SINGULAR,
+        is_singular=least < SINGULAR,
         separated=separated,
         edges=edges,
         status=found.status,

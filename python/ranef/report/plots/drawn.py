@@ -44,5 +44,5 @@ def response_label(model: Drawn) -> str:
 
 def drawn_terms(model: Drawn) -> tuple[RandomTerm, ...]:
     """Return the random-effects terms that have modes; none of least squares and of margins."""
-    found = model.parts.design.random if hasattr(model.parts.estimate, "modes") else ()
+    found = model.parts.design.bars if hasattr(model.parts.estimate, "modes") else ()
     return tuple(found)

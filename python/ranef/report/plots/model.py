@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..._html import Preformatted
@@ -14,6 +14,7 @@ from .drawn import Drawn, drawn_terms
 from .lines import lines_figure
 from .random import caterpillar_figure, shrinkage_axes, term_of
 from .residual_panels import residual_figure
+from .smooths import smooths_figure
 from .tables import coefficient_axes
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class ModelPlots(Preformatted):
     """Figures of one fit.
 
     ``coefficients``, ``residuals``, ``predictions``, ``effects``; and of random effects
-    ``caterpillar``, ``lines``, ``shrinkage``.
+    ``caterpillar``, ``lines``, ``shrinkage``; and of smooth terms ``smooths``.
 
     A figure of one panel takes ``ax=`` and returns it. One of several takes ``axes=`` and returns
     them as :class:`ranef.Panels`. Colours follow the style in use.
@@ -191,6 +192,32 @@ class ModelPlots(Preformatted):
                 "responses; plot.caterpillar() shows the random effects"
             )
         return shrinkage_axes(self._model.parts, term, t, ax)
+
+    def smooths(
+        self, terms: str | Sequence[str] | None = None, level: float = 0.95, *, axes: Any = None
+    ) -> Panels:
+        """Draw the smooth terms, a panel each.
+
+        A curve has two bands, the darker one pointwise and the lighter one simultaneous, and marks
+        at the values that occur; a surface has contours and the rows. Of more than two variables
+        the others are at their means. A smooth for each level of a factor has a line a level.
+
+        Parameters
+        ----------
+        terms : str or sequence of str, optional
+            Names of terms; all by default.
+        level : float
+            Coverage of the bands.
+        axes : sequence of Axes, optional
+            Where to draw; one for each term.
+        """
+        design = self._model.parts.design
+        if all(term.smooth is None for term in design.random):
+            raise UnsupportedError(
+                "plot.smooths draws smooth terms, which this model does not have; write s(x) in "
+                "the formula of lmer or glmer"
+            )
+        return smooths_figure(self._model.parts.smoothed, terms, level, axes)
 
     def _term(self, group: str | None, figure: str) -> tuple[Any, int]:
         terms = drawn_terms(self._model)

@@ -1,0 +1,1 @@
+"""Covariance structures of random-effects terms: what they are, and their columns."""

@@ -1,0 +1,106 @@
+"""Which covariance structures lie in which, for models that are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..._typing import Array
+from ...design.design import Design, RandomTerm, assemble
+from ...design.structures.structure import Structure
+from .random import CovarianceBlock, covariance_block, zero_directions
+
+__all__ = ["structured_zeros"]
+
+#: Kind, with one standard deviation or not, and the kinds that hold it on the same columns.
+WITHIN = {
+    ("identity", True): (("cs", True), ("ar1", True), ("toep", True)),
+    ("cs", True): (("cs", False), ("toep", True)),
+    ("ar1", True): (("ar1", False), ("toep", True)),
+    ("toep", True): (("toep", False),),
+    ("cs", False): (("toep", False), ("us", False)),
+    ("ar1", False): (("toep", False), ("us", False)),
+    ("toep", False): (("us", False),),
+    ("ou", True): (("exponential", True),),
+    ("exponential", True): (("ou", True), ("matern", True)),
+    ("matern", True): (("us", False),),
+}
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block of a model: its term, its columns and its kind."""
+
+    design: Design
+    term: RandomTerm
+    columns: tuple[int, ...]
+    structure: Structure | None
+
+    @property
+    def kind(self) -> tuple[str, bool]:
+        if self.structure is None:
+            return ("us", False)
+        return (self.structure.kind, self.structure.homogeneous)
+
+    def is_on(self, other: _Block) -> bool:
+        """Whether both vary over the same levels, in the same columns."""
+        if len(self.columns) != len(other.columns):
+            return False
+        if not np.array_equal(self.term.codes, other.term.codes):
+            return False
+        return all(
+            np.array_equal(assemble(self.design.columns, (a,), self.design.n_obs), b_values)
+            for a, b_values in zip(
+                (self.term.columns[j] for j in self.columns),
+                (
+                    assemble(other.design.columns, (other.term.columns[j],), other.design.n_obs)
+                    for j in other.columns
+                ),
+                strict=True,
+            )
+        )
+
+    def lies_in(self, other: _Block) -> bool:
+        """Whether any of its covariances is one of the other's."""
+        reached, left = {self.kind}, [self.kind]
+        while left:
+            for kind in WITHIN.get(left.pop(), ()):
+                if kind not in reached:
+                    reached.add(kind)
+                    left.append(kind)
+        return other.kind in reached
+
+
+def _blocks(design: Design) -> list[_Block]:
+    return [
+        _Block(design, term, columns, structure)
+        for term in design.random
+        for columns, structure in zip(term.blocks, term.block_structures, strict=True)
+    ]
+
+
+def structured_zeros(small: Design, large: Design, weights: Array | None) -> int | None:
+    """Count the variances at zero that make the larger model the smaller; None if none do.
+
+    Blocks on the same levels and columns are compared by their kinds. A structure that the smaller
+    model does without counts as one variance at zero.
+    """
+    mine, theirs = _blocks(small), _blocks(large)
+    for one in [block for block in mine if block.structure is not None]:
+        fits = [other for other in theirs if one.is_on(other) and one.lies_in(other)]
+        if not fits:
+            return None
+        mine.remove(one)
+        theirs.remove(fits[0])
+    extra = [block for block in theirs if block.structure is not None]
+    rest = [block for block in theirs if block.structure is None]
+    if not mine and not rest:
+        return len(extra)
+    zeros = zero_directions(_free(mine), _free(rest), weights)
+    return None if zeros is None else zeros + len(extra)
+
+
+def _free(blocks: Sequence[_Block]) -> list[CovarianceBlock]:
+    return [covariance_block(block.design, block.term, block.columns) for block in blocks]
