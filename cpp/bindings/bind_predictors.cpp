@@ -21,7 +21,7 @@ std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vec
                                         const std::string& family, const std::string& link,
                                         bool zero, std::vector<InputOf> inputs,
                                         std::vector<TermOf> terms, ranef::Index n_beta,
-                                        const Structures& structures) {
+                                        const Structures& structures, double top) {
   std::vector<ranef::PredictorInput> of_inputs;
   for (auto& [X, index, offset] : inputs)
     of_inputs.push_back({std::move(X), std::move(index), std::move(offset)});
@@ -34,7 +34,7 @@ std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vec
   const py::gil_scoped_release release;
   return std::make_unique<ranef::Predictors>(
       ranef::make_row_model(ranef::parse_distribution(family), ranef::parse_link(link), zero,
-                            {y, weights}),
+                            {y, weights, top}),
       std::move(of_inputs), std::move(of_terms), n_beta);
 }
 
@@ -85,7 +85,7 @@ void bind_predictors(py::module_& m) {
   py::class_<Predictors>(m, "Predictors", py::module_local(),
                          "Rows and plan of one model of several linear predictors.")
       .def(py::init(&make), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a, "inputs"_a,
-           "terms"_a, "n_beta"_a, "structures"_a = Structures{})
+           "terms"_a, "n_beta"_a, "structures"_a = Structures{}, "top"_a = -1.0)
       .def("evaluate", &Predictors::evaluate, "theta"_a, "beta"_a, release())
       .def("gradient", &Predictors::gradient, release())
       .def(

@@ -7,6 +7,7 @@ void bind_absorb(pybind11::module_& m);
 void bind_gee(pybind11::module_& m);
 void bind_general(pybind11::module_& m);
 void bind_glmm(pybind11::module_& m);
+void bind_glmm_batch(pybind11::module_& m);
 void bind_lmm(pybind11::module_& m);
 void bind_sandwich(pybind11::module_& m);
 void bind_structure(pybind11::module_& m);

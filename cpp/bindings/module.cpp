@@ -46,6 +46,7 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   bind_gee(m);
   bind_general(m);
   bind_glmm(m);
+  bind_glmm_batch(m);
   bind_lmm(m);
   bind_sandwich(m);
   bind_batch(m);

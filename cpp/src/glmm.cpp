@@ -83,6 +83,14 @@ void Glmm::restart() {
   beta_ = starting_beta();
 }
 
+void Glmm::set_response(const Eigen::Ref<const Vector>& y) {
+  if (y.size() != rows_.y.size()) throw std::invalid_argument("y: not one value a row");
+  if (likelihood_.link == Link::inverse) throw std::invalid_argument("link: the unit is y's own");
+  rows_.y = y;
+  constant_dispersion_ = -1.0;
+  restart();
+}
+
 // What least squares makes of a predictor for each row, or of their mean where that is out of
 // range.
 Vector Glmm::starting_beta() const {

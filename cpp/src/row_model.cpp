@@ -76,7 +76,7 @@ Kind kind_of(Distribution distribution) {
 RowModel::RowModel(RowModelRows rows)
     : y_(std::move(rows.y)),
       weights_(std::move(rows.weights)),
-      top_(y_.size() > 0 ? y_.maxCoeff() : 0.0) {
+      top_(std::max(rows.top, y_.size() > 0 ? y_.maxCoeff() : 0.0)) {
   if (weights_.size() != y_.size()) throw std::invalid_argument("weights: not one value a row");
 }
 

@@ -112,7 +112,7 @@ def test_bad_input_is_refused():
         ranef.average(models()[0])
     cbpp = ranef.datasets.load("cbpp")
     counts = ranef.glmer("incidence ~ period + (1 | herd)", cbpp, family="poisson")
-    with pytest.raises(ranef.ModelError, match=r"models of ranef\.glmer with each other"):
+    with pytest.raises(ranef.ModelError, match=r"models of ranef\.glmer.* with each other"):
         ranef.average([counts, models()[0]])
     with pytest.raises(ranef.ModelError, match="180 rows"):
         ranef.average([models()[0], ranef.lmer(FORMULAS[1], ranef.datasets.load("sleepstudy"))])

@@ -63,9 +63,14 @@ ORDERED = {"CumulativeLinkModel"}
 #: Words that a class has not, with what the refusal must name.
 REFUSED = {
     "LinearMixedModel": {},
-    "GeneralizedLinearMixedModel": {"bootstrap": "simulate", "robust": "ranef.gee"},
-    "DistributionalModel": {},
-    "CumulativeLinkModel": {"resid": "prob", "residuals": "prob", "augment": "prob"},
+    "GeneralizedLinearMixedModel": {"surface": "profile", "wild_bootstrap": "ranef.gee"},
+    "DistributionalModel": {"r2": "varcorr", "caic": "aic"},
+    "CumulativeLinkModel": {
+        "icc": "varcorr",
+        "resid": "prob",
+        "residuals": "prob",
+        "augment": "prob",
+    },
     "GLSModel": {"profile": "covariance_params", "bootstrap": "ranef.lmer"},
     "FixedEffectsModel": {"ranef": "ranef.lmer", "profile": "wild_bootstrap", "anova": "wald_test"},
     "GEEModel": {"llf": "qic", "aic": "qic", "bic": "qic", "ranef": "ranef.lmer"},

@@ -284,7 +284,7 @@ def test_tables_and_text(model):
 
 
 def test_what_belongs_to_linear_models_is_not_there(model):
-    for name in ("bootstrap", "ranova", "caic"):
+    for name in ("surface", "wild_bootstrap"):
         assert not hasattr(model, name)
 
 
@@ -436,16 +436,7 @@ def test_anova_refuses_models_of_different_kinds(model, cbpp):
             ranef.anova(model, *others)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        ranef.doctor,
-        ranef.all_fit,
-        ranef.converge,
-        ranef.multistart,
-        ranef.bias_check,
-    ],
-)
+@pytest.mark.parametrize("call", [ranef.doctor, ranef.for_marginaleffects])
 def test_what_treats_linear_models_refuses_others(model, call):
     with pytest.raises(ranef.ModelError, match=r"fitted by ranef\.lmer.*for one of ranef\.glmer,"):
         call(model)

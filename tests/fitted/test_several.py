@@ -236,8 +236,6 @@ def test_parts_that_are_not_there_are_refused(rows):
         model.predict(kind="zero")
     with pytest.raises(ValueError, match="part is one of location"):
         model.coef_table(part="zero")
-    with pytest.raises(ranef.UnsupportedError, match="'wald' and 'profile'"):
-        model.conf_int("boot")
 
 
 def test_rows_with_missing_values_in_any_part_are_left_out(rows):

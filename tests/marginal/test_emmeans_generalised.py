@@ -100,7 +100,9 @@ def test_decreasing_link_trends_and_aliased_columns():
 
 
 def test_what_there_is_not(model):
-    with pytest.raises(ValueError, match="'link' or 'response'"):
+    with pytest.raises(UnsupportedError, match="'link' or 'response'"):
         ranef.emmeans(model, "period", type="mean")
+    with pytest.raises(ValueError, match="type must be"):
+        ranef.emmeans(model, "period", type="median")
     with pytest.raises(UnsupportedError, match="ddf='inf'"):
         ranef.emmeans(model, "period", ddf="kenward-roger")

@@ -92,6 +92,10 @@ class Glmm {
   // Forget the last mode: the next search starts from no random effects.
   void restart();
 
+  // Another response of the same rows, and restart(). Not with the inverse link, whose unit is the
+  // response's.
+  void set_response(const Eigen::Ref<const Vector>& y);
+
   // Element of lambda of each entry of theta: user's term, row, column; of a structure the number of
   // the parameter, and -1 - block.
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;

@@ -17,8 +17,9 @@ namespace ranef {
 constexpr int kMostActive = 3;  // predictors that may have random effects
 
 struct RowModelRows {
-  Vector y;        // (n,)
-  Vector weights;  // (n,) trials of a binomial response, frequencies otherwise
+  Vector y;           // (n,)
+  Vector weights;     // (n,) trials of a binomial response, frequencies otherwise
+  double top = -1.0;  // the last category of an ordinal response; the largest y where it is below
 };
 
 class RowModel {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.kinds import is_generalised
 from ..report.searches import AllFit
+from ..trust.generalised import by_every_optimizer
 from ..trust.searches import every_optimizer
 from ..words.answers import answering
 
@@ -14,7 +16,7 @@ __all__ = ["all_fit"]
 
 @answering
 def all_fit(
-    model: LinearMixedModel,
+    model: Any,
     optimizers: Sequence[str] | None = None,
     *,
     workers: int | None = None,
@@ -24,13 +26,13 @@ def all_fit(
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel, or a model of ranef.glmer or ranef.clmm
         A fitted model.
     optimizers : sequence of str, optional
         Names from the table's index; all by default. nlopt's BOBYQA takes part when nlopt is
         installed.
     workers : int, optional
-        Optimisers that run side by side, one by default.
+        Optimisers that run side by side, one by default; those of a generalised model do not.
     progress : bool
         Whether to show a progress bar when it takes longer than a second.
 
@@ -44,6 +46,9 @@ def all_fit(
     -----
     All minimise the same objective in the same standardised basis; L-BFGS-B and trust-constr are
     given its exact gradient, trust-constr its average-information Hessian as well. All but the
-    first start where every relative standard deviation is one.
+    first start where every relative standard deviation is one. A generalised model is searched over
+    all parameters together by L-BFGS-B and BFGS with the exact gradient, Nelder-Mead and COBYQA.
     """
+    if is_generalised(model):
+        return by_every_optimizer(model, optimizers)
     return every_optimizer(model, optimizers, workers, progress=progress)

@@ -10,14 +10,14 @@ import pandas as pd
 from ..comparison.generalised import anova_generalised
 from ..comparison.models import named_models
 from ..comparison.table import anova_linear
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
+from ..fitted.kinds import Generalised, is_generalised
 from ..fitted.lmm.model import LinearMixedModel
 from ..words.answers import answering
 
 __all__ = ["anova"]
 
-Comparable: TypeAlias = LinearMixedModel | GLSModel | GeneralizedLinearMixedModel
+Comparable: TypeAlias = LinearMixedModel | GLSModel | Generalised
 
 
 @answering
@@ -30,9 +30,10 @@ def anova(
 
     Parameters
     ----------
-    *models : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+    *models : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         Two or more models for the same response on the same rows; generalised ones are compared
-        with each other, and of one family and link. Or one mapping of names to models.
+        with each other, and of one family and link. Parts for zeros and dispersion may differ in
+        their formulas. Or one mapping of names to models.
     refit : bool, optional
         True refits REML fits by maximum likelihood, False compares the fits as they stand. By
         default REML is kept when all fits are by REML and their fixed parts span the same space,
@@ -84,6 +85,6 @@ def anova(
     slope     6  42.84  2.0
     """
     fits, names = named_models(models, named, "anova")
-    if any(isinstance(model, GeneralizedLinearMixedModel) for model in fits):
+    if any(is_generalised(model) for model in fits):
         return anova_generalised(fits, names)
     return anova_linear(fits, refit, names)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
-from ..fitted.kinds import check_mixed
+from ..fitted.kinds import check_mixed, is_generalised
 from ..fitted.lmm.fit import estimated
-from ..fitted.lmm.model import LinearMixedModel
-from ..inference.bias import bias_table
+from ..inference.bias import bias_of_replicates, bias_table
 from ..words.answers import answering
 
 __all__ = ["bias_check"]
 
 
 @answering
-def bias_check(
-    model: LinearMixedModel, n: int = 200, seed: int = 1, *, progress: bool = True
-) -> pd.DataFrame:
+def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True) -> pd.DataFrame:
     """Simulate from a model and fit again, to see how far its standard deviations are off.
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel, or a model of ranef.glmer or ranef.clmm
         A fitted model; it is taken for the truth.
     n : int
         Simulated data sets.
@@ -49,9 +48,12 @@ def bias_check(
     >>> bool(ranef.bias_check(model).loc["sd_Intercept|Batch", "ratio"] < 1)
     True
     """
-    check_mixed(model, "bias_check")
+    check_mixed(model, "bias_check", every=True)
     if n < 2:
         raise ValueError(f"bias_check needs 2 or more simulated data sets, not {n}")
+    if is_generalised(model):
+        runs = model.bootstrap(n, seed=seed, progress=progress)
+        return bias_of_replicates(runs.replicates, runs.estimate)
     return bias_table(
         model.parts.design,
         model.parts.estimate,

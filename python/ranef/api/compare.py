@@ -16,8 +16,7 @@ from ..comparison.models import (
     labels,
     named_models,
 )
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
-from ..fitted.kinds import Model
+from ..fitted.kinds import Model, is_generalised
 from ..inference import criteria
 from ..report.comparison import Comparison, agreement_notes
 from ..words.answers import answering
@@ -92,7 +91,7 @@ def compare(
     notes: list[str] = []
     fits: Sequence[Model]
     given, names = named_models(models, named, "compare")
-    if any(isinstance(model, GeneralizedLinearMixedModel) for model in given):
+    if any(is_generalised(model) for model in given):
         check_same_rows(given, "compare")
         fits, notes = given, generalised_notes(given, by)
     else:

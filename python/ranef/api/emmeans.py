@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from .._options import check_option
+from ..errors import UnsupportedError
 from ..fitted.kinds import Answering
 from ..inference.emmeans import WEIGHTS, grid_weights, marginal_rows, reference_grid
 from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
+from ..marginal.parts import check_type, part_of
+from ..marginal.scales import on_own_scale
 from ..report.augment import used_rows
 from ..report.emmeans import MarginalMeans, on_response
 from ..words.answers import answering
@@ -25,6 +28,7 @@ def emmeans(
     by: str | Sequence[str] | None = None,
     at: Mapping[str, Any] | None = None,
     type: str = "link",
+    part: str = "location",
     ddf: str | None = None,
     level: float = 0.95,
     weights: str = "equal",
@@ -34,7 +38,7 @@ def emmeans(
 
     Parameters
     ----------
-    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+    model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model.
     specs : str or sequence of str
         Variables to give means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of the
@@ -44,12 +48,17 @@ def emmeans(
     at : mapping of str to value or sequence, optional
         Values of variables. By default a categorical variable takes all of its levels and a numeric
         one its mean.
-    type : {"link", "response"}
+    type : {"link", "response", "prob", "mean"}
         Of a generalised model: means of the linear predictor, or these turned back into means of
         the response, with their limits and errors by the delta method; comparisons are then
         ratios where the link is a log, odds ratios where it is a logit, and of the linear predictor
         otherwise. Of a model of ``log(y)``: means of the logarithm, or their exponentials, which
-        are geometric means of the response.
+        are geometric means of the response. Of an ordinal model: the latent scale, or
+        ``"prob"``, probabilities of each category. Of one with parts for zeros or dispersion also
+        ``"mean"``, means with structural zeros included. ``"prob"`` and ``"mean"`` average
+        probabilities and means over the grid, not predictors.
+    part : {"location", "zero", "dispersion"}
+        Which predictor the means are of, where a model has several.
     ddf : {"satterthwaite", "kenward-roger", "residual", "inf"}, optional
         Degrees of freedom: Satterthwaite's by default, and infinite for a generalised model.
     level : float
@@ -86,17 +95,24 @@ def emmeans(
     [33.122, 31.644, 31.6]
     """
     check_model(model, "emmeans")
-    if type not in ("link", "response"):
-        raise ValueError(f"type must be 'link' or 'response', not {type!r}")
+    check_option("type", type, ("link", "response", "prob", "mean"))
     keep, within, method = names_of(specs, by)
-    grid = reference_grid(model.parts.design, training(model, data), at or {})
+    frame = training(model, data)
+    if type in ("prob", "mean"):
+        check_type(model, type)
+        if weights != "equal":
+            raise UnsupportedError(f"means of type={type!r} are averaged with weights='equal'")
+        means = on_own_scale(model, keep, within, at or {}, frame, level)
+        return replace(means, method=method)
+    design = part_of(model, part).design
+    grid = reference_grid(design, frame, at or {})
     check_known([*keep, *within], grid)
     shown = [*keep, *within]
     kind = check_option("weights", weights, WEIGHTS)
-    used = used_rows(model.parts.design, training(model, data))
-    share = grid_weights(kind, grid, shown, used)
-    cells, L, offset = marginal_rows(model.parts.design, grid, shown, share)
-    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, kind)
+    share = grid_weights(kind, grid, shown, used_rows(model.parts.design, frame))
+    cells, L, offset = marginal_rows(design, grid, shown, share)
+    means = assemble(model, "emmean", cells, within, L, offset, grid, ddf, level, kind, part=part)
     if type == "response":
-        means = on_response(means, response_link(model))
+        check_type(model, type)
+        means = on_response(means, response_link(model, part))
     return replace(means, method=method)

@@ -35,7 +35,7 @@ def emtrends(
 
     Parameters
     ----------
-    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+    model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model; slopes of a generalised one are of its linear predictor.
     specs : str or sequence of str
         Variables to give slopes for, or a formula as in :func:`emmeans`.

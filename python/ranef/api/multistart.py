@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from ..fitted.kinds import check_mixed
-from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.kinds import check_mixed, is_generalised
 from ..inference.optimum.optimum import examine
 from ..models import lmm
 from ..models.lmm import Control
 from ..parallel.progress import tracked
 from ..report.surface import MultiStart
+from ..trust.generalised import many_starts
 from ..trust.searches import random_state
 from ..words.answers import answering
 
@@ -19,14 +21,12 @@ __all__ = ["multistart"]
 
 
 @answering
-def multistart(
-    model: LinearMixedModel, n: int = 20, seed: int = 1, *, progress: bool = True
-) -> MultiStart:
+def multistart(model: Any, n: int = 20, seed: int = 1, *, progress: bool = True) -> MultiStart:
     """Search from random starts, to see whether there is one optimum or several.
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel, or a model of ranef.glmer or ranef.clmm
         A fitted model.
     n : int
         Number of starts.
@@ -45,10 +45,12 @@ def multistart(
     A start has relative standard deviations from 0.05 to 20 along random axes, even on the log
     scale, all in the standardised basis.
     """
-    check_mixed(model, "multistart")
-    model.parts.likelihood_only("multistart")
+    check_mixed(model, "multistart", every=True)
     if n < 1:
         raise ValueError(f"multistart needs 1 or more starts, not {n}")
+    if is_generalised(model):
+        return many_starts(model, n, seed)
+    model.parts.likelihood_only("multistart")
     rng = np.random.default_rng(seed)
     rows = []
     for _ in tracked(range(n), n, "starts", shown=progress):

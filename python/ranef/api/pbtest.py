@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..comparison.models import by_likelihood, check_comparable, check_likelihood
 from ..comparison.simulated import check_draws, mishaps, simulated
+from ..comparison.simulated_generalised import pbtest_generalised
 from ..errors import ModelError
-from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.kinds import is_generalised
 from ..inference.lrt.lrt import parts, ratio_test, relate
 from ..inference.lrt.pbtest import bootstrap_ratios
 from ..models.batch.estimate import Settings
@@ -20,8 +23,8 @@ __all__ = ["pbtest"]
 
 @answering
 def pbtest(
-    large: LinearMixedModel,
-    small: LinearMixedModel,
+    large: Any,
+    small: Any,
     n: int = 1000,
     seed: int | None = None,
     workers: int | None = None,
@@ -32,14 +35,14 @@ def pbtest(
 
     Parameters
     ----------
-    large, small : LinearMixedModel
+    large, small : LinearMixedModel, or models of ranef.glmer or ranef.clmm
         Models of the same response on the same rows, the second nested in the first.
     n : int
         Number of simulated responses; both models are fitted to each.
     seed : int, optional
         Makes them repeatable, to the bit the same for any number of workers.
     workers : int, optional
-        Threads; all cores by default.
+        Threads; all cores by default, and one for generalised models, whose search runs in Python.
     progress : bool
         Whether to show a progress bar when it takes longer than a second.
 
@@ -74,6 +77,9 @@ def pbtest(
     >>> round(found.pvalue, 3)
     0.005
     """
+    if is_generalised(large) or is_generalised(small):
+        check_draws(n)
+        return pbtest_generalised(large, small, n, seed, worker_count(workers, 1), progress)
     check_comparable((large, small), "pbtest")
     check_likelihood((large, small), "pbtest")
     check_draws(n)

@@ -16,6 +16,10 @@ from .._caller import warn_caller
 from .._typing import Positions
 from ..design.design import Design
 from ..errors import DataError, RanefWarning
+from ..fitted.generalised.refits import of_design
+from ..fitted.glmm.call import GlmerCall
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Model
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.fit import estimated, made
 from ..fitted.lmm.model import LinearMixedModel
@@ -51,7 +55,7 @@ class ManyRun:
         The responses, block by block.
     W : ndarray of shape (n_data, m), or None
         Weights that differ between responses.
-    call : Call
+    call : Call or GlmerCall
         The call that is made for one response.
     ddf : str
         Kind of degrees of freedom.
@@ -63,7 +67,7 @@ class ManyRun:
     settings: Settings
     source: Responses
     W: Matrix | None
-    call: Call
+    call: Call | GlmerCall
     ddf: str
     executor: Any = None
 
@@ -157,12 +161,15 @@ class ManyRun:
             interrupted=line.interrupted,
         )
 
-    def single(self, i: int) -> LinearMixedModel:
+    def single(self, i: int) -> Model:
         """Fit response ``i`` in full."""
         if self.source.one is None:
             raise DataError("the responses came from an iterator, which cannot be read again")
         w = None if self.W is None else self.used(self.W[:, i])
-        return single_fit(self.design, self.used(self.source.one(i)), w, self.call)
+        y = self.used(self.source.one(i))
+        if isinstance(self.call, GlmerCall):
+            return single_generalised(self.design, y, self.call)
+        return single_fit(self.design, y, w, self.call)
 
     def tables(self, part: Part, line: Progress) -> dict[str, pd.DataFrame]:
         """Lay out the results of a block."""
@@ -201,11 +208,12 @@ def columns_at(Y: Matrix, at: Positions) -> Matrix:
     return Y[:, at[0] : at[-1] + 1] if consecutive else Y[:, at]
 
 
-def call_plan(call: Call, settings: Settings, ddf: str) -> dict[str, Any]:
+def call_plan(call: Call | GlmerCall, settings: Settings, ddf: str) -> dict[str, Any]:
     """Return the arguments that decide the results of a batch."""
     return {
         "formula": call.formula,
-        "reml": call.reml,
+        "reml": settings.reml,
+        "family": "" if settings.spec is None else f"{settings.spec.family} {settings.spec.link}",
         "ddf": ddf,
         "hypotheses": [[c.name, c.rows.tolist(), c.values.tolist()] for c in settings.contrasts],
         "contrasts": repr(call.contrasts),
@@ -268,3 +276,14 @@ def single_fit(
     core = lmm.kernel(own)
     estimate = estimated(own, core, call)
     return LinearMixedModel(made(own, estimate, call, core))
+
+
+def single_generalised(
+    design: Design, y: NDArray[np.floating[Any]], call: GlmerCall
+) -> GeneralizedLinearMixedModel:
+    """Fit one response of generalised models in full."""
+    keep = ~np.isnan(y)
+    own = replace(design, y=np.ascontiguousarray(y, dtype=np.float64))
+    if not keep.all():
+        own = own.take(np.flatnonzero(keep))
+    return GeneralizedLinearMixedModel(of_design(call, own))

@@ -85,10 +85,45 @@ def open_responses(responses: Any, frame: Frame) -> Responses | None:
         return of_files(open_columns(path, frame.names), frame.n_rows)
     if is_dataset(responses):
         return of_files(open_columns(responses, frame.names), frame.n_rows)
+    if (found := sparse_columns(responses)) is not None:
+        names, matrix = found
+        if matrix.shape[0] != frame.n_rows:
+            raise DataError(
+                f"responses has {matrix.shape[0]} rows and the data have {frame.n_rows}; give a "
+                "value for each row of the data, responses as columns"
+            )
+        return sliced(names, frame.n_rows, lambda at: dense_columns(matrix, at), None)
     if isinstance(responses, Iterator) or callable(responses):
         start = responses if callable(responses) else lambda: responses
         return Responses(None, lambda: iterated(start(), frame), None)
     return None
+
+
+def sparse_columns(responses: Any) -> tuple[pd.Index[Any], Any] | None:
+    """Return names and columns of a sparse matrix, or of an AnnData's; None for anything else.
+
+    Nothing is made dense, and neither scipy.sparse nor anndata is imported.
+    """
+    names = None
+    if hasattr(responses, "var_names") and hasattr(responses, "X"):
+        names, responses = pd.Index(responses.var_names), responses.X
+        if not hasattr(responses, "tocsc"):
+            return names, np.asarray(responses)
+    if not hasattr(responses, "tocsc") or isinstance(responses, pd.DataFrame):
+        return None
+    matrix = responses.tocsc()
+    if matrix.shape[1] == 0:
+        raise DataError("responses has no columns")
+    if np.dtype(matrix.dtype).kind not in "fiub":
+        raise DataError(f"responses must be numbers, not {matrix.dtype}")
+    return pd.RangeIndex(matrix.shape[1]) if names is None else names, matrix
+
+
+def dense_columns(matrix: Any, at: slice) -> Matrix:
+    """Make some columns dense."""
+    found = matrix[:, at]
+    dense = found.toarray(order="F") if hasattr(found, "toarray") else found
+    return np.asarray(dense, dtype=np.float64)
 
 
 def is_dataset(data: Any) -> bool:

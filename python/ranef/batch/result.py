@@ -12,7 +12,8 @@ import pandas as pd
 from .._html import Preformatted
 from .._typing import Array
 from ..design.design import Design
-from ..fitted.lmm.model import LinearMixedModel
+from ..errors import UnsupportedError
+from ..fitted.kinds import Model
 from ..models.batch.estimate import STATUSES, BatchEstimate
 from .tables import Labels, WaldTests, fits_frame, joint_frame
 
@@ -96,7 +97,7 @@ class BatchResult(Preformatted):
         labels: Labels,
         estimate: BatchEstimate,
         design: Design,
-        single: Callable[[int], LinearMixedModel],
+        single: Callable[[int], Model],
         *,
         ddf: str,
         interrupted: bool,
@@ -105,7 +106,7 @@ class BatchResult(Preformatted):
         self.interrupted = interrupted
         self.messages = messages or {}
         self.parts = BatchParts(labels, estimate, design, ddf)
-        self._single: Callable[[int], LinearMixedModel] | None = single
+        self._single: Callable[[int], Model] | None = single
 
     def __getstate__(self) -> dict[str, Any]:
         # The caller's data are not ours to copy.
@@ -152,7 +153,17 @@ class BatchResult(Preformatted):
         Standard errors are multiplied by the root of the ratio of the shrunk to the own residual
         variance, at each fit's own relative covariance, and the degrees of freedom grow by those of
         the prior. The residual variances are taken to have n - p degrees of freedom for this.
+
+        Raises
+        ------
+        UnsupportedError
+            For generalised models, whose dispersion is no residual variance.
         """
+        if self.parts.estimate.settings.spec is not None:
+            raise UnsupportedError(
+                "moderated() shrinks residual variances, which generalised models do not have; "
+                "read fits['dispersion'] and table"
+            )
         return self.parts.tests().moderated(self.parts.estimate.sigma, self.parts.residual_df())
 
     @property
@@ -165,7 +176,7 @@ class BatchResult(Preformatted):
         """A row for each fit: nobs, sigma, llf, sds and correlations, singular, status, n_eval."""
         return fits_frame(self.parts.labels, self.parts.estimate, self.parts.design)
 
-    def fit(self, which: Any) -> LinearMixedModel:
+    def fit(self, which: Any) -> Model:
         """Fit one of the batch in full.
 
         Parameters
@@ -175,7 +186,7 @@ class BatchResult(Preformatted):
 
         Returns
         -------
-        LinearMixedModel
+        LinearMixedModel or GeneralizedLinearMixedModel
             The model with everything that it answers.
 
         Raises

@@ -13,7 +13,7 @@ import pandas as pd
 from .._caller import warn_caller
 from .._html import Preformatted
 from ..errors import DataError, RanefError, RanefWarning
-from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.kinds import Model
 from ..models.batch.blocks import Progress
 from .folder import BatchFolder, read_plan
 from .response_files import need_pyarrow
@@ -63,7 +63,7 @@ class StoredBatch(Preformatted):
         self,
         path: Any,
         *,
-        single: Callable[[Any], LinearMixedModel] | None = None,
+        single: Callable[[Any], Model] | None = None,
         interrupted: bool = False,
     ):
         need_pyarrow()
@@ -123,7 +123,7 @@ class StoredBatch(Preformatted):
             fits["sigma"].to_numpy(), np.asarray(fits["nobs"] - used, dtype=np.float64)
         )
 
-    def fit(self, which: Any) -> LinearMixedModel:
+    def fit(self, which: Any) -> Model:
         """Fit one of the batch in full.
 
         Parameters
@@ -185,7 +185,7 @@ def read_part(file: str, columns: list[str] | None) -> Any:
 
 
 def opened(
-    folder: BatchFolder, single: Callable[[Any], LinearMixedModel] | None, line: Progress
+    folder: BatchFolder, single: Callable[[Any], Model] | None, line: Progress
 ) -> StoredBatch:
     """Open the folder of a run that has ended, and say so where it ended early."""
     if line.interrupted:
@@ -199,8 +199,6 @@ def opened(
     return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
 
 
-def by_name(
-    names: pd.Index[Any], single: Callable[[int], LinearMixedModel]
-) -> Callable[[Any], LinearMixedModel]:
+def by_name(names: pd.Index[Any], single: Callable[[int], Model]) -> Callable[[Any], Model]:
     """Let fits be asked for by name or position."""
     return lambda which: single(position(names, which))

@@ -125,7 +125,7 @@ def fits_frame(labels: Labels, estimate: BatchEstimate, design: Design) -> pd.Da
         {
             **labels.columns(),
             "nobs": estimate.n_obs,
-            "sigma": estimate.sigma,
+            **scale_of(estimate),
             "llf": -0.5 * estimate.objective,
             **spread(estimate, design),
             "singular": estimate.is_singular,
@@ -133,6 +133,14 @@ def fits_frame(labels: Labels, estimate: BatchEstimate, design: Design) -> pd.Da
             "n_eval": estimate.n_objective,
         }
     )
+
+
+def scale_of(estimate: BatchEstimate) -> dict[str, Array]:
+    """Name the residual standard deviation of each fit, or its dispersion."""
+    spec = estimate.settings.spec
+    if spec is None:
+        return {"sigma": estimate.sigma}
+    return {"dispersion": estimate.dispersion} if spec.has_dispersion else {}
 
 
 def spread(estimate: BatchEstimate, design: Design) -> dict[str, Array]:

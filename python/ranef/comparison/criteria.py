@@ -22,7 +22,7 @@ def generalised_notes(models: Sequence[Any], by: str) -> list[str]:
             "the conditional AIC is known for normal responses; rank generalised models by 'aic' "
             "or 'bic', or by ranef.cross_validate(model, folds=10)"
         )
-    if len({model.call.spec.nagq for model in models}) == 1:
+    if len({model.parts.nagq for model in models}) == 1:
         return []
     return [
         "the models integrate by different numbers of points (nagq), and part of a difference is "

@@ -9,25 +9,25 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ModelError
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import is_generalised
 from ..inference.lrt.data import data_difference
-from ..inference.lrt.lrt import RatioTest, Relation, parts, ratio_test, relate
+from ..inference.lrt.lrt import RatioTest, Relation, ratio_test
 from ..report.whole_frame import WholeFrame
 from .models import boundary_notes, check_likelihood, criteria_row, labels
+from .spaces import related
 
-__all__ = ["anova_generalised", "check_same_rows"]
+__all__ = ["anova_generalised", "check_generalised", "check_same_rows"]
 
 
 def anova_generalised(models: Sequence[Any], names: Sequence[str] | None = None) -> pd.DataFrame:
     """Compare generalised linear mixed models; see :func:`ranef.anova`."""
     check_generalised(models)
     check_likelihood(models, "anova")
-    spaces = [parts(model.parts.design, model.parts.estimate) for model in models]
     names = names or labels(models)
     order = sorted(range(len(models)), key=lambda i: models[i].npar)
     tests, notes = [RatioTest()], [""]
     for i, j in itertools.pairwise(order):
-        test, remarks = tested(models[i], models[j], relate(spaces[i], spaces[j]))
+        test, remarks = tested(models[i], models[j], related(models[i].parts, models[j].parts))
         tests.append(test)
         notes.append("; ".join(remarks))
     table = pd.DataFrame([criteria_row(models[i]) for i in order], index=[names[i] for i in order])
@@ -38,15 +38,15 @@ def anova_generalised(models: Sequence[Any], names: Sequence[str] | None = None)
     return WholeFrame(table)
 
 
-def check_generalised(models: Sequence[Any]) -> None:
+def check_generalised(models: Sequence[Any], caller: str = "anova") -> None:
     """Raise unless the likelihoods of all models are those of one response and one distribution."""
-    check_same_rows(models, "anova")
+    check_same_rows(models, caller)
     first, *others = models
     for place, model in enumerate(others, start=2):
         for what, a, b in (
-            ("family", first.family, model.family),
+            ("family", family_of(first), family_of(model)),
             ("link", first.link, model.link),
-            ("nagq", first.call.spec.nagq, model.call.spec.nagq),
+            ("nagq", first.parts.nagq, model.parts.nagq),
         ):
             if a != b:
                 raise ModelError(
@@ -63,10 +63,11 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
     other, nor with a model of lmer.
     """
     for place, model in enumerate(models, start=1):
-        if not isinstance(model, GeneralizedLinearMixedModel):
+        if not is_generalised(model):
             raise ModelError(
                 f"argument {place} is a {type(model).__name__}: {caller} compares models of "
-                "ranef.glmer with each other, for their likelihoods are those of one distribution"
+                "ranef.glmer, or of ranef.clmm, with each other, for their likelihoods are those "
+                "of one distribution"
             )
     if len(models) < 2:
         raise ModelError(f"{caller} compares two or more models and was given {len(models)}")
@@ -82,14 +83,19 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 
 
-def _counted(model: GeneralizedLinearMixedModel) -> bool:
+def family_of(model: Any) -> str:
+    """Name the distribution of the response."""
+    return "ordinal" if model.model_kind == "ordinal" else str(model.family)
+
+
+def _counted(model: Any) -> bool:
     """Tell whether responses have probabilities, not densities."""
-    return model.call.spec.distribution.support.discrete
+    if model.model_kind == "generalised":
+        return bool(model.call.spec.distribution.support.discrete)
+    return model.model_kind == "ordinal" or bool(model.parts.family.whole)
 
 
-def tested(
-    small: GeneralizedLinearMixedModel, large: GeneralizedLinearMixedModel, relation: Relation
-) -> tuple[RatioTest, list[str]]:
+def tested(small: Any, large: Any, relation: Relation) -> tuple[RatioTest, list[str]]:
     """One row's test against the row above, and what to know about it."""
     if relation.same_fixed and relation.same_random:
         return RatioTest(), ["the same model as the row above, written in another way"]

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Model, check_mixed
 from ..fitted.lmm.model import LinearMixedModel
@@ -59,7 +58,7 @@ def check_comparable(models: Sequence[Any], caller: str, *, structured: bool = F
 def check_likelihood(models: Sequence[Model], caller: str) -> None:
     """Raise if a model was fitted with a prior, so that its likelihood is not the largest."""
     for model in models:
-        if model.call.prior is not None:
+        if getattr(model.call, "prior", None) is not None:
             raise ModelError(
                 f"{caller} rests on the largest likelihood, and {model.call.formula!r} was fitted "
                 f"with the prior {model.call.prior!r}; use model.update(prior=None)"
@@ -68,7 +67,7 @@ def check_likelihood(models: Sequence[Model], caller: str) -> None:
 
 def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
     """Return the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
-    if model.reml == reml or isinstance(model, GeneralizedLinearMixedModel):
+    if not isinstance(model, LinearMixedModel) or model.reml == reml:
         return model
     other = _REFITS.get(model)
     if other is None:

@@ -106,6 +106,11 @@ class ShapedFamily:
     trials: bool = False
     hint: str = ""
 
+    @property
+    def shape_names(self) -> tuple[str, ...]:
+        """Names of the shapes."""
+        return tuple(shape.name for shape in self.shapes)
+
     def natural(self, values: list[Array]) -> dict[str, Array]:
         """Parameters on their own scale, from their predictors."""
         out = {

@@ -22,7 +22,14 @@ from ..design.values import is_numbers
 from ..errors import UnsupportedError
 from ..formula import FactorKind
 
-__all__ = ["contrast_weights", "grid_weights", "marginal_rows", "reference_grid", "slopes"]
+__all__ = [
+    "contrast_weights",
+    "crossed",
+    "grid_weights",
+    "marginal_rows",
+    "reference_grid",
+    "slopes",
+]
 
 
 METHODS = ("pairwise", "revpairwise", "trt.vs.ctrl", "dunnett", "consec", "eff", "poly")

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from .._options import check_option
 from ..design.frame import did_you_mean
 from ..errors import UnsupportedError
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.gls.model import GLSModel
-from ..fitted.kinds import Answering, check_mixed
+from ..fitted.kinds import Answering, check_mixed, is_generalised
 from ..inference.emmeans import METHODS
-from ..inference.hypotheses.linear import not_estimable
 from ..report.emmeans import MarginalMeans
+from .parts import part_of
 
 __all__ = [
     "assemble",
@@ -79,7 +78,7 @@ def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:
 def check_model(model: Any, caller: str) -> None:
     """Refuse a model that has no means of this kind."""
     if not isinstance(model, GLSModel):
-        check_mixed(model, caller, generalised=True)
+        check_mixed(model, caller, every=True)
 
 
 def training(model: Answering, data: Any) -> Any:
@@ -87,7 +86,7 @@ def training(model: Answering, data: Any) -> Any:
     return model.parts.training_data("give them as data=") if data is None else data
 
 
-def response_link(model: Answering) -> str:
+def response_link(model: Answering, part: str = "location") -> str:
     """Name the link, or the transformation of the response, that means are turned back through.
 
     Raises
@@ -95,8 +94,8 @@ def response_link(model: Answering) -> str:
     UnsupportedError
         If the response was transformed by something else than a logarithm.
     """
-    if isinstance(model, GeneralizedLinearMixedModel):
-        return model.link
+    if is_generalised(model):
+        return part_of(model, part).link
     response = model.parts.design.response
     try:
         tree = ast.parse(response.strip(), mode="eval").body
@@ -123,15 +122,14 @@ def assemble(
     ddf: str | None,
     level: float,
     weights: str = "equal",
+    *,
+    part: str = "location",
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
-    estimate = model.parts.estimate
-    kept = L[:, estimate.kept]
-    if len(estimate.kept) < L.shape[1]:
-        lost = not_estimable(L, estimate.kept, *model.parts.aliasing())
-        kept = np.where(lost[:, None], np.nan, kept)
-    if isinstance(model, GeneralizedLinearMixedModel):
-        notes = [f"normal tests, on the scale of the link ({model.link})"]
+    own = part_of(model, part)
+    kept = own.rows(L)
+    if is_generalised(model):
+        notes = [f"normal tests, on the scale of the link ({own.link})"]
     else:
         ddf = ddf or "satterthwaite"
         notes = [f"degrees of freedom: {ddf}"]
@@ -142,8 +140,8 @@ def assemble(
         tuple(within),
         kept,
         offset,
-        estimate.beta[estimate.kept],
-        model.parts.approximation(ddf),
+        own.beta,
+        own.approximation or model.parts.approximation(ddf),
         level,
         tuple(notes),
     )

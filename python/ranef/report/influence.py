@@ -14,7 +14,7 @@ from .._typing import Array
 from ..inference.influence import Deletion
 from ..models.lmm import LmmEstimate
 
-__all__ = ["Influence", "influence_tables"]
+__all__ = ["Influence", "Whole", "influence_tables"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,8 +73,27 @@ class Influence(Preformatted):
         return titled(ax, f"The most influential levels of {self.groups}")
 
 
+@dataclass(frozen=True)
+class Whole:
+    """The coefficients of the whole fit.
+
+    Attributes
+    ----------
+    beta : ndarray of shape (p,)
+        All of them.
+    kept : ndarray of int
+        Positions of those that are not aliased.
+    cov_beta : ndarray of shape (n_kept, n_kept)
+        Their covariance.
+    """
+
+    beta: Array
+    kept: NDArray[np.intp]
+    cov_beta: Array
+
+
 def influence_tables(
-    estimate: LmmEstimate,
+    estimate: LmmEstimate | Whole,
     names: pd.Index[Any],
     deletion: Deletion,
     labels: pd.Index[Any],
@@ -86,7 +105,7 @@ def influence_tables(
 
     Parameters
     ----------
-    estimate : LmmEstimate
+    estimate : LmmEstimate or Whole
         The whole fit.
     names : Index
         Names of the kept coefficients.

@@ -12,6 +12,7 @@ import pandas as pd
 from .._html import Preformatted
 from ..inference.optimum.optimizers import Run
 from ..models.lmm import LmmEstimate
+from .influence import Whole
 
 __all__ = ["AllFit", "Trail", "all_fit_table"]
 
@@ -72,7 +73,7 @@ class AllFit:
 
 def all_fit_table(
     runs: Sequence[Run],
-    estimates: Sequence[LmmEstimate],
+    estimates: Sequence[LmmEstimate | Whole],
     thetas: Sequence[pd.Series[Any]],
     params: Sequence[pd.Series[Any]],
     best_model: Any,
@@ -83,7 +84,7 @@ def all_fit_table(
     ----------
     runs : sequence of Run
         What each optimiser found.
-    estimates : sequence of LmmEstimate
+    estimates : sequence of LmmEstimate or Whole
         The estimates there.
     thetas, params : sequence of Series
         Their labelled parameters.

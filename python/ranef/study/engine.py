@@ -180,7 +180,9 @@ def make_engine(model: Any, *, fit: str | None, ddf: str, **parts: Any) -> Engin
     pilot = model if isinstance(model, LinearMixedModel) else None
     if pilot is None and not isinstance(model, str):
         raise TypeError(
-            f"model must be a formula or a model fitted by lmer, not a {type(model).__name__}"
+            f"model must be a formula or a model fitted by lmer, not a {type(model).__name__}; for "
+            "counts and shares give the columns of model.simulate(n) to ranef.fit_many(..., "
+            "family=...), and count what it rejects"
         )
     formula = model if pilot is None else pilot.call.formula
     if pilot is not None:

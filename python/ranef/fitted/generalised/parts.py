@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._typing import Array
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
 from ...inference.optimum.optimum import Optimum
+from ...models.glmm.standing import Standing
 from ...report.maketables import covariance_rows
 from ...report.varcorr import VarCorr
 from ..mixed.parts import ProfiledParts
@@ -37,6 +39,23 @@ class GeneralisedParts(ProfiledParts):
     @abstractmethod
     def distribution(self) -> str:
         """The distribution of the response in a word."""
+
+    @property
+    def nagq(self) -> int:
+        """Points of the quadrature."""
+        return int(self.call.nagq)
+
+    @abstractmethod
+    def standing(self) -> Standing:
+        """Where the likelihood stands, by the kernel of several predictors."""
+
+    @abstractmethod
+    def location_rows(self) -> Array:
+        """Write the kept coefficients as functions of all parameters, shape (n_kept, m + P)."""
+
+    @abstractmethod
+    def numbers(self) -> dict[str, float]:
+        """List all parameters by name: covariances, then shapes and coefficients."""
 
     @property
     def varcorr(self) -> VarCorr:

@@ -17,6 +17,11 @@ from ...report.verdict import Convergence, convergence
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
+from ..generalised.intervals import Intervals
+from ..generalised.reduced import RandomTests
+from ..generalised.resampled import Resampled
+from ..generalised.sandwiched import Sandwiched
+from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
@@ -50,6 +55,11 @@ class GeneralizedLinearMixedModel(
     Tidied,
     Figures,
     RegressionTable,
+    Intervals,
+    Resampled,
+    Sandwiched,
+    RandomTests,
+    Units,
     Checks,
     Checked,
 ):
@@ -71,28 +81,16 @@ class GeneralizedLinearMixedModel(
     parts: GlmmParts
     model_kind = "generalised"
     elsewhere: ClassVar[Mapping[str, str]] = {
-        "all_fit": "model.convergence proves the optimum by gradient and curvature",
         "anova": "give models of ranef.glmer alone",
         "average": "give models of ranef.glmer alone",
-        "bias_check": "take model.refit(y) of the columns of model.simulate(n)",
         "compare": "give models of ranef.glmer alone",
-        "converge": "take model.update(control=ranef.Control(max_steps=...)), which goes on for "
-        "longer",
         "doctor": "ranef.diagnose(model) says what to change",
         "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
-        "multistart": "take model.update(control=ranef.Control(start=...))",
-        "pbtest": "ranef.anova gives a p-value for the boundary",
         "rlrt": "ranef.anova gives a p-value for the boundary",
     }
     instead: ClassVar[Mapping[str, str]] = {
-        "bootstrap": "use model.refit(y) of the columns of model.simulate(n)",
-        "robust": "use ranef.gee for robust standard errors",
         "wild_bootstrap": "use ranef.gee(...).wild_bootstrap(term)",
-        "ranova": "use ranef.anova(smaller, larger)",
-        "caic": "use ranef.compare or ranef.cross_validate",
-        "influence": "use ranef.cross_validate, which leaves groups out",
         "surface": "use profile()",
-        "variance_decomposition": "use r2() and icc()",
     }
     reml = False
 

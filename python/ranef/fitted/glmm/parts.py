@@ -13,6 +13,7 @@ from ... import _core
 from ..._typing import Array
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
+from ...families.shaped_registry import shaped_family
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...inference.prediction.places import at_places
@@ -20,11 +21,15 @@ from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
+from ...inference.profile.targets import targets, values
 from ...inference.smooths.table import Fitted
 from ...inference.smooths.weights import observed_weights
 from ...inference.structures import free_only
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
+from ...models.glmm.plan import Plan, location_rows, plan_of
+from ...models.glmm.several import lower
+from ...models.glmm.standing import Standing
 from ...models.gls.model import alias
 from ..generalised.parts import GeneralisedParts
 from ..mixed.parts import CurvedParts
@@ -129,6 +134,43 @@ class GlmmParts(GeneralisedParts, CurvedParts):
                 "a coefficient; take the column that separates the responses out"
             )
         return generalised_curves(self.design, self.estimate)
+
+    @property
+    def nagq(self) -> int:
+        """Points of the quadrature."""
+        return self.call.spec.nagq
+
+    @cached_property
+    def several(self) -> Plan:
+        """The same model for the kernel of several predictors."""
+        family = shaped_family(self.call.spec.family)
+        start = {name: np.zeros(self.nobs) for name in ("location", *family.shape_names)}
+        return plan_of(family, self.call.spec.link, (("location", self.design),), start)
+
+    def standing(self) -> Standing:
+        """Where the likelihood stands, by the kernel of several predictors."""
+        plan, estimate = self.several, self.estimate
+        block = plan.blocks[0]
+        standard = np.zeros(len(plan.start))
+        standard[block.places] = np.linalg.solve(block.T, estimate.beta[block.kept])
+        if self.call.spec.has_dispersion:
+            standard[-1] = np.log(estimate.dispersion)
+        factors = tuple(
+            lower(np.asarray(np.linalg.solve(basis, own)))
+            for basis, own in zip(plan.bases, estimate.lambda_, strict=True)
+        )
+        return Standing(plan, factors, standard, self.nagq)
+
+    def location_rows(self) -> Array:
+        """Write the kept coefficients as functions of all parameters, shape (n_kept, m + P)."""
+        return location_rows(self.several)
+
+    def numbers(self) -> dict[str, float]:
+        """List all parameters by name: covariances, dispersion, coefficients."""
+        residual = "dispersion" if self.call.spec.has_dispersion else None
+        listed, e = targets(self.design, self.kept, residual), self.estimate
+        found = values(listed, e.sigmas, e.dispersion, e.beta)
+        return {one.name: float(value) for one, value in zip(listed, found, strict=True)}
 
     @property
     def penalty(self) -> float:

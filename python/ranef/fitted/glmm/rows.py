@@ -12,11 +12,13 @@ from ..._options import check_option
 from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
 from ...design.aligned import check_rows
 from ...design.frame import open_frame
+from ...errors import UnsupportedError
 from ...families.links import IDENTITY
 from ...inference.coverage import check_level, t_quantile
 from ...inference.optimum.generalised import Dispersion, dispersion_test
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
+from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
 from ...inference.prediction.table import labelled, laid_out
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
@@ -135,9 +137,10 @@ class Rows(Base):
             New rows; the fitted rows by default.
         kind : {"response", "link"}
             The mean, or the linear predictor.
-        random : {"all", "none"} or list of str
+        random : {"all", "none", "integrate"} or list of str
             Which random effects take part: all, none (a level whose effects are zero, which is not
-            the mean over levels), or those of the groups named.
+            the mean over levels), or those of the groups named. ``"integrate"`` averages over the
+            distribution of the random effects: what levels not known give on average.
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen: raise, or give them the effect zero.
         interval : {"confidence", "prediction"}, optional
@@ -174,6 +177,9 @@ class Rows(Base):
             interval = check_option("interval", interval, INTERVALS)
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is one of responses: kind='response'")
+        if isinstance(random, str) and random == INTEGRATE:
+            no_interval(interval)
+            return over_levels(self.parts, newdata, kind)
         groups = prediction.chosen_groups(self.parts.design, random)
         own = prediction.varying(self.parts.design, groups)
         link = self.parts.estimate.spec.transform if kind == "response" else IDENTITY
@@ -252,6 +258,27 @@ class Rows(Base):
         if self.parts.design.weights is not None:
             new[".weights"] = self.parts.design.weights
         return used_rows(self.parts.design, self.parts.data).assign(**new)
+
+
+def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> pd.Series[Any]:
+    """Average means, or linear predictors, over the distribution of the random effects."""
+    design, estimate = parts.design, parts.estimate
+    index: pd.Index[Any] | None
+    if newdata is None:
+        eta, index = prediction.fixed_part(design, estimate), parts.label(design.y).index
+    else:
+        rows = encoded(parts, newdata, [], "population")
+        eta, index = prediction.linear_predictor(design, estimate, rows, []), rows.index
+    if kind == "link":
+        return labelled(eta, index)
+    link = estimate.spec.transform
+    if link.positive:
+        raise UnsupportedError(
+            "the mean over a normal linear predictor does not exist with an inverse link; use "
+            "model.update(link='log')"
+        )
+    variance = spread_of_rows(design, design.random, estimate.sigmas, newdata)
+    return labelled(averaged(lambda at, _: link.mean(at[0]), [eta], [variance]), index)
 
 
 def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) -> Array:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from ...families import lookup
+from ...inference.caic import ConditionalAic
+from ...inference.caic_counts import caic_of_counts
 from ...inference.shares.generalised import parts_of_variance
-from ...inference.shares.icc import Icc, icc
+from ...inference.shares.icc import Icc, decomposition, icc
 from ...inference.shares.results import R2
 from ...report import tidy as tidying
 from ...report.tests import chisq_table
 from ...report.whole_frame import WholeFrame
-from ..coefficients import level_and_method, wald_intervals
-from ..mixed.profiles import profile_intervals
+from ..generalised.refits import by_likelihood
 from ..parts import Base
 from ..term_tests import term_tests
 from .parts import GlmmParts
 
 __all__ = ["Tables"]
-
-#: How intervals are found.
-METHODS = ("wald", "profile")
 
 #: What proportions of variance say here.
 SHARES = (
@@ -101,51 +100,6 @@ class Tables(Base):
         """
         return WholeFrame(chisq_table(term_tests(self.parts, type, None)))
 
-    def conf_int(
-        self,
-        method: Literal["wald", "profile"] | float = "wald",
-        level: float | str = 0.95,
-        *,
-        ddf: str | None = None,
-        progress: bool = True,
-    ) -> pd.DataFrame:
-        """Compute confidence intervals.
-
-        Parameters
-        ----------
-        method : {"wald", "profile"}
-            ``"wald"``: normal intervals of the fixed effects. ``"profile"``: where twice the fall
-            of the log-likelihood, by the approximation of the fit, reaches the normal quantile's
-            square, for every parameter. A bound (a standard deviation of 0, a correlation of -1 or
-            1) where the data do not exclude it. A number is taken for ``level``.
-        level : float
-            Coverage, between 0 and 1.
-        ddf : {"inf"}, optional
-            Degrees of freedom of Wald's intervals, which are normal.
-        progress : bool
-            Whether to show a progress bar when it takes longer than a second.
-
-        Returns
-        -------
-        DataFrame
-            Columns lower, upper. Rows of a profile: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
-            ``dispersion`` where there is one, then the coefficients.
-
-        Examples
-        --------
-        >>> import ranef
-        >>> cbpp = ranef.datasets.load("cbpp")
-        >>> model = ranef.glmer(
-        ...     "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial"
-        ... )
-        >>> model.conf_int("profile").loc["sd_Intercept|herd"].round(3).tolist()
-        [0.346, 1.1]
-        """
-        level, how = level_and_method(level, method, METHODS, "GeneralizedLinearMixedModel")
-        if how == "profile":
-            return profile_intervals(self.parts, level, progress=progress)
-        return wald_intervals(self.parts, level, ddf)
-
     def r2(self, method: str = "lognormal") -> R2:
         """Return the proportions of variance of Nakagawa, Johnson and Schielzeth.
 
@@ -192,6 +146,64 @@ class Tables(Base):
         """
         return icc(
             self.parts.design, parts_of_variance(self.parts.design, self.parts.estimate, method)
+        )
+
+    def variance_decomposition(self, method: str = "lognormal") -> pd.DataFrame:
+        """Split the variance of the linear predictor and of the distribution into its parts.
+
+        Parameters
+        ----------
+        method : {"lognormal", "trigamma", "delta"}
+            As in ``r2``.
+
+        Returns
+        -------
+        DataFrame
+            Columns component, group, variance, share: fixed effects, each grouping factor, and the
+            distribution's own with that of effects of single rows.
+
+        Examples
+        --------
+        >>> import ranef
+        >>> cbpp = ranef.datasets.load("cbpp")
+        >>> model = ranef.glmer(
+        ...     "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial"
+        ... )
+        >>> model.variance_decomposition()["share"].round(2).tolist()
+        [0.09, 0.1, 0.81]
+        """
+        design = self.parts.design
+        kept = tuple(term for term in design.random if term.n_levels < design.n_obs)
+        found = parts_of_variance(design, self.parts.estimate, method)
+        return decomposition(replace(design, random=kept), found)
+
+    def caic(self, *, progress: bool = True) -> ConditionalAic:
+        """Return the conditional AIC of a Poisson or binomial model, by refits.
+
+        Parameters
+        ----------
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
+
+        Returns
+        -------
+        ConditionalAic
+            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say.
+
+        Notes
+        -----
+        The degrees of freedom are exact: of counts each one above zero is lowered by one in turn,
+        of shares of trials a success is turned into a failure and back, and the model is fitted
+        anew, so that the estimation of the covariance parameters is counted [1]_ [2]_.
+
+        References
+        ----------
+        .. [1] Lian (2012), Statistics and Computing 22, 449-460.
+        .. [2] Saefken, Kneib, van Waveren and Greven (2014), Electron. J. Stat. 8, 201-225.
+        """
+        by_likelihood(self.parts, "the conditional AIC")
+        return caic_of_counts(
+            self.parts.design, self.parts.estimate, self.parts.call.control, progress=progress
         )
 
     def glance(self) -> pd.DataFrame:

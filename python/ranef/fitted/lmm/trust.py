@@ -7,14 +7,13 @@ from typing import Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ... import _core
 from ... import design as designs
 from ..._typing import Array
 from ...design.design import Design
 from ...design.frame import open_frame
-from ...errors import DataError, DroppedRowsWarning, UnsupportedError
+from ...errors import DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference import influence as deletions
 from ...inference.optimum.surface import Explorer, sd_names
@@ -29,6 +28,7 @@ from ...report import verdict
 from ...report.influence import Influence, influence_tables
 from ...report.surface import Surface
 from ...report.verdict import Convergence
+from ..mixed.deleted import deleted_rows
 from ..parts import Base
 from .fit import checked, estimated, made
 from .parts import LmmParts
@@ -147,7 +147,7 @@ class Trust(Base):
         """
         self.parts.exact_only("influence", "diagnostics of residuals")
         design, estimate = self.parts.design, self.parts.estimate
-        label, codes, levels = _rows_of(self.parts, groups)
+        label, codes, levels = deleted_rows(self.parts, groups)
         count = len(levels)
 
         def fit(rest: Design, core: _core.Lmm, start: tuple[Array, ...]) -> LmmEstimate:
@@ -226,27 +226,6 @@ class Trust(Base):
         table["drop"] = -0.5 * estimate.objective - table["llf"]
         at = tuple(float(np.linalg.norm(estimate.lambda_[t][j])) for t, j in places)
         return Surface(chosen, table, at, hold)
-
-
-def _rows_of(parts: LmmParts, groups: str | None) -> tuple[str, NDArray[np.intp], pd.Index[Any]]:
-    """Return the name, the group of each row and the labels of what is to be deleted."""
-    design = parts.design
-    for term in design.random:
-        if groups in (None, term.group):
-            return term.group, term.codes.astype(np.intp), pd.Index(list(term.levels))
-    kept = np.arange(design.n_data) if design.rows is None else design.rows
-    if groups == "rows":
-        labels = pd.RangeIndex(design.n_data) if design.index is None else design.index
-        return "rows", np.arange(design.n_obs), labels[kept]
-    if parts.data is None:
-        raise ValueError(
-            f"{groups!r} is no grouping factor of the model, and an unpickled model no longer "
-            f"knows its data; there are {[term.group for term in design.random]} and 'rows'"
-        )
-    codes, levels = pd.factorize(open_frame(parts.data).series(str(groups)).iloc[kept], sort=True)
-    if (codes < 0).any():
-        raise DataError(f"{groups!r} has missing values in rows of the model", groups)
-    return str(groups), codes, pd.Index(levels)
 
 
 def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:

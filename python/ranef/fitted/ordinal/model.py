@@ -16,7 +16,13 @@ from ...report.summary import Summary
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
+from ..generalised.instead import ELSEWHERE, OF_SEVERAL
+from ..generalised.intervals import Intervals
 from ..generalised.judged import Judged
+from ..generalised.reduced import RandomTests
+from ..generalised.resampled import Resampled
+from ..generalised.sandwiched import Sandwiched
+from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
@@ -45,6 +51,11 @@ class CumulativeLinkModel(
     Profiles,
     Tidied,
     RegressionTable,
+    Intervals,
+    Resampled,
+    Sandwiched,
+    RandomTests,
+    Units,
     Checks,
     Checked,
 ):
@@ -68,7 +79,9 @@ class CumulativeLinkModel(
     model_kind = "ordinal"
     reml = False
     remedy = REMEDY
+    elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
     instead: ClassVar[Mapping[str, str]] = {
+        **OF_SEVERAL,
         **dict.fromkeys(
             ("resid", "residuals"),
             "categories have no differences; compare model.predict(kind='prob') with what occurred",

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..._typing import Array, Positions
 from ...design.design import Design
+from ...families.shaped import mean_of
 from ...inference.hypotheses import linear
 from ...inference.profile.several import Linear
 from ...models.glmm.plan import Plan
@@ -121,6 +122,11 @@ class OrdinalParts(PredictorParts):
         own = linear.estimable(L[:, :p], block.kept, block.aliased, block.alias[1:], self.names[:p])
         return np.hstack([own, L[:, p:]])
 
+    def location_rows(self) -> Array:
+        """Write the kept coefficients as functions of all parameters, shape (n_kept, m + P)."""
+        maps = self.mapped[1][self.kept]
+        return np.hstack([np.zeros((len(maps), self.n_covariances)), maps])
+
     def cut_points(self) -> Array:
         """Thresholds at the first level of what is nominal."""
         return np.asarray(self.ordinal.thresholds @ self.estimate.standard)
@@ -131,3 +137,18 @@ class OrdinalParts(PredictorParts):
             Linear(name, row) for name, row in zip(self.cuts, self.ordinal.thresholds, strict=True)
         ]
         return [*cuts, *(Linear(self.names[j], self.mapped[1][j]) for j in self.kept)]
+
+    def cumulative(self, eta: Array, cuts: Array, zeta: Array) -> Array:
+        """Probabilities of each category or a lower one, (m, categories).
+
+        Parameters
+        ----------
+        eta, zeta : ndarray of shape (m,)
+            Location and log scale.
+        cuts : ndarray of shape (m, K)
+            Thresholds.
+        """
+        latent = (cuts - eta[:, None]) / np.exp(zeta)[:, None]
+        below = mean_of(self.call.link, latent.ravel()).reshape(latent.shape)
+        last = np.where(np.isnan(eta), np.nan, 1.0)
+        return np.column_stack([below, last])

@@ -11,6 +11,7 @@ from ..._typing import Array, Random
 from ...design.encode import encode
 from ...families.shaped import mean_of
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.integrated import INTEGRATE, averaged, spread_of_rows
 from ...inference.prediction.table import labelled
 from ..parts import Base
 from .parts import OrdinalParts
@@ -42,8 +43,9 @@ class OrdinalRows(Base):
         kind : {"prob", "class", "cumulative", "link"}
             Probability of each category; the most probable category; probability of each category
             or a lower one; the linear predictor of the location.
-        random : {"all", "none"} or list of str
+        random : {"all", "none", "integrate"} or list of str
             Which random effects take part: all, none, or those of the groups named.
+            ``"integrate"`` averages probabilities over the distribution of the random effects.
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen: raise, or give them the effect zero.
 
@@ -55,26 +57,42 @@ class OrdinalRows(Base):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
         data = self.parts.training_data() if newdata is None else newdata
-        eta, cuts, zeta, index = self._predictors(data, random, new_levels)
+        integrated = isinstance(random, str) and random == INTEGRATE
+        eta, cuts, zeta, index = self._predictors(
+            data, "none" if integrated else random, new_levels
+        )
         if newdata is None and self.parts.design.rows is not None:  # the rows of the fit
             rows = self.parts.design.rows
             eta, cuts, zeta = eta[rows], cuts[rows], zeta[rows]
             index = None if index is None else index[rows]
         if kind == "link":
             return labelled(eta, index)
-        cumulative = self._cumulative(eta, cuts, zeta)
+        if integrated:
+            cumulative = self._over_levels(eta, cuts, zeta, newdata)
+        else:
+            cumulative = self.parts.cumulative(eta, cuts, zeta)
         columns = list(self.parts.categories)
         if kind == "cumulative":
             return pd.DataFrame(cumulative, index=index, columns=columns)
         prob = pd.DataFrame(np.diff(cumulative, axis=1, prepend=0.0), index=index, columns=columns)
         return prob if kind == "prob" else self._classes(prob)
 
-    def _cumulative(self, eta: Array, cuts: Array, zeta: Array) -> Array:
-        """Probabilities of each category or a lower one, (m, categories)."""
-        latent = (cuts - eta[:, None]) / np.exp(zeta)[:, None]
-        below = mean_of(self.parts.call.link, latent.ravel()).reshape(latent.shape)
+    def _over_levels(self, eta: Array, cuts: Array, zeta: Array, newdata: Any) -> Array:
+        """Average cumulative probabilities over the distribution of the random effects."""
+        parts, link = self.parts, self.parts.call.link
+        if not parts.design.random:
+            return self.parts.cumulative(eta, cuts, zeta)
+        variance = spread_of_rows(parts.design, parts.design.random, parts.estimate.sigmas, newdata)
+
+        def below(cut: Array) -> Array:
+            def mean(at: list[Array], rows: slice) -> Array:
+                latent = (cut[rows, None] - at[0]) / np.exp(zeta[rows, None])
+                return mean_of(link, latent.ravel()).reshape(latent.shape)
+
+            return averaged(mean, [eta], [variance])
+
         last = np.where(np.isnan(eta), np.nan, 1.0)
-        return np.column_stack([below, last])
+        return np.column_stack([*(below(cut) for cut in cuts.T), last])
 
     def _classes(self, prob: pd.DataFrame) -> pd.Series[Any]:
         known = prob.notna().all(axis=1).to_numpy()
@@ -145,6 +163,6 @@ class OrdinalRows(Base):
                 self.parts.design, self.parts.estimate.lambda_, 1.0, rng
             )
             moved = eta + prediction.random_part(self.parts.design, modes)
-            cumulative = self._cumulative(moved, cuts, zeta)
+            cumulative = self.parts.cumulative(moved, cuts, zeta)
             out[:, i] = (cumulative < rng.random((self.parts.nobs, 1))).sum(axis=1)
         return out

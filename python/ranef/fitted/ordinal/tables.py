@@ -12,15 +12,10 @@ from ...inference.hypotheses import linear as hypothesis
 from ...inference.hypotheses.terms import term_hypotheses
 from ...report.tests import chisq_table
 from ...report.whole_frame import WholeFrame
-from ..coefficients import level_and_method, wald_intervals
-from ..mixed.profiles import profile_intervals
 from ..parts import Base
 from .parts import OrdinalParts
 
 __all__ = ["OrdinalTables"]
-
-#: How intervals are found.
-METHODS = ("wald", "profile")
 
 
 class OrdinalTables(Base):
@@ -55,8 +50,14 @@ class OrdinalTables(Base):
         """Coefficients divided by their standard errors."""
         return self.parts.params / self.parts.bse
 
-    def anova(self) -> pd.DataFrame:
-        """Test each term of the location by Wald's chi-squared, marginal to all others (type 3).
+    def anova(self, type: Literal[1, 2, 3] = 3) -> pd.DataFrame:
+        """Test each term of the location by Wald's chi-squared.
+
+        Parameters
+        ----------
+        type : {1, 2, 3}
+            1: each term after those before it. 2: each after all terms that do not contain it. 3:
+            each given all others, with contrasts that do not depend on the coding of the factors.
 
         Returns
         -------
@@ -68,7 +69,7 @@ class OrdinalTables(Base):
         block = parts.estimate.block("location")
         kept = np.r_[0, block.kept + 1]
         aliased = [j + 1 for j in block.aliased]
-        rows = term_hypotheses(design, kept, aliased, block.alias, 3)
+        rows = term_hypotheses(design, kept, aliased, block.alias, type)
         p = len(block.kept)
         cov = parts.cov[:p, :p]
         beta = parts.beta[block.kept]
@@ -78,40 +79,6 @@ class OrdinalTables(Base):
             for name, L in rows.items()
         }
         return WholeFrame(chisq_table(found))
-
-    def conf_int(
-        self,
-        method: Literal["wald", "profile"] | float = "wald",
-        level: float | str = 0.95,
-        *,
-        ddf: str | None = None,
-        progress: bool = True,
-    ) -> pd.DataFrame:
-        """Compute confidence intervals.
-
-        Parameters
-        ----------
-        method : {"wald", "profile"}
-            ``"wald"``: normal intervals of the coefficients. ``"profile"``: where twice the fall
-            of the log-likelihood, by the approximation of the fit, reaches the normal quantile's
-            square, for every parameter, thresholds included. A number is taken for ``level``.
-        level : float
-            Coverage, between 0 and 1.
-        ddf : {"inf"}, optional
-            Degrees of freedom of Wald's intervals, which are normal.
-        progress : bool
-            Whether to show a progress bar when it takes longer than a second.
-
-        Returns
-        -------
-        DataFrame
-            Columns lower, upper. Rows of a profile: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
-            the thresholds, then the coefficients.
-        """
-        level, how = level_and_method(level, method, METHODS, "CumulativeLinkModel")
-        if how == "profile":
-            return profile_intervals(self.parts, level, progress=progress)
-        return wald_intervals(self.parts, level, ddf)
 
 
 def without_intercept(L: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -13,7 +13,12 @@ from ...report.summary import Summary
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
+from ..generalised.instead import ELSEWHERE, OF_SEVERAL
 from ..generalised.judged import Judged
+from ..generalised.reduced import RandomTests
+from ..generalised.resampled import Resampled
+from ..generalised.sandwiched import Sandwiched
+from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
@@ -59,6 +64,10 @@ class DistributionalModel(
     Tidied,
     Figures,
     RegressionTable,
+    Resampled,
+    Sandwiched,
+    RandomTests,
+    Units,
     Checks,
     Checked,
 ):
@@ -80,6 +89,8 @@ class DistributionalModel(
     model_kind = "several"
     reml = False
     remedy = REMEDY
+    elsewhere: ClassVar[Mapping[str, str]] = ELSEWHERE
+    instead: ClassVar[Mapping[str, str]] = OF_SEVERAL
 
     def __init__(self, parts: SeveralParts):
         super().__init__(parts)

@@ -9,19 +9,27 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
-from ...families.shaped import ShapedFamily
+from ...families.shaped import Given, ShapedFamily
 from ...families.shaped_registry import shaped_family
 from ...inference.profile.profile import Walked
-from ...inference.profile.several import Linear, several_curves
+from ...inference.profile.several import (
+    Linear,
+    coefficients,
+    several_curves,
+    several_targets,
+)
+from ...inference.profile.targets import values
 from ...inference.structures import free_only
 from ...models.glmm.estimate import PartsEstimate
-from ...models.glmm.plan import Plan
+from ...models.glmm.plan import Plan, location_rows
 from ...models.glmm.several import at_parts
+from ...models.glmm.standing import Standing, standing_of
 from ...report.coefficients import coefficient_table
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
@@ -78,6 +86,21 @@ class PredictorParts(GeneralisedParts):
                 "a coefficient; take the column that separates the responses out"
             )
         return several_curves(self.design, self.plan, self.estimate, self.listed())
+
+    def standing(self) -> Standing:
+        """Where the likelihood stands."""
+        return standing_of(self.plan, self.estimate)
+
+    def location_rows(self) -> Array:
+        """Write the kept coefficients as functions of all parameters, shape (n_kept, m + P)."""
+        return location_rows(self.plan)
+
+    def numbers(self) -> dict[str, float]:
+        """List all parameters by name: covariances, coefficients of all parts, shapes."""
+        listed = self.listed()
+        found = several_targets(self.design, listed)
+        of = values(found, self.estimate.sigmas, 1.0, coefficients(listed, self.estimate.standard))
+        return {one.name: float(value) for one, value in zip(found, of, strict=True)}
 
     @abstractmethod
     def listed(self) -> list[Linear]:
@@ -220,3 +243,33 @@ class SeveralParts(PredictorParts):
             eta = design.X[:, kept] @ self.estimate.values(part)[kept]
             out[self.positions[part]] = eta if design.offset is None else eta + design.offset
         return out
+
+    # ------------------------------------------------------------------ means
+
+    def given(self, eta: list[Array], trials: Array) -> Given:
+        """Put predictors on their own scales."""
+        return self.family.given(self.call.link, eta, trials)
+
+    def zero_share(self, eta: list[Array]) -> Array:
+        """Probability of a structural zero."""
+        if self.call.zero is None:
+            return np.zeros(len(eta[0]))
+        return np.asarray(scipy.special.expit(eta[-1]))
+
+    def means(self, kind: str, eta: list[Array], trials: Array) -> Array:
+        """Compute what a kind of prediction is, from predictors of shape (m,) each."""
+        if kind == "link":
+            return eta[0]
+        if kind == "zero":
+            return self.zero_share(eta)
+        if kind == "dispersion":
+            first = self.family.shapes[0]
+            return np.asarray(first.natural(eta[1]))
+        mean = np.asarray(self.family.mean(self.given(eta, trials)), dtype=np.float64)
+        return mean if kind == "conditional" else (1.0 - self.zero_share(eta)) * mean
+
+    def response_variance(self, eta: list[Array]) -> Array:
+        """Variance of a response, structural zeros included."""
+        given, zero = self.given(eta, self.trials), self.zero_share(eta)
+        mean = self.family.mean(given)
+        return np.asarray((1.0 - zero) * (self.family.variance(given) + zero * mean**2))

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 
 from ..._options import check_option
 from ..._typing import Array, Random
 from ...design.design import Design
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
-from ...families.shaped import Given, mean_of
+from ...families.shaped import mean_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
+from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
 from ...inference.prediction.table import labelled
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
@@ -69,39 +69,11 @@ class PartsRows(Base):
             out[self.parts.positions[part]] = np.where(rows.missing, np.nan, eta)
         return out, encoded["location"].index, encoded
 
-    # ------------------------------------------------------------------ means
-
-    def _given(self, eta: list[Array], trials: Array) -> Given:
-        return self.parts.family.given(self.parts.call.link, eta, trials)
-
-    def _zero(self, eta: list[Array]) -> Array:
-        """Probability of a structural zero."""
-        if self.parts.call.zero is None:
-            return np.zeros(len(eta[0]))
-        return np.asarray(scipy.special.expit(eta[-1]))
-
-    def _means(self, kind: str, eta: list[Array], trials: Array) -> Array:
-        if kind == "link":
-            return eta[0]
-        if kind == "zero":
-            return self._zero(eta)
-        if kind == "dispersion":
-            first = self.parts.family.shapes[0]
-            return np.asarray(first.natural(eta[1]))
-        mean = np.asarray(self.parts.family.mean(self._given(eta, trials)), dtype=np.float64)
-        return mean if kind == "conditional" else (1.0 - self._zero(eta)) * mean
-
-    def _variance(self, eta: list[Array]) -> Array:
-        """Variance of a response, structural zeros included."""
-        given, zero = self._given(eta, self.parts.trials), self._zero(eta)
-        mean = self.parts.family.mean(given)
-        return np.asarray((1.0 - zero) * (self.parts.family.variance(given) + zero * mean**2))
-
     @property
     def fittedvalues(self) -> pd.Series[Any]:
         """Means given the random effects at their modes, structural zeros included."""
         eta = self.parts.predictors(random=True)
-        return self.parts.label(self._means("response", eta, self.parts.trials))
+        return self.parts.label(self.parts.means("response", eta, self.parts.trials))
 
     @property
     def resid(self) -> Residuals:
@@ -128,8 +100,10 @@ class PartsRows(Base):
                 f"kind={name!r} is not available here; use kind='pearson' or 'response'"
             )
         eta = self.parts.predictors(random=True)
-        left = self.parts.design.y - self._means("response", eta, self.parts.trials)
-        return self.parts.label(left if name == "response" else left / np.sqrt(self._variance(eta)))
+        left = self.parts.design.y - self.parts.means("response", eta, self.parts.trials)
+        return self.parts.label(
+            left if name == "response" else left / np.sqrt(self.parts.response_variance(eta))
+        )
 
     def augment(self) -> pd.DataFrame:
         """Return the rows used with what the model says of them, under broom.mixed's names.
@@ -149,7 +123,7 @@ class PartsRows(Base):
             ".resid": self.residuals("pearson").to_numpy(),
         }
         if self.parts.call.zero is not None:
-            new[".zero"] = self._zero(eta)
+            new[".zero"] = self.parts.zero_share(eta)
         return used_rows(self.parts.design, self.parts.data).assign(**new)
 
     def predict(
@@ -173,8 +147,9 @@ class PartsRows(Base):
         kind : {"response", "conditional", "zero", "dispersion", "link"}
             The mean with structural zeros; that of the other responses; the probability of a
             structural zero; the dispersion parameter; the linear predictor of the location.
-        random : {"all", "none"} or list of str
+        random : {"all", "none", "integrate"} or list of str
             Which random effects take part: all, none, or those named as in ``varcorr``.
+            ``"integrate"`` averages over the distribution of the random effects of all parts.
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen: raise, or give them the effect zero.
         interval : {"confidence"}, optional
@@ -198,13 +173,16 @@ class PartsRows(Base):
             raise UnsupportedError('standard errors are those of the predictor: take kind="link"')
         if trials is not None:
             raise ValueError("trials are for prediction intervals, which this model does not have")
+        if isinstance(random, str) and random == INTEGRATE:
+            no_interval(interval)
+            return self._over_levels(newdata, kind)
         groups = self._chosen(random)
         if newdata is None and interval is None and not se and random in ("all", "none", None):
             eta = self.parts.predictors(random=bool(groups))
-            return self.parts.label(self._means(kind, eta, self.parts.trials))
+            return self.parts.label(self.parts.means(kind, eta, self.parts.trials))
         data = self.parts.training_data() if newdata is None else newdata
         eta, index, encoded = self._new_predictors(data, groups, new_levels)
-        mean = self._means(kind, eta, np.ones(len(eta[0])))
+        mean = self.parts.means(kind, eta, np.ones(len(eta[0])))
         if interval is None and not se:
             return labelled(mean, index)
         check_level(level)
@@ -212,6 +190,31 @@ class PartsRows(Base):
         if se:
             table.insert(1, "se", (table["upper"] - table["mean"]) / float(t_quantile(level)))
         return table if interval is not None else table[["mean", "se"]]
+
+    def _over_levels(self, newdata: Any, kind: str) -> pd.Series[Any]:
+        """Average over the distribution of the random effects of all parts."""
+        parts = self.parts
+        index: pd.Index[Any] | None
+        if newdata is None:
+            eta, index = parts.predictors(random=False), parts.label(parts.design.y).index
+        else:
+            eta, index, _ = self._new_predictors(newdata, [], "population")
+        m = len(eta[0])
+        trials = parts.trials if newdata is None else np.ones(m)
+        variance: list[Array | None] = [None] * len(eta)
+        for part, design in parts.designs:
+            if design.random:
+                sigmas = [parts.estimate.sigmas[t] for _, t in parts.terms_of(part)]
+                spread = spread_of_rows(design, design.random, sigmas, newdata)
+                variance[parts.positions[part]] = spread
+
+        def mean(at: list[Array], rows: slice) -> Array:
+            shape = at[0].shape
+            flat = [np.ascontiguousarray(one.ravel()) for one in at]
+            of_rows = np.repeat(trials[rows], shape[1])
+            return self.parts.means(kind, flat, of_rows).reshape(shape)
+
+        return labelled(averaged(mean, eta, variance), index)
 
     def _check_kind(self, kind: str, interval: str | None) -> None:
         if kind not in KINDS:
@@ -308,6 +311,8 @@ class PartsRows(Base):
                     eta[self.parts.positions[part]] += np.einsum(
                         "ij,ij->i", z, modes[t][term.codes]
                     )
-            y = np.asarray(self.parts.family.draw(self._given(eta, trials), rng), dtype=np.float64)
-            out[:, i] = np.where(rng.random(self.parts.nobs) < self._zero(eta), 0.0, y)
+            y = np.asarray(
+                self.parts.family.draw(self.parts.given(eta, trials), rng), dtype=np.float64
+            )
+            out[:, i] = np.where(rng.random(self.parts.nobs) < self.parts.zero_share(eta), 0.0, y)
         return out

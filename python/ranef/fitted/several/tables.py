@@ -11,15 +11,12 @@ from ...report.coefficients import interval_table
 from ...report.tests import chisq_table
 from ...report.whole_frame import WholeFrame
 from ..coefficients import level_and_method
-from ..mixed.profiles import profile_intervals
+from ..generalised.intervals import METHODS, Bootstrapped, of_all_parameters
 from ..parts import Base
 from ..term_tests import term_tests
 from .parts import SeveralParts
 
 __all__ = ["PartTables"]
-
-#: How intervals are found.
-METHODS = ("wald", "profile")
 
 
 class PartTables(Base):
@@ -81,8 +78,14 @@ class PartTables(Base):
         self.parts.ddf_name(ddf)
         return self.parts.part_table(part)
 
-    def anova(self) -> pd.DataFrame:
-        """Test each term of the location by Wald's chi-squared, marginal to all others (type 3).
+    def anova(self, type: Literal[1, 2, 3] = 3) -> pd.DataFrame:
+        """Test each term of the location by Wald's chi-squared.
+
+        Parameters
+        ----------
+        type : {1, 2, 3}
+            1: each term after those before it. 2: each after all terms that do not contain it. 3:
+            each given all others, with contrasts that do not depend on the coding of the factors.
 
         Returns
         -------
@@ -90,42 +93,51 @@ class PartTables(Base):
             Columns chisq, df, pvalue; a row a term. Likelihood ratios come by
             ``ranef.anova(smaller, larger)``.
         """
-        return WholeFrame(chisq_table(term_tests(self.parts, 3, None)))
+        return WholeFrame(chisq_table(term_tests(self.parts, type, None)))
 
     def conf_int(
-        self,
-        method: Literal["wald", "profile"] | float = "wald",
+        self: Bootstrapped,
+        method: Literal["wald", "profile", "boot"] | float = "wald",
         level: float | str = 0.95,
         *,
         part: str = "location",
         ddf: str | None = None,
+        n: int = 1000,
+        seed: int | None = None,
         progress: bool = True,
     ) -> pd.DataFrame:
         """Compute confidence intervals.
 
         Parameters
         ----------
-        method : {"wald", "profile"}
+        method : {"wald", "profile", "boot"}
             ``"wald"``: normal intervals of one part's coefficients. ``"profile"``: where twice the
             fall of the log-likelihood, by the approximation of the fit, reaches the normal
-            quantile's square, for every parameter of every part. A number is taken for ``level``.
+            quantile's square, for every parameter of every part. ``"boot"``: quantiles of a
+            parametric bootstrap. A number is taken for ``level``.
         level : float
             Coverage, between 0 and 1.
         part : {"location", "zero", "dispersion"}
             Which predictor, of Wald's.
         ddf : {"inf"}, optional
             Degrees of freedom of Wald's intervals, which are normal.
+        n : int
+            Replicates of the bootstrap.
+        seed : int, optional
+            Makes the bootstrap repeatable.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
         DataFrame
-            Columns lower, upper. Rows of a profile: ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``,
-            the coefficients, those of other parts as ``zero:NAME``, and the shapes by name.
+            Columns lower, upper. Rows of a profile and of a bootstrap: ``sd_TERM|GROUP``,
+            ``cor_TERM.TERM|GROUP``, the coefficients, those of other parts as ``zero:NAME``, and
+            the shapes by name.
         """
         level, how = level_and_method(level, method, METHODS, "DistributionalModel")
-        if how == "profile":
-            return profile_intervals(self.parts, level, progress=progress)
-        table = self.coef_table(ddf, part=part)
+        if how != "wald":
+            return of_all_parameters(self, how, level, n, seed, progress=progress)
+        self.parts.ddf_name(ddf)
+        table = self.parts.part_table(part)
         return interval_table(list(table.index), table["estimate"], table["se"], np.inf, level)

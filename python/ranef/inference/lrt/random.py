@@ -86,8 +86,12 @@ def zero_directions(
     random vectors are regressed on the V_a of the larger times the same vectors: nested means that
     nothing is left over and that the coefficients are covariance matrices again.
     """
+    if not small:
+        return sum(block.size for block in large)
+    if not large:
+        return None
     rng = np.random.default_rng(20040511)
-    n = len((small or large)[0].codes)
+    n = len(small[0].codes)
     probes = rng.standard_normal((n, N_PROBES))
     residual = (probes if weights is None else probes / weights[:, None]).ravel()
     targets = np.column_stack([_member(small, probes, rng) for _ in range(N_POINTS)])

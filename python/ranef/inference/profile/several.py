@@ -19,7 +19,7 @@ from .generalised import GeneralisedSurface
 from .profile import Curve, Estimates, Point, Walked, curves, descended
 from .targets import Target, covariance_targets
 
-__all__ = ["Linear", "criterion_of", "several_curves", "several_targets"]
+__all__ = ["Linear", "coefficients", "criterion_of", "several_curves", "several_targets"]
 
 
 @dataclass(frozen=True)

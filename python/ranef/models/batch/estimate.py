@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
+from ..glmm.estimate import GlmmSpec
 from ..lmm import DECREMENT, SINGULAR, Control
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Contrast",
     "Settings",
     "empty_estimate",
+    "estimable",
     "joined",
 ]
 
@@ -45,6 +47,8 @@ STATUSES = (
     "error",
     "not run",
     "not identified",
+    "out of range",
+    "separated",
 )
 MISSING, ERROR, NOT_RUN, UNIDENTIFIED = (
     STATUSES.index(s) for s in ("missing", "error", "not run", "not identified")
@@ -86,6 +90,8 @@ class Settings:
         Hypotheses beyond the coefficients.
     control : Control
         Settings of the search.
+    spec : GlmmSpec, optional
+        Family and link of generalised models.
     """
 
     reml: bool = True
@@ -93,6 +99,7 @@ class Settings:
     workers: int = 1
     contrasts: tuple[Contrast, ...] = ()
     control: Control = field(default_factory=Control)
+    spec: GlmmSpec | None = None
 
     @property
     def single(self) -> tuple[Contrast, ...]:
@@ -121,7 +128,8 @@ class Settings:
 
 #: What every fit has one of, and what it has a row of.
 COUNTS = ("n_obs", "n_objective", "n_gradient")
-SCALARS = ("objective", "sigma", "smallest_sd", "decrement", "cone")
+OF_KERNEL = ("objective", "sigma", "smallest_sd", "decrement", "cone")
+SCALARS = (*OF_KERNEL, "dispersion")
 ROWS = ("estimate", "variance", "df", "F", "factors")
 
 
@@ -135,7 +143,9 @@ class BatchEstimate:
     n_obs, n_objective, n_gradient : ndarray of shape (m,), int
         Rows used and evaluations.
     objective, sigma, smallest_sd, decrement, cone : ndarray of shape (m,)
-        As in ``LmmEstimate``.
+        As in ``LmmEstimate``; sigma is 1 in generalised models.
+    dispersion : ndarray of shape (m,)
+        Of families that have one; NaN otherwise.
     estimate, variance, df : ndarray of shape (m, h)
         The coefficients, then one-row contrasts less their values; df is NaN unless asked for.
     F : ndarray of shape (m, n_joint)
@@ -165,6 +175,7 @@ class BatchEstimate:
     smallest_sd: Array
     decrement: Array
     cone: Array
+    dispersion: Array
 
     @property
     def is_singular(self) -> NDArray[np.bool_]:
@@ -175,7 +186,7 @@ class BatchEstimate:
         """Take the kernel's rows for the fits ``at``."""
         for name in COUNTS:
             getattr(self, name)[at] = getattr(rows, name)
-        for name in SCALARS:
+        for name in OF_KERNEL:
             getattr(self, name)[at] = getattr(rows, name)
         self.factors[at] = rows.factors.T
         self._store_tests(at, rows)

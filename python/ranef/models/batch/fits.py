@@ -16,6 +16,7 @@ from ...design.design import Design, only_plain
 from ..spanned import levels_of_slices, spanned_terms
 from .blocks import Progress, run_blocks
 from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
+from .generalised import fit_counts, generalised_core
 
 __all__ = ["Core", "fit_responses", "fit_slices", "patterns", "shared_core"]
 
@@ -148,6 +149,9 @@ def fit_responses(
                 progress.advance(len(members))
                 continue
             team = progress.team(settings.workers)
+            if settings.spec is not None:
+                fit_members(members, counts_fit(design, Y, pattern, team, out), out, progress)
+                continue
             if W is None:
                 core = complete if complete and pattern.rows is None else None
                 fit = shared_fit(design, Y, pattern, settings, team, core)
@@ -166,6 +170,20 @@ Flat = Callable[[NDArray[np.intp]], NDArray[np.bool_]]
 Core = Callable[[], "_core.Batch"]
 
 
+def fit_members(
+    members: NDArray[np.intp],
+    fit: Callable[[NDArray[np.intp]], None],
+    out: BatchEstimate,
+    progress: Progress,
+) -> None:
+    """Call what fits and stores some of a batch, block by block; the first has one fit a thread."""
+
+    def work(start: int, stop: int) -> None:
+        fit(members[start:stop])
+
+    run_blocks(len(members), work, progress, first=out.settings.workers)
+
+
 def store_blocks(
     members: NDArray[np.intp],
     fit: BlockFit,
@@ -182,6 +200,22 @@ def store_blocks(
             out.unidentified(at[flat(at)])
 
     run_blocks(len(members), work, progress, first=out.settings.workers)
+
+
+def counts_fit(
+    design: Design,
+    Y: NDArray[np.floating[Any]],
+    pattern: Pattern,
+    team: _core.Team,
+    out: BatchEstimate,
+) -> Callable[[NDArray[np.intp]], None]:
+    """Return what fits and stores responses of a generalised model."""
+    settings, own, rows = out.settings, design, pattern.rows
+    assert settings.spec is not None
+    if rows is not None:
+        own = design.take(np.flatnonzero(rows))
+    core = generalised_core(own, settings.spec, kernel_terms(own))
+    return fit_counts(core, Y, rows, settings, team, out)
 
 
 def make_core(design: Design, pattern: Pattern) -> _core.Batch:

@@ -16,7 +16,15 @@ from ...design.structures.structure import Structure
 from ...families.shaped import ShapedFamily
 from .estimate import Block
 
-__all__ = ["Plan", "PredictorTerm", "block_of_columns", "plan_of", "standard_part", "whole_design"]
+__all__ = [
+    "Plan",
+    "PredictorTerm",
+    "block_of_columns",
+    "location_rows",
+    "plan_of",
+    "standard_part",
+    "whole_design",
+]
 
 #: Terms of the kernel: codes, levels, standardised columns, block of each column, predictor.
 PredictorTerm = tuple[NDArray[np.int32], int, Array, list[int], int]
@@ -44,6 +52,8 @@ class Plan:
         Standardised columns of each term to those as written.
     start : ndarray of shape (P,)
         Where the search begins.
+    top : float
+        The last category of an ordinal response, which need not occur; -1 for the largest.
     structures : tuple of tuple of Structure or None
         Of each term what is known of the covariance of each block.
     """
@@ -58,6 +68,7 @@ class Plan:
     blocks: tuple[Block, ...]
     bases: tuple[Array, ...]
     start: Array
+    top: float = -1.0
     structures: tuple[tuple[Structure | None, ...], ...] = ()
 
     def core(self) -> _core.Predictors:
@@ -74,6 +85,7 @@ class Plan:
             structures=[
                 [None if one is None else one.core for one in known] for known in self.structures
             ],
+            top=self.top,
         )
 
 
@@ -209,3 +221,18 @@ def whole_design(designs: Sequence[tuple[str, Design]]) -> Design:
         columns += list(design.columns)
     location = dict(designs)["location"]
     return replace(location, columns=tuple(columns), random=tuple(random))
+
+
+def location_rows(plan: Plan) -> Array:
+    """Write the location's kept coefficients as functions of all parameters, covariances first."""
+    block = next(b for b in plan.blocks if b.part == "location")
+    m = sum(_n_elements(blocks) for _, _, _, blocks, _ in plan.terms)
+    out = np.zeros((len(block.kept), m + len(plan.start)))
+    out[:, m + block.first : m + block.places.stop] = block.T
+    return out
+
+
+def _n_elements(blocks: Sequence[int]) -> int:
+    """Count the elements of a covariance factor, blocks of whose columns are independent."""
+    sizes = np.bincount(blocks)
+    return int((sizes * (sizes + 1) // 2).sum())

@@ -8,7 +8,7 @@ from ... import _core
 from ..._typing import Array
 from ...errors import FitError
 from ..lmm import DECREMENT, SINGULAR, Control
-from ..states import of_size, smallest
+from ..states import of_size, packed, smallest
 from .estimate import Block, PartsEstimate
 from .model import hermite
 from .plan import Plan
@@ -98,7 +98,7 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
     none = of_size(core.parameters, plan.structures, 0.0)
     beta = without_random(core, plan.start, none, len(plan.inputs[0][1]))
     surface, found = descend(plan, core, beta, control, STARTS)
-    if m and may_have_rivals(plan, core, surface, found):
+    if m and not control.start and may_have_rivals(plan, core, surface, found):
         surface, found = better(plan, core, beta, control, surface, found)
     if nagq > 1:
         surface.rule = hermite(nagq)
@@ -165,6 +165,8 @@ def descend(
     core.restart()
     surface = PartsCriterion(core)
     starts = [of_size(core.parameters, plan.structures, size) for size in sizes]
+    if control.start:
+        starts = [packed(core.parameters, control.start)]
     values = [core.evaluate(theta, beta).value for theta in starts]
     theta = starts[int(np.argmin(values))]
     if not core.evaluate(theta, beta).value < 1e300:

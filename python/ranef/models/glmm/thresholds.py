@@ -171,7 +171,8 @@ def ordinal_plan(
         tuple(blocks),
         tuple(found.Tz),
         start,
-        tuple(term.structures for term in design.random),
+        structures=tuple(term.structures for term in design.random),
+        top=float(K),
     )
     return maps(plan, J, T_nominal, found.T, T_scale, first, p)
 

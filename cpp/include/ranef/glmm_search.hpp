@@ -1,0 +1,77 @@
+// The search for the maximum of Laplace's approximation, and many of them on one design.
+//
+// It begins with beta at its joint mode with u, where d is a function of lambda and the dispersion
+// alone; then beta becomes a coordinate, whitened by its information, and at the end the Hessian is
+// computed by differences of gradients: it proves the optimum, and is the covariance's inverse.
+//
+// References: Nocedal and Wright (2006), Numerical Optimization, 2nd ed., algorithm 6.2.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "ranef/glmm.hpp"
+#include "ranef/threads.hpp"
+
+namespace ranef {
+
+struct GlmmSearchSettings {
+  int max_steps = 200;
+  double tolerance = 1e-9;
+};
+
+enum class GlmmStatus : std::int32_t {
+  kConverged = 0,
+  kStepLimit = 1,
+  kStalled = 2,
+  kSaddle = 3,
+  kFailed = 4,      // no finite criterion
+  kNotAllowed = 5,  // a response outside the family's range
+  kConstant = 6,    // a response of one value
+};
+
+struct GlmmOptimum {
+  GlmmStatus status = GlmmStatus::kFailed;
+  double value = kInfeasible, decrement = kInfeasible, dispersion = 1.0, dispersion_error = 0.0;
+  Vector theta, beta;  // standardised; beta (p,) of the kept columns
+  Matrix cov;          // (p, p) of beta, standardised
+  double smallest_sd = 0.0;
+  bool is_separated = false;  // no information on some combination of the coefficients
+  int n_values = 0, n_gradients = 0;
+};
+
+// Where the dispersion is sought from: mean and variance of the responses, by the family.
+double starting_dispersion(const Likelihood& likelihood, const Vector& y);
+
+GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
+                   const GlmmSearchSettings& settings);
+
+// A column for each fit; NaN where there is no answer. p columns of X, aliased ones included.
+struct GlmmBatchRows {
+  GlmmBatchRows(Index p, Index n_factors, Index count);
+
+  Eigen::VectorXi outcome, n_objective, n_gradient;                        // (m,)
+  Eigen::VectorXi separated;                                               // (m,) 0 or 1
+  Vector objective, dispersion, dispersion_error, smallest_sd, decrement;  // (m,)
+  Matrix beta;                                                             // (p, m)
+  Matrix cov;                                                              // (p * p, m)
+  Matrix factors;  // (sum k_t (k_t + 1) / 2, m) lower triangles of lambda, user's basis, by columns
+};
+
+// One design, many responses. A fit depends on its own response only.
+class GlmmBatch {
+ public:
+  GlmmBatch(const Input& design, const Likelihood& likelihood, Vector weights, Vector offset);
+
+  GlmmBatchRows fit(const ConstMatrixRef& Y, const GlmmSearchSettings& settings, Team& team);
+
+ private:
+  Likelihood likelihood_;
+  Vector weights_, offset_;
+  Input design_;
+  std::vector<Vector> columns_;
+  std::vector<std::vector<std::int32_t>> codes_;
+  std::vector<std::unique_ptr<Glmm>> workers_;  // by thread; made by the thread
+};
+
+}  // namespace ranef

@@ -1,0 +1,436 @@
+#include "ranef/glmm_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace ranef {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Steps are tried in units in which the criterion bends by about one or two.
+constexpr double kFirstRadius = 1.0, kLargestRadius = 20.0;
+// Differences of gradients are taken over this step, in those units.
+constexpr double kDifference = 1e-3;
+// What a polished optimum may still lose; what the rounding of the criterion hides at least; and
+// the largest decrease after which a Hessian still serves.
+constexpr double kPolished = 1e-14, kUnresolved = 1e-9, kShort = 1e-7;
+// A decrease worth leaving a point where the Hessian is not positive definite, and one that makes
+// another minimum the better.
+constexpr double kNotable = 1e-6, kBetter = 1e-5;
+// Standard deviation at which a second search starts; random effects up to which it is made, and
+// up to which it is made when the first fit is singular.
+constexpr double kWide = 5.0, kSingular = 1e-4;
+constexpr Index kFew = 100, kMany = 5000;
+// Dispersions are sought between these, relative to 1.
+constexpr double kSmallestDispersion = 1e-8, kLargestDispersion = 1e8;
+// Information on a combination of standardised columns, in units of the largest, that is none.
+constexpr double kVanished = 1e-8;
+
+// -2 log-likelihood by theta, whitened beta unless it is at the joint mode, and log dispersion.
+struct Criterion {
+  Glmm& model;
+  bool has_dispersion;
+  Index m;
+  bool joint = true;
+  Vector centre, last;
+  Matrix root;  // whitened to standardised
+  GlmmPoint point;
+  int n_values = 0, n_gradients = 0;
+
+  Criterion(Glmm& of, bool dispersion)
+      : model(of), has_dispersion(dispersion), m(static_cast<Index>(of.parameters().size())) {}
+
+  GlmmParameters at(const Vector& x) const {
+    GlmmParameters out;
+    out.theta = x.head(m);
+    const Index stop = x.size() - (has_dispersion ? 1 : 0);
+    if (has_dispersion) out.dispersion = std::exp(x(stop));
+    if (!joint) out.beta = centre + root * x.segment(m, stop - m);
+    return out;
+  }
+
+  double value(const Vector& x) {
+    ++n_values;
+    last = x;
+    const GlmmParameters here = at(x);
+    if (!(here.dispersion > kSmallestDispersion && here.dispersion < kLargestDispersion))
+      return kInfinity;
+    point = model.evaluate(here);
+    return point.value < kInfeasible ? point.value : kInfinity;
+  }
+
+  Vector gradient() {
+    ++n_gradients;
+    Vector out = model.gradient();
+    if (joint) return out;
+    const Index stop = out.size() - (has_dispersion ? 1 : 0);
+    out.segment(m, stop - m) = (root.transpose() * out.segment(m, stop - m)).eval();
+    return out;
+  }
+
+  // Make beta a coordinate, whitened by its information where the criterion stands.
+  void release_beta() {
+    centre = point.beta;
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(model.information_beta());
+    const double floor = 1e-10 * std::max(0.0, eigen.eigenvalues().maxCoeff());
+    const Vector scale = eigen.eigenvalues().cwiseMax(floor).cwiseSqrt().cwiseInverse();
+    root = eigen.eigenvectors() * scale.asDiagonal();
+    joint = false;
+  }
+};
+
+struct Minimum {
+  Vector x, gradient;
+  double value = kInfinity;
+  Matrix hessian;
+  double decrement = kInfinity;
+  GlmmStatus status = GlmmStatus::kStalled;
+};
+
+struct TrustStep {
+  Vector s;
+  double predicted;
+  bool inside;
+};
+
+// Minimise g's + s'B s / 2 over |s| <= radius.
+TrustStep trust_step(const Vector& gradient, const Matrix& hessian, double radius) {
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(hessian);
+  const Vector& values = eigen.eigenvalues();
+  const Vector along = eigen.eigenvectors().transpose() * gradient;
+  const double floor = 1e-10 * std::max(1.0, values.cwiseAbs().maxCoeff());
+  const auto step = [&](double shift) -> Vector {
+    return -(along.array() / (values.array() + shift)).matrix();
+  };
+  Vector s;
+  bool inside = false;
+  if (values(0) > floor) {
+    s = step(0.0);
+    inside = s.norm() <= radius;
+  }
+  if (!inside) {
+    double low = std::max(0.0, floor - values(0)), high = low + along.norm() / radius + floor;
+    for (int i = 0; i < 60; ++i) {
+      const double middle = 0.5 * (low + high);
+      (step(middle).norm() > radius ? low : high) = middle;
+    }
+    s = step(high);
+  }
+  const double predicted = -(along.dot(s) + 0.5 * s.dot((values.array() * s.array()).matrix()));
+  return {eigen.eigenvectors() * s, predicted, inside};
+}
+
+// Take what the change of the gradient says into the Hessian, by a symmetric rank-one correction.
+void correct(Matrix& hessian, const Vector& step, const Vector& change) {
+  const Vector missing = change - hessian * step;
+  const double along = missing.dot(step);
+  if (std::abs(along) > 1e-8 * step.norm() * missing.norm())
+    hessian.noalias() += missing * missing.transpose() / along;
+}
+
+// Search from x in units of `scale`, until the quadratic model predicts a smaller decrease than the
+// tolerance.
+Minimum minimise(Criterion& surface, const Vector& start, const Matrix& guess, const Vector& scale,
+                 int max_steps, double tolerance) {
+  Minimum at;
+  at.x = start.cwiseQuotient(scale);
+  at.hessian = scale.asDiagonal() * guess * scale.asDiagonal();
+  const auto value_at = [&](const Vector& x) { return surface.value(x.cwiseProduct(scale)); };
+  at.value = value_at(at.x);
+  if (!std::isfinite(at.value)) return at;
+  at.gradient = surface.gradient().cwiseProduct(scale);
+  double radius = kFirstRadius;
+  at.status = GlmmStatus::kStepLimit;
+  for (int i = 0; i < max_steps; ++i) {
+    const TrustStep step = trust_step(at.gradient, at.hessian, radius);
+    at.decrement = step.predicted;
+    if (step.inside && step.predicted < std::max(tolerance, 1e-14 * std::abs(at.value))) {
+      at.status = GlmmStatus::kConverged;
+      break;
+    }
+    const Vector moved = at.x + step.s;
+    const double value = value_at(moved);
+    const double ratio = std::isfinite(value) ? (at.value - value) / step.predicted : -1.0;
+    if (ratio > 0.0) {
+      const Vector gradient = surface.gradient().cwiseProduct(scale);
+      correct(at.hessian, step.s, gradient - at.gradient);
+      at.x = moved;
+      at.value = value;
+      at.gradient = gradient;
+    }
+    const double length = step.s.norm();
+    if (ratio < 0.25)
+      radius = 0.25 * length;
+    else if (ratio > 0.75 && length > 0.8 * radius)
+      radius = std::min(2.0 * radius, kLargestRadius);
+    if (radius < 1e-9 * (1.0 + at.x.norm())) {
+      at.status = GlmmStatus::kStalled;
+      break;
+    }
+  }
+  at.x = at.x.cwiseProduct(scale);
+  at.gradient = at.gradient.cwiseQuotient(scale);
+  const Vector inverse = scale.cwiseInverse();
+  at.hessian = (inverse.asDiagonal() * at.hessian * inverse.asDiagonal()).eval();
+  return at;
+}
+
+Vector units_of(const Matrix& hessian) {
+  return hessian.diagonal().cwiseMax(1e-2).cwiseSqrt().cwiseInverse();
+}
+
+// Differentiate the gradient by central differences; NaN where a point is infeasible.
+Matrix hessian_at(Criterion& surface, const Vector& x, const Vector& scale) {
+  const Index k = x.size();
+  Matrix out(k, k);
+  for (Index j = 0; j < k; ++j) {
+    const double h = kDifference * scale(j);
+    Vector ends[2];
+    for (int side = 0; side < 2; ++side) {
+      Vector moved = x;
+      moved(j) += side == 0 ? h : -h;
+      if (!std::isfinite(surface.value(moved)))
+        return Matrix::Constant(k, k, std::numeric_limits<double>::quiet_NaN());
+      ends[side] = surface.gradient();
+    }
+    out.col(j) = (ends[0] - ends[1]) / (2.0 * h);
+  }
+  return 0.5 * (out + out.transpose());
+}
+
+double unresolved(double value) { return std::max(kUnresolved, 1e-12 * std::abs(value)); }
+
+// Try a step; whether it was taken. The radius is renewed.
+bool attempt(Criterion& surface, Minimum& found, const Vector& step, double predicted,
+             double& radius) {
+  const double value = surface.value(found.x + step), lost = unresolved(found.value);
+  const double ratio = std::isfinite(value) ? (found.value - value) / predicted : -1.0;
+  const bool taken = ratio > 0.0 || (predicted < lost && value <= found.value + lost);
+  if (taken) {
+    const Vector gradient = surface.gradient();
+    if (ratio <= 0.0 && gradient.norm() >= found.gradient.norm()) return false;
+    found.x += step;
+    found.value = value;
+    found.gradient = gradient;
+  }
+  if (ratio < 0.25 && predicted >= lost)
+    radius *= 0.25;
+  else if (ratio > 0.75)
+    radius = std::min(2.0 * radius, kLargestRadius);
+  return taken;
+}
+
+// Go on from a minimum by Newton's method with the Hessian itself; the surface ends up there.
+void polish(Criterion& surface, Minimum& found, const Vector& scale) {
+  double radius = kFirstRadius;
+  found.status = GlmmStatus::kStepLimit;
+  for (int round = 0; round < 20; ++round) {
+    surface.value(found.x);
+    found.hessian = hessian_at(surface, found.x, scale);
+    if (!found.hessian.allFinite()) {
+      found.status = GlmmStatus::kStalled;
+      found.decrement = kInfinity;
+      break;
+    }
+    const Matrix bend = scale.asDiagonal() * found.hessian * scale.asDiagonal();
+    for (int i = 0; i < 4; ++i) {
+      const TrustStep step = trust_step(found.gradient.cwiseProduct(scale), bend, radius);
+      found.decrement = step.predicted;
+      const double lost = unresolved(found.value);
+      if (step.predicted < (step.inside ? kPolished : lost)) {
+        found.status = GlmmStatus::kConverged;
+        break;
+      }
+      const bool moved =
+          attempt(surface, found, step.s.cwiseProduct(scale), step.predicted, radius);
+      if (step.predicted < lost && !moved) {
+        found.status = GlmmStatus::kConverged;
+        break;
+      }
+      if (step.predicted > std::max(kShort, lost) || !moved) break;
+    }
+    if (found.status == GlmmStatus::kConverged) break;
+  }
+  surface.value(found.x);
+}
+
+// A lower point along a direction in which the criterion bends down; false where there is none.
+bool downhill(Criterion& surface, const Minimum& found, Vector& lower) {
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(found.hessian);
+  if (!(eigen.eigenvalues()(0) < 0.0)) return false;
+  for (const double length : {1.0, 0.3, 0.1, 0.03})
+    for (const double side : {length, -length}) {
+      lower = found.x + side * eigen.eigenvectors().col(0);
+      if (surface.value(lower) < found.value - kNotable) return true;
+    }
+  return false;
+}
+
+// Polish a minimum by its Hessian; step off it where the criterion falls away.
+void prove(Criterion& surface, Minimum& found, const GlmmSearchSettings& settings) {
+  for (int i = 0; i < 3; ++i) {
+    const Vector bends = found.hessian.diagonal().cwiseAbs().cwiseMax(1e-2);
+    polish(surface, found, bends.cwiseSqrt().cwiseInverse());
+    if (!found.hessian.allFinite()) return;
+    Vector lower;
+    if (!downhill(surface, found, lower)) {
+      surface.value(found.x);
+      return;
+    }
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(found.hessian);
+    const Vector size = eigen.eigenvalues().cwiseAbs().cwiseMax(1e-2);
+    const Matrix guess =
+        eigen.eigenvectors() * size.asDiagonal() * eigen.eigenvectors().transpose();
+    found =
+        minimise(surface, lower, guess, units_of(guess), settings.max_steps, settings.tolerance);
+    if (!std::isfinite(found.value)) return;
+  }
+  found.status = GlmmStatus::kSaddle;
+}
+
+// Bend of the criterion along each coordinate, by one difference of gradients each.
+Matrix curvature_guess(Criterion& surface, const Vector& x) {
+  surface.value(x);
+  const Vector base = surface.gradient();
+  Vector bends = Vector::Ones(x.size());
+  for (Index j = 0; j < x.size(); ++j) {
+    Vector moved = x;
+    moved(j) += 0.05;
+    if (std::isfinite(surface.value(moved)))
+      bends(j) = std::max(std::abs(surface.gradient()(j) - base(j)) / 0.05, 1e-2);
+  }
+  return bends.asDiagonal();
+}
+
+// Search at the joint mode from standard deviations of `size`.
+Minimum search_joint(Criterion& surface, double size, double log_dispersion,
+                     const GlmmSearchSettings& settings) {
+  surface.model.restart();
+  Vector x(surface.m + (surface.has_dispersion ? 1 : 0));
+  Index a = 0;
+  for (const auto& [t, i, j] : surface.model.parameters()) x(a++) = i == j ? size : 0.0;
+  if (surface.has_dispersion) x(a) = log_dispersion;
+  if (!std::isfinite(surface.value(x))) return {};
+  const Matrix guess = curvature_guess(surface, x);
+  return minimise(surface, x, guess, units_of(guess), settings.max_steps,
+                  std::max(1e-3, settings.tolerance));
+}
+
+// Go on over all parameters from a minimum at the joint mode.
+Minimum search_all(Criterion& surface, const Minimum& from, const GlmmSearchSettings& settings) {
+  if (!std::isfinite(surface.value(from.x))) return {};
+  surface.release_beta();
+  const Index m = surface.m, p = surface.centre.size(), rest = from.x.size() - m;
+  Vector x = Vector::Zero(m + p + rest);
+  x << from.x.head(m), Vector::Zero(p), from.x.tail(rest);
+  Matrix hessian = 2.0 * Matrix::Identity(x.size(), x.size());
+  hessian.topLeftCorner(m, m) = from.hessian.topLeftCorner(m, m);
+  hessian.bottomRightCorner(rest, rest) = from.hessian.bottomRightCorner(rest, rest);
+  hessian.block(0, m + p, m, rest) = from.hessian.topRightCorner(m, rest);
+  hessian.block(m + p, 0, rest, m) = from.hessian.bottomLeftCorner(rest, m);
+  return minimise(surface, x, hessian, units_of(hessian), settings.max_steps, settings.tolerance);
+}
+
+double smallest_sd(const Glmm& model, const Vector& theta) {
+  double out = kInfinity;
+  for (const Matrix& block : model.lambda(theta, true))
+    out = std::min(out, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+  return out;
+}
+
+Index n_effects(const Glmm& model) {
+  Index out = 0;
+  for (const Matrix& b : model.modes()) out += b.size();
+  return out;
+}
+
+// Whether two minima at the joint mode are one.
+bool is_same(const Minimum& a, const Minimum& b) {
+  return std::isfinite(b.value) && std::abs(a.value - b.value) < 1e-2 &&
+         (a.x.cwiseAbs() - b.x.cwiseAbs()).cwiseAbs().maxCoeff() <
+             0.05 * (1.0 + a.x.cwiseAbs().maxCoeff());
+}
+
+// Covariance of the standardised coefficients, and the error of the log dispersion.
+void set_covariance(const Criterion& surface, const Minimum& found, GlmmOptimum& out) {
+  const Index p = surface.centre.size(), m = surface.m;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  out.cov = Matrix::Constant(p, p, nan);
+  out.dispersion_error = nan;
+  if (!found.hessian.allFinite()) return;
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(found.hessian);
+  const double floor = 1e-12 * eigen.eigenvalues().cwiseAbs().maxCoeff();
+  const Vector inverted =
+      eigen.eigenvalues().unaryExpr([&](double v) { return std::abs(v) > floor ? 2.0 / v : 0.0; });
+  const Matrix inverse =
+      eigen.eigenvectors() * inverted.asDiagonal() * eigen.eigenvectors().transpose();
+  out.cov = surface.root * inverse.block(m, m, p, p) * surface.root.transpose();
+  if (surface.has_dispersion)
+    out.dispersion_error =
+        std::sqrt(std::max(inverse(inverse.rows() - 1, inverse.cols() - 1), 0.0));
+}
+
+}  // namespace
+
+double starting_dispersion(const Likelihood& likelihood, const Vector& y) {
+  const double mean = y.mean(), variance = (y.array() - mean).square().mean();
+  if (likelihood.distribution == Distribution::gamma)
+    return std::clamp(0.5 * variance / (mean * mean), 1e-6, 10.0);
+  if (likelihood.distribution == Distribution::negative_binomial)
+    return std::clamp(2.0 * mean * mean / std::max(variance - mean, 0.01 * mean), 0.1, 1e3);
+  return 1.0;
+}
+
+GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
+                   const GlmmSearchSettings& settings) {
+  GlmmOptimum out;
+  const double log_dispersion = std::log(starting_dispersion(likelihood, y));
+  Criterion surface(model, likelihood.has_dispersion());
+  const Minimum first = search_joint(surface, 1.0, log_dispersion, settings);
+  if (!std::isfinite(first.value)) return out;
+  Minimum found = search_all(surface, first, settings);
+  if (!std::isfinite(found.value)) return out;
+  out.n_values = surface.n_values;
+  out.n_gradients = surface.n_gradients;
+  const double sd = smallest_sd(model, found.x.head(surface.m));
+  if (n_effects(model) <= (sd < kSingular ? kMany : kFew)) {  // there may be another maximum
+    Criterion rival(model, likelihood.has_dispersion());
+    const Minimum wide = search_joint(rival, kWide, log_dispersion, settings);
+    if (std::isfinite(wide.value) && !is_same(first, wide)) {
+      const Minimum other = search_all(rival, wide, settings);
+      if (other.value < found.value - kBetter) {
+        found = other;
+        surface.centre = rival.centre;
+        surface.root = rival.root;
+      }
+    }
+    out.n_values += rival.n_values;
+    out.n_gradients += rival.n_gradients;
+    surface.n_values = surface.n_gradients = 0;
+    model.restart();
+    if (!std::isfinite(surface.value(found.x))) return out;
+  } else {
+    surface.n_values = surface.n_gradients = 0;
+  }
+  prove(surface, found, settings);
+  out.value = surface.value(found.x);
+  out.n_values += surface.n_values;
+  out.n_gradients += surface.n_gradients;
+  if (!std::isfinite(out.value)) return out;
+  const GlmmParameters at = surface.at(found.x);
+  out.status = found.status;
+  out.decrement = found.decrement;
+  out.theta = at.theta;
+  out.beta = at.beta;
+  out.dispersion = at.dispersion;
+  out.smallest_sd = smallest_sd(model, at.theta);
+  set_covariance(surface, found, out);
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(model.information_beta());
+  const double most =
+      std::max(eigen.eigenvalues().maxCoeff(), 1e-2 * static_cast<double>(y.size()));
+  out.is_separated = eigen.eigenvalues().size() > 0 && eigen.eigenvalues()(0) < kVanished * most;
+  return out;
+}
+
+}  // namespace ranef

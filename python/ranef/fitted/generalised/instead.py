@@ -1,0 +1,30 @@
+"""Words that generalised models of some kinds have not, and what to use instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["ELSEWHERE", "OF_SEVERAL"]
+
+#: Of models of several predictors and of ordered responses.
+OF_SEVERAL: Mapping[str, str] = {
+    "caic": "use ranef.compare(by='aic'), or the conditional AIC of a Poisson or binomial model",
+    "icc": "model.varcorr has the variances on the scale of each predictor",
+    "overdispersion": "the family has a dispersion of its own; compare families by ranef.compare",
+    "r2": "model.varcorr has the variances on the scale of each predictor; compare models by "
+    "ranef.compare",
+    "surface": "use profile()",
+    "variance_decomposition": "model.varcorr has the variances on the scale of each predictor",
+    "wild_bootstrap": "use model.robust('CR2'), or ranef.gee(...).wild_bootstrap(term)",
+}
+
+#: Functions that do not treat such models, and what to use instead.
+ELSEWHERE: Mapping[str, str] = {
+    "average": "rank them by ranef.compare",
+    "cross_validate": "rank them by ranef.compare, or score model.predict(new) on rows kept back",
+    "diagnose": "model.convergence and model.summary() say what the fit met with",
+    "doctor": "model.convergence and model.summary() say what the fit met with",
+    "for_marginaleffects": "take ranef.emmeans(model, ...), which has their scales",
+    "rlrt": "ranef.pbtest simulates the test, and ranef.anova has its p-value for the boundary",
+    "": "it treats models of ranef.lmer",
+}

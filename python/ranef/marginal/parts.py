@@ -1,0 +1,129 @@
+"""The part of a model whose means are asked for: its design, coefficients and link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._typing import Array
+from ..design.design import Design
+from ..errors import UnsupportedError
+from ..fitted.ordinal.parts import OrdinalParts
+from ..fitted.several.parts import SeveralParts
+from ..inference.hypotheses.linear import Approximation, FixedDf, not_estimable
+
+__all__ = ["MarginalPart", "check_type", "part_of"]
+
+#: Links of the predictors besides the location's.
+LINKS = {"zero": "logit", "dispersion": "log"}
+
+
+@dataclass(frozen=True)
+class MarginalPart:
+    """Coefficients that rows of a design are combinations of.
+
+    Attributes
+    ----------
+    design : Design
+        Encodes the rows.
+    kept : ndarray of int
+        Columns that are not aliased.
+    aliased, alias
+        The others, and each as a combination of the kept.
+    beta : ndarray of shape (p,)
+        Coefficients; one fewer than the kept where thresholds stand for the first.
+    approximation : Approximation or None
+        Their covariance; None for that of the model's tests.
+    link : str
+        What their predictor is turned back through.
+    """
+
+    design: Design
+    kept: NDArray[np.intp]
+    aliased: Sequence[int]
+    alias: Array
+    beta: Array
+    approximation: Approximation | None
+    link: str
+
+    def rows(self, L: Array) -> Array:
+        """Write rows in the coefficients; NaN where they are not estimable."""
+        out = L[:, self.kept]
+        if len(self.kept) < L.shape[1]:
+            lost = not_estimable(L, self.kept, self.aliased, self.alias)
+            out = np.where(lost[:, None], np.nan, out)
+        return out[:, len(self.kept) - len(self.beta) :]
+
+
+def part_of(model: Any, part: str) -> MarginalPart:
+    """Look up a part of a model.
+
+    Raises
+    ------
+    ValueError
+        For a part that the model has not.
+    """
+    parts = model.parts
+    if isinstance(parts, SeveralParts):
+        design, block = parts.part_of(part), parts.estimate.block(part)
+        return MarginalPart(
+            design,
+            block.kept,
+            block.aliased,
+            block.alias,
+            parts.estimate.values(part)[block.kept],
+            FixedDf(parts.estimate.cov_of(part), np.inf),
+            LINKS.get(part, parts.call.link),
+        )
+    if part != "location":
+        raise ValueError(f"part is 'location' for a {type(model).__name__}, not {part!r}")
+    if isinstance(parts, OrdinalParts):
+        block = parts.estimate.block("location")
+        p = len(block.kept)
+        return MarginalPart(
+            parts.design,
+            np.r_[0, block.kept + 1],
+            [j + 1 for j in block.aliased],
+            block.alias,
+            parts.beta[block.kept],
+            FixedDf(parts.cov[:p, :p], np.inf),
+            "identity",
+        )
+    estimate = parts.estimate
+    whole = len(estimate.kept) == len(estimate.beta)
+    aliased, alias = ((), np.zeros((0, 0))) if whole else parts.aliasing()
+    return MarginalPart(
+        parts.design,
+        estimate.kept,
+        aliased,
+        alias,
+        estimate.beta[estimate.kept],
+        None,
+        getattr(model, "link", "identity"),
+    )
+
+
+def check_type(model: Any, kind: str) -> None:
+    """Refuse a scale that the model has not.
+
+    Raises
+    ------
+    UnsupportedError
+        With the scales that it has.
+    """
+    parts = model.parts
+    if isinstance(parts, OrdinalParts):
+        allowed: tuple[str, ...] = ("link", "prob")
+    elif isinstance(parts, SeveralParts):
+        allowed = ("link", "response", "mean")
+    else:
+        allowed = ("link", "response")
+    if kind not in allowed:
+        raise UnsupportedError(
+            f"type={kind!r} is not available for a {type(model).__name__}; use type="
+            f"{' or '.join(map(repr, allowed))}"
+        )
