@@ -69,8 +69,7 @@ void bind_predictors(py::module_& m) {
       "standard_columns",
       [](ranef::Index n, const std::vector<Column>& columns, const std::vector<int>& fixed,
          const std::vector<Term>& terms, const Structures& structures) {
-        const ranef::Input input =
-            read_rows(n, columns, fixed, terms, std::nullopt, structures);
+        const ranef::Input input = read_rows(n, columns, fixed, terms, std::nullopt, structures);
         const py::gil_scoped_release without_lock;
         return ranef::standard_columns(input);
       },

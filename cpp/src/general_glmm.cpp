@@ -85,8 +85,7 @@ void GeneralGlmm::each_precision(Visit&& visit) const {
     const Term& term = terms_[t];
     const SparseLower& Q = Q_[t];
     if (Q.is_identity()) {
-      for (Index i = 0; i < term.k * term.levels; ++i)
-        visit(term.offset + i, term.offset + i, 1.0);
+      for (Index i = 0; i < term.k * term.levels; ++i) visit(term.offset + i, term.offset + i, 1.0);
       continue;
     }
     for (Index m = 0; m < term.levels; ++m)
@@ -182,8 +181,7 @@ std::vector<Matrix> GeneralGlmm::lambda(const Vector& theta, bool standard) cons
 void GeneralGlmm::scale_rows() {
   ZD_.resize(X_.rows(), width_);
   for (const Member& member : members_)
-    ZD_.middleCols(member.first, terms_[member.term].k).noalias() =
-        member.z * lambda_[member.term];
+    ZD_.middleCols(member.first, terms_[member.term].k).noalias() = member.z * lambda_[member.term];
 }
 
 Vector GeneralGlmm::multiply(const Vector& u) const {
@@ -286,8 +284,8 @@ GlmmPoint GeneralGlmm::find_mode() {
     if (joint_) {
       const RowMatrix cross = transposed(derivatives_.weight.asDiagonal() * X_);
       const RowMatrix solved = solve(cross);
-      const Matrix S = X_.transpose() * derivatives_.weight.asDiagonal() * X_ -
-                       cross.transpose() * solved;
+      const Matrix S =
+          X_.transpose() * derivatives_.weight.asDiagonal() * X_ - cross.transpose() * solved;
       const Vector left = X_.transpose() * derivatives_.score - cross.transpose() * du;
       dbeta = S.ldlt().solve(left);
       du -= solved * dbeta;
@@ -392,9 +390,9 @@ Matrix GeneralGlmm::information_beta() {
 std::vector<Matrix> GeneralGlmm::modes() const {
   std::vector<Matrix> out;
   for (std::size_t t = 0; t < terms_.size(); ++t)
-    out.push_back(basis_.Tz[t] * lambda_[t] *
-                  Eigen::Map<const Matrix>(u_.data() + terms_[t].offset, terms_[t].k,
-                                           terms_[t].levels));
+    out.push_back(
+        basis_.Tz[t] * lambda_[t] *
+        Eigen::Map<const Matrix>(u_.data() + terms_[t].offset, terms_[t].k, terms_[t].levels));
   return out;
 }
 
@@ -451,8 +449,8 @@ Vector GeneralGlmm::prediction_variances(const Matrix& X, const Matrix& cov_beta
     }
     const RowMatrix s = solve(B);
     const Matrix left = standard.middleRows(begin, count) - s.transpose() * cross;
-    out.segment(begin, count) = B.cwiseProduct(s).colwise().sum().transpose() +
-                                (left * root).rowwise().squaredNorm();
+    out.segment(begin, count) =
+        B.cwiseProduct(s).colwise().sum().transpose() + (left * root).rowwise().squaredNorm();
     pause();
   }
   return out;

@@ -278,7 +278,8 @@ std::vector<Matrix> GeneralPls::inverse_traces() {
 void GeneralPls::derivatives(bool reml, Derivatives& out) {
   if (std::any_of(lambda_.begin(), lambda_.end(), near_singular)) {
     std::vector<Matrix> moved;
-    for (const Matrix& block : lambda_) moved.push_back(near_singular(block) ? ridged(block) : block);
+    for (const Matrix& block : lambda_)
+      moved.push_back(near_singular(block) ? ridged(block) : block);
     objective(moved, reml);
   }
   const Index c = gram_.cols(), p = n_fixef(), m = static_cast<Index>(parameters_.size());

@@ -37,7 +37,8 @@ void compress(LevelBlocks& blocks) {
 // Collects blocks; those of one term only on and below the diagonal.
 class Collector {
  public:
-  Collector(std::size_t s, std::size_t t, Index ks, Index kt) : out_{s, t, {}, {}, {}}, ks_(ks), kt_(kt) {}
+  Collector(std::size_t s, std::size_t t, Index ks, Index kt)
+      : out_{s, t, {}, {}, {}}, ks_(ks), kt_(kt) {}
 
   void add(std::int32_t l, std::int32_t m, const Eigen::Ref<const Matrix>& block) {
     out_.l.push_back(l);
@@ -47,8 +48,8 @@ class Collector {
   }
 
   LevelBlocks finish() {
-    out_.value = Eigen::Map<const Matrix>(values_.data(), ks_ * kt_,
-                                          static_cast<Index>(out_.l.size()));
+    out_.value =
+        Eigen::Map<const Matrix>(values_.data(), ks_ * kt_, static_cast<Index>(out_.l.size()));
     values_ = {};
     compress(out_);
     return std::move(out_);

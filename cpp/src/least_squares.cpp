@@ -43,9 +43,9 @@ std::vector<std::vector<int>> LeastSquares::block_columns(std::size_t t) const {
 }
 
 bool LeastSquares::is_structured(std::size_t t) const {
-  return t < structures_.size() &&
-         std::any_of(structures_[t].begin(), structures_[t].end(),
-                     [](const auto& structure) { return structure != nullptr; });
+  return t < structures_.size() && std::any_of(
+                                       structures_[t].begin(), structures_[t].end(),
+                                       [](const auto& structure) { return structure != nullptr; });
 }
 
 bool LeastSquares::is_structured() const {
@@ -69,8 +69,9 @@ Vector LeastSquares::pack(const std::vector<Matrix>& states) const {
       continue;
     }
     if (state.cols() != 1 || next[e.term] >= state.rows())
-      throw std::invalid_argument("state: of a term with a structure, not one column of its "
-                                  "parameters");
+      throw std::invalid_argument(
+          "state: of a term with a structure, not one column of its "
+          "parameters");
     theta(static_cast<Index>(a)) = state(next[e.term]++, 0);
   }
   return theta;
@@ -122,8 +123,8 @@ std::vector<Vector> LeastSquares::natural(const Vector& theta, std::size_t t,
   for (std::size_t b = 0; b < columns.size(); ++b) {
     out.emplace_back();
     if (const Structure* of_block = structure(t, b))
-      out.back() = of_block->natural(
-          theta.segment(first_parameter(t, b), of_block->n_parameters()), scale(columns[b]));
+      out.back() = of_block->natural(theta.segment(first_parameter(t, b), of_block->n_parameters()),
+                                     scale(columns[b]));
   }
   return out;
 }

@@ -170,9 +170,9 @@ void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix
   const Index levels = Kb.cols();
   const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
   const Index c = rows.cols();
-  std::conditional_t<K == Eigen::Dynamic, std::vector<double>,
-                     std::array<double, static_cast<std::size_t>(K == Eigen::Dynamic ? 1 : K) *
-                                            kFewColumns>>
+  std::conditional_t<
+      K == Eigen::Dynamic, std::vector<double>,
+      std::array<double, static_cast<std::size_t>(K == Eigen::Dynamic ? 1 : K) * kFewColumns>>
       work{};
   if constexpr (K == Eigen::Dynamic) work.resize(static_cast<std::size_t>(k * kFewColumns));
   double* const product = work.data();

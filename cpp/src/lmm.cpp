@@ -210,10 +210,10 @@ double Lmm::smallest_margin(const Vector& theta) const {
     const std::vector<std::vector<int>> columns = pls_->block_columns(t);
     for (std::size_t b = 0; b < columns.size(); ++b) {
       const Structure* structure = pls_->structure(t, b);
-      smallest = std::min(
-          smallest, structure ? structure->margin(theta.segment(pls_->first_parameter(t, b),
-                                                                structure->n_parameters()))
-                              : smallest_axis({Matrix(lambda[t](columns[b], columns[b]))}));
+      smallest = std::min(smallest,
+                          structure ? structure->margin(theta.segment(pls_->first_parameter(t, b),
+                                                                      structure->n_parameters()))
+                                    : smallest_axis({Matrix(lambda[t](columns[b], columns[b]))}));
     }
   }
   return smallest;

@@ -64,8 +64,8 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
     const RowMatrix s = pls->solve_all(B);
     const Matrix left =
         standard.middleRows(begin, count) - s.transpose() * pls->cross().leftCols(p);
-    out.segment(begin, count) = B.cwiseProduct(s).colwise().sum().transpose() +
-                                (left * U).rowwise().squaredNorm();
+    out.segment(begin, count) =
+        B.cwiseProduct(s).colwise().sum().transpose() + (left * U).rowwise().squaredNorm();
     pause();
   }
   return out;

@@ -300,7 +300,8 @@ class Search {
         const Vector psi = segment(own, theta);
         for (Index a : own.structure->vanishing(psi, kRidge * kRidge))
           for (const Departure& off : own.structure->departures(psi, a)) {
-            const double slope = off.direction.cwiseProduct(S).sum() / off.direction.diagonal().sum();
+            const double slope =
+                off.direction.cwiseProduct(S).sum() / off.direction.diagonal().sum();
             if (slope >= result_.cone) continue;
             result_.cone = slope;
             moved = [this, theta, own, off](double e) {
@@ -438,8 +439,8 @@ Matrix hessian_by_theta(const LeastSquares& pls, const Vector& theta,
       const Structure& structure = *pls.structure(e.term, e.block());
       const std::vector<int> columns = pls.block_columns(e.term)[e.block()];
       const Index count = structure.n_parameters();
-      H.block(a, a, count, count) = structure.bends(
-          theta.segment(a, count), Matrix(derivatives.S[e.term](columns, columns)));
+      H.block(a, a, count, count) =
+          structure.bends(theta.segment(a, count), Matrix(derivatives.S[e.term](columns, columns)));
       continue;
     }
     for (Index b = 0; b < m; ++b)

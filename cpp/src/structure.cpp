@@ -339,8 +339,7 @@ Vector Structure::start(const Vector& variances_at, int number) const {
   } else if (homogeneous_) {
     psi.head(n_sds_).setConstant(middle);
   } else {
-    for (Index j = 0; j < k_; ++j)
-      psi(j) = 0.5 * std::log(std::clamp(variances_at(j), 1e-2, 1e4));
+    for (Index j = 0; j < k_; ++j) psi(j) = 0.5 * std::log(std::clamp(variances_at(j), 1e-2, 1e4));
   }
   if (n_shape_ == 0) return psi;
   constexpr double kCorrelation[] = {0.5, 1.5, -0.2}, kShare[] = {0.5, 2.0, 0.1};

@@ -29,7 +29,8 @@ void invert_lower(Eigen::Ref<Matrix> T) {
   const Index h = n / 2, rest = n - h;
   invert_lower(T.topLeftCorner(h, h));
   invert_lower(T.bottomRightCorner(rest, rest));
-  const Matrix half = T.bottomLeftCorner(rest, h) * T.topLeftCorner(h, h).triangularView<Eigen::Lower>();
+  const Matrix half =
+      T.bottomLeftCorner(rest, h) * T.topLeftCorner(h, h).triangularView<Eigen::Lower>();
   T.bottomLeftCorner(rest, h).noalias() =
       -(T.bottomRightCorner(rest, rest).triangularView<Eigen::Lower>() * half);
 }
@@ -159,16 +160,15 @@ void Supernodal::analyse(const std::vector<Rows>& columns, double most) {
     std::sort(rows.begin() + static_cast<std::ptrdiff_t>(inherited), rows.end());
     std::inplace_merge(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(inherited),
                        rows.end());
-    const bool joins = heir == j - 1 && heir >= 0 && rows.size() == inherited &&
-                       children[j].size() == 1;
+    const bool joins =
+        heir == j - 1 && heir >= 0 && rows.size() == inherited && children[j].size() == 1;
     if (!joins) {
       first_.push_back(static_cast<std::int32_t>(j));
       below_.emplace_back();
     }
     const double count = static_cast<double>(rows.size()) + 1.0;
     total += count;
-    if (total > most)
-      throw ModelTooLarge("the Cholesky factor of the random effects is too large");
+    if (total > most) throw ModelTooLarge("the Cholesky factor of the random effects is too large");
     below_.back() = rows;
     if (!rows.empty()) children[rows.front()].push_back(static_cast<std::int32_t>(j));
     waiting[j] = std::move(rows);

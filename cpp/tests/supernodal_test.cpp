@@ -1,7 +1,8 @@
 // The supernodal factor and its selected inverse against Eigen's dense ones.
 
-#include "check.hpp"
 #include "ranef/supernodal.hpp"
+
+#include "check.hpp"
 
 using namespace ranef;
 

@@ -20,7 +20,8 @@ namespace ranef {
 
 class GeneralGlmm {
  public:
-  // Copies what it needs. The terms of `input`, which has neither response nor weights, are members.
+  // Copies what it needs. The terms of `input`, which has neither response nor weights, are
+  // members.
   GeneralGlmm(const Input& input, const GeneralTerms& terms, const Likelihood& likelihood,
               ResponseRows rows, Vector offset);
 
@@ -63,16 +64,16 @@ class GeneralGlmm {
   std::vector<SparseLower> Q_;
   std::vector<Supernodal> Q_factor_;
   std::vector<std::tuple<std::size_t, int, int>> parameters_;
-  Index q_ = 0, width_ = 0;        // random effects; columns of Z that a row has
+  Index q_ = 0, width_ = 0;  // random effects; columns of Z that a row has
   double logdet_Q_ = 0.0;
   Supernodal factor_;
-  std::vector<Index> place_;       // (n, width (width + 1) / 2) of pairs of a row's columns in M
-  std::vector<Index> Q_place_;     // of the elements of Q, term by term
+  std::vector<Index> place_;    // (n, width (width + 1) / 2) of pairs of a row's columns in M
+  std::vector<Index> Q_place_;  // of the elements of Q, term by term
 
   // The last evaluate().
   std::vector<Matrix> lambda_;
-  RowMatrix ZD_;                // (n, width) D'z_i
-  Vector beta_, u_, eta_;       // u (q,)
+  RowMatrix ZD_;           // (n, width) D'z_i
+  Vector beta_, u_, eta_;  // u (q,)
   bool joint_ = false;
   double dispersion_ = 1.0;
   RowDerivatives derivatives_;  // at eta_
@@ -90,10 +91,10 @@ class GeneralGlmm {
   Vector starting_beta() const;
   GlmmPoint find_mode();
   double renew_factor();
-  Vector multiply(const Vector& u) const;          // Z D u
+  Vector multiply(const Vector& u) const;             // Z D u
   RowMatrix transposed(const RowMatrix& rows) const;  // D'Z' rows
   Vector times_Q(const Vector& u) const;
-  RowMatrix solve(RowMatrix B) const;              // M^-1 B
+  RowMatrix solve(RowMatrix B) const;  // M^-1 B
 };
 
 }  // namespace ranef

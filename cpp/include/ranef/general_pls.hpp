@@ -58,20 +58,20 @@ class GeneralPls : public LeastSquares {
     std::vector<Index> place;  // (k_s * k_t * pairs)
   };
 
-  std::vector<SparseLower> Q_;                 // by term
-  std::vector<std::vector<Index>> Q_place_;    // (nnz * k) by term; of the diagonal of an identity
-  std::vector<Supernodal> Q_factor_;           // empty for an identity
-  double logdet_Q_ = 0.0;                      // sum_t k_t log|Q_t|
+  std::vector<SparseLower> Q_;               // by term
+  std::vector<std::vector<Index>> Q_place_;  // (nnz * k) by term; of the diagonal of an identity
+  std::vector<Supernodal> Q_factor_;         // empty for an identity
+  double logdet_Q_ = 0.0;                    // sum_t k_t log|Q_t|
   std::vector<Placed> A_;
-  std::vector<Index> offset_;                  // (terms + 1,)
-  RowMatrix xy_;                               // (q, c) Z'W[X y]
+  std::vector<Index> offset_;  // (terms + 1,)
+  RowMatrix xy_;               // (q, c) Z'W[X y]
   Supernodal factor_;
 
   Objective last_;
   std::vector<Matrix> lambda_;
   bool reml_ = false, stands_ = false;
-  RowMatrix u_;   // (q, c) C^-1 D'Z'W[X y]
-  Matrix L_;      // (c, c) factor of [X y]'H^-1[X y]
+  RowMatrix u_;  // (q, c) C^-1 D'Z'W[X y]
+  Matrix L_;     // (c, c) factor of [X y]'H^-1[X y]
 
   void plan();
   bool assemble();

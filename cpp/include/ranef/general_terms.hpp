@@ -29,10 +29,10 @@ struct SparseLower {
 bool factor_precision(const SparseLower& Q, Index n, Supernodal& factor);
 
 struct GeneralTerms {
-  std::vector<std::size_t> term;               // of each member, ascending from 0
-  std::vector<SparseLower> precision;          // Q of each term
-  std::vector<double> size;                    // mean of the diagonal of Q^-1: where to start
-  std::vector<std::vector<int>> blocks;        // of each term, as in TermInput
+  std::vector<std::size_t> term;         // of each member, ascending from 0
+  std::vector<SparseLower> precision;    // Q of each term
+  std::vector<double> size;              // mean of the diagonal of Q^-1: where to start
+  std::vector<std::vector<int>> blocks;  // of each term, as in TermInput
 };
 
 // Rows of Z, compressed: a column for each random effect, term by term, a level's columns together.

@@ -96,8 +96,8 @@ class Glmm {
   // response's.
   void set_response(const Eigen::Ref<const Vector>& y);
 
-  // Element of lambda of each entry of theta: user's term, row, column; of a structure the number of
-  // the parameter, and -1 - block.
+  // Element of lambda of each entry of theta: user's term, row, column; of a structure the number
+  // of the parameter, and -1 - block.
   std::vector<std::tuple<std::size_t, int, int>> parameters() const;
   // Natural parameters of each block's structure in a term.
   std::vector<Vector> natural_parameters(std::size_t t, const Vector& theta) const {

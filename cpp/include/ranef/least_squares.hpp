@@ -23,8 +23,8 @@ struct Objective {
   double pwrss = 0.0;      // r^2
 };
 
-// One covariance parameter: element (i, j), i >= j, of the covariance of a term; or, of a block with
-// a structure, its parameter i, and j = -1 - block.
+// One covariance parameter: element (i, j), i >= j, of the covariance of a term; or, of a block
+// with a structure, its parameter i, and j = -1 - block.
 struct Parameter {
   std::size_t term;
   int i, j;

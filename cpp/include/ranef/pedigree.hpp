@@ -14,9 +14,9 @@ namespace ranef {
 using Animals = std::vector<std::int32_t>;
 
 struct Ancestry {
-  Vector inbreeding;   // (n,) F; empty where there is a loop
-  Vector mendelian;    // (n,) D: the variance of an animal given its parents, in units of A
-  Animals loop;        // animals each of which is a parent of the one before, the last of the first
+  Vector inbreeding;  // (n,) F; empty where there is a loop
+  Vector mendelian;   // (n,) D: the variance of an animal given its parents, in units of A
+  Animals loop;       // animals each of which is a parent of the one before, the last of the first
 };
 
 // Parents by number, -1 for unknown ones; animals in any order.

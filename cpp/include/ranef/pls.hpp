@@ -77,7 +77,8 @@ class Pls : public LeastSquares {
   std::vector<Matrix> modes() override;   // (k_t, l_t)
 
   // D^1/2 takes the root first, and each level of the leading term given the root:
-  //   b_2 = Lambda_2 L^-T e_2,  b_1 = Lambda_1 M^-T e_1 - K A_12 b_2,  M M' = I + Lambda_1'A_l Lambda_1
+  //   b_2 = Lambda_2 L^-T e_2,  b_1 = Lambda_1 M^-T e_1 - K A_12 b_2,  M M' = I + Lambda_1'A_l
+  //   Lambda_1
   std::vector<Matrix> draw(const Vector& beta, double sigma, std::vector<RowMatrix> noise) override;
 
   // Conditional covariances of b, relative to sigma^2, for beta known: (k_t * k_t, l_t) by term.

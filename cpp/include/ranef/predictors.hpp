@@ -73,7 +73,8 @@ class Predictors {
   Vector gradient();
   std::vector<Matrix> gradient_by_factors() const;  // user's order; see Glmm
 
-  // At coefficients and at random effects b = Lambda u of each term, (k_t, l_t) in the user's order.
+  // At coefficients and at random effects b = Lambda u of each term, (k_t, l_t) in the user's
+  // order.
   JointPoint joint(const Vector& beta, const std::vector<Matrix>& effects) const;
   // Log density of each row there, (n,).
   Vector row_densities(const Vector& beta, const std::vector<Matrix>& effects) const;

@@ -8,8 +8,8 @@
 // Sigma, its factor and their derivatives by psi; value, gradient and curvature follow by the chain
 // rule, and one search runs over psi beside the elements of free factors. A psi of any size is
 // allowed: signs of s are free, correlations and rates are transformed. To add a structure, add a
-// Shape and its case in `correlation` (or in `variances`, where Sigma is diagonal); in Python, a row
-// of design/structure.py.
+// Shape and its case in `correlation` (or in `variances`, where Sigma is diagonal); in Python, a
+// row of design/structure.py.
 #pragma once
 
 #include <memory>
@@ -96,7 +96,8 @@ class Structure {
   bool is_diagonal() const;
   Vector variances(const Vector& psi, Matrix* slopes) const;
   void correlation(const Vector& psi, Matrix& R, std::vector<Matrix>* slopes) const;
-  void decay(const Matrix& distance, const Vector& psi, Matrix& R, std::vector<Matrix>* slopes) const;
+  void decay(const Matrix& distance, const Vector& psi, Matrix& R,
+             std::vector<Matrix>* slopes) const;
   void toeplitz(const Vector& psi, Matrix& R, std::vector<Matrix>* slopes) const;
   double correlation_parameter(double z, double* slope) const;
   Vector deviations(const Vector& psi) const;
