@@ -196,7 +196,7 @@ def plan_of(
         tuple(blocks),
         tuple(bases),
         np.concatenate(start),
-        tuple(structures),
+        structures=tuple(structures),
     )
 
 
