@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
 
 def levels(rng, count, rows, skew=0.0):
     """Level codes of a grouping factor as text, some levels more frequent than others."""
@@ -130,13 +132,16 @@ def main():
     parser.add_argument("cases", nargs="*", help=", ".join(CASES))
     parser.add_argument("--json", action="store_true", help="a line of JSON for each case")
     parser.add_argument("--lme4", action="store_true", help="fit by lme4 too")
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md, with lme4")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         return fit(options.one)
+    options.lme4 |= options.page
     if options.lme4 and not shutil.which("Rscript"):
         parser.error("Rscript is not installed")
     one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    rows = []
     for name in options.cases or CASES:
         command = [sys.executable, __file__, "--one", name]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=one_thread)
@@ -145,6 +150,7 @@ def main():
             other = beside(name)
             row["lme4"] = other["seconds"] / row["seconds"]
             row["lower"] = other["objective"] - row["objective"]
+        rows.append(row)
         if options.json:
             print(json.dumps(row), flush=True)
             continue
@@ -155,6 +161,33 @@ def main():
         if options.lme4:
             line += f"  {row['lme4']:.0f} x lme4's speed, criterion lower by {row['lower']:.1e}"
         print(line, flush=True)
+    if options.page:
+        PAGE.write_text(page(rows), encoding="utf-8")
+
+
+def page(rows):
+    """Write the page of the documentation."""
+    head = (
+        "# Benchmarks\n\n"
+        "Written by `benchmarks/fits.py --page`; nothing on this page is typed. Each case is "
+        "fitted on one thread, from the formula to the fitted object, by ranef and by lme4 one "
+        "after the other on the same machine, the least of three. Machines differ, so read the "
+        "ratio, not the seconds. The last column is by how much ranef's criterion, "
+        "-2 log-likelihood, is lower.\n\n"
+        "| case | formula | rows | ranef | lme4 | ratio | memory added | criterion lower by |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    lines = []
+    for row in rows:
+        formula, make = CASES[row["case"]]
+        written = formula.replace("|", "\\|")
+        seconds, ratio = row["seconds"], row["lme4"]
+        lines.append(
+            f"| {row['case']} | `{written}` | {len(make()):,} | {seconds:.2g} s "
+            f"| {seconds * ratio:.2g} s | {ratio:.0f} | {row['megabytes']:.0f} MB "
+            f"| {row['lower']:.0e} |"
+        )
+    return head + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))  # for ``from reference import dense_lmm``
 
 # Small dense matrices: NumPy's threads would spend their time waiting for each other.
@@ -43,3 +45,11 @@ def pytest_report_header():
 
     place = Path(ranef.__file__).parent
     return f"ranef {version('ranef')} from {place}, core {_core.isa}"
+
+
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    """Close what a test has drawn: matplotlib warns of many open figures."""
+    yield
+    if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+        pyplot.close("all")

@@ -46,10 +46,11 @@ def structured_source(
     def again(y: Array) -> Transform:
         new = replace(rows, design=replace(design, y=y))
         core = gls_model(new, model.corr)
-        return _transform(new, core, fit_gls(new, core, reml=e.reml, control=control), kind)
+        fitted = fit_gls(new, core, reml=e.reml, control=control, near=e.psi)
+        return _transform(new, core, fitted, kind)
 
     def draw(rng: np.random.Generator) -> Array:
-        modes = prediction.random_draws(design, e.lambda_, e.sigma, rng)
+        modes = prediction.random_draws(design, e.lambda_, e.unit, rng)
         mean = prediction.fixed_part(design, e) + prediction.random_part(design, modes)
         return mean + _noise(rows, model, e, rng)
 

@@ -256,6 +256,7 @@ def fit_gls(
     reml: bool,
     control: Control,
     held: Sequence[int] = (),
+    near: Array | None = None,
 ) -> GlsEstimate:
     """Maximise the likelihood, restricted or not, over the covariance parameters.
 
@@ -269,6 +270,8 @@ def fit_gls(
         Settings of the search.
     held : sequence of int
         Terms on whose covariance the likelihood does not depend: it is put to zero.
+    near : ndarray of shape (m,), optional
+        The kernel's parameters of a fit to a like response, from where alone the search starts.
 
     Raises
     ------
@@ -282,8 +285,9 @@ def fit_gls(
     Newton's method on -2 log-likelihood with sigma and the coefficients profiled out, exact
     gradients, Hessians by differences of these, in parameters without bounds.
     """
+    resid = model.ols.resid / model.scale
     found = model.core.fit(
-        starts(rows, model.core, model.ols.resid / model.scale, model.layout, model.corr),
+        starts(rows, model.core, resid, model.layout, model.corr) if near is None else [near],
         reml,
         max_steps=control.max_steps,
         tolerance=control.tolerance,
