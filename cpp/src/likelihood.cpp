@@ -175,59 +175,6 @@ double logit_derivatives(const ResponseRows& rows, const Vector& eta, RowDerivat
   return total;
 }
 
-// Sum of m f(y) over the rows, f evaluated once for each small count.
-template <class F>
-double sum_over_counts(const ResponseRows& rows, F&& f) {
-  constexpr Index kTable = 256;
-  double value[kTable];
-  bool known[kTable] = {};
-  double sum = 0.0;
-  for (Index i = 0; i < rows.y.size(); ++i) {
-    const double y = rows.y(i);
-    const Index at = y >= 0.0 && y < kTable ? static_cast<Index>(y) : kTable;
-    if (at == kTable || static_cast<double>(at) != y) {
-      sum += rows.weights(i) * f(y);
-      continue;
-    }
-    if (!known[at]) {
-      value[at] = f(y);
-      known[at] = true;
-    }
-    sum += rows.weights(i) * value[at];
-  }
-  return sum;
-}
-
-// PoissonLog::at of all rows, in operations on whole arrays.
-double poisson_derivatives(const ResponseRows& rows, const Vector& eta, RowDerivatives& out) {
-  const auto y = rows.y.array(), m = rows.weights.array(), e = eta.array();
-  auto w = out.weight.array();
-  out.slope.array() = e.cwiseMin(kMaxExponent).exp();  // the mean
-  const double total = (m * (y * e - out.slope.array())).sum();
-  out.score.array() = m * (y - out.slope.array());
-  w = m * out.slope.array();
-  out.slope.array() = w;
-  return total;
-}
-
-// NegativeBinomialLog::at of all rows, in operations on whole arrays.
-double negative_binomial_derivatives(const ResponseRows& rows, const Vector& eta, double k,
-                                     RowDerivatives& out) {
-  const auto y = rows.y.array(), m = rows.weights.array();
-  auto p = out.score.array(), q = out.weight.array(), far = out.slope.array();
-  far = eta.array() - std::log(k);
-  const Eigen::ArrayXd t = (-far.abs()).exp(), log_d = (1.0 + t).log();
-  const double total =
-      (m * (y * (far.cwiseMin(0.0) - log_d) - k * (far.cwiseMax(0.0) + log_d))).sum();
-  p = (far >= 0.0).select(1.0, t) / (1.0 + t);
-  q = (far >= 0.0).select(t, 1.0) / (1.0 + t);
-  const Eigen::ArrayXd w = m * (y + k) * p * q;
-  far = w * (q - p);
-  p = m * (y * q - k * p);
-  q = w;
-  return total;
-}
-
 }  // namespace
 
 Likelihood parse_likelihood(const std::string& distribution, const std::string& link) {
@@ -247,11 +194,6 @@ Likelihood parse_likelihood(const std::string& distribution, const std::string& 
 }
 
 double constant_part(const Likelihood& likelihood, const ResponseRows& rows, double dispersion) {
-  if (likelihood.distribution == Distribution::negative_binomial) {
-    const double shared = NegativeBinomialLog::shared(dispersion);
-    return sum_over_counts(
-        rows, [&](double y) { return NegativeBinomialLog::constant(y, 1.0, dispersion, shared); });
-  }
   return with_rows(likelihood, [&](auto function) {
     const double shared = function.shared(dispersion);
     double sum = 0.0;
@@ -269,9 +211,6 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
   out.slope.resize(n);
   if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit)
     return logit_derivatives(rows, eta, out);
-  if (likelihood.distribution == Distribution::poisson) return poisson_derivatives(rows, eta, out);
-  if (likelihood.distribution == Distribution::negative_binomial)
-    return negative_binomial_derivatives(rows, eta, dispersion, out);
   return with_rows(likelihood, [&](auto function) {
     double total = 0.0;
     for (Index i = 0; i < n; ++i) {
@@ -322,43 +261,34 @@ double dispersion_part(const Likelihood& likelihood, double y, double eta, doubl
   return k * (log_q + p) - y * (1.0 - p);
 }
 
-namespace {
-
-// By log k of all rows, in operations on whole arrays: of y q - k p, of (y + k) p q, and of the
-// log-likelihood.
-void by_size(const ResponseRows& rows, const Vector& eta, double k, DispersionDerivatives& out) {
-  const auto y = rows.y.array(), m = rows.weights.array();
-  const Eigen::ArrayXd far = eta.array() - std::log(k), t = (-far.abs()).exp();
-  const Eigen::ArrayXd p = (far >= 0.0).select(1.0, t) / (1.0 + t), q = 1.0 - p;
-  const Eigen::ArrayXd log_q = -far.cwiseMax(0.0) - (1.0 + t).log(), pq = p * q;
-  out.score.array() = m * ((y + k) * pq - k * p);
-  out.weight.array() = m * (k * pq - (y + k) * pq * (q - p));
-  const double digamma_k = digamma(k);
-  out.log_likelihood =
-      (m * (k * (log_q + p) - y * q)).sum() +
-      k * sum_over_counts(rows, [&](double v) { return digamma(v + k) - digamma_k; });
-}
-
-}  // namespace
-
 void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& rows,
                             const Vector& eta, double dispersion, DispersionDerivatives& out) {
   const Index n = eta.size();
   out.score.resize(n);
   out.weight.resize(n);
   out.log_likelihood = 0.0;
-  if (likelihood.distribution == Distribution::negative_binomial)
-    return by_size(rows, eta, dispersion, out);
   for (Index i = 0; i < n; ++i)
     out.log_likelihood +=
         rows.weights(i) * dispersion_part(likelihood, rows.y(i), eta(i), dispersion);
-  RowDerivatives at;
-  row_derivatives(likelihood, rows, eta, dispersion, at);
-  const double nu = 1.0 / dispersion, log_part = std::log(nu) + 1.0 - digamma(nu);
-  out.score = -at.score;  // both are proportional to nu
-  out.weight = -at.weight;
-  for (Index i = 0; i < n; ++i)
-    out.log_likelihood -= nu * rows.weights(i) * (log_part + std::log(rows.y(i)));
+  if (likelihood.distribution == Distribution::gamma) {
+    RowDerivatives at;
+    row_derivatives(likelihood, rows, eta, dispersion, at);
+    const double nu = 1.0 / dispersion, log_part = std::log(nu) + 1.0 - digamma(nu);
+    out.score = -at.score;  // both are proportional to nu
+    out.weight = -at.weight;
+    for (Index i = 0; i < n; ++i)
+      out.log_likelihood -= nu * rows.weights(i) * (log_part + std::log(rows.y(i)));
+    return;
+  }
+  const double k = dispersion, log_k = std::log(k), digamma_k = digamma(k);
+  for (Index i = 0; i < n; ++i) {
+    const double y = rows.y(i), m = rows.weights(i);
+    const double p = 1.0 / (1.0 + std::exp(log_k - eta(i))), q = 1.0 - p;  // mu, k over k + mu
+    // d/d log k of y q - k p and of (y + k) p q
+    out.score(i) = m * ((y + k) * p * q - k * p);
+    out.weight(i) = m * (k * p * q - (y + k) * p * q * (q - p));
+    out.log_likelihood += m * k * (digamma(y + k) - digamma_k);
+  }
 }
 
 Vector starting_predictor(const Likelihood& likelihood, const ResponseRows& rows) {

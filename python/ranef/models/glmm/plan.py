@@ -52,10 +52,10 @@ class Plan:
         Standardised columns of each term to those as written.
     start : ndarray of shape (P,)
         Where the search begins.
-    top : float
-        The last category of an ordinal response, which need not occur; -1 for the largest.
     structures : tuple of tuple of Structure or None
         Of each term what is known of the covariance of each block.
+    top : float
+        The last category of an ordinal response, which need not occur; -1 for the largest.
     """
 
     y: Array
@@ -68,8 +68,8 @@ class Plan:
     blocks: tuple[Block, ...]
     bases: tuple[Array, ...]
     start: Array
-    top: float = -1.0
     structures: tuple[tuple[Structure | None, ...], ...] = ()
+    top: float = -1.0
 
     def core(self) -> _core.Predictors:
         """Plan the factor."""
