@@ -117,7 +117,6 @@ if TYPE_CHECKING:
     from .missing.pooled import PooledModel
     from .missing.report import MissingReport
     from .report.bootstrap import Bootstrap
-    from .report.checklist import Checklist
     from .report.checks.residual_tests import ResidualTest, ResidualTests
     from .report.checks.residuals import SimulatedResiduals
     from .report.comparison import Comparison
@@ -143,6 +142,7 @@ if TYPE_CHECKING:
     from .report.varcorr import VarCorr
     from .report.verdict import Convergence
     from .study.result import Power, Study
+    from .trust.checklist import Checklist
 
 __version__ = _version("ranef")
 
@@ -298,7 +298,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "report.bootstrap",
-    "Checklist": "report.checklist",
+    "Checklist": "trust.checklist",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
     "ConditionalAic": "inference.caic",

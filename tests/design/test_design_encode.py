@@ -108,7 +108,7 @@ def test_new_levels_of_a_grouping_factor():
         encode(DESIGN, new)
     codes = encode(DESIGN, new, new_levels="population").terms[0].codes
     assert codes.tolist() == [0, -1, -1, -1]
-    with pytest.raises(ValueError, match="raise or population"):
+    with pytest.raises(ValueError, match="must be 'raise' or 'population'"):
         encode(DESIGN, new, new_levels="ignore")
 
 

@@ -355,8 +355,8 @@ def test_refit_and_update(model, cbpp):
         model.refit([1.0])
     with pytest.raises(ranef.DataError, match="whole numbers of trials"):
         model.refit(np.linspace(0.1, 0.2, 56))
-    with pytest.raises(ValueError, match="no argument 'reml'"):
-        model.update(reml=True)
+    with pytest.raises(ValueError, match="no argument 'robust'"):
+        model.update(robust=True)
 
 
 def test_copies_answer_alike(model):

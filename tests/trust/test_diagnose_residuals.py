@@ -114,7 +114,7 @@ def test_fixes_mend_what_was_found():
         5.0 + 0.5 * data["t"] + rng.normal(size=40)[data["g"]] + spread * rng.normal(size=240)
     )
     model, found = diagnosed("y ~ x + t + (1 | g)", data)
-    assert found.find("unequal-variance").fix.endswith('variance="x")')
+    assert found.find("unequal-variance").fix.endswith('variance="~ x")')
     mended = run(found.find("unequal-variance"), model, data)
     assert mended.llf > model.llf + 20.0
     assert "unequal-variance" not in ranef.diagnose(mended, simulations=59).codes

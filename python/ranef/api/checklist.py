@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ..fitted.kinds import Model, check_mixed
-from ..report.checklist import Checklist
-from ..trust.checklist import checklist_of
+from ..trust.checklist import Checklist, checklist_of
 from ..words.answers import answering
 
 __all__ = ["checklist"]

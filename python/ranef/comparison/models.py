@@ -67,7 +67,7 @@ def check_likelihood(models: Sequence[Model], caller: str) -> None:
 
 def by_likelihood(model: AnyModel, *, reml: bool = False) -> AnyModel:
     """Return the model by maximum likelihood, or by REML: itself, or a refit that is made once."""
-    if not isinstance(model, LinearMixedModel) or model.reml == reml:
+    if not isinstance(model, LinearMixedModel | GLSModel) or model.reml == reml:
         return model
     other = _REFITS.get(model)
     if other is None:

@@ -284,7 +284,15 @@ ELSEWHERE: Mapping[str, str] = {
         "models of ranef.lmer have it",
     ),
     **dict.fromkeys(
-        ("coef", "is_singular", "ranef", "reml", "varcorr", "variance_decomposition"),
+        (
+            "coef",
+            "covariance_params",
+            "is_singular",
+            "ranef",
+            "reml",
+            "varcorr",
+            "variance_decomposition",
+        ),
         "random effects are those of ranef.lmer and ranef.glmer",
     ),
     **dict.fromkeys(
@@ -296,6 +304,9 @@ ELSEWHERE: Mapping[str, str] = {
     "anova": "fit again without a term and compare the two",
     "augment": "join model.fittedvalues and model.resid to the rows of the data",
     "augment_chunks": "models of ranef.lmer have it; join fitted values chunk by chunk",
+    **dict.fromkeys(
+        ("smooth", "smooths"), "smooth terms, s(x), are those of ranef.lmer and ranef.glmer"
+    ),
     "glance": "model.summary() says what is known of the fit",
     "in_units": "rescale the columns of the data and fit again",
     "ngroups": "model.summary() counts the groups",

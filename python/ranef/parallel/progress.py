@@ -51,7 +51,8 @@ class Line:
     def update(self, count: int) -> None:
         """Count work that is done."""
         self.done += count
-        self._bar.update(count)
+        if self._bar is not None:
+            self._bar.update(count)
         now = time.monotonic()
         if now - self._told >= QUIET_SECONDS:
             self._told = now
@@ -59,7 +60,8 @@ class Line:
 
     def close(self) -> None:
         """End the bar, and tell the end of a run that took a while."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
         if self._told > self._start:
             self._tell(logging.INFO)
 
@@ -91,11 +93,13 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
     Line
         With ``update(count)`` and ``close()``.
     """
+    if not shown:  # tqdm would start a thread even for a bar that is not seen
+        return Line(None, total, unit)
     from tqdm.auto import tqdm
 
     # disable=None is silence unless the output is a terminal, which a notebook's never is.
     notebook = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
-    disable = (False if notebook else None) if shown else True
+    disable = False if notebook else None
     shown_bar = tqdm(
         total=total,
         unit=f" {unit}",

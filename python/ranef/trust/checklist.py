@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
+import pandas as pd
 
+from .._html import Preformatted
 from ..errors import RanefError
 from ..fitted.kinds import Model
 from ..fitted.lmm.model import LinearMixedModel
-from ..report.checklist import Checklist, Item
 from .diagnosis import diagnosis_of
 
-__all__ = ["checklist_of"]
+__all__ = ["Checklist", "Item", "checklist_of"]
 
 #: Levels below which a variance between groups is hardly known.
 FEW = 20
@@ -20,6 +23,55 @@ FEW = 20
 SMALL = 5
 #: Rows from which on everything is significant.
 MANY = 100_000
+#: Columns of the text.
+WIDTH = 88
+
+
+@dataclass(frozen=True)
+class Item:
+    """One topic.
+
+    Attributes
+    ----------
+    topic : str
+        The issue.
+    answer : str
+        What holds of this model.
+    call : str
+        What to call next; empty where there is nothing to do.
+    """
+
+    topic: str
+    answer: str
+    call: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Checklist(Preformatted):
+    """The issues of the field, filled in for one model.
+
+    Attributes
+    ----------
+    formula : str
+        The model.
+    items : tuple of Item
+        Topics in the order of the page on issues in mixed models.
+    """
+
+    formula: str
+    items: tuple[Item, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A topic a row: topic, answer, call."""
+        return pd.DataFrame([vars(item) for item in self.items])
+
+    def __repr__(self) -> str:
+        parts = [self.formula]
+        for item in self.items:
+            text = fill(item.answer, WIDTH, initial_indent="  ", subsequent_indent="  ")
+            parts.append(f"{item.topic}\n{text}" + (f"\n  > {item.call}" if item.call else ""))
+        return "\n\n".join(parts)
 
 
 def checklist_of(model: Model) -> Checklist:

@@ -68,11 +68,13 @@ class Fixes:
             return 'model.update(residuals="free")' if free else ""
         if about == "fitted values":
             return self._logarithm()
+        factor = self._design.encoder.factors.get(about)
+        by = about if factor is None or factor.is_categorical else f"~ {about}"
         if isinstance(model, GLSModel):
-            return f'model.update(variance="{about}")' if model.call.variance is None else ""
+            return f'model.update(variance="{by}")' if model.call.variance is None else ""
         if not self._is_plain or not self._fits_gls() or ":" in about:
             return ""
-        return f'ranef.gls("{self._text()}", data, variance="{about}")'
+        return f'ranef.gls("{self._text()}", data, variance="{by}")'
 
     def _logarithm(self) -> str:
         """Write the model of the logarithm of a response that is positive."""
