@@ -43,6 +43,6 @@ def diagnose(model: Any, data: Any = None, *, seed: int = 1, simulations: int = 
     >>> import ranef
     >>> pre_post = {"y": [1.0, 2, 2, 4, 3, 3], "t": [0, 1] * 3, "id": [1, 1, 2, 2, 3, 3]}
     >>> ranef.diagnose("y ~ t + (t | id)", pre_post).codes
-    ['effects-as-many-as-rows', 'few-levels']
+    ['effects-as-many-as-rows', 'few-levels', 'ordered-response']
     """
     return diagnosis_of(model, data, seed=seed, simulations=simulations)

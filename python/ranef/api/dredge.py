@@ -79,7 +79,7 @@ def dredge(
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> model = ranef.lmer("Reaction ~ Days + I(Days ** 2) + (Days | Subject)", sleep)
     >>> ranef.dredge(model).table["weight"].round(2).tolist()
-    [0.66, 0.34, 0.0, 0.0]
+    [0.54, 0.42, 0.04, 0.0]
     """
     if not isinstance(model, GLSModel | FixedEffectsModel):
         check_mixed(model, "dredge", generalised=True)

@@ -58,9 +58,8 @@ def joint_tests(
     >>> import ranef
     >>> cake = ranef.datasets.load("cake")
     >>> model = ranef.lmer("angle ~ recipe * temperature + (1 | recipe:replicate)", cake)
-    >>> ranef.joint_tests(model)[["num_df", "F"]].round(2)
+    >>> ranef.joint_tests(model)[["num_df", "F"]].round(2).rename_axis(None)
                         num_df      F
-    term
     recipe                   2   0.25
     temperature              5  20.52
     recipe:temperature      10   1.01

@@ -62,7 +62,7 @@ class Units(Base):
         >>> d["n"] = rng.poisson(np.exp(0.5 + 0.1 * d["days"] + rng.normal(size=9)[d["g"]]))
         >>> model = ranef.glmer("n ~ days + (1 | g)", d, family="poisson")
         >>> weeks = model.in_units(weeks="days / 7")
-        >>> round(weeks.params["weeks"] / model.params["days"], 6)
+        >>> round(float(weeks.params["weeks"] / model.params["days"]), 6)
         7.0
         """
         call = self.parts.call

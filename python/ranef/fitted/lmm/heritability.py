@@ -45,8 +45,8 @@ class Heritability(Base):
         >>> model = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
         >>> model.heritability().round(3)
                   estimate     se
-        Subject      0.589  0.091
-        residual     0.411  0.091
+        Subject      0.589  0.093
+        residual     0.411  0.093
         """
         self.parts.likelihood_only("heritability()")
         self.parts.exact_only("heritability()", "icc()")

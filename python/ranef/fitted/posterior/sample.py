@@ -86,7 +86,7 @@ class Sampled(Base):
         >>> sleep = ranef.datasets.load("sleepstudy")
         >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
         >>> posterior = model.sample(seed=1)
-        >>> posterior.table().loc["Days", "mean"].round()
+        >>> float(posterior.table().loc["Days", "mean"].round())
         10.0
         """
         from ...inference.posterior.run import Settings
