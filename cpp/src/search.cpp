@@ -304,7 +304,7 @@ class Search {
                 off.direction.cwiseProduct(S).sum() / off.direction.diagonal().sum();
             if (slope >= result_.cone) continue;
             result_.cone = slope;
-            moved = [this, theta, own, off](double e) {
+            moved = [theta, own, off](double e) {
               Vector out = theta, at = off.psi;
               at(off.parameter) = std::sqrt(e);
               segment(own, out) = at;
