@@ -48,7 +48,7 @@ class Line:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def update(self, count: int) -> None:
+    def update(self, count: int = 1) -> None:
         """Count work that is done."""
         self.done += count
         if self._bar is not None:
