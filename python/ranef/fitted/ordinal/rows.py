@@ -12,6 +12,7 @@ from ...design.encode import encode
 from ...families.shaped import mean_of
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, spread_of_rows
+from ...inference.prediction.places import only_seen_places
 from ...inference.prediction.table import labelled
 from ..parts import Base
 from .parts import OrdinalParts
@@ -107,6 +108,7 @@ class OrdinalRows(Base):
         e, plan = self.parts.estimate, self.parts.ordinal
         groups = prediction.chosen_groups(self.parts.design, random)
         rows = encode(self.parts.design, data, random=groups, new_levels=new_levels)
+        rows = only_seen_places(self.parts.design, rows)
         kept = e.block("location").kept
         eta = rows.X[:, 1:][:, kept] @ (plan.location @ e.standard)
         if rows.offset is not None:

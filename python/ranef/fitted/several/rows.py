@@ -16,6 +16,7 @@ from ...families.shaped import mean_of
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
+from ...inference.prediction.places import only_seen_places
 from ...inference.prediction.table import labelled
 from ...report.augment import used_rows
 from ..generalised.residuals import Residuals
@@ -42,7 +43,8 @@ class PartsRows(Base):
         keys = self.parts.terms_of(part)
         prefix = len(part) + 1 if part != "location" else 0
         own = [key[prefix:] for key, _ in keys if key in groups]
-        return encode(design, data, random=own, new_levels=new_levels)
+        rows = encode(design, data, random=own, new_levels=new_levels)
+        return only_seen_places(design, rows)
 
     def _new_predictors(
         self, data: Any, groups: list[str], new_levels: str

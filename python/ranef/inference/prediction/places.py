@@ -11,9 +11,10 @@ import numpy as np
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...design.encode import NewRows, NewTerm
+from ...errors import UnsupportedError
 from ...models.states import block_parameters
 
-__all__ = ["at_places", "left_over"]
+__all__ = ["at_places", "left_over", "only_seen_places"]
 
 
 class Located(Protocol):
@@ -71,6 +72,31 @@ def _located(term: RandomTerm, new: NewTerm, state: Array, cov: Array) -> NewTer
         left = np.maximum(variance * (1.0 - np.sum(weights * r, axis=1)), 0.0)
         extra[unseen] += left[back.ravel()]
     return replace(new, z=z, extra=extra)
+
+
+def only_seen_places(design: Design, rows: NewRows) -> NewRows:
+    """Refuse rows of known levels at places that the fit has not seen.
+
+    Raises
+    ------
+    UnsupportedError
+        For a model that does not predict there.
+    """
+    for term, new in zip(design.random, rows.terms, strict=True):
+        if new is None:
+            continue
+        for columns, places in zip(term.blocks, new.places, strict=False):
+            if places is None:
+                continue
+            none = (new.z[:, columns] == 0.0).all(axis=1)
+            count = int(np.sum(none & np.isfinite(places).all(axis=1) & (new.codes >= 0)))
+            if count:
+                raise UnsupportedError(
+                    f"{count} rows are at times or places that the fit has not seen, and this "
+                    f"kind of model does not predict effects of {term.group} there; give "
+                    'random="none", or fit one linear predictor by ranef.lmer or ranef.glmer'
+                )
+    return rows
 
 
 def left_over(rows: NewRows, groups: Iterable[str] | None = None) -> Array:
