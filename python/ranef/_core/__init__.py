@@ -64,6 +64,7 @@ Glmm = _module.Glmm
 GlmmBatch = _module.GlmmBatch
 GlmmBatchRows = _module.GlmmBatchRows
 GeneralGlmm = _module.GeneralGlmm
+GlmmOptimum = _module.GlmmOptimum
 GlmmPoint = _module.GlmmPoint
 Ancestry = _module.Ancestry
 PrecisionFactor = _module.PrecisionFactor
