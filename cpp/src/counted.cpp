@@ -17,12 +17,19 @@ double stirling(double x) {
   return (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r / 1680.0))) / x;
 }
 
-// log Gamma(b + d) - log Gamma(b) - d log k, and its derivative by log k where b is k and more.
+// What the asymptotic series for digamma adds to log x, x >= 15.
+double digamma_series(double x) {
+  const double r = 1.0 / (x * x);
+  return -0.5 / x - r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r / 240.0)));
+}
+
+// log Gamma(b + d) - log Gamma(b) - d log k, and its derivative by log k where b is k and more;
+// b >= 15. Differences of logarithms are taken before k multiplies them.
 Rising far_sum(double b, double d, double k) {
-  const double x = b + d;
+  const double x = b + d, further = std::log1p(d / b);
   const double value =
-      (b - 0.5) * std::log1p(d / b) + d * std::log(x / k) - d + stirling(x) - stirling(b);
-  return {value, k * (digamma(x) - digamma(b)) - d};
+      (b - 0.5) * further + d * std::log1p((x - k) / k) - d + stirling(x) - stirling(b);
+  return {value, k * (further + digamma_series(x) - digamma_series(b)) - d};
 }
 
 }  // namespace

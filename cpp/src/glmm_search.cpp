@@ -24,6 +24,8 @@ constexpr double kLevel = 1e-3;
 // up to which it is made when the first fit is singular.
 constexpr double kWide = 5.0, kSingular = 1e-4;
 constexpr Index kFew = 100, kMany = 5000;
+// A size of counts that no data tell from infinity: the criterion is level from there on.
+constexpr double kEndless = 5e7;
 // Dispersions are sought between these, relative to 1.
 constexpr double kSmallestDispersion = 1e-8, kLargestDispersion = 1e8;
 // Information on a combination of standardised columns, in units of the largest, that is none.
@@ -47,7 +49,7 @@ struct Criterion {
     GlmmParameters out;
     out.theta = x.head(m);
     const Index stop = x.size() - (has_dispersion ? 1 : 0);
-    if (has_dispersion) out.dispersion = std::exp(x(stop));
+    if (has_dispersion) out.dispersion = std::min(std::exp(x(stop)), kEndless);
     if (!joint) out.beta = centre + root * x.segment(m, stop - m);
     return out;
   }
@@ -65,6 +67,7 @@ struct Criterion {
   Vector gradient() {
     ++n_gradients;
     Vector out = model.gradient();
+    if (has_dispersion && last(last.size() - 1) > std::log(kEndless)) out(out.size() - 1) = 0.0;
     if (joint) return out;
     const Index stop = out.size() - (has_dispersion ? 1 : 0);
     out.segment(m, stop - m) = (root.transpose() * out.segment(m, stop - m)).eval();
@@ -440,6 +443,7 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   out.n_gradients += surface.n_gradients;
   if (!std::isfinite(out.value)) return out;
   const GlmmParameters at = surface.at(found.x);
+  if (model.has_dispersion()) found.x(found.x.size() - 1) = std::log(at.dispersion);
   out.status = found.status;
   out.decrement = found.decrement;
   out.theta = at.theta;
