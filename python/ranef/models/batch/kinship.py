@@ -18,7 +18,8 @@ __all__ = ["Kinship", "KinshipRows", "check_kinship", "is_kinship"]
 #: Levels with rows above which the eigendecomposition takes hours.
 MOST_LEVELS = 20_000
 #: Logarithms of the variance ratio, times the mean eigenvalue, that a search compares first.
-GRID = np.arange(-9.0, 14.1, 0.5)
+#: The last one stands for a residual variance of zero, which levels as many as rows may ask for.
+GRID = np.r_[-9.0:14.1:0.5, 15.0, 16.0, 18.0, 20.0]
 #: Steps of the search between two of them, and the step that ends it.
 STEPS, TOLERANCE = 30, 1e-7
 #: Responses that are searched together, which bounds the memory.
@@ -26,7 +27,7 @@ AT_ONCE = 64
 #: A column that others leave less than this share of is a combination of them.
 SPANNED = 1e-9
 #: Outcomes as the kernel counts them.
-CONVERGED, STALLED, PERFECT, EXPLAINED, TOO_FEW, NOT_FINITE = 0, 2, 3, 4, 6, 8
+CONVERGED, STALLED, EXPLAINED, TOO_FEW, NOT_FINITE = 0, 2, 4, 6, 8
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,6 @@ class _Search:
         found = np.where(np.isnan(found), np.inf, found)
         k = np.argmin(found[1:], axis=0)
         ended = np.full(self.m, CONVERGED, dtype=np.int32)
-        ended[k == len(GRID) - 1] = PERFECT
         low = GRID[np.maximum(k - 1, 0)].astype(float)
         high = GRID[np.minimum(k + 1, len(GRID) - 1)].astype(float)
         t = self._refined(low, high, GRID[k].astype(float), unit)
