@@ -295,7 +295,7 @@ class _Search:
             slope -= np.trace(np.linalg.solve(A, B), axis1=1, axis2=2)
         value = self._value(-np.log(d).sum(axis=0), np.linalg.slogdet(A)[1], r2)
         self.evaluations += 1
-        return _At(value, np.asarray(slope), r2, beta, A)
+        return _At(value, np.asarray(slope), r2, np.asarray(beta), np.asarray(A))
 
     def best(self) -> tuple[Array, NDArray[np.int32]]:
         """Ratios of the lowest minima, and what became of the searches."""
