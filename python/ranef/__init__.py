@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .api.lmlist import lmlist
     from .api.mediate import mediate
     from .api.missing_report import missing_report
+    from .api.model_tree import model_tree
     from .api.multistart import multistart
     from .api.on_progress import on_progress
     from .api.pbtest import pbtest
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from .api.pool import pool
     from .api.power import power
     from .api.random_effects_gls import random_effects_gls
+    from .api.re_em import re_em
     from .api.rlrt import rlrt
     from .api.selection_stability import selection_stability
     from .api.simulate_study import simulate_study
@@ -111,6 +113,11 @@ if TYPE_CHECKING:
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
+    from .learners.conformal import Calibration
+    from .learners.importance import Importance
+    from .learners.model import MixedLearner
+    from .learners.partition.model import ModelTree
+    from .learners.rules import Rules
     from .mediation.result import Mediation
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
@@ -154,6 +161,7 @@ __all__ = [
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "Calibration",
     "Checklist",
     "ClassTest",
     "Comparison",
@@ -189,6 +197,7 @@ __all__ = [
     "GrowthModel",
     "HalfT",
     "Icc",
+    "Importance",
     "Imputations",
     "Influence",
     "InverseGamma",
@@ -200,10 +209,12 @@ __all__ = [
     "Mediation",
     "MissingComparison",
     "MissingReport",
+    "MixedLearner",
     "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
+    "ModelTree",
     "Moments",
     "MultiStart",
     "Normal",
@@ -227,6 +238,7 @@ __all__ = [
     "ResidualTests",
     "Residuals",
     "RobustResult",
+    "Rules",
     "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
@@ -277,6 +289,7 @@ __all__ = [
     "lmlist",
     "mediate",
     "missing_report",
+    "model_tree",
     "multistart",
     "on_progress",
     "pbtest",
@@ -285,6 +298,7 @@ __all__ = [
     "pool",
     "power",
     "random_effects_gls",
+    "re_em",
     "rlrt",
     "selection_stability",
     "simulate_study",
@@ -298,6 +312,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "report.bootstrap",
+    "Calibration": "learners.conformal",
     "Checklist": "trust.checklist",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
@@ -327,6 +342,7 @@ _LATER = {
     "GrowthModel": "fitted.growth.model",
     "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
+    "Importance": "learners.importance",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
@@ -338,10 +354,12 @@ _LATER = {
     "MarginalMeans": "report.emmeans",
     "Mediation": "mediation.result",
     "MissingComparison": "missing.comparison",
+    "MixedLearner": "learners.model",
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "ModelPlots": "report.plots.model",
+    "ModelTree": "learners.partition.model",
     "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
@@ -363,6 +381,7 @@ _LATER = {
     "ResidualTests": "report.checks.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "Rules": "learners.rules",
     "SimulatedResiduals": "report.checks.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
@@ -411,6 +430,7 @@ _LATER = {
     "lmlist": "api.lmlist",
     "mediate": "api.mediate",
     "missing_report": "api.missing_report",
+    "model_tree": "api.model_tree",
     "multistart": "api.multistart",
     "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
@@ -419,6 +439,7 @@ _LATER = {
     "pool": "api.pool",
     "power": "api.power",
     "random_effects_gls": "api.random_effects_gls",
+    "re_em": "api.re_em",
     "rlrt": "api.rlrt",
     "simulate_study": "api.simulate_study",
     "within_between": "api.within_between",
