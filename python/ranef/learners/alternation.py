@@ -88,9 +88,11 @@ def alternate(
     Sela and Simonoff (2012), Machine Learning 86, 169-207.
     Hajjem, Bellavance and Larocque (2014), J. Stat. Comput. Simul. 84, 1313-1328.
     """
-    base, rows = predictors.base, []
+    base = predictors.base
+    rows: list[tuple[float, float]] = []
     whole = base.y if base.offset is None else base.y - base.offset
-    effects, start = np.zeros(base.n_obs), ()
+    effects = np.zeros(base.n_obs)
+    start: tuple[Array, ...] = ()
     change, converged, waited = np.inf, False, 0
     best: tuple[float, Learned, Array, tuple[Array, ...]] | None = None
     with bar(most + 1, "rounds", shown=progress) as advance:

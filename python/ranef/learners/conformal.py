@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,6 @@ from ..words.answers import Spoken
 from .call import LearnerCall, positive
 from .fit import Fit, fit, used_rows
 from .task import folds_of
-
-if TYPE_CHECKING:
-    from .model import MixedLearner
 
 __all__ = ["Calibration", "calibrated"]
 
@@ -41,7 +38,7 @@ class Calibration(Spoken, Preformatted):
     group: str
     new: pd.DataFrame
     known: pd.DataFrame
-    _model: MixedLearner
+    _model: Any
 
     def radius(self, level: float = 0.9, *, groups: str = "new") -> float:
         """Return half the width of intervals.
@@ -112,7 +109,7 @@ class Calibration(Spoken, Preformatted):
 
 
 def calibrated(
-    model: MixedLearner, call: LearnerCall, found: Fit, data: Any, folds: int, progress: bool
+    model: Any, call: LearnerCall, found: Fit, data: Any, folds: int, progress: bool
 ) -> Calibration:
     """Fit without groups, and without rows, and keep the errors of what was held out.
 
@@ -151,12 +148,12 @@ def calibrated(
             error = np.empty(base.n_obs)
             for k in range(folds):
                 out = parts == k
-                again = type(model)(call, fit(replace(call), frame[~out], progress=False), None)
+                again = type(model)(call, fit(call, frame[~out], progress=False), None)
                 found_here = again.predict(frame[out], new_levels="population")
                 error[out] = np.abs(observed[out].to_numpy() - found_here.to_numpy())
                 advance(1)
             errors.append(pd.DataFrame({"level": np.asarray(term.levels)[codes], "error": error}))
-    return Calibration(group, *errors, model)
+    return Calibration(group, errors[0], errors[1], model)
 
 
 def within_groups(codes: Positions, folds: int, seed: int) -> Positions:

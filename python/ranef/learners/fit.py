@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._typing import Array
+from .._typing import Positions
 from ..design.design import Design
 from ..design.frame import to_pandas
 from ..errors import ConvergenceWarning, RanefWarning
@@ -87,7 +87,7 @@ def fit(call: LearnerCall, data: Any, *, progress: bool = True) -> Fit:
         learner,
         predictors,
         task,
-        Call(base.encoder.formula, reml=call.reml),
+        Call(str(base.encoder.formula), reml=call.reml),
         most=call.rounds,
         tolerance=learner.tolerance if call.tolerance is None else call.tolerance,
         progress=progress,
@@ -143,7 +143,7 @@ def beside_learner(
     return LinearMixedModel(fit_mixed(arguments, frame))
 
 
-def used_positions(base: Design) -> Array:
+def used_positions(base: Design) -> Positions:
     """Positions of the rows used."""
     return np.arange(base.n_data) if base.rows is None else base.rows
 

@@ -150,8 +150,8 @@ def shuffled(
 ) -> Array:
     """Shuffle rows of columns; whole levels where the columns are constant within them."""
     if codes is None:
-        return X[rng.permutation(chosen)]
+        return np.asarray(X[rng.permutation(chosen)])
     used, place = np.unique(codes[chosen], return_inverse=True)
     first = np.zeros(int(codes.max()) + 1, dtype=np.intp)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
-    return X[first[rng.permutation(used)]][place]
+    return np.asarray(X[first[rng.permutation(used)]][place])

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .._typing import Array, Positions
 from ..design.design import INTERCEPT, Design
 from .task import Task
@@ -69,15 +71,15 @@ class Learned(ABC):
 
     def mean(self, X: Array, beta: Array) -> Array:
         """Predict new rows with the coefficients of the mixed model, random effects zero."""
-        return self.predict(X) + beta[0]
+        return np.asarray(self.predict(X) + beta[0])
 
     def fitted_mean(self, beta: Array) -> Array:
         """Predict the rows of the fit, with the coefficients and without random effects."""
-        return self.fitted + beta[0]
+        return np.asarray(self.fitted + beta[0])
 
     def held_out_mean(self, X: Array, rows: Positions, beta: Array) -> Array:
         """Predict changed rows of the fit as ``fitted_mean`` predicts the rows themselves."""
-        return self.held_out(X, rows) + beta[0]
+        return np.asarray(self.held_out(X, rows) + beta[0])
 
     def notes(self) -> list[str]:
         """Say what a reader must know of the learner."""

@@ -187,5 +187,7 @@ def slots(factor: FittedFactor) -> list[tuple[int, str, tuple[str, str] | None]]
     if factor.levels is None:
         return [(slot, name, None) for name, slot in factor.full]
     levels = list(pd.Index(factor.levels))
-    known = [(slot, f"{factor.expr}[{v}]", (factor.expr, str(v))) for slot, v in enumerate(levels)]
+    known: list[tuple[int, str, tuple[str, str] | None]] = [
+        (slot, f"{factor.expr}[{v}]", (factor.expr, str(v))) for slot, v in enumerate(levels)
+    ]
     return known[1:] if len(levels) == 2 else known

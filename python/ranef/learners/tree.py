@@ -53,7 +53,7 @@ class Leaves(Learned):
         found = self.tree.apply(np.ascontiguousarray(X, dtype=np.float32))
         place = np.zeros(self.tree.tree_.node_count, dtype=np.intp)
         place[self.nodes] = np.arange(self.n_leaves)
-        return place[found]
+        return np.asarray(place[found])
 
     def predict(self, X: Array) -> Array:
         """Predict by the tree's own leaf means."""
@@ -79,7 +79,7 @@ class Leaves(Learned):
         """Return the leaves as a categorical column."""
         labels = [str(k + 1) for k in range(self.n_leaves)]
         fixed = "0 + {}" if self.n_leaves > 1 else "1"
-        return "leaf", pd.Categorical.from_codes(self.leaf, labels), fixed
+        return "leaf", pd.Categorical.from_codes(self.leaf, pd.Index(labels)), fixed
 
     def step(self, base: Design) -> Design:
         """Return the mixed model of the response with a coefficient for each leaf."""

@@ -113,7 +113,7 @@ def fit(call: TreeCall, data: Any) -> Fit:
         call.min_groups,
         call.max_depth or base.n_obs,
     )
-    mixed_call = Call(written.mixed, reml=call.reml)
+    mixed_call = Call(written.mixed.text, reml=call.reml)
     tree, leaf, estimate, trace, converged = alternate(base, variables, settings, mixed_call, call)
     count = len(leaves_of(tree))
     beta = estimate.beta.reshape(count, k)
@@ -280,7 +280,7 @@ def inside(
     formula, frame, word = written.mixed, used.copy(), "leaf"
     while word in frame:
         word += "_"
-    frame[word] = pd.Categorical.from_codes(leaf, [str(k + 1) for k in range(count)])
+    frame[word] = pd.Categorical.from_codes(leaf, pd.Index([str(k + 1) for k in range(count)]))
     terms = [term.source() if term.factors else "" for term in formula.terms]
     if count > 1:
         fixed = ["0", *(f"{quoted(word)}:{term}" if term else word for term in terms)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._typing import Array, Positions
 from .instability import Variable
@@ -37,11 +38,11 @@ class Split:
     left: frozenset[int] = frozenset()
     levels: tuple[str, ...] | None = None
 
-    def goes_left(self, values: Array) -> Array:
+    def goes_left(self, values: Array) -> NDArray[np.bool_]:
         """Tell which rows go left, shape (m,), bool."""
         if np.isnan(self.cut):
             return np.isin(values.astype(np.intp), list(self.left))
-        return values <= self.cut
+        return np.asarray(values <= self.cut, dtype=np.bool_)
 
     def spelled(self) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
         """Name, sign and value of both branches."""
@@ -61,7 +62,7 @@ def least_squares(X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
     """Fit a node's model; its coefficients, shape (k,), and its scores, shape (m, k)."""
     root = np.sqrt(weights)
     beta = np.linalg.lstsq(X * root[:, None], y * root, rcond=None)[0]
-    return beta, X * (weights * (y - X @ beta))[:, None]
+    return np.asarray(beta, dtype=np.float64), X * (weights * (y - X @ beta))[:, None]
 
 
 def best_split(
@@ -131,7 +132,7 @@ def products(
         b[:, i] = np.bincount(place, weights * X[:, i] * y, count)
         for j in range(i + 1):
             A[:, i, j] = A[:, j, i] = np.bincount(place, weights * X[:, i] * X[:, j], count)
-    return A, b, np.bincount(place, weights * y * y, count)
+    return A, b, np.asarray(np.bincount(place, weights * y * y, count), dtype=np.float64)
 
 
 def squares(inside: Array, A: Array, b: Array, c: Array) -> Array:

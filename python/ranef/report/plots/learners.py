@@ -46,7 +46,7 @@ def tree_axes(root: Any, *, ax: Axes | None = None) -> Axes:
     """
     leaves, deep = size(root)
     long, tall = extent(root)
-    width = float(np.clip(max(1.3, 0.086 * long + 0.35) * leaves + 0.4, 3.2, 16.0))
+    width = float(np.clip(max(1.3, 0.074 * long + 0.35) * leaves + 0.4, 3.2, 16.0))
     axis = one(ax, width, 1.15 * deep + 0.7 + 0.2 * tall)
     next_leaf = [0.0]
 
@@ -60,7 +60,19 @@ def tree_axes(root: Any, *, ax: Axes | None = None) -> Axes:
         for end, text in zip(ends, (node.text, node.other), strict=True):
             branch(axis, x, -level, end, text)
         if node.head:
-            axis.text(x, -level + 0.04, node.head, ha="center", va="bottom", fontsize="x-small")
+            axis.text(
+                x,
+                -level + 0.05,
+                node.head,
+                ha="center",
+                va="bottom",
+                fontsize="x-small",
+                bbox={
+                    "boxstyle": "square,pad=0.1",
+                    "facecolor": axis.get_facecolor(),
+                    "ec": "none",
+                },
+            )
         return x
 
     walk(root, 0)
