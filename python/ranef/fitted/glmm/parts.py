@@ -98,6 +98,10 @@ class GlmmParts(GeneralisedParts, CurvedParts):
             known_scale=family.scale is None,
         )
 
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+        return np.asarray(self.core.term_basis(term))
+
     @cached_property
     def states_covariance(self) -> list[Array] | None:
         """Covariance of the parameters of the search, by term."""

@@ -95,6 +95,10 @@ class LmmParts(ProfiledParts, CurvedParts):
             known_scale=False,
         )
 
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+        return np.asarray(self.core.term_basis(term))
+
     @cached_property
     def states_covariance(self) -> list[Array] | None:
         """Covariance of the parameters of the search, by term."""

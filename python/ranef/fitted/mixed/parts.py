@@ -193,9 +193,9 @@ class NaturalParts(MixedParts):
         """Covariance of the state of each term; None where it is not known."""
         return None
 
+    @abstractmethod
     def term_basis(self, term: int) -> Array:
         """Standardised columns of a term to those as written."""
-        return np.asarray(self.core.term_basis(term))
 
     def natural_intervals(self, z: float) -> list[Array]:
         """Estimates, errors and limits of natural parameters, (m, 4) for each structure."""

@@ -301,4 +301,5 @@ def _of_structure(
     at = parameters.index((target.term, target.j, -1 - target.i))
     own = np.ascontiguousarray(np.diag(core.term_basis(target.term))[list(term.blocks[target.i])])
     natural = Natural(structure, target.j, own, scale)
-    return Chart(target, at, *natural.ends, 1.0, *layout, np.eye(0), natural=natural)
+    low, high = natural.ends
+    return Chart(target, at, low, high, 1.0, *layout, np.eye(0), natural=natural)
