@@ -249,7 +249,8 @@ def _told(
     surface = Criterion(core, spec, None)
     surface.centre, surface.root = optimum.centre, optimum.root
     surface.n_values, surface.n_gradients = optimum.n_values, optimum.n_gradients
-    path = np.array(optimum.path).reshape(-1, 3).tolist()
+    told = optimum.path
+    path = list(zip(told[0::3], told[1::3], told[2::3], strict=True))
     return surface, Minimum(
         optimum.x,
         optimum.value,
