@@ -166,12 +166,9 @@ void CrossedGlmm::prepare(const GlmmParameters& at) {
 
 // Lambda u by term.
 std::vector<RowMatrix> CrossedGlmm::to_effects(const Halves& u) const {
-  return times_lambda(lambda_, pls_->by_term(u), false);
-}
-
-// Lambda' rows.
-Halves CrossedGlmm::to_spherical(const std::vector<RowMatrix>& rows) const {
-  return pls_->halves(times_lambda(lambda_, rows, true));
+  std::vector<RowMatrix> out = pls_->by_term(u);
+  for (std::size_t t = 0; t < out.size(); ++t) out[t] *= lambda_[t](0, 0);
+  return out;
 }
 
 Vector CrossedGlmm::predictor(const Halves& u, const Vector& beta) const {

@@ -98,6 +98,7 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
     GraphProduct product;
     graph.apply(V_, product);
     inner_ = V_.transpose() * product.y;
+    if (any_weights_) inner_.setZero();
     return;
   }
   // Eigenvalues reach below zero only where root terms meet each other.
@@ -134,6 +135,7 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
   while (keep < size - 1 && values(size - 1 - keep) > std::max(kBulk, 1.2 * values(0))) ++keep;
   V_ = V * eigen.eigenvectors().rightCols(keep);
   inner_ = values.tail(keep).asDiagonal();
+  if (any_weights_) inner_.setZero();
   bound_bulk(graph, settings.seed, shift > 0.0);
 }
 

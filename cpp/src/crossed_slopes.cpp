@@ -65,12 +65,12 @@ void subtract_trace_slopes(const CrossedGraph& graph, LogdetSlopes& slopes) {
     }
 }
 
+// What V knows of T is forgotten with the weights: a solve starts from V alone, here and after
+// deflate().
 void CrossedLogdet::take(RowMatrix V, const CrossedGraph& graph) {
   V_ = std::move(V);
   complete_ = V_.cols() == graph.n_root();
-  GraphProduct product;
-  graph.apply(V_, product);
-  inner_ = V_.transpose() * product.y;
+  inner_.setZero(V_.cols(), V_.cols());
 }
 
 }  // namespace ranef

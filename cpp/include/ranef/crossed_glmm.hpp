@@ -83,7 +83,6 @@ class CrossedGlmm {
   GlmmPoint find_mode();
   Vector starting_beta() const;
   std::vector<RowMatrix> to_effects(const CrossedPls::Halves& u) const;
-  CrossedPls::Halves to_spherical(const std::vector<RowMatrix>& rows) const;
   Vector predictor(const CrossedPls::Halves& u, const Vector& beta) const;
   struct Step;
   Step newton_step(double reduction);
