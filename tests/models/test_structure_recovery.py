@@ -1,4 +1,4 @@
-"""Parameters of structures come back from simulated data: few sets of what the benchmark repeats."""
+"""Parameters of structures come back from simulated data: a few sets of the benchmark."""
 
 import importlib.util
 from pathlib import Path
