@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -99,9 +100,8 @@ def _same_known(one: RandomTerm, other: RandomTerm) -> bool:
     mine, theirs = one.known, other.known
     if mine is None or theirs is None or mine is theirs:
         return mine is theirs
-    return len(mine) == len(theirs) and all(
-        np.array_equal(a, b) for a, b in zip(mine.triangle, theirs.triangle, strict=True)
-    )
+    pairs: list[tuple[Any, Any]] = list(zip(mine.triangle, theirs.triangle, strict=True))
+    return len(mine) == len(theirs) and all(np.array_equal(a, b) for a, b in pairs)
 
 
 def _blocks(design: Design) -> list[_Block]:
