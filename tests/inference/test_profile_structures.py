@@ -163,3 +163,9 @@ def test_a_bootstrap_names_the_parameters_of_structures(frame):
     np.testing.assert_allclose(found.estimate[:2], model.covariance_params()["estimate"])
     curve = ranef.lmer("y ~ s(t, k=4) + (1 | g)", frame).bootstrap(3, seed=1, progress=False)
     assert list(curve.replicates.columns)[:2] == ["sd_Intercept|g", "s(t).sd"]
+
+
+def test_a_restricted_generalised_fit_has_no_profile(frame):
+    model = ranef.glmer("n ~ x + (1 | g)", frame, family="poisson", reml=True)
+    with pytest.raises(ranef.UnsupportedError, match="reml=False"):
+        model.conf_int("profile")
