@@ -29,7 +29,7 @@ INSTEAD = {
     ),
     **dict.fromkeys(
         ("anova", "bootstrap", "check", "influence", "profile", "simulate", "theta"),
-        "the linear mixed model inside has it, model.mixed, with the learner or the splits as known",
+        "the linear mixed model inside, model.mixed, has it, with the learner or splits as known",
     ),
     "update": "call the function again with other arguments; model.call has these",
 }
