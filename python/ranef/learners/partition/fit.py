@@ -165,7 +165,7 @@ def complete(
         source.check(name)
     frame = to_pandas(data)
     gaps = frame[list(written.variables)].isna()
-    kept = ~gaps.to_numpy().any(axis=1)
+    kept = np.asarray(~gaps.to_numpy().any(axis=1), dtype=np.bool_)
     if kept.all():
         return frame, kept, []
     counts = ", ".join(f"{name} ({int(gap.sum())})" for name, gap in gaps.items() if gap.any())
