@@ -19,7 +19,7 @@ import pandas as pd
 import ranef
 
 #: Rows and predictors of a data set that is taken.
-FEWEST, MOST, PREDICTORS = 30, 3000, 3
+FEWEST, MOST, PREDICTORS = 30, 2000, 3
 #: Packages whose data are grouped.
 FIRST = ("nlme", "lme4", "MASS", "HLMdiag", "mlmRev", "plm", "geepack", "psych", "datasets")
 
@@ -86,7 +86,7 @@ def look(data, formula, codes, failed, where):
     except ranef.RanefError:
         model = None
     if model is not None:
-        found += [(model, one) for one in ranef.diagnose(model, simulations=39)]
+        found += [(model, one) for one in ranef.diagnose(model, simulations=19)]
         try:
             mpl.pyplot.close(model.check(19, progress=False))
         except ranef.RanefError as error:
@@ -120,6 +120,7 @@ def main():
             refused[type(error).__name__] += 1
         except Exception as error:
             failed.append((where, "crash", f"{type(error).__name__}: {error}"))
+        print(f"{fitted:3d} {where}", f"{len(failed)} failures", flush=True)
         if fitted >= wanted:
             break
     print(f"{fitted} data sets fitted in {time.process_time() - began:.0f} s of processor time")

@@ -114,10 +114,10 @@ def eliminated(M: sparse.csc_array, start: int, levels: int, s: int) -> Eliminat
     place[inside], place[~inside] = np.arange(own), np.arange(left)
     rows = sparse.csr_array(M)[start : start + own]
     mine = sparse.coo_array(rows[:, start : start + own])
-    D = np.zeros((levels, s, s))
+    own_blocks = np.zeros((levels, s, s))
     i, j = mine.coords
-    D[i // s, i % s, j % s] = mine.data
-    D = np.linalg.inv(D)
+    own_blocks[i // s, i % s, j % s] = mine.data
+    D = np.asarray(np.linalg.inv(own_blocks), dtype=float)
     rest = np.flatnonzero(~inside)
     B = sparse.csr_array(rows[:, rest])
     blocks = sparse.bsr_array((D, np.arange(levels), np.arange(levels + 1)), shape=(own, own))
