@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .api.diagnose import diagnose
     from .api.doctor import doctor
     from .api.dredge import dredge
+    from .api.embedding import embedding
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
     from .api.equate import equate
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .api.lmlist import lmlist
     from .api.mediate import mediate
     from .api.missing_report import missing_report
+    from .api.model_tree import model_tree
     from .api.multistart import multistart
     from .api.on_progress import on_progress
     from .api.part_r2 import part_r2
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from .api.power import power
     from .api.r2_table import r2_table
     from .api.random_effects_gls import random_effects_gls
+    from .api.re_em import re_em
     from .api.rlrt import rlrt
     from .api.selection_stability import selection_stability
     from .api.simulate_study import simulate_study
@@ -118,6 +121,12 @@ if TYPE_CHECKING:
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
+    from .learners.conformal import Calibration
+    from .learners.embedding import Embedding
+    from .learners.importance import Importance
+    from .learners.model import MixedLearner
+    from .learners.partition.model import ModelTree
+    from .learners.rules import Rules
     from .mediation.result import Mediation
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
@@ -161,6 +170,7 @@ __all__ = [
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "Calibration",
     "Checklist",
     "ClassTest",
     "Comparison",
@@ -181,6 +191,7 @@ __all__ = [
     "Dredge",
     "DroppedRowsWarning",
     "Elimination",
+    "Embedding",
     "Equivalence",
     "FimlGrowthModel",
     "FitError",
@@ -197,6 +208,7 @@ __all__ = [
     "GrowthModel",
     "HalfT",
     "Icc",
+    "Importance",
     "Imputations",
     "Influence",
     "InverseGamma",
@@ -208,10 +220,12 @@ __all__ = [
     "Mediation",
     "MissingComparison",
     "MissingReport",
+    "MixedLearner",
     "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
+    "ModelTree",
     "Moments",
     "MultiStart",
     "Normal",
@@ -238,6 +252,7 @@ __all__ = [
     "ResidualTests",
     "Residuals",
     "RobustResult",
+    "Rules",
     "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
@@ -268,6 +283,7 @@ __all__ = [
     "diagnose",
     "doctor",
     "dredge",
+    "embedding",
     "emmeans",
     "emtrends",
     "equate",
@@ -289,6 +305,7 @@ __all__ = [
     "lmlist",
     "mediate",
     "missing_report",
+    "model_tree",
     "multistart",
     "on_progress",
     "part_r2",
@@ -299,6 +316,7 @@ __all__ = [
     "power",
     "r2_table",
     "random_effects_gls",
+    "re_em",
     "rlrt",
     "selection_stability",
     "simulate_study",
@@ -312,6 +330,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "report.bootstrap",
+    "Calibration": "learners.conformal",
     "Checklist": "trust.checklist",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
@@ -328,6 +347,7 @@ _LATER = {
     "DistributionalModel": "fitted.several.model",
     "Dredge": "report.dredge",
     "Elimination": "report.elimination",
+    "Embedding": "learners.embedding",
     "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
@@ -341,6 +361,7 @@ _LATER = {
     "GrowthModel": "fitted.growth.model",
     "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
+    "Importance": "learners.importance",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
@@ -352,6 +373,7 @@ _LATER = {
     "MarginalMeans": "report.emmeans",
     "Mediation": "mediation.result",
     "MissingComparison": "missing.comparison",
+    "MixedLearner": "learners.model",
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
     "PartR2": "comparison.commonality",
@@ -360,6 +382,7 @@ _LATER = {
     "ModelAverage": "comparison.average",
     "FixedOrRandom": "comparison.fixed_or_random",
     "ModelPlots": "report.plots.model",
+    "ModelTree": "learners.partition.model",
     "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
@@ -381,6 +404,7 @@ _LATER = {
     "ResidualTests": "report.checks.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "Rules": "learners.rules",
     "SimulatedResiduals": "report.checks.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
@@ -407,6 +431,7 @@ _LATER = {
     "diagnose": "api.diagnose",
     "doctor": "api.doctor",
     "dredge": "api.dredge",
+    "embedding": "api.embedding",
     "ladder": "api.ladder",
     "selection_stability": "api.selection_stability",
     "step": "api.step",
@@ -430,6 +455,7 @@ _LATER = {
     "lmlist": "api.lmlist",
     "mediate": "api.mediate",
     "missing_report": "api.missing_report",
+    "model_tree": "api.model_tree",
     "multistart": "api.multistart",
     "on_progress": "api.on_progress",
     "part_r2": "api.part_r2",
@@ -440,6 +466,7 @@ _LATER = {
     "power": "api.power",
     "r2_table": "api.r2_table",
     "random_effects_gls": "api.random_effects_gls",
+    "re_em": "api.re_em",
     "rlrt": "api.rlrt",
     "simulate_study": "api.simulate_study",
     "within_between": "api.within_between",

@@ -117,6 +117,13 @@ def curves(
     """Make the curve of every parameter; of a correlation ``make`` is told its ceiling."""
     ceilings: dict[tuple[int, int], Point] = {}
     for target in listed:
+        if target.kind == "natural":
+            curve = make(target, None)
+            if target.j == 0 and curve.low == 0.0:
+                ceilings[target.term, -1 - target.i] = _at_zero(curve)
+            free = ceilings.get((target.term, -1 - target.i)) if curve.low != 0.0 else None
+            yield curve if free is None else make(target, free)
+            continue
         if target.kind != "cor":
             yield make(target, None)
             continue
@@ -220,7 +227,8 @@ def _end(curve: Curve, z: float, side: float) -> float:
             return c + side * short / rate
         near, far, known = (c, far, known) if short > 0.0 else (near, c, True)
         step = short / rate if rate > 0.0 else np.inf * np.sign(short)
-        c = _inside(c + side * step, near, far, known)
+        with np.errstate(invalid="ignore"):  # from one end without bound back to the other
+            c = _inside(c + side * step, near, far, known)
     return c
 
 
