@@ -155,6 +155,73 @@ def test_what_cannot_be_pooled(frames, pooled):
         pooled.test("w = 0")
 
 
+def test_models_that_differ_are_not_pooled(frames):
+    one = ranef.lmer(FULL, frames[0])
+    other = frames[1].reset_index(drop=True)
+    with pytest.warns(ranef.SingularFitWarning):
+        slopes = ranef.lmer("y ~ x + z + arm + (x || school)", other)
+    cases = {
+        "their random effects": slopes,
+        "their response": ranef.lmer("np.exp(y) ~ x + z + arm + (1 | school)", other),
+        "the response of every row": ranef.lmer(FULL, other.assign(y=3.0 * other["y"] + 1.0)),
+        "the school of row": ranef.lmer(FULL, other.iloc[::-1]),
+        "weights": ranef.lmer(FULL, other, weights=np.ones(len(other))),
+        "reml": ranef.lmer(FULL, other, reml=False),
+    }
+    for what, model in cases.items():
+        with pytest.raises(ranef.ModelError, match=f"model 2 and model 1 differ in {what}"):
+            ranef.pool([one, model])
+    binary = [f.assign(b=(f["y"] > 3.0).astype(int)) for f in frames]
+    links = [
+        ranef.glmer("b ~ x + (1 | school)", f, family="binomial", link=link)
+        for f, link in zip(binary, ("logit", "probit"), strict=False)
+    ]
+    with pytest.raises(ranef.ModelError, match="differ in link: probit and logit"):
+        ranef.pool(links)
+    for wrong in ([1, 2], frames, one, {"a": one}):
+        with pytest.raises(ranef.ModelError, match="fitted models"):
+            ranef.pool(wrong)
+
+
+def test_hypotheses_that_follow_from_others_add_nothing(pooled):
+    for method in ("D1", "D2"):
+        both = pooled.test("x = 0, 2 * x = 0", method=method)
+        assert both.num_df == 1
+        assert pytest.approx(pooled.test("x = 0", method=method).F, rel=1e-9) == both.F
+        with pytest.raises(ValueError, match="contradict each other"):
+            pooled.test("x = 0, x = 1", method=method)
+
+
+def test_marginal_means_follow_rubins_rules(frames, pooled):
+    means = ranef.emmeans(pooled, "arm")
+    each = [ranef.emmeans(model, "arm") for model in pooled.models]
+    table = means.frame
+    for i in range(2):
+        q = np.array([[one.frame["emmean"][i]] for one in each])
+        u = np.array([[[one.frame["se"][i] ** 2]] for one in each])
+        complete = np.mean([one.frame["df"][i] for one in each])
+        right = rubin(q, u, complete)
+        assert table["emmean"][i] == pytest.approx(right.estimate[0], rel=1e-12)
+        assert table["se"][i] == pytest.approx(np.sqrt(right.total[0, 0]), rel=1e-12)
+        assert table["df"][i] == pytest.approx(right.df[0], rel=1e-10)
+    # Without interactions the contrast of arms is the coefficient.
+    pair = means.pairs(reverse=True).frame
+    assert pair["estimate"][0] == pytest.approx(pooled.params["arm[T.new]"], rel=1e-10)
+    assert pair["se"][0] == pytest.approx(pooled.bse["arm[T.new]"], rel=1e-9)
+    slope = ranef.emtrends(pooled, [], "x").frame
+    assert slope["trend"][0] == pytest.approx(pooled.params["x"], rel=1e-6)
+    assert slope["se"][0] == pytest.approx(pooled.bse["x"], rel=1e-6)
+    assert "pooled over 5 imputations" in repr(means)
+
+
+def test_models_without_random_effects_are_pooled_too(frames):
+    found = ranef.pool([ranef.feols("y ~ x + arm", frame) for frame in frames])
+    assert "Model pooled over imputations" in str(found.summary())
+    assert "SD residual" in str(found.summary())
+    counted = ranef.pool([ranef.gee("y ~ x", frame, groups="school") for frame in frames])
+    assert "<table" in counted._repr_html_()
+
+
 def test_equal_imputations_add_nothing():
     q, u = np.tile([1.0, 2.0], (3, 1)), np.tile(np.eye(2), (3, 1, 1))
     found = rubin(q, u, 20.0)
