@@ -74,7 +74,7 @@ def pooled_means(each: Sequence[MarginalMeans]) -> MarginalMeans:
             )
     found = PooledMeans(tuple(each))
     cells = len(first.L)
-    known = np.isfinite(found.values).all(axis=0)
+    known = np.asarray(np.isfinite(found.values).all(axis=0))
     notes = [note for note in first.notes if not note.startswith("at ")]
     return MarginalMeans(
         first.what,

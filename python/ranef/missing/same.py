@@ -61,19 +61,19 @@ def differences(first: Any, model: Any) -> Any:
     if one.response != other.response:
         yield "their response", one.response, other.response
     for name in ("weights", "offset"):
-        a, b = (getattr(design, name, None) is not None for design in (one, other))
-        if a != b:
-            yield name, "given" if a else "none", "given" if b else "none"
+        here, there = (getattr(design, name, None) is None for design in (one, other))
+        if here != there:
+            yield name, "none" if here else "given", "none" if there else "given"
     a, b = arguments(first.call), arguments(model.call)
     for name in a:
         if name in b and a[name] != b[name]:
             yield name, a[name], b[name]
-    a, b = (
+    terms = [
         [(term.group, term.names) for term in getattr(design, "random", ())]
         for design in (one, other)
-    )
-    if a != b:
-        yield "their random effects", shown(a), shown(b)
+    ]
+    if terms[0] != terms[1]:
+        yield "their random effects", shown(terms[0]), shown(terms[1])
     yield from rows(one, other)
 
 

@@ -200,7 +200,7 @@ def variable(
         raise DataError(f"{name!r} has values that are not counts 0, 1, 2, ...", name)
     level = level_of(column, observed, groups)
     if kind == "continuous" and not level:
-        tell(nearly_of_groups(column, observed, groups, name))
+        tell(tuple(nearly_of_groups(column, observed, groups, name)))
     return Variable(name, kind, level, observed, tuple(distinct))
 
 
@@ -217,7 +217,7 @@ def nearly_of_groups(
         several = by.count() > 1
         varies = (by.nunique() > 1) & several
         if 0 < varies.sum() <= 0.2 * several.sum():
-            first = levels[int(varies.idxmax())]
+            first = levels[int(varies.index[int(np.argmax(varies))])]
             return [
                 RanefWarning(
                     f"{name!r} is constant within all but {int(varies.sum())} of "
