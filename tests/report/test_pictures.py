@@ -94,6 +94,15 @@ def test_lines_of_groups_are_their_predictions_over_their_rows():
     assert thin[0][0, 0] >= 3.0
 
 
+def test_by_a_grouping_factor_draws_its_lines():
+    model = MODELS["lmer"]
+    axes = model.plot.predictions("Days", by="Subject", points=False)
+    assert sum(line.get_linewidth() < 1.0 for line in axes.lines) == 18
+    assert "thin lines: Subject" in axes.get_title(loc="left").replace("\n", " ")
+    with pytest.raises(ValueError, match="does not use 'Subjct'"):
+        model.plot.predictions("Days", by="Subjct")
+
+
 def test_levels_of_by_have_lines_with_colours_and_marks_of_their_own():
     axes = RECIPES.plot.predictions("temperature", by="recipe")
     legend = axes.get_legend()

@@ -1,55 +1,42 @@
-"""The pages that warnings point to, in the terminal."""
+"""The pages of the documentation, in the terminal."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from functools import lru_cache
+from importlib import import_module
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
-from ..words.answers import answering
+from .._options import nearest
+from ..words.answers import answering, module_message
 
 __all__ = ["help", "topics"]
 
-PAGES = ("convergence", "troubleshooting")
-
-
-def _page(name: str) -> str:
-    """Read a page."""
-    return files(__package__).joinpath("pages", f"{name}.md").read_text(encoding="utf-8")
-
-
-def _findings() -> dict[str, str]:
-    """Return the paragraph of each code of a finding."""
-    parts = re.split(r"^## `([a-z-]+)`\n", _page("troubleshooting"), flags=re.MULTILINE)
-    return {code: text.strip() for code, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def _sections() -> dict[str, str]:
-    """Return the sections of the page on convergence by their headings, spelled as topics."""
-    parts = re.split(r"^#{2,3} (.+)\n", _page("convergence"), flags=re.MULTILINE)
-    return {
-        _topic(title): text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
-
-
-def _topic(title: str) -> str:
-    """Spell a heading, or what somebody typed, as a topic."""
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
-def topics() -> list[str]:
-    """Name everything that :func:`help` knows."""
-    return [*PAGES, *_sections(), *_findings()]
+#: What a word weighs in a page's title, in a heading, and in the text.
+TITLE, HEADING, TEXT, MOST_TEXT = 40, 8, 1, 12
+#: How many other pages are named below a page.
+ALSO = 5
 
 
 @answering
-def help(topic: str = "troubleshooting") -> None:
-    """Print a page or the meaning of a finding.
+def help(topic: str = "") -> None:
+    """Print what the documentation says about a topic.
 
     Parameters
     ----------
     topic : str
-        "convergence", "troubleshooting", a section of the former such as "few groups" or "priors",
-        or the code of a finding.
+        A page ("missing", "growth", "issues/few-clusters"), a heading of one ("few groups"), the
+        code of a finding ("zero-variance"), a name ("emmeans"), another package's word for it
+        ("VarCorr"), or any word: then the pages are named that have most to say about it. Without
+        a topic, all pages.
+
+    Raises
+    ------
+    ValueError
+        If no page has the word.
 
     Examples
     --------
@@ -58,12 +45,132 @@ def help(topic: str = "troubleshooting") -> None:
     not-estimable
     <BLANKLINE>
     The model cannot be estimated for a reason that the evidence states.
+    >>> ranef.help("isSingular")
+    isSingular is a word of lme4; here it is model.is_singular
     """
-    paragraphs = {**_sections(), **_findings()}
-    name = _topic(topic)
-    if name in PAGES:
-        print(_page(name))
-    elif name in paragraphs:
-        print(f"{name}\n\n{paragraphs[name]}")
-    else:
-        raise ValueError(f"there is no help on {topic!r}; there is on {', '.join(topics())}")
+    name, word = _topic(topic), topic.strip()
+    parts = _explained(name, word) if name else [_overview()]
+    if not parts:
+        close = nearest(name, topics())
+        raise ValueError(f"there is no help on {topic!r}{close}; ranef.help() names every page")
+    print("\n\n".join(parts))
+
+
+def _explained(name: str, word: str) -> list[str]:
+    """Collect what there is on a topic, the closest first."""
+    page, paragraphs = _page_of(name), {**_sections(), **_findings()}
+    if name in paragraphs and not page:
+        return [f"{name}\n\n{paragraphs[name]}"]
+    parts = [_pages()[page].strip()] if page else []
+    ours, foreign = _summary(word), module_message(word, []).removeprefix("; ")
+    if foreign and f"ranef.{word}" not in foreign:
+        return [*parts, foreign]
+    if ours:
+        parts.append(ours)
+    others = [other for other in _ranked(name) if other != page][:ALSO]
+    if others:
+        parts.append(f"{'See also' if parts else 'Pages'}:\n{_listed(others)}")
+    return parts
+
+
+def topics() -> list[str]:
+    """Name every page, section and finding that :func:`help` prints."""
+    return list(dict.fromkeys([*_pages(), *_sections(), *_findings()]))
+
+
+def _summary(name: str) -> str:
+    """Say in a sentence what a public name does; nothing if there is none of this name."""
+    door = import_module("ranef")  # by name: it stands above this floor
+    if name not in door.__all__:
+        return ""
+    first = (inspect.getdoc(getattr(door, name)) or "").split("\n\n")[0].replace("\n", " ")
+    return f"ranef.{name}: {first} help(ranef.{name}) shows its arguments."
+
+
+def _topic(text: str) -> str:
+    """Spell a heading, or what somebody typed, as a topic."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _folder() -> Traversable:
+    """Find the pages: in the package, or beside it in a checkout."""
+    installed = files(__package__).joinpath("pages")
+    return installed if installed.is_dir() else Path(__file__).parents[3] / "docs"
+
+
+@lru_cache(maxsize=1)
+def _pages() -> dict[str, str]:
+    """Read all pages: their paths without the ending, and their text without marks for the site."""
+    texts = {}
+    for entry in _folder().iterdir():
+        inside = entry.iterdir() if entry.is_dir() else [entry]
+        for page in inside:
+            if page.name.endswith(".md"):
+                parent = f"{entry.name}/" if entry.is_dir() else ""
+                text = re.sub(r"<!--.*?-->\n?", "", page.read_text(encoding="utf-8"))
+                texts[parent + page.name.removesuffix(".md")] = text
+    return dict(sorted(texts.items(), key=lambda item: (item[0].count("/"), item[0])))
+
+
+def _page_of(name: str) -> str:
+    """Return the page of this name, in whatever folder; nothing if there is none."""
+    return next(
+        (page for page in _pages() if name in (_topic(page), _topic(page.split("/")[-1]))), ""
+    )
+
+
+def _title(page: str) -> str:
+    """Return the first heading of a page."""
+    return _pages()[page].split("\n", 1)[0].removeprefix("# ")
+
+
+def _findings() -> dict[str, str]:
+    """Return the paragraph of each code of a finding."""
+    text = _pages()["troubleshooting"]
+    parts = re.split(r"^## `([a-z-]+)`\n", text, flags=re.MULTILINE)
+    return {code: text.strip() for code, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+@lru_cache(maxsize=1)
+def _sections() -> dict[str, str]:
+    """Return the sections of all pages by their headings, spelled as topics."""
+    found: dict[str, str] = {}
+    for page in ["convergence", *_pages()]:
+        parts = re.split(r"^#{2,3} (.+)\n", _pages()[page], flags=re.MULTILINE)
+        for title, text in zip(parts[1::2], parts[2::2], strict=True):
+            found.setdefault(_topic(title), text.strip())
+    return found
+
+
+def _ranked(name: str) -> list[str]:
+    """Order the pages that have a word by how much they have to say about it."""
+    stems = [re.escape(word.rstrip("s")) for word in name.split("-")]
+    words = [re.compile(rf"\b{stem}\w{{0,4}}\b", re.IGNORECASE) for stem in stems]
+    scores = {page: min(_score(word, page) for word in words) for page in _pages()}
+    return [p for p in sorted(scores, key=lambda page: -scores[page]) if scores[p] > 0]
+
+
+def _score(word: re.Pattern[str], page: str) -> int:
+    """Weigh a word's places in a page."""
+    text = _pages()[page]
+    headings = " ".join(re.findall(r"^#{2,3} .+", text, flags=re.MULTILINE))
+    return (
+        TITLE * bool(word.search(f"{_title(page)} {page}"))
+        + HEADING * len(word.findall(headings))
+        + min(TEXT * len(word.findall(text)), MOST_TEXT)
+    )
+
+
+def _listed(pages: list[str]) -> str:
+    """Show pages with their titles."""
+    width = max(len(page) for page in pages) + 2
+    return "\n".join(f"  {page:<{width}}{_title(page)}" for page in pages)
+
+
+def _overview() -> str:
+    """Show all pages, and what else may be asked for."""
+    return (
+        f"Pages:\n{_listed(list(_pages()))}\n\n"
+        'ranef.help("missing") prints a page; headings, codes of findings, names and the words of '
+        "other packages are topics too."
+    )

@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from .._typing import Array
 from ..design.design import RandomTerm
+from ..inference.structures import natural_names
 
 __all__ = ["structure_table"]
 
 
-def structure_table(
-    terms: Sequence[RandomTerm], natural: Sequence[Sequence[Array]], sigma: float
-) -> pd.DataFrame:
-    """Lay out the parameters of all structures, with standard deviations in absolute units.
+def structure_table(terms: Sequence[RandomTerm], found: Sequence[Array]) -> pd.DataFrame:
+    """Lay out the parameters of all structures.
 
     Parameters
     ----------
     terms : sequence of RandomTerm
         The random-effects terms.
-    natural : sequence of sequence of ndarray
-        Of each term's blocks the natural parameters, standard deviations relative to ``sigma``;
-        empty for a block that is free.
-    sigma : float
-        What standard deviations are relative to.
+    found : sequence of ndarray of shape (m, 4)
+        Of each structure the estimates, standard errors and limits of its parameters.
 
     Returns
     -------
     DataFrame
-        Column estimate; rows ``GROUP.NAME``.
+        Columns estimate, se, lower, upper; rows ``GROUP.NAME``.
     """
-    values: dict[str, float] = {}
-    for term, blocks in zip(terms, natural, strict=True):
-        known = [one for one in term.block_structures if one is not None]
-        for structure, numbers in zip(term.block_structures, blocks, strict=False):
-            if structure is None:
-                continue
-            scaled = np.array(numbers)
-            power = -2 if structure.kind == "precisions" else 1
-            scaled[: structure.n_sds] *= sigma**power
-            head = term.group if len(known) == 1 else f"{term.group}.{structure.kind}"
-            for label, value in zip(structure.labels, scaled, strict=True):
-                name = f"{head}.{label}"
-                values[name if name not in values else f"{name}[{structure.names[0]}]"] = value
-    return pd.DataFrame({"estimate": pd.Series(values, dtype=float)})
+    index = pd.Index(list(_names(terms)), dtype=object)
+    values = np.vstack([np.zeros((0, 4)), *found])
+    return pd.DataFrame(values, index=index, columns=["estimate", "se", "lower", "upper"])
+
+
+def _names(terms: Sequence[RandomTerm]) -> Iterator[str]:
+    for term in terms:
+        for own in natural_names(term):
+            yield from own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from ...design.values import Numbers, read_series
 from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...inference.profile.profile import Walked
+from ...inference.profile.structures import natural_intervals
 from ...inference.smooths.table import Fitted
 from ...models.lmm import SINGULAR
 from ...models.spanned import Spanned, spanned_terms
@@ -65,8 +66,12 @@ class MixedParts(Parts):
 
     @cached_property
     def spanned(self) -> list[Spanned]:
-        """Terms whose variances the likelihood does not depend on."""
-        return spanned_terms(self.design)
+        """Terms whose variances the likelihood does not depend on, unless a prior tells them."""
+        if getattr(self.call, "prior", None) is None:
+            return spanned_terms(self.design)
+        if self.estimate.converged:
+            return []
+        return [replace(one, held=False) for one in spanned_terms(self.design)]
 
     @property
     def converged(self) -> bool:
@@ -113,6 +118,26 @@ class MixedParts(Parts):
             self.own(self.design.random),
             self.own(self.estimate.modes),
             lambda: list(self.own(self.covariances())),
+        )
+
+    def joint_ranef(self) -> RandomEffects:
+        """Label the conditional modes, with covariances that hold the error of coefficients."""
+        found = self.joint_covariances()
+        return RandomEffects(
+            self.own(self.design.random), self.own(self.estimate.modes), lambda: found
+        )
+
+    def joint_covariances(self) -> list[Array]:
+        """Covariance of the error of each level's effects, (levels, s, s) for each own term.
+
+        Raises
+        ------
+        UnsupportedError
+            Where errors of coefficients and random effects are not known together.
+        """
+        raise UnsupportedError(
+            "ranef(uncertainty='joint') is available after lmer() and after glmer() of one linear "
+            "predictor; this model has ranef().cov, given its coefficients"
         )
 
     def own(self, values: Sequence[T]) -> tuple[T, ...]:
@@ -163,9 +188,25 @@ class CurvedParts(MixedParts):
 class NaturalParts(MixedParts):
     """Parts of a model whose random-effects terms may have structures."""
 
+    @property
+    def states_covariance(self) -> list[Array] | None:
+        """Covariance of the state of each term; None where it is not known."""
+        return None
+
     @abstractmethod
-    def natural_parameters(self, term: int) -> list[Array]:
-        """Natural parameters of each block's structure, sds relative to `covariance_unit`."""
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+
+    def natural_intervals(self, z: float) -> list[Array]:
+        """Estimates, errors and limits of natural parameters, (m, 4) for each structure."""
+        return natural_intervals(
+            self.design,
+            self.estimate.lambda_standard,
+            self.states_covariance,
+            self.term_basis,
+            self.covariance_unit,
+            z,
+        )
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -25,11 +25,12 @@ from ...inference.profile.several import (
     several_targets,
 )
 from ...inference.profile.targets import values
-from ...inference.structures import free_only
+from ...inference.structures import free_only, natural_values
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.plan import Plan, location_rows
 from ...models.glmm.several import at_parts
 from ...models.glmm.standing import Standing, standing_of
+from ...models.spanned import Spanned, spanned_terms
 from ...report.coefficients import coefficient_table
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
@@ -65,12 +66,9 @@ class PredictorParts(GeneralisedParts):
             out.append(np.einsum("ab,lbc,dc->lad", basis, own, basis))
         return out
 
-    def natural_parameters(self, term: int) -> list[Array]:
-        """Natural parameters of each block's structure."""
-        if not self.design.random[term].is_structured:
-            return []
-        scale = np.ascontiguousarray(np.diag(self.plan.bases[term]))
-        return self.plan.core().natural_parameters(term, self.estimate.theta, scale)
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+        return np.asarray(self.plan.bases[term])
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
@@ -99,7 +97,11 @@ class PredictorParts(GeneralisedParts):
         """List all parameters by name: covariances, coefficients of all parts, shapes."""
         listed = self.listed()
         found = several_targets(self.design, listed)
-        of = values(found, self.estimate.sigmas, 1.0, coefficients(listed, self.estimate.standard))
+        e = self.estimate
+        beta = coefficients(listed, e.standard)
+        bases = self.plan.bases.__getitem__
+        natural = natural_values(self.design.random, e.lambda_standard, bases)
+        of = values(found, e.sigmas, 1.0, beta, natural)
         return {one.name: float(value) for one, value in zip(found, of, strict=True)}
 
     @abstractmethod
@@ -126,6 +128,22 @@ class SeveralParts(PredictorParts):
     def plan(self) -> Plan:
         """What the kernel is made of."""
         return self.kernel_plan
+
+    @cached_property
+    def spanned(self) -> list[Spanned]:
+        """Terms that the fixed effects of their own part span, by position among those of all."""
+        found, before = [], 0
+        for _, own in self.designs:
+            found += [
+                replace(
+                    one,
+                    term=one.term + before,
+                    twin=None if one.twin is None else one.twin + before,
+                )
+                for one in spanned_terms(own)
+            ]
+            before += len(own.random)
+        return found
 
     @property
     def distribution(self) -> str:

@@ -26,8 +26,9 @@ __all__ = [
     "signed_root",
 ]
 
-#: Covariances of the random effects, sigma or dispersion, and coefficients.
-Estimates: TypeAlias = tuple[Sequence[Array], float, Array]
+#: Covariances of the random effects, sigma or dispersion, coefficients, and natural parameters of
+#: the structures of each term's blocks.
+Estimates: TypeAlias = tuple[Sequence[Array], float, Array, Sequence[Sequence[Array]]]
 
 #: A bound closer to the estimate than this, in the coordinate, is the estimate.
 AT_BOUND = 1e-4
@@ -116,6 +117,13 @@ def curves(
     """Make the curve of every parameter; of a correlation ``make`` is told its ceiling."""
     ceilings: dict[tuple[int, int], Point] = {}
     for target in listed:
+        if target.kind == "natural":
+            curve = make(target, None)
+            if target.j == 0 and curve.low == 0.0:
+                ceilings[target.term, -1 - target.i] = _at_zero(curve)
+            free = ceilings.get((target.term, -1 - target.i)) if curve.low != 0.0 else None
+            yield curve if free is None else make(target, free)
+            continue
         if target.kind != "cor":
             yield make(target, None)
             continue

@@ -176,6 +176,8 @@ def predictions_axes(
     ax: Axes | None,
 ) -> Axes:
     """Draw predicted means along a variable; see ``ModelPlots.predictions``."""
+    if group is None and by in {term.group for term in model.parts.design.random}:
+        by, group = groups_alone(model, by)
     curves = curves_of(model, x, by, at, level)
     axis = one(ax, 6.0 if by else 5.2, 3.8)
     used = used_rows(model.parts.design, model.parts.data)
@@ -194,6 +196,13 @@ def predictions_axes(
     if grouped:
         shown += f"; thin lines: {term_of(terms, group)[0].group}"
     return titled(axis, shown)
+
+
+def groups_alone(model: Drawn, by: str | None) -> tuple[str | None, str | None]:
+    """Take ``by`` for the factor whose levels have lines, unless the fixed part uses it too."""
+    parts = model.parts
+    used = reference_grid(parts.design, parts.training_data("fit again to draw predictions"), {})
+    return (by, None) if by in used else (None, by)
 
 
 def named(level: Any) -> str:

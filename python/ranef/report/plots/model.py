@@ -90,7 +90,8 @@ class ModelPlots(Preformatted):
             A variable of the fixed part, along the axis.
         by : str, optional
             Another, with a line for each level; of many numbers, for the mean and a standard
-            deviation either way.
+            deviation either way. Or a grouping factor, whose levels then have the thin lines, as
+            with ``group``.
         at : mapping of str to value, optional
             Values of other variables. By default, means are averaged over the levels of
             categorical ones with equal weights, and numeric ones are at their mean.
