@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .api.diagnose import diagnose
     from .api.doctor import doctor
     from .api.dredge import dredge
+    from .api.embedding import embedding
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
     from .api.equate import equate
@@ -64,11 +65,13 @@ if TYPE_CHECKING:
     from .api.model_tree import model_tree
     from .api.multistart import multistart
     from .api.on_progress import on_progress
+    from .api.part_r2 import part_r2
     from .api.pbtest import pbtest
     from .api.pedigree import pedigree
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
     from .api.power import power
+    from .api.r2_table import r2_table
     from .api.random_effects_gls import random_effects_gls
     from .api.re_em import re_em
     from .api.rlrt import rlrt
@@ -80,8 +83,11 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.commonality import PartR2
+    from .comparison.explained import R2Table
     from .comparison.fixed_or_random import FixedOrRandom
     from .comparison.mixtures import MixtureComparison
+    from .comparison.predictive import PredictiveComparison
     from .design.known.pedigree import Pedigree
     from .design.known.precision import Precision
     from .fitted.design_view import DesignView
@@ -116,6 +122,7 @@ if TYPE_CHECKING:
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
     from .learners.conformal import Calibration
+    from .learners.embedding import Embedding
     from .learners.importance import Importance
     from .learners.model import MixedLearner
     from .learners.partition.model import ModelTree
@@ -184,6 +191,7 @@ __all__ = [
     "Dredge",
     "DroppedRowsWarning",
     "Elimination",
+    "Embedding",
     "Equivalence",
     "FimlGrowthModel",
     "FitError",
@@ -223,6 +231,7 @@ __all__ = [
     "Normal",
     "NotPositiveDefiniteError",
     "Panels",
+    "PartR2",
     "Pedigree",
     "Point",
     "PooledModel",
@@ -230,8 +239,10 @@ __all__ = [
     "PosteriorPlots",
     "Power",
     "Precision",
+    "PredictiveComparison",
     "Prescription",
     "Profile",
+    "R2Table",
     "RandomEffects",
     "RandomEffectsGLS",
     "RanefError",
@@ -272,6 +283,7 @@ __all__ = [
     "diagnose",
     "doctor",
     "dredge",
+    "embedding",
     "emmeans",
     "emtrends",
     "equate",
@@ -296,11 +308,13 @@ __all__ = [
     "model_tree",
     "multistart",
     "on_progress",
+    "part_r2",
     "pbtest",
     "pedigree",
     "plot_coefficients",
     "pool",
     "power",
+    "r2_table",
     "random_effects_gls",
     "re_em",
     "rlrt",
@@ -333,6 +347,7 @@ _LATER = {
     "DistributionalModel": "fitted.several.model",
     "Dredge": "report.dredge",
     "Elimination": "report.elimination",
+    "Embedding": "learners.embedding",
     "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
@@ -361,6 +376,9 @@ _LATER = {
     "MixedLearner": "learners.model",
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
+    "PartR2": "comparison.commonality",
+    "PredictiveComparison": "comparison.predictive",
+    "R2Table": "comparison.explained",
     "ModelAverage": "comparison.average",
     "FixedOrRandom": "comparison.fixed_or_random",
     "ModelPlots": "report.plots.model",
@@ -413,6 +431,7 @@ _LATER = {
     "diagnose": "api.diagnose",
     "doctor": "api.doctor",
     "dredge": "api.dredge",
+    "embedding": "api.embedding",
     "ladder": "api.ladder",
     "selection_stability": "api.selection_stability",
     "step": "api.step",
@@ -439,11 +458,13 @@ _LATER = {
     "model_tree": "api.model_tree",
     "multistart": "api.multistart",
     "on_progress": "api.on_progress",
+    "part_r2": "api.part_r2",
     "pbtest": "api.pbtest",
     "pedigree": "api.pedigree",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",
     "power": "api.power",
+    "r2_table": "api.r2_table",
     "random_effects_gls": "api.random_effects_gls",
     "re_em": "api.re_em",
     "rlrt": "api.rlrt",

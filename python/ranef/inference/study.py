@@ -10,6 +10,7 @@ import scipy
 from .._typing import Array
 from ..design.design import Design, only_plain
 from ..models.glmm.estimate import GlmmSpec
+from ..models.roots import root_of
 
 __all__ = [
     "Performance",
@@ -64,9 +65,7 @@ def add_predictor(out: Array, design: Design, truth: Truth, rng: np.random.Gener
     """Add fixed and random effects, drawn anew for each response, to ``out`` (n, n_obs)."""
     n = len(out)
     for term, cov in zip(design.random, truth.cov, strict=True):
-        values, vectors = np.linalg.eigh(cov)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        b = rng.standard_normal((n, term.n_levels, term.n_cols)) @ root.T
+        b = rng.standard_normal((n, term.n_levels, term.n_cols)) @ root_of(cov).T
         for j, reference in enumerate(term.columns):
             effect = b[:, term.codes, j]
             out += effect if reference < 0 else effect * design.columns[reference]

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from .._html import Preformatted
-from .._typing import Positions
 from ..design.frame import to_pandas
 from ..errors import ModelError, UnsupportedError
 from ..parallel.progress import bar
 from ..words.answers import Spoken
 from .call import LearnerCall, positive
 from .fit import Fit, fit, used_rows
-from .task import folds_of
+from .task import folds_of, within_groups
 
 __all__ = ["Calibration", "calibrated"]
 
@@ -129,9 +128,14 @@ def calibrated(
                 f"calibration fits again without some rows, and {name} was given as an array; put "
                 "it into a column of the data and name that"
             )
-    term = min(base.random, key=lambda term: term.n_levels)
+    plain = [one for one in base.random if len(one.memberships) == 1]
+    if not plain:
+        raise UnsupportedError(
+            "calibration holds out whole groups, and a row of this model has several"
+        )
+    term = min(plain, key=lambda one: one.n_levels)
     group = found.resample if found.resample != "rows" else term.group
-    term = next(term for term in base.random if term.group == group)
+    term = next(one for one in plain if one.group == group)
     codes = np.asarray(term.codes, dtype=np.intp)
     frame = used_rows(to_pandas(data), base)
     new = folds_of(codes, folds, call.seed)
@@ -154,13 +158,3 @@ def calibrated(
                 advance(1)
             errors.append(pd.DataFrame({"level": np.asarray(term.levels)[codes], "error": error}))
     return Calibration(group, errors[0], errors[1], model)
-
-
-def within_groups(codes: Positions, folds: int, seed: int) -> Positions:
-    """Divide the rows of every group among the parts, shape (n,)."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(codes))
-    order = order[np.argsort(codes[order], kind="stable")]
-    out = np.empty(len(codes), dtype=np.intp)
-    out[order] = (np.arange(len(codes)) + rng.integers(folds)) % folds
-    return out
