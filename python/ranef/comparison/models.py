@@ -47,6 +47,11 @@ def check_comparable(models: Sequence[Any], caller: str, *, structured: bool = F
         raise ModelError(
             f"{caller} compares two or more models and was given {len(models)}; "
             f"write {caller}(small, large)"
+            + (
+                "; for tests of the terms of one model write model.anova()"
+                if caller == "anova"
+                else ""
+            )
         )
     first = models[0]
     for place, model in enumerate(models[1:], start=2):

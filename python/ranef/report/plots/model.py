@@ -42,6 +42,13 @@ class ModelPlots(Preformatted):
             named += ", caterpillar(), lines(), shrinkage()"
         return f"<figures: {named}>"
 
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Raise: a model has several figures, each with a name."""
+        raise TypeError(
+            "model.plot has several figures; name one, such as model.plot.residuals(), "
+            'model.plot.predictions("x") or model.plot.coefficients()'
+        )
+
     def coefficients(self, level: float = 0.95, *, ax: Axes | None = None) -> Axes:
         """Draw the coefficients with intervals on the degrees of freedom of their tests.
 
