@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .api.feols import feols
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
+    from .api.fixed_or_random import fixed_or_random
     from .api.for_marginaleffects import for_marginaleffects
     from .api.gee import gee
     from .api.glmer import glmer
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.fixed_or_random import FixedOrRandom
     from .comparison.mixtures import MixtureComparison
     from .design.known.pedigree import Pedigree
     from .design.known.precision import Precision
@@ -179,6 +181,7 @@ __all__ = [
     "FitError",
     "FitMeasures",
     "FixedEffectsModel",
+    "FixedOrRandom",
     "FormulaError",
     "GEEModel",
     "GLSModel",
@@ -263,6 +266,7 @@ __all__ = [
     "feols",
     "fit_groups",
     "fit_many",
+    "fixed_or_random",
     "for_marginaleffects",
     "gee",
     "glmer",
@@ -341,6 +345,7 @@ _LATER = {
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
+    "FixedOrRandom": "comparison.fixed_or_random",
     "ModelPlots": "report.plots.model",
     "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
@@ -397,6 +402,7 @@ _LATER = {
     "equate": "api.equate",
     "feols": "api.feols",
     "fit_groups": "api.fit_groups",
+    "fixed_or_random": "api.fixed_or_random",
     "fit_many": "api.fit_many",
     "for_marginaleffects": "api.for_marginaleffects",
     "gee": "api.gee",

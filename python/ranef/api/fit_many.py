@@ -14,7 +14,13 @@ from ..batch.counts import (
     refuse_matrix_weights,
     with_size_factors,
 )
-from ..batch.many import check_left, read_matrix_weights, read_tests, shared_design
+from ..batch.many import (
+    check_covariance,
+    check_left,
+    read_matrix_weights,
+    read_tests,
+    shared_design,
+)
 from ..batch.many_run import ManyRun
 from ..batch.responses import in_memory, open_responses, read_responses
 from ..batch.result import BatchResult
@@ -52,6 +58,7 @@ def fit_many(
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    covariance: Mapping[str, Any] | None = None,
     out: None = None,
     executor: Any = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -75,6 +82,7 @@ def fit_many(
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    covariance: Mapping[str, Any] | None = None,
     out: str | os.PathLike[str],
     executor: Any = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -98,6 +106,7 @@ def fit_many(
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
+    covariance: Mapping[str, Any] | None = None,
     out: str | os.PathLike[str] | None = None,
     executor: Any = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -149,6 +158,10 @@ def fit_many(
         Whether to show a bar on a terminal or in a notebook.
     control : Control, optional
         Settings of the search.
+    covariance : mapping of str to covariance, optional
+        Known covariance of the levels of the one grouping factor, as in :func:`ranef.lmer`:
+        ``{"animal": A}``. It is decomposed once for all responses (and again for each set of
+        missing rows), after which a response of 5,000 levels takes some milliseconds.
     out : str or path, optional
         Folder to write the tables to, as parquet, part by part. A run that was stopped goes on
         when it is called again with the same arguments; finished fits are not made again.
@@ -214,7 +227,9 @@ def fit_many(
         offset = with_size_factors(offset, size_factors, frame)
     shared = None if W is not None else weights
     check_left(formula, source.names)
-    design = shared_design(formula, data, frame.n_rows, shared, offset, contrasts)
+    design = shared_design(formula, data, frame.n_rows, shared, offset, contrasts, covariance)
+    if covariance is not None:
+        check_covariance(spec, W, degrees)
     if spec is None:
         lmm.check(design)
     else:
@@ -230,7 +245,16 @@ def fit_many(
     )
     call: Call | GlmerCall
     if spec is None:
-        call = Call(formula, reml, weights, offset, contrasts, "drop", settings.control)
+        call = Call(
+            formula,
+            reml,
+            weights,
+            offset,
+            contrasts,
+            "drop",
+            settings.control,
+            covariance=covariance,
+        )
     else:
         call = GlmerCall(formula, spec, weights, offset, contrasts, "drop", settings.control)
     run = ManyRun(design, settings, source, W, call, degrees, executor)

@@ -89,7 +89,8 @@ def glmer(
         Whether a warning of the fit is raised as an error instead.
     prior : str, density, or mapping of group to either, optional
         Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
-        zero, or a density such as ``ranef.Wishart(2.5)``.
+        zero, or a density such as ``ranef.Wishart(2.5)``; of a grouping factor also
+        ``ranef.Point(sd)``, a standard deviation that is known.
     covariance : mapping of str to covariance, optional
         Known covariances of the levels of grouping factors, as in :func:`ranef.lmer`; with the
         families and links of a GeneralizedLinearMixedModel, and ``nagq`` 0 or 1.

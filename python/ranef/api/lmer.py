@@ -70,7 +70,8 @@ def lmer(
         ``ranef.Wishart(2.5)`` is of every covariance, relative to sigma^2. A mapping gives priors
         part by part: a grouping factor or "random" (all of them) any of these, "fixed" a
         ``ranef.Normal``, "residual" a ``ranef.Point`` (sigma is known) or a density of sigma,
-        ``ranef.Gamma`` or ``InverseGamma``.
+        ``ranef.Gamma`` or ``InverseGamma``. ``{"student": ranef.Point(sd)}``: the standard
+        deviation of that term is known, and no parameter.
     method : {"auto", "exact", "iterative"}
         How the likelihood is computed. "exact": by a Cholesky factor, whose cost grows with the
         cube of the levels of crossed factors. "iterative": by sparse products and random vectors,

@@ -18,9 +18,11 @@ from ..design.structures.structure import check_free
 from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import like, parse
 from ..models.batch.estimate import Contrast
+from ..models.batch.kinship import check_kinship, is_kinship
 
 __all__ = [
     "STAND_IN",
+    "check_covariance",
     "check_ddf",
     "check_left",
     "read_matrix_weights",
@@ -37,6 +39,31 @@ def check_ddf(ddf: str) -> None:
     """Refuse unknown kinds of degrees of freedom."""
     if ddf not in ("residual", "inf", "satterthwaite"):
         raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
+
+
+def check_covariance(spec: Any, W: Any, ddf: str) -> None:
+    """Refuse what does not go with a known covariance.
+
+    Raises
+    ------
+    UnsupportedError
+        With what to do instead.
+    """
+    if spec is not None:
+        raise UnsupportedError(
+            "fit_many(covariance=) is for normal responses; fit counts one at a time by "
+            "ranef.glmer(covariance=)"
+        )
+    if W is not None:
+        raise UnsupportedError(
+            "fit_many(covariance=) decomposes one covariance for all responses, which weights of "
+            "their own would change; give one column of weights"
+        )
+    if ddf == "satterthwaite":
+        raise UnsupportedError(
+            "Satterthwaite's degrees of freedom are not available with covariance= in a batch; "
+            "use ddf='residual', or batch.fit(name).coef_table()"
+        )
 
 
 def read_matrix_weights(
@@ -101,7 +128,13 @@ def columns_by_name(weights: Any, names: pd.Index[Any]) -> Any:
 
 
 def shared_design(
-    formula: str, data: Any, n: int, weights: Any, offset: Any, contrasts: Any
+    formula: str,
+    data: Any,
+    n: int,
+    weights: Any,
+    offset: Any,
+    contrasts: Any,
+    covariance: Any = None,
 ) -> Design:
     """Build the design that all responses share; its own response is zero."""
     text = str(formula)
@@ -127,9 +160,18 @@ def shared_design(
         if isinstance(name, str) and (name in right or name in named)
     }
     columns[STAND_IN] = np.zeros(n)
-    return designs.build(
-        formula_, columns, weights=weights, offset=offset, contrasts=contrasts, missing="drop"
+    design = designs.build(
+        formula_,
+        columns,
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        missing="drop",
+        covariance=covariance,
     )
+    if is_kinship(design):
+        check_kinship(design)
+    return design
 
 
 def read_tests(tests: Sequence[Any], names: Sequence[str], ddf: str) -> tuple[Contrast, ...]:

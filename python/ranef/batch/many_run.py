@@ -244,6 +244,9 @@ def design_digest(design: Design, W: Matrix | None = None) -> str:
     for array in [*arrays, design.weights, design.offset, design.rows, W]:
         if array is not None:
             out.update(np.ascontiguousarray(array).view(np.uint8).data)
+    for term in design.random:
+        for array in () if term.known is None else term.known.triangle:
+            out.update(np.ascontiguousarray(array).view(np.uint8).data)
     levels = [list(term.levels) for term in design.random]
     out.update(repr((design.fixed, design.fixed_names, levels)).encode())
     return out.hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -216,7 +217,9 @@ class LmmEstimate:
         return self.sigma**2 * (self.cov_root @ self.cov_root.T)
 
 
-def check(design: Design, *, knows_sigma: bool = False) -> None:
+def check(
+    design: Design, *, knows_sigma: bool = False, known: Container[str] = frozenset()
+) -> None:
     """Refuse a model that cannot be estimated from these rows, with the counts.
 
     Parameters
@@ -226,6 +229,8 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
     knows_sigma : bool
         Whether the residual standard deviation is known, so that random effects as many as rows
         can be told from it.
+    known : container of str
+        Grouping factors of terms whose own standard deviation is known.
 
     Raises
     ------
@@ -251,7 +256,9 @@ def check(design: Design, *, knows_sigma: bool = False) -> None:
     check_places(design)
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if q >= n and not knows_sigma and not (term.tells_levels_apart or is_correlated(term)):
+        if knows_sigma or term.group in known:
+            continue
+        if q >= n and not (term.tells_levels_apart or is_correlated(term)):
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "

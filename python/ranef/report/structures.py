@@ -9,6 +9,7 @@ import pandas as pd
 
 from .._typing import Array
 from ..design.design import RandomTerm
+from ..inference.structures import natural_names
 
 __all__ = ["structure_table"]
 
@@ -35,15 +36,12 @@ def structure_table(
     """
     values: dict[str, float] = {}
     for term, blocks in zip(terms, natural, strict=True):
-        known = [one for one in term.block_structures if one is not None]
-        for structure, numbers in zip(term.block_structures, blocks, strict=False):
+        for structure, names, numbers in zip(
+            term.block_structures, natural_names(term), blocks, strict=False
+        ):
             if structure is None:
                 continue
             scaled = np.array(numbers)
-            power = -2 if structure.kind == "precisions" else 1
-            scaled[: structure.n_sds] *= sigma**power
-            head = term.group if len(known) == 1 else f"{term.group}.{structure.kind}"
-            for label, value in zip(structure.labels, scaled, strict=True):
-                name = f"{head}.{label}"
-                values[name if name not in values else f"{name}[{structure.names[0]}]"] = value
+            scaled[: structure.n_sds] *= sigma ** (-2 if structure.kind == "precisions" else 1)
+            values.update(zip(names, scaled.tolist(), strict=True))
     return pd.DataFrame({"estimate": pd.Series(values, dtype=float)})

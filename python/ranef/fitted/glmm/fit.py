@@ -23,6 +23,7 @@ from ...families.response import check_response, check_whole
 from ...formula import parse
 from ...inference.identified import ENDLESS, endless_variances
 from ...inference.priors.generalised import CovariancePenalty
+from ...inference.priors.parts import prior_parts
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
 from ...models.glmm.restricted import fit_restricted
@@ -62,7 +63,8 @@ def estimated(design: Design, core: Any, call: GlmerCall) -> GlmmEstimate:
             )
         return fit_restricted(design, call.spec, control=call.control)
     penalty = None if call.prior is None else CovariancePenalty(design, core, call.prior)
-    return glmm.fit(design, core, call.spec, control=call.control, penalty=penalty)
+    known = None if penalty is None else penalty.known
+    return glmm.fit(design, core, call.spec, control=call.control, penalty=penalty, known=known)
 
 
 def specification(family: str, link: str | None, nagq: int, reml: bool = False) -> GlmmSpec:
@@ -126,7 +128,7 @@ def fit(call: GlmerCall, data: Any) -> GlmmParts:
         smooths=True,
         covariance=call.covariance,
     )
-    glmm.check(design, spec)
+    glmm.check(design, spec, prior_parts(call.prior).points)
     check_counts(design, spec)
     check_quadrature(design, spec)
     return fit_design(design, call, data)

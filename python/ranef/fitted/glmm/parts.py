@@ -16,15 +16,17 @@ from ...errors import UnsupportedError
 from ...families.shaped_registry import shaped_family
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
+from ...inference.prediction.joint import joint_covariances
 from ...inference.prediction.places import at_places
 from ...inference.prediction.predict import linear_predictor
 from ...inference.priors.generalised import CovariancePenalty
+from ...inference.priors.parts import prior_parts
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
 from ...inference.profile.targets import targets, values
 from ...inference.smooths.table import Fitted
 from ...inference.smooths.weights import observed_weights
-from ...inference.structures import free_only
+from ...inference.structures import free_only, natural_values
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.glmm.plan import Plan, location_rows, plan_of
@@ -73,7 +75,8 @@ class GlmmParts(GeneralisedParts, CurvedParts):
     @property
     def npar(self) -> int:
         """Fixed effects that are not aliased, covariance parameters, and a dispersion."""
-        return len(self.kept) + self.n_covariances + self.call.spec.has_dispersion
+        known = len(prior_parts(self.call.prior).points)
+        return len(self.kept) + self.n_covariances - known + self.call.spec.has_dispersion
 
     @cached_property
     def smoothed(self) -> Fitted:
@@ -117,6 +120,13 @@ class GlmmParts(GeneralisedParts, CurvedParts):
                 self.design.random, self.evaluated().conditional_covariances(), strict=True
             )
         ]
+
+    def joint_covariances(self) -> list[Array]:
+        """Covariance of the error of each level's effects, coefficients estimated too."""
+        return joint_covariances(
+            self.design,
+            lambda rows, group: predictor_variance(self.design, self.estimate, rows, [group]),
+        )
 
     def walked(self) -> Walked:
         """List the parameters and their curves."""
@@ -169,7 +179,8 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         """List all parameters by name: covariances, dispersion, coefficients."""
         residual = "dispersion" if self.call.spec.has_dispersion else None
         listed, e = targets(self.design, self.kept, residual), self.estimate
-        found = values(listed, e.sigmas, e.dispersion, e.beta)
+        natural = natural_values(self.design.random, e.lambda_standard, self.core.term_basis)
+        found = values(listed, e.sigmas, e.dispersion, e.beta, natural)
         return {one.name: float(value) for one, value in zip(listed, found, strict=True)}
 
     @property

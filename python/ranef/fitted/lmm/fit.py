@@ -215,4 +215,5 @@ def checked(design: Design, call: Call) -> None:
     ModelError
         See :func:`ranef.models.lmm.check`.
     """
-    lmm.check(design, knows_sigma=prior_parts(call.prior).sigma is not None)
+    priors = prior_parts(call.prior)
+    lmm.check(design, knows_sigma=priors.sigma is not None, known=priors.points)

@@ -13,7 +13,8 @@ from ..._typing import Array
 from ...design.design import Design
 from ...inference.bootstrap import bootstrap as bootstrapping
 from ...inference.bootstrap.draws import drawer
-from ...inference.profile.targets import targets, values
+from ...inference.profile.targets import Target, targets, values
+from ...inference.structures import natural_values
 from ...models import lmm
 from ...models.batch.estimate import Settings
 from ...models.lmm import LmmEstimate
@@ -155,13 +156,14 @@ class Intervals(Base):
         listed = targets(design, estimate.kept)
         if statistic is None:
             names = [target.name for target in listed]
-            own = values(listed, estimate.sigmas, estimate.sigma, estimate.beta)
+            own = numbers_of(listed, design, estimate, parts.core)
         else:
             names, own = _named(statistic(self))
 
         root = np.random.SeedSequence(seed)
         draw, seeds = drawer(design, estimate, kind), root.spawn(n)
-        exact = estimate.approximation is None and all(t.is_plain for t in design.random)
+        plain = all(t.is_plain and not t.is_structured for t in design.random)
+        exact = estimate.approximation is None and plain
         if statistic is None and kind != "cases" and parts.call.prior is None and exact:
             settings = Settings(reml=parts.reml, workers=threads, control=parts.call.control)
             runs = bootstrapping.run_responses(
@@ -175,7 +177,7 @@ class Intervals(Base):
 
             def measure(drawn: Design, found: LmmEstimate, core: _core.Lmm) -> Array:
                 if statistic is None:
-                    return values(listed, found.sigmas, found.sigma, found.beta)
+                    return numbers_of(listed, drawn, found, core)
                 return _named(statistic(type(self)(made(drawn, found, parts.call, core))))[1]
 
             runs = bootstrapping.run(
@@ -198,6 +200,16 @@ class Intervals(Base):
             stopped=int(runs.stopped.sum()),
             message=runs.message,
         )
+
+
+def numbers_of(
+    listed: list[Target], design: Design, estimate: LmmEstimate, core: _core.Lmm
+) -> Array:
+    """Return the value of every parameter of an estimate."""
+    natural = natural_values(
+        design.random, estimate.lambda_standard, core.term_basis, estimate.sigma
+    )
+    return values(listed, estimate.sigmas, estimate.sigma, estimate.beta, natural)
 
 
 def _named(found: Any) -> tuple[list[str], Array]:

@@ -17,6 +17,8 @@ from ...inference.hypotheses.kenward_roger import kenward_roger
 from ...inference.hypotheses.linear import Approximation, FixedDf
 from ...inference.hypotheses.satterthwaite import satterthwaite
 from ...inference.optimum.optimum import Optimum, examine
+from ...inference.prediction.joint import joint_covariances
+from ...inference.prediction.predict import error_variances
 from ...inference.priors.mode import examine_penalized, kernel_with_prior, penalized_at
 from ...inference.priors.parts import prior_parts
 from ...inference.priors.penalized import Penalized
@@ -63,9 +65,10 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     @property
     def npar(self) -> int:
-        """Fixed effects that are not aliased, covariance parameters and a sigma not known."""
-        known = prior_parts(self.call.prior).sigma is not None
-        return len(self.kept) + self.n_covariances + (not known)
+        """Fixed effects that are not aliased, covariance parameters and sigma, if not known."""
+        priors = prior_parts(self.call.prior)
+        known = len(priors.points) + (priors.sigma is not None)
+        return len(self.kept) + self.n_covariances + 1 - known
 
     @property
     def varcorr(self) -> VarCorr:
@@ -117,6 +120,17 @@ class LmmParts(ProfiledParts, CurvedParts):
             for term, block in zip(self.design.random, blocks, strict=True)
         ]
 
+    def joint_covariances(self) -> list[Array]:
+        """Covariance of the error of each level's effects, coefficients estimated too."""
+        self.exact_only("ranef(uncertainty='joint')", "ranef()")
+        scale, core = self.estimate.sigma**2, self.core
+        return joint_covariances(
+            self.design,
+            lambda rows, group: (
+                scale * error_variances(self.design, self.estimate, core, rows, [group])
+            ),
+        )
+
     def approximate(self, ddf: str) -> Approximation:
         """Work out the reference distribution of the tests."""
         if ddf == "satterthwaite":
@@ -127,10 +141,11 @@ class LmmParts(ProfiledParts, CurvedParts):
             self.exact_only("Kenward and Roger's method", "ddf='satterthwaite'")
             free_only(self.design, "Kenward and Roger's method", "use ddf='satterthwaite'")
             parts = prior_parts(self.call.prior)
-            if parts.fixed is not None or parts.residual is not None:
+            if parts.fixed is not None or parts.residual is not None or parts.points:
                 raise UnsupportedError(
                     "Kenward and Roger correct the errors of fixed effects that were estimated "
-                    "without a prior, of their own or of the residual; use ddf='satterthwaite'"
+                    "without a prior, of their own or of the residual, and without known standard "
+                    "deviations; use ddf='satterthwaite'"
                 )
             return kenward_roger(self.core, self.estimate, self.nobs)
         rest = float(self.nobs - len(self.kept))

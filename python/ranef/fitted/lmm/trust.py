@@ -17,9 +17,8 @@ from ...errors import DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference import influence as deletions
 from ...inference.optimum.surface import Explorer, sd_names
-from ...inference.priors.mode import at_mode
+from ...inference.priors.mode import at_mode, penalized_at
 from ...inference.priors.parts import has_no_units
-from ...inference.priors.penalized import Penalized
 from ...inference.structures import free_only
 from ...inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ...models.lmm import LmmEstimate
@@ -246,5 +245,5 @@ def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:
     )
     core, estimate = reexpress(parts.design, parts.estimate, design)
     if call.prior is not None:
-        estimate = at_mode(Penalized(design, core, call.prior, reml=parts.reml), estimate)
+        estimate = at_mode(penalized_at(design, core, estimate, call.prior), estimate)
     return made(design, estimate, call, core, data)

@@ -115,6 +115,26 @@ class MixedParts(Parts):
             lambda: list(self.own(self.covariances())),
         )
 
+    def joint_ranef(self) -> RandomEffects:
+        """Label the conditional modes, with covariances that hold the error of coefficients."""
+        found = self.joint_covariances()
+        return RandomEffects(
+            self.own(self.design.random), self.own(self.estimate.modes), lambda: found
+        )
+
+    def joint_covariances(self) -> list[Array]:
+        """Covariance of the error of each level's effects, (levels, s, s) for each own term.
+
+        Raises
+        ------
+        UnsupportedError
+            Where errors of coefficients and random effects are not known together.
+        """
+        raise UnsupportedError(
+            "ranef(uncertainty='joint') is available after lmer() and after glmer() of one linear "
+            "predictor; this model has ranef().cov, given its coefficients"
+        )
+
     def own(self, values: Sequence[T]) -> tuple[T, ...]:
         """Pick from one value a term those of terms that are no part of a smooth."""
         return tuple(

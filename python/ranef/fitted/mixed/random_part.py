@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from ..._options import check_option
 from ...report.effects import RandomEffects, per_level
 from ...report.varcorr import VarCorr
 from ..parts import Base
@@ -38,15 +39,46 @@ class RandomPart(Base):
         """Elements of the relative covariance factors, labelled ``group.term[.term]``."""
         return self.parts.theta
 
-    def ranef(self) -> RandomEffects:
+    def ranef(self, uncertainty: Literal["conditional", "joint"] = "conditional") -> RandomEffects:
         """Return the conditional modes of the random effects.
+
+        Parameters
+        ----------
+        uncertainty : {"conditional", "joint"}
+            What ``.cov`` holds. "conditional": the covariance of each level's effects given the
+            data and all estimated parameters, as lme4's ``condVar``. "joint": the covariance of the
+            error of the modes, which are measured from coefficients that are estimated too; the
+            variances of the random effects are taken as known by both.
 
         Returns
         -------
         RandomEffects
-            Mapping of group to a frame of levels by terms; ``.cov[group]`` holds the conditional
-            covariances, shape (levels, s, s), given the estimated parameters.
+            Mapping of group to a frame of levels by terms; ``.cov[group]`` holds covariances of
+            shape (levels, s, s).
+
+        Notes
+        -----
+        The joint covariance is the lower right part of the inverse of the matrix of the mixed model
+        equations, times sigma squared [1]_. The conditional one is the inverse of the lower right
+        part, and smaller: with few levels it misses much of what is not known.
+
+        References
+        ----------
+        .. [1] Henderson (1975), Biometrics 31(2), 423-447.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import ranef
+        >>> sleep = ranef.datasets.load("sleepstudy")
+        >>> model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
+        >>> np.sqrt(np.diag(model.ranef().cov["Subject"][0])).round(3).tolist()
+        [12.071, 2.305]
+        >>> np.sqrt(np.diag(model.ranef("joint").cov["Subject"][0])).round(3).tolist()
+        [13.1, 2.639]
         """
+        if check_option("uncertainty", uncertainty, ("conditional", "joint")) == "joint":
+            return self.parts.joint_ranef()
         return self.parts.ranef()
 
     def coef(self) -> dict[str, pd.DataFrame]:

@@ -25,7 +25,7 @@ from ...inference.profile.several import (
     several_targets,
 )
 from ...inference.profile.targets import values
-from ...inference.structures import free_only
+from ...inference.structures import free_only, natural_values
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.plan import Plan, location_rows
 from ...models.glmm.several import at_parts
@@ -99,7 +99,11 @@ class PredictorParts(GeneralisedParts):
         """List all parameters by name: covariances, coefficients of all parts, shapes."""
         listed = self.listed()
         found = several_targets(self.design, listed)
-        of = values(found, self.estimate.sigmas, 1.0, coefficients(listed, self.estimate.standard))
+        e = self.estimate
+        beta = coefficients(listed, e.standard)
+        bases = self.plan.bases.__getitem__
+        natural = natural_values(self.design.random, e.lambda_standard, bases)
+        of = values(found, e.sigmas, 1.0, beta, natural)
         return {one.name: float(value) for one, value in zip(found, of, strict=True)}
 
     @abstractmethod

@@ -68,7 +68,8 @@ class Satterthwaite:
         h = slopes - np.outer(f, self.quadratic / self.nu)
         spread = np.einsum("ra,ab,rb->r", h, self.inverse, h)
         safe = np.where(f > 0, f, 1.0)
-        return np.where(f > 0, 1.0 / (spread / safe**2 + 1.0 / self.nu), np.nan)
+        with np.errstate(divide="ignore"):  # infinite where nothing was estimated
+            return np.where(f > 0, 1.0 / (spread / safe**2 + 1.0 / self.nu), np.nan)
 
     def joint(self, L: Array) -> tuple[float, float]:
         """Scale of Wald's F and its denominator degrees of freedom for rows of full rank.

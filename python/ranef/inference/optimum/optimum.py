@@ -161,6 +161,8 @@ def _free_directions(parameters: list[tuple[int, int, int]], lambda_: list[Array
                 jacobian[a, b] += lambda_[term][j, column]
             if j == row:
                 jacobian[a, b] += lambda_[term][i, column]
+    if not parameters:
+        return jacobian
     _, sizes, rows = np.linalg.svd(jacobian)
     return np.asarray(rows[sizes > 2.0 * SINGULAR].T)
 

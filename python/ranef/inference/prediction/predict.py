@@ -27,6 +27,7 @@ from .table import labelled, laid_out
 __all__ = [
     "chosen_groups",
     "complete_rows",
+    "error_variances",
     "fitted",
     "fixed_part",
     "linear_predictor",
@@ -146,7 +147,7 @@ def predict(
     mean = linear_predictor(design, estimate, rows, groups)
     if interval is None and not se:
         return labelled(mean, rows.index)
-    variance = estimate.sigma**2 * _variances(design, estimate, core, rows, groups)
+    variance = estimate.sigma**2 * error_variances(design, estimate, core, rows, groups)
     error = np.sqrt(variance) if se else None
     if interval is None:
         return laid_out(mean, error, None, rows.index)
@@ -188,7 +189,7 @@ def _refuse(given: object, known: list[str]) -> list[str]:
     )
 
 
-def _variances(
+def error_variances(
     design: Design,
     estimate: LmmEstimate,
     core: _core.Lmm,

@@ -42,6 +42,13 @@ class CovariancePenalty:
                 "and 'residual'"
             )
         self._elements = core.parameters
+        points = parts.known_terms(design)
+        #: Elements of theta whose standard deviation is known, and their values.
+        self.known = {
+            a: points[t] / core.term_basis(t)[0, 0]
+            for a, (t, _, _) in enumerate(self._elements)
+            if t in points
+        }
         self._sizes = [term.n_cols for term in design.random]
         self._parts = []
         for t, term in enumerate(design.random):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...design.design import Design
 from ...errors import FitError, ModelError
 from ...models import lmm
 from ...models.lmm import Control, LmmEstimate
-from ...models.states import rescaled
+from ...models.states import of_size, packed, rescaled, smallest, unpacked
 from ..optimum.em import lower_factor
 from ..optimum.optimizers import INFEASIBLE, estimate_at
 from ..optimum.optimum import Optimum, judge
@@ -83,7 +84,7 @@ def fit_penalized(
         found = lmm.fit(design, space.core, reml=reml, control=control)
         return _examined(space, at_mode(space, found))
     start = _inside(space, control)
-    if parts.fixed is not None and not parts.fixed.relative and parts.sigma is None:
+    if parts.needs_sigma and parts.sigma is None:
         space, search = _over_sigma(space, start, control)
     else:
         search = _minimum(space, start, control)
@@ -107,11 +108,26 @@ def _examined(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
     optimum = examine_penalized(held, estimate)
     return replace(
         estimate,
+        is_singular=_is_singular(held, estimate) if held.known else estimate.is_singular,
         converged=optimum.holds,
         status="converged" if optimum.holds else "stalled",
         decrement=optimum.decrement,
         cone=optimum.cone,
     )
+
+
+def _is_singular(space: Penalized, estimate: LmmEstimate) -> bool:
+    """Tell whether a covariance is singular, those that are known left aside."""
+    structures = space.design.structures
+    states = unpacked(space.every, of_size(space.every, structures, 1.0), space.design.random)
+    for t, state in enumerate(estimate.lambda_standard):
+        if t not in space.known:
+            states[t] = state
+    factors = [
+        np.eye(term.n_cols) if term.is_structured else state
+        for term, state in zip(space.design.random, states, strict=True)
+    ]
+    return smallest(space.every, packed(space.every, states), structures, factors) < lmm.SINGULAR
 
 
 def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
@@ -123,19 +139,21 @@ def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
 
 def _inside(space: Penalized, control: Control) -> Array:
     """Return a start at which every density is finite."""
+    design = space.design
     start: Sequence[Array] = control.start
     if not start:
         found = space.core.fit(space.reml)
         start = tuple(found.lambda_standard)
-        if space.held is not None and any(term.is_structured for term in space.design.random):
+        if space.held is not None and any(term.is_structured for term in design.random):
             ratio = found.sigma / space.held
             start = tuple(
                 rescaled(term, state, ratio)
-                for term, state in zip(space.design.random, start, strict=True)
+                for term, state in zip(design.random, start, strict=True)
             )
             return _raised(space, start)
     if max(float(np.abs(block).max()) for block in start) > LARGEST:
-        start = space.unpack(space.identity)
+        whole = of_size(space.every, design.structures, 1.0)
+        start = unpacked(space.every, whole, design.random)
     return _raised(space, start)
 
 
@@ -153,6 +171,8 @@ def _raised(space: Penalized, blocks: Sequence[Array]) -> Array:
 
 def _minimum(space: Penalized, start: Array, control: Control) -> Any:
     """Search by a trust region; give scipy's result."""
+    if not len(start):  # all standard deviations are known
+        return SimpleNamespace(x=start, nfev=1, njev=1)
     try:
         found = scipy.optimize.minimize(
             space.value_and_gradient,
@@ -213,8 +233,7 @@ def penalized_at(
 ) -> Penalized:
     """Return the objective that an estimate minimises; ``core`` knows the prior."""
     parts = prior_parts(prior, design)
-    moves = parts.fixed is not None and not parts.fixed.relative
-    held = estimate.sigma if moves else None
+    held = estimate.sigma if parts.needs_sigma else None
     return Penalized(design, core, prior, reml=estimate.reml, held=held)
 
 

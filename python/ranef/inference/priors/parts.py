@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -33,11 +33,14 @@ class PriorParts:
         Of the fixed effects.
     residual : Prior, Point or None
         Of the residual standard deviation.
+    points : mapping of str to float
+        Known standard deviations of terms, by grouping factor.
     """
 
     random: PriorLike = None
     fixed: Normal | None = None
     residual: Prior | Point | None = None
+    points: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def sigma(self) -> float | None:
@@ -47,7 +50,20 @@ class PriorParts:
     @property
     def profiles_sigma(self) -> bool:
         """Whether sigma is at its best in closed form, as without a prior."""
-        return self.residual is None and (self.fixed is None or self.fixed.relative)
+        return self.residual is None and not self.needs_sigma
+
+    @property
+    def needs_sigma(self) -> bool:
+        """Whether the rest is fitted at a sigma that is held: something is known in its units."""
+        return bool(self.points) or (self.fixed is not None and not self.fixed.relative)
+
+    def known_terms(self, design: Design) -> dict[int, float]:
+        """Return the position of each term whose standard deviation is known, and this."""
+        return {
+            t: self.points[term.group]
+            for t, term in enumerate(design.random)
+            if term.group in self.points
+        }
 
 
 def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
@@ -82,14 +98,37 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
                 f"prior has the key {key!r}; it takes the grouping factors {groups} and "
                 "'random' (all of them), 'fixed' and 'residual'"
             )
-        if key not in ("fixed", "residual"):
+        if key not in RESERVED and isinstance(value, Point):
+            _check_point(value, key, design)
+        elif key not in ("fixed", "residual"):
             _check_random(value, key)
     fixed, residual = prior.get("fixed"), prior.get("residual")
     if not isinstance(fixed, Normal | None):
         raise ValueError(f"the prior of the fixed effects must be a ranef.Normal, not {fixed!r}")
     _check_residual(residual)
     covariances = {key: prior[key] for key in prior if key not in ("fixed", "residual")}
-    return PriorParts(covariances or None, fixed, residual)
+    points = {
+        str(key): float(value.sigma)
+        for key, value in covariances.items()
+        if isinstance(value, Point)
+    }
+    return PriorParts(covariances or None, fixed, residual, points)
+
+
+def _check_point(point: Point, key: str, design: Design | None) -> None:
+    """Refuse a known standard deviation that is no number, or of a term with several columns."""
+    if not (isinstance(point.sigma, Real) and 0.0 < point.sigma < np.inf):
+        raise ValueError(
+            f"Point: the standard deviation of {key} must be a number above zero, "
+            f"not {point.sigma!r}; a term that does not vary is left out of the formula"
+        )
+    for term in () if design is None else design.random:
+        if term.group == key and (term.n_cols > 1 or term.is_structured):
+            why = "a covariance structure" if term.is_structured else f"{term.n_cols} columns"
+            raise ModelError(
+                f"prior has a Point for {key!r}, and {term.written} has {why}; a standard "
+                f"deviation can be known of a term with one column, such as (1 | {key})"
+            )
 
 
 def _check_random(prior: Any, key: str) -> None:
@@ -99,7 +138,10 @@ def _check_random(prior: Any, key: str) -> None:
             "a Normal prior is of the fixed effects: prior={'fixed': ranef.Normal(...)}"
         )
     if isinstance(prior, Point):
-        raise ValueError("a Point is of the residual: prior={'residual': ranef.Point(...)}")
+        raise ValueError(
+            "a Point is of one term or of the residual: prior={'g': ranef.Point(...)} with g a "
+            "grouping factor, or {'residual': ranef.Point(...)}"
+        )
     if isinstance(prior, str) and prior not in ("weak", "wishart"):
         raise ValueError(f"{key} must be 'weak', 'wishart' or a density, not {prior!r}")
     if not (prior is None or isinstance(prior, str) or _is_density(prior)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +15,7 @@ from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, UnsupportedError
 from ...models.lmm import LmmEstimate
+from ...models.states import packed, unpacked
 from ..optimum.optimizers import INFEASIBLE, Space, user_factors
 from .fixed import prior_kernel, resolve
 from .parts import prior_parts
@@ -81,7 +82,11 @@ class Penalized(Space):
         Which likelihood.
     held : float, optional
         A residual standard deviation: that of the kernel, where the prior of the fixed effects is
-        absolute.
+        absolute or a term's standard deviation is known.
+
+    Notes
+    -----
+    A term with a known standard deviation has the relative one of sd / sigma, and no parameter.
     """
 
     def __init__(
@@ -93,9 +98,15 @@ class Penalized(Space):
         reml: bool,
         held: float | None = None,
     ):
-        super().__init__(design, core, reml=reml)
-        self.prior = prior
         self.priors = prior_parts(prior, design)
+        self.known = self.priors.known_terms(design)
+        super().__init__(design, core, reml=reml)
+        self.every = core.parameters
+        self.free = np.array([t not in self.known for t, _, _ in self.every], dtype=bool)
+        self.parameters = [
+            one for one, is_free in zip(self.every, self.free, strict=True) if is_free
+        ]
+        self.prior = prior
         self.held = self.priors.sigma if held is None else held
         normal = self.priors.fixed
         self.fixed = None if normal is None else resolve(normal, design, core.kept)
@@ -109,6 +120,26 @@ class Penalized(Space):
         if fixed is not None and not fixed.relative:
             core = prior_kernel(self.design, core, fixed, sigma)
         return Penalized(self.design, core, self.prior, reml=self.reml, held=sigma)
+
+    def unpack(self, theta: Array) -> list[Array]:
+        """Return the blocks of a vector, those that are known too."""
+        if not self.known:
+            return super().unpack(theta)
+        full = np.zeros(len(self.every))
+        full[self.free] = theta
+        full[~self.free] = self.known_factors()
+        return unpacked(self.every, full, self.design.random)
+
+    def pack(self, blocks: Sequence[Array]) -> Array:
+        """Return the vector of blocks, without those that are known."""
+        return np.asarray(packed(self.every, blocks)[self.free])
+
+    def known_factors(self) -> Array:
+        """Standardised relative factors of the terms that are known."""
+        assert self.held is not None
+        return np.array(
+            [sd / (self.held * self.core.term_basis(t)[0, 0]) for t, sd in self.known.items()]
+        )
 
     # ------------------------------------------------------------------ penalties
 
@@ -180,7 +211,7 @@ class Penalized(Space):
         value = at.objective + self.nu * (ratio - 1.0 - np.log(ratio)) + penalty
         if self.fixed is not None:
             value += 2.0 * float(np.log(self.fixed.scale(sigma)).sum())
-        gradient = at.gradient + (1.0 - ratio) * at.quadratic + slope
+        gradient = (at.gradient + (1.0 - ratio) * at.quadratic)[self.free] + slope
         return value + self._residual_penalty(sigma), gradient
 
     def hessian(self, theta: Array) -> Array:
@@ -202,7 +233,10 @@ class Penalized(Space):
         """Differentiate the likelihood's part by the covariance of each term, (s, s) each."""
         at = self.core.curvature(self.unpack(theta), self.reml)
         ratio = at.pwrss / (self.nu * self.sigma(at.pwrss) ** 2)
-        return [S + (1.0 - ratio) * M for S, M in zip(at.score, at.misfit, strict=True)]
+        return [
+            np.zeros_like(S) if t in self.known else S + (1.0 - ratio) * M
+            for t, (S, M) in enumerate(zip(at.score, at.misfit, strict=True))
+        ]
 
     def slope_by_sigma(self, theta: Array) -> float:
         """Differentiate the penalised objective by log(sigma), which is held."""
@@ -216,6 +250,11 @@ class Penalized(Space):
             if self.reml:
                 spread = np.sum(np.asarray(at.cov_beta_root)[index] ** 2, axis=1)
                 slope += 2.0 * float(np.sum(sigma**2 / sd**2 * spread))
+        if self.known:  # their relative size falls as sigma grows
+            here = self.core.curvature(self.unpack(theta), self.reml)
+            ratio = here.pwrss / (self.nu * sigma**2)
+            by_factor = (here.gradient + (1.0 - ratio) * here.quadratic)[~self.free]
+            slope -= float(self.known_factors() @ by_factor)
         return float(slope)
 
     def joint_gradient(self, point: Array) -> Array:
@@ -252,7 +291,7 @@ def _differences(gradient: Callable[[Array], Array], at: Array) -> Array:
         h = STEP * max(1e-2, abs(float(at[a])))
         step = h * np.eye(len(at))[a]
         columns.append((gradient(at + step) - gradient(at - step)) / (2.0 * h))
-    H = np.array(columns)
+    H = np.array(columns).reshape(len(at), len(at))
     return np.asarray(0.5 * (H + H.T))
 
 

@@ -167,12 +167,15 @@ class InverseGamma:
 
 @dataclass(frozen=True)
 class Point:
-    """A residual standard deviation that is known, as from repeated measurements or an instrument.
+    """A standard deviation that is known, as from repeated measurements or an earlier study.
 
     Attributes
     ----------
     sigma : float
-        Its value, in units of the response; with weights, that of an observation of weight 1.
+        Its value. Of the residual, in units of the response; with weights, that of an observation
+        of weight 1. Of a random-effects term with one column, in units of the response (of the
+        link for a generalised model) by that of the column; with a known covariance, that of a
+        level where it is 1.
     """
 
     sigma: float
@@ -195,7 +198,7 @@ def prior_of(prior: PriorLike, term: RandomTerm, *, reml: bool) -> Prior | None:
     if isinstance(prior, Mapping):
         given = prior.get(term.group, prior.get("random"))
     if not isinstance(given, str):
-        density: Prior | None = given
+        density: Prior | None = None if isinstance(given, Point) else given
         return density
     known = {"weak": WEAK[reml], "wishart": Wishart(2.5)}
     if given not in known:

@@ -31,8 +31,9 @@ def satterthwaite_penalized(space: Penalized, estimate: LmmEstimate) -> Satterth
     """
     theta = space.pack(estimate.lambda_standard)
     at = space.core.curvature(list(estimate.lambda_standard), estimate.reml, with_G=True)
-    jacobian = covariance_jacobian(space.parameters, estimate.lambda_standard)
-    slopes = np.einsum("ab,aij->bij", jacobian, np.array(at.G))
+    jacobian = covariance_jacobian(space.every, estimate.lambda_standard)
+    every = np.einsum("ab,aij->bij", jacobian, np.array(at.G))
+    slopes = every[space.free]
     quadratic, nu = at.quadratic, float(space.nu)
     if space.priors.profiles_sigma:
         hessian = space.exact_hessian(theta)
@@ -43,6 +44,8 @@ def satterthwaite_penalized(space: Penalized, estimate: LmmEstimate) -> Satterth
         if space.fixed is not None and not space.fixed.relative:
             scaled = root[space.fixed.index] / space.fixed.scale(estimate.sigma)[:, None]
             by_sigma -= 2.0 * scaled.T @ scaled
+        if space.known:
+            by_sigma -= np.einsum("a,aij->ij", space.known_factors(), every[~space.free])
         slopes = np.concatenate([slopes, by_sigma[None]])
         quadratic, nu = np.zeros(len(hessian)), np.inf
     else:

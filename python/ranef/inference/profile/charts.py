@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...design.design import Design
+from ...design.structures.structure import Structure
+from ...errors import UnsupportedError
+from ..structures import scaled_natural
 from .targets import Target, block_of
 
 __all__ = ["Chart", "chart", "exponential", "lower_factor"]
@@ -41,6 +45,40 @@ def _lower_two(a: float, b: float, c: float, d: float) -> Array:
     return np.array([[length, 0.0], [(a * c + b * d) / length, abs(a * d - b * c) / length]])
 
 
+#: Elements, shapes, terms with structures, and coordinates to lift, as a chart has them.
+Layout: TypeAlias = tuple[
+    list[tuple[int, int, int]], list[tuple[int, int]], frozenset[int], NDArray[np.bool_]
+]
+
+
+@dataclass(frozen=True)
+class Natural:
+    """A parameter of a structure on its own scale, from its coordinate.
+
+    Attributes
+    ----------
+    structure : Structure
+        The structure.
+    number : int
+        Which of its parameters.
+    scale : ndarray of shape (k,)
+        Standardised columns to those as written.
+    unit : float
+        What standard deviations are relative to.
+    """
+
+    structure: Structure
+    number: int
+    scale: Array
+    unit: float
+
+    def __call__(self, coordinate: float) -> float:
+        """Return the parameter."""
+        psi = np.zeros(self.structure.n_parameters)
+        psi[self.number] = coordinate
+        return float(scaled_natural(self.structure, psi, self.scale, self.unit)[self.number])
+
+
 @dataclass(frozen=True)
 class Chart:
     """A vector x of coordinates, one of them held if the target is among them, for covariances.
@@ -64,14 +102,20 @@ class Chart:
         Value of a standard deviation at coordinate 1.
     elements : list of (int, int, int)
         Term, row and column of each coordinate.
-    sizes : list of int
-        Columns of each term.
+    shapes : list of (int, int)
+        Of each term (s, s); of one with structures, whose coordinates are their parameters, (m, 1).
+    structured : frozenset of int
+        Those terms.
+    lifted_too : ndarray of shape (m,), bool
+        Coordinates that a search could not move off zero.
     back : ndarray of shape (s, s)
         W^-1 of the target's term.
     first : int
         Coordinate of L[0, 0] of the target's block.
     second : int
         Coordinate of L[1, 1]; -1 unless the target is a correlation.
+    natural : Natural or None
+        Of a parameter of a structure, what puts it on its own scale.
     """
 
     target: Target
@@ -80,14 +124,17 @@ class Chart:
     high: float
     unit: float
     elements: list[tuple[int, int, int]]
-    sizes: list[int]
+    shapes: list[tuple[int, int]]
+    structured: frozenset[int]
+    lifted_too: NDArray[np.bool_]
     back: Array
     first: int = -1
     second: int = -1
+    natural: Natural | None = None
 
     def factors(self, x: Array) -> list[Array]:
         """L_t of every term, held term in its own directions."""
-        blocks = [np.zeros((k, k)) for k in self.sizes]
+        blocks = [np.zeros(shape) for shape in self.shapes]
         for value, (t, i, j) in zip(x.tolist(), self.elements, strict=True):
             blocks[t][i, j] = value
         if self.second >= 0:
@@ -103,7 +150,7 @@ class Chart:
     def turned(self) -> int:
         """The term whose L is in directions of its own; -1 where none is."""
         term = self.target.term
-        return term if term >= 0 and self.sizes[term] > 1 else -1
+        return term if term >= 0 and self.first >= 0 and self.shapes[term][1] > 1 else -1
 
     def roots(self, L: list[Array]) -> list[Array]:
         """Roots W^-1 L_t of the covariances in the standardised basis."""
@@ -136,13 +183,15 @@ class Chart:
 
     def value(self, coordinate: float) -> float:
         """Return the parameter on its own scale."""
+        if self.natural is not None:
+            return self.natural(coordinate)
         return float(np.sin(coordinate)) if self.second >= 0 else self.unit * coordinate
 
     def lifted(self, x: Array) -> Array:
         """Move free diagonal elements off zero, where a search would be stuck."""
         out = x.copy()
-        for a, (_, i, j) in enumerate(self.elements):
-            if a == self.held or i != j:
+        for a in np.flatnonzero(self.lifted_too):
+            if a == self.held:
                 continue
             if self.second >= 0 and a in (self.first, self.second):
                 out[a] = max(out[a], np.log(LIFT))
@@ -164,22 +213,73 @@ class Based(Protocol):
 
 def chart(design: Design, core: Based, target: Target, scale: float) -> Chart:
     """Make coordinates of covariances relative to ``scale`` in which ``target`` is held."""
-    elements = list(core.parameters)
-    sizes = [term.n_cols for term in design.random]
-    if target.kind not in ("sd", "cor"):
-        return Chart(target, -1, -np.inf, np.inf, 1.0, elements, sizes, np.eye(0))
+    elements, lifted_too = _elements(design, core)
+    shapes = [
+        (term.n_covariances, 1) if term.is_structured else (term.n_cols, term.n_cols)
+        for term in design.random
+    ]
+    structured = frozenset(t for t, term in enumerate(design.random) if term.is_structured)
+    layout = (elements, shapes, structured, lifted_too)
+    if target.kind not in ("sd", "cor", "natural"):
+        return Chart(target, -1, -np.inf, np.inf, 1.0, *layout, np.eye(0))
+    if target.term in structured:
+        return _of_structure(design, core, target, scale, layout)
     block = np.array(block_of(design, target))
     T = core.term_basis(target.term)[np.ix_(block, block)]
     rows = [int(np.flatnonzero(block == c)[0]) for c in dict.fromkeys((target.j, target.i))]
     directions = T[rows].T
     lengths = np.linalg.norm(directions, axis=0)
     rest = np.linalg.qr(directions, mode="complete")[0][:, len(rows) :]
-    back = np.eye(sizes[target.term])
+    back = np.eye(shapes[target.term][0])
     back[np.ix_(block, block)] = np.linalg.inv(np.hstack([directions / lengths, rest]).T)
     first = elements.index((target.term, int(block[0]), int(block[0])))
     if target.kind == "sd":
         unit = float(lengths[0]) * scale
-        return Chart(target, first, 0.0, np.inf, unit, elements, sizes, back, first)
+        return Chart(target, first, 0.0, np.inf, unit, *layout, back, first)
     held = elements.index((target.term, int(block[1]), int(block[0])))
     second = elements.index((target.term, int(block[1]), int(block[1])))
-    return Chart(target, held, -np.pi / 2, np.pi / 2, 1.0, elements, sizes, back, first, second)
+    return Chart(target, held, -np.pi / 2, np.pi / 2, 1.0, *layout, back, first, second)
+
+
+def _elements(design: Design, core: Based) -> tuple[list[tuple[int, int, int]], NDArray[np.bool_]]:
+    """Place of each parameter in the state of its term, and whether zero would hold it."""
+    elements, lifted, following = [], [], dict.fromkeys(range(len(design.random)), 0)
+    for t, i, j in core.parameters:
+        if not design.random[t].is_structured:
+            elements.append((t, i, j))
+            lifted.append(i == j)
+            continue
+        elements.append((t, following[t], 0))
+        following[t] += 1
+        structure = None if j >= 0 else design.random[t].block_structures[-1 - j]
+        even = structure is not None and structure.homogeneous and structure.kind != "precisions"
+        lifted.append(i < structure.n_sds if structure is not None and even else j == i)
+    return elements, np.array(lifted, dtype=bool)
+
+
+def _of_structure(
+    design: Design,
+    core: Based,
+    target: Target,
+    scale: float,
+    layout: Layout,
+) -> Chart:
+    """Hold a parameter of a term with structures, which is a coordinate as it is."""
+    term, parameters = design.random[target.term], list(core.parameters)
+    if target.kind != "natural":  # a free block beside
+        if len(block_of(design, target)) > 1:
+            raise UnsupportedError(
+                f"a profile of {term.written} is not available: beside a covariance structure its "
+                f"group has correlated columns; write them with ||, or use conf_int('wald')"
+            )
+        at = parameters.index((target.term, target.i, target.i))
+        unit = scale * float(core.term_basis(target.term)[target.i, target.i])
+        return Chart(target, at, 0.0, np.inf, unit, *layout, np.eye(0))
+    structure = term.block_structures[target.i]
+    assert structure is not None
+    at = parameters.index((target.term, target.j, -1 - target.i))
+    own = np.ascontiguousarray(np.diag(core.term_basis(target.term))[list(term.blocks[target.i])])
+    even = target.j < structure.n_sds and structure.zero == 0.0
+    natural = Natural(structure, target.j, own, scale)
+    low = 0.0 if even else -np.inf
+    return Chart(target, at, low, np.inf, 1.0, *layout, np.eye(0), natural=natural)

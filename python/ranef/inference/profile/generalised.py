@@ -13,6 +13,7 @@ from ...design.design import Design
 from ...models.glmm.criterion import Criterion
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.glmm.model import criterion_at
+from ..structures import natural_values
 from .charts import Chart, chart, exponential
 from .profile import Curve, Estimates, Point, Walked, curves, descended
 from .targets import Target, targets
@@ -79,6 +80,11 @@ class GeneralisedSurface:
             return np.inf, np.zeros_like(x)
         g = criterion.gradient()
         by_root = criterion.core.gradient_by_factors()
+        for t in self.chart.structured:
+            by_root[t] = np.zeros(self.chart.shapes[t])
+        for slope, (t, i, j) in zip(g[:m], self.chart.elements, strict=True):
+            if t in self.chart.structured:
+                by_root[t][i, j] = slope
         if (t := self.chart.turned) >= 0:
             by_root[t] = by_root[t] @ self.roots(x)[1].T
         return value, np.concatenate(
@@ -101,12 +107,13 @@ class GeneralisedSurface:
     def estimates(self, design: Design, x: Array) -> Estimates:
         """Return covariances, dispersion and coefficients at a point."""
         core = self.criterion.core
-        _, beta, dispersion = self.criterion.split(self.inner(x))
+        theta, beta, dispersion = self.criterion.split(self.inner(x))
         roots, _ = self.roots(x)
-        user = [core.term_basis(t) @ root for t, root in enumerate(roots)]
         full = np.full(len(design.fixed), np.nan)
         full[core.kept] = core.T[: len(beta), : len(beta)] @ beta
-        return tuple(root @ root.T for root in user), dispersion, full
+        natural = natural_values(design.random, roots, core.term_basis)
+        sigmas = tuple(root @ root.T for root in core.factors(theta))
+        return sigmas, dispersion, full, natural
 
 
 def _line(centre: float, rate: float, coordinate: float) -> float:
@@ -133,7 +140,8 @@ def generalised_curves(design: Design, estimate: GlmmEstimate) -> Walked:
             ceiling,
         )
 
-    best = (estimate.sigmas, estimate.dispersion, estimate.beta)
+    natural = natural_values(design.random, estimate.lambda_standard, criterion.core.term_basis)
+    best = (estimate.sigmas, estimate.dispersion, estimate.beta, natural)
     return Walked(listed, best, curves(listed, make))
 
 

@@ -14,7 +14,10 @@ from ..._typing import Array
 from ...design.design import Design
 from ...models import lmm
 from ...models.lmm import LmmEstimate
+from ...models.states import rescaled
+from ..optimum.optimizers import user_factors
 from ..prediction.predict import fitted
+from ..structures import natural_values
 from .charts import Chart, chart, exponential, lower_factor
 from .profile import Curve, Estimates, Point, Walked, curves, descended, signed_root
 from .targets import Target, targets
@@ -32,16 +35,24 @@ class LinearSurface:
         The kernel.
     chart : Chart
         Coordinates of the covariances relative to ``scale``.
-    n : int
-        Rows.
+    design : Design
+        The rows.
     scale : float
         Residual standard deviation at the optimum.
+    reml : bool
+        Whether it is the restricted one instead.
     """
 
     core: _core.Lmm
     chart: Chart
-    n: int
+    design: Design
     scale: float
+    reml: bool = False
+
+    @property
+    def n(self) -> int:
+        """Degrees of freedom of sigma."""
+        return self.design.n_obs - (len(self.core.kept) if self.reml else 0)
 
     @property
     def held(self) -> int:
@@ -59,8 +70,12 @@ class LinearSurface:
         return self.chart.high
 
     def relative(self, roots: list[Array], log_sigma: float) -> list[Array]:
-        """Relative covariance factors in the standardised basis, lower triangular."""
-        out = [root * np.exp(-log_sigma) for root in roots]
+        """Relative states of the terms in the standardised basis, factors lower triangular."""
+        ratio = float(np.exp(-log_sigma))
+        out = [
+            rescaled(term, root, ratio)
+            for term, root in zip(self.design.random, roots, strict=True)
+        ]
         if (t := self.chart.turned) >= 0:
             out[t] = lower_factor(out[t])
         return out
@@ -75,18 +90,51 @@ class LinearSurface:
         """
         L = self.chart.factors(x[:-1])
         roots = self.chart.roots(L)
-        at = self.core.curvature(self.relative(roots, x[-1]), False)
+        states = self.relative(roots, x[-1])
+        at = self.core.curvature(states, self.reml)
         variance = (self.scale * np.exp(x[-1])) ** 2
         ratio = at.pwrss / (self.n * variance)
         value = at.objective + self.n * (ratio - 1.0 - np.log(ratio))
         twice = 2.0 * np.exp(-2.0 * x[-1])
-        by_root = [
-            twice * ((S + (1.0 - ratio) * Q) @ root)
-            for S, Q, root in zip(at.score, at.misfit, roots, strict=True)
-        ]
-        along = sum(float(np.sum(G * root)) for G, root in zip(by_root, roots, strict=True))
+        by_parameter = at.gradient + (1.0 - ratio) * at.quadratic
+        by_root, along = [], 0.0
+        for t, (term, root) in enumerate(zip(self.design.random, roots, strict=True)):
+            if term.is_structured:
+                G, rate = self._by_state(t, states[t], by_parameter, float(np.exp(-x[-1])))
+                along += rate
+            else:
+                G = twice * ((at.score[t] + (1.0 - ratio) * at.misfit[t]) @ root)
+                along += float(np.sum(G * root))
+            by_root.append(G)
         by_sigma = 2.0 * self.n * (1.0 - ratio) - along
         return value, np.append(self.chart.gradient(x[:-1], by_root), by_sigma)
+
+    def _by_state(
+        self, t: int, state: Array, by_parameter: Array, ratio: float
+    ) -> tuple[Array, float]:
+        """Slopes by the state of a term with structures, and by the logarithm of its size."""
+        term = self.design.random[t]
+        out = np.zeros_like(state)
+        for value, (other, i, _) in zip(by_parameter, self.chart.elements, strict=True):
+            if other == t:
+                out[i, 0] = value
+        along, first = (
+            0.0,
+            len(state) - sum(0 if one is None else one.n_parameters for one in term.structures),
+        )
+        along += float(np.sum(out[:first] * state[:first]))
+        out[:first] *= ratio
+        for one in term.structures:
+            if one is None:
+                continue
+            own = slice(first, first + one.n_sds)
+            if one.zero == 0.0:  # a multiple; the others are logarithms
+                along += float(np.sum(out[own] * state[own]))
+                out[own] *= ratio
+            else:
+                along += float(np.sum(out[own])) * (-2.0 if one.kind == "precisions" else 1.0)
+            first += one.n_parameters
+        return out, along
 
     def lifted(self, x: Array) -> Array:
         """Move free diagonal elements off zero."""
@@ -99,12 +147,14 @@ class LinearSurface:
 
     def estimates(self, design: Design, kept: NDArray[np.intp], x: Array) -> Estimates:
         """Return covariances, sigma and coefficients at a point."""
-        factors = self.relative(self.chart.roots(self.chart.factors(x[:-1])), x[-1])
-        user = [self.core.term_basis(t) @ block for t, block in enumerate(factors)]
+        roots = self.chart.roots(self.chart.factors(x[:-1]))
         sigma = float(self.scale * np.exp(x[-1]))
+        found = self.core.evaluate(user_factors(self.core, self.relative(roots, x[-1])), False)
         beta = np.full(len(design.fixed), np.nan)
-        beta[kept] = self.core.evaluate(user, False).beta
-        return tuple(sigma**2 * (block @ block.T) for block in user), sigma, beta
+        beta[kept] = found.beta
+        sigmas = tuple(sigma**2 * (block @ block.T) for block in found.lambda_)
+        natural = natural_values(design.random, roots, self.core.term_basis, self.scale)
+        return sigmas, sigma, beta, natural
 
 
 def linear_curves(design: Design, core: _core.Lmm, ml: LmmEstimate) -> Walked:
@@ -113,17 +163,23 @@ def linear_curves(design: Design, core: _core.Lmm, ml: LmmEstimate) -> Walked:
 
     def make(target: Target, ceiling: Point | None) -> Curve:
         if target.kind == "beta":
-            return _fixed_curve(design, ml, target)
+            return _fixed_curve(design, core, ml, target)
         at = chart(design, core, target, ml.sigma)
-        surface = LinearSurface(core, at, design.n_obs, ml.sigma)
+        surface = LinearSurface(core, at, design, ml.sigma)
         x = np.append(at.coordinates(list(ml.lambda_standard)), 0.0)
         estimates = partial(surface.estimates, design, ml.kept)
         return descended(target, surface, x, ml.objective, estimates, ceiling)
 
-    return Walked(listed, (ml.sigmas, ml.sigma, ml.beta), curves(listed, make))
+    best = (ml.sigmas, ml.sigma, ml.beta, _natural(design, core, ml))
+    return Walked(listed, best, curves(listed, make))
 
 
-def _fixed_curve(design: Design, ml: LmmEstimate, target: Target) -> Curve:
+def _natural(design: Design, core: _core.Lmm, at: LmmEstimate) -> list[list[Array]]:
+    """Natural parameters of the structures of an estimate."""
+    return natural_values(design.random, at.lambda_standard, core.term_basis, at.sigma)
+
+
+def _fixed_curve(design: Design, core: _core.Lmm, ml: LmmEstimate, target: Target) -> Curve:
     """Hold one coefficient: its column times the value joins the offset, and the rest is fitted."""
     j = target.i
     rest = np.array([int(i) for i in ml.kept if i != j], dtype=np.intp)
@@ -145,7 +201,7 @@ def _fixed_curve(design: Design, ml: LmmEstimate, target: Target) -> Curve:
         beta = np.full(len(design.fixed), np.nan)
         beta[rest] = held.beta
         beta[j] = b
-        return held.sigmas, held.sigma, beta
+        return held.sigmas, held.sigma, beta, _natural(design, core, held)
 
     def walker() -> Callable[[float], Point]:
         start = ml.lambda_standard

@@ -26,8 +26,9 @@ __all__ = [
     "signed_root",
 ]
 
-#: Covariances of the random effects, sigma or dispersion, and coefficients.
-Estimates: TypeAlias = tuple[Sequence[Array], float, Array]
+#: Covariances of the random effects, sigma or dispersion, coefficients, and natural parameters of
+#: the structures of each term's blocks.
+Estimates: TypeAlias = tuple[Sequence[Array], float, Array, Sequence[Sequence[Array]]]
 
 #: A bound closer to the estimate than this, in the coordinate, is the estimate.
 AT_BOUND = 1e-4

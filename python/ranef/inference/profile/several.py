@@ -82,7 +82,8 @@ class SeveralSurface(GeneralisedSurface):
         _, standard = self.criterion.split(self.inner(x))
         roots, _ = self.roots(x)
         user = [basis @ root for basis, root in zip(self.bases, roots, strict=True)]
-        return tuple(root @ root.T for root in user), 1.0, coefficients(self.listed, standard)
+        sigmas = tuple(root @ root.T for root in user)
+        return sigmas, 1.0, coefficients(self.listed, standard), ()
 
 
 def _line(scaled: Callable[[float], float], centre: float, rate: float, coordinate: float) -> float:
@@ -135,7 +136,7 @@ def several_curves(
         return descended(target, surface, x, estimate.objective, find, ceiling)
 
     found = several_targets(design, listed)
-    best = (estimate.sigmas, 1.0, coefficients(listed, estimate.standard))
+    best = (estimate.sigmas, 1.0, coefficients(listed, estimate.standard), ())
     return Walked(found, best, curves(found, make))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...design.design import Design
+from ..structures import natural_names
 
 __all__ = ["Target", "block_of", "covariance_targets", "targets", "values"]
 
@@ -23,13 +24,14 @@ class Target:
     name : str
         ``sd_TERM|GROUP``, ``cor_TERM.TERM|GROUP``, ``sigma``, ``dispersion`` or the name of a
         coefficient.
-    kind : {"sd", "cor", "residual", "beta"}
-        What it is; "residual" is sigma of a linear model, the dispersion of a generalised one.
+    kind : {"sd", "cor", "natural", "residual", "beta"}
+        What it is; "natural" is a parameter of a covariance structure; "residual" is sigma of a
+        linear model, the dispersion of a generalised one.
     term : int
-        Random-effects term of a standard deviation or correlation.
+        Random-effects term of a standard deviation, correlation or structure.
     i, j : int
-        Columns of the term, i = j for a standard deviation; i is the position in ``Design.fixed``
-        of a coefficient.
+        Columns of the term, i = j for a standard deviation; the block of a structure and the number
+        of its parameter; i is the position in ``Design.fixed`` of a coefficient.
     """
 
     name: str
@@ -51,9 +53,17 @@ def targets(design: Design, kept: NDArray[np.intp], residual: str | None = "sigm
 
 
 def covariance_targets(design: Design) -> Iterator[Target]:
-    """List standard deviations and correlations, by columns of each term's lower triangle."""
+    """List standard deviations and correlations, by columns of each term's lower triangle.
+
+    Of a structure they are its natural parameters.
+    """
     for t, term in enumerate(design.random):
-        for block in term.blocks:
+        natural = natural_names(term)
+        for b, block in enumerate(term.blocks):
+            if term.block_structures[b] is not None:
+                for k, name in enumerate(natural[b]):
+                    yield Target(name, "natural", t, b, k)
+                continue
             for a, j in enumerate(block):
                 yield Target(f"sd_{term.names[j]}|{term.group}", "sd", t, j, j)
                 for i in block[a + 1 :]:
@@ -67,7 +77,11 @@ def block_of(design: Design, target: Target) -> tuple[int, ...]:
 
 
 def values(
-    listed: list[Target], sigmas: Sequence[Array], sigma: Array | float, beta: Array
+    listed: list[Target],
+    sigmas: Sequence[Array],
+    sigma: Array | float,
+    beta: Array,
+    natural: Sequence[Sequence[Array]] = (),
 ) -> Array:
     """Return every parameter's value, of one fit or of many.
 
@@ -81,6 +95,8 @@ def values(
         Residual standard deviation, or dispersion.
     beta : ndarray of shape (..., p)
         Coefficients, aliased ones included.
+    natural : sequence of sequence of ndarray of shape (m,)
+        Of each term and block the natural parameters of its structure, needed where there is one.
 
     Returns
     -------
@@ -93,6 +109,8 @@ def values(
             columns.append(np.asarray(sigma, dtype=np.float64))
         elif target.kind == "beta":
             columns.append(beta[..., target.i])
+        elif target.kind == "natural":
+            columns.append(np.asarray(natural[target.term][target.i][target.j]))
         else:
             columns.append(_covariance_value(sigmas[target.term], target.i, target.j))
     return np.stack(columns, axis=-1)

@@ -14,6 +14,7 @@ from ..._typing import Array
 from ...design.design import Design
 from ..glmm.estimate import GlmmSpec
 from ..lmm import DECREMENT, SINGULAR, Control
+from .kinship import KinshipRows
 
 __all__ = [
     "COUNTS",
@@ -182,7 +183,7 @@ class BatchEstimate:
         """Whether a covariance matrix is singular, judged in the standardised basis."""
         return self.smallest_sd < SINGULAR
 
-    def store(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
+    def store(self, at: NDArray[np.intp], rows: _core.BatchRows | KinshipRows) -> None:
         """Take the kernel's rows for the fits ``at``."""
         for name in COUNTS:
             getattr(self, name)[at] = getattr(rows, name)
@@ -223,7 +224,7 @@ class BatchEstimate:
         for name in ROWS:
             getattr(self, name)[left] = np.nan
 
-    def _store_tests(self, at: NDArray[np.intp], rows: _core.BatchRows) -> None:
+    def _store_tests(self, at: NDArray[np.intp], rows: _core.BatchRows | KinshipRows) -> None:
         """Turn coefficients and the root of their covariance into tests."""
         p = self.p
         root = rows.cov_root.reshape(p, p, len(at), order="F")
@@ -244,7 +245,7 @@ class BatchEstimate:
             self.F[at, j] = f_statistics(contrast, rows.beta, root, rows.sigma)
 
 
-def judged(rows: _core.BatchRows) -> NDArray[np.int8]:
+def judged(rows: _core.BatchRows | KinshipRows) -> NDArray[np.int8]:
     """Judge searches by the exact conditions at the stop."""
     outcome = np.asarray(rows.outcome, dtype=np.int8)
     good = (rows.decrement < DECREMENT) & (rows.cone > -DECREMENT * rows.n_obs)

@@ -17,6 +17,7 @@ from ..spanned import levels_of_slices, spanned_terms
 from .blocks import Progress, run_blocks
 from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
 from .generalised import fit_counts, generalised_core
+from .kinship import Kinship, KinshipRows, is_kinship
 
 __all__ = ["Core", "fit_responses", "fit_slices", "patterns", "shared_core"]
 
@@ -164,10 +165,10 @@ def fit_responses(
     return out
 
 
-BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows"]
+BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows | KinshipRows"]
 #: Which of some fits have a variance that the likelihood does not depend on.
 Flat = Callable[[NDArray[np.intp]], NDArray[np.bool_]]
-Core = Callable[[], "_core.Batch"]
+Core = Callable[[], "_core.Batch | Kinship"]
 
 
 def fit_members(
@@ -218,8 +219,10 @@ def counts_fit(
     return fit_counts(core, Y, rows, settings, team, out)
 
 
-def make_core(design: Design, pattern: Pattern) -> _core.Batch:
-    """Make the cross products of a design on the rows of a pattern."""
+def make_core(design: Design, pattern: Pattern) -> _core.Batch | Kinship:
+    """Make the cross products of a design on the rows of a pattern, or what stands for them."""
+    if is_kinship(design):
+        return Kinship(pattern.design(design))
     weights = None if design.weights is None else pattern.of(design.weights)
     columns = [pattern.of(column) for column in design.columns]
     n = design.n_obs if pattern.rows is None else int(pattern.rows.sum())
@@ -241,6 +244,8 @@ def shared_fit(
 ) -> BlockFit:
     """Fit responses whose weights are the design's."""
     kernel = core() if core else make_core(design, pattern)
+    if isinstance(kernel, Kinship):
+        return lambda at: kernel.fit(response_block(Y, at, design, pattern), reml=settings.reml)
     kernel_settings = settings.to_kernel(len(design.fixed))
     return lambda at: kernel.fit(response_block(Y, at, design, pattern), kernel_settings, team)
 

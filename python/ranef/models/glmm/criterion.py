@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ... import _core
@@ -19,13 +21,29 @@ class Criterion:
     """-2 log-likelihood, penalty included, by theta, whitened beta, and log dispersion.
 
     Without a ``root`` beta is at the joint mode, and no coordinate of the search.
+
+    Parameters
+    ----------
+    core, spec, penalty
+        The model.
+    known : mapping of int to float, optional
+        Elements of theta that are known. Their coordinates do nothing but add their squared
+        distance from there, so that the search leaves them at once and the Hessian has them apart.
     """
 
-    def __init__(self, core: _core.Glmm, spec: GlmmSpec, penalty: Penalty | None):
+    def __init__(
+        self,
+        core: _core.Glmm,
+        spec: GlmmSpec,
+        penalty: Penalty | None,
+        known: Mapping[int, float] | None = None,
+    ):
         self.core = core
         self.spec = spec
         self.penalty = penalty
         self.m = len(core.parameters)
+        self.held = np.array(list(known or ()), dtype=int)
+        self.values_held = np.array(list((known or {}).values()), dtype=float)
         self.centre = np.zeros(0)  # beta in the standardised basis where the whitened one is zero
         self.root: Array | None = None  # (p, p) whitened to standardised
         self.rule: tuple[Array, Array] | None = None  # of the quadrature, above one point
@@ -41,8 +59,17 @@ class Criterion:
         stop = len(x) - self.spec.has_dispersion
         dispersion = float(np.exp(x[stop])) if self.spec.has_dispersion else 1.0
         if self.root is None:
-            return x[:stop], np.zeros(0), dispersion
-        return x[: self.m], self.centre + self.root @ x[self.m : stop], dispersion
+            return self.placed(x[:stop]), np.zeros(0), dispersion
+        beta = self.centre + self.root @ x[self.m : stop]
+        return self.placed(x[: self.m]), beta, dispersion
+
+    def placed(self, theta: Array) -> Array:
+        """Put the elements that are known in their place."""
+        if not len(self.held):
+            return theta
+        out = theta.copy()
+        out[self.held] = self.values_held
+        return out
 
     def value(self, x: Array) -> float:
         """Evaluate the criterion."""
@@ -52,6 +79,7 @@ class Criterion:
         if not SMALLEST_DISPERSION < dispersion < LARGEST_DISPERSION:
             return np.inf
         penalty = 0.0 if self.penalty is None else self.penalty(theta)[0]
+        penalty += float(np.sum((x[self.held] - self.values_held) ** 2))
         if not np.isfinite(penalty):
             return np.inf
         self.point = self.core.evaluate(theta, beta, dispersion)
@@ -76,7 +104,8 @@ class Criterion:
             stop = len(out) - self.spec.has_dispersion
             out[self.m : stop] = self.root.T @ out[self.m : stop]
         if self.penalty is not None:
-            out[: self.m] += self.penalty(x[: self.m])[1]
+            out[: self.m] += self.penalty(self.placed(x[: self.m]))[1]
+        out[self.held] = 2.0 * (x[self.held] - self.values_held)
         return out
 
     def release_beta(self) -> None:

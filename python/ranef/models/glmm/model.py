@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,8 @@ __all__ = [
 
 
 Structures = tuple[tuple[Structure | None, ...], ...]
+#: Settings of the search, -2 log prior density of theta, and elements of theta that are known.
+Settings = tuple[Control, Penalty | None, Mapping[int, float] | None]
 
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
 #: to which it is made when the first fit is singular.
@@ -49,8 +52,15 @@ EDGE = 7.0
 SIZES = (0.5, 1.5, 4.0)
 
 
-def check(design: Design, spec: GlmmSpec) -> None:
+def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -> None:
     """Refuse a model that cannot be estimated from these rows, with the counts.
+
+    Parameters
+    ----------
+    design, spec
+        The model.
+    known : container of str
+        Grouping factors of terms whose standard deviation is known.
 
     Raises
     ------
@@ -78,7 +88,7 @@ def check(design: Design, spec: GlmmSpec) -> None:
     own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
-        if term.tells_levels_apart or is_correlated(term):
+        if term.group in known or term.tells_levels_apart or is_correlated(term):
             continue
         if q < n or (q == n and own_rows):
             continue
@@ -166,6 +176,7 @@ def fit(
     *,
     control: Control,
     penalty: Penalty | None = None,
+    known: Mapping[int, float] | None = None,
 ) -> GlmmEstimate:
     """Maximise the approximated likelihood over covariances, fixed effects and dispersion.
 
@@ -177,6 +188,8 @@ def fit(
         ``max_steps``, ``tolerance`` and ``start``.
     penalty : callable, optional
         -2 log prior density of theta.
+    known : mapping of int to float, optional
+        Elements of theta that are known.
 
     Raises
     ------
@@ -191,10 +204,11 @@ def fit(
     """
     own = packed(core.parameters, control.start) if control.start else None
     theta = of_size(core.parameters, design.structures, 1.0) if own is None else own
-    surface, found = _descend(design, core, spec, control, penalty, theta)
+    settings = (control, penalty, known)
+    surface, found = _descend(design, core, spec, settings, theta)
     if not control.start:
         for rival in _rivals(design, core, surface, found):
-            surface, found = _better(design, core, spec, control, penalty, surface, found, rival)
+            surface, found = _better(design, core, spec, settings, surface, found, rival)
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
         found = _by_quadrature(design, core, surface, found, control)
@@ -203,7 +217,9 @@ def fit(
         surface,
         proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance),
     )
-    return estimate if penalty is not None else _without_separated(design, spec, estimate, control)
+    if penalty is not None or known:
+        return estimate
+    return _without_separated(design, spec, estimate, control)
 
 
 def _by_quadrature(
@@ -255,7 +271,7 @@ def _of_sizes(
     dispersion = float(np.exp(rest[0])) if spec.has_dispersion else 1.0
     out = []
     for size in SIZES:
-        theta = of_size(surface.core.parameters, structures, size)
+        theta = surface.placed(of_size(surface.core.parameters, structures, size))
         surface.core.restart()
         point = surface.core.evaluate(theta, np.zeros(0), dispersion)
         if point.value < 1e300:
@@ -309,15 +325,14 @@ def _better(
     design: Design,
     core: _core.Glmm,
     spec: GlmmSpec,
-    control: Control,
-    penalty: Penalty | None,
+    settings: Settings,
     surface: Criterion,
     found: Minimum,
     start: Array,
 ) -> tuple[Criterion, Minimum]:
     """Search again from elsewhere; the lower one of two minima."""
     try:
-        rival, other = _descend(design, core, spec, control, penalty, start)
+        rival, other = _descend(design, core, spec, settings, start)
     except FitError:
         return surface, found
     if other.value < found.value - DECREMENT:
@@ -333,14 +348,14 @@ def _descend(
     design: Design,
     core: _core.Glmm,
     spec: GlmmSpec,
-    control: Control,
-    penalty: Penalty | None,
+    settings: Settings,
     theta: Array,
 ) -> tuple[Criterion, Minimum]:
     """Search from standardised covariances: at the joint mode, then over all parameters."""
+    control, penalty, known = settings
     core.restart()
-    surface = Criterion(core, spec, penalty)
-    start = start_of(design, spec, theta)
+    surface = Criterion(core, spec, penalty, known)
+    start = start_of(design, spec, surface.placed(theta))
     loose = control.tolerance if spec.nagq == 0 else max(1e-3, control.tolerance)
     found = search_scaled(
         surface,
