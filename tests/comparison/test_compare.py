@@ -356,7 +356,7 @@ def test_equal_formulas_are_numbered():
 
 
 def test_unknown_options_are_named():
-    with pytest.raises(ValueError, match="by must be one of aic, aicc, bic, caic"):
+    with pytest.raises(ValueError, match="by must be one of 'aic', 'aicc', 'bic', 'caic'"):
         ranef.compare(*models(), by="waic")
     with pytest.raises(ValueError, match="estimator must be"):
         ranef.compare(*models(), estimator="reml")

@@ -26,7 +26,8 @@ def model(cbpp):
 def test_scores_by_hand(model, cbpp):
     """One fold refitted, its probabilities by adaptive integration."""
     found = ranef.cross_validate(model, folds=5, seed=1)
-    columns = ["rows", "folds", "rmse", "mae", "log_score", "coverage95", "deviance", "brier"]
+    columns = ["rows", "folds", "rmse", "mae", "r2", "log_score", "elpd", "elpd_se"]
+    columns += ["coverage95", "deviance", "brier"]
     assert found.table.columns.tolist() == columns
     assert found.table.loc["all", ["rows", "folds"]].tolist() == [56, 5]
     rows = found.rows[found.rows["fold"] == 2]

@@ -321,8 +321,11 @@ def test_likelihood_ratios(gpa, sleep):
     )
     assert "not nested" in table["note"].iloc[1]
     assert np.isnan(table["pvalue"].iloc[1])
-    with pytest.raises(ranef.ModelError, match="anova compares"):
-        ranef.compare(plain, ar1)
+    ranked = ranef.compare(plain, ar1, mixed).table
+    for model in (plain, ar1):
+        by_ml = model.update(reml=False)
+        assert ranked["llf"].isin([by_ml.llf]).any()
+    assert len(ranked) == 3
     other = ranef.gls("Reaction ~ Days", sleep, groups="Subject")
     with pytest.raises(ranef.ModelError, match="model 2"):
         ranef.anova(ar1, other)

@@ -54,7 +54,10 @@ def test_levels_and_curves_explain_what_regressions_say():
     D = np.eye(4)[codes]
     fit = D @ np.linalg.lstsq(D, z, rcond=None)[0]
     assert location[0] == pytest.approx((fit @ fit) / (z @ z))
-    size = np.abs(z) - np.abs(z).mean()
+    # deviations from the level's own mean, as of independent rows of one variance
+    own, count = D @ np.linalg.lstsq(D, z, rcond=None)[0], D.sum(axis=0)[codes]
+    size = np.abs(z - own) * np.sqrt(count / (count - 1.0))
+    size -= size.mean()
     fit = D @ np.linalg.lstsq(D, size, rcond=None)[0]
     assert spread[0] == pytest.approx((fit @ fit) / (size @ size))
     x = np.random.default_rng(6).random(60)
@@ -74,6 +77,48 @@ def test_rows_outside_all_others_are_counted_alike_for_all_columns():
         for j in range(whole.shape[1])
     ]
     assert [own, *others] == brute
+
+
+def test_single_rows_say_nothing_of_the_spread_of_their_level():
+    z, _ = draws()
+    codes = np.r_[np.repeat([0, 1, 2], 19), 3, 4, 5]
+    whole = statistics.between(codes, 6, z[:, None])[1]
+    assert whole[0] == pytest.approx(statistics.between(codes[:57], 3, z[:57, None])[1][0])
+    alone = statistics.between(np.arange(60), 60, z[:, None])
+    assert alone[0][0] == pytest.approx(1.0)
+    assert alone[1][0] == 0.0
+
+
+def test_the_farthest_level_is_in_units_of_all_means():
+    z, _ = draws()
+    codes = np.repeat([0, 1, 2], [10, 20, 30])
+    size = np.array([abs(z[codes == k].mean()) * np.sqrt((codes == k).sum()) for k in range(3)])
+    got = statistics.farthest(codes, 3, z[:, None])[0]
+    assert got == pytest.approx(size.max() / np.sqrt((size**2).mean()))
+
+
+def test_what_columns_leave_over_is_a_regression_in_each_level():
+    z, Z = draws()
+    codes = np.repeat([0, 1, 2], [1, 19, 40])
+    X = np.column_stack([np.ones(60), np.random.default_rng(1).normal(size=60)])
+    got = statistics.left_of(codes, X, Z)
+    for k in range(3):
+        rows = codes == k
+        fit = X[rows] @ np.linalg.lstsq(X[rows], Z[rows], rcond=None)[0]
+        np.testing.assert_allclose(got[rows], Z[rows] - fit, atol=1e-12)
+    assert abs(statistics.left_of(codes, X, z[:, None])[0, 0]) < 1e-12
+
+
+def test_a_whole_number_among_equal_ones_has_an_exact_p_value():
+    draws = np.array([0.0, 1.0, 1.0, 2.0])
+    assert statistics.tied_pvalue(1, draws, 0.0) == pytest.approx(1 / 5)
+    assert statistics.tied_pvalue(1, draws, 1.0) == pytest.approx(4 / 5)
+    rng = np.random.default_rng(2)  # uniform where all are alike, however few their values
+    p = [
+        statistics.tied_pvalue(counts[0], counts[1:], rng.random())
+        for counts in rng.poisson(0.7, (4000, 40)).astype(float)
+    ]
+    assert scipy.stats.kstest(p, "uniform").pvalue > 1e-3
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 11])

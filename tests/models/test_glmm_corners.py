@@ -131,3 +131,75 @@ def test_where_every_row_is_separated_no_coefficient_has_an_error():
     with pytest.warns(ConvergenceWarning, match="separate"):
         model = ranef.glmer("y ~ x + (1 | g)", {**d, "y": (d["x"] > 0) * 1}, family="binomial")
     assert model.bse.isna().all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: ranef.glmer("k ~ f + (1 | f) + (1 | g)", d, family="nbinom1"),
+        lambda d: ranef.glmer("k ~ x + (1 | g)", d, family="poisson", zero="~ f + (1 | f)"),
+        lambda d: ranef.clmm("o ~ f + x + (1 | f)", d),
+        lambda d: ranef.lmer("y ~ f + (1 | f)", d, covariance={"f": _kinship(d)}),
+        lambda d: ranef.lmer("y ~ x + f + cs(1 + x | f)", d),
+        lambda d: ranef.lmer("y ~ x + (1 | g) + (1 | h)", d),
+        lambda d: ranef.glmer("k ~ x + (1 | g) + (1 | h)", d, family="poisson"),
+    ],
+)
+def test_what_the_likelihood_does_not_tell_is_named_by_every_kind_of_model(make):
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(12), 10)
+    data = pd.DataFrame({"x": rng.normal(size=120), "g": g.astype(str), "h": [f"h{i}" for i in g]})
+    data["f"] = np.array(list("abc"))[g % 3]
+    data["y"] = 5.0 + data["x"] + rng.normal(size=12)[g] + rng.normal(size=120)
+    data["k"] = rng.poisson(np.exp(0.5 + 0.5 * rng.normal(size=12)[g])) * (rng.random(120) < 0.8)
+    data["o"] = pd.Categorical(np.digitize(data["y"], [4.0, 6.0]), ordered=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = make(data)
+    assert any("not identified" in str(one.message) for one in caught)
+    assert not model.converged
+    assert model.convergence.verdict.startswith("Not identified")
+    found = ranef.diagnose(model, simulations=0).codes if model.model_kind != "linear" else []
+    assert found == [] or {"not-identified", "same-groups"} & set(found)
+
+
+def _kinship(data):
+    labels = list("abc")
+    return pd.DataFrame(np.eye(3) + 0.2, index=labels, columns=labels)
+
+
+def test_what_the_likelihood_does_not_tell_is_found_before_and_after_the_fit():
+    sleep = ranef.datasets.load("sleepstudy")
+    formula = "Reaction ~ Days + Subject + (1 | Subject)"
+    with pytest.warns(RankWarning, match="not identified"):
+        model = ranef.lmer(formula, sleep)
+    for found in (ranef.diagnose(formula, sleep), ranef.diagnose(model, simulations=0)):
+        one = found.find("not-identified")
+        assert "Subject[T.309]" in one.evidence
+        assert {"zero-variance", "few-levels"}.isdisjoint(found.codes)
+        mended = eval(one.fix, {"ranef": ranef, "data": sleep})
+        assert mended.params["Days"] == pytest.approx(model.params["Days"], rel=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::ranef.ConvergenceWarning")
+def test_a_prior_tells_a_variance_that_the_likelihood_does_not():
+    sleep = ranef.datasets.load("sleepstudy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RankWarning)
+        model = ranef.lmer(
+            "Reaction ~ Days + Subject + (1 | Subject)", sleep, prior=ranef.InverseWishart(4.0)
+        )
+    assert model.converged
+    with pytest.warns(RankWarning, match="not identified"):  # this one has no end
+        ranef.lmer("Reaction ~ Days + Subject + (1 | Subject)", sleep, prior="weak", strict=False)
+
+
+def test_an_innocent_term_of_another_part_is_not_blamed():
+    rng = np.random.default_rng(4)
+    f = np.repeat(list("abcd"), 30)
+    data = pd.DataFrame({"f": f, "g": np.tile(np.arange(6), 20).astype(str)})
+    data["k"] = rng.poisson(2.0, 120) * (rng.random(120) < 0.7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.SingularFitWarning)
+        model = ranef.glmer("k ~ f + (1 | g)", data, family="poisson", zero="~ 1 + (1 | f)")
+    assert model.parts.spanned == []

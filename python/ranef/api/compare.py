@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from ..comparison.criteria import all_criteria, flag_notes, flags_of, generalised_notes
+from ..comparison.criteria import (
+    all_criteria,
+    check_criterion,
+    flag_notes,
+    flags_of,
+    generalised_notes,
+)
 from ..comparison.generalised import check_same_rows
 from ..comparison.models import (
     by_likelihood,
@@ -16,7 +22,8 @@ from ..comparison.models import (
     labels,
     named_models,
 )
-from ..fitted.kinds import Model, is_generalised
+from ..comparison.predictive import PredictiveComparison, named_results, ranked
+from ..fitted.kinds import is_generalised
 from ..inference import criteria
 from ..report.comparison import Comparison, agreement_notes
 from ..words.answers import answering
@@ -26,22 +33,25 @@ __all__ = ["compare"]
 
 @answering
 def compare(
-    *models: Model | Mapping[str, Model],
+    *models: Any,
     by: str = "aic",
     estimator: str = "ml",
-    **named: Model,
-) -> Comparison:
-    """Rank fitted mixed models by an information criterion.
+    **named: Any,
+) -> Comparison | PredictiveComparison:
+    """Rank fitted models by an information criterion, or by results of cross-validation.
 
     Parameters
     ----------
-    *models : LinearMixedModel or GeneralizedLinearMixedModel
-        Two or more models of one kind for the same response on the same rows. Generalised ones may
-        have different links and families, as Poisson and negative binomial. Or one mapping of names
-        to models.
-    by : {"aic", "aicc", "bic", "caic"}
+    *models : fitted models
+        Two or more models for the same response on the same rows: linear ones of
+        :func:`ranef.lmer`, :func:`ranef.gls` and :func:`ranef.feols` together; generalised ones,
+        which may have different links and families, as Poisson and negative binomial; or those of
+        :func:`ranef.gee`. Or one mapping of names to models. Or results of
+        :func:`ranef.cross_validate`, which are ranked by expected log predictive density.
+    by : {"aic", "aicc", "bic", "caic", "qic"}
         Criterion that ranks: Akaike's, with the small-sample correction, Schwarz's on the number of
-        rows, or the conditional one, which generalised models do not have.
+        rows, the conditional one of linear mixed models, or the quasi-likelihood one, which alone
+        models of :func:`ranef.gee` have and are ranked by.
     estimator : {"ml", "as_fitted"}
         "ml" takes the criteria from maximum-likelihood fits, refitting where needed; "as_fitted"
         from the fits at hand.
@@ -51,13 +61,15 @@ def compare(
 
     Returns
     -------
-    Comparison
-        ``table`` with npar, llf, the criteria, delta and weight, lowest first; ``notes`` in words.
+    Comparison or PredictiveComparison
+        ``table`` with npar, llf, the criteria, delta and weight, lowest first; of results of
+        cross-validation elpd, its difference from the best, and standard errors; ``notes``.
 
     Raises
     ------
     ModelError
-        If the models rest on different rows, responses or weights, or are not mixed models.
+        If the models rest on different rows, responses or weights, or their kinds have no
+        criterion in common.
 
     Warns
     -----
@@ -84,18 +96,18 @@ def compare(
     slope     6  1763.9    0.0
     level     4  1802.1   38.1
     """
-    if by not in criteria.CRITERIA:
-        raise ValueError(f"by must be one of {', '.join(criteria.CRITERIA)}, not {by!r}")
+    if (results := named_results(models, named)) is not None:
+        return ranked(results)
     if estimator not in ("ml", "as_fitted"):
         raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
     notes: list[str] = []
-    fits: Sequence[Model]
     given, names = named_models(models, named, "compare")
+    by = check_criterion(given, by)
     if any(is_generalised(model) for model in given):
         check_same_rows(given, "compare")
-        fits, notes = given, generalised_notes(given, by)
+        fits, notes = list(given), generalised_notes(given, by)
     else:
-        check_comparable(given, "compare")
+        check_comparable(given, "compare", structured=True, least_squares=True, marginal=True)
         fits = [by_likelihood(m) if estimator == "ml" else m for m in given]
     check_likelihood(given, "compare")
     table = pd.DataFrame([all_criteria(fit, by) for fit in fits], index=names or labels(given))

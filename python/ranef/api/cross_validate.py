@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from ..comparison.crossval import by_refits, closed_form, divided
 from ..errors import UnsupportedError
-from ..fitted.glmm.model import GeneralizedLinearMixedModel
-from ..fitted.kinds import Model, check_mixed
+from ..fitted.feols.model import FixedEffectsModel
+from ..fitted.gee.model import GEEModel
+from ..fitted.gls.model import GLSModel
+from ..fitted.kinds import check_mixed
+from ..fitted.lmm.model import LinearMixedModel
 from ..report.predictive import CrossValidation
 from ..words.answers import answering
 
@@ -16,11 +20,12 @@ __all__ = ["cross_validate"]
 
 @answering
 def cross_validate(
-    model: Model,
+    model: Any,
     scheme: Any = "new_groups",
     *,
     group: str | None = None,
     folds: int | None = None,
+    repeats: int = 1,
     time: str | None = None,
     seed: Any = None,
     progress: bool = True,
@@ -29,7 +34,7 @@ def cross_validate(
 
     Parameters
     ----------
-    model : LinearMixedModel or GeneralizedLinearMixedModel
+    model : LinearMixedModel, GeneralizedLinearMixedModel, GLSModel, FixedEffectsModel or GEEModel
         A fitted model.
     scheme : {"new_groups", "new_rows", "forecast"} or splitter
         What the predictions are for. "new_groups": people not seen before, all rows of a level of
@@ -37,11 +42,13 @@ def cross_validate(
         next time, from the times before it. Or an object with ``split(X, y, groups)``, or pairs of
         row positions (train, test) among the rows that the model uses.
     group : str, optional
-        Grouping factor for "new_groups", and the groups of a splitter; needed when there are
-        several.
+        Grouping factor for "new_groups", or any column of the data where folds are refitted, and
+        the groups of a splitter; needed when there are several.
     folds : int, optional
         Number of parts for "new_groups" and "new_rows". By default groups, or rows, are left out
-        one by one, in closed form; a generalised model has none and needs the number.
+        one by one, in closed form, by linear mixed models; others need the number.
+    repeats : int
+        How many times to deal the groups or rows into ``folds``; the scores are averages.
     time : str, optional
         Column that holds the time, for "forecast".
     seed : int or Generator, optional
@@ -71,7 +78,17 @@ def cross_validate(
     of a row from the predicted mean (that of a gamma in units of phi, none for a negative
     binomial), and of a binomial response the Brier score of a trial.
 
-    Random rows of known groups flatter a model that is meant for new groups.
+    Predictions of :func:`ranef.gls` are those of the population; of :func:`ranef.feols` with
+    absorbed factors a new level has the mean effect, and the error of coefficients is left out.
+    Models of :func:`ranef.gee` have means but no distribution of a row.
+
+    Random rows of known groups flatter a model that is meant for new groups. ``ranef.compare`` of
+    several results lays their expected log densities side by side, with the standard error of
+    each difference [1]_.
+
+    References
+    ----------
+    .. [1] Vehtari, Gelman and Gabry (2017), Stat. Comput. 27, 1413-1432.
 
     Examples
     --------
@@ -82,14 +99,21 @@ def cross_validate(
          rows  folds  rmse
     all   180     18  49.6
     """
-    check_mixed(model, "cross_validate", generalised=True)
-    if isinstance(scheme, str) and scheme in ("new_groups", "new_rows") and folds is None:
-        if isinstance(model, GeneralizedLinearMixedModel):
+    if not isinstance(model, GLSModel | FixedEffectsModel | GEEModel):
+        check_mixed(model, "cross_validate", generalised=True)
+    if isinstance(repeats, bool) or not isinstance(repeats, Integral) or repeats < 1:
+        raise ValueError(f"repeats must be a whole number above zero, not {repeats!r}")
+    known = isinstance(scheme, str) and scheme in ("new_groups", "new_rows")
+    if repeats > 1 and not (known and folds is not None):
+        raise ValueError("repeats deals rows or groups into folds anew, so give folds= too")
+    if known and folds is None:
+        if not isinstance(model, LinearMixedModel):
             raise UnsupportedError(
-                "rows and groups are left out one by one in closed form for normal responses only; "
-                f"give cross_validate(model, {scheme!r}, folds=10) to refit a generalised model"
+                "rows and groups are left out one by one in closed form by ranef.lmer only; give "
+                f"cross_validate(model, {scheme!r}, folds=10) to refit another model"
             )
         return closed_form(model, scheme, group, progress)
-    if folds is not None and scheme not in ("new_groups", "new_rows"):
+    if folds is not None and not known:
         raise ValueError("folds goes with scheme='new_groups' or 'new_rows'; others make their own")
-    return by_refits(model, scheme, divided(model, scheme, group, folds, time, seed), progress)
+    parts = divided(model, scheme, group, folds, time, seed, int(repeats))
+    return by_refits(model, scheme, parts, progress)

@@ -6,13 +6,48 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._caller import warn_caller
-from ..errors import ComparisonWarning, UnsupportedError
-from ..fitted.kinds import Model
+from .._options import check_option
+from ..errors import ComparisonWarning, ModelError, UnsupportedError
+from ..fitted.gee.model import GEEModel
+from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
+from ..inference import criteria
 from ..inference.lrt.lrt import parts
 from .models import same_fixed
 
-__all__ = ["all_criteria", "flag_notes", "flags_of", "generalised_notes"]
+__all__ = ["all_criteria", "check_criterion", "flag_notes", "flags_of", "generalised_notes"]
+
+
+def check_criterion(models: Sequence[Any], by: str) -> str:
+    """Return the criterion that ranks models: the one asked for, of marginal models QIC.
+
+    Raises
+    ------
+    UnsupportedError
+        If the models do not have it.
+    """
+    by = check_option("by", by, criteria.CRITERIA)
+    marginal = [isinstance(model, GEEModel) for model in models]
+    if all(marginal) and models:
+        if by not in ("aic", "qic"):
+            raise UnsupportedError(
+                f"models of ranef.gee have no likelihood and so no {by}; rank them by 'qic'"
+            )
+        return "qic"
+    if any(marginal):
+        raise ModelError(
+            "models of ranef.gee have no likelihood, so they are compared with each other only, by "
+            "'qic'; compare results of ranef.cross_validate to set them beside others"
+        )
+    if by == "qic":
+        raise UnsupportedError("'qic' is the criterion of models of ranef.gee; use 'aic' or 'bic'")
+    linear = all(isinstance(model, LinearMixedModel) for model in models)
+    others = any(isinstance(model, GLSModel) or not hasattr(model, "caic") for model in models)
+    if by == "caic" and not linear and others:
+        raise UnsupportedError(
+            "the conditional AIC is that of models of ranef.lmer; rank these by 'aic' or 'bic'"
+        )
+    return by
 
 
 def generalised_notes(models: Sequence[Any], by: str) -> list[str]:
@@ -30,26 +65,32 @@ def generalised_notes(models: Sequence[Any], by: str) -> list[str]:
     ]
 
 
-def all_criteria(model: Model, by: str) -> dict[str, float]:
+def all_criteria(model: Any, by: str) -> dict[str, float]:
     """Compute the criteria of one model."""
+    if isinstance(model, GEEModel):
+        found = model.qic()
+        npar = float(len(model.parts.kept))
+        return {"npar": npar, "qic": found.qic, "qicu": found.qicu, "cic": found.cic}
     row = {
         "npar": model.npar,
         "llf": model.llf,
-        "aic": model.aic,
-        "aicc": model.aicc,
-        "bic": model.bic,
+        **{
+            name: criteria.value(name, model.llf, model.npar, model.nobs)
+            for name in ("aic", "aicc", "bic")
+        },
     }
     if by == "caic" and isinstance(model, LinearMixedModel):
         row["caic"] = float(model.caic().caic)
     return row
 
 
-def flags_of(fits: Sequence[Model]) -> list[str]:
+def flags_of(fits: Sequence[Any]) -> list[str]:
     """Say what forbids ranking fits as they stand, a text a fit; empty where nothing does."""
-    if not any(fit.reml for fit in fits):
+    restricted = [bool(getattr(fit, "reml", False)) for fit in fits]
+    if not any(restricted):
         return [""] * len(fits)
-    if not all(fit.reml for fit in fits):
-        return ["REML beside ML" if fit.reml else "ML beside REML" for fit in fits]
+    if not all(restricted):
+        return ["REML beside ML" if each else "ML beside REML" for each in restricted]
     spaces = [parts(fit.parts.design, fit.parts.estimate) for fit in fits]
     if not same_fixed(spaces):
         return ["REML, fixed parts differ"] * len(fits)

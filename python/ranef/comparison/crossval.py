@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..design.frame import open_frame
 from ..errors import ModelError, UnsupportedError
-from ..fitted.kinds import Model
+from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.crossval.crossval import LeftOut, leave_groups_out, leave_rows_out, log_density
 from ..inference.crossval.folds import Fold, forecast_folds, group_folds, row_folds, splitter_folds
 from ..inference.priors.parts import prior_parts
 from ..report.predictive import CrossValidation, fold_table, score_table
+from .groupings import column_of_rows, group_codes, groupings
 from .refits import predict_folds
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-def grouping_factor(model: Model, group: str | None) -> int:
+def grouping_factor(model: Any, group: str | None) -> int:
     """Return the position of the term of a grouping factor; the only one when none is named."""
     known = [term.group for term in model.parts.design.bars]
     if not known:
@@ -71,6 +71,7 @@ def closed_form(
         "log_score": log_density(model.parts.design.y, found.mean, found.sd),
     }
     rows = row_table(model, np.arange(model.nobs), found.fold, scores)
+    rows.insert(1, "unit", found.fold)
     folds = fold_table(rows)
     if scheme == "new_groups":
         folds["joint_log_score"] = found.joint
@@ -96,60 +97,67 @@ def unidentified(found: LeftOut) -> list[str]:
 
 
 def divided(
-    model: Model,
+    model: Any,
     scheme: Any,
     group: str | None,
     folds: int | None,
     time: str | None,
     seed: Any,
-) -> tuple[str, list[Fold]]:
-    """Return the name of a scheme and its folds."""
-    design = model.parts.design
+    repeats: int = 1,
+) -> tuple[str, list[Fold], NDArray[np.intp] | None]:
+    """Return the name of a scheme, its folds, and what rows belong together, (n,), if anything."""
+    n = model.parts.design.n_obs
+    rng = np.random.default_rng(seed)
+    again = "" if repeats == 1 else f", {repeats} times"
     if isinstance(scheme, str) and scheme == "new_rows" and folds:
-        return f"{folds} random parts of the rows", row_folds(design.n_obs, folds, seed)
+        every = [fold for _ in range(repeats) for fold in row_folds(n, folds, rng)]
+        return f"{folds} random parts of the rows{again}", every, None
     if isinstance(scheme, str) and scheme == "new_groups" and folds:
-        term = design.random[grouping_factor(model, group)]
-        return f"{folds} random parts of {term.group}", group_folds(term.codes, folds, seed)
+        name, codes = group_codes(model, group)
+        every = [fold for _ in range(repeats) for fold in group_folds(codes, folds, rng)]
+        return f"{folds} random parts of {name}{again}", every, codes
     if isinstance(scheme, str) and scheme == "forecast":
-        return f"the next {time} from those before", forecast_folds(times(model, time))
-    term = design.random[0 if group is None else grouping_factor(model, group)]
-    return "folds of the splitter", splitter_folds(scheme, design.n_obs, term.codes)
+        return f"the next {time} from those before", forecast_folds(times(model, time)), None
+    codes = np.arange(n)
+    if group is not None or groupings(model):
+        codes = group_codes(model, group or next(iter(groupings(model))))[1]
+    return "folds of the splitter", splitter_folds(scheme, n, codes), None
 
 
-def times(model: Model, time: str | None) -> NDArray[Any]:
+def times(model: Any, time: str | None) -> NDArray[Any]:
     """Read the time of each row of the model."""
     if time is None:
         raise ValueError("scheme='forecast' needs the column that holds the time: time='...'")
-    values = open_frame(model.parts.training_data()).series(time)
-    rows = model.parts.design.rows
-    values = values if rows is None else values.iloc[rows]
-    if values.isna().any():
-        raise ModelError(f"column {time!r} has missing values in rows that the model uses")
+    values = column_of_rows(model, time)
     return values.cat.codes.to_numpy() if hasattr(values, "cat") else values.to_numpy()
 
 
 def by_refits(
-    model: Model, scheme: Any, divided: tuple[str, list[Fold]], progress: bool
+    model: Any,
+    scheme: Any,
+    divided: tuple[str, list[Fold], NDArray[np.intp] | None],
+    progress: bool,
 ) -> CrossValidation:
     """Fit without each fold."""
-    what, folds = divided
+    what, folds, units = divided
     found = predict_folds(model, folds, progress=progress)
     rows = row_table(model, found.rows, found.fold, found.scores)
+    rows.insert(1, "unit", found.rows if units is None else units[found.rows])
     notes = [f"{what}: {len(folds)} fits, each without the rows that it predicts"]
     notes += [leakage(model, folds)] if scheme != "new_groups" else []
+    if isinstance(model, GLSModel) and scheme != "new_groups":
+        notes.append("predictions are the population's: residuals of a known group are not used")
     notes += [f"{count} of {len(folds)} fits gave a {kind}" for kind, count in found.warned.items()]
     return CrossValidation(score_table(rows), tuple(notes), rows, fold_table(rows), what)
 
 
-def leakage(model: Model, folds: Sequence[Fold]) -> str:
+def leakage(model: Any, folds: Sequence[Fold]) -> str:
     """Say for which groups the training rows tell something about the test rows."""
     shared = []
-    for term in model.parts.design.bars:
-        count = sum(
-            bool(np.isin(term.codes[test], term.codes[train]).any()) for train, test in folds
-        )
+    for name, codes in groupings(model).items():
+        count = sum(bool(np.isin(codes[test], codes[train]).any()) for train, test in folds)
         if count:
-            shared.append(f"{term.group} in {count} of {len(folds)} folds")
+            shared.append(f"{name} in {count} of {len(folds)} folds")
     if not shared:
         return "no group is on both sides of a fold: the scores are for new groups"
     return (
@@ -159,7 +167,7 @@ def leakage(model: Model, folds: Sequence[Fold]) -> str:
 
 
 def row_table(
-    model: Model,
+    model: Any,
     rows: NDArray[np.intp],
     fold: NDArray[np.intp],
     scores: dict[str, NDArray[np.float64]],

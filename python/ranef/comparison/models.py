@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
+from ..fitted.feols.model import FixedEffectsModel
+from ..fitted.gee.model import GEEModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Model, check_mixed
 from ..fitted.lmm.model import LinearMixedModel
@@ -35,13 +37,26 @@ AnyModel = TypeVar("AnyModel", LinearMixedModel, Model)
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
 
 
-def check_comparable(models: Sequence[Any], caller: str, *, structured: bool = False) -> None:
+def check_comparable(
+    models: Sequence[Any],
+    caller: str,
+    *,
+    structured: bool = False,
+    least_squares: bool = False,
+    marginal: bool = False,
+) -> None:
     """Raise unless there are two or more mixed models on the same rows, response and weights.
 
-    ``structured`` admits models with structured residuals.
+    ``structured`` admits models with structured residuals, ``least_squares`` those without random
+    effects, ``marginal`` those of estimating equations.
     """
+    admitted = (
+        *((GLSModel,) if structured else ()),
+        *((FixedEffectsModel,) if least_squares else ()),
+        *((GEEModel,) if marginal else ()),
+    )
     for place, model in enumerate(models, start=1):
-        if not (structured and isinstance(model, GLSModel)):
+        if not isinstance(model, admitted):
             check_mixed(model, caller, place)
     if len(models) < 2:
         raise ModelError(
@@ -126,15 +141,21 @@ def labels(models: Sequence[Model]) -> list[str]:
 
 def _residuals(model: Any) -> str:
     """Name residuals that are not independent or not equal."""
+    if isinstance(model, GEEModel):
+        return f", {model.parts.spec.corr}"
+    if isinstance(model, FixedEffectsModel) and model.call.absorb:
+        return f" | {' + '.join(model.call.absorb)}"
     if not isinstance(model, GLSModel):
         return ""
     corr = "" if model.call.corr == "independence" else f", {model.call.corr}"
     return corr + ("" if model.call.variance is None else f", variance {model.call.variance}")
 
 
-def estimator_name(model: Model) -> str:
+def estimator_name(model: Any) -> str:
     """Name what a model was fitted by."""
-    return "REML" if model.reml else "ML"
+    if isinstance(model, GEEModel):
+        return "GEE"
+    return "REML" if getattr(model, "reml", False) else "ML"
 
 
 def criteria_row(model: Model) -> dict[str, float]:

@@ -15,14 +15,20 @@ from numpy.typing import NDArray
 from .._typing import Array
 from ..errors import ModelError, RanefError, RanefWarning
 from ..families.residuals import deviance_rows
+from ..fitted.feols.model import FixedEffectsModel
+from ..fitted.feols.model import fit_model as fit_feols
+from ..fitted.gee.model import GEEModel
+from ..fitted.gee.model import fit_model as fit_gee
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.glmm.model import fit_model as fit_generalised
-from ..fitted.kinds import Model
+from ..fitted.gls.model import GLSModel
+from ..fitted.gls.model import fit_model as fit_gls
 from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.lmm.model import fit_model as fit_call
 from ..inference.crossval.crossval import log_density
 from ..inference.crossval.folds import Fold
 from ..parallel.progress import tracked
+from .marginal_scores import feols_scores, gee_scores, gls_scores
 
 __all__ = ["Refits", "predict_folds", "rows_of"]
 
@@ -36,7 +42,8 @@ class Refits:
     rows, fold : ndarray of int
         The row predicted, among the rows of the model, and its fold.
     scores : dict of str to ndarray
-        mean and sd of the predictive distribution and log_score; of a generalised model inside
+        mean and sd of the predictive distribution and log_score, which marginal models do not
+        have; of a generalised model inside
         (whether within the 95 % interval), deviance where it knows no dispersion, and brier of a
         binomial response, too.
     warned : dict of str to int
@@ -49,7 +56,7 @@ class Refits:
     warned: dict[str, int]
 
 
-def predict_folds(model: Model, folds: Sequence[Fold], *, progress: bool = False) -> Refits:
+def predict_folds(model: Any, folds: Sequence[Fold], *, progress: bool = False) -> Refits:
     """Fit without each fold's rows and predict them.
 
     Raises
@@ -80,7 +87,7 @@ def predict_folds(model: Model, folds: Sequence[Fold], *, progress: bool = False
 
 
 def _predict(
-    model: Model, data: Any, train: NDArray[np.intp], test: NDArray[np.intp]
+    model: Any, data: Any, train: NDArray[np.intp], test: NDArray[np.intp]
 ) -> tuple[dict[str, Array], set[str]]:
     """Score the predictions of the test rows, and name the kinds of warnings of the fit."""
     design = model.parts.design
@@ -92,6 +99,12 @@ def _predict(
         warnings.simplefilter("always", RanefWarning)
         if isinstance(model, LinearMixedModel):
             scores = _linear_scores(fit_call(call, known), new, y, w)
+        elif isinstance(model, GLSModel):
+            scores = gls_scores(model, fit_gls(call, known), new, test, y, w)
+        elif isinstance(model, FixedEffectsModel):
+            scores = feols_scores(fit_feols(call, known), new, y, w)
+        elif isinstance(model, GEEModel):
+            scores = gee_scores(fit_gee(call, known), new, y, w)
         else:
             scores = _generalised_scores(fit_generalised(call, known), new, y, w)
     return scores, {type(w.message).__name__ for w in caught}
@@ -127,7 +140,7 @@ def _generalised_scores(
     return scores
 
 
-def _call_on(model: Model, rows: NDArray[np.intp]) -> Any:
+def _call_on(model: Any, rows: NDArray[np.intp]) -> Any:
     """Cut weights and offsets that the call holds as arrays to some rows."""
     cut: dict[str, Any] = {
         name: np.asarray(value)[rows]

@@ -9,7 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["CRITERIA", "deltas", "lowest", "value", "weights"]
 
 #: Criteria that models can be ranked by, with their names in words.
-CRITERIA = {"aic": "AIC", "aicc": "AICc", "bic": "BIC", "caic": "conditional AIC"}
+CRITERIA = {
+    "aic": "AIC",
+    "aicc": "AICc",
+    "bic": "BIC",
+    "caic": "conditional AIC",
+    "qic": "QIC",
+}
 
 
 def value(criterion: str, llf: float, npar: int, rows: int) -> float:

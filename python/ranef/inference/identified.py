@@ -31,7 +31,9 @@ def held_at_zero(
 ) -> LmmEstimate:
     """Put variances that the likelihood does not depend on to zero, the others as they are."""
     factors = [block.copy() for block in estimate.lambda_]
-    for one in spanned:
+    if not (held := [one for one in spanned if one.held]):
+        return estimate
+    for one in held:
         rows = factors[one.term].copy()
         rows[list(one.columns)] = 0.0
         factors[one.term] = _lower(rows)

@@ -1,4 +1,4 @@
-"""Random-effects terms whose levels' indicators the fixed effects span."""
+"""Random-effects terms whose levels' indicators fixed effects, or other terms, span."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
 
-__all__ = ["Spanned", "levels_of_slices", "spanned_terms"]
+__all__ = ["Spanned", "held_columns", "levels_of_slices", "spanned_terms"]
 
 
 #: Share of a column that may be left outside of a space that holds it.
@@ -24,7 +24,7 @@ TABLE = 8
 
 @dataclass(frozen=True)
 class Spanned:
-    """Columns of a random-effects term whose levels' indicators the fixed effects span.
+    """Columns of a random-effects term whose levels' indicators something else spans.
 
     Attributes
     ----------
@@ -33,12 +33,18 @@ class Spanned:
     columns : tuple of int
         Columns of the term.
     by : tuple of str
-        Fixed effects that make up the indicators.
+        Fixed effects that make up the indicators; none where another term does.
+    twin : int, optional
+        Position of an earlier term with the same columns in the same groups.
+    held : bool
+        Whether the fit holds the variance at zero.
     """
 
     term: int
     columns: tuple[int, ...]
-    by: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    twin: int | None = None
+    held: bool = True
 
     def name(self, design: Design) -> str:
         """Write the part of the term that is not identified."""
@@ -46,16 +52,40 @@ class Spanned:
         columns = ["1" if term.names[j] == "Intercept" else term.names[j] for j in self.columns]
         return f"({' + '.join(columns)} | {term.group})"
 
-    def text(self, design: Design) -> str:
+    def reason(self, design: Design) -> str:
         """Say which term is not identified, and what spans it."""
-        group = design.random[self.term].group
+        if self.twin is not None:
+            other = design.random[self.twin].group
+            return (
+                f"the variances of {self.name(design)} and of the same in {other} are not "
+                "identified: the two put the rows into the same groups, so that only their sum "
+                "shows in the data"
+            )
         more = f" and {len(self.by) - NAMED} more" if len(self.by) > NAMED else ""
         return (
             f"the variance of {self.name(design)} is not identified: the fixed effects "
             f"{', '.join(self.by[:NAMED])}{more} span the indicators of its levels, so that both "
-            "say the same. It is held at zero, and standard errors are for these very levels; "
-            f"leave the term out, or take {group} out of the fixed part."
+            "say the same"
         )
+
+    def text(self, design: Design) -> str:
+        """Say which term is not identified, what spans it, and what was done about it."""
+        group = design.random[self.term].group
+        where = "leave the term out"
+        if self.twin is None:
+            where += f", or take {group} out of the fixed part"
+        if self.held:
+            return (
+                f"{self.reason(design)}. It is held at zero, and standard errors are for these "
+                f"very levels; {where}."
+            )
+        return f"{self.reason(design)}. What is reported is one value of many as good; {where}."
+
+    def short(self, design: Design) -> str:
+        """Name the term, and what spans it, in a few words."""
+        if self.twin is not None:
+            return f"{self.name(design)}, which groups the rows as another term does"
+        return f"{self.name(design)}, which fixed effects span" + ", held at zero" * self.held
 
 
 def spanned_terms(design: Design) -> list[Spanned]:
@@ -68,11 +98,16 @@ def spanned_terms(design: Design) -> list[Spanned]:
     """
     if isinstance(design, SummedDesign):
         return []
+    return [*_by_fixed(design), *_by_terms(design)]
+
+
+def _by_fixed(design: Design) -> list[Spanned]:
+    """Terms that fixed effects span."""
     p = len(design.fixed)
     near = [
         t
         for t, term in enumerate(design.random)
-        if term.is_plain and not term.is_structured and term.n_levels <= p
+        if term.n_levels <= p and len(term.memberships) == 1
     ]
     if not near:
         return []
@@ -91,8 +126,47 @@ def spanned_terms(design: Design) -> list[Spanned]:
         if held:
             used = np.max([np.abs(sums @ back.T).max(axis=0) for _, sums in held], axis=0)
             by = [design.fixed_names[i] for i in np.flatnonzero(used > 1e-6 * used.max())]
-            found.append(Spanned(t, tuple(j for j, _ in held), tuple(by)))
+            free = term.is_plain and not term.is_structured
+            found.append(Spanned(t, tuple(j for j, _ in held), tuple(by), held=free))
     return found
+
+
+def _by_terms(design: Design) -> list[Spanned]:
+    """Terms with columns of an earlier one, in the same groups."""
+    free = [
+        t
+        for t, term in enumerate(design.random)
+        if term.is_plain and not term.is_structured and term.smooth is None
+    ]
+    found = []
+    for a, t in enumerate(free):
+        term = design.random[t]
+        for other in free[:a]:
+            first = design.random[other]
+            shared = tuple(j for j, c in enumerate(term.columns) if c in first.columns)
+            if shared and first.n_levels == term.n_levels and _same_groups(first, term):
+                found.append(Spanned(t, shared, twin=other, held=False))
+                break
+    return found
+
+
+def _same_groups(first: RandomTerm, second: RandomTerm) -> bool:
+    """Whether two factors put the rows into the same groups."""
+    partner = np.full(first.n_levels, -1, dtype=np.int64)
+    partner[first.codes] = second.codes
+    return bool((partner[first.codes] == second.codes).all()) and len(
+        np.unique(partner[partner >= 0])
+    ) == int((partner >= 0).sum())
+
+
+def held_columns(design: Design, term: int) -> list[str]:
+    """Name the columns of a term whose variances are held at zero for being spanned."""
+    return [
+        design.random[term].names[j]
+        for one in spanned_terms(design)
+        if one.term == term and one.held
+        for j in one.columns
+    ]
 
 
 def _inside(design: Design, term: RandomTerm, j: int, U: Array) -> Array | None:

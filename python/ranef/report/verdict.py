@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,14 @@ from ..inference.optimum.optimum import Optimum
 from ..inference.structures import structure_limits
 from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
 from ..models.lmm import DECREMENT, SINGULAR, Approximation, LmmEstimate, zero_columns
+from ..models.spanned import Spanned
 
 __all__ = [
     "Convergence",
     "alias_notes",
     "convergence",
     "data_warnings",
+    "not_identified",
     "not_reached",
     "not_there_yet",
     "restart_advice",
@@ -162,6 +164,15 @@ def convergence(
         advice=tuple(advice),
         **_accuracy(estimate),
     )
+
+
+def not_identified(report: Convergence, design: Design, spanned: Sequence[Spanned]) -> Convergence:
+    """Say of a report which variances the data do not tell, where there are any."""
+    if not spanned:
+        return report
+    terms = "; ".join(one.short(design) for one in spanned)
+    verdict = f"Not identified: {terms}. The rest: {report.verdict}"
+    return replace(report, converged=False, verdict=verdict)
 
 
 def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str, Any]:

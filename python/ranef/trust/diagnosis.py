@@ -19,9 +19,10 @@ from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.mixed.parts import MixedParts
 from ..fitted.parts import Base
 from ..formula import like, parse
-from ..inference.diagnosis.diagnosis import check_design
+from ..inference.diagnosis.diagnosis import check_design, check_identified
 from ..inference.diagnosis.finding import Finding
 from ..inference.diagnosis.fit import check_fit
 from ..inference.diagnosis.formulas import spelled
@@ -66,6 +67,13 @@ def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: in
     elif isinstance(model, LinearMixedModel):
         found += [kept(finding, model.call) for finding in after(model, data, seed)]
         looked.at += [DESIGN, FIT]
+    elif isinstance(model.parts, MixedParts):
+        found += [
+            replace(finding, fix="")
+            for finding in check_identified(model.parts.design, model.parts.spanned)
+        ]
+        looked.at.append("whether variances are identified")
+        looked.not_at.append("rows and groups")
     else:
         looked.not_at.append("rows and groups")
     if not isinstance(model.parts.design, SummedDesign):
@@ -81,6 +89,7 @@ def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: in
 def made(found: Sequence[Finding], looked: Looked) -> Diagnosis:
     """Leave out what another finding explains, and what is said twice."""
     reused = {finding.about for finding in found if finding.code == "labels-reused"}
+    reused |= {finding.about for finding in found if finding.code == "not-identified"}
     told = [f for f in found if not (f.code == "few-levels" and f.about in reused)]
     return Diagnosis(dict.fromkeys(told), tuple(looked.at), tuple(looked.not_at))
 

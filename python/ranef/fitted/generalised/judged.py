@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DroppedRowsWarning
-from ...report.verdict import Convergence, convergence
+from ...report.verdict import Convergence, convergence, not_identified
 from ..parts import Base
 from .parts import GeneralisedParts
 
@@ -30,7 +30,7 @@ class Judged(Base):
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         report = convergence(self.parts.estimate, self.parts.optimum(), notes, self.remedy)
         if not self.parts.estimate.separated:
-            return report
+            return not_identified(report, self.parts.design, self.parts.spanned)
         verdict = "Not converged: the likelihood rises without end with a coefficient."
         return replace(report, converged=False, verdict=verdict)
 

@@ -148,7 +148,7 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
     yield from (RanefWarning(note) for note in by_notes(design))
     spanned = parts.spanned
     yield from (RankWarning(one.text(design)) for one in spanned)
-    left_out = [one.term for one in spanned]
+    left_out = [one.term for one in spanned if one.held]
     notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []
     if notes:
         yield SingularFitWarning("singular fit: " + "; ".join(notes))

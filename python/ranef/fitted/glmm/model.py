@@ -13,7 +13,7 @@ from ...formula import update as updated
 from ...inference.identified import endless_variances
 from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
 from ...report.summary import Summary
-from ...report.verdict import Convergence, convergence
+from ...report.verdict import Convergence, convergence, not_identified
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests
 from ..criteria import Criteria
@@ -119,9 +119,7 @@ class GeneralizedLinearMixedModel(
             verdict = "Not supported by the data: a variance of the random effects has no end."
             return replace(report, converged=False, verdict=verdict)
         if self.parts.spanned:
-            terms = ", ".join(one.name(design) for one in self.parts.spanned)
-            said = f"Not identified: {terms}, which fixed effects span."
-            return replace(report, converged=False, verdict=f"{said} The rest: {report.verdict}")
+            return not_identified(report, design, self.parts.spanned)
         if not estimate.separated:
             return report
         verdict = "Not converged: the likelihood rises without end with a coefficient."

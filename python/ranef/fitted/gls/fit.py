@@ -70,7 +70,7 @@ def fit_rows(rows: StructuredDesign, call: GLSCall, data: Any = None) -> GlsPart
 
 def _is_whole(one: Spanned, design: Design) -> bool:
     """Whether the fixed effects span all columns of a term."""
-    return len(one.columns) == design.random[one.term].n_cols
+    return one.held and len(one.columns) == design.random[one.term].n_cols
 
 
 def findings(parts: GlsParts) -> Iterable[RanefWarning]:
@@ -117,8 +117,8 @@ def convergence(parts: GlsParts) -> Convergence:
     estimate = parts.estimate
     spanned = parts.spanned
     if spanned:
-        terms = ", ".join(one.name(parts.design) for one in spanned)
-        verdict = f"Not identified: {terms}, which fixed effects span."
+        terms = "; ".join(one.short(parts.design) for one in spanned)
+        verdict = f"Not identified: {terms}."
     elif estimate.converged:
         end = estimate.is_singular or estimate.at_bound
         verdict = "Converged to a boundary of the parameters." if end else "Converged."

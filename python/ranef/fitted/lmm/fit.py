@@ -69,10 +69,12 @@ def findings(parts: LmmParts) -> Iterable[RanefWarning]:
     design, estimate = parts.design, parts.estimate
     yield from data_warnings(design, lambda: parts.core, estimate.kept)
     yield from (RanefWarning(note) for note in by_notes(design))
-    spanned = spanned_terms(design)
+    spanned = parts.spanned
     yield from (RankWarning(one.text(design)) for one in spanned)
     if estimate.is_singular and estimate.converged:
-        notes = singular_notes(design, parts.core, estimate, [one.term for one in spanned])
+        notes = singular_notes(
+            design, parts.core, estimate, [one.term for one in spanned if one.held]
+        )
         if notes:
             advice = " ranef.diagnose(model) looks for the cause."
             yield SingularFitWarning("singular fit: " + "; ".join(notes) + advice)

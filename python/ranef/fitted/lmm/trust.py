@@ -52,11 +52,7 @@ class Trust(Base):
         has_prior = self.parts.call.prior is not None
         advice = verdict.restart_advice(has_prior)
         report = verdict.convergence(self.parts.estimate, self.parts.optimum(), notes, advice)
-        if self.parts.spanned:
-            terms = ", ".join(one.name(self.parts.design) for one in self.parts.spanned)
-            said = f"Not identified: {terms}, which fixed effects span, held at zero."
-            return replace(report, converged=False, verdict=f"{said} The rest: {report.verdict}")
-        return report
+        return verdict.not_identified(report, self.parts.design, self.parts.spanned)
 
     @property
     def penalty(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -65,8 +65,12 @@ class MixedParts(Parts):
 
     @cached_property
     def spanned(self) -> list[Spanned]:
-        """Terms whose variances the likelihood does not depend on."""
-        return spanned_terms(self.design)
+        """Terms whose variances the likelihood does not depend on, unless a prior tells them."""
+        if getattr(self.call, "prior", None) is None:
+            return spanned_terms(self.design)
+        if self.estimate.converged:
+            return []
+        return [replace(one, held=False) for one in spanned_terms(self.design)]
 
     @property
     def converged(self) -> bool:

@@ -190,12 +190,14 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
         shifted = replace(design, fixed_names=design.fixed_names[1:], fixed=design.fixed[1:])
         notes = " ".join(alias_notes(shifted, block.aliased, block.alias[1:], block.kept))
         yield RankWarning(f"the columns of the location have less than full rank: {notes}")
-    if e.is_singular:
-        groups = [
-            term.group
-            for term, own in zip(design.random, e.lambda_standard, strict=True)
-            if np.linalg.svd(own, compute_uv=False).min() < SINGULAR
-        ]
+    yield from (RankWarning(one.text(design)) for one in parts.spanned)
+    told = {one.term for one in parts.spanned}
+    groups = [
+        term.group
+        for t, (term, own) in enumerate(zip(design.random, e.lambda_standard, strict=True))
+        if t not in told and np.linalg.svd(own, compute_uv=False).min() < SINGULAR
+    ]
+    if groups:
         yield SingularFitWarning(
             f"singular fit: a variance of {' and '.join(groups)} is zero, or its covariance "
             "matrix singular; a smaller term gives the same fit"

@@ -30,8 +30,10 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
         if block.aliased:
             notes = " ".join(alias_notes(own, block.aliased, block.alias, block.kept))
             yield RankWarning(f"the columns of the {part} have less than full rank: {notes}")
-    if estimate.is_singular:
-        yield SingularFitWarning("singular fit: " + "; ".join(singular(parts)))
+    spanned = parts.spanned
+    yield from (RankWarning(one.text(parts.design)) for one in spanned)
+    if estimate.is_singular and (told := singular(parts)):
+        yield SingularFitWarning("singular fit: " + "; ".join(told))
     if estimate.separated:
         far = " and ".join(f"{name!r} ({part})" for part, name in estimate.separated)
         yield ConvergenceWarning(
@@ -46,8 +48,10 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
 def singular(parts: PredictorParts) -> list[str]:
     """Name the terms that are singular."""
     out = []
-    for term, block in zip(parts.design.random, parts.estimate.lambda_standard, strict=True):
-        if np.linalg.svd(block, compute_uv=False).min() < SINGULAR:
+    told = {one.term for one in parts.spanned}
+    each = zip(parts.design.random, parts.estimate.lambda_standard, strict=True)
+    for t, (term, block) in enumerate(each):
+        if t not in told and np.linalg.svd(block, compute_uv=False).min() < SINGULAR:
             size = "variance is zero" if len(block) == 1 else "covariance matrix is singular"
             out.append(
                 f"the {size} for ({' + '.join(term.names)} | {term.group}); drop the term, or "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.plan import Plan, location_rows
 from ...models.glmm.several import at_parts
 from ...models.glmm.standing import Standing, standing_of
+from ...models.spanned import Spanned, spanned_terms
 from ...report.coefficients import coefficient_table
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
@@ -130,6 +131,22 @@ class SeveralParts(PredictorParts):
     def plan(self) -> Plan:
         """What the kernel is made of."""
         return self.kernel_plan
+
+    @cached_property
+    def spanned(self) -> list[Spanned]:
+        """Terms that the fixed effects of their own part span, by position among those of all."""
+        found, before = [], 0
+        for _, own in self.designs:
+            found += [
+                replace(
+                    one,
+                    term=one.term + before,
+                    twin=None if one.twin is None else one.twin + before,
+                )
+                for one in spanned_terms(own)
+            ]
+            before += len(own.random)
+        return found
 
     @property
     def distribution(self) -> str:

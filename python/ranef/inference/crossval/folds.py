@@ -21,7 +21,7 @@ def row_folds(n: int, folds: int, seed: Any) -> list[Fold]:
     return _by_label(_dealt(n, folds, seed))
 
 
-def group_folds(codes: NDArray[np.int32], folds: int, seed: Any) -> list[Fold]:
+def group_folds(codes: NDArray[np.integer[Any]], folds: int, seed: Any) -> list[Fold]:
     """Divide the levels of a grouping factor at random into ``folds`` parts."""
     return _by_label(_dealt(int(codes.max()) + 1, folds, seed)[codes])
 
@@ -52,7 +52,7 @@ def forecast_folds(time: NDArray[Any]) -> list[Fold]:
     ]
 
 
-def splitter_folds(splitter: Any, n: int, codes: NDArray[np.int32]) -> list[Fold]:
+def splitter_folds(splitter: Any, n: int, codes: NDArray[np.integer[Any]]) -> list[Fold]:
     """Take folds from an object with ``split(X, y, groups)`` or an iterable of (train, test)."""
     if hasattr(splitter, "split") and not isinstance(splitter, str):
         pairs = splitter.split(np.empty((n, 1)), None, codes)

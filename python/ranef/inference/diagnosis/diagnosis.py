@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import scipy
 
 from ..._typing import Array
 from ...design.design import Design, RandomTerm, only_plain
+from ...models.spanned import Spanned, spanned_terms
 from .finding import Finding
 from .formulas import fix, without
 from .terms import check_terms
 
-__all__ = ["check_design", "crossed_pairs"]
+__all__ = ["check_design", "check_identified", "crossed_pairs"]
 
 Pair = tuple[RandomTerm, RandomTerm]
 
@@ -26,12 +27,33 @@ def check_design(design: Design) -> Iterator[Finding]:
     only_plain(design, "a diagnosis", "see model.convergence and model.summary()")
     yield from check_terms(design)
     checks: tuple[Callable[[Design], Iterator[Finding]], ...] = (
+        check_identified,
         _same_groups,
         _unconnected,
         _leverage_one,
     )
     for check in checks:
         yield from check(design)
+
+
+def check_identified(design: Design, found: Sequence[Spanned] | None = None) -> Iterator[Finding]:
+    """Tell of variances that the likelihood does not depend on, as fixed effects span the levels.
+
+    Terms with the same groups as another have a finding of their own.
+    """
+    for one in spanned_terms(design) if found is None else found:
+        if one.twin is not None:
+            continue
+        term, reason = design.random[one.term], one.reason(design)
+        yield Finding(
+            "not-identified",
+            "error",
+            f"{reason[0].upper()}{reason[1:]}.",
+            f"Leave the term out, or take {term.group} out of the fixed part; the likelihood is "
+            "the same at any value of the variance.",
+            "" if term.smooth else fix(without(design, term, [term.names[j] for j in one.columns])),
+            about=term.group,
+        )
 
 
 def _pairs(design: Design) -> Iterator[tuple[RandomTerm, RandomTerm, int]]:

@@ -14,6 +14,7 @@ from ...design.design import INTERCEPT, Design, RandomTerm
 from ...errors import FitError, ModelError, listed
 from ...models import lmm
 from ...models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
+from ...models.spanned import held_columns
 from ...models.states import packed
 from ..optimum.optimum import Optimum
 from ..prediction.predict import simulate
@@ -124,7 +125,10 @@ def _singular(
     names = [term.names[i] for i in block]
     factor = fit.estimate.lambda_[t][index]
     cov = factor @ factor.T
-    zero = zero_columns(fit.core.term_basis(t)[index], factor, names)
+    found = zero_columns(fit.core.term_basis(t)[index], factor, names)
+    zero = [name for name in found if name not in held_columns(fit.design, t)]
+    if found and not zero:  # held there, which has a finding of its own
+        return
     if zero:
         cause, fix_ = _cause(fit, t, zero, reused, seed)
         yield Finding(

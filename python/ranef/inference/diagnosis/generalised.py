@@ -13,6 +13,7 @@ from ...errors import listed
 from ...families import Link
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
+from ...models.spanned import held_columns
 from ..identified import ENDLESS, endless_variances
 from ..optimum.generalised import overdispersed, takes_it_up, without_excess
 from .finding import Finding
@@ -100,7 +101,10 @@ def _singular(
         if sizes.min() >= SINGULAR:
             continue
         names = [term.names[i] for i in block]
-        zero = zero_columns(core.term_basis(t)[index], estimate.lambda_[t][index], names)
+        found = zero_columns(core.term_basis(t)[index], estimate.lambda_[t][index], names)
+        zero = [name for name in found if name not in held_columns(design, t)]
+        if found and not zero:  # held there, which has a finding of its own
+            continue
         if zero:
             labels = f" Its labels are used again (see labels-reused): {term.group} is another one."
             yield Finding(

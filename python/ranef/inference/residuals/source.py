@@ -35,6 +35,8 @@ class Transform:
         Means.
     scores : ndarray of shape (n,), optional
         Normal scores where they are known better than as probabilities.
+    zeros : float
+        Expected number of responses that are zero; NaN where responses are continuous.
     """
 
     lower: Array
@@ -42,6 +44,7 @@ class Transform:
     pearson: Array
     fitted: Array
     scores: Array | None = None
+    zeros: float = np.nan
 
     def normal_scores(self, rng: np.random.Generator) -> Array:
         """Return standard normal residuals; a point between the two probabilities is drawn.
@@ -114,7 +117,8 @@ def by_cdf(
     """
     upper = np.clip(cdf(y), 0.0, 1.0)
     lower = upper if unit is None else np.clip(cdf(y - unit), 0.0, upper)
-    return Transform(lower, upper, (y - mean) / np.sqrt(variance), mean)
+    zeros = np.nan if unit is None else float(np.sum(cdf(np.zeros(len(y)))))
+    return Transform(lower, upper, (y - mean) / np.sqrt(variance), mean, zeros=zeros)
 
 
 def by_draws(y: Array, draws: Array, mean: Array, variance: Array) -> Transform:
@@ -122,4 +126,6 @@ def by_draws(y: Array, draws: Array, mean: Array, variance: Array) -> Transform:
     m = draws.shape[1] + 1.0
     below = (draws < y[:, None]).sum(axis=1)
     ties = (draws == y[:, None]).sum(axis=1) + 1
-    return Transform(below / m, (below + ties) / m, (y - mean) / np.sqrt(variance), mean)
+    zeros = float((draws == 0.0).mean(axis=1).sum())
+    pearson = (y - mean) / np.sqrt(variance)
+    return Transform(below / m, (below + ties) / m, pearson, mean, zeros=zeros)

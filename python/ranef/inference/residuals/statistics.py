@@ -15,11 +15,14 @@ __all__ = [
     "binomial_pvalue",
     "crossing",
     "durbin_watson",
+    "farthest",
     "kolmogorov",
+    "left_of",
     "moran",
     "outside",
     "pvalue",
     "smooth",
+    "tied_pvalue",
 ]
 
 #: Degree of the polynomial in the ranks of a predictor.
@@ -51,6 +54,26 @@ def pvalue(observed: float, draws: Array, side: str = "large") -> float:
         return large
     small = (len(known) - above + 1) / m
     return min(1.0, 2.0 * min(large, small))
+
+
+def tied_pvalue(observed: float, draws: Array, place: float) -> float:
+    """P-value of a whole number among whole numbers, exact: uniform where all are alike.
+
+    Parameters
+    ----------
+    observed : float
+        Speaks against the model where it is large.
+    draws : ndarray of shape (m,)
+        Those of simulated fits.
+    place : float
+        Where among equal numbers this one is put, uniform between 0 and 1.
+
+    References
+    ----------
+    .. [1] Dufour (2006), J. Econometrics 133, 443-477.
+    """
+    above, ties = int((draws > observed).sum()), int((draws == observed).sum())
+    return (above + place * (ties + 1.0)) / (len(draws) + 1.0)
 
 
 def binomial_pvalue(count: int, n: int, rate: float) -> float:
@@ -116,17 +139,65 @@ def smooth(Q: Array, Z: Array) -> tuple[Array, Array, Array]:
     return location, scale, quantiles
 
 
-def between(codes: NDArray[np.integer], n_levels: int, Z: Array) -> tuple[Array, Array]:
-    """How much of location and of spread levels explain, (m,) each."""
+def _means(codes: NDArray[np.integer], n_levels: int, Z: Array) -> tuple[Array, Array]:
+    """Mean of each level, (levels, m), and its number of rows, (levels, 1)."""
     counts = np.maximum(np.bincount(codes, minlength=n_levels), 1)[:, None]
     member = scipy.sparse.csr_array(
         (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(n_levels, len(codes))
     )
-    spread = np.abs(Z)
-    location = ((member @ Z) ** 2 / counts).sum(axis=0) / (Z**2).sum(axis=0)
+    return np.asarray(member @ Z) / counts, counts
+
+
+def between(codes: NDArray[np.integer], n_levels: int, Z: Array) -> tuple[Array, Array]:
+    """How much of location, and of the size of deviations within, levels explain, (m,) each."""
+    means, counts = _means(codes, n_levels, Z)
+    location = (means**2 * counts).sum(axis=0) / (Z**2).sum(axis=0)
+    # Of few rows the deviations from their own mean are smaller, and of one row there are none.
+    several = counts[:, 0] > 1
+    grown = np.sqrt(counts / np.maximum(counts - 1.0, 1.0))
+    spread = np.abs(Z - means[codes]) * grown[codes]
+    if not several.all():
+        spread, codes = spread[several[codes]], codes[several[codes]]
+    if not len(codes):
+        return np.where(location > NOTHING, location, 0.0), np.zeros(Z.shape[1])
     deviation = spread - spread.mean(axis=0)
-    scale = ((member @ deviation) ** 2 / counts).sum(axis=0) / (deviation**2).sum(axis=0)
+    sizes, counts = _means(codes, n_levels, deviation)
+    scale = (sizes**2 * counts * several[:, None]).sum(axis=0) / (deviation**2).sum(axis=0)
     return np.where(location > NOTHING, location, 0.0), np.asarray(scale)
+
+
+def farthest(codes: NDArray[np.integer], n_levels: int, Z: Array) -> Array:
+    """Size of the largest mean of a level relative to that of all, shape (m,)."""
+    means, counts = _means(codes, n_levels, Z)
+    size = np.abs(means) * np.sqrt(counts)
+    typical = np.sqrt((size**2).mean(axis=0))
+    return np.asarray(
+        np.where(typical > NOTHING, size.max(axis=0) / np.maximum(typical, NOTHING), 0.0)
+    )
+
+
+def left_of(codes: NDArray[np.integer], z: Array, Z: Array) -> Array:
+    """Return what the columns of z leave over within each level, shape (n, m).
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,)
+        The level of each row.
+    z : ndarray of shape (n, s)
+        Columns that have an effect in each level.
+    Z : ndarray of shape (n, m)
+        Residuals.
+    """
+    n_levels, s = int(codes.max()) + 1, z.shape[1]
+    member = scipy.sparse.csr_array(
+        (np.ones(len(codes)), (codes, np.arange(len(codes)))), shape=(n_levels, len(codes))
+    )
+    gram = np.empty((n_levels, s, s))
+    for i in range(s):
+        gram[:, i] = np.asarray(member @ (z[:, [i]] * z))
+    sums = np.stack([np.asarray(member @ (z[:, [i]] * Z)) for i in range(s)], axis=1)
+    effects = np.linalg.pinv(gram, rcond=1e-10, hermitian=True) @ sums
+    return np.asarray(Z - np.einsum("ni,nim->nm", z, effects[codes]))
 
 
 def durbin_watson(series: NDArray[np.integer], Z: Array) -> Array:
@@ -142,7 +213,7 @@ def durbin_watson(series: NDArray[np.integer], Z: Array) -> Array:
         )
     steps = Z[same + 1] - Z[same]
     pairs = 0.5 * ((Z[same + 1] ** 2).sum(axis=0) + (Z[same] ** 2).sum(axis=0))
-    return np.asarray((steps**2).sum(axis=0) / pairs)
+    return np.asarray((steps**2).sum(axis=0) / np.maximum(pairs, NOTHING))
 
 
 def moran(places: Array, Z: Array) -> Array:

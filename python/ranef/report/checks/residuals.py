@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ import scipy
 from numpy.typing import NDArray
 
 from ..._html import Preformatted
+from ..._options import check_option
 from ..._typing import Array
+from ...design.design import Design
 from ...errors import DataError, ModelError, RanefError, UnsupportedError
 from ...inference.residuals import statistics
 from ...inference.residuals.source import Source, Transform
@@ -50,8 +52,14 @@ class SimulatedResiduals(Preformatted):
         Responses, and those that were drawn.
     fitted, fitted_drawn : ndarray of shape (n,) and (n, m)
         Means.
+    zeros_expected : tuple of float and ndarray of shape (m,)
+        Zeros that the fit, and each simulated fit, expects.
+    effects : mapping of str to ndarray of shape (n, s)
+        Columns that have random effects in the levels of each grouping factor.
     kind : str
         "conditional" or "marginal".
+    place : float
+        Where a whole number is put among equal ones, drawn with the responses.
     notes : tuple of str
         What went wrong, and what was not looked at.
     """
@@ -63,11 +71,14 @@ class SimulatedResiduals(Preformatted):
     fitted: Array
     fitted_drawn: Array
     pearson: tuple[float, Array]
+    zeros_expected: tuple[float, Array]
     frame: pd.DataFrame
     groups: Mapping[str, NDArray[np.int32]]
+    effects: Mapping[str, Array]
     kind: str
     discrete: bool
     scale_is_free: bool
+    place: float
     notes: tuple[str, ...]
 
     # ------------------------------------------------------------------ views
@@ -113,15 +124,25 @@ class SimulatedResiduals(Preformatted):
             )
         return ResidualTest.of("dispersion", *self.pearson, "both")
 
-    def outliers(self) -> ResidualTest:
-        """Count rows outside all simulated residuals of their own: an exact binomial test.
+    def outliers(self, method: str = "exchange") -> ResidualTest:
+        """Count rows outside all simulated residuals of their own.
 
-        If the model holds, each row is outside with probability 2 / (m + 1).
+        Parameters
+        ----------
+        method : {"exchange", "binomial"}
+            ``"exchange"`` compares the count with that of each simulated fit among the others;
+            equal counts are put in a random order, drawn once with the responses, so that the
+            p-value is exact. ``"binomial"`` is the exact two-sided binomial test of a probability
+            of 2 / (m + 1) a row, which is right for independent rows and too cautious where a
+            residual variance or random effects are fitted to them.
         """
+        chosen = check_option("method", method, ("exchange", "binomial"))
         count, draws = statistics.outside(self.z, self.simulated)
+        found = ResidualTest.of("outliers", float(count), draws)
+        if chosen == "exchange":
+            return replace(found, pvalue=statistics.tied_pvalue(count, draws, self.place))
         rate = 2.0 / (self.simulated.shape[1] + 1.0)
         p = statistics.binomial_pvalue(count, len(self.z), rate)
-        found = ResidualTest.of("outliers", float(count), draws, "both")
         return replace(found, pvalue=p, expected=rate * len(self.z))
 
     def largest(self) -> ResidualTest:
@@ -130,7 +151,10 @@ class SimulatedResiduals(Preformatted):
         return ResidualTest.of("largest", float(np.abs(self.z).max()), far)
 
     def zeros(self) -> ResidualTest:
-        """Test the number of responses that are zero.
+        """Test the number of responses that are zero, less the number that the fit expects.
+
+        Of simulated fits, too, the number is that beyond what each of them expects, so that what
+        an estimate explains does not count twice.
 
         Raises
         ------
@@ -139,7 +163,13 @@ class SimulatedResiduals(Preformatted):
         """
         if not self._has_zeros:
             raise DataError("neither the responses nor those drawn from the model have zeros")
-        return self.compare(lambda y: float((y == 0.0).sum()), "zeros")
+        own, drawn = self.zeros_expected
+        if not np.isfinite(own):
+            return self.compare(lambda y: float((y == 0.0).sum()), "zeros")
+        count = float((self.y == 0.0).sum())
+        excess = (self.responses_drawn == 0.0).sum(axis=0) - drawn
+        found = ResidualTest.of("zeros", count - own, excess, "both")
+        return replace(found, statistic=count, expected=own)
 
     @property
     def _has_zeros(self) -> bool:
@@ -227,15 +257,24 @@ class SimulatedResiduals(Preformatted):
         Returns
         -------
         ResidualTests
-            Rows location and spread; ``groups`` has rows, mean and sd of each group's residuals.
+            Rows location and spread, the latter about each group's mean; of a grouping factor of
+            the model, whose random effects take differences of location up, the group farthest
+            out in the place of location. ``groups`` has rows, mean and sd of each group's
+            residuals.
         """
         name, codes, levels = self.grouped(group)
-        mine = statistics.between(codes, len(levels), self.z[:, None])
-        theirs = statistics.between(codes, len(levels), self.simulated)
+        place, spread = statistics.between(codes, len(levels), self.z[:, None])
+        places, spreads = statistics.between(codes, len(levels), self.simulated)
+        names = ("location", "spread")
+        if name in self.effects:
+            names = ("farthest", "spread")
+            place = statistics.farthest(codes, len(levels), self.z[:, None])
+            places = statistics.farthest(codes, len(levels), self.simulated)
         each = pd.Series(self.z).groupby(codes)
         table = pd.DataFrame({"rows": each.size(), "mean": each.mean(), "sd": each.std()})
         table.index = pd.Index(levels, name=name)
-        return replace(self._laid_out(name, mine, theirs), groups=table)
+        found = self._laid_out(name, (place, spread), (places, spreads), names)
+        return replace(found, groups=table)
 
     def autocorrelation(self, time: Any = None, groups: Any = None) -> ResidualTest:
         """Test whether residuals that follow one another are alike: Durbin and Watson's statistic.
@@ -251,15 +290,32 @@ class SimulatedResiduals(Preformatted):
         Returns
         -------
         ResidualTest
-            Two where neighbours are unrelated, below where they are alike.
+            Two where neighbours are unrelated, below where they are alike. Within a grouping
+            factor of the model residuals are taken as its random effects' columns leave them over
+            in each level, so that it does not matter how well their variance is known.
         """
         series, place = self._series(time, groups)
+        own, drawn = self._within(groups)
         return ResidualTest.of(
             "autocorrelation",
-            float(statistics.durbin_watson(series, statistics.crossing(place, self.z[:, None]))[0]),
-            statistics.durbin_watson(series, statistics.crossing(place, self.simulated)),
+            float(statistics.durbin_watson(series, statistics.crossing(place, own))[0]),
+            statistics.durbin_watson(series, statistics.crossing(place, drawn)),
             "both",
         )
+
+    def _within(self, groups: Any) -> tuple[Array, Array]:
+        """Residuals without what random effects of their group can take up, (n, 1) and (n, m)."""
+        whole = self.z[:, None], self.simulated
+        if groups is None:
+            name = next(iter(self.groups), None)
+        else:
+            name = groups if isinstance(groups, str) else None
+        if name is None or name not in self.effects:
+            return whole
+        codes, z = self.groups[name], self.effects[name]
+        own, drawn = (statistics.left_of(codes, z, each) for each in whole)
+        # Where the levels have no more rows than columns nothing would be left to look at.
+        return (own, drawn) if (own**2).sum() > 1e-6 * (self.z**2).sum() else whole
 
     def spatial(self, *coordinates: Any) -> ResidualTest:
         """Test whether residuals of near places are alike: Moran's I over nearest neighbours.
@@ -322,20 +378,25 @@ class SimulatedResiduals(Preformatted):
 
     # ------------------------------------------------------------------ inner
 
-    def _laid_out(self, by: str, mine: tuple[Array, ...], theirs: Any) -> ResidualTests:
-        names = ("location", "spread", "quantiles")[: len(mine)]
+    def _laid_out(
+        self,
+        by: str,
+        mine: tuple[Array, ...],
+        theirs: Any,
+        names: Sequence[str] = ("location", "spread", "quantiles"),
+    ) -> ResidualTests:
         return ResidualTests(
             by,
             tuple(
                 ResidualTest.of(name, float(own[0]), draws)
-                for name, own, draws in zip(names, mine, theirs, strict=True)
+                for name, own, draws in zip(names, mine, theirs, strict=False)
             ),
         )
 
     def neighbours(self, time: Any = None, groups: Any = None) -> tuple[Array, Array]:
         """Return residuals, and those that follow them, as ``autocorrelation`` takes them."""
         series, place = self._series(time, groups)
-        mean = statistics.crossing(place, self.z[:, None])[:, 0]
+        mean = statistics.crossing(place, self._within(groups)[0])[:, 0]
         same = np.flatnonzero(np.diff(series) == 0)
         return mean[same], mean[same + 1]
 
@@ -380,7 +441,7 @@ def simulated(
             f"{n} simulated fits of {rows:,} rows hold {3e-9 * 8 * rows * n:.1f} GB; n={most} fit "
             "into 2 GB"
         )
-    found: list[tuple[Array, Array, Array, float]] = []
+    found: list[tuple[Array, Array, Array, float, float]] = []
     failed = ""
     for _ in tracked(range(int(n)), int(n), "fits", shown=progress):
         y = source.draw(rng)
@@ -410,14 +471,27 @@ def simulated(
         own.fitted,
         F,
         (float(np.mean(own.pearson**2)), np.array([each[3] for each in found])),
+        (own.zeros, np.array([each[4] for each in found])),
         used_rows(source.design, source.data),
         {term.group: term.codes for term in source.design.bars},
+        _effects(source.design),
         kind,
         source.discrete,
         source.scale_is_free,
+        float(rng.random()),
         notes,
     )
 
 
-def _numbers(found: Transform, rng: np.random.Generator) -> tuple[Array, Array, float]:
-    return found.normal_scores(rng), found.fitted, float(np.mean(found.pearson**2))
+def _numbers(found: Transform, rng: np.random.Generator) -> tuple[Array, Array, float, float]:
+    spread = float(np.mean(found.pearson**2))
+    return found.normal_scores(rng), found.fitted, spread, found.zeros
+
+
+def _effects(design: Design) -> dict[str, Array]:
+    """Columns with independent random effects in each level, by grouping factor."""
+    return {
+        term.group: design.z(term)
+        for term in design.bars
+        if term.is_plain and not term.is_structured
+    }
