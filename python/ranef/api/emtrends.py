@@ -38,7 +38,7 @@ def emtrends(
     model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model; slopes of a generalised one are of its linear predictor.
     specs : str or sequence of str
-        Variables to give slopes for, or a formula as in :func:`emmeans`.
+        Variables to compute slopes for, or a formula as in :func:`emmeans`.
     var : str
         The numeric variable; the slope is taken at its mean, or at the values of ``at``.
     by, at, ddf, level, data

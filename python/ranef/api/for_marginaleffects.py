@@ -21,7 +21,7 @@ __all__ = ["for_marginaleffects"]
 
 @answering
 def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float = np.inf) -> Any:
-    """Dress a fitted mixed model for the package marginaleffects.
+    """Wrap a fitted mixed model for the package marginaleffects.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     data : DataFrame, optional
         The data of the fit, for a model that was unpickled.
     df : float
-        Degrees of freedom of all tests and intervals there, infinite for normal ones. One number
-        is all that marginaleffects takes; :func:`ranef.emmeans` finds each contrast's own.
+        Degrees of freedom of all tests and intervals there, infinite for normal ones.
+        marginaleffects takes only one number; :func:`ranef.emmeans` finds each contrast's own.
 
     Returns
     -------
@@ -50,8 +50,9 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     zero. ``vcov="kenward-roger"`` takes the covariance of Kenward and Roger, ``vcov="CR2"`` and the
     other names of :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
 
-    Give ``eps_vcov=1.0`` for the errors of slopes: predictions are linear in the coefficients, so
-    that a difference of any step is exact, and the tiny one by default can lose a per cent.
+    Use ``eps_vcov=1.0`` for the standard errors of slopes: predictions are linear in the
+    coefficients, so a difference of any step is exact, and the tiny default step can lose one per
+    cent.
 
     It rests on ``ModelAbstract`` and ``ModelVault`` of ``marginaleffects.classes``, which other
     kinds of models are to inherit from. marginaleffects 0.6 itself, whatever the model, does not

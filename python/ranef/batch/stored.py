@@ -39,14 +39,15 @@ class StoredBatch(Preformatted):
     path : str
         The folder.
     interrupted : bool
-        Whether the run was stopped from the keyboard; the same call with the same ``out`` goes on.
+        Whether the run was stopped from the keyboard; the same call with the same ``out`` continues
+        it.
     complete : bool
-        Whether all fits are made and p-values adjusted over all of them.
+        Whether all fits are finished and p-values adjusted over all of them.
 
     Raises
     ------
     DataError
-        If the folder holds no run.
+        If the folder does not contain a run.
 
     Examples
     --------
@@ -91,7 +92,7 @@ class StoredBatch(Preformatted):
 
     @property
     def status(self) -> pd.Series[Any]:
-        """What became of each fit."""
+        """Status of each fit."""
         frame = self._read("fits", [*self._plan["key"], "status"])
         return pd.Series(frame["status"].to_numpy(), index=self._index(frame))
 
@@ -134,7 +135,7 @@ class StoredBatch(Preformatted):
         Returns
         -------
         LinearMixedModel
-            The model with everything that it answers.
+            The full model, with all its methods.
         """
         if self._single is None:
             raise RanefError(

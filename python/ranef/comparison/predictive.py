@@ -26,7 +26,7 @@ class PredictiveComparison(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a model, the best first: elpd and elpd_se, difference from the best and
+        One row per model, the best first: elpd and elpd_se, difference from the best and
         difference_se, rmse; marginal models, without a density, are ranked by rmse.
     notes : tuple of str
         How clear the first differences are.

@@ -54,7 +54,7 @@ class Parts(ABC):
     kernel : object or None
         The compiled object of the fit, if it is at hand; ``core`` builds it again.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     design: Design
@@ -382,7 +382,7 @@ class Base(Spoken, ABC):
 
     @property
     def warnings(self) -> tuple[RanefWarning, ...]:
-        """What the fit warned of."""
+        """Warnings of the fit."""
         return self.parts.warnings
 
     @property

@@ -23,14 +23,14 @@ TOO_SMALL = 0.98
 
 @dataclass(frozen=True, repr=False)
 class MissingComparison(Tabled):
-    """Estimates and standard errors by treatment of missing values.
+    """Estimates and standard errors by method for missing values.
 
     Attributes
     ----------
     table : DataFrame
-        A row for each treatment and coefficient: estimate, se, df, rows, fmi, flag.
+        A row for each method and coefficient: estimate, se, df, rows, fmi, flag.
     notes : tuple of str
-        What each treatment assumes.
+        What each method assumes.
     models : dict of str to model
         The fits.
     """

@@ -42,14 +42,14 @@ LABELS = {"emmean": "marginal means", "trend": "slopes", "response": "means of t
 
 
 class ContrastTable:
-    """A table with the words that belong to it.
+    """A table with its notes.
 
     Attributes
     ----------
     frame : DataFrame
         The numbers.
     notes : tuple of str
-        How they are to be read.
+        How to read them.
     """
 
     def __init__(self, frame: pd.DataFrame, notes: Sequence[str]):
@@ -115,7 +115,7 @@ class MarginalMeans:
     notes : tuple of str
         How the means were made.
     link : str
-        Link that means are turned back through; "identity" where they stay as they are.
+        Link by which means are transformed back; "identity" if they are not.
     method : str
         Kind of contrasts that the specs asked for; empty for none.
     """
@@ -233,7 +233,7 @@ class MarginalMeans:
         -------
         ContrastTable
             Columns contrast, estimate, se, df, t, pvalue, lower, upper; ratio or odds_ratio in
-            place of estimate where the means were turned back from a log or logit.
+            place of estimate where the means were transformed back from a log or logit.
         """
         if adjust is None:
             named = isinstance(method, str)
@@ -255,7 +255,7 @@ class MarginalMeans:
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
     def letters(self, alpha: float = 0.05, adjust: str = "tukey") -> ContrastTable:
-        """Return the means with compact letters: two that share a letter do not differ.
+        """Return the means with compact letters: means that share one do not differ significantly.
 
         Parameters
         ----------

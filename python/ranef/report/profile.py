@@ -30,8 +30,8 @@ class Profile:
     level : float
         Largest coverage whose intervals can be read from it.
     table : DataFrame
-        Columns parameter, value, zeta, then every parameter: where the others fit best when the
-        first is held at value. zeta is the signed square root of the rise of -2 log-likelihood.
+        Columns parameter, value, zeta, then every parameter: the best values of the others with
+        the first held at value. zeta is the signed square root of the rise of -2 log-likelihood.
     """
 
     paths: Sequence[Path]
@@ -87,7 +87,7 @@ class Profile:
         Returns
         -------
         Panels
-            A panel a parameter; a straight line is a normal likelihood.
+            One panel per parameter; a straight line is a normal likelihood.
         """
         from .plots.tables import profile_figure
 

@@ -72,7 +72,7 @@ class Surface(Preformatted):
     at : tuple of float
         The model's own values.
     hold : bool
-        Whether all else was held at the estimate instead of being chosen anew.
+        Whether all else was held at the estimate instead of being chosen again.
     """
 
     names: tuple[str, ...]

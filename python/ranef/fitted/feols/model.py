@@ -44,14 +44,14 @@ class FixedEffectsModel(
 ):
     """A fitted least squares model, pooled or with absorbed factors.
 
-    Made by :func:`ranef.feols`; nothing of it changes after the fit.
+    Returned by :func:`ranef.feols`; it does not change after the fit.
 
     Attributes
     ----------
     call : FeolsCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: FeolsParts

@@ -71,7 +71,7 @@ class Criteria(Base):
 
     @property
     def is_singular(self) -> bool:
-        """Whether a variance stands at zero, or a correlation of the factors at 1."""
+        """Whether a variance is zero, or a correlation of the factors 1."""
         return self.parts.estimate.is_singular or self.parts.estimate.at_bound
 
 
@@ -131,7 +131,7 @@ class Curves(Base):
 
     @property
     def information(self) -> str:
-        """What standard errors rest on: "expected" or "observed"."""
+        """The information behind standard errors: "expected" or "observed"."""
         return self.parts.information
 
     @property
@@ -178,7 +178,7 @@ class Curves(Base):
         Returns
         -------
         DataFrame
-            A row a group; columns intercept, slope, ...
+            One row per group; columns intercept, slope, ...
         """
         parts = self.parts
         structured, k = parts.rows, parts.n_shape

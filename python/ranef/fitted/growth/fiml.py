@@ -114,7 +114,7 @@ def pairs(names: tuple[str, ...]) -> Iterable[str]:
 class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
     """A latent growth curve fitted jointly with covariates that have missing values.
 
-    Made by :func:`ranef.growth` with ``missing="fiml"``. ``params`` holds the curve, its
+    Returned by :func:`ranef.growth` with ``missing="fiml"``. ``params`` has the curve, its
     regressions on covariates, all variances, and means, variances and covariances of the
     covariates.
     """

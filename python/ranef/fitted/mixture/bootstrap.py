@@ -27,7 +27,7 @@ __all__ = ["ClassTest", "bootstrap_test"]
 
 @dataclass(frozen=True, repr=False)
 class ClassTest(Preformatted):
-    """A test of k classes against one less.
+    """A test of k classes against one fewer.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class ClassTest(Preformatted):
     simulated : ndarray of shape (n,)
         Statistics of data from the smaller model.
     failed : int
-        Data sets for which a fit kept no classes; left out.
+        Data sets for which a fit lost all classes; dropped.
     seed : int
         Makes the same data sets again.
     """

@@ -61,14 +61,14 @@ class CumulativeLinkModel(
 ):
     """A fitted cumulative link model of an ordered response.
 
-    Made by :func:`ranef.clmm`. Nothing of it changes after the fit.
+    Returned by :func:`ranef.clmm`. It does not change after the fit.
 
     Attributes
     ----------
     call : OrdinalCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     categories : tuple
         Labels of the categories that occur, in order.
     reml : bool

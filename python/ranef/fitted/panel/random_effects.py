@@ -55,7 +55,7 @@ class Components(Base):
 
     @property
     def df_resid(self) -> int:
-        """Rows less coefficients."""
+        """Rows minus coefficients."""
         return self.parts.nobs - len(self.parts.kept)
 
     @property
@@ -175,14 +175,14 @@ class RandomEffectsGLS(
 ):
     """Random-effects least squares.
 
-    Made by :func:`ranef.random_effects_gls`.
+    Returned by :func:`ranef.random_effects_gls`.
 
     Attributes
     ----------
     call : RandomEffectsCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: RandomEffectsParts

@@ -73,14 +73,14 @@ class DistributionalModel(
 ):
     """A fitted mixed model of location, zeros and dispersion.
 
-    Made by :func:`ranef.glmer`. Nothing of it changes after the fit.
+    Returned by :func:`ranef.glmer`. It does not change after the fit.
 
     Attributes
     ----------
     call : PartsCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     reml : bool
         False: the likelihood is maximised.
     """

@@ -33,7 +33,7 @@ class Normal:
         for each coefficient, in the order of ``params``; a mapping or a Series names
         coefficients, and the others have no prior.
     mean : float, sequence or mapping of name to float
-        Means, in the units of the coefficients; what a mapping leaves out has mean 0.
+        Means, in the units of the coefficients; those that a mapping omits have mean 0.
     relative : bool
         Whether ``sd`` is in units of sigma (blme's ``common.scale = TRUE``) instead of the units of
         the coefficients.

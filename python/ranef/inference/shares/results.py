@@ -71,7 +71,7 @@ class R2:
     table : DataFrame or None
         Semi-partial methods: term, r2, lower, upper, F, num_df, den_df.
     note : str
-        What it says and what it does not.
+        What it means, and its limits.
     interval : DataFrame or None
         Rows marginal and conditional, columns lower and upper, when asked for.
     """

@@ -130,7 +130,7 @@ class ModelPlots(Preformatted):
         )
 
     def effects(self, *, level: float = 0.95, axes: Any = None) -> Panels:
-        """Draw the predicted means along every term of the fixed part, a panel a term.
+        """Draw the predicted means along every term of the fixed part, one panel per term.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class ModelPlots(Preformatted):
         return lines_figure(self._model, t, x, most, axes)
 
     def shrinkage(self, group: str | None = None, *, ax: Axes | None = None) -> Axes:
-        """Draw how far each level's own least-squares estimate is drawn to the population.
+        """Draw how far each level's own least-squares estimate is shrunk to the population's.
 
         Parameters
         ----------
@@ -208,7 +208,7 @@ class ModelPlots(Preformatted):
 
         A curve has two bands, the darker one pointwise and the lighter one simultaneous, and marks
         at the values that occur; a surface has contours and the rows. Of more than two variables
-        the others are at their means. A smooth for each level of a factor has a line a level.
+        the others are at their means. A smooth for each level of a factor has one line per level.
 
         Parameters
         ----------
