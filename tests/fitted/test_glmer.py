@@ -84,7 +84,7 @@ def test_rows_with_a_missing_count_are_dropped_from_both(cbpp):
         ("zero ~ x + (1 | g)", "binomial", {}, "0 in every row"),
         ("C(three) ~ x + (1 | g)", "binomial", {}, "two levels, not 3"),
         ("cbind(count, y) ~ x + (1 | g)", "poisson", {}, "2 columns"),
-        ("cbind(count, y) ~ x + (1 | g)", "binomial", {"weights": "one"}, "leave out the weights"),
+        ("cbind(count, y) ~ x + (1 | g)", "binomial", {"weights": "one"}, "omit the weights"),
         ("cbind(count, count) ~ x + (1 | g)", "binomial", {}, "0.5 in every row"),
         ("cbind(low, count) ~ x + (1 | g)", "binomial", {}, "successes"),
         ("cbind(count, half) ~ x + (1 | g)", "binomial", {}, "failures"),

@@ -105,7 +105,7 @@ def cross_validate(
         raise ValueError(f"repeats must be a whole number above zero, not {repeats!r}")
     known = isinstance(scheme, str) and scheme in ("new_groups", "new_rows")
     if repeats > 1 and not (known and folds is not None):
-        raise ValueError("repeats deals rows or groups into folds anew, so give folds= too")
+        raise ValueError("repeats deals rows or groups into new folds, so give folds= too")
     if known and folds is None:
         if not isinstance(model, LinearMixedModel):
             raise UnsupportedError(

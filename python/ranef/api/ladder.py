@@ -91,6 +91,6 @@ def ladder(
     notes = ["each row is tested against the row above; the order is by number of parameters"]
     if dropped:
         notes.append(
-            f"{dropped} rows with values missing in one of the formulas are left out of all fits"
+            f"{dropped} rows with values missing in one of the formulas are dropped from all fits"
         )
     return Tabled(found.drop(columns="deviance"), tuple(notes))

@@ -114,5 +114,5 @@ def pbtest(
     ]
     draws = np.maximum(ratios[~np.isnan(ratios)] + shift, 0.0)
     if not len(draws):
-        raise ModelError("both models could be fitted to none of the simulated responses")
+        raise ModelError("no simulated response could be fitted by both models")
     return simulated("Parametric bootstrap likelihood-ratio test", test, draws, notes)

@@ -139,7 +139,7 @@ def simulate_study(
         sigma=sigma,
     )
     if n != int(n) or n < 1:
-        raise ValueError(f"n must be a whole number from 1 on, not {n!r}")
+        raise ValueError(f"n must be a positive integer, not {n!r}")
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
     fixed = {} if callable(params) else params or {}

@@ -71,7 +71,7 @@ class StoredBatch(Preformatted):
         self.path = os.fspath(path)
         plan = read_plan(self.path)
         if plan is None or plan["function"] not in ("fit_many", "fit_groups"):
-            raise DataError(f"{self.path!r} holds no run of fit_many or fit_groups")
+            raise DataError(f"{self.path!r} contains no run of fit_many or fit_groups")
         self.interrupted = interrupted
         self.complete = bool(plan["complete"])
         self._plan = plan
@@ -141,7 +141,7 @@ class StoredBatch(Preformatted):
             raise RanefError(
                 "this folder was opened without its data; call fit_many or fit_groups again with "
                 "the same arguments and the same out (nothing is fitted twice), or read the "
-                "responses anew where they came from an iterator"
+                "responses again if they came from an iterator"
             )
         return self._single(which)
 

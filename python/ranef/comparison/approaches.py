@@ -53,7 +53,7 @@ ANSWERS = {
     ),
     "per-group fits": (
         "mean of the groups' own slopes",
-        "nothing of columns constant within groups; small groups count as much as large ones",
+        "nothing about columns constant within groups; small groups count as much as large ones",
     ),
     "OLS, cluster-robust": (
         "the same mean difference, with an honest error",

@@ -164,5 +164,5 @@ def weight_notes(weights: pd.Series[Any], kind: str) -> tuple[str, ...]:
         f"weights ({WEIGHTS[kind]}): {shown}",
         "full: a model without the coefficient counts as zero; conditional: over the models that "
         "have it",
-        "errors hold the variance between models",
+        "standard errors include the variance between models",
     )

@@ -377,7 +377,7 @@ def _notes(
     notes = []
     lost = [name for name in coefficients.index if np.isnan(coefficients["fixed"][name])]
     lost = [name for name in lost if name != "Intercept"]
-    fixed = f"fixed effects say nothing of a level of {group} that is not in the data"
+    fixed = f"fixed effects say nothing about a level of {group} that is not in the data"
     if lost:
         fixed += f", and nothing of {', '.join(lost)}, which the levels' constants span"
     notes.append(fixed)

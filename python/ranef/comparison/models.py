@@ -184,7 +184,7 @@ def boundary_notes(
         What to do about several variances at once.
     """
     if relation.zeros == 0:
-        return ["no variance is tested at zero, so the chi-squared p-value stands"]
+        return ["no variance is tested at zero, so the chi-squared p-value is valid"]
     if relation.zeros > 1:
         return [
             f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "

@@ -347,7 +347,7 @@ class Base(Spoken, ABC):
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
-            f"{name!r} cannot be set: nothing of a fitted model changes; use update(...)"
+            f"{name!r} cannot be set: a fitted model does not change; use update(...)"
         )
 
     if not TYPE_CHECKING:

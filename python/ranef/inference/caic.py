@@ -20,11 +20,8 @@ __all__ = ["ConditionalAic", "conditional_aic"]
 
 
 NOTE = (
-    "It judges predictions for the levels at hand, not for new ones, and compares models of the "
-    "same "
-    "rows and response; for a choice of fixed effects that is to hold for new levels use the AIC "
-    "of "
-    "ML fits."
+    "It judges predictions for the levels in the data, not for new ones, and compares models of "
+    "the same rows and response; to choose fixed effects for new levels use the AIC of ML fits."
 )
 
 

@@ -44,10 +44,10 @@ class MissingComparison(Tabled):
 
 
 ASSUMES = (
-    "complete groups: groups with any missing value are left out; valid if they are a random "
+    "complete groups: groups with any missing value are dropped; valid if they are a random "
     "sample of groups.",
     "available rows: every complete row, by likelihood; valid if the outcome is missing at random "
-    "given what the model holds, and predictors are missing independently of the outcome.",
+    "given what is in the model, and predictors are missing independently of the outcome.",
     "one-off imputation: gaps are filled once and treated as known; its standard errors are too "
     "small.",
     "multiple imputation: valid if values are missing at random given all variables of the "

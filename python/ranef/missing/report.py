@@ -97,7 +97,7 @@ class MissingReport:
                 "random. "
             )
         return (
-            text + "No test can tell whether missingness depends on the missing values themselves."
+            text + "No test can show whether missingness depends on the missing values themselves."
         )
 
     def plot(self, *, ax: Any = None) -> Any:

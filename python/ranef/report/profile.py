@@ -66,7 +66,7 @@ class Profile:
         z = float(t_quantile(level))
         if level > self.level + 1e-12:
             raise ValueError(
-                f"the profile goes to level {self.level:g}; for {level:g} make it anew: "
+                f"the profile goes to level {self.level:g}; for {level:g} compute it again: "
                 f"model.profile(level={level:g})"
             )
         rows = [(_read(path, -z), _read(path, z)) for path in self.paths]

@@ -246,7 +246,7 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("cluster", "write cluster="),
         ("lmer", "model.robust(kind) has cluster-robust tests"),
     ),
-    "verbose": (("", "model.convergence tells how the search went"),),
+    "verbose": (("", "model.convergence reports how the search went"),),
     "ziformula": (("zero", "write zero="),),
 }
 

@@ -88,7 +88,7 @@ class Resampled(Base):
         if how != "parametric":
             raise UnsupportedError(
                 f"kind={how!r} is for linear models; use kind='parametric', or model.robust() for "
-                "errors that do not rest on the distribution"
+                "standard errors that do not assume the distribution"
             )
         parts = self.parts
         by_likelihood(parts, "a bootstrap")

@@ -191,7 +191,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
             *(str(w) for w in self.warnings),
             "outcomes and covariates are modelled as jointly normal; values are assumed to be "
             "missing at random",
-            "standard errors rest on the observed information; tests are normal",
+            "standard errors are from the observed information; tests are normal",
         ]
         title = "Latent growth curve model by full information maximum likelihood"
         return Summary(title, facts, None, self.coef_table(), notes)

@@ -139,7 +139,9 @@ class GrowthModel(
             facts += self._fit_facts()
         except ModelError as error:
             notes.append(f"no measures of fit: {error}")
-        notes.append(f"errors rest on the {self.information} information; tests are normal")
+        notes.append(
+            f"standard errors are from the {self.information} information; tests are normal"
+        )
         title = "Latent growth curve model fit by maximum likelihood"
         return Summary(title, facts, None, self.coef_table(), notes)
 

@@ -81,7 +81,7 @@ def findings(parts: LmmParts) -> Iterable[RanefWarning]:
     if not estimate.converged:
         yield ConvergenceWarning(
             f"the search stopped ({estimate.status}) where {not_there_yet(design, estimate)}; "
-            "ranef.converge(model) goes on from there, and "
+            "ranef.converge(model) continues from there, and "
             'ranef.help("convergence") says what this means.'
         )
     found = estimate.approximation
@@ -105,7 +105,7 @@ def complete(call: Call, data: Any) -> Call:
     if (method := check_option("method", call.method, METHODS)) != call.method:
         call = replace(call, method=method)
     if isinstance(call.threads, bool) or not isinstance(call.threads, int) or call.threads < 1:
-        raise ValueError(f"threads must be a whole number from 1 on, not {call.threads!r}")
+        raise ValueError(f"threads must be a positive integer, not {call.threads!r}")
     if (prior := simplified(call.prior)) is not call.prior:
         call = replace(call, prior=prior)
     if call.prior is not None and not is_frame(data) and source.is_source(data):

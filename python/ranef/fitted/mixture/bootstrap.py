@@ -77,7 +77,7 @@ def bootstrap_test(
 ) -> ClassTest:
     """Simulate from the model with one class less, and fit both to each set."""
     if call.classes < 2:
-        raise ValueError("there is no model with less than one class; fit classes=2 and test that")
+        raise ValueError("there is no model with fewer than one class; fit classes=2 and test that")
     n, starts = whole("n", n), whole("starts", starts)
     root = np.random.SeedSequence(seed)
     small_call = replace(call, classes=call.classes - 1)

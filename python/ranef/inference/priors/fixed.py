@@ -117,7 +117,7 @@ def _by_name(
         named = dict(given)
         for name in named:
             if name not in names:
-                raise ModelError(f"Normal: {what} names {name!r}, which is none of {names}")
+                raise ModelError(f"Normal: {what} names {name!r}, which is not one of {names}")
             if name not in kept:
                 raise ModelError(
                     f"Normal: {what} names {name!r}, a combination of other columns that has no "

@@ -49,9 +49,8 @@ METHODS = {
         "relative to its degrees of freedom, not a share of the responses' variance."
     ),
     "xu": (
-        "Xu: one less the variance of the residuals over that of the responses. It takes the "
-        "random effects "
-        "as fitted and so rises with their number."
+        "Xu: one minus the variance of the residuals over that of the responses. It uses the "
+        "fitted random effects and so rises with their number."
     ),
 }
 

@@ -458,7 +458,7 @@ def simulated(
         )
     own = source.own
     notes = (
-        (f"{n - len(found)} of {n} responses drawn could not be fitted and are left out: {failed}",)
+        (f"{n - len(found)} of {n} responses drawn could not be fitted and were dropped: {failed}",)
         if failed
         else ()
     )
