@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .api.lmlist import lmlist
     from .api.mediate import mediate
     from .api.missing_report import missing_report
+    from .api.model_tree import model_tree
     from .api.multistart import multistart
     from .api.on_progress import on_progress
     from .api.pbtest import pbtest
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from .api.pool import pool
     from .api.power import power
     from .api.random_effects_gls import random_effects_gls
+    from .api.re_em import re_em
     from .api.rlrt import rlrt
     from .api.selection_stability import selection_stability
     from .api.simulate_study import simulate_study
@@ -113,6 +115,11 @@ if TYPE_CHECKING:
     from .inference.sandwich.wild import WildBootstrap
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
+    from .learners.conformal import Calibration
+    from .learners.importance import Importance
+    from .learners.model import MixedLearner
+    from .learners.partition.model import ModelTree
+    from .learners.rules import Rules
     from .mediation.result import Mediation
     from .missing.comparison import MissingComparison
     from .missing.imputation import Imputations
@@ -156,6 +163,7 @@ __all__ = [
     "Approaches",
     "BatchResult",
     "Bootstrap",
+    "Calibration",
     "Checklist",
     "ClassTest",
     "Comparison",
@@ -192,6 +200,7 @@ __all__ = [
     "GrowthModel",
     "HalfT",
     "Icc",
+    "Importance",
     "Imputations",
     "Influence",
     "InverseGamma",
@@ -203,10 +212,12 @@ __all__ = [
     "Mediation",
     "MissingComparison",
     "MissingReport",
+    "MixedLearner",
     "MixtureComparison",
     "ModelAverage",
     "ModelError",
     "ModelPlots",
+    "ModelTree",
     "Moments",
     "MultiStart",
     "Normal",
@@ -230,6 +241,7 @@ __all__ = [
     "ResidualTests",
     "Residuals",
     "RobustResult",
+    "Rules",
     "SimulatedResiduals",
     "SimulatedTest",
     "SingularFitWarning",
@@ -281,6 +293,7 @@ __all__ = [
     "lmlist",
     "mediate",
     "missing_report",
+    "model_tree",
     "multistart",
     "on_progress",
     "pbtest",
@@ -289,6 +302,7 @@ __all__ = [
     "pool",
     "power",
     "random_effects_gls",
+    "re_em",
     "rlrt",
     "selection_stability",
     "simulate_study",
@@ -302,6 +316,7 @@ _LATER = {
     "Approaches": "comparison.approaches",
     "BatchResult": "batch.result",
     "Bootstrap": "report.bootstrap",
+    "Calibration": "learners.conformal",
     "Checklist": "trust.checklist",
     "ClassTest": "fitted.mixture.bootstrap",
     "Comparison": "report.comparison",
@@ -331,6 +346,7 @@ _LATER = {
     "GrowthModel": "fitted.growth.model",
     "HalfT": "inference.priors.halves",
     "Icc": "inference.shares.icc",
+    "Importance": "learners.importance",
     "Imputations": "missing.imputation",
     "Influence": "report.influence",
     "InverseGamma": "inference.priors.priors",
@@ -342,11 +358,13 @@ _LATER = {
     "MarginalMeans": "report.emmeans",
     "Mediation": "mediation.result",
     "MissingComparison": "missing.comparison",
+    "MixedLearner": "learners.model",
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
     "ModelAverage": "comparison.average",
     "FixedOrRandom": "comparison.fixed_or_random",
     "ModelPlots": "report.plots.model",
+    "ModelTree": "learners.partition.model",
     "Panels": "report.plots.base",
     "Moments": "inference.fit_measures",
     "MultiStart": "report.surface",
@@ -368,6 +386,7 @@ _LATER = {
     "ResidualTests": "report.checks.residual_tests",
     "Residuals": "fitted.generalised.residuals",
     "RobustResult": "fitted.robust",
+    "Rules": "learners.rules",
     "SimulatedResiduals": "report.checks.residuals",
     "SimulatedTest": "report.simulated",
     "StoredBatch": "batch.stored",
@@ -417,6 +436,7 @@ _LATER = {
     "lmlist": "api.lmlist",
     "mediate": "api.mediate",
     "missing_report": "api.missing_report",
+    "model_tree": "api.model_tree",
     "multistart": "api.multistart",
     "on_progress": "api.on_progress",
     "pbtest": "api.pbtest",
@@ -425,6 +445,7 @@ _LATER = {
     "pool": "api.pool",
     "power": "api.power",
     "random_effects_gls": "api.random_effects_gls",
+    "re_em": "api.re_em",
     "rlrt": "api.rlrt",
     "simulate_study": "api.simulate_study",
     "within_between": "api.within_between",

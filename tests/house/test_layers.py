@@ -32,6 +32,7 @@ LAYERS = {
     "trust": 9,
     "marginal": 9,
     "missing": 9,
+    "learners": 9,
     "mediation": 9,
     "study": 10,
     "api": 11,

@@ -1,0 +1,1 @@
+"""Learners with random effects: trees, forests, boosting and any regressor of scikit-learn."""

@@ -1,0 +1,1 @@
+"""Model-based recursive partitioning of a linear mixed model."""

@@ -1,0 +1,77 @@
+"""What models with a linear mixed model inside pass on of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..design.snapshot import Kept
+from ..fitted.lmm.model import LinearMixedModel
+from ..report.effects import RandomEffects
+from ..report.varcorr import VarCorr
+from ..words.answers import Spoken
+
+__all__ = ["BesideMixed"]
+
+
+class BesideMixed(Spoken):
+    """Random effects, likelihood and fitted rows of the mixed model inside."""
+
+    mixed: LinearMixedModel
+    #: The caller's data by value: later changes of theirs do not reach it.
+    data = Kept()
+
+    @property
+    def varcorr(self) -> VarCorr:
+        """Covariance matrices of the random effects by group; prints as standard deviations."""
+        return self.mixed.varcorr
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        return self.mixed.sigma
+
+    def ranef(self) -> RandomEffects:
+        """Return the conditional modes of the random effects by group."""
+        return self.mixed.ranef()
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood of the mixed model; restricted when ``reml``.
+
+        It takes the learner, or the splits, as known, so it does not compare models that differ in
+        these.
+        """
+        return self.mixed.llf
+
+    @property
+    def nobs(self) -> int:
+        """Rows that were used."""
+        return self.mixed.nobs
+
+    @property
+    def ngroups(self) -> dict[str, int]:
+        """Number of levels of each grouping factor."""
+        return self.mixed.ngroups
+
+    @property
+    def resid(self) -> pd.Series[Any]:
+        """Response minus ``fittedvalues``."""
+        return self.mixed.resid
+
+    def tidy(self, *arguments: Any, **options: Any) -> pd.DataFrame:
+        """Return estimates under broom's names; arguments as of a linear mixed model's ``tidy``."""
+        return self.mixed.tidy(*arguments, **options)
+
+    def training_data(self) -> Any:
+        """Return the caller's data.
+
+        Raises
+        ------
+        ValueError
+            After unpickling.
+        """
+        if self.data is None:
+            raise ValueError("this model was unpickled and does not know its data; fit it again")
+        return self.data
