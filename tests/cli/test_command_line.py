@@ -165,7 +165,7 @@ def test_batch_fits_columns_that_match(place, tmp_path, capsys):
         (["fit", FORMULA, "sleep.csv", "--out", "no/fit.csv"], 1, "is not there"),
         (["fit", FORMULA, "sleep.csv", "--tests", "Days = 0"], 2, "--tests goes with --by"),
         (["fit", FORMULA, "sleep.csv", "--workers", "2"], 2, "--workers goes with"),
-        (["fit", FORMULA, "sleep.csv", "--workers", "0"], 2, "0 is not a whole number"),
+        (["fit", FORMULA, "sleep.csv", "--workers", "0"], 2, "0 is not a positive integer"),
         (["fit", FORMULA, "sleep.csv", "--ml", "--reml"], 2, "not allowed with"),
         (["fit", FORMULA, "sleep.csv", "--weights", "w"], 1, "no column 'w'"),
         (["batch", "~ 1 + (1 | Subject)", "sleep.csv", "--responses", "z*"], 1, "matches 'z*'"),

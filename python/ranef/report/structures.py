@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,34 +14,27 @@ from ..inference.structures import natural_names
 __all__ = ["structure_table"]
 
 
-def structure_table(
-    terms: Sequence[RandomTerm], natural: Sequence[Sequence[Array]], sigma: float
-) -> pd.DataFrame:
-    """Lay out the parameters of all structures, with standard deviations in absolute units.
+def structure_table(terms: Sequence[RandomTerm], found: Sequence[Array]) -> pd.DataFrame:
+    """Lay out the parameters of all structures.
 
     Parameters
     ----------
     terms : sequence of RandomTerm
         The random-effects terms.
-    natural : sequence of sequence of ndarray
-        Of each term's blocks the natural parameters, standard deviations relative to ``sigma``;
-        empty for a block that is free.
-    sigma : float
-        What standard deviations are relative to.
+    found : sequence of ndarray of shape (m, 4)
+        Of each structure the estimates, standard errors and limits of its parameters.
 
     Returns
     -------
     DataFrame
-        Column estimate; rows ``GROUP.NAME``.
+        Columns estimate, se, lower, upper; rows ``GROUP.NAME``.
     """
-    values: dict[str, float] = {}
-    for term, blocks in zip(terms, natural, strict=True):
-        for structure, names, numbers in zip(
-            term.block_structures, natural_names(term), blocks, strict=False
-        ):
-            if structure is None:
-                continue
-            scaled = np.array(numbers)
-            scaled[: structure.n_sds] *= sigma ** (-2 if structure.kind == "precisions" else 1)
-            values.update(zip(names, scaled.tolist(), strict=True))
-    return pd.DataFrame({"estimate": pd.Series(values, dtype=float)})
+    index = pd.Index(list(_names(terms)), dtype=object)
+    values = np.vstack([np.zeros((0, 4)), *found])
+    return pd.DataFrame(values, index=index, columns=["estimate", "se", "lower", "upper"])
+
+
+def _names(terms: Sequence[RandomTerm]) -> Iterator[str]:
+    for term in terms:
+        for own in natural_names(term):
+            yield from own

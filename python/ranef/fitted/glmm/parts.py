@@ -23,10 +23,11 @@ from ...inference.priors.generalised import CovariancePenalty
 from ...inference.priors.parts import prior_parts
 from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
+from ...inference.profile.structures import generalised_covariance
 from ...inference.profile.targets import targets, values
 from ...inference.smooths.table import Fitted
 from ...inference.smooths.weights import observed_weights
-from ...inference.structures import free_only, natural_values
+from ...inference.structures import natural_values
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.glmm.plan import Plan, location_rows, plan_of
@@ -97,11 +98,19 @@ class GlmmParts(GeneralisedParts, CurvedParts):
             known_scale=family.scale is None,
         )
 
-    def natural_parameters(self, term: int) -> list[Array]:
-        """Natural parameters of each block's structure."""
-        if not self.design.random[term].is_structured:
-            return []
-        return self.core.natural_parameters(term, self.estimate.theta)
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+        return np.asarray(self.core.term_basis(term))
+
+    @cached_property
+    def states_covariance(self) -> list[Array] | None:
+        """Covariance of the parameters of the search, by term."""
+        spec = self.call.spec
+        if self.call.prior is not None or spec.reml or spec.nagq == 0 or self.estimate.separated:
+            return None
+        if not any(term.is_structured for term in self.design.random):
+            return None
+        return generalised_covariance(self.design, self.estimate)
 
     @property
     def covariance_unit(self) -> float:
@@ -132,7 +141,6 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         """List the parameters and their curves."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
-        free_only(self.design, "a profile", "use conf_int('wald')")
         if self.call.spec.nagq == 0:
             raise UnsupportedError(
                 "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "

@@ -25,6 +25,7 @@ from ...inference.priors.penalized import Penalized
 from ...inference.priors.tests import satterthwaite_penalized
 from ...inference.profile.linear import linear_curves
 from ...inference.profile.profile import Walked
+from ...inference.profile.structures import linear_covariance
 from ...inference.smooths.table import Fitted
 from ...inference.structures import free_only
 from ...models import lmm
@@ -94,11 +95,18 @@ class LmmParts(ProfiledParts, CurvedParts):
             known_scale=False,
         )
 
-    def natural_parameters(self, term: int) -> list[Array]:
-        """Natural parameters of each block's structure, standard deviations relative to sigma."""
-        if not self.design.random[term].is_structured:
-            return []
-        return self.core.natural_parameters(term, list(self.estimate.lambda_standard))
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+        return np.asarray(self.core.term_basis(term))
+
+    @cached_property
+    def states_covariance(self) -> list[Array] | None:
+        """Covariance of the parameters of the search, by term."""
+        if self.call.prior is not None or self.estimate.approximation is not None:
+            return None
+        if not any(term.is_structured for term in self.design.random):
+            return None
+        return linear_covariance(self.design, self.core, self.estimate)
 
     @property
     def covariance_unit(self) -> float:
@@ -220,7 +228,6 @@ class LmmParts(ProfiledParts, CurvedParts):
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
         self.exact_only("a profile", "conf_int('wald') or conf_int('boot')")
-        free_only(self.design, "a profile", "use conf_int('wald') or conf_int('boot')")
         estimate = self.estimate
         if self.reml:
             start = lmm.off_boundary(estimate.lambda_standard)

@@ -18,6 +18,7 @@ from ...design.values import Numbers, read_series
 from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...inference.profile.profile import Walked
+from ...inference.profile.structures import natural_intervals
 from ...inference.smooths.table import Fitted
 from ...models.lmm import SINGULAR
 from ...models.spanned import Spanned, spanned_terms
@@ -187,9 +188,25 @@ class CurvedParts(MixedParts):
 class NaturalParts(MixedParts):
     """Parts of a model whose random-effects terms may have structures."""
 
+    @property
+    def states_covariance(self) -> list[Array] | None:
+        """Covariance of the state of each term; None where it is not known."""
+        return None
+
     @abstractmethod
-    def natural_parameters(self, term: int) -> list[Array]:
-        """Natural parameters of each block's structure, sds relative to `covariance_unit`."""
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+
+    def natural_intervals(self, z: float) -> list[Array]:
+        """Estimates, errors and limits of natural parameters, (m, 4) for each structure."""
+        return natural_intervals(
+            self.design,
+            self.estimate.lambda_standard,
+            self.states_covariance,
+            self.term_basis,
+            self.covariance_unit,
+            z,
+        )
 
     @property
     @abstractmethod

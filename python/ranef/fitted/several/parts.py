@@ -66,12 +66,9 @@ class PredictorParts(GeneralisedParts):
             out.append(np.einsum("ab,lbc,dc->lad", basis, own, basis))
         return out
 
-    def natural_parameters(self, term: int) -> list[Array]:
-        """Natural parameters of each block's structure."""
-        if not self.design.random[term].is_structured:
-            return []
-        scale = np.ascontiguousarray(np.diag(self.plan.bases[term]))
-        return self.plan.core().natural_parameters(term, self.estimate.theta, scale)
+    def term_basis(self, term: int) -> Array:
+        """Standardised columns of a term to those as written."""
+        return np.asarray(self.plan.bases[term])
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""

@@ -16,7 +16,7 @@ from ...errors import UnsupportedError
 from ..structures import scaled_natural
 from .targets import Target, block_of
 
-__all__ = ["Chart", "chart", "exponential", "lower_factor"]
+__all__ = ["LIFT", "Chart", "chart", "exponential", "lower_factor"]
 
 
 #: Relative standard deviation below which a free direction is lifted before a search, which could
@@ -72,10 +72,31 @@ class Natural:
     scale: Array
     unit: float
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Coordinates beyond which the parameter is as good as at its limit."""
+        structure, number = self.structure, self.number
+        if number < structure.n_sds:
+            far = 24.0 if structure.kind == "precisions" else 12.0
+            return (0.0, np.inf) if structure.zero == 0.0 else (-far, far)
+        if structure.kind in ("cs", "ar1", "toep") or number > structure.n_sds:
+            return -7.0, 7.0
+        middle = float(structure.core.start(np.ones(len(structure.names)), 0)[number])
+        return middle - 12.0, middle + 12.0
+
     def __call__(self, coordinate: float) -> float:
-        """Return the parameter."""
+        """Return the parameter; its limit at the ends."""
+        low, high = self.ends
+        if (coordinate <= low and np.isfinite(high)) or coordinate >= high:
+            if coordinate <= low and self.number < self.structure.n_sds:
+                return 0.0
+            coordinate = np.copysign(1e3, coordinate - 0.5 * (low + high))
         psi = np.zeros(self.structure.n_parameters)
         psi[self.number] = coordinate
+        with np.errstate(over="ignore"):
+            return self._at(psi)
+
+    def _at(self, psi: Array) -> float:
         return float(scaled_natural(self.structure, psi, self.scale, self.unit)[self.number])
 
 
@@ -279,7 +300,6 @@ def _of_structure(
     assert structure is not None
     at = parameters.index((target.term, target.j, -1 - target.i))
     own = np.ascontiguousarray(np.diag(core.term_basis(target.term))[list(term.blocks[target.i])])
-    even = target.j < structure.n_sds and structure.zero == 0.0
     natural = Natural(structure, target.j, own, scale)
-    low = 0.0 if even else -np.inf
-    return Chart(target, at, low, np.inf, 1.0, *layout, np.eye(0), natural=natural)
+    low, high = natural.ends
+    return Chart(target, at, low, high, 1.0, *layout, np.eye(0), natural=natural)

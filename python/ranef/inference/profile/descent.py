@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..._typing import Array
 
-__all__ = ["Held", "Surface", "hessian", "hold"]
+__all__ = ["Held", "Surface", "curvature", "hessian", "hold"]
 
 
 #: Decrease of the deviance still predicted at which a search stops; it is then subtracted.
@@ -65,14 +65,19 @@ class Held:
     B: Array
 
 
-def hessian(surface: Surface, x: Array) -> Array:
-    """Curvature of the deviance at the optimum, differences of exact gradients, made positive."""
+def curvature(surface: Surface, x: Array) -> Array:
+    """Curvature of the deviance, by differences of exact gradients."""
     H = np.empty((len(x), len(x)))
     for a in range(len(x)):
         step = np.zeros(len(x))
         step[a] = 1e-4
         H[a] = (surface.deviance(x + step)[1] - surface.deviance(x - step)[1]) / 2e-4
-    values, vectors = np.linalg.eigh(0.5 * (H + H.T))
+    return np.asarray(0.5 * (H + H.T))
+
+
+def hessian(surface: Surface, x: Array) -> Array:
+    """Curvature of the deviance at the optimum, made positive."""
+    values, vectors = np.linalg.eigh(curvature(surface, x))
     floor = 1e-6 * max(float(np.abs(values).max()), 1.0)
     return np.asarray((vectors * np.maximum(np.abs(values), floor)) @ vectors.T)
 

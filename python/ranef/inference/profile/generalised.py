@@ -16,7 +16,7 @@ from ...models.glmm.model import criterion_at
 from ..structures import natural_values
 from .charts import Chart, chart, exponential
 from .profile import Curve, Estimates, Point, Walked, curves, descended
-from .targets import Target, targets
+from .targets import Target, profiled, targets
 
 __all__ = ["generalised_curves"]
 
@@ -124,7 +124,8 @@ def generalised_curves(design: Design, estimate: GlmmEstimate) -> Walked:
     """List the parameters of a fit, none of which is at its joint mode, and their curves."""
     criterion, optimum = criterion_at(design, estimate)
     spec = estimate.spec
-    listed = targets(design, estimate.kept, "dispersion" if spec.has_dispersion else None)
+    residual = "dispersion" if spec.has_dispersion else None
+    listed = profiled(design, targets(design, estimate.kept, residual))
 
     def make(target: Target, ceiling: Point | None) -> Curve:
         surface = _surface(design, criterion, estimate, target)

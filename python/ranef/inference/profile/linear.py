@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,23 @@ from ...models.states import rescaled
 from ..optimum.optimizers import user_factors
 from ..prediction.predict import fitted
 from ..structures import natural_values
-from .charts import Chart, chart, exponential, lower_factor
+from .charts import LIFT, Chart, chart, exponential, lower_factor
 from .profile import Curve, Estimates, Point, Walked, curves, descended, signed_root
-from .targets import Target, targets
+from .targets import Target, profiled, targets
 
-__all__ = ["linear_curves"]
+__all__ = ["LinearSurface", "linear_curves"]
+
+#: Least sigma, relative to its estimate, where structures may take its place.
+SOFT = 1e-3
 
 
 @dataclass(frozen=True)
 class LinearSurface:
-    """The ML deviance by a chart's coordinates and log(sigma / scale), sigma not profiled.
+    """The ML deviance by a chart's coordinates and one of sigma, which is not profiled.
+
+    The last coordinate is log(sigma / scale). Where covariances have structures, which may take the
+    place of the residual, it is s with sigma^2 = scale^2 (s^2 + SOFT^2), so that sigma may all but
+    vanish.
 
     Attributes
     ----------
@@ -55,14 +63,28 @@ class LinearSurface:
         return self.design.n_obs - (len(self.core.kept) if self.reml else 0)
 
     @property
+    def soft(self) -> bool:
+        """Whether sigma may all but vanish."""
+        return bool(self.chart.structured)
+
+    @property
+    def optimum(self) -> float:
+        """The last coordinate where sigma is ``scale``."""
+        return float(np.sqrt(1.0 - SOFT**2)) if self.soft else 0.0
+
+    def log_sigma(self, last: float) -> float:
+        """Compute log(sigma / scale)."""
+        return float(0.5 * np.log(last**2 + SOFT**2)) if self.soft else last
+
+    @property
     def held(self) -> int:
-        """The chart's held coordinate, or the last one, log(sigma / scale)."""
+        """The chart's held coordinate, or the last one, of sigma."""
         return self.chart.held if self.chart.held >= 0 else len(self.chart.elements)
 
     @property
     def low(self) -> float:
         """Lower bound of the held coordinate."""
-        return self.chart.low
+        return 0.0 if self.chart.held < 0 and self.soft else self.chart.low
 
     @property
     def high(self) -> float:
@@ -90,23 +112,28 @@ class LinearSurface:
         """
         L = self.chart.factors(x[:-1])
         roots = self.chart.roots(L)
-        states = self.relative(roots, x[-1])
+        log_sigma = self.log_sigma(x[-1])
+        states = self.relative(roots, log_sigma)
         at = self.core.curvature(states, self.reml)
-        variance = (self.scale * np.exp(x[-1])) ** 2
+        variance = (self.scale * np.exp(log_sigma)) ** 2
         ratio = at.pwrss / (self.n * variance)
+        if not (np.isfinite(at.objective) and ratio > 0.0):
+            return np.inf, np.zeros_like(x)
         value = at.objective + self.n * (ratio - 1.0 - np.log(ratio))
-        twice = 2.0 * np.exp(-2.0 * x[-1])
+        twice = 2.0 * np.exp(-2.0 * log_sigma)
         by_parameter = at.gradient + (1.0 - ratio) * at.quadratic
         by_root, along = [], 0.0
         for t, (term, root) in enumerate(zip(self.design.random, roots, strict=True)):
             if term.is_structured:
-                G, rate = self._by_state(t, states[t], by_parameter, float(np.exp(-x[-1])))
+                G, rate = self._by_state(t, states[t], by_parameter, float(np.exp(-log_sigma)))
                 along += rate
             else:
                 G = twice * ((at.score[t] + (1.0 - ratio) * at.misfit[t]) @ root)
                 along += float(np.sum(G * root))
             by_root.append(G)
         by_sigma = 2.0 * self.n * (1.0 - ratio) - along
+        if self.soft:
+            by_sigma *= x[-1] / (x[-1] ** 2 + SOFT**2)
         return value, np.append(self.chart.gradient(x[:-1], by_root), by_sigma)
 
     def _by_state(
@@ -138,18 +165,24 @@ class LinearSurface:
 
     def lifted(self, x: Array) -> Array:
         """Move free diagonal elements off zero."""
-        return np.append(self.chart.lifted(x[:-1]), x[-1])
+        last = x[-1]
+        if self.soft and self.chart.held >= 0 and abs(last) < LIFT:
+            last = LIFT
+        return np.append(self.chart.lifted(x[:-1]), last)
 
     @property
     def value(self) -> Callable[[float], float]:
         """The parameter on its own scale."""
-        return self.chart.value if self.chart.held >= 0 else partial(exponential, self.scale)
+        if self.chart.held >= 0:
+            return self.chart.value
+        return partial(_softened if self.soft else exponential, self.scale)
 
     def estimates(self, design: Design, kept: NDArray[np.intp], x: Array) -> Estimates:
         """Return covariances, sigma and coefficients at a point."""
         roots = self.chart.roots(self.chart.factors(x[:-1]))
-        sigma = float(self.scale * np.exp(x[-1]))
-        found = self.core.evaluate(user_factors(self.core, self.relative(roots, x[-1])), False)
+        log_sigma = self.log_sigma(x[-1])
+        sigma = float(self.scale * np.exp(log_sigma))
+        found = self.core.evaluate(user_factors(self.core, self.relative(roots, log_sigma)), False)
         beta = np.full(len(design.fixed), np.nan)
         beta[kept] = found.beta
         sigmas = tuple(sigma**2 * (block @ block.T) for block in found.lambda_)
@@ -157,16 +190,116 @@ class LinearSurface:
         return sigmas, sigma, beta, natural
 
 
+def _softened(scale: float, coordinate: float) -> float:
+    """Return sigma, which is zero where its coordinate is."""
+    return float(scale * np.sqrt(coordinate**2 + SOFT**2)) if coordinate > 0.0 else 0.0
+
+
+@dataclass(frozen=True)
+class CoefficientSurface:
+    """The ML deviance by the coordinates of a `LinearSurface`, and a coefficient that is held.
+
+    Attributes
+    ----------
+    inner : LinearSurface
+        Of the model without the coefficient's column.
+    column, weighted : ndarray of shape (n,)
+        The column, and the same times the weights of the rows.
+    base : ndarray of shape (n,)
+        The offset.
+    kernels : dict
+        The kernel at the coefficient that was asked for last.
+    """
+
+    inner: LinearSurface
+    column: Array
+    weighted: Array
+    base: Array
+    kernels: dict[float, LinearSurface] = field(default_factory=dict)
+
+    low: ClassVar[float] = -np.inf
+    high: ClassVar[float] = np.inf
+
+    @property
+    def held(self) -> int:
+        """The last coordinate."""
+        return len(self.inner.chart.elements) + 1
+
+    @property
+    def value(self) -> Callable[[float], float]:
+        """The coefficient."""
+        return float
+
+    def at(self, b: float) -> LinearSurface:
+        """Take the coefficient times its column off the response."""
+        if b not in self.kernels:
+            design = replace(self.inner.design, offset=self.base + b * self.column)
+            self.kernels.clear()
+            self.kernels[b] = replace(self.inner, core=lmm.kernel(design), design=design)
+        return self.kernels[b]
+
+    def deviance(self, x: Array) -> tuple[float, Array]:
+        """Compute the deviance and its gradient.
+
+        The coefficient's own slope is -2 x'H^-1 (y - X beta) / sigma^2, as the others are at their
+        best.
+        """
+        there = self.at(float(x[-1]))
+        value, gradient = there.deviance(x[:-1])
+        if not np.isfinite(value):
+            return np.inf, np.zeros_like(x)
+        design, log_sigma = there.design, there.log_sigma(x[-2])
+        states = there.relative(there.chart.roots(there.chart.factors(x[:-2])), log_sigma)
+        held = lmm.evaluate(design, there.core, tuple(user_factors(there.core, states)), reml=False)
+        sigma = there.scale * np.exp(log_sigma)
+        slope = -2.0 * float(self.weighted @ (design.y - fitted(design, held))) / sigma**2
+        return value, np.append(gradient, slope)
+
+    def lifted(self, x: Array) -> Array:
+        """Move free diagonal elements off zero."""
+        return np.append(self.inner.lifted(x[:-1]), x[-1])
+
+    def estimates(self, j: int, x: Array) -> Estimates:
+        """Return covariances, sigma and coefficients at a point, number ``j`` the held one."""
+        there = self.at(float(x[-1]))
+        kept = np.asarray(there.core.kept, dtype=np.intp)
+        sigmas, sigma, rest, natural = there.estimates(there.design, kept, x[:-1])
+        return sigmas, sigma, np.insert(rest, j, x[-1]), natural
+
+
+def _coefficient_curve(design: Design, core: _core.Lmm, ml: LmmEstimate, target: Target) -> Curve:
+    """Hold one coefficient of a model with structures, whose sigma may vanish on the way."""
+    j = target.i
+    rest = [i for i in range(len(design.fixed)) if i != j]
+    reference = design.fixed[j]
+    column = np.ones(design.n_obs) if reference < 0 else design.columns[reference]
+    base = np.zeros(design.n_obs) if design.offset is None else design.offset
+    reduced = replace(
+        design,
+        fixed=tuple(design.fixed[i] for i in rest),
+        fixed_names=tuple(design.fixed_names[i] for i in rest),
+        fixed_terms=(),
+    )
+    at = chart(design, core, Target("", "residual"), ml.sigma)
+    inner = LinearSurface(core, at, reduced, ml.sigma)
+    weighted = column if design.weights is None else column * design.weights
+    surface = CoefficientSurface(inner, column, weighted, base)
+    x = np.r_[at.coordinates(list(ml.lambda_standard)), inner.optimum, ml.beta[j]]
+    return descended(target, surface, x, ml.objective, partial(surface.estimates, j))
+
+
 def linear_curves(design: Design, core: _core.Lmm, ml: LmmEstimate) -> Walked:
     """List the parameters of an ML fit and their curves."""
-    listed = targets(design, ml.kept)
+    listed = profiled(design, targets(design, ml.kept))
 
     def make(target: Target, ceiling: Point | None) -> Curve:
+        if target.kind == "beta" and any(term.is_structured for term in design.random):
+            return _coefficient_curve(design, core, ml, target)
         if target.kind == "beta":
             return _fixed_curve(design, core, ml, target)
         at = chart(design, core, target, ml.sigma)
         surface = LinearSurface(core, at, design, ml.sigma)
-        x = np.append(at.coordinates(list(ml.lambda_standard)), 0.0)
+        x = np.append(at.coordinates(list(ml.lambda_standard)), surface.optimum)
         estimates = partial(surface.estimates, design, ml.kept)
         return descended(target, surface, x, ml.objective, estimates, ceiling)
 

@@ -117,6 +117,13 @@ def curves(
     """Make the curve of every parameter; of a correlation ``make`` is told its ceiling."""
     ceilings: dict[tuple[int, int], Point] = {}
     for target in listed:
+        if target.kind == "natural":
+            curve = make(target, None)
+            if target.j == 0 and curve.low == 0.0:
+                ceilings[target.term, -1 - target.i] = _at_zero(curve)
+            free = ceilings.get((target.term, -1 - target.i)) if curve.low != 0.0 else None
+            yield curve if free is None else make(target, free)
+            continue
         if target.kind != "cor":
             yield make(target, None)
             continue

@@ -12,7 +12,7 @@ from ..._typing import Array
 from ...design.design import Design
 from ..structures import natural_names
 
-__all__ = ["Target", "block_of", "covariance_targets", "targets", "values"]
+__all__ = ["Target", "block_of", "covariance_targets", "profiled", "targets", "values"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,19 @@ def covariance_targets(design: Design) -> Iterator[Target]:
                 for i in block[a + 1 :]:
                     name = f"cor_{term.names[i]}.{term.names[j]}|{term.group}"
                     yield Target(name, "cor", t, i, j)
+
+
+def profiled(design: Design, listed: list[Target]) -> list[Target]:
+    """Leave out what is no coordinate: correlations of toep() beyond the first lag."""
+    out = []
+    for target in listed:
+        if target.kind == "natural":
+            structure = design.random[target.term].block_structures[target.i]
+            assert structure is not None
+            if structure.kind == "toep" and target.j > structure.n_sds:
+                continue
+        out.append(target)
+    return out
 
 
 def block_of(design: Design, target: Target) -> tuple[int, ...]:
