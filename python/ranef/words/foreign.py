@@ -189,6 +189,8 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "adjust": (("emmeans", 'contrasts are adjusted: ranef.emmeans(...).pairs(adjust="holm")'),),
     "allow_new_levels": (("new_levels", 'write new_levels="population"'),),
     "alpha": (("level", "write level=0.95 for alpha=0.05"),),
+    "ax": (("axes", "write axes="),),
+    "axes": (("ax", "write ax="),),
     "average": (("by", "means average over what is not named; by= names what to keep apart"),),
     "conf_level": (("level", "write level="),),
     "correlation": (("corr", "write corr="),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from .parts import OrdinalParts
 from .rows import OrdinalRows
 from .simulated import Checks
 from .tables import OrdinalTables
+
+if TYPE_CHECKING:
+    from ...report.plots.model import ModelPlots
 
 __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
 
@@ -87,7 +90,6 @@ class CumulativeLinkModel(
             "categories have no differences; compare model.predict(kind='prob') with what occurred",
         ),
         "augment": "join model.predict(kind='prob') to the rows of the data",
-        "plot": "ranef.plot_coefficients(model) shows its coefficients",
         "family": "model.link names the distribution of the latent response",
     }
 
@@ -98,6 +100,13 @@ class CumulativeLinkModel(
     def call(self) -> OrdinalCall:
         """The arguments that made the model."""
         return self.parts.call
+
+    @property
+    def plot(self) -> ModelPlots:
+        """Figures, which need matplotlib: ``predictions``, ``coefficients``, ``caterpillar``."""
+        from ...report.plots.ordinal import OrdinalPlots
+
+        return OrdinalPlots(self)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ other fits
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._html import Preformatted
 from ...errors import UnsupportedError
+from ...words.answers import Spoken
 from ..coefficients import interval_table
 from .base import Panels
 from .curves import effects_figure, predictions_axes
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelPlots"]
 
 
-class ModelPlots(Preformatted):
+class ModelPlots(Spoken, Preformatted):
     """Figures of one fit.
 
     ``coefficients``, ``residuals``, ``predictions``, ``effects``; and of random effects
@@ -66,6 +67,11 @@ class ModelPlots(Preformatted):
         )
         rows = limits.assign(estimate=known["estimate"])[["estimate", "lower", "upper"]]
         return coefficient_axes({"": rows}, None, ax, f"Coefficients, {level:.0%} intervals")
+
+    def check(self, *args: Any, **kwargs: Any) -> Panels:
+        """Draw one figure of all checks; arguments are those of ``model.check``."""
+        figure: Panels = self._model.check(*args, **kwargs)  # type: ignore[attr-defined]
+        return figure
 
     def residuals(self, *, axes: Any = None) -> Panels:
         """Draw residuals against fitted values, their spread, and normal quantiles.
@@ -194,12 +200,13 @@ class ModelPlots(Preformatted):
             Where to draw; a new figure by default.
         """
         term, t = self._term(group, "shrinkage")
-        if self._model.parts.link != "identity":
+        parts = self._model.parts
+        if parts.link != "identity" or not parts.draws_points:
             raise UnsupportedError(
                 "shrinkage compares with least squares of each level, which is for normal "
                 "responses; plot.caterpillar() shows the random effects"
             )
-        return shrinkage_axes(self._model.parts, term, t, ax)
+        return shrinkage_axes(parts, term, t, ax)
 
     def smooths(
         self, terms: str | Sequence[str] | None = None, level: float = 0.95, *, axes: Any = None
