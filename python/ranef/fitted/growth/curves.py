@@ -151,7 +151,8 @@ class Rows(Base):
         X = rows.X[:, parts.estimate.kept]
         cov = parts.approximation().cov[: X.shape[1], : X.shape[1]]
         error = np.sqrt(np.einsum("ij,jk,ik->i", X, cov, X))
-        half = t_quantile(check_level(level)) * error
+        check_level(level)
+        half = t_quantile(level) * error
         limits = None if interval is None else (mean - half, mean + half)
         return laid_out(mean, error if se else None, limits, rows.index)
 

@@ -135,7 +135,8 @@ class Rows(Base):
             return labelled(mean, rows.index)
         X, approximation = rows.X[:, parts.kept], parts.approximation()
         error = np.sqrt(np.einsum("ij,jk,ik->i", X, approximation.cov, X))
-        half = t_quantile(check_level(level), np.asarray(approximation.df(X), float)) * error
+        check_level(level)
+        half = t_quantile(level, np.asarray(approximation.df(X), float)) * error
         limits = None if interval is None else (mean - half, mean + half)
         return laid_out(mean, error if se else None, limits, rows.index)
 
