@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .api.diagnose import diagnose
     from .api.doctor import doctor
     from .api.dredge import dredge
+    from .api.embedding import embedding
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
     from .api.equate import equate
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from .inference.shares.icc import Icc
     from .inference.shares.results import R2
     from .learners.conformal import Calibration
+    from .learners.embedding import Embedding
     from .learners.importance import Importance
     from .learners.model import MixedLearner
     from .learners.partition.model import ModelTree
@@ -184,6 +186,7 @@ __all__ = [
     "Dredge",
     "DroppedRowsWarning",
     "Elimination",
+    "Embedding",
     "Equivalence",
     "FimlGrowthModel",
     "FitError",
@@ -272,6 +275,7 @@ __all__ = [
     "diagnose",
     "doctor",
     "dredge",
+    "embedding",
     "emmeans",
     "emtrends",
     "equate",
@@ -333,6 +337,7 @@ _LATER = {
     "DistributionalModel": "fitted.several.model",
     "Dredge": "report.dredge",
     "Elimination": "report.elimination",
+    "Embedding": "learners.embedding",
     "Equivalence": "fitted.growth.equate",
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
@@ -413,6 +418,7 @@ _LATER = {
     "diagnose": "api.diagnose",
     "doctor": "api.doctor",
     "dredge": "api.dredge",
+    "embedding": "api.embedding",
     "ladder": "api.ladder",
     "selection_stability": "api.selection_stability",
     "step": "api.step",

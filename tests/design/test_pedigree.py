@@ -108,7 +108,7 @@ def test_precision_reads_dense_sparse_and_labelled():
         (np.eye(3), ["a", "b"], r"shape \(3, 3\) for 2 labels"),
         (np.eye(2), ["a", "a"], "'a' repeat"),
         ([[1.0, 0.5], [0.2, 1.0]], ["a", "b"], "not symmetric: its elements for 'a', 'b'"),
-        ([[1.0, 2.0], [2.0, 1.0]], ["a", "b"], "1 eigenvalues are negative, the smallest is -1"),
+        ([[1.0, 2.0], [2.0, 1.0]], ["a", "b"], "1 eigenvalue is negative, the smallest is -1"),
         ([[1.0, np.nan], [np.nan, 1.0]], ["a", "b"], "missing or infinite"),
         ([["x", "y"], ["z", "w"]], ["a", "b"], "not numbers"),
     ],

@@ -6,6 +6,7 @@ import pytest
 from scipy import optimize
 
 import ranef
+from ranef.inference.profile.profile import interval
 
 GROUPS, TIMES = 25, 5
 LIMIT = 3.841459
@@ -163,3 +164,31 @@ def test_a_bootstrap_names_the_parameters_of_structures(frame):
     np.testing.assert_allclose(found.estimate[:2], model.covariance_params()["estimate"])
     curve = ranef.lmer("y ~ s(t, k=4) + (1 | g)", frame).bootstrap(3, seed=1, progress=False)
     assert list(curve.replicates.columns)[:2] == ["sd_Intercept|g", "s(t).sd"]
+
+
+def test_a_restricted_generalised_fit_has_no_profile(frame):
+    model = ranef.glmer("n ~ x + (1 | g)", frame, family="poisson", reml=True)
+    with pytest.raises(ranef.UnsupportedError, match="reml=False"):
+        model.conf_int("profile")
+
+
+def test_the_sign_of_a_standard_deviation_does_not_matter(frame):
+    """A search may end at either; glmmTMB 1.1 has the log-likelihood -211.1831 too."""
+    model = ranef.glmer("n ~ x + ar1(0 + tf | g)", frame, family="negative_binomial")
+    assert model.llf == pytest.approx(-211.1831, abs=1e-4)
+    lower, upper = interval(next(model.parts.walked().curves), 1.959964)
+    assert 0.1 < lower < np.sqrt(model.varcorr["g"].iloc[0, 0]) < upper < 1.5
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RankWarning", "ignore::ranef.ConvergenceWarning")
+def test_weights_offsets_and_aliased_columns(frame):
+    more = frame.assign(twice=2.0 * frame["x"], w=np.linspace(0.5, 2.0, len(frame)))
+    more["known"] = 0.3 * frame["x"]
+    formula = "y ~ x + twice + offset(known) + ar1(0 + tf | g)"
+    model = ranef.lmer(formula, more, weights="w", reml=False)
+    found = model.conf_int("profile", progress=False)
+    assert list(found.index) == ["g.sd", "g.corr", "sigma", "Intercept", "x"]
+    for b in found.loc["x"]:
+        held = more.assign(known=more["known"] + b * more["x"])
+        rest = ranef.lmer("y ~ 1 + offset(known) + ar1(0 + tf | g)", held, weights="w", reml=False)
+        assert 2.0 * (model.llf - rest.llf) == pytest.approx(LIMIT, abs=1e-3)

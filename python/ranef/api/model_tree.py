@@ -97,13 +97,8 @@ def model_tree(
     >>> import ranef
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> tree = ranef.model_tree("Reaction ~ 1 | (1 | Subject) | Days", sleep)
-    >>> tree.leaves
-                   rule   n
-    leaf
-    1         Days <= 2  54
-    2     2 < Days <= 4  36
-    3     4 < Days <= 7  54
-    4          Days > 7  36
+    >>> tree.leaves["rule"].tolist()
+    ['Days <= 2', '2 < Days <= 4', '4 < Days <= 7', 'Days > 7']
     """
     call = TreeCall(
         formula,

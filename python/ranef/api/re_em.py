@@ -121,13 +121,8 @@ def re_em(
     >>> import ranef
     >>> sleep = ranef.datasets.load("sleepstudy")
     >>> model = ranef.re_em("Reaction ~ Days + (Days | Subject)", sleep, progress=False)
-    >>> model.leaves.table[["rule", "n"]]
-                      rule   n
-    leaf
-    1           Days < 2.5  54
-    2    2.5 <= Days < 4.5  36
-    3    4.5 <= Days < 7.5  54
-    4          Days >= 7.5  36
+    >>> model.leaves.table["rule"].tolist()
+    ['Days < 2.5', '2.5 <= Days < 4.5', '4.5 <= Days < 7.5', 'Days >= 7.5']
     """
     call = LearnerCall(
         formula,

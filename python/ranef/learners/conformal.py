@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from .._html import Preformatted
-from .._typing import Positions
 from ..design.frame import to_pandas
 from ..errors import ModelError, UnsupportedError
 from ..parallel.progress import bar
 from ..words.answers import Spoken
 from .call import LearnerCall, positive
 from .fit import Fit, fit, used_rows
-from .task import folds_of
+from .task import folds_of, within_groups
 
 __all__ = ["Calibration", "calibrated"]
 
@@ -154,13 +153,3 @@ def calibrated(
                 advance(1)
             errors.append(pd.DataFrame({"level": np.asarray(term.levels)[codes], "error": error}))
     return Calibration(group, errors[0], errors[1], model)
-
-
-def within_groups(codes: Positions, folds: int, seed: int) -> Positions:
-    """Divide the rows of every group among the parts, shape (n,)."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(codes))
-    order = order[np.argsort(codes[order], kind="stable")]
-    out = np.empty(len(codes), dtype=np.intp)
-    out[order] = (np.arange(len(codes)) + rng.integers(folds)) % folds
-    return out

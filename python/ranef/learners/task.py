@@ -12,7 +12,7 @@ from .._typing import Array, Positions
 from ..design.design import Design
 from ..errors import UnsupportedError
 
-__all__ = ["FEW_BLOCKS", "Task", "blocks_of", "folds_of", "sklearn_part"]
+__all__ = ["FEW_BLOCKS", "Task", "blocks_of", "folds_of", "sklearn_part", "within_groups"]
 
 #: Levels of a grouping factor below which rows, not whole groups, are held out.
 FEW_BLOCKS = 10
@@ -118,3 +118,13 @@ def sklearn_part(module: str, name: str) -> Any:
         return getattr(import_module(f"sklearn.{module}"), name)
     except ImportError as error:
         raise UnsupportedError('learners use scikit-learn; pip install "ranef[learn]"') from error
+
+
+def within_groups(codes: Positions, folds: int, seed: int) -> Positions:
+    """Divide the rows of every group among the parts, shape (n,)."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    out = np.empty(len(codes), dtype=np.intp)
+    out[order] = (np.arange(len(codes)) + rng.integers(folds)) % folds
+    return out

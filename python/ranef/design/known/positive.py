@@ -49,7 +49,8 @@ def refuse_indefinite(A: Any, labels: pd.Index[Any], what: str) -> NoReturn:
     negative = int((values < -SINGULAR * values[-1]).sum())
     weight = np.abs(vectors[:, 0])
     blamed = [int(i) for i in np.argsort(-weight, kind="stable") if weight[i] > 0.25 * weight.max()]
-    kind = f"{negative} eigenvalues are negative" if negative else "it is singular"
+    few = "1 eigenvalue is" if negative == 1 else f"{negative} eigenvalues are"
+    kind = f"{few} negative" if negative else "it is singular"
     raise DataError(
         f"{what} is not positive definite: {kind}, the smallest is {values[0]:.3g} and the largest "
         f"{values[-1]:.3g}. Its direction is mostly of {named(labels, blamed)}{cure}"

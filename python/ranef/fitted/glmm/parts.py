@@ -141,6 +141,11 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         """List the parameters and their curves."""
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
+        if self.call.spec.reml:
+            raise UnsupportedError(
+                "a profile is of the likelihood, and this model maximises the restricted one; use "
+                "model.update(reml=False)"
+            )
         if self.call.spec.nagq == 0:
             raise UnsupportedError(
                 "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class _Block:
     structure: Structure | None
 
     @property
+    def is_free(self) -> bool:
+        """Whether the covariance is any, levels are independent and a row has one."""
+        return self.structure is None and self.term.is_plain
+
+    @property
     def kind(self) -> tuple[str, bool]:
         if self.structure is None:
             return ("us", False)
@@ -48,7 +54,7 @@ class _Block:
         """Whether both vary over the same levels, in the same columns."""
         if len(self.columns) != len(other.columns):
             return False
-        if not np.array_equal(self.term.codes, other.term.codes):
+        if not (_same_levels(self.term, other.term) and _same_known(self.term, other.term)):
             return False
         return all(
             np.array_equal(assemble(self.design.columns, (a,), self.design.n_obs), b_values)
@@ -73,6 +79,31 @@ class _Block:
         return other.kind in reached
 
 
+def _same_levels(one: RandomTerm, other: RandomTerm) -> bool:
+    """Whether rows belong to the same levels, with the same weights."""
+    mine, theirs = one.memberships, other.memberships
+    return len(mine) == len(theirs) and all(
+        np.array_equal(codes, others) and _alike(w, v)
+        for (codes, w), (others, v) in zip(mine, theirs, strict=True)
+    )
+
+
+def _alike(one: Array | None, other: Array | None) -> bool:
+    """Whether weights are equal, or there are none on both sides."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
+
+
+def _same_known(one: RandomTerm, other: RandomTerm) -> bool:
+    """Whether levels have the same known covariance, or none has one."""
+    mine, theirs = one.known, other.known
+    if mine is None or theirs is None or mine is theirs:
+        return mine is theirs
+    pairs: list[tuple[Any, Any]] = list(zip(mine.triangle, theirs.triangle, strict=True))
+    return len(mine) == len(theirs) and all(np.array_equal(a, b) for a, b in pairs)
+
+
 def _blocks(design: Design) -> list[_Block]:
     return [
         _Block(design, term, columns, structure)
@@ -84,18 +115,19 @@ def _blocks(design: Design) -> list[_Block]:
 def structured_zeros(small: Design, large: Design, weights: Array | None) -> int | None:
     """Count the variances at zero that make the larger model the smaller; None if none do.
 
-    Blocks on the same levels and columns are compared by their kinds. A structure that the smaller
-    model does without counts as one variance at zero.
+    Blocks on the same levels and columns, whose levels have the same known covariance, are compared
+    by their kinds. A structure, or a term of known covariance, that the smaller model does without
+    counts as one variance at zero.
     """
     mine, theirs = _blocks(small), _blocks(large)
-    for one in [block for block in mine if block.structure is not None]:
+    for one in [block for block in mine if not block.is_free]:
         fits = [other for other in theirs if one.is_on(other) and one.lies_in(other)]
         if not fits:
             return None
         mine.remove(one)
         theirs.remove(fits[0])
-    extra = [block for block in theirs if block.structure is not None]
-    rest = [block for block in theirs if block.structure is None]
+    extra = [block for block in theirs if not block.is_free]
+    rest = [block for block in theirs if block.is_free]
     if not mine and not rest:
         return len(extra)
     zeros = zero_directions(_free(mine), _free(rest), weights)

@@ -83,14 +83,17 @@ class RatioTest:
 
 def parts(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Parts:
     """Prepare a model for comparison."""
-    return Parts(fixed_space(design, estimate.kept), covariance_blocks(design), design)
+    plain = all(term.is_plain for term in design.random)
+    blocks = covariance_blocks(design) if plain else []
+    return Parts(fixed_space(design, estimate.kept), blocks, design)
 
 
 def relate(small: Parts, large: Parts) -> Relation:
     """Compare the parts of two models on the same rows by numbers, not by names."""
     fixed_in, fixed_out = contains(large.fixed, small.fixed), contains(small.fixed, large.fixed)
     weights = large.design.weights
-    if any(term.is_structured for term in (*small.design.random, *large.design.random)):
+    terms = (*small.design.random, *large.design.random)
+    if any(term.is_structured or not term.is_plain for term in terms):
         zeros = structured_zeros(small.design, large.design, weights)
         back = structured_zeros(large.design, small.design, weights)
     else:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...design.design import Design
+from ...errors import RanefError
+from ...models import lmm
 from ...models.batch.blocks import Progress
 from ...models.batch.estimate import Settings
 from ...models.batch.fits import fit_responses
 from ...models.lmm import LmmEstimate
+from ..optimum.optimum import judged
 from ..prediction.predict import simulate
 
 __all__ = ["bootstrap_ratios", "simulated_pvalue"]
@@ -78,17 +83,36 @@ def _ratios(
 ) -> tuple[Array, int]:
     """Likelihood ratios of one response for each seed, and how many fits stopped short."""
     Y = np.column_stack([simulate(small, truth, 1, seed) for seed in seeds])
-    fits = []
-    for design in (small, large):
-        fits.append(fit_responses(design, Y, settings, progress=line))
+    (low, stopped_low), (high, stopped_high) = (
+        _objectives(design, Y, settings, line) for design in (small, large)
+    )
+    ratios = low - high
+    stopped = (stopped_low | stopped_high) & ~np.isnan(ratios)
+    return ratios, int(stopped.sum())
+
+
+def _objectives(
+    design: Design, Y: Array, settings: Settings, line: Progress
+) -> tuple[Array, NDArray[np.bool_]]:
+    """-2 log-likelihood of each response, NaN where it has none, and whether its fit stopped."""
+    if all(term.is_plain and not term.is_structured for term in design.random):
+        found = fit_responses(design, Y, settings, progress=line)
         if line.interrupted:
             raise KeyboardInterrupt
-    low, high = fits
-    ratios = np.where(
-        (low.outcome <= 2) & (high.outcome <= 2), low.objective - high.objective, np.nan
-    )
-    stopped = ((low.outcome > 0) | (high.outcome > 0)) & ~np.isnan(ratios)
-    return ratios, int(stopped.sum())
+        return np.where(found.outcome <= 2, found.objective, np.nan), found.outcome > 0
+    out, stopped = np.full(Y.shape[1], np.nan), np.zeros(Y.shape[1], dtype=bool)
+    for i, y in enumerate(Y.T):
+        own = replace(design, y=np.ascontiguousarray(y))
+        try:
+            core = lmm.kernel(own)
+            fit = lmm.fit(own, core, reml=settings.reml, control=settings.control)
+            fit = fit if fit.converged else judged(own, core, fit)
+        except RanefError:
+            continue
+        finally:
+            line.advance(1)
+        out[i], stopped[i] = fit.objective, not fit.converged
+    return out, stopped
 
 
 def simulated_pvalue(observed: float, draws: Array) -> float:

@@ -183,6 +183,8 @@ class Chart:
         if (t := self.turned) >= 0:
             blocks[t] = lower_factor(np.asarray(np.linalg.solve(self.back, blocks[t])))
         x = np.array([blocks[t][i, j] for t, i, j in self.elements])
+        even = self.lifted_too & np.isin([t for t, _, _ in self.elements], list(self.structured))
+        x[even] = np.abs(x[even])  # a structure's standard deviation may have any sign
         if self.second >= 0:
             along, across = x[self.held], x[self.second]
             x[self.held] = np.arctan2(along, across) if along or across else 0.0

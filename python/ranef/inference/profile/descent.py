@@ -119,6 +119,8 @@ def hold(surface: Surface, coordinate: float, near: Held) -> Held:
 
 def _capped(step: Array) -> Array:
     longest = float(np.abs(step).max(initial=0.0))
+    if not np.isfinite(longest):  # where the deviance is flat to no end
+        return np.zeros_like(step)
     return step if longest <= LONGEST else step * (LONGEST / longest)
 
 

@@ -207,6 +207,8 @@ class CoefficientSurface:
         The column, and the same times the weights of the rows.
     base : ndarray of shape (n,)
         The offset.
+    n_coefficients : int
+        Those of the whole model, aliased ones included.
     kernels : dict
         The kernel at the coefficient that was asked for last.
     """
@@ -215,6 +217,7 @@ class CoefficientSurface:
     column: Array
     weighted: Array
     base: Array
+    n_coefficients: int
     kernels: dict[float, LinearSurface] = field(default_factory=dict)
 
     low: ClassVar[float] = -np.inf
@@ -259,18 +262,20 @@ class CoefficientSurface:
         """Move free diagonal elements off zero."""
         return np.append(self.inner.lifted(x[:-1]), x[-1])
 
-    def estimates(self, j: int, x: Array) -> Estimates:
+    def estimates(self, rest: NDArray[np.intp], j: int, x: Array) -> Estimates:
         """Return covariances, sigma and coefficients at a point, number ``j`` the held one."""
         there = self.at(float(x[-1]))
-        kept = np.asarray(there.core.kept, dtype=np.intp)
-        sigmas, sigma, rest, natural = there.estimates(there.design, kept, x[:-1])
-        return sigmas, sigma, np.insert(rest, j, x[-1]), natural
+        every = np.arange(len(rest), dtype=np.intp)
+        sigmas, sigma, others, natural = there.estimates(there.design, every, x[:-1])
+        beta = np.full(self.n_coefficients, np.nan)
+        beta[rest], beta[j] = others, x[-1]
+        return sigmas, sigma, beta, natural
 
 
 def _coefficient_curve(design: Design, core: _core.Lmm, ml: LmmEstimate, target: Target) -> Curve:
     """Hold one coefficient of a model with structures, whose sigma may vanish on the way."""
     j = target.i
-    rest = [i for i in range(len(design.fixed)) if i != j]
+    rest = np.array([int(i) for i in ml.kept if i != j], dtype=np.intp)
     reference = design.fixed[j]
     column = np.ones(design.n_obs) if reference < 0 else design.columns[reference]
     base = np.zeros(design.n_obs) if design.offset is None else design.offset
@@ -283,9 +288,9 @@ def _coefficient_curve(design: Design, core: _core.Lmm, ml: LmmEstimate, target:
     at = chart(design, core, Target("", "residual"), ml.sigma)
     inner = LinearSurface(core, at, reduced, ml.sigma)
     weighted = column if design.weights is None else column * design.weights
-    surface = CoefficientSurface(inner, column, weighted, base)
+    surface = CoefficientSurface(inner, column, weighted, base, len(design.fixed))
     x = np.r_[at.coordinates(list(ml.lambda_standard)), inner.optimum, ml.beta[j]]
-    return descended(target, surface, x, ml.objective, partial(surface.estimates, j))
+    return descended(target, surface, x, ml.objective, partial(surface.estimates, rest, j))
 
 
 def linear_curves(design: Design, core: _core.Lmm, ml: LmmEstimate) -> Walked:

@@ -227,7 +227,8 @@ def _end(curve: Curve, z: float, side: float) -> float:
             return c + side * short / rate
         near, far, known = (c, far, known) if short > 0.0 else (near, c, True)
         step = short / rate if rate > 0.0 else np.inf * np.sign(short)
-        c = _inside(c + side * step, near, far, known)
+        with np.errstate(invalid="ignore"):  # from one end without bound back to the other
+            c = _inside(c + side * step, near, far, known)
     return c
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design, only_plain
+from ...errors import UnsupportedError
 from ..spanned import levels_of_slices, spanned_terms
 from .blocks import Progress, run_blocks
 from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
@@ -27,6 +28,12 @@ Terms = list[tuple[NDArray[np.int32], int, list[int], list[int]]]
 def kernel_terms(design: Design, keep: NDArray[np.bool_] | None = None) -> Terms:
     """Lay out random-effects terms as the kernel takes them, on all rows or some."""
     only_plain(design, "a batch of fits", "fit one response at a time by ranef.lmer")
+    for term in design.random:
+        if term.is_structured:
+            raise UnsupportedError(
+                f"a batch of fits is not available with {term.written}, whose covariance has a "
+                "structure; fit one response at a time by ranef.lmer"
+            )
     terms: Terms = []
     for term in design.random:
         codes, n_levels = term.codes, term.n_levels
