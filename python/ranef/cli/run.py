@@ -150,7 +150,7 @@ def told(fits: pd.DataFrame, key: list[str], before: int, log: Log) -> set[str]:
     other = fits[fits["status"] != "converged"]
     for row in other.head(10).to_dict("records"):
         log.info("not converged", **{name: row[name] for name in key}, status=row["status"])
-    return set(counts)
+    return {str(status) for status in counts}
 
 
 def finish(result: Any, asked: argparse.Namespace, log: Log, before: int = 0) -> bool:

@@ -341,7 +341,7 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     """Write the numbers as text: estimates and limits as precisely as their standard errors."""
     out = frame.copy()
     scale = frame["se"].to_numpy(float)
-    for name in frame.columns[frame.columns.get_loc("se") - 1 :]:
+    for name in frame.columns[list(frame.columns).index("se") - 1 :]:
         values = frame[name]
         if name in ("df", "t", "z", "pvalue"):
             out[name] = column_text(values)
