@@ -65,11 +65,13 @@ if TYPE_CHECKING:
     from .api.model_tree import model_tree
     from .api.multistart import multistart
     from .api.on_progress import on_progress
+    from .api.part_r2 import part_r2
     from .api.pbtest import pbtest
     from .api.pedigree import pedigree
     from .api.plot_coefficients import plot_coefficients
     from .api.pool import pool
     from .api.power import power
+    from .api.r2_table import r2_table
     from .api.random_effects_gls import random_effects_gls
     from .api.re_em import re_em
     from .api.rlrt import rlrt
@@ -81,8 +83,11 @@ if TYPE_CHECKING:
     from .batch.stored import StoredBatch
     from .comparison.approaches import Approaches
     from .comparison.average import ModelAverage
+    from .comparison.commonality import PartR2
+    from .comparison.explained import R2Table
     from .comparison.fixed_or_random import FixedOrRandom
     from .comparison.mixtures import MixtureComparison
+    from .comparison.predictive import PredictiveComparison
     from .design.known.pedigree import Pedigree
     from .design.known.precision import Precision
     from .fitted.design_view import DesignView
@@ -226,6 +231,7 @@ __all__ = [
     "Normal",
     "NotPositiveDefiniteError",
     "Panels",
+    "PartR2",
     "Pedigree",
     "Point",
     "PooledModel",
@@ -233,8 +239,10 @@ __all__ = [
     "PosteriorPlots",
     "Power",
     "Precision",
+    "PredictiveComparison",
     "Prescription",
     "Profile",
+    "R2Table",
     "RandomEffects",
     "RandomEffectsGLS",
     "RanefError",
@@ -300,11 +308,13 @@ __all__ = [
     "model_tree",
     "multistart",
     "on_progress",
+    "part_r2",
     "pbtest",
     "pedigree",
     "plot_coefficients",
     "pool",
     "power",
+    "r2_table",
     "random_effects_gls",
     "re_em",
     "rlrt",
@@ -366,6 +376,9 @@ _LATER = {
     "MixedLearner": "learners.model",
     "MissingReport": "missing.report",
     "MixtureComparison": "comparison.mixtures",
+    "PartR2": "comparison.commonality",
+    "PredictiveComparison": "comparison.predictive",
+    "R2Table": "comparison.explained",
     "ModelAverage": "comparison.average",
     "FixedOrRandom": "comparison.fixed_or_random",
     "ModelPlots": "report.plots.model",
@@ -445,11 +458,13 @@ _LATER = {
     "model_tree": "api.model_tree",
     "multistart": "api.multistart",
     "on_progress": "api.on_progress",
+    "part_r2": "api.part_r2",
     "pbtest": "api.pbtest",
     "pedigree": "api.pedigree",
     "plot_coefficients": "api.plot_coefficients",
     "pool": "api.pool",
     "power": "api.power",
+    "r2_table": "api.r2_table",
     "random_effects_gls": "api.random_effects_gls",
     "re_em": "api.re_em",
     "rlrt": "api.rlrt",

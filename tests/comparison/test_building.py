@@ -149,3 +149,43 @@ def test_one_variance_beside_others_is_tested_by_three_models(sleep):
         ranef.rlrt(slope, level)
     with pytest.raises(ranef.ModelError, match="nothing else"):
         ranef.rlrt(level, level, both)
+
+
+def test_elimination_takes_the_path_of_lmertest():
+    """lmerTest 3.1-3 on R 4.2: step(lmer(angle ~ recipe * temp + I(temp^2) + ...))."""
+    cake = ranef.datasets.load("cake")
+    cake["unit"] = cake["recipe"].astype(str) + cake["replicate"].astype(str)
+    model = ranef.lmer("angle ~ recipe * temp + I(temp ** 2) + (1 | unit) + (1 | replicate)", cake)
+    table = ranef.step(model).table.set_index("term")
+    expected = {
+        "(1 | replicate)": (0, 37.89969746, 1.0, np.nan, 7.4476789e-10),
+        "(1 | unit)": (0, 7.61121707, 1.0, np.nan, 5.8006319e-3),
+        "recipe:temp": (1, 0.041564645, 2.0, 221.000185, 0.95929482),
+        "I(temp ** 2)": (2, 0.322003045, 1.0, 222.999264, 0.57097718),
+        "recipe": (3, 1.578048738, 2.0, 27.999917, 0.22418667),
+        "temp": (0, 94.975905011, 1.0, 224.000023, 6.1926742e-19),
+    }
+    assert set(table.index) == set(expected)
+    columns = ["eliminated", "statistic", "num_df", "den_df", "pvalue"]
+    for term, row in expected.items():
+        np.testing.assert_allclose(table.loc[term, columns].to_numpy(float), row, rtol=1e-4)
+
+
+def test_elimination_by_the_conditional_aic(sleep):
+    rng = np.random.default_rng(3)
+    sleep = sleep.assign(h=rng.integers(0, 6, len(sleep)).astype(str))
+    model = ranef.lmer("Reaction ~ Days + (Days | Subject) + (1 | h)", sleep)
+    found = ranef.step(model, by="caic", fixed=False)
+    assert "h" not in found.model.call.formula
+    row = found.table.set_index("term")["statistic"]
+    smaller = ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
+    assert row["(Days | Subject)"] == pytest.approx(smaller.caic().caic, rel=1e-9)
+    assert smaller.caic().caic > found.model.caic().caic
+    none = ranef.step(ranef.lmer("x ~ z + (1 | h)", sleep, strict=False), by="caic", fixed=False)
+    y, X = sleep["x"].to_numpy(), np.column_stack([np.ones(180), sleep["z"]])
+    resid = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
+    s2 = resid @ resid / 178
+    aic = resid @ resid / s2 + 180 * np.log(2.0 * np.pi * s2) + 2.0 * 3
+    assert none.table["statistic"].iloc[0] == pytest.approx(aic, rel=1e-9)
+    with pytest.raises(ValueError, match="by must be"):
+        ranef.step(model, by="aic")

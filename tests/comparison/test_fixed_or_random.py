@@ -127,6 +127,8 @@ def test_it_prints_draws_and_lays_out(found):
 def test_the_formula_may_hold_the_bar_and_nothing_else(frame, found):
     same = ranef.fixed_or_random("y ~ x + z + (1 | g)", frame, "g")
     pd.testing.assert_frame_equal(same.table, found.table)
+    named = ranef.fixed_or_random("y ~ x + z", frame.rename(columns={"g": "my id"}), "my id")
+    np.testing.assert_allclose(named.table, found.table)
     for formula in ("y ~ x + (x | g)", "y ~ s(x)", "y ~ x + (1 | z)"):
         with pytest.raises(ranef.UnsupportedError, match="one intercept"):
             ranef.fixed_or_random(formula, frame, "g")

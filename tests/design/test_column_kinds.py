@@ -2,7 +2,9 @@
 
 import datetime
 import decimal
+import gc
 import gzip
+import pickle
 import uuid
 import warnings
 
@@ -11,6 +13,7 @@ import pandas as pd
 import pytest
 
 import ranef
+from contract.test_surface import FITS, data
 from ranef.design.grouped import build_grouped, group_term
 from ranef.design.snapshot import held_bytes, snapshot
 from ranef.design.times import times_of
@@ -236,6 +239,26 @@ def test_what_becomes_of_the_frame_changes_no_model(fit, right):
     for name, call in calls.items():
         np.testing.assert_allclose(call(fresh), before[name], rtol=1e-9, err_msg=name)
     assert calls
+
+
+@pytest.mark.parametrize("name", ["LinearMixedModel", "GeneralizedLinearMixedModel", "GLSModel"])
+def test_columns_are_not_put_beside_rows_that_were_dropped(name):
+    frame = data()
+    model = FITS[name](frame)
+    params, fitted = model.params.copy(), model.fittedvalues.copy()
+    whole = model.augment()
+    assert len(model.update(data=frame[10:]).augment()) == len(frame) - 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a pandas that will not drop in place any more
+        frame.drop(index=frame.index[:10], inplace=True)
+    with pytest.raises(ranef.DataError, match=rf"{len(frame)} of {len(frame) + 10} are left"):
+        model.augment()
+    pd.testing.assert_series_equal(model.params, params)
+    pd.testing.assert_series_equal(model.fittedvalues, fitted)
+    assert len(pickle.loads(pickle.dumps(model)).augment()) == len(whole)
+    del frame
+    gc.collect()
+    pd.testing.assert_frame_equal(model.augment(), whole)
 
 
 def works(call, model):

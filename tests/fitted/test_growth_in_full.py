@@ -78,6 +78,8 @@ def test_what_varies_and_what_does_not_is_told(gpa):
         ranef.growth("gpa", gpa, time_varying="female", **ROLES)
     with pytest.raises(ValueError, match="as time_varying; it is one of them"):
         ranef.growth("gpa", gpa, covariates="lib", time_varying="lib", **ROLES)
+    with pytest.raises(ValueError, match="is the time of the curve"):
+        ranef.growth("gpa", gpa, time_varying="occasion", **ROLES)
     words = gpa.assign(lib=np.where(gpa["lib"] > 3, "much", "little"))
     with pytest.raises(ranef.UnsupportedError, match="code its levels"):
         ranef.growth("gpa", words, time_varying="lib", paths="free", **ROLES)
@@ -252,6 +254,11 @@ def test_hostile_wide_data(wide, gpa):
         ranef.growth(WAVES, wide, time_varying="lib")
     with pytest.raises(ranef.DataError, match="a row a unit"):
         ranef.growth(WAVES, wide.assign(student=1), groups="student")
+    names = wide["student"].where(np.arange(len(wide)) > 1)
+    with pytest.raises(ranef.DataError, match="'student' is missing in 2 rows"):
+        ranef.growth(WAVES, wide.assign(student=names), groups="student")
+    with pytest.raises(ranef.DataError, match="'gpa_1' is a wave of the outcome and holds no"):
+        ranef.growth(WAVES, wide.assign(gpa_1="high"), groups="student")
     with pytest.raises(ValueError, match="names a column of long data"):
         ranef.growth("gpa", gpa, groups="student")
 
@@ -336,6 +343,10 @@ def test_the_syntax_is_lavaans(gpa):
         ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~~ gpa_1", "do not covary"),
         ("i =~ 1*gpa_0 + 1*gpa_1\ns =~ 0*gpa_0 + 1*gpa_1\ni ~~ 0*s", "covary here"),
         ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~ lib_0", "every wave"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ni ~ 0.5*female", "none is given"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ni ~~ 0.3*i", "none is given"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~~ 0.2*gpa_0\ngpa_1 ~~ 0.2*gpa_1", "none is given"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ns =~ 0*gpa_0 + 1*gpa_1\ns ~ i", "factors covary here"),
     ],
 )
 def test_what_is_no_curve_of_ranef_is_refused(wide, text, message):

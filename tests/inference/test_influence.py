@@ -150,3 +150,36 @@ def test_one_inverse_and_many_solves_give_the_same(monkeypatch):
         tables.append(model.influence("plate"))
     np.testing.assert_allclose(tables[0].table, tables[1].table, rtol=1e-9)
     np.testing.assert_allclose(tables[0].dfbetas, tables[1].dfbetas, rtol=1e-9)
+
+
+def crossed_slopes():
+    rng = np.random.default_rng(8)
+    g, h = rng.integers(0, 30, 400), rng.integers(0, 12, 400)
+    data = pd.DataFrame({"g": g.astype(str), "h": h.astype(str), "x": rng.normal(size=400)})
+    b = rng.normal(size=(30, 2))
+    data["y"] = 1.0 + b[g, 0] + b[g, 1] * data["x"] + rng.normal(size=12)[h] + rng.normal(size=400)
+    data["w"] = rng.uniform(0.5, 2.0, 400)
+    return ranef.lmer("y ~ x + (x | g) + (1 | h)", data, weights="w")
+
+
+@pytest.mark.parametrize("groups", ["g", "h", "rows"])
+def test_a_term_eliminated_by_hand_changes_nothing(groups):
+    model = crossed_slopes()
+    found = model.influence(groups)
+    term = next((t for t in model.parts.design.random if t.group == groups), None)
+    codes, levels = (np.arange(400), range(400)) if term is None else (term.codes, term.levels)
+    for g in (0, 5, 11):
+        beta, _ = dense(model, np.flatnonzero(codes != g))
+        np.testing.assert_allclose(found.params.loc[levels[g]], beta, rtol=1e-8)
+
+
+def test_leverages_of_crossed_terms_are_those_of_the_factor():
+    from ranef.inference import influence
+
+    model = crossed_slopes()
+    parts = model.parts
+    own = influence.leverage(parts.design, parts.estimate, parts.core)
+    X = np.asfortranarray(parts.design.X)
+    terms = [(term.codes, parts.design.z(term)) for term in parts.design.random]
+    spread = parts.core.prediction_variances(list(parts.estimate.lambda_standard), X, terms)
+    np.testing.assert_allclose(own, parts.design.weights * spread, rtol=1e-10)

@@ -350,6 +350,9 @@ def test_hostile_input(rows, pair):
         ranef.mediate(*pair, part="within", **ASK)
     with pytest.raises(ValueError, match="contrast is"):
         ranef.mediate(*pair, contrast=(1, 1), **ASK)
+    for wrong in (np.nan, "high"):
+        with pytest.raises(ValueError, match="contrast takes numbers for 'x'"):
+            ranef.mediate(*pair, contrast=(0, wrong), **ASK)
     with pytest.raises(ValueError, match="at= holds moderators"):
         ranef.mediate(*pair, at={"m": 1.0}, **ASK)
 

@@ -139,12 +139,41 @@ def test_a_forest_fills_once():
         ({}, {"kinds": {"w": "count"}}, "does not use"),
         ({}, {"kinds": {"x": "count"}}, "not counts"),
         ({}, {"delta": {"z": 1.0}}, "no missing values"),
+        ({}, {"delta": {"x": np.nan}}, "is a number to add"),
+        ({}, {"delta": {"x": "much"}}, "is a number to add"),
+        ({}, {"extra": "nothing"}, "no column 'nothing'"),
+        ({}, {"seed": 1.5}, "seed is a whole number"),
+        ({}, {"seed": -1}, "seed is a whole number"),
+        ({"z": np.inf}, {}, "'z' is infinite in"),
+        ({"x": pd.Series([1.0])}, {}, "one observed value"),
     ],
 )
 def test_bad_input_is_refused_in_words(change, options, words):
     data, _ = two_level(7)
     with pytest.raises((ValueError, ranef.DataError), match=words):
         ranef.impute(FORMULA, data.assign(**change), progress=False, **options)
+
+
+def test_a_variable_of_groups_that_varies_is_told():
+    data, _ = two_level(7)
+    w = data.groupby("g")["z"].transform("mean")
+    w[data["g"] == data["g"].iloc[0]] = data["z"]
+    with pytest.warns(ranef.RanefWarning, match="'w' is constant within all but 1 of"):
+        ranef.impute("y ~ x + w + (1 | g)", data.assign(w=w), m=2, cycles=1, progress=False)
+
+
+def test_collinear_predictors_are_no_hindrance():
+    data, x = two_level(7)
+    found = ranef.impute(
+        "y ~ x + z + z2 + x2 + (1 | g)",
+        data.assign(z2=3.0 * data["z"], x2=2.0 * x + 1.0),
+        m=2,
+        cycles=5,
+        seed=1,
+        progress=False,
+    )
+    for frame in found.frames:
+        np.testing.assert_allclose(frame["x"], x, atol=0.05)
 
 
 def test_draws_follow_their_distributions():

@@ -13,6 +13,8 @@ from ..inference.emmeans import WEIGHTS, grid_weights, marginal_rows, reference_
 from ..marginal.grid import assemble, check_known, check_model, names_of, response_link, training
 from ..marginal.parts import check_type, part_of
 from ..marginal.scales import on_own_scale
+from ..missing.means import pooled_means
+from ..missing.pooled import PooledModel
 from ..report.augment import used_rows
 from ..report.emmeans import MarginalMeans, on_response
 from ..words.answers import answering
@@ -22,7 +24,7 @@ __all__ = ["emmeans"]
 
 @answering
 def emmeans(
-    model: Answering,
+    model: Answering | PooledModel,
     specs: str | Sequence[str],
     *,
     by: str | Sequence[str] | None = None,
@@ -39,7 +41,7 @@ def emmeans(
     Parameters
     ----------
     model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
-        A fitted model.
+        A fitted model; or a :class:`PooledModel` of such, whose means are pooled by Rubin's rules.
     specs : str or sequence of str
         Variables to compute means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of
         the means of a within the levels of b, which are then in ``contrasts``.
@@ -94,6 +96,10 @@ def emmeans(
     >>> ranef.emmeans(model, "recipe").frame["emmean"].round(3).tolist()
     [33.122, 31.644, 31.6]
     """
+    if isinstance(model, PooledModel):
+        options: dict[str, Any] = {"by": by, "at": at, "type": type, "part": part, "data": data}
+        options |= {"ddf": ddf, "level": level, "weights": weights}
+        return pooled_means([emmeans(one, specs, **options) for one in model.models])
     check_model(model, "emmeans")
     check_option("type", type, ("link", "response", "prob", "mean"))
     keep, within, method = names_of(specs, by)

@@ -13,6 +13,8 @@ from ..design.values import is_numbers
 from ..fitted.kinds import Answering
 from ..inference.emmeans import STEP, reference_grid, slopes
 from ..marginal.grid import assemble, check_known, check_model, names_of, training
+from ..missing.means import pooled_means
+from ..missing.pooled import PooledModel
 from ..report.emmeans import MarginalMeans
 from ..words.answers import answering
 
@@ -21,7 +23,7 @@ __all__ = ["emtrends"]
 
 @answering
 def emtrends(
-    model: Answering,
+    model: Answering | PooledModel,
     specs: str | Sequence[str],
     var: str,
     *,
@@ -36,7 +38,8 @@ def emtrends(
     Parameters
     ----------
     model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
-        A fitted model; slopes of a generalised one are of its linear predictor.
+        A fitted model; slopes of a generalised one are of its linear predictor. Or a
+        :class:`PooledModel` of such, whose slopes are pooled by Rubin's rules.
     specs : str or sequence of str
         Variables to compute slopes for, or a formula as in :func:`emmeans`.
     var : str
@@ -58,6 +61,9 @@ def emtrends(
        trend    se    df  lower  upper
     0  10.47  1.55  17.0   7.21  13.73
     """
+    if isinstance(model, PooledModel):
+        options: dict[str, Any] = {"by": by, "at": at, "ddf": ddf, "level": level, "data": data}
+        return pooled_means([emtrends(one, specs, var, **options) for one in model.models])
     check_model(model, "emtrends")
     keep, within, method = names_of(specs, by)
     frame = training(model, data)

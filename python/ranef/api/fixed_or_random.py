@@ -8,6 +8,7 @@ from .._typing import Missing
 from ..comparison.fixed_or_random import FixedOrRandom, compared
 from ..errors import UnsupportedError
 from ..formula import parse
+from ..formula.terms import quoted
 from ..words.answers import answering
 from .lmer import lmer
 
@@ -79,7 +80,7 @@ def fixed_or_random(
                  edf  rmse_rows
     no groups   2.00      48.00
     fixed      19.00      32.82
-    random     17.89      32.71
+    random     17.89      32.70
     """
     text = str(formula)
     parsed = parse(text)
@@ -90,6 +91,7 @@ def fixed_or_random(
             "part of the formula alone, without other random-effects terms and smooths"
         )
     if not own:
-        text = f"{text} + (1 | {group})"
+        factors = ":".join(quoted(name) for name in str(group).split(":"))
+        text = f"{text} + (1 | {factors})"
     model = lmer(text, data, weights=weights, contrasts=contrasts, missing=missing)
     return compared(model, group)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from .._options import nearest
+from .._options import check_option, nearest
 from ..comparison.models import by_likelihood, check_likelihood
-from ..comparison.stepwise import Step, fixed_steps, random_steps
+from ..comparison.stepwise import Step, caic_steps, conditional, fixed_steps, random_steps
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
@@ -29,6 +29,7 @@ def step(
     fixed: bool = True,
     keep: Iterable[str] = (),
     ddf: str | None = None,
+    by: str = "pvalue",
 ) -> Elimination:
     """Drop effects one by one, random ones first, as long as p-values allow.
 
@@ -44,6 +45,10 @@ def step(
         Fixed terms that stay, and random ones written as ``(x | g)``.
     ddf : {"satterthwaite", "kenward-roger"}, optional
         Degrees of freedom of the F tests.
+    by : {"pvalue", "caic"}
+        What decides about random effects: likelihood ratios, or the conditional AIC, by which an
+        effect goes if predictions of new rows of the same groups are expected to be better
+        without it [2]_.
 
     Returns
     -------
@@ -62,6 +67,7 @@ def step(
     References
     ----------
     .. [1] Kuznetsova, Brockhoff and Christensen (2017), J. Stat. Softw. 82(13).
+    .. [2] Greven and Kneib (2010), Biometrika 97, 773-789.
 
     Examples
     --------
@@ -76,6 +82,7 @@ def step(
     for name, value in (("alpha_random", alpha_random), ("alpha_fixed", alpha_fixed)):
         if not 0.0 <= value <= 1.0:
             raise ValueError(f"{name} is a probability, not {value!r}")
+    chosen = check_option("by", by, ("pvalue", "caic"))
     kept = set(keep)
     known = [term.name for term in parse(model.call.formula).terms if term.factors]
     for name in kept:
@@ -86,7 +93,12 @@ def step(
             )
     current: Any = by_likelihood(model, reml=True)
     steps: list[Step] = []
-    if random:
+    what = "chi-squared of random effects"
+    if random and chosen == "caic":
+        whole = conditional(current)
+        current, steps = caic_steps(current, kept)
+        what = f"conditional AIC without random effects, {whole:.3f} with all of them"
+    elif random:
         current, steps = random_steps(current, alpha_random, kept)
     if fixed:
         current, more = fixed_steps(current, alpha_fixed, kept, ddf)
@@ -97,8 +109,8 @@ def step(
     )
     notes = (
         f"left: {current.parts.formula}",
-        "statistic: chi-squared of random effects, F of fixed ones; eliminated: the round in which "
-        "a term went, 0 for what stayed",
+        f"statistic: {what}, F of fixed ones; eliminated: the round in which a term went, 0 for "
+        "what stayed",
         "chosen by the same data: p-values of what is left are too small",
     )
     return Elimination(table, notes, current)

@@ -20,7 +20,7 @@ from ..inference.lrt.lrt import chi2_tail
 from ..inference.subsets import droppable, spelled
 from .building import on_its_rows
 
-__all__ = ["Step", "fixed_steps", "random_steps"]
+__all__ = ["Step", "caic_steps", "conditional", "fixed_steps", "random_steps"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Step:
     round : int
         When it went, from 1; 0 for what stayed.
     statistic, num_df, den_df, pvalue : float
-        Chi-squared of a random effect, F of a fixed one.
+        Chi-squared of a random effect, or the conditional AIC without it; F of a fixed one.
     """
 
     part: str
@@ -67,6 +67,44 @@ def random_steps(
         if not isinstance(current, LinearMixedModel):
             break
     return current, steps
+
+
+def caic_steps(
+    model: LinearMixedModel, keep: set[str]
+) -> tuple[LinearMixedModel | FixedEffectsModel, list[Step]]:
+    """Take random effects out as long as the conditional AIC falls.
+
+    References
+    ----------
+    .. [1] Greven and Kneib (2010), Biometrika 97, 773-789.
+    """
+    steps: list[Step] = []
+    current: Any = model
+    least = conditional(current)
+    for number in range(1, 1000):
+        found = [(label, other, conditional(other)) for label, other in _smaller(current, keep)]
+        if not found:
+            break
+        label, other, value = min(found, key=lambda one: one[2])
+        if value > least:
+            steps += [Step("random", one[0], 0, one[2], *[np.nan] * 3) for one in found]
+            break
+        steps.append(Step("random", label, number, value, np.nan, np.nan, np.nan))
+        current, least = other, value
+        if not isinstance(current, LinearMixedModel):
+            break
+    return current, steps
+
+
+def conditional(model: Any) -> float:
+    """Return the conditional AIC, which without random effects counts coefficients and sigma."""
+    if isinstance(model, LinearMixedModel):
+        return float(model.caic().caic)
+    weights = model.parts.design.weights
+    w = np.ones(model.nobs) if weights is None else weights
+    squares = float((w * np.asarray(model.resid) ** 2).sum()) / model.sigma**2
+    logs = model.nobs * np.log(2.0 * np.pi * model.sigma**2) - np.log(w).sum()
+    return float(squares + logs + 2.0 * (len(model.parts.kept) + 1))
 
 
 def _smaller(model: LinearMixedModel, keep: set[str]) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,11 @@ import pandas as pd
 
 from .frame import copies_on_write
 
-__all__ = ["Kept", "held_bytes", "snapshot"]
+__all__ = ["Kept", "held_bytes", "rows_dropped", "snapshot"]
+
+
+#: Where a model notes the caller's frame, which it does not keep alive, and how long it was.
+WATCHED = "_callers_frame"
 
 
 class Kept:
@@ -25,6 +30,9 @@ class Kept:
 
     def __set__(self, model: Any, data: Any) -> None:
         model.__dict__[self.name] = hold(data)
+        if isinstance(data, pd.DataFrame):
+            own = weakref.ref(data), len(data)
+            model.__dict__[WATCHED] = data.__dict__.get(WATCHED, own)
 
     def __get__(self, model: Any, owner: type | None = None) -> Any:
         if model is None:
@@ -32,7 +40,26 @@ class Kept:
         held = model.__dict__.get(self.name)
         if isinstance(held, Held):
             held = model.__dict__[self.name] = native(held.table())
+            object.__setattr__(held, WATCHED, model.__dict__[WATCHED])  # for models made of it
         return held
+
+
+def rows_dropped(model: Any) -> tuple[int, int] | None:
+    """Tell whether rows were dropped from the caller's frame in place since the fit.
+
+    Parameters
+    ----------
+    model : object
+        What has a `Kept` attribute.
+
+    Returns
+    -------
+    tuple of int, or None
+        Rows of the frame now and at the fit; None if it has as many, or is gone.
+    """
+    frame, at_fit = model.__dict__.get(WATCHED, (lambda: None, 0))
+    left = frame()
+    return None if left is None or len(left) >= at_fit else (len(left), at_fit)
 
 
 class Held:

@@ -90,6 +90,8 @@ class ShapedFamily:
         Whether it is a share of trials.
     hint : str
         What to do about a response out of the range.
+    in_units : bool
+        Whether a response may be in any unit, which the location then has with an identity link.
     """
 
     name: str
@@ -105,6 +107,7 @@ class ShapedFamily:
     whole: bool = False
     trials: bool = False
     hint: str = ""
+    in_units: bool = False
 
     @property
     def shape_names(self) -> tuple[str, ...]:

@@ -113,6 +113,7 @@ MEASURES = (
         lambda g: g.shapes["sigma"] ** 2 + 0.0 * g.mu,
         lambda g, rng: rng.normal(g.mu, g.shapes["sigma"]),
         takes_zero=False,
+        in_units=True,
     ),
     ShapedFamily(
         "student",
@@ -124,6 +125,7 @@ MEASURES = (
         student_variance,
         lambda g, rng: g.mu + g.shapes["sigma"] * rng.standard_t(g.shapes["df"], g.mu.shape),
         takes_zero=False,
+        in_units=True,
     ),
     ShapedFamily(
         "lognormal",

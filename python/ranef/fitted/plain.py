@@ -10,7 +10,7 @@ import pandas as pd
 from .._options import check_option
 from ..errors import UnsupportedError
 from ..report import tidy as tidying
-from ..report.augment import used_rows
+from ..report.augment import callers_rows
 from .parts import Base, Parts
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class PlainTables(Base):
             The data, then .fitted and .resid. A model that was unpickled has the response and the
             groups in place of the data.
         """
-        rows = used_rows(self.parts.design, self.parts.data)
+        rows = callers_rows(self.parts)
         fitted, resid = self.fittedvalues.to_numpy(), np.asarray(self.resid)
         return rows.assign(**{".fitted": fitted, ".resid": resid})
 

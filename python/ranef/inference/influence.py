@@ -18,6 +18,7 @@ from ..errors import FitError, ModelError
 from ..models import lmm
 from ..models.lmm import LmmEstimate
 from ..parallel.progress import tracked
+from .eliminated import Eliminated, eliminated
 from .optimum.em import lower_factor
 
 __all__ = ["Deletion", "closed_form", "leverage", "refits"]
@@ -27,6 +28,8 @@ Rows = NDArray[np.intp]
 #: Share of the factor that is filled in, above which the inverse is computed as a whole, and the
 #: largest inverse to hold (800 MB).
 FILLED, LARGEST_INVERSE = 0.05, 10_000
+#: Columns of a row up to which leverages are summed pair by pair.
+WIDEST = 30
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Deletion:
 def leverage(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Array:
     """Return the derivative of each fitted value by its own response, shape (n,)."""
     only_plain(design, "influence", "refit without the rows in question by update(data=...)")
+    if len(design.random) > 1 and _width(design, estimate) <= WIDEST:
+        A, _ = _rows(design, estimate)
+        M = sparse.csc_array(A.T @ A + _ridge(design, estimate, 0.0))
+        if found := _largest_out(design, M):
+            return found.quadratic(*_columns(design, estimate))
     X = np.asfortranarray(design.X[:, estimate.kept])
     terms = [(term.codes, design.z(term)) for term in design.random]
     spread = core.prediction_variances(list(estimate.lambda_standard), X, terms)
@@ -60,6 +68,8 @@ def closed_form(
     codes: Rows,
     n_groups: int,
     precision: Array | float = 0.0,
+    *,
+    progress: bool = False,
 ) -> Deletion:
     """Delete each group at the covariance parameters of the whole fit.
 
@@ -73,6 +83,8 @@ def closed_form(
         Number of groups.
     precision : ndarray of shape (n_kept,)
         Of a prior of the fixed effects, relative to 1 / sigma^2; 0 without one.
+    progress : bool
+        Whether to show a bar.
 
     Notes
     -----
@@ -84,15 +96,14 @@ def closed_form(
     only_plain(design, "influence", "refit without the rows in question by update(data=...)")
     A, e = _rows(design, estimate)
     q = A.shape[1] - len(estimate.kept)
-    prior = np.broadcast_to(precision, len(estimate.kept))
-    ridge = sparse.diags_array(np.r_[np.ones(q), prior])
-    M = sparse.csc_array(A.T @ A + ridge)
-    inverse = _by_component(M, q) or _inverse(M)
+    M = sparse.csc_array(A.T @ A + _ridge(design, estimate, precision))
+    inverse = _by_component(M, q) or _largest_out(design, M) or _inverse(M)
     fixed = np.arange(q, A.shape[1])
     whole = inverse(np.arange(A.shape[1]), fixed)
     beta = np.full((n_groups, len(fixed)), np.nan)
     covariance = np.full((n_groups, len(fixed), len(fixed)), np.nan)
-    for g, rows in _members(codes, n_groups):
+    each = tracked(_members(codes, n_groups), n_groups, "groups", shown=progress)
+    for g, rows in each:
         part: Any = A[rows]
         columns: NDArray[np.intp] = np.unique(part.indices).astype(np.intp)
         Q, R = np.linalg.qr(part[:, columns].toarray())
@@ -107,6 +118,43 @@ def closed_form(
         extra = to_fixed @ np.linalg.solve(gap, to_fixed.T)
         covariance[g] = estimate.sigma**2 * (whole[fixed] + extra)
     return Deletion(beta, covariance)
+
+
+def _ridge(design: Design, estimate: LmmEstimate, precision: Array | float) -> sparse.dia_array:
+    """Precision of spherical random effects, and of fixed effects where they have a prior."""
+    q = sum(term.n_levels * term.n_cols for term in design.random)
+    prior = np.broadcast_to(precision, len(estimate.kept))
+    return sparse.diags_array(np.r_[np.ones(q), prior])
+
+
+def _width(design: Design, estimate: LmmEstimate) -> int:
+    """Columns of [Z, X] in which a row may differ from zero."""
+    return sum(term.n_cols for term in design.random) + len(estimate.kept)
+
+
+def _largest_out(design: Design, M: sparse.csc_array) -> Eliminated | None:
+    """Eliminate the term with most random effects, where there are several."""
+    if len(design.random) < 2:
+        return None
+    sizes = [term.n_levels * term.n_cols for term in design.random]
+    t = int(np.argmax(sizes))
+    term = design.random[t]
+    return eliminated(M, sum(sizes[:t]), term.n_levels, term.n_cols)
+
+
+def _columns(design: Design, estimate: LmmEstimate) -> tuple[NDArray[np.int64], Array]:
+    """Columns and values of the weighted rows [Z Lambda, X], shape (n, k) each."""
+    n, kept = design.n_obs, estimate.kept
+    root = np.ones(n) if design.weights is None else np.sqrt(design.weights)
+    at, values, start = [], [], 0
+    for term, factor in zip(design.random, estimate.lambda_, strict=True):
+        s = term.n_cols
+        at.append(start + term.codes[:, None].astype(np.int64) * s + np.arange(s))
+        values.append(design.z(term) @ factor)
+        start += term.n_levels * s
+    at.append(np.broadcast_to(start + np.arange(len(kept)), (n, len(kept))))
+    values.append(design.X[:, kept])
+    return np.hstack(at), root[:, None] * np.hstack(values)
 
 
 def _rows(design: Design, estimate: LmmEstimate) -> tuple[sparse.csr_array, Array]:

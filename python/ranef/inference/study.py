@@ -9,6 +9,7 @@ import scipy
 
 from .._typing import Array
 from ..design.design import Design, only_plain
+from ..models.roots import root_of
 
 __all__ = ["Performance", "Truth", "binomial_interval", "draw_responses", "performance"]
 
@@ -38,9 +39,7 @@ def draw_responses(design: Design, truth: Truth, n: int, rng: np.random.Generato
     out = rng.standard_normal((n, design.n_obs))
     out *= truth.sigma if design.weights is None else truth.sigma / np.sqrt(design.weights)
     for term, cov in zip(design.random, truth.cov, strict=True):
-        values, vectors = np.linalg.eigh(cov)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        b = rng.standard_normal((n, term.n_levels, term.n_cols)) @ root.T
+        b = rng.standard_normal((n, term.n_levels, term.n_cols)) @ root_of(cov).T
         for j, reference in enumerate(term.columns):
             effect = b[:, term.codes, j]
             out += effect if reference < 0 else effect * design.columns[reference]

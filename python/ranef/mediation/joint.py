@@ -75,12 +75,12 @@ def fit_joint(mediator: Role, outcome: Role, treatment: str, mediator_name: str)
             terms, (treatment, mediator_name), (mediator, outcome), strict=True
         )
     ]
-    rows, columns = stacked(mediator.parts.design, outcome.parts.design, terms)
+    rows, columns, units = stacked(mediator.parts.design, outcome.parts.design, terms)
     k = terms[0].n_cols
     model = gls_model(rows, "independence")
     reml = mediator.model.call.reml and outcome.model.call.reml
     estimate = fit_gls(rows, model, reml=reml, control=Control())
-    return described(rows, estimate, model, columns, terms, (places[0], k + places[1]))
+    return described(rows, estimate, model, columns, terms, (places[0], k + places[1]), units)
 
 
 def only_term(role: Role) -> RandomTerm:
@@ -108,25 +108,72 @@ def slope_place(term: RandomTerm, name: str, what: str) -> int:
     return term.names.index(name)
 
 
+@dataclass(frozen=True)
+class JointUnits:
+    """Units in which the two models are searched as one.
+
+    Attributes
+    ----------
+    response : ndarray of shape (2,)
+        Of mediator and outcome.
+    rows : ndarray of shape (2,)
+        Their numbers of rows.
+    fixed, random : ndarray of shape (p,), (s,)
+        What a coefficient or a random effect is to be multiplied by.
+    """
+
+    response: Array
+    rows: Array
+    fixed: Array
+    random: Array
+
+    def llf(self, value: float, *, reml: bool) -> float:
+        """Return the log-likelihood of responses and coefficients as written."""
+        value -= float(np.sum(self.rows * np.log(self.response)))
+        return value + float(np.sum(np.log(self.fixed))) if reml else value
+
+
+def in_units(columns: Array) -> tuple[Array, Array]:
+    """Divide columns by powers of two near their largest values."""
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    unit = np.exp2(np.round(np.log2(np.where(size > 0.0, size, 1.0))))
+    return columns / unit, unit
+
+
 def stacked(
     mediator: Design, outcome: Design, terms: list[RandomTerm]
-) -> tuple[StructuredDesign, int]:
+) -> tuple[StructuredDesign, int, JointUnits]:
     """Put the rows of the outcome below those of the mediator, each with columns of its own.
+
+    Responses and columns are divided by units of their own: one search has one idea of what is
+    small.
 
     Returns
     -------
-    tuple of StructuredDesign and int
-        The rows, and how many columns of X are the mediator's.
+    tuple of StructuredDesign, int and JointUnits
+        The rows, how many columns of X are the mediator's, and the units.
     """
     levels = terms[0].levels.union(terms[1].levels, sort=True)
     codes = np.concatenate([levels.get_indexer(term.levels)[term.codes] for term in terms]).astype(
         np.int32
     )
     n, m = mediator.n_obs, outcome.n_obs
-    first, second = (design.X[:, independent(design.X)] for design in (mediator, outcome))
+    response = np.exp2(np.round(np.log2([design.y.std() for design in (mediator, outcome)])))
+    (first, a), (second, b) = (
+        in_units(design.X[:, independent(design.X)]) for design in (mediator, outcome)
+    )
+    (z_first, c), (z_second, d) = (
+        in_units(design.z(term)) for design, term in zip((mediator, outcome), terms, strict=True)
+    )
+    units = JointUnits(
+        response,
+        np.array([n, m]),
+        np.concatenate([response[0] / a, response[1] / b]),
+        np.concatenate([response[0] / c, response[1] / d]),
+    )
     columns = list(scipy.linalg.block_diag(first, second).T)
     fixed = tuple(range(len(columns)))
-    columns += list(scipy.linalg.block_diag(mediator.z(terms[0]), outcome.z(terms[1])).T)
+    columns += list(scipy.linalg.block_diag(z_first, z_second).T)
     s = terms[0].n_cols + terms[1].n_cols
     random = replace(
         terms[0],
@@ -140,7 +187,7 @@ def stacked(
     which = np.repeat([0, 1], [n, m]).astype(np.int32)
     design = replace(
         mediator,
-        y=np.concatenate([mediator.y, outcome.y]),
+        y=np.concatenate([mediator.y / response[0], outcome.y / response[1]]),
         columns=tuple(np.ascontiguousarray(column) for column in columns),
         fixed=fixed,
         fixed_names=tuple(map(str, fixed)),
@@ -162,7 +209,7 @@ def stacked(
         D=np.asfortranarray(which[:, None].astype(float)),
         D_names=("outcome",),
     )
-    return rows, first.shape[1]
+    return rows, first.shape[1], units
 
 
 def independent(X: Array) -> list[int]:
@@ -182,9 +229,11 @@ def described(
     columns: int,
     terms: list[RandomTerm],
     places: tuple[int, int],
+    units: JointUnits,
 ) -> JointFit:
     """Take coefficients, the covariance of the slopes and their joint covariance."""
-    (psi,) = estimate.sigmas
+    psi = estimate.sigmas[0] * np.outer(units.random, units.random)
+    kept = units.fixed[estimate.kept]
     whole = covariance(rows, model, estimate, observed=True)
     p, pairs = len(estimate.kept), covariance_elements(len(psi))
     at = pairs.index((max(places), min(places)))
@@ -194,14 +243,16 @@ def described(
         for side, term in zip(("mediator", "outcome"), terms, strict=True)
         for name in term.names
     ]
-    beta = np.append(estimate.beta[estimate.kept], psi[places])
+    beta = np.append(kept * estimate.beta[estimate.kept], psi[places])
+    unit = np.append(kept, np.prod(units.random[list(places)]))
     return JointFit(
-        llf=-0.5 * estimate.objective,
-        side=Side(beta, whole[np.ix_(chosen, chosen)]),
+        llf=units.llf(-0.5 * estimate.objective, reml=estimate.reml),
+        side=Side(beta, whole[np.ix_(chosen, chosen)] * np.outer(unit, unit)),
         n_mediator=int(np.sum(estimate.kept < columns)),
         slopes=pd.DataFrame(psi, index=names, columns=names),
         sigma=pd.Series(
-            estimate.sigma * np.exp([0.0, float(estimate.delta[0])]), index=["mediator", "outcome"]
+            units.response * estimate.sigma * np.exp([0.0, float(estimate.delta[0])]),
+            index=["mediator", "outcome"],
         ),
         converged=estimate.converged,
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import DataError
 
-__all__ = ["contrast_of", "filled", "is_number", "mediator_steps"]
+__all__ = ["contrast_of", "filled", "is_number", "mediator_steps", "moderator"]
 
 
 def is_number(column: pd.Series[Any]) -> bool:
@@ -44,7 +44,7 @@ def contrast_of(column: pd.Series[Any], name: str, asked: Sequence[Any] | None) 
                 return 0.0, 1.0
             middle = float(values.mean())
             return middle, middle + 1.0
-        control, treated = (float(value) for value in pair(asked))
+        control, treated = (number(value, "contrast", name) for value in pair(asked))
         return control, treated
     levels = levels_of(column)
     if asked is None:
@@ -61,6 +61,33 @@ def contrast_of(column: pd.Series[Any], name: str, asked: Sequence[Any] | None) 
     return control, treated
 
 
+def number(value: Any, word: str, name: str) -> float:
+    """Read a value of a numeric column."""
+    try:
+        out = float(value)
+    except (TypeError, ValueError):
+        out = np.nan
+    if not np.isfinite(out):
+        raise ValueError(f"{word} takes numbers for {name!r}, not {value!r}")
+    return out
+
+
+def moderator(column: pd.Series[Any], name: str, value: Any) -> Any:
+    """Read the value that a moderator is held at.
+
+    Raises
+    ------
+    ValueError
+        If it is no number for a number, or a level that does not occur.
+    """
+    if is_number(column):
+        return number(value, "at", name)
+    if value not in (levels := levels_of(column)):
+        shown = ", ".join(map(repr, levels[:8]))
+        raise ValueError(f"at= holds {name!r} at {value!r}, which is none of its levels: {shown}")
+    return value
+
+
 def pair(asked: Sequence[Any]) -> tuple[Any, Any]:
     """Read two different values."""
     if isinstance(asked, str) or len(asked) != 2 or asked[0] == asked[1]:
@@ -75,21 +102,23 @@ def levels_of(column: pd.Series[Any]) -> list[Any]:
     return sorted(pd.unique(column.dropna()).tolist())
 
 
-def mediator_steps(column: pd.Series[Any], name: str) -> tuple[tuple[Any, ...], Any]:
-    """Columns of the mediator at 0, 1 and 2 units from where it is, and where that is.
+def mediator_steps(column: pd.Series[Any], name: str) -> tuple[tuple[Any, ...], Any, float]:
+    """Columns of the mediator where it is, a step away, and two, whatever its unit.
 
     Returns
     -------
     tuple
-        Columns, and the values (n,) that the first of them stands for. Of two levels the first
-        is 0, the second 1.
+        Columns, the values (n,) that the first of them stands for, and the length of a step. Of
+        two levels the first is 0, the second 1.
     """
     if is_number(column):
         values = column.astype(float)
-        return (values, values + 1.0, values + 2.0), values.to_numpy()
+        spread = float(values.std(ddof=0))
+        step = 2.0 ** round(np.log2(spread)) if spread > 0.0 and np.isfinite(spread) else 1.0
+        return (values, values + step, values + 2.0 * step), values.to_numpy(), step
     levels = levels_of(column)
     if len(levels) != 2:
         raise DataError(
             f"mediator {name!r} has {len(levels)} levels; it must be a number, or have two", name
         )
-    return tuple(filled(column, level) for level in levels), np.zeros(len(column))
+    return tuple(filled(column, level) for level in levels), np.zeros(len(column)), 1.0

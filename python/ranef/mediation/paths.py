@@ -12,10 +12,10 @@ from .._typing import Array
 from ..errors import UnsupportedError
 from ..inference.mediation.averaged import AveragedPaths, Mediated, discrete, expected, normal
 from ..inference.mediation.effects import LinearPaths, Paths
-from .levels import contrast_of, filled, mediator_steps
+from .levels import contrast_of, filled, mediator_steps, moderator
 from .roles import Role, variable
 
-__all__ = ["Question", "Rows", "paths_of", "rows_of"]
+__all__ = ["NOTHING", "Question", "Rows", "paths_of", "rows_of"]
 
 #: Probability that values of a count beyond the largest may have.
 TAIL = 1e-8
@@ -70,24 +70,27 @@ def rows_of(mediator: Role, outcome: Role, question: Question) -> Rows:
     """
     columns = dict(outcome.columns)
     for name, value in (question.at or {}).items():
-        columns[name] = filled(variable(outcome, columns, name, "at"), value)
+        held = variable(outcome, columns, name, "at")
+        columns[name] = filled(held, moderator(held, name, value))
         if name in (question.treatment, question.mediator_name):
             raise ValueError(f"at= holds moderators, and {name!r} is treatment or mediator")
     treated = variable(outcome, columns, question.treatment, "treatment")
     middle = variable(outcome, columns, question.mediator_name, "mediator_name")
     contrast = contrast_of(treated, question.treatment, question.contrast)
-    steps, origin = mediator_steps(middle, question.mediator_name)
+    steps, origin, length = mediator_steps(middle, question.mediator_name)
     frames, X, changes, rest = [], [], [], []
     for value in contrast:
         frame = {**columns, question.treatment: filled(treated, value)}
         rows = [outcome.rows({**frame, question.mediator_name: step}) for step in steps]
         change = rows[1] - rows[0]
-        if len(rows) > 2 and not near(rows[2] - rows[1], change):
+        rounding = 8.0 * np.finfo(float).eps * np.abs(rows[-1]).max()
+        if len(rows) > 2 and not near(rows[2] - rows[1], change, rounding):
             raise UnsupportedError(
                 f"the outcome's model is not linear in {question.mediator_name!r}, so that the "
                 "effect of the mediator is no single slope; write it as a linear term, alone or in "
                 "interactions"
             )
+        change = change / length
         X.append(mediator.rows(frame))
         changes.append(change)
         rest.append(rows[0] - origin[:, None] * change)
@@ -96,21 +99,22 @@ def rows_of(mediator: Role, outcome: Role, question: Question) -> Rows:
     return Rows(np.array(X), np.array(changes), np.array(rest), contrast, (frames[0], frames[1]))
 
 
-def near(a: Array, b: Array) -> bool:
+def near(a: Array, b: Array, rounding: float = 0.0) -> bool:
     """Tell whether two changes are the same but for rounding."""
-    return bool(np.allclose(a, b, rtol=1e-7, atol=1e-9 * max(np.abs(b).max(), 1e-300)))
+    size = max(np.abs(b).max(), 1e-300)
+    return bool(np.allclose(a, b, rtol=1e-7, atol=1e-9 * size + rounding))
 
 
 def check_used(
     mediator: Role, outcome: Role, question: Question, X: Sequence[Array], changes: Sequence[Array]
 ) -> None:
     """Refuse models that do not have the paths."""
-    if not np.any(np.abs(X[1] - X[0]) > NOTHING):
+    if not np.any(np.abs(X[1] - X[0]) > NOTHING * np.abs(X[0]).max(axis=0)):
         raise ValueError(
             f"the mediator's model, for {mediator.parts.design.response!r}, does not use the "
             f"treatment {question.treatment!r}, so that nothing can go through the mediator"
         )
-    if not np.any(np.abs(changes) > NOTHING):
+    if not np.any(changes):
         raise ValueError(
             f"the outcome's model, for {outcome.parts.design.response!r}, does not use the "
             f"mediator {question.mediator_name!r}"
@@ -139,7 +143,7 @@ def check_slopes(outcome: Role, rows: Rows, question: Question) -> None:
     """Refuse a nonlinear outcome whose random effects depend on the mediator."""
     if outcome.is_linear:
         return
-    steps, _ = mediator_steps(outcome.columns[question.mediator_name], question.mediator_name)
+    steps, _, _ = mediator_steps(outcome.columns[question.mediator_name], question.mediator_name)
     frame = rows.frames[0]
     here, there = (
         outcome.random_variance({**frame, question.mediator_name: step}) for step in steps[:2]

@@ -17,7 +17,7 @@ from ..parallel.progress import bar
 from ..parallel.workers import worker_count
 from .checks import check_is_response, constant_within
 from .joint import JointFit, fit_joint
-from .paths import Question, Rows, paths_of, rows_of
+from .paths import NOTHING, Question, Rows, paths_of, rows_of
 from .resampling import resampled
 from .result import Mediation, named_effects
 from .roles import Role, role_of
@@ -38,6 +38,13 @@ class Found:
     paths: dict[str, Paths]
     rows: Rows | None
     joint: JointFit | None
+
+    @property
+    def length(self) -> float:
+        """Units of the treatment between control and treatment, for a slope that varies."""
+        assert self.rows is not None
+        control, treated = self.rows.contrast
+        return float(treated) - float(control)
 
 
 def mediation(
@@ -140,7 +147,7 @@ def estimated(mediator: Role, outcome: Role, found: Found) -> dict[str, float]:
         pair, extra = (mediator.side.beta, outcome.side.beta), 0.0
     else:
         beta, p = found.joint.side.beta, found.joint.n_mediator
-        pair, extra = (beta[:p], beta[p:-1]), float(beta[-1])
+        pair, extra = (beta[:p], beta[p:-1]), found.length * float(beta[-1])
     values = named(found, pair[0][None], pair[1][None], extra)
     return {name: float(value[0]) for name, value in values.items()}
 
@@ -165,7 +172,7 @@ def drawn(
         extra = np.zeros(n)
     else:
         whole, p = found.joint.side.draw(n, rng), found.joint.n_mediator
-        m, y, extra = whole[:, :p], whole[:, p:-1], whole[:, -1]
+        m, y, extra = whole[:, :p], whole[:, p:-1], found.length * whole[:, -1]
     linear = mediator.is_linear and outcome.is_linear
     pieces = []
     with bar(n, "draws", shown=progress) as advance:
@@ -186,8 +193,7 @@ def remarks(mediator: Role, outcome: Role, question: Question, found: Found) -> 
     """Say what the numbers are, and what they leave out."""
     yield "causal only if nothing unmeasured is behind treatment, mediator and outcome"
     n, m = mediator.parts.nobs, outcome.parts.nobs
-    same = mediator.parts.design.n_data == outcome.parts.design.n_data
-    if n != m and same:
+    if n != m:
         yield f"the mediator's model used {n:,} rows and the outcome's {m:,}"
     if found.rows is None:
         groups = outcome.parts.call.groups
@@ -207,7 +213,8 @@ def of_rows(mediator: Role, outcome: Role, question: Question, found: Found) -> 
         yield remark
     if question.at:
         yield "at " + ", ".join(f"{name} = {value}" for name, value in question.at.items())
-    if not np.any(np.abs(found.rows.rest[1] - found.rows.rest[0]) > 1e-12):
+    before, after = found.rows.rest
+    if not np.any(np.abs(after - before) > NOTHING * np.abs(before).max(axis=0)):
         yield f"the outcome's model leaves {question.treatment} out: the direct effect is held at 0"
     if not (mediator.is_linear and outcome.is_linear):
         yield (

@@ -77,8 +77,13 @@ def predicted(variables: Variables, name: str, values: dict[str, Array], seed: i
     forest: Any = RandomForestClassifier if item.levels else RandomForestRegressor
     forest = forest(n_estimators=TREES, random_state=seed % 2**31, n_jobs=1)
     seen, out = item.observed, values[name].copy()
-    forest.fit(X[seen], out[seen].astype(int) if item.levels else out[seen])
-    out[~seen] = forest.predict(X[~seen])
+    if item.levels:
+        forest.fit(X[seen], out[seen].astype(int))
+        out[~seen] = forest.predict(X[~seen])
+    else:
+        centre, unit = float(out[seen].mean()), float(out[seen].std()) or 1.0
+        forest.fit(X[seen], (out[seen] - centre) / unit)
+        out[~seen] = centre + unit * forest.predict(X[~seen])
     if item.level:
         codes = variables.groups[item.level][0]
         known = group_values(out, seen, codes)
@@ -87,13 +92,18 @@ def predicted(variables: Variables, name: str, values: dict[str, Array], seed: i
 
 
 def features(variables: Variables, name: str, values: dict[str, Array]) -> Array:
-    """Collect the other variables and their means in every group."""
+    """Collect the other variables and their means in every group, standardised.
+
+    Trees take numbers of single precision, and differences below fixed sizes for none.
+    """
     others = np.column_stack([values[other] for other in variables.items if other != name])
     means = [
         group_means(others, codes, len(levels))[codes]
         for codes, levels in variables.groups.values()
     ]
-    return np.column_stack([others, *means])
+    out = np.column_stack([others, *means])
+    spread = out.std(axis=0)
+    return np.asarray((out - out.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0))
 
 
 def group_values(values: Array, seen: Any, codes: Any) -> Array:

@@ -137,6 +137,8 @@ def imputed(
     for name, value in (("m", m), ("cycles", cycles)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} is a positive integer, not {value!r}")
+    if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+        raise ValueError(f"seed is a whole number from 0 on, or None, not {seed!r}")
     variables = read_variables(formula, data, kinds, extra)
     check(variables, delta or {})
     seeds = np.random.SeedSequence(seed).spawn(m)
@@ -169,6 +171,9 @@ def check(variables: Variables, delta: Mapping[str, float]) -> None:
                 f"{', '.join(variables.incomplete)}",
                 name,
             )
+        shift = delta[name]
+        if isinstance(shift, str | bool) or not np.isfinite(shift):
+            raise ValueError(f"delta[{name!r}] is a number to add, not {shift!r}")
         if item.levels:
             raise DataError(f"delta shifts numbers, and {name!r} is {item.kind}", name)
 

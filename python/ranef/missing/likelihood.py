@@ -11,6 +11,7 @@ from .._typing import Array
 from ..errors import ModelError, UnsupportedError
 from ..fitted.lmm.model import LinearMixedModel
 from ..models import lmm
+from ..models.roots import root_of
 
 __all__ = ["at_pooled"]
 
@@ -60,6 +61,4 @@ def _llf(model: Any, beta: Array, lambda_: tuple[Array, ...], sigma: float) -> f
 
 def root(covariance: Array) -> Array:
     """Lower triangular root of a covariance that may be singular."""
-    values, vectors = np.linalg.eigh(covariance)
-    half = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asfortranarray(np.transpose(np.linalg.qr(half.T)[1]))
+    return np.asfortranarray(np.transpose(np.linalg.qr(root_of(covariance).T)[1]))

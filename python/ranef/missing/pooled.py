@@ -13,12 +13,14 @@ from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
 from ..inference.coverage import t_quantile
+from ..inference.hypotheses.linear import independent
 from ..inference.hypotheses.text import parse_hypotheses
 from ..inference.pooling import PooledTest, Rubin, d1, d2, d3, rubin
 from ..inference.prediction.table import laid_out
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
 from .likelihood import at_pooled
+from .same import check_same, models_of
 
 __all__ = ["PooledModel", "pool_models"]
 
@@ -168,7 +170,7 @@ class PooledModel:
                 "text, or take D1"
             )
         L, right, _ = parse_hypotheses(hypotheses, self._names)
-        return self._linear(L, right, method)
+        return self._linear(*independent(L, right), method)
 
     def _against(self, small: PooledModel, method: str) -> PooledTest:
         """Test against a smaller model."""
@@ -301,19 +303,24 @@ class PooledModel:
                 f"{int(np.ceil(100 * self.fmi.max()))} imputations make the standard errors "
                 f"repeatable; these are {self.m}."
             )
+        first = self.models[0]
+        varcorr = self.varcorr if hasattr(first, "varcorr") else {}
         facts = [
-            ("Formula", str(self.models[0].call.formula)),
+            ("Formula", str(first.call.formula)),
             ("Imputations", str(self.m)),
             ("Rows", f"{self.nobs:,}"),
             *(
                 (f"SD {name}|{group}", f"{np.sqrt(cov.to_numpy()[i, i]):.4g}")
-                for group, cov in self.varcorr.items()
+                for group, cov in varcorr.items()
                 for i, name in enumerate(cov.index)
             ),
-            ("SD residual", f"{self.sigma:.4g}"),
         ]
+        if first.parts.link == "identity" and getattr(first, "sigma", 1.0) != 1.0:
+            facts.append(("SD residual", f"{self.sigma:.4g}"))
+        if not varcorr:
+            del notes[1]
         return Summary(
-            "Mixed model pooled over imputations",
+            "Mixed model pooled over imputations" if varcorr else "Model pooled over imputations",
             facts,
             None,
             self.coef_table(),
@@ -333,7 +340,7 @@ class PooledModel:
 
 def pool_models(models: Sequence[Any]) -> PooledModel:
     """Pool fits of one model to several imputed data sets; see ``pool``."""
-    fits = tuple(models)
+    fits = models_of(models)
     if len(fits) < 2:
         raise ModelError(
             f"pool was given {len(fits)} model{'s' if len(fits) != 1 else ''}; the spread over "
@@ -357,8 +364,7 @@ def pool_models(models: Sequence[Any]) -> PooledModel:
                 f"model {place} has {model.nobs} rows and model 1 {first.nobs}; imputations of one "
                 "data set have the same rows. Is something still missing?"
             )
-        if getattr(model, "reml", False) != getattr(first, "reml", False):
-            raise ModelError(f"model {place} and model 1 differ in reml")
+        check_same(first, model, place)
     kept = [model.params.notna() for model in fits]
     if any((k != kept[0]).any() for k in kept):
         raise ModelError("the models alias different coefficients; leave one of them out")

@@ -13,7 +13,8 @@ from .._options import check_option
 from .._typing import Positions
 from ..design.expressions import columns_of
 from ..design.frame import Frame, open_frame
-from ..errors import DataError, UnsupportedError
+from ..errors import DataError, RanefWarning, UnsupportedError
+from ..fitted.warned import tell
 from ..formula import FactorKind, Formula, parse
 
 __all__ = ["KINDS", "Variable", "Variables", "read_variables"]
@@ -104,7 +105,10 @@ def read_variables(
     bars = {bar.group: bar.factors for bar in parsed.random}
     groups = {name: codes_of(frame, name, factors) for name, factors in bars.items()}
     grouping = {factor for factors in bars.values() for factor in factors}
-    names = [outcome, *predictors, *extra]
+    more = [extra] if isinstance(extra, str) else list(extra)
+    for name in more:
+        source.check(name)
+    names = [outcome, *predictors, *more]
     chosen = dict(kinds or {})
     if unknown := set(chosen) - set(names):
         raise DataError(
@@ -172,6 +176,8 @@ def variable(
     if not observed.any():
         raise DataError(f"{name!r} is missing in every row; nothing can be imputed for it", name)
     values = column[observed]
+    if len(values) == 1:
+        raise DataError(f"{name!r} has one observed value, from which nothing is learnt", name)
     if kind is not None:
         kind = check_option(f"kinds[{name!r}]", kind, KINDS)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
@@ -182,11 +188,44 @@ def variable(
             kind, distinct = ("binary", [0, 1]) if two else ("continuous", [])
         else:
             kind = "binary" if len(distinct) == 2 else "categorical"
+    if numeric and (endless := int(np.isinf(values.to_numpy(float)).sum())):
+        raise DataError(
+            f"{name!r} is infinite in {endless} row{'s' if endless > 1 else ''}; make them "
+            "missing, or correct them",
+            name,
+        )
     if kind in ("continuous", "count", "matching") and not numeric:
         raise DataError(f"{name!r} is not a number, so it cannot be imputed as {kind}", name)
     if kind == "count" and ((values < 0).any() or (values != np.floor(values)).any()):
         raise DataError(f"{name!r} has values that are not counts 0, 1, 2, ...", name)
-    return Variable(name, kind, level_of(column, observed, groups), observed, tuple(distinct))
+    level = level_of(column, observed, groups)
+    if kind == "continuous" and not level:
+        tell(tuple(nearly_of_groups(column, observed, groups, name)))
+    return Variable(name, kind, level, observed, tuple(distinct))
+
+
+def nearly_of_groups(
+    column: pd.Series[Any],
+    observed: np.ndarray[Any, np.dtype[np.bool_]],
+    groups: Mapping[str, tuple[Positions, pd.Index[Any]]],
+    name: str,
+) -> list[RanefWarning]:
+    """Warn of a variable that is constant within most groups, and may be of groups with errors."""
+    codes = pd.Series(pd.factorize(column[observed])[0])
+    for group, (where, levels) in groups.items():
+        by = codes.groupby(where[observed])
+        several = by.count() > 1
+        varies = (by.nunique() > 1) & several
+        if 0 < varies.sum() <= 0.2 * several.sum():
+            first = levels[int(varies.index[int(np.argmax(varies))])]
+            return [
+                RanefWarning(
+                    f"{name!r} is constant within all but {int(varies.sum())} of "
+                    f"{int(several.sum())} levels of {group}, such as {first!r}; it is imputed row "
+                    f"by row. If it belongs to {group}, correct these rows"
+                )
+            ]
+    return []
 
 
 def sorted_values(values: pd.Series[Any]) -> list[Any]:

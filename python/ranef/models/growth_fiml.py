@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -220,6 +220,8 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     """
     if not np.all(np.nanstd(values, axis=0) > 0.0):
         raise ModelError("an occasion or a covariate has no two different observed values")
+    written = model
+    model, powers = in_unit_of_time(model)
     units = Units.of(model, values)
     patterns = patterns_of((values - units.centre) / units.scale)
     roots = Roots(model)
@@ -238,14 +240,38 @@ def fit_fiml(model: FimlModel, values: Array) -> FimlEstimate:
     seen = np.isfinite(values)
     origin = units.restored(model, np.zeros(len(at)))
     J = np.column_stack([units.restored(model, e) - origin for e in np.eye(len(at))])
+    back = of_written(written, powers)
+    J = back[:, None] * J
     return FimlEstimate(
         float(llf - np.sum(seen * np.log(units.scale))),
-        units.restored(model, at),
+        back * units.restored(model, at),
         J @ cov @ J.T,
         step,
         definite and step < 1e-3,
         int(seen.any(axis=1).sum()),
     )
+
+
+def in_unit_of_time(model: FimlModel) -> tuple[FimlModel, Array]:
+    """Divide the powers of time by the largest of each, so that its unit does not matter.
+
+    Returns
+    -------
+    tuple of FimlModel and ndarray of shape (k,)
+        The model, and what the loadings were divided by.
+    """
+    powers = np.abs(model.loadings).max(axis=0)
+    powers = np.ones(len(powers)) if model.basis else np.where(powers > 0.0, powers, 1.0)
+    return replace(model, loadings=model.loadings / powers), powers
+
+
+def of_written(model: FimlModel, powers: Array) -> Array:
+    """Return factors that turn parameters of divided loadings into those as written."""
+    r, q = model.n_random, model.n_covariates
+    gamma = np.repeat(1.0 / powers[:, None], q, axis=1)[model.mask]
+    psi = 1.0 / np.outer(powers[:r], powers[:r])[np.tril_indices(r)]
+    rest = np.ones(sum(model.sizes) - len(powers) - len(gamma) - len(psi))
+    return np.concatenate([1.0 / powers, gamma, psi, rest])
 
 
 @dataclass(frozen=True)

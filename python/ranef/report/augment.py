@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from ..design.design import Design
 from ..design.frame import to_pandas
+from ..design.snapshot import rows_dropped
+from ..errors import DataError
 from ..inference.prediction.predict import fixed_part, random_part
-from ..models.lmm import LmmEstimate
 
-__all__ = ["augmented", "used_rows"]
+__all__ = ["augmented", "callers_rows", "used_rows"]
 
 
-def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
+def augmented(parts: Any) -> pd.DataFrame:
     """Add .fitted, .resid, .fixed, .offset, .weights and .wtres to the rows that were used."""
-    out = used_rows(design, data)
+    out = callers_rows(parts)
+    design, estimate = parts.design, parts.estimate
     fixed = fixed_part(design, estimate)
     fitted = fixed + random_part(design, estimate.modes)
     new: dict[str, NDArray[np.float64]] = {
@@ -32,6 +34,28 @@ def augmented(design: Design, estimate: LmmEstimate, data: Any) -> pd.DataFrame:
         new[".weights"] = design.weights
         new[".wtres"] = np.sqrt(design.weights) * (design.y - fitted)
     return out.assign(**new)
+
+
+def callers_rows(parts: Any) -> pd.DataFrame:
+    """Take the caller's rows that were used, for columns that go beside them.
+
+    The rows are those of the fit, whatever became of their order and values since. A frame that
+    has lost rows has no place for columns of them all.
+
+    Raises
+    ------
+    DataError
+        If rows were dropped from the caller's frame since the fit.
+    """
+    if (found := rows_dropped(parts)) is not None:
+        left, at_fit = found
+        raise DataError(
+            f"rows were dropped from the data since the fit ({left} of {at_fit} are left), and the "
+            "columns of augment() go beside all of them; fit the rows that are left by "
+            "update(data=...), take model.fittedvalues and model.resid, which are of the rows of "
+            "the fit, or drop rows into a new frame"
+        )
+    return used_rows(parts.design, parts.data)
 
 
 def used_rows(design: Design, data: Any) -> pd.DataFrame:

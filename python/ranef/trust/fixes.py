@@ -87,7 +87,7 @@ class Fixes:
         if not self._is_plain or ":" in group or not self._fits_gls():
             return ""
         times = numbers_of(self._design)[time]
-        corr = "ar1" if np.allclose(times, np.round(times)) else "car1"
+        corr = "ar1" if np.allclose(times, np.round(times), atol=0.0) else "car1"
         how = f'groups="{group}", time="{time}", corr="{corr}"'
         if isinstance(self._model, GLSModel):
             is_free = self._model.call.corr == "independence"

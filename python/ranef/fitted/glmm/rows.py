@@ -20,7 +20,7 @@ from ...inference.prediction import predict as prediction
 from ...inference.prediction.generalised import Predictive
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
 from ...inference.prediction.table import labelled, laid_out
-from ...report.augment import used_rows
+from ...report.augment import callers_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
 from .parts import GlmmParts, encoded, new_rows
@@ -257,7 +257,7 @@ class Rows(Base):
             new[".offset"] = self.parts.design.offset
         if self.parts.design.weights is not None:
             new[".weights"] = self.parts.design.weights
-        return used_rows(self.parts.design, self.parts.data).assign(**new)
+        return callers_rows(self.parts).assign(**new)
 
 
 def over_levels(parts: GlmmParts, newdata: Any, kind: str) -> pd.Series[Any]:

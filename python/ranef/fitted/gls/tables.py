@@ -12,7 +12,7 @@ from ...inference.coverage import t_quantile
 from ...inference.hypotheses.structured import parameter_table
 from ...models.gls import rows as gls_rows
 from ...report import tidy as tidying
-from ...report.augment import used_rows
+from ...report.augment import callers_rows
 from ...report.structured import variance_table
 from ..parts import Base
 from .parts import GlsParts
@@ -141,4 +141,4 @@ class Tables(Base):
         resid = parts.resid()
         new = {".fitted": parts.design.y - resid, ".resid": resid}
         sd = gls_rows.residual_sd(parts.rows, parts.estimate)
-        return used_rows(parts.design, parts.data).assign(**new, **{".resid.sd": sd})
+        return callers_rows(parts).assign(**new, **{".resid.sd": sd})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._typing import Array
 from ...errors import ModelError
 from ...formula.terms import quoted
 from ...report.tabled import Tabled
@@ -91,11 +92,17 @@ def equated(model: Any, curve: GrowthParts) -> Equivalence:
 def check_rows(model: Any, curve: GrowthParts) -> None:
     """Refuse models of other responses."""
     theirs, ours = model.parts.design, curve.design
-    if theirs.n_obs != ours.n_obs or not np.allclose(np.sort(theirs.y), np.sort(ours.y)):
+    if theirs.n_obs != ours.n_obs or not same_values(theirs.y, ours.y):
         raise ModelError(
             f"the mixed model is for {theirs.response!r} on {theirs.n_obs:,} rows and the curve "
             f"for {ours.response!r} on {ours.n_obs:,}; fit both to the same rows"
         )
+
+
+def same_values(a: Array, b: Array) -> bool:
+    """Tell whether two responses are the same in any order, whatever their unit."""
+    size = float(np.abs(a).max())
+    return bool(np.allclose(np.sort(a), np.sort(b), rtol=1e-8, atol=1e-10 * size))
 
 
 def pieces(name: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ from ...formula import parse
 from ...inference.growth import covariance_elements
 from ...inference.hypotheses.linear import FixedDf
 from ...models.growth_fiml import FimlEstimate, FimlModel, fit_fiml
+from ...report import tidy as tidying
 from ...report.summary import Summary
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..parts import Base, Parts
@@ -176,6 +177,35 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
     def lavaan(self) -> str:
         """Write the model in lavaan's syntax, for its function growth() on wide data."""
         return write_syntax(self.call, list(self.parts.occasions))
+
+    def tidy(self, conf_int: bool = False, level: float = 0.95) -> pd.DataFrame:
+        """Return all parameters as a tidy frame, under the column names of R's broom.
+
+        Parameters
+        ----------
+        conf_int : bool
+            Whether to add conf.low and conf.high.
+        level : float
+            Their coverage.
+
+        Returns
+        -------
+        DataFrame
+            As of the other models.
+        """
+        rows = tidying.fixed_rows(self.parts.coef_table(), level if conf_int else None)
+        return tidying.stack([rows])
+
+    def glance(self) -> pd.DataFrame:
+        """Return one row about the fit, under the column names of R's broom.
+
+        Returns
+        -------
+        DataFrame
+            nobs (rows with an outcome), npar, logLik, AIC, BIC.
+        """
+        numbers = {"nobs": self.nobs, "npar": self.npar}
+        return pd.DataFrame([{**numbers, "logLik": self.llf, "AIC": self.aic, "BIC": self.bic}])
 
     def summary(self) -> Summary:
         """Summarise the fit; prints as text, shows as HTML in a notebook."""

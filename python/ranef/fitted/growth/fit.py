@@ -73,6 +73,11 @@ def checked_call(call: GrowthCall) -> GrowthCall:
         raise ValueError(
             f"{both[0]!r} is given as covariate and as time_varying; it is one of them"
         )
+    if call.time in checked.time_varying:
+        raise ValueError(
+            f"{call.time!r} is the time of the curve, whose slope is its effect; leave it out of "
+            "time_varying="
+        )
     if checked.time_varying and (checked.missing == "fiml" or checked.shape == "basis"):
         raise UnsupportedError(
             "time_varying= is for curves of a known shape, and rows with what they need; leave "

@@ -101,6 +101,14 @@ def read_syntax(text: str) -> Syntax:
     covariates: dict[str, tuple[str, ...]] = {}
     paths: dict[str, tuple[str, str]] = {}
     for left, by, right in lines.regressions:
+        if is_number(by):
+            raise UnsupportedError(
+                f"{left} ~ {by}*{right}: coefficients are estimated here, none is given"
+            )
+        if right in named:
+            raise UnsupportedError(
+                f"{left} ~ {right}: factors covary here, and none predicts another variable"
+            )
         if left in named:
             covariates[named[left]] = (*covariates.get(named[left], ()), right)
         elif left in columns and left not in paths:
@@ -188,19 +196,37 @@ def number(text: str) -> float:
         raise UnsupportedError(f"{text!r} is no number, and a loading here is one") from None
 
 
+def is_number(text: str) -> bool:
+    """Tell whether what stands before a star is a value, and no label."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def variances_of(lines: Lines, factors: list[str], columns: list[str]) -> tuple[str, str]:
     """Read which factors vary, and whether residual variances are equal."""
     zero: set[str] = set()
     labels: dict[str, str] = {}
     for left, by, right in lines.variances:
-        is_zero = by in ("0", "0.0")
+        is_zero = is_number(by) and float(by) == 0.0
+        if is_number(by) and not is_zero:
+            raise UnsupportedError(
+                f"{left} ~~ {by}*{right}: variances and covariances are estimated here, none is "
+                "given but zeros of factors"
+            )
         if left in columns and left == right and not is_zero:
             labels[left] = by
         elif left in factors and right in factors:
             if left == right and is_zero:
                 zero.add(left)
             elif is_zero and not zero & {left, right}:
-                lines_of = [v for v in lines.variances if v[0] == v[2] and v[1] in ("0", "0.0")]
+                lines_of = [
+                    v
+                    for v in lines.variances
+                    if v[0] == v[2] and is_number(v[1]) and float(v[1]) == 0.0
+                ]
                 if not {v[0] for v in lines_of} & {left, right}:
                     raise UnsupportedError(f"{left} ~~ 0*{right}: factors that vary covary here")
         elif not (left == right and by == ""):

@@ -76,9 +76,18 @@ def long_rows(
                 f"time_varying={key!r} has {len(own)} columns for {len(columns)} waves; give one "
                 "for each, in the order of the outcome's"
             )
+    for name in columns:
+        if not is_numbers(wide[name]):
+            raise DataError(f"{name!r} is a wave of the outcome and holds no numbers", name)
     times = times_of(columns, time)
     unit = "unit" if groups is None else groups
     ids = np.arange(len(wide)) if groups is None else wide[groups].to_numpy()
+    if pd.isna(ids).any():
+        raise DataError(
+            f"{groups!r} is missing in {int(pd.isna(ids).sum())} rows, whose units have no name; "
+            "leave these rows out, or groups= if every row is a unit",
+            groups,
+        )
     if pd.Series(ids).duplicated().any():
         raise DataError(f"{groups!r} names a unit in two rows; wide data have a row a unit", groups)
     taken = {*wide.columns, *varying}
@@ -91,6 +100,16 @@ def long_rows(
         new |= {key: wide[own[i]].to_numpy() for key, own in varying.items()}
         blocks.append(rest.assign(**new))
     return Long(pd.concat(blocks, ignore_index=True), outcome, clock, unit)
+
+
+def is_numbers(column: pd.Series[Any]) -> bool:
+    """Tell whether a wave holds numbers, or objects that are such."""
+    kind = column.dtype
+    if pd.api.types.is_numeric_dtype(kind):
+        return True
+    return pd.api.types.is_object_dtype(kind) and bool(
+        pd.to_numeric(column, errors="coerce").eq(column).any()
+    )
 
 
 def common_start(names: Sequence[str]) -> str:

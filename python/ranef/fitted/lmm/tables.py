@@ -62,7 +62,7 @@ class Tables(Base):
         0     249.6     0    253.7    -4.1   251.4
         1     258.7     1    273.3   -14.6   261.9
         """
-        return augmented(self.parts.design, self.parts.estimate, self.parts.data)
+        return augmented(self.parts)
 
     @overload
     def augment_chunks(self, source: Any, out: None = None) -> Iterator[pd.DataFrame]: ...

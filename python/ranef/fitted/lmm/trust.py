@@ -152,7 +152,9 @@ class Trust(Base):
         deletion = (
             deletions.refits(design, estimate, codes, count, fit, progress=progress)
             if refit
-            else deletions.closed_form(design, estimate, codes, count, self.parts.prior_precision())
+            else deletions.closed_form(
+                design, estimate, codes, count, self.parts.prior_precision(), progress=progress
+            )
         )
         weight = deletions.leverage(design, estimate, self.parts.core)
         return influence_tables(

@@ -17,6 +17,7 @@ from ...families.family import Family
 from ...families.links import mean_of
 from ...models.mixture.fit import QUICK, MixtureEstimate, fit_mixture
 from ...models.mixture.rows import MixtureRows
+from ...models.roots import root_of
 from ...parallel.progress import tracked
 from ...report.summary import pvalue_text
 from .call import MixtureCall, whole
@@ -131,8 +132,7 @@ def drawn(
     k = rng.choice(len(estimate.shares), size=units, p=estimate.shares / estimate.shares.sum())
     beta = estimate.beta[k]
     if r:
-        values, vectors = np.linalg.eigh(estimate.psi)
-        roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        roots = np.array([root_of(psi) for psi in estimate.psi])
         beta[:, :r] += np.einsum("uij,uj->ui", roots[k], rng.standard_normal((units, r)))
     eta = np.sum(rows.X * beta[rows.unit], axis=1)
     if len(estimate.sigma):

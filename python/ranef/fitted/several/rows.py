@@ -18,7 +18,7 @@ from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
 from ...inference.prediction.places import only_seen_places
 from ...inference.prediction.table import labelled
-from ...report.augment import used_rows
+from ...report.augment import callers_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
 from .parts import SeveralParts
@@ -126,7 +126,7 @@ class PartsRows(Base):
         }
         if self.parts.call.zero is not None:
             new[".zero"] = self.parts.zero_share(eta)
-        return used_rows(self.parts.design, self.parts.data).assign(**new)
+        return callers_rows(self.parts).assign(**new)
 
     def predict(
         self,

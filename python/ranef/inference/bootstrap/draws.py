@@ -14,6 +14,7 @@ from ..._typing import Array
 from ...design.design import Design, RandomTerm, only_plain
 from ...errors import UnsupportedError
 from ...models.lmm import LmmEstimate
+from ...models.roots import units_of
 from ..prediction.predict import fixed_part, random_part
 
 __all__ = ["KINDS", "Draw", "drawer"]
@@ -117,13 +118,14 @@ def _error_scale(design: Design) -> Array:
 
 def _rescaled(rows: Array, cov: Array) -> Array:
     """Rows centred and turned so that their covariance is ``cov``."""
-    centred = rows - rows.mean(axis=0)
+    unit = units_of(cov)
+    centred = (rows - rows.mean(axis=0)) / unit
     values, vectors = np.linalg.eigh(centred.T @ centred / len(rows))
     usable = values > 1e-10 * max(float(values.max()), 1e-300)
     inverse = np.where(usable, 1.0 / np.sqrt(np.where(usable, values, 1.0)), 0.0)
     whiten = (vectors * inverse) @ vectors.T
-    size, axes = np.linalg.eigh(cov)
-    return np.asarray(centred @ whiten @ (axes * np.sqrt(np.maximum(size, 0.0))) @ axes.T)
+    size, axes = np.linalg.eigh(cov / np.outer(unit, unit))
+    return np.asarray(centred @ whiten @ (axes * np.sqrt(np.maximum(size, 0.0))) @ axes.T * unit)
 
 
 def _coarsest(design: Design, kind: str) -> RandomTerm:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ..._typing import Array
+from ...models.roots import root_of
 
 __all__ = ["Effects", "LinearPaths", "Paths", "Side", "effects_of"]
 
@@ -29,9 +30,8 @@ class Side:
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Draw coefficients, (n, p), normal about the estimates."""
-        values, vectors = np.linalg.eigh(self.cov)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        return np.asarray(self.beta + rng.standard_normal((n, len(self.beta))) @ root.T)
+        noise = rng.standard_normal((n, len(self.beta)))
+        return np.asarray(self.beta + noise @ root_of(self.cov).T)
 
 
 @dataclass(frozen=True)

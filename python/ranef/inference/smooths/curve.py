@@ -11,6 +11,7 @@ import pandas as pd
 from ..._typing import Array
 from ...design.encode import NewSmooth, encode_smooth
 from ...errors import UnsupportedError
+from ...models.roots import root_of
 from ..coverage import t_quantile
 from .table import MOST_EFFECTS, Fitted
 
@@ -103,8 +104,7 @@ def curve_of(fit: Fitted, position: int, newdata: object, by: str | None) -> Cur
         random = wide.reshape(len(x), -1)
     C = np.hstack([fixed[:, own], random])
     at = fit.places(position, joint)
-    values, vectors = np.linalg.eigh(joint.covariance[np.ix_(at, at)])
-    root = fit.sigma * (C @ (vectors * np.sqrt(np.maximum(values, 0.0))))
+    root = fit.sigma * (C @ root_of(joint.covariance[np.ix_(at, at)]))
     missing = np.isnan(new.x).any(axis=1)
     value = C @ joint.coefficients[at]
     value[missing] = np.nan

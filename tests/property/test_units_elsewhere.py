@@ -1,0 +1,131 @@
+"""Units of mediators, times, covariates and responses where effects are drawn, pooled or filled in.
+
+Each result is compared with that of the same data in other units, changed as theory says.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ranef
+from ranef.models.roots import root_of
+
+GROUPS, TIMES = 50, 6
+UNITS = [1e-12, 1e-6, 1e6, 1e12]
+
+
+def rows(**units):
+    rng = np.random.default_rng(3)
+    g, t = np.repeat(np.arange(GROUPS), TIMES), np.tile(np.arange(TIMES), GROUPS)
+    b = rng.multivariate_normal([0.0, 0.0], [[1.0, 0.1], [0.1, 0.2]], GROUPS)
+    slopes = rng.multivariate_normal([0.5, 0.4], [[0.4, 0.2], [0.2, 0.4]], GROUPS)
+    x = rng.normal(size=g.size) + 0.5 * rng.normal(size=GROUPS)[g]
+    m = slopes[g, 0] * x + 0.6 * rng.normal(size=GROUPS)[g] + rng.normal(size=g.size)
+    y = slopes[g, 1] * m + 0.3 * x + 0.2 * t + b[g, 0] + b[g, 1] * t + rng.normal(size=g.size)
+    z = rng.normal(size=GROUPS)
+    z[[3, 7]] = np.nan
+    d = pd.DataFrame({"y": y, "x": x, "m": m, "t": 1.0 * t, "z": z[g], "g": g.astype(str)})
+    for name, unit in units.items():
+        d[name] *= unit
+    return d
+
+
+def mediated(formulas, joint, **units):
+    """The indirect effect with its interval, in the units of x and y as they were."""
+    d = rows(**units)
+    models = [ranef.lmer(text, d) for text in formulas]
+    effects = ranef.mediate(
+        *models,
+        treatment="x",
+        mediator_name="m",
+        contrast=(0.0, units.get("x", 1.0)),
+        joint=joint,
+        draws=500,
+        seed=1,
+    )
+    return effects.table().loc["indirect"].to_numpy() / units.get("y", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("formulas", "joint"),
+    [
+        (("m ~ x + (1 | g)", "y ~ m + x + (1 | g)"), False),
+        (("m ~ x + (x | g)", "y ~ m + x + (m | g)"), True),
+    ],
+)
+@pytest.mark.parametrize("name", ["x", "m", "y"])
+def test_an_indirect_effect_is_that_of_any_units(formulas, joint, name):
+    right = mediated(formulas, joint)
+    for unit in UNITS:
+        found = mediated(formulas, joint, **{name: unit})
+        np.testing.assert_allclose(found, right, rtol=2e-4, err_msg=f"{name} {unit:g}")
+
+
+def test_a_contrast_of_two_units_has_twice_the_covariance_of_slopes():
+    d = rows()
+    models = ranef.lmer("m ~ x + (x | g)", d), ranef.lmer("y ~ m + x + (m | g)", d)
+    one, two = (
+        ranef.mediate(
+            *models, treatment="x", mediator_name="m", joint=True, contrast=(0, k), seed=1, draws=50
+        )
+        for k in (1, 2)
+    )
+    effects = ["indirect", "direct", "total"]
+    np.testing.assert_allclose(two.estimates[effects], 2.0 * one.estimates[effects], rtol=1e-9)
+    slopes = one.joint.slopes.loc["mediator: x", "outcome: m"]
+    product = one.estimates["a"] * one.estimates["b"]
+    assert one.estimates["indirect"] == pytest.approx(product + slopes, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["t", "z", "y"])
+def test_growth_with_missing_covariates_is_that_of_any_units(name):
+    options = {"time": "t", "groups": "g", "covariates": "z", "missing": "fiml"}
+    right = ranef.growth("y", rows(), **options)
+    for unit in UNITS:
+        found = ranef.growth("y", rows(**{name: unit}), **options)
+        seen = {"t": 0, "z": GROUPS - 2, "y": GROUPS * TIMES}[name]
+        assert found.llf + seen * np.log(unit) == pytest.approx(right.llf, abs=1e-6)
+        np.testing.assert_allclose(found.tvalues, right.tvalues, rtol=1e-4, err_msg=f"{unit:g}")
+
+
+@pytest.mark.parametrize("name", ["y", "t"])
+def test_classes_are_drawn_in_any_units(name):
+    options = {"time": "t", "groups": "g", "random": "linear", "variances": "equal", "starts": 4}
+    found = []
+    for unit in (1.0, *UNITS):
+        model = ranef.growth_mixture("y", rows(**{name: unit}), **options, progress=False)
+        found.append(model.bootstrap_test(2, starts=2, seed=1, progress=False).simulated)
+    np.testing.assert_allclose(found[1:], [found[0]] * len(UNITS), atol=1e-3)
+
+
+def test_forests_fill_gaps_in_any_units():
+    pytest.importorskip("sklearn")
+    found = []
+    for unit in (1.0, 1e-12, 1e12):
+        d = rows(x=unit)
+        d.loc[::5, "x"] = np.nan
+        done = ranef.impute("y ~ x + t + (1 | g)", d, method="forest", cycles=2, seed=1)
+        found.append(done.first["x"].to_numpy() / unit)
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, atol=0.25)
+    assert all(np.std(values[::5]) > 0.3 for values in found)  # and not with the mean alone
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student"])
+def test_a_unit_in_which_digits_would_be_lost_is_refused(family):
+    more = {"dispersion": "~ x"} if family == "gaussian" else {}
+    for unit in (1e-6, 1e7):
+        with pytest.raises(ranef.DataError, match="fit the response times 1e"):
+            ranef.glmer("y ~ x + (1 | g)", rows(y=unit), family=family, **more)
+    right = ranef.glmer("y ~ x + (1 | g)", rows(), family=family, **more)
+    for unit in (1e-2, 1e3):
+        found = ranef.glmer("y ~ x + (1 | g)", rows(y=unit), family=family, **more)
+        np.testing.assert_allclose(found.tvalues, right.tvalues, rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e-12, 1.0, 1e12])
+def test_a_root_keeps_components_of_any_size(unit):
+    cov = np.array([[4.0, 1.0, 0.0], [1.0, 9.0, 0.0], [0.0, 0.0, 0.0]])
+    scale = np.diag([1.0, unit, 1.0])
+    R = root_of(scale @ cov @ scale)
+    back = np.linalg.inv(scale) @ R @ R.T @ np.linalg.inv(scale)
+    np.testing.assert_allclose(back, cov, rtol=1e-12, atol=1e-12)
