@@ -73,8 +73,15 @@ def test_text_copies_and_foreign_words(models, frame, name):
         pd.testing.assert_series_equal(twin.predict(frame), model.predict(frame))
     for word in MODEL:
         if not hasattr(model, word):
-            with pytest.raises(AttributeError, match=rf"{word} is a word of"):
+            with pytest.raises(AttributeError, match=rf"{word} is (a word of|not available)"):
                 getattr(model, word)
+    for word, cure in {
+        "aic": "validation",
+        "conf_int": r"model\.mixed",
+        "profile": "inside",
+    }.items():
+        with pytest.raises(ranef.UnsupportedError, match=cure):
+            getattr(model, word)
     with pytest.raises(TypeError, match='random="none"'):
         model.predict(frame, re_form=None)
 

@@ -46,12 +46,14 @@ def dense_without(model, row):
         ("Reaction ~ Days + (1 | Subject)", {"weights": "w"}),
         ("Reaction ~ Days + offset(o) + (Days || Subject)", {"weights": "w"}),
         ("Reaction ~ Days + (Days | Subject) + (1 | h)", {"weights": "w"}),
+        ("Reaction ~ Days + ar1(0 + t | Subject)", {}),
     ],
 )
 def test_no_row_is_in_its_own_columns(formula, options):
     rng = np.random.default_rng(1)
     data = SLEEP.assign(w=rng.uniform(0.5, 2, 180), o=rng.normal(size=180), h=np.arange(180) % 7)
     data["Reaction"] += 20.0 * data["h"] * ("| h" in formula)
+    data["t"] = pd.Categorical(data["Days"])
     model = ranef.lmer(formula, data, **options)
     found = ranef.embedding(model, "Subject", folds="rows")
     term = model.parts.design.random[0]
@@ -69,6 +71,13 @@ def test_of_a_second_term_too():
     found = ranef.embedding(model, "h", folds="rows").train
     modes = dense_without(model, 40)[18:].reshape(7, 2)
     assert_allclose(found.iloc[40], modes[term.codes[40]], rtol=1e-5, atol=1e-8)
+
+
+def test_parts_are_not_left_out_beside_a_smooth():
+    model = ranef.lmer("Reaction ~ s(Days, k=4) + (1 | Subject)", SLEEP)
+    with pytest.raises(ranef.UnsupportedError, match='folds="rows"'):
+        ranef.embedding(model)
+    assert ranef.embedding(model, cross_fit=False).train.shape == (180, 1)
 
 
 def test_no_part_is_in_its_own_columns():

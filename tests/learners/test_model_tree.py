@@ -219,6 +219,10 @@ def test_weights_offsets_missing_values_and_order():
     with pytest.warns(ranef.DroppedRowsWarning, match=r"4 of 150 rows.*age \(4\)"):
         tree = ranef.model_tree(FORMULA, gaps, offset=np.zeros(150))
     assert tree.nobs == 146
+    twins, w = gaps.set_axis([0] * 150), np.linspace(0.5, 2.0, 150)
+    with pytest.warns(ranef.DroppedRowsWarning):
+        weighted = ranef.model_tree(FORMULA, twins, weights=w)
+    assert_allclose(weighted.llf, ranef.model_tree(FORMULA, gaps[4:], weights=w[4:]).llf)
     assert tree.predict(gaps, kind="leaf").notna().all()  # age divides nothing
     ordered = DEPRESSION.assign(
         duration=pd.Categorical(DEPRESSION["duration"], ordered=True),
@@ -243,10 +247,13 @@ def test_weights_offsets_missing_values_and_order():
         ("depression ~ s(age) | cluster | anxiety", ranef.UnsupportedError, "smooth"),
         ("depression ~ treatment | cluster | same", ranef.DataError, "one value"),
         ("depression ~ treatment | row | age", ranef.ModelError, "150"),
+        ("depression ~ age + twice | cluster | anxiety", ranef.ModelError, "depend on each other"),
+        ("depression ~ age | cluster | day", ranef.DataError, "dates or times"),
     ],
 )
 def test_bad_formulas_are_refused_in_words(formula, error, message):
-    data = DEPRESSION.assign(same=1.0, row=np.arange(150))
+    data = DEPRESSION.assign(same=1.0, row=np.arange(150), twice=2.0 * DEPRESSION["age"])
+    data["day"] = pd.date_range("2020-01-01", periods=150)
     with pytest.raises(error, match=message):
         ranef.model_tree(formula, data)
 

@@ -233,6 +233,13 @@ def test_conformal_intervals_cover_new_and_known_groups():
         model.calibrate(folds=40)
 
 
+def test_calibration_holds_out_groups_that_a_row_has_one_of():
+    other = DATA.assign(h=DATA["g"].sample(frac=1, random_state=1).to_numpy())
+    model = ranef.re_em("y ~ x + z + (1 | mm(g, h))", other, LinearRegression(), progress=False)
+    with pytest.raises(ranef.UnsupportedError, match="has several"):
+        model.calibrate()
+
+
 def test_weights_offsets_and_containers(tree):
     same = ranef.re_em("Y ~ D + t + X + (1 | ID)", REEM, weights=np.ones(600), progress=False)
     assert_allclose(same.llf, tree.llf, atol=1e-8)

@@ -128,9 +128,14 @@ def calibrated(
                 f"calibration fits again without some rows, and {name} was given as an array; put "
                 "it into a column of the data and name that"
             )
-    term = min(base.random, key=lambda term: term.n_levels)
+    plain = [one for one in base.random if len(one.memberships) == 1]
+    if not plain:
+        raise UnsupportedError(
+            "calibration holds out whole groups, and a row of this model has several"
+        )
+    term = min(plain, key=lambda one: one.n_levels)
     group = found.resample if found.resample != "rows" else term.group
-    term = next(term for term in base.random if term.group == group)
+    term = next(one for one in plain if one.group == group)
     codes = np.asarray(term.codes, dtype=np.intp)
     frame = used_rows(to_pandas(data), base)
     new = folds_of(codes, folds, call.seed)

@@ -32,6 +32,12 @@ def modes_without_part(design: Design, estimate: LmmEstimate, term: int, part: P
         Zero for a level whose rows are all in the part.
     """
     only_plain(design, "an embedding without parts of the rows", "use cross_fit=False")
+    for one in design.random:
+        if one.is_structured or one.smooth is not None:
+            raise UnsupportedError(
+                f'parts of the rows are not left out beside {one.written}; use folds="rows" or '
+                "cross_fit=False"
+            )
     own = design.random[term]
     out = np.zeros((design.n_obs, own.n_cols))
     for k in range(int(part.max()) + 1):

@@ -232,11 +232,12 @@ class MixedLearner(BesideMixed):
         fit, learned = self.fit, self.fit.learned
         groups = ", ".join(f"{group} ({count:,})" for group, count in self.ngroups.items())
         kind = "Restricted log-likelihood" if self.call.reml else "Log-likelihood"
+        count = len(self.features)
         facts = [
             ("Formula", str(self.call.formula)),
             ("Rows", f"{self.nobs:,}"),
             ("Groups", groups),
-            ("Learner", f"{fit.learner.label}, {len(self.features)} columns"),
+            ("Learner", f"{fit.learner.label}, {count} column{'s' if count > 1 else ''}"),
             ("Fitted values", f"{learned.how}{self._held_out()}"),
             (kind, f"{self.llf:.4f}"),
         ]

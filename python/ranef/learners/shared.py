@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ..design.snapshot import Kept
+from ..errors import UnsupportedAttributeError
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.effects import RandomEffects
 from ..report.varcorr import VarCorr
@@ -15,10 +16,39 @@ from ..words.answers import Spoken
 __all__ = ["BesideMixed"]
 
 
+#: Words of linear mixed models that are not of the model as a whole, and what to use instead.
+INSTEAD = {
+    **dict.fromkeys(
+        ("aic", "aicc", "bic"),
+        "its criterion would not count what the learner or the splits were fitted with; compare "
+        "models by validation",
+    ),
+    **dict.fromkeys(
+        ("params", "bse", "pvalues", "tvalues", "cov_params", "coef_table", "conf_int", "test"),
+        "coefficients are those of the linear mixed model inside, model.mixed",
+    ),
+    **dict.fromkeys(
+        ("anova", "bootstrap", "check", "influence", "profile", "simulate", "theta"),
+        "the linear mixed model inside, model.mixed, has it, with the learner or splits as known",
+    ),
+    "update": "call the function again with other arguments; model.call has these",
+}
+
+
 class BesideMixed(Spoken):
     """Random effects, likelihood and fitted rows of the mixed model inside."""
 
     mixed: LinearMixedModel
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in INSTEAD:
+                kind = type(self).__name__
+                message = f"{name} is not available for a {kind}: {INSTEAD[name]}"
+                raise UnsupportedAttributeError(message, name=name, obj=self)
+            return super().__getattr__(name)
+
     #: The caller's data by value: later changes of theirs do not reach it.
     data = Kept()
 

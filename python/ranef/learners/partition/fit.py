@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ... import design as designs
 from ..._typing import Array, Positions
 from ...design.design import Design
 from ...design.frame import open_frame, to_pandas
-from ...errors import ConvergenceWarning, DataError, DroppedRowsWarning, RanefWarning
+from ...errors import ConvergenceWarning, DataError, DroppedRowsWarning, ModelError, RanefWarning
 from ...fitted.lmm.call import Call
 from ...fitted.lmm.fit import checked, estimated, kernel_of
 from ...fitted.lmm.fit import fit as fit_mixed
@@ -100,12 +101,13 @@ class Fit:
 def fit(call: TreeCall, data: Any) -> Fit:
     """Carry out a call."""
     written = read_formula(call.formula, data)
-    frame, lost = complete(written, data, call)
-    arguments = {name: on_rows(getattr(call, name), frame, data) for name in ("weights", "offset")}
+    frame, kept, lost = complete(written, data, call)
+    arguments = {name: on_rows(getattr(call, name), kept) for name in ("weights", "offset")}
     base = designs.build(written.mixed, frame, missing=call.missing, **arguments)
     used = frame if base.rows is None else frame.iloc[base.rows]
     variables = tuple(variable_of(used[name], name, base) for name in written.variables)
     k = len(base.fixed)
+    full_rank(base)
     settings = Settings(
         call.alpha,
         call.bonferroni,
@@ -143,35 +145,41 @@ def fit(call: TreeCall, data: Any) -> Fit:
     )
 
 
+def full_rank(base: Design) -> None:
+    """Refuse a model of a leaf whose coefficients are not determined."""
+    X = base.X / np.maximum(np.linalg.norm(base.X, axis=0), 1e-300)
+    rank = int(np.linalg.matrix_rank(X))
+    if rank < X.shape[1]:
+        raise ModelError(
+            f"the model of a leaf has {X.shape[1]} coefficients, and the data determine {rank}: "
+            f"{', '.join(base.fixed_names)} depend on each other; leave one out"
+        )
+
+
 def complete(
     written: Written, data: Any, call: TreeCall
-) -> tuple[pd.DataFrame, list[RanefWarning]]:
-    """Leave out rows without a value of a variable that divides."""
+) -> tuple[pd.DataFrame, NDArray[np.bool_], list[RanefWarning]]:
+    """Leave out rows without a value of a variable that divides; what is left, and where it is."""
     source = open_frame(data)
     for name in written.variables:
         source.check(name)
     frame = to_pandas(data)
     gaps = frame[list(written.variables)].isna()
-    if not gaps.to_numpy().any():
-        return frame, []
+    kept = np.asarray(~gaps.to_numpy().any(axis=1), dtype=np.bool_)
+    if kept.all():
+        return frame, kept, []
     counts = ", ".join(f"{name} ({int(gap.sum())})" for name, gap in gaps.items() if gap.any())
-    lost = int(gaps.any(axis=1).sum())
+    lost = int((~kept).sum())
     told = f"{lost} of {len(frame)} rows are left out because values are missing in {counts}"
     if call.missing == "raise":
         raise DataError(f"{lost} rows have missing values, by column: {counts}")
-    return frame[~gaps.any(axis=1).to_numpy()], [DroppedRowsWarning(told)]
+    return frame[kept], kept, [DroppedRowsWarning(told)]
 
 
-def on_rows(value: Any, frame: pd.DataFrame, data: Any) -> Any:
+def on_rows(value: Any, kept: NDArray[np.bool_]) -> Any:
     """Take the rows of an array that are left."""
-    if value is None or isinstance(value, str):
+    if value is None or isinstance(value, str) or kept.all() or np.shape(value) != kept.shape:
         return value
-    whole = to_pandas(data)
-    if len(frame) == len(whole):
-        return value
-    if len(np.shape(value)) != 1 or len(value) != len(whole):
-        raise DataError(f"{len(value)} weights or offsets for {len(whole)} rows")
-    kept = whole.reset_index(drop=True).index[whole.index.isin(frame.index)]
     return np.asarray(value)[kept]
 
 
@@ -185,6 +193,12 @@ def variable_of(column: pd.Series[Any], name: str, base: Design) -> Variable:
     """
     if column.nunique() < 2:
         raise DataError(f"{name!r} has one value in the rows used; it cannot divide them", name)
+    if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
+        raise DataError(
+            f"column {name!r} holds dates or times; make it a number first, such as days since the "
+            f"start: ({name} - {name}.min()).dt.days",
+            name,
+        )
     is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     if is_number:
         values, levels, is_ordered = column.to_numpy(dtype=np.float64), None, False
