@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 void bind_absorb(pybind11::module_& m);
+void bind_crossed_glmm(pybind11::module_& m);
 void bind_gee(pybind11::module_& m);
 void bind_general(pybind11::module_& m);
 void bind_glmm(pybind11::module_& m);

@@ -43,6 +43,7 @@ PYBIND11_MODULE(RANEF_MODULE, m, py::mod_gil_not_used()) {
   m.attr("simd") = Eigen::SimdInstructionSetsInUse();
   bind_structure(m);
   bind_absorb(m);
+  bind_crossed_glmm(m);
   bind_gee(m);
   bind_general(m);
   bind_glmm(m);

@@ -154,6 +154,11 @@ void scale_rows(const Vector& factor, const RowMatrix& x, RowMatrix& out) {
 
 }  // namespace
 
+Index SparseRows::find(Index row, Index of_column) const {
+  const auto begin = column.begin() + start[row], end = column.begin() + start[row + 1];
+  return std::lower_bound(begin, end, of_column) - column.begin();
+}
+
 SparseRows transpose(const SparseRows& S, Index columns) {
   SparseRows out;
   out.start.assign(columns + 1, 0);
@@ -198,6 +203,35 @@ CrossedGraph::CrossedGraph(CrossProducts& products, int threads)
     const double met = static_cast<double>(rows_.start[l + 1] - rows_.start[l]);
     entangled_ += met * met;
   }
+}
+
+// The order of entries is that of `beside`, `among` and `transpose`.
+void CrossedGraph::renew(const CrossProducts& products) {
+  own1_ = products.terms[0].own.row(0).transpose();
+  for (std::size_t t = 1; t < products.terms.size(); ++t)
+    own2_.segment(offset_[t - 1], products.terms[t].n_levels) =
+        products.terms[t].own.row(0).transpose();
+  rows_.value.resize(static_cast<std::size_t>(rows_.nonzeros()));
+  Index at = 0;
+  for (Index l = 0; l < rows_.rows(); ++l)
+    for (const PairProducts& pair : products.pairs[0])
+      for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e)
+        rows_.value[at++] = pair.value.data()[e];
+  columns_.value.resize(rows_.value.size());
+  std::vector<Index> next(columns_.start.begin(), columns_.start.end() - 1);
+  for (Index e = 0; e < rows_.nonzeros(); ++e)
+    columns_.value[next[rows_.column[e]]++] = rows_.value[e];
+  if (!has_root_pairs()) return;
+  among_.value.resize(static_cast<std::size_t>(among_.nonzeros()));
+  for (std::size_t s = 1; s < products.terms.size(); ++s)
+    for (std::size_t t = s + 1; t < products.terms.size(); ++t) {
+      const PairProducts& pair = products.pairs[s][t - s - 1];
+      for (Index l = 0; l + 1 < static_cast<Index>(pair.start.size()); ++l)
+        for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
+          const Index i = offset_[s - 1] + l, j = offset_[t - 1] + pair.level[e];
+          among_.value[among_.find(i, j)] = among_.value[among_.find(j, i)] = pair.value.data()[e];
+        }
+    }
 }
 
 void CrossedGraph::set(const std::vector<double>& lambda) {

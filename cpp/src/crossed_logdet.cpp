@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 #include <tuple>
 #include <utility>
 
@@ -97,6 +98,7 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
     GraphProduct product;
     graph.apply(V_, product);
     inner_ = V_.transpose() * product.y;
+    if (any_weights_) inner_.setZero();
     return;
   }
   // Eigenvalues reach below zero only where root terms meet each other.
@@ -133,6 +135,7 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
   while (keep < size - 1 && values(size - 1 - keep) > std::max(kBulk, 1.2 * values(0))) ++keep;
   V_ = V * eigen.eigenvectors().rightCols(keep);
   inner_ = values.tail(keep).asDiagonal();
+  if (any_weights_) inner_.setZero();
   bound_bulk(graph, settings.seed, shift > 0.0);
 }
 
@@ -175,7 +178,8 @@ void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_seco
   // sum |x|^r over the bulk is at most its trace (of T's diagonal, none of it negative) times this.
   const double size = std::max(high_, -low_);
   const double C = static_cast<double>(graph.n_root());
-  const double trace = std::max(1e-3, std::min(C * size, product_diagonal(graph).sum()));
+  const double trace =
+      std::max(1e-3, any_weights_ ? C * size : std::min(C * size, product_diagonal(graph).sum()));
   const auto fit = [&](int order) {
     const double most = low_ < 0.0 ? C * std::pow(size, order) : trace * std::pow(size, order - 1);
     CrossedPolynomial out = fit_polynomial(order, low_, high_, kBias / most, kDegree);
@@ -201,8 +205,8 @@ Vector product_diagonal(const CrossedGraph& graph) {
 }
 
 // -log|V'(I - T)^-1 V| and its derivatives: with K = V'AV, -tr(K^-1 AV' dT AV).
-void CrossedLogdet::deflated_part(const CrossedGraph& graph, const RowMatrix& AV,
-                                  Logdet& out) const {
+void CrossedLogdet::deflated_part(const CrossedGraph& graph, const RowMatrix& AV, Logdet& out,
+                                  LogdetSlopes* slopes) const {
   Matrix K = V_.transpose() * AV;
   K = (0.5 * (K + K.transpose())).eval();
   const Eigen::LLT<Matrix> llt(K);
@@ -215,14 +219,20 @@ void CrossedLogdet::deflated_part(const CrossedGraph& graph, const RowMatrix& AV
   graph.leading(AV, product.w);
   product.y = AV - V_;  // T (I - T)^-1 V
   const Matrix inverse = llt.solve(Matrix(Matrix::Identity(K.rows(), K.cols())));
+  if (slopes) return add_slopes(graph, AV, product.w, product.y, inverse, 1, -1.0, *slopes);
   out.by_sigma -= contracted(graph, AV, product, AV, product, inverse);
 }
 
 // -tr(PTP) = -tr T + tr V'TV.
-void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& TV,
-                                 Logdet& out) const {
+void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out,
+                                 LogdetSlopes* slopes) const {
   const Vector diagonal = product_diagonal(graph);
   out.value += V_.cwiseProduct(TV.y).sum() - diagonal.sum();
+  if (slopes) {
+    subtract_trace_slopes(graph, *slopes);
+    const Matrix one = Matrix::Identity(V_.cols(), V_.cols());
+    return add_slopes(graph, V_, TV.w, TV.y, one, 1, 1.0, *slopes);
+  }
   out.by_sigma += bilinear(graph, V_, TV, V_, TV).rowwise().sum();
   const SparseRows& rows = graph.rows();
   const Vector squares = graph.b().array().square();
@@ -376,10 +386,24 @@ Matrix sampled_slopes(const CrossedGraph& graph, const Matrix& D, const std::vec
   return out;
 }
 
+// The derivatives of a batch of n probes' mean by the graph's own values, the vectors side by side.
+void add_sampled(const CrossedGraph& graph, const std::vector<RowMatrix>& z,
+                 const std::vector<GraphProduct>& Tz, const Matrix& difference, Index n,
+                 LogdetSlopes& slopes) {
+  const Index J = difference.rows(), m = z[0].cols();
+  RowMatrix all(graph.n_root(), J * m), w(graph.n_leading(), J * m), y(graph.n_root(), J * m);
+  for (Index j = 0; j < J; ++j) {
+    all.middleCols(j * m, m) = z[j];
+    w.middleCols(j * m, m) = Tz[j].w;
+    y.middleCols(j * m, m) = Tz[j].y;
+  }
+  add_slopes(graph, all, w, y, difference, m, -1.0 / static_cast<double>(n), slopes);
+}
+
 }  // namespace
 
 void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings& settings,
-                                 Logdet& out, LogdetError* error) const {
+                                 Logdet& out, LogdetError* error, LogdetSlopes* slopes) const {
   const Index C = graph.n_root(), J = polynomial_.degree(), n = settings.n_probes;
   const double bytes =
       8.0 * static_cast<double>(J) * static_cast<double>(2 * C + graph.n_leading());
@@ -396,8 +420,9 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
     RowMatrix raw(C, count);
     for (Index m = 0; m < C; ++m)
       for (Index j = 0; j < count; ++j)
-        raw(m, j) = probe_sign(settings.seed, static_cast<std::uint64_t>(first + j),
-                               static_cast<std::uint64_t>(m));
+        raw(m, j) =
+            probe_sign(settings.seed, static_cast<std::uint64_t>(settings.first_probe + first + j),
+                       static_cast<std::uint64_t>(m));
     z[0] = raw;
     project(z[0]);
     RowMatrix F = polynomial_.coefficient(0) * z[0];
@@ -416,11 +441,13 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
       if (error && j + 1 <= third_.degree()) third += third_.coefficient(j + 1) * z[j + 1];
     }
     const Vector values = graph.dots(raw, F);
-    const Matrix slopes = sampled_slopes(graph, polynomial_.difference, z, Tz);
+    const Matrix by_sigma = slopes ? Matrix(Matrix::Zero(out.by_sigma.size(), count))
+                                   : sampled_slopes(graph, polynomial_.difference, z, Tz);
     for (Index j = 0; j < count; ++j) {
       samples.value.push_back(values(j));
-      samples.slope.push_back(slopes.col(j));
+      samples.slope.push_back(by_sigma.col(j));
     }
+    if (slopes) add_sampled(graph, z, Tz, polynomial_.difference, n, *slopes);
     const Vector start = graph.dots(z[0], z[0]), end = graph.dots(z[J], z[J]);
     samples.growth = std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
     if (!error) continue;
@@ -448,17 +475,34 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
 
 Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& settings,
                             const RowMatrix& AV, LogdetError* error) const {
+  return evaluate(graph, settings, AV, error, nullptr);
+}
+
+Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& settings,
+                            const RowMatrix& AV, LogdetError* error, LogdetSlopes& slopes) const {
+  if (settings.exact_second)
+    throw std::invalid_argument("exact_second: not with derivatives by the graph's values");
+  slopes.a2.setZero(graph.n_leading());
+  slopes.log_b.setZero(graph.n_root());
+  slopes.pairs.setZero(graph.nonzeros());
+  slopes.among.setZero(graph.root_pairs().nonzeros());
+  return evaluate(graph, settings, AV, error, &slopes);
+}
+
+Logdet CrossedLogdet::evaluate(const CrossedGraph& graph, const LogdetSettings& settings,
+                               const RowMatrix& AV, LogdetError* error,
+                               LogdetSlopes* slopes) const {
   Logdet out;
   out.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
   if (error) *error = {};
   if (error) error->gradient_variance.setZero(out.by_sigma.size(), out.by_sigma.size());
   GraphProduct TV;
   graph.apply(V_, TV);
-  deflated_part(graph, AV, out);
+  deflated_part(graph, AV, out, slopes);
   if (complete_) return out;
-  first_moment(graph, TV, out);
+  first_moment(graph, TV, out, slopes);
   if (settings.exact_second) second_moment(graph, TV, out);
-  sampled_part(graph, settings, out, error);
+  sampled_part(graph, settings, out, error, slopes);
   return out;
 }
 

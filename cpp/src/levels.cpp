@@ -1,11 +1,9 @@
 #include "ranef/levels.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <type_traits>
-#include <vector>
 
 #include "ranef/with_size.hpp"
 
@@ -108,9 +106,9 @@ bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
   return true;
 }
 
-template <int Size>
+template <class Block>
 double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
-  using Block = Square<Size>;
+  constexpr bool kMayBeLarge = Block::MaxRowsAtCompileTime == Eigen::Dynamic;
   const Index k = Sigma.cols();
   const Block S = Sigma;
   Block M(k, k), inverse(k, k);
@@ -118,7 +116,7 @@ double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
   LogSum logs;
   for (Index l = 0; l < own.cols(); ++l) {
     const Eigen::Map<const Block> A(own.data() + l * k * k, k, k);
-    if (Size == Eigen::Dynamic && k > kLarge)
+    if (kMayBeLarge && k > kLarge)
       M.noalias() = A * S;
     else
       M.noalias() = A.lazyProduct(S);
@@ -129,7 +127,7 @@ double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
     inverse = lu.inverse();
     Eigen::Map<Block> Tl(T.data() + l * k * k, k, k), Kl(K.data() + l * k * k, k, k);
     Tl = inverse;
-    if (Size == Eigen::Dynamic && k > kLarge)
+    if (kMayBeLarge && k > kLarge)
       M.noalias() = S * inverse;
     else
       M.noalias() = S.lazyProduct(inverse);
@@ -147,9 +145,9 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   if (k == 2) return factor_pairs(own, Sigma, T, K);
   double log_determinant = 0.0;
   if (k > kLarge && factor_symmetric(own, Sigma, T, K, log_determinant)) return log_determinant;
+  if (k > 4 && k <= kOnStack) return factor_general<SmallSquare>(own, Sigma, T, K);
   return with_size<3>(k, [&](auto size) {
-    constexpr int Size = decltype(size)::value;
-    return factor_general<Size>(own, Sigma, T, K);
+    return factor_general<Square<decltype(size)::value>>(own, Sigma, T, K);
   });
 }
 
@@ -165,16 +163,20 @@ using Rows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>;
 // digits than a thousand.
 constexpr Index kLevelsAtATime = 512;
 
+// A workspace whose size the compiler knows.
+template <int K>
+struct Known {
+  double numbers[(K > 0 ? K : 1) * kFewColumns];
+  explicit Known(Index /*size*/) {}
+  double* data() { return numbers; }
+};
+
 template <int K>
 void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix* KR) {
   const Index levels = Kb.cols();
   const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
   const Index c = rows.cols();
-  std::conditional_t<
-      K == Eigen::Dynamic, std::vector<double>,
-      std::array<double, static_cast<std::size_t>(K == Eigen::Dynamic ? 1 : K) * kFewColumns>>
-      work{};
-  if constexpr (K == Eigen::Dynamic) work.resize(static_cast<std::size_t>(k * kFewColumns));
+  std::conditional_t<K == Eigen::Dynamic, Workspace, Known<K>> work(k * kFewColumns);
   double* const product = work.data();
   for (Index start = 0; start < levels; start += kLevelsAtATime) {
     double sums[kFewColumns * kFewColumns] = {};
@@ -336,7 +338,8 @@ void scale_level_rows(const Matrix& M, bool transposed, Index levels, Index firs
     rows.middleRows(first, levels) *= M(0, 0);
     return;
   }
-  Column<Eigen::Dynamic> work(k);
+  Workspace numbers(k);
+  Eigen::Map<Vector> work(numbers.data(), k);
   for (Index l = 0; l < levels; ++l)
     for (Index j = 0; j < rows.cols(); ++j) {
       auto column = rows.col(j).segment(first + l * k, k);

@@ -89,11 +89,13 @@ void DenseRoot::multiply_by_inverse(RowMatrix& B) const {
 // only the places are visited.
 template <class Visit>
 void Root::for_each_entry(const std::vector<Matrix>* lambda, Visit&& visit) const {
-  Square<Eigen::Dynamic> block, left;
+  Index widest = 1;
+  for (const Index k : layout_.k) widest = std::max(widest, k);
+  Workspace numbers(widest * widest), more(widest * widest);
+  std::fill_n(numbers.data(), widest * widest, 0.0);
   for (std::size_t t = 0; t < terms_.size(); ++t) {
     const Index k = layout_.k[t];
-    block.setZero(k, k);
-    left.setZero(k, k);
+    Eigen::Map<Matrix> block(numbers.data(), k, k), left(more.data(), k, k);
     for (Index l = 0; l < layout_.n_levels[t]; ++l) {
       const Index at = layout_.offset[t] + l * k;
       const double* own = terms_[t].own.data() + l * k * k;
@@ -115,8 +117,7 @@ void Root::for_each_entry(const std::vector<Matrix>* lambda, Visit&& visit) cons
       const std::size_t t = s + 1 + p;
       const PairProducts& pair = pairs_[s][p];
       const Index ks = layout_.k[s], kt = layout_.k[t];
-      block.setZero(ks, kt);
-      left.setZero(ks, kt);
+      Eigen::Map<Matrix> block(numbers.data(), ks, kt), left(more.data(), ks, kt);
       for (Index l = 0; l < layout_.n_levels[s]; ++l)
         for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
           const Index row = layout_.offset[t] + pair.level[e] * kt;

@@ -12,6 +12,8 @@ using namespace ranef::test;
 
 namespace {
 
+constexpr Index kRows = 110;
+
 struct TermOf {
   Index n_levels, k;
   int predictor;
@@ -125,13 +127,14 @@ double dense_laplace(const Model& of, const Built& built, const Predictors& kern
     const Vector change = eigen.eigenvectors() * size.cwiseInverse().asDiagonal() *
                           eigen.eigenvectors().transpose() * g;
     u += std::min(1.0, 1.0 / change.norm()) * change;
+    if (change.norm() < 1e-13 * (1.0 + u.norm())) break;
   }
   return -2.0 * rows->total(eta) + u.squaredNorm() +
          2.0 * Matrix(M.llt().matrixL()).diagonal().array().log().sum();
 }
 
 void check_against_dense(const Model& of, const std::vector<TermOf>& terms) {
-  const Built built = build(of, 240, terms, 11);
+  const Built built = build(of, kRows, terms, 11);
   Predictors model = kernel(of, built);
   CHECK_CLOSE(model.evaluate(built.theta, built.beta).value, dense_laplace(of, built, model), 1e-9);
 }
@@ -144,7 +147,7 @@ HermiteRule three_points() {
 }
 
 void check_gradient(const Model& of, const std::vector<TermOf>& terms, bool quadrature = false) {
-  const Built built = build(of, 240, terms, 12);
+  const Built built = build(of, kRows, terms, 12);
   Predictors model = kernel(of, built);
   const Index m = built.theta.size();
   const HermiteRule rule = three_points();
@@ -215,14 +218,15 @@ void check_integral() {
   const double found = laplace + model.quadrature(rule).value;
   const auto rows = rows_of(of, built);
   double expected = 0.0;
+  Matrix eta(1, 2), score;
   for (std::int32_t l = 0; l < 10; ++l) {
     double sum = 0.0;
-    const double h = 0.005;
+    // of a smooth function that falls off to both sides: equal steps leave out next to nothing
+    const double h = 0.05;
     for (double u = -8.0; u < 8.0; u += h) {
       double value = -0.5 * u * u - 0.9189385332046727418;
       for (std::int32_t i = 0; i < 120; ++i) {
         if (built.terms[0].codes[i] != l) continue;
-        Matrix eta(1, 2), score;
         eta(0, 0) = built.inputs[0].X.row(i).dot(built.beta.head(2)) + 0.1;
         eta(0, 1) = built.beta(2) + built.theta(0) * u;
         value += rows->at_rows(&i, eta, score);
@@ -253,9 +257,11 @@ int main() {
         {{12, 1, 0}, {9, 1, last == 2 ? 1 : last}},
         {{20, 1, 0}, {20, 1, last == 2 ? 1 : last}, {6, 1, 0}},
     };
-    for (const auto& terms : cases) {
-      check_against_dense(of, terms);
-      check_gradient(of, terms);
+    // The first distribution with every arrangement of terms, the others with the two richest.
+    for (std::size_t i = &of == &models.front() ? 0 : 1; i < cases.size(); ++i) {
+      if (i == 2 && &of != &models.front()) continue;
+      check_against_dense(of, cases[i]);
+      check_gradient(of, cases[i]);
     }
     check_gradient(of, {}, false);
     check_gradient(of, {{12, 2, 0}}, true);

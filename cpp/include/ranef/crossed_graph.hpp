@@ -28,6 +28,7 @@ struct SparseRows {
   Index rows() const { return static_cast<Index>(start.size()) - 1; }
   Index nonzeros() const { return static_cast<Index>(column.size()); }
   double at(Index entry) const { return value.empty() ? 1.0 : value[entry]; }
+  Index find(Index row, Index of_column) const;  // of an entry that is there
 };
 
 // The same matrix by columns.
@@ -45,6 +46,9 @@ class CrossedGraph {
   // Takes the pairs out of `products`, whose terms all have one column.
   CrossedGraph(CrossProducts& products, int threads);
 
+  // Take the values of products of the same levels under other weights; set() is to follow.
+  void renew(const CrossProducts& products);
+
   Index n_leading() const { return own1_.size(); }
   Index n_root() const { return own2_.size(); }
   Index nonzeros() const { return rows_.nonzeros(); }
@@ -55,6 +59,8 @@ class CrossedGraph {
   const std::vector<Index>& offset() const { return offset_; }  // (terms,) root's, and its size
   const SparseRows& rows() const { return rows_; }
   const SparseRows& columns() const { return columns_; }
+  // A_22 off its diagonal, both triangles.
+  const SparseRows& root_pairs() const { return among_; }
   const Vector& own1() const { return own1_; }
   const Vector& own2() const { return own2_; }
 
@@ -65,6 +71,7 @@ class CrossedGraph {
   const Vector& a2() const { return a2_; }
   const Vector& b() const { return b_; }
   double lambda(std::size_t t) const { return lambda_[t]; }
+  const std::vector<double>& lambda() const { return lambda_; }
   // (C,) d log b / d Sigma of the column's own term: 1 / (2 Sigma d_2), 0 where Sigma is zero.
   const Vector& slope_b() const { return slope_b_; }
 

@@ -30,6 +30,15 @@ struct LogdetSettings {
   int n_probes = 8;
   bool exact_second = false;
   double solve_tolerance = 1e-10;
+  int first_probe = 0;  // the sample is that of the probes from this one on
+};
+
+// Derivatives of log|I - T| by what T is made of.
+struct LogdetSlopes {
+  Vector a2;     // (R,)
+  Vector log_b;  // (C,)
+  Vector pairs;  // (nnz,) by the entries of A_12, in the order of CrossedGraph::rows()
+  Vector among;  // (nnz,) by those of A_22 off its diagonal, half of it in either triangle
 };
 
 struct Logdet {
@@ -55,6 +64,8 @@ class CrossedLogdet {
   void choose_polynomial(const CrossedGraph& graph, bool exact_second);
   // Widen the interval towards one: a probe was seen to leave it.
   void widen();
+  // Choose it for any weights of the same levels from now on.
+  void bound_whatever_weights() { any_weights_ = true; }
   double low() const { return low_; }
   double high() const { return high_; }
   void set_bounds(double low, double high) {
@@ -69,6 +80,13 @@ class CrossedLogdet {
   // At the graph's present covariance; AV (C, k) = (I - T)^-1 V to within the solve's tolerance.
   Logdet value(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
                LogdetError* error) const;
+  // The same with derivatives by the graph's own values in place of those by Sigma, which are left
+  // at zero, as is the gradient's variance.
+  Logdet value(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
+               LogdetError* error, LogdetSlopes& slopes) const;
+
+  // Take another V, as of a former fit, that has orthonormal columns.
+  void take(RowMatrix V, const CrossedGraph& graph);
 
   // Components that do not lie in V: x - V V'x.
   void project(RowMatrix& x) const;
@@ -77,18 +95,31 @@ class CrossedLogdet {
   RowMatrix V_;   // (C, k)
   Matrix inner_;  // (k, k)
   double low_ = 0.0, high_ = 0.5;
-  bool complete_ = false;  // V spans everything
-  double bias_ = 0.0;      // bound on what polynomial_ leaves out of the trace
+  bool complete_ = false;     // V spans everything
+  bool any_weights_ = false;  // the polynomial is for any weights
+  double bias_ = 0.0;         // bound on what polynomial_ leaves out of the trace
   CrossedPolynomial polynomial_;
   CrossedPolynomial third_;  // of order 3 on the same interval
 
   void bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bool below_zero);
-  void deflated_part(const CrossedGraph& graph, const RowMatrix& AV, Logdet& out) const;
-  void first_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out) const;
+  Logdet evaluate(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
+                  LogdetError* error, LogdetSlopes* slopes) const;
+  void deflated_part(const CrossedGraph& graph, const RowMatrix& AV, Logdet& out,
+                     LogdetSlopes* slopes) const;
+  void first_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out,
+                    LogdetSlopes* slopes) const;
   void second_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out) const;
   void sampled_part(const CrossedGraph& graph, const LogdetSettings& settings, Logdet& out,
-                    LogdetError* error) const;
+                    LogdetError* error, LogdetSlopes* slopes) const;
 };
+
+// Add `scale` times the derivatives of sum_ij W_ij z_i'T z_j, W symmetric, for each of m sets of
+// vectors: row c of z, w = A_12 B z and Tz holds the m values of the first vector, then of the
+// second, and so on.
+void add_slopes(const CrossedGraph& graph, const RowMatrix& z, const RowMatrix& w,
+                const RowMatrix& Tz, const Matrix& W, Index m, double scale, LogdetSlopes& slopes);
+// Add those of -tr T.
+void subtract_trace_slopes(const CrossedGraph& graph, LogdetSlopes& slopes);
 
 // Diagonal of T (C,).
 Vector product_diagonal(const CrossedGraph& graph);

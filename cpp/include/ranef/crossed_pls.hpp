@@ -16,8 +16,22 @@
 
 namespace ranef {
 
+// Derivatives of log|M|, M = I + Lambda'Z'W Z Lambda, by the standard deviations and by the values
+// of Z'W Z, those of pairs halved: both of their triangles hold them.
+struct DeterminantSlopes {
+  Vector by_lambda;                        // (terms,)
+  std::vector<Matrix> own;                 // (1, l_t)
+  std::vector<std::vector<Matrix>> pairs;  // (1, nnz)
+};
+
 class CrossedPls : public LeastSquares {
  public:
+  // Rows by term of the kernel, the root's terms together.
+  struct Halves {
+    RowMatrix leading;  // (R, m)
+    RowMatrix root;     // (C, m)
+  };
+
   // The first term leads. Takes what it needs out of `products`.
   CrossedPls(CrossProducts products, std::vector<std::vector<int>> blocks,
              const CrossedSettings& settings);
@@ -43,13 +57,26 @@ class CrossedPls : public LeastSquares {
   Approximation approximation() const override { return approximation_; }
   void resume(const Approximation& former) override;
 
- private:
-  // Rows by term of the kernel, the root's terms together.
-  struct Halves {
-    RowMatrix leading;  // (R, m)
-    RowMatrix root;     // (C, m)
-  };
+  // What generalised models ask, whose weights change. After stand(), solve() and variances() are
+  // those of M at lambda under these products; after log_determinant() conditional_covariances(),
+  // too. There is no objective.
+  void stand(const CrossProducts& products, const std::vector<Matrix>& lambda);
+  double log_determinant();  // of M; NaN where a solve fails
+  void determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const;
+  // Take the slopes from one of so many parts of the sample; from all of it where `parts` is one.
+  void take_part(int part, int parts);
+  // Whether the sample was made larger, or V chosen anew; `theta_sd` as of Approximation.
+  bool improve_sample(double theta_sd);
+  void resume_sample(const Approximation& former, RowMatrix V);
+  const RowMatrix& deflation() const { return logdet_.V(); }
 
+  // Solve M u = Lambda'r for right sides r = `rows` from u on, until a residual is below
+  // `reduction` of the first one, or below the tolerance: spherical random effects.
+  void solve_spherical(const Halves& rows, double tolerance, double reduction, Halves& u) const;
+  Halves halves(const std::vector<RowMatrix>& by_term) const;
+  std::vector<RowMatrix> by_term(const Halves& halves) const;
+
+ private:
   CrossedSettings settings_;
   CrossedGraph graph_;
   CrossedLogdet logdet_;
@@ -70,6 +97,7 @@ class CrossedPls : public LeastSquares {
   bool scored_ = false;
   Derivatives derivatives_;
   bool derived_ = false;  // derivatives_ are those of last_
+  LogdetSlopes slopes_;   // at the last log_determinant()
   Matrix L_;              // (c, c)
 
   Objective evaluate(bool reml);
@@ -81,8 +109,6 @@ class CrossedPls : public LeastSquares {
   Halves scores(const Halves& rows, double tolerance) const;
   Matrix quadratic_form(const std::vector<RowMatrix>& H, double tolerance) const;
   void orthonormal_scores();
-  Halves halves(const std::vector<RowMatrix>& by_term) const;
-  std::vector<RowMatrix> by_term(const Halves& halves) const;
   Halves products(const Halves& H) const;
   bool improve_once(const std::vector<Matrix>& lambda, bool reml);
   bool take_error(const LogdetError& error, bool reml);

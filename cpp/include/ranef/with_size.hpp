@@ -3,6 +3,7 @@
 
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "ranef/eigen.hpp"
 
@@ -15,11 +16,35 @@ constexpr int kMaxStructured = 2000;
 // Blocks of more columns are multiplied by Eigen's products of large matrices.
 constexpr int kLarge = 24;
 
+// Blocks of up to so many columns have their workspaces on the stack.
+constexpr int kOnStack = 16;
+
 // Blocks of a term: on the stack where their size is known, else workspaces to be made once.
 template <int K>
 using Square = Eigen::Matrix<double, K, K>;
 template <int K>
 using Column = Eigen::Matrix<double, K, 1>;
+// Of a size up to kOnStack.
+using SmallSquare =
+    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, kOnStack, kOnStack>;
+
+// Numbers for the time of a call: on the stack where they are no more than a small block's.
+class Workspace {
+ public:
+  explicit Workspace(Index size) {
+    if (size > kOnStack * kOnStack) many_.resize(static_cast<std::size_t>(size));
+    data_ = many_.empty() ? few_ : many_.data();
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  double* data() { return data_; }
+
+ private:
+  double few_[kOnStack * kOnStack];
+  std::vector<double> many_;
+  double* data_;
+};
 
 // Call f with std::integral_constant of the size s: Least to 4 known to the compiler, else Dynamic.
 // Least is for callers that treat smaller sizes on their own.

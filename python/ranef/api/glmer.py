@@ -10,7 +10,13 @@ from ..errors import UnsupportedError
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
-from ..fitted.several.fit import needs_parts, parts_call, refuse_covariance, refuse_prior
+from ..fitted.several.fit import (
+    needs_parts,
+    parts_call,
+    refuse_covariance,
+    refuse_iteration,
+    refuse_prior,
+)
 from ..fitted.several.model import DistributionalModel, fit_parts_model
 from ..formula import with_functions
 from ..inference.priors.parts import simplified
@@ -40,6 +46,8 @@ def glmer(
     strict: bool = False,
     prior: PriorLike = None,
     covariance: Mapping[str, Any] | None = None,
+    method: str = "auto",
+    threads: int = 1,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> GeneralizedLinearMixedModel | DistributionalModel:
@@ -94,6 +102,14 @@ def glmer(
     covariance : mapping of str to covariance, optional
         Known covariances of the levels of grouping factors, as in :func:`ranef.lmer`; with the
         families and links of a GeneralizedLinearMixedModel, and ``nagq`` 0 or 1.
+    method : {"auto", "exact", "iterative"}
+        How Laplace's approximation is computed. "exact": by a Cholesky factor, whose cost grows
+        with the cube of the levels of crossed factors. "iterative": by sparse products and random
+        vectors, for two or more crossed terms of one column each; ``convergence.llf_error`` is the
+        standard deviation of the log-likelihood that is left. "auto" is exact where a factor needs
+        at most 3e9 operations and fits in memory, and iterative beyond.
+    threads : int
+        Threads of an iterative fit; the result does not depend on their number.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call, by name: ``{"f": f}``.
     trust_formula : bool
@@ -136,6 +152,13 @@ def glmer(
     of a negative binomial, Var(y) = mu + mu^2 / k, are estimated by maximum likelihood with the
     rest; covariances of the random effects are on the scale of the linear predictor.
 
+    Without a factor, the mode is found by conjugate gradients and the log determinant of Laplace's
+    approximation is sampled at the mode: its leading eigenvectors and its first moment are exact,
+    and the rest is the mean over random vectors, the same ones for the whole search. The gradient
+    is that of the sample, the weights' dependence on the mode included. The sample grows until -2
+    log-likelihood is known to within 0.1 and every parameter to within 1 % of its standard error,
+    or a ConvergenceWarning says what was reached.
+
     References
     ----------
     .. [1] Bates, Maechler, Bolker and Walker (2015), J. Stat. Softw. 67(1), 1-48.
@@ -164,6 +187,7 @@ def glmer(
                 "negative_binomial and their usual links; this one has several predictors"
             )
         refuse_covariance(covariance)
+        refuse_iteration(method, threads)
         options = {
             "weights": weights,
             "offset": offset,
@@ -186,5 +210,7 @@ def glmer(
         strict,
         simplified(prior),
         covariance,
+        method,
+        threads,
     )
     return fit_model(call, data)

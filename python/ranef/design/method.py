@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .._typing import Array
 
 __all__ = ["EXACT", "Method", "Sample"]
 
@@ -23,6 +25,8 @@ class Sample:
         Relative standard deviations at which the deflation was chosen, in the kernel's order.
     low, high : float
         The interval of the eigenvalues that are left.
+    deflation : ndarray of shape (C, k), optional
+        The deflated vectors of a generalised model, which its weights have a part in.
     """
 
     n_levels: tuple[int, ...]
@@ -31,6 +35,7 @@ class Sample:
     deflated_at: tuple[float, ...]
     low: float
     high: float
+    deflation: Array | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Method:
     Attributes
     ----------
     name : {"exact", "auto", "iterative"}
-        As :func:`ranef.lmer` takes it.
+        As :func:`ranef.lmer` and :func:`ranef.glmer` take it.
     threads : int
         Threads of one iterative fit.
     seed : int

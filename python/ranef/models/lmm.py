@@ -26,8 +26,10 @@ __all__ = [
     "constant_within",
     "evaluate",
     "fit",
+    "fits",
     "is_correlated",
     "kernel",
+    "method_of",
     "off_boundary",
     "zero_columns",
 ]
@@ -320,19 +322,19 @@ def _fewer_effects(term: RandomTerm, n: int) -> str:
 
 def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
     """Build the cross products and the plan of the factor, on the design's response or on ``y``."""
-    method = _method(design)
+    method = method_of(design)
     core = (
         design.kernel(method) if isinstance(design, SummedDesign) else _of_rows(design, y, method)
     )
     sample = design.method.sample
-    if core.is_iterative and sample is not None and _fits(sample, design):
+    if core.is_iterative and sample is not None and fits(sample, design):
         core.resume(
             sample.n_probes, sample.exact_second, sample.deflated_at, sample.low, sample.high
         )
     return core
 
 
-def _method(design: Design) -> str:
+def method_of(design: Design) -> str:
     """Name the method that a kernel takes: of a smaller model than was asked for, what suits it."""
     method = design.method
     if method.name == "exact" or len(design.random) < 2:
@@ -343,10 +345,11 @@ def _method(design: Design) -> str:
         return "exact"
     if method.sample is None:
         return method.name
-    return "iterative" if _fits(method.sample, design) else "auto"
+    return "iterative" if fits(method.sample, design) else "auto"
 
 
-def _fits(sample: Sample, design: Design) -> bool:
+def fits(sample: Sample, design: Design) -> bool:
+    """Tell whether an approximation is one of a design with these levels."""
     return sample.n_levels == tuple(term.n_levels for term in design.random)
 
 

@@ -26,6 +26,8 @@ class GlmerCall:
     strict: bool = False
     prior: PriorLike = None
     covariance: Any = None
+    method: str = "auto"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         Control.of(self.control)

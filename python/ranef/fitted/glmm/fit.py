@@ -25,9 +25,11 @@ from ...inference.identified import ENDLESS, endless_variances
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.priors.parts import prior_parts
 from ...models.glmm import model as glmm
+from ...models.glmm.crossed import exact_cost
 from ...models.glmm.estimate import GlmmEstimate, GlmmSpec
 from ...models.glmm.restricted import fit_restricted
-from ...report.verdict import by_notes, data_warnings, singular_notes
+from ...report.verdict import by_notes, data_warnings, not_reached, singular_notes
+from ..method import by_method, checked_method, settled
 from .call import GlmerCall
 from .parts import GlmmParts
 
@@ -131,13 +133,35 @@ def fit(call: GlmerCall, data: Any) -> GlmmParts:
     glmm.check(design, spec, prior_parts(call.prior).points)
     check_counts(design, spec)
     check_quadrature(design, spec)
-    return fit_design(design, call, data)
+    return fit_design(with_method(design, call), call, data)
+
+
+def with_method(design: Design, call: GlmerCall) -> Design:
+    """Note in a design how a call wants it computed.
+
+    Raises
+    ------
+    UnsupportedError
+        If iteration is asked for and cannot be done.
+    """
+    method = checked_method(call.method, call.threads)
+    if call.spec.reml:
+        if method == "iterative":
+            raise UnsupportedError(
+                "method='iterative' maximises the likelihood, and reml=True the restricted one; "
+                "leave one of them out"
+            )
+        return design
+    return by_method(
+        design, method, call.threads, call.control.seed, has_prior=call.prior is not None
+    )
 
 
 def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GlmmParts:
     """Fit a design as a call says."""
     core = glmm.kernel(design, call.spec)
-    parts = GlmmParts(design, estimated(design, core, call), call, data)
+    estimate = estimated(design, core, call)
+    parts = GlmmParts(settled(design, estimate), estimate, call, data)
     return replace(parts, warnings=tuple(findings(parts, core)))
 
 
@@ -168,3 +192,6 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
             else "the curvature of the likelihood cannot be computed"
         )
         yield ConvergenceWarning(f"the search stopped ({estimate.status}) where {left}. {REMEDY}")
+    found = estimate.approximation
+    if found is not None and not found.reached:
+        yield ConvergenceWarning(not_reached(found, *exact_cost(design)))

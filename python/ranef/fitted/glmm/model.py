@@ -215,6 +215,9 @@ class GeneralizedLinearMixedModel(
         if self.call.spec.has_dispersion:
             name = self.call.spec.distribution.parameters[0]
             facts.insert(2, ("Dispersion", f"{name} {self.dispersion:.5g}"))
+        found = self.parts.estimate.approximation
+        if found is not None:
+            facts.append(("Method", f"{found}; error of llf {found.llf_error:.2g}"))
         if self.call.prior is not None:
             facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts

@@ -10,14 +10,12 @@ import numpy as np
 
 from ... import _core
 from ... import design as designs
-from ..._options import check_option
 from ..._typing import Array
 from ...chunks import source
 from ...chunks.summed import SummedDesign
 from ...chunks.sums import Sums
-from ...design.design import Design, only_plain
+from ...design.design import Design
 from ...design.frame import is_frame
-from ...design.method import Method
 from ...errors import (
     ConvergenceWarning,
     ModelError,
@@ -35,12 +33,11 @@ from ...models import lmm
 from ...models.lmm import LmmEstimate
 from ...models.spanned import spanned_terms
 from ...report.verdict import by_notes, data_warnings, not_reached, not_there_yet, singular_notes
+from ..method import by_method, checked_method, settled
 from .call import Call
 from .parts import LmmParts
 
 __all__ = ["checked", "complete", "estimated", "fit", "kernel_of", "made", "read"]
-
-METHODS = ("auto", "exact", "iterative")
 
 
 def fit(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -> LmmParts:
@@ -48,7 +45,9 @@ def fit(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -
     call = complete(call, data)
     design = read(call, data, executor=executor, progress=progress)
     checked(design, call)
-    design = with_method(design, call)
+    design = by_method(
+        design, call.method, call.threads, call.control.seed, has_prior=call.prior is not None
+    )
     core = kernel_of(design)
     estimate = estimated(design, core, call)
     held = None if isinstance(design, SummedDesign) else data
@@ -102,10 +101,8 @@ def complete(call: Call, data: Any) -> Call:
     """
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
-    if (method := check_option("method", call.method, METHODS)) != call.method:
+    if (method := checked_method(call.method, call.threads)) != call.method:
         call = replace(call, method=method)
-    if isinstance(call.threads, bool) or not isinstance(call.threads, int) or call.threads < 1:
-        raise ValueError(f"threads must be a positive integer, not {call.threads!r}")
     if (prior := simplified(call.prior)) is not call.prior:
         call = replace(call, prior=prior)
     if call.prior is not None and not is_frame(data) and source.is_source(data):
@@ -130,51 +127,6 @@ def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) 
     return designs.build(
         parse(call.formula), data, smooths=True, covariance=call.covariance, **options
     )
-
-
-def with_method(design: Design, call: Call) -> Design:
-    """Note in a design how a call wants it computed.
-
-    Raises
-    ------
-    UnsupportedError
-        If iteration is asked for and cannot be done.
-    """
-    if call.method == "iterative":
-        only_plain(design, "method='iterative'", "use method='exact'")
-        _check_iterative(design, call)
-    if call.prior is not None or call.method == "exact":
-        return design
-    return design.by(Method(call.method, call.threads, call.control.seed))
-
-
-def _check_iterative(design: Design, call: Call) -> None:
-    """Refuse iteration for a model that it does not fit."""
-    if call.prior is not None:
-        raise UnsupportedError(
-            "method='iterative' fits by likelihood alone; leave the prior out, or use "
-            "method='exact'"
-        )
-    wide = [term for term in design.random if term.n_cols > 1]
-    if wide:
-        term = wide[0]
-        raise UnsupportedError(
-            f"method='iterative' takes random-effects terms of one column each, and "
-            f"({' + '.join(term.names)} | {term.group}) has {term.n_cols}; use method='exact', or "
-            f"keep (1 | {term.group})"
-        )
-    if len(design.random) < 2:
-        raise UnsupportedError(
-            "method='iterative' is for two or more grouping factors that are crossed, and there "
-            "is one, which method='exact' fits in a time linear in its levels"
-        )
-
-
-def settled(design: Design, estimate: LmmEstimate) -> Design:
-    """Note in a design the approximation that its fit ended with, for kernels to come."""
-    if estimate.approximation is None:
-        return design
-    return design.by(replace(design.method, sample=estimate.approximation.sample))
 
 
 def kernel_of(design: Design) -> _core.Lmm:

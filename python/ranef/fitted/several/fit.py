@@ -19,6 +19,7 @@ from ...families.shaped_registry import SHAPED, shaped_family
 from ...formula import parse
 from ...models.glmm.plan import plan_of, whole_design
 from ...models.glmm.several import fit_parts
+from ..method import checked_method
 from .call import PartsCall
 from .checks import check_parts
 from .findings import findings
@@ -31,6 +32,7 @@ __all__ = [
     "one_sided",
     "parts_call",
     "refuse_covariance",
+    "refuse_iteration",
     "refuse_prior",
     "same_rows",
 ]
@@ -86,6 +88,22 @@ def needs_parts(family: str, link: str | None, zero: Any, dispersion: Any) -> bo
         and str(link).lower() not in links
         and (str(link).lower() in SHAPED[name].links)
     )
+
+
+def refuse_iteration(method: Any, threads: Any) -> None:
+    """Refuse the iterative method, which models of several predictors do not have.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is asked for.
+    """
+    if checked_method(method, threads) == "iterative":
+        raise UnsupportedError(
+            "method='iterative' is not available with this family, link, zero= or dispersion=; it "
+            "is for binomial, poisson, gamma and negative_binomial models of one predictor. Use "
+            "method='exact'."
+        )
 
 
 def refuse_covariance(covariance: Any) -> None:

@@ -13,6 +13,7 @@ from ..._typing import Array
 
 if TYPE_CHECKING:  # linear models do without
     from ...families import Family, Link, Params
+    from ..lmm import Approximation
 
 __all__ = ["Block", "GlmmEstimate", "GlmmSpec", "PartsEstimate", "Penalty"]
 
@@ -106,6 +107,8 @@ class GlmmEstimate:
         Evaluations.
     path : ndarray of shape (steps, 3)
         Objective, predicted decrease and trust radius of each step.
+    approximation : Approximation or None
+        Of an iterative fit; None where the determinant is exact.
     """
 
     spec: GlmmSpec
@@ -131,6 +134,7 @@ class GlmmEstimate:
     n_objective: int
     n_gradient: int
     path: Array
+    approximation: Approximation | None = None
 
     @property
     def sigmas(self) -> tuple[Array, ...]:

@@ -18,6 +18,7 @@ from ..general import general_terms
 from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
 from ..states import of_size, packed, smallest, unpacked
 from .criterion import Criterion
+from .crossed import approximation_of, crossed_kernel, refined
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
 from .search import Minimum, proved, search_scaled
 from .separation import separated_rows, untold
@@ -108,6 +109,9 @@ def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
     n = design.n_obs
     if not all(term.is_plain for term in design.random):
         return _of_general_terms(design, spec)
+    crossed = crossed_kernel(design, spec)
+    if crossed is not None:
+        return crossed
     terms = [
         (
             term.codes,
@@ -212,11 +216,9 @@ def fit(
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
         found = _by_quadrature(design, core, surface, found, control)
-    estimate = _describe(
-        design,
-        surface,
-        proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance),
-    )
+    found = refined(surface, found, control)
+    found = proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance)
+    estimate = _describe(design, surface, refined(surface, found, control, prove=True))
     if penalty is not None or known:
         return estimate
     return _without_separated(design, spec, estimate, control)
@@ -492,6 +494,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,
         path=np.array(found.path).reshape(-1, 3),
+        approximation=approximation_of(design, core),
     )
 
 

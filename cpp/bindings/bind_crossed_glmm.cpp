@@ -1,0 +1,104 @@
+// The generalised linear mixed model of crossed intercepts without a factor.
+#include <pybind11/eigen.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+#include "interrupt.hpp"
+#include "method.hpp"
+#include "ranef/crossed_glmm.hpp"
+#include "rows.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace {
+
+// Operations of one factor up to which a fit, which takes hundreds of them, is exact.
+constexpr double kFlops = 3e9;
+
+std::unique_ptr<ranef::CrossedGlmm> make(const ranef::Vector& y, const std::vector<Column>& columns,
+                                         const std::vector<int>& fixed,
+                                         const std::vector<Term>& terms,
+                                         const ranef::Vector& weights, const ranef::Vector& offset,
+                                         const std::string& family, const std::string& link,
+                                         std::uint64_t seed, int threads) {
+  const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt);
+  ranef::CrossedSettings settings;
+  settings.seed = seed;
+  settings.threads = threads;
+  const WithoutLock release;
+  return std::make_unique<ranef::CrossedGlmm>(input, ranef::parse_likelihood(family, link),
+                                              ranef::ResponseRows{y, weights}, offset, settings);
+}
+
+void resume(ranef::CrossedGlmm& self, int n_probes, const std::vector<double>& deflated_at,
+            double low, double high, const ranef::RowMatrix& deflation) {
+  ranef::Approximation former;
+  former.n_probes = n_probes;
+  former.deflated_at = deflated_at;
+  former.n_deflated = static_cast<int>(deflation.cols());
+  former.low = low;
+  former.high = high;
+  const WithoutLock release;
+  self.resume(former, deflation);
+}
+
+ranef::Vector prediction_variances(ranef::CrossedGlmm& self, const ranef::Matrix& X,
+                                   const ranef::Matrix& cov_beta,
+                                   const std::vector<NewRows>& terms) {
+  const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
+  const WithoutLock release;
+  return self.prediction_variances(X, cov_beta, rows);
+}
+
+}  // namespace
+
+void bind_crossed_glmm(py::module_& m) {
+  using ranef::CrossedGlmm;
+  using release = py::call_guard<WithoutLock>;
+
+  m.def(
+      "plan_crossed",
+      [](ranef::Index n, const std::vector<Column>& columns, const std::vector<int>& fixed,
+         const std::vector<Term>& terms, const std::string& method) {
+        const ranef::Input input = read_rows(n, columns, fixed, terms, std::nullopt);
+        const ranef::MethodSettings settings = method_settings(method, 0, 1, kFlops, 0.0);
+        const WithoutLock without_lock;
+        const ranef::MethodPlan plan = ranef::plan_rows(input, settings);
+        return std::make_tuple(plan.is_iterative, plan.flops, plan.bytes);
+      },
+      "n"_a, "columns"_a, "fixed"_a, "terms"_a, "method"_a);
+
+  py::class_<CrossedGlmm>(m, "CrossedGlmm", py::module_local(),
+                          "Rows of one generalised linear mixed model of crossed intercepts.")
+      .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
+           "family"_a, "link"_a, "seed"_a = 0, "threads"_a = 1)
+      .def(
+          "evaluate",
+          [](CrossedGlmm& self, const ranef::Vector& theta, const ranef::Vector& beta,
+             double dispersion) { return self.evaluate({theta, beta, dispersion}); },
+          "theta"_a, "beta"_a, "dispersion"_a = 1.0, release())
+      .def("gradient", &CrossedGlmm::gradient, release())
+      .def("gradient_parts", &CrossedGlmm::gradient_parts, "parts"_a, release())
+      .def("gradient_by_factors", &CrossedGlmm::gradient_by_factors, release())
+      .def("information_beta", &CrossedGlmm::information_beta, release())
+      .def("modes", &CrossedGlmm::modes, release())
+      .def("conditional_covariances", &CrossedGlmm::conditional_covariances, release())
+      .def("prediction_variances", &prediction_variances, "X"_a, "cov_beta"_a, "terms"_a)
+      .def("improve", &CrossedGlmm::improve, "theta_sd"_a, release())
+      .def("resume", &resume, "n_probes"_a, "deflated_at"_a, "low"_a, "high"_a, "deflation"_a)
+      .def_property_readonly("approximation", &CrossedGlmm::approximation)
+      .def_property_readonly("deflation", [](const CrossedGlmm& self) { return self.deflation(); })
+      .def_property_readonly("eta", &CrossedGlmm::eta)
+      .def("restart", &CrossedGlmm::restart, release())
+      .def("factors", &CrossedGlmm::lambda, "theta"_a, "standard"_a = false, release())
+      .def_property_readonly("parameters", &CrossedGlmm::parameters)
+      .def_property_readonly("T", [](const CrossedGlmm& self) { return self.basis().T; })
+      .def_property_readonly("kept", [](const CrossedGlmm& self) { return self.basis().kept; })
+      .def_property_readonly("aliased",
+                             [](const CrossedGlmm& self) { return self.basis().aliased; })
+      .def_property_readonly("alias", [](const CrossedGlmm& self) { return self.basis().alias; })
+      .def("term_basis", &CrossedGlmm::term_basis, "term"_a);
+}

@@ -1,0 +1,173 @@
+// What generalised models ask of a kernel without a factor: weights that change, the determinant
+// and its derivatives by the weights.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "ranef/crossed_pls.hpp"
+
+namespace ranef {
+namespace {
+
+constexpr double kSearch = 1e-9;  // relative residual of the solves of a determinant
+constexpr double kFailed = 1e-4;  // a residual that makes it useless
+constexpr double kGrowth = 1.05;  // of a probe whose interval is too small
+constexpr double kMoved = 0.25;   // relative change of lambda after which V is chosen again
+constexpr double kEnough = 0.8;   // share of the promised variance that a larger sample aims at
+constexpr int kMostRounds = 6;
+
+}  // namespace
+
+void CrossedPls::stand(const CrossProducts& products, const std::vector<Matrix>& lambda) {
+  stands_ = scored_ = derived_ = false;
+  lambda_ = lambda;
+  std::vector<double> sds;
+  for (const Matrix& block : lambda) sds.push_back(block(0, 0));
+  graph_.renew(products);
+  graph_.set(sds);
+  logdet_.bound_whatever_weights();
+  if (!deflated_) deflate();
+}
+
+double CrossedPls::log_determinant() {
+  const RowMatrix& V = logdet_.V();
+  for (int round = 0;; ++round) {
+    RowMatrix left;
+    approximation_.residual = solve_from(V, kSearch, AV_, left);
+    trace_ = logdet_.value(graph_, sample_, AV_, &error_, slopes_);
+    if (!(error_.growth > kGrowth) || round == kMostRounds) break;
+    logdet_.widen();
+    logdet_.choose_polynomial(graph_, false);
+  }
+  approximation_.degree = static_cast<int>(logdet_.polynomial().degree());
+  approximation_.n_probes = sample_.n_probes;
+  approximation_.low = logdet_.low();
+  approximation_.high = logdet_.high();
+  approximation_.value_sd = std::hypot(std::sqrt(error_.variance), error_.bias);
+  if (!(approximation_.residual < kFailed)) return std::numeric_limits<double>::quiet_NaN();
+  return graph_.d1().array().log().sum() + graph_.d2().array().log().sum() + trace_.value;
+}
+
+void CrossedPls::take_part(int part, int parts) {
+  LogdetSettings some = sample_;
+  some.n_probes = std::max(1, sample_.n_probes / parts);
+  some.first_probe = part * some.n_probes;
+  if (parts == 1) some = sample_;
+  logdet_.value(graph_, some, AV_, nullptr, slopes_);
+}
+
+void CrossedPls::determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const {
+  out.by_lambda.setZero(static_cast<Index>(n_terms()));
+  out.own.resize(n_terms());
+  const double first = graph_.lambda(0) * graph_.lambda(0);
+  const auto d1 = graph_.d1().array(), a2 = graph_.a2().array(), by_a2 = slopes_.a2.array();
+  out.own[0] = (first / d1 - a2.square() * by_a2).matrix().transpose();
+  out.by_lambda(0) =
+      2.0 * graph_.lambda(0) * ((graph_.own1().array() / d1).sum() + (by_a2 / d1.square()).sum());
+  for (std::size_t t = 1; t < n_terms(); ++t) {
+    const Index at = graph_.offset()[t - 1], count = n_levels_[t];
+    const double lambda = graph_.lambda(t);
+    const auto d2 = graph_.d2().segment(at, count).array();
+    const auto by_b = slopes_.log_b.segment(at, count).array();
+    out.own[t] = (lambda * lambda / d2 * (1.0 - 0.5 * by_b)).matrix().transpose();
+    if (lambda == 0.0) continue;  // a minimum or a maximum along lambda
+    out.by_lambda(static_cast<Index>(t)) =
+        2.0 * lambda * (graph_.own2().segment(at, count).array() / d2).sum() +
+        (by_b / d2).sum() / lambda;
+  }
+  out.pairs.resize(products.pairs.size());
+  for (std::size_t s = 0; s < products.pairs.size(); ++s) {
+    out.pairs[s].resize(products.pairs[s].size());
+    for (std::size_t p = 0; p < products.pairs[s].size(); ++p)
+      out.pairs[s][p].resize(1, products.pairs[s][p].value.cols());
+  }
+  Index entry = 0;
+  for (Index l = 0; l < n_levels_[0]; ++l)
+    for (std::size_t p = 0; p < products.pairs[0].size(); ++p) {
+      const PairProducts& pair = products.pairs[0][p];
+      for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e)
+        out.pairs[0][p](0, e) = 0.5 * slopes_.pairs(entry++);
+    }
+  const SparseRows& among = graph_.root_pairs();
+  for (std::size_t s = 1; s < products.pairs.size(); ++s)
+    for (std::size_t p = 0; p < products.pairs[s].size(); ++p) {
+      const PairProducts& pair = products.pairs[s][p];
+      for (Index l = 0; l < n_levels_[s]; ++l)
+        for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
+          const Index i = graph_.offset()[s - 1] + l, j = graph_.offset()[s + p] + pair.level[e];
+          out.pairs[s][p](0, e) =
+              0.5 * (slopes_.among(among.find(i, j)) + slopes_.among(among.find(j, i)));
+        }
+    }
+}
+
+// u_2 = D_2^-1/2 x and u_1 = lambda_1 / d_1 (rows_1 - A_12 b_2), (I - T) x the reduced right side.
+void CrossedPls::solve_spherical(const Halves& rows, double tolerance, double reduction,
+                                 Halves& u) const {
+  RowMatrix right, X = u.root, left;
+  reduce(rows, right);
+  if (X.rows() == right.rows() && X.cols() == right.cols()) {
+    X.array().colwise() *= graph_.d2().array().sqrt();
+    GraphProduct product;
+    graph_.apply(X, product);
+    left = right - X + product.y;
+    const Vector now = graph_.dots(left, left), whole = graph_.dots(right, right);
+    double first = 0.0;
+    for (Index j = 0; j < now.size(); ++j)
+      if (whole(j) > 0.0) first = std::max(first, std::sqrt(now(j) / whole(j)));
+    tolerance = std::max(tolerance, reduction * first);
+  }
+  solve_from(right, tolerance, X, left);
+  graph_.leading(X, u.leading);
+  u.leading = rows.leading - u.leading;
+  u.leading.array().colwise() *= graph_.lambda(0) / graph_.d1().array();
+  u.root = std::move(X);
+  u.root.array().colwise() /= graph_.d2().array().sqrt();
+}
+
+bool CrossedPls::improve_sample(double theta_sd) {
+  approximation_.theta_sd = theta_sd;
+  const auto reached = [&] {
+    approximation_.is_reached = approximation_.value_sd <= settings_.value_sd &&
+                                theta_sd <= settings_.theta_sd && approximation_.residual <= 1e-6;
+    return approximation_.is_reached;
+  };
+  double moved = 0.0;
+  for (std::size_t t = 0; t < n_terms(); ++t) {
+    const double before = std::abs(approximation_.deflated_at[t]), now = std::abs(graph_.lambda(t));
+    moved = std::max(moved, std::abs(now - before) / std::max({now, before, 1e-3}));
+  }
+  const bool good = reached();
+  if (rounds_ >= kMostRounds) return false;
+  if (good) return false;
+  if (moved > kMoved && rounds_ < 2) {
+    deflate();
+    ++rounds_;
+    return true;
+  }
+  const double have = sample_.n_probes, theta = theta_sd / settings_.theta_sd;
+  const double value = error_.variance / (kEnough * settings_.value_sd * settings_.value_sd);
+  const double more = std::min(std::ceil(have * std::max(value, 1.2 * theta * theta)),
+                               static_cast<double>(settings_.most_probes));
+  if (!(more > have)) return false;
+  sample_.n_probes = static_cast<int>(more);
+  ++rounds_;
+  return true;
+}
+
+void CrossedPls::resume_sample(const Approximation& former, RowMatrix V) {
+  if (V.rows() != graph_.n_root() || former.deflated_at.size() != n_terms())
+    throw std::invalid_argument("former: of another model");
+  sample_.n_probes = former.n_probes;
+  graph_.set(former.deflated_at);
+  logdet_.take(std::move(V), graph_);
+  logdet_.bound_whatever_weights();
+  logdet_.set_bounds(former.low, former.high);
+  logdet_.choose_polynomial(graph_, false);
+  approximation_ = former;
+  deflated_ = true;
+  AV_.resize(0, 0);
+}
+
+}  // namespace ranef
