@@ -263,7 +263,7 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
 
 
 def positive(text: str) -> int:
-    """Read a whole number from 1 on."""
+    """Read a positive integer."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive integer")
