@@ -88,7 +88,8 @@ def look(data, formula, codes, failed, where):
     if model is not None:
         found += [(model, one) for one in ranef.diagnose(model, simulations=19)]
         try:
-            mpl.pyplot.close(model.check(19, progress=False))
+            model.check(19, progress=False)
+            mpl.pyplot.close("all")
         except ranef.RanefError as error:
             failed.append((where, "check", str(error)))
     for at, one in found:
@@ -120,7 +121,10 @@ def main():
             refused[type(error).__name__] += 1
         except Exception as error:
             failed.append((where, "crash", f"{type(error).__name__}: {error}"))
-        print(f"{fitted:3d} {where}", f"{len(failed)} failures", flush=True)
+        print(
+            f"{fitted:3d} fitted, {len(failed)} failures, {codes['fixes']} fixes: {where}",
+            flush=True,
+        )
         if fitted >= wanted:
             break
     print(f"{fitted} data sets fitted in {time.process_time() - began:.0f} s of processor time")

@@ -208,3 +208,14 @@ def test_scores_have_the_distributions_they_are_compared_with():
 
 def _halves(values):
     return float(values[0]), values[1:]
+
+
+def test_rows_of_one_time_get_no_fix_that_cannot_run():
+    data, rng = frame(), np.random.default_rng(3)
+    e = rng.normal(size=(40, 6))
+    for t in range(1, 6):
+        e[:, t] += 0.9 * e[:, t - 1]
+    data["y"] = data["x"] + e.ravel()
+    data.loc[5, "t"] = data.loc[4, "t"]
+    _, found = diagnosed("y ~ x + t + (1 | g)", data)
+    assert found.find("serial-correlation").fix == ""

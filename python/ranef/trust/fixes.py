@@ -87,6 +87,9 @@ class Fixes:
         if not self._is_plain or ":" in group or not self._fits_gls():
             return ""
         times = numbers_of(self._design)[time]
+        levels = next(t.codes for t in self._design.random if t.group == group)
+        if len(np.unique(np.column_stack([levels, times]), axis=0)) < len(times):
+            return ""  # rows of one time have no order
         corr = "ar1" if np.allclose(times, np.round(times), atol=0.0) else "car1"
         how = f'groups="{group}", time="{time}", corr="{corr}"'
         if isinstance(self._model, GLSModel):
