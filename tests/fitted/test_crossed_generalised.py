@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ import pandas as pd
 import pytest
 
 import ranef
-from ranef.errors import UnsupportedError
+from ranef.errors import ConvergenceWarning, UnsupportedError
 
 FORMULA = "y ~ x + (1 | a) + (1 | b)"
 
@@ -50,7 +53,10 @@ def check_same_fit(exact: Any, ours: Any) -> None:
     assert report.theta_error < 0.01
     assert exact.convergence.method == "exact"
     assert abs(ours.llf - exact.llf) < 4.0 * report.llf_error
-    np.testing.assert_allclose(ours.parts.estimate.theta, exact.parts.estimate.theta, rtol=2e-3)
+    # The sign of a standard deviation is that of its random effects, and free.
+    np.testing.assert_allclose(
+        np.abs(ours.parts.estimate.theta), np.abs(exact.parts.estimate.theta), rtol=2e-3
+    )
     np.testing.assert_allclose(ours.params, exact.params, atol=0.02 * exact.bse.min())
     np.testing.assert_allclose(ours.bse, exact.bse, rtol=3e-3)
 
@@ -62,6 +68,47 @@ def answers() -> tuple[Any, Any]:
 
 def test_iteration_finds_what_the_factor_finds(answers: tuple[Any, Any]) -> None:
     check_same_fit(*answers)
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial", "gamma"])
+def test_other_families(family: str) -> None:
+    frame = simulated(3000, (120, 90), family, seed=3)
+    options = {"link": "log"} if family == "gamma" else {}
+    exact, ours = both(frame, family=family, offset="o", **options)
+    check_same_fit(exact, ours)
+    assert ours.dispersion == pytest.approx(exact.dispersion, rel=1e-3)
+
+
+def test_three_crossed_factors() -> None:
+    frame = simulated(5000, (110, 70, 40), "poisson", seed=4)
+    check_same_fit(*both(frame, "y ~ x + (1 | a) + (1 | b) + (1 | c)", family="poisson"))
+
+
+def test_fixed_effects_at_their_joint_mode() -> None:
+    frame = simulated(3000, (120, 90), "binomial", seed=5)
+    check_same_fit(*both(frame, family="binomial", nagq=0))
+
+
+def test_what_follows_the_fit(answers: tuple[Any, Any]) -> None:
+    exact, ours = answers
+    for group in ("a", "b"):
+        want, got = exact.ranef(), ours.ranef()
+        np.testing.assert_allclose(got[group], want[group], atol=3e-3)
+        np.testing.assert_allclose(got.cov[group], want.cov[group], rtol=0.05)
+        assert got.cov[group].mean() == pytest.approx(want.cov[group].mean(), rel=4e-3)
+    new = exact.parts.training_data().head(15)
+    np.testing.assert_allclose(
+        ours.predict(new, interval="confidence"),
+        exact.predict(new, interval="confidence"),
+        rtol=5e-3,
+    )
+    np.testing.assert_allclose(ours.fittedvalues, exact.fittedvalues, atol=2e-3)
+    np.testing.assert_allclose(ours.coef_table(), exact.coef_table(), rtol=2e-2, atol=1e-3)
+    assert "error of llf" in str(ours.summary())
+    assert "iterative" not in str(exact.summary())
+    assert ours.update(method="exact").convergence.llf_error == 0.0
+    y = exact.simulate(1, seed=3)[:, 0]
+    check_same_fit(exact.refit(y), ours.refit(y))
 
 
 def test_a_copy_knows_the_same_sample(answers: tuple[Any, Any]) -> None:
@@ -90,6 +137,15 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     assert abs(one.llf - other.llf) < 4.0 * errors
 
 
+def test_auto_is_exact_where_that_is_cheap() -> None:
+    small = simulated(2000, (60, 50), "binomial", seed=7)
+    assert ranef.glmer(FORMULA, small, family="binomial").convergence.method == "exact"
+    large = simulated(14_000, (1900, 1600), "binomial", seed=8)
+    found = ranef.glmer(FORMULA, large, family="binomial")
+    assert found.convergence.method.startswith("iterative")
+    assert 0.0 < found.convergence.llf_error < 0.025
+
+
 def test_refusals_name_what_to_do(answers: tuple[Any, Any]) -> None:
     frame = answers[0].parts.training_data()
 
@@ -110,3 +166,68 @@ def test_refusals_name_what_to_do(answers: tuple[Any, Any]) -> None:
         fit(method="fast")
     with pytest.raises(ValueError, match="threads"):
         fit(threads=0)
+
+
+def hard(kind: str) -> pd.DataFrame:
+    rng = np.random.default_rng(8)
+    n = 5000
+    a, b = rng.integers(240, size=n), rng.integers(170, size=n)
+    trials = np.ones(n)
+    if kind == "disconnected":  # ten islands
+        b = (a % 10) * 17 + b % 17
+    if kind == "one row a level":
+        a[:60], b[:60] = 240 + np.arange(60), 170 + np.arange(60)
+    if kind == "duplicated pairs":
+        a[n // 2 :], b[n // 2 :] = a[: n // 2], b[: n // 2]
+    if kind == "uneven trials":
+        trials = np.ceil(10.0 ** rng.uniform(0.0, 6.0, n))
+    eta = rng.normal(0.0, 0.7, a.max() + 1)[a] + rng.normal(0.0, 0.7, b.max() + 1)[b]
+    y = rng.binomial(trials.astype(int), 1.0 / (1.0 + np.exp(-eta)))
+    return pd.DataFrame({"y": y, "no": trials.astype(int) - y, "a": a, "b": b})
+
+
+@pytest.mark.parametrize(
+    "kind", ["disconnected", "one row a level", "duplicated pairs", "uneven trials"]
+)
+def test_hard_designs_agree_or_say_so(kind: str) -> None:
+    frame = hard(kind)
+    formula = "cbind(y, no) ~ 1 + (1 | a) + (1 | b)"
+    exact = ranef.glmer(formula, frame, family="binomial", method="exact")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ours = ranef.glmer(formula, frame, family="binomial", method="iterative")
+    error = ours.convergence.llf_error
+    assert np.isfinite(error)
+    assert abs(ours.llf - exact.llf) < 4.0 * error + 1e-5
+    said = any(issubclass(w.category, ConvergenceWarning) for w in caught)
+    assert said or error < 0.025
+    if not said:
+        np.testing.assert_allclose(
+            np.abs(ours.parts.estimate.theta), np.abs(exact.parts.estimate.theta), rtol=0.01
+        )
+
+
+LIMITED = """
+import resource
+import numpy as np, pandas as pd
+import ranef
+rng = np.random.default_rng(1)
+n, levels = 200_000, 12_000
+frame = pd.DataFrame({"y": rng.integers(2, size=n), "a": rng.integers(levels, size=n),
+                      "b": rng.integers(levels, size=n)})
+taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + 900_000_000, resource.RLIM_INFINITY))
+try:
+    ranef.glmer("y ~ 1 + (1 | a) + (1 | b)", frame, family="binomial", method="exact")
+except ranef.errors.ModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what is taken from /proc")
+def test_a_limit_on_memory_is_respected() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "GB" in done.stdout, done.stderr
+    assert "iterative" in done.stdout
