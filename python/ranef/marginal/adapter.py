@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .._typing import Array
 from ..design.encode import encode
@@ -91,9 +92,9 @@ def adapter_class() -> Any:
     return MixedModelAdapter
 
 
-def kept_of(model: Wrapped) -> Array:
+def kept_of(model: Wrapped) -> NDArray[np.intp]:
     """Return the positions of the coefficients that are not aliased."""
-    kept = np.asarray(model.parts.kept)
+    kept = np.asarray(model.parts.kept, dtype=np.intp)
     return kept[kept < len(model.params)]
 
 
