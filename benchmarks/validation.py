@@ -101,7 +101,7 @@ def page(table: pd.DataFrame) -> str:
         "coefficients, in standard errors; of standard errors and of standard deviations of random "
         "effects, relative. A difference in which ranef has the lower criterion is the other "
         "program's distance from the optimum.",
-        "| models | against | cases | -2 log L | coefficients | errors | sds |\n"
+        "| models | against | cases | -2 log L | coefficients | standard errors | sds |\n"
         "|---|---|---|---|---|---|---|",
     ]
     rows = []
@@ -110,13 +110,12 @@ def page(table: pd.DataFrame) -> str:
         rows.append(f"| {kind} | {program} | {len(part)} | {largest} |")
     parts[-1] += "\n" + "\n".join(rows)
     parts.append(
-        "The tests hold many more: dense matrix algebra for every kind of model, quadrature and "
+        "The tests include many more: dense matrix algebra for every kind of model, quadrature and "
         "simulation for what no other program computes, published figures; CI runs them all."
     )
     for kind, part in table.groupby("kind", sort=False):
-        head = (
-            "| case | against | -2 log L | coefficients | errors | sds |\n|---|---|---|---|---|---|"
-        )
+        head = "| case | against | -2 log L | coefficients | standard errors | sds |\n"
+        head += "|---|---|---|---|---|---|"
         lines = [
             f"| {row['case']} | {row['program']} | "
             + " | ".join(shown(row[column]) for column in COLUMNS)

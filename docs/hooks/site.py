@@ -22,6 +22,8 @@ from mkdocs.structure.files import File, Files
 sys.path.insert(0, str(Path(__file__).parent))
 from blocks import run
 
+#: Code in tables, where Markdown elsewhere needs a backslash before a bar.
+TABLE_CODE = re.compile(r"(?<=[^`])`[^`\n]*\\\|[^`\n]*`(?=[^`])")
 FIGURE = re.compile(r"<!-- figure: (?P<caption>.*?) -->", re.DOTALL)
 WORDS = re.compile(r"<!-- words: (?P<owners>.*?) -->")
 FENCE = re.compile(r"^```(?:python|pycon)\n.*?^```$", re.DOTALL | re.MULTILINE)
@@ -63,6 +65,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Put the figures in, and take the comments out."""
     text = _rewritten.get(page.file.src_uri, markdown)
     text = WORDS.sub(lambda match: words_of(match["owners"].split()), text)
+    text = text.replace("<BLANKLINE>", "")
+    text = TABLE_CODE.sub(lambda match: match.group().replace(r"\|", "|"), text)
     return re.sub(r"<!-- (?:ci|before|smaller):.*?-->\n?", "", text, flags=re.DOTALL)
 
 
@@ -115,7 +119,7 @@ def illustrated(uri: str, text: str, files: Files, config: Any) -> tuple[Drawn, 
         caption = " ".join(match["caption"].split())
         code = [m.group() for m in FENCE.finditer(text, 0, match.start())][-1]
         drawn.append((address, caption, code))
-        return f"![{caption}]({up}{address})\n*{caption}*"
+        return f"![{caption}]({up}{address})\n\n*{caption}*"
 
     return drawn, FIGURE.sub(image, text)
 

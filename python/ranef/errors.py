@@ -125,7 +125,7 @@ class ModelError(RanefError, ValueError):
 
 
 class UnsupportedError(RanefError, NotImplementedError):
-    """The model does not offer what was asked for."""
+    """The model does not support what was asked for."""
 
 
 class UnsupportedAttributeError(UnsupportedError, AttributeError):
@@ -160,7 +160,7 @@ class FitError(RanefError, ArithmeticError):
 
 
 class RanefWarning(UserWarning):
-    """Base of every warning that ranef gives."""
+    """Base of every warning that ranef issues."""
 
     def __init__(self, *args: object):
         super().__init__(*(shortened(a, LONGEST) if isinstance(a, str) else a for a in args))
@@ -179,8 +179,8 @@ class RankWarning(RanefWarning):
 
 
 class DroppedRowsWarning(RanefWarning):
-    """Rows were left out of the fit because values are missing."""
+    """Rows were dropped from the fit because values are missing."""
 
 
 class ComparisonWarning(RanefWarning):
-    """A comparison of models was asked for that does not mean what it seems to."""
+    """A comparison of models does not mean what it seems to."""

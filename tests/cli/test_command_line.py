@@ -165,7 +165,7 @@ def test_batch_fits_columns_that_match(place, tmp_path, capsys):
         (["fit", FORMULA, "sleep.csv", "--out", "no/fit.csv"], 1, "is not there"),
         (["fit", FORMULA, "sleep.csv", "--tests", "Days = 0"], 2, "--tests goes with --by"),
         (["fit", FORMULA, "sleep.csv", "--workers", "2"], 2, "--workers goes with"),
-        (["fit", FORMULA, "sleep.csv", "--workers", "0"], 2, "0 is not a whole number"),
+        (["fit", FORMULA, "sleep.csv", "--workers", "0"], 2, "0 is not a positive integer"),
         (["fit", FORMULA, "sleep.csv", "--ml", "--reml"], 2, "not allowed with"),
         (["fit", FORMULA, "sleep.csv", "--weights", "w"], 1, "no column 'w'"),
         (["batch", "~ 1 + (1 | Subject)", "sleep.csv", "--responses", "z*"], 1, "matches 'z*'"),
@@ -222,7 +222,10 @@ def test_models_of_other_kinds(place, tmp_path, capsys, arguments, fit):
     assert capsys.readouterr().out == f"{model.summary()}\n"
     assert main([*line, "--json", "--log", "json"]) == 0
     out, log = capsys.readouterr()
-    terms = json.loads(out)["terms"]
+    found = json.loads(out)
+    assert found["llf"] == pytest.approx(model.llf)
+    assert [row["term"] for row in found["fixed"]] == list(model.params.index)
+    terms = found["terms"]
     assert terms[0]["estimate"] == pytest.approx(model.params.iloc[0], rel=1e-8)
     assert [line["event"] for line in lines(log)] == ["start", "read", "fit", "done"]
     assert main([*line, "--out", str(tmp_path / "fit.csv")]) == 0
@@ -238,7 +241,12 @@ def test_responses_of_other_files_go_into_a_folder_and_on(place, tmp_path, capsy
     assert main([*line, "--out", folder, "--log", "json"]) == 0
     events = lines(capsys.readouterr().err)
     assert events[-3]["status"] == {"converged": 40}
+    assert [e["kept"] for e in events if e["event"] == "fits"] == [0]
     assert main([*line, "--out", folder]) == 0  # nothing is fitted again
+    assert "40 of 40 fits were there" in capsys.readouterr().out
+    assert main([*line, "--out", folder, "--log", "json"]) == 0
+    events = lines(capsys.readouterr().err)
+    assert [e["kept"] for e in events if e["event"] == "fits"] == [40]
     whole = ranef.fit_many(
         "~ Days + (1 | Subject)", ranef.datasets.load("sleepstudy"), genes, progress=False
     )
@@ -248,6 +256,9 @@ def test_responses_of_other_files_go_into_a_folder_and_on(place, tmp_path, capsy
     assert main([*line, "--responses", "g1?,g3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {row["response"] for row in found} == {*(f"g{i}" for i in range(10, 20)), "g3"}
+    nowhere = [*line[:-1], "nowhere/*.parquet"]
+    assert main([*nowhere, "--out", folder]) == 1
+    assert "--from: no file is called or matches 'nowhere/*.parquet'" in capsys.readouterr().err
     assert main([*line, "--responses", "h*"]) == 1
     assert "no column is called or matches 'h*'" in capsys.readouterr().err
 
@@ -287,3 +298,13 @@ def test_what_does_not_go_together_is_said(place):
         with pytest.raises(SystemExit) as caught:
             main(wrong)
         assert caught.value.code == 2
+
+
+def test_fits_that_do_not_converge_are_named(place, tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    genes = pd.DataFrame({"varies": rng.normal(size=180), "constant": 1.0})
+    genes.to_parquet(tmp_path / "genes.parquet")
+    line = ["batch", "~ Days + (1 | Subject)", str(place / "sleep.parquet"), "--json"]
+    assert main([*line, "--from", str(tmp_path / "genes.parquet"), "--log", "json"]) == 3
+    told = [e for e in lines(capsys.readouterr().err) if e["event"] == "not converged"]
+    assert [(e["response"], e["status"]) for e in told] == [("constant", "explained")]

@@ -134,7 +134,7 @@ CSV = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*rows are left out")
+@pytest.mark.filterwarnings("ignore:.*rows were dropped")
 @pytest.mark.parametrize("style", CSV)
 @pytest.mark.parametrize("gap", ["", "NA", "NaN", "null"])
 def test_csv_files_are_read_as_they_are_written(style, gap, tmp_path):

@@ -142,7 +142,7 @@ def test_refusals(slope, crossed):
         slope.bootstrap(10, "npar")
     with pytest.raises(ValueError, match="2 or more replicates, not 1"):
         slope.bootstrap(1)
-    with pytest.raises(ValueError, match="workers must be a whole number from 1 on, not 0"):
+    with pytest.raises(ValueError, match="workers must be a positive integer, not 0"):
         slope.bootstrap(10, workers=0)
     for kind in ("cases", "wild"):
         with pytest.raises(ranef.UnsupportedError, match="plate is crossed with sample"):

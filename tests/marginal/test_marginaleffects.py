@@ -121,7 +121,37 @@ def test_missing_rows_and_unpickled_models():
 
 
 def test_other_models_are_refused(curve):
-    with pytest.raises(ranef.ModelError, match="for_marginaleffects takes mixed models"):
+    with pytest.raises(ranef.UnsupportedError, match="takes models of lmer, glmer and gls"):
         ranef.for_marginaleffects(curve.robust())
     with pytest.raises(ValueError, match="df is a number of degrees of freedom"):
         ranef.for_marginaleffects(curve, df=0)
+
+
+def test_a_generalised_model_has_means_of_the_response():
+    cbpp = ranef.datasets.load("cbpp")
+    model = ranef.glmer(
+        "cbind(incidence, size - incidence) ~ period + (1 | herd)", cbpp, family="binomial"
+    )
+    adapter = ranef.for_marginaleffects(model)
+    grid = me.datagrid(model=adapter, period=["1", "2", "3", "4"])
+    estimate, se = columns(me.predictions(adapter, newdata=grid), "estimate", "std_error")
+    want = model.predict({"period": ["1", "2", "3", "4"]}, random="none", se=True)
+    assert_allclose(estimate, want["mean"], rtol=1e-8)
+    assert_allclose(se, want["se"], rtol=1e-4)
+
+
+def test_a_model_of_correlated_residuals_has_its_marginal_means():
+    gpa = ranef.datasets.load("gpa_sim")
+    model = ranef.gls("gpa ~ occasion * sex", gpa, groups="student", time="occasion", corr="ar1")
+    adapter = ranef.for_marginaleffects(model)
+    grid = me.datagrid(model=adapter, sex=["male", "female"], occasion=[3])
+    estimate, se = columns(me.predictions(adapter, newdata=grid), "estimate", "std_error")
+    want = ranef.emmeans(model, "sex", at={"occasion": 3}).frame
+    assert_allclose(np.sort(estimate), np.sort(want["emmean"]), rtol=1e-8)
+    assert_allclose(np.sort(se), np.sort(want["se"]), rtol=1e-6)
+
+
+def test_other_models_are_refused_by_name():
+    gpa = ranef.datasets.load("gpa_sim")
+    with pytest.raises(ranef.UnsupportedError, match="not a FixedEffectsModel"):
+        ranef.for_marginaleffects(ranef.feols("gpa ~ occasion", gpa))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 import zipfile
+from pathlib import Path
 
 import maketables
 import numpy as np
@@ -87,3 +89,30 @@ def test_aliased_coefficients_are_left_out():
         model = ranef.lmer("Reaction ~ Days + Twice + (1 | Subject)", sleep)
     (column,) = model.to_list()
     assert column.coefficients.index.tolist() == ["Intercept", "Days"]
+
+
+def test_tables_go_to_great_tables_and_word(tmp_path):
+    great_tables = pytest.importorskip("great_tables")
+    sleep = ranef.datasets.load("sleepstudy")
+    models = [
+        ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep),
+        ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep),
+    ]
+    table = maketables.ETable(models, coef_fmt="b:.2f (se:.2f)")
+    made = table.make("gt")
+    assert isinstance(made, great_tables.GT)
+    html = made.as_raw_html()
+    assert "10.47 (1.55)" in html
+    assert "SD (Days | Subject)" in html
+    means = great_tables.GT(ranef.emmeans(models[1], "Days", at={"Days": [0, 9]}).to_frame())
+    assert "emmean" in means.as_raw_html()
+
+
+def test_the_extra_has_what_tables_need():
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    assert {one.split(">")[0] for one in extras["tables"]} == {
+        "maketables",
+        "great-tables",
+        "jinja2",
+    }

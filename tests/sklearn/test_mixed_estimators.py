@@ -131,3 +131,14 @@ def test_bad_input_is_refused_in_words():
         MixedRegressor("Day + (1 | Subject)").fit(X, Y)
     with pytest.warns(ranef.DroppedRowsWarning, match="1 of 180"):
         MixedRegressor(SLOPE).fit(gaps, Y)
+
+
+def test_a_pipeline_that_drops_names_is_told_how_to_keep_them():
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda frame: frame.to_numpy()), MixedRegressor(SLOPE)
+    )
+    with pytest.raises(ranef.DataError, match=r'x0 to x1.*set_output\(transform="pandas"\)'):
+        pipeline.fit(X, Y)
+    with pytest.raises(ranef.DataError) as caught:
+        MixedRegressor("Daze + (1 | Subject)").fit(X, Y)
+    assert "set_output" not in str(caught.value)

@@ -13,7 +13,7 @@ def test_a_linear_model_is_gone_through_topic_by_topic():
         model = ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep)
     found = ranef.checklist(model).table.set_index("topic")
     assert found.answer["few rows within clusters"] == "7 to 10 rows a level of Subject."
-    assert found.answer["missing values"] == "3 of 180 rows are left out."
+    assert found.answer["missing values"] == "3 of 180 rows were dropped."
     assert "Subject has 18 levels" in found.answer["few clusters"]
     assert f"{model.r2().marginal:.2f}" in found.answer["variance accounted for"]
     assert found.answer["convergence"] == model.convergence.verdict

@@ -22,7 +22,7 @@ def all_fit(
     workers: int | None = None,
     progress: bool = True,
 ) -> AllFit:
-    """Fit a model by every optimiser at hand and compare what they find.
+    """Fit a model with every available optimiser and compare the results.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def all_fit(
         Names from the table's index; all by default. nlopt's BOBYQA takes part when nlopt is
         installed.
     workers : int, optional
-        Optimisers that run side by side, one by default; those of a generalised model do not.
+        Optimisers that run in parallel, one by default; a generalised model uses one.
     progress : bool
         Whether to show a progress bar when it takes longer than a second.
 

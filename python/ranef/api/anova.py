@@ -35,7 +35,7 @@ def anova(
         with each other, and of one family and link. Parts for zeros and dispersion may differ in
         their formulas. Or one mapping of names to models.
     refit : bool, optional
-        True refits REML fits by maximum likelihood, False compares the fits as they stand. By
+        True refits REML fits by maximum likelihood, False compares the fits as they are. By
         default REML is kept when all fits are by REML and their fixed parts span the same space,
         and everything is by maximum likelihood otherwise.
     **named
@@ -45,13 +45,14 @@ def anova(
     Returns
     -------
     DataFrame
-        A row a model, by number of parameters; each is tested against the row above. Columns npar,
-        aic, bic, llf, deviance (-2 llf), chisq, df, pvalue, pvalue_boundary, estimator and note.
+        One row per model, by number of parameters; each is tested against the row above. Columns
+        npar, aic, bic, llf, deviance (-2 llf), chisq, df, pvalue, pvalue_boundary, estimator and
+        note.
 
     Raises
     ------
     ModelError
-        If the models rest on different rows, responses or weights, or are not mixed models.
+        If the models use different rows, responses or weights, or are not mixed models.
 
     Warns
     -----

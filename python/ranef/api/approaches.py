@@ -41,7 +41,7 @@ def approaches(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> Approaches:
-    """Lay the approaches to grouped data side by side.
+    """Compare approaches to grouped data side by side.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def approaches(
 
     Notes
     -----
-    Cluster-robust errors are CR2 with Satterthwaite's degrees of freedom, so that few groups do not
-    flatter them.
+    Cluster-robust standard errors are CR2 with Satterthwaite's degrees of freedom, so that they are
+    not too small with few groups.
 
     Examples
     --------

@@ -46,19 +46,19 @@ def average(
     Returns
     -------
     ModelAverage
-        ``weights``, ``table`` of averaged coefficients with unconditional errors, ``conf_int``,
-        ``shrinkage``, ``predict``.
+        ``weights``, ``table`` of averaged coefficients with unconditional standard errors,
+        ``conf_int``, ``shrinkage``, ``predict``.
 
     Raises
     ------
     ModelError
-        If the models rest on different rows, responses or weights, or are not mixed models.
+        If the models use different rows, responses or weights, or are not mixed models.
 
     Notes
     -----
     Coefficients and predictions are those of the models as fitted. A coefficient's name must mean
-    the same in all models: that of x changes its meaning when x:z joins; predictions do not have
-    this trouble.
+    the same in all models: that of x changes its meaning when x:z is added; predictions do not have
+    this problem.
 
     Examples
     --------

@@ -16,12 +16,12 @@ __all__ = ["bias_check"]
 
 @answering
 def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True) -> pd.DataFrame:
-    """Simulate from a model and fit again, to see how far its standard deviations are off.
+    """Simulate from a model and fit again, to estimate the bias of its standard deviations.
 
     Parameters
     ----------
     model : LinearMixedModel, or a model of ranef.glmer or ranef.clmm
-        A fitted model; it is taken for the truth.
+        A fitted model, treated as the truth.
     n : int
         Simulated data sets.
     seed : int
@@ -32,14 +32,14 @@ def bias_check(model: Any, n: int = 200, seed: int = 1, *, progress: bool = True
     Returns
     -------
     DataFrame
-        A row a standard deviation: estimate, mean of the simulated estimates, monte_carlo (the
+        One row per standard deviation: estimate, mean of the simulated estimates, monte_carlo (the
         error of that mean), ratio of the mean to the truth, zero (share of zeros) and corrected
         (the estimate over the ratio).
 
     Notes
     -----
     A standard deviation that is estimated as zero stays zero when corrected: nothing can be
-    simulated from it. Fit with ``prior="weak"`` then.
+    simulated from it. In that case fit with ``prior="weak"``.
 
     Examples
     --------

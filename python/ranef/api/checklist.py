@@ -11,7 +11,7 @@ __all__ = ["checklist"]
 
 @answering
 def checklist(model: Model) -> Checklist:
-    """Go through the issues in mixed models for one model: what holds, and what to call next.
+    """Check one model against the list of issues in mixed models, with what to call next.
 
     Parameters
     ----------

@@ -41,15 +41,15 @@ def clmm(
     link : {"logit", "probit", "cloglog", "loglog", "cauchit"}
         Link of the cumulative probabilities.
     thresholds : {"flexible", "symmetric", "equidistant"}
-        Free cut points; ones at the same distances on both sides of the middle; ones at one
-        distance from each other.
+        Free cut points; ones symmetric about the middle; equally
+        spaced ones.
     scale : str, optional
         Formula of the logarithm of the latent response's spread, such as ``"~ x"``.
     nominal : str, optional
         Formula of effects that move each threshold on its own.
     nagq : int
-        1 for Laplace's approximation; more for so many points of adaptive Gauss-Hermite quadrature,
-        with one random-effects term.
+        1 for Laplace's approximation; more for that many points of adaptive Gauss-Hermite
+        quadrature, with one random-effects term.
     offset : str or array-like, optional
         Known part of the location.
     contrasts : mapping, optional

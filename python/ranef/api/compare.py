@@ -54,7 +54,7 @@ def compare(
         models of :func:`ranef.gee` have and are ranked by.
     estimator : {"ml", "as_fitted"}
         "ml" takes the criteria from maximum-likelihood fits, refitting where needed; "as_fitted"
-        from the fits at hand.
+        from the fits as they are.
     **named
         Models by the name that their row has: ``compare(level=first, slope=second)``. Rows of other
         models are named by their formulas.
@@ -68,18 +68,18 @@ def compare(
     Raises
     ------
     ModelError
-        If the models rest on different rows, responses or weights, or their kinds have no
+        If the models use different rows, responses or weights, or their kinds have no
         criterion in common.
 
     Warns
     -----
     ComparisonWarning
-        If the fits at hand have restricted likelihoods that must not be ranked.
+        If the fits have restricted likelihoods that must not be ranked.
 
     Notes
     -----
     The weight of a model is exp(-delta / 2) over their sum [1]_. Differences of criteria rank
-    models for prediction; they are no tests, and the lowest of a set may still be a poor model.
+    models for prediction; they are not tests, and the lowest of a set may still be a poor model.
 
     References
     ----------

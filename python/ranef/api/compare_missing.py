@@ -14,7 +14,7 @@ __all__ = ["compare_missing"]
 def compare_missing(
     formula: str, data: Any, *, m: int = 20, seed: int | None = None, progress: bool = True
 ) -> MissingComparison:
-    """Fit one model under several treatments of missing values.
+    """Fit one model with several methods for missing values.
 
     Parameters
     ----------

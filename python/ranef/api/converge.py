@@ -15,11 +15,11 @@ __all__ = ["converge"]
 
 @answering
 def converge(model: Any, *, seed: int = 1) -> Trail:
-    """Bring a fit that stopped too early to its optimum; leave a converged one alone.
+    """Continue a fit that stopped too early until it reaches an optimum.
 
-    Tries, in this order, to go on from where it stopped, from perturbed places near there, from
-    the start with more steps, and, for a linear model, from what L-BFGS-B finds, until the
-    conditions of an optimum hold.
+    Tries, in this order, to continue from where it stopped, from perturbed points nearby, from the
+    start with more steps, and, for a linear model, from the result of L-BFGS-B, until the
+    conditions of an optimum hold. A converged model is left alone.
 
     Parameters
     ----------

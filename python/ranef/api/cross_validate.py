@@ -37,8 +37,8 @@ def cross_validate(
     model : LinearMixedModel, GeneralizedLinearMixedModel, GLSModel, FixedEffectsModel or GEEModel
         A fitted model.
     scheme : {"new_groups", "new_rows", "forecast"} or splitter
-        What the predictions are for. "new_groups": people not seen before, all rows of a level of
-        ``group`` left out together. "new_rows": more rows of the groups at hand. "forecast": the
+        What the predictions are for. "new_groups": people not seen before, with all rows of a level
+        of ``group`` left out together. "new_rows": more rows of the known groups. "forecast": the
         next time, from the times before it. Or an object with ``split(X, y, groups)``, or pairs of
         row positions (train, test) among the rows that the model uses.
     group : str, optional
@@ -68,10 +68,10 @@ def cross_validate(
 
     Notes
     -----
-    Left out one by one, rows and groups are predicted in closed form: the fixed and random effects
-    are those that the other rows give, exactly, while the covariance parameters are held at the
-    fit's estimates. Everything else refits the call on the training rows alone, what formulas learn
-    from data included, so that nothing of the test rows is known to the fit.
+    Rows and groups left out one by one are predicted in closed form: the fixed and random
+    effects are exactly those of the other rows, with the covariance parameters held at the
+    fit's estimates. Everything else refits the call on the training rows alone, including what
+    formulas learn from data, so that the fit knows nothing about the test rows.
 
     Predictions of a generalised model are the family's distribution, mixed over the error of the
     linear predictor. ``table`` has its mean log probability (or density) as log_score, the deviance
@@ -79,11 +79,11 @@ def cross_validate(
     binomial), and of a binomial response the Brier score of a trial.
 
     Predictions of :func:`ranef.gls` are those of the population; of :func:`ranef.feols` with
-    absorbed factors a new level has the mean effect, and the error of coefficients is left out.
-    Models of :func:`ranef.gee` have means but no distribution of a row.
+    absorbed factors a new level has the mean effect, and the uncertainty of coefficients is
+    ignored. Models of :func:`ranef.gee` have means but no distribution of a row.
 
     Random rows of known groups flatter a model that is meant for new groups. ``ranef.compare`` of
-    several results lays their expected log densities side by side, with the standard error of
+    several results compares their expected log densities, with the standard error of
     each difference [1]_.
 
     References
@@ -105,7 +105,7 @@ def cross_validate(
         raise ValueError(f"repeats must be a whole number above zero, not {repeats!r}")
     known = isinstance(scheme, str) and scheme in ("new_groups", "new_rows")
     if repeats > 1 and not (known and folds is not None):
-        raise ValueError("repeats deals rows or groups into folds anew, so give folds= too")
+        raise ValueError("repeats deals rows or groups into new folds, so give folds= too")
     if known and folds is None:
         if not isinstance(model, LinearMixedModel):
             raise UnsupportedError(

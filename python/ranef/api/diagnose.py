@@ -13,7 +13,7 @@ __all__ = ["diagnose"]
 
 @answering
 def diagnose(model: Any, data: Any = None, *, seed: int = 1, simulations: int = 99) -> Diagnosis:
-    """Find what endangers a model: in the data, the formula and the fit.
+    """Look for problems of a model in the data, the formula and the fit.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def diagnose(model: Any, data: Any = None, *, seed: int = 1, simulations: int = 
 
     Notes
     -----
-    Of a model fitted from chunks, whose rows are gone, only the fit, the number of levels and
-    aliased columns are looked at; give ``diagnose(formula, frame)`` a sample of rows for the rest.
+    For a model fitted from chunks, whose rows are gone, only the fit, the number of levels and
+    aliased columns are checked; pass a sample of rows to ``diagnose(formula, frame)`` for the rest.
 
     Examples
     --------

@@ -22,17 +22,17 @@ def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     """Work through the usual remedies and return the smallest change that helps.
 
     In this order: look at the data (labels used again), simplify the fixed part, change units, few
-    levels to fixed effects, drop columns, correlations and variances that are not there, restart,
-    other optimisers, another estimator. A change helps when its fit converges, is not singular and
-    has none of the model's troubles; where one change is not enough, up to three are made one
-    after another.
+    levels to fixed effects, drop columns, correlations and variances that are estimated as zero,
+    restart, other optimisers, another estimator. A change helps when its fit converges, is not
+    singular and has none of the model's problems; where one change is not enough, up to three are
+    made one after another.
 
     Parameters
     ----------
     model : LinearMixedModel
         A fitted model.
     data : DataFrame, optional
-        Its data, where it was unpickled and no longer knows them.
+        Its data, if the model was unpickled and no longer has them.
 
     Returns
     -------

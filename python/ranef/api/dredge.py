@@ -48,7 +48,7 @@ def dredge(
     by : {"aicc", "aic", "bic"}
         What ranks them.
     limit : int
-        Models that are fitted at most; more are refused with their number.
+        The largest number of models to fit; more raise an error.
     progress : bool
         Whether to show a progress bar when it takes longer than a second.
 
@@ -64,10 +64,10 @@ def dredge(
 
     Notes
     -----
-    All fits are by maximum likelihood on the rows of the model given. A product of terms is never
-    without the terms that it is made of. To choose among many models by the same data and then test
-    as if the chosen one had been the only one gives p-values that are too small; average, or report
-    the whole table [1]_.
+    All fits are by maximum likelihood on the rows of the model given. An interaction is never
+    included without its main effects. Choosing among many models with the same data and then
+    testing as if there had been only one makes p-values too small; average, or report the
+    whole table [1]_.
 
     References
     ----------

@@ -43,16 +43,16 @@ def emmeans(
     model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
         A fitted model; or a :class:`PooledModel` of such, whose means are pooled by Rubin's rules.
     specs : str or sequence of str
-        Variables to give means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of the
-        means of a within the levels of b, which are then in ``contrasts``.
+        Variables to compute means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of
+        the means of a within the levels of b, which are then in ``contrasts``.
     by : str or sequence of str, optional
-        Variables to give means for as well, within whose levels contrasts are taken.
+        Variables to compute means for as well, within whose levels contrasts are taken.
     at : mapping of str to value or sequence, optional
         Values of variables. By default a categorical variable takes all of its levels and a numeric
         one its mean.
     type : {"link", "response", "prob", "mean"}
-        Of a generalised model: means of the linear predictor, or these turned back into means of
-        the response, with their limits and errors by the delta method; comparisons are then
+        Of a generalised model: means of the linear predictor, or these transformed to means
+        of the response, with standard errors by the delta method; comparisons are then
         ratios where the link is a log, odds ratios where it is a logit, and of the linear predictor
         otherwise. Of a model of ``log(y)``: means of the logarithm, or their exponentials, which
         are geometric means of the response. Of an ordinal model: the latent scale, or

@@ -41,7 +41,7 @@ def emtrends(
         A fitted model; slopes of a generalised one are of its linear predictor. Or a
         :class:`PooledModel` of such, whose slopes are pooled by Rubin's rules.
     specs : str or sequence of str
-        Variables to give slopes for, or a formula as in :func:`emmeans`.
+        Variables to compute slopes for, or a formula as in :func:`emmeans`.
     var : str
         The numeric variable; the slope is taken at its mean, or at the values of ``at``.
     by, at, ddf, level, data

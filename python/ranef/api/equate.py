@@ -25,8 +25,8 @@ def equate(model: Any, curve: GrowthModel) -> Equivalence:
     Returns
     -------
     Equivalence
-        ``table``: a row a parameter of the curve with its name in the mixed model, both estimates
-        and their difference; ``same``: whether the two are one model.
+        ``table``: one row per parameter of the curve with its name in the mixed model, both
+        estimates and their difference; ``same``: whether the two are one model.
 
     Raises
     ------

@@ -107,13 +107,13 @@ def fit_groups(
     Returns
     -------
     BatchResult or StoredBatch
-        Tables with rows for each group, in sorted order, whatever became of its fit; with ``out``
+        Tables with rows for each group, in sorted order, including fits that failed; with ``out``
         a view of the folder.
 
     Warns
     -----
     DroppedRowsWarning
-        When rows are left out because values are missing.
+        When rows are dropped because values are missing.
 
     Notes
     -----
@@ -127,7 +127,7 @@ def fit_groups(
     rows of a million or so at a time, group by group. A group's rows may lie anywhere. Where they
     lie together (data sorted or partitioned by ``by``) each row is read once more; otherwise every
     block of groups reads all row groups that have rows of it, and a warning says how often.
-    Memory holds a block of rows (a group at least), two row groups, and the groups' names.
+    Memory use is a block of rows (at least one group), two row groups, and the groups' names.
 
     Examples
     --------

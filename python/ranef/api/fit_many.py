@@ -121,9 +121,9 @@ def fit_many(
     data : DataFrame
         The design's columns: pandas, polars or Arrow table, or a mapping.
     responses : array, DataFrame, sequence of str, path, pyarrow Dataset, or iterator
-        A response a column, a value for each row of the data, NaN where missing; or names of
-        columns of ``data``; or a parquet file, folder, pattern or dataset whose columns are the
-        responses (those called like a column of the data left out); or an iterator of blocks of
+        One column per response, with a value for each row of the data, NaN where missing; or names
+        of columns of ``data``; or a parquet file, folder, pattern or dataset whose columns are the
+        responses (except those with the name of a column of the data); or an iterator of blocks of
         responses (matrices, frames, or mappings of names to columns), or a function that starts
         one. Files and iterators are read block by block. A matrix of scipy.sparse, or an AnnData
         whose X is one, is made dense block by block.
@@ -161,10 +161,10 @@ def fit_many(
     covariance : mapping of str to covariance, optional
         Known covariance of the levels of the one grouping factor, as in :func:`ranef.lmer`:
         ``{"animal": A}``. It is decomposed once for all responses (and again for each set of
-        missing rows), after which a response of 5,000 levels takes some milliseconds.
+        missing rows), after which a response of 5,000 levels takes a few milliseconds.
     out : str or path, optional
-        Folder to write the tables to, as parquet, part by part. A run that was stopped goes on
-        when it is called again with the same arguments; finished fits are not made again.
+        Folder to write the tables to, as parquet, part by part. A run that was stopped continues
+        when it is called again with the same arguments; finished fits are not repeated.
     executor : Executor, callable, Client or module, optional
         Where pieces of the responses are fitted, instead of in this process: a
         ``concurrent.futures.Executor``, a function that starts one, a
@@ -179,7 +179,7 @@ def fit_many(
     Returns
     -------
     BatchResult or StoredBatch
-        Tables with a row for each response, in order, whatever became of its fit; with ``out`` a
+        Tables with a row for each response, in order, including fits that failed; with ``out`` a
         view of the folder.
 
     Raises

@@ -25,7 +25,7 @@ def fixed_or_random(
     contrasts: Any = None,
     missing: Missing = "drop",
 ) -> FixedOrRandom:
-    """Fit one intercept a group as fixed and as random effects, and say what each cannot tell.
+    """Fit one intercept per group as fixed and as random effects, and compare the two.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def fixed_or_random(
     Notes
     -----
     Fixed effects are random effects whose standard deviation is taken to be infinite: nothing is
-    shrunk, and only what varies within groups tells of coefficients. The random fit estimates that
+    shrunk, and only variation within groups informs the coefficients. The random fit estimates that
     standard deviation by REML. With C the covariance of the errors of the effects, errors of the
     coefficients included, and tau their standard deviation, L levels are worth L - tr(C) / tau^2
     coefficients beside the fixed part, L - 1 in the limit.

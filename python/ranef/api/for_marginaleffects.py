@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..fitted.kinds import check_mixed
-from ..fitted.lmm.model import LinearMixedModel
-from ..marginal.adapter import adapter_class
+from ..errors import UnsupportedError
+from ..marginal.adapter import Wrapped, adapter_class
 from ..marginal.grid import training
 from ..report.augment import used_rows
 from ..words.answers import answering
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["for_marginaleffects"]
 
 
 @answering
-def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float = np.inf) -> Any:
-    """Dress a fitted mixed model for the package marginaleffects.
+def for_marginaleffects(model: Wrapped, *, data: Any = None, df: float = np.inf) -> Any:
+    """Wrap a fitted mixed model for the package marginaleffects.
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel, GeneralizedLinearMixedModel or GLSModel
         A fitted model.
     data : DataFrame, optional
         The data of the fit, for a model that was unpickled.
     df : float
-        Degrees of freedom of all tests and intervals there, infinite for normal ones. One number
-        is all that marginaleffects takes; :func:`ranef.emmeans` finds each contrast's own.
+        Degrees of freedom of all tests and intervals there, infinite for normal ones.
+        marginaleffects takes only one number; :func:`ranef.emmeans` finds each contrast's own.
 
     Returns
     -------
@@ -47,11 +43,13 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     Notes
     -----
     Predictions are those of the population: the fixed part and the offset, with random effects of
-    zero. ``vcov="kenward-roger"`` takes the covariance of Kenward and Roger, ``vcov="CR2"`` and the
-    other names of :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
+    zero, as means of the response for a generalised model. ``vcov="kenward-roger"`` takes the
+    covariance of Kenward and Roger, ``vcov="CR2"`` and the other names of
+    :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
 
-    Give ``eps_vcov=1.0`` for the errors of slopes: predictions are linear in the coefficients, so
-    that a difference of any step is exact, and the tiny one by default can lose a per cent.
+    Use ``eps_vcov=1.0`` for the standard errors of slopes: predictions are linear in the
+    coefficients, so a difference of any step is exact, and the tiny default step can lose one per
+    cent.
 
     It rests on ``ModelAbstract`` and ``ModelVault`` of ``marginaleffects.classes``, which other
     kinds of models are to inherit from. marginaleffects 0.6 itself, whatever the model, does not
@@ -65,7 +63,10 @@ def for_marginaleffects(model: LinearMixedModel, *, data: Any = None, df: float 
     >>> adapter = ranef.for_marginaleffects(model)  # doctest: +SKIP
     >>> marginaleffects.avg_slopes(adapter, variables="Days", eps_vcov=1.0)  # doctest: +SKIP
     """
-    check_mixed(model, "for_marginaleffects")
+    if not isinstance(model, Wrapped):
+        raise UnsupportedError(
+            f"for_marginaleffects takes models of lmer, glmer and gls, not a {type(model).__name__}"
+        )
     if not df > 0.0:
         raise ValueError(f"df is a number of degrees of freedom, above 0, not {df}")
     frame = used_rows(model.parts.design, training(model, data))

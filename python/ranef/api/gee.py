@@ -43,8 +43,8 @@ def gee(
     groups : str
         The column whose levels are independent of each other, or ``a:b``.
     time : str, optional
-        The column that orders the rows of a group and tells their distances; by default rows count
-        1, 2, ... in the order of the data, so that gaps cannot be seen.
+        The column that orders the rows of a group and measures their distances; by default rows
+        count 1, 2, ... in the order of the data, so gaps go unnoticed.
     family : {"gaussian", "binomial", "poisson", "gamma"}
         How the variance depends on the mean. A binomial response is 0/1, a proportion with
         ``weights`` its trials, or has two levels, the first a failure.
@@ -52,8 +52,8 @@ def gee(
         The link; by default identity, logit, log, inverse, in the order of the families.
     corr : str or array_like of shape (T, T)
         Working correlation: "independence", "exchangeable", "ar1" (correlation to the power of the
-        distance in time), "1-dependent", "2-dependent", ... (one parameter for each of so many
-        steps, zero beyond), "unstructured", or a correlation matrix with a row for each of the T
+        distance in time), "1-dependent", "2-dependent", ... (one parameter per step,
+        zero beyond), "unstructured", or a correlation matrix with a row for each of the T
         times.
     vcov : {"robust", "naive", "jackknife", "mancl-derouen", "kauermann-carroll"}
         Covariance of the coefficients, see `GEEModel.robust`.
@@ -80,7 +80,7 @@ def gee(
     DataError
         If a time occurs twice in a group, or the response is outside the family's range.
     FitError
-        If the working correlation is no correlation matrix at its estimate, or no means are in
+        If the working correlation is not a correlation matrix at its estimate, or no means are in
         range.
 
     Warns

@@ -76,14 +76,14 @@ def glmer(
     dispersion : str, optional
         Formula of the logarithm of the family's dispersion, with random effects if wanted.
     nagq : int
-        1 for Laplace's approximation; more for so many points of adaptive Gauss-Hermite quadrature
-        a random effect, with one grouping factor of at most three columns; 0 takes the fixed
-        effects to their joint mode with the random ones, fast and rough.
+        1 for Laplace's approximation; more for that many points of adaptive Gauss-Hermite
+        quadrature a random effect, with one grouping factor of at most three columns; 0 estimates
+        the fixed effects at their joint mode with the random ones, which is fast but rough.
     reml : bool
         Whether to maximise the restricted likelihood, which integrates the fixed effects out too,
-        by Laplace's approximation. It is what smooth terms are best fitted by.
+        by Laplace's approximation. Recommended for smooth terms.
     weights : str or array-like, optional
-        Above zero: trials of a binomial response, and otherwise how often a row counts in the
+        Positive numbers: trials of a binomial response, otherwise how often a row counts in the
         log-likelihood.
     offset : str or array-like, optional
         Known part of the linear predictor, added to any ``offset()`` of the formula.
@@ -94,10 +94,10 @@ def glmer(
     control : Control, optional
         Settings of the search.
     strict : bool
-        Whether a warning of the fit is raised as an error instead.
+        Raise the first warning of the fit as an error.
     prior : str, density, or mapping of group to either, optional
-        Prior of the covariances of the random effects: "weak" or "wishart", which keep them off
-        zero, or a density such as ``ranef.Wishart(2.5)``; of a grouping factor also
+        Prior of the covariances of the random effects: "weak" or "wishart", which keep them away
+        from zero, or a density such as ``ranef.Wishart(2.5)``; of a grouping factor also
         ``ranef.Point(sd)``, a standard deviation that is known.
     covariance : mapping of str to covariance, optional
         Known covariances of the levels of grouping factors, as in :func:`ranef.lmer`; with the
@@ -147,7 +147,7 @@ def glmer(
     whatever the link [1]_ [2]_, or by quadrature around their modes [3]_ [4]_. Its exact gradient
     by covariances, fixed effects and dispersion, and curvature from differences of that gradient,
     decide where the search ends; twice the inverse of the Hessian of -2 log-likelihood is the
-    covariance of the estimates. Log-likelihoods hold all constants, so that fits by any ``nagq``
+    covariance of the estimates. Log-likelihoods include all constants, so that fits by any ``nagq``
     of one model can be compared. The dispersion phi of a gamma, Var(y) = phi mu^2, and the size k
     of a negative binomial, Var(y) = mu + mu^2 / k, are estimated by maximum likelihood with the
     rest; covariances of the random effects are on the scale of the linear predictor.

@@ -38,15 +38,15 @@ def gls(
     Parameters
     ----------
     formula : str
-        The mean. Random-effects terms such as ``(1 | g)`` are random effects beside the correlated
-        residuals; their grouping factors and ``groups`` must be nested in one another.
+        The mean. Random-effects terms such as ``(1 | g)`` are random effects in addition to the
+        correlated residuals; their grouping factors and ``groups`` must be nested in one another.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns; rows may come in any order.
     groups : str, optional
-        The column whose levels hold the rows that are correlated, or ``a:b``.
+        The column whose levels group the correlated rows, or ``a:b``.
     time : str, optional
-        The column that orders the rows of a group and tells their distances; by default rows count
-        0, 1, 2, ... in the order of the data, so that gaps cannot be seen.
+        The column that orders the rows of a group and measures their distances; by default rows
+        count 0, 1, 2, ... in the order of the data, so gaps go unnoticed.
     corr : {"independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured"}
         Correlation of the residuals of a group: none; one for all pairs; phi to the power of the
         distance in time, for whole numbers (phi may be negative) or any times (phi above zero); one
@@ -82,8 +82,8 @@ def gls(
     DataError
         If a time occurs twice in a group, or is not a whole number for "ar1".
     ModelError
-        If the data cannot tell the parameters: a correlation that no group has rows for, as many
-        times as groups under "unstructured", a term that says the same as the correlation.
+        If the parameters are not identified: a correlation that no group has rows for, as
+        many times as groups with "unstructured", or a term equivalent to the correlation.
     UnsupportedError
         If grouping factors cross each other.
 

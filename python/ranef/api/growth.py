@@ -42,14 +42,14 @@ def growth(
         The column that grows, or an expression such as ``"np.log(y)"``. For wide data the columns
         of the waves. Or a model in lavaan's syntax, for wide data.
     data : DataFrame
-        Long data, a row an occasion. Rows of occasions that were missed are absent, or have a
-        missing outcome; the other rows of their group count (full information). Or wide data, a row
-        a unit.
+        Long data, one row per occasion. Rows of occasions that were missed are absent, or have a
+        missing outcome; the other rows of their group count (full information). Or wide data, one
+        row per unit.
     time : str, or numbers for wide data
         A numeric column; the intercept is the level at time 0, the slope the change by one unit.
         For wide data the time of each wave, by default the numbers at the ends of their names.
     groups : str
-        The column that tells who grows; wide data need none.
+        The column that identifies the units; wide data need none.
     shape : {"linear", "quadratic", "intercept", "basis"}
         The mean curve's factors: intercept and slope, also time squared, or the intercept alone.
         "basis" estimates the loadings of the slope between the first time, 0, and the last, 1: a
@@ -67,8 +67,8 @@ def growth(
     paths : {"equal", "free"}
         One effect of a time-varying column at all times, or one at each.
     information : {"expected", "observed"}, optional
-        What standard errors rest on: expected by default when every group has every occasion, and
-        observed otherwise.
+        The information behind standard errors: expected by default when every group has every
+        occasion, and observed otherwise.
     missing : {"drop", "raise", "fiml"}
         What to do with rows that have missing values in a column that is used. "fiml" models
         covariates as jointly normal, so that groups with missing covariates stay; each group
@@ -93,8 +93,8 @@ def growth(
     same likelihood. What comes from structural equation models is the view of the occasions as
     variables: their saturated model, against which fit is judged [1]_. AIC and BIC count groups.
 
-    Psi is a covariance matrix: where another program reports a negative variance, the fit here
-    stands at zero.
+    Psi is a covariance matrix: where another program reports a negative variance, the estimate
+    here is zero.
 
     References
     ----------

@@ -39,11 +39,11 @@ def growth_mixture(
     outcome : str
         The column that grows, or an expression such as ``"np.log(y)"``.
     data : DataFrame
-        Long data, a row an occasion.
+        Long data, one row per occasion.
     time : str
         A numeric column.
     groups : str
-        The column that tells who grows; all rows of a group are in the same class.
+        The column that identifies the units; all rows of a unit are in the same class.
     classes : int or sequence of int
         Number of classes; several numbers give a comparison.
     shape : {"linear", "quadratic", "intercept"}
@@ -59,7 +59,7 @@ def growth_mixture(
     missing : {"drop", "raise"}
         What to do with rows that have missing values.
     seed : int, optional
-        Draws the starts; None draws others each time.
+        Makes the starts repeatable; None draws new ones each time.
     workers : int, optional
         Threads; one for each core by default.
     progress : bool
@@ -85,10 +85,10 @@ def growth_mixture(
     -----
     The likelihood is that of groups: sum over groups of log sum_k pi_k f_k(y_g), with f_k the
     normal density of a growth curve, or a product of Poisson probabilities. It is maximised by EM
-    with squared extrapolation [1]_ from every start, half of them random partitions, half gathered
-    about curves that are far apart. With variances of its own a class of a few groups that lie on
-    one curve makes the likelihood grow without bound [2]_: starts that run there, or to a class of
-    a single group, are counted as degenerate and never reported. BIC counts rows.
+    with squared extrapolation [1]_ from every start, half of them random partitions, half of
+    them clusters around curves that are far apart. With its own variances a class of a few groups
+    that lie on one curve makes the likelihood grow without bound [2]_: starts that end there, or in
+    a class of a single group, are counted as degenerate and never reported. BIC counts rows.
 
     References
     ----------

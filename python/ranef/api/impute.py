@@ -32,7 +32,7 @@ def impute(
     ----------
     formula : str
         The analysis model. Its response takes part in imputing the predictors, its groups and
-        random slopes are respected, and an interaction with an incomplete predictor becomes an
+        random slopes are kept, and an interaction with an incomplete predictor becomes an
         interaction with the response.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns.
@@ -49,10 +49,10 @@ def impute(
         default numbers are continuous, numbers that are all 0 or 1 and columns of two values
         binary, and other columns categorical.
     extra : sequence of str
-        Columns beside those of the formula that help to predict missing values.
+        Columns besides those of the formula that help to predict missing values.
     delta : mapping of str to float, optional
         Numbers added to every imputed value of a variable: a sensitivity analysis in which missing
-        values differ from observed ones by so much.
+        values differ from observed ones by that amount.
     seed : int, optional
         Makes the draws repeatable, for any number of workers.
     workers : int, optional
@@ -75,10 +75,10 @@ def impute(
     Notes
     -----
     A variable of rows is drawn from a linear mixed model on all other variables and, where there
-    are groups enough, on their group means [1]_ [2]_; a binary one from its probit form, a
+    are enough groups, on their group means [1]_ [2]_; a binary one from its probit form, a
     categorical one from a sequence of these. A variable that is constant within groups is imputed
-    once a group, from the group means of the others. Parameters are drawn by Gibbs steps; standard
-    deviations of random effects have half-t priors. Values are missing at random given the
+    once per group, from the group means of the others. Parameters are drawn by Gibbs steps;
+    standard deviations of random effects have half-t priors. Values are missing at random given the
     variables that take part.
 
     References

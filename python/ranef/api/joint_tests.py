@@ -45,7 +45,7 @@ def joint_tests(
     Returns
     -------
     DataFrame
-        A row a term, within levels of ``by``: num_df, den_df, F, pvalue, note.
+        One row per term, within levels of ``by``: num_df, den_df, F, pvalue, note.
 
     Notes
     -----

@@ -28,14 +28,14 @@ def ladder(
     family: str | None = None,
     **options: Any,
 ) -> Tabled:
-    """Fit models from the simplest to the fullest and lay them out with what changes.
+    """Fit models from the simplest to the fullest and tabulate what changes.
 
     Parameters
     ----------
     formulas : iterable of str, or mapping of name to formula
         Two or more formulas with random effects, in any order.
     data : DataFrame
-        The data. Rows with a value missing in any of the formulas are left out of all fits.
+        The data. Rows with a value missing in any of the formulas are dropped from all fits.
     family : str, optional
         Family of :func:`ranef.glmer`; without it the models are those of :func:`ranef.lmer`.
     **options
@@ -44,8 +44,8 @@ def ladder(
     Returns
     -------
     Tabled
-        ``table`` with a row a model, by number of parameters: npar, aic, aicc, bic, llf, the test
-        against the row above where one is allowed (chisq, df, pvalue, pvalue_boundary), what
+        ``table`` with one row per model, by number of parameters: npar, aic, aicc, bic, llf, the
+        test against the row above where one is allowed (chisq, df, pvalue, pvalue_boundary), what
         changes, and a note; ``notes``.
 
     Raises
@@ -91,6 +91,6 @@ def ladder(
     notes = ["each row is tested against the row above; the order is by number of parameters"]
     if dropped:
         notes.append(
-            f"{dropped} rows with values missing in one of the formulas are left out of all fits"
+            f"{dropped} rows with values missing in one of the formulas are dropped from all fits"
         )
     return Tabled(found.drop(columns="deviance"), tuple(notes))

@@ -63,10 +63,10 @@ def lmer(
     control : Control, optional
         Settings of the search.
     strict : bool
-        Whether a warning of the fit is raised as an error instead.
+        Raise the first warning of the fit as an error.
     prior : str, density, or mapping, optional
         The fit is then the mode of the likelihood times the prior. "weak" keeps variances of few
-        groups off zero at little bias; "wishart" is blme's default; a density such as
+        groups away from zero with little bias; "wishart" is blme's default; a density such as
         ``ranef.Wishart(2.5)`` is of every covariance, relative to sigma^2. A mapping gives priors
         part by part: a grouping factor or "random" (all of them) any of these, "fixed" a
         ``ranef.Normal``, "residual" a ``ranef.Point`` (sigma is known) or a density of sigma,
@@ -84,9 +84,9 @@ def lmer(
         Known covariances of the levels of grouping factors, up to their size: ``{"animal": A}``
         with A a DataFrame labelled by level on both sides, :func:`ranef.pedigree`, or
         :class:`ranef.Precision`. The variance of the term is then that of a level where A is 1;
-        levels of A without rows have effects, too.
+        levels of A without rows have effects too.
     executor : Executor, callable, Client or module, optional
-        Where data that are read in chunks are added up: a ``concurrent.futures.Executor``, a
+        Where to accumulate data that are read in chunks: a ``concurrent.futures.Executor``, a
         function that starts one, a ``dask.distributed.Client``, or the module ``ray``.
     progress : bool
         Whether to show a bar on a terminal while data are read in chunks.
@@ -108,7 +108,8 @@ def lmer(
     DataError
         If formula and data do not fit.
     ModelError
-        If the model cannot be estimated from these rows, or a prior names what it does not have.
+        If the model cannot be estimated from these rows, or a prior names a part that it does not
+        have.
     RanefWarning
         With ``strict``, the first warning of the fit; the others are its notes.
 

@@ -30,13 +30,13 @@ def mediate(
     workers: int | None = None,
     progress: bool = True,
 ) -> Mediation:
-    """Divide the effect of a treatment into what goes through a mediator and what does not.
+    """Split the effect of a treatment into a part through a mediator and the rest.
 
     Parameters
     ----------
     mediator_model : model
         The mediator on the treatment and covariates: a fit of lmer, glmer, gls, feols or
-        within_between. A mediator of whole groups is fitted to one row a group by feols.
+        within_between. A mediator at the group level is fitted to one row per group by feols.
     outcome_model : model
         The outcome on mediator, treatment and covariates.
     treatment, mediator_name : str
@@ -49,14 +49,14 @@ def mediate(
     part : {"within", "between"}, optional
         With models by within_between, the part of the mediator that is asked for; both by default.
     joint : bool
-        Fit both models as one, so that the covariance of random slopes a_j, b_j is known and counts
-        as indirect.
+        Fit both models as one, so that the covariance of random slopes a_j, b_j is estimated and
+        counts as indirect.
     method : {"montecarlo", "bootstrap"}
         Intervals from draws of the coefficients, or from groups drawn with replacement and refits.
     draws : int, optional
         Draws or resamples: by default 20,000 for linear models, else 1,000.
     seed : int, optional
-        Makes the same draws again, with any number of workers.
+        Makes the draws repeatable, with any number of workers.
     workers : int, optional
         Threads of the bootstrap; one for each core by default.
     progress : bool

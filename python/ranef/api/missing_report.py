@@ -17,7 +17,7 @@ def missing_report(formula: str, data: Any, *, time: str | None = None) -> Missi
     Parameters
     ----------
     formula : str
-        The analysis; only its columns are looked at.
+        The analysis; only its columns are used.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns.
     time : str, optional
@@ -33,7 +33,7 @@ def missing_report(formula: str, data: Any, *, time: str | None = None) -> Missi
     Raises
     ------
     DataError
-        If a column is not there, has no value at all, or groups rows and is incomplete.
+        If a column does not exist, has no value at all, or groups rows and is incomplete.
 
     Notes
     -----

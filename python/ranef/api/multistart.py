@@ -22,7 +22,7 @@ __all__ = ["multistart"]
 
 @answering
 def multistart(model: Any, n: int = 20, seed: int = 1, *, progress: bool = True) -> MultiStart:
-    """Search from random starts, to see whether there is one optimum or several.
+    """Search from random starts, to see whether there are several optima.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def multistart(model: Any, n: int = 20, seed: int = 1, *, progress: bool = True)
 
     Notes
     -----
-    A start has relative standard deviations from 0.05 to 20 along random axes, even on the log
+    A start has relative standard deviations from 0.05 to 20 along random axes, uniform on the log
     scale, all in the standardised basis.
     """
     check_mixed(model, "multistart", every=True)

@@ -12,18 +12,18 @@ __all__ = ["on_progress"]
 
 @answering
 def on_progress(listener: Listener) -> AbstractContextManager[None]:
-    """Tell a function how far the runs are that are started in a ``with`` block.
+    """Report the progress of runs in a ``with`` block to a function.
 
     Parameters
     ----------
     listener : callable
-        Takes units done, units in all (None where that is not known) and what they are called, each
+        Called with the units done, the units in total (None if unknown) and their name, every
         second of a run that takes longer than one, and at its end.
 
     Returns
     -------
     context manager
-        Runs that are started inside tell the function, whether or not they show a bar.
+        Runs inside the block call the function, whether or not they show a bar.
 
     Notes
     -----

@@ -40,7 +40,7 @@ def pbtest(
     n : int
         Number of simulated responses; both models are fitted to each.
     seed : int, optional
-        Makes them repeatable, to the bit the same for any number of workers.
+        Makes them repeatable, bit by bit, for any number of workers.
     workers : int, optional
         Threads; all cores by default, and one for generalised models, whose search runs in Python.
     progress : bool
@@ -55,7 +55,7 @@ def pbtest(
     Raises
     ------
     ModelError
-        If the models are not nested, or rest on different data.
+        If the models are not nested, or use different data.
 
     Notes
     -----
@@ -114,5 +114,5 @@ def pbtest(
     ]
     draws = np.maximum(ratios[~np.isnan(ratios)] + shift, 0.0)
     if not len(draws):
-        raise ModelError("both models could be fitted to none of the simulated responses")
+        raise ModelError("no simulated response could be fitted by both models")
     return simulated("Parametric bootstrap likelihood-ratio test", test, draws, notes)

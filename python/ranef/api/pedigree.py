@@ -36,7 +36,7 @@ def pedigree(id: Any, sire: Any, dam: Any) -> Pedigree:
 
     Notes
     -----
-    The inverse is added up animal by animal by Henderson's rules with inbreeding [1]_ [2]_, the
+    The inverse is accumulated animal by animal by Henderson's rules with inbreeding [1]_ [2]_, the
     coefficients by the method of Meuwissen and Luo [3]_; A itself is never formed.
 
     References

@@ -44,7 +44,7 @@ def plot_coefficients(
     Raises
     ------
     TypeError
-        If something else than a fitted model is given.
+        If an argument is not a fitted model.
 
     Examples
     --------

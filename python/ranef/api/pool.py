@@ -34,7 +34,7 @@ def pool(models: Sequence[Any]) -> PooledModel:
     Notes
     -----
     Estimates are means over imputations; their variance is the mean variance plus 1 + 1/m times
-    the variance between imputations [1]_, with degrees of freedom that respect the size of the
+    the variance between imputations [1]_, with degrees of freedom that account for the size of the
     complete data [2]_.
 
     References

@@ -56,8 +56,8 @@ def random_effects_gls(
     -----
     The variances are Swamy and Arora's, for unbalanced panels as well [1]_. Given these, the
     estimate is exact generalised least squares: that of a mixed model with random intercepts,
-    evaluated at these variances instead of the most likely ones. With two factors on an unbalanced
-    panel, R's plm transforms the data approximately and so differs.
+    evaluated at these variances instead of the maximum likelihood ones. With two factors on an
+    unbalanced panel, R's plm transforms the data approximately and so differs.
 
     References
     ----------

@@ -54,12 +54,12 @@ def rlrt(
     Raises
     ------
     ModelError
-        If the model has more than one variance, or the three do not fit together.
+        If the model has more than one variance, or the three models are inconsistent.
 
     Notes
     -----
     The null distribution of the restricted likelihood ratio is simulated from its spectral form,
-    which is exact for any number of levels [1]_; the large-sample mixture beside it asks for many
+    which is exact for any number of levels [1]_; the large-sample mixture also reported needs many
     levels. With other variances the statistic is that of ``null`` and ``alternative``, and its
     distribution that of ``model``: close where the other variances are known well [2]_.
 

@@ -47,14 +47,14 @@ def selection_stability(
     Returns
     -------
     Tabled
-        ``table`` with a row a model: the criterion of the data, share of samples in which it is
+        ``table`` with one row per model: the criterion of the data, share of samples in which it is
         lowest, and the median and 95 % range of its distance from the lowest.
 
     Notes
     -----
     Groups of the coarsest grouping factor are drawn whole, and a group drawn twice is two groups
-    [1]_. All fits are by maximum likelihood. A model that is chosen in half of the samples is no
-    certain choice.
+    [1]_. All fits are by maximum likelihood. A model that wins in only half of the samples is not a
+    safe choice.
 
     References
     ----------

@@ -53,7 +53,7 @@ def simulate_study(
     control: Control | None = None,
     out: Any = None,
 ) -> Study:
-    """Simulate data sets, fit each, and tell how well the parameters are found.
+    """Simulate data sets, fit each, and report how well the parameters are recovered.
 
     Parameters
     ----------
@@ -87,9 +87,9 @@ def simulate_study(
     within : mapping of str to int or ints, optional
         Rows of each level of a grouping column, taken in order and then again.
     fit : str, optional
-        Formula that is fitted, where it is not the one that data are drawn from.
+        Formula to fit, if it differs from the one that data are drawn from.
     tests : sequence
-        Hypotheses beside those that each coefficient is 0, as in :func:`ranef.fit_many`.
+        Hypotheses besides those that each coefficient is 0, as in :func:`ranef.fit_many`.
     n : int
         Data sets for each setting.
     alpha : float
@@ -101,7 +101,7 @@ def simulate_study(
     seed : int, optional
         Makes the study repeatable, to the last bit for any number of workers.
     out : str or path, optional
-        Folder that keeps the fits of a long study: the same call goes on where it was stopped.
+        Folder for the fits of a long study: the same call continues where it was stopped.
         Needs a seed.
 
     Returns
@@ -113,8 +113,8 @@ def simulate_study(
     Notes
     -----
     A setting has one design, and its data sets are responses of one batch. Fits that do not
-    converge are counted and left out of the other measures. Ctrl-C ends the study and keeps the
-    fits that are made.
+    converge are counted and excluded from the other measures. Ctrl-C ends the study and keeps
+    the finished fits.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def simulate_study(
         sigma=sigma,
     )
     if n != int(n) or n < 1:
-        raise ValueError(f"n must be a whole number from 1 on, not {n!r}")
+        raise ValueError(f"n must be a positive integer, not {n!r}")
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
     fixed = {} if callable(params) else params or {}

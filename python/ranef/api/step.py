@@ -31,7 +31,7 @@ def step(
     ddf: str | None = None,
     by: str = "pvalue",
 ) -> Elimination:
-    """Take out effects one by one, first random, then fixed ones, as long as p-values allow.
+    """Drop effects one by one, random ones first, as long as p-values allow.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def step(
     Returns
     -------
     Elimination
-        ``table`` with what went in which round and what stayed, and ``model``, the last one.
+        ``table`` with what was dropped in which round and what stayed, and ``model``, the last one.
 
     Notes
     -----
@@ -62,7 +62,7 @@ def step(
     no other term needs. Without random effects the rest is least squares.
 
     What is left after elimination was chosen by the same data, so its p-values are too small and
-    its intervals too narrow. Use it to learn what a large model can do without, not to test.
+    its intervals too narrow. Use it to simplify a large model, not for testing.
 
     References
     ----------

@@ -200,8 +200,8 @@ def refuse_folder(out: Any, executor: Any) -> None:
         raise ValueError("the dataframe brings its own engine; leave executor out")
     if out is not None:
         raise UnsupportedError(
-            "the groups of a dataframe that lives elsewhere come back together; leave out out, or "
-            "write the dataframe to parquet and give the files, with an executor"
+            "the groups of a distributed dataframe are returned together; omit out=, or write "
+            "the dataframe to parquet and pass the files, with an executor"
         )
 
 

@@ -279,8 +279,8 @@ class BatchFolder:
             yield
         except (OSError, pa.ArrowException) as error:
             raise RanefError(
-                f"out={self.path!r} cannot be written to: {error}. Fits that are there already "
-                "stay; the same call goes on from them"
+                f"out={self.path!r} cannot be written to: {error}. Finished fits are kept; "
+                "the same call continues from them"
             ) from error
 
 

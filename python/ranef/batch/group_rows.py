@@ -98,7 +98,7 @@ class GroupFits:
 
 
 def cut(part: Part, pieces: list[Positions]) -> Iterator[Task]:
-    """Return the rows of some groups of a block, the groups numbered anew."""
+    """Return the rows of some groups of a block, the groups numbered again."""
     rows: Rows = part.load()
     for at in pieces:
         number = np.full(len(part.labels), -1, dtype=np.intp)

@@ -132,7 +132,7 @@ class GroupRun:
         where = ", ".join(f"{column} ({count})" for column, count in lost.items() if count)
         if where:
             warn_caller(
-                DroppedRowsWarning(f"rows are left out because values are missing in {where}")
+                DroppedRowsWarning(f"rows were dropped because values are missing in {where}")
             )
 
     def explain(self, part: Part) -> dict[int, str]:

@@ -141,7 +141,7 @@ def open_parquet(path: str, left_out: set[str]) -> ColumnFiles:
             if name in owner:
                 raise DataError(
                     f"{files[owner[name]]!r} and {files[i]!r} both have a column {name!r}, and not "
-                    "all columns are the same; files must hold either other responses each, or "
+                    "all columns are the same; files must contain either different responses, or "
                     "more rows of the same ones",
                     name,
                 )
@@ -196,7 +196,7 @@ def responses_in(schema: Any, left_out: set[str], label: str) -> list[str]:
             raise DataError(f"{label} has two columns {field.name!r}; rename one", field.name)
         names[field.name] = None
     if not names:
-        raise DataError(f"{label} has no column beside those of the data")
+        raise DataError(f"{label} has no column besides those of the data")
     return list(names)
 
 

@@ -29,7 +29,7 @@ class BatchParts:
     labels : Labels
         Names of the fits and of the coefficients.
     estimate : BatchEstimate
-        What was found, a row a fit.
+        What was found, one row per fit.
     design : Design
         The design that the fits share, or one like theirs.
     ddf : str
@@ -86,10 +86,10 @@ class BatchResult(Preformatted):
     Attributes
     ----------
     interrupted : bool
-        Whether the run was stopped from the keyboard; fits that were not reached have the status
+        Whether the run was stopped from the keyboard; fits that were not started have the status
         "not run".
     messages : dict
-        What went wrong with a fit that could not be set up, by its position.
+        Reasons why fits could not be set up, by position.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class BatchResult(Preformatted):
 
     @property
     def status(self) -> pd.Series[Any]:
-        """What became of each fit."""
+        """Status of each fit."""
         return pd.Series(
             np.array(STATUSES)[self.parts.estimate.outcome], index=self.parts.labels.fits
         )
@@ -150,14 +150,15 @@ class BatchResult(Preformatted):
 
         Notes
         -----
-        Standard errors are multiplied by the root of the ratio of the shrunk to the own residual
-        variance, at each fit's own relative covariance, and the degrees of freedom grow by those of
-        the prior. The residual variances are taken to have n - p degrees of freedom for this.
+        Standard errors are multiplied by the root of the ratio of the shrunk to the original
+        residual variance, at each fit's own relative covariance, and the degrees of freedom grow by
+        those of the prior. The residual variances are taken to have n - p degrees of freedom for
+        this.
 
         Raises
         ------
         UnsupportedError
-            For generalised models, whose dispersion is no residual variance.
+            For generalised models, whose dispersion is not a residual variance.
         """
         if self.parts.estimate.settings.spec is not None:
             raise UnsupportedError(
@@ -187,12 +188,12 @@ class BatchResult(Preformatted):
         Returns
         -------
         LinearMixedModel or GeneralizedLinearMixedModel
-            The model with everything that it answers.
+            The full model, with all its methods.
 
         Raises
         ------
         ValueError
-            If the result was unpickled and no longer knows its data.
+            If the result was unpickled and no longer has its data.
         """
         if self._single is None:
             raise ValueError(

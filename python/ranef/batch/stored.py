@@ -39,14 +39,15 @@ class StoredBatch(Preformatted):
     path : str
         The folder.
     interrupted : bool
-        Whether the run was stopped from the keyboard; the same call with the same ``out`` goes on.
+        Whether the run was stopped from the keyboard; the same call with the same ``out`` continues
+        it.
     complete : bool
-        Whether all fits are made and p-values adjusted over all of them.
+        Whether all fits are finished and p-values adjusted over all of them.
 
     Raises
     ------
     DataError
-        If the folder holds no run.
+        If the folder does not contain a run.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class StoredBatch(Preformatted):
         self.path = os.fspath(path)
         plan = read_plan(self.path)
         if plan is None or plan["function"] not in ("fit_many", "fit_groups"):
-            raise DataError(f"{self.path!r} holds no run of fit_many or fit_groups")
+            raise DataError(f"{self.path!r} contains no run of fit_many or fit_groups")
         self.interrupted = interrupted
         self.complete = bool(plan["complete"])
         self._plan = plan
@@ -91,7 +92,7 @@ class StoredBatch(Preformatted):
 
     @property
     def status(self) -> pd.Series[Any]:
-        """What became of each fit."""
+        """Status of each fit."""
         frame = self._read("fits", [*self._plan["key"], "status"])
         return pd.Series(frame["status"].to_numpy(), index=self._index(frame))
 
@@ -134,13 +135,13 @@ class StoredBatch(Preformatted):
         Returns
         -------
         LinearMixedModel
-            The model with everything that it answers.
+            The full model, with all its methods.
         """
         if self._single is None:
             raise RanefError(
                 "this folder was opened without its data; call fit_many or fit_groups again with "
                 "the same arguments and the same out (nothing is fitted twice), or read the "
-                "responses anew where they came from an iterator"
+                "responses again if they came from an iterator"
             )
         return self._single(which)
 

@@ -1,4 +1,4 @@
-"""How the arrays of a batch are laid out in tables, a row a fit or a row a test."""
+"""How the arrays of a batch are laid out in tables, one row per fit or one row per test."""
 
 from __future__ import annotations
 

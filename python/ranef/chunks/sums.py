@@ -114,7 +114,7 @@ class Sums:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Rows left out because values are missing, by column."""
+        """Rows dropped because values are missing, by column."""
         return {name: count for name, count in self._dropped.items() if count}
 
     @property
@@ -128,7 +128,7 @@ class Sums:
         return self._parsed.left.expr, self.weights
 
     def asks_for(self, name: str) -> bool:
-        """Tell whether a column may be named by the formula, the weights or the offset."""
+        """Report whether the formula, the weights or the offset may use a column."""
         return name in self._parsed.text or name in (self.weights, self.offset)
 
     def learn(self, passes: Callable[[], Iterator[Any]]) -> Self:
@@ -152,7 +152,7 @@ class Sums:
         return self
 
     def sample(self, chunks: Iterable[Any]) -> Sample:
-        """Take the rows that show all levels of the categorical predictors."""
+        """Take rows that include all levels of the categorical predictors."""
         sample = Sample(self._parsed, self.weights, self.offset)
         for chunk in chunks:
             sample.add(chunk)
@@ -186,7 +186,7 @@ class Sums:
         ------
         DataError
             If a column is not there or has another type than before, or a categorical predictor has
-            a level that is not known. Nothing of the chunk is added then.
+            a level that is not known. Nothing of the chunk is added in that case.
         """
         with self._alone:
             staged = self._stage(chunk)
@@ -224,7 +224,7 @@ class Sums:
         return self
 
     def count_dropped(self, dropped: Mapping[str, int], n_read: int) -> None:
-        """Count rows that were left out before they came here."""
+        """Count rows that were dropped before this point."""
         self._dropped.update(dropped)
         self.n_read += n_read
 

@@ -60,7 +60,7 @@ examples:
   ranef batch "~ x + (1 | g)" rows.csv --responses y1,y2,y3 --ddf satterthwaite --json
   ranef batch "~ age + (1 | family)" people.parquet --from 'genes/*.parquet' --out results/
 
---out that names a folder is written part by part; the same command goes on where it was stopped.
+--out that names a folder is written part by part; the same command continues where it was stopped.
 """
     + CODES
 )
@@ -263,8 +263,8 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
 
 
 def positive(text: str) -> int:
-    """Read a whole number from 1 on."""
+    """Read a positive integer."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive integer")
     return number

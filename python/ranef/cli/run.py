@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import glob
 import json
 import os
 import time
@@ -78,8 +79,9 @@ def run_groups(asked: argparse.Namespace, log: Log) -> bool:
     by = asked.by.split(",")
     asks_for = CrossProducts(asked.formula, weights=asked.weights, offset=asked.offset).asks_for
     data = asked.data if asked.stream else read(asked, log, lambda n: n in by or asks_for(n))
+    before = kept(asked.out)
     result = fit_groups(asked.formula, data, by, **options(asked))
-    return finish(result, asked, log)
+    return finish(result, asked, log, before)
 
 
 def run_batch(asked: argparse.Namespace, log: Log) -> bool:
@@ -88,8 +90,9 @@ def run_batch(asked: argparse.Namespace, log: Log) -> bool:
     log.info("start", command="batch", formula=asked.formula, data=asked.data)
     data = read(asked, log, lambda name: True)
     responses = responses_of(asked, list(data.columns))
+    before = kept(asked.out)
     result = fit_many(asked.formula, data, responses, **options(asked))
-    return finish(result, asked, log)
+    return finish(result, asked, log, before)
 
 
 def responses_of(asked: argparse.Namespace, names: list[str]) -> Any:
@@ -97,6 +100,8 @@ def responses_of(asked: argparse.Namespace, names: list[str]) -> Any:
     patterns = None if asked.responses is None else asked.responses.split(",")
     if asked.source is None:
         return matching(patterns or [], names)
+    if not (os.path.exists(asked.source) or glob.glob(asked.source, recursive=True)):
+        raise DataError(f"--from: no file is called or matches {asked.source!r}", asked.source)
     if patterns is None:
         return asked.source
     source = open_files(asked.source)
@@ -128,28 +133,47 @@ def is_folder(path: str | None) -> bool:
     return path is not None and not os.path.splitext(path.rstrip("/"))[1]
 
 
-def finish(result: Any, asked: argparse.Namespace, log: Log) -> bool:
+def kept(path: str | None) -> int:
+    """Count the fits that a folder has from a run that was stopped."""
+    if not (is_folder(path) and path and os.path.isdir(os.path.join(path, "fits"))):
+        return 0
+    try:
+        return int(open_files(os.path.join(path, "fits")).count_rows())
+    except (DataError, OSError):
+        return 0
+
+
+def told(fits: pd.DataFrame, key: list[str], before: int, log: Log) -> set[str]:
+    """Report the states of the fits, and name the first that did not converge."""
+    counts = fits["status"].value_counts().to_dict()
+    log.info("fits", fits=len(fits), kept=before, status=counts)
+    other = fits[fits["status"] != "converged"]
+    for row in other.head(10).to_dict("records"):
+        log.info("not converged", **{name: row[name] for name in key}, status=row["status"])
+    return {str(status) for status in counts}
+
+
+def finish(result: Any, asked: argparse.Namespace, log: Log, before: int = 0) -> bool:
     """Write a batch; each row of the table carries its fit's status."""
     fits = result.fits
+    key = list(fits.columns[: list(fits.columns).index("nobs")])
+    states = told(fits, key, before, log)
     if is_folder(asked.out):
-        counts = fits["status"].value_counts().to_dict()
-        log.info("fits", fits=len(fits), **{"status": counts})
         log.info("written", file=asked.out, rows=len(result.table))
         if asked.log == "text":
             print(result)
-        return set(counts) <= {"converged"} and not result.interrupted
-    key = list(fits.columns[: list(fits.columns).index("nobs")])
-    kept = [*key, "nobs", "sigma", "llf", "singular", "status"]
-    table = result.table.merge(fits[kept], on=key, how="left", sort=False)
-    counts = fits["status"].value_counts().to_dict()
-    log.info("fits", fits=len(fits), **{"status": counts})
+            if before:
+                print(f"{before} of {len(fits)} fits were there from a run that was stopped")
+        return states <= {"converged"} and not result.interrupted
+    columns = [*key, "nobs", "sigma", "llf", "singular", "status"]
+    table = result.table.merge(fits[columns], on=key, how="left", sort=False)
     if asked.out is not None:
         write(table, asked.out, log)
     if asked.json:
         print(records(table))
     elif asked.out is None:
         print(table.to_string(index=False))
-    return set(counts) <= {"converged"}
+    return states <= {"converged"}
 
 
 def read(asked: argparse.Namespace, log: Log, wanted: Callable[[str], bool]) -> pd.DataFrame:

@@ -74,9 +74,13 @@ def finished(asked: argparse.Namespace, log: Log, fit: Any) -> bool:
     if asked.json:
         described = {
             "formula": asked.formula,
-            **model.glance().iloc[0].to_dict(),
+            **{name: getattr(model, name, None) for name in ("nobs", "llf", "aic", "bic", "sigma")},
+            "fixed": [
+                {"term": name, **row} for name, row in model.coef_table().to_dict("index").items()
+            ],
             "terms": table.to_dict("records"),
             "converged": converged,
+            "singular": bool(getattr(model, "is_singular", False)),
             "warnings": [" ".join(str(w).split()) for w in model.warnings],
         }
         print(json.dumps(plain(described), indent=1))

@@ -53,7 +53,7 @@ ANSWERS = {
     ),
     "per-group fits": (
         "mean of the groups' own slopes",
-        "nothing of columns constant within groups; small groups count as much as large ones",
+        "nothing about columns constant within groups; small groups count as much as large ones",
     ),
     "OLS, cluster-robust": (
         "the same mean difference, with an honest error",
@@ -80,14 +80,14 @@ ANSWERS = {
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Approaches:
-    """Seven approaches to one question, laid side by side.
+    """Seven approaches to one question, side by side.
 
     Attributes
     ----------
     table : DataFrame
         A row for each approach and coefficient: estimate, se, df, t, pvalue.
     answers : DataFrame
-        A row for each approach: what it answers, and what it cannot tell.
+        A row for each approach: what it answers, and what it cannot.
     identities : DataFrame
         A row for each identity between approaches: the largest difference on these data, relative
         to standard errors, and whether it holds.
@@ -96,7 +96,7 @@ class Approaches:
     models : dict
         The fitted models by approach.
     warnings : tuple of RanefWarning
-        What the mixed model warned of, such as rows that were left out.
+        Warnings of the mixed model, such as dropped rows.
     """
 
     table: pd.DataFrame

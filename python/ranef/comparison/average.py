@@ -43,7 +43,7 @@ class ModelAverage(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a coefficient: full and full_se, the average with zero where a model lacks the
+        One row per coefficient: full and full_se, the average with zero where a model lacks the
         coefficient; conditional and conditional_se, over the models that have it; weight, the sum
         of their weights.
     notes : tuple of str
@@ -64,21 +64,21 @@ class ModelAverage(Tabled):
 
     @property
     def params(self) -> pd.Series[Any]:
-        """Fully averaged coefficients."""
+        """Coefficients averaged over all models."""
         return self.table["full"]
 
     def conf_int(
         self, level: float = 0.95, *, kind: Literal["full", "conditional"] = "full"
     ) -> pd.DataFrame:
-        """Return intervals of the averaged coefficients, from their unconditional errors.
+        """Return intervals of the averaged coefficients, from their unconditional standard errors.
 
         Parameters
         ----------
         level : float
             Coverage.
         kind : {"full", "conditional"}
-            With zero where a model lacks the coefficient, which draws it towards zero; or over the
-            models that have it.
+            With zero where a model lacks the coefficient, which shrinks it towards zero; or over
+            the models that have it.
 
         Returns
         -------
@@ -164,5 +164,5 @@ def weight_notes(weights: pd.Series[Any], kind: str) -> tuple[str, ...]:
         f"weights ({WEIGHTS[kind]}): {shown}",
         "full: a model without the coefficient counts as zero; conditional: over the models that "
         "have it",
-        "errors hold the variance between models",
+        "standard errors include the variance between models",
     )

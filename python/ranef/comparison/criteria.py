@@ -37,7 +37,7 @@ def check_criterion(models: Sequence[Any], by: str) -> str:
     if any(marginal):
         raise ModelError(
             "models of ranef.gee have no likelihood, so they are compared with each other only, by "
-            "'qic'; compare results of ranef.cross_validate to set them beside others"
+            "'qic'; compare results of ranef.cross_validate to compare them with other models"
         )
     if by == "qic":
         raise UnsupportedError("'qic' is the criterion of models of ranef.gee; use 'aic' or 'bic'")

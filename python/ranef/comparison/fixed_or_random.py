@@ -34,7 +34,7 @@ FEW = 6
 
 @dataclass(frozen=True, repr=False)
 class FixedOrRandom(Tabled):
-    """One intercept a group, fixed and random; see :func:`ranef.fixed_or_random`.
+    """One intercept per group, fixed and random; see :func:`ranef.fixed_or_random`.
 
     Attributes
     ----------
@@ -43,16 +43,17 @@ class FixedOrRandom(Tabled):
         rmse_rows, the error of predictions of rows left out one by one; rmse_groups, of groups left
         out one by one, which fixed effects do not predict.
     notes : tuple of str
-        What each of the two cannot tell, and what the data say of the choice.
+        What each of the two cannot answer, and what the data say about the choice.
     group : str
         The grouping factor.
     coefficients : DataFrame
-        A row a coefficient: fixed, fixed_se, random, random_se. NaN where all groups are constant.
+        One row per coefficient: fixed, fixed_se, random, random_se. NaN where all groups are
+        constant.
     effects : DataFrame
-        A row a level: rows; fixed and fixed_se, its distance from the mean of all levels; random
-        and random_se, the same as a random effect, with the error of the intercept in it; total,
-        the random effect with what predictors explain that are constant within levels, as it is in
-        the fixed one; weight, how much of the level's own mean is kept.
+        One row per level: rows; fixed and fixed_se, its distance from the mean of all levels;
+        random and random_se, the same as a random effect, including the uncertainty of the
+        intercept; total, the random effect with what predictors explain that are constant within
+        levels, as it is in the fixed one; weight, how much of the level's own mean is kept.
     contextual : Series
         Test that coefficients between groups are those within: F, num_df, den_df, pvalue, and
         columns, those tested. NaN where no mean of a predictor differs between groups.
@@ -107,7 +108,7 @@ class FixedOrRandom(Tabled):
         Returns
         -------
         matplotlib Axes
-            On the line of equality nothing is shrunk; levels of few rows lie furthest from it.
+            Nothing is shrunk on the line of equality; levels with few rows lie furthest from it.
         """
         from ..report.plots.fixed_or_random import both_axes
 
@@ -376,7 +377,7 @@ def _notes(
     notes = []
     lost = [name for name in coefficients.index if np.isnan(coefficients["fixed"][name])]
     lost = [name for name in lost if name != "Intercept"]
-    fixed = f"fixed effects say nothing of a level of {group} that is not in the data"
+    fixed = f"fixed effects say nothing about a level of {group} that is not in the data"
     if lost:
         fixed += f", and nothing of {', '.join(lost)}, which the levels' constants span"
     notes.append(fixed)

@@ -70,7 +70,14 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
                 "of one distribution"
             )
     if len(models) < 2:
-        raise ModelError(f"{caller} compares two or more models and was given {len(models)}")
+        raise ModelError(
+            f"{caller} compares two or more models and was given {len(models)}"
+            + (
+                "; for tests of the terms of one model write model.anova()"
+                if caller == "anova"
+                else ""
+            )
+        )
     first, *others = models
     for place, model in enumerate(others, start=2):
         difference = data_difference(first.parts.design, model.parts.design)

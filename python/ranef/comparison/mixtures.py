@@ -22,9 +22,9 @@ __all__ = ["MixtureComparison", "compare_classes"]
 class MixtureComparison(Tabled):
     """Growth mixtures of the same rows with different numbers of classes.
 
-    Made by :func:`ranef.growth_mixture` with several ``classes``. ``table`` has a row a number of
-    classes: npar, llf, aic, bic, icl, entropy, smallest (share of the smallest class), reached
-    (starts at the best optimum), starts.
+    Returned by :func:`ranef.growth_mixture` with several ``classes``. ``table`` has one row per
+    number of classes: npar, llf, aic, bic, icl, entropy, smallest (share of the smallest class),
+    reached (starts at the best optimum), starts.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class MixtureComparison(Tabled):
         workers: int | None = None,
         progress: bool = True,
     ) -> pd.DataFrame:
-        """Test each number of classes against one less by the bootstrap likelihood ratio.
+        """Test each number of classes against one fewer by the bootstrap likelihood ratio.
 
         Parameters
         ----------

@@ -62,6 +62,11 @@ def check_comparable(
         raise ModelError(
             f"{caller} compares two or more models and was given {len(models)}; "
             f"write {caller}(small, large)"
+            + (
+                "; for tests of the terms of one model write model.anova()"
+                if caller == "anova"
+                else ""
+            )
         )
     first = models[0]
     for place, model in enumerate(models[1:], start=2):
@@ -179,7 +184,7 @@ def boundary_notes(
         What to do about several variances at once.
     """
     if relation.zeros == 0:
-        return ["no variance is tested at zero, so the chi-squared p-value stands"]
+        return ["no variance is tested at zero, so the chi-squared p-value is valid"]
     if relation.zeros > 1:
         return [
             f"{relation.zeros} variances are tested at zero at once: pvalue is too large and no "

@@ -26,7 +26,7 @@ class PredictiveComparison(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a model, the best first: elpd and elpd_se, difference from the best and
+        One row per model, the best first: elpd and elpd_se, difference from the best and
         difference_se, rmse; marginal models, without a density, are ranked by rmse.
     notes : tuple of str
         How clear the first differences are.
@@ -97,7 +97,7 @@ def _clear(table: pd.DataFrame) -> str:
     gap, se = -table["difference"].iloc[1], table["difference_se"].iloc[1]
     where = f"{table.index[0]} before {table.index[1]} by {gap:.1f}, standard error {se:.1f}"
     if gap < CLEAR * se:
-        return f"{where}: the two predict alike as far as these data tell"
+        return f"{where}: these data show no difference in prediction"
     return where
 
 

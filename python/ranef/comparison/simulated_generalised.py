@@ -55,5 +55,5 @@ def pbtest_generalised(
         notes.append(f"the first failure: {runs.message}")
     draws = np.maximum(ratios[~np.isnan(ratios)], 0.0)
     if not len(draws):
-        raise ModelError("both models could be fitted to none of the simulated responses")
+        raise ModelError("no simulated response could be fitted by both models")
     return simulated("Parametric bootstrap likelihood-ratio test", test, draws, notes)

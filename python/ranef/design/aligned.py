@@ -166,7 +166,7 @@ def _check_names(labels: pd.Index[Any], names: Sequence[str], role: str) -> None
     unknown = [label for label in labels if label not in names]
     if unknown:
         raise ValueError(
-            f"{role} is labelled {unknown[0]!r}, which is none of the names {', '.join(names)}"
+            f"{role} is labelled {unknown[0]!r}, which is not one of the names {', '.join(names)}"
         )
 
 

@@ -263,7 +263,7 @@ def ordered_hint(value: Categories) -> str:
 def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector, Vector]:
     """Return the share of successes and the trials of two columns of counts."""
     if weight is not None:
-        raise DataError(f"{name} holds the trials already; leave out the weights", "weights")
+        raise DataError(f"{name} already contains the trials; omit the weights", "weights")
     count, failures = value.arrays
     for column, what in ((count, "successes"), (failures, "failures")):
         bad = int(np.sum((column < 0.0) | (column != np.round(column))))

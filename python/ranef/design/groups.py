@@ -54,7 +54,7 @@ class Grouping:
 
     @property
     def levels(self) -> pd.Index[Any]:
-        """Labels of the levels, spelled anew; those of an interaction ``a:b``."""
+        """Labels of the levels, spelled again; those of an interaction ``a:b``."""
         out = self.parts[0]
         for crossing, levels in zip(self.crossings, self.parts[1:], strict=True):
             out = cross_labels(out, levels, crossing)

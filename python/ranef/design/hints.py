@@ -21,7 +21,7 @@ def unknown_function(name: str, expr: str) -> str:
         return foreign_function(name)
     hint = did_you_mean(name, [*CONTEXT, *BUILTINS])
     if name in NUMPY:
-        hint = f"; numpy's is at hand as np.{name}"
+        hint = f"; numpy's is available as np.{name}"
     elif "|" in expr:
         hint = "; is a + missing before the parenthesis?"
     elif not hint:

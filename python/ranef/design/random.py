@@ -223,7 +223,7 @@ def check_levels(bar: Bar, grouping: Grouping) -> None:
         (level,) = grouping.levels.tolist()
         raise DataError(
             f"grouping factor {bar.group!r} has only one level, {level!r}, in the rows used; "
-            f"leave it out, or name a column that tells groups apart",
+            f"leave it out, or name a column that separates groups",
             bar.group,
         )
 

@@ -120,8 +120,8 @@ def has_usual_size(a: Vector, name: str) -> bool:
     if not np.isfinite(squares) or (squares < SMALLEST and finite.any()):
         size = float(np.abs(finite).max())
         raise DataError(
-            f"the largest value of {name!r} is {size:.3g}, and its square is beyond what a "
-            "computer's numbers hold; give it in another unit",
+            f"the largest value of {name!r} is {size:.3g}, and its square "
+            "overflows; use another unit",
             name,
         )
     return usual

@@ -143,7 +143,7 @@ def run(
 
 
 def remembered(compute: Callable[[], Any], state: dict[str, Any]) -> Any:
-    """Return a number that all rows of the fit gave; what is no single number is computed anew."""
+    """Return a number that all rows of the fit gave; what is no single number is computed again."""
     if "value" in state:
         return state["value"]
     result = compute()

@@ -31,8 +31,8 @@ def check_response(design: Design, family: Family) -> None:
     first = float(design.y[0])
     if np.all(design.y == first) and (first in support.edges or design.offset is None):
         raise DataError(
-            f"{design.response!r} is {first:g} in every row that is used, so nothing of it can be "
-            "explained",
+            f"{design.response!r} is {first:g} in every row that is used, so there is nothing to "
+            "explain",
             design.response,
         )
 

@@ -49,23 +49,23 @@ class Checked:
         refit: bool | None = None,
         progress: bool = True,
     ) -> SimulatedResiduals:
-        """Put residuals on one scale, and simulate what they look like if the model holds.
+        """Put residuals on one scale, and simulate what they look like if the model is right.
 
         Parameters
         ----------
         n : int
             Number of responses that are drawn from the model. To each the model is fitted again,
-            so that tests allow for what fitting does to residuals.
+            so that tests allow for the effect of fitting on residuals.
         seed : int or Generator, optional
             Makes the draws repeatable.
         kind : {"conditional", "marginal"}
-            Residuals given the random effects at their modes, which show what the rows do; or
-            from the distribution over new random effects, which shows the groups as well.
+            Residuals given the random effects at their modes, which show misfit of rows; or from
+            the distribution over new random effects, which show misfit of groups as well.
         refit : bool, optional
-            Whether the covariance parameters of a mixed model are estimated anew from each
+            Whether the covariance parameters of a mixed model are estimated again from each
             response, or kept; by default kept above 20,000 rows.
         progress : bool
-            Whether a bar shows the fits.
+            Whether to show a progress bar.
 
         Returns
         -------
@@ -80,7 +80,7 @@ class Checked:
         that is discrete is put at random between the probabilities of a smaller and of a not
         larger one [1]_. The idea of tests against simulated responses is that of DHARMa [2]_; here
         the model is fitted to each of them, so the residuals of a fit are compared with residuals
-        of fits. Kept covariance parameters make tests cautious where there are few groups.
+        of fits. Keeping covariance parameters makes tests conservative with few groups.
 
         References
         ----------
@@ -123,7 +123,7 @@ class Checked:
         seed : int or Generator, optional
             Makes the figure repeatable.
         progress : bool
-            Whether a bar shows the fits.
+            Whether to show a progress bar.
         axes : sequence of 6 Axes, optional
             Where to draw; a new figure by default.
 

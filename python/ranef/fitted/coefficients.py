@@ -56,14 +56,14 @@ class Coefficients(Base):
             Degrees of freedom: Satterthwaite's; Kenward and Roger's, which also correct the
             standard errors and need a REML fit; rows minus the rank of X; or infinite (Wald's
             normal tests). By default Satterthwaite's for linear mixed models, those of the
-            covariance of the coefficients for models with robust errors, and infinite elsewhere.
-            With priors, Satterthwaite's rest on the curvature of the penalised likelihood, and a
-            coefficient's standard error is the standard deviation of its posterior.
+            covariance of the coefficients for models with robust standard errors, and infinite
+            otherwise. With priors, Satterthwaite's use the curvature of the penalised likelihood,
+            and a coefficient's standard error is the standard deviation of its posterior.
 
         Returns
         -------
         DataFrame
-            Columns estimate, se, df, t (or z, where the reference is normal), pvalue; a row a
+            Columns estimate, se, df, t (or z, where the reference is normal), pvalue; one row per
             coefficient.
 
         Examples
@@ -109,7 +109,7 @@ class LinearTests(Base):
         ------
         ValueError
             If a name is no coefficient, or hypotheses are not estimable or contradict each other,
-            or ``value`` is given beside an equation that has a right side.
+            or ``value`` is given with an equation that has a right side.
 
         Examples
         --------
@@ -199,7 +199,7 @@ class WaldIntervals(Base):
         Returns
         -------
         DataFrame
-            Columns lower, upper; a row a coefficient.
+            Columns lower, upper; one row per coefficient.
         """
         level, _ = level_and_method(level, method, ("wald",), type(self).__name__)
         return wald_intervals(self.parts, level, ddf)

@@ -24,7 +24,8 @@ class Criteria(Base):
     def npar(self) -> int:
         """Number of parameters: coefficients that are not aliased, and those of the covariances.
 
-        A residual standard deviation that is known (``ranef.Point``) is none; blme counts it.
+        A residual standard deviation that is known (``ranef.Point``) is not counted; blme counts
+        it.
         """
         return self.parts.npar
 

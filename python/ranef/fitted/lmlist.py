@@ -51,7 +51,7 @@ class GroupFits:
         return {**self.__dict__, "_data": None}
 
     def coef(self) -> pd.DataFrame:
-        """Return the coefficients, levels by terms; NaN where a group cannot tell one."""
+        """Return the coefficients, levels by terms; NaN where it cannot be estimated."""
         return self._frame(self._fits.beta)
 
     def _frame(self, values: Array) -> pd.DataFrame:
@@ -78,7 +78,7 @@ class GroupFits:
         Returns
         -------
         DataFrame
-            Columns estimate, se (from their spread), groups (that can tell the coefficient).
+            Columns estimate, se (from their spread), groups (for which it can be estimated).
         """
         coef = self.coef()
         count = coef.notna().sum()

@@ -24,7 +24,7 @@ def checked_method(method: Any, threads: Any) -> str:
         If there is no such method, or ``threads`` is no number of threads.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads must be a whole number from 1 on, not {threads!r}")
+        raise ValueError(f"threads must be a positive integer, not {threads!r}")
     return check_option("method", method, METHODS)
 
 

@@ -54,7 +54,7 @@ class Parts(ABC):
     kernel : object or None
         The compiled object of the fit, if it is at hand; ``core`` builds it again.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     design: Design
@@ -347,7 +347,7 @@ class Base(Spoken, ABC):
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
-            f"{name!r} cannot be set: nothing of a fitted model changes; use update(...)"
+            f"{name!r} cannot be set: a fitted model does not change; use update(...)"
         )
 
     if not TYPE_CHECKING:
@@ -382,7 +382,7 @@ class Base(Spoken, ABC):
 
     @property
     def warnings(self) -> tuple[RanefWarning, ...]:
-        """What the fit warned of."""
+        """Warnings of the fit."""
         return self.parts.warnings
 
     @property

@@ -167,7 +167,7 @@ class RobustResult(Coefficients, LinearTests, WaldTests, WaldIntervals, Regressi
     df_method : str
         Where the degrees of freedom come from.
     notes : sequence of str
-        What the reader must know.
+        Remarks for the reader.
     """
 
     kind: str
@@ -233,7 +233,7 @@ class RobustResult(Coefficients, LinearTests, WaldTests, WaldIntervals, Regressi
 
         Notes
         -----
-        Least squares is redrawn as it is. For a mixed model and for estimating equations the
+        Least squares is resampled as it is. For a mixed model and for estimating equations the
         covariance of the rows is held at its estimate; equations with a link other than the
         identity are taken as linear at the estimate, which makes it a score bootstrap [2]_.
 
@@ -362,7 +362,7 @@ def robust_clusters(
     df_given : float, optional
         Degrees of freedom; by default Satterthwaite's.
     notes : sequence of str
-        What the reader must know.
+        Remarks for the reader.
 
     Returns
     -------

@@ -34,7 +34,7 @@ class TermTests(Base):
         Returns
         -------
         DataFrame
-            Columns sum_sq, mean_sq, num_df, den_df, F, pvalue; a row a term. sum_sq is
+            Columns sum_sq, mean_sq, num_df, den_df, F, pvalue; one row per term. sum_sq is
             F * num_df * sigma^2.
 
         Examples

@@ -32,7 +32,7 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
     bar = inside[at[0]]
     left, right = inside[: at[0]], inside[at[0] + 1 :]
     if not left:
-        message = "nothing stands before the bar; write (1 | g) for a random intercept"
+        message = "there is nothing before the bar; write (1 | g) for a random intercept"
         raise FormulaError(message, text, bar.start, bar.stop)
     if not right:
         raise FormulaError(
@@ -40,7 +40,7 @@ def parse_bar(parts: Sequence[Piece], text: str) -> list[Bar]:
         )
     for piece in parts:
         if piece.kind is Kind.STRUCTURE:
-            message = "a structure holds one bar: write ar1(0 + t | g) as a term of its own"
+            message = "a structure takes one bar: write ar1(0 + t | g) as a term of its own"
             raise FormulaError(message, text, piece.start, piece.stop)
     check_operators(left, text)
     check_no_offset(left, text)

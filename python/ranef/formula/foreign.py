@@ -35,7 +35,7 @@ def bar_inside(tree: ast.expr) -> str:
         return ""
     if elsewhere := called_elsewhere(name):
         return elsewhere
-    return f"a bar stands inside {name}(...); is a + missing before the parenthesis?"
+    return f"there is a bar inside {name}(...); is a + missing before the parenthesis?"
 
 
 def is_bar(node: ast.expr) -> bool:

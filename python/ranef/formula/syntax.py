@@ -139,7 +139,7 @@ def check_operator(piece: Piece, expects_operand: bool, text: str) -> None:
         raise FormulaError(message, text, piece.start, piece.stop)
     if expects_operand and piece.text not in "+-":
         raise FormulaError(
-            f"nothing stands before this {piece.text}", text, piece.start, piece.stop
+            f"there is nothing before this {piece.text}", text, piece.start, piece.stop
         )
 
 

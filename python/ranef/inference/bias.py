@@ -50,7 +50,7 @@ def bias_table(
     Returns
     -------
     DataFrame
-        A row a standard deviation: estimate, mean of the simulated estimates, its monte_carlo
+        One row per standard deviation: estimate, mean of the simulated estimates, its monte_carlo
         error, ratio of the mean to the truth, share at zero, and corrected, the estimate over the
         ratio.
     """

@@ -20,11 +20,8 @@ __all__ = ["ConditionalAic", "conditional_aic"]
 
 
 NOTE = (
-    "It judges predictions for the levels at hand, not for new ones, and compares models of the "
-    "same "
-    "rows and response; for a choice of fixed effects that is to hold for new levels use the AIC "
-    "of "
-    "ML fits."
+    "It judges predictions for the levels in the data, not for new ones, and compares models of "
+    "the same rows and response; to choose fixed effects for new levels use the AIC of ML fits."
 )
 
 
@@ -37,22 +34,22 @@ class ConditionalAic:
     caic : float
         -2 cll + 2 df.
     df : float
-        Effective degrees of freedom: how far the fitted values follow the responses, the
-        estimation of the covariance parameters included, and sigma.
+        Effective degrees of freedom: how far the fitted values follow the responses, including the
+        estimation of the covariance parameters, plus one for sigma.
     df_exact : float
         The same with the exact derivative; see Notes.
     cll : float
         Log-likelihood of the responses given the predicted random effects, at the fit's sigma.
     dropped : tuple of (str, str)
         (column, group) of random effects that add no variance to the columns before them: a
-        variance of zero, or a correlation of one. They were taken out before, as cAIC4 does.
+        variance of zero, or a correlation of one. They were dropped first, as in cAIC4.
     note : str
-        What it says and what it does not.
+        What it means, and its limits.
 
     Notes
     -----
     ``df`` is the trace of the derivative of the fitted values by the responses, plus one, in the
-    analytic form of the cAIC4 package, by which published values were computed: in the derivative
+    analytic form of the cAIC4 package, which published values use: in the derivative
     of the covariance parameters it takes half of the term that comes from estimating sigma.
     ``df_exact`` takes all of it and equals what refits to perturbed responses give, of the model
     without what was ``dropped``. They differ by some hundredths. For terms of three or more

@@ -93,7 +93,7 @@ def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str
     """
     if encoder.smooths:
         raise UnsupportedError(
-            f"marginal means hold predictors at one value, and {encoder.smooths[0].label} is a "
+            f"marginal means fix predictors at one value, and {encoder.smooths[0].label} is a "
             "curve; use model.predict(new, random='none', interval='confidence') on rows of your "
             "choice"
         )

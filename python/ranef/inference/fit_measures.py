@@ -28,7 +28,7 @@ class FitMeasures(Preformatted):
     Attributes
     ----------
     chisq, df, pvalue : float
-        Twice the log-likelihood that the saturated model has more, its degrees of freedom and its
+        Twice the difference in log-likelihood from the saturated model, its degrees of freedom and
         p-value.
     cfi, tli : float
         Comparative fit index, and Tucker and Lewis's: 1 is best, against occasions that are

@@ -21,8 +21,9 @@ __all__ = ["ENDLESS", "endless_variances", "held_at_zero"]
 ALL_OR_NOTHING = 30.0
 #: What to do where no finite variance exists.
 ENDLESS = (
-    "Neither Laplace's approximation nor quadrature holds there: do not read the estimates. Model "
-    "one response a level, take a weak prior, or gather levels with responses of both kinds."
+    "Neither Laplace's approximation nor quadrature is valid there: do not interpret the "
+    "estimates. Model one response per level, use a weak prior, or collect levels with responses "
+    "of both kinds."
 )
 
 

@@ -252,7 +252,7 @@ def refits(
     *,
     progress: bool = False,
 ) -> Deletion:
-    """Delete each group and fit the rest anew, from the whole fit's covariance parameters.
+    """Delete each group and fit the rest again, from the whole fit's covariance parameters.
 
     Parameters
     ----------

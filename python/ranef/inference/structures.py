@@ -121,8 +121,8 @@ def structure_limits(term: RandomTerm, state: Array, factor: Array) -> list[str]
             )
             continue
         notes.append(
-            f"{name} stands at a limit of its parameters: a standard deviation of zero, "
+            f"{name} is at a limit of its parameters: a standard deviation of zero, "
             "correlations of one, or none. model.covariance_params() shows which; a simpler "
-            "structure gives the same fit."
+            "structure makes the same fit."
         )
     return notes

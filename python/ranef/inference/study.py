@@ -42,7 +42,7 @@ class Truth:
 
 
 def draw_responses(design: Design, truth: Truth, n: int, rng: np.random.Generator) -> Array:
-    """Draw responses, random effects anew each time, shape (n_obs, n), a response a column."""
+    """Draw responses, random effects again each time, shape (n_obs, n), a response a column."""
     only_plain(design, "a simulated study", "draw responses by model.simulate()")
     out = rng.standard_normal((n, design.n_obs))
     out *= truth.sigma if design.weights is None else truth.sigma / np.sqrt(design.weights)

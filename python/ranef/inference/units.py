@@ -143,7 +143,7 @@ def _check_same(old: Design, new: Design) -> None:
     if old.X.shape != new.X.shape or _solved(old.X, new.X) is None:
         raise ModelError(
             "the fixed part spans another space in the new units, so this is another model; it has "
-            "to be fitted anew. A formula with an intercept for every slope keeps its space."
+            "to be fitted again. A formula with an intercept for every slope keeps its space."
         )
 
 
@@ -163,7 +163,7 @@ def _carried(
     if T is None:
         raise ModelError(
             f"{label} spans another space in the new units, so this is another model; give its "
-            "slopes an intercept, or fit it anew"
+            "slopes an intercept, or fit it again"
         )
     carried = T @ lambda_
     sigma = carried @ carried.T
@@ -179,7 +179,7 @@ def _carried(
     if (added > 1e-8 * np.diag(added).max())[apart].any():
         raise ModelError(
             f"{label} has no correlations, and in the new units it would need some: leaving them "
-            "out means something else there. Fit it with a single bar, or anew in the new units."
+            "out means something else there. Fit it with a single bar, or again in the new units."
         )
     return out
 

@@ -60,6 +60,6 @@ def with_settings(kind: type[Any], name: str, options: Mapping[str, Any]) -> Lea
             raise ValueError(f"options[{option!r}] is a number from 0 on, not {value!r}")
         whole = not isinstance(getattr(kind, option), float)
         if whole and (value != int(value) or value < 1):
-            raise ValueError(f"options[{option!r}] is a whole number from 1 on, not {value!r}")
+            raise ValueError(f"options[{option!r}] must be a positive integer, not {value!r}")
     found: Learner = kind(**options)
     return found

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .._typing import Array
 from ..design.encode import encode
 from ..design.frame import open_frame
+from ..errors import UnsupportedError
+from ..families.links import link_named
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.emmeans import occurring, variables
 
@@ -18,7 +23,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+Wrapped = LinearMixedModel | GeneralizedLinearMixedModel | GLSModel
+
 __all__ = [
+    "Wrapped",
     "adapter_class",
     "categories",
     "covariance",
@@ -41,15 +49,15 @@ def adapter_class() -> Any:
         ) from error
 
     class MixedModelAdapter(ModelAbstract):  # type: ignore[misc]
-        """A mixed model's fixed part."""
+        """The fixed part of a model."""
 
-        def __init__(self, model: LinearMixedModel, frame: pd.DataFrame, df: float):
+        def __init__(self, model: Wrapped, frame: pd.DataFrame, df: float):
             self.df_resid = df
             self._levels = categories(model, frame)
             names = [model.parts.design.response, *variables_of(model, frame)]
-            kept = model.parts.estimate.kept
+            kept = kept_of(model)
             vault = ModelVault(
-                coef=model.parts.estimate.beta[kept],
+                coef=model.params.to_numpy()[kept],
                 coefnames=np.array([model.parts.design.fixed_names[j] for j in kept]),
                 formula=f"{quoted(names[0])} ~ {' + '.join(map(quoted, names[1:])) or '1'}",
                 modeldata=polars_frame(frame, self._levels),
@@ -71,16 +79,23 @@ def adapter_class() -> Any:
             import polars as pl
 
             p = len(params)
-            mean = newdata[:, :p] @ np.asarray(params) + newdata[:, p:].sum(axis=1)
+            eta = newdata[:, :p] @ np.asarray(params) + newdata[:, p:].sum(axis=1)
+            mean = link_named(self.model.parts.link).mean(eta)
             return pl.DataFrame({"rowid": np.arange(len(mean), dtype=np.int32), "estimate": mean})
 
         def get_autodiff_args(self) -> dict[str, Any] | None:
-            """Say that predictions are linear, unless an offset is added."""
-            if self.model.parts.design.offset is not None:
+            """Return how predictions are linear; None with an offset or a link."""
+            if self.model.parts.design.offset is not None or self.model.parts.link != "identity":
                 return None
             return {"model_type": "linear", "family": None, "link": None}
 
     return MixedModelAdapter
+
+
+def kept_of(model: Wrapped) -> NDArray[np.intp]:
+    """Return the positions of the coefficients that are not aliased."""
+    kept = np.asarray(model.parts.kept, dtype=np.intp)
+    return kept[kept < len(model.params)]
 
 
 def quoted(name: str) -> str:
@@ -88,12 +103,12 @@ def quoted(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
 
 
-def variables_of(model: LinearMixedModel, frame: pd.DataFrame) -> list[str]:
+def variables_of(model: Wrapped, frame: pd.DataFrame) -> list[str]:
     """List the columns that the fixed part uses."""
     return list(variables(model.parts.design.encoder, open_frame(frame))[0])
 
 
-def categories(model: LinearMixedModel, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
+def categories(model: Wrapped, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
     """Levels of every categorical column, those of the model as the model orders them."""
     categorical, levels = variables(model.parts.design.encoder, open_frame(frame))
     found: dict[str, pd.Index[Any]] = {}
@@ -134,22 +149,24 @@ def restored(newdata: pl.DataFrame, levels: dict[str, pd.Index[Any]]) -> pd.Data
     return pd.DataFrame(out)
 
 
-def rows_of(model: LinearMixedModel, frame: pd.DataFrame) -> Array:
+def rows_of(model: Wrapped, frame: pd.DataFrame) -> Array:
     """Rows of X without its aliased columns, shape (m, r), and the offset if the model has one."""
     rows = encode(model.parts.design, frame, random=False)
-    X = np.asarray(rows.X[:, model.parts.estimate.kept])
+    X = np.asarray(rows.X[:, kept_of(model)])
     if model.parts.design.offset is None:
         return X
     offset = np.zeros(len(X)) if rows.offset is None else rows.offset
     return np.column_stack([X, offset])
 
 
-def covariance(model: LinearMixedModel, vcov: bool | str) -> Array | None:
+def covariance(model: Wrapped, vcov: bool | str) -> Array | None:
     """Return the covariance of a name; the model's own for True, none for False."""
     if vcov is False:
         return None
     if vcov is True:
-        return np.asarray(model.parts.estimate.cov_beta)
+        return np.asarray(model.cov_params())
     if vcov == "kenward-roger":
         return np.asarray(model.parts.approximation(vcov).cov)
-    return np.asarray(model.robust(vcov).cov)
+    if isinstance(model, GLSModel):
+        raise UnsupportedError("gls has no robust covariance; vcov=True takes the model's own")
+    return np.asarray(model.robust(vcov).cov_params())

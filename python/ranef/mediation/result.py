@@ -24,22 +24,23 @@ ONE_SD = 0.6826894921370859
 class Mediation:
     """Effects of a treatment on an outcome through a mediator.
 
-    Made by :func:`ranef.mediate`.
+    Returned by :func:`ranef.mediate`.
 
     Attributes
     ----------
     treatment, mediator_name, outcome : str
-        What works, through what, on what.
+        Names of treatment, mediator and outcome.
     estimates : Series
         The effects at the estimates.
     draws : DataFrame
-        Effects of each draw of the coefficients, or of each resample of groups; a column an effect.
+        Effects of each draw of the coefficients, or of each resample of groups; one column per
+        effect.
     method : str
         "montecarlo" or "bootstrap".
     seed : int
         Makes the same draws again.
     notes : tuple of str
-        What the numbers are, and what they leave out.
+        What the numbers mean, and what they leave out.
     failed : int
         Resamples that could not be fitted; left out.
     joint : JointFit or None
@@ -112,7 +113,7 @@ class Mediation:
 
     @property
     def title(self) -> str:
-        """What works on what, through what."""
+        """Treatment, outcome and mediator."""
         return f"{self.treatment} on {self.outcome} through {self.mediator_name}"
 
     @property

@@ -232,13 +232,13 @@ def of_levels(mediator: Role, outcome: Role, question: Question) -> Iterator[str
     columns = outcome.columns
     if question.joint:
         yield (
-            f"indirect holds the covariance of the slopes a and b between {term.group}, from a "
+            f"indirect includes the covariance of the slopes a and b between {term.group}, from a "
             "joint model of both responses"
         )
     elif varies(mediator, question.treatment) and varies(outcome, question.mediator_name):
         yield (
             f"a and b vary between {term.group}; indirect = a b leaves out their covariance, which "
-            "separate models do not know: joint=True estimates it"
+            "separate models cannot estimate: joint=True estimates it"
         )
     fixed = constant_within(columns[question.treatment], term.codes)
     middle = constant_within(columns[question.mediator_name], term.codes)

@@ -126,7 +126,7 @@ def treatment_effect(mediator: Role, outcome: Role, name: str, part: str) -> Arr
             "ranef.within_between too"
         )
     if part == "within":
-        return f"{name!r} is constant within {groups}, so nothing of it can work within groups"
+        return f"{name!r} is constant within {groups}, so it can have no effect within groups"
     rows: list[Any] = [
         mediator.rows({**outcome.columns, name: filled(column, value)})
         for value in contrast_of(column, name, None)

@@ -23,14 +23,14 @@ TOO_SMALL = 0.98
 
 @dataclass(frozen=True, repr=False)
 class MissingComparison(Tabled):
-    """Estimates and standard errors by treatment of missing values.
+    """Estimates and standard errors by method for missing values.
 
     Attributes
     ----------
     table : DataFrame
-        A row for each treatment and coefficient: estimate, se, df, rows, fmi, flag.
+        A row for each method and coefficient: estimate, se, df, rows, fmi, flag.
     notes : tuple of str
-        What each treatment assumes.
+        What each method assumes.
     models : dict of str to model
         The fits.
     """
@@ -44,10 +44,10 @@ class MissingComparison(Tabled):
 
 
 ASSUMES = (
-    "complete groups: groups with any missing value are left out; valid if they are a random "
+    "complete groups: groups with any missing value are dropped; valid if they are a random "
     "sample of groups.",
     "available rows: every complete row, by likelihood; valid if the outcome is missing at random "
-    "given what the model holds, and predictors are missing independently of the outcome.",
+    "given what is in the model, and predictors are missing independently of the outcome.",
     "one-off imputation: gaps are filled once and treated as known; its standard errors are too "
     "small.",
     "multiple imputation: valid if values are missing at random given all variables of the "

@@ -86,7 +86,7 @@ class Imputations:
         return pool_models([fit(text, frame, **options) for frame in self.frames])
 
     def plot(self, variable: str | None = None, **options: Any) -> Any:
-        """Draw observed and imputed values of a variable beside each other.
+        """Draw observed and imputed values of a variable side by side.
 
         Parameters
         ----------

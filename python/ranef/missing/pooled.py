@@ -29,7 +29,7 @@ __all__ = ["PooledModel", "pool_models"]
 class PooledModel:
     """One model fitted to each of several imputed data sets.
 
-    Made by :func:`ranef.pool`.
+    Returned by :func:`ranef.pool`.
 
     Attributes
     ----------

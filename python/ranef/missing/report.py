@@ -25,13 +25,13 @@ class MissingReport:
     missing : Series
         Missing values by variable.
     patterns : DataFrame
-        A column a variable (True where observed) and ``n``, the rows of each pattern, most
+        One column per variable (True where observed) and ``n``, the rows of each pattern, most
         frequent first.
     complete, rows : int
         Rows without a missing value, and all rows.
     groups : DataFrame
-        By grouping factor: groups, those that listwise deletion loses altogether, those with no
-        missing value.
+        By grouping factor: groups, those that listwise deletion loses completely, those without
+        missing values.
     occasions : DataFrame or None
         By time: rows, and the share missing of each variable.
     dropout : DataFrame or None
@@ -97,7 +97,7 @@ class MissingReport:
                 "random. "
             )
         return (
-            text + "No test can tell whether missingness depends on the missing values themselves."
+            text + "No test can show whether missingness depends on the missing values themselves."
         )
 
     def plot(self, *, ax: Any = None) -> Any:

@@ -28,12 +28,13 @@ def general_terms(
     for term in design.random:
         if term.smooth is not None:
             raise UnsupportedError(
-                f"{term.group} is a smooth, which known covariances and mm() do not stand beside"
+                f"{term.group} is a smooth, which cannot be combined with known covariances "
+                "and mm()"
             )
         if term.is_structured:
             raise UnsupportedError(
-                f"{term.written} has a covariance structure, which known covariances and mm() do "
-                "not stand beside"
+                f"{term.written} has a covariance structure, which cannot be combined with known "
+                "covariances and mm()"
             )
     columns = list(design.columns)
     members: list[Member] = []

@@ -264,8 +264,8 @@ def check(
             each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {term.n_levels} levels{each}: {q} "
-                f"random effects for {n} rows, so they cannot be told from the residual error. "
-                + _fewer_effects(term, n)
+                f"random effects for {n} rows, so they cannot be separated from the residual "
+                "error. " + _fewer_effects(term, n)
             )
 
 

@@ -13,12 +13,12 @@ def worker_count(workers: int | None, default: int | None = None) -> int:
     Raises
     ------
     ValueError
-        If it is not a whole number from 1 on.
+        If it is not a positive integer.
     """
     if workers is None:
         return default or _cores()
     if workers != int(workers) or workers < 1:
-        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}")
+        raise ValueError(f"workers must be a positive integer, not {workers!r}")
     return int(workers)
 
 

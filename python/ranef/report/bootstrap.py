@@ -24,7 +24,7 @@ class Bootstrap:
     Attributes
     ----------
     replicates : DataFrame
-        A row a replicate, a column a parameter or statistic; NaN where the fit failed.
+        One row per replicate, one column per parameter or statistic; NaN where the fit failed.
     estimate : Series
         The same of the fit itself.
     kind : str
@@ -32,10 +32,10 @@ class Bootstrap:
     seed : int
         Makes the same replicates again, with any number of workers.
     failed, singular, stopped : int
-        Fits that failed, are singular, or stopped before they converged; only the first are left
-        out.
+        Fits that failed, are singular, or stopped before they converged; only failed ones are
+        dropped.
     message : str
-        What the first failure said.
+        The message of the first failure.
     """
 
     replicates: pd.DataFrame
@@ -54,7 +54,7 @@ class Bootstrap:
 
     @property
     def bias(self) -> pd.Series:
-        """Mean of the replicates less the estimate."""
+        """Mean of the replicates minus the estimate."""
         return self.replicates.mean() - self.estimate
 
     def conf_int(self, method: str = "percentile", level: float = 0.95) -> pd.DataFrame:
@@ -63,8 +63,8 @@ class Bootstrap:
         Parameters
         ----------
         method : {"percentile", "basic", "normal"}
-            Quantiles of the replicates; the estimate less the quantiles of their errors; or the
-            estimate less its bias, plus and minus normal quantiles times the standard deviation.
+            Quantiles of the replicates; the estimate minus the quantiles of their errors; or the
+            estimate minus its bias, plus and minus normal quantiles times the standard deviation.
         level : float
             Coverage, between 0 and 1.
 

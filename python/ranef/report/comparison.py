@@ -21,8 +21,8 @@ class Comparison(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a model, lowest criterion first: npar, llf, the criteria, delta, weight, estimator,
-        and flag where the criteria must not be ranked.
+        One row per model, lowest criterion first: npar, llf, the criteria, delta, weight,
+        estimator, and flag where the criteria must not be ranked.
     criterion : str
         The column that ranks.
     notes : tuple of str

@@ -23,8 +23,8 @@ class Dredge(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a model, lowest criterion first: which terms it has, npar, llf, the criterion, delta
-        and weight.
+        One row per model, lowest criterion first: which terms it has, npar, llf, the criterion,
+        delta and weight.
     notes : tuple of str
         How they were fitted.
     models : tuple

@@ -29,5 +29,5 @@ class Elimination(Tabled):
 
     @property
     def title(self) -> str:
-        """How many terms went."""
+        """How many terms were dropped."""
         return f"Backward elimination: {int((self.table['eliminated'] > 0).sum())} terms went"

@@ -21,6 +21,8 @@ from ..inference.families_of_tests import ADJUSTMENTS, adjusted, critical
 from ..inference.hypotheses.linear import Approximation, contrasts
 from ..inference.letters import letters as compact
 from .coefficients import statistic_name
+from .numbers import in_one_scale
+from .whole_frame import column_text, latex_of
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
@@ -40,14 +42,14 @@ LABELS = {"emmean": "marginal means", "trend": "slopes", "response": "means of t
 
 
 class ContrastTable:
-    """A table with the words that belong to it.
+    """A table with its notes.
 
     Attributes
     ----------
     frame : DataFrame
         The numbers.
     notes : tuple of str
-        How they are to be read.
+        How to read them.
     """
 
     def __init__(self, frame: pd.DataFrame, notes: Sequence[str]):
@@ -76,12 +78,15 @@ class ContrastTable:
         names = columns[: columns.index("contrast") + 1]
         return contrast_axes(self.frame, names, f"Contrasts; {self.notes[0]}", ax)
 
+    def to_latex(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for LaTeX as it prints; arguments are those of ``DataFrame.to_latex``."""
+        return latex_of(self.frame, _shown(self.frame), buf, {"index": False, **options})
+
     def __repr__(self) -> str:
-        text = self.frame.to_string(index=False, float_format=lambda value: f"{value:.5g}")
-        return "\n".join([text, "", *self.notes])
+        return "\n".join([_shown(self.frame).to_string(index=False), "", *self.notes])
 
     def _repr_html_(self) -> str:
-        table = self.frame.to_html(index=False, float_format="{:.5g}".format)
+        table = _shown(self.frame).to_html(index=False)
         return table + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 
@@ -110,7 +115,7 @@ class MarginalMeans:
     notes : tuple of str
         How the means were made.
     link : str
-        Link that means are turned back through; "identity" where they stay as they are.
+        Link by which means are transformed back; "identity" if they are not.
     method : str
         Kind of contrasts that the specs asked for; empty for none.
     """
@@ -152,6 +157,10 @@ class MarginalMeans:
     def to_frame(self) -> pd.DataFrame:
         """Return ``frame``."""
         return self.frame
+
+    def to_latex(self, buf: Any = None, **options: Any) -> Any:
+        """Write the means for LaTeX as they print, as ``DataFrame.to_latex`` does."""
+        return ContrastTable(self.frame, self.notes).to_latex(buf, **options)
 
     def plot(self, *, axes: Any = None) -> Any:
         """Draw the means with their intervals.
@@ -224,7 +233,7 @@ class MarginalMeans:
         -------
         ContrastTable
             Columns contrast, estimate, se, df, t, pvalue, lower, upper; ratio or odds_ratio in
-            place of estimate where the means were turned back from a log or logit.
+            place of estimate where the means were transformed back from a log or logit.
         """
         if adjust is None:
             named = isinstance(method, str)
@@ -246,7 +255,7 @@ class MarginalMeans:
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
     def letters(self, alpha: float = 0.05, adjust: str = "tukey") -> ContrastTable:
-        """Return the means with compact letters: two that share a letter do not differ.
+        """Return the means with compact letters: means that share one do not differ significantly.
 
         Parameters
         ----------
@@ -326,6 +335,19 @@ def on_response(means: MarginalMeans, link: str) -> MarginalMeans:
         return means
     notes = (*means.notes, f"turned back from the link ({link}) after averaging")
     return replace(means, what="response", link=link, notes=notes)
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """Write the numbers as text: estimates and limits as precisely as their standard errors."""
+    out = frame.copy()
+    scale = frame["se"].to_numpy(float)
+    for name in frame.columns[list(frame.columns).index("se") - 1 :]:
+        values = frame[name]
+        if name in ("df", "t", "z", "pvalue"):
+            out[name] = column_text(values)
+        elif pd.api.types.is_numeric_dtype(values):
+            out[name] = in_one_scale(values, scale)
+    return out
 
 
 def _sums_to_zero(method: Any) -> bool:

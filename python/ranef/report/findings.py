@@ -22,7 +22,7 @@ class Diagnosis(Sequence[Finding]):
     findings : iterable of Finding
         The findings, in any order.
     looked_at, not_looked_at : tuple of str
-        What the checks were about, and what none was about.
+        What was checked, and what was not.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Diagnosis(Sequence[Finding]):
 
     @property
     def table(self) -> pd.DataFrame:
-        """A finding a row: code, severity, evidence, advice, fix."""
+        """One row per finding: code, severity, evidence, advice, fix."""
         columns = ["code", "severity", "evidence", "advice", "fix"]
         return pd.DataFrame([vars(f) for f in self._findings], columns=columns)
 

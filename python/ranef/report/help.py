@@ -30,8 +30,8 @@ def help(topic: str = "") -> None:
     topic : str
         A page ("missing", "growth", "issues/few-clusters"), a heading of one ("few groups"), the
         code of a finding ("zero-variance"), a name ("emmeans"), another package's word for it
-        ("VarCorr"), or any word: then the pages are named that have most to say about it. Without
-        a topic, all pages.
+        ("VarCorr"), or any word, for which the most relevant pages are listed. Without a
+        topic, all pages.
 
     Raises
     ------

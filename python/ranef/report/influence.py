@@ -19,23 +19,23 @@ __all__ = ["Influence", "Whole", "influence_tables"]
 
 @dataclass(frozen=True, repr=False)
 class Influence(Preformatted):
-    """How far the fixed effects move when a group is deleted.
+    """How far the fixed effects move when a group is left out.
 
     Attributes
     ----------
     groups : str
         What was deleted.
     table : DataFrame
-        A row a group, most influential first: rows, leverage (its share of the fit's effective
+        One row per group, most influential first: rows, leverage (its share of the fit's effective
         parameters), cooks_distance, covratio (determinant of cov(beta) without the group over that
         with it).
     dfbeta, dfbetas : DataFrame
-        Coefficients of the whole fit less those without the group; the same in standard errors of
+        Coefficients of the whole fit minus those without the group; the same in standard errors of
         the fit without it.
     params : DataFrame
         Coefficients without the group.
     refitted : bool
-        Whether the covariance parameters were estimated anew without each group.
+        Whether the covariance parameters were estimated again without each group.
     """
 
     groups: str
@@ -60,7 +60,7 @@ class Influence(Preformatted):
         )
 
     def plot(self, n: int = 20, ax: Any = None) -> Any:
-        """Draw Cook's distance of the ``n`` most influential groups; gives matplotlib's axes."""
+        """Draw Cook's distance of the ``n`` most influential groups; returns matplotlib's axes."""
         from .plots.base import one, theme, titled
 
         look, ax = theme(), one(ax)

@@ -22,14 +22,14 @@ class CrossValidation(Tabled):
     Attributes
     ----------
     table : DataFrame
-        One row: rows, folds, rmse, mae, r2 (one less the squared errors over those of the mean of
+        One row: rows, folds, rmse, mae, r2 (one minus the squared errors over those of the mean of
         all responses), log_score (mean log predictive density of a row), elpd and elpd_se (the sum
         of log predictive densities, and its standard error over what was left out together), and
         coverage95 (share of rows within their 95 % prediction interval); of a generalised model
         deviance (where it knows no dispersion), and of a binomial response brier. Marginal models
         have no distribution of a row, and so neither log_score nor elpd.
     notes : tuple of str
-        What was left out, what was held, and what the scores are about.
+        What was left out, what was held fixed, and what the scores mean.
     rows : DataFrame
         A row for each predicted row: fold, unit (what is left out together), y, mean, sd and its
         scores; where folds are dealt repeatedly, once for each time.

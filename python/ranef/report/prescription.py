@@ -22,14 +22,16 @@ class Prescription(Preformatted):
     findings : Diagnosis
         All that was found, by looking at the data and the fit.
     troubles : tuple of str
-        What is wrong with the model, as codes of findings.
+        Problems of the model, as codes of findings.
     table : DataFrame
-        A change a row, in the order tried: llf, gain (of the log-likelihood; NaN where restricted
-        likelihoods of other fixed parts, or other likelihoods, do not compare), coefficients_se
-        (the largest move of a coefficient, in standard errors of the model), errors_ratio (the
-        largest standard error over the model's), singular, converged, helps, code.
+        One row per change, in the order tried: llf, gain (of the log-likelihood; NaN where
+        restricted likelihoods of other fixed parts, or other likelihoods, do not compare),
+        coefficients_se (the largest move of a coefficient, in standard errors of the model),
+        errors_ratio (the largest standard error over the model's), singular, converged, helps,
+        code.
     model : LinearMixedModel
-        With the smallest change that helps; the model itself where none does or none is needed.
+        The model with the smallest change that helps; the original where none does or none is
+        needed.
     code : str
         The line that makes it.
     """

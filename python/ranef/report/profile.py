@@ -30,8 +30,8 @@ class Profile:
     level : float
         Largest coverage whose intervals can be read from it.
     table : DataFrame
-        Columns parameter, value, zeta, then every parameter: where the others fit best when the
-        first is held at value. zeta is the signed square root of the rise of -2 log-likelihood.
+        Columns parameter, value, zeta, then every parameter: the best values of the others with
+        the first held at value. zeta is the signed square root of the rise of -2 log-likelihood.
     """
 
     paths: Sequence[Path]
@@ -66,7 +66,7 @@ class Profile:
         z = float(t_quantile(level))
         if level > self.level + 1e-12:
             raise ValueError(
-                f"the profile goes to level {self.level:g}; for {level:g} make it anew: "
+                f"the profile goes to level {self.level:g}; for {level:g} compute it again: "
                 f"model.profile(level={level:g})"
             )
         rows = [(_read(path, -z), _read(path, z)) for path in self.paths]
@@ -87,7 +87,7 @@ class Profile:
         Returns
         -------
         Panels
-            A panel a parameter; a straight line is a normal likelihood.
+            One panel per parameter; a straight line is a normal likelihood.
         """
         from .plots.tables import profile_figure
 

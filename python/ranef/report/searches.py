@@ -29,11 +29,11 @@ class AllFit:
     Attributes
     ----------
     table : DataFrame
-        A row an optimiser: criterion (-2 log-likelihood), above_best, coefficients_se (the largest
-        difference of a coefficient from the best fit's, in standard errors), errors_ratio (the
-        largest relative difference of a standard error), seconds, evaluations, message.
+        One row per optimiser: criterion (-2 log-likelihood), above_best, coefficients_se (the
+        largest difference of a coefficient from the best fit's, in standard errors), errors_ratio
+        (the largest relative difference of a standard error), seconds, evaluations, message.
     theta, coefficients : DataFrame
-        Covariance parameters and fixed effects, a row an optimiser.
+        Covariance parameters and fixed effects, one row per optimiser.
     verdict : str
         Whether they agree, in units of standard errors.
     best : LinearMixedModel
@@ -145,14 +145,14 @@ def _verdict(table: pd.DataFrame, best: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class Trail(Preformatted):
-    """What was tried to bring a search to its end.
+    """The attempts to complete a search.
 
     Attributes
     ----------
     model : LinearMixedModel
         The best fit; the model itself where there was nothing to do.
     table : DataFrame
-        An attempt a row: criterion, gain over the model, converged.
+        One row per attempt: criterion, gain over the model, converged.
     converged : bool
         Whether the conditions of an optimum hold now.
     """

@@ -21,8 +21,8 @@ class SimulatedTest(Tabled):
     Attributes
     ----------
     table : DataFrame
-        One row: chisq, df, pvalue (simulated), pvalue_chi2 and pvalue_boundary (by the
-        distributions that hold in large samples) and draws.
+        One row: chisq, df, pvalue (simulated), pvalue_chi2 and pvalue_boundary (by
+        the large-sample distributions) and draws.
     notes : tuple of str
         What was tested and what went wrong.
     draws : ndarray
@@ -46,5 +46,5 @@ class SimulatedTest(Tabled):
 
     @property
     def pvalue(self) -> float:
-        """Share of statistics as large as the observed one, itself counted."""
+        """Share of statistics as large as the observed one, including itself."""
         return float(self.table["pvalue"].iloc[0])

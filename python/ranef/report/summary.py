@@ -30,7 +30,7 @@ class Summary:
     coefficients : DataFrame
         estimate, se, df, t, pvalue by coefficient.
     notes : sequence of str
-        What the reader must know: dropped rows, aliased columns, singularity, the verdict.
+        Remarks for the reader: dropped rows, aliased columns, singularity, the verdict.
     tests : str
         Where the degrees of freedom of the tests come from.
     smooths : WholeFrame or None

@@ -72,7 +72,7 @@ class Surface(Preformatted):
     at : tuple of float
         The model's own values.
     hold : bool
-        Whether all else was held at the estimate instead of being chosen anew.
+        Whether all else was held at the estimate instead of being chosen again.
     """
 
     names: tuple[str, ...]
@@ -140,8 +140,10 @@ class Surface(Preformatted):
         grid = self._grid()
         top = float(np.nanmax(grid))
         levels = top - np.array([12.0, 8.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.1])
-        drawn = ax.contour(grid.columns, grid.index, grid, levels=levels)
-        ax.clabel(drawn, fmt=lambda level: f"{level - top:.1f}")
+        drawn = ax.contour(
+            grid.columns, grid.index, grid, levels=levels, colors=look.accent, linestyles="solid"
+        )
+        ax.clabel(drawn, fmt=lambda level: f"{level - top:.1f}", colors=look.ink, fontsize="small")
         ax.plot(*self.at, "+", color=look.ink)
         peaks = self.maxima
         ax.plot(peaks[self.names[0]], peaks[self.names[1]], "o", color=look.ink, fillstyle="none")

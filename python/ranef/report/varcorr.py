@@ -38,9 +38,11 @@ class VarCorr(Mapping[str, pd.DataFrame]):
     def __init__(
         self,
         terms: Sequence[RandomTerm],
-        covariances: Sequence[NDArray[np.float64]],
-        sigma: float | None,
+        covariances: Sequence[NDArray[np.float64]] | None = None,
+        sigma: float | None = None,
     ):
+        if covariances is None:
+            raise TypeError("a model makes its VarCorr: write model.varcorr")
         self.sigma = sigma
         self._blocks = {term.group: term.blocks for term in terms}
         self._structures = {term.group: term.block_structures for term in terms}

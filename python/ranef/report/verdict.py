@@ -204,9 +204,7 @@ def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Opti
     if optimum.is_saddle:
         return "Not converged: -2 log-likelihood bends down along a direction of the covariance."
     if not optimum.cone_holds:
-        return (
-            "Not converged: a variance stands at zero and -2 log-likelihood falls away from there."
-        )
+        return "Not converged: a variance is zero and -2 log-likelihood falls away from there."
     if not optimum.holds:
         return (
             f"Not converged: -2 log-likelihood can still fall by about {optimum.decrement:.2g} "
@@ -222,7 +220,7 @@ def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Opti
 def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
     """Say what is wrong with the place where a search stopped."""
     if estimate.cone <= -DECREMENT * design.n_obs:
-        return "a variance stands at zero and -2 log-likelihood falls away from there"
+        return "a variance is zero and -2 log-likelihood falls away from there"
     if estimate.decrement < DECREMENT:
         return "-2 log-likelihood bends down along a direction of the covariance"
     return f"-2 log-likelihood can still fall by about {estimate.decrement:.2g}"
@@ -332,5 +330,5 @@ def alias_notes(
         ]
         name = design.fixed_names[column]
         reason = f"a combination of {', '.join(spanning)}" if spanning else "zero in every row"
-        notes.append(f"{name} is {reason}; its coefficient is left out (NaN).")
+        notes.append(f"{name} is {reason}; its coefficient is NaN.")
     return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from .summary import pvalue_text
 
-__all__ = ["WholeFrame"]
+__all__ = ["WholeFrame", "column_text", "latex_of"]
 
 
 class WholeFrame(pd.DataFrame):
@@ -32,9 +33,13 @@ class WholeFrame(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
-    def to_latex(self, *args: Any, **kwargs: Any) -> Any:
-        """Write the table for LaTeX, without the notes, which are sentences."""
-        return pd.DataFrame(self).drop(columns="note", errors="ignore").to_latex(*args, **kwargs)
+    def to_latex(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for LaTeX as it prints, without the notes, which are sentences.
+
+        With ``formatters`` or ``float_format`` numbers are written by them instead.
+        """
+        table = pd.DataFrame(self).drop(columns="note", errors="ignore")
+        return latex_of(table, self._shown(), buf, options)
 
     def to_markdown(self, *args: Any, **kwargs: Any) -> Any:
         """Write the table for Markdown, without the notes, which are sentences."""
@@ -43,7 +48,7 @@ class WholeFrame(pd.DataFrame):
     def _shown(self) -> pd.DataFrame:
         """Write the numbers as text."""
         plain = pd.DataFrame(self).drop(columns="note", errors="ignore")
-        return plain.apply(_column_text)
+        return plain.apply(column_text)
 
     def _remarks(self) -> list[str]:
         """Return the notes, each with the row that it is of."""
@@ -60,7 +65,22 @@ class WholeFrame(pd.DataFrame):
         return self._shown().to_html() + (f"<ul>{remarks}</ul>" if remarks else "")
 
 
-def _column_text(column: pd.Series[Any]) -> pd.Series[Any]:
+def latex_of(table: pd.DataFrame, shown: pd.DataFrame, buf: Any, options: dict[str, Any]) -> Any:
+    """Write a table for LaTeX as it prints, or by the formats of the caller."""
+    if {"formatters", "float_format"} & options.keys():
+        return table.to_latex(buf, **options)
+    sides = "".join("r" if pd.api.types.is_numeric_dtype(t) else "l" for t in table.dtypes)
+    names = "l" * table.index.nlevels if options.get("index", True) else ""
+    text = shown.to_latex(**{"column_format": names + sides, "escape": True, **options})
+    text = text.replace("& <0.0001", "& $<$0.0001")
+    if buf is None:
+        return text
+    if hasattr(buf, "write"):
+        return buf.write(text)
+    return Path(buf).write_text(text, encoding="utf-8")
+
+
+def column_text(column: pd.Series[Any]) -> pd.Series[Any]:
     """Write a column: three decimals, more where the smallest number asks for them."""
     if not pd.api.types.is_numeric_dtype(column):
         return column.map(str)

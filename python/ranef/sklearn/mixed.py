@@ -41,7 +41,10 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
                 text.index("~"),
             )
         data = frame.assign(**{name: response})
-        self.model_ = (fit if read.random else plain)(text, data)
+        try:
+            self.model_ = (fit if read.random else plain)(text, data)
+        except DataError as error:
+            raise unnamed(error, self) from None
         self.is_mixed_ = bool(read.random)
         return self
 
@@ -58,6 +61,20 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
                 "values in by an imputer before this step of the pipeline"
             )
         return means
+
+
+def unnamed(error: DataError, estimator: Any) -> DataError:
+    """Say what to do about a column that is missing because X is an array without names."""
+    if hasattr(estimator, "feature_names_in_") or "have no column" not in str(error):
+        return error
+    count = estimator.n_features_in_
+    names = "x0" if count == 1 else f"x0 to x{count - 1}"
+    return DataError(
+        f"{error}; X is an array, whose columns are called {names}. "
+        'In a pipeline, pipeline.set_output(transform="pandas") keeps the names of columns',
+        error.column,
+        error.allowed,
+    )
 
 
 def checked_response(X: Any, y: Any) -> Any:
@@ -105,6 +122,10 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
     -----
     The groups are a column of X. For scores of new groups, give the same column to the splitter:
     ``cross_val_score(estimator, X, y, groups=X["g"], cv=GroupKFold())``.
+
+    In a pipeline, ``pipeline.set_output(transform="pandas")`` keeps the names of columns that the
+    formula needs. There is no ``sample_weight``: it may mean counts or precisions, which differ for
+    a mixed model; :func:`ranef.lmer` has ``weights`` for precisions.
 
     Examples
     --------

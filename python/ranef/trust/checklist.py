@@ -113,9 +113,9 @@ def _items(model: Model) -> Iterator[Item]:
     lost = sum(model.parts.design.dropped.values())
     yield Item(
         "missing values",
-        f"{lost} of {model.parts.design.n_data} rows are left out."
+        f"{lost} of {model.parts.design.n_data} rows were dropped."
         if lost
-        else "No row is left out.",
+        else "No rows were dropped.",
         "ranef.missing_report(formula, data)" if lost else "",
     )
     many = model.nobs >= MANY

@@ -95,7 +95,7 @@ def _residuals(model: Any, looked: Looked, simulations: int, seed: Any) -> Itera
         effects,
     )
     yield from check_residuals(r, Fixes(model), looked.not_at)
-    looked.not_at.append("places in space, predictors that the model leaves out")
+    looked.not_at.append("places in space, predictors not in the model")
 
 
 def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
         "note",
         f"{len(high)} of {term.n_levels} levels of {term.group} move a coefficient by more than "
         f"its standard error: {told}.",
-        "Say so beside the result, and look at what sets these levels apart.",
+        "Report this with the result, and look at what is special about these levels.",
         f'model.influence("{term.group}", refit=True)',
     )
 

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .._options import nearest
-from .foreign import KEYWORDS, MODEL, MODULE
+from .foreign import KEYWORDS, METHODS, MODEL, MODULE
 
 __all__ = [
     "Spoken",
@@ -46,6 +46,8 @@ def module_message(name: str, known: list[str]) -> str:
     if name in MODEL:
         whose, cure = MODEL[name]
         return f"; {name} is a word of {whose}: {said(cure)}"
+    if name in METHODS:
+        return f"; {name} belongs to a model: write model.{name}{'' if name == 'plot' else '(...)'}"
     return nearest(name, known)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMULA", "KEYWORDS", "MODEL", "MODULE"]
+__all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE"]
 
 #: Attributes and methods of a model: whose word it is, and what to write here.
 MODEL: dict[str, tuple[str, str]] = {
@@ -73,9 +73,12 @@ MODEL: dict[str, tuple[str, str]] = {
     "resid_pearson": ("statsmodels", 'model.residuals("pearson")'),
     "resid_response": ("statsmodels", 'model.residuals("response")'),
     "rsquared": ("statsmodels", "model.r2()"),
+    "as_latex": ("statsmodels", 'a LaTeX table: maketables.ETable([model]).make("tex")'),
     "save": ("statsmodels", "pickle a model: pickle.dump(model, file)"),
     "scale": ("statsmodels", "model.sigma ** 2"),
     "summary2": ("statsmodels", "model.summary()"),
+    "to_latex": ("pandas", 'a LaTeX table: maketables.ETable([model]).make("tex")'),
+    "to_html": ("pandas", 'an HTML table: maketables.ETable([model]).make("html")'),
     "t_test": ("statsmodels", "model.test(...)"),
     "vcomp": ("statsmodels", "model.varcorr"),
     "wald_test": ("statsmodels", "model.test(...)"),
@@ -125,6 +128,24 @@ MODULE: dict[str, tuple[str, str]] = {
     "contrast": ("emmeans", "ranef.emmeans(model, ...).contrast(...)"),
     "emmip": ("emmeans", "ranef.emmeans(model, ...)"),
     "pairs": ("emmeans", "ranef.emmeans(model, ...).pairs()"),
+    "r2_nakagawa": ("performance", "model.r2()"),
+    "check_collinearity": ("performance", "ranef.diagnose(model)"),
+    "check_convergence": ("performance", "model.convergence"),
+    "check_singularity": ("performance", "model.is_singular"),
+    "check_heteroscedasticity": ("performance", "model.simulated_residuals().against()"),
+    "check_normality": ("performance", "model.simulated_residuals().uniformity()"),
+    "check_outliers": ("performance", "model.simulated_residuals().outliers()"),
+    "check_overdispersion": ("performance", "model.simulated_residuals().dispersion()"),
+    "simulateResiduals": ("DHARMa", "model.simulated_residuals()"),
+    "testDispersion": ("DHARMa", "model.simulated_residuals().dispersion()"),
+    "testUniformity": ("DHARMa", "model.simulated_residuals().uniformity()"),
+    "testZeroInflation": ("DHARMa", "model.simulated_residuals().zeros()"),
+    "ggpredict": ("ggeffects", 'model.plot.predictions("x", by="g")'),
+    "ggeffect": ("ggeffects", 'model.plot.predictions("x", by="g")'),
+    "plot_model": ("sjPlot", "model.plot.coefficients()"),
+    "tab_model": ("sjPlot", "a table of models: maketables.ETable([model])"),
+    "modelsummary": ("modelsummary", "a table of models: maketables.ETable([model])"),
+    "stargazer": ("stargazer", "a table of models: maketables.ETable([model])"),
     "compare_performance": ("performance", "ranef.compare(...)"),
     "icc": ("performance", "model.icc()"),
     "r2": ("performance", "model.r2()"),
@@ -140,6 +161,38 @@ MODULE: dict[str, tuple[str, str]] = {
     "feglm": ("pyfixest", "ranef.glmer(...), or ranef.gee(...) for robust errors"),
     "fepois": ("pyfixest", 'ranef.glmer(..., family="poisson")'),
 }
+
+#: Methods of a model that somebody may look for in the module.
+METHODS = frozenset(
+    {
+        "augment",
+        "bootstrap",
+        "caic",
+        "check",
+        "coef",
+        "conf_int",
+        "cov_params",
+        "glance",
+        "influence",
+        "plot",
+        "predict",
+        "profile",
+        "ranova",
+        "refit",
+        "resid",
+        "residuals",
+        "robust",
+        "sample",
+        "simulate",
+        "simulated_residuals",
+        "summary",
+        "surface",
+        "test",
+        "tidy",
+        "update",
+        "variance_decomposition",
+    }
+)
 
 RANDOM = 'random="none" leaves the random effects out, random="all" takes them, a list names some'
 ROWS = 'take the rows before the fit: data.query("x > 0")'
@@ -161,6 +214,8 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "minsize": (("min_rows", "write min_rows="),),
     "maxdepth": (("max_depth", "write max_depth="),),
     "alpha": (("level", "write level=0.95 for alpha=0.05"),),
+    "ax": (("axes", "write axes="),),
+    "axes": (("ax", "write ax="),),
     "average": (("by", "means average over what is not named; by= names what to keep apart"),),
     "conf_level": (("level", "write level="),),
     "correlation": (("corr", "write corr="),),
@@ -218,7 +273,7 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("cluster", "write cluster="),
         ("lmer", "model.robust(kind) has cluster-robust tests"),
     ),
-    "verbose": (("", "model.convergence tells how the search went"),),
+    "verbose": (("", "model.convergence reports how the search went"),),
     "ziformula": (("zero", "write zero="),),
 }
 

@@ -19,14 +19,14 @@ Parents = NDArray[np.int32]
 
 
 class Pedigree(KnownCovariance):
-    """The additive relationship matrix of a pedigree, held by its inverse.
+    """The additive relationship matrix of a pedigree, stored as its inverse.
 
-    Made by :func:`ranef.pedigree`.
+    Returned by :func:`ranef.pedigree`.
     """
 
     @property
     def inbreeding(self) -> pd.Series[Any]:
-        """Inbreeding coefficient of each animal, the diagonal of A less one."""
+        """Inbreeding coefficient of each animal, the diagonal of A minus one."""
         return pd.Series(self.diagonal - 1.0, index=self.labels, name="inbreeding")
 
 

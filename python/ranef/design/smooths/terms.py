@@ -39,7 +39,7 @@ def add_smooths(
     for one in found:
         if labels.count(one.label) > 1 or one.label in values:
             raise DataError(
-                f"two terms would be called {one.label!r}; a smooth stands in a formula once",
+                f"two terms would be called {one.label!r}; a smooth may occur once in a formula",
                 one.label,
             )
         values[one.label] = evaluated(one, values)
@@ -172,7 +172,7 @@ def warn_beyond(smooths: list[FittedSmooth], values: Mapping[str, Value]) -> Non
             warnings.warn(
                 RanefWarning(
                     f"{name!r} of {rows} lies outside {low:g} to {high:g}, the range of the fit: "
-                    f"{one.label} is extrapolated there, and no data say how it goes on"
+                    f"{one.label} is extrapolated there, without data to support it"
                 ),
                 stacklevel=5,
             )

@@ -39,7 +39,7 @@ class Criteria(Base):
 
     @property
     def singletons(self) -> dict[str, int]:
-        """Levels of each absorbed factor that occur in one row, which tells nothing of the rest."""
+        """Levels of each absorbed factor with one row, which says nothing about the rest."""
         absorption = self.parts.estimate.absorption
         return {} if absorption is None else singletons(absorption)
 

@@ -44,14 +44,14 @@ class FixedEffectsModel(
 ):
     """A fitted least squares model, pooled or with absorbed factors.
 
-    Made by :func:`ranef.feols`; nothing of it changes after the fit.
+    Returned by :func:`ranef.feols`; it does not change after the fit.
 
     Attributes
     ----------
     call : FeolsCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: FeolsParts
@@ -120,7 +120,7 @@ class FixedEffectsModel(
             told = ", ".join(f"{name} {self._alone(name)}" for name in alone)
             notes.append(
                 f"singletons: {told} occur in one row each, which the effect fits exactly; they "
-                "count as clusters but tell nothing of the coefficients"
+                "count as clusters but say nothing about the coefficients"
             )
         if self._is_perfect():
             notes.append("the fit is exact but for rounding: errors and tests mean nothing")

@@ -44,8 +44,9 @@ class Rows(Base):
         Returns
         -------
         dict of str to Series
-            Effects by level. Those of the first factor hold the overall mean; those of each later
-            one add up to zero over the rows. Across unconnected levels they cannot be compared.
+            Effects by level. Those of the first factor include the overall mean; those of each
+            later one add up to zero over the rows. Across unconnected levels they cannot be
+            compared.
         """
         absorption = self.parts.estimate.absorption
         if absorption is None:
@@ -128,7 +129,7 @@ class Rows(Base):
         newdata : frame, optional
             New rows; the rows of the fit by default.
         interval : {"confidence", "prediction"}, optional
-            Ask for an interval of the mean, or of a new response of weight 1; not with absorbed
+            An interval of the mean, or of a new response of weight 1; not with absorbed
             factors.
         se : bool
             Whether to add a column ``se``: standard errors of the mean.

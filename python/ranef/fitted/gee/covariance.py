@@ -98,7 +98,7 @@ def robust_covariance(parts: Equations, kind: str, cluster: Any = None) -> Robus
     if not is_nested(e.codes, codes):
         raise ModelError(
             f"levels of the groups {parts.call.groups!r} reach into several clusters of "
-            f"{name!r}; clusters must hold whole groups"
+            f"{name!r}; clusters must contain whole groups"
         )
     scores = DiagonalScores(e.columns, e.resid, None, e.root, codes, int(codes.max()) + 1)
     return clustered(parts, kind, scores, name, False)
@@ -148,7 +148,7 @@ def multiway(parts: Equations, kind: str, clusters: dict[str, Codes]) -> RobustR
         )
     if not any(is_nested(e.codes, codes) for codes in clusters.values()):
         raise ModelError(
-            f"no cluster variable holds whole groups of {parts.call.groups!r}, whose rows are "
+            f"no cluster variable contains whole groups of {parts.call.groups!r}, whose rows are "
             f"dependent; add {parts.call.groups!r} to the clusters"
         )
     rows = np.asfortranarray(e.columns * e.resid[:, None])

@@ -53,7 +53,7 @@ class Criteria(Base):
 
     @property
     def df_resid(self) -> int:
-        """Rows less coefficients."""
+        """Rows minus coefficients."""
         return self.parts.nobs - len(self.parts.kept)
 
     @property

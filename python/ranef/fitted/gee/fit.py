@@ -140,7 +140,7 @@ def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
     who = f"{' and '.join(far) or 'a column'} separate{'' if len(far) > 1 else 's'}"
     edge = spec.distribution.support.at_edge
     return (
-        f"fitted {edge}, so that no finite coefficients exist and their errors are left out: "
+        f"fitted {edge}, so no finite coefficients exist and their standard errors are omitted: "
         f"{who} the responses, or the {spec.link} link cannot keep the "
         "means in range. Leave the column out, or merge its levels"
     )

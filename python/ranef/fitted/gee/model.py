@@ -46,7 +46,7 @@ class GEEModel(
 ):
     """A fitted marginal model.
 
-    Made by :func:`ranef.gee`; nothing of it changes after the fit.
+    Returned by :func:`ranef.gee`; it does not change after the fit.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class GEEModel(
     spec : GeeSpec
         Family, link and working correlation, checked.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: GeeParts

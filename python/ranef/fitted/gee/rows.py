@@ -32,7 +32,7 @@ class Rows(Base):
 
     @property
     def resid(self) -> pd.Series[Any]:
-        """Responses less fitted means."""
+        """Responses minus fitted means."""
         return self.parts.label(self.parts.design.y - self.parts.estimate.mu)
 
     @overload
@@ -77,7 +77,7 @@ class Rows(Base):
         newdata : frame, optional
             New rows; the rows of the fit by default.
         interval : {"confidence"}, optional
-            Ask for an interval of the mean, symmetric on the scale of the link.
+            An interval of the mean, symmetric on the scale of the link.
         se : bool
             Whether to add a column ``se``: standard errors of the mean, by the delta method
             where there is a link.

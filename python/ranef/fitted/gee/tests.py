@@ -30,7 +30,7 @@ class Robust(Base):
             CR0, CR1, CR1S, CR2 (Kauermann and Carroll) or CR3 (Mancl and DeRouen); or one of the
             names that ``vcov`` takes.
         cluster : str, sequence of str or array_like, optional
-            Clusters that hold whole groups; the groups by default. Several (CR0, CR1, CR1S) make
+            Clusters that contain whole groups; the groups by default. Several (CR0, CR1, CR1S) make
             the covariance robust to each.
 
         Returns
@@ -60,8 +60,8 @@ class Robust(Base):
         Returns
         -------
         DataFrame
-            Columns num_df, den_df, F, pvalue; a row a term. den_df is infinite for normal tests,
-            and F times num_df is then chi-squared.
+            Columns num_df, den_df, F, pvalue; one row per term. den_df is infinite for normal
+            tests, and F times num_df is then chi-squared.
         """
         rows = {
             name: wald_frame(self.parts, [self.parts.names[j] for j in columns]).iloc[0]

@@ -28,7 +28,7 @@ class Bootstrapped(Protocol):
     def bootstrap(
         self, n: int = 1000, *, seed: int | None = None, progress: bool = True
     ) -> Bootstrap:
-        """Refit the model to data drawn anew."""
+        """Refit the model to data drawn again."""
 
 
 class Intervals(Base):

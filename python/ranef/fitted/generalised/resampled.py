@@ -34,7 +34,7 @@ class Drawn(Protocol):
 
 
 class Resampled(Base):
-    """Refits to data drawn anew."""
+    """Refits to data drawn again."""
 
     parts: GeneralisedParts
 
@@ -59,9 +59,9 @@ class Resampled(Base):
         seed : int, optional
             Makes the draws repeatable, whatever the number of workers.
         workers : int, optional
-            Threads; one by default, since most of a fit of this kind runs in Python.
+            Threads; one by default, since such fits run mostly in Python.
         statistic : callable, optional
-            Takes a fitted model and gives a number, an array, or a Series or mapping of names to
+            Takes a fitted model and returns a number, an array, or a Series or mapping of names to
             numbers. By default all parameters.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.
@@ -88,7 +88,7 @@ class Resampled(Base):
         if how != "parametric":
             raise UnsupportedError(
                 f"kind={how!r} is for linear models; use kind='parametric', or model.robust() for "
-                "errors that do not rest on the distribution"
+                "standard errors that do not assume the distribution"
             )
         parts = self.parts
         by_likelihood(parts, "a bootstrap")

@@ -101,7 +101,7 @@ class Sandwiched(Base):
         )
 
     def influence(self, groups: str | None = None, *, refit: bool = False) -> Influence:
-        """Measure how far the coefficients move when each group of rows is deleted.
+        """Measure how far the coefficients move when each group of rows is left out.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Sandwiched(Base):
             A grouping factor of the model or a column of its data; the first grouping factor by
             default, and "rows" for single rows.
         refit : bool
-            Whether to fit anew without each group, instead of taking one step of Newton's method
+            Whether to fit again without each group, instead of taking one step of Newton's method
             from the fit with it.
 
         Returns

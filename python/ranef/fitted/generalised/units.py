@@ -46,7 +46,7 @@ class Units(Base):
         -------
         A model of the same class
             Fitted in the standardised basis, where units make no difference: its likelihood is the
-            same, and so is what it predicts from frames that hold the new column.
+            same, and so are its predictions from frames that have the new column.
 
         Raises
         ------

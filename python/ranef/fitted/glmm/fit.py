@@ -182,8 +182,8 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
         far = [repr(design.fixed_names[j]) for j in estimate.separated]
         yield ConvergenceWarning(
             f"{' and '.join(far)} separate{'s' if len(far) == 1 else ''} the responses: fitted "
-            "means run to the edge of their range, so that no finite coefficient exists and "
-            "its error is left out. Leave the column out, or merge its levels."
+            "means go to the edge of their range, so no finite coefficient exists and "
+            "its standard error is omitted. Leave the column out, or merge its levels."
         )
     elif not estimate.converged:
         left = (

@@ -65,7 +65,7 @@ class GeneralizedLinearMixedModel(
 ):
     """A fitted generalised linear mixed model.
 
-    Made by :func:`ranef.glmer`. Nothing of it changes after the fit: ``refit`` and ``update``
+    Returned by :func:`ranef.glmer`. It does not change after the fit: ``refit`` and ``update``
     make new models.
 
     Attributes
@@ -73,7 +73,7 @@ class GeneralizedLinearMixedModel(
     call : GlmerCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     reml : bool
         False: the likelihood is maximised.
     """

@@ -51,7 +51,7 @@ class Rows(Base):
         ----------
         kind : {"deviance", "pearson", "response", "working"}
             Signed roots of each row's deviance; response minus mean over the root of its variance;
-            response minus mean; that over the slope of the mean. Those of a gamma do not know phi.
+            response minus mean; that over the slope of the mean. Those of a gamma ignore phi.
 
         Returns
         -------
@@ -66,7 +66,7 @@ class Rows(Base):
         return float(np.sum(residuals(self.parts, "deviance") ** 2))
 
     def overdispersion(self) -> Dispersion:
-        """Compare the squared Pearson residuals with what the distribution lets one expect.
+        """Compare the squared Pearson residuals with their expectation under the distribution.
 
         Returns
         -------
@@ -140,17 +140,17 @@ class Rows(Base):
         random : {"all", "none", "integrate"} or list of str
             Which random effects take part: all, none (a level whose effects are zero, which is not
             the mean over levels), or those of the groups named. ``"integrate"`` averages over the
-            distribution of the random effects: what levels not known give on average.
+            distribution of the random effects: the mean over new levels.
         new_levels : {"raise", "population"}
-            What to do with levels the fit has not seen: raise, or give them the effect zero.
+            What to do with levels that the fit has not seen: raise, or use an effect of zero.
         interval : {"confidence", "prediction"}, optional
             Limits of the mean, normal on the scale of the linear predictor, or quantiles of one new
-            response. Both hold the errors of fixed and random effects and the variance of a new
-            level; a prediction interval with ``random="none"`` is for a response whose levels are
-            not known.
+            response. Both include the uncertainty of fixed and random effects and the variance of a
+            new level; a prediction interval with ``random="none"`` is for a response whose levels
+            are not known.
         se : bool
-            Whether to add a column ``se``: standard errors of the mean, by the delta method
-            where it was turned back from a link.
+            Whether to add a column ``se``: standard errors of the mean, by the delta
+            method where there is a link.
         level : float
             Coverage of the interval.
         trials : int, str or array-like, optional
@@ -161,16 +161,16 @@ class Rows(Base):
         Returns
         -------
         Series of length m, or DataFrame with columns mean, se, lower, upper
-            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
+            Labelled as the rows of ``newdata``. A row with missing values is NaN.
 
         Notes
         -----
         The error of the linear predictor has the variance z'D z + r'C r, r = x - X'W Z D z: D
         is the conditional covariance of the random effects, W the observed weights and C the
-        covariance of the fixed effects; covariance parameters and dispersion count as known. A new
-        level adds z'Sigma z. Prediction intervals are quantiles of the family's distribution, mixed
-        over a normal linear predictor with this variance; of counts and shares they are values that
-        occur, so that they cover at least ``level``.
+        covariance of the fixed effects; covariance parameters and dispersion are taken as known. A
+        new level adds z'Sigma z. Prediction intervals are quantiles of the family's distribution,
+        mixed over a normal linear predictor with this variance; of counts and shares they are
+        values that occur, so that they cover at least ``level``.
         """
         kind = check_option("kind", kind, ("response", "link"))
         if interval is not None:
@@ -226,7 +226,7 @@ class Rows(Base):
         Returns
         -------
         ndarray of shape (nobs, n)
-            A response a column; shares of the trials where the response is binomial.
+            One response per column; shares of the trials where the response is binomial.
         """
         e, design = self.parts.estimate, self.parts.design
         rng, params = np.random.default_rng(seed), e.params(self.parts.weights)
@@ -239,7 +239,7 @@ class Rows(Base):
         return out
 
     def augment(self) -> pd.DataFrame:
-        """Return the rows used with what the model says of them, under broom.mixed's names.
+        """Return the rows used with the model's values for them, under broom.mixed's names.
 
         Returns
         -------

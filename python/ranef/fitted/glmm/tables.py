@@ -84,8 +84,8 @@ class Tables(Base):
         Returns
         -------
         DataFrame
-            Columns chisq, df, pvalue; a row a term. Likelihood ratios, which are to be preferred
-            where they differ, come by ``ranef.anova(smaller, larger)``.
+            Columns chisq, df, pvalue; one row per term. Likelihood ratios, which are preferable
+            where they differ, come from ``ranef.anova(smaller, larger)``.
 
         Examples
         --------
@@ -188,13 +188,13 @@ class Tables(Base):
         Returns
         -------
         ConditionalAic
-            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say.
+            ``caic``, ``df``, ``cll``, and a ``note`` on its limits.
 
         Notes
         -----
         The degrees of freedom are exact: of counts each one above zero is lowered by one in turn,
         of shares of trials a success is turned into a failure and back, and the model is fitted
-        anew, so that the estimation of the covariance parameters is counted [1]_ [2]_.
+        again, so that the estimation of the covariance parameters counts [1]_ [2]_.
 
         References
         ----------

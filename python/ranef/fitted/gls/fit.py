@@ -85,23 +85,23 @@ def findings(parts: GlsParts) -> Iterable[RanefWarning]:
         yield ConvergenceWarning(one.text(design))
     if estimate.is_singular and estimate.converged and not spanned:
         yield SingularFitWarning(
-            "singular fit: a variance of the random effects is zero, or a correlation of "
-            "theirs 1; leave the term out, or the correlation of the residuals, which may say "
-            "the same"
+            "singular fit: a variance of the random effects is zero, or one of their "
+            "correlations is 1; drop the term or the residual correlation, which may describe the "
+            "same dependence"
         )
     if estimate.at_bound:
         yield SingularFitWarning(
-            "a residual correlation or variance stands at the end of its range "
+            "a residual correlation or variance is at the boundary of its range "
             f"({correlation_text(parts.call.corr, parts.correlation)}); a model with fewer "
-            "parameters says as much"
+            "parameters fits as well"
         )
     if not estimate.converged:
         verdict = convergence(parts)
         yield ConvergenceWarning(f"{verdict.verdict} {verdict.advice[0]}")
     elif not (spanned or estimate.is_singular or estimate.at_bound) and estimate.lowest < FLAT:
         yield ConvergenceWarning(
-            "the likelihood is flat in a direction of the covariance's parameters: the data do "
-            "not tell random effects and residuals apart; use fewer of them"
+            "the likelihood is flat in a direction of the covariance's parameters: the data cannot "
+            "separate random effects from residuals; use fewer of them"
         )
     if not (estimate.sigma > 0.0 and np.isfinite(estimate.sigma)):
         names = ", ".join(parts.rows.D_names)

@@ -49,14 +49,14 @@ class GLSModel(
 ):
     """A fitted linear model with correlated or unequal residuals.
 
-    Made by :func:`ranef.gls`; nothing of it changes after the fit.
+    Returned by :func:`ranef.gls`; it does not change after the fit.
 
     Attributes
     ----------
     call : GLSCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: GlsParts

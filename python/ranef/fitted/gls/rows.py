@@ -34,15 +34,15 @@ class Rows(Base):
 
     @property
     def resid(self) -> pd.Series[Any]:
-        """Response less fitted values for the rows used."""
+        """Response minus fitted values for the rows used."""
         return self.parts.label(self.parts.resid())
 
     @property
     def resid_normalized(self) -> pd.Series[Any]:
-        """Residuals freed of their correlation and variances: of variance 1, in order of time.
+        """Residuals standardised by their covariance: independent, of variance 1, in order of time.
 
         Each is what the earlier rows of its group do not predict, in units of its own standard
-        deviation; of independent normal distributions if the model holds.
+        deviation; independent and normal if the model is right.
         """
         return self.parts.label(
             gls_rows.normalized_residuals(self.parts.rows, self.parts.core, self.parts.estimate)
@@ -136,7 +136,7 @@ class Rows(Base):
         new_levels : {"raise", "population"}
             What to do with levels the fit has not seen.
         interval : {"confidence"}, optional
-            Ask for an interval of the population's mean, ``random="none"``.
+            An interval of the population mean, ``random="none"``.
         se : bool
             Whether to add a column ``se``: standard errors of the mean.
         level : float

@@ -67,8 +67,8 @@ class ResidualStructure(Base):
         Notes
         -----
         From the exact likelihood's curvature, on scales without bounds: log sigma, and Fisher's z
-        of a correlation. They do not reach beyond the range of a parameter, and mean little at its
-        end.
+        of a correlation. They stay within the range of a parameter, and mean little at its
+        boundary.
         """
         return parameter_frame(self.parts, level)
 

@@ -7,11 +7,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..._options import check_option
+from ..._typing import CONFIDENCE
 from ...design import encode
+from ...errors import UnsupportedError
+from ...inference.coverage import check_level, t_quantile
 from ...inference.fit_measures import FitMeasures, Moments
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
-from ...inference.prediction.table import labelled
+from ...inference.prediction.table import labelled, laid_out
 from ..parts import Base
 from .call import FACTORS
 from .parts import GrowthParts
@@ -71,7 +75,7 @@ class Criteria(Base):
 
     @property
     def is_singular(self) -> bool:
-        """Whether a variance stands at zero, or a correlation of the factors at 1."""
+        """Whether a variance is zero, or a correlation of the factors 1."""
         return self.parts.estimate.is_singular or self.parts.estimate.at_bound
 
 
@@ -96,7 +100,10 @@ class Rows(Base):
         *,
         random: Literal["all", "none"] | None = "all",
         new_levels: Literal["raise", "population"] = "raise",
-    ) -> pd.Series[Any]:
+        interval: Literal["confidence"] | None = None,
+        se: bool = False,
+        level: float = 0.95,
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict the outcome.
 
         Parameters
@@ -107,21 +114,47 @@ class Rows(Base):
             Whether each group is at its predicted factors, or at the population's means.
         new_levels : {"raise", "population"}
             What to do with groups the fit has not seen.
+        interval : {"confidence"}, optional
+            A normal interval of the population mean, ``random="none"``.
+        se : bool
+            Whether to add a column ``se``: standard errors of the population mean,
+            ``random="none"``, with the variances taken as known.
+        level : float
+            Coverage of the interval.
 
         Returns
         -------
-        Series of length m
+        Series of length m, or DataFrame with columns mean, se, lower, upper
             Labelled as the rows of ``newdata``. A row with missing values is NaN.
+
+        Raises
+        ------
+        UnsupportedError
+            If an interval or standard errors are asked for with random effects.
         """
         parts = self.parts
-        if newdata is None and random == "all":
+        if interval is not None:
+            check_option("interval", interval, CONFIDENCE)
+        if newdata is None and random == "all" and interval is None and not se:
             return self.fittedvalues
         data = parts.training_data() if newdata is None else newdata
         groups = prediction.chosen_groups(parts.design, random)
         rows = encode(parts.design, data, random=groups, new_levels=new_levels)
         rows = without_estimate(parts.design, data, rows, parts.estimate.kept)
         mean = prediction.linear_predictor(parts.design, parts.estimate, rows, groups)
-        return labelled(mean, rows.index)
+        if interval is None and not se:
+            return labelled(mean, rows.index)
+        if groups:
+            raise UnsupportedError(
+                'intervals and standard errors are of the population\'s mean; use random="none"'
+            )
+        X = rows.X[:, parts.estimate.kept]
+        cov = parts.approximation().cov[: X.shape[1], : X.shape[1]]
+        error = np.sqrt(np.einsum("ij,jk,ik->i", X, cov, X))
+        check_level(level)
+        half = t_quantile(level) * error
+        limits = None if interval is None else (mean - half, mean + half)
+        return laid_out(mean, error if se else None, limits, rows.index)
 
 
 class Curves(Base):
@@ -131,7 +164,7 @@ class Curves(Base):
 
     @property
     def information(self) -> str:
-        """What standard errors rest on: "expected" or "observed"."""
+        """The information behind standard errors: "expected" or "observed"."""
         return self.parts.information
 
     @property
@@ -178,7 +211,7 @@ class Curves(Base):
         Returns
         -------
         DataFrame
-            A row a group; columns intercept, slope, ...
+            One row per group; columns intercept, slope, ...
         """
         parts = self.parts
         structured, k = parts.rows, parts.n_shape

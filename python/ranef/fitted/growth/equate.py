@@ -23,17 +23,18 @@ __all__ = ["Equivalence", "equated"]
 
 @dataclass(frozen=True, repr=False)
 class Equivalence(Tabled):
-    """Parameters of a mixed model beside those of a latent growth curve.
+    """Parameters of a mixed model next to those of a latent growth curve.
 
-    Made by ``curve.equate()`` or :func:`ranef.equate`. ``table`` has a row a parameter of the
-    curve: mixed (what it is called in the mixed model), mixed_estimate, curve_estimate, difference;
-    the last row is the log-likelihood. A parameter that the mixed model does not have is NaN there.
+    Returned by ``curve.equate()`` or :func:`ranef.equate`. ``table`` has one row per parameter of
+    the curve: mixed (what it is called in the mixed model), mixed_estimate, curve_estimate,
+    difference; the last row is the log-likelihood. A parameter that the mixed model does not have
+    is NaN there.
 
     Attributes
     ----------
     same : bool
-        Whether all differences are nil: within a thousandth of the standard error, and 1e-4 of the
-        log-likelihood.
+        Whether all differences are negligible: within a thousandth of the standard error, and 1e-4
+        of the log-likelihood.
     """
 
     same: bool = False

@@ -115,7 +115,7 @@ def pairs(names: tuple[str, ...]) -> Iterable[str]:
 class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
     """A latent growth curve fitted jointly with covariates that have missing values.
 
-    Made by :func:`ranef.growth` with ``missing="fiml"``. ``params`` holds the curve, its
+    Returned by :func:`ranef.growth` with ``missing="fiml"``. ``params`` has the curve, its
     regressions on covariates, all variances, and means, variances and covariances of the
     covariates.
     """
@@ -221,7 +221,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
             *(str(w) for w in self.warnings),
             "outcomes and covariates are modelled as jointly normal; values are assumed to be "
             "missing at random",
-            "standard errors rest on the observed information; tests are normal",
+            "standard errors are from the observed information; tests are normal",
         ]
         title = "Latent growth curve model by full information maximum likelihood"
         return Summary(title, facts, None, self.coef_table(), notes)

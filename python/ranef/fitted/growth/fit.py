@@ -239,7 +239,7 @@ def findings(parts: GrowthParts) -> Iterable[RanefWarning]:
         )
     elif estimate.is_singular or estimate.at_bound:
         yield SingularFitWarning(
-            "a variance stands at zero, or a correlation of the factors at 1: the likelihood "
-            "has its maximum at the end of the parameters' range. Errors and p-values are "
-            "rough there; a model with fewer variances says as much"
+            "a variance is zero, or a correlation of the factors 1: the likelihood has its "
+            "maximum on the boundary of the parameter space. Standard errors and p-values are "
+            "approximate there; a model with fewer variances fits as well"
         )

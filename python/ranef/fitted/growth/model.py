@@ -50,16 +50,17 @@ class GrowthModel(
 ):
     """A fitted latent growth curve model.
 
-    Made by :func:`ranef.growth`; nothing of it changes after the fit. ``params``, ``bse``,
-    ``cov_params()``, ``coef_table()`` and ``conf_int()`` hold all parameters: means of the factors,
-    their regressions on covariates, their variances and covariances, and residual variances.
+    Returned by :func:`ranef.growth`; it does not change after the fit. ``params``, ``bse``,
+    ``cov_params()``, ``coef_table()`` and ``conf_int()`` cover all parameters: means of the
+    factors, their regressions on covariates, their variances and covariances, and residual
+    variances.
 
     Attributes
     ----------
     call : GrowthCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: GrowthParts
@@ -95,7 +96,7 @@ class GrowthModel(
     # ------------------------------------------------------------------ the other view
 
     def equate(self) -> Equivalence:
-        """Fit the mixed model that this curve is, and lay the parameters side by side.
+        """Fit the equivalent mixed model, and compare the parameters side by side.
 
         Returns
         -------
@@ -110,7 +111,7 @@ class GrowthModel(
         Returns
         -------
         str
-            Waves are called as the outcome with their time, such as ``gpa_0``.
+            Waves are named after the outcome and their time, such as ``gpa_0``.
         """
         return write_syntax(self.call, [float(t) for t in self.occasions])
 
@@ -138,7 +139,9 @@ class GrowthModel(
             facts += self._fit_facts()
         except ModelError as error:
             notes.append(f"no measures of fit: {error}")
-        notes.append(f"errors rest on the {self.information} information; tests are normal")
+        notes.append(
+            f"standard errors are from the {self.information} information; tests are normal"
+        )
         title = "Latent growth curve model fit by maximum likelihood"
         return Summary(title, facts, None, self.coef_table(), notes)
 

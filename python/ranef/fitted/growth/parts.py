@@ -106,7 +106,7 @@ class GrowthParts(Parts):
 
     @property
     def information(self) -> str:
-        """What standard errors rest on: "expected" or "observed"."""
+        """The information behind standard errors: "expected" or "observed"."""
         if self.call.information is not None:
             return self.call.information
         return "expected" if self.nobs == self.n_groups * len(self.occasions) else "observed"

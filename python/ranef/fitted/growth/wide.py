@@ -1,4 +1,4 @@
-"""Wide data, a row a unit and a column a wave, as rows of occasions."""
+"""Wide data, one row per unit and a column a wave, as rows of occasions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def long_rows(
     columns : sequence of str
         The outcome's columns, a wave each.
     data : DataFrame
-        A row a unit.
+        One row per unit.
     time : sequence of float, mapping of str to float, or None
         Time of each column; by default the numbers at the ends of their names.
     groups : str or None

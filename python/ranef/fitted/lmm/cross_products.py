@@ -18,8 +18,8 @@ class CrossProducts(Sums):
     formula : str
         The model. Transformations that learn from the data, such as ``scale(x)``, are refused.
     schema : mapping of str to levels, or frame, optional
-        Levels of the categorical predictors, or rows that show them all. Without it the first chunk
-        must show them. Levels of grouping factors need not be known.
+        Levels of the categorical predictors, or rows that include them all. Without it the first
+        chunk must include them. Levels of grouping factors need not be known.
     weights, offset : str, optional
         Names of columns.
     contrasts : mapping, optional
@@ -27,11 +27,11 @@ class CrossProducts(Sums):
 
     Notes
     -----
-    Memory holds the cross products, whose size depends on levels and pairs of levels that occur
-    together, and one chunk. Sums of two objects, of other files, threads or machines, give the
-    object of all their rows; they pickle. A chunk that does not fit raises and adds nothing.
-    Threads that add to one object wait for each other; with one each, added up at the end, they do
-    not.
+    Memory use is one chunk and the cross products, whose size depends on the levels and on the
+    pairs of levels that occur together. The sum of two objects, from different files, threads or
+    machines, is the object of all their rows; objects can be pickled. A chunk that does not fit
+    raises and adds nothing. Threads that add to one object wait for each other; with one object
+    each, added up at the end, they do not.
 
     Examples
     --------
@@ -57,6 +57,6 @@ class CrossProducts(Sums):
         Returns
         -------
         LinearMixedModel
-            The model; what needs rows, such as ``resid``, raises, ``predict(newdata)`` does not.
+            The model. Methods that need rows, such as ``resid``, raise; ``predict(newdata)`` works.
         """
         return fit_model(Call(self.formula, reml, control=Control.of(control)), self)

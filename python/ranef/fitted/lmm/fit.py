@@ -80,7 +80,7 @@ def findings(parts: LmmParts) -> Iterable[RanefWarning]:
     if not estimate.converged:
         yield ConvergenceWarning(
             f"the search stopped ({estimate.status}) where {not_there_yet(design, estimate)}; "
-            "ranef.converge(model) goes on from there, and "
+            "ranef.converge(model) continues from there, and "
             'ranef.help("convergence") says what this means.'
         )
     found = estimate.approximation

@@ -25,9 +25,9 @@ class Heritability(Base):
         Returns
         -------
         DataFrame
-            Rows the grouping factors and "residual"; columns ``estimate`` and ``se``. The errors
-            are NaN where a variance is estimated as zero: there the share has no normal
-            distribution, and ``conf_int("profile")`` or ``conf_int("boot")`` serve instead.
+            Rows the grouping factors and "residual"; columns ``estimate`` and ``se``. Standard
+            errors are NaN where a variance is estimated as zero: the share is not normally
+            distributed there; use ``conf_int("profile")`` or ``conf_int("boot")`` instead.
 
         Raises
         ------

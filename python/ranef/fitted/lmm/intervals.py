@@ -78,7 +78,7 @@ class Intervals(Base):
 
         Notes
         -----
-        Profiles rest on the likelihood, not the restricted one: a REML fit is refitted by ML first.
+        Profiles use the likelihood, not the restricted one: a REML fit is refitted by ML first.
 
         Examples
         --------
@@ -111,7 +111,7 @@ class Intervals(Base):
         statistic: Callable[[Any], Any] | None = None,
         progress: bool = True,
     ) -> Bootstrap:
-        """Refit the model to data drawn anew.
+        """Refit the model to data drawn again.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Intervals(Base):
         workers : int, optional
             Threads; all cores by default, and one for a ``statistic``, which runs in Python.
         statistic : callable, optional
-            Takes a fitted model and gives a number, an array, or a Series or mapping of names to
+            Takes a fitted model and returns a number, an array, or a Series or mapping of names to
             numbers, as ``lambda m: m.r2().marginal``. By default all parameters.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.

@@ -66,7 +66,7 @@ class LinearMixedModel(
 ):
     """A fitted linear mixed model.
 
-    Made by :func:`ranef.lmer`. Nothing of it changes after the fit: ``refit`` and ``update``
+    Returned by :func:`ranef.lmer`. It does not change after the fit: ``refit`` and ``update``
     make new models. Threads may share it.
 
     Attributes
@@ -74,7 +74,7 @@ class LinearMixedModel(
     call : Call
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: LmmParts

@@ -27,7 +27,7 @@ class Rows(Base):
 
     @property
     def resid(self) -> pd.Series[Any]:
-        """Response less fitted values for the rows used."""
+        """Response minus fitted values for the rows used."""
         return self.parts.label(
             self.parts.design.y - prediction.fitted(self.parts.design, self.parts.estimate)
         )
@@ -85,11 +85,11 @@ class Rows(Base):
             Which random effects take part: all, none (the population's mean), or those
             of the groups named. None is ``"none"``.
         new_levels : {"raise", "population"}
-            What to do with levels the fit has not seen: raise, or give them the
+            What to do with levels that the fit has not seen: raise, or use the
             population's effect, zero.
         interval : {"confidence", "prediction"}, optional
             An interval for the mean of the row's level, or for one new observation (of
-            weight 1). Both hold
+            weight 1). Both include
             the variance of a new level; a prediction interval with ``random="none"``
             is for an observation
             whose levels are not known.
@@ -101,7 +101,7 @@ class Rows(Base):
         Returns
         -------
         Series of length m, or DataFrame with columns mean, se, lower, upper
-            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
+            Labelled as the rows of ``newdata``. A row with missing values is NaN.
 
         Notes
         -----
@@ -142,6 +142,6 @@ class Rows(Base):
         Returns
         -------
         ndarray of shape (nobs, n)
-            A response a column.
+            One response per column.
         """
         return prediction.simulate(self.parts.design, self.parts.estimate, n, seed)

@@ -37,7 +37,7 @@ class Drawn(Protocol):
         statistic: Callable[[Any], Any] | None = None,
         progress: bool = True,
     ) -> Bootstrap:
-        """Refit the model to data drawn anew."""
+        """Refit the model to data drawn again."""
 
 
 class Shares(Base):
@@ -68,7 +68,7 @@ class Shares(Base):
             Coverage of the limits.
         interval : {"boot"}, optional
             Quantiles of a parametric bootstrap for ``marginal`` and ``conditional``, besides the
-            limits that the semi-partial methods have anyway.
+            limits that the semi-partial methods always have.
         n : int
             Replicates of the bootstrap.
         seed : int, optional
@@ -79,8 +79,8 @@ class Shares(Base):
         Returns
         -------
         R2
-            ``marginal``, ``conditional``, ``interval``, ``table``, and a ``note`` on what it does
-            not say.
+            ``marginal``, ``conditional``, ``interval``, ``table``, and a ``note`` on its
+            limits.
 
         Examples
         --------
@@ -144,7 +144,7 @@ class Shares(Base):
         Parameters
         ----------
         at : mapping of str to sequence, optional
-            Values of covariates at which to give it, as ``{"Days": range(10)}``: with random
+            Values of covariates at which to compute it, as ``{"Days": range(10)}``: with random
             slopes it depends on them.
         interval : {"boot"}, optional
             Quantiles of a parametric bootstrap.
@@ -249,7 +249,7 @@ class Shares(Base):
         Returns
         -------
         ConditionalAic
-            ``caic``, ``df``, ``cll``, and a ``note`` on what it does not say. A singular fit is
+            ``caic``, ``df``, ``cll``, and a ``note`` on its limits. A singular fit is
             refitted without the columns that add no variance (``dropped``).
 
         Examples

@@ -50,7 +50,7 @@ class Tables(Base):
         DataFrame
             The data, then .fitted, .resid, .fixed (without random effects), and .offset, .weights,
             .wtres (residuals times the square root of the weights) where there are any. A model
-            that was unpickled gives the response and the groups in place of the data.
+            that was unpickled returns the response and the groups instead of the data.
 
         Examples
         --------

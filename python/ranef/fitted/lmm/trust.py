@@ -44,7 +44,7 @@ class Trust(Base):
     def convergence(self) -> Convergence:
         """Report on the optimum: exact gradient, curvature, boundary, evaluations, advice.
 
-        Each access computes the exact Hessian anew, at the cost of one gradient, and of two more
+        Each access computes the exact Hessian again, at the cost of one gradient, and of two more
         for each covariance parameter of the largest term where terms are crossed or nested, of all
         terms where the factor is sparse.
         """
@@ -72,7 +72,7 @@ class Trust(Base):
         -------
         LinearMixedModel
             The same model: coefficients, their covariance, covariances of the random effects and
-            predictions in the new units. It predicts from frames that hold the new column.
+            predictions in the new units. It predicts from frames that have the new column.
 
         Raises
         ------
@@ -115,8 +115,8 @@ class Trust(Base):
             A grouping factor of the model or a column of its data; the first grouping factor by
             default, and "rows" for single rows.
         refit : bool
-            Whether the covariance parameters are estimated anew without each group, instead of
-            being held where the closed form applies.
+            Whether the covariance parameters are estimated again without each group, instead of
+            held fixed where the closed form applies.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.
 
@@ -185,9 +185,9 @@ class Trust(Base):
             Grid points in each direction, from zero; 21 of two, 81 of one by default.
         upper : tuple of float, optional
             Where the grid ends, relative to sigma; where the log-likelihood has dropped by six with
-            all else held, by default.
+            everything else held fixed, by default.
         hold : bool
-            Whether all else is held at the estimate. By default it is chosen anew at each point,
+            Whether all else is held at the estimate. By default it is chosen again at each point,
             which shows ridges and maxima for what they are.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.
@@ -196,7 +196,7 @@ class Trust(Base):
         -------
         Surface
             ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
-            is always at its best.
+            is always optimised.
         """
         self.parts.likelihood_only("surface")
         self.parts.exact_only("surface")

@@ -29,7 +29,7 @@ class Profiles(Base):
     parts: ProfiledParts
 
     def profile(self, level: float = 0.99, steps: int = 8, *, progress: bool = True) -> Profile:
-        """Profile the ML deviance: how badly each value fits at the best of all others.
+        """Profile the ML deviance: how well each value fits with all other parameters optimised.
 
         Of a generalised model it is the deviance by the approximation of the fit.
 

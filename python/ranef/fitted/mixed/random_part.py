@@ -45,22 +45,22 @@ class RandomPart(Base):
         Parameters
         ----------
         uncertainty : {"conditional", "joint"}
-            What ``.cov`` holds. "conditional": the covariance of each level's effects given the
-            data and all estimated parameters, as lme4's ``condVar``. "joint": the covariance of the
-            error of the modes, which are measured from coefficients that are estimated too; the
+            The contents of ``.cov``. "conditional": the covariance of each level's effects given
+            the data and all estimated parameters, as lme4's ``condVar``. "joint": the covariance of
+            the error of the modes, which are measured from coefficients that are estimated too; the
             variances of the random effects are taken as known by both.
 
         Returns
         -------
         RandomEffects
-            Mapping of group to a frame of levels by terms; ``.cov[group]`` holds covariances of
+            Mapping of group to a frame of levels by terms; ``.cov[group]`` has covariances of
             shape (levels, s, s).
 
         Notes
         -----
         The joint covariance is the lower right part of the inverse of the matrix of the mixed model
         equations, times sigma squared [1]_. The conditional one is the inverse of the lower right
-        part, and smaller: with few levels it misses much of what is not known.
+        part, and smaller: with few levels it understates the uncertainty.
 
         References
         ----------

@@ -35,10 +35,10 @@ class Smooths(Base):
         Returns
         -------
         DataFrame
-            A row a term. Columns edf (effective degrees of freedom), ref_df (those of the test), F
-            or chisq, pvalue, and sd: the standard deviation of the random coefficients, which
-            depends on the basis but for ``bs="re"``; the root of their mean variance where there
-            are several. A test of more than 2,000 random effects is left out (NaN).
+            One row per term. Columns edf (effective degrees of freedom), ref_df (those of the
+            test), F or chisq, pvalue, and sd: the standard deviation of the random coefficients,
+            which depends on the basis but for ``bs="re"``; the root of their mean variance where
+            there are several. A test of more than 2,000 random effects is left out (NaN).
 
         Notes
         -----
@@ -99,7 +99,7 @@ class Smooths(Base):
         -------
         DataFrame
             Columns fit and se, lower and upper with an interval, and the variable first where
-            there are no new data. A row with missing values gives NaN.
+            there are no new data. A row with missing values is NaN.
 
         Raises
         ------
@@ -110,8 +110,8 @@ class Smooths(Base):
 
         Notes
         -----
-        Errors are Bayesian, of all coefficients together, at the estimated variances; across the
-        curve such intervals cover as often as they say [1]_.
+        Standard errors are Bayesian, for all coefficients together, at the estimated variances;
+        averaged across the curve, such intervals have their nominal coverage [1]_.
 
         References
         ----------

@@ -50,8 +50,8 @@ class Tidied(Base):
         level : float
             Their coverage.
         method : {"wald", "profile", "boot"}
-            How they are found; Wald's has none for standard deviations and correlations, and those
-            of coefficients rest on the degrees of freedom shown.
+            How they are found; Wald's has none for standard deviations and correlations; those
+            of coefficients use the degrees of freedom shown.
 
         Returns
         -------

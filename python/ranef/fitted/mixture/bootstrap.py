@@ -28,7 +28,7 @@ __all__ = ["ClassTest", "bootstrap_test"]
 
 @dataclass(frozen=True, repr=False)
 class ClassTest(Preformatted):
-    """A test of k classes against one less.
+    """A test of k classes against one fewer.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class ClassTest(Preformatted):
     simulated : ndarray of shape (n,)
         Statistics of data from the smaller model.
     failed : int
-        Data sets for which a fit kept no classes; left out.
+        Data sets for which a fit lost all classes; dropped.
     seed : int
         Makes the same data sets again.
     """
@@ -78,7 +78,7 @@ def bootstrap_test(
 ) -> ClassTest:
     """Simulate from the model with one class less, and fit both to each set."""
     if call.classes < 2:
-        raise ValueError("there is no model with less than one class; fit classes=2 and test that")
+        raise ValueError("there is no model with fewer than one class; fit classes=2 and test that")
     n, starts = whole("n", n), whole("starts", starts)
     root = np.random.SeedSequence(seed)
     small_call = replace(call, classes=call.classes - 1)

@@ -78,5 +78,5 @@ def checked_call(call: MixtureCall) -> MixtureCall:
 def whole(name: str, value: Any) -> int:
     """Read a number of things, 1 or more."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} is a whole number from 1 on, not {value!r}")
+        raise ValueError(f"{name} must be a positive integer, not {value!r}")
     return int(value)

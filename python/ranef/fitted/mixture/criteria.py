@@ -69,12 +69,12 @@ class Criteria(Fitted):
 
     @property
     def icl(self) -> float:
-        """BIC plus twice the entropy of the classes: low when groups are told apart as well."""
+        """BIC plus twice the entropy of the classes: low when groups are also well classified."""
         return self.bic + 2.0 * self._uncertainty
 
     @property
     def entropy(self) -> float:
-        """How well groups are told apart: 1 when every class is certain, 0 when none is."""
+        """How well groups are classified: 1 when every class is certain, 0 when none is."""
         if self.classes == 1:
             return 1.0
         return 1.0 - self._uncertainty / (self._data.rows.n_units * float(np.log(self.classes)))
@@ -92,14 +92,14 @@ class Criteria(Fitted):
 
     @property
     def starts(self) -> pd.Series[Any]:
-        """What became of the starts.
+        """Outcomes of the starts.
 
         Returns
         -------
         Series
             Numbers of starts: all; ``best``, at the best optimum; ``other``, at lower optima;
-            ``empty``, lost a class; ``degenerate``, ran to a class without a variance, or of a
-            single group with one of its own; ``broken``, met a number that is not finite.
+            ``empty``, lost a class; ``degenerate``, ended in a class without a variance, or in one
+            of a single group with its own variance; ``broken``, met a number that is not finite.
         """
         found = self._estimate.outcomes
         reached = self._estimate.reached

@@ -38,7 +38,7 @@ class Memberships(Fitted):
     def certainty(self) -> pd.Series[Any]:
         """Mean probability of their own class of the groups that are assigned to it.
 
-        Values under 0.7 or so say that a class is not told apart from the others.
+        Values below about 0.7 mean that a class is not well separated from the others.
         """
         own = pd.Series(self._estimate.posterior.max(axis=1))
         return own.groupby(self.assigned.to_numpy()).mean().reindex(self._labels)
@@ -54,7 +54,7 @@ class Memberships(Fitted):
         Returns
         -------
         DataFrame
-            A row a time, a column a class.
+            One row per time, one column per class.
         """
         at = np.unique(self._data.time) if times is None else np.asarray(times, float)
         if at.ndim != 1 or not np.isfinite(at).all():

@@ -34,14 +34,14 @@ FACTORS = ("intercept", "slope", "quadratic")
 class GrowthMixture(Criteria, Memberships):
     """Growth curves of classes that are not observed.
 
-    Made by :func:`ranef.growth_mixture`. Classes are numbered from 1, the largest first.
+    Returned by :func:`ranef.growth_mixture`. Classes are numbered from 1, the largest first.
 
     Attributes
     ----------
     call : MixtureCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     warnings: tuple[RanefWarning, ...] = ()
@@ -55,7 +55,7 @@ class GrowthMixture(Criteria, Memberships):
 
     @property
     def params(self) -> pd.DataFrame:
-        """Coefficients of the curves, a column a class; counts: on the scale of the logarithm."""
+        """Coefficients of the curves, one column per class; log scale for counts."""
         return self._table(self._estimate.beta)
 
     @cached_property
@@ -97,12 +97,12 @@ class GrowthMixture(Criteria, Memberships):
         workers: int | None = None,
         progress: bool = True,
     ) -> ClassTest:
-        """Test against one class less by the bootstrap likelihood ratio.
+        """Test against one class fewer by the bootstrap likelihood ratio.
 
         Parameters
         ----------
         n : int
-            Data sets simulated from the model with one class less.
+            Data sets simulated from the model with one class fewer.
         starts : int
             Starts of each of their fits.
         seed : int, optional
@@ -120,7 +120,7 @@ class GrowthMixture(Criteria, Memberships):
         Notes
         -----
         Twice the difference in log-likelihood has no chi-squared distribution, since the smaller
-        model lies at the end of the larger one's parameters [1]_. The p-value is
+        model lies on the boundary of the larger one's parameter space [1]_. The p-value is
         (1 + b) / (1 + n), b the number of simulated statistics that are as large.
 
         References
@@ -217,7 +217,7 @@ class GrowthMixture(Criteria, Memberships):
         return Summary(title, facts, None, self.coef_table(), notes)
 
     def coef_table(self) -> pd.DataFrame:
-        """Return estimates, standard errors and normal tests, a row a class and coefficient."""
+        """Return estimates, standard errors and normal tests, one row per class and coefficient."""
         from ...report.coefficients import coefficient_table
 
         beta, se = self.params.to_numpy().T.ravel(), self.bse.to_numpy().T.ravel()

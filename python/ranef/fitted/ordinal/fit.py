@@ -135,14 +135,13 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
             )
     if len(np.unique(design.y)) < 2:
         raise DataError(
-            f"{name!r} has one category in the rows that are used, so nothing of it can be "
-            "explained",
+            f"{name!r} has one category in the rows that are used, so there is nothing to explain",
             name,
         )
     if nominal is not None and (both := set(nominal.fixed_names[1:]) & set(design.fixed_names[1:])):
         raise ModelError(
             f"{sorted(both)[0]!r} is in the formula and nominal: its effect on the thresholds "
-            "holds the other. Leave it out of the formula."
+            "includes the other. Remove it from the formula."
         )
     n = design.n_obs
     for term in design.random:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ from .rows import OrdinalRows
 from .simulated import Checks
 from .tables import OrdinalTables
 
+if TYPE_CHECKING:
+    from ...report.plots.model import ModelPlots
+
 __all__ = ["CumulativeLinkModel", "fit_ordinal_model"]
 
 
@@ -61,14 +64,14 @@ class CumulativeLinkModel(
 ):
     """A fitted cumulative link model of an ordered response.
 
-    Made by :func:`ranef.clmm`. Nothing of it changes after the fit.
+    Returned by :func:`ranef.clmm`. It does not change after the fit.
 
     Attributes
     ----------
     call : OrdinalCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     categories : tuple
         Labels of the categories that occur, in order.
     reml : bool
@@ -87,7 +90,6 @@ class CumulativeLinkModel(
             "categories have no differences; compare model.predict(kind='prob') with what occurred",
         ),
         "augment": "join model.predict(kind='prob') to the rows of the data",
-        "plot": "ranef.plot_coefficients(model) shows its coefficients",
         "family": "model.link names the distribution of the latent response",
     }
 
@@ -98,6 +100,13 @@ class CumulativeLinkModel(
     def call(self) -> OrdinalCall:
         """The arguments that made the model."""
         return self.parts.call
+
+    @property
+    def plot(self) -> ModelPlots:
+        """Figures, which need matplotlib: ``predictions``, ``coefficients``, ``caterpillar``."""
+        from ...report.plots.ordinal import OrdinalPlots
+
+        return OrdinalPlots(self)  # type: ignore[arg-type]
 
     # ------------------------------------------------------------------ other fits
 

@@ -128,7 +128,7 @@ class OrdinalParts(PredictorParts):
         return np.hstack([np.zeros((len(maps), self.n_covariances)), maps])
 
     def cut_points(self) -> Array:
-        """Thresholds at the first level of what is nominal."""
+        """Thresholds at the first level of the nominal variables."""
         return np.asarray(self.ordinal.thresholds @ self.estimate.standard)
 
     def listed(self) -> list[Linear]:

@@ -48,12 +48,12 @@ class OrdinalRows(Base):
             Which random effects take part: all, none, or those of the groups named.
             ``"integrate"`` averages probabilities over the distribution of the random effects.
         new_levels : {"raise", "population"}
-            What to do with levels the fit has not seen: raise, or give them the effect zero.
+            What to do with levels that the fit has not seen: raise, or use an effect of zero.
 
         Returns
         -------
         DataFrame or Series
-            A column a category for "prob" and "cumulative". A row with missing values gives NaN.
+            One column per category for "prob" and "cumulative". A row with missing values is NaN.
         """
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")

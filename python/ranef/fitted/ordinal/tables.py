@@ -35,7 +35,7 @@ class OrdinalTables(Base):
 
     @property
     def thresholds(self) -> pd.Series[Any]:
-        """Cut points of the latent response, at the first level of what is nominal."""
+        """Cut points of the latent response, at the first level of the nominal variables."""
         return pd.Series(self.parts.cut_points(), index=pd.Index(self.parts.cuts))
 
     @property
@@ -62,7 +62,7 @@ class OrdinalTables(Base):
         Returns
         -------
         DataFrame
-            Columns chisq, df, pvalue; a row a term. Likelihood ratios come by
+            Columns chisq, df, pvalue; one row per term. Likelihood ratios come from
             ``ranef.anova(smaller, larger)``.
         """
         design, parts = self.parts.design, self.parts

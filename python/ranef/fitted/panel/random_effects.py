@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..._options import check_option
+from ..._typing import CONFIDENCE
 from ...design import encode
 from ...errors import ModelError
+from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
-from ...inference.prediction.table import labelled
+from ...inference.prediction.table import labelled, laid_out
 from ...inference.sandwich.tests import WaldTest, hausman_test
 from ...report.summary import Summary
 from ..checked import Checked
@@ -55,7 +58,7 @@ class Components(Base):
 
     @property
     def df_resid(self) -> int:
-        """Rows less coefficients."""
+        """Rows minus coefficients."""
         return self.parts.nobs - len(self.parts.kept)
 
     @property
@@ -92,26 +95,50 @@ class Rows(Base):
         fixed = prediction.fixed_part(self.parts.design, self.parts.estimate)
         return self.parts.label(self.parts.design.y - fixed)
 
-    def predict(self, newdata: Any = None) -> pd.Series[Any]:
+    def predict(
+        self,
+        newdata: Any = None,
+        *,
+        interval: Literal["confidence"] | None = None,
+        se: bool = False,
+        level: float = 0.95,
+    ) -> pd.Series[Any] | pd.DataFrame:
         """Predict means X beta, without the effects of the factors.
 
         Parameters
         ----------
         newdata : frame, optional
             New rows; the rows of the fit by default.
+        interval : {"confidence"}, optional
+            An interval of the mean.
+        se : bool
+            Whether to add a column ``se``: standard errors of the mean, with the variances of the
+            effects taken as known.
+        level : float
+            Coverage of the interval.
 
         Returns
         -------
-        Series of length m
+        Series of length m, or DataFrame with columns mean, se, lower, upper
             Labelled as the rows of ``newdata``. A row with missing values is NaN.
         """
         parts = self.parts
-        if newdata is None:
+        if newdata is None and interval is None and not se:
             return parts.label(prediction.fixed_part(parts.design, parts.estimate))
-        rows = encode(parts.design, newdata, random=False)
-        rows = without_estimate(parts.design, newdata, rows, parts.kept)
+        data = parts.training_data() if newdata is None else newdata
+        rows = encode(parts.design, data, random=False)
+        rows = without_estimate(parts.design, data, rows, parts.kept)
         mean = prediction.linear_predictor(parts.design, parts.estimate, rows, [])
-        return labelled(mean, rows.index)
+        if interval is not None:
+            check_option("interval", interval, CONFIDENCE)
+        if interval is None and not se:
+            return labelled(mean, rows.index)
+        X, approximation = rows.X[:, parts.kept], parts.approximation()
+        error = np.sqrt(np.einsum("ij,jk,ik->i", X, approximation.cov, X))
+        check_level(level)
+        half = t_quantile(level, np.asarray(approximation.df(X), float)) * error
+        limits = None if interval is None else (mean - half, mean + half)
+        return laid_out(mean, error if se else None, limits, rows.index)
 
 
 class PanelTests(Base):
@@ -175,14 +202,14 @@ class RandomEffectsGLS(
 ):
     """Random-effects least squares.
 
-    Made by :func:`ranef.random_effects_gls`.
+    Returned by :func:`ranef.random_effects_gls`.
 
     Attributes
     ----------
     call : RandomEffectsCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     """
 
     parts: RandomEffectsParts

@@ -129,7 +129,7 @@ class Contexts(Base):
         Returns
         -------
         DataFrame
-            Columns estimate, se; a row a column of the formula that has both effects.
+            Columns estimate, se; one row per column of the formula that has both effects.
         """
         C, names = differences(self.parts)
         estimate = C @ self.parts.beta[self.parts.kept]
@@ -175,7 +175,7 @@ class WithinBetweenModel(
 ):
     """A mixed model with effects within and between groups.
 
-    Made by :func:`ranef.within_between`.
+    Returned by :func:`ranef.within_between`.
 
     Attributes
     ----------

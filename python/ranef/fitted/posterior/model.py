@@ -34,7 +34,7 @@ __all__ = ["Posterior"]
 class Posterior:
     """Draws of a model's posterior distribution, and what follows from them.
 
-    Made by ``model.sample()``. Nothing of it changes.
+    Returned by ``model.sample()``. It does not change.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Posterior:
 
     @property
     def draws(self) -> pd.DataFrame:
-        """Every draw: a column a parameter, indexed by chain and draw."""
+        """Every draw: one column per parameter, indexed by chain and draw."""
         chains, count = self._draws.shape
         index = pd.MultiIndex.from_product(
             [range(1, chains + 1), range(1, count + 1)], names=["chain", "draw"]
@@ -175,7 +175,7 @@ class Posterior:
         Returns
         -------
         RandomEffects
-            Mapping of group to a frame of levels by terms; ``.cov[group]`` holds each level's
+            Mapping of group to a frame of levels by terms; ``.cov[group]`` has each level's
             posterior covariance, shape (levels, s, s), parameters uncertain too.
         """
         terms = self._source.design.random
@@ -199,8 +199,8 @@ class Posterior:
         Returns
         -------
         DataFrame
-            A row a level; columns mean, lower, median, upper of its rank (95 %), and ``first``, the
-            probability that it is the largest.
+            One row per level; columns mean, lower, median, upper of its rank (95 %), and ``first``,
+            the probability that it is the largest.
         """
         terms = {term.group: t for t, term in enumerate(self._source.design.random)}
         t = terms[check_group(group, list(terms))]
@@ -222,7 +222,7 @@ class Posterior:
         level: float = 0.95,
         trials: Any = None,
     ) -> Array | pd.DataFrame:
-        """Predict means, with everything uncertain.
+        """Predict means, with the uncertainty of all parameters.
 
         Parameters
         ----------
@@ -284,7 +284,7 @@ class Posterior:
         Returns
         -------
         ndarray of shape (nobs, n)
-            A response a column.
+            One response per column.
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number above zero, not {n!r}")
@@ -306,13 +306,13 @@ class Posterior:
         prob: float = 0.95,
         progress: bool = True,
     ) -> pd.DataFrame:
-        """Describe the posterior of anything that a model can be asked for.
+        """Summarise the posterior of any quantity computed from a model.
 
         Parameters
         ----------
         statistic : callable
             Takes a model whose coefficients, covariances, sigma and random effects are those of
-            one draw, and gives a number, an array, or a Series or mapping of names to numbers, as
+            one draw, and returns a number, an array, or a Series or mapping of names to numbers, as
             ``lambda m: m.r2().marginal`` or
             ``lambda m: ranef.emmeans(m, "recipe").frame["emmean"]``.
         draws : int
@@ -325,8 +325,8 @@ class Posterior:
         Returns
         -------
         DataFrame
-            Columns mean, sd, lower, median, upper, a row for each number. What the statistic says
-            of standard errors is that of the fit, and not of the posterior.
+            Columns mean, sd, lower, median, upper, a row for each number. Standard errors inside
+            the statistic are those of the fit, not of the posterior.
         """
         check_level(prob)
         chosen = self._chosen(draws)
@@ -361,7 +361,7 @@ class Posterior:
         Notes
         -----
         Of a linear model only covariances, sigma and, for rows, the coefficients carry importance
-        weights: random effects are integrated exactly, with and without what is left out.
+        weights: random effects are integrated exactly, with and without the rows left out.
 
         References
         ----------

@@ -48,8 +48,8 @@ class Sampled(Base):
             the standard deviations, or a density of the covariance matrix as :func:`ranef.lmer`
             takes it; ``"correlation"``: a :class:`ranef.LKJ`; ``"residual"`` (of a gamma or a
             negative binomial ``"dispersion"``): a HalfT, a :class:`ranef.Gamma` or a known
-            :class:`ranef.Point`; ``"fixed"``: a :class:`ranef.Normal`. None is flat. What is
-            left out has a default; without any, priors of the fit are taken.
+            :class:`ranef.Point`; ``"fixed"``: a :class:`ranef.Normal`. None is flat. Keys that
+            are left out have defaults; without a mapping, the priors of the fit are used.
         progress : bool
             Whether to show a progress bar when it takes longer than a second.
 
@@ -62,7 +62,7 @@ class Sampled(Base):
         Raises
         ------
         ModelError
-            If the posterior is improper, or a prior is of what the model does not have.
+            If the posterior is improper, or a prior is for a part that the model does not have.
 
         Notes
         -----
@@ -73,7 +73,7 @@ class Sampled(Base):
 
         Linear models are sampled over covariances and sigma alone, by independent proposals from
         a mixture of t distributions that the warm-up fits to the posterior, or by NUTS where these
-        do not suit [1]_; generalised ones by NUTS over all parameters.
+        are not suitable [1]_; generalised ones by NUTS over all parameters.
 
         References
         ----------

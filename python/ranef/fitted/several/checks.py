@@ -76,7 +76,7 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
             raise ModelError(
                 f"({' + '.join(term.names)} | {term.group}){where} has "
                 f"{term.n_levels * term.n_cols} random effects for {n} rows, so they cannot be "
-                "told from what each row varies by itself. Group by something that several rows "
+                "separated from the variation of single rows. Group by something that several rows "
                 "share."
             )
     if call.nagq > 1 and (len(terms) > 1 or terms[0][1].n_cols > MOST_COLUMNS):
@@ -117,12 +117,12 @@ def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
         )
     if np.all(y == y[0]):
         raise DataError(
-            f"{name!r} is {y[0]:g} in every row that is used, so nothing of it can be explained",
+            f"{name!r} is {y[0]:g} in every row that is used, so there is nothing to explain",
             name,
         )
     if zero and family.hurdle and np.ptp(y[y != 0.0]) == 0.0:
         raise DataError(
-            f"{name!r} has one value above zero, so nothing of it can be explained", name
+            f"{name!r} has only one value above zero, so there is nothing to explain", name
         )
     if family.name == "betabinomial" and trials.max() <= 1.0:
         raise ModelError(

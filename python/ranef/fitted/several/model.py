@@ -41,7 +41,7 @@ __all__ = ["DistributionalModel", "fit_parts_model"]
 #: What a shape at the end of its range says.
 LIMITS = {
     "size": "the counts vary no more than Poisson ones",
-    "phi": "the responses vary no more, or no less, than the family's limit",
+    "phi": "the responses vary as little, or as much, as the family allows",
     "df": "the residuals are normal",
     "power": "the power is at the end of its range",
     "cut_zero": "there are no responses of 0",
@@ -73,14 +73,14 @@ class DistributionalModel(
 ):
     """A fitted mixed model of location, zeros and dispersion.
 
-    Made by :func:`ranef.glmer`. Nothing of it changes after the fit.
+    Returned by :func:`ranef.glmer`. It does not change after the fit.
 
     Attributes
     ----------
     call : PartsCall
         The arguments that made it.
     warnings : tuple of RanefWarning
-        What the fit warned of.
+        Warnings of the fit.
     reml : bool
         False: the likelihood is maximised.
     """

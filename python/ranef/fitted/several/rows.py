@@ -108,7 +108,7 @@ class PartsRows(Base):
         )
 
     def augment(self) -> pd.DataFrame:
-        """Return the rows used with what the model says of them, under broom.mixed's names.
+        """Return the rows used with the model's values for them, under broom.mixed's names.
 
         Returns
         -------
@@ -153,11 +153,11 @@ class PartsRows(Base):
             Which random effects take part: all, none, or those named as in ``varcorr``.
             ``"integrate"`` averages over the distribution of the random effects of all parts.
         new_levels : {"raise", "population"}
-            What to do with levels the fit has not seen: raise, or give them the effect zero.
+            What to do with levels that the fit has not seen: raise, or use an effect of zero.
         interval : {"confidence"}, optional
             Limits for kinds "link", "zero" and "dispersion", normal on the scale of the part's
-            predictor; they include the errors of fixed and random effects, and the variance of a
-            new level.
+            predictor; they include the uncertainty of fixed and random effects, and the variance of
+            a new level.
         se : bool
             Whether to add a column ``se``: standard errors, of kind "link" only.
         level : float
@@ -168,7 +168,7 @@ class PartsRows(Base):
         Returns
         -------
         Series of length m, or DataFrame with columns mean, se, lower, upper
-            Labelled as the rows of ``newdata``. A row with missing values gives NaN.
+            Labelled as the rows of ``newdata``. A row with missing values is NaN.
         """
         self._check_kind(kind, interval)
         if se and kind != "link":
@@ -296,7 +296,7 @@ class PartsRows(Base):
         Returns
         -------
         ndarray of shape (nobs, n)
-            A response a column; shares of the trials where the response is one.
+            One response per column; shares of the trials where the response is one.
         """
         rng = np.random.default_rng(seed)
         base, trials = self.parts.predictors(random=False), self.parts.trials

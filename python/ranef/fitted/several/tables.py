@@ -73,7 +73,7 @@ class PartTables(Base):
         Returns
         -------
         DataFrame
-            Columns estimate, se, df, z, pvalue; a row a coefficient.
+            Columns estimate, se, df, z, pvalue; one row per coefficient.
         """
         self.parts.ddf_name(ddf)
         return self.parts.part_table(part)
@@ -90,7 +90,7 @@ class PartTables(Base):
         Returns
         -------
         DataFrame
-            Columns chisq, df, pvalue; a row a term. Likelihood ratios come by
+            Columns chisq, df, pvalue; one row per term. Likelihood ratios come from
             ``ranef.anova(smaller, larger)``.
         """
         return WholeFrame(chisq_table(term_tests(self.parts, type, None)))

@@ -43,11 +43,11 @@ class Runs:
     Attributes
     ----------
     values : ndarray of shape (n, k)
-        A row a replicate; NaN where the fit failed.
+        One row per replicate; NaN where the fit failed.
     failed, singular, stopped : ndarray of shape (n,), bool
         Whether the fit failed, is singular, or stopped before it converged.
     message : str
-        What the first failure said.
+        The message of the first failure.
     """
 
     values: Array

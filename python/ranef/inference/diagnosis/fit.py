@@ -98,10 +98,10 @@ def _flat(fit: _Fit, optimum: Optimum) -> Iterator[Finding]:
     yield Finding(
         "flat-ridge",
         "warning",
-        f"-2 log-likelihood is all but flat along a direction of ({'), ('.join(named)}): half the "
+        f"-2 log-likelihood is almost flat along a direction of ({'), ('.join(named)}): half the "
         "size of the covariance factors along it changes it by less than "
-        f"{SAME:g}. The data do not tell these variances apart from each other or from the "
-        "residual one.",
+        f"{SAME:g}. The data do not separate these variances from each other or from the "
+        "residual variance.",
         "Look at model.surface(); take one of them out, or report their sum.",
     )
 

@@ -189,7 +189,7 @@ def _numbered_anew(cells: NDArray[np.int64], n_inner: int, n_outer: int) -> bool
 
 
 def may_hold(design: Design, values: pd.Series[Any]) -> bool:
-    """Tell whether a grouping factor's labels may be numbered anew within each of these values."""
+    """Tell whether a grouping factor's labels may be numbered again within each of these values."""
     n = design.n_obs
     if n > MANY_ROWS_OUTSIDE or pd.api.types.is_float_dtype(values.dtype) or values.isna().any():
         return False

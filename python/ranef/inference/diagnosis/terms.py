@@ -54,7 +54,7 @@ def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:
         "effects-as-many-as-rows",
         "error",
         f"{_bar_text(term)} has {q} random effects ({term.n_levels} levels x {term.n_cols} "
-        f"columns) for {design.n_obs} rows: they cannot be told from the residual error.",
+        f"columns) for {design.n_obs} rows: they cannot be separated from the residual error.",
         "Keep the intercept alone: with two rows a level, a slope takes up all that is left."
         if slopes
         else "Group by something that several rows share.",
@@ -120,7 +120,7 @@ def _spanned(design: Design, term: RandomTerm) -> Iterator[Finding]:
             "random-aliased",
             "warning",
             f"in {_bar_text(term)} the column {name} is a combination of {', '.join(others)}, so "
-            "its slopes cannot be told from theirs: many covariance matrices have the same "
+            "its slopes cannot be separated from theirs: many covariance matrices have the same "
             "likelihood.",
             f"Take {name} out of the term; likelihood and predictions stay the same.",
             fix(without(design, term, [name])),

@@ -256,7 +256,7 @@ def estimable(
             f"({', '.join(names[:8])}{', ...' if len(names) > 8 else ''}); their shape is {L.shape}"
         )
     if not np.isfinite(L).all():
-        raise ValueError("hypotheses hold values that are missing or infinite")
+        raise ValueError("hypotheses contain values that are missing or infinite")
     if len(aliased):
         part = L[:, list(aliased)]
         gap = not_estimable(L, kept, aliased, alias)

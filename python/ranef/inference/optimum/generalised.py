@@ -29,15 +29,15 @@ OVERDISPERSED, UNLIKELY = 1.2, 0.01
 
 @dataclass(frozen=True)
 class Dispersion(Preformatted):
-    """Whether responses vary more than their distribution says.
+    """Whether responses vary more than their distribution allows.
 
     Attributes
     ----------
     ratio : float
-        Sum of squared Pearson residuals over ``df``; about 1 where the distribution holds.
+        Sum of squared Pearson residuals over ``df``; about 1 if the distribution is right.
     chisq, df, pvalue : float
-        The sum, rows less parameters, and the upper tail of chi-squared: rough, since random
-        effects take up part of the variation.
+        The sum, rows minus parameters, and the upper tail of chi-squared: approximate, since
+        random effects absorb part of the variation.
     """
 
     ratio: float

@@ -219,7 +219,7 @@ def run(design: Design, name: str, *, reml: bool, core: _core.Lmm | None = None)
     reml : bool
         Which criterion.
     core : Lmm, optional
-        Its kernel; built anew by default, so that runs may go side by side.
+        Its kernel; built again by default, so that runs may go side by side.
     """
     space = Space(design, core or lmm.kernel(design), reml=reml)
     begin = time.perf_counter()

@@ -40,7 +40,7 @@ class Explorer:
         Term and column of each standard deviation that is set.
     hold : bool
         Whether all else stays at the estimate, correlations included, instead of being chosen
-        anew for each value.
+        again for each value.
     """
 
     design: Design

@@ -20,7 +20,7 @@ LARGEST_K = 0.7
 
 @dataclass(frozen=True, repr=False)
 class Loo(Preformatted):
-    """Expected log density of what was left out.
+    """Expected log density of the rows or levels left out.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Loo(Preformatted):
 
     @property
     def verdict(self) -> str:
-        """Say whether the estimate can be trusted."""
+        """Report whether the estimate can be trusted."""
         bad = int((self.pointwise["pareto_k"] > LARGEST_K).sum())
         if not bad:
             return "All Pareto k are below 0.7: the estimate is reliable."

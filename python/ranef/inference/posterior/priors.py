@@ -233,8 +233,8 @@ def _correlation(asked: Mapping[str, Any], design: Design, own: list[Any]) -> LK
         )
     if not any(isinstance(own[t], HalfT) for t in wide):
         raise ModelError(
-            "prior has the key 'correlation' beside densities of whole covariance matrices, which "
-            "hold the correlations; leave it out, or give standard deviations a ranef.HalfT"
+            "prior has the key 'correlation' together with densities of whole covariance matrices, "
+            "which include the correlations; omit it, or give standard deviations a ranef.HalfT"
         )
     return given
 

@@ -152,8 +152,8 @@ def _reason(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]
     where = "; ".join(named) + (f"; and {more} more" if more > 0 else "")
     return (
         f"predictions are NaN in {int(lost.sum())} of {len(lost)} rows ({where}): the data of the "
-        "fit hold no rows that tell this mean, so that any value would come from the coding. Leave "
-        "the interaction out, or predict for combinations that were observed"
+        "fit have no rows that determine this mean, so any value would come from the coding. "
+        "Drop the interaction, or predict for combinations that were observed"
     )
 
 

@@ -33,7 +33,7 @@ class Normal:
         for each coefficient, in the order of ``params``; a mapping or a Series names
         coefficients, and the others have no prior.
     mean : float, sequence or mapping of name to float
-        Means, in the units of the coefficients; what a mapping leaves out has mean 0.
+        Means, in the units of the coefficients; those that a mapping omits have mean 0.
     relative : bool
         Whether ``sd`` is in units of sigma (blme's ``common.scale = TRUE``) instead of the units of
         the coefficients.
@@ -117,7 +117,7 @@ def _by_name(
         named = dict(given)
         for name in named:
             if name not in names:
-                raise ModelError(f"Normal: {what} names {name!r}, which is none of {names}")
+                raise ModelError(f"Normal: {what} names {name!r}, which is not one of {names}")
             if name not in kept:
                 raise ModelError(
                     f"Normal: {what} names {name!r}, a combination of other columns that has no "

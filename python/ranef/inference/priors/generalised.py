@@ -38,7 +38,7 @@ class CovariancePenalty:
         parts = prior_parts(prior, design)
         if parts.fixed is not None or parts.residual is not None:
             raise UnsupportedError(
-                "glmer takes priors of the covariances of random effects alone; leave out 'fixed' "
+                "glmer takes priors only for the covariances of random effects; omit 'fixed' "
                 "and 'residual'"
             )
         self._elements = core.parameters

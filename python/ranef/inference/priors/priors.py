@@ -44,7 +44,7 @@ class Wishart:
     Attributes
     ----------
     extra : float
-        Degrees of freedom less the number of columns s: 2.5 is blme's default, 1.5 ours.
+        Degrees of freedom minus the number of columns s: 2.5 is blme's default, 1.5 ours.
     scale : float or array-like of shape (s, s)
         The scale matrix, or a multiple of the identity.
     """

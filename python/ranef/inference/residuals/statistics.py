@@ -36,7 +36,7 @@ NEIGHBOURS = 8
 
 
 def pvalue(observed: float, draws: Array, side: str = "large") -> float:
-    """P-value of a statistic among draws, itself counted.
+    """P-value of a statistic among draws, including itself.
 
     Parameters
     ----------

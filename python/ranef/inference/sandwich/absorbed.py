@@ -171,7 +171,7 @@ def absorbed_leverage(absorption: Absorption, weights: Array | None) -> Array:
         count = int(absorption.n_levels[rest].sum())
         if count > MAX_DUMMIES or count * len(w) > MAX_DUMMY_CELLS:
             raise UnsupportedError(
-                f"HC2 and HC3 need the leverage of {count} absorbed levels beside those of "
+                f"HC2 and HC3 need the leverage of {count} absorbed levels in addition to those of "
                 f'{absorption.names[largest]!r}; use "HC1"'
             )
         D = absorb(indicators(absorption.select(rest)), absorption.select([largest]), weights)

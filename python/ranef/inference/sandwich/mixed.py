@@ -228,6 +228,6 @@ def check_nested(term: RandomTerm, codes: Codes, cluster: str) -> None:
     if not is_nested(term.codes, codes):
         raise ModelError(
             f"levels of the grouping factor {term.group!r} reach into several clusters of "
-            f"{cluster!r}; rows that share a random effect are dependent, so clusters must hold "
+            f"{cluster!r}; rows that share a random effect are dependent, so clusters must contain "
             f"whole levels. Cluster by {term.group!r} or by something above it."
         )

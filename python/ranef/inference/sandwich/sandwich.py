@@ -216,7 +216,7 @@ def undefined() -> ModelError:
     """Say why CR3 does not exist."""
     return ModelError(
         "CR3 leaves out one cluster at a time, and without one of these clusters a coefficient "
-        'cannot be estimated: it rests on that cluster alone. Use "CR2", or leave the column out.'
+        'cannot be estimated: it depends on that cluster alone. Use "CR2", or leave the column out.'
     )
 
 
@@ -244,7 +244,7 @@ def cluster_factor(kind: str, n_obs: int, n_clusters: int, n_coef: int) -> float
         raise ModelError(f"{kind} compares clusters, and there is only one")
     if kind == "CR1S" and n_obs <= n_coef:
         raise ModelError(
-            f"CR1S divides by rows less coefficients, and there are {n_obs} rows and {n_coef} "
+            f"CR1S divides by rows minus coefficients, and there are {n_obs} rows and {n_coef} "
             'coefficients; use "CR0" or "CR1", or leave columns out'
         )
     if kind == "CR1":

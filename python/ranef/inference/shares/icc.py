@@ -45,7 +45,7 @@ class Icc:
     by_group : Series
         The adjusted one's share of each grouping factor.
     note : str
-        What it says and what it does not.
+        What it means, and its limits.
     interval : DataFrame or None
         Rows adjusted, unadjusted and the grouping factors, columns lower and upper, when asked for.
     """

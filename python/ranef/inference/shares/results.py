@@ -49,9 +49,8 @@ METHODS = {
         "relative to its degrees of freedom, not a share of the responses' variance."
     ),
     "xu": (
-        "Xu: one less the variance of the residuals over that of the responses. It takes the "
-        "random effects "
-        "as fitted and so rises with their number."
+        "Xu: one minus the variance of the residuals over that of the responses. It uses the "
+        "fitted random effects and so rises with their number."
     ),
 }
 
@@ -71,7 +70,7 @@ class R2:
     table : DataFrame or None
         Semi-partial methods: term, r2, lower, upper, F, num_df, den_df.
     note : str
-        What it says and what it does not.
+        What it means, and its limits.
     interval : DataFrame or None
         Rows marginal and conditional, columns lower and upper, when asked for.
     """

@@ -95,7 +95,7 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
             continue
         raise ModelError(
             f"{term.written} has {q} random effects for {n} rows, so "
-            "they cannot be told from what each row varies by itself. Group by something that "
+            "they cannot be separated from the variation of single rows. Group by something that "
             "several rows share, or take columns out of the left side of the bar."
         )
 

@@ -170,7 +170,7 @@ def hessian_at(surface: Surface, x: Array, scale: Array) -> Array:
 def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20) -> Minimum:
     """Go on from a minimum by Newton's method with the Hessian itself; the surface ends up there.
 
-    Short steps keep the Hessian: it is computed anew after a long one.
+    Short steps keep the Hessian: it is computed again after a long one.
     """
     radius = FIRST_RADIUS
     found.status = "step limit"

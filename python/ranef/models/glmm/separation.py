@@ -20,7 +20,7 @@ ROUNDING = 1e-9
 
 
 def separated_rows(design: Design, family: str, kept: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Find the rows whose fitted means run to the edge of their range, shape (n,).
+    """Find the rows whose fitted means go to the edge of their range, shape (n,).
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class OrdinalPlan:
     plan : Plan
         What the kernel is made of.
     thresholds : ndarray of shape (K, P)
-        Standardised coefficients to the K thresholds at the first level of what is nominal.
+        Standardised coefficients to the K thresholds at the first level of the nominal variables.
     location, scale, nominal : ndarray of shape (.., P)
         The same for coefficients of the location, of the scale, and for what each nominal column
         adds to each threshold, (q * K, P).

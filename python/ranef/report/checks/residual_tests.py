@@ -30,7 +30,7 @@ class ResidualTest(Preformatted):
     statistic, expected : float
         Of the fit, and the mean over simulated fits.
     pvalue : float
-        Share of simulated fits that are as extreme, the fit itself counted.
+        Share of simulated fits that are as extreme, including the fit itself.
     draws : ndarray of shape (m,)
         Statistics of the simulated fits.
     """
@@ -80,7 +80,7 @@ class ResidualTests(Preformatted):
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a test: statistic, expected, pvalue."""
+        """One row per test: statistic, expected, pvalue."""
         rows = dict(self.rows())
         return pd.DataFrame.from_dict(
             rows, orient="index", columns=["statistic", "expected", "pvalue"]

@@ -38,9 +38,9 @@ MOST_FAILED = 0.5
 class SimulatedResiduals(Preformatted):
     """Residuals of a fit and of fits to responses drawn from it.
 
-    Made by ``model.simulated_residuals()``. If the model holds, the fit is one like the simulated
-    ones, and each test asks how many of those have a statistic as extreme. Those p-values allow
-    for the parameters that were estimated and for rows that are not independent.
+    Returned by ``model.simulated_residuals()``. If the model is right, the fit is like the
+    simulated ones, and each test counts how many of those have a statistic as extreme. Those
+    p-values allow for the parameters that were estimated and for rows that are not independent.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class SimulatedResiduals(Preformatted):
     place : float
         Where a whole number is put among equal ones, drawn with the responses.
     notes : tuple of str
-        What went wrong, and what was not looked at.
+        What went wrong, and what was not checked.
     """
 
     z: Array
@@ -151,10 +151,10 @@ class SimulatedResiduals(Preformatted):
         return ResidualTest.of("largest", float(np.abs(self.z).max()), far)
 
     def zeros(self) -> ResidualTest:
-        """Test the number of responses that are zero, less the number that the fit expects.
+        """Test the number of responses that are zero, minus the number that the fit expects.
 
         Of simulated fits, too, the number is that beyond what each of them expects, so that what
-        an estimate explains does not count twice.
+        an estimate explains is not counted twice.
 
         Raises
         ------
@@ -277,14 +277,14 @@ class SimulatedResiduals(Preformatted):
         return replace(found, groups=table)
 
     def autocorrelation(self, time: Any = None, groups: Any = None) -> ResidualTest:
-        """Test whether residuals that follow one another are alike: Durbin and Watson's statistic.
+        """Test whether consecutive residuals are alike, with Durbin and Watson's statistic.
 
         Parameters
         ----------
         time : str or array-like of shape (n,), optional
             What orders the rows; the order of the data by default. Rows of one time are averaged.
         groups : str or array-like of shape (n,), optional
-            Within what rows follow one another; the first grouping factor by default, and
+            Groups within which rows are consecutive; the first grouping factor by default, and
             "none" for all rows together.
 
         Returns
@@ -318,7 +318,7 @@ class SimulatedResiduals(Preformatted):
         return (own, drawn) if (own**2).sum() > 1e-6 * (self.z**2).sum() else whole
 
     def spatial(self, *coordinates: Any) -> ResidualTest:
-        """Test whether residuals of near places are alike: Moran's I over nearest neighbours.
+        """Test whether residuals of close places are alike: Moran's I over nearest neighbours.
 
         Parameters
         ----------
@@ -347,7 +347,7 @@ class SimulatedResiduals(Preformatted):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Every test that needs no further word: statistic, expected, pvalue."""
+        """Every test that needs no arguments: statistic, expected, pvalue."""
         tests = [self.uniformity()]
         if not self.scale_is_free:
             tests.append(self.dispersion())
@@ -458,7 +458,7 @@ def simulated(
         )
     own = source.own
     notes = (
-        (f"{n - len(found)} of {n} responses drawn could not be fitted and are left out: {failed}",)
+        (f"{n - len(found)} of {n} responses drawn could not be fitted and were dropped: {failed}",)
         if failed
         else ()
     )

@@ -97,7 +97,7 @@ class Panels(Preformatted):
     Attributes
     ----------
     figure : matplotlib.figure.Figure
-        The figure; ``figure.savefig("x.png")`` writes it.
+        The figure of matplotlib.
     axes : tuple of matplotlib.axes.Axes
         Its panels, row by row; also by position, as in ``panels[0]``.
     """
@@ -113,6 +113,10 @@ class Panels(Preformatted):
 
     def __iter__(self) -> Iterator[Axes]:
         return iter(self.axes)
+
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Write the figure to a file, as matplotlib's ``Figure.savefig`` does."""
+        self.figure.savefig(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<figure of {len(self.axes)} panel{'s' if len(self.axes) != 1 else ''}>"

@@ -21,7 +21,7 @@ __all__ = ["contrast_axes", "means_figure"]
 def means_figure(
     frame: pd.DataFrame, variables: list[str], by: list[str], what: str, note: str, axes: Any
 ) -> Any:
-    """Draw means with intervals: the first variable along, a line a level of the second.
+    """Draw means with intervals: the first variable along, one line per level of the second.
 
     A panel for each combination of ``by``.
     """

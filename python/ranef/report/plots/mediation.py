@@ -16,7 +16,7 @@ __all__ = ["effects_axes"]
 
 
 def effects_axes(table: pd.DataFrame, title: str, *, ax: Axes | None = None) -> Axes:
-    """Draw a row an effect: the estimate as a point, its interval as a line."""
+    """Draw one row per effect: the estimate as a point, its interval as a line."""
     axis, look = one(ax, 5.2, 1.1 + 0.42 * len(table)), theme()
     colours = {"indirect": look.accent, "direct": look.second}
     y = np.arange(len(table))[::-1]

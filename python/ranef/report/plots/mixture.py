@@ -36,7 +36,7 @@ def mixture_axes(
     assigned : Series
         Class of each group.
     curves : DataFrame
-        Means, a row a time, a column a class.
+        Means, one row per time, one column per class.
     shares : Series
         Probability of each class.
     ax : Axes, optional

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._html import Preformatted
 from ...errors import UnsupportedError
+from ...words.answers import Spoken
 from ..coefficients import interval_table
 from .base import Panels
 from .curves import effects_figure, predictions_axes
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelPlots"]
 
 
-class ModelPlots(Preformatted):
+class ModelPlots(Spoken, Preformatted):
     """Figures of one fit.
 
     ``coefficients``, ``residuals``, ``predictions``, ``effects``; and of random effects
@@ -42,6 +43,13 @@ class ModelPlots(Preformatted):
             named += ", caterpillar(), lines(), shrinkage()"
         return f"<figures: {named}>"
 
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Raise: a model has several figures, each with a name."""
+        raise TypeError(
+            "model.plot has several figures; name one, such as model.plot.residuals(), "
+            'model.plot.predictions("x") or model.plot.coefficients()'
+        )
+
     def coefficients(self, level: float = 0.95, *, ax: Axes | None = None) -> Axes:
         """Draw the coefficients with intervals on the degrees of freedom of their tests.
 
@@ -59,6 +67,11 @@ class ModelPlots(Preformatted):
         )
         rows = limits.assign(estimate=known["estimate"])[["estimate", "lower", "upper"]]
         return coefficient_axes({"": rows}, None, ax, f"Coefficients, {level:.0%} intervals")
+
+    def check(self, *args: Any, **kwargs: Any) -> Panels:
+        """Draw one figure of all checks; arguments are those of ``model.check``."""
+        figure: Panels = self._model.check(*args, **kwargs)  # type: ignore[attr-defined]
+        return figure
 
     def residuals(self, *, axes: Any = None) -> Panels:
         """Draw residuals against fitted values, their spread, and normal quantiles.
@@ -123,7 +136,7 @@ class ModelPlots(Preformatted):
         )
 
     def effects(self, *, level: float = 0.95, axes: Any = None) -> Panels:
-        """Draw the predicted means along every term of the fixed part, a panel a term.
+        """Draw the predicted means along every term of the fixed part, one panel per term.
 
         Parameters
         ----------
@@ -177,7 +190,7 @@ class ModelPlots(Preformatted):
         return lines_figure(self._model, t, x, most, axes)
 
     def shrinkage(self, group: str | None = None, *, ax: Axes | None = None) -> Axes:
-        """Draw how far each level's own least-squares estimate is drawn to the population.
+        """Draw how far each level's own least-squares estimate is shrunk to the population's.
 
         Parameters
         ----------
@@ -187,12 +200,13 @@ class ModelPlots(Preformatted):
             Where to draw; a new figure by default.
         """
         term, t = self._term(group, "shrinkage")
-        if self._model.parts.link != "identity":
+        parts = self._model.parts
+        if parts.link != "identity" or not parts.draws_points:
             raise UnsupportedError(
                 "shrinkage compares with least squares of each level, which is for normal "
                 "responses; plot.caterpillar() shows the random effects"
             )
-        return shrinkage_axes(self._model.parts, term, t, ax)
+        return shrinkage_axes(parts, term, t, ax)
 
     def smooths(
         self, terms: str | Sequence[str] | None = None, level: float = 0.95, *, axes: Any = None
@@ -201,7 +215,7 @@ class ModelPlots(Preformatted):
 
         A curve has two bands, the darker one pointwise and the lighter one simultaneous, and marks
         at the values that occur; a surface has contours and the rows. Of more than two variables
-        the others are at their means. A smooth for each level of a factor has a line a level.
+        the others are at their means. A smooth for each level of a factor has one line per level.
 
         Parameters
         ----------

@@ -49,7 +49,7 @@ class PosteriorPlots(Preformatted):
         return [self._names.index(name) for name in chosen][:MOST_PANELS]
 
     def trace(self, names: Sequence[str] | None = None, *, axes: Any = None) -> Panels:
-        """Draw the chains, draw by draw: level, and one on top of the other, where all is well.
+        """Draw the chains, draw by draw: flat and overlapping if all is well.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class PosteriorPlots(Preformatted):
         of: str = "posterior",
         ax: Axes | None = None,
     ) -> Axes:
-        """Draw the responses beside responses of a predictive distribution.
+        """Draw the responses together with draws from a predictive distribution.
 
         Parameters
         ----------

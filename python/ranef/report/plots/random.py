@@ -71,7 +71,7 @@ def caterpillar_figure(
 
 
 def shrinkage_axes(parts: Any, term: RandomTerm, t: int, ax: Axes | None = None) -> Axes:
-    """Draw how far each level's own least-squares estimate is drawn to the population."""
+    """Draw how far each level's own least-squares estimate is shrunk to the population's."""
     design, modes, look = parts.design, parts.estimate.modes[t], theme()
     raw = unpooled(design, parts.estimate, term, t)
     axis = panels(1, 1, 5.8, 5.0, axes=ax)[1][0]

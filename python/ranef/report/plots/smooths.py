@@ -48,7 +48,8 @@ def smooths_figure(
     Notes
     -----
     A curve has marks at the values that occur; a surface, contours and the rows. Of more than two
-    variables the others are at their means. A smooth for each level of a factor has a line a level.
+    variables the others are at their means. A smooth for each level of a factor has one line per
+    level.
     """
     known = {t.group: i for i, t in enumerate(fit.design.random) if t.smooth is not None}
     chosen = list(known) if terms is None else [terms] if isinstance(terms, str) else list(terms)

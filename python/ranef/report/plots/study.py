@@ -36,7 +36,7 @@ def study_figure(
     line: float | None,
     given: Any = None,
 ) -> Panels:
-    """Draw a measure over one axis, lines for the others, a panel a term.
+    """Draw a measure over one axis, lines for the others, one panel per term.
 
     Parameters
     ----------
