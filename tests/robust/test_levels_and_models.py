@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ranef
-from ranef import datasets
+from ranef import UnsupportedError, datasets
 
 SLEEP = datasets.load("sleepstudy")
 MIXED = ranef.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
@@ -36,14 +36,12 @@ def test_a_level_that_is_no_coverage(ask, level):
 
 CALLS = {
     "anova": lambda model: ranef.anova(MIXED, model),
-    "compare": lambda model: ranef.compare(MIXED, model),
     "emmeans": lambda model: ranef.emmeans(model, "Days"),
     "emtrends": lambda model: ranef.emtrends(model, [], "Days"),
     "all_fit": ranef.all_fit,
     "converge": ranef.converge,
     "multistart": ranef.multistart,
     "bias_check": ranef.bias_check,
-    "cross_validate": ranef.cross_validate,
     "rlrt": ranef.rlrt,
 }
 
@@ -53,3 +51,17 @@ CALLS = {
 def test_what_is_no_mixed_model(call, model):
     with pytest.raises(ranef.ModelError, match=r"takes mixed models fitted by ranef\.lmer"):
         call(model)
+
+
+@pytest.mark.parametrize("model", [None, SLEEP], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("call", [lambda m: ranef.compare(MIXED, m), ranef.cross_validate])
+def test_what_is_no_model_at_all(call, model):
+    with pytest.raises(ranef.ModelError, match=r"takes .*models"):
+        call(model)
+
+
+def test_models_without_the_likelihood_of_a_mixed_one():
+    with pytest.raises(ranef.ModelError, match="models of ranef.gee have no likelihood"):
+        ranef.compare(MIXED, MARGINAL)
+    with pytest.raises(UnsupportedError, match=r"cross_validate\(model, 'new_groups', folds=10\)"):
+        ranef.cross_validate(PLAIN)
