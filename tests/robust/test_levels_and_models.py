@@ -61,7 +61,7 @@ def test_what_is_no_model_at_all(call, model):
 
 
 def test_models_without_the_likelihood_of_a_mixed_one():
-    with pytest.raises(ranef.ModelError, match="models of ranef.gee have no likelihood"):
+    with pytest.raises(ranef.ModelError, match=r"models of ranef\.gee have no likelihood"):
         ranef.compare(MIXED, MARGINAL)
     with pytest.raises(UnsupportedError, match=r"cross_validate\(model, 'new_groups', folds=10\)"):
         ranef.cross_validate(PLAIN)
