@@ -51,5 +51,15 @@ CALLS = {
 @pytest.mark.parametrize("model", [PLAIN, MARGINAL, None, SLEEP], ids=lambda m: type(m).__name__)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_what_is_no_mixed_model(call, model):
-    with pytest.raises(ranef.ModelError, match=r"takes mixed models fitted by ranef\.lmer"):
-        call(model)
+    plain = model is PLAIN or model is MARGINAL
+    if plain and call is CALLS["cross_validate"]:
+        with pytest.raises(ranef.UnsupportedError, match="give cross_validate"):
+            call(model)
+    elif model is MARGINAL and call is CALLS["compare"]:
+        with pytest.raises(ranef.ModelError, match=r"models of ranef\.gee have no likelihood"):
+            call(model)
+    elif model is PLAIN and call is CALLS["compare"]:  # linear models all
+        assert len(call(model).table) == 2
+    else:
+        with pytest.raises(ranef.ModelError, match=r"takes mixed models fitted by ranef\.lmer"):
+            call(model)
