@@ -216,7 +216,7 @@ def test_prior_keeps_a_variance_off_zero(rows):
 
 
 def test_priors_are_of_covariances_alone(rows):
-    with pytest.raises(UnsupportedError, match="covariances of random effects alone"):
+    with pytest.raises(UnsupportedError, match="only for the covariances of random effects"):
         ranef.glmer("y ~ x + (1 | g)", rows, family="binomial", prior={"fixed": ranef.Normal(1.0)})
     with pytest.raises(ranef.ModelError, match="'h'"):
         ranef.glmer("y ~ x + (1 | g)", rows, family="binomial", prior={"h": "weak"})
