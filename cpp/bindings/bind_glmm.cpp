@@ -7,6 +7,7 @@
 #include "bindings.hpp"
 #include "interrupt.hpp"
 #include "ranef/glmm.hpp"
+#include "ranef/glmm_search.hpp"
 #include "rows.hpp"
 
 namespace py = pybind11;
@@ -45,6 +46,21 @@ void bind_glmm(py::module_& m) {
       .def_readonly("value", &ranef::GlmmQuadrature::value)
       .def_readonly("gradient", &ranef::GlmmQuadrature::gradient);
 
+  using ranef::GlmmOptimum;
+  py::class_<GlmmOptimum>(m, "GlmmOptimum", py::module_local(), "Where a search ended.")
+      .def_property_readonly("status",
+                             [](const GlmmOptimum& self) { return static_cast<int>(self.status); })
+      .def_readonly("value", &GlmmOptimum::value)
+      .def_readonly("decrement", &GlmmOptimum::decrement)
+      .def_readonly("n_values", &GlmmOptimum::n_values)
+      .def_readonly("n_gradients", &GlmmOptimum::n_gradients)
+      .def_readonly("x", &GlmmOptimum::x)
+      .def_readonly("gradient", &GlmmOptimum::gradient)
+      .def_readonly("hessian", &GlmmOptimum::hessian)
+      .def_readonly("centre", &GlmmOptimum::centre)
+      .def_readonly("root", &GlmmOptimum::root)
+      .def_readonly("path", &GlmmOptimum::path);
+
   py::class_<Glmm>(m, "Glmm", py::module_local(),
                    "Rows and plan of one generalised linear mixed model.")
       .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
@@ -56,6 +72,12 @@ void bind_glmm(py::module_& m) {
           },
           "theta"_a, "beta"_a, "dispersion"_a = 1.0, release())
       .def("gradient", &Glmm::gradient, release())
+      .def(
+          "search",
+          [](Glmm& self, double log_dispersion, int max_steps, double tolerance) {
+            return ranef::search(self, log_dispersion, {max_steps, tolerance});
+          },
+          "log_dispersion"_a, "max_steps"_a, "tolerance"_a, release())
       .def(
           "quadrature",
           [](Glmm& self, const ranef::Vector& nodes, const ranef::Vector& weights) {

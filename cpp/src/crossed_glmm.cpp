@@ -192,7 +192,7 @@ CrossedGlmm::Step CrossedGlmm::newton_step(double reduction) {
   step.beta = Vector::Zero(beta_.size());
   if (joint_) {
     right.array() += w.array() * (X_ * beta_).array();
-    ZWX_ = products_->transposed(w.asDiagonal() * X_);
+    ZWX_ = products_->transposed(RowMatrix(w.asDiagonal() * X_));
     pls_->solve_spherical(pls_->halves(ZWX_), kFine, reduction, solved_);
     Halves own = u_;  // with beta taken out
     own.leading.noalias() += solved_.leading * beta_;
@@ -280,7 +280,7 @@ GlmmPoint CrossedGlmm::find_mode() {
 }
 
 Matrix CrossedGlmm::information_beta() {
-  ZWX_ = products_->transposed(derivatives_.weight.asDiagonal() * X_);
+  ZWX_ = products_->transposed(RowMatrix(derivatives_.weight.asDiagonal() * X_));
   return schur(pls_->solve(ZWX_));
 }
 
@@ -369,7 +369,7 @@ Vector CrossedGlmm::prediction_variances(const Matrix& X, const Matrix& cov_beta
   if (X.cols() != p || cov_beta.rows() != p || cov_beta.cols() != p)
     throw std::invalid_argument("X, cov_beta: not one column for each coefficient");
   const Matrix T = basis_.T.topLeftCorner(p, p);
-  ZWX_ = products_->transposed(derivatives_.weight.asDiagonal() * X_);
+  ZWX_ = products_->transposed(RowMatrix(derivatives_.weight.asDiagonal() * X_));
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
   const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());

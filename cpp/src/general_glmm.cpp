@@ -68,6 +68,7 @@ GeneralGlmm::GeneralGlmm(const Input& input, const GeneralTerms& terms,
       for (int i = j; i < static_cast<int>(terms_[t].k); ++i)
         if (terms.blocks[t][i] == terms.blocks[t][j]) parameters_.emplace_back(t, i, j);
   plan(terms);
+  rows_.count(likelihood_);
   restart();
 }
 

@@ -1,5 +1,6 @@
 #include "ranef/glmm.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -12,10 +13,14 @@ namespace {
 
 constexpr int kMaxSteps = 1000;
 constexpr int kMaxHalvings = 40;
-// Squared length of a Newton step, in the metric of M, at which the mode stands to rounding.
-constexpr double kModeTolerance = 1e-18;
 // Below this a step is taken as it is: what it gains is lost in the rounding of the criterion.
 constexpr double kSmallStep = 1e-7;
+// Share of that tolerance below which the next step need not be taken.
+constexpr double kModeFar = 1e-2;
+// Change of a linear predictor up to which the scores are taken to change linearly.
+constexpr double kNear = 1.0;
+// Columns up to which their products are taken one by one; rows that are worked on together.
+constexpr Index kFewColumns = 6, kRowsTogether = 512;
 
 }  // namespace
 
@@ -46,8 +51,10 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
   basis_ = refined.basis;
   basis_.T.topLeftCorner(basis_.T.rows() - 1, basis_.T.cols() - 1) /= unit_;
   for (Matrix& Tz : basis_.Tz) Tz /= unit_;
+  Input sorted = refined.input;
+  const std::vector<std::vector<std::int32_t>> codes = sort_rows(sorted);
   const auto column = [&](int reference) {
-    return Eigen::Map<const Vector>(refined.input.columns[reference], input.n);
+    return in_kernel_order(Eigen::Map<const Vector>(refined.input.columns[reference], input.n));
   };
   X_.resize(input.n, static_cast<Index>(refined.input.fixed.size()));
   for (Index j = 0; j < X_.cols(); ++j) X_.col(j) = column(refined.input.fixed[j]);
@@ -56,7 +63,7 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
     z.emplace_back(input.n, static_cast<Index>(term.columns.size()));
     for (Index j = 0; j < z.back().cols(); ++j) z.back().col(j) = column(term.columns[j]);
   }
-  products_ = std::make_unique<RowProducts>(refined.input, std::move(z));
+  products_ = std::make_unique<RowProducts>(sorted, std::move(z));
   std::vector<std::vector<int>> blocks;
   std::vector<BlockStructures> structures;
   for (const TermInput& term : ordered.terms) {
@@ -64,7 +71,36 @@ Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, 
     structures.push_back(term.structures);
   }
   pls_ = std::make_unique<Pls>(products_->products(), std::move(blocks), std::move(structures));
+  rows_.count(likelihood_);
   restart();
+}
+
+// Put rows into the order of the leading term's levels; codes of the terms in that order, to which
+// `input` points from now on. Empty, and nothing done, where they stand so already.
+std::vector<std::vector<std::int32_t>> Glmm::sort_rows(Input& input) {
+  const std::int32_t* leading = input.terms[0].codes;
+  if (std::is_sorted(leading, leading + input.n)) return {};
+  const LevelOrder order = order_by_level(input.terms[0], input.n);
+  row_.assign(order.row.begin(), order.row.end());
+  std::vector<std::vector<std::int32_t>> out;
+  for (TermInput& term : input.terms) {
+    out.emplace_back(static_cast<std::size_t>(input.n));
+    for (std::size_t i = 0; i < row_.size(); ++i) out.back()[i] = term.codes[row_[i]];
+    term.codes = out.back().data();
+  }
+  for (Vector* values : {&rows_.y, &rows_.weights, &offset_}) *values = in_kernel_order(*values);
+  return out;
+}
+
+Vector Glmm::in_kernel_order(const Eigen::Ref<const Vector>& values) const {
+  if (row_.empty()) return values;
+  return Vector::NullaryExpr(values.size(), [&](Index i) { return values(row_[i]); });
+}
+
+Vector Glmm::eta() const {
+  Vector out = eta_ / unit_;
+  for (std::size_t i = 0; i < row_.size(); ++i) out(row_[i]) = eta_(static_cast<Index>(i)) / unit_;
+  return out;
 }
 
 // With the inverse link y in units of its mean takes the predictor in units of 1 / mean: both are
@@ -77,6 +113,8 @@ void Glmm::take_unit() {
 }
 
 void Glmm::restart() {
+  is_found_ = false;
+  by_dispersion_ = {};
   u_.clear();
   for (const TermProducts& term : products_->products().terms)
     u_.push_back(RowMatrix::Zero(term.n_levels * term.k, 1));
@@ -86,7 +124,8 @@ void Glmm::restart() {
 void Glmm::set_response(const Eigen::Ref<const Vector>& y) {
   if (y.size() != rows_.y.size()) throw std::invalid_argument("y: not one value a row");
   if (likelihood_.link == Link::inverse) throw std::invalid_argument("link: the unit is y's own");
-  rows_.y = y;
+  rows_.y = in_kernel_order(y);
+  rows_.count(likelihood_);
   constant_dispersion_ = -1.0;
   restart();
 }
@@ -141,42 +180,80 @@ double Glmm::renew_factor() {
   return pls_->factor(lambda_);
 }
 
+// ZWX_ and XWX_ under the weights at eta_.
+void Glmm::weigh_fixed() {
+  const Index n = X_.rows(), p = X_.cols();
+  ZWX_.clear();
+  for (const TermProducts& term : products_->products().terms)
+    ZWX_.emplace_back(term.n_levels * term.k, p);
+  XWX_.setZero(p, p);
+  Vector weighted(n);
+  for (Index j = 0; j < p; ++j) {
+    weighted = derivatives_.weight.cwiseProduct(X_.col(j));
+    const std::vector<RowMatrix> sums = products_->transposed(weighted);
+    for (std::size_t t = 0; t < sums.size(); ++t) ZWX_[t].col(j) = sums[t].col(0);
+    if (p > kFewColumns) continue;
+    for (Index i = 0; i <= j; ++i) XWX_(i, j) = XWX_(j, i) = X_.col(i).dot(weighted);
+  }
+  if (p <= kFewColumns) return;
+  Matrix block(kRowsTogether, p);
+  for (Index i = 0; i < n; i += kRowsTogether) {
+    const Index count = std::min(kRowsTogether, n - i);
+    const auto rows = X_.middleRows(i, count);
+    block.topRows(count) = derivatives_.weight.segment(i, count).asDiagonal() * rows;
+    XWX_.noalias() += rows.transpose() * block.topRows(count);
+  }
+}
+
 // X'W X - X'W Z D Z'W X, where `solved` is D Z'W X.
 Matrix Glmm::schur(const std::vector<RowMatrix>& solved) const {
-  Matrix out = X_.transpose() * derivatives_.weight.asDiagonal() * X_;
+  Matrix out = XWX_;
   for (std::size_t t = 0; t < solved.size(); ++t) out.noalias() -= ZWX_[t].transpose() * solved[t];
   return out;
 }
 
-// With D = Lambda M^-1 Lambda': new b = D Z'(W eta + s), or together with beta by Schur's
-// complement.
-Glmm::Step Glmm::newton_step() {
-  const Vector& w = derivatives_.weight;
-  const std::vector<RowMatrix> b = times_lambda(lambda_, u_, false);
-  const Vector zb = products_->multiply(b);
+// From random effects b where the scores are given. With D = Lambda M^-1 Lambda' and A = Z'W Z:
+// new b = D (A b + Z's), or together with beta by Schur's complement. Of the rows only Z's and the
+// change of eta are taken.
+Glmm::Step Glmm::newton_step(const std::vector<RowMatrix>& b, const Vector& score) {
+  const std::vector<RowMatrix> Zs = products_->transposed(score);
+  std::vector<RowMatrix> change = products_->applied(b);
+  for (std::size_t t = 0; t < b.size(); ++t) change[t] += Zs[t];
   Step step;
+  step.beta = Vector::Zero(beta_.size());
   if (joint_) {
-    ZWX_ = products_->transposed(w.asDiagonal() * X_);
-    const Vector right = (w.array() * (zb + X_ * beta_).array()).matrix() + derivatives_.score;
-    const std::vector<RowMatrix> Zr = products_->transposed(right);
     const std::vector<RowMatrix> solved = pls_->solve(ZWX_);
-    Vector reduced = X_.transpose() * right;
-    for (std::size_t t = 0; t < Zr.size(); ++t)
-      reduced.noalias() -= solved[t].transpose() * Zr[t].col(0);
+    Vector reduced = X_.transpose() * score + XWX_ * beta_;
+    for (std::size_t t = 0; t < b.size(); ++t) {
+      reduced.noalias() += ZWX_[t].transpose() * b[t].col(0);
+      change[t].noalias() += ZWX_[t] * beta_;
+      reduced.noalias() -= solved[t].transpose() * change[t].col(0);
+    }
     const Vector beta = schur(solved).ldlt().solve(reduced);
-    std::vector<RowMatrix> next = pls_->solve(Zr);
-    for (std::size_t t = 0; t < next.size(); ++t) next[t].noalias() -= solved[t] * beta;
     step.beta = beta - beta_;
-    step.eta = products_->multiply(next) - zb + X_ * step.beta;
+    change = pls_->solve(change);
+    for (std::size_t t = 0; t < b.size(); ++t) change[t].noalias() -= solved[t] * beta;
   } else {
-    const Vector right = (w.array() * zb.array()).matrix() + derivatives_.score;
-    step.beta = Vector::Zero(beta_.size());
-    step.eta = products_->multiply(pls_->solve(products_->transposed(right))) - zb;
+    change = pls_->solve(change);
   }
-  const Vector left = derivatives_.score - (w.array() * step.eta.array()).matrix();
-  step.u = times_lambda(lambda_, products_->transposed(left), true);
+  for (std::size_t t = 0; t < b.size(); ++t) change[t] -= b[t];
+  step.eta = products_->multiply(change);
+  if (joint_) {
+    step.eta.noalias() += X_ * step.beta;
+    step.decrement = step.beta.dot(XWX_ * step.beta);
+  }
+  std::vector<RowMatrix> left = products_->applied(change);
+  for (std::size_t t = 0; t < b.size(); ++t) {
+    step.decrement += change[t].cwiseProduct(left[t]).sum();
+    left[t] = Zs[t] - left[t];
+    if (!joint_) continue;
+    const Vector along = ZWX_[t] * step.beta;
+    step.decrement += 2.0 * along.dot(change[t].col(0));
+    left[t].col(0) -= along;
+  }
+  step.u = times_lambda(lambda_, left, true);
   for (std::size_t t = 0; t < u_.size(); ++t) step.u[t] -= u_[t];
-  step.decrement = squared_norm(step.u) + (w.array() * step.eta.array().square()).sum();
+  step.decrement = squared_norm(step.u) + std::max(step.decrement, 0.0);
   return step;
 }
 
@@ -200,14 +277,45 @@ bool Glmm::take(const Step& step, bool check, double& log_likelihood, double& pe
 }
 
 GlmmPoint Glmm::evaluate(const GlmmParameters& at) {
+  if (is_at(at)) return point_;
+  // At a joint mode what beta does to the rows is known only where the last one was joint, too.
+  const bool follow = is_found_ && pls_->n_terms() == 1 && (joint_ || at.beta.size() > 0);
+  const std::vector<RowMatrix> b = follow ? times_lambda(lambda_, u_, false) : u_;
+  const Vector beta = beta_;
+  const double dispersion = dispersion_;
+  is_found_ = false;
   prepare(at);
-  GlmmPoint out = find_mode();
-  if (out.value < kInfeasible) return out;
-  restart();  // the last mode was no place to start from
-  if (!joint_) beta_ = at.beta;
-  out = find_mode();
-  if (out.value >= kInfeasible) restart();
-  return out;
+  if (follow) foresee(b, beta, std::log(dispersion_ / dispersion));
+  point_ = find_mode();
+  if (point_.value >= kInfeasible) {
+    restart();  // the last mode was no place to start from
+    if (!joint_) beta_ = at.beta;
+    point_ = find_mode();
+  }
+  is_found_ = point_.value < kInfeasible;
+  if (!is_found_) restart();
+  return point_;
+}
+
+// Whether the kernel stands at the mode of these parameters, its factor unspent.
+bool Glmm::is_at(const GlmmParameters& at) const {
+  return is_found_ && joint_ == (at.beta.size() == 0) && at.theta == theta_ &&
+         at.dispersion == dispersion_ && (joint_ || at.beta == beta_);
+}
+
+// Move u_ (and beta_, joint) to the mode at new parameters where the scores change linearly: from
+// the random effects b and the coefficients `beta` of the last mode, log dispersion `further` away.
+void Glmm::foresee(const std::vector<RowMatrix>& b, const Vector& beta, double further) {
+  if (!std::isfinite(pls_->factor(lambda_))) return;
+  Vector score = derivatives_.score;
+  if (further != 0.0 && by_dispersion_.score.size() == score.size())
+    score += further * by_dispersion_.score;
+  const Vector fixed = X_ * (beta_ - beta);  // zero at a joint mode
+  score -= derivatives_.weight.cwiseProduct(fixed);
+  const Step step = newton_step(b, score);
+  if (!((step.eta + fixed).cwiseAbs().maxCoeff() < kNear)) return;
+  for (std::size_t t = 0; t < u_.size(); ++t) u_[t] += step.u[t];
+  beta_ += step.beta;
 }
 
 // Newton's method from u_ (and beta_, joint) on; infeasible where it breaks down.
@@ -221,24 +329,36 @@ GlmmPoint Glmm::find_mode() {
     pause();
     out.logdet = renew_factor();
     if (!std::isfinite(out.logdet)) return out;
-    const Step step = newton_step();
+    if (joint_) weigh_fixed();
+    const Step step = newton_step(times_lambda(lambda_, u_, false), derivatives_.score);
     if (!std::isfinite(step.decrement)) return out;
     const bool stands = step.decrement < kSmallStep && step.decrement > 0.25 * before;
-    if (step.decrement < kModeTolerance || stands) {
-      out.log_likelihood = log_likelihood + constant_;
-      out.penalty = penalty;
-      out.value = -2.0 * out.log_likelihood + penalty + out.logdet;
-      out.beta = beta_;
-      return out;
-    }
+    if (step.decrement < mode_tolerance_ || stands) return finished(out, log_likelihood, penalty);
     if (!take(step, step.decrement > kSmallStep, log_likelihood, penalty)) return out;
+    // Errors of Newton's method are squared from step to step, times what the last two tell.
+    const double ratio = step.decrement / before;
+    if (step.decrement < kSmallStep && std::isfinite(before) &&
+        step.decrement * ratio * ratio < kModeFar * mode_tolerance_) {
+      ++out.steps;
+      out.logdet = renew_factor();
+      if (joint_) weigh_fixed();
+      return std::isfinite(out.logdet) ? finished(out, log_likelihood, penalty) : GlmmPoint();
+    }
     before = step.decrement;
   }
   return out;
 }
 
+GlmmPoint Glmm::finished(GlmmPoint out, double log_likelihood, double penalty) const {
+  out.log_likelihood = log_likelihood + constant_;
+  out.penalty = penalty;
+  out.value = -2.0 * out.log_likelihood + penalty + out.logdet;
+  out.beta = beta_;
+  return out;
+}
+
 Matrix Glmm::information_beta() {
-  ZWX_ = products_->transposed(derivatives_.weight.asDiagonal() * X_);
+  weigh_fixed();
   return schur(pls_->solve(ZWX_));
 }
 
@@ -276,7 +396,7 @@ Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
     throw std::invalid_argument("X, cov_beta: not one column for each coefficient");
   const Matrix T = basis_.T.topLeftCorner(p, p);
   renew_factor();
-  ZWX_ = products_->transposed(derivatives_.weight.asDiagonal() * X_);
+  weigh_fixed();
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
   const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());

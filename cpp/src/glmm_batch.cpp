@@ -115,7 +115,8 @@ GlmmBatchRows GlmmBatch::fit(const ConstMatrixRef& Y, const GlmmSearchSettings& 
         rows.outcome(j) = static_cast<int>(GlmmStatus::kConstant);
       } else {
         own->set_response(y);
-        record(*own, search(*own, likelihood_, y, settings), rows, j);
+        const double start = std::log(starting_dispersion(likelihood_, y));
+        record(*own, search(*own, start, settings), rows, j);
       }
     }
   });

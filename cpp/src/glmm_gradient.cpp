@@ -6,31 +6,41 @@
 #include "ranef/laplace.hpp"
 
 namespace ranef {
-// How eta moves with the mode where the scores change by a: Z Lambda v, joint: X v_beta + Z Lambda
-// v.
-Vector Glmm::implicit_change(const Vector& a) const {
-  std::vector<RowMatrix> v = pls_->solve(products_->transposed(a));
-  if (!joint_) return products_->multiply(v);
+// How random effects move with the mode where the scores change by a, Za = Z'a: v = D Za. At a
+// joint mode `beta` is how beta moves with them; else it stays empty.
+std::vector<RowMatrix> Glmm::implicit_change(const Vector& a, const std::vector<RowMatrix>& Za,
+                                             Vector& beta) const {
+  std::vector<RowMatrix> v = pls_->solve(Za);
+  if (!joint_) return v;
   const std::vector<RowMatrix> solved = pls_->solve(ZWX_);
-  const Vector left = a - derivatives_.weight.cwiseProduct(products_->multiply(v));
-  const Vector beta = schur(solved).ldlt().solve(X_.transpose() * left);
+  Vector left = X_.transpose() * a;
+  for (std::size_t t = 0; t < v.size(); ++t) left.noalias() -= ZWX_[t].transpose() * v[t].col(0);
+  beta = schur(solved).ldlt().solve(left);
   for (std::size_t t = 0; t < v.size(); ++t) v[t].noalias() -= solved[t] * beta;
-  return products_->multiply(v) + X_ * beta;
+  return v;
 }
 
 Vector Glmm::gradient() {
   InverseBlocks blocks;
   pls_->inverse_blocks(blocks);
+  if (pls_->n_terms() > 1) is_found_ = false;  // the factor is spent
   std::vector<Matrix> by_lambda = trace_scores(products_->products(), lambda_, blocks);
   to_random_effects(lambda_, blocks);
   const Vector h = products_->quadratic(blocks.own, blocks.pairs);
   const Vector a = h.cwiseProduct(derivatives_.slope);
-  const Vector change = implicit_change(a);
-  const Vector left = a - derivatives_.weight.cwiseProduct(change);
-  const Vector r = left - 2.0 * derivatives_.score;
-  const std::vector<RowMatrix> Zr = products_->transposed(r);
+  std::vector<RowMatrix> Zr = products_->transposed(a);
+  Vector beta;
+  const std::vector<RowMatrix> moved = implicit_change(a, Zr, beta);
+  Vector change = products_->multiply(moved);
+  if (joint_) change.noalias() += X_ * beta;
   const std::vector<RowMatrix> Zs = products_->transposed(derivatives_.score);
-  const std::vector<RowMatrix> v = times_lambda(lambda_, products_->transposed(left), true);
+  const std::vector<RowMatrix> WZ = products_->applied(moved);
+  for (std::size_t t = 0; t < Zr.size(); ++t) {
+    Zr[t] -= WZ[t];
+    if (joint_) Zr[t].noalias() -= ZWX_[t] * beta;
+  }
+  const std::vector<RowMatrix> v = times_lambda(lambda_, Zr, true);
+  for (std::size_t t = 0; t < Zr.size(); ++t) Zr[t] -= 2.0 * Zs[t];
   for (std::size_t t = 0; t < by_lambda.size(); ++t) {
     const Index k = pls_->k(t), levels = pls_->n_levels(t);
     const auto columns = [&](const RowMatrix& rows) {
@@ -40,12 +50,13 @@ Vector Glmm::gradient() {
     by_lambda[t].noalias() += columns(Zr[t]) * columns(u_[t]).transpose();
     by_lambda[t].noalias() += columns(Zs[t]) * columns(v[t]).transpose();
   }
+  Vector r;
+  if (!joint_) r = a - derivatives_.weight.cwiseProduct(change) - 2.0 * derivatives_.score;
   Vector out = gathered(by_lambda, r);
   if (likelihood_.has_dispersion()) {
-    DispersionDerivatives by_dispersion;
-    dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, by_dispersion);
-    out(out.size() - 1) = h.dot(by_dispersion.weight) + change.dot(by_dispersion.score) -
-                          2.0 * by_dispersion.log_likelihood;
+    dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, by_dispersion_);
+    out(out.size() - 1) = h.dot(by_dispersion_.weight) + change.dot(by_dispersion_.score) -
+                          2.0 * by_dispersion_.log_likelihood;
   }
   by_lambda_ = std::move(by_lambda);
   return out;

@@ -18,10 +18,14 @@ constexpr double kPolished = 1e-14, kUnresolved = 1e-9, kShort = 1e-7;
 // A decrease worth leaving a point where the Hessian is not positive definite, and one that makes
 // another minimum the better.
 constexpr double kNotable = 1e-6, kBetter = 1e-5;
+// What the criterion may be off in the bowl of a minimum.
+constexpr double kLevel = 1e-3;
 // Standard deviation at which a second search starts; random effects up to which it is made, and
 // up to which it is made when the first fit is singular.
 constexpr double kWide = 5.0, kSingular = 1e-4;
 constexpr Index kFew = 100, kMany = 5000;
+// A size of counts that no data tell from infinity: the criterion is level from there on.
+constexpr double kEndless = 5e7;
 // Dispersions are sought between these, relative to 1.
 constexpr double kSmallestDispersion = 1e-8, kLargestDispersion = 1e8;
 // Information on a combination of standardised columns, in units of the largest, that is none.
@@ -45,7 +49,7 @@ struct Criterion {
     GlmmParameters out;
     out.theta = x.head(m);
     const Index stop = x.size() - (has_dispersion ? 1 : 0);
-    if (has_dispersion) out.dispersion = std::exp(x(stop));
+    if (has_dispersion) out.dispersion = std::min(std::exp(x(stop)), kEndless);
     if (!joint) out.beta = centre + root * x.segment(m, stop - m);
     return out;
   }
@@ -63,6 +67,7 @@ struct Criterion {
   Vector gradient() {
     ++n_gradients;
     Vector out = model.gradient();
+    if (has_dispersion && last(last.size() - 1) > std::log(kEndless)) out(out.size() - 1) = 0.0;
     if (joint) return out;
     const Index stop = out.size() - (has_dispersion ? 1 : 0);
     out.segment(m, stop - m) = (root.transpose() * out.segment(m, stop - m)).eval();
@@ -81,11 +86,13 @@ struct Criterion {
 };
 
 struct Minimum {
+  std::vector<double> path;
   Vector x, gradient;
   double value = kInfinity;
   Matrix hessian;
   double decrement = kInfinity;
   GlmmStatus status = GlmmStatus::kStalled;
+  bool reached_bowl = false;  // of another minimum; nothing else is told then
 };
 
 struct TrustStep {
@@ -129,10 +136,19 @@ void correct(Matrix& hessian, const Vector& step, const Vector& change) {
     hessian.noalias() += missing * missing.transpose() / along;
 }
 
+// Whether a point of this value lies in the bowl of a minimum: at a likely distance by its
+// curvature, and as high as that says. The sign of a standard deviation is free.
+bool is_in_bowl(const Minimum& bowl, const Vector& x, Index m, double value) {
+  Vector away = x - bowl.x;
+  away.head(m) = x.head(m).cwiseAbs() - bowl.x.head(m).cwiseAbs();
+  const double rise = 0.5 * away.dot(bowl.hessian * away);
+  return rise >= 0.0 && rise < 0.5 && std::abs(value - bowl.value - rise) < kLevel + 0.1 * rise;
+}
+
 // Search from x in units of `scale`, until the quadratic model predicts a smaller decrease than the
-// tolerance.
+// tolerance, or until the bowl of a known minimum is reached, where there is one.
 Minimum minimise(Criterion& surface, const Vector& start, const Matrix& guess, const Vector& scale,
-                 int max_steps, double tolerance) {
+                 int max_steps, double tolerance, const Minimum* bowl = nullptr) {
   Minimum at;
   at.x = start.cwiseQuotient(scale);
   at.hessian = scale.asDiagonal() * guess * scale.asDiagonal();
@@ -145,6 +161,11 @@ Minimum minimise(Criterion& surface, const Vector& start, const Matrix& guess, c
   for (int i = 0; i < max_steps; ++i) {
     const TrustStep step = trust_step(at.gradient, at.hessian, radius);
     at.decrement = step.predicted;
+    at.path.insert(at.path.end(), {at.value, step.predicted, radius});
+    if (bowl != nullptr && is_in_bowl(*bowl, at.x.cwiseProduct(scale), surface.m, at.value)) {
+      at.reached_bowl = true;
+      return at;
+    }
     if (step.inside && step.predicted < std::max(tolerance, 1e-14 * std::abs(at.value))) {
       at.status = GlmmStatus::kConverged;
       break;
@@ -270,6 +291,7 @@ bool downhill(Criterion& surface, const Minimum& found, Vector& lower) {
 // Polish a minimum by its Hessian; step off it where the criterion falls away.
 void prove(Criterion& surface, Minimum& found, const GlmmSearchSettings& settings) {
   for (int i = 0; i < 3; ++i) {
+    const std::vector<double> path = found.path;
     const Vector bends = found.hessian.diagonal().cwiseAbs().cwiseMax(1e-2);
     polish(surface, found, bends.cwiseSqrt().cwiseInverse());
     if (!found.hessian.allFinite()) return;
@@ -284,6 +306,7 @@ void prove(Criterion& surface, Minimum& found, const GlmmSearchSettings& setting
         eigen.eigenvectors() * size.asDiagonal() * eigen.eigenvectors().transpose();
     found =
         minimise(surface, lower, guess, units_of(guess), settings.max_steps, settings.tolerance);
+    found.path.insert(found.path.begin(), path.begin(), path.end());
     if (!std::isfinite(found.value)) return;
   }
   found.status = GlmmStatus::kSaddle;
@@ -305,8 +328,9 @@ Matrix curvature_guess(Criterion& surface, const Vector& x) {
 
 // Search at the joint mode from standard deviations of `size`.
 Minimum search_joint(Criterion& surface, double size, double log_dispersion,
-                     const GlmmSearchSettings& settings) {
+                     const GlmmSearchSettings& settings, const Minimum* bowl = nullptr) {
   surface.model.restart();
+  surface.model.set_mode_tolerance(Glmm::kRoughMode);
   Vector x(surface.m + (surface.has_dispersion ? 1 : 0));
   Index a = 0;
   for (const auto& [t, i, j] : surface.model.parameters()) x(a++) = i == j ? size : 0.0;
@@ -314,11 +338,12 @@ Minimum search_joint(Criterion& surface, double size, double log_dispersion,
   if (!std::isfinite(surface.value(x))) return {};
   const Matrix guess = curvature_guess(surface, x);
   return minimise(surface, x, guess, units_of(guess), settings.max_steps,
-                  std::max(1e-3, settings.tolerance));
+                  std::max(1e-3, settings.tolerance), bowl);
 }
 
 // Go on over all parameters from a minimum at the joint mode.
 Minimum search_all(Criterion& surface, const Minimum& from, const GlmmSearchSettings& settings) {
+  surface.model.set_mode_tolerance(Glmm::kExactMode);
   if (!std::isfinite(surface.value(from.x))) return {};
   surface.release_beta();
   const Index m = surface.m, p = surface.centre.size(), rest = from.x.size() - m;
@@ -382,11 +407,9 @@ double starting_dispersion(const Likelihood& likelihood, const Vector& y) {
   return 1.0;
 }
 
-GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
-                   const GlmmSearchSettings& settings) {
+GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings& settings) {
   GlmmOptimum out;
-  const double log_dispersion = std::log(starting_dispersion(likelihood, y));
-  Criterion surface(model, likelihood.has_dispersion());
+  Criterion surface(model, model.has_dispersion());
   const Minimum first = search_joint(surface, 1.0, log_dispersion, settings);
   if (!std::isfinite(first.value)) return out;
   Minimum found = search_all(surface, first, settings);
@@ -395,9 +418,9 @@ GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
   out.n_gradients = surface.n_gradients;
   const double sd = smallest_sd(model, found.x.head(surface.m));
   if (n_effects(model) <= (sd < kSingular ? kMany : kFew)) {  // there may be another maximum
-    Criterion rival(model, likelihood.has_dispersion());
-    const Minimum wide = search_joint(rival, kWide, log_dispersion, settings);
-    if (std::isfinite(wide.value) && !is_same(first, wide)) {
+    Criterion rival(model, model.has_dispersion());
+    const Minimum wide = search_joint(rival, kWide, log_dispersion, settings, &first);
+    if (std::isfinite(wide.value) && !wide.reached_bowl && !is_same(first, wide)) {
       const Minimum other = search_all(rival, wide, settings);
       if (other.value < found.value - kBetter) {
         found = other;
@@ -409,6 +432,7 @@ GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
     out.n_gradients += rival.n_gradients;
     surface.n_values = surface.n_gradients = 0;
     model.restart();
+    model.set_mode_tolerance(Glmm::kExactMode);
     if (!std::isfinite(surface.value(found.x))) return out;
   } else {
     surface.n_values = surface.n_gradients = 0;
@@ -419,16 +443,22 @@ GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
   out.n_gradients += surface.n_gradients;
   if (!std::isfinite(out.value)) return out;
   const GlmmParameters at = surface.at(found.x);
+  if (model.has_dispersion()) found.x(found.x.size() - 1) = std::log(at.dispersion);
   out.status = found.status;
   out.decrement = found.decrement;
   out.theta = at.theta;
   out.beta = at.beta;
   out.dispersion = at.dispersion;
   out.smallest_sd = smallest_sd(model, at.theta);
+  out.x = found.x;
+  out.gradient = found.gradient;
+  out.hessian = found.hessian;
+  out.centre = surface.centre;
+  out.root = surface.root;
+  out.path = found.path;
   set_covariance(surface, found, out);
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(model.information_beta());
-  const double most =
-      std::max(eigen.eigenvalues().maxCoeff(), 1e-2 * static_cast<double>(y.size()));
+  const double most = std::max(eigen.eigenvalues().maxCoeff(), 1e-2 * model.total_weight());
   out.is_separated = eigen.eigenvalues().size() > 0 && eigen.eigenvalues()(0) < kVanished * most;
   return out;
 }

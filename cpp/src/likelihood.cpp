@@ -1,5 +1,6 @@
 #include "ranef/likelihood.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -11,7 +12,9 @@ namespace ranef {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kMaxExponent = 700.0;
+constexpr double kMaxExponent = 700.0, kMaxRatio = 1e300;
+// Rows that are worked on together: what they need stays in the nearest cache.
+constexpr Index kRowsTogether = 512;
 
 // Value without what does not depend on eta; first, minus second, minus third derivative by eta.
 struct Point {
@@ -112,20 +115,17 @@ struct GammaInverse : Gamma {
   }
 };
 
-// p = mu / (k + mu), q = 1 - p.
+// With r = mu / k, p = r / (1 + r) and q = 1 - p. The part y log k counts as constant, so that
+// nothing cancels where k runs to infinity.
 struct NegativeBinomialLog {
-  static double shared(double k) { return log_gamma(k); }
-  static double constant(double y, double m, double k, double gamma_k) {
-    return m * (log_gamma(y + k) - gamma_k - log_gamma(y + 1.0));
+  static double shared(double) { return 0.0; }
+  static double constant(double y, double m, double k, double) {
+    return m * (rising_sum(y, k).value - log_gamma(y + 1.0));
   }
   static Point at(double y, double eta, double k) {
-    const double t = std::exp(-std::abs(eta - std::log(k))), d = 1.0 + t;
-    const bool above = eta >= std::log(k);
-    const double p = above ? 1.0 / d : t / d, q = above ? t / d : 1.0 / d;
-    const double log_p = (above ? 0.0 : -std::abs(eta - std::log(k))) - std::log1p(t);
-    const double log_q = (above ? -std::abs(eta - std::log(k)) : 0.0) - std::log1p(t);
-    const double w = (y + k) * p * q;
-    return {k * log_q + y * log_p, y * q - k * p, w, w * (q - p)};
+    const double mu = std::exp(std::min(eta, kMaxExponent)), r = std::min(mu / k, kMaxRatio);
+    const double q = 1.0 / (1.0 + r), p = r * q, w = (y + k) * p * q;
+    return {y * eta - (y + k) * std::log1p(r), q * (y - mu), w, w * (q - p)};
   }
 };
 
@@ -163,16 +163,89 @@ decltype(auto) with_rows(const Likelihood& likelihood, F&& f) {
   throw std::invalid_argument("family: it has no hand-written form");
 }
 
-// Logit::at of all rows, in operations on whole arrays.
-double logit_derivatives(const ResponseRows& rows, const Vector& eta, RowDerivatives& out) {
-  const auto y = rows.y.array(), m = rows.weights.array(), e = eta.array();
-  auto t = out.slope.array(), w = out.weight.array(), score = out.score.array();
+// Some rows, and what becomes of them: operations on whole arrays.
+using Rows = Eigen::Map<const Eigen::ArrayXd>;
+using Results = Eigen::Map<Eigen::ArrayXd>;
+struct RowBlock {
+  Rows y, m, eta;
+  Results score, weight, slope;
+};
+
+// Logit::at of all rows.
+double logit_derivatives(RowBlock& at) {
+  Results &t = at.slope, &w = at.weight;
+  const Rows &y = at.y, &m = at.m, &e = at.eta;
   t = (-e.abs()).exp();
   const double total = (m * (y * e - e.cwiseMax(0.0) - (1.0 + t).log())).sum();
-  score = m * (y - (e >= 0.0).select(1.0, t) / (1.0 + t));
+  at.score = m * (y - (e >= 0.0).select(1.0, t) / (1.0 + t));
   w = m * t / (1.0 + t).square();
   t = w * (e >= 0.0).select(t - 1.0, 1.0 - t) / (1.0 + t);
   return total;
+}
+
+// PoissonLog::at.
+double poisson_derivatives(RowBlock& at) {
+  at.slope = at.eta.cwiseMin(kMaxExponent).exp();
+  at.score = at.m * (at.y - at.slope);
+  const double total = (at.m * (at.y * at.eta - at.slope)).sum();
+  at.slope *= at.m;
+  at.weight = at.slope;
+  return total;
+}
+
+using Work = Eigen::Array<double, Eigen::Dynamic, 1, Eigen::ColMajor, kRowsTogether, 1>;
+
+// log(1 + r), q being 1 / (1 + r): what 1 + r has lost is added again.
+template <class R, class Q>
+auto log_one_plus(const R& r, const Q& q) {
+  return (1.0 + r).log() + (r - ((1.0 + r) - 1.0)) * q;
+}
+
+// NegativeBinomialLog::at.
+double negative_binomial_derivatives(RowBlock& at, double k) {
+  const Rows &y = at.y, &m = at.m;
+  const Work mu = at.eta.cwiseMin(kMaxExponent).exp();
+  const Work r = (mu * (1.0 / k)).cwiseMin(kMaxRatio);
+  const Work q = 1.0 / (1.0 + r);
+  const double total = (m * (y * at.eta - (y + k) * log_one_plus(r, q))).sum();
+  at.score = m * (y - mu) * q;
+  at.weight = m * (y + k) * r * q * q;
+  at.slope = at.weight * (2.0 * q - 1.0);
+  return total;
+}
+
+// GammaLog::at.
+double gamma_derivatives(RowBlock& at, double phi) {
+  const double nu = 1.0 / phi;
+  at.weight = nu * at.m * at.y * (-at.eta).cwiseMin(kMaxExponent).exp();
+  at.slope = -at.weight;
+  at.score = at.weight - nu * at.m;
+  return -nu * (at.m * at.eta).sum() - at.weight.sum();
+}
+
+// Rows that have a form for whole arrays, block by block; false where there is none.
+bool by_blocks(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
+               double dispersion, RowDerivatives& out, double& total) {
+  const auto with = [&](auto function) {
+    total = 0.0;
+    for (Index i = 0; i < eta.size(); i += kRowsTogether) {
+      const Index count = std::min(kRowsTogether, eta.size() - i);
+      RowBlock block{{rows.y.data() + i, count},     {rows.weights.data() + i, count},
+                     {eta.data() + i, count},        {out.score.data() + i, count},
+                     {out.weight.data() + i, count}, {out.slope.data() + i, count}};
+      total += function(block);
+    }
+    return true;
+  };
+  const bool log = likelihood.link == Link::log;
+  if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit)
+    return with(logit_derivatives);
+  if (log && likelihood.distribution == Distribution::poisson) return with(poisson_derivatives);
+  if (log && likelihood.distribution == Distribution::negative_binomial)
+    return with([&](RowBlock& at) { return negative_binomial_derivatives(at, dispersion); });
+  if (log && likelihood.distribution == Distribution::gamma)
+    return with([&](RowBlock& at) { return gamma_derivatives(at, dispersion); });
+  return false;
 }
 
 }  // namespace
@@ -194,6 +267,8 @@ Likelihood parse_likelihood(const std::string& distribution, const std::string& 
 }
 
 double constant_part(const Likelihood& likelihood, const ResponseRows& rows, double dispersion) {
+  if (likelihood.distribution == Distribution::negative_binomial && !rows.counts.is_empty())
+    return rows.counts.rising(dispersion).value - rows.counts.log_factorials();
   return with_rows(likelihood, [&](auto function) {
     const double shared = function.shared(dispersion);
     double sum = 0.0;
@@ -209,8 +284,8 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
   out.score.resize(n);
   out.weight.resize(n);
   out.slope.resize(n);
-  if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit)
-    return logit_derivatives(rows, eta, out);
+  double all = 0.0;
+  if (by_blocks(likelihood, rows, eta, dispersion, out, all)) return all;
   return with_rows(likelihood, [&](auto function) {
     double total = 0.0;
     for (Index i = 0; i < n; ++i) {
@@ -240,6 +315,18 @@ void log_likelihoods(const Likelihood& likelihood, const double* y, const double
     S = Y - S;
     return;
   }
+  if (likelihood.distribution == Distribution::negative_binomial) {
+    for (Index i = 0; i < count; i += kRowsTogether) {
+      const Index some = std::min(kRowsTogether, count - i);
+      const auto part = Y.segment(i, some), e = E.segment(i, some);
+      const Work mu = e.cwiseMin(kMaxExponent).exp();
+      const Work r = (mu * (1.0 / dispersion)).cwiseMin(kMaxRatio);
+      const Work q = 1.0 / (1.0 + r);
+      S.segment(i, some) = (part - mu) * q;
+      V.segment(i, some) = part * e - (part + dispersion) * log_one_plus(r, q);
+    }
+    return;
+  }
   with_rows(likelihood, [&](auto function) {
     for (Index i = 0; i < count; ++i) {
       const Point point = function.at(y[i], eta[i], dispersion);
@@ -255,10 +342,10 @@ double dispersion_part(const Likelihood& likelihood, double y, double eta, doubl
     const double log_mu = likelihood.link == Link::log ? eta : -std::log(eta);
     return (log_mu + y * std::exp(-log_mu)) / dispersion;
   }
-  const double k = dispersion, far = eta - std::log(k);
-  const double p = 1.0 / (1.0 + std::exp(-far));  // mu over k + mu
-  const double log_q = -std::max(far, 0.0) - std::log1p(std::exp(-std::abs(far)));
-  return k * (log_q + p) - y * (1.0 - p);
+  const double k = dispersion;
+  const double r = std::min(std::exp(std::min(eta, kMaxExponent)) / k, kMaxRatio);
+  const double p = r / (1.0 + r);  // mu over k + mu
+  return k * (p - std::log1p(r)) + y * p;
 }
 
 void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& rows,
@@ -266,28 +353,37 @@ void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& ro
   const Index n = eta.size();
   out.score.resize(n);
   out.weight.resize(n);
-  out.log_likelihood = 0.0;
-  for (Index i = 0; i < n; ++i)
-    out.log_likelihood +=
-        rows.weights(i) * dispersion_part(likelihood, rows.y(i), eta(i), dispersion);
   if (likelihood.distribution == Distribution::gamma) {
     RowDerivatives at;
     row_derivatives(likelihood, rows, eta, dispersion, at);
     const double nu = 1.0 / dispersion, log_part = std::log(nu) + 1.0 - digamma(nu);
     out.score = -at.score;  // both are proportional to nu
     out.weight = -at.weight;
+    out.log_likelihood = 0.0;
     for (Index i = 0; i < n; ++i)
-      out.log_likelihood -= nu * rows.weights(i) * (log_part + std::log(rows.y(i)));
+      out.log_likelihood +=
+          rows.weights(i) * (dispersion_part(likelihood, rows.y(i), eta(i), dispersion) -
+                             nu * (log_part + std::log(rows.y(i))));
     return;
   }
-  const double k = dispersion, log_k = std::log(k), digamma_k = digamma(k);
-  for (Index i = 0; i < n; ++i) {
-    const double y = rows.y(i), m = rows.weights(i);
-    const double p = 1.0 / (1.0 + std::exp(log_k - eta(i))), q = 1.0 - p;  // mu, k over k + mu
-    // d/d log k of y q - k p and of (y + k) p q
-    out.score(i) = m * ((y + k) * p * q - k * p);
-    out.weight(i) = m * (k * p * q - (y + k) * p * q * (q - p));
-    out.log_likelihood += m * k * (digamma(y + k) - digamma_k);
+  const double k = dispersion;
+  if (!rows.counts.is_empty()) {
+    out.log_likelihood = rows.counts.rising(k).by_log;
+  } else {
+    out.log_likelihood = 0.0;
+    for (Index i = 0; i < n; ++i)
+      out.log_likelihood += rows.weights(i) * rising_sum(rows.y(i), k).by_log;
+  }
+  for (Index i = 0; i < n; i += kRowsTogether) {
+    const Index count = std::min(kRowsTogether, n - i);
+    const Rows y(rows.y.data() + i, count), m(rows.weights.data() + i, count),
+        e(eta.data() + i, count);
+    const Work r = (e.cwiseMin(kMaxExponent).exp() * (1.0 / k)).cwiseMin(kMaxRatio);
+    const Work q = 1.0 / (1.0 + r), p = r * q;
+    out.log_likelihood += (m * (k * (p - log_one_plus(r, q)) + y * p)).sum();
+    // derivatives by log k of q (y - mu) and of (y + k) p q
+    out.score.segment(i, count) = m * p * (y - k * r) * q;
+    out.weight.segment(i, count) = m * p * q * (k - (y + k) * (q - p));
   }
 }
 

@@ -32,6 +32,94 @@ void add_own(const RowMatrix& z, const std::vector<std::int32_t>& codes,
   }
 }
 
+// First row of each level where rows stand in the order of their levels; empty where they do not.
+std::vector<Index> level_starts(const std::vector<std::int32_t>& codes, Index n_levels) {
+  if (!std::is_sorted(codes.begin(), codes.end())) return {};
+  std::vector<Index> out(static_cast<std::size_t>(n_levels) + 1, 0);
+  for (const std::int32_t code : codes) ++out[static_cast<std::size_t>(code) + 1];
+  for (std::size_t l = 1; l < out.size(); ++l) out[l] += out[l - 1];
+  return out;
+}
+
+using Segment = Eigen::Map<const Vector>;
+
+// Levels that have fewer rows are not worth operations on whole arrays.
+constexpr Index kSegment = 8;
+
+double sum_of_products(const double* a, const double* b, Index count) {
+  if (count >= kSegment) return Segment(a, count).dot(Segment(b, count));
+  double sum = 0.0;
+  for (Index i = 0; i < count; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+double sum_of_squares(const double* w, const double* z, Index count) {
+  if (count >= kSegment)
+    return (Segment(w, count).array() * Segment(z, count).array().square()).sum();
+  double sum = 0.0;
+  for (Index i = 0; i < count; ++i) sum += w[i] * z[i] * z[i];
+  return sum;
+}
+
+// add_own for rows in the order of their levels.
+template <int K>
+void own_in_order(const RowMatrix& z, const std::vector<Index>& start, const double* w,
+                  Matrix& blocks) {
+  const Index k = K == Eigen::Dynamic ? z.cols() : K;
+  for (Index l = 0; l + 1 < static_cast<Index>(start.size()); ++l) {
+    const Index first = start[l], count = start[l + 1] - first;
+    if constexpr (K == 1) {
+      blocks(0, l) = sum_of_squares(w + first, z.data() + first, count);
+    } else {
+      Square<K> sum = Square<K>::Zero(k, k);
+      for (Index i = first; i < first + count; ++i) {
+        const double* row = z.data() + i * k;
+        for (Index b = 0; b < k; ++b)
+          for (Index a = 0; a < k; ++a) sum(a, b) += w[i] * row[a] * row[b];
+      }
+      Eigen::Map<Square<K>>(blocks.data() + l * k * k, k, k) = sum;
+    }
+  }
+}
+
+// Z_l'r of each level, rows in the order of their levels.
+template <int K>
+void transposed_in_order(const RowMatrix& z, const std::vector<Index>& start, const double* r,
+                         double* out) {
+  const Index k = K == Eigen::Dynamic ? z.cols() : K;
+  for (Index l = 0; l + 1 < static_cast<Index>(start.size()); ++l) {
+    const Index first = start[l], count = start[l + 1] - first;
+    if constexpr (K == 1) {
+      out[l] = sum_of_products(z.data() + first, r + first, count);
+    } else {
+      Column<K> sum = Column<K>::Zero(k);
+      for (Index i = first; i < first + count; ++i)
+        for (Index a = 0; a < k; ++a) sum(a) += r[i] * z.data()[i * k + a];
+      Eigen::Map<Column<K>>(out + l * k, k) = sum;
+    }
+  }
+}
+
+// The same for rows in any order, added to `out`.
+template <int K>
+void add_transposed(const RowMatrix& z, const std::int32_t* codes, const double* r, double* out) {
+  const Index k = K == Eigen::Dynamic ? z.cols() : K;
+  for (Index i = 0; i < z.rows(); ++i)
+    for (Index a = 0; a < k; ++a) out[codes[i] * k + a] += r[i] * z.data()[i * k + a];
+}
+
+// out_i += z_i'b of the row's level.
+template <int K>
+void add_multiplied(const RowMatrix& z, const std::int32_t* codes, const double* b, double* out) {
+  const Index k = K == Eigen::Dynamic ? z.cols() : K;
+  for (Index i = 0; i < z.rows(); ++i) {
+    const double* of_level = b + codes[i] * k;
+    double sum = 0.0;
+    for (Index a = 0; a < k; ++a) sum += z.data()[i * k + a] * of_level[a];
+    out[i] += sum;
+  }
+}
+
 void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
               const Eigen::Ref<const Vector>& w, Matrix& blocks) {
   const Index ks = zs.cols(), kt = zt.cols();
@@ -45,14 +133,16 @@ void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::i
 }
 
 // out_i += scale * zs_i'block zt_i.
+template <int S, int T>
 void add_bilinear(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
                   const Matrix& blocks, double scale, Eigen::Ref<Vector> out) {
-  const Index ks = zs.cols(), kt = zt.cols();
+  const Index ks = S == Eigen::Dynamic ? zs.cols() : S, kt = T == Eigen::Dynamic ? zt.cols() : T;
   for (Index i = 0; i < out.size(); ++i) {
     const double* block = blocks.data() + entry[i] * ks * kt;
     double sum = 0.0;
     for (Index b = 0; b < kt; ++b)
-      for (Index a = 0; a < ks; ++a) sum += zs(i, a) * block[b * ks + a] * zt(i, b);
+      for (Index a = 0; a < ks; ++a)
+        sum += zs.data()[i * ks + a] * block[b * ks + a] * zt.data()[i * kt + b];
     out(i) += scale * sum;
   }
 }
@@ -72,6 +162,7 @@ RowProducts::RowProducts(const Input& input, std::vector<RowMatrix> z) : z_(std:
   }
   Shifts unshifted;
   for (const TermInput& term : input.terms) unshifted.terms.emplace_back(term.columns.size());
+  start_ = level_starts(codes_[0], products_.terms[0].n_levels);
   products_.pairs.resize(count);
   entry_.resize(count);
   for (std::size_t s = 0; s + 1 < count; ++s) {
@@ -101,10 +192,13 @@ void RowProducts::renew_pairs(const Matrix& weights) {
 template <class Weights>
 void RowProducts::renew_by(Weights weights) {
   for (std::size_t t = 0; t < z_.size(); ++t) {
-    products_.terms[t].own.setZero();
+    Matrix& own = products_.terms[t].own;
+    const Eigen::Ref<const Vector> w = weights(predictor_[t], predictor_[t]);
     with_size(z_[t].cols(), [&](auto size) {
-      add_own<decltype(size)::value>(z_[t], codes_[t], weights(predictor_[t], predictor_[t]),
-                                     products_.terms[t].own);
+      if (t == 0 && !start_.empty())
+        return own_in_order<decltype(size)::value>(z_[t], start_, w.data(), own);
+      own.setZero();
+      add_own<decltype(size)::value>(z_[t], codes_[t], w, own);
     });
   }
   for (std::size_t s = 0; s < entry_.size(); ++s)
@@ -134,6 +228,21 @@ std::vector<RowMatrix> RowProducts::transposed(const RowMatrix& rows) const {
   return out;
 }
 
+std::vector<RowMatrix> RowProducts::transposed(const Vector& row) const {
+  std::vector<RowMatrix> out;
+  for (std::size_t t = 0; t < z_.size(); ++t) {
+    const Index k = z_[t].cols();
+    out.push_back(RowMatrix::Zero(products_.terms[t].n_levels * k, 1));
+    double* sum = out.back().data();
+    with_size(k, [&](auto size) {
+      constexpr int K = decltype(size)::value;
+      if (t == 0 && !start_.empty()) return transposed_in_order<K>(z_[t], start_, row.data(), sum);
+      add_transposed<K>(z_[t], codes_[t].data(), row.data(), sum);
+    });
+  }
+  return out;
+}
+
 std::vector<RowMatrix> RowProducts::transposed_own(const Matrix& rows) const {
   std::vector<RowMatrix> out;
   for (std::size_t t = 0; t < z_.size(); ++t)
@@ -156,13 +265,43 @@ Matrix RowProducts::multiply_own(const std::vector<RowMatrix>& b) const {
 
 Vector RowProducts::multiply(const std::vector<RowMatrix>& b) const {
   Vector out = Vector::Zero(z_[0].rows());
-  for (std::size_t t = 0; t < z_.size(); ++t) {
-    const Index k = z_[t].cols();
-    for (Index i = 0; i < out.size(); ++i) {
-      const double* of_level = b[t].data() + codes_[t][i] * k;
-      for (Index a = 0; a < k; ++a) out(i) += z_[t](i, a) * of_level[a];
+  for (std::size_t t = 0; t < z_.size(); ++t)
+    with_size(z_[t].cols(), [&](auto size) {
+      add_multiplied<decltype(size)::value>(z_[t], codes_[t].data(), b[t].data(), out.data());
+    });
+  return out;
+}
+
+std::vector<RowMatrix> RowProducts::applied(const std::vector<RowMatrix>& b) const {
+  std::vector<RowMatrix> out;
+  for (std::size_t t = 0; t < b.size(); ++t) {
+    const TermProducts& A = products_.terms[t];
+    const Index k = A.k;
+    out.emplace_back(b[t].rows(), 1);
+    if (k == 1) {
+      out[t].col(0) = A.own.row(0).transpose().cwiseProduct(b[t].col(0));
+      continue;
     }
+    for (Index l = 0; l < A.n_levels; ++l)
+      out[t].col(0).segment(l * k, k) = Eigen::Map<const Matrix>(A.own.data() + l * k * k, k, k)
+                                            .lazyProduct(b[t].col(0).segment(l * k, k));
   }
+  for (std::size_t s = 0; s < products_.pairs.size(); ++s)
+    for (std::size_t p = 0; p < products_.pairs[s].size(); ++p) {
+      const std::size_t t = s + 1 + p;
+      const PairProducts& pair = products_.pairs[s][p];
+      const Index ks = products_.terms[s].k, kt = products_.terms[t].k;
+      for (Index l = 0; l + 1 < static_cast<Index>(pair.start.size()); ++l)
+        for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
+          const double* block = pair.value.data() + e * ks * kt;
+          const Index m = pair.level[e];
+          for (Index c = 0; c < kt; ++c)
+            for (Index a = 0; a < ks; ++a) {
+              out[s](l * ks + a, 0) += block[c * ks + a] * b[t](m * kt + c, 0);
+              out[t](m * kt + c, 0) += block[c * ks + a] * b[s](l * ks + a, 0);
+            }
+        }
+    }
   return out;
 }
 
@@ -170,10 +309,16 @@ Vector RowProducts::quadratic(const std::vector<Matrix>& own,
                               const std::vector<std::vector<Matrix>>& pairs) const {
   Vector out = Vector::Zero(z_[0].rows());
   for (std::size_t t = 0; t < z_.size(); ++t)
-    add_bilinear(z_[t], z_[t], codes_[t], own[t], 1.0, out);
+    with_sizes(z_[t].cols(), z_[t].cols(), [&](auto one, auto other) {
+      add_bilinear<decltype(one)::value, decltype(other)::value>(z_[t], z_[t], codes_[t], own[t],
+                                                                 1.0, out);
+    });
   for (std::size_t s = 0; s < entry_.size(); ++s)
     for (std::size_t p = 0; p < entry_[s].size(); ++p)
-      add_bilinear(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], 2.0, out);
+      with_sizes(z_[s].cols(), z_[s + 1 + p].cols(), [&](auto one, auto other) {
+        add_bilinear<decltype(one)::value, decltype(other)::value>(
+            z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], 2.0, out);
+      });
   return out;
 }
 
@@ -184,13 +329,13 @@ Matrix RowProducts::quadratic_pairs(const std::vector<Matrix>& own,
     return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b;
   };
   for (std::size_t t = 0; t < z_.size(); ++t)
-    add_bilinear(z_[t], z_[t], codes_[t], own[t], 1.0,
-                 out.col(place(predictor_[t], predictor_[t])));
+    add_bilinear<Eigen::Dynamic, Eigen::Dynamic>(z_[t], z_[t], codes_[t], own[t], 1.0,
+                                                 out.col(place(predictor_[t], predictor_[t])));
   for (std::size_t s = 0; s < entry_.size(); ++s)
     for (std::size_t p = 0; p < entry_[s].size(); ++p) {
       const int a = predictor_[s], b = predictor_[s + 1 + p];
-      add_bilinear(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], a == b ? 2.0 : 1.0,
-                   out.col(place(a, b)));
+      add_bilinear<Eigen::Dynamic, Eigen::Dynamic>(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p],
+                                                   a == b ? 2.0 : 1.0, out.col(place(a, b)));
     }
   return out;
 }

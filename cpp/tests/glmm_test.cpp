@@ -3,6 +3,7 @@
 #include "ranef/glmm.hpp"
 
 #include "check.hpp"
+#include "ranef/glmm_search.hpp"
 
 using namespace ranef;
 using namespace ranef::test;
@@ -134,6 +135,72 @@ void check_predictions(const std::vector<TermShape>& shapes, Index n, bool neste
   CHECK(variances(1) > 0.0);
 }
 
+// The gamma functions of counts against sums in long double, and their slope against differences.
+void check_rising() {
+  for (const double k : {1e-3, 0.7, 5.0, 1e3, 1e7, 1e11}) {
+    for (const double y : {0.0, 1.0, 7.0, 63.0, 200.0, 70000.0}) {
+      long double sum = 0.0L, slope = 0.0L;
+      for (long double j = 0.0L; j < y; j += 1.0L) {
+        sum += log1pl(j / k);
+        slope -= j / (k + j);
+      }
+      const double rounding = 1e-13 + 1e-15 * y;
+      CHECK_CLOSE(rising_sum(y, k).value, double(sum), rounding);
+      CHECK_CLOSE(rising_sum(y, k).by_log, double(slope), rounding);
+    }
+    const double y = 12.5, base = std::max(k, 1.0);
+    if (k > 1e6) continue;  // the reference loses its digits
+    const long double direct = lgammal(y + (long double)k) - lgammal(k) - y * logl(k);
+    CHECK_CLOSE(rising_sum(y, k).value, double(direct), 1e-10 * base);
+  }
+  Vector y(6), weights(6);
+  y << 0.0, 3.0, 3.0, 17.0, 4097.0, 90000.0;
+  weights << 1.0, 2.0, 0.5, 1.0, 3.0, 1.0;
+  const Counted counts(y, weights);
+  for (const double k : {0.3, 20.0, 1e9}) {
+    Rising expected{0.0, 0.0};
+    for (Index i = 0; i < y.size(); ++i) {
+      expected.value += weights(i) * rising_sum(y(i), k).value;
+      expected.by_log += weights(i) * rising_sum(y(i), k).by_log;
+    }
+    CHECK_CLOSE(counts.rising(k).value, expected.value, 1e-10);
+    CHECK_CLOSE(counts.rising(k).by_log, expected.by_log, 1e-10);
+  }
+  double factorials = 0.0;
+  for (Index i = 0; i < y.size(); ++i) factorials += weights(i) * std::lgamma(y(i) + 1.0);
+  CHECK_CLOSE(counts.log_factorials(), factorials, 1e-12);
+  y(1) = 2.5;
+  CHECK(Counted(y, weights).is_empty());
+}
+
+// Rows in whichever order, one optimum; its gradient vanishes, and no point near by is lower.
+void check_search(const std::vector<TermShape>& shapes, Index n, bool nested) {
+  const Rows random = random_rows(4, n, shapes, false, nested);
+  const Likelihood likelihood{Distribution::negative_binomial, Link::log};
+  const ResponseRows rows = counts(n, 6);
+  Glmm model(without_response(random), likelihood, rows, Vector::Zero(n));
+  const double start = std::log(starting_dispersion(likelihood, rows.y));
+  const GlmmOptimum found = search(model, start, {});
+  CHECK(found.status == GlmmStatus::kConverged);
+  GlmmParameters at{found.theta, found.beta, found.dispersion};
+  CHECK_CLOSE(model.evaluate(at).value, found.value, 1e-12);
+  CHECK(model.gradient().norm() < 1e-3);
+  for (Index j = 0; j < at.beta.size(); ++j)
+    for (const double h : {-0.05, 0.05}) {
+      GlmmParameters moved = at;
+      moved.beta(j) += h;
+      CHECK(model.evaluate(moved).value > found.value - 1e-9);
+    }
+  // the linear predictor comes back in the order that rows were given in
+  model.evaluate(at);
+  const Vector eta = model.eta();
+  Glmm other(without_response(random), likelihood, rows, eta);
+  at.beta.setZero();
+  at.theta.setZero();
+  CHECK_CLOSE(other.evaluate(at).log_likelihood,
+              model.evaluate({found.theta, found.beta, found.dispersion}).log_likelihood, 1e-10);
+}
+
 // A plan that takes other weights is the plan made for them.
 void check_renewal(const std::vector<TermShape>& shapes, Index n, bool nested) {
   const Rows rows = random_rows(9, n, shapes, true, nested);
@@ -169,6 +236,9 @@ int main() {
     check_renewal(shapes, 160, nested);
     check_predictions(shapes, 160, nested);
   }
+  check_rising();
+  check_search({{12, 1}}, 240, false);
+  check_search({{30, 1}, {8, 1}}, 240, false);
   for (int k : {1, 2, 3}) check_gradient({{12, k}}, 120, false, false, true);
   std::puts("glmm: passed");
 }

@@ -87,7 +87,15 @@ class Glmm {
   Vector prediction_variances(const Matrix& X,         // (m, p) user's kept columns
                               const Matrix& cov_beta,  // (p, p) of their coefficients
                               const std::vector<NewTerm>& terms);
-  Vector eta() const { return eta_ / unit_; }
+  Vector eta() const;  // (n,) rows as they were given
+
+  // Squared length of a Newton step, in the metric of M, at which a mode is found: to rounding, or
+  // as well as a search needs it that is not the last.
+  static constexpr double kExactMode = 1e-18, kRoughMode = 1e-11;
+  void set_mode_tolerance(double tolerance) {
+    if (tolerance < mode_tolerance_) is_found_ = false;
+    mode_tolerance_ = tolerance;
+  }
 
   // Forget the last mode: the next search starts from no random effects.
   void restart();
@@ -95,6 +103,9 @@ class Glmm {
   // Another response of the same rows, and restart(). Not with the inverse link, whose unit is the
   // response's.
   void set_response(const Eigen::Ref<const Vector>& y);
+
+  bool has_dispersion() const { return likelihood_.has_dispersion(); }
+  double total_weight() const { return rows_.weights.sum(); }
 
   // Element of lambda of each entry of theta: user's term, row, column; of a structure the number
   // of the parameter, and -1 - block.
@@ -111,7 +122,8 @@ class Glmm {
 
  private:
   Likelihood likelihood_;
-  ResponseRows rows_;  // y in units of unit_, predictors in units of 1 / unit_
+  std::vector<Index> row_;  // the given row of each row here, by levels; empty where it is the same
+  ResponseRows rows_;       // y in units of unit_, predictors in units of 1 / unit_
   Vector offset_;
   double unit_ = 1.0;
   StandardBasis basis_;             // terms in the kernel's order
@@ -132,20 +144,33 @@ class Glmm {
   std::vector<RowMatrix> u_;    // (l_t * k_t, 1)
   Vector eta_;                  // (n,)
   RowDerivatives derivatives_;  // at eta_
-  std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p), joint only
+  std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p), joint only, as the next
+  Matrix XWX_;                  // (p, p)
+
+  DispersionDerivatives by_dispersion_;  // at the last gradient
+  GlmmPoint point_;
+  bool is_found_ = false;  // all of this is that of the mode, which point_ tells of
+  double mode_tolerance_ = kExactMode;
 
   std::vector<Matrix> by_lambda_;  // (k_t, k_t) at the last gradient
 
   void take_unit();
+  std::vector<std::vector<std::int32_t>> sort_rows(Input& input);
+  Vector in_kernel_order(const Eigen::Ref<const Vector>& values) const;
+  GlmmPoint finished(GlmmPoint out, double log_likelihood, double penalty) const;
   void prepare(const GlmmParameters& at);
+  bool is_at(const GlmmParameters& at) const;
+  void foresee(const std::vector<RowMatrix>& b, const Vector& beta, double further);
   GlmmPoint find_mode();
   Vector starting_beta() const;
   double renew_factor();
   struct Step;
-  Step newton_step();
+  void weigh_fixed();
+  Step newton_step(const std::vector<RowMatrix>& b, const Vector& score);
   bool take(const Step& step, bool check, double& log_likelihood, double& penalty);
   Matrix schur(const std::vector<RowMatrix>& solved) const;
-  Vector implicit_change(const Vector& a) const;
+  std::vector<RowMatrix> implicit_change(const Vector& a, const std::vector<RowMatrix>& Za,
+                                         Vector& beta) const;
   Vector gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const;
   struct Level;
   struct QuadratureSums;

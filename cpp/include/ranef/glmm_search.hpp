@@ -38,13 +38,19 @@ struct GlmmOptimum {
   double smallest_sd = 0.0;
   bool is_separated = false;  // no information on some combination of the coefficients
   int n_values = 0, n_gradients = 0;
+
+  // In the coordinates of the search: theta, whitened beta and log dispersion.
+  Vector x, gradient;
+  Matrix hessian;
+  Vector centre;             // (p,) standardised beta where the whitened one is zero
+  Matrix root;               // (p, p) whitened to standardised
+  std::vector<double> path;  // criterion, predicted decrease and trust radius of each step
 };
 
 // Where the dispersion is sought from: mean and variance of the responses, by the family.
 double starting_dispersion(const Likelihood& likelihood, const Vector& y);
 
-GlmmOptimum search(Glmm& model, const Likelihood& likelihood, const Vector& y,
-                   const GlmmSearchSettings& settings);
+GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings& settings);
 
 // A column for each fit; NaN where there is no answer. p columns of X, aliased ones included.
 struct GlmmBatchRows {

@@ -13,6 +13,7 @@
 
 #include <string>
 
+#include "ranef/counted.hpp"
 #include "ranef/distributions.hpp"
 #include "ranef/eigen.hpp"
 #include "ranef/links.hpp"
@@ -40,8 +41,13 @@ struct RowDerivatives {
 
 // The rows of a response and what is known of them; owned.
 struct ResponseRows {
-  Vector y;        // (n,)
-  Vector weights;  // (n,) trials or frequencies
+  Vector y;          // (n,)
+  Vector weights;    // (n,) trials or frequencies
+  Counted counts{};  // of y, where count() was called for a family that has a use for it
+
+  void count(const Likelihood& likelihood) {
+    if (likelihood.distribution == Distribution::negative_binomial) counts = Counted(y, weights);
+  }
 };
 
 // Part of the log-likelihood that does not depend on eta. `dispersion` is phi or k.

@@ -14,6 +14,7 @@ namespace ranef {
 class RowProducts {
  public:
   // Levels and blocks of the input's terms; z holds each term's columns (n, k_t) as they are used.
+  // Rows in the order of the first term's levels are added up faster.
   RowProducts(const Input& input, std::vector<RowMatrix> z);
 
   // Z'W Z under the weights of the last renew(). There is no X, and the response is empty.
@@ -23,7 +24,11 @@ class RowProducts {
 
   void renew(const Vector& weights);                               // (n,)
   std::vector<RowMatrix> transposed(const RowMatrix& rows) const;  // Z' rows, rows (n, m)
+  std::vector<RowMatrix> transposed(const Vector& row) const;      // the same of one column, (n,)
   Vector multiply(const std::vector<RowMatrix>& b) const;          // Z b, b with one column
+
+  // Z'W Z b under the weights of the last renew(), b with one column; no rows are touched.
+  std::vector<RowMatrix> applied(const std::vector<RowMatrix>& b) const;
 
   // z_i'D z_i of each row, D given where levels meet: like the values of the cross products.
   Vector quadratic(const std::vector<Matrix>& own,
@@ -46,6 +51,7 @@ class RowProducts {
   std::vector<std::vector<std::int32_t>> codes_;               // (n,) by term
   std::vector<std::vector<std::vector<std::int32_t>>> entry_;  // (n,) block of a row, by pair
   CrossProducts products_;
+  std::vector<Index> start_;  // (l + 1,) first row of each level of the first term, or empty
 
   template <class Weights>
   void renew_by(Weights weights);  // of the pair (a, b) of predictors

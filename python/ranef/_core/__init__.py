@@ -64,6 +64,7 @@ Glmm = _module.Glmm
 GlmmBatch = _module.GlmmBatch
 GlmmBatchRows = _module.GlmmBatchRows
 GeneralGlmm = _module.GeneralGlmm
+GlmmOptimum = _module.GlmmOptimum
 CrossedGlmm = _module.CrossedGlmm
 plan_crossed = _module.plan_crossed
 GlmmPoint = _module.GlmmPoint

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..study.result import Power
 from ..words.answers import answering
@@ -15,7 +16,7 @@ __all__ = ["power"]
 
 @answering
 def power(
-    model: str | LinearMixedModel,
+    model: str | LinearMixedModel | GeneralizedLinearMixedModel,
     test: str,
     data: Any = None,
     *,
@@ -32,7 +33,7 @@ def power(
 
     Parameters
     ----------
-    model : str or LinearMixedModel
+    model : str, LinearMixedModel or GeneralizedLinearMixedModel
         A fitted model (a pilot study), whose data and parameters are the defaults, or a formula.
     test : str
         A coefficient, which is tested against 0, or a hypothesis such as ``"a = 0, b = 0"``.
@@ -44,12 +45,14 @@ def power(
     alpha : float
         Level of the test.
     ddf : {"satterthwaite", "residual", "inf"}, optional
-        Degrees of freedom; by default Satterthwaite's, for hypotheses of several rows "residual".
+        Degrees of freedom; by default Satterthwaite's, for hypotheses of several rows "residual",
+        and normal tests of generalised models.
     seed : int, optional
         Makes the result repeatable.
     **options
-        ``varcorr``, ``sigma``, ``settings``, ``fit``, ``reml``, ``workers``, ``progress`` and
-        ``control`` of :func:`ranef.simulate_study`.
+        ``family``, ``link``, ``varcorr``, ``sigma``, ``dispersion``, ``weights``, ``offset``,
+        ``settings``, ``fit``, ``reml``, ``workers``, ``progress`` and ``control`` of
+        :func:`ranef.simulate_study`.
 
     Returns
     -------
@@ -78,6 +81,7 @@ def power(
     True
     """
     several = "," in test
+    linear = options.get("family") is None and not isinstance(model, GeneralizedLinearMixedModel)
     study = simulate_study(
         model,
         data,
@@ -87,7 +91,7 @@ def power(
         tests=[(test, test)] if "=" in test or several else [],
         n=n,
         alpha=alpha,
-        ddf=ddf or ("residual" if several else "satterthwaite"),
+        ddf=ddf or ("residual" if several and linear else None),
         seed=seed,
         **options,
     )

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from .._caller import warn_caller
+from ..batch.counts import batch_ddf, batch_spec
 from ..errors import RanefWarning
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import Settings
 from ..models.lmm import Control
 from ..parallel.workers import worker_count
-from ..study.engine import make_engine
+from ..study.engine import make_engine, spec_of
 from ..study.result import Study
 from ..study.settings import Axes
 from ..words.answers import answering
@@ -25,12 +27,17 @@ __all__ = ["simulate_study"]
 
 @answering
 def simulate_study(
-    model: str | LinearMixedModel,
+    model: str | LinearMixedModel | GeneralizedLinearMixedModel,
     data: Any = None,
     *,
+    family: str | None = None,
+    link: str | None = None,
     params: Any = None,
     varcorr: Any = None,
     sigma: Any = None,
+    dispersion: Any = None,
+    weights: str | None = None,
+    offset: str | None = None,
     settings: Mapping[str, Any] | None = None,
     levels: Mapping[str, Any] | None = None,
     within: Mapping[str, Any] | None = None,
@@ -38,7 +45,7 @@ def simulate_study(
     tests: Sequence[Any] = (),
     n: int = 500,
     alpha: float = 0.05,
-    ddf: str = "satterthwaite",
+    ddf: str | None = None,
     reml: bool = True,
     seed: int | None = None,
     workers: int | None = None,
@@ -50,18 +57,27 @@ def simulate_study(
 
     Parameters
     ----------
-    model : str or LinearMixedModel
-        A formula, or a fitted model, whose data and parameters then are the defaults.
+    model : str, LinearMixedModel or GeneralizedLinearMixedModel
+        A formula, or a model fitted by ``lmer`` or ``glmer``, whose data and parameters then are
+        the defaults.
     data : DataFrame or callable, optional
         The design's columns, or a function of ``settings`` that makes them. A response is not
         needed.
+    family, link : str, optional
+        ``"binomial"``, ``"poisson"``, ``"negative_binomial"`` or ``"gamma"``, and its link, as of
+        :func:`ranef.fit_many`; those of a fitted model. Without a family the model is linear.
     params : mapping of str to number or numbers, or callable, optional
         Fixed effects by name; 0, or the model's, where not given.
     varcorr : mapping, or callable, optional
         For each grouping factor, standard deviations of its random effects (independent ones) or
         their covariance matrix.
     sigma : float or sequence of float, or callable, optional
-        Residual standard deviation.
+        Residual standard deviation of a linear model.
+    dispersion : float or sequence of float, or callable, optional
+        Size of a negative binomial, or dispersion of a gamma.
+    weights, offset : str, optional
+        Columns of the data: weights are precisions of a linear model, and trials of a binomial
+        one, 1 where not given.
     settings : mapping of str to values, optional
         What the functions in place of ``data``, ``params``, ``varcorr`` and ``sigma`` take; each
         is called with those that it has parameters for.
@@ -78,7 +94,9 @@ def simulate_study(
         Data sets for each setting.
     alpha : float
         Level of the tests; intervals cover 1 - alpha.
-    ddf, reml, workers, progress, control
+    ddf : {"satterthwaite", "residual", "inf"}, optional
+        Degrees of freedom; by default Satterthwaite's, and normal tests of generalised models.
+    reml, workers, progress, control
         As in :func:`ranef.fit_many`.
     seed : int, optional
         Makes the study repeatable, to the last bit for any number of workers.
@@ -89,8 +107,8 @@ def simulate_study(
     Returns
     -------
     Study
-        Tables and figures. Lists in ``settings``, ``levels``, ``within``, ``params`` and ``sigma``
-        are crossed, and each point of the grid is a setting.
+        Tables and figures. Lists in ``settings``, ``levels``, ``within``, ``params``, ``sigma`` and
+        ``dispersion`` are crossed, and each point of the grid is a setting.
 
     Notes
     -----
@@ -121,18 +139,39 @@ def simulate_study(
     ... )
     >>> study.table.query("term == 'time'")[["clusters", "truth", "n"]].to_numpy().tolist()
     [[10.0, 0.2, 100.0], [30.0, 0.2, 100.0]]
+
+    Yes and no:
+
+    >>> study = ranef.simulate_study(
+    ...     "y ~ time + (1 | id)",
+    ...     growth(30, 6),
+    ...     family="binomial",
+    ...     params={"time": 0.3},
+    ...     varcorr={"id": [0.5]},
+    ...     n=50,
+    ...     seed=1,
+    ...     progress=False,
+    ... )
+    >>> study.table["term"].tolist()
+    ['Intercept', 'time', 'sd_Intercept|id']
     """
+    spec = spec_of(model, batch_spec(family, link, None))
+    degrees = (ddf or "satterthwaite") if spec is None else batch_ddf(ddf, spec)
     engine = make_engine(
         model,
         fit=fit,
         tests=tests,
         settings=Settings(
-            reml=reml,
-            satterthwaite=ddf == "satterthwaite",
+            reml=reml and spec is None,
+            satterthwaite=degrees == "satterthwaite",
             workers=worker_count(workers),
             control=Control.of(control),
+            spec=spec,
         ),
-        ddf=ddf,
+        ddf=degrees,
+        dispersion=dispersion,
+        weights=weights,
+        offset=offset,
         data=data,
         params=params,
         varcorr=varcorr,
@@ -143,8 +182,8 @@ def simulate_study(
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha}")
     fixed = {} if callable(params) else params or {}
-    varying = None if callable(sigma) else sigma
-    grid = Axes(settings or {}, fixed, levels or {}, within or {}, varying).grid()
+    varying = [None if callable(given) else given for given in (sigma, dispersion)]
+    grid = Axes(settings or {}, fixed, levels or {}, within or {}, *varying).grid()
     seeds = np.random.SeedSequence(seed).spawn(len(grid))
     folder = None if out is None else engine.folder(out, grid, int(n), seed)
     runs = []

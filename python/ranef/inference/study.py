@@ -9,9 +9,17 @@ import scipy
 
 from .._typing import Array
 from ..design.design import Design, only_plain
+from ..models.glmm.estimate import GlmmSpec
 from ..models.roots import root_of
 
-__all__ = ["Performance", "Truth", "binomial_interval", "draw_responses", "performance"]
+__all__ = [
+    "Performance",
+    "Truth",
+    "binomial_interval",
+    "draw_counts",
+    "draw_responses",
+    "performance",
+]
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Truth:
     cov : tuple of ndarray of shape (s, s)
         Covariance matrix of each term's random effects.
     sigma : float
-        Residual standard deviation.
+        Residual standard deviation; of a generalised model its dispersion, 1 where it has none.
     """
 
     beta: Array
@@ -38,6 +46,24 @@ def draw_responses(design: Design, truth: Truth, n: int, rng: np.random.Generato
     only_plain(design, "a simulated study", "draw responses by model.simulate()")
     out = rng.standard_normal((n, design.n_obs))
     out *= truth.sigma if design.weights is None else truth.sigma / np.sqrt(design.weights)
+    return add_predictor(out, design, truth, rng).T
+
+
+def draw_counts(
+    design: Design, truth: Truth, spec: GlmmSpec, n: int, rng: np.random.Generator
+) -> Array:
+    """Draw responses of a generalised model, shares where there are trials, shape (n_obs, n)."""
+    only_plain(design, "a simulated study", "draw responses by model.simulate()")
+    eta = add_predictor(np.zeros((n, design.n_obs)), design, truth, rng)
+    family = spec.distribution
+    trials = np.ones(design.n_obs) if design.weights is None else design.weights
+    mu = spec.transform.mean(eta)
+    return np.asarray(family.draw(rng, mu, family.params(truth.sigma, trials)), dtype=float).T
+
+
+def add_predictor(out: Array, design: Design, truth: Truth, rng: np.random.Generator) -> Array:
+    """Add fixed and random effects, drawn anew for each response, to ``out`` (n, n_obs)."""
+    n = len(out)
     for term, cov in zip(design.random, truth.cov, strict=True):
         b = rng.standard_normal((n, term.n_levels, term.n_cols)) @ root_of(cov).T
         for j, reference in enumerate(term.columns):
@@ -46,7 +72,7 @@ def draw_responses(design: Design, truth: Truth, n: int, rng: np.random.Generato
     out += design.X @ truth.beta
     if design.offset is not None:
         out += design.offset
-    return out.T
+    return out
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,27 @@ from ..batch.result import BatchResult, Labels
 from ..batch.tables import named_spread
 from ..design.design import Design, only_plain
 from ..errors import UnsupportedError
+from ..fitted.glmm.call import GlmerCall
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
 from ..formula import like, parse
-from ..inference.study import Truth, draw_responses
+from ..inference.study import Truth, draw_counts, draw_responses
 from ..models import lmm
 from ..models.batch import fits as batch
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import NOT_RUN, BatchEstimate, Settings, empty_estimate
+from ..models.glmm import model as glmm
+from ..models.glmm.estimate import GlmmSpec
 from .result import StudyRun
-from .settings import Setting, called, extended, read_truth, used_columns
+from .settings import Pilot, Setting, called, extended, read_scale, read_truth, used_columns
 
-__all__ = ["Engine", "make_engine"]
+__all__ = ["Engine", "make_engine", "spec_of"]
 
 #: Numbers that are drawn at a time.
 NUMBERS = 4_000_000
+#: Column of the trials of a fitted model; no column of a frame can be called that by accident.
+TRIALS = "the study's trials"
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,9 @@ class Engine:
     ----------
     formula, fit : str
         What data are drawn from, and what is fitted.
-    pilot : LinearMixedModel or None
+    pilot : LinearMixedModel, GeneralizedLinearMixedModel or None
         A model whose parameters are the defaults.
-    data, params, varcorr, sigma : object
+    data, params, varcorr, sigma, dispersion, weights, offset : object
         As in ``simulate_study``.
     tests : sequence
         Hypotheses.
@@ -56,11 +62,14 @@ class Engine:
 
     formula: str
     fit: str
-    pilot: LinearMixedModel | None
+    pilot: Pilot | None
     data: Any
     params: Any
     varcorr: Any
     sigma: Any
+    dispersion: Any
+    weights: str | None
+    offset: str | None
     tests: Sequence[Any]
     settings: Settings
     ddf: str
@@ -78,7 +87,10 @@ class Engine:
         columns = self.columns(setting)
         drawn = self.design(self.formula, columns)
         fitted = drawn if self.fit == self.formula else self.design(self.fit, columns)
-        lmm.check(fitted)
+        if self.spec is None:
+            lmm.check(fitted)
+        else:
+            glmm.check(fitted, self.spec)
         truth = self.truth(drawn, setting)
         contrasts = read_tests(self.tests, fitted.fixed_names, self.ddf)
         settings = replace(self.settings, contrasts=contrasts)
@@ -116,13 +128,18 @@ class Engine:
     ) -> None:
         """Draw and fit the data sets that have no fit yet, block by block, each with its seed."""
         n, size = len(estimate.outcome), max(1, NUMBERS // drawn.n_obs)
-        core = batch.shared_core(fitted)
+        spec = estimate.settings.spec
+        core = batch.shared_core(fitted) if spec is None else None
         for first, own in zip(range(0, n, size), seed.spawn(-(-n // size)), strict=True):
             part = estimate.part(first, min(first + size, n))
             if line.interrupted or not (part.outcome == NOT_RUN).any():
                 continue
             with line.interruptible():
-                Y = draw_responses(drawn, truth, len(part.outcome), np.random.default_rng(own))
+                rng, count = np.random.default_rng(own), len(part.outcome)
+                if spec is None:
+                    Y = draw_responses(drawn, truth, count, rng)
+                else:
+                    Y = draw_counts(drawn, truth, spec, count, rng)
                 batch.fit_responses(
                     fitted, Y, part.settings, progress=line, out=part, complete=core
                 )
@@ -131,7 +148,11 @@ class Engine:
         """Open the folder of a study."""
         if seed is None:
             raise ValueError("out needs a seed, so that the same data sets are drawn again")
-        call = Call(self.fit, self.settings.reml, control=self.settings.control)
+        call: Call | GlmerCall
+        if self.spec is None:
+            call = Call(self.fit, self.settings.reml, control=self.settings.control)
+        else:
+            call = GlmerCall(self.fit, self.spec, control=self.settings.control)
         return BatchFolder(
             out,
             {
@@ -149,7 +170,10 @@ class Engine:
         """Make the design's columns."""
         data = self.data
         if data is None and self.pilot is not None:
-            columns = used_columns(self.pilot.parts.training_data(), self.pilot.parts.design.rows)
+            parts = self.pilot.parts
+            columns = used_columns(parts.training_data(), parts.design.rows)
+            if self.weights == TRIALS:
+                columns[TRIALS] = pd.Series(parts.design.weights)
         elif data is None:
             raise ValueError("data are needed where the model is a formula")
         else:
@@ -160,48 +184,118 @@ class Engine:
 
     def design(self, formula: str, columns: Mapping[str, Any]) -> Design:
         """Build the design of a formula."""
-        call = None if self.pilot is None else self.pilot.call
+        contrasts = None if self.pilot is None else self.pilot.call.contrasts
         n = len(next(iter(columns.values())))
-        if call is None:
-            return shared_design(formula, columns, n, None, None, None)
-        return shared_design(formula, columns, n, call.weights, call.offset, call.contrasts)
+        return shared_design(formula, columns, n, self.weights, self.offset, contrasts)
+
+    @property
+    def spec(self) -> GlmmSpec | None:
+        """What is asked of a generalised model; None for linear ones."""
+        return self.settings.spec
 
     def truth(self, design: Design, setting: Setting) -> Truth:
         """Read the parameters of a setting."""
         params = called(self.params, setting.options) if callable(self.params) else setting.params
         sigma = called(self.sigma, setting.options) if callable(self.sigma) else setting.sigma
         varcorr = called(self.varcorr, setting.options)
-        return read_truth(design, self.pilot, params, varcorr, sigma)
+        given = self.dispersion
+        dispersion = called(given, setting.options) if callable(given) else setting.dispersion
+        scale = read_scale(self.spec, self.pilot, sigma, dispersion)
+        return read_truth(design, self.pilot, params, varcorr, scale)
 
 
-def make_engine(model: Any, *, fit: str | None, ddf: str, **parts: Any) -> Engine:
+def make_engine(
+    model: Any,
+    *,
+    fit: str | None,
+    ddf: str,
+    weights: str | None,
+    offset: str | None,
+    settings: Settings,
+    **parts: Any,
+) -> Engine:
     """Take a formula or a fitted model."""
     check_ddf(ddf)
-    pilot = model if isinstance(model, LinearMixedModel) else None
+    pilot = model if isinstance(model, Pilot) else None
     if pilot is None and not isinstance(model, str):
         raise TypeError(
-            f"model must be a formula or a model fitted by lmer, not a {type(model).__name__}; for "
-            "counts and shares give the columns of model.simulate(n) to ranef.fit_many(..., "
-            "family=...), and count what it rejects"
+            f"model must be a formula or a model fitted by lmer or glmer, not a "
+            f"{type(model).__name__}; give the columns of model.simulate(n) to ranef.glmer one by "
+            "one, and count what it rejects"
         )
+    for name, given in (("weights", weights), ("offset", offset)):
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
     formula = model if pilot is None else pilot.call.formula
     if pilot is not None:
-        only_plain(pilot.parts.design, "a simulated study", "draw by model.simulate()")
-        if pilot.call.prior is not None:
-            raise UnsupportedError(
-                "a study fits by likelihood, and this model was fitted with a prior: the power "
-                "would be that of another analysis. Give the formula with params, varcorr and "
-                "sigma, or model.update(prior=None)."
-            )
-        for name in ("weights", "offset"):
-            given = getattr(pilot.call, name)
-            if given is not None and not isinstance(given, str):
-                raise UnsupportedError(
-                    f"the model's {name} are an array, which new designs cannot have; refit it "
-                    "with the name of a column"
-                )
+        check_pilot(pilot)
+        weights = pilot.call.weights if weights is None else weights
+        offset = pilot.call.offset if offset is None else offset
+        if weights is None and settings.spec is not None:
+            weights = trials_of(pilot, parts["data"])
     formula = complete(formula)
-    return Engine(formula, formula if fit is None else complete(fit), pilot, ddf=ddf, **parts)
+    told = formula if fit is None else complete(fit)
+    return Engine(
+        formula, told, pilot, ddf=ddf, weights=weights, offset=offset, settings=settings, **parts
+    )
+
+
+def spec_of(model: Any, spec: GlmmSpec | None) -> GlmmSpec | None:
+    """Take the family of a fitted model, unless another one is asked for.
+
+    Raises
+    ------
+    ValueError
+        When both are given and differ.
+    UnsupportedError
+        For an approximation, or a link, that a batch does not have.
+    """
+    if not isinstance(model, Pilot):
+        return spec
+    own = model.call.spec if isinstance(model, GeneralizedLinearMixedModel) else None
+    if spec is not None and spec != own:
+        raise ValueError(
+            "family and link are those of the fitted model; to draw from another family give the "
+            "formula with params and varcorr"
+        )
+    if own is not None and (own.nagq != 1 or own.reml):
+        raise UnsupportedError(
+            "a study fits by Laplace's approximation; give model.update(nagq=1, reml=False), or "
+            "the formula with params and varcorr"
+        )
+    if own is not None and own.transform.positive:
+        raise UnsupportedError("a study of gamma responses has the log link; refit with it")
+    return own
+
+
+def check_pilot(pilot: Pilot) -> None:
+    """Refuse a model that a study cannot repeat."""
+    only_plain(pilot.parts.design, "a simulated study", "draw by model.simulate()")
+    if pilot.call.prior is not None:
+        raise UnsupportedError(
+            "a study fits by likelihood, and this model was fitted with a prior: the power "
+            "would be that of another analysis. Give the formula with params, varcorr and "
+            "sigma, or model.update(prior=None)."
+        )
+    for name in ("weights", "offset"):
+        given = getattr(pilot.call, name)
+        if given is not None and not isinstance(given, str):
+            raise UnsupportedError(
+                f"the model's {name} are an array, which new designs cannot have; refit it "
+                "with the name of a column"
+            )
+
+
+def trials_of(pilot: Pilot, data: Any) -> str | None:
+    """Name the column of the trials that a model's response was written with."""
+    if pilot.parts.design.weights is None:
+        return None
+    if data is not None:
+        raise ValueError(
+            "the model's response was written as cbind(successes, failures); name the column of "
+            "the new data that has the trials: weights='size'"
+        )
+    return TRIALS
 
 
 def complete(formula: str) -> str:
@@ -222,10 +316,11 @@ def stated(fitted: Design, drawn: Design, truth: Truth, settings: Settings) -> d
     for contrast in settings.single:
         used = contrast.rows[0] != 0.0
         out[contrast.name] = float(contrast.rows[0, used] @ beta[used] - contrast.values[0])
-    relative = [cov[None] / truth.sigma**2 for cov in truth.cov]
-    spread = named_spread(drawn, relative, np.array([truth.sigma]))
+    scale = truth.sigma if settings.spec is None else 1.0
+    relative = [cov[None] / scale**2 for cov in truth.cov]
+    spread = named_spread(drawn, relative, np.array([scale]))
     return {
         **out,
         **{name: float(value[0]) for name, value in spread.items()},
-        "sigma": truth.sigma,
+        "sigma" if settings.spec is None else "dispersion": truth.sigma,
     }

@@ -92,7 +92,8 @@ class StudyRun(Preformatted):
             )
         ]
         fits = self.result.fits
-        spread = [c for c in map(str, fits) if c.startswith(("sd_", "cor_"))] + ["sigma"]
+        spread = [c for c in map(str, fits) if c.startswith(("sd_", "cor_"))]
+        spread += [name for name in ("sigma", "dispersion") if name in fits]
         stated = np.array([self.truth.get(name, np.nan) for name in spread])
         parts.append(pd.DataFrame(frame_of(spread, stated, fits[spread].to_numpy()[ok])))
         joint = self.result.parts.joint(adjusted=False)

@@ -18,10 +18,15 @@ from ..design.design import Design
 from ..design.frame import did_you_mean, open_frame
 from ..design.values import read_codes
 from ..errors import DataError
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.study import Truth
+from ..models.glmm.estimate import GlmmSpec
 
-__all__ = ["Axes", "Setting", "extended", "read_truth", "used_columns"]
+__all__ = ["Axes", "Pilot", "Setting", "extended", "read_scale", "read_truth", "used_columns"]
+
+#: Models whose parameters a study may take.
+Pilot = LinearMixedModel | GeneralizedLinearMixedModel
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ class Setting:
         Fixed effects that this setting states.
     levels, within : dict of str to int
         Levels of grouping columns, and rows of each level.
-    sigma : float or None
-        Residual standard deviation that this setting states.
+    sigma, dispersion : float or None
+        Residual standard deviation, or dispersion, that this setting states.
     """
 
     named: dict[str, Any]
@@ -48,6 +53,7 @@ class Setting:
     levels: dict[str, int]
     within: dict[str, int]
     sigma: float | None
+    dispersion: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,8 @@ class Axes:
         Arguments of the functions.
     params, levels, within : mapping of str to values
         Fixed effects, levels of grouping columns, rows of each level.
-    sigma : float or sequence of float, optional
-        Residual standard deviation.
+    sigma, dispersion : float or sequence of float, optional
+        Residual standard deviation, or dispersion of a generalised model.
     """
 
     settings: Mapping[str, Any]
@@ -69,6 +75,7 @@ class Axes:
     levels: Mapping[str, Any]
     within: Mapping[str, Any]
     sigma: Any
+    dispersion: Any = None
 
     def grid(self) -> list[Setting]:
         """Cross all lists."""
@@ -78,9 +85,10 @@ class Axes:
             for name, given in getattr(self, kind).items():
                 keys.append((kind, name))
                 values.append(listed(given, f"{kind}[{name!r}]"))
-        if self.sigma is not None:
-            keys.append(("sigma", "sigma"))
-            values.append(listed(self.sigma, "sigma"))
+        for name in ("sigma", "dispersion"):
+            if getattr(self, name) is not None:
+                keys.append((name, name))
+                values.append(listed(getattr(self, name), name))
         return [self.setting(keys, values, point) for point in itertools.product(*values)]
 
     @staticmethod
@@ -89,7 +97,7 @@ class Axes:
     ) -> Setting:
         """Name one point; what does not vary is no column, unless it is an argument."""
         parts: dict[str, dict[str, Any]] = {
-            kind: {} for kind in ("settings", "levels", "within", "params", "sigma")
+            kind: {} for kind in ("settings", "levels", "within", "params", "sigma", "dispersion")
         }
         labels = {"levels": "n_{}", "within": "rows_{}", "params": "beta_{}"}
         named = {}
@@ -104,6 +112,7 @@ class Axes:
             parts["levels"],
             parts["within"],
             parts["sigma"].get("sigma"),
+            parts["dispersion"].get("dispersion"),
         )
 
 
@@ -214,10 +223,10 @@ def with_rows(
 
 def read_truth(
     design: Design,
-    pilot: LinearMixedModel | None,
+    pilot: Pilot | None,
     params: Mapping[str, float],
     varcorr: Mapping[str, Any] | None,
-    sigma: float | None,
+    sigma: float,
 ) -> Truth:
     """Join stated parameters with those of a fitted model, in the order of a design."""
     for name in params:
@@ -241,12 +250,40 @@ def read_truth(
                 f"{', '.join(term.names)}"
             )
         cov.append(covariance(stated[term.group], term.group, term.names))
-    if sigma is None and pilot is None:
-        raise ValueError("sigma, the residual standard deviation, is not given")
-    value = float(pilot.sigma if sigma is None and pilot is not None else sigma)  # type: ignore[arg-type]
-    if not value > 0.0 or np.isinf(value):
-        raise ValueError(f"sigma must be a number above zero, not {value}")
-    return Truth(np.array(beta), tuple(cov), value)
+    return Truth(np.array(beta), tuple(cov), sigma)
+
+
+def read_scale(
+    spec: GlmmSpec | None, pilot: Pilot | None, sigma: float | None, dispersion: float | None
+) -> float:
+    """Read the residual standard deviation, or the dispersion of a generalised model.
+
+    Raises
+    ------
+    ValueError
+        When it is not given, not above zero, or given to a family that has none.
+    """
+    if spec is not None and sigma is not None:
+        raise ValueError(
+            f"sigma is the residual standard deviation of a linear model; a {spec.family} model "
+            + ("has dispersion= instead" if spec.has_dispersion else "has none")
+        )
+    if dispersion is not None and (spec is None or not spec.has_dispersion):
+        raise ValueError(
+            "dispersion is the size of a negative binomial family or the dispersion of a gamma; "
+            + ("a linear model has sigma=" if spec is None else f"{spec.family} has none")
+        )
+    if spec is not None and not spec.has_dispersion:
+        return 1.0
+    name = "sigma, the residual standard deviation," if spec is None else "dispersion"
+    value = sigma if spec is None else dispersion
+    if value is None and pilot is None:
+        raise ValueError(f"{name} is not given")
+    if value is None:
+        value = pilot.sigma if spec is None else pilot.parts.estimate.dispersion  # type: ignore[union-attr]
+    if not float(value) > 0.0 or np.isinf(value):
+        raise ValueError(f"{name.split(',')[0]} must be a number above zero, not {value}")
+    return float(value)
 
 
 def labelled(given: Any, group: str, names: Sequence[str]) -> Any:

@@ -206,6 +206,11 @@ def fit(
     criterion is one of the covariances alone; its minimum, which ``nagq=0`` stops at, is close to
     that of Laplace's approximation.
     """
+    if _in_core(core, spec, control, penalty):
+        optimum = core.search(_log_dispersion(design, spec), control.max_steps, control.tolerance)
+        if np.isfinite(optimum.value) and optimum.value < 1e300:
+            estimate = _describe(design, *_told(core, spec, optimum))
+            return _without_separated(design, spec, estimate, control)
     own = packed(core.parameters, control.start) if control.start else None
     theta = of_size(core.parameters, design.structures, 1.0) if own is None else own
     settings = (control, penalty, known)
@@ -222,6 +227,41 @@ def fit(
     if penalty is not None or known:
         return estimate
     return _without_separated(design, spec, estimate, control)
+
+
+#: Statuses of the kernel's search, in its order.
+STATUSES = ("converged", "step limit", "stalled", "saddle")
+
+
+def _in_core(core: _core.Glmm, spec: GlmmSpec, control: Control, penalty: Penalty | None) -> bool:
+    """Tell whether the kernel has the search: Laplace's approximation, nothing beside it."""
+    return (
+        spec.nagq == 1
+        and penalty is None
+        and not control.start
+        and isinstance(core, _core.Glmm)
+        and all(j >= 0 for _, _, j in core.parameters)
+    )
+
+
+def _told(
+    core: _core.Glmm, spec: GlmmSpec, optimum: _core.GlmmOptimum
+) -> tuple[Criterion, Minimum]:
+    """Take what the kernel's search found for a criterion that stands there, and its minimum."""
+    surface = Criterion(core, spec, None)
+    surface.centre, surface.root = optimum.centre, optimum.root
+    surface.n_values, surface.n_gradients = optimum.n_values, optimum.n_gradients
+    told = optimum.path
+    path = list(zip(told[0::3], told[1::3], told[2::3], strict=True))
+    return surface, Minimum(
+        optimum.x,
+        optimum.value,
+        optimum.gradient,
+        optimum.hessian,
+        optimum.decrement,
+        STATUSES[optimum.status],
+        path,
+    )
 
 
 def _by_quadrature(
@@ -423,11 +463,17 @@ def standard_states(core: _core.Glmm, theta: Array, design: Design) -> tuple[Arr
 
 def start_of(design: Design, spec: GlmmSpec, theta: Array) -> Array:
     """Covariance parameters, and a dispersion by moments."""
+    if spec.distribution.start is None:
+        return theta
+    return np.array([*theta, _log_dispersion(design, spec)])
+
+
+def _log_dispersion(design: Design, spec: GlmmSpec) -> float:
+    """Logarithm of the dispersion by moments; 0 for a family without one."""
     by_moments = spec.distribution.start
     if by_moments is None:
-        return theta
-    dispersion = by_moments(float(design.y.mean()), float(design.y.var()))
-    return np.array([*theta, np.log(dispersion)])
+        return 0.0
+    return float(np.log(by_moments(float(design.y.mean()), float(design.y.var()))))
 
 
 def curvature_guess(surface: Criterion, x: Array) -> Array:
