@@ -219,7 +219,7 @@ def test_folders_that_cannot_be(sleep, Y, tmp_path, monkeypatch):
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ranef.RanefError, match="cannot be written to"):
             ranef.fit_many(FORMULA, sleep, Y, out=out, **OPTIONS)
-    with pytest.raises(ranef.DataError, match="holds no run"):
+    with pytest.raises(ranef.DataError, match="contains no run"):
         ranef.StoredBatch(tmp_path / "mine")
 
 
@@ -235,7 +235,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
         written(table, file, *args, **options)
 
     monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(ranef.RanefError, match=r"No space left.*goes on from them"):
+    with pytest.raises(ranef.RanefError, match=r"No space left.*continues from them"):
         ranef.fit_many(FORMULA, sleep, Y, out=tmp_path / "out", **OPTIONS)
     monkeypatch.setattr(pq, "write_table", written)
     counter = Counter(monkeypatch)

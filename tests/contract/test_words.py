@@ -199,7 +199,8 @@ def test_models_have_names():
 
 
 def test_notes_stay_out_of_latex(monkeypatch):
-    monkeypatch.setattr(pd.DataFrame, "to_latex", lambda frame: " & ".join(frame.columns))
+    joined = lambda frame, **options: " & ".join(frame.columns)  # noqa: E731
+    monkeypatch.setattr(pd.DataFrame, "to_latex", joined)
     table = ranef.anova(level=MODELS["lmer"].update("Reaction ~ Days + (1 | Subject)"), b=LINEAR)
     assert "note" in table
     assert "note" not in table.to_latex()

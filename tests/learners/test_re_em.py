@@ -298,7 +298,7 @@ def test_bad_input_is_refused_in_words(arguments, error, message):
         (DecisionTreeRegressor(), {"fitted": "in-sample"}, ranef.ModelError, "reproduces the resp"),
         (KNeighborsRegressor(), {"weights": np.ones(600)}, ranef.UnsupportedError, "no weights"),
         ("forest", {"options": {"tres": 3}}, ValueError, "did you mean 'trees'"),
-        ("forest", {"options": {"trees": 0}}, ValueError, "whole number"),
+        ("forest", {"options": {"trees": 0}}, ValueError, "positive integer"),
         ("tree", {"fitted": "in-sample"}, ValueError, "its own way"),
         ("tree", {"resample": "h"}, ValueError, "resample must be"),
         ("tree", {"folds": 1}, ValueError, "folds is a whole number"),

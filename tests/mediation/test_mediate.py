@@ -230,7 +230,7 @@ def test_a_treatment_of_groups_works_between_only():
     assert list(effects.estimates.index)[:3] == ["a", "b", "indirect"]
     mixed = ranef.mediate(mediator, ranef.lmer("y ~ m + x + (1 | g)", d), **ASK)
     assert "works between only" in repr(mixed)
-    with pytest.raises(ranef.DataError, match="constant within g, so nothing"):
+    with pytest.raises(ranef.DataError, match="constant within g, so it can have no effect"):
         ranef.mediate(mediator, outcome, part="within", **ASK)
 
 

@@ -36,7 +36,7 @@ def test_patterns_losses_and_dropout():
     assert report.occasions["y"].round(3).tolist() == [0.0, 0.167, 0.333, 0.333]
     text = report.limitations()
     assert "17 of 24 rows" in text
-    assert "No test can tell" in text
+    assert "No test can show" in text
 
 
 def test_a_unit_that_returns_is_not_monotone():

@@ -156,7 +156,7 @@ def test_a_correlation_at_the_end_of_its_range_is_said():
     rng = np.random.default_rng(3)
     d["y"] = rng.normal(size=60)
     d.loc[d["t"] == 1, "y"] = -d.loc[d["t"] == 0, "y"].to_numpy() + 0.01 * rng.normal(size=30)
-    with pytest.warns(ranef.SingularFitWarning, match="end of its range"):
+    with pytest.warns(ranef.SingularFitWarning, match="boundary of its range"):
         model = ranef.gls("y ~ 1", d, corr="car1", **ROLES)
     assert model.correlation["phi"] < 1e-3
     assert ranef.gls("y ~ 1", d, corr="ar1", **ROLES).correlation["phi"] < -0.99

@@ -55,7 +55,7 @@ def test_help_prints(capsys):
         ("growth", ["# Growth curves", "ranef.growth:", "issues/growth-curves"]),
         ("emmeans", ["ranef.emmeans:", "tests"]),
         ("bayes", ["posterior"]),
-        ("bootstrap", ["Pages:", "reporting"]),
+        ("bootstrap", ["write model.bootstrap(...)", "See also:", "reporting"]),
         ("VarCorr", ["varcorr"]),
         ("", ["coming-from/pyfixest", "Few clusters"]),
     ],

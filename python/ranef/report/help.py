@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .._options import nearest
 from ..words.answers import answering, module_message
+from ..words.foreign import METHODS
 
 __all__ = ["help", "topics"]
 
@@ -46,7 +47,7 @@ def help(topic: str = "") -> None:
     <BLANKLINE>
     The model cannot be estimated for a reason that the evidence states.
     >>> ranef.help("isSingular")
-    isSingular is a word of lme4; here it is model.is_singular
+    isSingular is a word of lme4: here it is model.is_singular
     """
     name, word = _topic(topic), topic.strip()
     parts = _explained(name, word) if name else [_overview()]
@@ -63,10 +64,10 @@ def _explained(name: str, word: str) -> list[str]:
         return [f"{name}\n\n{paragraphs[name]}"]
     parts = [_pages()[page].strip()] if page else []
     ours, foreign = _summary(word), module_message(word, []).removeprefix("; ")
-    if foreign and f"ranef.{word}" not in foreign:
+    if foreign and word not in METHODS and f"ranef.{word}" not in foreign:
         return [*parts, foreign]
-    if ours:
-        parts.append(ours)
+    if ours or foreign:
+        parts.append(ours or foreign)
     others = [other for other in _ranked(name) if other != page][:ALSO]
     if others:
         parts.append(f"{'See also' if parts else 'Pages'}:\n{_listed(others)}")
