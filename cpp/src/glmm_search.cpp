@@ -77,11 +77,14 @@ struct Criterion {
   // Make beta a coordinate, whitened by its information where the criterion stands.
   void release_beta() {
     centre = point.beta;
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(model.information_beta());
+    joint = false;
+    const Matrix information = model.information_beta();
+    root.resize(information.rows(), information.cols());
+    if (information.size() == 0) return;
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(information);
     const double floor = 1e-10 * std::max(0.0, eigen.eigenvalues().maxCoeff());
     const Vector scale = eigen.eigenvalues().cwiseMax(floor).cwiseSqrt().cwiseInverse();
     root = eigen.eigenvectors() * scale.asDiagonal();
-    joint = false;
   }
 };
 
@@ -457,9 +460,11 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   out.root = surface.root;
   out.path = found.path;
   set_covariance(surface, found, out);
-  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(model.information_beta());
+  const Matrix information = model.information_beta();
+  if (information.size() == 0) return out;  // no fixed effects
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(information);
   const double most = std::max(eigen.eigenvalues().maxCoeff(), 1e-2 * model.total_weight());
-  out.is_separated = eigen.eigenvalues().size() > 0 && eigen.eigenvalues()(0) < kVanished * most;
+  out.is_separated = eigen.eigenvalues()(0) < kVanished * most;
   return out;
 }
 

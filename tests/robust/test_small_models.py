@@ -32,3 +32,27 @@ def test_separate_fits_report_rows_that_they_leave_out():
     with pytest.warns(ranef.DroppedRowsWarning, match="10"):
         fits = ranef.lmlist("y ~ x", data, "g")
     assert fits.levels.tolist() == [1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
+@pytest.mark.parametrize("family", ["binomial", "poisson", "negative_binomial"])
+@pytest.mark.parametrize("formula", ["y ~ 0 + z + (1 | g)", "y ~ 0 + z + (x | g)"])
+def test_generalised_models_whose_fixed_effects_are_aliased(formula, family):
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"g": np.repeat(range(12), 10), "z": 0.0, "x": rng.normal(size=120)})
+    data["y"] = rng.integers(0, 2 if family == "binomial" else 6, 120)
+    model = ranef.glmer(formula, data, family=family)
+    start = ranef.glmer(
+        formula,
+        data,
+        family=family,
+        control=ranef.Control(start=model.parts.estimate.lambda_standard),
+    )
+    assert np.isfinite(model.llf)
+    assert model.params.notna().sum() == 0
+    assert model.llf == pytest.approx(start.llf, abs=1e-4)
+    Y = pd.DataFrame({"a": data.y, "b": data.y[::-1].to_numpy()})
+    batch = ranef.fit_many(
+        formula.replace("y", "", 1).strip(), data, Y, family=family, progress=False
+    )
+    assert batch.fits["llf"].iloc[0] == pytest.approx(model.llf, abs=1e-4)

@@ -14,11 +14,17 @@ from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from ..models.spanned import Spanned
 
-__all__ = ["ENDLESS", "endless_variances", "held_at_zero"]
+__all__ = ["ENDLESS", "FINER", "coarse_quadrature", "endless_variances", "held_at_zero"]
 
 
 #: Standard deviation of a predictor of 0/1 responses that says all or nothing of a level.
 ALL_OR_NOTHING = 30.0
+#: Change of -2 log-likelihood by a quadrature of twice the points that deserves a warning.
+COARSE = 0.5
+#: What to do where a quadrature is too coarse.
+FINER = (
+    "Its optimum may lie elsewhere: raise nagq, to 100 at most, until the estimates stay the same."
+)
 #: What to do where no finite variance exists.
 ENDLESS = (
     "Neither Laplace's approximation nor quadrature is valid there: do not interpret the "
@@ -90,3 +96,14 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
                 f"{int(alike.sum())} of {term.n_levels} levels all responses are alike"
             )
     return found
+
+
+def coarse_quadrature(estimate: GlmmEstimate) -> str:
+    """Say that twice the points of the quadrature change the likelihood; nothing if they do not."""
+    gap, nagq = estimate.quadrature_gap, estimate.spec.nagq
+    if abs(gap) <= COARSE:
+        return ""
+    return (
+        f"quadrature of {nagq} points is too coarse here: with {2 * nagq + 1} points, "
+        f"-2 log-likelihood at the estimates is {abs(gap):.2g} {'higher' if gap > 0 else 'lower'}"
+    )

@@ -21,7 +21,7 @@ from ...errors import (
 from ...families import find
 from ...families.response import check_response, check_whole
 from ...formula import parse
-from ...inference.identified import ENDLESS, endless_variances
+from ...inference.identified import ENDLESS, FINER, coarse_quadrature, endless_variances
 from ...inference.priors.generalised import CovariancePenalty
 from ...inference.priors.parts import prior_parts
 from ...models.glmm import model as glmm
@@ -176,8 +176,10 @@ def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
     notes = singular_notes(design, core, estimate, left_out) if estimate.is_singular else []
     if notes:
         yield SingularFitWarning("singular fit: " + "; ".join(notes))
-    for reason in endless_variances(design, estimate):
-        yield ConvergenceWarning(f"{reason}. {ENDLESS}")
+    endless = endless_variances(design, estimate)
+    yield from (ConvergenceWarning(f"{reason}. {ENDLESS}") for reason in endless)
+    if not endless and (reason := coarse_quadrature(estimate)):
+        yield ConvergenceWarning(f"{reason}. {FINER}")
     if estimate.separated:
         far = [repr(design.fixed_names[j]) for j in estimate.separated]
         yield ConvergenceWarning(

@@ -14,7 +14,7 @@ from ...families import Link
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
 from ...models.spanned import held_columns
-from ..identified import ENDLESS, endless_variances
+from ..identified import ENDLESS, FINER, coarse_quadrature, endless_variances
 from ..optimum.generalised import overdispersed, takes_it_up, without_excess
 from .finding import Finding
 from .formulas import fix, uncorrelated, without
@@ -57,8 +57,12 @@ def check_generalised_fit(
             'model.update(prior="weak")',
         )
         return
-    for reason in endless_variances(design, estimate):
+    endless = endless_variances(design, estimate)
+    for reason in endless:
         yield Finding("endless-variance", "error", f"{reason}.", ENDLESS)
+    if not endless and (coarse := coarse_quadrature(estimate)):
+        finer = f"model.update(nagq={min(2 * estimate.spec.nagq + 1, 100)})"
+        yield Finding("coarse-quadrature", "warning", f"{coarse}.", FINER, finer)
     yield from _dispersion(design, estimate, df)
     for t in range(len(design.random)):
         yield from _singular(design, core, estimate, t, reused)

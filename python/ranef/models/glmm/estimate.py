@@ -109,6 +109,8 @@ class GlmmEstimate:
         Objective, predicted decrease and trust radius of each step.
     approximation : Approximation or None
         Of an iterative fit; None where the determinant is exact.
+    quadrature_gap : float
+        What a quadrature of twice the points adds to -2 log-likelihood at the estimates.
     """
 
     spec: GlmmSpec
@@ -135,6 +137,7 @@ class GlmmEstimate:
     n_gradient: int
     path: Array
     approximation: Approximation | None = None
+    quadrature_gap: float = 0.0
 
     @property
     def sigmas(self) -> tuple[Array, ...]:

@@ -500,6 +500,11 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     value = surface.value(found.x)
     if not np.isfinite(value):
         raise FitError("the likelihood cannot be computed where the search ended")
+    gap = 0.0
+    if surface.added is not None:
+        finer = core.quadrature(*hermite(2 * spec.nagq + 1))
+        gap = finer.value - surface.added.value
+        surface.value(found.x)
     theta, _, dispersion = surface.split(found.x)
     theta = theta[:m]
     penalty = 0.0 if surface.penalty is None else surface.penalty(theta)[0]
@@ -541,6 +546,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         n_gradient=surface.n_gradients,
         path=np.array(found.path).reshape(-1, 3),
         approximation=approximation_of(design, core),
+        quadrature_gap=gap,
     )
 
 
