@@ -18,7 +18,7 @@ from .conformal import Calibration, calibrated
 from .fit import Fit, fit
 from .importance import Importance, importance_of
 from .rules import Rules, rules_of
-from .shared import BesideMixed
+from .shared import BesideMixed, rounds_of
 from .tree import Leaves
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class MixedLearner(BesideMixed):
         ]
         notes = [*(str(w) for w in self.warnings), *learned.notes()]
         if fit.converged:
-            notes.append(f"The log-likelihood was settled after {len(self.trace)} rounds.")
+            notes.append(f"The log-likelihood was settled after {rounds_of(self.trace)}.")
         table = self.mixed.coef_table()
         if isinstance(learned, Leaves):
             table.index = pd.Index(self.leaves.table["rule"])

@@ -13,7 +13,7 @@ from ..report.effects import RandomEffects
 from ..report.varcorr import VarCorr
 from ..words.answers import Spoken
 
-__all__ = ["BesideMixed"]
+__all__ = ["BesideMixed", "rounds_of"]
 
 
 #: Words of linear mixed models that are not of the model as a whole, and what to use instead.
@@ -105,3 +105,8 @@ class BesideMixed(Spoken):
         if self.data is None:
             raise ValueError("this model was unpickled and does not know its data; fit it again")
         return self.data
+
+
+def rounds_of(trace: pd.DataFrame) -> str:
+    """Count the rounds of an alternation in words."""
+    return f"{len(trace)} round{'s' if len(trace) > 1 else ''}"

@@ -17,7 +17,7 @@ from ...fitted.warned import tell
 from ...inference.prediction.predict import chosen_groups
 from ...report.summary import Summary
 from ..rules import Condition, Node, drawn, spelled
-from ..shared import BesideMixed
+from ..shared import BesideMixed, rounds_of
 from .fit import Fit, TreeCall, codes_of, fit
 from .grow import Branch, assigned, leaves_of
 
@@ -263,7 +263,7 @@ class ModelTree(BesideMixed):
         ]
         notes = [str(w) for w in self.warnings]
         if self.fit.converged:
-            notes.append(f"The tree was the same again after {len(self.trace)} rounds.")
+            notes.append(f"The tree was the same again after {rounds_of(self.trace)}.")
         notes.append("Standard errors and tests take the splits as known; they are too optimistic.")
         return Summary(
             "Model tree with random effects", facts, self.varcorr, self.mixed.coef_table(), notes
