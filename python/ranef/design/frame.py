@@ -131,9 +131,7 @@ def is_frame(data: Any) -> bool:
     return bool(nw.dependencies.is_into_dataframe(data))
 
 
-def pandas_column(
-    data: pd.DataFrame, names: tuple[Any, ...]
-) -> Callable[[str], pd.Series[Any]]:
+def pandas_column(data: pd.DataFrame, names: tuple[Any, ...]) -> Callable[[str], pd.Series[Any]]:
     """Return columns that later changes of the frame cannot reach: views if pandas sees to that."""
     if not copies_on_write():
         return lambda name: data[name].copy()
@@ -147,6 +145,7 @@ def pandas_column(
     def column(name: str) -> pd.Series[Any]:
         found = take(names.index(name))
         series: pd.Series[Any] = made(found, axes=found.axes)
+        series.name = name
         return series
 
     return column

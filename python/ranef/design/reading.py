@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..formula import SAFE, Evaluation, Factor, FactorKind
 from .aligned import check_rows
-from .expressions import columns_of, evaluate, strict_columns
 from .frame import Frame, row_labels
 from .values import Categories, Numbers, Value, read_codes, read_series
 
@@ -63,6 +62,8 @@ class Reading:
 
 def read_factor(factor: Factor, reading: Reading) -> None:
     """Read one factor and note what is missing."""
+    from .expressions import columns_of, evaluate, strict_columns
+
     expr = factor.expr
     if expr in reading.values:
         return
