@@ -32,14 +32,18 @@ def rows(rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def intercept(rng: np.random.Generator) -> tuple[pd.DataFrame, str, dict[str, float]]:
-    """Gaps in x and y that depend on the response and on z."""
+    """Gaps in x that depend on the response, in half of the rows; in y that depend on z, in the rest.
+
+    In one row both at random would not do: that x is seen where y is missing would tell of y.
+    """
     d, g = rows(rng)
     d["x"] = 0.5 * d.z + 0.5 * rng.normal(size=GROUPS)[g] + rng.normal(size=len(d))
     d["y"] = (
         1.0 + 0.5 * d.x + 0.3 * d.z + 0.8 * rng.normal(size=GROUPS)[g] + rng.normal(size=len(d))
     )
-    d.loc[rng.random(len(d)) < logistic(-1.2 + (d.y - 1.0)), "x"] = np.nan
-    d.loc[d.x.notna() & (rng.random(len(d)) < logistic(-2.0 + d.z)), "y"] = np.nan
+    half, u = rng.random(len(d)) < 0.5, rng.random(len(d))
+    d.loc[half & (u < logistic(-0.5 + (d.y - 1.0))), "x"] = np.nan
+    d.loc[~half & (u < logistic(-1.0 + d.z)), "y"] = np.nan
     return d, "y ~ x + z + (1 | g)", {"Intercept": 1.0, "x": 0.5, "z": 0.3}
 
 
