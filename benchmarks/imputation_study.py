@@ -32,7 +32,7 @@ def rows(rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def intercept(rng: np.random.Generator) -> tuple[pd.DataFrame, str, dict[str, float]]:
-    """Gaps in x that depend on the response, in half of the rows; in y that depend on z, in the rest.
+    """Gaps in x that depend on the response, in half of the rows; in y by z, in the others.
 
     In one row both at random would not do: that x is seen where y is missing would tell of y.
     """
