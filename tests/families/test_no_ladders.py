@@ -7,7 +7,7 @@ import pytest
 
 import ranef
 from ranef.families.links import LINKS
-from ranef.families.registry import FAMILIES
+from ranef.families.registry import FILES
 
 ROOT = Path(ranef.__file__).parent
 #: Rooms on lower floors know no family, and take "log" for a function, as words of others do.
@@ -15,7 +15,7 @@ BELOW = {"formula", "design", "words"}
 ROOMS = sorted(
     {p.parent.relative_to(ROOT).parts[0] for p in ROOT.glob("*/**/*.py")} - {"families", *BELOW}
 )
-NAMES = set(FAMILIES) | (set(LINKS) - {"identity"})  # which stands for no link, too
+NAMES = set(FILES) | (set(LINKS) - {"identity"})  # which stands for no link, too
 
 
 def decided_by_name(source):
