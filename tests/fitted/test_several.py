@@ -183,6 +183,13 @@ def test_every_fit_answers(rows, response, options):
     assert set(model.ranef()) == set(model.varcorr)
 
 
+def test_marginal_means_are_carried_through_links_of_this_kernel_alone(rows):
+    model = ranef.glmer("count ~ x + (1 | g)", rows, family="poisson", link="sqrt")
+    eta = ranef.emmeans(model, "x", type="link").frame["emmean"]
+    means = ranef.emmeans(model, "x", type="response").frame["response"]
+    np.testing.assert_allclose(means, eta**2, rtol=1e-12)
+
+
 # ------------------------------------------------------------------ refusals
 
 
