@@ -9,7 +9,7 @@ import scipy.stats
 from ranef.families import known, lookup
 from ranef.families.registry import FILES
 
-N = 60_000
+N = 40_000
 LOCATION = 0.3
 #: The response's law in scipy's words, given the location and the parameters; where it has one.
 LAWS = {
@@ -64,7 +64,7 @@ def test_counts_above_zero_have_the_moments_of_their_probabilities(name, whole):
 
 @every_family
 def test_draws_have_the_moments_and_are_in_range(name):
-    family, n = lookup(name), 2_000 if name in SUMMED else N
+    family, n = lookup(name), 600 if name in SUMMED else N
     mu, params = at(family, n)
     draws = family.draw(np.random.default_rng(2), mu, params)
     mean, variance = family.mean(mu, params)[0], family.variance(mu, params)[0]

@@ -10,7 +10,7 @@ import scipy
 
 from ..._typing import Array, Codes
 from ...design.grouped import group_term, times_of
-from ...families import Params, lookup
+from ...families import Params
 from ...inference.residuals.source import Source, Transform, by_cdf, normal
 from ...models.gee import GeeEstimate, sort_rows, working_correlation
 from ..parts import Base
@@ -44,12 +44,12 @@ class Checks(Base):
             for at, wave in _groups(rows.start, rows.order, rows.wave):
                 root = np.linalg.cholesky(R[np.ix_(wave, wave)])
                 scores[at] = root @ rng.standard_normal(len(wave))
-            if family is lookup("gaussian"):
+            if family.in_units:
                 return e.mu + _sd(parts, e) * scores
             return family.need("quantile")(scipy.special.ndtr(scores), e.mu, _params(parts, e))
 
         discrete = family.support.discrete
-        free = family is lookup("gaussian")
+        free = family.in_units
         own = _transform(parts, e, design.y)
         return Source(design, parts.data, own, draw, again, discrete=discrete, scale_is_free=free)
 
@@ -73,7 +73,7 @@ def _params(parts: GeeParts, e: GeeEstimate) -> Params:
 def _transform(parts: GeeParts, e: GeeEstimate, y: Array) -> Transform:
     """Transform responses by the family's distribution at the fitted means."""
     family = parts.spec.distribution
-    if family is lookup("gaussian"):
+    if family.in_units:
         return normal(y, e.mu, _sd(parts, e))
     params = _params(parts, e)
     unit = np.ones(len(y)) if family.support.discrete else None
