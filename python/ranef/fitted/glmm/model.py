@@ -84,7 +84,6 @@ class GeneralizedLinearMixedModel(
         "anova": "give models of ranef.glmer alone",
         "average": "give models of ranef.glmer alone",
         "compare": "give models of ranef.glmer alone",
-        "doctor": "ranef.diagnose(model) says what to change",
         "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
         "rlrt": "ranef.anova gives a p-value for the boundary",
     }
