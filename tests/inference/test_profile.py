@@ -214,3 +214,16 @@ def test_aliased_columns_have_no_interval(sleep):
     found = model.conf_int("profile")
     assert "twice" not in found.index
     assert_allclose(found.loc["Days"], plain.conf_int("profile").loc["Days"], rtol=1e-6)
+
+
+def test_a_limit_that_cannot_be_followed_is_left_out_with_a_warning(monkeypatch):
+    from ranef.inference.profile import profile as profiling
+
+    def lost(curve, z):
+        return (np.nan, 1.0) if curve.target.name == "Days" else (0.0, 1.0)
+
+    monkeypatch.setattr(profiling, "interval", lost)
+    model = ranef.lmer("Reaction ~ Days + (1 | Subject)", ranef.datasets.load("sleepstudy"))
+    with pytest.warns(ranef.ConvergenceWarning, match="of Days is not smooth"):
+        found = model.conf_int("profile", progress=False)
+    assert np.isnan(found.loc["Days", "lower"])

@@ -78,11 +78,11 @@ def profile_intervals(parts: ProfiledParts, level: float, *, progress: bool) -> 
     found = {c.target.name: profiling.interval(c, z) for c in _tracked(walked, progress)}
     table = pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
     if lost := table.index[table.isna().any(axis=1)].tolist():
-        warn_caller(
+        message = (
             f"the likelihood of {', '.join(lost)} is not smooth on the way to a limit, which is "
-            "left out; use method='wald' or 'boot'",
-            ConvergenceWarning,
+            "left out; use method='wald' or 'boot'"
         )
+        warn_caller(ConvergenceWarning(message))
     return table
 
 
