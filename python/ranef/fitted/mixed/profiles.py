@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ..._caller import warn_caller
+from ...errors import ConvergenceWarning
 from ..parts import Base
 from .parts import ProfiledParts
 
@@ -74,7 +76,14 @@ def profile_intervals(parts: ProfiledParts, level: float, *, progress: bool) -> 
 
     z, walked = float(t_quantile(level)), parts.walked()
     found = {c.target.name: profiling.interval(c, z) for c in _tracked(walked, progress)}
-    return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+    table = pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+    if lost := table.index[table.isna().any(axis=1)].tolist():
+        warn_caller(
+            f"the likelihood of {', '.join(lost)} is not smooth on the way to a limit, which is "
+            "left out; use method='wald' or 'boot'",
+            ConvergenceWarning,
+        )
+    return table
 
 
 def _tracked(walked: Walked, progress: bool) -> Iterator[Curve]:
