@@ -72,6 +72,10 @@ def test_a_term_of_two_columns_is_tested_as_a_whole(sleep):
     # lme4 1.1-31: REML criterion 1743.6283
     assert one.statistic == pytest.approx(dense_reml(y, X, np.ones(180)) - 1743.6283, abs=2e-4)
     assert one.table["df"].iloc[0] == 3.0
+    again = [ranef.rlrt(model, n=9, seed=np.random.default_rng(5)).draws for _ in range(2)]
+    np.testing.assert_array_equal(*again)
+    with pytest.raises(TypeError, match="seed is a whole number or a Generator, not 'a'"):
+        ranef.rlrt(model, n=9, seed="a")
     assert one.pvalue == pytest.approx(1 / 61)
 
 

@@ -44,7 +44,7 @@ def rlrt(
         Number of simulated statistics; 10,000 by default for one variance, 1,000 for several,
         each of which takes fits.
     seed : int or Generator, optional
-        Makes them repeatable; an int for several variances.
+        Makes them repeatable.
     workers : int, optional
         Threads of the fits; all cores by default. Results do not depend on it.
     progress : bool

@@ -14,13 +14,28 @@ from ..inference.lrt.pbtest import bootstrap_ratios, simulated_pvalue
 from ..models.batch.estimate import Settings
 from ..report.simulated import SimulatedTest
 
-__all__ = ["bootstrapped", "check_draws", "mishaps", "simulated"]
+__all__ = ["bootstrapped", "check_draws", "entropy", "mishaps", "simulated"]
 
 
 def check_draws(n: int) -> None:
     """Raise unless the number of draws is a positive integer."""
-    if n < 1:
-        raise ValueError(f"n is a number of draws, 1 or more, not {n}")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n is a number of draws, 1 or more, not {n!r}")
+
+
+def entropy(seed: Any) -> Any:
+    """Return what seeds of draws are made of: a number, drawn where a generator is given.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a generator nor a number.
+    """
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    if seed is None or isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        return seed
+    raise TypeError(f"seed is a whole number or a Generator, not {seed!r}")
 
 
 def mishaps(ratios: np.ndarray[Any, np.dtype[np.float64]], stopped: int) -> list[str]:
@@ -55,7 +70,7 @@ def bootstrapped(
         high.parts.design,
         low.parts.estimate,
         n,
-        seed,
+        entropy(seed),
         settings,
         progress=progress,
     )

@@ -14,7 +14,7 @@ from ..inference.lrt.rlrt_several import fitted_statistics, objective_at_zero
 from ..models.batch.estimate import Settings
 from ..report.simulated import SimulatedTest
 from .models import by_likelihood, check_comparable, check_likelihood, same_fixed
-from .simulated import bootstrapped, simulated
+from .simulated import bootstrapped, entropy, simulated
 
 __all__ = ["among_others", "every_variance", "has_one_variance", "one_variance"]
 
@@ -51,7 +51,7 @@ def every_variance(
     observed = max(0.0, zero + 2.0 * fit.llf)
     settings = Settings(reml=True, workers=workers, control=fit.call.control)
     draws, stopped = fitted_statistics(
-        design, estimate.kept, zero, n, seed, settings, progress=progress
+        design, estimate.kept, zero, n, entropy(seed), settings, progress=progress
     )
     df = fit.npar - len(estimate.kept) - 1
     test = RatioTest(observed, float(df), chi2_tail(observed, df))
