@@ -83,5 +83,5 @@ def test_a_seed_repeats_and_the_table_reads():
 def test_no_draws_are_refused():
     with pytest.raises(ValueError, match="1 or more"):
         ranef.rlrt(ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff")), n=0)
-    with pytest.raises(ValueError, match="1 or more, not 20.5"):
+    with pytest.raises(ValueError, match=r"1 or more, not 20\.5"):
         ranef.rlrt(ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff")), n=20.5)

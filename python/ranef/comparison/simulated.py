@@ -33,7 +33,7 @@ def entropy(seed: Any) -> Any:
     """
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**63))
-    if seed is None or isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+    if seed is None or (isinstance(seed, int | np.integer) and not isinstance(seed, bool)):
         return seed
     raise TypeError(f"seed is a whole number or a Generator, not {seed!r}")
 
