@@ -71,7 +71,7 @@ def estimated(design: Design, core: Any, call: GlmerCall) -> GlmmEstimate:
 
 def specification(family: str, link: str | None, nagq: int, reml: bool = False) -> GlmmSpec:
     """Check the options of the model."""
-    found = find(family, "glmer")
+    found = find(family, "glmm")
     links = [choice.name for choice in found.links]
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
@@ -162,7 +162,8 @@ def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GlmmParts:
     core = glmm.kernel(design, call.spec)
     estimate = estimated(design, core, call)
     parts = GlmmParts(settled(design, estimate), estimate, call, data)
-    return replace(parts, warnings=tuple(findings(parts, core)))
+    found = tuple(findings(parts, core))
+    return replace(parts, warnings=found) if found else parts
 
 
 def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:
