@@ -177,7 +177,7 @@ class GeneralizedLinearMixedModel(
             raise ValueError(
                 f"glmer has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}"
             )
-        family = find(changes.pop("family", spec.family), "glmer").name
+        family = find(changes.pop("family", spec.family), "glmm").name
         link = changes.pop("link", spec.link if family == spec.family else None)
         nagq, reml = changes.pop("nagq", spec.nagq), changes.pop("reml", spec.reml)
         changes["spec"] = specification(family, link, nagq, reml)
