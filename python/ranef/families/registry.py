@@ -90,10 +90,10 @@ def registered(family: Family) -> Iterator[Family]:
     Raises
     ------
     ValueError
-        When there is a family of that name.
+        When there already is a family of that name.
     """
     if family.name in FAMILIES:
-        raise ValueError(f"there is a family {family.name!r}")
+        raise ValueError(f"there already is a family {family.name!r}")
     FAMILIES[family.name] = family
     try:
         yield family

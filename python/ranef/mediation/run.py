@@ -104,7 +104,7 @@ def mediation(
 def count(draws: Any) -> int:
     """Read a number of draws."""
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 2:
-        raise ValueError(f"draws is a whole number from 2 on, not {draws!r}")
+        raise ValueError(f"draws must be a whole number, 2 or more, not {draws!r}")
     return int(draws)
 
 

@@ -29,7 +29,7 @@ def attribute_message(name: str) -> str:
     if name not in MODEL:
         return ""
     whose, cure = MODEL[name]
-    return f"{name} is a word of {whose}; {said(cure)}"
+    return f"{name} is from {whose}; {said(cure)}"
 
 
 def target(name: str) -> str:
@@ -42,10 +42,10 @@ def module_message(name: str, known: list[str]) -> str:
     """Say what the module has for a function of another package, or what is spelt nearly so."""
     if name in MODULE:
         whose, cure = MODULE[name]
-        return f"; {name} is a word of {whose}: {said(cure)}"
+        return f"; {name} is from {whose}: {said(cure)}"
     if name in MODEL:
         whose, cure = MODEL[name]
-        return f"; {name} is a word of {whose}: {said(cure)}"
+        return f"; {name} is from {whose}: {said(cure)}"
     if name in METHODS:
         return f"; {name} belongs to a model: write model.{name}{'' if name == 'plot' else '(...)'}"
     return nearest(name, known)

@@ -92,7 +92,7 @@ def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
     inside = family.inside(y) | ((y == 0.0) & zero)
     if bad := int(np.sum(~inside)):
         raise DataError(
-            f"a {family.name} response is {family.range}; {name!r} is not in {bad} rows"
+            f"a {family.name} response is {family.range}; in {bad} rows {name!r} is not"
             f"{family.hint}",
             name,
         )
@@ -109,7 +109,7 @@ def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
         if bad:
             words = "shares of whole numbers of trials" if family.trials else "counts 0, 1, 2, ..."
             raise DataError(
-                f"a {family.name} response is made of {words}; {name!r} is not in {bad} rows", name
+                f"a {family.name} response is made of {words}; in {bad} rows {name!r} is not", name
             )
     if zero and not (y == 0.0).any():
         raise DataError(
@@ -127,5 +127,5 @@ def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
     if family.name == "betabinomial" and trials.max() <= 1.0:
         raise ModelError(
             "with one trial a row a betabinomial response is a binomial one: its phi cannot be "
-            "known. Use family='binomial'."
+            "estimated. Use family='binomial'."
         )
