@@ -18,6 +18,7 @@ from ...inference.structures import natural_values
 from ...models import lmm
 from ...models.batch.estimate import Settings
 from ...models.lmm import LmmEstimate
+from ...parallel.seeds import root_seed
 from ...parallel.workers import worker_count
 from ...report.bootstrap import Bootstrap
 from ..coefficients import level_and_method, wald_intervals
@@ -160,7 +161,7 @@ class Intervals(Base):
         else:
             names, own = _named(statistic(self))
 
-        root = np.random.SeedSequence(seed)
+        root = root_seed(seed)
         draw, seeds = drawer(design, estimate, kind), root.spawn(n)
         plain = all(t.is_plain and not t.is_structured for t in design.random)
         exact = estimate.approximation is None and plain
