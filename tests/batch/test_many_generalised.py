@@ -204,7 +204,7 @@ def test_what_there_is_not(cells, counts):
         ranef.fit_many(formula, cells, counts, family="poisson", ddf="satterthwaite")
     with pytest.raises(ranef.UnsupportedError, match="link='log'"):
         ranef.fit_many(formula, cells, counts + 1.0, family="gamma")
-    with pytest.raises(TypeError, match="once for each family"):
+    with pytest.raises(TypeError, match="one name for all fits"):
         ranef.fit_many(formula, cells, counts, family=["poisson"] * counts.shape[1])
     with pytest.raises(ranef.UnsupportedError, match="trials, one column"):
         ranef.fit_many(formula, cells, counts, family="poisson", weights=np.ones(counts.shape))

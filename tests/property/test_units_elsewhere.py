@@ -110,16 +110,34 @@ def test_forests_fill_gaps_in_any_units():
     assert all(np.std(values[::5]) > 0.3 for values in found)  # and not with the mean alone
 
 
-@pytest.mark.parametrize("family", ["gaussian", "student"])
-def test_a_unit_in_which_digits_would_be_lost_is_refused(family):
-    more = {"dispersion": "~ x"} if family == "gaussian" else {}
-    for unit in (1e-6, 1e7):
-        with pytest.raises(ranef.DataError, match="fit the response times 1e"):
-            ranef.glmer("y ~ x + (1 | g)", rows(y=unit), family=family, **more)
-    right = ranef.glmer("y ~ x + (1 | g)", rows(), family=family, **more)
-    for unit in (1e-2, 1e3):
-        found = ranef.glmer("y ~ x + (1 | g)", rows(y=unit), family=family, **more)
-        np.testing.assert_allclose(found.tvalues, right.tvalues, rtol=1e-3)
+def moments(family, more, unit):
+    """What a model of location and scale says, with the unit of the response taken out."""
+    d = rows(y=unit)
+    m = ranef.glmer("y ~ x + (1 | g)", d, family=family, **more)
+    limits = m.predict(d.head(3), kind="link", interval="confidence").to_numpy() / unit
+    return {
+        "log-likelihood": m.llf + len(d) * np.log(unit),
+        "coefficients": m.params / unit,
+        "standard errors": m.bse / unit,
+        "variance": m.varcorr["g"].iloc[0, 0] / unit**2,
+        "modes": m.ranef()["g"].to_numpy()[:5] / unit,
+        "fitted": m.fittedvalues.to_numpy()[:5] / unit,
+        "spread": np.asarray(m.predict(d.head(3), kind="dispersion")) / unit,
+        "limits": limits,
+        "draws": m.simulate(1, seed=1)[:5] / unit,
+        "profile": m.conf_int("profile").loc["x"].to_numpy() / unit,
+    }
+
+
+@pytest.mark.parametrize(
+    ("family", "more"),
+    [("gaussian", {"dispersion": "~ x + (1 | g)"}), ("student", {"nagq": 3}), ("student", {})],
+)
+def test_the_unit_of_a_response_with_a_spread_of_its_own(family, more):
+    right = moments(family, more, 1.0)
+    for unit in (UNITS[0], UNITS[-1]):
+        for name, value in moments(family, more, unit).items():
+            np.testing.assert_allclose(value, right[name], rtol=2e-4, atol=2e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("unit", [1e-150, 1e-12, 1.0, 1e12])
@@ -129,3 +147,15 @@ def test_a_root_keeps_components_of_any_size(unit):
     R = root_of(scale @ cov @ scale)
     back = np.linalg.inv(scale) @ R @ R.T @ np.linalg.inv(scale)
     np.testing.assert_allclose(back, cov, rtol=1e-12, atol=1e-12)
+
+
+def test_a_limit_that_no_likelihood_falls_below_is_infinite():
+    """Student's t with infinite degrees of freedom is the normal distribution, which fits nearly
+    as well; the other limit is that of Nelder and Mead's search with df held."""
+    d = rows()
+    model = ranef.glmer("y ~ x + (1 | g)", d, family="student", nagq=3)
+    normal = ranef.glmer("y ~ x + (1 | g)", d, family="gaussian", dispersion="~ 1", nagq=3)
+    assert 2.0 * (model.llf - normal.llf) == pytest.approx(2.2167465, abs=1e-5)
+    lower, upper = model.conf_int("profile").loc["df"]
+    assert lower == pytest.approx(3.962942, abs=1e-4)
+    assert upper == np.inf

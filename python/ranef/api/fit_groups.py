@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 from .._typing import Ddf
+from ..batch.counts import batch_ddf, batch_spec
 from ..batch.engines import fit_groups_on, refuse_folder
 from ..batch.groups import fit_by
-from ..batch.many import check_ddf
 from ..batch.result import BatchResult
 from ..batch.stored import StoredBatch
 from ..formula import with_functions
@@ -29,9 +29,11 @@ def fit_groups(
     weights: str | None = None,
     offset: str | None = None,
     contrasts: Mapping[str, Any] | None = None,
+    family: str | None = None,
+    link: str | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: Ddf = "residual",
+    ddf: Ddf | None = None,
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
@@ -49,9 +51,11 @@ def fit_groups(
     weights: str | None = None,
     offset: str | None = None,
     contrasts: Mapping[str, Any] | None = None,
+    family: str | None = None,
+    link: str | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: Ddf = "residual",
+    ddf: Ddf | None = None,
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
@@ -69,9 +73,11 @@ def fit_groups(
     weights: str | None = None,
     offset: str | None = None,
     contrasts: Mapping[str, Any] | None = None,
+    family: str | None = None,
+    link: str | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: Ddf = "residual",
+    ddf: Ddf | None = None,
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
@@ -80,7 +86,7 @@ def fit_groups(
     functions: Mapping[str, Callable[..., Any]] | None = None,
     trust_formula: bool = False,
 ) -> BatchResult | StoredBatch:
-    """Fit the same formula to each group of rows, each with a design of its own.
+    """Fit the same formula, linear or generalised, to each group of rows with its own design.
 
     Parameters
     ----------
@@ -96,6 +102,11 @@ def fit_groups(
         Names of columns.
     contrasts : mapping, optional
         Coding of categorical columns, by name.
+    family : {"binomial", "poisson", "negative_binomial", "gamma"}, optional
+        Distribution of the response, for generalised models by Laplace's approximation. Weights
+        are then trials of shares, and an exposure goes into the formula, ``offset(log(time))``.
+    link : str, optional
+        Link of the mean; the family's usual one by default.
     reml, tests, ddf, workers, progress, control, out, executor
         As in :func:`ranef.fit_many`.
     functions : mapping of str to callable, optional
@@ -136,12 +147,25 @@ def fit_groups(
     >>> groups = ranef.fit_groups("angle ~ temp + (1 | replicate)", cake, "recipe", progress=False)
     >>> groups.fits["nobs"].tolist()
     [90, 90, 90]
+
+    Infections in each period, a generalised model each:
+
+    >>> cbpp = ranef.datasets.load("cbpp")
+    >>> periods = ranef.fit_groups(
+    ...     "cbind(incidence, size - incidence) ~ 1 + (1 | herd)",
+    ...     cbpp,
+    ...     "period",
+    ...     family="binomial",
+    ...     progress=False,
+    ... )
+    >>> periods.fits["status"].tolist()
+    ['converged', 'converged', 'converged', 'converged']
     """
     formula = with_functions(formula, functions, trust_formula)
-    check_ddf(ddf)
     options: dict[str, Any] = {"weights": weights, "offset": offset, "reml": reml}
     options |= {"tests": tests, "ddf": ddf, "workers": workers, "progress": progress}
-    options |= {"contrasts": contrasts, "control": control}
+    options |= {"contrasts": contrasts, "control": control, "family": family, "link": link}
+    batch_ddf(ddf, batch_spec(family, link, None))
     if (kind := frame_kind(data)) is not None:
         refuse_folder(out, executor)
         return fit_groups_on(kind, formula, data, by, options)

@@ -38,8 +38,8 @@ def batch_spec(family: Any, link: str | None, size_factors: Any) -> GlmmSpec | N
         return None
     if not isinstance(family, str):
         raise TypeError(
-            f"family is one name for all responses, not {family!r}; call fit_many once for each "
-            "family"
+            f"family is one name for all fits, not {family!r}; fit those of each family by a call "
+            "of their own"
         )
     spec = specification(family, link, 1)
     if spec.transform.positive:

@@ -22,6 +22,7 @@ from ..fitted.lmm.model import LinearMixedModel
 from ..models.batch.estimate import ERROR, BatchEstimate
 from ..parallel.engines import GROUPED, column_names
 from ..parallel.progress import open_bar
+from .counts import batch_ddf, batch_spec
 from .groups import fit_by
 from .result import BatchResult, Labels
 
@@ -86,7 +87,7 @@ def fit_groups_on(
     run = GROUPED[kind](frame, asked, names)
     with open_bar(None, "blocks", shown=options["progress"]) as bar:
         done = [counted(part, bar) for part in run(partial(fit_frames, formula, names, local))]
-    return merged([part for part in done if len(part.fits)], names, options["ddf"])
+    return merged([part for part in done if len(part.fits)], names, degrees_of(options))
 
 
 def fit_frames(formula: str, names: list[str], options: Options, frames: Iterator[Any]) -> Part:
@@ -203,6 +204,11 @@ def refuse_folder(out: Any, executor: Any) -> None:
             "the groups of a distributed dataframe are returned together; omit out=, or write "
             "the dataframe to parquet and pass the files, with an executor"
         )
+
+
+def degrees_of(options: Options) -> str:
+    """Return the degrees of freedom that a call comes to."""
+    return batch_ddf(options["ddf"], batch_spec(options["family"], options["link"], None))
 
 
 def asks(formula: str, options: Options) -> Callable[[str], bool]:

@@ -17,6 +17,7 @@ from ..design.frame import open_frame
 from ..design.reading import Reading, read_factor
 from ..design.values import Categories
 from ..errors import DataError, RanefError
+from ..fitted.glmm.call import GlmerCall
 from ..fitted.lmm.call import Call
 from ..formula import parse
 from ..models.batch import fits as batch
@@ -43,13 +44,13 @@ class GroupFits:
         Names the coefficients and random effects; its rows are not read.
     settings : Settings
         How to fit.
-    call : Call
+    call : Call or GlmerCall
         The call that is made for one group.
     """
 
     whole: Design
     settings: Settings
-    call: Call
+    call: Call | GlmerCall
 
     def fit(
         self, rows: Rows, out: BatchEstimate, line: Progress, dropped: dict[str, int]
@@ -120,18 +121,21 @@ def fit_piece(fits: GroupFits, task: Task) -> Result:
     return Result(out, messages, dropped)
 
 
-def build(call: Call, columns: Any) -> Design:
+def build(call: Call | GlmerCall, columns: Any) -> Design:
     """Build the design of a call."""
+    spec = call.spec if isinstance(call, GlmerCall) else None
+    has_trials = spec is not None and spec.distribution.has_trials
     return designs.build(
         parse(call.formula),
         columns,
         weights=call.weights,
         offset=call.offset,
         contrasts=call.contrasts,
+        response="counts" if has_trials else "numeric",
     )
 
 
-def try_build(call: Call, columns: Any) -> Design | None:
+def try_build(call: Call | GlmerCall, columns: Any) -> Design | None:
     """Build a design of rows, None where some group's rows do not allow it."""
     try:
         return build(call, columns)

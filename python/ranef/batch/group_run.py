@@ -16,8 +16,10 @@ import pandas as pd
 from .._caller import warn_caller
 from ..design.design import Design
 from ..errors import DroppedRowsWarning, RanefError
+from ..fitted.glmm.call import GlmerCall
+from ..fitted.glmm.model import fit_model as fit_glmer_call
+from ..fitted.kinds import Model
 from ..fitted.lmm.call import Call
-from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.lmm.model import fit_model as fit_call
 from ..models.batch import estimate as batch_estimate
 from ..models.batch.blocks import Progress
@@ -48,7 +50,7 @@ class GroupRun:
         The groups.
     by : tuple of str
         The columns that make them.
-    call : Call
+    call : Call or GlmerCall
         The call that is made for one group.
     ddf : str
         Kind of degrees of freedom.
@@ -60,7 +62,7 @@ class GroupRun:
     settings: Settings
     groups: GroupRows
     by: tuple[str, ...]
-    call: Call
+    call: Call | GlmerCall
     ddf: str
     executor: Any = None
 
@@ -149,12 +151,15 @@ class GroupRun:
                     found[i] = str(error)
         return found
 
-    def single(self, i: int) -> LinearMixedModel:
+    def single(self, i: int) -> Model:
         """Fit one group in full."""
         block = int(np.searchsorted(self.groups.bounds, i, side="right")) - 1
         rows = self.groups.read(block)
         at = np.flatnonzero(rows.codes == i - self.groups.bounds[block])
-        return fit_call(self.call, of_rows(rows.columns, at))
+        mine = of_rows(rows.columns, at)
+        if isinstance(self.call, GlmerCall):
+            return fit_glmer_call(self.call, mine)
+        return fit_call(self.call, mine)
 
     def result(
         self,

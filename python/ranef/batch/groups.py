@@ -16,6 +16,7 @@ from ..design.frame import Frame, open_frame
 from ..design.structures.structure import check_free
 from ..design.values import read_codes
 from ..errors import DataError, ModelError
+from ..fitted.glmm.call import GlmerCall
 from ..fitted.lmm.call import Call
 from ..formula import Formula
 from ..formula.parse import parse
@@ -23,6 +24,7 @@ from ..models.batch.blocks import Progress
 from ..models.batch.estimate import Settings
 from ..models.lmm import Control
 from ..parallel.workers import worker_count
+from .counts import batch_ddf, batch_spec, check_plain
 from .group_rows import build, try_build
 from .group_run import GroupRun
 from .group_sources import Codes, Columns, GroupRows, group_files, group_frame, is_files
@@ -42,7 +44,12 @@ __all__ = [
 
 
 def frame_and_design(
-    call: Call, data: Any, by: tuple[str, ...], sample: Sample, in_blocks: bool, progress: bool
+    call: Call | GlmerCall,
+    data: Any,
+    by: tuple[str, ...],
+    sample: Sample,
+    in_blocks: bool,
+    progress: bool,
 ) -> tuple[GroupRows, Design]:
     """Read the groups of a frame, and a design in which every level occurs."""
     frame = open_frame(data)
@@ -57,7 +64,12 @@ def frame_and_design(
 
 
 def files_and_design(
-    call: Call, data: Any, by: tuple[str, ...], sample: Sample, in_blocks: bool, progress: bool
+    call: Call | GlmerCall,
+    data: Any,
+    by: tuple[str, ...],
+    sample: Sample,
+    in_blocks: bool,
+    progress: bool,
 ) -> tuple[GroupRows, Design]:
     """Read the groups of files, and a design in which every level occurs."""
 
@@ -68,7 +80,7 @@ def files_and_design(
     return groups, sampled(call, sample)
 
 
-def sampled(call: Call, sample: Sample) -> Design:
+def sampled(call: Call | GlmerCall, sample: Sample) -> Design:
     """Build a design from rows that show every level, without rows that have infinite values."""
     columns = sample.frame()
     whole = try_build(call, columns)
@@ -122,9 +134,11 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
     weights: str | None = None,
     offset: str | None = None,
     contrasts: Any = None,
+    family: str | None = None,
+    link: str | None = None,
     reml: bool = True,
     tests: Sequence[Any] = (),
-    ddf: str = "satterthwaite",
+    ddf: str | None = None,
     workers: int | None = None,
     progress: bool = True,
     control: Control | None = None,
@@ -146,20 +160,27 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
     for name, given in (("weights", weights), ("offset", offset)):
         if given is not None and not isinstance(given, str):
             raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")
-    call = Call(formula, reml, weights, offset, contrasts, "drop", Control.of(control))
+    spec, limits = batch_spec(family, link, None), Control.of(control)
+    degrees = batch_ddf(ddf, spec)
+    call: Call | GlmerCall = Call(formula, reml, weights, offset, contrasts, "drop", limits)
+    if spec is not None:
+        call = GlmerCall(formula, spec, weights, offset, contrasts, "drop", limits)
     sample = Sample(parsed, weights, offset)
     if is_dataset(data) and not getattr(data, "files", None):
         data = data.to_table()
     opened = files_and_design if is_files(data) else frame_and_design
     in_blocks = not (out is None and executor is None)
     groups, whole = opened(call, data, names, sample, in_blocks, progress)
+    if spec is not None:
+        check_plain(whole)
     settings = Settings(
-        reml=reml,
-        satterthwaite=ddf == "satterthwaite",
+        reml=reml and spec is None,
+        satterthwaite=degrees == "satterthwaite",
         workers=worker_count(workers, None if executor is None else 1),
-        contrasts=read_tests(tests, whole.fixed_names, ddf),
+        contrasts=read_tests(tests, whole.fixed_names, degrees),
         control=call.control,
+        spec=spec,
     )
-    run = GroupRun(whole, settings, groups, names, call, ddf, executor)
+    run = GroupRun(whole, settings, groups, names, call, degrees, executor)
     with Progress(len(groups.labels), "groups", shown=progress) as line:
         return run.in_memory(line) if out is None else run.stored(out, line)

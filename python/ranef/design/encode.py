@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,13 @@ from .known.members import MemberGrouping, Membership
 from .matrix import matrix
 from .reading import Reading, read_argument, read_factor, read_group, union
 from .scope import Column
-from .smooths.fitted import FittedSmooth
 from .smooths.reading import stacked
 from .smooths.terms import evaluated, multiplier, warn_beyond
 from .structures.structure import Structure
 from .values import Categories, Numbers, Value, find_levels, read_codes
+
+if TYPE_CHECKING:
+    from .smooths.fitted import FittedSmooth
 
 __all__ = ["Encoder", "NewRows", "NewSmooth", "NewTerm", "encode", "encode_smooth"]
 

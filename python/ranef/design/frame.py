@@ -97,7 +97,8 @@ class Frame:
 def open_frame(data: Any) -> Frame:
     """Take a pandas, polars or Arrow table, or a mapping of names to arrays."""
     if isinstance(data, pd.DataFrame):
-        return Frame(tuple(data.columns), len(data), data.index, pandas_column(data))
+        names = tuple(data.columns.tolist())
+        return Frame(names, len(data), data.index, pandas_column(data, names))
     if isinstance(data, Mapping):
         return mapping_frame(data)
     if isinstance(data, np.ndarray) and data.dtype.names:
@@ -130,11 +131,24 @@ def is_frame(data: Any) -> bool:
     return bool(nw.dependencies.is_into_dataframe(data))
 
 
-def pandas_column(data: pd.DataFrame) -> Callable[[str], pd.Series[Any]]:
+def pandas_column(data: pd.DataFrame, names: tuple[Any, ...]) -> Callable[[str], pd.Series[Any]]:
     """Return columns that later changes of the frame cannot reach: views if pandas sees to that."""
-    if copies_on_write():
+    if not copies_on_write():
+        return lambda name: data[name].copy()
+    try:  # three times as fast as data[name], which looks the name up and makes it again
+        inside: Any = data._mgr  # noqa: SLF001
+        made: Any = getattr(pd.Series, "_from_mgr")  # noqa: B009
+        take = inside.iget
+    except AttributeError:  # another pandas
         return lambda name: data[name]
-    return lambda name: data[name].copy()
+
+    def column(name: str) -> pd.Series[Any]:
+        found = take(names.index(name))
+        series: pd.Series[Any] = made(found, axes=found.axes)
+        series.name = name
+        return series
+
+    return column
 
 
 def copies_on_write() -> bool:

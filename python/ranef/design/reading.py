@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..formula import SAFE, Evaluation, Factor, FactorKind
 from .aligned import check_rows
-from .expressions import columns_of, evaluate, strict_columns
 from .frame import Frame, row_labels
 from .values import Categories, Numbers, Value, read_codes, read_series
 
@@ -62,6 +62,8 @@ class Reading:
 
 def read_factor(factor: Factor, reading: Reading) -> None:
     """Read one factor and note what is missing."""
+    from .expressions import columns_of, evaluate, strict_columns
+
     expr = factor.expr
     if expr in reading.values:
         return
@@ -112,12 +114,11 @@ def has_usual_size(a: Vector, name: str) -> bool:
     DataError
         If squares of finite values overflow, or vanish.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float(np.einsum("i,i->", a, a))  # without the threads of a BLAS
-        usual = bool(np.isfinite(squares))
-        finite = a if usual else a[np.isfinite(a)]
-        squares = squares if usual else float(np.einsum("i,i->", finite, finite))
-    if not np.isfinite(squares) or (squares < SMALLEST and finite.any()):
+    squares = float(np.einsum("i,i->", a, a))  # without the threads of a BLAS, or a warning
+    usual = math.isfinite(squares)
+    finite = a if usual else a[np.isfinite(a)]
+    squares = squares if usual else float(np.einsum("i,i->", finite, finite))
+    if not math.isfinite(squares) or (squares < SMALLEST and finite.any()):
         size = float(np.abs(finite).max())
         raise DataError(
             f"the largest value of {name!r} is {size:.3g}, and its square "

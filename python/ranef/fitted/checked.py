@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from .._options import check_option
-from ..inference.residuals.source import KINDS, Source
-from ..report.checks.residuals import SimulatedResiduals, simulated
 
 if TYPE_CHECKING:
+    from ..inference.residuals.source import Source
+    from ..report.checks.residuals import SimulatedResiduals
     from ..report.plots.base import Panels
 
 __all__ = ["Checked"]
@@ -96,6 +96,9 @@ class Checked:
         >>> bool(residuals.uniformity().pvalue < 0.05)  # two subjects have outliers
         True
         """
+        from ..inference.residuals.source import KINDS
+        from ..report.checks.residuals import simulated
+
         chosen = check_option("kind", kind, KINDS)
         rng = np.random.default_rng(seed)
         if refit not in (None, True, False):

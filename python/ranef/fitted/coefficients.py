@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from ..design.aligned import by_name
 from ..inference.hypotheses import linear as hypothesis
-from ..inference.hypotheses.text import parse_hypotheses
 from ..report.coefficients import interval_table
-from ..report.tests import LinearTest, contrast_frame
 from .parts import Base, Parts
+
+if TYPE_CHECKING:
+    from ..report.tests import LinearTest
 
 __all__ = ["Coefficients", "LinearTests", "WaldIntervals", "level_and_method", "wald_intervals"]
 
@@ -131,6 +132,8 @@ def linear_test(
     ddf: str | None = None,
 ) -> LinearTest:
     """Test linear hypotheses; see :meth:`LinearTests.test`."""
+    from ..report.tests import LinearTest, contrast_frame
+
     L, right, labels = read_hypotheses(parts, hypotheses, value)
     approximation = parts.approximation(ddf)
     beta = parts.beta[parts.kept]
@@ -147,6 +150,8 @@ def read_hypotheses(
     parts: Parts, hypotheses: str | Sequence[str] | ArrayLike, value: ArrayLike | None
 ) -> tuple[Any, Any, list[str]]:
     """Read rows, right sides and labels of hypotheses as text or as numbers."""
+    from ..inference.hypotheses.text import parse_hypotheses
+
     if isinstance(hypotheses, list | tuple) and any(isinstance(h, str) for h in hypotheses):
         hypotheses = ", ".join(map(str, hypotheses))
     given = None if value is None else np.asarray(value, float)

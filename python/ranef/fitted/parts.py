@@ -17,11 +17,13 @@ from ..design.snapshot import Kept
 from ..errors import RanefWarning, UnsupportedAttributeError, UnsupportedError
 from ..inference.hypotheses import linear
 from ..inference.hypotheses.linear import Approximation
-from ..inference.sandwich.tests import WaldTest, wald_f
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
 from ..words.answers import Spoken, attribute_message, no_attribute, target
 from .design_view import DesignView
+
+if TYPE_CHECKING:
+    from ..inference.sandwich.tests import WaldTest
 
 __all__ = ["Base", "Parts"]
 
@@ -194,6 +196,8 @@ class Parts(ABC):
 
     def wald(self, contrasts: Array, left: Array) -> WaldTest:
         """Test contrasts of the kept coefficients, less their hypothetical values, jointly."""
+        from ..inference.sandwich.tests import wald_f
+
         found = self.approximation()
         return wald_f(contrasts, left, found.cov, found.joint(contrasts)[1])
 

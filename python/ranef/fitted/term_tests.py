@@ -6,8 +6,6 @@ import pandas as pd
 
 from ..inference.hypotheses import linear as hypothesis
 from ..inference.hypotheses.linear import JointTest
-from ..inference.hypotheses.terms import term_hypotheses
-from ..report.tests import anova_table
 from ..report.whole_frame import WholeFrame
 from .mixed.parts import MixedParts
 from .parts import Base
@@ -46,11 +44,15 @@ class TermTests(Base):
                 sum_sq   mean_sq  num_df  den_df      F  pvalue
         Days  30031.01  30031.01     1.0    17.0  45.85     0.0
         """
+        from ..report.tests import anova_table
+
         return WholeFrame(anova_table(term_tests(self.parts, type, ddf), self.parts.sigma))
 
 
 def term_tests(parts: MixedParts, kind: int | str, ddf: str | None) -> dict[str, JointTest]:
     """Test each term of the fixed part."""
+    from ..inference.hypotheses.terms import term_hypotheses
+
     approximation = parts.approximation(ddf)
     rows = term_hypotheses(parts.design, parts.kept, *parts.aliasing(), kind)
     beta = parts.beta[parts.kept]

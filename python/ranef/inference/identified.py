@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from .. import _core
 from .._typing import Array
 from ..design.design import Design
 from ..models import lmm
-from ..models.glmm.estimate import GlmmEstimate
 from ..models.lmm import LmmEstimate
 from ..models.spanned import Spanned
+
+if TYPE_CHECKING:
+    from ..models.glmm.estimate import GlmmEstimate
 
 __all__ = ["ENDLESS", "FINER", "coarse_quadrature", "endless_variances", "held_at_zero"]
 

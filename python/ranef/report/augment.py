@@ -12,13 +12,14 @@ from ..design.design import Design
 from ..design.frame import to_pandas
 from ..design.snapshot import rows_dropped
 from ..errors import DataError
-from ..inference.prediction.predict import fixed_part, random_part
 
 __all__ = ["augmented", "callers_rows", "used_rows"]
 
 
 def augmented(parts: Any) -> pd.DataFrame:
     """Add .fitted, .resid, .fixed, .offset, .weights and .wtres to the rows that were used."""
+    from ..inference.prediction.predict import fixed_part, random_part
+
     out = callers_rows(parts)
     design, estimate = parts.design, parts.estimate
     fixed = fixed_part(design, estimate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,14 @@ from .. import _core
 from .._html import Preformatted
 from .._typing import Array
 from ..design.design import NO_TRIALS, Design
-from ..design.known.members import uneven_weights
-from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
-from ..inference.optimum.optimum import Optimum
 from ..inference.structures import structure_limits
-from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
-from ..models.lmm import DECREMENT, SINGULAR, Approximation, LmmEstimate, zero_columns
 from ..models.spanned import Spanned
+
+if TYPE_CHECKING:
+    from ..inference.optimum.optimum import Optimum
+    from ..models.glmm.estimate import GlmmEstimate, PartsEstimate
+    from ..models.lmm import Approximation, LmmEstimate
 
 __all__ = [
     "Convergence",
@@ -219,6 +219,8 @@ def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Opti
 
 def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
     """Say what is wrong with the place where a search stopped."""
+    from ..models.lmm import DECREMENT
+
     if estimate.cone <= -DECREMENT * design.n_obs:
         return "a variance is zero and -2 log-likelihood falls away from there"
     if estimate.decrement < DECREMENT:
@@ -233,6 +235,9 @@ def data_warnings(
 
     The kernel is asked for where columns are aliased.
     """
+    from ..design.known.members import uneven_weights
+    from ..design.width import numbers_as_text
+
     if design.dropped:
         gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
         assumed = " Likelihood inference then assumes that they are missing at random."
@@ -269,6 +274,8 @@ def singular_notes(
 
     Terms that are ``left_out`` are spoken of elsewhere.
     """
+    from ..models.lmm import SINGULAR, zero_columns
+
     notes = []
     for t, term in enumerate(design.random):
         if t in left_out or term.smooth is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,9 @@ from ..matrix import Store
 from ..scope import Column
 from ..structures.structure import Structure
 from ..values import Categories, Numbers, Value
-from .cubic import Cyclic
-from .fitted import FittedSmooth, fit_smooth
-from .reading import stacked
+
+if TYPE_CHECKING:
+    from .fitted import FittedSmooth
 
 __all__ = ["add_smooths", "evaluated", "fixed_columns", "multiplier", "smooth_terms", "warn_beyond"]
 
@@ -51,6 +51,9 @@ def add_smooths(
 
 def _fitted(smooth: Smooth, values: dict[str, Value]) -> list[FittedSmooth]:
     """Learn a smooth; one for each level of a factor ``by``."""
+    from .fitted import fit_smooth
+    from .reading import stacked
+
     names = [factor.expr for factor in smooth.variables]
     numeric = [name for name in names if name in values]
     x = stacked(numeric, values, smooth)
@@ -73,6 +76,8 @@ def _fitted(smooth: Smooth, values: dict[str, Value]) -> list[FittedSmooth]:
 
 def evaluated(one: FittedSmooth, values: Mapping[str, Value]) -> Numbers:
     """Compute the columns of a smooth, fixed ones first, from the values of its variables."""
+    from .reading import stacked
+
     x = stacked(one.variables, values, one.smooth)
     x = np.where(np.isnan(x), one.centre, x)
     fixed, random = one.columns(x, multiplier(one, values))
@@ -158,6 +163,8 @@ def structure_of(one: FittedSmooth, columns: tuple[Column, ...]) -> Structure:
 
 def warn_beyond(smooths: list[FittedSmooth], values: Mapping[str, Value]) -> None:
     """Warn of new rows outside the range that a smooth was fitted on."""
+    from .cubic import Cyclic
+
     said: set[str] = set()
     for one in smooths:
         for j, (name, (low, high)) in enumerate(zip(one.variables, one.ranges, strict=True)):

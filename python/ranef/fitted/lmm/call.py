@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...inference.priors.priors import PriorLike
 from ...models.lmm import Control
+
+if TYPE_CHECKING:
+    from ...inference.priors.priors import PriorLike
 
 __all__ = ["Call"]
 

@@ -11,9 +11,7 @@ import numpy as np
 from ... import _core
 from ... import design as designs
 from ..._typing import Array
-from ...chunks import source
 from ...chunks.summed import SummedDesign
-from ...chunks.sums import Sums
 from ...design.design import Design
 from ...design.frame import is_frame
 from ...errors import (
@@ -26,8 +24,6 @@ from ...errors import (
 )
 from ...formula import parse
 from ...inference.identified import held_at_zero
-from ...inference.optimum.optimum import judged
-from ...inference.priors.mode import fit_penalized
 from ...inference.priors.parts import prior_parts, simplified
 from ...models import lmm
 from ...models.lmm import LmmEstimate
@@ -99,6 +95,9 @@ def complete(call: Call, data: Any) -> Call:
     UnsupportedError
         If a prior is asked for data that are read in chunks.
     """
+    from ...chunks import source
+    from ...chunks.sums import Sums
+
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
     if (method := checked_method(call.method, call.threads)) != call.method:
@@ -114,6 +113,8 @@ def complete(call: Call, data: Any) -> Call:
 
 def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -> Design:
     """Read data as a call says: a frame's rows, or the sums of rows that come in chunks."""
+    from ...chunks import source
+
     options = {"weights": call.weights, "offset": call.offset}
     options |= {"contrasts": call.contrasts, "missing": call.missing}
     if not is_frame(data) and source.is_source(data):
@@ -152,6 +153,9 @@ def estimated(
     design: Design, core: _core.Lmm, call: Call, start: tuple[Array, ...] = ()
 ) -> LmmEstimate:
     """Fit a design as a call says: by likelihood, or with its prior."""
+    from ...inference.optimum.optimum import judged
+    from ...inference.priors.mode import fit_penalized
+
     control = replace(call.control, start=start) if start else call.control
     if call.prior is not None:
         return fit_penalized(design, core, call.prior, reml=call.reml, control=control)

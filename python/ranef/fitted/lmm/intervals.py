@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,21 +11,16 @@ import pandas as pd
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design
-from ...inference.bootstrap import bootstrap as bootstrapping
-from ...inference.bootstrap.draws import drawer
-from ...inference.profile.targets import Target, targets, values
-from ...inference.structures import natural_values
 from ...models import lmm
-from ...models.batch.estimate import Settings
 from ...models.lmm import LmmEstimate
-from ...parallel.seeds import root_seed
-from ...parallel.workers import worker_count
-from ...report.bootstrap import Bootstrap
 from ..coefficients import level_and_method, wald_intervals
-from ..mixed.profiles import profile_intervals
 from ..parts import Base
 from .fit import estimated, made
 from .parts import LmmParts
+
+if TYPE_CHECKING:
+    from ...inference.profile.targets import Target
+    from ...report.bootstrap import Bootstrap
 
 __all__ = ["Intervals"]
 
@@ -95,6 +90,8 @@ class Intervals(Base):
         Intercept                   237.68  265.13
         Days                          7.36   13.58
         """
+        from ..mixed.profiles import profile_intervals
+
         level, how = level_and_method(level, method, METHODS, "LinearMixedModel")
         if how == "profile":
             return profile_intervals(self.parts, level, progress=progress)
@@ -149,9 +146,18 @@ class Intervals(Base):
         >>> found.failed, found.singular
         (0, 3)
         """
+        from ...inference.bootstrap import bootstrap as bootstrapping
+        from ...inference.bootstrap.draws import drawer
+        from ...inference.profile.targets import targets
+        from ...models.batch.estimate import Settings
+        from ...parallel.workers import worker_count
+        from ...report.bootstrap import Bootstrap
+
         if n < 2:
             raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")
         threads = worker_count(workers, None if statistic is None else 1)
+        from ...parallel.seeds import root_seed
+
         parts = self.parts
         design, estimate = parts.design, parts.estimate
         listed = targets(design, estimate.kept)
@@ -207,6 +213,9 @@ def numbers_of(
     listed: list[Target], design: Design, estimate: LmmEstimate, core: _core.Lmm
 ) -> Array:
     """Return the value of every parameter of an estimate."""
+    from ...inference.profile.targets import values
+    from ...inference.structures import natural_values
+
     natural = natural_values(
         design.random, estimate.lambda_standard, core.term_basis, estimate.sigma
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,29 +13,21 @@ from ... import _core
 from ..._typing import Array
 from ...chunks.summed import NO_ROWS, SummedDesign
 from ...errors import UnsupportedError
-from ...inference.hypotheses.kenward_roger import kenward_roger
-from ...inference.hypotheses.linear import Approximation, FixedDf
-from ...inference.hypotheses.satterthwaite import satterthwaite
 from ...inference.optimum.optimum import Optimum, examine
-from ...inference.prediction.joint import joint_covariances
-from ...inference.prediction.predict import error_variances
-from ...inference.priors.mode import examine_penalized, kernel_with_prior, penalized_at
 from ...inference.priors.parts import prior_parts
-from ...inference.priors.penalized import Penalized
-from ...inference.priors.tests import satterthwaite_penalized
-from ...inference.profile.linear import linear_curves
-from ...inference.profile.profile import Walked
-from ...inference.profile.structures import linear_covariance
-from ...inference.smooths.table import Fitted
 from ...inference.structures import free_only
 from ...models import lmm
-from ...models.gls.model import alias
 from ...models.lmm import LmmEstimate
-from ...report.maketables import covariance_rows
-from ...report.varcorr import VarCorr
 from ..mixed.parts import CurvedParts, ProfiledParts
 from ..mixed.profiles import PRIOR
 from .call import Call
+
+if TYPE_CHECKING:
+    from ...inference.hypotheses.linear import Approximation
+    from ...inference.priors.penalized import Penalized
+    from ...inference.profile.profile import Walked
+    from ...inference.smooths.table import Fitted
+    from ...report.varcorr import VarCorr
 
 __all__ = ["LmmParts"]
 
@@ -52,6 +44,8 @@ class LmmParts(ProfiledParts, CurvedParts):
     @cached_property
     def core(self) -> _core.Lmm:
         """The kernel, built again after pickling."""
+        from ...inference.priors.mode import kernel_with_prior
+
         # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
         held: _core.Lmm | None = self.kernel
         if held is not None and prior_parts(self.call.prior).fixed is None:
@@ -74,6 +68,8 @@ class LmmParts(ProfiledParts, CurvedParts):
     @property
     def varcorr(self) -> VarCorr:
         """Covariance matrices of the random effects by group."""
+        from ...report.varcorr import VarCorr
+
         return VarCorr(
             self.own(self.design.random), self.own(self.estimate.sigmas), self.estimate.sigma
         )
@@ -81,6 +77,8 @@ class LmmParts(ProfiledParts, CurvedParts):
     @cached_property
     def smoothed(self) -> Fitted:
         """What the table of smooth terms needs of the fit."""
+        from ...inference.smooths.table import Fitted
+
         if isinstance(self.design, SummedDesign):
             raise UnsupportedError(NO_ROWS)
         return Fitted(
@@ -102,6 +100,8 @@ class LmmParts(ProfiledParts, CurvedParts):
     @cached_property
     def states_covariance(self) -> list[Array] | None:
         """Covariance of the parameters of the search, by term."""
+        from ...inference.profile.structures import linear_covariance
+
         if self.call.prior is not None or self.estimate.approximation is not None:
             return None
         if not any(term.is_structured for term in self.design.random):
@@ -115,6 +115,8 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def aliasing(self) -> tuple[Sequence[int], Array]:
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
+        from ...models.gls.model import alias
+
         if isinstance(self.design, SummedDesign):
             return self.core.aliased, np.atleast_2d(self.core.alias)
         return alias(self.design, self.kept)
@@ -130,6 +132,9 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def joint_covariances(self) -> list[Array]:
         """Covariance of the error of each level's effects, coefficients estimated too."""
+        from ...inference.prediction.joint import joint_covariances
+        from ...inference.prediction.predict import error_variances
+
         self.exact_only("ranef(uncertainty='joint')", "ranef()")
         scale, core = self.estimate.sigma**2, self.core
         return joint_covariances(
@@ -141,6 +146,11 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def approximate(self, ddf: str) -> Approximation:
         """Work out the reference distribution of the tests."""
+        from ...inference.hypotheses.kenward_roger import kenward_roger
+        from ...inference.hypotheses.linear import FixedDf
+        from ...inference.hypotheses.satterthwaite import satterthwaite
+        from ...inference.priors.tests import satterthwaite_penalized
+
         if ddf == "satterthwaite":
             if self.call.prior is not None:
                 return satterthwaite_penalized(self.penalized(), self.estimate)
@@ -172,6 +182,8 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def table_rows(self) -> dict[str, Any]:
         """List the rows of a regression table below the coefficients."""
+        from ...report.maketables import covariance_rows
+
         rows = {"N": self.nobs, **covariance_rows(self.varcorr, self.ngroups)}
         if self.reml:
             return {**rows, "Restricted log-likelihood": self.llf}
@@ -185,6 +197,8 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def penalized(self) -> Penalized:
         """Set up the objective of a fit with priors."""
+        from ...inference.priors.mode import penalized_at
+
         return penalized_at(self.design, self.core, self.estimate, self.call.prior)
 
     @property
@@ -203,6 +217,8 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def optimum(self) -> Optimum:
         """Examine the optimum of what was minimised, the prior included."""
+        from ...inference.priors.mode import examine_penalized
+
         if self.call.prior is not None:
             return examine_penalized(self.penalized(), self.estimate)
         return examine(self.design, self.core, self.estimate)
@@ -226,6 +242,8 @@ class LmmParts(ProfiledParts, CurvedParts):
 
     def walked(self) -> Walked:
         """Fit this design by ML, from the present optimum."""
+        from ...inference.profile.linear import linear_curves
+
         if self.call.prior is not None:
             raise UnsupportedError(PRIOR)
         self.exact_only("a profile", "conf_int('wald') or conf_int('boot')")

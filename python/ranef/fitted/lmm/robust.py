@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UnsupportedError
-from ...inference.priors.parts import prior_parts
-from ...inference.sandwich.wild import WildBootstrap
 from ..parts import Base
-from ..robust import RobustResult, robust_mixed
 from .parts import LmmParts
+
+if TYPE_CHECKING:
+    from ...inference.sandwich.wild import WildBootstrap
+    from ..robust import RobustResult
 
 __all__ = ["Robust"]
 
@@ -30,6 +31,9 @@ class Robust(Base):
             Clusters, in which every grouping factor is nested; by default the grouping factor with
             fewest levels. Several (CR0, CR1, CR1S) when each factor is nested in one of them.
         """
+        from ...inference.priors.parts import prior_parts
+        from ..robust import robust_mixed
+
         self.parts.exact_only("a cluster-robust covariance")
         if prior_parts(self.parts.call.prior).fixed is not None:
             raise UnsupportedError(

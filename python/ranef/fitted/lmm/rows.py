@@ -8,7 +8,6 @@ import pandas as pd
 
 from ..._options import check_option
 from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
-from ...inference.prediction import predict as prediction
 from ..parts import Base
 from .parts import LmmParts
 
@@ -23,11 +22,15 @@ class Rows(Base):
     @property
     def fittedvalues(self) -> pd.Series[Any]:
         """X beta + Z b + offset for the rows used."""
+        from ...inference.prediction import predict as prediction
+
         return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
 
     @property
     def resid(self) -> pd.Series[Any]:
         """Response minus fitted values for the rows used."""
+        from ...inference.prediction import predict as prediction
+
         return self.parts.label(
             self.parts.design.y - prediction.fitted(self.parts.design, self.parts.estimate)
         )
@@ -107,6 +110,8 @@ class Rows(Base):
         -----
         Intervals are normal and take the covariance parameters as known.
         """
+        from ...inference.prediction import predict as prediction
+
         if interval is not None:
             interval = check_option("interval", interval, INTERVALS)
         if newdata is None:
@@ -144,4 +149,6 @@ class Rows(Base):
         ndarray of shape (nobs, n)
             One response per column.
         """
+        from ...inference.prediction import predict as prediction
+
         return prediction.simulate(self.parts.design, self.parts.estimate, n, seed)

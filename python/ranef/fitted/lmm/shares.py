@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 import pandas as pd
 
 from ..._typing import Array
 from ...errors import UnsupportedError
-from ...inference.caic import ConditionalAic, conditional_aic
 from ...inference.coverage import check_level
-from ...inference.shares.icc import Icc, decomposition, icc, icc_at
-from ...inference.shares.r2 import variances
-from ...inference.shares.results import R2, r2
-from ...report.bootstrap import Bootstrap
 from ..coefficients import linear_test
 from ..parts import Base
 from .parts import LmmParts
+
+if TYPE_CHECKING:
+    from ...inference.caic import ConditionalAic
+    from ...inference.shares.icc import Icc
+    from ...inference.shares.results import R2
+    from ...report.bootstrap import Bootstrap
 
 __all__ = ["Shares"]
 
@@ -173,6 +174,9 @@ class Shares(Base):
         0     0  0.48      612.09        654.94
         1     9  0.85     3625.77        654.94
         """
+        from ...inference.shares.icc import icc
+        from ...inference.shares.r2 import variances
+
         check_level(level)
         if at is not None:
             return icc_between(self, at, interval, level, n, seed, progress)
@@ -229,6 +233,9 @@ class Shares(Base):
         >>> model.variance_decomposition()["share"].round(2).tolist()
         [0.28, 0.43, 0.09, 0.2]
         """
+        from ...inference.shares.icc import decomposition
+        from ...inference.shares.r2 import variances
+
         check_level(level)
         table = decomposition(self.parts.design, variances(self.parts.design, self.parts.estimate))
 
@@ -261,6 +268,8 @@ class Shares(Base):
         >>> round(found.caic, 2), round(found.df, 2)
         (1711.62, 31.3)
         """
+        from ...inference.caic import conditional_aic
+
         if self.parts.call.prior is not None:
             raise UnsupportedError(
                 "the conditional AIC rests on the likelihood, and this model was fitted with a "
@@ -272,6 +281,7 @@ class Shares(Base):
 
 def found_r2(parts: LmmParts, method: str, level: float) -> R2:
     """Compute R² by a named definition, without a bootstrap."""
+    from ...inference.shares.results import r2
 
     def test(L: Array) -> tuple[float, float, float]:
         found = linear_test(parts, L, ddf="kenward-roger")
@@ -310,6 +320,8 @@ def icc_between(
     progress: bool,
 ) -> pd.DataFrame:
     """Return it where covariates have chosen values."""
+    from ...inference.shares.icc import icc_at
+
     if not at:
         raise ValueError("at is empty; name a covariate and values, as in {'Days': range(10)}")
     data = model.parts.training_data("icc(at=) needs them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,13 +11,14 @@ from ..._typing import Array
 from ...chunks.summed import SummedDesign
 from ...design.design import Design
 from ...errors import UnsupportedError
-from ...inference.prediction import predict as prediction
-from ...inference.residuals.source import Source, Transform, normal
 from ...models import lmm
 from ...models.lmm import LmmEstimate
 from ..parts import Base
 from .fit import estimated
 from .parts import LmmParts
+
+if TYPE_CHECKING:
+    from ...inference.residuals.source import Source, Transform
 
 __all__ = ["Checks", "linear_source", "transform"]
 
@@ -32,6 +34,9 @@ class Checks(Base):
 
 def transform(design: Design, e: LmmEstimate, y: Array, kind: str) -> Transform:
     """Transform responses by a linear mixed model's normal distribution."""
+    from ...inference.prediction import predict as prediction
+    from ...inference.residuals.source import normal
+
     w = 1.0 if design.weights is None else design.weights
     if kind == "conditional":
         return normal(y, prediction.fitted(design, e), e.sigma / np.sqrt(w))
@@ -42,6 +47,9 @@ def transform(design: Design, e: LmmEstimate, y: Array, kind: str) -> Transform:
 
 def linear_source(parts: LmmParts, kind: str) -> Source:
     """Draw from a linear mixed model, and fit it again."""
+    from ...inference.prediction import predict as prediction
+    from ...inference.residuals.source import Source
+
     design, e, call = parts.design, parts.estimate, parts.call
     if isinstance(design, SummedDesign):
         raise UnsupportedError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from ...errors import UnsupportedError
-from ...inference.hypotheses.random import n_covariances, reduced_objective, reductions
-from ...report.tests import ranova_table
 from ...report.whole_frame import WholeFrame
 from ..parts import Base
 from .parts import LmmParts
@@ -45,6 +43,9 @@ class RandomTests(Base):
         <none>                       6    NaN  NaN
         Days in (Days | Subject)     4  42.84  2.0
         """
+        from ...inference.hypotheses.random import n_covariances, reduced_objective, reductions
+        from ...report.tests import ranova_table
+
         parts = self.parts
         if parts.call.prior is not None:
             raise UnsupportedError(

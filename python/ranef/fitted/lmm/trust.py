@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -15,22 +15,19 @@ from ...design.design import Design
 from ...design.frame import open_frame
 from ...errors import DroppedRowsWarning, UnsupportedError
 from ...formula import parse
-from ...inference import influence as deletions
-from ...inference.optimum.surface import Explorer, sd_names
-from ...inference.priors.mode import at_mode, penalized_at
 from ...inference.priors.parts import has_no_units
 from ...inference.structures import free_only
-from ...inference.units import Recoding, read_recoding, recoded_data, reexpress, renamed
 from ...models.lmm import LmmEstimate
-from ...parallel.progress import tracked
 from ...report import verdict
-from ...report.influence import Influence, influence_tables
-from ...report.surface import Surface
 from ...report.verdict import Convergence
-from ..mixed.deleted import deleted_rows
 from ..parts import Base
 from .fit import checked, estimated, made
 from .parts import LmmParts
+
+if TYPE_CHECKING:
+    from ...inference.units import Recoding
+    from ...report.influence import Influence
+    from ...report.surface import Surface
 
 __all__ = ["Trust"]
 
@@ -93,6 +90,8 @@ class Trust(Base):
         >>> model.in_units(hours="24 * Days").params.round(4).to_dict()
         {'Intercept': 251.4051, 'hours': 0.4361}
         """
+        from ...inference.units import read_recoding
+
         if not has_no_units(self.parts.call.prior):
             raise UnsupportedError(
                 "a density of covariances or of fixed effects is on the scale of the formula's "
@@ -140,6 +139,10 @@ class Trust(Base):
         >>> model.influence("Subject").top(1)
         ['309']
         """
+        from ...inference import influence as deletions
+        from ...report.influence import influence_tables
+        from ..mixed.deleted import deleted_rows
+
         self.parts.exact_only("influence", "diagnostics of residuals")
         design, estimate = self.parts.design, self.parts.estimate
         label, codes, levels = deleted_rows(self.parts, groups)
@@ -198,6 +201,10 @@ class Trust(Base):
             ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
             is always optimised.
         """
+        from ...inference.optimum.surface import Explorer, sd_names
+        from ...parallel.progress import tracked
+        from ...report.surface import Surface
+
         self.parts.likelihood_only("surface")
         self.parts.exact_only("surface")
         free_only(self.parts.design, "a surface")
@@ -227,6 +234,9 @@ class Trust(Base):
 
 def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:
     """Express a model in other units of one predictor."""
+    from ...inference.priors.mode import at_mode, penalized_at
+    from ...inference.units import recoded_data, reexpress, renamed
+
     formula = parts.call.formula
     if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
         raise ValueError(

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,15 @@ from ...design.aligned import one_a_row
 from ...design.values import Numbers, read_series
 from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
-from ...inference.profile.profile import Walked
-from ...inference.profile.structures import natural_intervals
-from ...inference.smooths.table import Fitted
 from ...models.lmm import SINGULAR
-from ...models.spanned import Spanned, spanned_terms
-from ...report.effects import RandomEffects
-from ...report.varcorr import VarCorr
 from ..parts import Parts
+
+if TYPE_CHECKING:
+    from ...inference.profile.profile import Walked
+    from ...inference.smooths.table import Fitted
+    from ...models.spanned import Spanned
+    from ...report.effects import RandomEffects
+    from ...report.varcorr import VarCorr
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ class MixedParts(Parts):
     @cached_property
     def spanned(self) -> list[Spanned]:
         """Terms whose variances the likelihood does not depend on, unless a prior tells them."""
+        from ...models.spanned import spanned_terms
+
         if getattr(self.call, "prior", None) is None:
             return spanned_terms(self.design)
         if self.estimate.converged:
@@ -114,6 +117,8 @@ class MixedParts(Parts):
 
     def ranef(self) -> RandomEffects:
         """Label the conditional modes."""
+        from ...report.effects import RandomEffects
+
         return RandomEffects(
             self.own(self.design.random),
             self.own(self.estimate.modes),
@@ -122,6 +127,8 @@ class MixedParts(Parts):
 
     def joint_ranef(self) -> RandomEffects:
         """Label the conditional modes, with covariances that hold the error of coefficients."""
+        from ...report.effects import RandomEffects
+
         found = self.joint_covariances()
         return RandomEffects(
             self.own(self.design.random), self.own(self.estimate.modes), lambda: found
@@ -199,6 +206,8 @@ class NaturalParts(MixedParts):
 
     def natural_intervals(self, z: float) -> list[Array]:
         """Estimates, errors and limits of natural parameters, (m, 4) for each structure."""
+        from ...inference.profile.structures import natural_intervals
+
         return natural_intervals(
             self.design,
             self.estimate.lambda_standard,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ...inference.coverage import t_quantile
-from ...inference.profile import profile as profiling
-from ...inference.profile.profile import Curve, Walked
-from ...parallel.progress import tracked
-from ...report.profile import Profile
+from ..._caller import warn_caller
+from ...errors import ConvergenceWarning
 from ..parts import Base
 from .parts import ProfiledParts
+
+if TYPE_CHECKING:
+    from ...inference.profile.profile import Curve, Walked
+    from ...report.profile import Profile
 
 __all__ = ["PRIOR", "Profiles", "profile_intervals"]
 
@@ -55,6 +57,10 @@ class Profiles(Base):
         >>> model.profile().conf_int(0.9).loc["Days"].round(1).tolist()
         [7.9, 13.0]
         """
+        from ...inference.coverage import t_quantile
+        from ...inference.profile import profile as profiling
+        from ...report.profile import Profile
+
         z = float(t_quantile(level))
         if steps < 2:
             raise ValueError(f"steps must be 2 or more, not {steps}")
@@ -65,11 +71,23 @@ class Profiles(Base):
 
 def profile_intervals(parts: ProfiledParts, level: float, *, progress: bool) -> pd.DataFrame:
     """Find the ends of every parameter's interval; see ``conf_int``."""
+    from ...inference.coverage import t_quantile
+    from ...inference.profile import profile as profiling
+
     z, walked = float(t_quantile(level)), parts.walked()
     found = {c.target.name: profiling.interval(c, z) for c in _tracked(walked, progress)}
-    return pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+    table = pd.DataFrame.from_dict(found, orient="index", columns=["lower", "upper"])
+    if lost := table.index[table.isna().any(axis=1)].tolist():
+        warn_caller(
+            f"the likelihood of {', '.join(lost)} is not smooth on the way to a limit, which is "
+            "left out; use method='wald' or 'boot'",
+            ConvergenceWarning,
+        )
+    return table
 
 
 def _tracked(walked: Walked, progress: bool) -> Iterator[Curve]:
     """Every parameter's curve, with a bar that counts those that are done with."""
+    from ...parallel.progress import tracked
+
     return tracked(walked.curves, len(walked.targets), "parameters", shown=progress)

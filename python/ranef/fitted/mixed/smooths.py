@@ -10,9 +10,6 @@ import pandas as pd
 from ..._options import check_option, nearest
 from ...formula import parse
 from ...inference.coverage import check_level
-from ...inference.smooths.curve import curve_of
-from ...inference.smooths.table import rows_of
-from ...report.smooths import smooth_table
 from ...report.whole_frame import WholeFrame
 from ..parts import Base
 from .parts import CurvedParts
@@ -58,6 +55,9 @@ class Smooths(Base):
         >>> model.smooths["edf"].round(1).to_dict()
         {'s(Days)': 1.0}
         """
+        from ...inference.smooths.table import rows_of
+        from ...report.smooths import smooth_table
+
         known: pd.DataFrame | None = self.parts.__dict__.get("_smooths")
         if known is None:
             smooths = parse(self.parts.call.formula).smooths
@@ -125,6 +125,8 @@ class Smooths(Base):
         >>> model.smooth("s(Days)", {"Days": [0, 9]})["fit"].round(1).tolist()
         [-47.1, 47.1]
         """
+        from ...inference.smooths.curve import curve_of
+
         design = self.parts.design
         known = {t.group: i for i, t in enumerate(design.random) if t.smooth is not None}
         if term not in known:

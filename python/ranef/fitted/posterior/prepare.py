@@ -138,7 +138,7 @@ def _generalised(model: Any, parts: GlmmParts, prior: Any) -> Ready:
     plan = plan_of(family, estimate.spec.link, [("location", design)], starts)
     given = parts.call.prior if prior is None else prior
     size, width = _sizes(family, estimate.spec.link, design.y, estimate.eta)
-    typical = _typical(design, plan.bases.__getitem__, size)
+    typical = _typical(design, plan.bases.__getitem__, size / plan.unit)
     has_scale = bool(family.shapes)
     scales = Scales(typical, width if has_scale else None, "dispersion", False)
     coordinates = Coordinates(design.random, has_scale=False)
@@ -173,7 +173,7 @@ def _several(model: Any, parts: SeveralParts, prior: Any) -> Ready:
     source = SeveralSource(parts, type(model))
     design, estimate, plan = parts.design, parts.estimate, parts.plan
     size, width = _sizes(parts.family, parts.call.link, design.y, estimate.eta[:, 0])
-    typical = _typical(design, plan.bases.__getitem__, size)
+    typical = _typical(design, plan.bases.__getitem__, size / plan.unit)
     constant = bool(parts.family.shapes) and parts.call.dispersion is None
     scales = Scales(typical, width if constant else None, "dispersion", False)
     coordinates = Coordinates(design.random, has_scale=False)

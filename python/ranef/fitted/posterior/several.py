@@ -65,6 +65,9 @@ class SeveralSource(Source):
             own = b.reshape(total, *b.shape[2:]) @ np.linalg.inv(basis).T
             for j in range(z.shape[1]):
                 out[place] = out[place] + own[:, codes, j] * z[:, j]
+        if plan.unit != 1.0:
+            out[0] = plan.unit * out[0]
+            out[1] = out[1] + np.log(plan.unit)
         return out
 
     def means(
@@ -113,11 +116,13 @@ class SeveralSource(Source):
         standard = draws.beta.reshape(total, -1)
         drawn = [b.reshape(total, *b.shape[2:]) for b in effects()]
         back = [np.linalg.inv(basis) for basis in plan.bases]
+        unit = np.log(plan.unit) * plan.weights
         return np.array(
             [
                 core.row_densities(
                     standard[s], [R @ b[s].T for R, b in zip(back, drawn, strict=True)]
                 )
+                - unit
                 for s in range(total)
             ]
         )

@@ -16,28 +16,6 @@ from .call import PartsCall
 
 __all__ = ["check_parts"]
 
-#: Standard deviations of a response between which the search keeps its digits.
-LEAST, MOST = 1e-3, 3e4
-
-
-def check_unit(design: Design) -> None:
-    """Refuse a response whose unit is far from its spread.
-
-    Raises
-    ------
-    DataError
-        With the factor that brings it near one.
-    """
-    spread = float(np.std(design.y))
-    if spread > 0.0 and not LEAST <= spread <= MOST:
-        power = -int(np.round(np.log10(spread)))
-        raise DataError(
-            f"{design.response!r} has a standard deviation of {spread:.3g}, and this search keeps "
-            f"its digits between {LEAST:g} and {MOST:g}: fit the response times 1e{power}, say as "
-            f"a column of its own; coefficients and sigma are then 1e{power} times as large",
-            design.response,
-        )
-
 
 def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
     """Refuse what cannot be estimated from these rows, in words.
@@ -51,8 +29,6 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
     """
     family, known = shaped_family(call.family), dict(found)
     check_range(family, known["location"], call.zero is not None)
-    if family.in_units and call.link == "identity":
-        check_unit(known["location"])
     terms = [(name, term) for name, design in found for term in design.random]
     n = known["location"].n_obs
     if not terms:

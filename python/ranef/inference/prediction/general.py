@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +11,10 @@ from ... import _core
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...design.encode import NewRows
-from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
+
+if TYPE_CHECKING:
+    from ...models.glmm.estimate import GlmmEstimate
 
 __all__ = ["general_variances", "glmm_variances", "new_level_size", "sparse_rows"]
 

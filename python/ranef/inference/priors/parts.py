@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from ...design.design import Design
 from ...errors import ModelError
 from .fixed import Normal
 from .halves import LKJ, HalfT
-from .priors import Point, Prior, PriorLike
+
+if TYPE_CHECKING:
+    from .priors import Point, Prior, PriorLike
 
 __all__ = ["PriorParts", "describe", "has_no_units", "prior_parts", "simplified", "with_weak"]
 
@@ -45,6 +47,8 @@ class PriorParts:
     @property
     def sigma(self) -> float | None:
         """The residual standard deviation where it is known."""
+        from .priors import Point
+
         return self.residual.sigma if isinstance(self.residual, Point) else None
 
     @property
@@ -83,6 +87,8 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
     ValueError
         If a density stands where it has no meaning.
     """
+    from .priors import Point
+
     if not isinstance(prior, Mapping):
         _check_random(prior, "prior")
         return PriorParts(prior)
@@ -133,6 +139,8 @@ def _check_point(point: Point, key: str, design: Design | None) -> None:
 
 def _check_random(prior: Any, key: str) -> None:
     """Refuse a density that is not of a covariance."""
+    from .priors import Point
+
     if isinstance(prior, Normal):
         raise ValueError(
             "a Normal prior is of the fixed effects: prior={'fixed': ranef.Normal(...)}"
@@ -158,6 +166,8 @@ def _is_density(prior: Any) -> bool:
 
 def _check_residual(prior: Any) -> None:
     """Refuse what is no density of a standard deviation."""
+    from .priors import Point
+
     if isinstance(prior, Point):
         if not (isinstance(prior.sigma, Real) and 0.0 < prior.sigma < np.inf):
             raise ValueError(f"Point: sigma must be a number above zero, not {prior.sigma!r}")

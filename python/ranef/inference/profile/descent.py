@@ -16,6 +16,8 @@ __all__ = ["Held", "Surface", "curvature", "hessian", "hold"]
 
 #: Decrease of the deviance still predicted at which a search stops; it is then subtracted.
 TOLERANCE = 1e-7
+#: Decrease left from which an end of the search is not believed.
+DOUBTFUL = 1e-2
 STEPS = 100
 #: Largest step of any coordinate; they are of order one.
 LONGEST = 1.0
@@ -63,6 +65,7 @@ class Held:
     slope: float
     gradient: Array
     B: Array
+    first: Array
 
 
 def curvature(surface: Surface, x: Array) -> Array:
@@ -85,36 +88,55 @@ def hessian(surface: Surface, x: Array) -> Array:
 def hold(surface: Surface, coordinate: float, near: Held) -> Held:
     """Minimise the deviance with the held coordinate at ``coordinate``, from a minimum near by.
 
-    The deviance is infinite where the model is not defined with it there.
+    The deviance is infinite where the model is not defined with it there, and NaN where no minimum
+    is found.
     """
     free = np.arange(len(near.x)) != surface.held
     x, B = near.x.copy(), near.B
     move = coordinate - x[surface.held]
     x[surface.held] = coordinate
     ahead = x.copy()
-    ahead[free] -= _capped(np.linalg.solve(B[np.ix_(free, free)], B[free, surface.held] * move))
+    ahead[free] -= _capped(_solved(B[np.ix_(free, free)], B[free, surface.held] * move))
     value, g = surface.deviance(ahead := surface.lifted(ahead))
     if np.isfinite(value):
         x = ahead
     else:
         value, g = surface.deviance(x)
         if not np.isfinite(value):
-            return Held(x, np.inf, np.nan, g, B)
+            return Held(x, np.inf, np.nan, g, B, near.first)
     B = _updated(B, x - near.x, g - near.gradient)
-    step, predicted = np.zeros(int(free.sum())), 0.0
+    step, predicted, left, renewed = np.zeros(int(free.sum())), 0.0, 0.0, False
     for _ in range(STEPS):
-        step = -_capped(np.linalg.solve(B[np.ix_(free, free)], g[free]))
-        predicted = -0.5 * float(g[free] @ step)
-        if predicted < TOLERANCE:
-            break
-        x_new, value_new, g_new = _line_search(surface, x, free, step, value, g)
-        if value_new >= value:
-            predicted = 0.0
-            break
+        step = -_capped(_solved(B[np.ix_(free, free)], g[free]))
+        predicted = left = -0.5 * float(g[free] @ step)
+        done = predicted < TOLERANCE
+        if not done:
+            x_new, value_new, g_new = _line_search(surface, x, free, step, value, g)
+            if done := value_new >= value:
+                predicted = 0.0
+        if done:
+            if renewed or _seems_low(near.first[np.ix_(free, free)], g[free]):
+                break
+            B, renewed = hessian(surface, x), True  # differences over long steps bent it too much
+            continue
         B = _updated(B, x_new - x, g_new - g)
         x, value, g = x_new, value_new, g_new
+    if not left < DOUBTFUL:  # the deviance is not smooth here
+        return Held(x, np.nan, np.nan, g, B, near.first)
     slope = float(g[surface.held] + B[surface.held, free] @ step)
-    return Held(x, value - predicted, slope, g, B)
+    return Held(x, value - predicted, slope, g, B, near.first)
+
+
+def _seems_low(first: Array, g: Array) -> bool:
+    """Tell whether the gradient is small by the curvature at the optimum, too."""
+    return 0.5 * float(g @ _solved(first, g)) < DOUBTFUL
+
+
+def _solved(B: Array, g: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.solve(B, g))
+    except np.linalg.LinAlgError:  # a direction that is flat to the last digit
+        return np.asarray(np.linalg.lstsq(B, g, rcond=None)[0])
 
 
 def _capped(step: Array) -> Array:

@@ -32,6 +32,11 @@ Estimates: TypeAlias = tuple[Sequence[Array], float, Array, Sequence[Sequence[Ar
 
 #: A bound closer to the estimate than this, in the coordinate, is the estimate.
 AT_BOUND = 1e-4
+#: Most times the distance from the estimate that a search for a limit may go further at once.
+LEAP = 4.0
+#: A zeta that rises by less than LEVEL at one leap, FAR times as far out as curvature at the
+#: estimate says, rises no more.
+LEVEL, FAR = 1e-3, 20.0
 #: Relative difference of a chord's slope and the mean slope at its ends above which it is halved,
 #: and how often.
 BEND = 0.03
@@ -180,7 +185,7 @@ def descended(
     free = np.arange(len(x)) != at
     bend = B[at, at] - B[at, free] @ np.linalg.solve(B[np.ix_(free, free)], B[free, at])
     value, g = surface.deviance(x)
-    start = Held(x, value, 0.0, g, B)
+    start = Held(x, value, 0.0, g, B, B)
     most = np.inf if ceiling is None else abs(ceiling.zeta)
 
     def walker() -> Callable[[float], Point]:
@@ -204,7 +209,10 @@ def descended(
 
 
 def interval(curve: Curve, z: float) -> tuple[float, float]:
-    """Find where zeta is -z and z; a bound of the parameter where it does not get that far."""
+    """Find where zeta is -z and z; a bound of the parameter where it does not get that far.
+
+    NaN where the profile cannot be followed.
+    """
     return (curve.value(_end(curve, z, -1.0)), curve.value(_end(curve, z, 1.0)))
 
 
@@ -215,21 +223,30 @@ def _end(curve: Curve, z: float, side: float) -> float:
         return bound
     to = curve.walker()
     near, far = curve.centre, bound  # |zeta| below z at near, above it (or unknown) at far
-    known = False
-    c = _inside(curve.centre + side * z / curve.rate, near, far, known)
+    known, lost, reached, leap = False, False, 0.0, z / curve.rate
+    c = _inside(curve.centre + side * leap, near, far, known)
     for _ in range(60):
         point = to(c)
         short = z - abs(point.zeta)
         if short > 0.0 and c == bound:
             return bound
+        far_out = not np.isfinite(bound) and abs(c - curve.centre) > FAR * leap
+        if far_out and short > 0.0 and abs(point.zeta) - reached < LEVEL:
+            return bound  # it levels off below z
+        reached = abs(point.zeta) if short > 0.0 else reached
         rate = point.slope
         if abs(short) < 1e-3 and rate > 0.0:
             return c + side * short / rate
-        near, far, known = (c, far, known) if short > 0.0 else (near, c, True)
+        if short > 0.0:
+            near = c
+        else:
+            far, known, lost = c, True, bool(np.isnan(short))
+        if lost and abs(far - near) < AT_BOUND * leap:
+            break
         step = short / rate if rate > 0.0 else np.inf * np.sign(short)
         with np.errstate(invalid="ignore"):  # from one end without bound back to the other
-            c = _inside(c + side * step, near, far, known)
-    return c
+            c = _inside(c + side * min(step, LEAP * abs(c - curve.centre)), near, far, known)
+    return np.nan if lost else c
 
 
 def _inside(c: float, near: float, far: float, known: bool) -> float:

@@ -100,7 +100,7 @@ def criterion_of(plan: Plan, estimate: PartsEstimate) -> PartsCriterion:
 
     It was evaluated there.
     """
-    criterion = PartsCriterion(plan.core())
+    criterion = PartsCriterion(plan.core(), plan.constant)
     criterion.core.evaluate(estimate.theta, estimate.standard)
     criterion.whiten(estimate.standard, criterion.core.information_beta())
     if estimate.nagq > 1:

@@ -16,6 +16,7 @@ from ...design.design import Design, only_plain
 from ...errors import UnsupportedError
 from ..spanned import levels_of_slices, spanned_terms
 from .blocks import Progress, run_blocks
+from .count_slices import fit_count_slices
 from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
 from .generalised import fit_counts, generalised_core
 from .kinship import Kinship, KinshipRows, is_kinship
@@ -159,13 +160,13 @@ def fit_responses(
             team = progress.team(settings.workers)
             if settings.spec is not None:
                 fit_members(members, counts_fit(design, Y, pattern, team, out), out, progress)
-                continue
-            if W is None:
+            elif W is None:
                 core = complete if complete and pattern.rows is None else None
                 fit = shared_fit(design, Y, pattern, settings, team, core)
+                store_blocks(members, fit, out, progress)
             else:
                 fit = weighted_fit(design, Y, W, pattern, settings, team)
-            store_blocks(members, fit, out, progress)
+                store_blocks(members, fit, out, progress)
             if spanned_terms(pattern.design(design)):
                 out.unidentified(members)
     out.blank()
@@ -183,11 +184,15 @@ def fit_members(
     fit: Callable[[NDArray[np.intp]], None],
     out: BatchEstimate,
     progress: Progress,
+    flat: Flat | None = None,
 ) -> None:
     """Call what fits and stores some of a batch, block by block; the first has one fit a thread."""
 
     def work(start: int, stop: int) -> None:
-        fit(members[start:stop])
+        at = members[start:stop]
+        fit(at)
+        if flat is not None:
+            out.unidentified(at[flat(at)])
 
     run_blocks(len(members), work, progress, first=out.settings.workers)
 
@@ -199,15 +204,8 @@ def store_blocks(
     progress: Progress,
     flat: Flat | None = None,
 ) -> None:
-    """Fit some of a batch, block by block; the first has one fit a thread."""
-
-    def work(start: int, stop: int) -> None:
-        at = members[start:stop]
-        out.store(at, fit(at))
-        if flat is not None:
-            out.unidentified(at[flat(at)])
-
-    run_blocks(len(members), work, progress, first=out.settings.workers)
+    """Fit some of a batch, block by block, and store the kernel's rows."""
+    fit_members(members, lambda at: out.store(at, fit(at)), out, progress, flat)
 
 
 def counts_fit(
@@ -296,19 +294,33 @@ def fit_slices(
     out = out or empty_estimate(len(start) - 1, design, settings)
     wanted = out.outcome == NOT_RUN
     chosen = np.flatnonzero(wanted if members is None else wanted & members)
+    flat = partial(_flat_slices, design, np.asarray(start))
+    with progress.interruptible():
+        if settings.spec is None:
+            fit = linear_slices(design, start, out, progress)
+            store_blocks(chosen, fit, out, progress, flat)
+        else:
+            terms = kernel_terms(design)
+            of_counts = fit_count_slices(design, terms, np.asarray(start), out)
+            fit_members(chosen, of_counts, out, progress, flat)
+    out.blank()
+    return out
+
+
+def linear_slices(
+    design: Design, start: Sequence[int], out: BatchEstimate, progress: Progress
+) -> BlockFit:
+    """Return what fits a linear model on slices of the rows."""
     y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
     arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
-    kernel_settings = settings.to_kernel(out.p)
-    team = progress.team(settings.workers)
+    kernel_settings = out.settings.to_kernel(out.p)
+    team = progress.team(out.settings.workers)
 
     def fit(at: NDArray[np.intp]) -> _core.BatchRows:
         bounds = [*(start[i] for i in at), start[at[-1] + 1]]
         return _core.fit_slices(y, *arguments, bounds, kernel_settings, team)
 
-    with progress.interruptible():
-        store_blocks(chosen, fit, out, progress, partial(_flat_slices, design, np.asarray(start)))
-    out.blank()
-    return out
+    return fit
 
 
 def _flat_slices(

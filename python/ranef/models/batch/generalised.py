@@ -16,7 +16,7 @@ from ..glmm.estimate import GlmmSpec
 from ..lmm import DECREMENT
 from .estimate import STATUSES, BatchEstimate, Settings, estimable
 
-__all__ = ["GlmmCore", "fit_counts", "generalised_core"]
+__all__ = ["GlmmCore", "Terms", "fit_counts", "generalised_core", "store"]
 
 #: Makes the kernel of a whole design.
 GlmmCore = Callable[[], "_core.GlmmBatch"]
@@ -95,7 +95,7 @@ OUTCOMES = (
 )
 
 
-def store(out: BatchEstimate, at: NDArray[np.intp], rows: _core.GlmmBatchRows, n_obs: int) -> None:
+def store(out: BatchEstimate, at: NDArray[np.intp], rows: Any, n_obs: Any) -> None:
     """Take the kernel's rows for the fits ``at``."""
     settings, p = out.settings, out.p
     assert settings.spec is not None

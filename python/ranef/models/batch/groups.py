@@ -37,6 +37,7 @@ def fit_own(design: Design, whole: Design, settings: Settings, out: BatchEstimat
             for c in settings.contrasts
         ),
         control=settings.control,
+        spec=settings.spec,
     )
     with Progress(1, "fits", shown=False) as line:
         own = fit_slices(design, [0, design.n_obs], own_settings, progress=line)

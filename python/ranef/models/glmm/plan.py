@@ -56,6 +56,9 @@ class Plan:
         Of each term what is known of the covariance of each block.
     top : float
         The last category of an ordinal response, which need not occur; -1 for the largest.
+    unit : float
+        What the response was divided by, so that the search meets no numbers but those near one;
+        bases and blocks lead back to coefficients in the caller's unit.
     """
 
     y: Array
@@ -70,6 +73,21 @@ class Plan:
     start: Array
     structures: tuple[tuple[Structure | None, ...], ...] = ()
     top: float = -1.0
+    unit: float = 1.0
+
+    @property
+    def constant(self) -> float:
+        """What the unit adds to -2 log-likelihood."""
+        return 2.0 * float(np.log(self.unit)) * float(self.weights.sum())
+
+    def in_unit(self, eta: Array) -> Array:
+        """Put the kernel's predictors, shape (n, predictors), into the caller's unit."""
+        if self.unit == 1.0:
+            return eta
+        out = eta.copy()
+        out[:, 0] *= self.unit
+        out[:, 1] += np.log(self.unit)
+        return out
 
     def core(self) -> _core.Predictors:
         """Plan the factor."""
@@ -128,6 +146,7 @@ def plan_of(
     known = dict(designs)
     location = known["location"]
     n = location.n_obs
+    unit = unit_of(location.y) if family.in_units and link == "identity" else 1.0
     names = ["location", *(shape.name for shape in family.shapes)]
     if "zero" in known:
         names.append("zero")
@@ -141,7 +160,8 @@ def plan_of(
     for position, name in enumerate(names):
         part = "dispersion" if position == 1 and "dispersion" in known else name
         design = known.get(part)
-        target = start_of[name]
+        target, size = start_of[name], unit if name == "location" else 1.0
+        moved = -np.log(unit) if position == 1 else 0.0  # of the log of a standard deviation
         if design is None:
             X, offset = np.ones((n, 1), order="F"), np.zeros(0)
             blocks.append(
@@ -165,28 +185,30 @@ def plan_of(
                     part,
                     design.fixed_names,
                     kept,
-                    found.T,
+                    size * found.T,
                     first,
                     tuple(found.aliased),
                     np.atleast_2d(found.alias),
                 )
             )
-            bases += list(found.Tz)
+            bases += [size * basis for basis in found.Tz]
             structures += [term.structures for term in design.random]
             terms += [
                 (term.codes, term.n_levels, z, block_of_columns(term), position)
                 for term, z in zip(design.random, found.z, strict=True)
             ]
         p = X.shape[1]
-        inputs.append((X, list(range(first, first + p)), offset))
         left = target - offset if len(offset) else target
-        start.append(X.T @ left / n)
+        start.append(X.T @ left / (size * n))
+        if unit != 1.0 and (len(offset) or moved):
+            offset = (offset if len(offset) else np.zeros(n)) / size + moved
+        inputs.append((X, list(range(first, first + p)), offset))
         first += p
     weights = np.ones(n) if location.weights is None else location.weights
     order = [name for name, _ in designs]
     assert order[0] == "location"
     return Plan(
-        np.ascontiguousarray(location.y),
+        np.ascontiguousarray(location.y if unit == 1.0 else location.y / unit),
         np.ascontiguousarray(weights),
         family.name,
         link,
@@ -197,7 +219,13 @@ def plan_of(
         tuple(bases),
         np.concatenate(start),
         structures=tuple(structures),
+        unit=unit,
     )
+
+
+def unit_of(y: Array) -> float:
+    """Return the power of two nearest to a standard deviation: to divide by it loses no digit."""
+    return float(2.0 ** np.round(np.log2(np.std(y))))
 
 
 def whole_design(designs: Sequence[tuple[str, Design]]) -> Design:

@@ -35,8 +35,9 @@ MOST_STEPS = 100
 class PartsCriterion:
     """-2 log-likelihood by theta and whitened coefficients of all parts."""
 
-    def __init__(self, core: _core.Predictors):
+    def __init__(self, core: _core.Predictors, constant: float):
         self.core = core
+        self.constant = constant
         self.m = len(core.parameters)
         self.centre = np.zeros(0)
         self.root = np.zeros((0, 0))
@@ -62,9 +63,9 @@ class PartsCriterion:
         if not self.point.value < 1e300:
             return np.inf
         if self.rule is None:
-            return self.point.value
+            return self.point.value + self.constant
         self.added = self.core.quadrature(*self.rule)
-        total = self.point.value + self.added.value
+        total = self.point.value + self.added.value + self.constant
         return total if np.isfinite(total) else np.inf
 
     def gradient(self) -> Array:
@@ -163,7 +164,7 @@ def descend(
 ) -> tuple[PartsCriterion, Minimum]:
     """Search from the best of some sizes of random effects."""
     core.restart()
-    surface = PartsCriterion(core)
+    surface = PartsCriterion(core, plan.constant)
     starts = [of_size(core.parameters, plan.structures, size) for size in sizes]
     if control.start:
         starts = [packed(core.parameters, control.start)]
@@ -256,7 +257,7 @@ def describe(plan: Plan, surface: PartsCriterion, found: Minimum, nagq: int) -> 
         blocks=plan.blocks,
         nagq=nagq,
         objective=value,
-        conditional_log_likelihood=surface.point.log_likelihood,
+        conditional_log_likelihood=surface.point.log_likelihood - 0.5 * plan.constant,
         coefficients=T @ standard,
         standard=standard,
         cov=cov,
@@ -268,7 +269,7 @@ def describe(plan: Plan, surface: PartsCriterion, found: Minimum, nagq: int) -> 
             np.ascontiguousarray((basis @ b).T)
             for basis, b in zip(plan.bases, core.modes(), strict=True)
         ),
-        eta=np.array(core.eta),
+        eta=plan.in_unit(np.array(core.eta)),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
         is_singular=least < SINGULAR,
         separated=separated,

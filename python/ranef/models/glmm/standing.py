@@ -51,7 +51,7 @@ class Criterion:
     """-2 log-likelihood of a plan, by parameters in the order of ``Standing.elements``."""
 
     def __init__(self, at: Standing):
-        self.core, self.m = at.plan.core(), at.m
+        self.core, self.m, self.constant = at.plan.core(), at.m, at.plan.constant
         own = {element: k for k, element in enumerate(self.core.parameters)}
         self.order = np.array([own[element] for element in at.elements], dtype=int)
         self.rule = hermite(at.nagq) if at.nagq > 1 else None
@@ -67,7 +67,7 @@ class Criterion:
         if self.rule is not None:
             self.added = self.core.quadrature(*self.rule)
             value += self.added.value
-        return value if np.isfinite(value) else np.inf
+        return value + self.constant if np.isfinite(value) else np.inf
 
     def gradient(self) -> Array:
         """Differentiate where it was last evaluated."""
