@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -198,6 +198,10 @@ def read_columns(columns: dict[Any, Any], meta: Any, expr: str, n_rows: int) -> 
     kept = {k: v for k, v in columns.items() if not str(k).startswith("__")}
     arrays = []
     for values in kept.values():
+        if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "fiu":
+            check_length(values, expr, n_rows)
+            arrays.append(np.ascontiguousarray(values, dtype=np.float64))
+            continue
         value = read_series(as_rows(values, expr, n_rows), expr)
         if isinstance(value, Categories):
             raise DataError(f"{expr} returns several columns that are not all numbers", expr)
@@ -229,9 +233,14 @@ def as_rows(values: Any, expr: str, n_rows: int) -> pd.Series[Any]:
     if np.ndim(values) == 0 and not isinstance(values, pd.Series):
         raise DataError(f"{expr} is a single value, not one for each row", expr)
     series = values if isinstance(values, pd.Series) else pd.Series(unwrapped(values), copy=False)
-    if len(series) != n_rows:
-        raise DataError(f"{expr} gives {len(series)} values for {n_rows} rows", expr)
+    check_length(series, expr, n_rows)
     return series
+
+
+def check_length(values: Sized, expr: str, n_rows: int) -> None:
+    """Refuse values that are not one for each row."""
+    if len(values) != n_rows:
+        raise DataError(f"{expr} gives {len(values)} values for {n_rows} rows", expr)
 
 
 def unwrapped(values: Any) -> NDArray[Any] | pd.Categorical | list[Any]:

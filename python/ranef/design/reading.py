@@ -131,7 +131,11 @@ def has_usual_size(a: Vector, name: str) -> bool:
 def note_source(name: str, reading: Reading) -> None:
     """Note rows in which a column that an expression uses is missing."""
     if name not in reading.missing and name not in reading.values:
-        gaps = reading.frame.series(name).isna().to_numpy()
+        series = reading.frame.series(name)
+        kind = series.dtype.kind if isinstance(series.dtype, np.dtype) else "O"
+        if kind in "iub":
+            return
+        gaps = np.isnan(series.to_numpy()) if kind == "f" else series.isna().to_numpy()
         if gaps.any():
             reading.missing[name] = gaps
 

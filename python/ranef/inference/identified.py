@@ -82,11 +82,10 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
     for term, factor in zip(design.random, estimate.lambda_standard, strict=True):
         if len(term.memberships) > 1:
             continue
-        low, high = np.full(term.n_levels, np.inf), np.full(term.n_levels, -np.inf)
-        np.minimum.at(low, term.codes, design.y)
-        np.maximum.at(high, term.codes, design.y)
-        alike = (low == high) & ((low == 0.0) | (low == 1.0))
-        size = 0.0 if term.is_structured else float(np.linalg.norm(factor, 2))
+        count = np.bincount(term.codes, minlength=term.n_levels)
+        total = np.bincount(term.codes, design.y, minlength=term.n_levels)  # shares up to 1
+        alike = (count > 0) & ((total == 0.0) | (total == count))
+        size = 0.0 if term.is_structured else largest(factor)
         if alike.all() and term.n_levels < design.n_obs:
             found.append(
                 f"in each of the {term.n_levels} levels of {term.group} all responses are alike, "
@@ -99,6 +98,11 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
                 f"{int(alike.sum())} of {term.n_levels} levels all responses are alike"
             )
     return found
+
+
+def largest(factor: Array) -> float:
+    """Return the largest standard deviation along any axis of a covariance's factor."""
+    return abs(float(factor[0, 0])) if factor.size == 1 else float(np.linalg.norm(factor, 2))
 
 
 def coarse_quadrature(estimate: GlmmEstimate) -> str:

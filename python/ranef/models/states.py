@@ -130,7 +130,9 @@ def smallest(
 ) -> float:
     """Smallest standard deviation along any axis, or distance of a structure from its limits."""
     values = [
-        float(np.linalg.svd(factor, compute_uv=False).min())
+        abs(float(factor[0, 0]))
+        if factor.size == 1
+        else float(np.linalg.svd(factor, compute_uv=False).min())
         for known, factor in zip(structures, factors, strict=True)
         if not any(known)
     ]

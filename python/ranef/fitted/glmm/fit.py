@@ -162,7 +162,8 @@ def fit_design(design: Design, call: GlmerCall, data: Any = None) -> GlmmParts:
     core = glmm.kernel(design, call.spec)
     estimate = estimated(design, core, call)
     parts = GlmmParts(settled(design, estimate), estimate, call, data)
-    return replace(parts, warnings=tuple(findings(parts, core)))
+    found = tuple(findings(parts, core))
+    return replace(parts, warnings=found) if found else parts
 
 
 def findings(parts: GlmmParts, core: _core.Glmm) -> Iterable[RanefWarning]:

@@ -228,7 +228,8 @@ def fit_designs(
     estimate = fit_parts(plan, nagq=call.nagq, control=call.control)
     whole = whole_design(found)
     parts = SeveralParts(whole, estimate, call, data, designs=found, kernel_plan=plan)
-    return replace(parts, warnings=tuple(findings(parts)))
+    found = tuple(findings(parts))
+    return replace(parts, warnings=found) if found else parts
 
 
 def fit_call(call: PartsCall, data: Any) -> SeveralParts:

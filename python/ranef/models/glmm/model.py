@@ -13,6 +13,7 @@ from ..._typing import Array
 from ...design.design import Design
 from ...design.structures.structure import Structure
 from ...errors import FitError, ModelError, RanefError
+from ...families import Family
 from ...families.registry import lookup
 from ..general import general_terms
 from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
@@ -84,14 +85,11 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
             f"there are {len(design.fixed)} fixed effects and {n} rows; the model needs more rows "
             "than coefficients. Take predictors out of the fixed part."
         )
-    # Counts carry an effect of each row: their variance is known.
-    family = spec.distribution
-    own_rows = not family.has_dispersion and (not family.has_trials or _has_trials(design))
     for term in design.random:
         q = term.n_levels * term.n_cols
         if term.group in known or term.tells_levels_apart or is_correlated(term):
             continue
-        if q < n or (q == n and own_rows):
+        if q < n or (q == n and _carries_own_rows(design, spec.distribution)):
             continue
         raise ModelError(
             f"{term.written} has {q} random effects for {n} rows, so "
@@ -100,8 +98,12 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
         )
 
 
-def _has_trials(design: Design) -> bool:
-    return design.weights is not None and bool(np.median(design.weights) > 1.0)
+def _carries_own_rows(design: Design, family: Family) -> bool:
+    """Tell whether a row may have an effect of its own: counts, whose variance is known."""
+    if family.has_dispersion:
+        return False
+    has_trials = design.weights is not None and bool(np.median(design.weights) > 1.0)
+    return has_trials or not family.has_trials
 
 
 def kernel(design: Design, spec: GlmmSpec) -> _core.Glmm:
@@ -514,7 +516,8 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
     T = core.T[:p, :p]
     beta = np.full(len(design.fixed), np.nan)
     beta[kept] = T @ surface.point.beta
-    cov, dispersion_se = _covariance(surface, found)
+    bends = np.linalg.eigh(found.hessian) if np.isfinite(found.hessian).all() else None
+    cov, dispersion_se = _covariance(surface, bends)
     separated = separated_columns(design, core, kept)
     cov_beta = T @ cov @ T.T
     for j in [*separated, *kept[np.diag(cov_beta) < 0.0].tolist()]:
@@ -540,7 +543,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         separated=separated,
         status=found.status,
         gradient=found.gradient,
-        eigenvalues=eigenvalues(found.hessian),
+        eigenvalues=np.full(len(found.x), np.nan) if bends is None else bends[0],
         decrement=found.decrement,
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,
@@ -581,20 +584,23 @@ def eigenvalues(hessian: Array) -> Array:
     return np.asarray(np.linalg.eigvalsh(hessian))
 
 
-def _covariance(surface: Criterion, found: Minimum) -> tuple[Array, float]:
+def _covariance(surface: Criterion, bends: tuple[Array, Array] | None) -> tuple[Array, float]:
     """Covariance of the standardised beta, and the error of the log dispersion.
 
     Twice the inverse of the Hessian of -2 log-likelihood over all parameters; at the joint mode of
-    ``nagq=0``, given the covariances, the inverse information.
+    ``nagq=0``, given the covariances, the inverse information. ``bends`` are the Hessian's
+    eigenvalues and eigenvectors; None where it could not be computed.
     """
     with_dispersion = surface.spec.has_dispersion
-    if not np.isfinite(found.hessian).all():
+    if bends is None:
         p = len(surface.core.kept)
         return np.full((p, p), np.nan), np.nan
-    inverse = 2.0 * np.asarray(np.linalg.pinv(found.hessian, rcond=1e-12, hermitian=True))
+    values, vectors = bends
+    told = np.abs(values) > 1e-12 * np.abs(values).max()
+    inverse = (vectors[:, told] * (2.0 / values[told])) @ vectors[:, told].T
     error = float(np.sqrt(max(inverse[-1, -1], 0.0))) if with_dispersion else np.nan
     if surface.root is None:
         return np.asarray(np.linalg.inv(surface.core.information_beta())), error
-    stop = len(found.x) - with_dispersion
+    stop = len(inverse) - with_dispersion
     block = inverse[surface.m : stop, surface.m : stop]
     return surface.root @ block @ surface.root.T, error
