@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os as _os
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
-from threading import RLock as _RLock
 from typing import TYPE_CHECKING, Any
 
 from . import datasets
+from ._importing import load as _load
 from .errors import (
     ComparisonWarning,
     ConvergenceWarning,
@@ -472,17 +471,6 @@ _LATER = {
     "within_between": "api.within_between",
 }
 
-#: Held while a name is imported, and by a thread that forks: a child that inherited a half-finished
-#: import would wait for it for ever.
-_IMPORTING = _RLock()
-
-if hasattr(_os, "register_at_fork"):
-    _os.register_at_fork(
-        before=_IMPORTING.acquire,
-        after_in_parent=_IMPORTING.release,
-        after_in_child=_IMPORTING.release,
-    )
-
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
@@ -493,8 +481,7 @@ if not TYPE_CHECKING:
 
             hint = "" if name.startswith("_") else module_message(name, list(_LATER))
             raise AttributeError(f"module 'ranef' has no attribute {name!r}{hint}")
-        with _IMPORTING:
-            found = getattr(_import_module(f"ranef.{_LATER[name]}"), name)
+        found = _load(f"ranef.{_LATER[name]}", name)
         globals()[name] = found
         return found
 

@@ -59,6 +59,7 @@ def test_a_mean_has_no_upper_limit_where_its_inverse_may_be_zero():
         ("logit", scipy.stats.logistic),
         ("probit", scipy.stats.norm),
         ("cloglog", scipy.stats.gumbel_l),
+        ("loglog", scipy.stats.gumbel_r),
     ],
 )
 def test_latent_variances_are_those_of_the_inverse_link_as_a_distribution(name, law):
@@ -67,9 +68,21 @@ def test_latent_variances_are_those_of_the_inverse_link_as_a_distribution(name, 
     assert link.latent_variance == pytest.approx(law.var(), rel=1e-12)
 
 
+def test_a_mean_near_zero_has_limits_on_one_side_under_a_square_root():
+    """Predictors from -1 to 3 have means from 0 to 9."""
+    low, high = LINKS["sqrt"].limits(np.array([1.0, -1.0, 3.0]), np.array([2.0, 2.0, 1.0]))
+    np.testing.assert_allclose(low, [0.0, 0.0, 4.0])
+    np.testing.assert_allclose(high, [9.0, 9.0, 16.0])
+
+
+def test_the_cauchit_is_the_quantile_function_of_a_cauchy():
+    p = np.linspace(0.05, 0.95, 7)
+    np.testing.assert_allclose(LINKS["cauchit"].function(p), scipy.stats.cauchy.ppf(p), atol=1e-14)
+
+
 def test_an_unknown_link_is_refused():
-    with pytest.raises(ValueError, match=r"'identity', 'logit'.*not 'cauchit'"):
-        link_named("cauchit")
+    with pytest.raises(ValueError, match=r"'identity', 'logit'.*not 'logg'"):
+        link_named("logg")
     with pytest.raises(ValueError, match=r"'identity', 'logit'.*not \['log'\]"):
         link_named(["log"])
     assert link_named("Logit") is LINKS["logit"]

@@ -7,15 +7,17 @@ import pytest
 
 import ranef
 from ranef.families.links import LINKS
-from ranef.families.registry import FAMILIES
+from ranef.families.registry import FILES
 
 ROOT = Path(ranef.__file__).parent
-#: Rooms on lower floors know no family, and take "log" for a function, as words of others do.
-BELOW = {"formula", "design", "words"}
+#: Rooms on lower floors know no family: "log" is a function there, "student" a column of data.
+BELOW = {"formula", "design", "words", "datasets"}
 ROOMS = sorted(
     {p.parent.relative_to(ROOT).parts[0] for p in ROOT.glob("*/**/*.py")} - {"families", *BELOW}
 )
-NAMES = set(FAMILIES) | (set(LINKS) - {"identity"})  # which stands for no link, too
+#: Words that stand for something else, too: no link, and the fixed effects.
+OTHERS = {"identity", "beta"}
+NAMES = (set(FILES) | set(LINKS)) - OTHERS
 
 
 def decided_by_name(source):

@@ -45,9 +45,32 @@ def test_other_words_are_told_ours(asked, meant):
         ranef.glmer("y ~ 1 + (1 | g)", frame, family=asked)
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("beta_binomial", "betabinomial"),
+        ("nb1", "nbinom1"),
+        ("Nb1", "nbinom1"),
+        ("student_t", "student"),
+        ("ordbeta", "ordered_beta"),
+        ("generalised poisson", "generalized_poisson"),
+        ("truncated.nbinom2", "truncated_negative_binomial"),
+        ("lognorml", "lognormal"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"zero": "~ 1"}])
+def test_names_of_families_of_several_predictors_are_told_alike(asked, meant, options):
+    frame = pd.DataFrame({"y": [0, 1, 2, 3], "g": [1, 1, 2, 2]})
+    told = rf"family is one of gaussian, .*, ordered_beta, not '{asked}'. Use family='{meant}'"
+    with pytest.raises(ValueError, match=told):
+        ranef.glmer("y ~ 1 + (1 | g)", frame, family=asked, **options)
+
+
 def test_an_unknown_name_is_refused_with_what_there_is():
-    with pytest.raises(ValueError, match=r"one of binomial, poisson, .*, not 'zzz'$"):
+    with pytest.raises(ValueError, match=r"one of gaussian, binomial, .*_beta, not 'zzz'$"):
         find("zzz", "glmer")
+    with pytest.raises(ValueError, match=r"one of binomial, poisson, gamma, neg.*, not 'zzz'$"):
+        find("zzz", "glmm")
     with pytest.raises(ValueError, match="gaussian, binomial"):
         lookup("normal")
 
@@ -65,12 +88,14 @@ def test_an_object_of_another_package_is_told_the_name():
 
 def test_a_family_of_another_estimator_says_where_it_belongs():
     with pytest.raises(ValueError, match=r"ranef\.lmer"):
-        find("gaussian", "glmer")
+        find("gaussian", "glmm")
+    with pytest.raises(ValueError, match=r"only ranef\.glmer fits it; here family is one of bin"):
+        find("nbinom1", "glmm")
     with pytest.raises(ValueError, match=r"ranef\.gee does not fit a negative binomial family"):
         find("negative_binomial", "gee")
 
 
-@pytest.mark.parametrize("estimator", ["glmer", "gee"])
+@pytest.mark.parametrize("estimator", ["glmm", "gee"])
 def test_families_of_an_estimator_have_a_name_in_the_core(estimator):
     for name in known(estimator):
         assert lookup(name).core

@@ -438,7 +438,7 @@ def test_anova_refuses_models_of_different_kinds(model, cbpp):
 
 def test_what_treats_linear_models_refuses_others(model):
     with pytest.raises(ranef.ModelError, match=r"fitted by ranef\.lmer.*for one of ranef\.glmer,"):
-        ranef.doctor(model)
+        ranef.rlrt(model)
 
 
 def test_wald_tests_of_terms_and_hypotheses(model):

@@ -13,6 +13,7 @@ LAYERS = {
     "errors": 0,
     "_typing": 0,
     "_options": 0,
+    "_importing": 0,
     "_html": 0,
     "_caller": 0,
     "_core": 1,

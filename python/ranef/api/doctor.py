@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..fitted.kinds import check_mixed
-from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.kinds import Model, check_mixed
 from ..report.prescription import Prescription
 from ..trust.diagnosis import diagnosis_of
 from ..trust.troubles import COLUMNS, TROUBLES, effects, tried
@@ -18,7 +17,7 @@ __all__ = ["doctor"]
 
 
 @answering
-def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
+def doctor(model: Model, data: Any = None) -> Prescription:
     """Work through the usual remedies and return the smallest change that helps.
 
     In this order: look at the data (labels used again), simplify the fixed part, change units, few
@@ -29,7 +28,7 @@ def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
 
     Parameters
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel, or a model of ranef.glmer with one predictor
         A fitted model.
     data : DataFrame, optional
         Its data, if the model was unpickled and no longer has them.
@@ -44,7 +43,8 @@ def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     -----
     The smallest change is the one that leaves most of the model as it is: a restart leaves all of
     it; then come nested labels, columns that others span, variances of zero, correlations, factors
-    of few levels, a prior on the covariances, and last least squares without groups.
+    of few levels, a family of responses that vary more, a prior on the covariances, and last least
+    squares without groups.
 
     Examples
     --------
@@ -53,9 +53,9 @@ def doctor(model: LinearMixedModel, data: Any = None) -> Prescription:
     >>> ranef.doctor(ranef.lmer("Reaction ~ Days + (Days | Subject)", sleep))
     Nothing to do: the model has converged and is not singular.
     """
-    check_mixed(model, "doctor")
+    check_mixed(model, "doctor", generalised=True)
     if data is not None:
-        model = LinearMixedModel(replace(model.parts, data=data))
+        model = type(model)(replace(model.parts, data=data))  # type: ignore[arg-type]
     found = diagnosis_of(model)
     troubles = tuple(code for code in TROUBLES if code in found.codes)
     rows: list[list[object]] = []

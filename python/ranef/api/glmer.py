@@ -12,6 +12,7 @@ from ..fitted.glmm.fit import specification
 from ..fitted.glmm.model import GeneralizedLinearMixedModel, fit_model
 from ..fitted.several.fit import (
     needs_parts,
+    of_a_mean,
     parts_call,
     refuse_covariance,
     refuse_iteration,
@@ -183,8 +184,8 @@ def glmer(
         refuse_prior(prior)
         if reml:
             raise UnsupportedError(
-                "reml=True is for models of a mean with the families binomial, poisson, gamma and "
-                "negative_binomial and their usual links; this one has several predictors"
+                f"reml=True is for models of a mean with the families {of_a_mean()} and their "
+                "usual links; this one has several predictors"
             )
         refuse_covariance(covariance)
         refuse_iteration(method, threads)

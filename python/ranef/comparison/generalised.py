@@ -99,7 +99,7 @@ def _counted(model: Any) -> bool:
     """Tell whether responses have probabilities, not densities."""
     if model.model_kind == "generalised":
         return bool(model.call.spec.distribution.support.discrete)
-    return model.model_kind == "ordinal" or bool(model.parts.family.whole)
+    return model.model_kind == "ordinal" or bool(model.parts.family.support.discrete)
 
 
 def tested(small: Any, large: Any, relation: Relation) -> tuple[RatioTest, list[str]]:

@@ -1,7 +1,19 @@
-"""Distributions of a response given its mean, and links of the mean: one object a family."""
+"""Distributions of a response given its linear predictors, and links: one object a family."""
 
-from .family import Family, Params, Support
+from .family import Family, Params
 from .links import Link
 from .registry import find, known, lookup, registered
+from .shape import Shape
+from .support import Support
 
-__all__ = ["Family", "Link", "Params", "Support", "find", "known", "lookup", "registered"]
+__all__ = [
+    "Family",
+    "Link",
+    "Params",
+    "Shape",
+    "Support",
+    "find",
+    "known",
+    "lookup",
+    "registered",
+]

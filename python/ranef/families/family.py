@@ -1,74 +1,35 @@
-"""The distribution of a response given its mean, as one object."""
+"""The distribution of a response given its linear predictors, as one object."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._typing import Array
+from ..errors import UnsupportedError
 from .links import Link
+from .shape import Shape
+from .support import Support
 
-__all__ = ["Family", "Params", "Support"]
+__all__ = ["Family", "Function", "Params"]
 
 #: Values of a family's parameters by their names, numbers or arrays that broadcast with the mean.
 #: A family of shares finds the trials under "trials".
 Params: TypeAlias = Mapping[str, Array | float]
-
-
-@dataclass(frozen=True)
-class Support:
-    """The responses that a family allows, and the words of a refusal.
-
-    Attributes
-    ----------
-    words : str
-        What the response is, as in "between 0 and 1".
-    low, high : float
-        Ends of the range.
-    open_low, open_high : bool
-        Whether the ends themselves are outside.
-    discrete : bool
-        Whether responses are counts, or shares of counted trials.
-    counts : str
-        What a count is made of, as in "counts 0, 1, 2, ...".
-    hint : str
-        What to do with responses that are not whole.
-    advice : str
-        What to do with responses outside the range.
-    edges : tuple of float
-        Ends of the range that are possible responses, but not possible means.
-    at_edge : str
-        What fitted means do that run to an edge, as in "counts run to 0".
-    """
-
-    words: str
-    low: float = -np.inf
-    high: float = np.inf
-    open_low: bool = False
-    open_high: bool = False
-    discrete: bool = False
-    counts: str = ""
-    hint: str = ""
-    advice: str = ""
-    edges: tuple[float, ...] = ()
-    at_edge: str = ""
-
-    def contains(self, y: Array) -> NDArray[np.bool_]:
-        """Tell which responses are in range; NaN is not."""
-        above = y > self.low if self.open_low else y >= self.low
-        below = y < self.high if self.open_high else y <= self.high
-        return np.asarray(above & below)
+#: Functions that not every family has.
+Function: TypeAlias = Literal["deviance", "logpdf", "cdf", "quantile", "quasi_likelihood"]
 
 
 @dataclass(frozen=True)
 class Family:
-    """The distribution of a response y given its mean mu.
+    """The distribution of a response y given its location mu and its parameters.
 
-    Functions take arrays that broadcast, and the parameters by name.
+    The location is the inverse link of the first linear predictor: the mean, unless
+    ``expectation`` says otherwise. Functions take arrays that broadcast, and the parameters by
+    name; one that a family does not have is None, and ``need`` refuses it.
 
     Attributes
     ----------
@@ -76,38 +37,48 @@ class Family:
         What users call it, and what the compiled core does; empty where the core has no such
         family.
     estimators : tuple of str
-        Functions of ranef that fit it: "glmer", "gee".
+        Who fits it: "glmer" with one predictor or several, "glmm" models of a mean alone, and
+        the functions "gee" and "growth_mixture".
     links : tuple of Link
-        Links that a likelihood is maximised under, the usual one first.
+        Links of models of a mean alone, the usual one first.
+    part_links : tuple of Link
+        Links of the location in models of several predictors, the usual one first.
     support : Support
         Valid responses.
     unit_variance : callable
         ``(mu, params)``, the variance of y with ``scale`` and trials left out.
-    deviance : callable
-        ``(y, mu, params)``, twice the log-likelihood ratio against mu = y, with ``scale`` left out
-        and for one trial.
-    logpdf, cdf : callable
-        ``(y, mu, params)``, log density or log probability, and distribution function.
-    quantile : callable
-        ``(p, mu, params)``, the smallest response whose distribution function reaches p.
     draw : callable
-        ``(rng, mu, params)``, a response for each mean.
-    parameters : tuple of str
-        Names of dispersion and shape parameters.
+        ``(rng, mu, params)``, a response for each location.
+    shapes : tuple of Shape
+        Parameters besides the location, in the order of the core's predictors; a dispersion is the
+        first.
+    expectation : callable, optional
+        ``(mu, params)``, the mean of y where that is not mu.
     scale : callable, optional
         ``(params)``, what multiplies the unit variance; it comes from the first parameter alone.
+    deviance : callable, optional
+        ``(y, mu, params)``, twice the log-likelihood ratio against mu = y, with ``scale`` left out
+        and for one trial.
+    logpdf, cdf : callable, optional
+        ``(y, mu, params)``, log density or log probability, and distribution function.
+    quantile : callable, optional
+        ``(p, mu, params)``, the smallest response whose distribution function reaches p.
+    quasi_likelihood : callable, optional
+        ``(y, mu)``, integral of (y - mu) / unit variance over mu.
+    located : callable, optional
+        ``(y)``, responses on the scale of the location, where they have another one.
     has_trials : bool
         Whether y is a share of trials, which are then in ``params["trials"]``.
     latent : bool
         Whether y is a cut of a latent variable, with the variance of the link's distribution.
-    has_zeros : bool
+    takes_zero : bool
         Whether a part for structural zeros makes sense.
+    is_hurdle : bool
+        Whether there are no zeros but structural ones.
+    in_units : bool
+        Whether y may be in any unit, which the location has too under an identity link.
     constant_variation : bool
         Whether the coefficient of variation does not depend on the mean.
-    start : callable, optional
-        ``(mean, variance)`` of all responses, a value of the parameter to start a search from.
-    quasi_likelihood : callable, optional
-        ``(y, mu)``, integral of (y - mu) / unit variance over mu.
     wider : str
         Family with more dispersion to try for overdispersed responses.
     narrower : str
@@ -117,28 +88,32 @@ class Family:
     aliases : tuple of str
         What others call it.
     elsewhere : str
-        Where a family belongs that glmer does not fit.
+        Where a family belongs that has no models of a mean alone.
     """
 
     name: str
     core: str
     estimators: tuple[str, ...]
-    links: tuple[Link, ...]
     support: Support
     unit_variance: Callable[[Array, Params], Array]
-    deviance: Callable[[Array, Array, Params], Array]
-    logpdf: Callable[[Array, Array, Params], Array]
-    cdf: Callable[[Array, Array, Params], Array]
-    quantile: Callable[[Array | float, Array, Params], Array]
     draw: Callable[[np.random.Generator, Array, Params], Array]
-    parameters: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    part_links: tuple[Link, ...] = ()
+    shapes: tuple[Shape, ...] = ()
+    expectation: Callable[[Array, Params], Array] | None = None
     scale: Callable[[Params], Array | float] | None = None
+    deviance: Callable[[Array, Array, Params], Array] | None = None
+    logpdf: Callable[[Array, Array, Params], Array] | None = None
+    cdf: Callable[[Array, Array, Params], Array] | None = None
+    quantile: Callable[[Array | float, Array, Params], Array] | None = None
+    quasi_likelihood: Callable[[Array, Array], Array] | None = None
+    located: Callable[[Array], Array] | None = None
     has_trials: bool = False
     latent: bool = False
-    has_zeros: bool = False
+    takes_zero: bool = False
+    is_hurdle: bool = False
+    in_units: bool = False
     constant_variation: bool = False
-    start: Callable[[float, float], float] | None = None
-    quasi_likelihood: Callable[[Array, Array], Array] | None = None
     wider: str = ""
     narrower: str = ""
     no_excess: Callable[[Params], bool] | None = None
@@ -156,23 +131,67 @@ class Family:
         return self.links[0]
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters besides the location."""
+        return tuple(shape.name for shape in self.shapes)
+
+    @property
     def has_dispersion(self) -> bool:
         """Whether a dispersion is estimated, and a model of it makes sense."""
-        return bool(self.parameters)
+        return bool(self.shapes)
 
     @property
     def has_shape(self) -> bool:
         """Whether the deviance depends on a parameter."""
-        return len(self.parameters) > (self.scale is not None)
+        return len(self.shapes) > (self.scale is not None)
+
+    def need(self, function: Function) -> Callable[..., Array]:
+        """Return a function that not every family has.
+
+        Raises
+        ------
+        UnsupportedError
+            If this one has none.
+        """
+        found: Callable[..., Array] | None = getattr(self, function)
+        if found is None:
+            raise UnsupportedError(f"the {_WORDS[function]} of a {self.label} family is not known")
+        return found
 
     def params(self, dispersion: Array | float, trials: Array | float = 1.0) -> Params:
         """Name the values of the first parameter and of the trials."""
-        named = {self.parameters[0]: dispersion} if self.parameters else {}
+        named = {self.parameters[0]: dispersion} if self.shapes else {}
         return {**named, "trials": trials} if self.has_trials else named
 
+    def natural(self, predictors: Sequence[Array]) -> dict[str, Array]:
+        """Name the parameters at values of their predictors, in the order of ``shapes``."""
+        out: dict[str, Array] = {}
+        for shape, eta in zip(self.shapes, predictors, strict=True):
+            value = shape.natural(eta)
+            out[shape.name] = out[shape.above] + value if shape.above else value
+        return out
+
+    def given(self, link: Link, eta: Sequence[Array], trials: Array) -> tuple[Array, Params]:
+        """Return location and parameters at values of all predictors, the location's first."""
+        named = self.natural(eta[1 : 1 + len(self.shapes)])
+        return link.mean(eta[0]), {**named, "trials": trials}
+
+    def mean(self, mu: Array, params: Params) -> Array:
+        """Return the mean of y."""
+        return mu if self.expectation is None else self.expectation(mu, params)
+
     def variance(self, mu: Array, params: Params) -> Array:
-        """Return the variance of y given its mean."""
+        """Return the variance of y."""
         out = self.unit_variance(mu, params)
         if self.scale is not None:
             out = out * self.scale(params)
         return out / params["trials"] if self.has_trials else out
+
+
+_WORDS: dict[Function, str] = {
+    "deviance": "deviance",
+    "logpdf": "density",
+    "cdf": "distribution function",
+    "quantile": "quantile function",
+    "quasi_likelihood": "quasi-likelihood",
+}

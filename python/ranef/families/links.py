@@ -13,13 +13,16 @@ from .._options import check_option
 from .._typing import Array
 
 __all__ = [
+    "CAUCHIT",
     "CLOGLOG",
     "IDENTITY",
     "INVERSE",
     "LINKS",
     "LOG",
     "LOGIT",
+    "LOGLOG",
     "PROBIT",
+    "SQRT",
     "Link",
     "limits_of",
     "link_named",
@@ -47,6 +50,8 @@ class Link:
     contrast : str
         What a difference of linear predictors is when it is raised to the scale of the response:
         "ratio", "odds_ratio", or nothing.
+    even : bool
+        Whether linear predictors of opposite signs have the same mean.
 
     Notes
     -----
@@ -61,6 +66,7 @@ class Link:
     positive: bool = False
     latent_variance: float | None = None
     contrast: str = ""
+    even: bool = False
 
     def mean(self, eta: Array) -> Array:
         """Return the means of linear predictors of any shape."""
@@ -77,6 +83,9 @@ class Link:
     def limits(self, eta: Array, half: Array) -> tuple[Array, Array]:
         """Return lower and upper limits of means whose predictors are within ``half`` of eta."""
         low, high = eta - half, eta + half
+        if self.even:
+            nearest = np.maximum(np.abs(eta) - half, 0.0)
+            return self.mean(nearest), self.mean(np.abs(eta) + half)
         if not self.positive:
             return self.mean(low), self.mean(high)
         # a mean grows without end as its predictor comes near zero, which it does not cross
@@ -104,15 +113,29 @@ def _cloglog(mu: Array) -> Array:
     return np.asarray(np.log(-np.log1p(-mu)))
 
 
+def _loglog(mu: Array) -> Array:
+    return np.asarray(-np.log(-np.log(mu)))
+
+
+def _cauchit(mu: Array) -> Array:
+    return np.asarray(np.tan(np.pi * (mu - 0.5)))
+
+
 IDENTITY = Link("identity", np.asarray)
 LOGIT = Link("logit", _logit, 0.0, 1.0, latent_variance=np.pi**2 / 3.0, contrast="odds_ratio")
 PROBIT = Link("probit", _probit, 0.0, 1.0, latent_variance=1.0)
 CLOGLOG = Link("cloglog", _cloglog, 0.0, 1.0, latent_variance=np.pi**2 / 6.0)
+LOGLOG = Link("loglog", _loglog, 0.0, 1.0, latent_variance=np.pi**2 / 6.0)
+CAUCHIT = Link("cauchit", _cauchit, 0.0, 1.0)
 LOG = Link("log", np.log, 0.0, contrast="ratio")
 INVERSE = Link("inverse", np.reciprocal, 0.0, positive=True)
+SQRT = Link("sqrt", np.sqrt, 0.0, even=True)
 
 #: Links by name, in the order in which they are listed to users.
-LINKS = {link.name: link for link in (IDENTITY, LOGIT, PROBIT, CLOGLOG, LOG, INVERSE)}
+LINKS = {
+    link.name: link
+    for link in (IDENTITY, LOGIT, PROBIT, CLOGLOG, LOGLOG, CAUCHIT, LOG, INVERSE, SQRT)
+}
 
 
 def link_named(name: str) -> Link:

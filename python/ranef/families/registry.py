@@ -7,19 +7,39 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
-from .binomial import BINOMIAL
+from .._importing import load
 from .family import Family
-from .gamma import GAMMA
-from .gaussian import GAUSSIAN
-from .negative_binomial import NEGATIVE_BINOMIAL
-from .poisson import POISSON
 
-__all__ = ["find", "known", "lookup", "registered"]
+__all__ = ["find", "known", "lookup", "names", "registered"]
 
-#: Every family there is, in the order in which they are listed to users.
-FAMILIES = {
-    family.name: family for family in (GAUSSIAN, BINOMIAL, POISSON, GAMMA, NEGATIVE_BINOMIAL)
+#: The file of every family there is, which is read when the family is first asked for; in the
+#: order in which families are listed to users.
+FILES = {
+    "gaussian": "measures.gaussian",
+    "binomial": "shares.binomial",
+    "poisson": "counts.poisson",
+    "gamma": "measures.gamma",
+    "negative_binomial": "counts.negative_binomial",
+    "betabinomial": "shares.betabinomial",
+    "nbinom1": "counts.nbinom1",
+    "generalized_poisson": "counts.generalized_poisson",
+    "compois": "counts.compois",
+    "truncated_poisson": "counts.truncated_poisson",
+    "truncated_negative_binomial": "counts.truncated_negative_binomial",
+    "truncated_nbinom1": "counts.truncated_nbinom1",
+    "lognormal": "measures.lognormal",
+    "tweedie": "measures.tweedie",
+    "student": "measures.student",
+    "beta": "shares.beta",
+    "ordered_beta": "shares.ordered_beta",
 }
+#: Families that were read, and those added for a while.
+READ: dict[str, Family] = {}
+
+
+def names() -> list[str]:
+    """List the names of all families."""
+    return [*FILES, *(name for name in READ if name not in FILES)]
 
 
 def lookup(name: str) -> Family:
@@ -30,14 +50,16 @@ def lookup(name: str) -> Family:
     ValueError
         For a name that is not a family's.
     """
-    if name not in FAMILIES:
-        raise ValueError(_unknown(name, list(FAMILIES)))
-    return FAMILIES[name]
+    if name not in READ:
+        if name not in FILES:
+            raise ValueError(_unknown(name, names()))
+        READ[name] = load(f"{__package__}.{FILES[name]}", name.upper())
+    return READ[name]
 
 
 def known(estimator: str) -> list[str]:
     """List the names of the families that an estimator fits."""
-    return [name for name, family in FAMILIES.items() if estimator in family.estimators]
+    return [name for name in names() if estimator in lookup(name).estimators]
 
 
 def find(name: Any, estimator: str) -> Family:
@@ -47,8 +69,8 @@ def find(name: Any, estimator: str) -> Family:
     ----------
     name : str
         Name of the family, in any case.
-    estimator : {"glmer", "gee"}
-        Who is to fit it.
+    estimator : {"glmer", "glmm", "gee", "growth_mixture"}
+        Who is to fit it: a function, or for "glmm" models of a mean alone.
 
     Raises
     ------
@@ -59,28 +81,37 @@ def find(name: Any, estimator: str) -> Family:
     if not isinstance(name, str):
         word = type(name).__name__ if not isinstance(name, type) else name.__name__
         raise ValueError(_unknown(word, known(estimator), "family is a name: "))
-    family = FAMILIES.get(name.lower())
-    if family is None:
+    if name.lower() not in names():
         raise ValueError(_unknown(name, known(estimator)))
-    if estimator not in family.estimators:
-        if estimator == "glmer" and family.elsewhere:
-            raise ValueError(family.elsewhere)
+    family = lookup(name.lower())
+    if estimator in family.estimators:
+        return family
+    if estimator == "glmm" and family.elsewhere:
+        raise ValueError(family.elsewhere)
+    listed = f"family is one of {', '.join(known(estimator))}"
+    if estimator == "glmm":
         raise ValueError(
-            f"ranef.{estimator} does not fit a {family.label} family; family is one of "
-            f"{', '.join(known(estimator))}"
+            f"a {family.label} family has several predictors, so only ranef.glmer fits it; here "
+            f"{listed}"
         )
-    return family
+    raise ValueError(f"ranef.{estimator} does not fit a {family.label} family; {listed}")
 
 
-def _unknown(name: str, names: list[str], start: str = "") -> str:
+def _unknown(name: str, listed: list[str], start: str = "") -> str:
     """Say which families there are, and which was probably meant."""
     asked = name.lower()
-    meant = [own for own in names if asked in FAMILIES[own].aliases or asked == own]
-    plain = asked.replace("_", "").replace("-", "").replace(" ", "").replace(".", "")
-    meant = meant or [own for own in names if plain in (*FAMILIES[own].aliases, own)]
-    meant = meant or get_close_matches(asked, names, n=1)
+    others = {own: lookup(own).aliases for own in listed}
+    meant = [own for own in listed if asked in others[own] or asked == own]
+    plain = _plain(asked)
+    meant = meant or [own for own in listed if plain in map(_plain, (*others[own], own))]
+    meant = meant or get_close_matches(asked, listed, n=1)
     hint = f". Use family={meant[0]!r}" if meant else ""
-    return f"{start}family is one of {', '.join(names)}, not {name!r}{hint}"
+    return f"{start}family is one of {', '.join(listed)}, not {name!r}{hint}"
+
+
+def _plain(name: str) -> str:
+    """Write a name without what stands between words."""
+    return name.translate(str.maketrans("", "", "_-. "))
 
 
 @contextmanager
@@ -90,12 +121,12 @@ def registered(family: Family) -> Iterator[Family]:
     Raises
     ------
     ValueError
-        When there already is a family of that name.
+        When there is a family of that name.
     """
-    if family.name in FAMILIES:
+    if family.name in names():
         raise ValueError(f"there already is a family {family.name!r}")
-    FAMILIES[family.name] = family
+    READ[family.name] = family
     try:
         yield family
     finally:
-        del FAMILIES[family.name]
+        del READ[family.name]

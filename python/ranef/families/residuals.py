@@ -15,7 +15,7 @@ RESIDUALS = ("deviance", "pearson", "response", "working")
 
 def deviance_rows(family: Family, y: Array, mu: Array, weights: Array, params: Params) -> Array:
     """Return each row's deviance, weights included; rounding leaves none below zero."""
-    return np.asarray(weights * np.maximum(family.deviance(y, mu, params), 0.0))
+    return np.asarray(weights * np.maximum(family.need("deviance")(y, mu, params), 0.0))
 
 
 def residuals(

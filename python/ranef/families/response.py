@@ -11,8 +11,17 @@ from .family import Family
 __all__ = ["check_response", "check_whole"]
 
 
-def check_response(design: Design, family: Family) -> None:
+def check_response(design: Design, family: Family, *, zero: bool = False) -> None:
     """Refuse responses that do not vary, or are outside the range of the family.
+
+    Parameters
+    ----------
+    design : Design
+        The rows.
+    family : Family
+        Whose range it is.
+    zero : bool
+        Whether zeros have a part of their own.
 
     Raises
     ------
@@ -20,7 +29,7 @@ def check_response(design: Design, family: Family) -> None:
         With the number of rows at fault and what to give instead.
     """
     support = family.support
-    bad = int(np.sum(~support.contains(design.y)))
+    bad = int(np.sum(~(support.contains(design.y) | (zero & (design.y == 0.0)))))
     if bad:
         advice = f"; {support.advice}" if support.advice else ""
         raise DataError(

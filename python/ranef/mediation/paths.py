@@ -195,7 +195,7 @@ def mediated(
         params = family.params(dispersion_of(mediator))
 
         def chances(eta: Array) -> Array:
-            logs = family.logpdf(values[None, :], mediator.inverse(eta)[:, None], params)
+            logs = family.need("logpdf")(values[None, :], mediator.inverse(eta)[:, None], params)
             p = np.exp(logs)
             return np.asarray(p / p.sum(axis=1, keepdims=True))
 

@@ -17,7 +17,6 @@ from ..design.frame import open_frame
 from ..errors import DataError, ModelError, UnsupportedError
 from ..families import registry
 from ..families.family import Family
-from ..families.gaussian import GAUSSIAN
 from ..families.links import mean_of
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
@@ -80,7 +79,7 @@ class Role:
         """The distribution of the response."""
         if isinstance(self.model, GeneralizedLinearMixedModel):
             return registry.lookup(self.parts.distribution)
-        return GAUSSIAN
+        return registry.lookup("gaussian")
 
     @cached_property
     def side(self) -> Side:

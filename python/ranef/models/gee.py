@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from .._typing import Array, Codes
-from ..errors import FitError, ModelError, UnsupportedError
+from ..errors import FitError, ModelError
 from ..families import Family, lookup
 from .ols import Basis, orthonormal_basis
 
@@ -312,9 +312,7 @@ def quasi_likelihood(y: Array, mu: Array, family: Family, weights: Array | None 
     UnsupportedError
         For a family that has no quasi-likelihood.
     """
-    if family.quasi_likelihood is None:
-        raise UnsupportedError(f"the quasi-likelihood of a {family.label} family is not known")
-    terms = family.quasi_likelihood(y, mu)
+    terms = family.need("quasi_likelihood")(y, mu)
     return float(np.sum(terms if weights is None else weights * terms))
 
 

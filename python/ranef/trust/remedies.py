@@ -6,19 +6,22 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..fitted.feols.call import FeolsCall
 from ..fitted.feols.model import fit_model as fit_feols
+from ..fitted.kinds import Model
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.diagnosis.fit import least_varying
 from ..inference.priors.parts import with_weak
 from ..report.findings import Diagnosis
+from .generalised import by_every_optimizer, gone_on
 from .searches import every_optimizer, searched_again
 
 __all__ = ["LAST_RESORT", "Remedy", "remedies"]
 
-#: The formula in the call of a finding's fix.
+#: The family, and the formula, in the call of a finding's fix.
+FAMILY = re.compile(r'model\.update\(family="(\w+)"\)')
 CALL = re.compile(r'(?:ranef\.(lmer|feols)|model\.update)\("(.*?)"')
 
 #: Findings whose fix is a smaller or other model: the name of the change and how much it changes.
@@ -29,6 +32,8 @@ FIXES = (
     ("few-levels", "few levels to fixed effects", 8),
     ("same-groups", "drop one of two equal groupings", 2),
     ("random-aliased", "drop the aliased column", 2),
+    ("overdispersed", "a family that varies more", 20),
+    ("no-excess", "a family without the parameter", 2),
     ("slope-constant-within", "drop the slope", 5),
     ("zero-variance", "drop the zero variance", 4),
     ("correlation-one", "drop the correlation", 5),
@@ -61,16 +66,14 @@ class Remedy:
     is_last: bool = False
 
 
-def remedies(
-    first: LinearMixedModel, model: LinearMixedModel, found: Diagnosis, size: int
-) -> Iterator[Remedy]:
+def remedies(first: Model, model: Model, found: Diagnosis, size: int) -> Iterator[Remedy]:
     """Return the changes of ``model`` that its findings call for.
 
     Parameters
     ----------
-    first : LinearMixedModel
+    first : LinearMixedModel or GeneralizedLinearMixedModel
         The model that code starts from.
-    model : LinearMixedModel
+    model : LinearMixedModel or GeneralizedLinearMixedModel
         What earlier changes made of it.
     found : Diagnosis
         Findings about ``model``.
@@ -78,41 +81,55 @@ def remedies(
         How much was changed so far.
     """
     if "aliased" in found.codes and (text := _without_aliased(model)):
-        yield _refit(first, "simplify the fixed part", text, size + 1)
+        yield _refit(first, model, "simplify the fixed part", size + 1, formula=text)
     for code, name, step in FIXES:
         for finding in found:
             if finding.code == code and finding.fix:
                 yield from _from_fix(first, model, name, finding.fix, size + step)
     if {"correlation-one", "zero-variance"} & set(found.codes):
         for text in least_varying(model.parts.design, model.parts.core, model.parts.estimate):
-            yield _refit(first, "drop the column that varies least", text, size + 6)
+            yield _refit(first, model, "drop the column that varies least", size + 6, formula=text)
     if model is first:
         yield from _searches(model, found)
         yield from _estimators(model, found)
 
 
-def _from_fix(
-    first: LinearMixedModel, model: LinearMixedModel, name: str, fix: str, size: int
-) -> Iterator[Remedy]:
+def _from_fix(first: Model, model: Model, name: str, fix: str, size: int) -> Iterator[Remedy]:
     """Read the call of a finding's fix."""
     if units := re.fullmatch(r'model\.in_units\((\w+)="(.*)"\)', fix):
         new, text = units.groups()
         # The same model, so nothing that follows from it is new.
         if model is first:
             yield Remedy(name, size, fix, lambda: first.in_units(**{new: text}), True)
+    elif family := FAMILY.fullmatch(fix):
+        yield _refit(first, model, name, size, family=family[1])
     elif (call := CALL.match(fix)) and "prior=" not in fix:
         if call[1] == "feols":
             yield _pooled(first, name, call[2], size + POOLED)
         else:
-            yield _refit(first, name, call[2], size)
+            yield _refit(first, model, name, size, formula=call[2])
 
 
-def _refit(first: LinearMixedModel, name: str, formula: str, size: int) -> Remedy:
-    code = f'model.update("{formula}")'
-    return Remedy(name, size, code, lambda: first.update(formula, strict=False))
+def _refit(
+    first: Model, model: Model, name: str, size: int, *, formula: str = "", family: str = ""
+) -> Remedy:
+    """Change the formula or the family of a model; the code starts from the first one."""
+    family = family or family_of(model)
+    changes = {"family": family} if family != family_of(first) else {}
+    if not formula and model is not first:
+        formula = model.call.formula
+    written = [f'"{formula}"'] if formula else []
+    written += [f'{key}="{value}"' for key, value in changes.items()]
+    code = f"model.update({', '.join(written)})"
+    return Remedy(name, size, code, lambda: first.update(formula or None, strict=False, **changes))
 
 
-def _pooled(first: LinearMixedModel, name: str, formula: str, size: int) -> Remedy:
+def family_of(model: Model) -> str:
+    """Return the family of the responses; nothing for a linear model."""
+    return "" if isinstance(model, LinearMixedModel) else model.call.spec.family
+
+
+def _pooled(first: Model, name: str, formula: str, size: int) -> Remedy:
     """Least squares, with the same weights and rows."""
     weights = first.call.weights
     given = f", weights={weights!r}" if isinstance(weights, str) else ""
@@ -124,27 +141,34 @@ def _pooled(first: LinearMixedModel, name: str, formula: str, size: int) -> Reme
     return Remedy(f"{name}: no groups", size, f'ranef.feols("{formula}", data{given})', make, True)
 
 
-def _searches(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
+def _searches(model: Model, found: Diagnosis) -> Iterator[Remedy]:
     """Search again, from other places and by other optimisers."""
-    if "not-converged" in found.codes:
-        yield Remedy(
-            "restart", 0, "ranef.converge(model).model", lambda: searched_again(model).model, True
-        )
-        yield Remedy(
-            "other optimisers",
-            0,
-            "ranef.all_fit(model).best",
-            lambda: every_optimizer(model).best,
-            True,
-        )
+    if "not-converged" not in found.codes:
+        return
+
+    def again() -> Any:
+        return (searched_again(model) if is_linear(model) else gone_on(model, 1)).model
+
+    def others() -> Any:
+        return (
+            every_optimizer(model) if is_linear(model) else by_every_optimizer(model, None)
+        ).best
+
+    yield Remedy("restart", 0, "ranef.converge(model).model", again, True)
+    yield Remedy("other optimisers", 0, "ranef.all_fit(model).best", others, True)
 
 
-def _estimators(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
+def is_linear(model: Model) -> TypeGuard[LinearMixedModel]:
+    """Tell whether a model was fitted by lmer."""
+    return isinstance(model, LinearMixedModel)
+
+
+def _estimators(model: Model, found: Diagnosis) -> Iterator[Remedy]:
     """Estimate the covariances otherwise: by the restricted likelihood, or with a prior."""
     if not {"zero-variance", "correlation-one", "flat-ridge"} & set(found.codes):
         return
     changes: list[tuple[str, dict[str, Any]]] = []
-    if not model.reml:
+    if isinstance(model, LinearMixedModel) and not model.reml:
         changes.append(("reml=True", {"reml": True}))
     if weak := with_weak(model.call.prior):
         changes.append((f"prior={weak[1]}", {"prior": weak[0]}))
@@ -158,7 +182,7 @@ def _estimators(model: LinearMixedModel, found: Diagnosis) -> Iterator[Remedy]:
         )
 
 
-def _without_aliased(model: LinearMixedModel) -> str:
+def _without_aliased(model: Model) -> str:
     """Write the update that takes out the terms all of whose columns are aliased."""
     kept = set(model.parts.estimate.kept.tolist())
     gone = [

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import RanefError, RanefWarning
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Model
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.findings import Diagnosis
 from .diagnosis import diagnosis_of
@@ -28,7 +30,12 @@ TROUBLES = (
     "zero-variance",
     "correlation-one",
     "flat-ridge",
+    "overdispersed",
+    "no-excess",
 )
+
+#: Models that changes go on from.
+MIXED = (LinearMixedModel, GeneralizedLinearMixedModel)
 
 
 #: Changes one after another, and fits in all, before it gives up.
@@ -41,15 +48,13 @@ COLUMNS = ["llf", "gain", "coefficients_se", "errors_ratio", "singular", "conver
 class State:
     """A changed model, how it was made, and how much was changed."""
 
-    model: LinearMixedModel
+    model: Model
     names: tuple[str, ...] = ()
     code: str = ""
     size: int = 0
 
 
-def tried(
-    model: LinearMixedModel, found: Diagnosis
-) -> Iterator[tuple[tuple[str, ...], Remedy, Any, bool]]:
+def tried(model: Model, found: Diagnosis) -> Iterator[tuple[tuple[str, ...], Remedy, Any, bool]]:
     """Make changes, and changes of what they lead to, until something helps.
 
     A last resort does not end the search, for two small changes are better.
@@ -74,7 +79,7 @@ def tried(
                 helped = helped or (helps and remedy.size < LAST_RESORT)
                 if helps and remedy.size == 0:
                     return
-                if not helps and isinstance(changed, LinearMixedModel) and not remedy.is_last:
+                if not helps and isinstance(changed, MIXED) and not remedy.is_last:
                     following.append((State(changed, names, remedy.code, remedy.size), after))
         if helped:
             return
@@ -93,25 +98,26 @@ def made(remedy: Remedy) -> Any:
 
 def diagnosed(changed: Any) -> Diagnosis:
     """Return what there is to find about a changed model."""
-    return diagnosis_of(changed) if isinstance(changed, LinearMixedModel) else Diagnosis(())
+    return diagnosis_of(changed) if isinstance(changed, MIXED) else Diagnosis(())
 
 
 def is_sound(changed: Any) -> bool:
     """Whether a mixed model has converged inside its bounds; least squares always has."""
-    if not isinstance(changed, LinearMixedModel):
+    if not isinstance(changed, MIXED):
         return True
     return changed.parts.estimate.converged and not changed.is_singular
 
 
-def effects(model: LinearMixedModel, changed: Any) -> list[object]:
+def effects(model: Model, changed: Any) -> list[object]:
     """Say what a change does to criterion, coefficients and standard errors."""
-    mixed = isinstance(changed, LinearMixedModel)
+    mixed = isinstance(changed, MIXED)
     both = model.params.dropna().index.intersection(changed.params.dropna().index)
     moved = ((changed.params - model.params)[both] / model.bse[both]).abs()
     ratio = (changed.bse / model.bse)[both]
     # Restricted likelihoods are comparable where the fixed parts have the same columns.
     columns = list(model.params.dropna().index) == list(changed.params.dropna().index)
-    comparable = (changed.reml if mixed else False) == model.reml and (columns or not model.reml)
+    before = restricted(model)
+    comparable = (restricted(changed) if mixed else False) == before and (columns or not before)
     return [
         changed.llf,
         changed.llf - model.llf if comparable else np.nan,
@@ -120,3 +126,8 @@ def effects(model: LinearMixedModel, changed: Any) -> list[object]:
         changed.is_singular if mixed else False,
         changed.parts.estimate.converged if mixed else True,
     ]
+
+
+def restricted(model: Model) -> bool:
+    """Whether the restricted likelihood was maximised."""
+    return model.call.reml if isinstance(model, LinearMixedModel) else model.call.spec.reml

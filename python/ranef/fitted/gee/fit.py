@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._options import check_option
 from ..._typing import Array
 from ...design import Design
 from ...design.aligned import matrix_by_name
 from ...design.grouped import build_grouped, group_term, times_of
 from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning, RankWarning
 from ...families import find
-from ...families.links import link_named
 from ...families.response import check_response
 from ...formula import parse
 from ...models.gee import GeeEstimate, GeeSpec, Sorted, fit_gee, sort_rows
@@ -44,6 +44,8 @@ __all__ = [
 PERFECT = 1e-12
 
 
+#: Links of the mean.
+LINKS = ("identity", "logit", "probit", "cloglog", "log", "inverse")
 #: Working correlations that need no number.
 SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
 
@@ -51,7 +53,8 @@ SIMPLE = ("independence", "exchangeable", "ar1", "unstructured")
 def specification(family: str, link: str | None, corr: Any, times: Sequence[Any]) -> GeeSpec:
     """Check the options of the model; ``times`` are the distinct ones in order."""
     n, found = len(times), find(family, "gee")
-    family, link = found.name, link_named(found.link.name if link is None else link).name
+    family = found.name
+    link = check_option("link", found.link.name if link is None else link, LINKS)
     corr = corr.lower() if isinstance(corr, str) else corr
     if not isinstance(corr, str):
         return GeeSpec(

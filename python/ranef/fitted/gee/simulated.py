@@ -11,7 +11,6 @@ import scipy
 from ..._typing import Array, Codes
 from ...design.grouped import group_term, times_of
 from ...families import Params
-from ...families.gaussian import GAUSSIAN
 from ...inference.residuals.source import Source, Transform, by_cdf, normal
 from ...models.gee import GeeEstimate, sort_rows, working_correlation
 from ..parts import Base
@@ -45,12 +44,12 @@ class Checks(Base):
             for at, wave in _groups(rows.start, rows.order, rows.wave):
                 root = np.linalg.cholesky(R[np.ix_(wave, wave)])
                 scores[at] = root @ rng.standard_normal(len(wave))
-            if family is GAUSSIAN:
+            if family.in_units:
                 return e.mu + _sd(parts, e) * scores
-            return family.quantile(scipy.special.ndtr(scores), e.mu, _params(parts, e))
+            return family.need("quantile")(scipy.special.ndtr(scores), e.mu, _params(parts, e))
 
         discrete = family.support.discrete
-        free = family is GAUSSIAN
+        free = family.in_units
         own = _transform(parts, e, design.y)
         return Source(design, parts.data, own, draw, again, discrete=discrete, scale_is_free=free)
 
@@ -74,9 +73,9 @@ def _params(parts: GeeParts, e: GeeEstimate) -> Params:
 def _transform(parts: GeeParts, e: GeeEstimate, y: Array) -> Transform:
     """Transform responses by the family's distribution at the fitted means."""
     family = parts.spec.distribution
-    if family is GAUSSIAN:
+    if family.in_units:
         return normal(y, e.mu, _sd(parts, e))
     params = _params(parts, e)
     unit = np.ones(len(y)) if family.support.discrete else None
-    variance = family.variance(e.mu, params)
-    return by_cdf(y, lambda at: family.cdf(at, e.mu, params), unit, e.mu, variance)
+    cdf, variance = family.need("cdf"), family.variance(e.mu, params)
+    return by_cdf(y, lambda at: cdf(at, e.mu, params), unit, e.mu, variance)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...families.shaped import ShapedFamily
-from ...families.shaped_registry import shaped_family
+from ...families import Family
 from ...inference.hypotheses.random import n_covariances, reductions
 from ...models.glmm.plan import Plan, plan_of
 from ...models.glmm.several import fit_parts
@@ -85,7 +84,7 @@ def smaller(parts: Any) -> Iterator[Smaller]:
 
 @smaller.register
 def _(parts: GlmmParts) -> Iterator[Smaller]:
-    family = shaped_family(parts.call.spec.family)
+    family = parts.call.spec.distribution
     yield from of_designs(family, parts.call.spec.link, (("location", parts.design),))
 
 
@@ -104,7 +103,7 @@ def _(parts: OrdinalParts) -> Iterator[Smaller]:
 
 
 def of_designs(
-    family: ShapedFamily, link: str, designs: tuple[tuple[str, Any], ...]
+    family: Family, link: str, designs: tuple[tuple[str, Any], ...]
 ) -> Iterator[Smaller]:
     """Reduce the terms of each part in turn."""
     start = starts(family, link, designs)

@@ -71,7 +71,7 @@ def estimated(design: Design, core: Any, call: GlmerCall) -> GlmmEstimate:
 
 def specification(family: str, link: str | None, nagq: int, reml: bool = False) -> GlmmSpec:
     """Check the options of the model."""
-    found = find(family, "glmer")
+    found = find(family, "glmm")
     links = [choice.name for choice in found.links]
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:

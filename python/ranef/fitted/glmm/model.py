@@ -84,7 +84,6 @@ class GeneralizedLinearMixedModel(
         "anova": "give models of ranef.glmer alone",
         "average": "give models of ranef.glmer alone",
         "compare": "give models of ranef.glmer alone",
-        "doctor": "ranef.diagnose(model) says what to change",
         "for_marginaleffects": 'take ranef.emmeans(model, ..., type="response")',
         "rlrt": "ranef.anova gives a p-value for the boundary",
     }
@@ -178,7 +177,7 @@ class GeneralizedLinearMixedModel(
             raise ValueError(
                 f"glmer has no argument {sorted(unknown)[0]!r}; it has {sorted(known)}"
             )
-        family = find(changes.pop("family", spec.family), "glmer").name
+        family = find(changes.pop("family", spec.family), "glmm").name
         link = changes.pop("link", spec.link if family == spec.family else None)
         nagq, reml = changes.pop("nagq", spec.nagq), changes.pop("reml", spec.reml)
         changes["spec"] = specification(family, link, nagq, reml)

@@ -13,7 +13,6 @@ from ... import _core
 from ..._typing import Array
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
-from ...families.shaped_registry import shaped_family
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...inference.prediction.joint import joint_covariances
@@ -166,8 +165,8 @@ class GlmmParts(GeneralisedParts, CurvedParts):
     @cached_property
     def several(self) -> Plan:
         """The same model for the kernel of several predictors."""
-        family = shaped_family(self.call.spec.family)
-        start = {name: np.zeros(self.nobs) for name in ("location", *family.shape_names)}
+        family = self.call.spec.distribution
+        start = {name: np.zeros(self.nobs) for name in ("location", *family.parameters)}
         return plan_of(family, self.call.spec.link, (("location", self.design),), start)
 
     def standing(self) -> Standing:

@@ -63,8 +63,8 @@ def _transform(parts: GlmmParts, e: GlmmEstimate, y: Array, kind: str) -> Transf
         unit = 1.0 / parts.weights if family.has_trials else np.ones(len(y))
     if kind == "conditional":
         mu, params = e.spec.transform.mean(e.eta), e.params(parts.weights)
-        variance = family.variance(mu, params)
-        return by_cdf(y, lambda at: family.cdf(at, mu, params), unit, mu, variance)
+        cdf, variance = family.need("cdf"), family.variance(mu, params)
+        return by_cdf(y, lambda at: cdf(at, mu, params), unit, mu, variance)
     between = prediction.random_variance(design, e.sigmas)
     mixed = Predictive(
         e.spec, e.dispersion, prediction.fixed_part(design, e), between, parts.weights

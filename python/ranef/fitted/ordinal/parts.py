@@ -12,7 +12,7 @@ import numpy as np
 
 from ..._typing import Array, Positions
 from ...design.design import Design
-from ...families.shaped import mean_of
+from ...families.links import mean_of
 from ...inference.hypotheses import linear
 from ...inference.profile.several import Linear
 from ...models.glmm.plan import Plan
@@ -149,6 +149,6 @@ class OrdinalParts(PredictorParts):
             Thresholds.
         """
         latent = (cuts - eta[:, None]) / np.exp(zeta)[:, None]
-        below = mean_of(self.call.link, latent.ravel()).reshape(latent.shape)
+        below = mean_of(self.call.link, latent)
         last = np.where(np.isnan(eta), np.nan, 1.0)
         return np.column_stack([below, last])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..._typing import Array, Random
 from ...design.encode import encode
-from ...families.shaped import mean_of
+from ...families.links import mean_of
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, spread_of_rows
 from ...inference.prediction.places import only_seen_places
@@ -88,7 +88,7 @@ class OrdinalRows(Base):
         def below(cut: Array) -> Array:
             def mean(at: list[Array], rows: slice) -> Array:
                 latent = (cut[rows, None] - at[0]) / np.exp(zeta[rows, None])
-                return mean_of(link, latent.ravel()).reshape(latent.shape)
+                return mean_of(link, latent)
 
             return averaged(mean, [eta], [variance])
 

@@ -10,7 +10,7 @@ import scipy
 
 from ..._typing import Array
 from ...errors import DataError
-from ...families.shaped import mean_of
+from ...families.links import mean_of
 from ...inference.residuals.source import Source, Transform, by_draws
 from ..parts import Base
 from .fit import fit_found

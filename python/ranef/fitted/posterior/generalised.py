@@ -63,7 +63,7 @@ class GeneralisedSource(RowSource):
         eta, _ = self.predictor(draws, effects, Rows(), np.random.default_rng(0))
         family = self.parts.estimate.spec.distribution
         params = family.params(draws.scale.reshape(-1, 1), self.own_weights)
-        rows = family.logpdf(self.design.y, self._mean(eta), params)
+        rows = family.need("logpdf")(self.design.y, self._mean(eta), params)
         return np.asarray(rows if family.has_trials else self.own_weights * rows)
 
     def model_at(self, draws: Draws, effects: tuple[Array, ...], s: int) -> Any:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
-from ...families.shaped import ShapedFamily
-from ...families.shaped_registry import shaped_family
+from ...families import Family
+from ...families.links import slope_of
 from ...inference.posterior.coordinates import Coordinates
 from ...inference.posterior.draws import Draws
 from ...inference.posterior.generalised import GeneralisedTarget, ShapePrior, Standing
@@ -86,7 +85,7 @@ def _typical(design: Design, bases: Callable[[int], Array], size: float) -> tupl
     return tuple(size * np.linalg.norm(bases(t), axis=1) for t in range(len(design.random)))
 
 
-def _sizes(family: ShapedFamily, link: str, y: Array, eta: Array) -> tuple[float, float]:
+def _sizes(family: Family, link: str, y: Array, eta: Array) -> tuple[float, float]:
     """Return a typical size of random effects, and the scale of a dispersion's default prior.
 
     The size is the standard deviation of the responses, by the slope of the link at their mean; of
@@ -95,9 +94,9 @@ def _sizes(family: ShapedFamily, link: str, y: Array, eta: Array) -> tuple[float
     if family.shapes and family.shapes[0].name == "sigma":
         size = float(np.exp(family.shapes[0].start(y)))
         return size, WIDTH * size
-    if family.trials:
+    if family.has_trials:
         return 1.0, DISPERSION
-    slope = abs(float(_core.mean_slope(link, np.array([float(np.mean(eta))]))[0]))
+    slope = abs(float(slope_of(link, np.mean(eta, keepdims=True))[0]))
     size = float(np.std(y)) / slope if slope > 0.0 else 1.0
     return (size if 0.0 < size < np.inf else 1.0), DISPERSION
 
@@ -132,9 +131,9 @@ def _linear(model: Any, parts: LmmParts, prior: Any) -> Ready:
 def _generalised(model: Any, parts: GlmmParts, prior: Any) -> Ready:
     source = GeneralisedSource(parts, type(model))
     design, estimate = parts.design, parts.estimate
-    family = shaped_family(estimate.spec.family)
+    family = estimate.spec.distribution
     flat = np.zeros(design.n_obs)
-    starts = {"location": flat, **{shape.name: flat for shape in family.shapes}}
+    starts = {"location": flat, **dict.fromkeys(family.parameters, flat)}
     plan = plan_of(family, estimate.spec.link, [("location", design)], starts)
     given = parts.call.prior if prior is None else prior
     size, width = _sizes(family, estimate.spec.link, design.y, estimate.eta)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy
 
 from ..._typing import Array
 from ...errors import UnsupportedError
@@ -98,16 +97,11 @@ class SeveralSource(Source):
                 "take "
                 'interval="confidence"'
             )
-        parts, family = self.parts, self.parts.family
+        parts = self.parts
         every = self._predictors(draws, effects)
         out = np.empty_like(every[0])
         for s in range(len(out)):
-            eta = [part[s] for part in every]
-            given = family.given(parts.call.link, eta, parts.trials)
-            out[s] = family.draw(given, rng)
-            if parts.call.zero is not None:
-                structural = rng.random(len(out[s])) < scipy.special.expit(eta[-1])
-                out[s] = np.where(structural, 0.0, out[s])
+            out[s] = parts.draws([part[s] for part in every], parts.trials, rng)
         return out
 
     def log_likelihood(self, draws: Draws, effects: Effects) -> Array:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ...design.design import Design
 from ...errors import DataError, ModelError
-from ...families.shaped import ShapedFamily
-from ...families.shaped_registry import shaped_family
+from ...families import Family, lookup
+from ...families.response import check_response, check_whole
 from ...models.lmm import is_correlated
 from ..glmm.fit import MOST_COLUMNS
 from .call import PartsCall
@@ -27,8 +27,8 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
     ModelError
         For more effects than the rows carry.
     """
-    family, known = shaped_family(call.family), dict(found)
-    check_range(family, known["location"], call.zero is not None)
+    family, known = lookup(call.family), dict(found)
+    check_rows(family, known["location"], call.zero is not None)
     terms = [(name, term) for name, design in found for term in design.random]
     n = known["location"].n_obs
     if not terms:
@@ -62,46 +62,22 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
         )
 
 
-def check_range(family: ShapedFamily, design: Design, zero: bool) -> None:
-    """Refuse responses outside the family's range, and counts that are not whole."""
+def check_rows(family: Family, design: Design, zero: bool) -> None:
+    """Refuse responses outside the family's range, and those that cannot tell its parts."""
     y, name = design.y, design.response
-    inside = family.inside(y) | ((y == 0.0) & zero)
-    if bad := int(np.sum(~inside)):
-        raise DataError(
-            f"a {family.name} response is {family.range}; in {bad} rows {name!r} is not"
-            f"{family.hint}",
-            name,
-        )
-    trials = np.ones(len(y)) if design.weights is None else design.weights
-    if family.trials and (bad := int(np.sum(trials != np.round(trials)))):
-        raise DataError(
-            f"the weights of a {family.name} response are its trials, and {bad} of them are not "
-            "whole numbers",
-            "weights",
-        )
-    if family.whole:
-        counts = y * trials if family.trials else y
-        bad = int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts)))
-        if bad:
-            words = "shares of whole numbers of trials" if family.trials else "counts 0, 1, 2, ..."
-            raise DataError(
-                f"a {family.name} response is made of {words}; in {bad} rows {name!r} is not", name
-            )
+    check_response(design, family, zero=zero)
+    check_whole(design, family)
     if zero and not (y == 0.0).any():
         raise DataError(
             f"{name!r} has no zeros, so the zero part has nothing to explain; leave zero= out", name
         )
-    if np.all(y == y[0]):
-        raise DataError(
-            f"{name!r} is {y[0]:g} in every row that is used, so there is nothing to explain",
-            name,
-        )
-    if zero and family.hurdle and np.ptp(y[y != 0.0]) == 0.0:
+    if zero and family.is_hurdle and np.ptp(y[y != 0.0]) == 0.0:
         raise DataError(
             f"{name!r} has only one value above zero, so there is nothing to explain", name
         )
-    if family.name == "betabinomial" and trials.max() <= 1.0:
+    single = design.weights is None or design.weights.max() <= 1.0
+    if family.has_trials and family.has_dispersion and single:
         raise ModelError(
-            "with one trial a row a betabinomial response is a binomial one: its phi cannot be "
-            "estimated. Use family='binomial'."
+            f"with one trial a row a {family.label} response is a {family.narrower} one: its "
+            f"{family.parameters[0]} cannot be estimated. Use family={family.narrower!r}."
         )

@@ -13,9 +13,7 @@ from ... import design as designs
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
-from ...families import known, lookup
-from ...families.shaped import ShapedFamily
-from ...families.shaped_registry import SHAPED, shaped_family
+from ...families import Family, find, known, lookup
 from ...formula import parse
 from ...models.glmm.plan import plan_of, whole_design
 from ...models.glmm.several import fit_parts
@@ -29,6 +27,7 @@ __all__ = [
     "fit_call",
     "fit_designs",
     "needs_parts",
+    "of_a_mean",
     "one_sided",
     "parts_call",
     "refuse_covariance",
@@ -45,28 +44,30 @@ def parts_call(
     formula: str, family: str, link: str | None, zero: Any, dispersion: Any, nagq: int, **more: Any
 ) -> PartsCall:
     """Check the options of a model."""
-    known = shaped_family(family)
-    chosen = known.links[0] if link is None else str(link).lower()
-    if chosen not in known.links:
+    found = find(family, "glmer")
+    links = [choice.name for choice in found.part_links]
+    chosen = links[0] if link is None else str(link).lower()
+    if chosen not in links:
         raise ValueError(
-            f"the link of a {known.name} family is one of {', '.join(known.links)}, not {link!r}: "
+            f"the link of a {found.label} family is one of {', '.join(links)}, not {link!r}: "
             "with another one means leave the range of the distribution"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
         raise ValueError(
             f"nagq is a number of points from 1 to 100 for this model, not {nagq!r}; 0 is for the "
-            "families binomial, poisson, gamma and negative_binomial without zero= and dispersion="
+            f"families {of_a_mean()} without zero= and dispersion="
         )
-    if zero is not None and not known.takes_zero:
-        raise ValueError(f"a {known.name} response has no zero part; leave zero= out")
-    if dispersion is not None and not known.shapes:
+    if zero is not None and not found.takes_zero:
+        raise ValueError(f"a {found.label} response has no zero part; leave zero= out")
+    if dispersion is not None and not found.has_dispersion:
+        wider = "betabinomial" if found.has_trials else "negative_binomial or nbinom1"
         raise ValueError(
-            f"a {known.name} response has no dispersion of its own; leave dispersion= out, or take "
-            f"{'betabinomial' if known.trials else 'negative_binomial or nbinom1'}"
+            f"a {found.label} response has no dispersion of its own; leave dispersion= out, or "
+            f"take {wider}"
         )
     return PartsCall(
         str(formula),
-        known.name,
+        found.name,
         chosen,
         one_sided(zero, "zero"),
         one_sided(dispersion, "dispersion"),
@@ -77,17 +78,18 @@ def parts_call(
 
 def needs_parts(family: str, link: str | None, zero: Any, dispersion: Any) -> bool:
     """Tell whether a model is one of several predictors, or of a form without a fast kernel."""
-    if zero is not None or dispersion is not None:
+    found = find(family, "glmer")
+    if zero is not None or dispersion is not None or "glmm" not in found.estimators:
         return True
-    name = str(family).lower()
-    if name not in known("glmer"):
-        return name in SHAPED
-    links = [choice.name for choice in lookup(name).links]
-    return (
-        link is not None
-        and str(link).lower() not in links
-        and (str(link).lower() in SHAPED[name].links)
-    )
+    asked = "" if link is None else str(link).lower()
+    wider = [choice.name for choice in found.part_links if choice not in found.links]
+    return asked in wider
+
+
+def of_a_mean() -> str:
+    """List the families that have models of a mean alone."""
+    *most, last = known("glmm")
+    return f"{', '.join(most)} and {last}"
 
 
 def refuse_iteration(method: Any, threads: Any) -> None:
@@ -101,8 +103,7 @@ def refuse_iteration(method: Any, threads: Any) -> None:
     if checked_method(method, threads) == "iterative":
         raise UnsupportedError(
             "method='iterative' is not available with this family, link, zero= or dispersion=; it "
-            "is for binomial, poisson, gamma and negative_binomial models of one predictor. Use "
-            "method='exact'."
+            f"is for {of_a_mean()} models of one predictor. Use method='exact'."
         )
 
 
@@ -117,7 +118,7 @@ def refuse_covariance(covariance: Any) -> None:
     if covariance is not None:
         raise UnsupportedError(
             "covariance= is not available with this family, link, zero= or dispersion=; it is for "
-            "binomial, poisson, gamma and negative_binomial models of one predictor"
+            f"{of_a_mean()} models of one predictor"
         )
 
 
@@ -153,12 +154,12 @@ def one_sided(text: Any, name: str) -> str | None:
 
 def read_designs(call: PartsCall, data: Any) -> tuple[tuple[str, Design], ...]:
     """Build the design of each part on the rows that all of them can use."""
-    family = shaped_family(call.family)
+    family = lookup(call.family)
     formula = parse(call.formula)
     options = {
         "contrasts": call.contrasts,
         "missing": call.missing,
-        "response": "counts" if family.trials else "numeric",
+        "response": "counts" if family.has_trials else "numeric",
     }
     found = [
         (
@@ -190,30 +191,25 @@ def same_rows(found: Sequence[tuple[str, Design]]) -> tuple[tuple[str, Design], 
     return tuple(out)
 
 
-def starts(
-    family: ShapedFamily, link: str, found: Sequence[tuple[str, Design]]
-) -> dict[str, Array]:
+def starts(family: Family, link: str, found: Sequence[tuple[str, Design]]) -> dict[str, Array]:
     """Predictors near the responses: by row for the location, constants for the others."""
     known = dict(found)
     design = known["location"]
     y, n = design.y, design.n_obs
     zero = "zero" in known
-    own = y[y != 0.0] if zero and family.hurdle else y
-    trials = np.ones(n) if design.weights is None or not family.trials else design.weights
-    if family.name == "lognormal":
-        center = float(np.log(own).mean())
-        location = np.where(y > 0.0, np.log(np.where(y > 0.0, y, 1.0)), center)
-    else:
-        location = _core.link_start(
-            family.name, link, np.ascontiguousarray(y), np.ascontiguousarray(trials)
-        )
-        if zero and family.hurdle:
-            location = np.where(y != 0.0, location, location[y != 0.0].mean())
+    own = y[y != 0.0] if zero and family.is_hurdle else y
+    trials = np.ones(n) if design.weights is None or not family.has_trials else design.weights
+    scaled = y if family.located is None else family.located(np.where(y != 0.0, y, own.mean()))
+    location = _core.link_start(
+        family.core, link, np.ascontiguousarray(scaled), np.ascontiguousarray(trials)
+    )
+    if zero and family.is_hurdle:
+        location = np.where(y != 0.0, location, location[y != 0.0].mean())
     out = {"location": location}
     for shape in family.shapes:
         out[shape.name] = np.full(n, shape.start(own))
     if zero:
-        share = float(np.mean(y == 0.0)) * (1.0 if family.hurdle else OWN_SHARE)
+        share = float(np.mean(y == 0.0)) * (1.0 if family.is_hurdle else OWN_SHARE)
         share = np.clip(share, 0.01, 0.99)
         out["zero"] = np.full(n, np.log(share / (1.0 - share)))
     return out
@@ -223,7 +219,7 @@ def fit_designs(
     call: PartsCall, found: tuple[tuple[str, Design], ...], data: Any = None
 ) -> SeveralParts:
     """Fit the designs of a call."""
-    family = shaped_family(call.family)
+    family = lookup(call.family)
     plan = plan_of(family, call.link, found, starts(family, call.link, found))
     estimate = fit_parts(plan, nagq=call.nagq, control=call.control)
     whole = whole_design(found)

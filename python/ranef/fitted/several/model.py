@@ -38,16 +38,8 @@ from .tables import PartTables
 
 __all__ = ["DistributionalModel", "fit_parts_model"]
 
-#: What a shape at the end of its range says.
-LIMITS = {
-    "size": "the counts vary no more than Poisson ones",
-    "phi": "the responses vary as little, or as much, as the family allows",
-    "df": "the residuals are normal",
-    "power": "the power is at the end of its range",
-    "cut_zero": "there are no responses of 0",
-    "cut_one": "there are no responses of 1",
-    "dispersion": "the dispersion runs to a limit along its formula",
-}
+#: What a formula of the dispersion at the end of its range says.
+AT_END = "the dispersion runs to a limit along its formula"
 
 
 class DistributionalModel(
@@ -163,8 +155,10 @@ class DistributionalModel(
     def _notes(self) -> Iterable[str]:
         """Collect what the reader of a summary must know."""
         yield from (str(w) for w in self.warnings)
+        said = {shape.name: shape.at_end for shape in self.parts.family.shapes}
         for part in self.parts.estimate.edges:
-            yield f"{part} runs to infinity: {LIMITS[part]}; a simpler family gives the same fit."
+            what = said.get(part, AT_END)
+            yield f"{part} runs to infinity: {what}; a simpler family gives the same fit."
         yield from self._converged_notes()
 
     def summary(self) -> Summary:

@@ -15,8 +15,8 @@ from ... import _core
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
-from ...families.shaped import Given, ShapedFamily
-from ...families.shaped_registry import shaped_family
+from ...families import Family, Params, lookup
+from ...families.links import link_named
 from ...inference.profile.profile import Walked
 from ...inference.profile.several import (
     Linear,
@@ -161,14 +161,14 @@ class SeveralParts(PredictorParts):
         return len(self.estimate.coefficients) + self.n_covariances
 
     @property
-    def family(self) -> ShapedFamily:
+    def family(self) -> Family:
         """The distribution of a response that is no structural zero."""
-        return shaped_family(self.call.family)
+        return lookup(self.call.family)
 
     @property
     def trials(self) -> Array:
         """Trials of the rows; ones where nothing is counted."""
-        if self.design.weights is None or not self.family.trials:
+        if self.design.weights is None or not self.family.has_trials:
             return np.ones(self.nobs)
         return self.design.weights
 
@@ -180,8 +180,9 @@ class SeveralParts(PredictorParts):
             rows = np.zeros((len(block.kept), len(self.estimate.standard)))
             rows[:, block.places] = block.T
             if block.part not in known:
-                name = "cut_gap" if block.part == "cut_one" else block.part
-                found.append(Linear(name, rows[0], shapes[block.part].natural))
+                shape = shapes[block.part]
+                name = shape.difference if shape.above else shape.name
+                found.append(Linear(name, rows[0], shape.natural))
                 continue
             prefix = "" if block.part == "location" else f"{block.part}:"
             names = [prefix + block.names[j] for j in block.kept]
@@ -228,7 +229,7 @@ class SeveralParts(PredictorParts):
     @cached_property
     def positions(self) -> dict[str, int]:
         """Predictor of each part and shape."""
-        names = ["location", *(shape.name for shape in self.family.shapes)]
+        names = ["location", *self.family.parameters]
         if self.call.dispersion is not None:
             names[1] = "dispersion"
         if self.call.zero is not None:
@@ -264,9 +265,9 @@ class SeveralParts(PredictorParts):
 
     # ------------------------------------------------------------------ means
 
-    def given(self, eta: list[Array], trials: Array) -> Given:
-        """Put predictors on their own scales."""
-        return self.family.given(self.call.link, eta, trials)
+    def given(self, eta: list[Array], trials: Array) -> tuple[Array, Params]:
+        """Return location and parameters at values of all predictors."""
+        return self.family.given(link_named(self.call.link), eta, trials)
 
     def zero_share(self, eta: list[Array]) -> Array:
         """Probability of a structural zero."""
@@ -283,11 +284,16 @@ class SeveralParts(PredictorParts):
         if kind == "dispersion":
             first = self.family.shapes[0]
             return np.asarray(first.natural(eta[1]))
-        mean = np.asarray(self.family.mean(self.given(eta, trials)), dtype=np.float64)
+        mean = np.asarray(self.family.mean(*self.given(eta, trials)), dtype=np.float64)
         return mean if kind == "conditional" else (1.0 - self.zero_share(eta)) * mean
 
     def response_variance(self, eta: list[Array]) -> Array:
         """Variance of a response, structural zeros included."""
-        given, zero = self.given(eta, self.trials), self.zero_share(eta)
-        mean = self.family.mean(given)
-        return np.asarray((1.0 - zero) * (self.family.variance(given) + zero * mean**2))
+        (mu, params), zero = self.given(eta, self.trials), self.zero_share(eta)
+        mean, variance = self.family.mean(mu, params), self.family.variance(mu, params)
+        return np.asarray((1.0 - zero) * (variance + zero * mean**2))
+
+    def draws(self, eta: list[Array], trials: Array, rng: np.random.Generator) -> Array:
+        """Draw a response for each value of the predictors, structural zeros included."""
+        y = np.asarray(self.family.draw(rng, *self.given(eta, trials)), dtype=np.float64)
+        return np.where(rng.random(len(y)) < self.zero_share(eta), 0.0, y)

@@ -12,7 +12,7 @@ from ..._typing import Array, Random
 from ...design.design import Design
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
-from ...families.shaped import mean_of
+from ...families.links import LOGIT
 from ...inference.coverage import check_level, t_quantile
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
@@ -257,7 +257,7 @@ class PartsRows(Base):
     def _natural(self, kind: str, eta: Array) -> Array:
         """Carry a part's predictor over to its own scale."""
         if kind == "zero":
-            return mean_of("logit", eta)
+            return LOGIT.mean(eta)
         return eta if kind == "link" else np.asarray(self.parts.family.shapes[0].natural(eta))
 
     def _predictor_variance(
@@ -313,8 +313,5 @@ class PartsRows(Base):
                     eta[self.parts.positions[part]] += np.einsum(
                         "ij,ij->i", z, modes[t][term.codes]
                     )
-            y = np.asarray(
-                self.parts.family.draw(self.parts.given(eta, trials), rng), dtype=np.float64
-            )
-            out[:, i] = np.where(rng.random(self.parts.nobs) < self.parts.zero_share(eta), 0.0, y)
+            out[:, i] = self.parts.draws(eta, trials, rng)
         return out

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy
 
 from ..._typing import Array
 from ...inference.residuals.source import Source, Transform, by_draws
@@ -38,7 +37,7 @@ class Checks(Base):
             _transform(self, parts.design.y, kind, rng),
             lambda rng: self.simulate(1, seed=rng)[:, 0],
             again,
-            discrete=parts.family.whole,
+            discrete=parts.family.support.discrete,
         )
 
 
@@ -55,13 +54,6 @@ def _transform(model: Any, y: Array, kind: str, rng: np.random.Generator) -> Tra
 def _draws(parts: SeveralParts, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draw responses given the random effects, (n, DRAWS), and their variances, (n,)."""
     eta = parts.predictors(random=True)
-    given = parts.family.given(parts.call.link, eta, parts.trials)
-    zero = np.zeros(parts.nobs)
-    if parts.call.zero is not None:
-        zero = np.asarray(scipy.special.expit(eta[-1]))
     each = [np.repeat(part, DRAWS) for part in eta]
-    many = parts.family.given(parts.call.link, each, np.repeat(parts.trials, DRAWS))
-    y = np.asarray(parts.family.draw(many, rng), dtype=np.float64)
-    y = np.where(rng.random(len(y)) < np.repeat(zero, DRAWS), 0.0, y)
-    mean, variance = parts.family.mean(given), parts.family.variance(given)
-    return y.reshape(-1, DRAWS), np.asarray((1.0 - zero) * (variance + zero * mean**2))
+    y = parts.draws(each, np.repeat(parts.trials, DRAWS), rng)
+    return y.reshape(-1, DRAWS), parts.response_variance(eta)

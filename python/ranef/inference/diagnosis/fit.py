@@ -13,6 +13,7 @@ from ...chunks.summed import SummedDesign
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ...errors import FitError, ModelError, listed
 from ...models import lmm
+from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, Control, LmmEstimate, zero_columns
 from ...models.spanned import held_columns
 from ...models.states import packed
@@ -164,7 +165,9 @@ def _singular(
     )
 
 
-def least_varying(design: Design, core: _core.Lmm, estimate: LmmEstimate) -> Iterator[str]:
+def least_varying(
+    design: Design, core: _core.Lmm | _core.Glmm, estimate: LmmEstimate | GlmmEstimate
+) -> Iterator[str]:
     """Write the formula without the slope that varies least, for each singular term."""
     for t, term in enumerate(design.random):
         if term.is_structured:

@@ -144,7 +144,7 @@ class Predictive:
 
     def log_density(self, y: Array) -> Array:
         """Log predictive density, or probability, of a response for each row, shape (m,)."""
-        out, logpdf = np.empty(len(y)), self.spec.distribution.logpdf
+        out, logpdf = np.empty(len(y)), self.spec.distribution.need("logpdf")
         for part, mu, weights in self._parts():
             rows = logpdf(y[part, None], mu, self._params(self.trials[part, None]))
             out[part] = scipy.special.logsumexp(rows, axis=1, b=weights)
@@ -205,5 +205,5 @@ class Predictive:
 
     def _cdf(self, y: Array, mu: Array, trials: Array, weights: Array) -> Array:
         """Distribution function at a response for each row."""
-        values = self.spec.distribution.cdf(y[:, None], mu, self._params(trials[:, None]))
+        values = self.spec.distribution.need("cdf")(y[:, None], mu, self._params(trials[:, None]))
         return np.asarray(values @ weights)

@@ -38,7 +38,7 @@ def observed_weights(
     times = 1.0 if family.has_trials else weights
 
     def density(shift: float) -> Array:
-        return np.asarray(family.logpdf(y, link.mean(eta + shift), named))
+        return np.asarray(family.need("logpdf")(y, link.mean(eta + shift), named))
 
     near = density(STEP) + density(-STEP)
     far = density(2.0 * STEP) + density(-2.0 * STEP)

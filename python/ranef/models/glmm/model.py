@@ -465,17 +465,14 @@ def standard_states(core: _core.Glmm, theta: Array, design: Design) -> tuple[Arr
 
 def start_of(design: Design, spec: GlmmSpec, theta: Array) -> Array:
     """Covariance parameters, and a dispersion by moments."""
-    if spec.distribution.start is None:
+    if not spec.has_dispersion:
         return theta
     return np.array([*theta, _log_dispersion(design, spec)])
 
 
 def _log_dispersion(design: Design, spec: GlmmSpec) -> float:
     """Logarithm of the dispersion by moments; 0 for a family without one."""
-    by_moments = spec.distribution.start
-    if by_moments is None:
-        return 0.0
-    return float(np.log(by_moments(float(design.y.mean()), float(design.y.var()))))
+    return spec.distribution.shapes[0].start(design.y) if spec.has_dispersion else 0.0
 
 
 def curvature_guess(surface: Criterion, x: Array) -> Array:

@@ -13,7 +13,7 @@ from ... import _core
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ...design.structures.structure import Structure
-from ...families.shaped import ShapedFamily
+from ...families import Family
 from .estimate import Block
 
 __all__ = [
@@ -127,7 +127,7 @@ def block_of_columns(term: RandomTerm) -> list[int]:
 
 
 def plan_of(
-    family: ShapedFamily,
+    family: Family,
     link: str,
     designs: Sequence[tuple[str, Design]],
     start_of: dict[str, Array],
@@ -136,7 +136,7 @@ def plan_of(
 
     Parameters
     ----------
-    family : ShapedFamily
+    family : Family
         Names the shapes; those without a design are constants.
     designs : sequence of (str, Design)
         "location", and those of "dispersion" and "zero" that have a formula.
@@ -147,7 +147,7 @@ def plan_of(
     location = known["location"]
     n = location.n_obs
     unit = unit_of(location.y) if family.in_units and link == "identity" else 1.0
-    names = ["location", *(shape.name for shape in family.shapes)]
+    names = ["location", *family.parameters]
     if "zero" in known:
         names.append("zero")
     inputs: list[tuple[Array, list[int], Array]] = []
@@ -210,7 +210,7 @@ def plan_of(
     return Plan(
         np.ascontiguousarray(location.y if unit == 1.0 else location.y / unit),
         np.ascontiguousarray(weights),
-        family.name,
+        family.core,
         link,
         "zero" in known,
         tuple(inputs),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..._typing import Array
 from ...design.design import Design
-from ...families.cumulative import latent_quantile
+from ...families.links import link_named
 from .estimate import Block
 from .plan import Plan, block_of_columns, standard_part
 
@@ -78,7 +78,7 @@ def start_thresholds(link: str, y: Array, K: int) -> Array:
     """Quantiles of the observed categories."""
     counts = np.bincount(y.astype(int), minlength=K + 1) + 0.5
     p = (counts.cumsum() / counts.sum())[:-1]
-    return latent_quantile(link, p)
+    return link_named(link).function(p)
 
 
 def ordinal_plan(

@@ -5,23 +5,12 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from .._typing import Array
-from .family import Family, Params, Support
-from .links import CLOGLOG, LOGIT, PROBIT
+from ..._typing import Array
+from ..family import Family, Params
+from ..links import CLOGLOG, IDENTITY, LOG, LOGIT, PROBIT
+from .common import LINKS, OF_TRIALS
 
 __all__ = ["BINOMIAL"]
-
-SUPPORT = Support(
-    words="between 0 and 1",
-    low=0.0,
-    high=1.0,
-    discrete=True,
-    counts="shares of whole numbers of trials",
-    hint="give the trials as weights, or cbind(successes, failures)",
-    advice="give counts of successes as a proportion, with the trials as weights",
-    edges=(0.0, 1.0),
-    at_edge="probabilities run to 0 or 1",
-)
 
 
 def unit_variance(mu: Array, params: Params) -> Array:
@@ -69,9 +58,10 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
 BINOMIAL = Family(
     name="binomial",
     core="binomial",
-    estimators=("glmer", "gee"),
+    estimators=("glmer", "glmm", "gee"),
     links=(LOGIT, PROBIT, CLOGLOG),
-    support=SUPPORT,
+    part_links=(*LINKS, LOG, IDENTITY),
+    support=OF_TRIALS,
     unit_variance=unit_variance,
     deviance=deviance,
     logpdf=logpdf,
@@ -80,6 +70,7 @@ BINOMIAL = Family(
     draw=draw,
     has_trials=True,
     latent=True,
+    takes_zero=True,
     quasi_likelihood=quasi_likelihood,
     aliases=("bernoulli", "binary", "logistic", "logit", "quasibinomial"),
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from .._typing import Array
-from .family import Family, Params, Support
-from .links import INVERSE, LOG
+from ..._typing import Array
+from ..family import Family, Params
+from ..links import IDENTITY, INVERSE, LOG, SQRT
+from ..shape import Shape
+from .common import ABOVE_ZERO
 
 __all__ = ["GAMMA"]
 
@@ -56,28 +58,31 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
     return -(y / mu + np.log(mu))
 
 
-def start(mean: float, variance: float) -> float:
-    """Return half of the squared coefficient of variation."""
-    return float(np.clip(0.5 * variance / mean**2, 1e-6, 10.0))
+def log_phi(y: Array) -> float:
+    """Logarithm of half of the squared coefficient of variation of positive responses."""
+    above = y[y > 0.0]
+    ratio = float(above.var()) / max(float(above.mean()), 1e-300) ** 2
+    return float(np.log(np.clip(0.5 * ratio, 1e-6, 10.0)))
 
 
 GAMMA = Family(
     name="gamma",
     core="gamma",
-    estimators=("glmer", "gee"),
+    estimators=("glmer", "glmm", "gee"),
     links=(INVERSE, LOG),
-    support=Support(words="above 0", low=0.0, open_low=True),
+    part_links=(LOG, INVERSE, IDENTITY, SQRT),
+    support=ABOVE_ZERO,
     unit_variance=unit_variance,
     deviance=deviance,
     logpdf=logpdf,
     cdf=cdf,
     quantile=quantile,
     draw=draw,
-    parameters=("phi",),
+    shapes=(Shape("phi", np.exp, log_phi),),
     scale=scale,
-    has_zeros=True,
+    takes_zero=True,
+    is_hurdle=True,
     constant_variation=True,
-    start=start,
     quasi_likelihood=quasi_likelihood,
     aliases=("exponential",),
 )

@@ -5,21 +5,12 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from .._typing import Array
-from .family import Family, Params, Support
-from .links import LOG
+from ..._typing import Array
+from ..family import Family, Params
+from ..links import LOG
+from .common import COUNTS, LINKS
 
-__all__ = ["COUNTS", "POISSON"]
-
-COUNTS = Support(
-    words="0 or above",
-    low=0.0,
-    discrete=True,
-    counts="counts 0, 1, 2, ...",
-    hint='for positive measurements use family="gamma", for rates counts and an offset',
-    edges=(0.0,),
-    at_edge="counts run to 0",
-)
+__all__ = ["POISSON"]
 
 
 def unit_variance(mu: Array, params: Params) -> Array:
@@ -50,7 +41,7 @@ def quantile(p: Array | float, mu: Array, params: Params) -> Array:
 
 def draw(rng: np.random.Generator, mu: Array, params: Params) -> Array:
     """Draw counts."""
-    return rng.poisson(mu).astype(np.float64)
+    return np.asarray(rng.poisson(mu), dtype=np.float64)
 
 
 def quasi_likelihood(y: Array, mu: Array) -> Array:
@@ -61,8 +52,9 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
 POISSON = Family(
     name="poisson",
     core="poisson",
-    estimators=("glmer", "gee", "growth_mixture"),
+    estimators=("glmer", "glmm", "gee", "growth_mixture"),
     links=(LOG,),
+    part_links=LINKS,
     support=COUNTS,
     unit_variance=unit_variance,
     deviance=deviance,
@@ -70,7 +62,7 @@ POISSON = Family(
     cdf=cdf,
     quantile=quantile,
     draw=draw,
-    has_zeros=True,
+    takes_zero=True,
     quasi_likelihood=quasi_likelihood,
     wider="negative_binomial",
     aliases=("count", "counts", "quasipoisson"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from .._typing import Array
-from .family import Family, Params, Support
-from .links import IDENTITY
+from ..._typing import Array
+from ..family import Family, Params
+from ..links import IDENTITY
+from .common import REAL, REAL_LINKS, SIGMA
 
 __all__ = ["GAUSSIAN"]
 
@@ -53,27 +54,23 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
     return -0.5 * (y - mu) ** 2
 
 
-def start(mean: float, variance: float) -> float:
-    """Return the root of half of the variance of the responses."""
-    return float(np.sqrt(0.5 * variance))
-
-
 GAUSSIAN = Family(
     name="gaussian",
     core="gaussian",
-    estimators=("gee", "growth_mixture"),
+    estimators=("glmer", "gee", "growth_mixture"),
     links=(IDENTITY,),
-    support=Support(words="finite", open_low=True, open_high=True),
+    part_links=REAL_LINKS,
+    support=REAL,
     unit_variance=unit_variance,
     deviance=deviance,
     logpdf=logpdf,
     cdf=cdf,
     quantile=quantile,
     draw=draw,
-    parameters=("sigma",),
+    shapes=(SIGMA,),
     scale=scale,
-    start=start,
     quasi_likelihood=quasi_likelihood,
+    in_units=True,
     aliases=("normal", "linear"),
     elsewhere="a gaussian family is that of ranef.lmer(formula, data, reml=False)",
 )

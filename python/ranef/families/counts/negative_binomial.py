@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from .._typing import Array
-from .family import Family, Params
-from .links import LOG
-from .poisson import COUNTS
+from ..._typing import Array
+from ..family import Family, Params
+from ..links import LOG
+from .common import COUNTS, LINKS, SIZE
 
 __all__ = ["NEGATIVE_BINOMIAL"]
 
@@ -50,13 +50,7 @@ def quantile(p: Array | float, mu: Array, params: Params) -> Array:
 def draw(rng: np.random.Generator, mu: Array, params: Params) -> Array:
     """Draw counts whose means are gamma distributed."""
     k = params["size"]
-    return rng.poisson(rng.gamma(k, mu / k)).astype(np.float64)
-
-
-def start(mean: float, variance: float) -> float:
-    """Return twice the size that the moments have."""
-    size = mean**2 / max(variance - mean, 0.01 * mean)
-    return float(np.clip(2.0 * size, 0.1, 1e3))
+    return np.asarray(rng.poisson(rng.gamma(k, mu / k)), dtype=np.float64)
 
 
 def no_excess(params: Params) -> bool:
@@ -67,8 +61,9 @@ def no_excess(params: Params) -> bool:
 NEGATIVE_BINOMIAL = Family(
     name="negative_binomial",
     core="negative_binomial",
-    estimators=("glmer",),
+    estimators=("glmer", "glmm"),
     links=(LOG,),
+    part_links=LINKS,
     support=COUNTS,
     unit_variance=unit_variance,
     deviance=deviance,
@@ -76,9 +71,8 @@ NEGATIVE_BINOMIAL = Family(
     cdf=cdf,
     quantile=quantile,
     draw=draw,
-    parameters=("size",),
-    has_zeros=True,
-    start=start,
+    shapes=(SIZE,),
+    takes_zero=True,
     narrower="poisson",
     no_excess=no_excess,
     aliases=("nb", "nb2", "negbin", "negbinomial", "nbinom", "nbinom2", "negativebinomial"),
