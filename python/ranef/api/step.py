@@ -92,7 +92,7 @@ def step(
     for name in kept:
         if not name.startswith("(") and name not in known:
             raise ValueError(
-                f"keep names {name!r}, which is no term of the model; it has {', '.join(known)}"
+                f"keep names {name!r}, which is not a term of the model; it has {', '.join(known)}"
                 f"{nearest(name, known)}"
             )
     current: Any = by_likelihood(model, reml=True)

@@ -131,8 +131,8 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
     for part in (design, nominal, scale):
         if part is not None and (not part.fixed or part.fixed[0] != INTERCEPT):
             raise ModelError(
-                "thresholds take the place of the intercept of an ordinal model, which each of its "
-                "formulas has by itself; leave '0 +' or '- 1' out"
+                "the thresholds of an ordinal model replace its intercept; remove '0 +' or '- 1' "
+                "from the formula"
             )
     if len(np.unique(design.y)) < 2:
         raise DataError(

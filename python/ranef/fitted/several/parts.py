@@ -81,8 +81,8 @@ class PredictorParts(GeneralisedParts):
         free_only(self.design, "a profile", "use conf_int('wald')")
         if self.estimate.separated:
             raise UnsupportedError(
-                "a profile starts from the largest likelihood, and this one rises without end with "
-                "a coefficient; take the column that separates the responses out"
+                "a profile starts from the largest likelihood, and here it increases without "
+                "bound along a coefficient; remove the column that separates the responses"
             )
         return several_curves(self.design, self.plan, self.estimate, self.listed())
 
