@@ -1,192 +1,211 @@
 """False alarms and power of the tests of simulated residuals.
 
-    python benchmarks/residual_checks.py [fits] [marginal] [glmer] [each fault]
+    python benchmarks/residual_checks.py linear 10000    until so many fits are stored
+    python benchmarks/residual_checks.py counts 10000
+    python benchmarks/residual_checks.py faults 1000
+    python benchmarks/residual_checks.py page            writes docs/checking.md from what is stored
 
-Right models give the share of fits, in per cent, in which a test has p below 0.05; wrong ones the
-share in which the fault is found. Writes the tables into docs/checking.md.
+Right models give the share of fits in which a test has p <= 0.05; wrong ones the share in which the
+fault is found. Each block of fits has a seed and predictors of its own and is added to
+residual_checks.csv when it is done, so that a run goes on where the last one stopped. Remove the
+file to begin again.
 """
 
 import sys
+import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from residual_fits import GROUPS, ROWS, pvalues, rows
 
 import ranef
 
 PAGE = Path(__file__).parents[1] / "docs" / "checking.md"
+STORED = Path(__file__).with_name("residual_checks.csv")
 #: Simulated fits behind each p-value; 0.05 and 0.025 times one more are whole numbers.
-DRAWS = 79
-GROUPS, ROWS = 30, 5
-#: Fits that a process makes at a time.
-BLOCK = 50
+DRAWS = 39
+#: Fits between one storing and the next, which share their predictors.
+BLOCK = 250
+LEVEL = 0.05
 
 
-def rows(rng):
-    """Thirty groups of five rows, with a predictor and places."""
-    g = np.repeat(np.arange(GROUPS), ROWS)
-    n = g.size
-    return pd.DataFrame(
-        {
-            "g": g,
-            "t": np.tile(np.arange(ROWS), GROUPS),
-            "x": rng.uniform(-1.0, 1.0, n),
-            "east": rng.random(n),
-            "north": rng.random(n),
-            "b": rng.normal(size=GROUPS)[g],
-        }
-    )
+def normal(data, error, rng):
+    """Responses of a random intercept, a line and an error, a column each."""
+    return 1.0 + data[["x"]].to_numpy() + effects(rng) + error
 
 
-def linear(data, error):
-    """Fit a random intercept to a line and an error."""
-    data["y"] = 1.0 + data["x"] + data["b"] + error
-    return ranef.lmer("y ~ x + (1 | g)", data)
+def counts(data, rng):
+    """Means of counts, a column each."""
+    return np.exp(1.0 + 0.5 * data[["x"]].to_numpy() + 0.4 * effects(rng))
 
 
-def right_linear(rng):
-    """Return a linear model that is right."""
+def effects(rng):
+    """Effects of groups, in each row."""
+    return rng.normal(size=(GROUPS, BLOCK)).repeat(ROWS, axis=0)
+
+
+def linear_alarms(rng):
+    """P-values of linear models that are right, by kind of residuals."""
     data = rows(rng)
-    return linear(data, rng.normal(size=len(data)))
+    Y = normal(data, rng.normal(size=(len(data), BLOCK)), rng)
+    found = pvalues(data, Y, DRAWS, ("conditional", "marginal"), rng)
+    return {"lmer": found["conditional"], "lmer, marginal": found["marginal"]}
 
 
-def right_counts(rng):
-    """Return a model of counts that is right."""
+def count_alarms(rng):
+    """P-values of models of counts that are right."""
     data = rows(rng)
-    data["y"] = rng.poisson(np.exp(1.0 + 0.5 * data["x"] + 0.4 * data["b"]))
-    return ranef.glmer("y ~ x + (1 | g)", data, family="poisson")
+    Y = rng.poisson(counts(data, rng)).astype(float)
+    return {"glmer": pvalues(data, Y, DRAWS, ("conditional",), rng)["conditional"]}
 
 
-def tests(found):
-    """Name and p-value of each test."""
-    yield "uniformity", found.uniformity().pvalue
-    if not found.scale_is_free:
-        yield "dispersion", found.dispersion().pvalue
-        yield "zeros", found.zeros().pvalue
-    yield "outliers", found.outliers().pvalue
-    yield "largest", found.largest().pvalue
-    for name, several in (
-        ("fitted", found.against()),
-        ("predictor", found.against("x")),
-        ("group", found.by_group()),
-    ):
-        for test in several.tests:
-            yield f"{name}: {test.name}", test.pvalue
-    yield "autocorrelation", found.autocorrelation("t").pvalue
-    yield "spatial", found.spatial("east", "north").pvalue
+#: Each fault and the test that is for it.
+FAULTS = {
+    "square of the predictor, coefficient 1": "predictor: location",
+    "standard deviation exp(0.5 x)": "predictor: spread",
+    "errors of t with 3 degrees of freedom": "uniformity",
+    "one row 5 standard deviations away": "largest",
+    "autocorrelation 0.5 within groups": "autocorrelation",
+    "standard deviations of groups, log sd 0.4": "group: spread",
+    "a wave in space, amplitude 0.7": "spatial",
+    "negative binomial counts of size 3 fitted as Poisson": "dispersion",
+}
 
 
-def block(make, fits, seed, kind):
-    """P-values of some fits, a row a fit."""
-    warnings.simplefilter("ignore", ranef.RanefWarning)
-    rng = np.random.default_rng(seed)
-    found = (
-        make(rng).simulated_residuals(DRAWS, seed=rng, kind=kind, progress=False)
-        for _ in range(fits)
-    )
-    return pd.DataFrame([dict(tests(one)) for one in found])
-
-
-def alarms(pool, make, fits, seed, kind="conditional"):
-    """Share of fits in which each test has p below 0.05, in per cent."""
-    size = min(BLOCK, fits)
-    seeds = np.random.SeedSequence(seed).spawn(fits // size)
-    jobs = [pool.submit(block, make, size, each, kind) for each in seeds]
-    return 100.0 * (pd.concat([job.result() for job in jobs]) <= 0.05).mean()
-
-
-def fault(name, rng):
-    """A linear model with one fault, and the p-value of the test for it."""
-    data = rows(rng)
-    n, x = len(data), data["x"].to_numpy()
-    e = rng.normal(size=n)
-    if name == "square of the predictor, coefficient 1":
-        return linear(data, e + x**2), lambda r: r.against("x")["location"]
-    if name == "standard deviation exp(0.5 x)":
-        return linear(data, e * np.exp(0.5 * x)), lambda r: r.against("x")["spread"]
-    if name == "errors of t with 3 degrees of freedom":
-        return linear(data, rng.standard_t(3, n)), lambda r: r.uniformity()
-    if name == "one row 5 standard deviations away":
+def faulty(name, data, rng):
+    """Responses with a fault, a column each."""
+    x, shape = data[["x"]].to_numpy(), (len(data), BLOCK)
+    e = rng.normal(size=shape)
+    if name.startswith("square"):
+        return normal(data, e + x**2, rng)
+    if name.startswith("standard deviation exp"):
+        return normal(data, e * np.exp(0.5 * x), rng)
+    if name.startswith("errors of t"):
+        return normal(data, rng.standard_t(3, shape), rng)
+    if name.startswith("one row"):
         e[0] += 5.0
-        return linear(data, e), lambda r: r.largest()
-    if name == "autocorrelation 0.5 within groups":
-        e = e.reshape(GROUPS, ROWS)
+        return normal(data, e, rng)
+    if name.startswith("autocorrelation"):
+        e = e.reshape(GROUPS, ROWS, BLOCK)
         for t in range(1, ROWS):
             e[:, t] = 0.5 * e[:, t - 1] + np.sqrt(0.75) * e[:, t]
-        return linear(data, e.ravel()), lambda r: r.autocorrelation("t")
-    if name == "standard deviations of groups, log sd 0.4":
-        return (
-            linear(data, e * np.exp(0.4 * rng.normal(size=GROUPS))[data["g"]]),
-            lambda r: r.by_group()["spread"],
-        )
-    if name == "a wave in space, amplitude 0.7":
-        wave = 0.7 * np.sin(6.3 * data["east"])
-        return linear(data, e + wave), lambda r: r.spatial("east", "north")
-    counts = rng.negative_binomial(3.0, 3.0 / (3.0 + np.exp(1.0 + 0.5 * x + 0.4 * data["b"])))
-    data["y"] = counts
-    model = ranef.glmer("y ~ x + (1 | g)", data, family="poisson")
-    return model, lambda r: r.dispersion()
+        return normal(data, e.reshape(shape), rng)
+    if name.startswith("standard deviations of groups"):
+        return normal(data, e * np.exp(0.4 * effects(rng)), rng)
+    if name.startswith("a wave"):
+        return normal(data, e + 0.7 * np.sin(6.3 * data[["east"]].to_numpy()), rng)
+    mean = counts(data, rng)
+    return rng.negative_binomial(3.0, 3.0 / (3.0 + mean)).astype(float)
 
 
-FAULTS = (
-    "square of the predictor, coefficient 1",
-    "standard deviation exp(0.5 x)",
-    "errors of t with 3 degrees of freedom",
-    "one row 5 standard deviations away",
-    "autocorrelation 0.5 within groups",
-    "standard deviations of groups, log sd 0.4",
-    "a wave in space, amplitude 0.7",
-    "negative binomial counts of size 3 fitted as Poisson",
-)
+def faults_found(rng):
+    """P-values of the test for each fault."""
+    found = {}
+    for name, test in FAULTS.items():
+        data = rows(rng)
+        Y = faulty(name, data, rng)
+        each = pvalues(data, Y, DRAWS, ("conditional",), rng)["conditional"]
+        found[f"{name}: {test}"] = each[test]
+    return {"faults": found}
 
 
-def power(name, fits, seed):
-    """Say in how many fits, in per cent, a fault is found, and by which test."""
-    warnings.simplefilter("ignore", ranef.RanefWarning)
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(fits):
-        model, test = fault(name, rng)
-        found.append(test(model.simulated_residuals(DRAWS, seed=rng, progress=False)))
-    share = 100.0 * np.mean([one.pvalue <= 0.05 for one in found])
-    return f"| {name} | {found[0].name} | {share:.0f} |"
+#: What each job simulates, and the part of the results that tells how far it is.
+JOBS = {
+    "linear": (linear_alarms, "lmer"),
+    "counts": (count_alarms, "glmer"),
+    "faults": (faults_found, "faults"),
+}
 
 
-def write(part, lines):
-    """Replace a table of the page."""
-    text = PAGE.read_text(encoding="utf-8")
+def stored():
+    """Fits and alarms of each part and test so far."""
+    if not STORED.exists():
+        return pd.DataFrame(columns=["part", "test", "fits", "found"])
+    return pd.read_csv(STORED)
+
+
+def fits_of(part):
+    """Number of fits that are stored of a part."""
+    fits = stored().query("part == @part")["fits"]
+    return int(fits.max()) if len(fits) else 0
+
+
+def add(parts):
+    """Add the counts of a block to those stored."""
+    new = pd.DataFrame(
+        [
+            (part, test, len(values), int((np.array(values) <= LEVEL).sum()))
+            for part, found in parts.items()
+            for test, values in found.items()
+        ],
+        columns=["part", "test", "fits", "found"],
+    )
+    both = pd.concat([stored(), new]).groupby(["part", "test"], sort=False).sum()
+    both.astype(int).reset_index().to_csv(STORED, index=False)
+
+
+def simulate(job, fits):
+    """Go on with a job until so many fits are stored."""
+    make, part = JOBS[job]
+    while (done := fits_of(part)) < fits:
+        began = time.process_time()
+        add(make(np.random.default_rng([list(JOBS).index(job), done])))
+        took = (time.process_time() - began) / BLOCK
+        print(f"{part}: {done + BLOCK:,} fits, {took:.3f} s each", flush=True)
+
+
+def power_table(table):
+    """The share of fits in which each fault is found."""
+    yield from ("| fault | test | found, % |", "|---|---|---:|")
+    for name, test in FAULTS.items():
+        row = table.loc[table["test"] == f"{name}: {test}"].iloc[0]
+        yield f"| {name} | {test} | {100.0 * row['found'] / row['fits']:.0f} |"
+    yield from ("", f"{int(table['fits'].max()):,} fits each.")
+
+
+def alarm_table(table):
+    """The share of right models about which each test raises an alarm."""
+    titles = {"lmer": "`lmer`", "lmer, marginal": "`lmer`, marginal", "glmer": "`glmer`, Poisson"}
+    parts = [part for part in titles if part in set(table["part"])]
+    share = table.assign(share=100.0 * table["found"] / table["fits"])
+    wide = share.pivot(index="test", columns="part", values="share")
+    fits = [int(table.loc[table["part"] == part, "fits"].max()) for part in parts]
+    heads = [f"{titles[part]}, {n:,} fits" for part, n in zip(parts, fits, strict=True)]
+    yield "| test | " + " | ".join(heads) + " |"
+    yield "|---|" + "---:|" * len(parts)
+    for name in table["test"].drop_duplicates():
+        values = wide.loc[name, parts]
+        cells = ["" if np.isnan(value) else f"{value:.1f}" for value in values]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+    errors = [f"{100.0 * np.sqrt(LEVEL * (1.0 - LEVEL) / n):.2f} for {n:,} fits" for n in fits]
+    yield from ("", f"The standard error is {', '.join(dict.fromkeys(errors))}.")
+
+
+def replaced(text, part, lines):
+    """Replace a table of a page."""
     start, end = f"<!-- table {part} -->\n", "<!-- end of table -->"
     before, rest = text.split(start)
-    after = rest[rest.index(end) :]
-    PAGE.write_text(before + start + "\n".join(lines) + "\n" + after, encoding="utf-8")
+    return before + start + "\n".join(lines) + "\n" + rest[rest.index(end) :]
+
+
+def page(text):
+    """Put the stored results into the text of the page."""
+    table = stored()
+    is_fault = table["part"] == "faults"
+    text = replaced(text, "power", power_table(table[is_fault]))
+    return replaced(text, "false alarms", alarm_table(table[~is_fault]))
 
 
 def main():
-    """Simulate, print and write."""
-    given = [int(word) for word in sys.argv[1:]]
-    linear_fits, marginal_fits, count_fits, fault_fits = given or (1000, 200, 200, 100)
-    with ProcessPoolExecutor() as pool:
-        jobs = [pool.submit(power, name, fault_fits, 4) for name in FAULTS]
-        lines = ["| fault | test | found, % |", "|---|---|---:|", *(job.result() for job in jobs)]
-        print("\n".join(lines), flush=True)
-        write("power", lines)
-        columns = {
-            f"`glmer`, Poisson, {count_fits:,} fits": alarms(pool, right_counts, count_fits, 3),
-            f"`lmer`, marginal, {marginal_fits:,}": alarms(
-                pool, right_linear, marginal_fits, 2, "marginal"
-            ),
-            f"`lmer`, {linear_fits:,}": alarms(pool, right_linear, linear_fits, 1),
-        }
-    table = pd.DataFrame(columns)
-    order = next(iter(columns.values())).index
-    lines = ["| test | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
-    for name in order:
-        cells = ["" if np.isnan(v) else f"{v:.1f}" for v in table.loc[name]]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    print("\n".join(lines))
-    write("false alarms", lines)
+    """Simulate, or write the page."""
+    warnings.simplefilter("ignore", ranef.RanefWarning)
+    job, *given = sys.argv[1:]
+    if job == "page":
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        simulate(job, int(given[0]))
 
 
 if __name__ == "__main__":

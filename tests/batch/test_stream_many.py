@@ -280,7 +280,7 @@ def test_responses_that_do_not_fit_are_named(sleep, Y, tmp_path):
     fails(text, r"column 'who' of .*text.parquet' holds .*string, not numbers")
     fails(str(tmp_path / "nothing*.parquet"), "neither a file nor a column")
     fails("reaction", "did you mean 'Reaction'")
-    fails(iter([]), "gave no block")
+    fails(iter([]), "yielded no blocks")
     fails(iter([Y.iloc[:, :3], Y.iloc[:, 2:4]]), "block 2 of the responses has 'g2' a second time")
     fails(iter([Y.iloc[:, :3], Y.iloc[:9, 3:4]]), "block 2 of the responses: .* 9 rows")
     fails(Y.to_numpy()[:, :0], "no columns")

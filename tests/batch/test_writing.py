@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_nothing_and_is_told(
 
     model = ranef.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
     monkeypatch.setattr(parquet.ParquetWriter, "write_table", full)
-    with pytest.raises(ranef.RanefError, match=r"No space left on device.*Nothing is left"):
+    with pytest.raises(ranef.RanefError, match=r"No space left on device.*No partial file is left"):
         model.augment_chunks([SLEEP], out=tmp_path / "rows.parquet")
     assert not list(tmp_path.iterdir())
 

@@ -325,7 +325,7 @@ def test_groups_may_come_one_by_one(rows):
 
 def test_what_cannot_be_done_in_chunks_is_refused(rows):
     for expr in ("scale(x)", "I(x - x.mean())", "I(x / np.max(x))", "x.rank()"):
-        with pytest.raises(ranef.UnsupportedError, match="learns from all rows"):
+        with pytest.raises(ranef.UnsupportedError, match="needs all rows at once"):
             ranef.lmer(f"y ~ {expr} + (1 | pupil)", pieces(rows))
     with pytest.raises(ranef.UnsupportedError, match="weights must be a column's name"):
         ranef.lmer("y ~ x + (1 | pupil)", pieces(rows), weights=np.ones(len(rows)))

@@ -189,3 +189,20 @@ def test_elimination_by_the_conditional_aic(sleep):
     assert none.table["statistic"].iloc[0] == pytest.approx(aic, rel=1e-9)
     with pytest.raises(ValueError, match="by must be"):
         ranef.step(model, by="aic")
+
+
+def test_a_dredge_prints_its_numbers_and_absorbed_factors_need_a_term():
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(12), 10)
+    data = pd.DataFrame({"g": g, "x": rng.normal(size=120), "z": rng.normal(size=120)})
+    data["y"] = data["x"] + rng.normal(size=12)[g] + rng.normal(size=120)
+    found = ranef.dredge(ranef.feols("y ~ x + z", data, absorb="g"), progress=False)
+    for model, name in zip(found.models, found.table.index, strict=True):
+        X = np.column_stack([np.eye(12)[g], data[[w for w in "xz" if w in name.split("~")[1]]]])
+        left = data["y"] - X @ np.linalg.lstsq(X, data["y"], rcond=None)[0]
+        expected = -60.0 * (np.log(2.0 * np.pi * (left @ left) / 120.0) + 1.0)
+        assert model.llf == pytest.approx(expected, abs=1e-8)
+    assert len(found.table) == 3
+    assert "NaN" not in repr(found)
+    assert f"{found.table['aicc'].iloc[0]:.3f}" in repr(found)
+    assert "absorbed factors leave nothing" in repr(found)

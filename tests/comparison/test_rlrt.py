@@ -80,9 +80,8 @@ def test_a_seed_repeats_and_the_table_reads():
     assert "*" not in repr(one)
 
 
-def test_several_variances_are_refused():
-    model = ranef.lmer("Reaction ~ Days + (Days | Subject)", ranef.datasets.load("sleepstudy"))
-    with pytest.raises(ranef.ModelError, match="one random-effects term of one column"):
-        ranef.rlrt(model)
+def test_no_draws_are_refused():
     with pytest.raises(ValueError, match="1 or more"):
         ranef.rlrt(ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff")), n=0)
+    with pytest.raises(ValueError, match=r"1 or more, not 20\.5"):
+        ranef.rlrt(ranef.lmer("Yield ~ 1 + (1 | Batch)", ranef.datasets.load("Dyestuff")), n=20.5)

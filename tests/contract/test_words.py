@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 import ranef
+from ranef.report.emmeans import ContrastTable
 from ranef.words.foreign import FORMULA, KEYWORDS, MODEL, MODULE
+from ranef.words.rarer import MEANS, WITHOUT
 
 SLEEP = ranef.datasets.load("sleepstudy")
 LINEAR = ranef.lmer("Reaction ~ Days + (Days | Subject)", SLEEP)
@@ -54,7 +56,7 @@ def test_a_model_answers_every_foreign_word(kind):
     for word in MODEL:
         if hasattr(model, word):
             continue
-        with pytest.raises(AttributeError, match=rf"{word} is (a word of|not available)"):
+        with pytest.raises(AttributeError, match=rf"{word} is (from|not available)"):
             getattr(model, word)
 
 
@@ -67,9 +69,9 @@ def test_an_answer_says_where_the_word_is_missing_here_too():
 
 @pytest.mark.parametrize("word", [*MODULE, *MODEL])
 def test_the_module_answers_every_foreign_word(word):
-    if word in ranef.__all__ or word in ("fitted", "formula"):  # rooms of the house
+    if word in ranef.__all__ or word in ("fitted", "formula", "missing"):  # rooms of the house
         return
-    with pytest.raises(AttributeError, match=f"{word} is a word of"):
+    with pytest.raises(AttributeError, match=f"{word} is from"):
         getattr(ranef, word)
 
 
@@ -134,6 +136,42 @@ def test_warnings_still_point_at_the_callers_line():
             warnings.simplefilter("always", ranef.RanefWarning)
             call()
         assert {Path(w.filename).name for w in caught} == {Path(__file__).name}
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_a_word_without_a_counterpart_says_so(kind):
+    for word, whose in WITHOUT.items():
+        with pytest.raises(AttributeError, match=f"{word} is from {whose} and has no counterpart"):
+            getattr(MODELS[kind], word)
+    assert not set(WITHOUT) & {*MODEL, *MODULE}
+
+
+def test_a_misspelt_attribute_is_answered_by_the_nearest():
+    with pytest.raises(AttributeError, match="did you mean 'params'"):
+        _ = LINEAR.parms
+    with pytest.raises(AttributeError, match="did you mean 'contrast'"):
+        _ = ranef.emmeans(LINEAR, []).contrst
+
+
+def test_tables_of_means_answer_the_words_of_emmeans():
+    means = ranef.emmeans(LINEAR, [])
+    for table in (means, ContrastTable(means.frame, ())):
+        for word in MEANS:
+            if hasattr(type(table), word):
+                continue
+            with pytest.raises(AttributeError, match=f"has no '{word}'; (write|take|call) "):
+                getattr(table, word)
+    with pytest.raises(TypeError, match="write adjust="):
+        means.pairs(adj="holm")
+
+
+def test_arguments_in_the_wrong_order_are_answered():
+    cake = ranef.datasets.load("cake")
+    model = ranef.lmer("angle ~ recipe * temp + (1 | recipe:replicate)", cake)
+    with pytest.raises(ValueError, match=r"write emtrends\(model, 'recipe', 'temp'\)"):
+        ranef.emtrends(model, "temp", "recipe")
+    with pytest.raises(ranef.ModelError, match=r"first argument: emmeans\(model, "):
+        ranef.emmeans("recipe", model)
 
 
 # ------------------------------------------------------------------ understood spellings

@@ -180,7 +180,7 @@ def test_random_effect_smooths_are_bars(frame):
         ("s(x, k=5, bs='cr', knots=(1, 2, 3, 4))", "4 knots and k=5"),
         ("s(x, knots=(0, 10))", "no knots"),
         ("s(x, bs='ps', knots=(4, 5))", "do not cover"),
-        ("s(x, k=3, m=3)", "k=4 is the least"),
+        ("s(x, k=3, m=3)", "k=4 is the smallest"),
     ],
 )
 def test_smooths_that_the_data_cannot_bear_are_refused(frame, text, words):

@@ -202,7 +202,10 @@ def test_predictions_of_a_normal_response_are_normal():
 
 
 def test_a_toy_family_leaves_with_its_context(geometric):
-    with pytest.raises(ValueError, match="there is a family 'geometric'"), registered(geometric):
+    with (
+        pytest.raises(ValueError, match="there already is a family 'geometric'"),
+        registered(geometric),
+    ):
         pass
     assert "geometric" in known("glmer")
 

@@ -243,7 +243,7 @@ def test_other_units_are_the_same_model(models, kind):
     again = model.in_units(w="100 + x / 8")
     assert again.llf == pytest.approx(model.llf, abs=1e-6)
     assert again.params["w"] == pytest.approx(8.0 * model.params["x"], rel=1e-4)
-    with pytest.raises(ValueError, match="no unit changes"):
+    with pytest.raises(ValueError, match="nothing to convert"):
         model.in_units(w="2 * nothing")
 
 
@@ -343,3 +343,16 @@ def test_what_does_not_know_related_levels_says_so(counts):
             call()
     with pytest.raises(ranef.UnsupportedError, match="simulate"):
         model.predict(random="integrate")
+
+
+def test_influence_of_the_group_that_holds_all_successes():
+    """Nothing can be fitted without it: unknown, not zero."""
+    rng = np.random.default_rng(1)
+    d = pd.DataFrame({"g": np.repeat(np.arange(8), 10), "x": rng.normal(size=80)})
+    d["won"] = ((d["g"] == 0) & (rng.random(80) < 0.6)).astype(int)
+    model = ranef.glmer("won ~ x + (1 | g)", d, family="binomial")
+    for refit in (False, True):
+        table = model.influence(refit=refit).table
+        assert table.loc[[0], ["cooks_distance", "covratio"]].isna().all(axis=None)
+        assert np.isfinite(table.drop(index=0)).all(axis=None)
+        assert table["leverage"].idxmax() == 0

@@ -148,7 +148,7 @@ def test_refits_keep_the_prior():
 
 def test_two_levels_and_a_strong_prior_have_no_mode():
     frame = {"y": [1.0, 2, 3, 2, 3, 5, 4, 4], "g": [0, 0, 0, 0, 1, 1, 1, 1]}
-    with pytest.raises(ranef.ModelError, match="grows without end"):
+    with pytest.raises(ranef.ModelError, match="increases without bound"):
         ranef.lmer("y ~ 1 + (1 | g)", frame, prior="wishart")
     assert ranef.lmer("y ~ 1 + (1 | g)", frame, prior="weak").convergence
 
@@ -220,7 +220,7 @@ def test_a_density_of_the_determinant_does_not_mind_units():
     ]
     assert all(fit.convergence.converged for fit in fits)
     assert fits[1].llf == pytest.approx(fits[0].llf, abs=1e-5)
-    with pytest.raises(ranef.FitError, match="count predictors from inside the data"):
+    with pytest.raises(ranef.FitError, match="centre predictors within the range"):
         ranef.lmer(
             formula, {"y": y, "x": x + 2000.0, "g": g}, prior=ranef.InverseWishart(6), reml=False
         )

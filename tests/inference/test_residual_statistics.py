@@ -68,6 +68,16 @@ def test_levels_and_curves_explain_what_regressions_say():
     assert own[0][0] == pytest.approx((fit @ fit - constant) / (z @ z))
 
 
+def test_columns_with_predictors_of_their_own_are_followed_one_by_one():
+    _, Z = draws(m=5)
+    X = np.random.default_rng(8).random((60, 5))
+    X[:, 3] = np.round(3.0 * X[:, 3])  # ties
+    found = np.array(statistics.smooth_along(X, Z))
+    for j in range(5):
+        alone = statistics.smooth(statistics.basis(X[:, j]), Z[:, [j]])
+        np.testing.assert_allclose(found[:, j], np.ravel(alone), rtol=1e-10)
+
+
 def test_rows_outside_all_others_are_counted_alike_for_all_columns():
     z, Z = draws()
     own, others = statistics.outside(z, Z)

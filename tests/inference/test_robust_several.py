@@ -54,7 +54,7 @@ def test_two_way_clusters_of_crossed_random_effects_are_sums_over_pairs_of_rows(
 
 def test_clusters_of_several_kinds_must_hold_the_random_effects():
     model = ranef.lmer("y ~ x + (1 | a) + (1 | b)", _frame())
-    with pytest.raises(ranef.ModelError, match="'b' reach into several clusters of each of 'a', "):
+    with pytest.raises(ranef.ModelError, match="'b' span several clusters of each of 'a', "):
         model.robust("CR0", cluster=["a", "top"])
     with pytest.raises(ranef.UnsupportedError, match="clusters of one kind"):
         model.robust("CR2", cluster=["a", "b"])

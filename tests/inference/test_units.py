@@ -117,7 +117,7 @@ def test_what_is_not_affine_is_not_the_same_model(sleep):
         ("2008", "it names none"),
         ("a + b", "names \\['a', 'b'\\]"),
         ("__import__('os')", "numbers, one column"),
-        ("Days +", "no arithmetic"),
+        ("Days +", "not an arithmetic"),
         ("0 * Days", "not a constant plus"),
     ],
 )

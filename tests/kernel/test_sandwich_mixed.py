@@ -80,5 +80,5 @@ def test_covariance_and_df_equal_dense_algebra(kind, weights):
 
 def test_clusters_that_cut_a_grouping_factor_are_refused():
     design = _design(None)
-    with pytest.raises(ModelError, match=r"'school' reach into several clusters of 'room'"):
+    with pytest.raises(ModelError, match=r"'school' span several clusters of 'room'"):
         mixed_scores(design, BETA, RELATIVE, design.random[1].codes % 2, "room")

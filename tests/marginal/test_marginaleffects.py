@@ -123,7 +123,7 @@ def test_missing_rows_and_unpickled_models():
 def test_other_models_are_refused(curve):
     with pytest.raises(ranef.UnsupportedError, match="takes models of lmer, glmer and gls"):
         ranef.for_marginaleffects(curve.robust())
-    with pytest.raises(ValueError, match="df is a number of degrees of freedom"):
+    with pytest.raises(ValueError, match="df must be a number of degrees of freedom"):
         ranef.for_marginaleffects(curve, df=0)
 
 

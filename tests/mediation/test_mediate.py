@@ -344,7 +344,7 @@ def test_hostile_input(rows, pair):
         ranef.mediate("m ~ x", outcome, **ASK)
     with pytest.raises(ValueError, match="method must be"):
         ranef.mediate(*pair, method="delta", **ASK)
-    with pytest.raises(ValueError, match="draws is a whole number"):
+    with pytest.raises(ValueError, match="draws must be a whole number"):
         ranef.mediate(*pair, draws=1, **ASK)
     with pytest.raises(ranef.ModelError, match="split columns"):
         ranef.mediate(*pair, part="within", **ASK)
@@ -353,7 +353,7 @@ def test_hostile_input(rows, pair):
     for wrong in (np.nan, "high"):
         with pytest.raises(ValueError, match="contrast takes numbers for 'x'"):
             ranef.mediate(*pair, contrast=(0, wrong), **ASK)
-    with pytest.raises(ValueError, match="at= holds moderators"):
+    with pytest.raises(ValueError, match="at= is for moderators"):
         ranef.mediate(*pair, at={"m": 1.0}, **ASK)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+from functools import cache
 
+import numpy as np
 import pytest
 
 import ranef
@@ -27,6 +30,15 @@ def grouped():
     return ranef.lmer("Reaction ~ Days + (1 | Subject)", sleep)
 
 
+@cache
+def counts():
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(6), 8)
+    data = {"y": rng.poisson(np.exp(1.0 + 0.5 * rng.normal(size=6)[g])), "g": g}
+    return ranef.glmer("y ~ 1 + (1 | g)", data, family="poisson")
+
+
+STEPS = ["Reaction ~ 1 + (1 | Subject)", "Reaction ~ Days + (1 | Subject)"]
 RUNS = {
     "statistic": lambda **shown: slope().bootstrap(4, statistic=lambda m: m.sigma, **shown),
     "bootstrap": lambda **shown: slope().bootstrap(40, **shown),
@@ -35,6 +47,12 @@ RUNS = {
     "interval": lambda **shown: slope().conf_int("profile", **shown),
     "rlrt": lambda **shown: ranef.rlrt(grouped(), n=100, **shown),
     "folds": lambda **shown: ranef.cross_validate(grouped(), folds=2, **shown),
+    "several variances": lambda **shown: ranef.rlrt(slope(), n=20, **shown),
+    "step": lambda **shown: ranef.step(slope(), **shown),
+    "ladder": lambda **shown: ranef.ladder(STEPS, ranef.datasets.load("sleepstudy"), **shown),
+    "influence of counts": lambda **shown: counts().influence("g", refit=True, **shown),
+    "optimisers of counts": lambda **shown: ranef.all_fit(counts(), ["ranef", "BFGS"], **shown),
+    "starts of counts": lambda **shown: ranef.multistart(counts(), 2, **shown),
     "average": lambda **shown: ranef.average([grouped(), slope()], "stacking", **shown),
 }
 
@@ -45,7 +63,7 @@ def test_a_long_run_shows_a_bar_on_a_terminal(run, monkeypatch):
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
     run()
-    assert "0%" in screen.getvalue()
+    assert re.search("0%|0 tests", screen.getvalue())
 
 
 @pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)

@@ -150,7 +150,7 @@ def test_models_whose_columns_new_values_do_not_have_say_so():
     for draw in (lambda: model.plot.predictions("Days"), model.plot.effects):
         with pytest.raises(ranef.UnsupportedError, match="split by means of groups"):
             draw()
-    with pytest.raises(TypeError, match="axes are of matplotlib"):
+    with pytest.raises(TypeError, match="axes must be matplotlib axes"):
         MODELS["lmer"].plot.predictions("Days", ax=5)
 
 

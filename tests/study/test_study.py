@@ -284,7 +284,7 @@ def test_what_is_wrong_is_named():
         (ValueError, "is empty", {"settings": {"clusters": []}}),
         (ValueError, "ddf", {"ddf": "exact"}),
         (ranef.DataError, "no column 'gg'", {"levels": {"gg": 3}}),
-        (ValueError, "from 2 on", {"levels": {"g": 1}}),
+        (ValueError, "2 or more", {"levels": {"g": 1}}),
     ]:
         with pytest.raises(error, match=match):
             study(**more)

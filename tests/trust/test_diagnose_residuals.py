@@ -1,6 +1,7 @@
 """What diagnose finds in predictors, responses and residuals, and the code that it proposes."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 import ranef
 from ranef.inference.diagnosis.predictors import inflation
 from ranef.inference.residuals import scores
+
+DETECTIONS = Path(__file__).parents[1] / "data" / "detections.csv"
 
 
 def frame(seed=1, groups=40, rows=6):
@@ -77,6 +80,34 @@ def test_collinear_predictors_are_found():
     assert np.corrcoef(data["x"], data["z"])[0, 1] > 0.9999
     assert found.find("collinear").severity == "warning"
     assert "collinear" in ranef.diagnose("y ~ x + z + (1 | g)", data).codes
+
+
+#: car 3.1-3, vif(lm(CountDetections ~ .)) without Unit, Day and FalseDetections: GVIF and df, as
+#: m-clark.github.io prints them in "Convergence Problems" (2020, revised 2025).
+VIF = {
+    "SUR.ID": (1.200902, 2),
+    "tm": (1.066227, 1),
+    "ValidDetections": (2.708644, 1),
+    "replicate": (1.057540, 1),
+    "Area": (5.795510, 1),
+    "R.det": (2.393891, 1),
+    "c.receiver.depth": (8.674740, 1),
+    "c.tm.depth": (13.438407, 1),
+    "c.temp": (2.956315, 1),
+    "c.wind": (3.041363, 1),
+    "c.distance": (2.065335, 1),
+}
+
+
+def test_inflation_of_a_published_data_set_is_that_of_car():
+    data = pd.read_csv(DETECTIONS, dtype={"SUR.ID": str, "replicate": str})
+    formula = "CountDetections ~ " + " + ".join(f"`{name}`" for name in VIF)
+    found = inflation(ranef.feols(formula, data).parts.design)
+    assert {name: df for name, (_, df) in found.items()} == {n: df for n, (_, df) in VIF.items()}
+    for name, (expected, _) in VIF.items():
+        assert found[name][0] == pytest.approx(expected, abs=1e-6)
+    told = ranef.diagnose(f"{formula} + (1 | tm)", data).find("collinear").evidence
+    assert "c.tm.depth 13.44, c.receiver.depth 8.67, Area 5.80" in told
 
 
 @pytest.mark.parametrize(

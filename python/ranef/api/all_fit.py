@@ -50,5 +50,5 @@ def all_fit(
     all parameters together by L-BFGS-B and BFGS with the exact gradient, Nelder-Mead and COBYQA.
     """
     if is_generalised(model):
-        return by_every_optimizer(model, optimizers)
+        return by_every_optimizer(model, optimizers, progress=progress)
     return every_optimizer(model, optimizers, workers, progress=progress)

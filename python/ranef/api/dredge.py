@@ -104,6 +104,11 @@ def dredge(
             "by fixed=, or raise limit"
         )
     sets = list(subsets(formula.terms, free))
+    notes = ["by maximum likelihood on the same rows; p-values of the best model are too small"]
+    if isinstance(model, FixedEffectsModel) and model.call.absorb:
+        sets = [each for each in sets if any(term.factors for term in each)]
+        if len(sets) < count:
+            notes.append("without the model of no term, of which absorbed factors leave nothing")
     texts = [spelled(formula, each) for each in sets]
     fits = fitted_by(model, texts, progress=progress)
     values = [criteria.value(criterion, fit.llf, fit.npar, fit.nobs) for fit in fits]
@@ -118,7 +123,6 @@ def dredge(
     order = table[criterion].argsort(kind="stable")
     table = table.iloc[order].set_index(pd.Index([texts[i] for i in order]))
     stopped = sum(not fit.converged for fit in fits)
-    notes = ["by maximum likelihood on the same rows; p-values of the best model are too small"]
     if stopped:
         notes.append(f"{stopped} of {len(fits)} fits did not converge")
     models = tuple(fits[i] for i in order)

@@ -70,7 +70,13 @@ def emtrends(
     grid = reference_grid(model.parts.design, frame, at or {})
     check_known([*keep, *within, var], grid)
     if not is_numbers(grid[var], var):
-        raise ValueError(f"{var!r} is not numeric, so it has no slope")
+        numeric = [name for name in keep if is_numbers(grid[name], name)]
+        hint = (
+            f"; write emtrends(model, {var!r}, {numeric[0]!r})"
+            if len(keep) == 1 == len(numeric)
+            else ""
+        )
+        raise ValueError(f"{var!r} is not numeric, so it has no slope{hint}")
     spread = float(np.std(open_frame(frame).series(var).to_numpy(dtype=float, na_value=np.nan)))
     step = STEP * (spread if np.isfinite(spread) and spread > 0 else 1.0)
     cells, L = slopes(model.parts.design, grid, var, step, [*keep, *within])

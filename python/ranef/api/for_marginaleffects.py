@@ -68,6 +68,6 @@ def for_marginaleffects(model: Wrapped, *, data: Any = None, df: float = np.inf)
             f"for_marginaleffects takes models of lmer, glmer and gls, not a {type(model).__name__}"
         )
     if not df > 0.0:
-        raise ValueError(f"df is a number of degrees of freedom, above 0, not {df}")
+        raise ValueError(f"df must be a number of degrees of freedom above 0, not {df}")
     frame = used_rows(model.parts.design, training(model, data))
     return adapter_class()(model, frame, float(df))

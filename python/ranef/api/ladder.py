@@ -11,6 +11,7 @@ import pandas as pd
 from ..comparison.building import changes, shared_rows, text_of
 from ..errors import ModelError, RanefError
 from ..formula import parse
+from ..parallel.progress import tracked
 from ..report.tabled import Tabled
 from ..words.answers import answering
 from .anova import anova
@@ -26,6 +27,7 @@ def ladder(
     data: Any,
     *,
     family: str | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> Tabled:
     """Fit models from the simplest to the fullest and tabulate what changes.
@@ -38,6 +40,8 @@ def ladder(
         The data. Rows with a value missing in any of the formulas are dropped from all fits.
     family : str, optional
         Family of :func:`ranef.glmer`; without it the models are those of :func:`ranef.lmer`.
+    progress : bool
+        Whether to show a progress bar when it takes longer than a second.
     **options
         Other arguments of either function.
 
@@ -68,13 +72,13 @@ def ladder(
     """
     named = dict(formulas) if isinstance(formulas, Mapping) else {f: f for f in formulas}
     if isinstance(formulas, str) or len(named) < 2:
-        raise ModelError("a ladder has two or more formulas; give a list of them")
+        raise ModelError("a ladder has two or more different formulas; give a list of them")
     frame, dropped = shared_rows(list(named.values()), data)
     fit: Any = lmer if family is None else glmer
     if family is not None:
         options["family"] = family
     models: dict[str, Any] = {}
-    for name, formula in named.items():
+    for name, formula in tracked(named.items(), len(named), "fits", shown=progress):
         try:
             models[name] = fit(formula, frame, **options)
         except RanefError as error:

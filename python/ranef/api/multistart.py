@@ -49,7 +49,7 @@ def multistart(model: Any, n: int = 20, seed: int = 1, *, progress: bool = True)
     if n < 1:
         raise ValueError(f"multistart needs 1 or more starts, not {n}")
     if is_generalised(model):
-        return many_starts(model, n, seed)
+        return many_starts(model, n, seed, progress=progress)
     model.parts.likelihood_only("multistart")
     rng = np.random.default_rng(seed)
     rows = []

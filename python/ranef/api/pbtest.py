@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..comparison.models import by_likelihood, check_comparable, check_likelihood
-from ..comparison.simulated import check_draws, mishaps, simulated
+from ..comparison.simulated import bootstrapped, check_draws
 from ..comparison.simulated_generalised import pbtest_generalised
 from ..errors import ModelError
 from ..fitted.kinds import is_generalised
-from ..inference.lrt.lrt import parts, ratio_test, relate
-from ..inference.lrt.pbtest import bootstrap_ratios
-from ..models.batch.estimate import Settings
+from ..inference.lrt.lrt import parts, relate
 from ..parallel.workers import worker_count
 from ..report.simulated import SimulatedTest
 from ..words.answers import answering
@@ -95,24 +91,5 @@ def pbtest(
         )
     reml = small.reml and large.reml and relation.same_fixed
     low, high = by_likelihood(small, reml=reml), by_likelihood(large, reml=reml)
-    shift = relation.shift if reml else 0.0
-    deviances = (-2.0 * low.llf, -2.0 * high.llf - shift)
-    test = ratio_test(deviances, (low.npar, high.npar), relation)
-    settings = Settings(reml=reml, workers=threads, control=high.call.control)
-    ratios, stopped = bootstrap_ratios(
-        low.parts.design,
-        high.parts.design,
-        low.parts.estimate,
-        n,
-        seed,
-        settings,
-        progress=progress,
-    )
-    notes = [
-        f"{small.call.formula} within {large.call.formula}, by {'REML' if reml else 'ML'}",
-        *mishaps(ratios, stopped),
-    ]
-    draws = np.maximum(ratios[~np.isnan(ratios)] + shift, 0.0)
-    if not len(draws):
-        raise ModelError("no simulated response could be fitted by both models")
-    return simulated("Parametric bootstrap likelihood-ratio test", test, draws, notes)
+    name = "Parametric bootstrap likelihood-ratio test"
+    return bootstrapped(name, low, high, relation, n, seed, threads, progress=progress)

@@ -1,22 +1,22 @@
-"""The exact restricted likelihood-ratio test of one variance."""
+"""The exact restricted likelihood-ratio test of variances."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from ..comparison.models import by_likelihood, check_likelihood
-from ..comparison.simulated import check_draws, observed_between, simulated
-from ..errors import ModelError
+from ..comparison.models import check_likelihood
+from ..comparison.simulated import check_draws
+from ..comparison.variances import among_others, every_variance, has_one_variance, one_variance
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.model import LinearMixedModel
-from ..inference.lrt.lrt import RatioTest, boundary_pvalue, chi2_tail
-from ..inference.lrt.rlrt import null_statistics, spectrum
+from ..parallel.workers import worker_count
 from ..report.simulated import SimulatedTest
 from ..words.answers import answering
 
 __all__ = ["rlrt"]
+
+#: Draws by default, of statistics that are computed directly, and of those that take fits.
+EXACT_DRAWS, FITTED_DRAWS = 10_000, 1_000
 
 
 @answering
@@ -25,24 +25,28 @@ def rlrt(
     null: LinearMixedModel | None = None,
     alternative: LinearMixedModel | None = None,
     *,
-    n: int = 10_000,
+    n: int | None = None,
     seed: Any = None,
+    workers: int | None = None,
     progress: bool = True,
 ) -> SimulatedTest:
-    """Test whether the one variance of a model's random effects is zero, exactly.
+    """Test whether the variances of a model's random effects are zero, exactly.
 
     Parameters
     ----------
     model : LinearMixedModel
-        A model with one random-effects term of one column, such as (1 | group). A fit by maximum
-        likelihood is refitted by REML.
+        The random effects that are tested: one, as in (1 | group), or several at once, as in
+        (1 + x | group) or (1 | a) + (1 | b). A fit by maximum likelihood is refitted by REML.
     null, alternative : LinearMixedModel, optional
-        Where there are other variances: the model without the one that is tested, and the model
-        with it. ``model`` then has that one alone.
-    n : int
-        Number of simulated statistics.
+        Where there are other random effects: the model without those that are tested, and the
+        model with them. ``model`` then has the tested ones alone.
+    n : int, optional
+        Number of simulated statistics; 10,000 by default for one variance, 1,000 for several,
+        each of which takes fits.
     seed : int or Generator, optional
         Makes them repeatable.
+    workers : int, optional
+        Threads of the fits; all cores by default. Results do not depend on it.
     progress : bool
         Whether to show a progress bar when it takes longer than a second.
 
@@ -54,14 +58,21 @@ def rlrt(
     Raises
     ------
     ModelError
-        If the model has more than one variance, or the three models are inconsistent.
+        If the three models are inconsistent.
+    UnsupportedError
+        If levels have a known covariance, or their covariance a structure.
 
     Notes
     -----
-    The null distribution of the restricted likelihood ratio is simulated from its spectral form,
-    which is exact for any number of levels [1]_; the large-sample mixture also reported needs many
-    levels. With other variances the statistic is that of ``null`` and ``alternative``, and its
-    distribution that of ``model``: close where the other variances are known well [2]_.
+    Without other random effects the restricted likelihood ratio has a null distribution without
+    parameters, for any number of levels. That for one variance is simulated from its spectral
+    form [1]_; for several the model is fitted to errors of variance one. The large-sample
+    mixture, where one is known, needs many levels.
+
+    With other random effects the statistic is that of ``null`` and ``alternative``. For one
+    variance the distribution is that of ``model``: close where the other variances are known well
+    [2]_. For several, or where the tested effect is correlated with others, both models are fitted
+    to responses drawn from ``null``.
 
     References
     ----------
@@ -77,22 +88,12 @@ def rlrt(
     """
     check_mixed(model, "rlrt")
     check_likelihood((model,), "rlrt")
-    random = model.parts.design.random
-    if len(random) != 1 or random[0].n_cols != 1:
-        raise ModelError(
-            "rlrt tests the variance of a model with one random-effects term of one column, as "
-            f"(1 | {random[0].group}); for {model.call.formula!r} use ranef.pbtest(model, smaller)"
-        )
-    check_draws(n)
-    fit = by_likelihood(model, reml=True)
-    without = fit.parts.core.objective([np.zeros((1, 1))], True)
-    observed = max(0.0, without + 2.0 * fit.llf)
+    one = has_one_variance(model)
+    draws = (EXACT_DRAWS if one else FITTED_DRAWS) if n is None else n
+    check_draws(draws)
+    threads = worker_count(workers)
     if null is not None or alternative is not None:
-        observed = observed_between(model, null, alternative)
-    kept = fit.parts.estimate.kept
-    eigenvalues = spectrum(fit.parts.design, kept)
-    rng = np.random.default_rng(seed)
-    draws = null_statistics(eigenvalues, fit.nobs - len(kept), n, rng, progress=progress)
-    test = RatioTest(observed, 1.0, chi2_tail(observed, 1), boundary_pvalue(observed, 1))
-    notes = [f"variance of ({random[0].names[0]} | {random[0].group}) against zero, by REML"]
-    return simulated("Exact restricted likelihood-ratio test", test, draws, notes)
+        return among_others(model, null, alternative, draws, seed, threads, progress=progress)
+    if one:
+        return one_variance(model, None, draws, seed, progress=progress)
+    return every_variance(model, draws, seed, threads, progress=progress)

@@ -72,8 +72,8 @@ def selection_stability(
     models = tuple(models)
     if any(not isinstance(model, LinearMixedModel) for model in models):
         raise UnsupportedError(
-            "selection_stability draws groups of linear models; of others compare fits to parts of "
-            "the data by ranef.cross_validate"
+            "selection_stability resamples groups of linear models; for other models use "
+            "ranef.cross_validate"
         )
     check_comparable(models, "selection_stability")
     check_likelihood(models, "selection_stability")

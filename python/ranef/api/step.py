@@ -13,6 +13,7 @@ from ..comparison.stepwise import Step, caic_steps, conditional, fixed_steps, ra
 from ..fitted.kinds import check_mixed
 from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
+from ..parallel.progress import open_bar
 from ..report.elimination import Elimination
 from ..words.answers import answering
 
@@ -30,6 +31,7 @@ def step(
     keep: Iterable[str] = (),
     ddf: str | None = None,
     by: str = "pvalue",
+    progress: bool = True,
 ) -> Elimination:
     """Drop effects one by one, random ones first, as long as p-values allow.
 
@@ -49,6 +51,8 @@ def step(
         What decides about random effects: likelihood ratios, or the conditional AIC, by which an
         effect goes if predictions of new rows of the same groups are expected to be better
         without it [2]_.
+    progress : bool
+        Whether to show what is done when it takes longer than a second.
 
     Returns
     -------
@@ -88,21 +92,22 @@ def step(
     for name in kept:
         if not name.startswith("(") and name not in known:
             raise ValueError(
-                f"keep names {name!r}, which is no term of the model; it has {', '.join(known)}"
+                f"keep names {name!r}, which is not a term of the model; it has {', '.join(known)}"
                 f"{nearest(name, known)}"
             )
     current: Any = by_likelihood(model, reml=True)
     steps: list[Step] = []
     what = "chi-squared of random effects"
-    if random and chosen == "caic":
-        whole = conditional(current)
-        current, steps = caic_steps(current, kept)
-        what = f"conditional AIC without random effects, {whole:.3f} with all of them"
-    elif random:
-        current, steps = random_steps(current, alpha_random, kept)
-    if fixed:
-        current, more = fixed_steps(current, alpha_fixed, kept, ddf)
-        steps += more
+    with open_bar(None, "tests", shown=progress) as line:
+        if random and chosen == "caic":
+            whole = conditional(current)
+            current, steps = caic_steps(current, kept, line)
+            what = f"conditional AIC without random effects, {whole:.3f} with all of them"
+        elif random:
+            current, steps = random_steps(current, alpha_random, kept, line)
+        if fixed:
+            current, more = fixed_steps(current, alpha_fixed, kept, ddf, line)
+            steps += more
     table = pd.DataFrame(
         [(s.part, s.term, s.round, s.statistic, s.num_df, s.den_df, s.pvalue) for s in steps],
         columns=["part", "term", "eliminated", "statistic", "num_df", "den_df", "pvalue"],

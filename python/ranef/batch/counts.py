@@ -77,7 +77,8 @@ def check_plain(design: Design) -> None:
         if not term.is_plain or term.is_structured or term.smooth is not None:
             raise UnsupportedError(
                 f"({' + '.join(term.names)} | {term.group}) has levels of known covariance, a "
-                "structure, or is a smooth, which batches of generalised models do not take; use "
+                "structure, or is a smooth, which batches of generalised models do not support; "
+                "use "
                 "ranef.glmer for each"
             )
 

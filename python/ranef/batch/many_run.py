@@ -94,7 +94,7 @@ class ManyRun:
             found = self.source.names
             parts.append(batch_estimate.empty_estimate(missing, self.design, self.settings))
         if not len(found):
-            raise DataError("responses gave no block")
+            raise DataError("responses yielded no blocks")
         if line.interrupted:
             warn_interrupted(line, len(found))
         return self.result(found, batch_estimate.joined(parts, self.design, self.settings), line)
@@ -105,7 +105,7 @@ class ManyRun:
             for part in self.fitted(folder.unfinished(self.opened(), line), line):
                 folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
             if not line.interrupted:
-                folder.finish("responses gave no block")
+                folder.finish("responses yielded no blocks")
         names, one = self.source.names, self.source.one
         single = None if names is None or one is None else by_name(names, self.single)
         return opened(folder, single, line)

@@ -164,7 +164,7 @@ def learn(
     for expr, fitted in design.encoder.factors.items():
         if any(fitted.state.values()):
             raise UnsupportedError(
-                f"{expr} learns from all rows at once, which chunks do not show; compute the "
+                f"{expr} needs all rows at once, which chunks do not provide; compute the "
                 "column beforehand, or give its constants in the formula"
             )
     return design

@@ -252,7 +252,7 @@ def fixed_effects(
     if n - L - p < 1:
         raise ModelError(
             f"with {L} constants and {p} coefficients for {n} rows nothing is left for a residual "
-            "variance, so fixed effects have no standard errors; a random effect is what is left"
+            "variance, so fixed effects have no standard errors; use a random effect instead"
         )
     centred = root * (y - mean_y[codes])
     beta, C = np.zeros(0), np.zeros((0, 0))

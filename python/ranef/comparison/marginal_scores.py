@@ -43,7 +43,7 @@ def gls_scores(
         lost = [name for name in known.D_names if name not in own.D_names]
         raise ModelError(
             f"without the fold nothing is known of {', '.join(lost) or 'a level'} of the residual "
-            "variances; give fewer folds"
+            "variances; use fewer folds"
         )
     found = fit.predict(new, random="none", new_levels="population", interval="confidence", se=True)
     residual = fit.parts.estimate.residual_sd(known.D[rows]) ** 2 / w

@@ -108,7 +108,7 @@ def compare_classes(
     """
     numbers = list(dict.fromkeys(classes))
     if not numbers:
-        raise ValueError("classes has no number in it")
+        raise ValueError("classes is empty; give numbers of classes, as in (1, 2, 3)")
     rows = read(call, data)
     models, notes = {}, []
     for k in numbers:

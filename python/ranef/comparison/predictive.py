@@ -107,7 +107,7 @@ def _check_alike(results: Mapping[str, CrossValidation]) -> None:
         if one.scheme != first.scheme:
             raise ModelError(
                 f"{name!r} left out {first.scheme}, and {other!r} {one.scheme}; scores of "
-                "different schemes are about different questions"
+                "different schemes answer different questions"
             )
         a, b = (each.rows.sort_index(kind="stable") for each in (first, one))
         same = len(a) == len(b) and a.index.equals(b.index)
@@ -118,5 +118,5 @@ def _check_alike(results: Mapping[str, CrossValidation]) -> None:
         ]
         if units[0] != units[1]:
             raise ModelError(
-                f"{name!r} and {other!r} left different rows out together; give both the same seed"
+                f"{name!r} and {other!r} left out different folds; give both the same seed"
             )

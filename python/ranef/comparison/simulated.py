@@ -8,48 +8,34 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ModelError
-from ..inference.lrt.lrt import RatioTest, parts
-from ..inference.lrt.pbtest import simulated_pvalue
+from ..fitted.lmm.model import LinearMixedModel
+from ..inference.lrt.lrt import RatioTest, Relation, ratio_test
+from ..inference.lrt.pbtest import bootstrap_ratios, simulated_pvalue
+from ..models.batch.estimate import Settings
 from ..report.simulated import SimulatedTest
-from .models import by_likelihood, check_comparable, check_likelihood, same_fixed
 
-__all__ = ["check_draws", "mishaps", "observed_between", "simulated"]
+__all__ = ["bootstrapped", "check_draws", "entropy", "mishaps", "simulated"]
 
 
 def check_draws(n: int) -> None:
     """Raise unless the number of draws is a positive integer."""
-    if n < 1:
-        raise ValueError(f"n is a number of draws, 1 or more, not {n}")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n is a number of draws, 1 or more, not {n!r}")
 
 
-def observed_between(model: Any, null: Any, alternative: Any) -> float:
-    """Return the restricted likelihood ratio of two models that differ by one variance.
+def entropy(seed: Any) -> Any:
+    """Return what seeds of draws are made of: a number, drawn where a generator is given.
 
     Raises
     ------
-    ModelError
-        If one is missing, or they do not differ by the random effects of ``model`` alone.
+    TypeError
+        If it is neither a generator nor a number.
     """
-    if null is None or alternative is None:
-        raise ModelError(
-            "with other variances rlrt takes three models: the tested random effect alone, the "
-            "model without it and the model with it"
-        )
-    check_comparable((model, null, alternative), "rlrt")
-    check_likelihood((null, alternative), "rlrt")
-    small, large = (by_likelihood(m, reml=True) for m in (null, alternative))
-    terms = [
-        {(term.group, name) for term in m.parts.design.random for name in term.names}
-        for m in (model, small, large)
-    ]
-    if small.npar + 1 != large.npar or terms[2] - terms[1] != terms[0]:
-        raise ModelError(
-            f"{large.call.formula!r} has to be {small.call.formula!r} with the random effect of "
-            f"{model.call.formula!r} and nothing else, uncorrelated with the others"
-        )
-    if not same_fixed([parts(m.parts.design, m.parts.estimate) for m in (small, large)]):
-        raise ModelError("the fixed parts of the models differ; rlrt tests a variance")
-    return float(max(0.0, 2.0 * (large.llf - small.llf)))
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**63))
+    if seed is None or (isinstance(seed, int | np.integer) and not isinstance(seed, bool)):
+        return seed
+    raise TypeError(f"seed is a whole number or a Generator, not {seed!r}")
 
 
 def mishaps(ratios: np.ndarray[Any, np.dtype[np.float64]], stopped: int) -> list[str]:
@@ -63,10 +49,48 @@ def mishaps(ratios: np.ndarray[Any, np.dtype[np.float64]], stopped: int) -> list
     return notes
 
 
-def simulated(
-    name: str, test: RatioTest, draws: np.ndarray[Any, np.dtype[np.float64]], notes: list[str]
+def bootstrapped(
+    name: str,
+    low: LinearMixedModel,
+    high: LinearMixedModel,
+    relation: Relation,
+    n: int,
+    seed: Any,
+    workers: int,
+    *,
+    progress: bool,
 ) -> SimulatedTest:
-    """Lay the test out."""
+    """Test a model within a larger one of the same estimator by responses drawn from it."""
+    shift = relation.shift if low.reml else 0.0
+    deviances = (-2.0 * low.llf, -2.0 * high.llf - shift)
+    test = ratio_test(deviances, (low.npar, high.npar), relation)
+    settings = Settings(reml=low.reml, workers=workers, control=high.call.control)
+    ratios, stopped = bootstrap_ratios(
+        low.parts.design,
+        high.parts.design,
+        low.parts.estimate,
+        n,
+        entropy(seed),
+        settings,
+        progress=progress,
+    )
+    by = "REML" if low.reml else "ML"
+    notes = [f"{low.call.formula} within {high.call.formula}, by {by}"]
+    return simulated(name, test, np.maximum(ratios + shift, 0.0), notes, stopped)
+
+
+def simulated(
+    name: str,
+    test: RatioTest,
+    ratios: np.ndarray[Any, np.dtype[np.float64]],
+    notes: list[str],
+    stopped: int = 0,
+) -> SimulatedTest:
+    """Lay the test out; fits that failed are left out, and counted with those that stopped."""
+    draws = ratios[~np.isnan(ratios)]
+    if not len(draws):
+        raise ModelError("no simulated response could be fitted")
+    notes = [*notes, *mishaps(ratios, stopped)]
     row = {
         "chisq": test.chisq,
         "df": test.df,

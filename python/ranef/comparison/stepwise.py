@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,9 +18,12 @@ from ..formula import like, parse
 from ..inference.diagnosis.formulas import part_of, without
 from ..inference.lrt.lrt import chi2_tail
 from ..inference.subsets import droppable, spelled
+from ..parallel.progress import Line
 from .building import on_its_rows
 
 __all__ = ["Step", "caic_steps", "conditional", "fixed_steps", "random_steps"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,13 @@ class Step:
 
 
 def random_steps(
-    model: LinearMixedModel, alpha: float, keep: set[str]
+    model: LinearMixedModel, alpha: float, keep: set[str], line: Line
 ) -> tuple[LinearMixedModel | FixedEffectsModel, list[Step]]:
     """Take random effects out as long as the least certain one has p above alpha."""
     steps: list[Step] = []
     current: Any = model
     for number in range(1, 1000):
-        found = list(_smaller(current, keep))
+        found = list(_counted(_smaller(current, keep), line))
         if not found:
             break
         tests = [(label, other, *_ratio(current, other)) for label, other in found]
@@ -70,7 +73,7 @@ def random_steps(
 
 
 def caic_steps(
-    model: LinearMixedModel, keep: set[str]
+    model: LinearMixedModel, keep: set[str], line: Line
 ) -> tuple[LinearMixedModel | FixedEffectsModel, list[Step]]:
     """Take random effects out as long as the conditional AIC falls.
 
@@ -82,7 +85,8 @@ def caic_steps(
     current: Any = model
     least = conditional(current)
     for number in range(1, 1000):
-        found = [(label, other, conditional(other)) for label, other in _smaller(current, keep)]
+        smaller = _counted(_smaller(current, keep), line)
+        found = [(label, other, conditional(other)) for label, other in smaller]
         if not found:
             break
         label, other, value = min(found, key=lambda one: one[2])
@@ -105,6 +109,13 @@ def conditional(model: Any) -> float:
     squares = float((w * np.asarray(model.resid) ** 2).sum()) / model.sigma**2
     logs = model.nobs * np.log(2.0 * np.pi * model.sigma**2) - np.log(w).sum()
     return float(squares + logs + 2.0 * (len(model.parts.kept) + 1))
+
+
+def _counted(items: Iterator[T], line: Line) -> Iterator[T]:
+    """Return the items one by one, and count them."""
+    for item in items:
+        yield item
+        line.update(1)
 
 
 def _smaller(model: LinearMixedModel, keep: set[str]) -> Iterator[tuple[str, Any]]:
@@ -160,13 +171,13 @@ def _ratio(large: LinearMixedModel, small: Any) -> tuple[float, float, float]:
 
 
 def fixed_steps(
-    model: Any, alpha: float, keep: set[str], ddf: str | None
+    model: Any, alpha: float, keep: set[str], ddf: str | None, line: Line
 ) -> tuple[Any, list[Step]]:
     """Take fixed terms out as long as the least certain one that none needs has p above alpha."""
     steps: list[Step] = []
     current = model
     for number in range(1, 1000):
-        tests = list(_tests(current, keep, ddf))
+        tests = list(_counted(_tests(current, keep, ddf), line))
         if not tests:
             break
         worst = max(tests, key=lambda step: step.pvalue)

@@ -268,7 +268,7 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
     for column, what in ((count, "successes"), (failures, "failures")):
         bad = int(np.sum((column < 0.0) | (column != np.round(column))))
         if bad:
-            raise DataError(f"the {what} in {name} are no counts 0, 1, 2, ... in {bad} rows", name)
+            raise DataError(f"the {what} in {name} are not counts 0, 1, 2, ... in {bad} rows", name)
     trials = count + failures
     return count / trials, trials
 

@@ -106,9 +106,9 @@ def base(name: str) -> str:
 def checked_value(value: Any) -> Any:
     """Refuse functions among values, and lists of lists that make tables."""
     if callable(value) and value not in (float, int, bool, str):
-        raise TypeError("a function is no value; call it, or give it the column")
+        raise TypeError("a function is not a value; call it on a column")
     if isinstance(value, np.ndarray) and value.ndim > 2:
-        raise TypeError("a table of three dimensions is no variable")
+        raise TypeError("a table of three dimensions is not a variable")
     return value
 
 
@@ -141,7 +141,7 @@ def call_builtin(name: str, args: list[Any], options: dict[str, Any]) -> Any:
     if name == "sum" and len(values) != 1:
         raise TypeError("sum() takes one column")
     if name == "int" and not (len(values) == 1 and isinstance(values[0], int | float | np.number)):
-        raise TypeError("int() takes a number; a column is made whole by np.floor(x)")
+        raise TypeError("int() takes a number; for a column use np.floor(x)")
     return BUILTINS[name](*values)
 
 
@@ -167,7 +167,7 @@ def call_transform(
     if isinstance(function, np.ufunc):
         return call_numpy(name, args, options)
     if not callable(function) or isinstance(function, type(np)):
-        raise TypeError(f"{name} is no function")
+        raise TypeError(f"{name} is not a function")
     if not isinstance(function, type):
         unknown = [option for option in options if option not in options_of(name)]
         if unknown:

@@ -171,7 +171,7 @@ class Survey:
     def check_constant(self, node: ast.Constant) -> None:
         """Refuse constants other than numbers and text."""
         if not isinstance(node.value, int | float | str | bool | None):
-            raise self.error(f"{node.value!r} is no number and no text")
+            raise self.error(f"{node.value!r} is neither a number nor text")
 
     def check_subscript(self, node: ast.Subscript) -> None:
         """Refuse None among indices, which adds a dimension."""

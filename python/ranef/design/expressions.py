@@ -101,7 +101,9 @@ def evaluate(
 def check_labels(result: Any) -> None:
     """Refuse a series of something else than the rows, such as counts by value."""
     if isinstance(result, pd.Series) and not isinstance(result.index, pd.RangeIndex):
-        raise TypeError("it gives values by level, or of chosen rows, and not one for each row")
+        raise TypeError(
+            "it returns values by level, or for selected rows, and not one for each row"
+        )
 
 
 def again_on_rows(
@@ -202,10 +204,10 @@ def read_columns(columns: dict[Any, Any], meta: Any, expr: str, n_rows: int) -> 
             continue
         value = read_series(as_rows(values, expr, n_rows), expr)
         if isinstance(value, Categories):
-            raise DataError(f"{expr} gives several columns that are not all numbers", expr)
+            raise DataError(f"{expr} returns several columns that are not all numbers", expr)
         arrays.append(value.arrays[0])
     if not arrays:
-        raise DataError(f"{expr} gives no column", expr)
+        raise DataError(f"{expr} returns no column", expr)
     spans = bool(getattr(meta, "spans_intercept", False))
     dropped = list(kept).index(meta.drop_field) if spans else 0
     return Numbers(tuple(arrays), tuple(kept), spans, dropped)

@@ -275,8 +275,8 @@ def check_new(
     for column in fresh:
         if column.key in keys:
             raise FormulaError(
-                f"{column.name} varies over {bar.group} in an earlier term already; "
-                f"leave it out of one of them, with 0 + for the intercept",
+                f"{column.name} varies over {bar.group} in an earlier term too; leave it out of "
+                "one of them, with 0 + for the intercept",
                 formula.text,
                 bar.start,
                 bar.stop,

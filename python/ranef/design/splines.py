@@ -73,7 +73,7 @@ def place_knots(
     if knots is not None and df is not None:
         raise ValueError("give df or knots, not both")
     if not low < high:
-        raise ValueError("a spline needs two distinct values at least")
+        raise ValueError("a spline needs at least two distinct values")
     if knots is None:
         count = (1 + intercept if df is None else df) - 1 - intercept
         if count < 0:

@@ -124,7 +124,7 @@ def registered(family: Family) -> Iterator[Family]:
         When there is a family of that name.
     """
     if family.name in names():
-        raise ValueError(f"there is a family {family.name!r}")
+        raise ValueError(f"there already is a family {family.name!r}")
     READ[family.name] = family
     try:
         yield family

@@ -49,6 +49,8 @@ def check_mixed(
         return
     which = "" if place is None else f"argument {place} is "
     advice = "pass the models one by one, not as a list" if isinstance(model, list | tuple) else ""
+    if isinstance(model, str):
+        advice = f"the model is the first argument: {caller}(model, ...)"
     if isinstance(model, Base):
         advice = model.elsewhere.get(caller, model.elsewhere.get("", ""))
         advice = f"for one of ranef.glmer, {advice}" if advice and kind in KINDS[:2] else advice

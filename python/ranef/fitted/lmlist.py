@@ -104,7 +104,9 @@ class GroupFits:
         """
         if model is None:
             if self._data is None:
-                raise ModelError("fits that were pickled have no data; give the mixed model")
+                raise ModelError(
+                    "these fits were unpickled and no longer know their data; give the mixed model"
+                )
             model = fit_model(Call(self._mixed.formula, **self._mixed.options), self._data)
         effects = model.ranef()[self.groups]
         own, partial = self.coef(), model.coef()[self.groups]

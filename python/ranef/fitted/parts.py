@@ -19,7 +19,7 @@ from ..inference.hypotheses import linear
 from ..inference.hypotheses.linear import Approximation
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
-from ..words.answers import Spoken, attribute_message, target
+from ..words.answers import Spoken, attribute_message, no_attribute, target
 from .design_view import DesignView
 
 if TYPE_CHECKING:
@@ -369,7 +369,7 @@ class Base(Spoken, ABC):
                 if other is not None and not hasattr(type(self), ours):
                     message = f"{message}, which is not available for a {kind}; {other}"
                 raise UnsupportedAttributeError(message, name=name, obj=self)
-            raise AttributeError(f"a {kind} has no attribute {name!r}", name=name, obj=self)
+            raise AttributeError(no_attribute(type(self), name), name=name, obj=self)
 
     def __copy__(self) -> Self:
         new = object.__new__(type(self))

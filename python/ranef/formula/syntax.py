@@ -54,7 +54,7 @@ def sides(parts: list[Piece], text: str) -> tuple[list[Piece], list[Piece]]:
     if not tildes:
         raise FormulaError("a formula needs a response and a ~, as in y ~ x + (1 | g)", text)
     if len(tildes) > 1:
-        raise FormulaError("a formula has one ~ only", text, parts[tildes[1]].start)
+        raise FormulaError("a formula has only one ~", text, parts[tildes[1]].start)
     left, right = parts[: tildes[0]], parts[tildes[0] + 1 :]
     tilde = parts[tildes[0]].start
     if not left:

@@ -118,7 +118,7 @@ def split_operators(text: str, start: int, stop: int) -> list[Piece]:
 def check_brackets(text: str) -> None:
     """Raise at the first bracket or quote without its partner."""
     if len(text) > LONGEST:
-        raise FormulaError(f"the formula has {len(text):,} characters; {LONGEST:,} are read")
+        raise FormulaError(f"the formula has {len(text):,} characters, and {LONGEST:,} are allowed")
     stack: list[tuple[str, int]] = []
     quote, opened, skip = "", 0, False
     for i, char in enumerate(text):

@@ -60,7 +60,7 @@ def read_recoding(new: str, text: str) -> Recoding:
     try:
         tree = ast.parse(text, mode="eval")
     except SyntaxError:
-        raise ValueError(f"{text!r} is no arithmetic expression") from None
+        raise ValueError(f"{text!r} is not an arithmetic expression") from None
     nodes = list(ast.walk(tree))
     if any(not isinstance(node, ALLOWED + OPERATORS) for node in nodes):
         raise ValueError(f"{text!r} must be made of numbers, one column, and + - * /")

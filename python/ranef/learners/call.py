@@ -41,4 +41,4 @@ class LearnerCall:
 def positive(name: str, value: Any, least: int) -> None:
     """Check a whole number."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} is a whole number from {least} on, not {value!r}")
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")

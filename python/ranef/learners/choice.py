@@ -57,7 +57,7 @@ def with_settings(kind: type[Any], name: str, options: Mapping[str, Any]) -> Lea
                 f"{', '.join(known)}"
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise ValueError(f"options[{option!r}] is a number from 0 on, not {value!r}")
+            raise ValueError(f"options[{option!r}] must be a number, 0 or above, not {value!r}")
         whole = not isinstance(getattr(kind, option), float)
         if whole and (value != int(value) or value < 1):
             raise ValueError(f"options[{option!r}] must be a positive integer, not {value!r}")

@@ -123,7 +123,7 @@ def columns_of_sets(fit: Fit, sets: Mapping[str, Sequence[str]] | None) -> dict[
         for member in members:
             if member not in known:
                 raise DataError(
-                    f"{member!r} of the set {name!r} is no predictor of the learner; it has "
+                    f"{member!r} of the set {name!r} is not a predictor of the learner; it has "
                     f"{', '.join(known)}",
                     member,
                     tuple(known),

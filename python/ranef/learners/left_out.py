@@ -35,7 +35,7 @@ def modes_without_part(design: Design, estimate: LmmEstimate, term: int, part: P
     for one in design.random:
         if one.is_structured or one.smooth is not None:
             raise UnsupportedError(
-                f'parts of the rows are not left out beside {one.written}; use folds="rows" or '
+                f'parts of the rows cannot be left out with {one.written}; use folds="rows" or '
                 "cross_fit=False"
             )
     own = design.random[term]

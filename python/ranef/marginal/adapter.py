@@ -168,5 +168,5 @@ def covariance(model: Wrapped, vcov: bool | str) -> Array | None:
     if vcov == "kenward-roger":
         return np.asarray(model.parts.approximation(vcov).cov)
     if isinstance(model, GLSModel):
-        raise UnsupportedError("gls has no robust covariance; vcov=True takes the model's own")
+        raise UnsupportedError("gls has no robust covariance; vcov=True uses the model's own")
     return np.asarray(model.robust(vcov).cov_params())

@@ -56,7 +56,9 @@ def contrast_of(column: pd.Series[Any], name: str, asked: Sequence[Any] | None) 
         return levels[0], levels[1]
     for value in pair(asked):
         if value not in levels:
-            raise ValueError(f"contrast names {value!r}, which is no level of {name!r}: {levels}")
+            raise ValueError(
+                f"contrast names {value!r}, which is not a level of {name!r}: {levels}"
+            )
     control, treated = pair(asked)
     return control, treated
 
@@ -84,7 +86,7 @@ def moderator(column: pd.Series[Any], name: str, value: Any) -> Any:
         return number(value, "at", name)
     if value not in (levels := levels_of(column)):
         shown = ", ".join(map(repr, levels[:8]))
-        raise ValueError(f"at= holds {name!r} at {value!r}, which is none of its levels: {shown}")
+        raise ValueError(f"at= sets {name!r} to {value!r}, which is not one of its levels: {shown}")
     return value
 
 

@@ -73,7 +73,7 @@ def rows_of(mediator: Role, outcome: Role, question: Question) -> Rows:
         held = variable(outcome, columns, name, "at")
         columns[name] = filled(held, moderator(held, name, value))
         if name in (question.treatment, question.mediator_name):
-            raise ValueError(f"at= holds moderators, and {name!r} is treatment or mediator")
+            raise ValueError(f"at= is for moderators, and {name!r} is treatment or mediator")
     treated = variable(outcome, columns, question.treatment, "treatment")
     middle = variable(outcome, columns, question.mediator_name, "mediator_name")
     contrast = contrast_of(treated, question.treatment, question.contrast)
@@ -87,7 +87,8 @@ def rows_of(mediator: Role, outcome: Role, question: Question) -> Rows:
         if len(rows) > 2 and not near(rows[2] - rows[1], change, rounding):
             raise UnsupportedError(
                 f"the outcome's model is not linear in {question.mediator_name!r}, so that the "
-                "effect of the mediator is no single slope; write it as a linear term, alone or in "
+                "effect of the mediator is not a single slope; write it as a linear term, alone "
+                "or in "
                 "interactions"
             )
         change = change / length
@@ -181,7 +182,7 @@ def mediated(
     if not family.support.discrete or (family.has_trials and design.weights is not None):
         raise UnsupportedError(
             f"a mediator that is {family.label} with a link, before an outcome with the link "
-            f"{outcome.link!r}, is not treated; mediators may be normal, of two values, or counts"
+            f"{outcome.link!r}, is not available; mediators may be normal, binary, or counts"
         )
     if family.has_trials:
         values = np.array([0.0, 1.0])

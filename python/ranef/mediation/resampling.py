@@ -65,13 +65,15 @@ def drawer(
     frames = [to_pandas(role.parts.training_data()) for role in (mediator, outcome)]
     if not columns:
         if len(frames[0]) != len(frames[1]):
-            raise UnsupportedError("models without groups are resampled by rows, of one frame")
+            raise UnsupportedError(
+                "models without groups are resampled by rows; fit both to the same frame"
+            )
         return lambda rng: same_rows(frames, rng)
     top, others = columns[0], columns[1:]
     for frame in frames:
         if top not in frame:
             raise UnsupportedError(
-                f"groups are drawn by {top!r}, which is no column of the other model's data"
+                f"groups are drawn by {top!r}, which is not a column of the other model's data"
             )
     places = [frame.groupby(top, observed=True, sort=True).indices for frame in frames]
     labels = sorted(set(places[0]) | set(places[1]), key=str)

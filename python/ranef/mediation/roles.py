@@ -168,7 +168,7 @@ def variable(
     """Find a column of the data by name."""
     if name not in columns:
         raise ValueError(
-            f"{word}={name!r} is no column of the {role.what}'s data, which has "
+            f"{word}={name!r} is not a column of the {role.what}'s data, which has "
             f"{', '.join(map(repr, list(columns)[:12]))}"
         )
     return columns[name]

@@ -14,6 +14,7 @@ from .._typing import Array
 from ..errors import ModelError
 from ..inference.mediation.effects import Paths
 from ..parallel.progress import bar
+from ..parallel.seeds import root_seed
 from ..parallel.workers import worker_count
 from .checks import check_is_response, constant_within
 from .joint import JointFit, fit_joint
@@ -65,7 +66,7 @@ def mediation(
     mediator, outcome = role_of(mediator_model, "mediator"), role_of(outcome_model, "outcome")
     found = found_paths(mediator, outcome, question)
     estimates = estimated(mediator, outcome, found)
-    root = np.random.SeedSequence(seed)
+    root = root_seed(seed)
     linear = mediator.is_linear and outcome.is_linear
     usual = RESAMPLES if method == "bootstrap" else LINEAR_DRAWS if linear else AVERAGED_DRAWS
     n = usual if draws is None else count(draws)
@@ -104,7 +105,7 @@ def mediation(
 def count(draws: Any) -> int:
     """Read a number of draws."""
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 2:
-        raise ValueError(f"draws is a whole number from 2 on, not {draws!r}")
+        raise ValueError(f"draws must be a whole number, 2 or more, not {draws!r}")
     return int(draws)
 
 

@@ -136,9 +136,9 @@ def imputed(
     method = check_option("method", method, METHODS)
     for name, value in (("m", m), ("cycles", cycles)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} is a positive integer, not {value!r}")
+            raise ValueError(f"{name} must be a positive integer, not {value!r}")
     if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
-        raise ValueError(f"seed is a whole number from 0 on, or None, not {seed!r}")
+        raise ValueError(f"seed must be a whole number, 0 or more, or None, not {seed!r}")
     variables = read_variables(formula, data, kinds, extra)
     check(variables, delta or {})
     seeds = np.random.SeedSequence(seed).spawn(m)

@@ -26,7 +26,7 @@ def at_pooled(models: Sequence[Any]) -> list[float]:
     """
     for model in models:
         if not isinstance(model, LinearMixedModel):
-            raise UnsupportedError(f"D3 is of linear mixed models, not of {type(model).__name__}")
+            raise UnsupportedError(f"D3 is for linear mixed models, not for {type(model).__name__}")
         if model.reml:
             raise ModelError(
                 "D3 compares likelihoods of different fixed effects, and these are REML fits; fit "

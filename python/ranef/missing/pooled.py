@@ -344,7 +344,7 @@ def pool_models(models: Sequence[Any]) -> PooledModel:
     if len(fits) < 2:
         raise ModelError(
             f"pool was given {len(fits)} model{'s' if len(fits) != 1 else ''}; the spread over "
-            "imputations needs two at least, and twenty are usual"
+            "imputations needs at least two, and twenty are usual"
         )
     first = fits[0]
     for place, model in enumerate(fits[1:], start=2):

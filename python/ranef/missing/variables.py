@@ -177,7 +177,9 @@ def variable(
         raise DataError(f"{name!r} is missing in every row; nothing can be imputed for it", name)
     values = column[observed]
     if len(values) == 1:
-        raise DataError(f"{name!r} has one observed value, from which nothing is learnt", name)
+        raise DataError(
+            f"{name!r} has only one observed value, so nothing can be learnt from it", name
+        )
     if kind is not None:
         kind = check_option(f"kinds[{name!r}]", kind, KINDS)
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)

@@ -116,7 +116,7 @@ def fit_ols(
     r = int(basis.kept.sum())
     if len(y) < r + df_absorbed:
         raise ModelError(
-            f"{len(y)} rows cannot carry {r} coefficients and {df_absorbed} absorbed effects"
+            f"{len(y)} rows are too few for {r} coefficients and {df_absorbed} absorbed effects"
         )
     kept = X if basis.kept.all() else X[:, basis.kept]
     beta, linear = np.zeros(r), np.zeros(len(y))

@@ -35,8 +35,8 @@ def whole_file(path: Any) -> Iterator[str]:
             os.replace(partial, target)
     except OSError as error:
         raise RanefError(
-            f"{target!r} cannot be written: {error}. Nothing is left of it; make room, or name "
-            "another place"
+            f"{target!r} cannot be written: {error}. No partial file is left; free some space, or "
+            "choose another place"
         ) from error
     finally:
         with contextlib.suppress(OSError):

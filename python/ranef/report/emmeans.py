@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from numbers import Number
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from ..inference.emmeans import contrast_weights
 from ..inference.families_of_tests import ADJUSTMENTS, adjusted, critical
 from ..inference.hypotheses.linear import Approximation, contrasts
 from ..inference.letters import letters as compact
+from ..words.answers import Spoken
+from ..words.rarer import MEANS
 from .coefficients import statistic_name
 from .numbers import in_one_scale
 from .whole_frame import column_text, latex_of
@@ -41,7 +43,7 @@ DEFAULTS = {
 LABELS = {"emmean": "marginal means", "trend": "slopes", "response": "means of the response"}
 
 
-class ContrastTable:
+class ContrastTable(Spoken):
     """A table with its notes.
 
     Attributes
@@ -51,6 +53,8 @@ class ContrastTable:
     notes : tuple of str
         How to read them.
     """
+
+    spoken: ClassVar[Mapping[str, str]] = MEANS
 
     def __init__(self, frame: pd.DataFrame, notes: Sequence[str]):
         self.frame = frame
@@ -91,7 +95,7 @@ class ContrastTable:
 
 
 @dataclass(frozen=True, repr=False)
-class MarginalMeans:
+class MarginalMeans(Spoken):
     """Estimated marginal means, or trends, of a fitted model.
 
     Attributes
@@ -120,6 +124,7 @@ class MarginalMeans:
         Kind of contrasts that the specs asked for; empty for none.
     """
 
+    spoken: ClassVar[Mapping[str, str]] = MEANS
     what: str
     cells: pd.DataFrame
     by: tuple[str, ...]

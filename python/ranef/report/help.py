@@ -47,7 +47,7 @@ def help(topic: str = "") -> None:
     <BLANKLINE>
     The model cannot be estimated for a reason that the evidence states.
     >>> ranef.help("isSingular")
-    isSingular is a word of lme4: here it is model.is_singular
+    isSingular is from lme4: here it is model.is_singular
     """
     name, word = _topic(topic), topic.strip()
     parts = _explained(name, word) if name else [_overview()]

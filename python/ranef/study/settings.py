@@ -168,7 +168,7 @@ def extended(
 def whole(value: Any, name: str, least: int) -> int:
     """Check a count."""
     if isinstance(value, bool) or value != int(value) or value < least:
-        raise ValueError(f"{name} must be a whole number from {least} on, not {value!r}")
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}")
     return int(value)
 
 

@@ -18,6 +18,7 @@ from ..inference.optimum.optimizers import Run
 from ..models.glmm.several import lower
 from ..models.glmm.standing import Standing
 from ..models.lmm import Control, off_boundary
+from ..parallel.progress import tracked
 from ..report.influence import Whole
 from ..report.searches import AllFit, Trail, all_fit_table
 from ..report.surface import MultiStart
@@ -26,13 +27,13 @@ from .searches import inside, random_state
 __all__ = ["by_every_optimizer", "gone_on", "many_starts"]
 
 
-def many_starts(model: Any, n: int, seed: int) -> MultiStart:
+def many_starts(model: Any, n: int, seed: int, *, progress: bool) -> MultiStart:
     """Search from random covariance factors."""
     parts = model.parts
     by_likelihood(parts, "multistart")
     rng = np.random.default_rng(seed)
     rows = []
-    for _ in range(n):
+    for _ in tracked(range(n), n, "starts", shown=progress):
         start = tuple(random_state(t, rng) for t in parts.design.random)
         try:
             found = from_start(parts, Control(max_steps=1000, start=start)).estimate
@@ -96,7 +97,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
 INFEASIBLE = 1e10
 
 
-def by_every_optimizer(model: Any, optimizers: Sequence[str] | None) -> AllFit:
+def by_every_optimizer(model: Any, optimizers: Sequence[str] | None, *, progress: bool) -> AllFit:
     """Minimise the criterion of a model by every optimiser, from standard deviations of one."""
     parts = model.parts
     by_likelihood(parts, "all_fit")
@@ -105,7 +106,9 @@ def by_every_optimizer(model: Any, optimizers: Sequence[str] | None) -> AllFit:
             raise ValueError(f"there is no optimiser {name!r} here; there are {available()}")
     chosen = [name for name in available() if optimizers is None or name in optimizers]
     at = parts.standing()
-    found = [solved(at, name) for name in chosen]
+    found = [
+        solved(at, name) for name in tracked(chosen, len(chosen), "optimisers", shown=progress)
+    ]
     stood = [at.at(x) for _, x in found]
     rows, kept = parts.location_rows(), np.asarray(parts.kept)
     estimates, params, thetas = [], [], []

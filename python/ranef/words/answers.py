@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import CO_VARKEYWORDS
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .._options import nearest
 from .foreign import KEYWORDS, METHODS, MODEL, MODULE
+from .rarer import WITHOUT
 
 __all__ = [
     "Spoken",
@@ -18,6 +19,7 @@ __all__ = [
     "attribute_message",
     "keyword_message",
     "module_message",
+    "no_attribute",
     "target",
 ]
 
@@ -26,15 +28,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def attribute_message(name: str) -> str:
     """Say what a model has for an attribute of another package; nothing if none knows it."""
+    if name in WITHOUT:
+        return without(name)
     if name not in MODEL:
         return ""
     whose, cure = MODEL[name]
-    return f"{name} is a word of {whose}; {said(cure)}"
+    return f"{name} is from {whose}; {said(cure)}"
 
 
 def target(name: str) -> str:
     """Name the word of a model that an attribute of another package is called here."""
-    found = re.search(r"\bmodel\.(\w+)", MODEL[name][1])
+    found = re.search(r"\bmodel\.(\w+)", MODEL.get(name, ("", ""))[1])
     return found[1] if found else ""
 
 
@@ -42,13 +46,20 @@ def module_message(name: str, known: list[str]) -> str:
     """Say what the module has for a function of another package, or what is spelt nearly so."""
     if name in MODULE:
         whose, cure = MODULE[name]
-        return f"; {name} is a word of {whose}: {said(cure)}"
+        return f"; {name} is from {whose}: {said(cure)}"
     if name in MODEL:
         whose, cure = MODEL[name]
-        return f"; {name} is a word of {whose}: {said(cure)}"
+        return f"; {name} is from {whose}: {said(cure)}"
+    if name in WITHOUT:
+        return f"; {without(name)}"
     if name in METHODS:
         return f"; {name} belongs to a model: write model.{name}{'' if name == 'plot' else '(...)'}"
     return nearest(name, known)
+
+
+def without(name: str) -> str:
+    """Say that a word of another package has no counterpart."""
+    return f"{name} is from {WITHOUT[name]} and has no counterpart here; see ranef.help()"
 
 
 def keyword_message(function: str, name: str, known: list[str]) -> str:
@@ -58,6 +69,17 @@ def keyword_message(function: str, name: str, known: list[str]) -> str:
             return f"{function}() has no argument {name!r}: {cure}"
     listed = f"; it has {', '.join(known)}" if known else ""
     return f"{function}() has no argument {name!r}{nearest(name, known)}{listed}"
+
+
+def no_attribute(kind: type, name: str) -> str:
+    """Say that a class has no such attribute, and what is spelt nearly so."""
+    hint = "" if name.startswith("_") else nearest(name, public(kind))
+    return f"a {kind.__name__} has no attribute {name!r}{hint}"
+
+
+def public(kind: type) -> list[str]:
+    """List the public names of a class."""
+    return [name for name in dir(kind) if not name.startswith("_")]
 
 
 def said(cure: str) -> str:
@@ -87,6 +109,9 @@ def answering(function: F) -> F:
 class Spoken:
     """What answers words of other packages: as an attribute, and as an argument of a method."""
 
+    #: Words that mean something else here than on a model, and what to write.
+    spoken: ClassVar[Mapping[str, str]] = {}
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, member in list(vars(cls).items()):
@@ -96,6 +121,9 @@ class Spoken:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            kind = type(self).__name__
-            message = attribute_message(name) or f"a {kind} has no attribute {name!r}"
+            kind = type(self)
+            if name in kind.spoken:
+                message = f"a {kind.__name__} has no {name!r}; {kind.spoken[name]}"
+            else:
+                message = attribute_message(name) or no_attribute(kind, name)
             raise AttributeError(message, name=name, obj=self)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from .rarer import RARER, RARER_OF_MODULES
+
 __all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE"]
 
 #: Attributes and methods of a model: whose word it is, and what to write here.
 MODEL: dict[str, tuple[str, str]] = {
+    **RARER,
     "AIC": ("lme4", "model.aic"),
     "BIC": ("lme4", "model.bic"),
     "REMLcrit": ("lme4", "-2 * model.llf"),
@@ -94,6 +97,7 @@ MODEL: dict[str, tuple[str, str]] = {
 
 #: Functions and classes of a module.
 MODULE: dict[str, tuple[str, str]] = {
+    **RARER_OF_MODULES,
     "KRmodcomp": ("pbkrtest", 'model.test(..., ddf="kenward-roger")'),
     "PBmodcomp": ("pbkrtest", "ranef.pbtest(large, small)"),
     "glmerControl": ("lme4", "ranef.Control(...)"),
@@ -126,7 +130,7 @@ MODULE: dict[str, tuple[str, str]] = {
     "metb": ("metboost", 'ranef.re_em(formula, data, "boosting")'),
     "metboost": ("metboost", 'ranef.re_em(formula, data, "boosting")'),
     "contrast": ("emmeans", "ranef.emmeans(model, ...).contrast(...)"),
-    "emmip": ("emmeans", "ranef.emmeans(model, ...)"),
+    "emmip": ("emmeans", 'ranef.emmeans(model, "~ a * b").plot()'),
     "pairs": ("emmeans", "ranef.emmeans(model, ...).pairs()"),
     "r2_nakagawa": ("performance", "model.r2()"),
     "check_collinearity": ("performance", "ranef.diagnose(model)"),
@@ -158,7 +162,7 @@ MODULE: dict[str, tuple[str, str]] = {
     "OLS": ("statsmodels", "ranef.feols(...)"),
     "mixedlm": ("statsmodels", "ranef.lmer(...)"),
     "ols": ("statsmodels", "ranef.feols(...)"),
-    "feglm": ("pyfixest", "ranef.glmer(...), or ranef.gee(...) for robust errors"),
+    "feglm": ("pyfixest", "ranef.glmer(...), or ranef.gee(...) for robust standard errors"),
     "fepois": ("pyfixest", 'ranef.glmer(..., family="poisson")'),
 }
 
@@ -197,6 +201,8 @@ METHODS = frozenset(
 RANDOM = 'random="none" leaves the random effects out, random="all" takes them, a list names some'
 ROWS = 'take the rows before the fit: data.query("x > 0")'
 TERMS = 'write random effects into the formula: "y ~ x + (1 + x | g)"'
+AT = "numbers are at their mean; write at={'x': [0, 1]} for others"
+PENALTY = 'a penalty is a prior: prior={"fixed": ranef.Normal(...)}'
 SEARCH = "settings of the search are control=ranef.Control(...)"
 NAMES = "write formulas: the columns of the data by name"
 
@@ -275,6 +281,57 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "verbose": (("", "model.convergence reports how the search went"),),
     "ziformula": (("zero", "write zero="),),
+    "FUN": (("statistic", "write statistic="),),
+    "adj": (("adjust", "write adjust="),),
+    "L": (("hypotheses", "write hypotheses=, or give the matrix first"),),
+    "ReForm": (("random", RANDOM),),
+    "boot_type": (("method", "intervals by model.bootstrap().conf_int(method) have kinds"),),
+    "cl": (("workers", "write workers="),),
+    "condVar": (("", "variances are always there: model.ranef().cov"),),
+    "condvar": (("", "variances are always there: model.ranef().cov"),),
+    "cov_keep": (("at", AT),),
+    "cov_reduce": (("at", AT),),
+    "demeaner_backend": (("absorb", "absorption has one method"),),
+    "exog_re": (("formula", TERMS),),
+    "exog_vc": (("formula", TERMS),),
+    "exposure": (("offset", "write offset=, of logarithms: offset(log(exposure)) in the formula"),),
+    "fe_pen": (("prior", PENALTY),),
+    "cov_pen": (("prior", PENALTY),),
+    "fixef": (("absorb", "write absorb="),),
+    "fixef_maxiter": (("absorb", "absorption runs until it has settled"),),
+    "fixef_rm": (("absorb", "levels with one row are kept, as in fixest with fixef.rm='none'"),),
+    "fixef_tol": (("absorb", "absorption runs until it has settled"),),
+    "interaction": (("method", "contrast each variable by by=, or ranef.joint_tests(model)"),),
+    "lmer_df": (("ddf", "write ddf="),),
+    "lmerTest_limit": (("ddf", "there is no limit of rows; write ddf="),),
+    "pbkrtest_limit": (("ddf", "there is no limit of rows; write ddf="),),
+    "max_iter": (("control", "write control=ranef.Control(max_steps=...)"),),
+    "model_names": (("", 'name models: ranef.anova({"small": a, "large": b})'),),
+    "newresp": (("y", "write y=, or give the response first"),),
+    "nthreads": (("threads", "write threads="), ("workers", "write workers=")),
+    "n_jobs": (("workers", "write workers="),),
+    "offset_col": (("offset", "write offset="),),
+    "pairwise": (("", 'write ranef.emmeans(model, "pairwise ~ a")'),),
+    "parallel": (("workers", "write workers="),),
+    "quiet": (("progress", "write progress=False"),),
+    "r_matrix": (("hypotheses", "write hypotheses=, or give the matrix first"),),
+    "random": (("lmer", TERMS), ("glmer", TERMS), ("gls", TERMS), ("clmm", TERMS)),
+    "random_only": (("random", RANDOM),),
+    "reps": (("draws", "write draws="), ("n", "write n=")),
+    "rhs": (("value", "write value="),),
+    "simple": (("by", "name the other variables by by="),),
+    "start_params": (("control", "write control=ranef.Control(start=...)"),),
+    "tol": (("control", "write control=ranef.Control(tolerance=...)"),),
+    "tran": (("type", 'write type="response"'),),
+    "trend": (("emmeans", 'write ranef.emtrends(model, specs, var="x")'),),
+    "use_t": (("ddf", "write ddf="),),
+    "use_u": (("kind", 'write kind="parametric" or kind="residual"'),),
+    "var": (("emmeans", 'write ranef.emtrends(model, specs, var="x")'),),
+    "vcov_": (("robust", "model.robust(kind) has tests of its own"),),
+    "weights_type": (("weights", "weights are precisions here"),),
+    "which": (("parameters", "write parameters="),),
+    "whichel": (("", 'take one factor of the result: model.ranef()["g"]'),),
+    "xreg": (("formula", NAMES),),
 }
 
 #: Functions of R's formulas, and what formulas have for them here.

@@ -38,7 +38,7 @@ def known_covariances(given: Any, groups: list[str]) -> dict[str, KnownCovarianc
         if group not in groups:
             hint = did_you_mean(str(group), groups)
             raise DataError(
-                f"covariance is given for {group!r}, which is no grouping factor of the formula"
+                f"covariance is given for {group!r}, which is not a grouping factor of the formula"
                 f"{hint}; it has {', '.join(groups) or 'none'}",
                 str(group),
             )

@@ -73,7 +73,7 @@ def _column(values: Any, name: str) -> pd.Series[Any]:
     if series.dtype.kind == "f" and series.notna().any():
         whole = series.dropna()
         if (whole != np.round(whole)).any():
-            raise DataError(f"{name} holds fractions, which name no animal", name)
+            raise DataError(f"{name} contains fractions, which cannot identify animals", name)
         return series.astype("Int64")
     if series.dtype == object or pd.api.types.is_string_dtype(series.dtype):
         return series.mask(series.map(lambda value: isinstance(value, str) and not value.strip()))

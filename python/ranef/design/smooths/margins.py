@@ -101,7 +101,7 @@ def _basis(smooth: Smooth, bs: str, x: Array, k: int, order: int, degree: int) -
         return ThinPlate.over(x, k, order)
     if bs == "ps":
         if k <= max(order, degree):
-            raise ValueError(f"k={k} is too small; k={max(order, degree) + 1} is the least")
+            raise ValueError(f"k={k} is too small; k={max(order, degree) + 1} is the smallest")
         if len(knots) > 2:
             raise ValueError("P-splines have evenly spaced knots; give their two ends, or none")
         low, high = (knots[0], knots[1]) if len(knots) else (v.min(), v.max())

@@ -69,7 +69,7 @@ class ThinPlate:
         d = points.shape[1]
         n_null = comb(order + d - 1, d)
         if k <= n_null:
-            raise ValueError(f"k={k} is too small; k={n_null + 1} is the least")
+            raise ValueError(f"k={k} is too small; k={n_null + 1} is the smallest")
         E = _radial(points, points, order)
         values, vectors = _largest(E, k)
         T = _polynomials(points, order)

@@ -125,8 +125,8 @@ def adjusted_scores(
     )
     if scores is None and kind in ("CR2", "CR3"):
         raise UnsupportedError(
-            f"{kind} and the bootstrap are not offered when many absorbed levels cut through "
-            'the clusters, for each of them ties clusters together; use "CR1"'
+            f"{kind} and the bootstrap are not available when many absorbed levels span several "
+            'clusters, because each such level links them; use "CR1"'
         )
     return scores
 

@@ -97,7 +97,7 @@ def robust_covariance(parts: Equations, kind: str, cluster: Any = None) -> Robus
     name, codes = next(iter(found.items()))
     if not is_nested(e.codes, codes):
         raise ModelError(
-            f"levels of the groups {parts.call.groups!r} reach into several clusters of "
+            f"levels of the groups {parts.call.groups!r} span several clusters of "
             f"{name!r}; clusters must contain whole groups"
         )
     scores = DiagonalScores(e.columns, e.resid, None, e.root, codes, int(codes.max()) + 1)
@@ -107,7 +107,9 @@ def robust_covariance(parts: Equations, kind: str, cluster: Any = None) -> Robus
 def must_be_finite(parts: Equations) -> None:
     """Refuse errors of coefficients that have no finite estimate."""
     if parts.estimate.ran_away:
-        raise ModelError("the coefficients have no finite estimates, so they have no errors")
+        raise ModelError(
+            "the coefficients have no finite estimates, so they have no standard errors"
+        )
 
 
 def named_covariance(parts: Equations, vcov: str) -> RobustResult:
@@ -142,7 +144,7 @@ def multiway(parts: Equations, kind: str, clusters: dict[str, Codes]) -> RobustR
     cut = [name for name, codes in clusters.items() if not is_nested(e.codes, codes)]
     if cut and parts.spec.corr != "independence":
         raise ModelError(
-            f"levels of the groups {parts.call.groups!r} reach into several clusters of "
+            f"levels of the groups {parts.call.groups!r} span several clusters of "
             f"{' and '.join(map(repr, cut))}; with clusters that cut groups use "
             'corr="independence"'
         )

@@ -85,7 +85,7 @@ def check_matrix(corr: Any, n: int) -> Array:
     if not np.allclose(R, R.T) or not np.allclose(np.diag(R), 1.0):
         raise ValueError("corr must be symmetric with ones on its diagonal")
     if np.linalg.eigvalsh(R)[0] <= 0.0:
-        raise ValueError("corr is not positive definite, so it is no correlation matrix")
+        raise ValueError("corr is not positive definite, so it is not a correlation matrix")
     return R
 
 

@@ -58,8 +58,8 @@ def by_likelihood(parts: GeneralisedParts, what: str) -> None:
         )
     if parts.estimate.separated:
         raise UnsupportedError(
-            f"{what} rests on the largest likelihood, and this one rises without end with a "
-            "coefficient; take the column that separates the responses out"
+            f"{what} rests on the largest likelihood, and here it increases without bound along a "
+            "coefficient; remove the column that separates the responses"
         )
 
 
@@ -151,4 +151,4 @@ def check_categories(y: Array, count: int) -> None:
         With the categories that a response has to hold.
     """
     if set(np.unique(y)) != set(range(count)):
-        raise DataError(f"y has to hold every one of the categories 0 to {count - 1}")
+        raise DataError(f"y must contain each of the categories 0 to {count - 1}")

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...errors import RanefError
 from ...parallel.progress import bar
+from ...parallel.seeds import root_seed
 from ...report.bootstrap import Bootstrap
 
 __all__ = ["Replicate", "named", "replicated"]
@@ -74,7 +75,7 @@ def replicated(
     """
     if n < 2:
         raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")
-    root = np.random.SeedSequence(seed)
+    root = root_seed(seed)
 
     def one(child: np.random.SeedSequence) -> Replicate:
         try:

@@ -12,6 +12,7 @@ from ..._options import check_option
 from ...errors import ModelError, RanefError, UnsupportedError
 from ...inference.influence import Deletion
 from ...inference.sandwich.likelihood import ADJUSTMENTS, one_step, robust_cov
+from ...parallel.progress import tracked
 from ...report.influence import Influence, Whole, influence_tables
 from ..mixed.deleted import deleted_rows
 from ..parts import Base
@@ -100,7 +101,9 @@ class Sandwiched(Base):
             adjustment, known, whole, {name: count}, df_given=float(count - 1), notes=notes
         )
 
-    def influence(self, groups: str | None = None, *, refit: bool = False) -> Influence:
+    def influence(
+        self, groups: str | None = None, *, refit: bool = False, progress: bool = True
+    ) -> Influence:
         """Measure how far the coefficients move when each group of rows is left out.
 
         Parameters
@@ -111,6 +114,8 @@ class Sandwiched(Base):
         refit : bool
             Whether to fit again without each group, instead of taking one step of Newton's method
             from the fit with it.
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
@@ -135,7 +140,7 @@ class Sandwiched(Base):
         rows, standing = parts.location_rows(), parts.standing()
         moved, spread, leverage = one_step(standing, codes, count)
         if refit:
-            deletion = refitted(parts, codes, count)
+            deletion = refitted(parts, codes, count, progress=progress)
         else:
             beta = parts.beta[parts.kept]
             deletion = Deletion(
@@ -153,12 +158,12 @@ class Sandwiched(Base):
         )
 
 
-def refitted(parts: GeneralisedParts, codes: Any, count: int) -> Deletion:
+def refitted(parts: GeneralisedParts, codes: Any, count: int, *, progress: bool) -> Deletion:
     """Fit without each group; NaN where the rest cannot be fitted."""
     names = np.array(parts.names)[parts.kept]
     p = len(names)
     beta, spread = np.full((count, p), np.nan), np.full((count, p, p), np.nan)
-    for g in range(count):
+    for g in tracked(range(count), count, "fits", shown=progress):
         try:
             rest = on_rows(parts, np.flatnonzero(codes != g))
         except (RanefError, np.linalg.LinAlgError):

@@ -81,7 +81,9 @@ class Units(Base):
             recoding = read_recoding(new, text)
             texts = [formula, *others.values()]
             if all(renamed(one, recoding.old, f"{recoding.old}_") == one for one in texts):
-                raise ValueError(f"{recoding.old!r} is in none of {texts}, so no unit changes")
+                raise ValueError(
+                    f"{recoding.old!r} is in none of {texts}; there is nothing to convert"
+                )
             formula = renamed(formula, recoding.old, recoding.new)
             others = {k: renamed(one, recoding.old, recoding.new) for k, one in others.items()}
             data = recoded_data(open_frame(data), recoding)
@@ -102,5 +104,5 @@ def check_same(before: float, after: float) -> None:
         raise ModelError(
             "the model means something else in these units: its log-likelihood would be "
             f"{after:.4f} instead of {before:.4f}. A slope without an intercept, and ||, depend on "
-            "where the origin is; recode the data and fit another model if that is meant"
+            "where the origin is; recode the data and fit another model if that is what you want"
         )

@@ -147,13 +147,13 @@ class GlmmParts(GeneralisedParts, CurvedParts):
             )
         if self.call.spec.nagq == 0:
             raise UnsupportedError(
-                "a profile holds fixed effects, which nagq=0 leaves at their joint mode with the "
-                "random ones; profile model.update(nagq=1)"
+                "a profile covers fixed effects, which nagq=0 leaves at their joint mode with the "
+                "random ones; use model.update(nagq=1)"
             )
         if self.estimate.separated:
             raise UnsupportedError(
-                "a profile starts from the largest likelihood, and this one rises without end with "
-                "a coefficient; take the column that separates the responses out"
+                "a profile starts from the largest likelihood, and here it increases without "
+                "bound along a coefficient; remove the column that separates the responses"
             )
         return generalised_curves(self.design, self.estimate)
 

@@ -176,7 +176,7 @@ class Rows(Base):
         if interval is not None:
             interval = check_option("interval", interval, INTERVALS)
         if interval == "prediction" and kind == "link":
-            raise ValueError("a prediction interval is one of responses: kind='response'")
+            raise ValueError("a prediction interval is for responses: use kind='response'")
         if isinstance(random, str) and random == INTEGRATE:
             no_interval(interval)
             return over_levels(self.parts, newdata, kind)
@@ -286,7 +286,7 @@ def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) 
     design = parts.design
     if not parts.estimate.spec.distribution.has_trials:
         if trials is not None:
-            raise ValueError("trials are those of a binomial response")
+            raise ValueError("trials= is for binomial responses")
         return np.ones(n)
     if trials is None and own:
         kept = np.arange(design.n_data) if design.rows is None else design.rows
@@ -299,5 +299,5 @@ def checked_trials(parts: GlmmParts, trials: Any, data: Any, own: bool, n: int) 
     check_rows(trials, "trials", frame.index, frame.n_rows)
     out = np.broadcast_to(np.asarray(1.0 if trials is None else trials, float), n).copy()
     if not (np.isfinite(out) & (out >= 1.0) & (out == np.round(out))).all():
-        raise ValueError("trials are whole numbers of 1 or more")
+        raise ValueError("trials must be positive integers")
     return out

@@ -34,7 +34,9 @@ def checked_corr(corr: Any, groups: str | None) -> str:
     """Check the name of a correlation, and that it has groups."""
     name = check_option("corr", corr, CORRELATIONS)
     if name != "independence" and groups is None:
-        raise ValueError(f'corr="{name}" is of rows within groups; name them by groups="..."')
+        raise ValueError(
+            f'corr="{name}" correlates rows within groups; name the groups by groups="..."'
+        )
     return name
 
 

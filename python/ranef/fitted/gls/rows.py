@@ -163,7 +163,7 @@ class Rows(Base):
             return labelled(mean, rows.index)
         if groups:
             raise UnsupportedError(
-                'intervals and standard errors are of the population\'s mean; use random="none"'
+                'intervals and standard errors are for the population mean; use random="none"'
             )
         X = rows.X[:, self.parts.estimate.kept]
         approximation = self.parts.approximation("satterthwaite")

@@ -146,7 +146,7 @@ class Rows(Base):
             return labelled(mean, rows.index)
         if groups:
             raise UnsupportedError(
-                'intervals and standard errors are of the population\'s mean; use random="none"'
+                'intervals and standard errors are for the population mean; use random="none"'
             )
         X = rows.X[:, parts.estimate.kept]
         cov = parts.approximation().cov[: X.shape[1], : X.shape[1]]

@@ -103,7 +103,7 @@ def read_syntax(text: str) -> Syntax:
     for left, by, right in lines.regressions:
         if is_number(by):
             raise UnsupportedError(
-                f"{left} ~ {by}*{right}: coefficients are estimated here, none is given"
+                f"{left} ~ {by}*{right}: coefficients are estimated here and cannot be fixed"
             )
         if right in named:
             raise UnsupportedError(
@@ -143,14 +143,18 @@ def parsed(text: str) -> Lines:
             continue
         found = re.match(r"^([A-Za-z_.][\w.]*)(=~|~~|~)(.+)$", line)
         if found is None:
-            raise FormulaError(f"{raw.strip()!r} is no line of a model syntax", raw, 0, len(raw))
+            raise FormulaError(
+                f"{raw.strip()!r} is not a line of lavaan's model syntax", raw, 0, len(raw)
+            )
         left, operator, right = found.groups()
         if operator == "~" and right == "1":
             continue  # means of factors are estimated anyhow
         for text_part in right.split("+"):
             part = PART.match(text_part)
             if part is None:
-                raise FormulaError(f"{text_part!r} is no term of a model syntax", raw, 0, len(raw))
+                raise FormulaError(
+                    f"{text_part!r} is not a term of lavaan's model syntax", raw, 0, len(raw)
+                )
             by, name = part["by"] or "", part["name"]
             if operator == "=~":
                 out.loadings.setdefault(left, []).append((by, name))
@@ -170,7 +174,9 @@ def loadings_of(lines: Lines, factors: list[str], columns: list[str]) -> tuple[l
                 f"{f} is not measured by the waves of {factors[0]}, in their order"
             )
     if any(value not in ("1", "1.0") for value in by[factors[0]].values()):
-        raise UnsupportedError(f"{factors[0]}, the first factor, is no intercept: loadings are 1")
+        raise UnsupportedError(
+            f"{factors[0]}, the first factor, is not an intercept: its loadings are 1"
+        )
     if len(factors) == 1:
         return [float(i) for i in range(len(columns))], "intercept"
     slope = list(by[factors[1]].values())
@@ -193,7 +199,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UnsupportedError(f"{text!r} is no number, and a loading here is one") from None
+        raise UnsupportedError(f"{text!r} is not a number; loadings must be numbers here") from None
 
 
 def is_number(text: str) -> bool:

@@ -62,7 +62,7 @@ def long_rows(
         If times are read from names, and waves between are missing or out of order.
     """
     if len(columns) < 2:
-        raise ValueError("a growth curve of wide data needs the columns of two waves or more")
+        raise ValueError("a growth curve of wide data needs the columns of at least two waves")
     wide = to_pandas(data)
     names = [*columns, *(name for own in varying.values() for name in own)]
     for name in names:
@@ -78,7 +78,7 @@ def long_rows(
             )
     for name in columns:
         if not is_numbers(wide[name]):
-            raise DataError(f"{name!r} is a wave of the outcome and holds no numbers", name)
+            raise DataError(f"{name!r} is a wave of the outcome and is not numeric", name)
     times = times_of(columns, time)
     unit = "unit" if groups is None else groups
     ids = np.arange(len(wide)) if groups is None else wide[groups].to_numpy()
@@ -89,7 +89,10 @@ def long_rows(
             groups,
         )
     if pd.Series(ids).duplicated().any():
-        raise DataError(f"{groups!r} names a unit in two rows; wide data have a row a unit", groups)
+        raise DataError(
+            f"{groups!r} names the same unit in two rows; wide data have one row for each unit",
+            groups,
+        )
     taken = {*wide.columns, *varying}
     outcome = free(common_start(columns) or "outcome", taken)
     clock = free("time", {*taken, outcome})
@@ -168,7 +171,7 @@ def times_of(columns: Sequence[str], time: Any) -> list[float]:
         if len(times) != len(columns):
             raise ValueError(f"time= has {len(times)} values for {len(columns)} columns")
     if not np.isfinite(times).all():
-        raise ValueError("every time is a finite number")
+        raise ValueError("times must be finite numbers")
     if len(set(times)) < len(times):
         twice = next(t for t in times if times.count(t) > 1)
         both = [name for name, t in zip(columns, times, strict=True) if t == twice]

@@ -124,7 +124,7 @@ def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) 
             )
         return source.read(call.formula, data, executor=executor, progress=progress, **options)
     if executor is not None:
-        raise ValueError("executor adds up data that are read in chunks; these are in memory")
+        raise ValueError("executor= is for data that are read in chunks; these are in memory")
     return designs.build(
         parse(call.formula), data, smooths=True, covariance=call.covariance, **options
     )

@@ -156,6 +156,8 @@ class Intervals(Base):
         if n < 2:
             raise ValueError(f"a bootstrap needs 2 or more replicates, not {n}")
         threads = worker_count(workers, None if statistic is None else 1)
+        from ...parallel.seeds import root_seed
+
         parts = self.parts
         design, estimate = parts.design, parts.estimate
         listed = targets(design, estimate.kept)
@@ -165,7 +167,7 @@ class Intervals(Base):
         else:
             names, own = _named(statistic(self))
 
-        root = np.random.SeedSequence(seed)
+        root = root_seed(seed)
         draw, seeds = drawer(design, estimate, kind), root.spawn(n)
         plain = all(t.is_plain and not t.is_structured for t in design.random)
         exact = estimate.approximation is None and plain

@@ -161,7 +161,8 @@ class LmmParts(ProfiledParts, CurvedParts):
             parts = prior_parts(self.call.prior)
             if parts.fixed is not None or parts.residual is not None or parts.points:
                 raise UnsupportedError(
-                    "Kenward and Roger correct the errors of fixed effects that were estimated "
+                    "Kenward and Roger correct the standard errors of fixed effects that were "
+                    "estimated "
                     "without a prior, of their own or of the residual, and without known standard "
                     "deviations; use ddf='satterthwaite'"
                 )

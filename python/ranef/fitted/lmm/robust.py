@@ -37,8 +37,8 @@ class Robust(Base):
         self.parts.exact_only("a cluster-robust covariance")
         if prior_parts(self.parts.call.prior).fixed is not None:
             raise UnsupportedError(
-                "cluster-robust errors are of fixed effects that the data alone determine, and "
-                "these have a prior; use model.update(prior=...) without 'fixed'"
+                "cluster-robust standard errors are for fixed effects without a prior, and these "
+                "have one; use model.update(prior=...) without 'fixed'"
             )
         return robust_mixed(
             kind,

@@ -212,7 +212,7 @@ class Trust(Base):
         chosen = names or tuple(known)[:2]
         for name in chosen:
             if name not in known:
-                raise ValueError(f"no standard deviation {name!r} among {list(known)}")
+                raise ValueError(f"there is no standard deviation {name!r} among {list(known)}")
         if len(chosen) > 2 or len(set(chosen)) < len(chosen):
             raise ValueError("a surface has one or two different standard deviations")
         estimate = self.parts.estimate
@@ -239,7 +239,9 @@ def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:
 
     formula = parts.call.formula
     if renamed(formula, recoding.old, f"{recoding.old}_") == formula:
-        raise ValueError(f"{recoding.old!r} is not in the formula {formula!r}, so no unit changes")
+        raise ValueError(
+            f"{recoding.old!r} is not in the formula {formula!r}; there is nothing to convert"
+        )
     call = replace(parts.call, formula=renamed(formula, recoding.old, recoding.new))
     data: Any = recoded_data(open_frame(parts.training_data()), recoding)
     design = designs.build(

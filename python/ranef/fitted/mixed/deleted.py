@@ -29,7 +29,7 @@ def deleted_rows(
         return "rows", np.arange(design.n_obs), labels[kept]
     if parts.data is None:
         raise ValueError(
-            f"{groups!r} is no grouping factor of the model, and an unpickled model no longer "
+            f"{groups!r} is not a grouping factor of the model, and an unpickled model no longer "
             f"knows its data; there are {[term.group for term in design.random]} and 'rows'"
         )
     codes, levels = pd.factorize(open_frame(parts.data).series(str(groups)).iloc[kept], sort=True)

@@ -19,6 +19,7 @@ from ...models.mixture.fit import QUICK, MixtureEstimate, fit_mixture
 from ...models.mixture.rows import MixtureRows
 from ...models.roots import root_of
 from ...parallel.progress import tracked
+from ...parallel.seeds import root_seed
 from ...report.summary import pvalue_text
 from .call import MixtureCall, whole
 from .fit import MixtureData, estimated, shape_of
@@ -80,7 +81,7 @@ def bootstrap_test(
     if call.classes < 2:
         raise ValueError("there is no model with fewer than one class; fit classes=2 and test that")
     n, starts = whole("n", n), whole("starts", starts)
-    root = np.random.SeedSequence(seed)
+    root = root_seed(seed)
     small_call = replace(call, classes=call.classes - 1)
     small = estimated(small_call, data.rows, workers)
     team = _core.Team(workers)

@@ -69,7 +69,7 @@ def checked_call(call: MixtureCall) -> MixtureCall:
         )
     if checked.n_random and not checked.distribution.has_dispersion:
         raise UnsupportedError(
-            f"random effects within classes are those of a gaussian response, and the family is "
+            f"random effects within classes need a gaussian response, and the family is "
             f"{checked.family!r}; take random='none'"
         )
     return checked

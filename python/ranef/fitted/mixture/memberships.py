@@ -58,7 +58,7 @@ class Memberships(Fitted):
         """
         at = np.unique(self._data.time) if times is None else np.asarray(times, float)
         if at.ndim != 1 or not np.isfinite(at).all():
-            raise ValueError("times is a list of finite numbers")
+            raise ValueError("times must be a list of finite numbers")
         eta = np.vander(at, self.call.n_shape, increasing=True) @ self._estimate.beta.T
         mean = mean_of(self.call.distribution.link.name, eta.ravel()).reshape(eta.shape)
         return pd.DataFrame(mean, index=pd.Index(at, name=self.call.time), columns=self._labels)

@@ -21,6 +21,7 @@ from ...errors import (
     SingularFitWarning,
 )
 from ...formula import parse
+from ...inference.identified import ENDLESS
 from ...models.glmm.several import fit_parts
 from ...models.glmm.thresholds import STRUCTURES, ordinal_plan
 from ...models.lmm import SINGULAR, is_correlated
@@ -130,8 +131,8 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
     for part in (design, nominal, scale):
         if part is not None and (not part.fixed or part.fixed[0] != INTERCEPT):
             raise ModelError(
-                "thresholds take the place of the intercept of an ordinal model, which each of its "
-                "formulas has by itself; leave '0 +' or '- 1' out"
+                "the thresholds of an ordinal model replace its intercept; remove '0 +' or '- 1' "
+                "from the formula"
             )
     if len(np.unique(design.y)) < 2:
         raise DataError(
@@ -201,6 +202,7 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
             f"singular fit: a variance of {' and '.join(groups)} is zero, or its covariance "
             "matrix singular; a smaller term gives the same fit"
         )
+    yield from (ConvergenceWarning(f"{reason}. {ENDLESS}") for reason in parts.endless)
     if e.separated:
         far = " and ".join(
             "the thresholds" if part == "thresholds" else repr(name)
@@ -213,5 +215,5 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
             "predictor, occurs alone, so that no finite coefficient exists and its standard "
             "error is left out. Merge categories or levels."
         )
-    else:
+    elif not parts.endless:
         yield from not_there(parts, REMEDY)

@@ -115,7 +115,7 @@ class CumulativeLinkModel(
         response = self.parts.new_response(y)
         if set(np.unique(response)) != set(range(len(self.parts.categories))):
             raise DataError(
-                f"y has to hold every one of the categories 0 to {len(self.parts.categories) - 1}"
+                f"y must contain each of the categories 0 to {len(self.parts.categories) - 1}"
             )
         parts = self.parts
         found = (replace(parts.design, y=response), parts.nominal, parts.scale, parts.categories)

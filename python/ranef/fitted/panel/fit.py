@@ -33,7 +33,7 @@ def fit(call: RandomEffectsCall, data: Any) -> RandomEffectsParts:
     options = {"contrasts": call.contrasts, "missing": call.missing}
     design = build_grouped(parsed, data, factors, **options)
     if INTERCEPT not in design.fixed:
-        raise ModelError("Swamy and Arora's variances need the constant in the formula")
+        raise ModelError("Swamy and Arora's variances need an intercept in the formula")
     offset = 0.0 if design.offset is None else design.offset
     components = swamy_arora(design.y - offset, design.X, absorption_of(design, factors))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -23,7 +23,8 @@ def with_intercept_of(formula: Formula, groups: str) -> Formula:
         return replace(formula, random=(bar,), text=text)
     if groups not in [bar.group for bar in formula.random]:
         raise ModelError(
-            f"{groups!r} is no grouping factor of the formula; add (1 | {groups}) or name one of "
+            f"{groups!r} is not a grouping factor of the formula; add (1 | {groups}) or name one "
+            "of "
             f"{', '.join(bar.group for bar in formula.random)}"
         )
     return formula

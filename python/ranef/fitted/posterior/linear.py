@@ -49,7 +49,7 @@ class LinearSource(RowSource):
     ) -> Array:
         """One response of each row at each draw; new rows have weight 1."""
         if rows.trials is not None:
-            raise ValueError("trials are those of a binomial response")
+            raise ValueError("trials= is for binomial responses")
         eta, _ = self.predictor(draws, effects, rows, rng)
         weights = self.own_weights if rows.newdata is None else np.ones(eta.shape[1])
         noise = rng.standard_normal(eta.shape) / np.sqrt(weights)

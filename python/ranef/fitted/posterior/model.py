@@ -258,7 +258,7 @@ class Posterior:
         shown = mean
         if interval == "prediction":
             if kind == "link":
-                raise ValueError("a prediction interval is one of responses: kind='response'")
+                raise ValueError("a prediction interval is for responses: use kind='response'")
             shown = self._source.responses(draws, effects, rows, self._rng(3))
         lower, upper = np.quantile(shown, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
         return pd.DataFrame(

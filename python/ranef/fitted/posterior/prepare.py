@@ -168,9 +168,7 @@ def _generalised(model: Any, parts: GlmmParts, prior: Any) -> Ready:
 
 def _several(model: Any, parts: SeveralParts, prior: Any) -> Ready:
     if not parts.design.random:
-        raise UnsupportedError(
-            "a posterior is that of a mixed model; this one has no random effects"
-        )
+        raise UnsupportedError("sample() is for mixed models; this one has no random effects")
     source = SeveralSource(parts, type(model))
     design, estimate, plan = parts.design, parts.estimate, parts.plan
     size, width = _sizes(parts.family, parts.call.link, design.y, estimate.eta[:, 0])

@@ -105,7 +105,7 @@ class Sampled(Base):
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed < 0:
-            raise ValueError(f"seed must not be negative, and is {seed}")
+            raise ValueError(f"seed must be 0 or more, not {seed}")
         only_plain(self.parts.design, "sampling a posterior", "use model.bootstrap()")
         settings = Settings(int(draws), int(chains), int(warmup), int(seed), progress)
         ready = prepared(self, prior)

@@ -75,7 +75,8 @@ class SeveralSource(Source):
         """Means, or linear predictors, of rows at evenly spaced draws, and their labels."""
         if rows.new_levels != "raise":
             raise UnsupportedError(
-                "effects of new levels are drawn for models of one predictor; leave new levels "
+                "effects of new levels can be drawn only for models with one linear predictor; "
+                "leave new levels "
                 'out, or take random="none"'
             )
         total = draws.scale.size
@@ -92,7 +93,8 @@ class SeveralSource(Source):
         """One response of each row of the fit at each draw, shape (S, n)."""
         if rows.newdata is not None or rows.random != "all":
             raise UnsupportedError(
-                "responses of new rows are drawn for models of one predictor; take "
+                "responses of new rows can be drawn only for models with one linear predictor; "
+                "take "
                 'interval="confidence"'
             )
         parts = self.parts

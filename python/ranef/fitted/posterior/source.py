@@ -116,7 +116,9 @@ class Source(ABC):
 
     def from_prior(self, priors: PosteriorPriors, n: int, rng: np.random.Generator) -> Draws:
         """Draw all parameters and random effects from their priors."""
-        raise UnsupportedError("draws from the prior are those of models of one predictor")
+        raise UnsupportedError(
+            "draws from the prior are available for models with one linear predictor"
+        )
 
     @abstractmethod
     def model_at(self, draws: Draws, effects: tuple[Array, ...], s: int) -> Any:

@@ -79,5 +79,5 @@ def check_rows(family: Family, design: Design, zero: bool) -> None:
     if family.has_trials and family.has_dispersion and single:
         raise ModelError(
             f"with one trial a row a {family.label} response is a {family.narrower} one: its "
-            f"{family.parameters[0]} cannot be known. Use family={family.narrower!r}."
+            f"{family.parameters[0]} cannot be estimated. Use family={family.narrower!r}."
         )

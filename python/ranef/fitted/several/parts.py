@@ -17,6 +17,7 @@ from ...design.design import Design
 from ...errors import UnsupportedError
 from ...families import Family, Params, lookup
 from ...families.links import link_named
+from ...inference.identified import endless_terms
 from ...inference.profile.profile import Walked
 from ...inference.profile.several import (
     Linear,
@@ -80,8 +81,8 @@ class PredictorParts(GeneralisedParts):
         free_only(self.design, "a profile", "use conf_int('wald')")
         if self.estimate.separated:
             raise UnsupportedError(
-                "a profile starts from the largest likelihood, and this one rises without end with "
-                "a coefficient; take the column that separates the responses out"
+                "a profile starts from the largest likelihood, and here it increases without "
+                "bound along a coefficient; remove the column that separates the responses"
             )
         return several_curves(self.design, self.plan, self.estimate, self.listed())
 
@@ -144,6 +145,14 @@ class SeveralParts(PredictorParts):
             ]
             before += len(own.random)
         return found
+
+    @cached_property
+    def endless(self) -> list[str]:
+        """Why variances of shares have no finite estimate; empty where they have."""
+        if not lookup(self.call.family).has_trials:
+            return []
+        own = self.designs[0][1]
+        return endless_terms(own, self.estimate.lambda_standard, self.call.link, edges=(0.0, 1.0))
 
     @property
     def distribution(self) -> str:

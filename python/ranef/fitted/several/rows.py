@@ -172,7 +172,7 @@ class PartsRows(Base):
         """
         self._check_kind(kind, interval)
         if se and kind != "link":
-            raise UnsupportedError('standard errors are those of the predictor: take kind="link"')
+            raise UnsupportedError('standard errors are for the linear predictor: use kind="link"')
         if trials is not None:
             raise ValueError("trials are for prediction intervals, which this model does not have")
         if isinstance(random, str) and random == INTEGRATE:
@@ -229,7 +229,7 @@ class PartsRows(Base):
             raise ValueError(f"interval must be 'confidence' or None, not {interval!r}")
         if interval is not None and kind in ("response", "conditional"):
             raise ValueError(
-                "confidence limits are those of one part: take kind='link', 'zero' or "
+                "confidence limits are for one part: use kind='link', 'zero' or "
                 "'dispersion'; for means draw from model.simulate()"
             )
 

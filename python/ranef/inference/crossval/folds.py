@@ -67,7 +67,7 @@ def splitter_folds(splitter: Any, n: int, codes: NDArray[np.integer[Any]]) -> li
     for k, (train, test) in enumerate(folds, start=1):
         _check_fold(train, test, n, k)
     if not folds:
-        raise ValueError("the splitter gives no folds")
+        raise ValueError("the splitter returned no folds")
     return folds
 
 

@@ -19,7 +19,7 @@ from ...models.lmm import LmmEstimate
 from ..optimum.optimum import judged
 from ..prediction.predict import simulate
 
-__all__ = ["bootstrap_ratios", "simulated_pvalue"]
+__all__ = ["NUMBERS_AT_ONCE", "bootstrap_ratios", "objectives", "simulated_pvalue"]
 
 
 #: Likelihood ratios that differ by less are equal; a fit at the boundary gives 1e-13 for zero.
@@ -84,14 +84,14 @@ def _ratios(
     """Likelihood ratios of one response for each seed, and how many fits stopped short."""
     Y = np.column_stack([simulate(small, truth, 1, seed) for seed in seeds])
     (low, stopped_low), (high, stopped_high) = (
-        _objectives(design, Y, settings, line) for design in (small, large)
+        objectives(design, Y, settings, line) for design in (small, large)
     )
     ratios = low - high
     stopped = (stopped_low | stopped_high) & ~np.isnan(ratios)
     return ratios, int(stopped.sum())
 
 
-def _objectives(
+def objectives(
     design: Design, Y: Array, settings: Settings, line: Progress
 ) -> tuple[Array, NDArray[np.bool_]]:
     """-2 log-likelihood of each response, NaN where it has none, and whether its fit stopped."""

@@ -39,7 +39,7 @@ def check_ends(density: Density, start: Array, coordinates: Coordinates, design:
                 continue
             raise ModelError(
                 f"the posterior is improper: it does not fall off as {name} {side}. "
-                f"{_why(design, group, sign)} Give a prior that ends, as in "
+                f"{_why(design, group, sign)} Give a proper prior, as in "
                 f"prior={{{group!r}: ranef.HalfT(3, 0, scale)}}."
             )
 
@@ -78,8 +78,8 @@ def check_proper_priors(priors: PosteriorPriors, coordinates: Coordinates, desig
         if endless:
             group = design.random[block.term].group
             raise ModelError(
-                f"the prior of {group!r} is improper, and responses that are not normal may leave "
-                "its standard deviation without an end; give one that ends, as in "
+                f"the prior of {group!r} is improper, and responses that are not normal may not "
+                "bound its standard deviation; give a proper one, as in "
                 f"prior={{{group!r}: ranef.HalfT(3, 0, 2.5)}}"
             )
 
@@ -89,7 +89,8 @@ def check_separated(names: Sequence[str], separated: Sequence[int], told: Sequen
     open_ = [names[j] for j in separated if j not in told]
     if open_:
         raise ModelError(
-            f"the posterior is improper: the likelihood rises without end with {open_[0]!r}, which "
+            "the posterior is improper: the likelihood increases without bound along "
+            f"{open_[0]!r}, which "
             "separates the responses. Give it a prior, as in "
             f"prior={{'fixed': ranef.Normal(sd={{{open_[0]!r}: 2.5}})}}."
         )

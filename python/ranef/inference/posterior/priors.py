@@ -165,7 +165,9 @@ def posterior_priors(
     if not isinstance(normal, Normal | None):
         raise ValueError(f"the prior of the fixed effects must be a ranef.Normal, not {normal!r}")
     if normal is not None and normal.relative and scales.residual_key != "residual":
-        raise ValueError("Normal(relative=True) is relative to sigma, which this model has not")
+        raise ValueError(
+            "Normal(relative=True) is relative to sigma, which this model does not have"
+        )
     said["fixed"] = normal
     fixed = None if normal is None else resolve(normal, design, [int(j) for j in kept])
     widths = tuple(_scale(own[b.term], design.random[b.term], b) for b in coordinates.blocks)

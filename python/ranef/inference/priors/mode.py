@@ -189,9 +189,9 @@ def _minimum(space: Penalized, start: Array, control: Control) -> Any:
         )
     except np.linalg.LinAlgError:
         raise FitError(
-            "the prior's density cannot be computed, for the covariance is all but singular as the "
-            "formula scales its columns; count predictors from inside the data, in units of their "
-            "spread"
+            "the prior's density cannot be computed, because the covariance is nearly singular on "
+            "the scale of the formula's columns; centre predictors within the range of the data, "
+            "and divide them by their spread"
         ) from None
     if found.fun >= INFEASIBLE:
         raise FitError("the penalised objective is not finite at its start; is the prior proper?")
@@ -223,7 +223,8 @@ def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
         if isinstance(part.prior, Wishart) and part.prior.lift >= grows:
             raise ModelError(
                 f"with {term.n_levels} levels of {term.group} the prior outweighs the data: the "
-                "penalised likelihood grows without end with the variance. Use prior='weak', or a "
+                "penalised likelihood increases without bound with the variance. Use "
+                "prior='weak', or a "
                 "density with a finite scale."
             )
 

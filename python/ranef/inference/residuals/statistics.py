@@ -22,6 +22,7 @@ __all__ = [
     "outside",
     "pvalue",
     "smooth",
+    "smooth_along",
     "tied_pvalue",
 ]
 
@@ -137,6 +138,26 @@ def smooth(Q: Array, Z: Array) -> tuple[Array, Array, Array]:
         below = (scipy.special.ndtri(q) > Z).astype(float)
         quantiles += ((Q.T @ below) ** 2).sum(axis=0) / (q * (1.0 - q) * len(Z))
     return location, scale, quantiles
+
+
+def smooth_along(X: Array, Z: Array) -> tuple[Array, Array, Array]:
+    """Return what :func:`smooth` does where each column of Z has a predictor of its own.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, m)
+        Predictors. Ranks without ties are the same numbers in another order, so that such columns
+        are sorted and share one basis.
+    """
+    order = np.argsort(X, axis=0, kind="stable")
+    ranked = (np.diff(np.take_along_axis(X, order, axis=0), axis=0) > 0.0).all(axis=0)
+    found = np.zeros((3, X.shape[1]))
+    if ranked.any():
+        sorted_ = np.take_along_axis(Z, order, axis=0)[:, ranked]
+        found[:, ranked] = smooth(basis(np.arange(len(X))), sorted_)
+    for j in np.flatnonzero(~ranked):
+        found[:, [j]] = smooth(basis(X[:, j]), Z[:, [j]])
+    return found[0], found[1], found[2]
 
 
 def _means(codes: NDArray[np.integer], n_levels: int, Z: Array) -> tuple[Array, Array]:

@@ -185,7 +185,7 @@ def mixed_rows(
     for term in design.random:
         if not any(is_nested(term.codes, codes) for codes in clusters.values()):
             raise ModelError(
-                f"levels of the grouping factor {term.group!r} reach into several clusters of each "
+                f"levels of the grouping factor {term.group!r} span several clusters of each "
                 f"of {', '.join(map(repr, clusters))}; rows that share a random effect are "
                 f"dependent, so add {term.group!r} to the clusters"
             )
@@ -227,7 +227,7 @@ def check_nested(term: RandomTerm, codes: Codes, cluster: str) -> None:
     """Refuse clusters that cut through the levels of a grouping factor."""
     if not is_nested(term.codes, codes):
         raise ModelError(
-            f"levels of the grouping factor {term.group!r} reach into several clusters of "
+            f"levels of the grouping factor {term.group!r} span several clusters of "
             f"{cluster!r}; rows that share a random effect are dependent, so clusters must contain "
             f"whole levels. Cluster by {term.group!r} or by something above it."
         )

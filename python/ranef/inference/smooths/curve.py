@@ -76,7 +76,8 @@ def curve_of(fit: Fitted, position: int, newdata: object, by: str | None) -> Cur
     assert smooth is not None
     if not smooth.is_curve and term.n_levels * term.n_cols > MOST_EFFECTS:
         raise UnsupportedError(
-            f"the errors of {smooth.label} need the covariance of {term.n_levels * term.n_cols:,} "
+            f"the standard errors of {smooth.label} need the covariance of "
+            f"{term.n_levels * term.n_cols:,} "
             "coefficients; model.predict(new, random=...) gives its sum with the other terms"
         )
     if isinstance(newdata, np.ndarray):

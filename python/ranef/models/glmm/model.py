@@ -73,7 +73,7 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
     if not design.random:
         raise ModelError(
             "the formula has no random-effects term such as (1 | group); a mixed model needs one. "
-            "Without one, fit by ranef.gee(), whose errors are robust to grouping."
+            "Without one, fit by ranef.gee(), whose standard errors are robust to grouping."
         )
     if not design.fixed:
         raise ModelError(
@@ -409,7 +409,7 @@ def _descend(
         tolerance=loose,
     )
     if not np.isfinite(surface.value(found.x)):
-        raise FitError("the search ran away to where the likelihood cannot be computed")
+        raise FitError("the search diverged to where the likelihood cannot be computed")
     if spec.nagq == 0:
         return surface, found
     surface.release_beta()

@@ -186,7 +186,7 @@ def gls_model(rows: StructuredDesign, corr: str) -> GlsModel:
     needed = float(np.sum(np.diff(layout.start).astype(float) ** 2))
     if needed > MOST:
         raise ModelError(
-            f"the covariances of groups of up to {int(np.diff(layout.start).max())} rows hold "
+            f"the covariances of groups of up to {int(np.diff(layout.start).max())} rows contain "
             f"{needed:.2g} numbers, too many to factor densely; use smaller groups, or ranef.lmer "
             "with equal, independent residuals"
         )

@@ -231,12 +231,8 @@ class SimulatedResiduals(Preformatted):
         """
         own, drawn = self.z[:, None], self.simulated
         if x is None:
-            mine = statistics.smooth(statistics.basis(self.fitted), own)
-            each = [
-                statistics.smooth(statistics.basis(fit), drawn[:, [j]])
-                for j, fit in enumerate(self.fitted_drawn.T)
-            ]
-            theirs = np.array(each)[:, :, 0].T
+            mine = statistics.smooth_along(self.fitted[:, None], own)
+            theirs = statistics.smooth_along(self.fitted_drawn, drawn)
             return self._laid_out("fitted", mine, theirs)
         name, values = columns_of(self.frame, x, len(self.z))
         if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):

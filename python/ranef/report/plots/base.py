@@ -162,7 +162,7 @@ def panels(
     if axes is not None:
         given = list(np.ravel(np.asarray(axes, dtype=object)))
         if not all(hasattr(axis, "plot") for axis in given):
-            raise TypeError(f"axes are of matplotlib, such as pyplot.gca(), not {axes!r}")
+            raise TypeError(f"axes must be matplotlib axes, such as pyplot.gca(), not {axes!r}")
         if len(given) != count:
             raise ValueError(
                 f"this figure draws {count} panel{'s' if count > 1 else ''} and was given "
