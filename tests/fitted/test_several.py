@@ -172,7 +172,7 @@ def test_every_fit_answers(rows, response, options):
     draws = model.simulate(20, seed=1)
     assert draws.shape == (len(rows), 20)
     assert (draws == model.simulate(20, seed=1)).all()
-    assert model.parts.family.inside(draws[draws != 0.0]).all()
+    assert model.parts.family.support.contains(draws[draws != 0.0]).all()
     again = pickle.loads(pickle.dumps(model))
     pd.testing.assert_series_equal(again.params, model.params)
     assert "\n" not in repr(model)
