@@ -194,3 +194,16 @@ def test_other_models_name_this_one_for_ordered_responses(wine, fit):
     options = {"family": "binomial"} if fit == "glmer" else {}
     with pytest.raises(ranef.DataError, match=r"ranef\.clmm"):
         getattr(ranef, fit)("rating ~ temp + (1 | judge)", wine, **options)
+
+
+def test_levels_of_one_answer_have_no_finite_variance():
+    rng = np.random.default_rng(4)
+    d = pd.DataFrame({"x": rng.normal(size=120), "g": np.repeat(np.arange(12), 10)})
+    d["y"] = pd.Categorical.from_codes(d["g"] % 3, ["l", "m", "h"], ordered=True)
+    d["z"] = d["g"] % 2
+    with pytest.warns(ranef.ConvergenceWarning, match="all responses are alike"):
+        model = ranef.clmm("y ~ x + (1 | g)", d)
+    assert not model.convergence.converged
+    with pytest.warns(ranef.ConvergenceWarning, match="all responses are alike"):
+        model = ranef.glmer("z ~ x + (1 | g)", d, family="binomial", link="cauchit")
+    assert not model.convergence.converged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,14 @@ from ..models.spanned import Spanned
 if TYPE_CHECKING:
     from ..models.glmm.estimate import GlmmEstimate
 
-__all__ = ["ENDLESS", "FINER", "coarse_quadrature", "endless_variances", "held_at_zero"]
+__all__ = [
+    "ENDLESS",
+    "FINER",
+    "coarse_quadrature",
+    "endless_terms",
+    "endless_variances",
+    "held_at_zero",
+]
 
 
 #: Standard deviation of a predictor of 0/1 responses that says all or nothing of a level.
@@ -69,22 +77,42 @@ def _lower(rows: Array) -> Array:
 
 
 def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
+    """Say of which grouping factors of a binomial model a variance has no end, and why."""
+    if not estimate.spec.distribution.has_trials:
+        return []
+    return endless_terms(design, estimate.lambda_standard, estimate.spec.link, edges=(0.0, 1.0))
+
+
+def endless_terms(
+    design: Design, factors: Sequence[Array], link: str, *, edges: tuple[float, ...] = ()
+) -> list[str]:
     """Say of which grouping factors a variance has no finite estimate, and why.
+
+    Parameters
+    ----------
+    design : Design
+        Shares of successes, or categories as numbers, and the terms.
+    factors : sequence of ndarray
+        Standardised factor of each term's covariance.
+    link : str
+        Scale of the random effects.
+    edges : tuple of float
+        Responses that say all or nothing of a level; any if empty.
 
     Notes
     -----
     Where all responses of a level are alike, in every level, the likelihood rises to a limit as the
     variance grows, and both Laplace's approximation and quadrature fail on the way.
     """
-    if not estimate.spec.distribution.has_trials:
-        return []
     found = []
-    for term, factor in zip(design.random, estimate.lambda_standard, strict=True):
+    for term, factor in zip(design.random, factors, strict=False):
         if len(term.memberships) > 1:
             continue
-        count = np.bincount(term.codes, minlength=term.n_levels)
-        total = np.bincount(term.codes, design.y, minlength=term.n_levels)  # shares up to 1
-        alike = (count > 0) & ((total == 0.0) | (total == count))
+        low = np.full(term.n_levels, np.inf)
+        high = np.full(term.n_levels, -np.inf)
+        np.minimum.at(low, term.codes, design.y)
+        np.maximum.at(high, term.codes, design.y)
+        alike = (low == high) & (np.isin(low, edges) if edges else True)
         size = 0.0 if term.is_structured else largest(factor)
         if alike.all() and term.n_levels < design.n_obs:
             found.append(
@@ -94,7 +122,7 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
         elif size > ALL_OR_NOTHING:
             found.append(
                 f"the standard deviation between levels of {term.group} runs to {size:.3g} on the "
-                f"scale of the {estimate.spec.link}: a level says all or nothing, in "
+                f"scale of the {link}: a level says all or nothing, in "
                 f"{int(alike.sum())} of {term.n_levels} levels all responses are alike"
             )
     return found

@@ -29,6 +29,9 @@ class Judged(Base):
         """Report on the optimum: exact gradient, curvature, evaluations, advice."""
         notes = [str(w) for w in self.warnings if not isinstance(w, DroppedRowsWarning)]
         report = convergence(self.parts.estimate, self.parts.optimum(), notes, self.remedy)
+        if self.parts.endless:
+            verdict = "Not supported by the data: a variance of the random effects has no end."
+            return replace(report, converged=False, verdict=verdict)
         if not self.parts.estimate.separated:
             return not_identified(report, self.parts.design, self.parts.spanned)
         verdict = "Not converged: the likelihood rises without end with a coefficient."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,6 +45,11 @@ class GeneralisedParts(ProfiledParts):
     def nagq(self) -> int:
         """Points of the quadrature."""
         return int(self.call.nagq)
+
+    @cached_property
+    def endless(self) -> list[str]:
+        """Why variances have no finite estimate; empty where they have."""
+        return []
 
     @abstractmethod
     def standing(self) -> Standing:

@@ -21,6 +21,7 @@ from ...errors import (
     SingularFitWarning,
 )
 from ...formula import parse
+from ...inference.identified import ENDLESS
 from ...models.glmm.several import fit_parts
 from ...models.glmm.thresholds import STRUCTURES, ordinal_plan
 from ...models.lmm import SINGULAR, is_correlated
@@ -201,6 +202,7 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
             f"singular fit: a variance of {' and '.join(groups)} is zero, or its covariance "
             "matrix singular; a smaller term gives the same fit"
         )
+    yield from (ConvergenceWarning(f"{reason}. {ENDLESS}") for reason in parts.endless)
     if e.separated:
         far = " and ".join(
             "the thresholds" if part == "thresholds" else repr(name)
@@ -213,5 +215,5 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
             "predictor, occurs alone, so that no finite coefficient exists and its standard "
             "error is left out. Merge categories or levels."
         )
-    else:
+    elif not parts.endless:
         yield from not_there(parts, REMEDY)

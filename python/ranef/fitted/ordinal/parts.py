@@ -14,6 +14,7 @@ from ..._typing import Array, Positions
 from ...design.design import Design
 from ...families.links import mean_of
 from ...inference.hypotheses import linear
+from ...inference.identified import endless_terms
 from ...inference.profile.several import Linear
 from ...models.glmm.plan import Plan
 from ...models.glmm.thresholds import OrdinalPlan
@@ -55,6 +56,11 @@ class OrdinalParts(PredictorParts):
     def distribution(self) -> str:
         """The link, which says what the latent response is."""
         return self.call.link
+
+    @cached_property
+    def endless(self) -> list[str]:
+        """Why variances have no finite estimate; empty where they have."""
+        return endless_terms(self.design, self.estimate.lambda_standard, self.call.link)
 
     @property
     def npar(self) -> int:

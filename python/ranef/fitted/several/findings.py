@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...errors import ConvergenceWarning, RanefWarning, RankWarning, SingularFitWarning
+from ...inference.identified import ENDLESS
 from ...models.lmm import SINGULAR
 from ...report.verdict import alias_notes, convergence
 from ..warned import dropped_rows
@@ -34,6 +35,7 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
     yield from (RankWarning(one.text(parts.design)) for one in spanned)
     if estimate.is_singular and (told := singular(parts)):
         yield SingularFitWarning("singular fit: " + "; ".join(told))
+    yield from (ConvergenceWarning(f"{reason}. {ENDLESS}") for reason in parts.endless)
     if estimate.separated:
         far = " and ".join(f"{name!r} ({part})" for part, name in estimate.separated)
         yield ConvergenceWarning(
@@ -41,7 +43,7 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
             "their range, so that no finite coefficient exists and its standard error is left "
             "out. Leave the column out, or merge its levels."
         )
-    else:
+    elif not parts.endless:
         yield from not_there(parts, REMEDY)
 
 

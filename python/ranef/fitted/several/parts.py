@@ -17,6 +17,7 @@ from ...design.design import Design
 from ...errors import UnsupportedError
 from ...families import Family, Params, lookup
 from ...families.links import link_named
+from ...inference.identified import endless_terms
 from ...inference.profile.profile import Walked
 from ...inference.profile.several import (
     Linear,
@@ -144,6 +145,14 @@ class SeveralParts(PredictorParts):
             ]
             before += len(own.random)
         return found
+
+    @cached_property
+    def endless(self) -> list[str]:
+        """Why variances of shares have no finite estimate; empty where they have."""
+        if not lookup(self.call.family).has_trials:
+            return []
+        own = self.designs[0][1]
+        return endless_terms(own, self.estimate.lambda_standard, self.call.link, edges=(0.0, 1.0))
 
     @property
     def distribution(self) -> str:
