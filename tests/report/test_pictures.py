@@ -346,3 +346,29 @@ def test_rankings_bootstraps_and_left_out_rows_hold_their_numbers():
     assert sum(patch.get_height() for patch in panel[0].patches[1:]) == len(boot.replicates)
     with pytest.raises(ValueError, match="the bootstrap has no 'Day'"):
         boot.plot(["Day"])
+
+
+def test_the_legend_of_an_interaction_is_beside_its_panel():
+    panels = RECIPES.plot.effects()
+    panels.figure.canvas.draw()
+    box = panels[0].get_legend().get_window_extent()
+    assert box.x0 >= panels[0].get_window_extent().x1 - 1.0
+    assert box.x1 <= panels.figure.bbox.x1
+
+
+def test_lines_have_one_height_at_each_place():
+    data = SLEEP.assign(x=np.arange(len(SLEEP)) % 2, z=np.arange(len(SLEEP)) % 5)
+    model = ranef.lmer("Reaction ~ x + z + (1 | Subject)", data)
+    panels = model.plot.lines()
+    assert panels.figure.get_supxlabel() == "z"
+    for line in model.plot.lines("x", most=2)[0].lines[:2]:
+        assert list(line.get_xdata()) == [0.0, 1.0]
+    rows = (data["Subject"] == panels[0].get_title()) & (data["z"] == 0)
+    height = panels[0].lines[1].get_ydata()[0]
+    assert_allclose(height, model.fittedvalues[rows].mean(), rtol=1e-10)
+
+
+def test_means_of_another_scale_are_named_for_what_they_are():
+    axes = MODELS["parts"].plot.predictions("Days", lines=False)
+    assert axes.get_ylabel() == "linear predictor of Reaction"
+    assert axes.get_title(loc="left").startswith("Linear predictor of Reaction along Days")

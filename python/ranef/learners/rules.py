@@ -72,17 +72,17 @@ class Rules(Spoken, Preformatted):
         -------
         Axes
         """
-        return drawn(self.root, ax)
+        return drawn(self.root, "Tree with the mean and the rows of each leaf", ax)
 
     def __repr__(self) -> str:
         return self.table.to_string(float_format=lambda x: f"{x:.4g}")
 
 
-def drawn(root: Node, ax: Axes | None) -> Axes:
+def drawn(root: Node, title: str, ax: Axes | None) -> Axes:
     """Draw a tree."""
     from ..report.plots.learners import tree_axes
 
-    return tree_axes(root, ax=ax)
+    return tree_axes(root, title, ax=ax)
 
 
 def rules_of(fit: Fit) -> Rules:

@@ -230,7 +230,7 @@ class ModelTree(BesideMixed):
             left, right = " ".join(here), " ".join(there)
             return Node(left, node(one.left), node(one.right), right, told)
 
-        return drawn(node(self.fit.tree), ax)
+        return drawn(node(self.fit.tree), "Tree with the coefficients of each leaf", ax)
 
     def glance(self) -> pd.DataFrame:
         """Return one row of numbers about the fit."""

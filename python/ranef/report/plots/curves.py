@@ -20,7 +20,7 @@ from ...inference.emmeans import crossed, marginal_rows, reference_grid
 from ...inference.hypotheses.linear import not_estimable
 from ..augment import used_rows
 from .base import MARKERS, Panels, finish, legend, one, panels, theme, titled
-from .drawn import Drawn, drawn_terms, response_label
+from .drawn import Drawn, drawn_terms, predicted_label, response_label
 from .random import term_of
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def predictions_axes(
     axis.set(xlabel=x, ylabel=response_label(model))
     if by is not None:
         legend(axis, by, ax is None)
-    shown = f"Predicted {response_label(model)} along {x}, {level:.0%} intervals"
+    shown = f"{predicted_label(model)} along {x}, {level:.0%} intervals"
     if grouped:
         shown += f"; thin lines: {term_of(terms, group)[0].group}"
     return titled(axis, shown)
@@ -400,7 +400,7 @@ def effects_figure(model: Drawn, level: float, axes: Any = None) -> Panels:
         draw_curves(axis, model, curves, by)
         axis.set(xlabel=x, ylabel=response_label(model))
         if by is not None:
-            legend(axis, by, False)
+            legend(axis, by, axes is None)
         over = f" (averaged over {', '.join(term[2:])})" if len(term) > 2 else ""
         axis.set_title(" by ".join(term[:2]) + over, fontsize="medium")
     return finish(figure, f"Effects, {level:.0%} intervals", shown, axes)

@@ -9,7 +9,7 @@ import pandas as pd
 from ...design.design import RandomTerm
 from ..effects import RandomEffects
 
-__all__ = ["Drawn", "drawn_terms", "response_label"]
+__all__ = ["Drawn", "drawn_terms", "predicted_label", "response_label"]
 
 
 class Drawn(Protocol):
@@ -34,12 +34,18 @@ class Drawn(Protocol):
 def response_label(model: Drawn) -> str:
     """Name what the means are of."""
     parts = model.parts
-    if not parts.draws_points:
-        return "linear predictor"
     response = str(parts.design.response)
+    if not parts.draws_points:
+        return f"linear predictor of {response}"
     if response.startswith("cbind("):
         return f"share of {response[6:].partition(',')[0].strip()}"
     return response
+
+
+def predicted_label(model: Drawn) -> str:
+    """Begin the title of a figure of predicted means."""
+    label = response_label(model)
+    return f"Predicted {label}" if model.parts.draws_points else label[0].upper() + label[1:]
 
 
 def drawn_terms(model: Drawn) -> tuple[RandomTerm, ...]:

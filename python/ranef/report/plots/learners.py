@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from .base import one, theme
+from .base import one, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,16 +32,18 @@ def importance_axes(table: pd.DataFrame, *, ax: Axes | None = None, most: int = 
     )
     axis.set_yticks(np.arange(len(shown)), [str(name) for name in shown.index])
     axis.set(xlabel="increase of the mean squared error", ylim=(-0.6, len(shown) - 0.4))
-    return axis
+    return titled(axis, "Permutation importance, with standard deviations")
 
 
-def tree_axes(root: Any, *, ax: Axes | None = None) -> Axes:
+def tree_axes(root: Any, title: str, *, ax: Axes | None = None) -> Axes:
     """Draw a binary tree: conditions at the branches, texts at the leaves.
 
     Parameters
     ----------
     root : node
         With ``text``, ``other``, ``left`` and ``right``.
+    title : str
+        What the leaves show.
     ax : Axes, optional
         Where to draw.
     """
@@ -78,7 +81,7 @@ def tree_axes(root: Any, *, ax: Axes | None = None) -> Axes:
     walk(root, 0)
     axis.set(xlim=(-0.7, leaves - 0.3), ylim=(-deep - 0.15 - 0.12 * tall, 0.25))
     axis.set_axis_off()
-    return axis
+    return titled(axis, title)
 
 
 def size(node: Any) -> tuple[int, int]:
@@ -112,6 +115,11 @@ def box(axis: Axes, x: float, y: float, text: str) -> None:
     )
 
 
+def short(text: str) -> str:
+    """Write the numbers of a condition with four digits; tables have them all."""
+    return re.sub(r"-?\d+\.\d{3,}$", lambda found: f"{float(found[0]):.4g}", text)
+
+
 def branch(axis: Axes, x: float, y: float, end: float, text: str) -> None:
     """Draw a branch with its condition."""
     look = theme()
@@ -119,7 +127,7 @@ def branch(axis: Axes, x: float, y: float, end: float, text: str) -> None:
     axis.text(
         end,
         y - 0.42,
-        text,
+        short(text),
         ha="center",
         va="center",
         fontsize="x-small",

@@ -58,6 +58,8 @@ def lines_figure(model: Drawn, t: int, x: str | None, most: int, given: Any = No
     fixed, fitted = link.mean(fixed), link.mean(fixed + random_part(design, estimate.modes))
     order = np.argsort(estimate.modes[t][:, 0], kind="stable")
     chosen = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))
+    population: dict[str, Any] = {"linestyle": "--", "color": look.grey, "linewidth": 1.5}
+    level: dict[str, Any] = {"color": look.accent, "linewidth": 1.8}
     columns = min(5, len(chosen))
     height = 2.1 if over.labels else 1.9
     shape = (ceil(len(chosen) / columns), columns)
@@ -66,8 +68,9 @@ def lines_figure(model: Drawn, t: int, x: str | None, most: int, given: Any = No
     for axis, code in zip(axes, order[chosen], strict=True):
         rows = np.flatnonzero(term.codes == code)
         rows = rows[np.argsort(over.values[rows], kind="stable")]
-        axis.plot(over.values[rows], fixed[rows], "--", color=look.grey, linewidth=1.5)
-        axis.plot(over.values[rows], fitted[rows], color=look.accent, linewidth=1.8)
+        places = np.unique(over.values[rows])
+        for means, style in ((fixed, population), (fitted, level)):
+            axis.plot(places, _mean_at(places, over.values[rows], means[rows]), **style)
         if parts.draws_points:
             axis.plot(over.values[rows], design.y[rows], "o", color=look.ink, markersize=2.5)
         axis.set_title(str(term.levels[code]), fontsize="small")
@@ -80,6 +83,12 @@ def lines_figure(model: Drawn, t: int, x: str | None, most: int, given: Any = No
         figure.legend(axes[0].lines, labels, ncols=3, loc="outside lower right", frameon=False)
     shown = "" if len(chosen) == len(order) else f" ({len(chosen)} of {len(order)} levels)"
     return finish(figure, f"Fitted by {term.group}{shown}", axes, given)
+
+
+def _mean_at(places: Array, x: Array, means: Array) -> Array:
+    """Average over the rows at each place, so that a line has one height there."""
+    at = np.searchsorted(places, x)
+    return np.bincount(at, means, len(places)) / np.bincount(at, minlength=len(places))
 
 
 def _finish_grid(axes: list[Axes], columns: int, labels: tuple[str, ...]) -> None:
@@ -109,7 +118,7 @@ def _default(design: Design, data: Any, t: int) -> Abscissa:
     """Take the first variable that varies within levels: numeric, else categorical, else any."""
     term, numeric = design.random[t], list(_numeric(design, t))
     for over in numeric:
-        if _varies(over.values, term) and len(np.unique(over.values)) >= FEW_VALUES:
+        if _varies(over.values, term) and _spread(over.values, term) >= FEW_VALUES:
             return over
     if data is not None:
         frame = used_rows(design, data)
@@ -139,6 +148,12 @@ def _column(frame: pd.DataFrame, name: str) -> Abscissa:
     levels = pd.Categorical(values)
     codes = np.where(levels.codes < 0, np.nan, levels.codes)
     return Abscissa(name, codes, tuple(map(str, levels.categories)))
+
+
+def _spread(values: Array, term: RandomTerm) -> float:
+    """Count the distinct values of the level that has most."""
+    pairs = np.unique(np.column_stack([term.codes, values]), axis=0)
+    return float(np.bincount(pairs[:, 0].astype(np.intp)).max())
 
 
 def _varies(values: Array, term: RandomTerm) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .base import one, theme
+from .base import one, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,4 +113,4 @@ def imputed_axes(
         axis.set_xticks(x, [str(level) for level in share.index])
         axis.set(xlabel=name, ylabel="share")
     axis.legend(frameon=False, fontsize="small")
-    return axis
+    return titled(axis, f"Observed and imputed values of {name}")

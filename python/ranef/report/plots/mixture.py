@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .base import one, theme
+from .base import one, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def mixture_axes(
         axis.plot(curves.index, curves[k], color=colour[k], linewidth=2.8, label=label)
     axis.set(xlabel=time, ylabel=outcome)
     axis.legend(frameon=False, fontsize="small")
-    return axis
+    return titled(axis, "Curves of the classes; groups in the colour of their likeliest class")
 
 
 def criteria_axes(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -76,4 +76,4 @@ def criteria_axes(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     axis.set_xticks(list(table.index))
     axis.set(xlabel="classes", ylabel="criterion (lower is better)")
     axis.legend(frameon=False, fontsize="small")
-    return axis
+    return titled(axis, "Criteria by number of classes")

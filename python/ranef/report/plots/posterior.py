@@ -11,7 +11,7 @@ import scipy
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import UnsupportedError
-from .base import Panels, finish, one, panels, theme
+from .base import Panels, finish, one, panels, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,8 +133,8 @@ class PosteriorPlots(Preformatted):
         axis.plot(median, places, "o", color=theme().ink, markersize=5.0)
         axis.set_yticks(places, [self._names[j] for j in chosen])
         axis.set_ylim(-0.6, len(chosen) - 0.4)
-        axis.set_xlabel(f"posterior median, 50% and {prob:.0%} intervals")
-        return axis
+        axis.set_xlabel("value")
+        return titled(axis, f"Posterior medians, 50% and {prob:.0%} intervals")
 
     def ppc(
         self,

@@ -88,7 +88,7 @@ def ranking_axes(table: pd.DataFrame, by: str, name: str, ax: Axes | None = None
     axis.set_yticks(place, [str(label) for label in table.index])
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.margins(x=0.12)
-    axis.set_xlabel(f"{name} above the lowest ({by})")
+    axis.set_xlabel(f"{name} above the lowest" + ("" if by == name.lower() else f" ({by})"))
     return titled(axis, f"Models by {name}; numbers: weights")
 
 
