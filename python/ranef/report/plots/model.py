@@ -239,6 +239,6 @@ class ModelPlots(Spoken, Preformatted):
         if not terms:
             raise UnsupportedError(
                 f"plot.{figure} draws random effects, which this model does not have; "
-                "plot.coefficients() draws the others"
+                "plot.coefficients() draws the fixed effects"
             )
         return term_of(terms, group)
