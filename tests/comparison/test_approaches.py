@@ -110,7 +110,7 @@ def test_shrinkage_fits_the_mixed_model_of_the_same_call():
 def test_fits_pickle_without_data():
     fits = pickle.loads(pickle.dumps(ranef.lmlist("y ~ x", _frame(), "g")))
     assert fits.coef().shape == (25, 2)
-    with pytest.raises(ranef.ModelError, match="no data"):
+    with pytest.raises(ranef.ModelError, match="no longer know their data"):
         fits.shrinkage()
 
 
@@ -139,7 +139,7 @@ def test_hausman_needs_something_to_compare():
         model.hausman()
     with pytest.raises(ValueError, match="'hybrid' or 'mundlak'"):
         ranef.within_between("y ~ x", _frame(), "g", form="both")
-    with pytest.raises(ranef.ModelError, match="no grouping factor"):
+    with pytest.raises(ranef.ModelError, match="is not a grouping factor"):
         ranef.within_between("y ~ x + (1 | c)", _frame(), "g")
 
 
@@ -157,7 +157,7 @@ def test_random_effects_least_squares_is_a_mixed_model_at_its_variances():
     assert fit.wald_test("x").iloc[0]["F"] == pytest.approx(fit.tvalues["x"] ** 2)
     n = frame.groupby("g").size()
     np.testing.assert_allclose(fit.theta, 1 - np.sqrt(error / (error + n * effect)), rtol=1e-10)
-    with pytest.raises(ranef.ModelError, match="constant"):
+    with pytest.raises(ranef.ModelError, match="need an intercept"):
         ranef.random_effects_gls("y ~ 0 + x", frame, groups="g")
 
 

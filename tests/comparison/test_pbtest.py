@@ -72,7 +72,7 @@ def test_failed_fits_are_counted(monkeypatch):
     def ratios(*_, **__):
         return np.array([0.5, np.nan, 3.0, 900.0]), 1
 
-    monkeypatch.setattr("ranef.api.pbtest.bootstrap_ratios", ratios)
+    monkeypatch.setattr("ranef.comparison.simulated.bootstrap_ratios", ratios)
     found = ranef.pbtest(fit(SLOPE), fit(LEVEL), n=4)
     assert "1 of 4 simulated responses could not be fitted" in repr(found)
     assert "in 1 of 4 a fit did not converge" in repr(found)

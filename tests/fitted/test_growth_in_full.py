@@ -107,7 +107,7 @@ def test_covariates_of_the_intercept_only(gpa):
     means = mixed.implied().mean
     np.testing.assert_allclose(means[:6].mean(), gpa["gpa"].mean(), rtol=1e-6)
     assert mixed.update(covariates="female").params["slope ~ female"]
-    with pytest.raises(ValueError, match="no factor"):
+    with pytest.raises(ValueError, match="is not a factor"):
         ranef.growth("gpa", gpa, covariates={"quadratic": "female"}, **ROLES)
     with pytest.raises(ranef.UnsupportedError, match="give it to the intercept too"):
         ranef.growth("gpa", gpa, covariates={"slope": "female"}, **ROLES)
@@ -252,7 +252,7 @@ def test_hostile_wide_data(wide, gpa):
         ranef.growth(WAVES, wide, time_varying={"lib": ["lib_0"]})
     with pytest.raises(ValueError, match="names the column of each wave"):
         ranef.growth(WAVES, wide, time_varying="lib")
-    with pytest.raises(ranef.DataError, match="a row a unit"):
+    with pytest.raises(ranef.DataError, match="one row for each unit"):
         ranef.growth(WAVES, wide.assign(student=1), groups="student")
     names = wide["student"].where(np.arange(len(wide)) > 1)
     with pytest.raises(ranef.DataError, match="'student' is missing in 2 rows"):
@@ -339,13 +339,13 @@ def test_the_syntax_is_lavaans(gpa):
     ("text", "message"),
     [
         ("i =~ 1*gpa_0 + 1*gpa_1\ns =~ 0*gpa_0 + 1*gpa_2", "not measured by"),
-        ("i =~ 2*gpa_0 + 1*gpa_1", "no intercept"),
+        ("i =~ 2*gpa_0 + 1*gpa_1", "is not an intercept"),
         ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~~ gpa_1", "do not covary"),
         ("i =~ 1*gpa_0 + 1*gpa_1\ns =~ 0*gpa_0 + 1*gpa_1\ni ~~ 0*s", "covary here"),
         ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~ lib_0", "every wave"),
-        ("i =~ 1*gpa_0 + 1*gpa_1\ni ~ 0.5*female", "none is given"),
-        ("i =~ 1*gpa_0 + 1*gpa_1\ni ~~ 0.3*i", "none is given"),
-        ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~~ 0.2*gpa_0\ngpa_1 ~~ 0.2*gpa_1", "none is given"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ni ~ 0.5*female", "cannot be fixed"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ni ~~ 0.3*i", "cannot be fixed"),
+        ("i =~ 1*gpa_0 + 1*gpa_1\ngpa_0 ~~ 0.2*gpa_0\ngpa_1 ~~ 0.2*gpa_1", "cannot be fixed"),
         ("i =~ 1*gpa_0 + 1*gpa_1\ns =~ 0*gpa_0 + 1*gpa_1\ns ~ i", "factors covary here"),
     ],
 )

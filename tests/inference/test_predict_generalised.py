@@ -145,7 +145,7 @@ def test_missing_values_and_refusals(model):
     assert np.isfinite(found.iloc[0]).all()
     assert found.iloc[1].isna().all()
     assert_allclose(found.iloc[0][["lower", "upper"]] * 4 % 1, 0.0, atol=1e-12)
-    with pytest.raises(ValueError, match="whole numbers"):
+    with pytest.raises(ValueError, match="positive integers"):
         model.predict(new, interval="prediction", trials=0.5)
     with pytest.raises(ValueError, match="kind='response'"):
         model.predict(new, interval="prediction", kind="link")

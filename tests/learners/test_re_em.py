@@ -211,7 +211,7 @@ def test_importance_finds_what_matters_and_shuffles_groups_whole(forest):
     )
     table = noise.importance().table
     assert abs(table["increase"]["noise"]) < 0.05 * table["increase"]["x"]
-    with pytest.raises(ranef.DataError, match="no predictor"):
+    with pytest.raises(ranef.DataError, match="is not a predictor"):
         forest.importance({"a": ["nothing"]})
     assert forest.plot() is not None
 
@@ -301,7 +301,7 @@ def test_bad_input_is_refused_in_words(arguments, error, message):
         ("forest", {"options": {"trees": 0}}, ValueError, "positive integer"),
         ("tree", {"fitted": "in-sample"}, ValueError, "its own way"),
         ("tree", {"resample": "h"}, ValueError, "resample must be"),
-        ("tree", {"folds": 1}, ValueError, "folds is a whole number"),
+        ("tree", {"folds": 1}, ValueError, "folds must be a whole number"),
         ("tree", {"tolerance": 0}, ValueError, "tolerance"),
         (LinearRegression(), {"options": {"trees": 3}}, ValueError, "when you make it"),
     ],

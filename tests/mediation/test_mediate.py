@@ -331,7 +331,7 @@ def test_a_figure_shows_the_intervals(pair):
 
 def test_hostile_input(rows, pair):
     mediator, outcome = pair
-    with pytest.raises(ValueError, match="is no column"):
+    with pytest.raises(ValueError, match="is not a column"):
         ranef.mediate(*pair, **{**ASK, "treatment": "z"})
     with pytest.raises(ValueError, match="does not use the mediator"):
         ranef.mediate(mediator, ranef.lmer("y ~ x + (1 | g)", rows), **ASK)

@@ -119,7 +119,7 @@ def test_missing_values_in_a_formula_of_variance(rows):
 def test_options_that_do_not_exist(rows):
     with pytest.raises(ValueError, match="corr must be one of"):
         ranef.gls("y ~ x", rows, corr="spatial", **ROLES)
-    with pytest.raises(ValueError, match="name them by groups"):
+    with pytest.raises(ValueError, match="name the groups by groups"):
         ranef.gls("y ~ x", rows, corr="ar1")
     with pytest.raises(ranef.DataError, match="nobody"):
         ranef.gls("y ~ x", rows, corr="ar1", groups="nobody")

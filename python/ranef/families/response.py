@@ -33,8 +33,8 @@ def check_response(design: Design, family: Family, *, zero: bool = False) -> Non
     if bad:
         advice = f"; {support.advice}" if support.advice else ""
         raise DataError(
-            f"a {family.label} response is {support.words}; in {bad} rows {design.response!r} "
-            f"is not{advice}",
+            f"a {family.label} response is {support.words}; {design.response!r} is not in "
+            f"{_rows(bad)}{advice}",
             design.response,
         )
     first = float(design.y[0])
@@ -68,7 +68,11 @@ def check_whole(design: Design, family: Family) -> None:
         counts = design.y * trials
     if bad := int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts))):
         raise DataError(
-            f"a {family.label} response is made of {family.support.counts}; in {bad} rows "
-            f"{design.response!r} is not; {family.support.hint}",
+            f"a {family.label} response is made of {family.support.counts}; "
+            f"{design.response!r} is not in {_rows(bad)}; {family.support.hint}",
             design.response,
         )
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n} rows"

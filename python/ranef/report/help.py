@@ -65,7 +65,9 @@ def _explained(name: str, word: str) -> list[str]:
     parts = [_pages()[page].strip()] if page else []
     ours, foreign = _summary(word), module_message(word, []).removeprefix("; ")
     if foreign and word not in METHODS and f"ranef.{word}" not in foreign:
-        return [*parts, foreign]
+        if not page:
+            return [foreign]
+        foreign = ""  # the page tells of more than one attribute of another package
     if ours or foreign:
         parts.append(ours or foreign)
     others = [other for other in _ranked(name) if other != page][:ALSO]

@@ -151,7 +151,9 @@ def _searches(model: Model, found: Diagnosis) -> Iterator[Remedy]:
 
     def others() -> Any:
         return (
-            every_optimizer(model) if is_linear(model) else by_every_optimizer(model, None)
+            every_optimizer(model)
+            if is_linear(model)
+            else by_every_optimizer(model, None, progress=False)
         ).best
 
     yield Remedy("restart", 0, "ranef.converge(model).model", again, True)

@@ -101,7 +101,10 @@ def named_covariates(
         factors = FACTORS[: SHAPES.get(call.shape, 3)]
         for factor in given:
             if factor not in factors:
-                raise ValueError(f"covariates names {factor!r}, which is not a factor:  {factors}")
+                raise ValueError(
+                    f"covariates names {factor!r}, which is not a factor; the factors are "
+                    f"{', '.join(factors)}"
+                )
         by = {f: (x,) if isinstance(x, str) else tuple(x) for f, x in given.items()}
         return tuple(dict.fromkeys(x for names in by.values() for x in names)), by
     columns = (given,) if isinstance(given, str) else tuple(given)

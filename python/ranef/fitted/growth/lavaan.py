@@ -219,8 +219,8 @@ def variances_of(lines: Lines, factors: list[str], columns: list[str]) -> tuple[
         is_zero = is_number(by) and float(by) == 0.0
         if is_number(by) and not is_zero:
             raise UnsupportedError(
-                f"{left} ~~ {by}*{right}: variances and covariances are estimated here, none is "
-                "given but zeros of factors"
+                f"{left} ~~ {by}*{right}: variances and covariances are estimated here and "
+                "cannot be fixed, except factors' at zero"
             )
         if left in columns and left == right and not is_zero:
             labels[left] = by

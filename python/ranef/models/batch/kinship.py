@@ -187,7 +187,7 @@ class Kinship:
         good = outcome == CONVERGED
         at = search.at(ratio)
         nu = n - p if reml else n
-        sigma = np.sqrt(at.r2 / nu)
+        sigma = np.sqrt(np.maximum(at.r2, 0.0) / nu)
         log_R = 2.0 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
         objective = at.value - self.log_weights + log_R + 2.0 * nu * np.log(scale)
         inverse = np.linalg.inv(self.R)

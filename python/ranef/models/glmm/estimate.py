@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,13 +16,6 @@ if TYPE_CHECKING:  # linear models do without
     from ..lmm import Approximation
 
 __all__ = ["Block", "GlmmEstimate", "GlmmSpec", "PartsEstimate", "Penalty"]
-
-
-@cache
-def _family(name: str) -> Family:
-    from ...families import lookup
-
-    return lookup(name)
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,9 @@ class GlmmSpec:
     @property
     def distribution(self) -> Family:
         """The family as an object."""
-        return _family(self.family)
+        from ...families import lookup
+
+        return lookup(self.family)
 
     @property
     def transform(self) -> Link:
