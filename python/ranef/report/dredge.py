@@ -62,5 +62,5 @@ class Dredge(Tabled):
         top = self.table.head(SHOWN)
         marks = {term: np.where(top[term], "+", "") for term in self.free}
         rest = Tabled(top.drop(columns=list(self.free)), ())._shown()  # noqa: SLF001
-        numbers = {name: rest[name].to_numpy() for name in rest}
+        numbers = {str(name): rest[name].to_numpy() for name in rest}
         return pd.DataFrame({**marks, **numbers}, index=range(1, len(top) + 1))

@@ -154,7 +154,7 @@ def smooth_along(X: Array, Z: Array) -> tuple[Array, Array, Array]:
     found = np.zeros((3, X.shape[1]))
     if ranked.any():
         sorted_ = np.take_along_axis(Z, order, axis=0)[:, ranked]
-        found[:, ranked] = smooth(basis(np.arange(len(X))), sorted_)
+        found[:, ranked] = smooth(basis(np.arange(len(X), dtype=np.float64)), sorted_)
     for j in np.flatnonzero(~ranked):
         found[:, [j]] = smooth(basis(X[:, j]), Z[:, [j]])
     return found[0], found[1], found[2]
