@@ -14,6 +14,7 @@ from ...inference.hypotheses.random import n_covariances, reductions
 from ...models.glmm.plan import Plan, plan_of
 from ...models.glmm.several import fit_parts
 from ...models.glmm.thresholds import ordinal_plan
+from ...parallel.progress import tracked
 from ...report.tests import ranova_table
 from ...report.whole_frame import WholeFrame
 from ..glmm.parts import GlmmParts
@@ -35,11 +36,16 @@ class RandomTests(Base):
 
     parts: GeneralisedParts
 
-    def ranova(self) -> pd.DataFrame:
+    def ranova(self, *, progress: bool = True) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.
 
         A term ``(x | g)`` is compared with ``(1 | g)``, ``(0 + f | g)`` of a factor with ``(1 |
         g)``, and ``(1 | g)`` with no term.
+
+        Parameters
+        ----------
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
@@ -68,7 +74,8 @@ class RandomTests(Base):
         by_likelihood(parts, "ranova")
         labels, npar, llf = ["<none>"], [parts.npar], [parts.llf]
         control = replace(parts.call.control, start=())
-        for label, plan, fewer in smaller(parts):
+        listed = list(smaller(parts))
+        for label, plan, fewer in tracked(listed, len(listed), "smaller models", shown=progress):
             nagq = parts.nagq if plan.terms else 1
             labels.append(label)
             npar.append(parts.npar - fewer)

@@ -17,11 +17,16 @@ class RandomTests(Base):
 
     parts: LmmParts
 
-    def ranova(self) -> pd.DataFrame:
+    def ranova(self, *, progress: bool = True) -> pd.DataFrame:
         """Test each random-effects term by a likelihood ratio, against the term one step smaller.
 
         A term ``(x | g)`` is compared with ``(1 | g)``, ``(0 + f | g)`` of a factor with ``(1 |
         g)``, and ``(1 | g)`` with no term. REML fits are compared by their restricted likelihood.
+
+        Parameters
+        ----------
+        progress : bool
+            Whether to show a progress bar when it takes longer than a second.
 
         Returns
         -------
@@ -44,6 +49,7 @@ class RandomTests(Base):
         Days in (Days | Subject)     4  42.84  2.0
         """
         from ...inference.hypotheses.random import n_covariances, reduced_objective, reductions
+        from ...parallel.progress import tracked
         from ...report.tests import ranova_table
 
         parts = self.parts
@@ -56,7 +62,8 @@ class RandomTests(Base):
         base = len(estimate.kept) + 1
         labels, npar = ["<none>"], [base + n_covariances(design.random)]
         llf = [-0.5 * estimate.objective]
-        for smaller in reductions(design):
+        listed = reductions(design)
+        for smaller in tracked(listed, len(listed), "smaller models", shown=progress):
             labels.append(smaller.label)
             npar.append(base + n_covariances(smaller.random))
             objective = reduced_objective(
