@@ -58,7 +58,7 @@ def by_likelihood(parts: GeneralisedParts, what: str) -> None:
         )
     if parts.estimate.separated:
         raise UnsupportedError(
-            f"{what} rests on the largest likelihood, and here it increases without bound along a "
+            f"{what} rests on the largest likelihood, and here it increases without end along a "
             "coefficient; remove the column that separates the responses"
         )
 

@@ -89,7 +89,7 @@ def check_separated(names: Sequence[str], separated: Sequence[int], told: Sequen
     open_ = [names[j] for j in separated if j not in told]
     if open_:
         raise ModelError(
-            "the posterior is improper: the likelihood increases without bound along "
+            "the posterior is improper: the likelihood increases without end along "
             f"{open_[0]!r}, which "
             "separates the responses. Give it a prior, as in "
             f"prior={{'fixed': ranef.Normal(sd={{{open_[0]!r}: 2.5}})}}."

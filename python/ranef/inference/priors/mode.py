@@ -223,7 +223,7 @@ def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
         if isinstance(part.prior, Wishart) and part.prior.lift >= grows:
             raise ModelError(
                 f"with {term.n_levels} levels of {term.group} the prior outweighs the data: the "
-                "penalised likelihood increases without bound with the variance. Use "
+                "penalised likelihood increases without end with the variance. Use "
                 "prior='weak', or a "
                 "density with a finite scale."
             )
