@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from importlib import import_module
 from threading import RLock
 from typing import Any
@@ -13,9 +15,25 @@ __all__ = ["load"]
 #: import would wait for it for ever.
 _IMPORTING = RLock()
 
+#: Packages whose modules a call may import while it runs, and the most seconds to wait for them.
+PACKAGES, PATIENCE = ("ranef.", "scipy.", "formulaic.", "pandas."), 5.0
+
+
+def _settled() -> None:
+    """Wait until no other thread is in the middle of an import that a call makes."""
+    _IMPORTING.acquire()
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and any(
+        getattr(getattr(module, "__spec__", None), "_initializing", False)
+        for name, module in list(sys.modules.items())
+        if name.startswith(PACKAGES)
+    ):
+        time.sleep(0.001)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_IMPORTING.acquire,
+        before=_settled,
         after_in_parent=_IMPORTING.release,
         after_in_child=_IMPORTING.release,
     )
