@@ -4,11 +4,15 @@ import ast
 import os
 import subprocess
 import sys
+import threading
+import time
+import types
 from pathlib import Path
 
 import pytest
 
 import ranef
+from ranef import _importing
 
 CODE = """
 import sys
@@ -90,3 +94,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_process_forked_while_a_thread_imports_can_import_too():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], timeout=60, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="no forks here")
+def test_a_fork_waits_for_an_import_that_another_thread_makes(monkeypatch):
+    half_done = types.ModuleType("ranef.half_done")
+    half_done.__spec__ = types.SimpleNamespace(_initializing=True)
+    monkeypatch.setitem(sys.modules, "ranef.half_done", half_done)
+    threading.Timer(0.2, setattr, (half_done.__spec__, "_initializing", False)).start()
+    began = time.monotonic()
+    _importing._settled()
+    _importing._IMPORTING.release()
+    assert 0.1 < time.monotonic() - began < 4.0
