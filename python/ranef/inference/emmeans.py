@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._typing import Array
 from ..design.aligned import by_name
 from ..design.design import Design
@@ -309,7 +310,9 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
             ]
         )
         if C.ndim != 2 or C.shape[1] != k:
-            raise ValueError(f"each contrast needs {k} weights, one for each of {list(labels)}")
+            raise ValueError(
+                f"each contrast needs {counted(k, 'weight')}, one for each of {list(labels)}"
+            )
         return [str(name) for name in method], C
     if method == "eff":
         return [f"{label} effect" for label in labels], np.eye(k) - 1.0 / k
