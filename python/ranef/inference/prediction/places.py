@@ -93,8 +93,8 @@ def only_seen_places(design: Design, rows: NewRows) -> NewRows:
             count = int(np.sum(none & np.isfinite(places).all(axis=1) & (new.codes >= 0)))
             if count:
                 raise UnsupportedError(
-                    f"{counted(count, 'row is at a time or place', 'rows are at times or places')} that "
-                    "the fit has not seen, and this "
+                    f"{counted(count, 'row is at a time or place', 'rows are at times or places')} "
+                    "that the fit has not seen, and this "
                     f"kind of model does not predict effects of {term.group} there; give "
                     'random="none", or fit one linear predictor by ranef.lmer or ranef.glmer'
                 )
