@@ -410,6 +410,4 @@ def check_group(given: str | None, known: list[str], what: str = "group") -> str
     """Return a name that is known; the first for None."""
     if given is None:
         return known[0]
-    if given not in known:
-        raise ValueError(f"{what} must be one of {known}, not {given!r}")
-    return given
+    return check_option(what, given, known)
