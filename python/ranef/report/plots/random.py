@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._options import check_option
+from ..._options import check_name
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...inference.coverage import t_quantile
@@ -29,7 +29,7 @@ def term_of(terms: Sequence[RandomTerm], group: str | None) -> tuple[RandomTerm,
     known = [term.group for term in terms]
     if group is None:
         return terms[0], 0
-    place = known.index(check_option("group", group, known))
+    place = known.index(check_name("group", group, known))
     return terms[place], place
 
 
