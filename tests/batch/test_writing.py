@@ -147,10 +147,12 @@ def test_fits_of_an_unfinished_part_are_kept_and_counted(
     monkeypatch.setattr(Progress, "advance", stopped)
     with pytest.warns(ranef.RanefWarning, match=r"interrupted after (\d+) of 40 fits"):
         first = batch(tmp_path / "out")
-    assert first.kept == 0 and not first.complete
+    assert first.kept == 0
+    assert not first.complete
     monkeypatch.setattr(Progress, "advance", advance)
     again = batch(tmp_path / "out")
-    assert 10 <= again.kept < 40 and again.complete
+    assert 10 <= again.kept < 40
+    assert again.complete
     assert batch(tmp_path / "out").kept == 40
 
 

@@ -63,7 +63,7 @@ ORDERED = {"CumulativeLinkModel"}
 #: Words that a class has not, with what the refusal must name.
 REFUSED = {
     "LinearMixedModel": {},
-    "GeneralizedLinearMixedModel": {"surface": "profile", "wild_bootstrap": "ranef.gee"},
+    "GeneralizedLinearMixedModel": {"wild_bootstrap": "ranef.gee"},
     "DistributionalModel": {"r2": "varcorr", "caic": "aic"},
     "CumulativeLinkModel": {
         "icc": "varcorr",

@@ -18,10 +18,12 @@ from ...errors import UnsupportedError
 from ...families import Family, Params, lookup
 from ...families.links import link_named
 from ...inference.identified import endless_terms
+from ...inference.optimum.surface import Explorer, SearchDeviance
 from ...inference.profile.profile import Walked
 from ...inference.profile.several import (
     Linear,
     coefficients,
+    criterion_of,
     several_curves,
     several_targets,
 )
@@ -33,6 +35,7 @@ from ...models.glmm.several import at_parts
 from ...models.glmm.standing import Standing, standing_of
 from ...models.spanned import Spanned, spanned_terms
 from ...report.coefficients import coefficient_table
+from ..generalised.likelihood import by_likelihood
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
 
@@ -75,6 +78,14 @@ class PredictorParts(GeneralisedParts):
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         block = self.estimate.block("location")
         return block.aliased, block.alias
+
+    def explorer(self, places: tuple[tuple[int, int], ...], hold: bool) -> Explorer:
+        """Set up the likelihood over standard deviations."""
+        by_likelihood(self, "a surface")
+        criterion = criterion_of(self.plan, self.estimate)
+        states, rest = self.estimate.lambda_standard, np.zeros(len(self.estimate.standard))
+        deviance = SearchDeviance(criterion)
+        return Explorer(self.design, self.plan.bases, deviance, states, rest, places, hold)
 
     def walked(self) -> Walked:
         """List the parameters and their curves."""
