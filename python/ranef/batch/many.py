@@ -11,11 +11,8 @@ from formulaic.utils.constraints import LinearConstraints
 from numpy.typing import NDArray
 
 from .. import design as designs
-<<<<<<< HEAD
 from .._counted import counted
-=======
 from .._options import check_option
->>>>>>> main
 from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
 from ..design.frame import Frame, open_frame

@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from .._counted import counted
-=======
 from .._options import check_name
->>>>>>> main
 from ..errors import ModelError, UnsupportedError
 from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel

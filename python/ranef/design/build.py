@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from .._counted import counted
-=======
 from .._options import check_option
->>>>>>> main
 from ..errors import DataError, FormulaError
 from ..formula import Factor, FactorKind, Formula, Term, place_of
 from .coding import FittedFactor, fit_factor

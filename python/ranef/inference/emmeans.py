@@ -12,11 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
 from .._counted import counted
-=======
 from .._options import check_option
->>>>>>> main
 from .._typing import Array
 from ..design.aligned import by_name
 from ..design.design import Design

@@ -10,11 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ... import design as designs
-<<<<<<< HEAD
 from ..._counted import counted
-=======
 from ..._options import check_option
->>>>>>> main
 from ...design.design import INTERCEPT, Design
 from ...design.frame import open_frame
 from ...errors import (
