@@ -374,9 +374,11 @@ def test_comparisons_of_predictions_and_searches_are_drawn():
     )
     axes = found.plot()
     (box,) = axes.containers
-    assert_allclose(box.lines[0].get_xdata(), found.table["difference"])
+    assert_allclose(box.lines[0].get_xdata(), found.table["difference"].to_numpy(float))
     ends = np.array(box.lines[2][0].get_segments())[:, :, 0]
-    assert_allclose(ends[:, 1] - ends[:, 0], 4.0 * found.table["difference_se"], atol=1e-9)
+    assert_allclose(
+        ends[:, 1] - ends[:, 0], 4.0 * found.table["difference_se"].to_numpy(float), atol=1e-9
+    )
     assert [t.get_text() for t in axes.get_yticklabels()] == list(found.table.index)
     starts = ranef.multistart(small, 5, seed=1)
     axes = starts.plot()

@@ -347,7 +347,7 @@ def draw_groups(
         for i in np.unique(lines[rows]):
             own = place[rows[lines[rows] == i]]
             own = own[np.isfinite(own)]
-            if i < 0 or len(own) < 2:
+            if i < 0 or len(np.unique(own)) < 2:
                 continue
             seen, drawn = (at >= own.min()) & (at <= own.max()), True
             mean = link.mean(curves.eta[i] + z[i] @ modes[code])

@@ -112,7 +112,9 @@ def predictive_axes(table: pd.DataFrame, scheme: str, errors: float, ax: Axes | 
         values, label = table["difference"], "expected log density minus that of the best"
     else:
         half, values, label = None, table["rmse"], "root mean squared error"
-    axis.errorbar(values, place, xerr=half, fmt="o", color=look.accent, markersize=6.0)
+    axis.errorbar(
+        values.to_numpy(float), place, xerr=half, fmt="o", color=look.accent, markersize=6.0
+    )
     axis.set_yticks(place, [str(name) for name in table.index])
     axis.set_ylim(len(table) - 0.5, -0.5)
     axis.set_xlabel(label)
