@@ -97,6 +97,7 @@ def within_scores(
     *,
     weights: Array | None = None,
     absorption: Absorption | None = None,
+    whiten: bool = False,
 ) -> DiagonalScores | None:
     """Set up cluster-robust inference after absorption.
 
@@ -115,6 +116,9 @@ def within_scores(
         Weights of the fit.
     absorption : Absorption, optional
         What was absorbed.
+    whiten : bool
+        Whether the working model has variances that are the inverse of the weights, instead of
+        equal ones.
 
     Returns
     -------
@@ -130,7 +134,11 @@ def within_scores(
             if count > MAX_DUMMIES or count * len(resid) > MAX_DUMMY_CELLS:
                 return None
             basis = _with_indicators(basis, absorption, loose, weights)
-    return DiagonalScores(basis.columns, resid, weights, basis.root, codes, int(codes.max()) + 1)
+    columns = basis.columns
+    if whiten and weights is not None:
+        root = np.sqrt(weights)
+        columns, resid, weights = np.asfortranarray(root[:, None] * columns), root * resid, None
+    return DiagonalScores(columns, resid, weights, basis.root, codes, int(codes.max()) + 1)
 
 
 def _with_indicators(
