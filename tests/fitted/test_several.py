@@ -205,7 +205,7 @@ def test_marginal_means_are_carried_through_links_of_this_kernel_alone(rows):
         ("y", {"family": "gaussian", "zero": "~ 1"}, ValueError, "no zero part"),
         ("count", {"family": "poisson", "dispersion": "~ x"}, ValueError, "no dispersion"),
         ("count", {"family": "poisson", "zero": "x"}, ValueError, "without a response"),
-        ("count", {"family": "tweedie", "link": "identity"}, ValueError, "one of log"),
+        ("count", {"family": "tweedie", "link": "identity"}, ValueError, "family is 'log', not"),
         ("count", {"family": "weibull", "zero": "~ 1"}, ValueError, "family is one of"),
         ("count", {"family": "nbinom", "zero": "~ 1"}, ValueError, "Use family='negative_bin"),
         ("count", {"family": "nbinom1", "nagq": 0}, ValueError, "nagq"),
