@@ -201,7 +201,6 @@ SUMMARY: dict[str, str] = {
     "as_text": "write str(summary)",
     "as_csv": NUMBERS,
     "coef": NUMBERS,
-    "coefficients": NUMBERS,
     "tables": NUMBERS,
 }
 
