@@ -190,8 +190,8 @@ def test_a_summary_answers_the_words_of_other_summaries():
     for word in SUMMARY:
         with pytest.raises(AttributeError, match=f"a Summary has no '{word}'; write "):
             getattr(summary, word)
-    with pytest.raises(AttributeError, match="no attribute 'titel'; did you mean 'title'"):
-        _ = summary.titel
+    with pytest.raises(AttributeError, match="no attribute 'smooth'; did you mean 'smooths'"):
+        _ = summary.smooth
 
 
 def test_arguments_of_a_splitter_are_answered():
