@@ -20,6 +20,7 @@ def data(groups=6, levels=5, rows=8):
     return pd.DataFrame({"g": g, "s": s, "x": x, "y": y, "n": rng.poisson(np.exp(0.3 * x + 0.5))})
 
 
+@pytest.mark.filterwarnings("ignore::ranef.errors.SingularFitWarning")
 @pytest.mark.parametrize("family", [None, "poisson"])
 @pytest.mark.parametrize("chosen", [[0, 2, 5], [1, 4], [3], list(range(6))])
 def test_chosen_slices_are_the_fits_of_their_rows(family, chosen):
