@@ -12,6 +12,7 @@ import pandas as pd
 import scipy
 
 from ... import _core
+from ..._options import options_text
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
@@ -221,7 +222,7 @@ class SeveralParts(PredictorParts):
         """
         known = dict(self.designs)
         if name not in known:
-            raise ValueError(f"part is one of {', '.join(known)} for this model, not {name!r}")
+            raise ValueError(f"part is {options_text(list(known))} for this model, not {name!r}")
         return known[name]
 
     def part_params(self, part: str) -> pd.Series:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..._core import sum_by_cluster
+from ..._options import check_name, check_option
 from ..._typing import Array, Codes
 from ...errors import ModelError, UnsupportedError
 from ...models.ols import Basis, orthonormal_basis
@@ -72,8 +73,7 @@ def hetero_cov(
     ----------
     .. [1] MacKinnon and White (1985), J. Econometrics 29, 305-325.
     """
-    if kind not in get_args(HeteroKind):
-        raise ValueError(f"kind is one of {', '.join(get_args(HeteroKind))}, not {kind!r}")
+    kind = check_option("kind", kind, get_args(HeteroKind))
     B, n = basis.columns, len(resid)
     scores = B * (resid if weights is None else weights * resid)[:, None]
     if kind in ("HC2", "HC3"):
@@ -224,8 +224,7 @@ def absorbed_count(
 
 def check_convention(convention: str) -> None:
     """Refuse a name that is no small-sample convention."""
-    if convention not in get_args(Convention):
-        raise ValueError(f"ssc is one of {', '.join(get_args(Convention))}, not {convention!r}")
+    check_name("ssc", convention, get_args(Convention))
 
 
 @dataclass(frozen=True)
