@@ -15,6 +15,7 @@ from ..comparison.approaches import (
     side_by_side,
 )
 from ..comparison.approaches_generalised import GENERALISED, fits_of, identities_of, tables_of
+from ..families import is_normal
 from ..fitted.panel.split import with_intercept_of
 from ..formula import parse, with_functions
 from ..words.answers import answering
@@ -94,7 +95,7 @@ def approaches(
     """
     formula = with_functions(formula, functions, trust_formula)
     mixed = with_intercept_of(parse(formula), groups)
-    if family != "gaussian":
+    if not is_normal(family):
         runs = fits_of(mixed, data, groups, family, time, contrasts)
         return side_by_side(
             runs,

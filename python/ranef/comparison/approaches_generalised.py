@@ -126,7 +126,7 @@ def identities_of(
     pooled, fixed = models.get("GLM"), models.get("fixed effects")
     if pooled is not None and not isinstance(pooled, GEEModel):
         gaps["GEE with independence is the GLM with CR0"] = independence(pooled, data, groups)
-    if fixed is not None and fixed.call.family == "poisson":
+    if fixed is not None and not fixed.parts.is_conditional:
         gaps["fixed effects are the mixed model as theta grows"] = growing_theta(
             fixed, only_intercept(formula, groups), data, groups, contrasts
         )
@@ -163,7 +163,7 @@ def growing_theta(fixed: Any, formula: Formula, data: Any, groups: str, contrast
         wide = fit_glmer(
             GlmerCall(
                 mixed_text(formula),
-                specification("poisson", None, 1),
+                specification(fixed.call.family, None, 1),
                 contrasts=contrasts,
                 prior={groups: Point(WIDE)},
             ),

@@ -11,6 +11,7 @@ from ...design import INTERCEPT, Design, build
 from ...design.grouped import build_grouped, group_term
 from ...design.structures.structure import check_free
 from ...errors import ModelError, RanefWarning, RankWarning, UnsupportedError
+from ...families import is_normal
 from ...formula import parse
 from ...models import lmm
 from ...models.glmm import model as glmm
@@ -85,7 +86,7 @@ def generalised(call: WithinBetweenCall) -> GlmmSpec | None:
     UnsupportedError
         For another link of normal responses.
     """
-    if call.family != "gaussian":
+    if not is_normal(call.family):
         return specification(call.family, call.link, call.nagq, bool(call.reml))
     if call.link not in (None, "identity") or call.nagq != 1:
         raise UnsupportedError(
