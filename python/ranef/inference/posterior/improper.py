@@ -62,6 +62,8 @@ def _why(design: Design, group: str, sign: float) -> str:
     counts = {term.group: term.n_levels for term in design.random}
     if group in counts and sign > 0.0:
         return f"The {counted(counts[group], 'level')} of {group} do not bound it without a prior."
+    if sign < 0.0:
+        return "Its prior does not bound it, or lies far below what the data show."
     return "The data do not bound it without a prior."
 
 
