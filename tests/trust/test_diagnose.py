@@ -202,7 +202,7 @@ def test_missing_rows_by_variable_and_group():
     finding = ranef.diagnose("Reaction ~ Days + (Days | Subject)", frame).find("missing-rows")
     assert "11 of 180 rows" in finding.evidence
     assert "Reaction (10), Days (1)" in finding.evidence
-    assert "1 of 18 levels of Subject are lost whole (308)" in finding.evidence
+    assert "1 of 18 levels of Subject is lost whole (308)" in finding.evidence
 
 
 def test_dropout_counts_those_that_leave():
