@@ -177,9 +177,9 @@ def test_responses_without_order_are_refused(wine, change, error, message):
 
 
 def test_options_are_checked(wine):
-    with pytest.raises(ValueError, match="link is one of"):
+    with pytest.raises(ValueError, match="link must be one of"):
         ranef.clmm("rating ~ temp", wine, link="log")
-    with pytest.raises(ValueError, match="thresholds is one of"):
+    with pytest.raises(ValueError, match="thresholds must be one of"):
         ranef.clmm("rating ~ temp", wine, thresholds="free")
     with pytest.raises(ValueError, match="one random-effects term"):
         ranef.clmm("rating ~ temp + (1 | judge) + (1 | bottle)", wine, nagq=5)

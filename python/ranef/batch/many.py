@@ -11,6 +11,7 @@ from formulaic.utils.constraints import LinearConstraints
 from numpy.typing import NDArray
 
 from .. import design as designs
+from .._options import check_option
 from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
@@ -37,8 +38,7 @@ STAND_IN = "the batch's response"
 
 def check_ddf(ddf: str) -> None:
     """Refuse unknown kinds of degrees of freedom."""
-    if ddf not in ("residual", "inf", "satterthwaite"):
-        raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
+    check_option("ddf", ddf, ("residual", "inf", "satterthwaite"))
 
 
 def check_covariance(spec: Any, W: Any, ddf: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._options import check_name
 from ..errors import ModelError, UnsupportedError
 from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
@@ -42,9 +43,7 @@ def grouping_factor(model: Any, group: str | None) -> int:
         raise ValueError(
             f"the model has the grouping factors {', '.join(known)}; say which is new by group="
         )
-    if group not in known:
-        raise ValueError(f"group must be one of {', '.join(known)}, not {group!r}")
-    return known.index(group)
+    return known.index(check_name("group", group, known))
 
 
 def closed_form(

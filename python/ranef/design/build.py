@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._options import check_option
 from ..errors import DataError, FormulaError
 from ..formula import Factor, FactorKind, Formula, Term, place_of
 from .coding import FittedFactor, fit_factor
@@ -84,8 +85,8 @@ def build(
     """
     if not smooths:
         formula.refuse_smooths("this model")
-    check_option("missing", missing, ("drop", "raise"))
-    check_option("response", response, ("numeric", "binary", "counts"))
+    missing = check_option("missing", missing, ("drop", "raise"))
+    response = check_option("response", response, ("numeric", "binary", "counts"))
     reading = Reading(open_frame(data), evaluation=formula.evaluation)
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
@@ -141,12 +142,6 @@ def build(
         encoder=Encoder(formula, factors, tuple(fixed), recipes, groupings, source, curves),
         owners=owners(reading.frame, arrays),
     )
-
-
-def check_option(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a value that an option does not have."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 
 
 def read_all(formula: Formula, reading: Reading) -> None:

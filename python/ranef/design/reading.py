@@ -62,8 +62,6 @@ class Reading:
 
 def read_factor(factor: Factor, reading: Reading) -> None:
     """Read one factor and note what is missing."""
-    from .expressions import columns_of, evaluate, strict_columns
-
     expr = factor.expr
     if expr in reading.values:
         return
@@ -76,6 +74,8 @@ def read_factor(factor: Factor, reading: Reading) -> None:
         )
         note(expr, value, reading)
     else:
+        from .expressions import columns_of, evaluate, strict_columns
+
         allowed = reading.evaluation
         sources = columns_of(expr, reading.frame, allowed)
         value = evaluate(expr, reading.frame, reading.states.setdefault(expr, {}), allowed)

@@ -69,7 +69,7 @@ def find(name: Any, estimator: str) -> Family:
     ----------
     name : str
         Name of the family, in any case.
-    estimator : {"glmer", "glmm", "gee", "growth_mixture"}
+    estimator : {"glmer", "glmm", "gee", "feglm", "growth_mixture"}
         Who is to fit it: a function, or for "glmm" models of a mean alone.
 
     Raises

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._options import check_option
 from .._typing import Array
 from ..design.aligned import by_name
 from ..design.design import Design
@@ -311,6 +312,7 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
         if C.ndim != 2 or C.shape[1] != k:
             raise ValueError(f"each contrast needs {k} weights, one for each of {list(labels)}")
         return [str(name) for name in method], C
+    method = check_option("method", method, METHODS, shown=(*METHODS, "a mapping"))
     if method == "eff":
         return [f"{label} effect" for label in labels], np.eye(k) - 1.0 / k
     if method == "poly":
@@ -322,9 +324,7 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
         "revpairwise": [(j, i) for i, j in combinations(range(k), 2)],
         "trt.vs.ctrl": [(i, ref) for i in range(k) if i != ref],
         "consec": [(i + 1, i) for i in range(k - 1)],
-    }.get(method)
-    if pairs is None:
-        raise ValueError(f"method must be one of {METHODS} or a mapping, not {method!r}")
+    }[method]
     C = np.zeros((len(pairs), k))
     for row, (i, j) in zip(C, pairs, strict=True):
         row[i], row[j] = 1.0, -1.0

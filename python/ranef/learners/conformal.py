@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._html import Preformatted
+from .._options import check_option
 from ..design.frame import to_pandas
 from ..errors import ModelError, UnsupportedError
 from ..parallel.progress import bar
@@ -61,8 +62,7 @@ class Calibration(Spoken, Preformatted):
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"level must lie between 0 and 1, not {level!r}")
-        if groups not in ("new", "known"):
-            raise ValueError(f"groups must be 'new' or 'known', not {groups!r}")
+        groups = check_option("groups", groups, ("new", "known"))
         table = self.new if groups == "new" else self.known
         error = table["error"].to_numpy()
         if groups == "new":

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._html import Preformatted
+from .._options import check_name
 from .._typing import Array
 from ..design.design import Design
 from ..design.encode import encode
@@ -113,8 +114,7 @@ def embedded(
     known = [term.group for term in design.bars]
     if group is None and len(known) == 1:
         group = known[0]
-    if group not in known:
-        raise ValueError(f"group must be one of {', '.join(map(repr, known))}, not {group!r}")
+    group = check_name("group", group, known)
     place = next(i for i, term in enumerate(design.random) if term.group == group)
     term = design.random[place]
     if len(term.memberships) > 1:

@@ -91,10 +91,14 @@ class Control:
     def of(cls, control: Control | None) -> Control:
         """Check what was given as settings; the usual ones for None."""
         if control is None:
-            return cls()
+            return USUAL
         if not isinstance(control, cls):
             raise TypeError(f"control takes ranef.Control(max_steps=..., ...), not {control!r}")
         return control
+
+
+#: The settings of a search that nobody set.
+USUAL = Control()
 
 
 @dataclass(frozen=True)

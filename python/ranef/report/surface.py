@@ -60,25 +60,28 @@ class MultiStart(Preformatted):
 
 @dataclass(frozen=True, repr=False)
 class Surface(Preformatted):
-    """Log-likelihood on a grid of standard deviations relative to the residual one.
+    """Log-likelihood on a grid of standard deviations.
 
     Attributes
     ----------
     names : tuple of str
         One or two of ``sd_TERM|GROUP``.
     table : DataFrame
-        A row a grid point: the relative standard deviations by name, llf, and drop, its distance
-        below the model's log-likelihood.
+        A row a grid point: the standard deviations by name, llf, and drop, its distance below the
+        model's log-likelihood.
     at : tuple of float
         The model's own values.
     hold : bool
         Whether all else was held at the estimate instead of being chosen again.
+    relative : bool
+        Whether standard deviations are relative to the residual one.
     """
 
     names: tuple[str, ...]
     table: pd.DataFrame
     at: tuple[float, ...]
     hold: bool
+    relative: bool = True
 
     def _grid(self) -> pd.DataFrame:
         first, second = self.names
@@ -130,7 +133,8 @@ class Surface(Preformatted):
         from .plots.base import one, theme, titled
 
         look, ax = theme(), one(ax)
-        labels = [f"{name} / sigma" for name in self.names]
+        unit = " / sigma" if self.relative else ""
+        labels = [f"{name}{unit}" for name in self.names]
         ax.set_xlabel(labels[0])
         if len(self.names) == 1:
             ax.plot(self.table[self.names[0]], self.table["llf"])

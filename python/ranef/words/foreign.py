@@ -95,6 +95,10 @@ MODEL: dict[str, tuple[str, str]] = {
     "wildboottest": ("pyfixest", "model.wild_bootstrap(term)"),
 }
 
+#: Cures of several words.
+POISSON = 'ranef.feglm(..., family="poisson", absorb="g")'
+CLOGIT = 'ranef.feglm(..., family="binomial", absorb="g")'
+
 #: Functions and classes of a module.
 MODULE: dict[str, tuple[str, str]] = {
     **RARER_OF_MODULES,
@@ -154,7 +158,7 @@ MODULE: dict[str, tuple[str, str]] = {
     "icc": ("performance", "model.icc()"),
     "r2": ("performance", "model.r2()"),
     "lm": ("R", "ranef.feols(...)"),
-    "glm": ("R", "ranef.glmer(...), or ranef.gee(...) for means over groups"),
+    "glm": ("R", "ranef.glmer(...), ranef.feglm(...), or ranef.gee(...) for means over groups"),
     "Lmer": ("pymer4", "ranef.lmer(...), or ranef.glmer(..., family=...)"),
     "GEE": ("statsmodels", "ranef.gee(...)"),
     "GLS": ("statsmodels", "ranef.gls(...)"),
@@ -162,8 +166,21 @@ MODULE: dict[str, tuple[str, str]] = {
     "OLS": ("statsmodels", "ranef.feols(...)"),
     "mixedlm": ("statsmodels", "ranef.lmer(...)"),
     "ols": ("statsmodels", "ranef.feols(...)"),
-    "feglm": ("pyfixest", "ranef.glmer(...), or ranef.gee(...) for robust standard errors"),
-    "fepois": ("pyfixest", 'ranef.glmer(..., family="poisson")'),
+    "fepois": ("pyfixest", POISSON),
+    "ppmlhdfe": ("Stata", POISSON),
+    "xtpoisson": ("Stata", POISSON),
+    "xtlogit": ("Stata", CLOGIT),
+    "clogit": ("survival", CLOGIT),
+    "ConditionalLogit": ("statsmodels", CLOGIT),
+    "ConditionalPoisson": ("statsmodels", POISSON),
+    "PanelOLS": ("linearmodels", 'ranef.feols(..., absorb="g")'),
+    "PooledOLS": ("linearmodels", "ranef.feols(...)"),
+    "AbsorbingLS": ("linearmodels", 'ranef.feols(..., absorb="g")'),
+    "felm": ("lfe", 'ranef.feols(..., absorb="g")'),
+    "plm": ("plm", 'ranef.feols(..., absorb="g"), or ranef.random_effects_gls(...)'),
+    "pglm": ("pglm", 'ranef.feglm(..., absorb="g"), or ranef.glmer(...)'),
+    "bife": ("bife", CLOGIT),
+    "alpaca": ("alpaca", POISSON),
 }
 
 #: Methods of a model that somebody may look for in the module.
@@ -237,14 +254,20 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "family": (
         ("lmer", "lmer is for normal responses; take ranef.glmer(..., family=...)"),
         ("gls", "gls is for normal responses; take ranef.glmer or ranef.gee"),
-        ("feols", "feols is least squares; take ranef.glmer or ranef.gee"),
+        ("feols", "feols is least squares; take ranef.feglm(..., family=...)"),
         ("clmm", "clmm is for ordered responses; link= is its choice"),
     ),
     "fml": (("formula", "write formula="),),
     "freq_weights": (
         ("", "weights are precisions here; repeat rows: data.loc[data.index.repeat(n)]"),
     ),
-    "groups": (("lmer", TERMS), ("glmer", TERMS), ("clmm", TERMS), ("feols", "write absorb=")),
+    "groups": (
+        ("lmer", TERMS),
+        ("glmer", TERMS),
+        ("clmm", TERMS),
+        ("feols", "write absorb="),
+        ("feglm", "write absorb="),
+    ),
     "infer": (("", "tables have tests and limits both; level= sets the coverage"),),
     "maxiter": (("control", "write control=ranef.Control(max_steps=...)"),),
     "mode": (("ddf", "write ddf="),),

@@ -31,6 +31,8 @@ class FeolsParts(Parts):
 
     ddf: ClassVar[tuple[str, ...]] = ("own", "residual", "inf")
     no_ddf: ClassVar[str] = "they belong to the covariance of the coefficients"
+    #: The working model of robust errors has equal variances, whatever the weights.
+    whitened: ClassVar[bool] = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {**Parts.__getstate__(self), "vcov": self.vcov}  # its clusters came with the data

@@ -63,11 +63,8 @@ def specification(family: str, link: str | None, corr: Any, times: Sequence[Any]
     steps = corr.removesuffix("-dependent")
     if steps != corr and steps.isdigit():
         return GeeSpec(family, link, "m-dependent", check_lags(int(steps), n))
-    if corr not in SIMPLE:
-        raise ValueError(
-            f'corr is one of {", ".join(SIMPLE)}, "2-dependent" or a matrix, not {corr!r}'
-        )
-    return GeeSpec(family, link, corr)
+    shown = (*SIMPLE, "2-dependent", "a matrix")
+    return GeeSpec(family, link, check_option("corr", corr, SIMPLE, shown=shown))
 
 
 def check_lags(lags: int, n: int) -> int:

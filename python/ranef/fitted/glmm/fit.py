@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import _core
 from ... import design as designs
+from ..._options import options_text
 from ...design.design import Design, only_plain
 from ...errors import (
     ConvergenceWarning,
@@ -76,7 +77,7 @@ def specification(family: str, link: str | None, nagq: int, reml: bool = False) 
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
         raise ValueError(
-            f"the link of a {found.label} family is one of {', '.join(links)}, not {link!r}"
+            f"the link of a {found.label} family is {options_text(links)}, not {link!r}"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 0 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 0 to 100, not {nagq!r}")

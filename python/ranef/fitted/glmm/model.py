@@ -26,6 +26,7 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -50,6 +51,7 @@ class GeneralizedLinearMixedModel(
     Rows,
     LinearTests,
     Profiles,
+    Surfaces,
     Tables,
     Sampled,
     Tidied,
@@ -89,7 +91,6 @@ class GeneralizedLinearMixedModel(
     }
     instead: ClassVar[Mapping[str, str]] = {
         "wild_bootstrap": "use ranef.gee(...).wild_bootstrap(term)",
-        "surface": "use profile()",
     }
     reml = False
 

@@ -13,6 +13,7 @@ from ... import _core
 from ..._typing import Array
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
+from ...inference.optimum.surface import Explorer, SearchDeviance
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.generalised import Predictive, predictor_variance
 from ...inference.prediction.joint import joint_covariances
@@ -29,10 +30,12 @@ from ...inference.smooths.weights import observed_weights
 from ...inference.structures import natural_values
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
+from ...models.glmm.model import criterion_at
 from ...models.glmm.plan import Plan, location_rows, plan_of
 from ...models.glmm.several import lower
 from ...models.glmm.standing import Standing
 from ...models.gls.model import alias
+from ..generalised.likelihood import by_likelihood
 from ..generalised.parts import GeneralisedParts
 from ..mixed.parts import CurvedParts
 from ..mixed.profiles import PRIOR
@@ -135,6 +138,15 @@ class GlmmParts(GeneralisedParts, CurvedParts):
             self.design,
             lambda rows, group: predictor_variance(self.design, self.estimate, rows, [group]),
         )
+
+    def explorer(self, places: tuple[tuple[int, int], ...], hold: bool) -> Explorer:
+        """Set up the likelihood over standard deviations."""
+        by_likelihood(self, "a surface")
+        criterion, optimum = criterion_at(self.design, self.estimate)
+        bases = [self.term_basis(t) for t in range(len(self.design.random))]
+        states, rest = self.estimate.lambda_standard, optimum[criterion.m :]
+        deviance = SearchDeviance(criterion)
+        return Explorer(self.design, bases, deviance, states, rest, places, hold)
 
     def walked(self) -> Walked:
         """List the parameters and their curves."""

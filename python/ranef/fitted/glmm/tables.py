@@ -16,7 +16,7 @@ from ...inference.shares.results import R2
 from ...report import tidy as tidying
 from ...report.tests import chisq_table
 from ...report.whole_frame import WholeFrame
-from ..generalised.refits import by_likelihood
+from ..generalised.likelihood import by_likelihood
 from ..parts import Base
 from ..term_tests import term_tests
 from .parts import GlmmParts

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ... import design as designs
+from ..._options import check_option
 from ...design.design import INTERCEPT, Design
 from ...design.frame import open_frame
 from ...errors import (
@@ -48,10 +49,8 @@ def ordinal_call(
     formula: str, link: str, thresholds: str, scale: Any, nominal: Any, nagq: int, **more: Any
 ) -> OrdinalCall:
     """Check the options of a model."""
-    if link not in LINKS:
-        raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
-    if thresholds not in STRUCTURES:
-        raise ValueError(f"thresholds is one of {', '.join(STRUCTURES)}, not {thresholds!r}")
+    link = check_option("link", link, LINKS)
+    thresholds = check_option("thresholds", thresholds, STRUCTURES)
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 1 to 100, not {nagq!r}")
     return OrdinalCall(

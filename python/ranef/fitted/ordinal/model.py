@@ -26,6 +26,7 @@ from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..regression_table import RegressionTable
 from ..warned import tell
@@ -52,6 +53,7 @@ class CumulativeLinkModel(
     OrdinalTables,
     LinearTests,
     Profiles,
+    Surfaces,
     Tidied,
     RegressionTable,
     Intervals,

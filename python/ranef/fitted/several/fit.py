@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import _core
 from ... import design as designs
+from ..._options import options_text
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
@@ -49,7 +50,7 @@ def parts_call(
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
         raise ValueError(
-            f"the link of a {found.label} family is one of {', '.join(links)}, not {link!r}: "
+            f"the link of a {found.label} family is {options_text(links)}, not {link!r}: "
             "with another one means leave the range of the distribution"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:

@@ -22,6 +22,7 @@ from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -52,6 +53,7 @@ class DistributionalModel(
     PartsRows,
     LinearTests,
     Profiles,
+    Surfaces,
     Sampled,
     Tidied,
     Figures,

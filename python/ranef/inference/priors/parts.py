@@ -47,6 +47,8 @@ class PriorParts:
     @property
     def sigma(self) -> float | None:
         """The residual standard deviation where it is known."""
+        if self.residual is None:
+            return None
         from .priors import Point
 
         return self.residual.sigma if isinstance(self.residual, Point) else None
@@ -87,6 +89,8 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
     ValueError
         If a density stands where it has no meaning.
     """
+    if prior is None:
+        return PriorParts()
     from .priors import Point
 
     if not isinstance(prior, Mapping):
