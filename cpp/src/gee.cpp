@@ -42,6 +42,10 @@ struct State {
   bool valid = true;
 };
 
+double weight(const GeeData& data, Index i) {
+  return data.weights.size() == 0 ? 1.0 : data.weights[i];
+}
+
 void evaluate(const GeeData& data, const GeeOptions& options, ConstVectorRef beta, State& s) {
   s.eta.noalias() = data.X * beta;
   if (data.offset.size() > 0) s.eta += data.offset;
@@ -53,7 +57,7 @@ void evaluate(const GeeData& data, const GeeOptions& options, ConstVectorRef bet
       s.valid = false;
       return;
     }
-    const double sd = std::sqrt(v), sw = std::sqrt(weight_of(data, i));
+    const double sd = std::sqrt(v), sw = std::sqrt(weight(data, i));
     s.mu[i] = m.mu;
     s.pearson[i] = (data.y[i] - m.mu) / sd;
     s.slope[i] = m.slope * sw / sd;
@@ -115,7 +119,7 @@ bool start_beta(const GeeData& data, const GeeOptions& options, bool constant, V
   Vector row(p + 1);
   const double average = data.y.mean();
   for (Index i = 0; i < n; ++i) {
-    const double w = weight_of(data, i);
+    const double w = weight(data, i);
     const double start = constant ? average : starting_mean(options.family, data.y[i], w);
     const double eta = link_of(options.link, start);
     const MeanPoint m = mean_point(options.link, eta);
@@ -126,7 +130,7 @@ bool start_beta(const GeeData& data, const GeeOptions& options, bool constant, V
     if (!constant) row[p] += (data.y[i] - m.mu) / m.slope;
     cross.noalias() += (w * m.slope * m.slope / v) * row * row.transpose();
   }
-  beta = Matrix(cross.topLeftCorner(p, p)).ldlt().solve(cross.col(p).head(p));
+  beta = cross.topLeftCorner(p, p).ldlt().solve(cross.col(p).head(p));
   return beta.allFinite();
 }
 

@@ -10,13 +10,17 @@ namespace {
 // Correlations estimated beyond this are put here: the working matrix must stay positive definite.
 constexpr double kBound = 0.9999;
 
+double weight(const GeeData& data, Index i) {
+  return data.weights.size() == 0 ? 1.0 : data.weights[i];
+}
+
 // Calls f(row j, row k, weight) for every pair within a cluster.
 template <class F>
 void each_pair(const GeeData& data, F&& f) {
   for (Index g = 0; g + 1 < data.start.size(); ++g) {
     for (Index j = data.start[g]; j < data.start[g + 1]; ++j) {
-      const double wj = weight_of(data, j);
-      for (Index k = j + 1; k < data.start[g + 1]; ++k) f(j, k, wj * weight_of(data, k));
+      const double wj = weight(data, j);
+      for (Index k = j + 1; k < data.start[g + 1]; ++k) f(j, k, wj * weight(data, k));
     }
   }
 }
@@ -33,7 +37,7 @@ double exchangeable(const GeeData& data, ConstVectorRef r, double phi, bool& at_
   for (Index g = 0; g + 1 < data.start.size(); ++g) {
     double s1 = 0.0, s2 = 0.0, w1 = 0.0, w2 = 0.0;
     for (Index i = data.start[g]; i < data.start[g + 1]; ++i) {
-      const double w = weight_of(data, i), x = w * r[i];
+      const double w = weight(data, i), x = w * r[i];
       s1 += x;
       s2 += x * x;
       w1 += w;

@@ -17,7 +17,7 @@ constexpr int kMaxSteps = 1000;
 constexpr int kMaxHalvings = 40;
 constexpr double kModeTolerance = 1e-18;
 constexpr double kSmallStep = 1e-7;
-constexpr Index kRowsTogether = 64;  // rows that are solved for together
+constexpr Index kPanel = 64;  // rows that are solved for together
 
 }  // namespace
 
@@ -433,8 +433,8 @@ Vector GeneralGlmm::prediction_variances(const Matrix& X, const Matrix& cov_beta
   const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());
   const Matrix standard = X * T;
   Vector out(m);
-  for (Index begin = 0; begin < m; begin += kRowsTogether) {
-    const Index count = std::min(kRowsTogether, m - begin);
+  for (Index begin = 0; begin < m; begin += kPanel) {
+    const Index count = std::min(kPanel, m - begin);
     RowMatrix B = RowMatrix::Zero(q_, count);
     for (Index i = 0; i < count; ++i)
       for (Index e = Z.start[begin + i]; e < Z.start[begin + i + 1]; ++e) {

@@ -14,7 +14,7 @@ namespace {
 constexpr double kTwoPi = 6.283185307179586476925286766559;
 constexpr double kRidge = 1e-4;     // as the search takes it
 constexpr Index kMostDense = 6000;  // random effects of which pair traces are made
-constexpr Index kRightSides = 64;   // right sides that are solved together
+constexpr Index kPanel = 64;        // right sides that are solved together
 
 bool near_singular(const Matrix& lambda) {
   if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
@@ -400,8 +400,8 @@ PairTraces GeneralPls::pair_traces() {
     throw ModelTooLarge("the expected information needs a dense matrix of all random effects");
   // F = (M (x) I)'Z'H^-1 Z (M (x) I).
   RowMatrix F(q, q);
-  for (Index begin = 0; begin < q; begin += kRightSides) {
-    const Index count = std::min(kRightSides, q - begin);
+  for (Index begin = 0; begin < q; begin += kPanel) {
+    const Index count = std::min(kPanel, q - begin);
     RowMatrix E = RowMatrix::Zero(q, count);
     for (Index j = 0; j < count; ++j) E(begin + j, j) = 1.0;
     const RowMatrix AR = times_A(whiten(std::move(E), true));
@@ -445,8 +445,8 @@ RowMatrix GeneralPls::solve_all(const RowMatrix& B) const {
 Vector GeneralPls::variances(const std::vector<const std::int32_t*>& codes,
                              const std::vector<RowMatrix>& z, Index m) {
   Vector out = Vector::Zero(m);
-  for (Index begin = 0; begin < m; begin += kRightSides) {
-    const Index count = std::min(kRightSides, m - begin);
+  for (Index begin = 0; begin < m; begin += kPanel) {
+    const Index count = std::min(kPanel, m - begin);
     RowMatrix B = RowMatrix::Zero(offset_.back(), count);
     for (std::size_t t = 0; t < n_terms(); ++t)
       for (Index i = 0; codes[t] && i < count; ++i)

@@ -9,7 +9,7 @@
 namespace ranef {
 namespace {
 
-constexpr Index kSolvedTogether = 64;  // rows that are solved for together
+constexpr Index kPanel = 64;  // rows that are solved for together
 
 }  // namespace
 
@@ -47,8 +47,8 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
   const Matrix U = pls_->cov_beta_root();
   const Matrix standard = X * basis_.T.topLeftCorner(p, p);
   Vector out(m);
-  for (Index begin = 0; begin < m; begin += kSolvedTogether) {
-    const Index count = std::min(kSolvedTogether, m - begin);
+  for (Index begin = 0; begin < m; begin += kPanel) {
+    const Index count = std::min(kPanel, m - begin);
     RowMatrix B = RowMatrix::Zero(q, count);
     for (Index i = 0; i < count; ++i)
       for (Index e = Z.start[begin + i]; e < Z.start[begin + i + 1]; ++e) {

@@ -5,7 +5,6 @@
 #include <limits>
 #include <stdexcept>
 
-#include "ranef/jet.hpp"
 #include "ranef/laplace.hpp"
 #include "ranef/search.hpp"
 
@@ -19,10 +18,12 @@ constexpr int kMaxHalvings = 40;
 constexpr double kModeTolerance = 1e-18;
 constexpr double kSmallStep = 1e-7;
 
+int pair_of(int a, int b) { return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
+
 Matrix block(const Matrix& packed, Index row, int r) {
   Matrix out(r, r);
   for (int b = 0; b < r; ++b)
-    for (int a = 0; a <= b; ++a) out(a, b) = out(b, a) = packed(row, symmetric_index(a, b));
+    for (int a = 0; a <= b; ++a) out(a, b) = out(b, a) = packed(row, pair_of(a, b));
   return out;
 }
 
@@ -36,7 +37,7 @@ Matrix positive_part(const Matrix& packed, int r) {
     const Matrix positive = eigen.eigenvectors() * eigen.eigenvalues().cwiseMax(0.0).asDiagonal() *
                             eigen.eigenvectors().transpose();
     for (int b = 0; b < r; ++b)
-      for (int a = 0; a <= b; ++a) out(i, symmetric_index(a, b)) = positive(a, b);
+      for (int a = 0; a <= b; ++a) out(i, pair_of(a, b)) = positive(a, b);
   }
   return out;
 }
@@ -206,7 +207,7 @@ Matrix Predictors::weighted(const Matrix& weight, const Matrix& rows) const {
   Matrix out = Matrix::Zero(rows.rows(), r);
   for (int b = 0; b < r; ++b)
     for (int a = 0; a < r; ++a)
-      out.col(a).array() += weight.col(symmetric_index(a, b)).array() * rows.col(b).array();
+      out.col(a).array() += weight.col(pair_of(a, b)).array() * rows.col(b).array();
   return out;
 }
 

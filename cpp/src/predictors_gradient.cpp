@@ -2,11 +2,16 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "ranef/jet.hpp"
 #include "ranef/laplace.hpp"
 #include "ranef/predictors.hpp"
 
 namespace ranef {
+namespace {
+
+int pair_of(int a, int b) { return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
+
+}  // namespace
+
 // sum_m X_m'r_m, r (n, N).
 Vector Predictors::by_beta(const Matrix& r) const {
   Vector out = Vector::Zero(n_beta_);
@@ -40,8 +45,8 @@ Vector Predictors::gradient() {
   Matrix rest = slope;  // a + sum_k c_k d2l
   for (Index m = 0; m < rest.cols(); ++m)
     for (Index k = 0; k < r; ++k)
-      rest.col(m).array() += change.col(k).array() *
-                             second.col(symmetric_index(active_[k], static_cast<int>(m))).array();
+      rest.col(m).array() +=
+          change.col(k).array() * second.col(pair_of(active_[k], static_cast<int>(m))).array();
   const Matrix residual = rest - 2.0 * score;
   for (Index k = 0; k < r; ++k) {
     left.col(k) = rest.col(active_[k]);
@@ -78,7 +83,7 @@ std::vector<RowMatrix> Predictors::coupled(const Matrix& second) const {
   for (std::size_t t = 0; t < owner_.size(); ++t) {
     RowMatrix rows = RowMatrix::Zero(second.rows(), n_beta_);
     for (std::size_t a = 0; a < inputs_.size(); ++a) {
-      const auto w = second.col(symmetric_index(active_[owner_[t]], static_cast<int>(a)));
+      const auto w = second.col(pair_of(active_[owner_[t]], static_cast<int>(a)));
       for (Index j = 0; j < inputs_[a].X.cols(); ++j)
         rows.col(inputs_[a].index[j]) -= w.cwiseProduct(inputs_[a].X.col(j));
     }
@@ -94,7 +99,7 @@ Matrix Predictors::information_beta() {
   Matrix out = Matrix::Zero(n_beta_, n_beta_);
   for (std::size_t a = 0; a < inputs_.size(); ++a)
     for (std::size_t b = 0; b < inputs_.size(); ++b) {
-      const auto w = second.col(symmetric_index(static_cast<int>(a), static_cast<int>(b)));
+      const auto w = second.col(pair_of(static_cast<int>(a), static_cast<int>(b)));
       const Matrix own = inputs_[a].X.transpose() * w.asDiagonal() * inputs_[b].X;
       for (Index j = 0; j < own.cols(); ++j)
         for (Index i = 0; i < own.rows(); ++i)

@@ -2,7 +2,6 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "ranef/jet.hpp"
 #include "ranef/laplace.hpp"
 #include "ranef/predictors.hpp"
 
@@ -10,6 +9,8 @@ namespace ranef {
 namespace {
 
 constexpr double kRootTwo = 1.4142135623730950488;
+
+int pair_of(int a, int b) { return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
 
 }  // namespace
 
@@ -47,7 +48,7 @@ Predictors::Level Predictors::at_level(const LevelOrder& order, Index l, const M
     out.z.row(i) = products_->z(0).row(row);
     out.eta.row(i) = eta_.row(row);
     out.slope.row(i) = slope.row(row);
-    for (int m = 0; m < N; ++m) out.cross(i, m) = second(row, symmetric_index(active_[0], m));
+    for (int m = 0; m < N; ++m) out.cross(i, m) = second(row, pair_of(active_[0], m));
     out.score(i) = score_(row, 0);
     out.weight(i) = weight_(row, 0);
   }

@@ -8,10 +8,6 @@
 
 namespace ranef {
 
-inline double weight_of(const GeeData& data, Index i) {
-  return data.weights.size() == 0 ? 1.0 : data.weights[i];
-}
-
 // Distances between the times of a cluster's rows, in units of the median gap between neighbours,
 // so that a correlation to the power of a distance does not depend on how time is counted. On
 // regular times every whole number of steps is one, otherwise those that occur are listed.
