@@ -26,6 +26,7 @@ class Checks(Base):
     parts: GlmmParts
 
     def _source(self, kind: str, rng: np.random.Generator) -> Source:
+        self.parts.each_row("simulated_residuals")
         parts, design, e = self.parts, self.parts.design, self.parts.estimate
         family = e.spec.distribution
 
