@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._options import check_option
 from ..errors import DataError, FormulaError
 from ..formula import Factor, FactorKind, Formula, Term, place_of
@@ -226,8 +227,8 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
     if isinstance(value, Numbers):
         if len(value.arrays) > 1:
             raise DataError(
-                f"the response {name!r} has {len(value.arrays)} columns; only a binomial response "
-                "of glmer has two, cbind(successes, failures)",
+                f"the response {name!r} has {counted(len(value.arrays), 'column')}; only a "
+                "binomial response of glmer has two, cbind(successes, failures)",
                 name,
             )
         return value.arrays[0]
@@ -263,7 +264,9 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
     for column, what in ((count, "successes"), (failures, "failures")):
         bad = int(np.sum((column < 0.0) | (column != np.round(column))))
         if bad:
-            raise DataError(f"the {what} in {name} are not counts 0, 1, 2, ... in {bad} rows", name)
+            raise DataError(
+                f"the {what} in {name} are not counts 0, 1, 2, ... in {counted(bad, 'row')}", name
+            )
     trials = count + failures
     return count / trials, trials
 

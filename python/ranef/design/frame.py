@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError, shortened
 from .values import native
 
@@ -85,7 +86,9 @@ class Frame:
                 self.names,
             )
         if count > 1:
-            raise DataError(f"{count} columns of the data are called {name!r}; rename them", name)
+            raise DataError(
+                f"{counted(count, 'column')} of the data are called {name!r}; rename them", name
+            )
 
     def hint(self, name: str) -> str:
         """Say where a name may be found that is no column."""

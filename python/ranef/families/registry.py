@@ -10,7 +10,7 @@ from typing import Any
 from .._importing import load
 from .family import Family
 
-__all__ = ["find", "known", "lookup", "names", "registered"]
+__all__ = ["find", "is_normal", "known", "lookup", "names", "registered"]
 
 #: The file of every family there is, which is read when the family is first asked for; in the
 #: order in which families are listed to users.
@@ -55,6 +55,11 @@ def lookup(name: str) -> Family:
             raise ValueError(_unknown(name, names()))
         READ[name] = load(f"{__package__}.{FILES[name]}", name.upper())
     return READ[name]
+
+
+def is_normal(name: Any) -> bool:
+    """Tell whether a family is that of linear models."""
+    return isinstance(name, str) and name.lower() == "gaussian"
 
 
 def known(estimator: str) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._options import check_option
 from .._typing import Array
 from ..design.aligned import by_name
@@ -310,7 +311,9 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
             ]
         )
         if C.ndim != 2 or C.shape[1] != k:
-            raise ValueError(f"each contrast needs {k} weights, one for each of {list(labels)}")
+            raise ValueError(
+                f"each contrast needs {counted(k, 'weight')}, one for each of {list(labels)}"
+            )
         return [str(name) for name in method], C
     method = check_option("method", method, METHODS, shown=(*METHODS, "a mapping"))
     if method == "eff":

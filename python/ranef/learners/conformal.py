@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
 from .._options import check_option
 from ..design.frame import to_pandas
@@ -142,8 +143,8 @@ def calibrated(
     known = within_groups(codes, folds, call.seed)
     if int(codes.max()) + 1 < 2 * folds:
         raise ModelError(
-            f"{group} has {int(codes.max()) + 1} levels, too few for {folds} parts of at least "
-            "two; take fewer folds"
+            f"{group} has {counted(int(codes.max()) + 1, 'level')}, too few for "
+            f"{counted(folds, 'part')} of at least two; take fewer folds"
         )
     observed = pd.Series(base.y)
     errors = []

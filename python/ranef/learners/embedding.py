@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
 from .._options import check_name
 from .._typing import Array
@@ -85,8 +86,9 @@ class Embedding(Spoken, Preformatted):
 
     def __repr__(self) -> str:
         return (
-            f"<Embedding of {self.group}: {len(self.levels)} levels, {len(self.levels.columns)} "
-            f"columns ({', '.join(map(str, self.levels.columns))}), {self.how}>"
+            f"<Embedding of {self.group}: {counted(len(self.levels), 'level')}, "
+            f"{counted(len(self.levels.columns), 'column')} "
+            f"({', '.join(map(str, self.levels.columns))}), {self.how}>"
         )
 
 
@@ -142,7 +144,7 @@ def embedded(
             how = "without each row in turn"
             values = modes_without_row(design, estimate, place)
         else:
-            how = f"in {folds} parts, without each in turn"
+            how = f"in {counted(folds, 'part')}, without each in turn"
             part = within_groups(np.asarray(term.codes, dtype=np.intp), int(folds), seed)
             values = modes_without_part(design, estimate, place, part)
     else:

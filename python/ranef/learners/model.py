@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import NewLevels, Random
 from ..fitted.warned import tell
 from ..inference.prediction.predict import chosen_groups
@@ -244,8 +245,8 @@ class MixedLearner(BesideMixed):
 
     def __repr__(self) -> str:
         return (
-            f"<MixedLearner {str(self.call.formula)!r}, {self.fit.learner.label}, {self.nobs} "
-            f"rows, llf {self.llf:.4f}>"
+            f"<MixedLearner {str(self.call.formula)!r}, {self.fit.learner.label}, "
+            f"{counted(self.nobs, 'row')}, llf {self.llf:.4f}>"
         )
 
 

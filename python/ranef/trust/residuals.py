@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._counted import counted
 from ..chunks.summed import SummedDesign
 from ..design.design import Design
 from ..errors import RanefError, RanefWarning
@@ -124,8 +125,8 @@ def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
     yield Finding(
         "influential-group",
         "note",
-        f"{len(high)} of {term.n_levels} levels of {term.group} move a coefficient by more than "
-        f"its standard error: {told}.",
+        f"{len(high)} of {counted(term.n_levels, 'level')} of {term.group} move a coefficient by "
+        f"more than its standard error: {told}.",
         "Report this with the result, and look at what is special about these levels.",
         f'model.influence("{term.group}", refit=True)',
     )

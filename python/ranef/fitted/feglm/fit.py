@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design import INTERCEPT, Design
 from ...design.grouped import build_grouped, group_term
@@ -237,16 +238,16 @@ def lost_rows(lost: Lost, call: FeglmCall, family: Family) -> list[RanefWarning]
         which = ", ".join(f"{count} of {name}" for name, count in lost.levels.items() if count)
         out.append(
             DroppedRowsWarning(
-                f"{lost.level_rows} rows were left out: levels without {variation(family)} "
-                f"({which}) say nothing about the coefficients"
+                f"{counted(lost.level_rows, 'row was', 'rows were')} left out: levels without "
+                f"{variation(family)} ({which}) say nothing about the coefficients"
             )
         )
     if lost.running:
         out.append(
             DroppedRowsWarning(
-                f"{lost.running} rows were left out: a column or an effect separates them, their "
-                "fitted means run to the edge of the range, and they say nothing about the other "
-                "coefficients"
+                f"{counted(lost.running, 'row was', 'rows were')} left out: a column or an effect "
+                "separates them, their fitted means run to the edge of the range, and they say "
+                "nothing about the other coefficients"
             )
         )
     return out

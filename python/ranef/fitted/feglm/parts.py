@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...families import Family, lookup
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -145,7 +146,9 @@ class FeglmParts(Parts):
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         absorbed = f"{' + '.join(self.ngroups)} absorbed, " if self.ngroups else ""
-        return f"{self.family.label}, {absorbed}{self.nobs} rows, {self.vcov.kind} errors"
+        return (
+            f"{self.family.label}, {absorbed}{counted(self.nobs, 'row')}, {self.vcov.kind} errors"
+        )
 
     @property
     def table_absorbed(self) -> str | None:

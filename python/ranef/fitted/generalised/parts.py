@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
@@ -86,7 +87,7 @@ class GeneralisedParts(ProfiledParts):
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""
-        return f"{self.distribution}, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"{self.distribution}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     def table_rows(self) -> dict[str, Any]:
         """List the rows of a regression table below the coefficients."""

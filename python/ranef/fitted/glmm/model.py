@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from ..._counted import counted
 from ...errors import DroppedRowsWarning
 from ...families import find
 from ...formula import parse
@@ -200,7 +201,7 @@ class GeneralizedLinearMixedModel(
         if nagq == 1:
             restricted = " of the restricted likelihood" if self.call.spec.reml else ""
             return f"Laplace's approximation{restricted}"
-        return f"adaptive Gauss-Hermite quadrature, {nagq} points"
+        return f"adaptive Gauss-Hermite quadrature, {counted(nagq, 'point')}"
 
     def _facts(self) -> list[tuple[str, str]]:
         """Label and value of what a summary says first."""
@@ -247,8 +248,8 @@ class GeneralizedLinearMixedModel(
             )
         if self.parts.converged:
             yield (
-                f"Converged: after {len(e.path)} steps, exact derivatives predict a further "
-                f"decrease of -2 log-likelihood by {e.decrement:.1e}."
+                f"Converged: after {counted(len(e.path), 'step')}, exact derivatives predict a "
+                f"further decrease of -2 log-likelihood by {e.decrement:.1e}."
             )
 
     def summary(self) -> Summary:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...chunks.summed import NO_ROWS, SummedDesign
 from ...errors import UnsupportedError
@@ -175,7 +176,7 @@ class LmmParts(ProfiledParts, CurvedParts):
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         kind = "REML" if self.reml else "ML"
-        return f"{kind}, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"{kind}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     @property
     def table_hidden(self) -> Sequence[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ... import design as designs
+from ..._counted import counted
 from ..._options import check_option
 from ...design.design import INTERCEPT, Design
 from ...design.frame import open_frame
@@ -86,9 +87,8 @@ def ordered_codes(series: pd.Series[Any], name: str) -> tuple[np.ndarray, list[A
     labels = np.unique(values[np.isfinite(values)])
     if len(labels) > MOST_CATEGORIES or (labels != np.round(labels)).any():
         raise DataError(
-            f"{name!r} has {len(labels)} different values; an ordered response has a few "
-            "categories. "
-            "Cut it into categories, or fit it by ranef.lmer",
+            f"{name!r} has {counted(len(labels), 'different value')}; an ordered response has a "
+            "few categories. Cut it into categories, or fit it by ranef.lmer",
             name,
         )
     codes = np.searchsorted(labels, values).astype(float)
@@ -147,8 +147,9 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
     for term in design.random:
         if term.n_levels * term.n_cols >= n and not is_correlated(term):
             raise ModelError(
-                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels * term.n_cols} "
-                f"random effects for {n} rows. Group by something that several rows share."
+                f"({' + '.join(term.names)} | {term.group}) has "
+                f"{counted(term.n_levels * term.n_cols, 'random effect')} for "
+                f"{counted(n, 'row')}. Group by something that several rows share."
             )
     if call.nagq > 1 and (len(design.random) != 1 or design.random[0].n_cols > MOST_COLUMNS):
         raise ValueError(

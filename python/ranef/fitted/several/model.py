@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from ..._counted import counted
 from ...formula import parse, update
 from ...report.summary import Summary
 from ..checked import Checked
@@ -175,7 +176,7 @@ class DistributionalModel(
         method = (
             "Laplace's approximation"
             if nagq == 1
-            else f"adaptive Gauss-Hermite quadrature, {nagq} points"
+            else f"adaptive Gauss-Hermite quadrature, {counted(nagq, 'point')}"
         )
         return Summary(
             f"Generalised linear mixed model of several parts fit by {method}",

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..._core import sum_by_cluster
+from ..._counted import counted
 from ..._options import check_name, check_option
 from ..._typing import Array, Codes
 from ...errors import ModelError, UnsupportedError
@@ -82,8 +83,8 @@ def hetero_cov(
         alone = left < 1e-10
         if kind == "HC3" and alone.any():
             raise ModelError(
-                f"{int(alone.sum())} rows are fitted exactly, whatever their response: HC3 divides "
-                'by zero there. Use "HC1", or leave these rows out.'
+                f"{counted(alone.sum(), 'row is', 'rows are')} fitted exactly, whatever the "
+                'response: HC3 divides by zero there. Use "HC1", or leave out such rows.'
             )
         scores = scores / np.where(alone, 1.0, left)[:, None] ** (0.5 if kind == "HC2" else 1.0)
     factor = n / df_resid if kind == "HC1" else 1.0

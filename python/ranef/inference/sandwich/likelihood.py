@@ -85,8 +85,8 @@ def adjusted_cov(
             pushed[g] = vectors @ (factor * (vectors.T @ pushed[g]))
         if lost:
             notes = (
-                f"{lost} of {count} clusters hold all that is known of some parameter; their "
-                "scores are not stretched there.",
+                f"{lost} of {count} clusters {'holds' if lost == 1 else 'hold'} all that is known "
+                "of some parameter; scores are not stretched there.",
             )
     half = rows @ V @ pushed.T  # (r, G)
     cov = half @ half.T

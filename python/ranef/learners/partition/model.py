@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._options import check_option
 from ..._typing import NewLevels, Random
 from ...design.encode import encode
@@ -256,8 +257,9 @@ class ModelTree(BesideMixed):
 
     def __repr__(self) -> str:
         return (
-            f"<ModelTree {str(self.call.formula)!r}, {len(self.params)} leaves, {self.nobs} rows, "
-            f"llf {self.llf:.4f}>"
+            f"<ModelTree {str(self.call.formula)!r}, "
+            f"{counted(len(self.params), 'leaf', 'leaves')}, {counted(self.nobs, 'row')}, llf "
+            f"{self.llf:.4f}>"
         )
 
 
