@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .api.emmeans import emmeans
     from .api.emtrends import emtrends
     from .api.equate import equate
+    from .api.feglm import feglm
     from .api.feols import feols
     from .api.fit_groups import fit_groups
     from .api.fit_many import fit_many
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from .design.known.pedigree import Pedigree
     from .design.known.precision import Precision
     from .fitted.design_view import DesignView
+    from .fitted.feglm.model import GeneralizedFixedEffectsModel
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
@@ -201,6 +203,7 @@ __all__ = [
     "GEEModel",
     "GLSModel",
     "Gamma",
+    "GeneralizedFixedEffectsModel",
     "GeneralizedLinearMixedModel",
     "GroupFits",
     "GrowthMixture",
@@ -286,6 +289,7 @@ __all__ = [
     "emmeans",
     "emtrends",
     "equate",
+    "feglm",
     "feols",
     "fit_groups",
     "fit_many",
@@ -351,6 +355,7 @@ _LATER = {
     "FimlGrowthModel": "fitted.growth.fiml",
     "FitMeasures": "inference.fit_measures",
     "FixedEffectsModel": "fitted.feols.model",
+    "GeneralizedFixedEffectsModel": "fitted.feglm.model",
     "GEEModel": "fitted.gee.model",
     "GLSModel": "fitted.gls.model",
     "Gamma": "inference.priors.priors",
@@ -437,6 +442,7 @@ _LATER = {
     "emmeans": "api.emmeans",
     "emtrends": "api.emtrends",
     "equate": "api.equate",
+    "feglm": "api.feglm",
     "feols": "api.feols",
     "fit_groups": "api.fit_groups",
     "fixed_or_random": "api.fixed_or_random",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["check_option", "nearest", "options_text"]
+__all__ = ["check_name", "check_option", "nearest", "options_text"]
 
 Word = TypeVar("Word", bound=str)
 
@@ -55,6 +55,25 @@ def check_option(
     raise ValueError(
         f"{name} must be {options_text(listed)}, not {value!r}{nearest(value, listed)}"
     )
+
+
+def check_name(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return the name, of a column or a factor, that an option gives; case matters.
+
+    Raises
+    ------
+    ValueError
+        If it is none of those known. The message names the nearest.
+
+    Examples
+    --------
+    >>> check_name("group", "school", ["school", "pupil"])
+    'school'
+    """
+    words = list(known)
+    if isinstance(value, str) and value in words:
+        return value
+    raise ValueError(f"{name} must be {options_text(words)}, not {value!r}{nearest(value, words)}")
 
 
 def folded(word: str) -> str:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 
 import ranef
+from ranef.batch import folder as folders
+from ranef.models.batch.blocks import Progress
 
 SLEEP = ranef.datasets.load("sleepstudy")
 Y = np.random.default_rng(1).normal(size=(180, 40))
@@ -129,3 +132,47 @@ def test_the_data_are_never_written_over(tmp_path: Path) -> None:
 def test_groups_without_random_effects_are_refused_in_words() -> None:
     with pytest.raises(ranef.ModelError, match=r"no random-effects term.*ranef\.lmlist"):
         ranef.fit_groups("Reaction ~ Days", SLEEP, by="Subject", progress=False)
+
+
+def test_fits_of_an_unfinished_part_are_kept_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = Progress.advance
+
+    def stopped(self: Progress, count: int) -> None:
+        advance(self, count)
+        if self.done >= 10:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "advance", stopped)
+    with pytest.warns(ranef.RanefWarning, match=r"interrupted after (\d+) of 40 fits"):
+        first = batch(tmp_path / "out")
+    assert first.kept == 0
+    assert not first.complete
+    monkeypatch.setattr(Progress, "advance", advance)
+    again = batch(tmp_path / "out")
+    assert 10 <= again.kept < 40
+    assert again.complete
+    assert batch(tmp_path / "out").kept == 40
+
+
+@pytest.mark.parametrize(("cost", "pause"), [(0.01, 2.0), (1.0, 20.0)])
+def test_copies_of_a_part_are_frequent_and_take_little_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost: float, pause: float
+) -> None:
+    clock, saved = [0.0], []
+
+    def savez(*_: Any, **__: Any) -> None:
+        clock[0] += cost
+        saved.append(clock[0])
+
+    monkeypatch.setattr(folders, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(folders.np, "savez", savez)
+    estimate: Any = SimpleNamespace(arrays=dict)
+    with folders.BatchFolder(tmp_path / "out", {"function": "fit_many"}) as held:
+        save = held.saver(0, estimate, "digest")
+        while len(saved) < 3:
+            save()
+            clock[0] += 0.1
+    assert saved[0] == pytest.approx(2.0 + cost, abs=0.11)
+    assert np.diff(saved) == pytest.approx(pause + cost, abs=0.11)

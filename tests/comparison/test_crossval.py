@@ -149,7 +149,7 @@ def test_overlapping_folds_are_refused():
         ("forecast", {}, "time="),
         ("new_rows", {"folds": 1}, "between 2 and 240"),
         ("forecast", {"folds": 3, "time": "occasion"}, "folds goes with"),
-        ("new_groups", {"group": "school"}, "group must be one of student"),
+        ("new_groups", {"group": "school"}, "group must be .student."),
     ],
 )
 def test_bad_schemes_are_refused(scheme, options, message):

@@ -122,7 +122,7 @@ def test_marginal_means_of_each_part(zeros):
     np.testing.assert_allclose(mean["mean"], expected, rtol=1e-9)
     with pytest.raises(ranef.UnsupportedError, match="'link' or 'response' or 'mean'"):
         ranef.emmeans(zeros, "mined", type="prob")
-    with pytest.raises(ValueError, match="part is one of location, zero"):
+    with pytest.raises(ValueError, match="part is 'location' or 'zero' for"):
         ranef.emmeans(zeros, "mined", part="dispersion")
 
 

@@ -42,6 +42,9 @@ FITS = {
     "CumulativeLinkModel": lambda d: ranef.clmm("o ~ x + t + (1 | g)", d),
     "GLSModel": lambda d: ranef.gls("y ~ x + t", d, groups="g", time="t", corr="ar1"),
     "FixedEffectsModel": lambda d: ranef.feols("y ~ x + t", d, absorb="g", cluster="g"),
+    "GeneralizedFixedEffectsModel": lambda d: ranef.feglm(
+        "n ~ x + t", d, family="poisson", absorb="g"
+    ),
     "GEEModel": lambda d: ranef.gee("y ~ x + t", d, groups="g"),
     "RandomEffectsGLS": lambda d: ranef.random_effects_gls("y ~ x + t", d, groups="g"),
     "WithinBetweenModel": lambda d: ranef.within_between("y ~ x + t", d, groups="g"),
@@ -53,17 +56,22 @@ NORMAL = {
     "DistributionalModel",
     "CumulativeLinkModel",
     "GEEModel",
+    "GeneralizedFixedEffectsModel",
     "RandomEffectsGLS",
     "GrowthModel",
 }
 #: Responses that are not y.
-RESPONSES = {"GeneralizedLinearMixedModel": "n", "DistributionalModel": "z"}
+RESPONSES = {
+    "GeneralizedLinearMixedModel": "n",
+    "DistributionalModel": "z",
+    "GeneralizedFixedEffectsModel": "n",
+}
 #: Whose response has no differences from its mean.
 ORDERED = {"CumulativeLinkModel"}
 #: Words that a class has not, with what the refusal must name.
 REFUSED = {
     "LinearMixedModel": {},
-    "GeneralizedLinearMixedModel": {"surface": "profile", "wild_bootstrap": "ranef.gee"},
+    "GeneralizedLinearMixedModel": {"wild_bootstrap": "ranef.gee"},
     "DistributionalModel": {"r2": "varcorr", "caic": "aic"},
     "CumulativeLinkModel": {
         "icc": "varcorr",
@@ -73,6 +81,7 @@ REFUSED = {
     },
     "GLSModel": {"profile": "covariance_params", "bootstrap": "ranef.lmer"},
     "FixedEffectsModel": {"ranef": "ranef.lmer", "profile": "wild_bootstrap", "anova": "wald_test"},
+    "GeneralizedFixedEffectsModel": {"ranef": "ranef.glmer", "profile": "robust"},
     "GEEModel": {"llf": "qic", "aic": "qic", "bic": "qic", "ranef": "ranef.lmer"},
     "RandomEffectsGLS": {"llf": "ranef.lmer", "aic": "ranef.lmer", "bic": "ranef.lmer"},
     "WithinBetweenModel": {"ranef": "model.model", "varcorr": "model.model"},

@@ -247,7 +247,7 @@ def test_binary_responses():
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match="'drop', 'raise'"):
+    with pytest.raises(ValueError, match="missing must be 'drop' or 'raise'"):
         made("y ~ x", missing="omit")
     with pytest.raises(ValueError, match="'numeric', 'binary'"):
         made("y ~ x", response="count")

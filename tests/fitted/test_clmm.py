@@ -1,6 +1,7 @@
 """Cumulative link models: known figures, invariances, and what is refused."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 import scipy
 
 import ranef
+from ranef.fitted.ordinal.fit import fit_found
 
 #: Ratings of the bitterness of wine by nine judges, eight bottles each: Randall (1989), Biometrical
 #: Journal 31, 781-793.
@@ -177,9 +179,9 @@ def test_responses_without_order_are_refused(wine, change, error, message):
 
 
 def test_options_are_checked(wine):
-    with pytest.raises(ValueError, match="link is one of"):
+    with pytest.raises(ValueError, match="link must be one of"):
         ranef.clmm("rating ~ temp", wine, link="log")
-    with pytest.raises(ValueError, match="thresholds is one of"):
+    with pytest.raises(ValueError, match="thresholds must be one of"):
         ranef.clmm("rating ~ temp", wine, thresholds="free")
     with pytest.raises(ValueError, match="one random-effects term"):
         ranef.clmm("rating ~ temp + (1 | judge) + (1 | bottle)", wine, nagq=5)
@@ -207,3 +209,16 @@ def test_levels_of_one_answer_have_no_finite_variance():
     with pytest.warns(ranef.ConvergenceWarning, match="all responses are alike"):
         model = ranef.glmer("z ~ x + (1 | g)", d, family="binomial", link="cauchit")
     assert not model.convergence.converged
+
+
+def test_a_search_that_starts_near_ends_where_a_whole_one_does(wine):
+    model = ranef.clmm("rating ~ temp + contact + (1 | judge)", wine)
+    parts, e = model.parts, model.parts.estimate
+    y = model.simulate(1, seed=3)[:, 0]
+    found = (replace(parts.design, y=y), parts.nominal, parts.scale, parts.categories)
+    whole = fit_found(parts.call, found, parts.data)
+    near = fit_found(parts.call, found, parts.data, (e.theta, e.standard))
+    assert near.estimate.converged
+    assert near.estimate.objective == pytest.approx(whole.estimate.objective, abs=1e-9)
+    np.testing.assert_allclose(near.estimate.coefficients, whole.estimate.coefficients, atol=1e-5)
+    assert near.estimate.n_gradient < whole.estimate.n_gradient

@@ -156,9 +156,9 @@ def test_rows_with_a_missing_cluster_are_left_out_together():
     ("options", "error", "words"),
     [
         ({"vcov": "CR2"}, ranef.ModelError, "needs clusters"),
-        ({"vcov": "HC7"}, ValueError, "HC0, HC1, HC2, HC3"),
+        ({"vcov": "HC7"}, ValueError, "'HC0', 'HC1', 'HC2', 'HC3'"),
         ({"cluster": "unit", "vcov": "CR9"}, ValueError, "CR0, CR1"),
-        ({"ssc": "sas"}, ValueError, "clubSandwich, fixest, stata"),
+        ({"ssc": "sas"}, ValueError, "'clubSandwich', 'fixest', 'stata'"),
         ({"absorb": "nowhere"}, ranef.DataError, "no column 'nowhere'"),
         ({"absorb": [3]}, TypeError, "names of columns"),
     ],

@@ -172,7 +172,7 @@ def test_a_response_of_two_levels_takes_the_first_as_failure():
     [
         ({}, {"family": "student"}, ValueError, "gaussian, binomial, poisson, gamma"),
         ({}, {"link": "cauchit"}, ValueError, "'identity', 'logit', 'probit'"),
-        ({}, {"corr": "toeplitz"}, ValueError, "independence, exchangeable, ar1"),
+        ({}, {"corr": "toeplitz"}, ValueError, "'independence', 'exchangeable', 'ar1'"),
         ({}, {"corr": "7-dependent"}, ValueError, "at most 4-dependent"),
         ({}, {"corr": np.eye(3)}, ValueError, r"must be \(5, 5\)"),
         ({}, {"corr": np.full((5, 5), 1.0)}, ValueError, "not positive definite"),

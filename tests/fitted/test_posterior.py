@@ -1,6 +1,7 @@
 """Posteriors of models: against quadrature, and what they refuse."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 import scipy
 
 import ranef
+from ranef.fitted.posterior import prepare
 
 HALF, POINT = ranef.HalfT(3, 0, 60), ranef.Point(25.0)
 SLEEP = {
@@ -205,6 +207,21 @@ def test_a_model_of_several_parts_has_a_posterior(counts):
     assert found.ranef()["g"].shape == (8, 1)
     with pytest.raises(ranef.UnsupportedError, match="new rows"):
         found.predict(data, interval="prediction")
+
+
+def test_the_prior_of_a_dispersion_moves_with_the_unit_of_the_response():
+    rng = np.random.default_rng(3)
+    d = pd.DataFrame({"g": np.arange(60) % 6, "x": rng.normal(size=60)})
+    d["y"] = rng.normal(0.0, np.exp(0.5 * d["x"])) + rng.normal(size=6)[d["g"]]
+    means = []
+    for unit in (1.0, 1e6):
+        model = ranef.glmer(
+            "y ~ x + (1 | g)", d.assign(y=unit * d["y"]), family="gaussian", dispersion="~ x"
+        )
+        parts = model.parts
+        found = prepare.other_parts(parts, parts.plan, SimpleNamespace(residual=None), False, {})
+        means.append([one.mean for one in found])
+    np.testing.assert_allclose(np.subtract(*means[::-1]), [np.log(1e6), 0.0], atol=1e-9)
 
 
 def test_predictions_hold_everything_uncertain(sleep, posterior):

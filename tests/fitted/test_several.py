@@ -205,7 +205,7 @@ def test_marginal_means_are_carried_through_links_of_this_kernel_alone(rows):
         ("y", {"family": "gaussian", "zero": "~ 1"}, ValueError, "no zero part"),
         ("count", {"family": "poisson", "dispersion": "~ x"}, ValueError, "no dispersion"),
         ("count", {"family": "poisson", "zero": "x"}, ValueError, "without a response"),
-        ("count", {"family": "tweedie", "link": "identity"}, ValueError, "one of log"),
+        ("count", {"family": "tweedie", "link": "identity"}, ValueError, "family is 'log', not"),
         ("count", {"family": "weibull", "zero": "~ 1"}, ValueError, "family is one of"),
         ("count", {"family": "nbinom", "zero": "~ 1"}, ValueError, "Use family='negative_bin"),
         ("count", {"family": "nbinom1", "nagq": 0}, ValueError, "nagq"),
@@ -227,8 +227,19 @@ def test_parts_that_are_not_there_are_refused(rows):
     model = ranef.glmer("share ~ x + (1 | g)", rows, family="beta")
     with pytest.raises(ValueError, match="no zero part"):
         model.predict(kind="zero")
-    with pytest.raises(ValueError, match="part is one of location"):
+    with pytest.raises(ValueError, match="part is 'location' for"):
         model.coef_table(part="zero")
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
+def test_a_zero_part_of_single_trials_is_told_what_it_leans_on():
+    rng = np.random.default_rng(4)
+    d = pd.DataFrame({"g": np.arange(300) % 20, "x": rng.normal(size=300)})
+    d["n"] = rng.binomial(6, 1.0 / (1.0 + np.exp(-d["x"]))) * (rng.random(300) > 0.3)
+    d["y"] = (d["n"] > 2).astype(int)
+    for response, leans in (("y", True), ("cbind(n, 6 - n)", False)):
+        model = ranef.glmer(f"{response} ~ x + (1 | g)", d, family="binomial", zero="~ 1")
+        assert any("every row is one trial" in str(one) for one in model.warnings) == leans
 
 
 def test_rows_with_missing_values_in_any_part_are_left_out(rows):

@@ -16,6 +16,7 @@ LAYERS = {
     "_importing": 0,
     "_html": 0,
     "_caller": 0,
+    "_counted": 0,
     "_core": 1,
     "parallel": 1,
     "words": 1,

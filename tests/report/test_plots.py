@@ -98,7 +98,7 @@ def test_lines_over_any_column_of_the_data(slope, sleep):
         slope.plot.lines("hours")
     with pytest.raises(ValueError, match="most is a number of levels"):
         slope.plot.lines(most=0)
-    with pytest.raises(ValueError, match="group must be one of Subject"):
+    with pytest.raises(ValueError, match="group must be 'Subject'"):
         slope.plot.lines(group="subject")
 
 

@@ -118,7 +118,7 @@ def test_bad_input_is_refused_in_words():
     estimator = MixedRegressor(SLOPE).fit(X, Y)
     gaps = X.assign(Days=[np.nan, *X["Days"].iloc[1:]])
     with pytest.raises(
-        ValueError, match="1 of 180 rows have no prediction, the first at position 0"
+        ValueError, match="no prediction for 1 of 180 rows, the first at position 0"
     ):
         estimator.predict(gaps)
     with pytest.raises(ValueError, match="feature names should match"):

@@ -7,7 +7,6 @@ import pytest
 from scipy import optimize
 
 import ranef
-from ranef.inference.optimum.surface import Explorer
 from ranef.report.surface import MultiStart
 
 
@@ -54,9 +53,7 @@ def test_a_profile_is_a_fit_with_one_standard_deviation_set(slopes):
 
 
 def test_the_gradient_of_the_surface_is_that_of_differences(slopes):
-    explorer = Explorer(
-        slopes.parts.design, slopes.parts.core, slopes.parts.estimate, ((0, 1),), hold=False
-    )
+    explorer = slopes.parts.explorer(((0, 1),), hold=False)
     units = explorer._units()
     raw, sds = np.array([0.9, 0.2, 0.3]), np.array([0.4])
     _, gradient = explorer._at(raw, sds, units)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pandas as pd
-
-from .._caller import warn_caller
 from ..comparison.approaches import (
     ANSWERS,
     Approaches,
@@ -16,8 +12,10 @@ from ..comparison.approaches import (
     marginal_text,
     mixed_text,
     rows_of,
+    side_by_side,
 )
-from ..errors import DroppedRowsWarning, RanefError, RanefWarning
+from ..comparison.approaches_generalised import GENERALISED, fits_of, identities_of, tables_of
+from ..families import is_normal
 from ..fitted.panel.split import with_intercept_of
 from ..formula import parse, with_functions
 from ..words.answers import answering
@@ -36,6 +34,7 @@ def approaches(
     data: Any,
     groups: str,
     *,
+    family: str = "gaussian",
     time: str | None = None,
     contrasts: Any = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
@@ -52,6 +51,9 @@ def approaches(
         pandas, polars or Arrow table, or a mapping of columns.
     groups : str
         The grouping column.
+    family : str
+        Distribution of the response: "gaussian", or as of :func:`ranef.glmer` "binomial",
+        "poisson", "gamma" or "negative_binomial"; approaches that have it not are left out.
     time : str, optional
         The column that orders the rows of a group, for GEE.
     contrasts : mapping, optional
@@ -69,7 +71,11 @@ def approaches(
     Notes
     -----
     Cluster-robust standard errors are CR2 with Satterthwaite's degrees of freedom, so that they are
-    not too small with few groups.
+    not too small with few groups; those of conditional logistic regression have groups minus one.
+
+    Coefficients of generalised models are on the scale of the link, and the approaches differ in
+    what they estimate, not in error alone: a logit of one group is further from zero than that of
+    the population.
 
     Examples
     --------
@@ -80,12 +86,26 @@ def approaches(
     {'Days': 10.467}
     >>> bool(side.identities["holds"].all())
     True
+    >>> cake = ranef.datasets.load("cake")
+    >>> many = cake.assign(good=cake["angle"] > 32)
+    >>> side = ranef.approaches("good ~ temp", many, "replicate", family="binomial")
+    >>> slopes = side.table["estimate"].xs("temp", level=1)
+    >>> slopes[["GLM", "fixed effects", "mixed model"]].round(3).to_dict()
+    {'GLM': 0.046, 'fixed effects': 0.068, 'mixed model': 0.068}
     """
     formula = with_functions(formula, functions, trust_formula)
     mixed = with_intercept_of(parse(formula), groups)
+    if not is_normal(family):
+        runs = fits_of(mixed, data, groups, family, time, contrasts)
+        return side_by_side(
+            runs,
+            GENERALISED,
+            lambda models: tables_of(models, groups),
+            lambda models: identities_of(models, mixed, data, groups, contrasts),
+        )
     plain = marginal_text(mixed)
     same = {"contrasts": contrasts}
-    runs: dict[str, Callable[[], Any]] = {
+    runs = {
         "OLS": lambda: feols(plain, data, cluster=groups, vcov="CR0", **same),
         "per-group fits": lambda: lmlist(plain, data, groups, **same),
         "fixed effects": lambda: feols(plain, data, absorb=groups, **same),
@@ -93,25 +113,9 @@ def approaches(
         "GEE": lambda: gee(plain, data, groups=groups, time=time, **same),
         "mixed model": lambda: lmer(mixed_text(mixed), data, **same),
     }
-    models, skipped = {}, {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RanefWarning)
-        for name, run in runs.items():
-            try:
-                models[name] = run()
-            except RanefError as error:
-                if name in ("OLS", "mixed model"):
-                    raise
-                skipped[name] = str(error)
-    told = models["mixed model"].warnings
-    for warning in told:
-        if isinstance(warning, DroppedRowsWarning):
-            warn_caller(warning)
-    tables = rows_of(models, groups)
-    answers = pd.DataFrame(
-        [ANSWERS[name] for name in tables],
-        index=pd.Index(tables),
-        columns=["answers", "cannot tell"],
+    return side_by_side(
+        runs,
+        ANSWERS,
+        lambda models: rows_of(models, groups),
+        lambda models: check_identities(models, mixed, data, groups, contrasts),
     )
-    identities = check_identities(models, mixed, data, groups, contrasts)
-    return Approaches(pd.concat(tables), answers, identities, skipped, models, told)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._options import check_option
 from ..comparison.criteria import (
     all_criteria,
     check_criterion,
@@ -98,8 +99,7 @@ def compare(
     """
     if (results := named_results(models, named)) is not None:
         return ranked(results)
-    if estimator not in ("ml", "as_fitted"):
-        raise ValueError(f"estimator must be 'ml' or 'as_fitted', not {estimator!r}")
+    estimator = check_option("estimator", estimator, ("ml", "as_fitted"))
     notes: list[str] = []
     given, names = named_models(models, named, "compare")
     by = check_criterion(given, by)

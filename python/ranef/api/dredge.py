@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option, nearest
 from ..comparison.building import fitted_by
 from ..comparison.models import check_likelihood
@@ -124,6 +125,6 @@ def dredge(
     table = table.iloc[order].set_index(pd.Index([texts[i] for i in order]))
     stopped = sum(not fit.converged for fit in fits)
     if stopped:
-        notes.append(f"{stopped} of {len(fits)} fits did not converge")
+        notes.append(f"{stopped} of {counted(len(fits), 'fit')} did not converge")
     models = tuple(fits[i] for i in order)
     return Dredge(table, tuple(notes), models, criterion, tuple(free))

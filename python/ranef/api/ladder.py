@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._counted import counted
 from ..comparison.building import changes, shared_rows, text_of
 from ..errors import ModelError, RanefError
 from ..formula import parse
@@ -95,6 +96,7 @@ def ladder(
     notes = ["each row is tested against the row above; the order is by number of parameters"]
     if dropped:
         notes.append(
-            f"{dropped} rows with values missing in one of the formulas are dropped from all fits"
+            f"dropped from all fits: {counted(dropped, 'row')} with values missing in one of the "
+            "formulas"
         )
     return Tabled(found.drop(columns="deviance"), tuple(notes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._counted import counted
 from ..design.grouped import build_grouped, group_term
 from ..design.snapshot import snapshot
 from ..errors import ModelError
@@ -87,7 +88,8 @@ def lmlist(
     fits = fit_by_group(y, X, term.codes, w)
     if not (fits.df_resid > 0).any():
         raise ModelError(
-            f"no group of {groups!r} has more rows than the formula's {X.shape[1]} coefficients"
+            f"no group of {groups!r} has more rows than the formula's "
+            f"{counted(X.shape[1], 'coefficient')}"
         )
     columns = design.encoder.groupings[0].names
     every = Bar(parsed.fixed, parsed.terms, groups, columns, uncorrelated=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option
 from ..comparison.models import check_comparable, check_likelihood, labels
 from ..comparison.stability import criteria_of_samples
@@ -98,7 +99,10 @@ def selection_stability(
         },
         index=labels(models),
     )
-    notes = [f"{len(drawn)} samples of groups, drawn with replacement; fits by maximum likelihood"]
+    notes = [
+        f"{counted(len(drawn), 'sample')} of groups, drawn with replacement; fits by maximum "
+        "likelihood"
+    ]
     if not usable.all():
-        notes.append(f"{int((~usable).sum())} samples could not be fitted by all models")
+        notes.append(f"{counted(int((~usable).sum()), 'sample')} could not be fitted by all models")
     return Tabled(table, tuple(notes))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._caller import warn_caller
+from .._counted import counted
 from ..batch.counts import batch_ddf, batch_spec
 from ..errors import RanefWarning
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
@@ -195,7 +196,8 @@ def simulate_study(
     if line.interrupted:
         warn_caller(
             RanefWarning(
-                f"interrupted after {line.done} of {line.total} fits; the tables are of those"
+                f"interrupted after {line.done} of {counted(line.total, 'fit')}; the tables are of "
+                "those"
             )
         )
     return Study(runs, alpha, interrupted=line.interrupted)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..design.aligned import one_a_row
 from ..design.design import Design
 from ..design.frame import Frame
@@ -96,8 +97,8 @@ def with_size_factors(offset: Any, size_factors: Any, frame: Frame) -> Any:
     sizes = column("size_factors", size_factors, frame)
     if bad := int(np.sum(~(np.isfinite(sizes) & (sizes > 0.0)))):
         raise DataError(
-            f"size_factors must be finite and above zero; they are not in {bad} rows. Leave out "
-            "rows without any counts",
+            f"size_factors must be finite and above zero; they are not in {counted(bad, 'row')}. "
+            "Leave out rows without any counts",
             "size_factors",
         )
     if offset is None:

@@ -30,8 +30,9 @@ TABLES = ("tests", "table", "fits")
 PLAN, PARTIAL = "run.json", "partial.npz"
 #: Columns that need the p-values of all parts.
 ADJUSTED = {"p_bh": benjamini_hochberg, "q_storey": storey}
-#: Seconds between two copies of a part that is not finished.
-SAVE_SECONDS = 20.0
+#: Seconds between two copies of a part that is not finished, and the share of a run's time that
+#: copies may take.
+SAVE_SECONDS, SAVE_SHARE = 2.0, 0.05
 
 
 class BatchFolder:
@@ -55,8 +56,8 @@ class BatchFolder:
         self.path = os.fspath(path)
         self.plan = json.loads(json.dumps(plan))
         self.damaged: list[str] = []
-        self.met = 0
-        self._saved = time.perf_counter()
+        self.met = self.kept = 0
+        self._due = time.perf_counter() + SAVE_SECONDS
         with self.writing():
             os.makedirs(self.path, exist_ok=True)
             self._lock = Lock(self.path)
@@ -118,10 +119,13 @@ class BatchFolder:
             self.met += 1
             digest, done = part.digest(), self.digest(part.index)
             if done is None:
-                line.advance(self.restore(part.index, part.estimate, digest))
+                restored = self.restore(part.index, part.estimate, digest)
+                self.kept += restored
+                line.advance(restored)
                 part.after = self.saver(part.index, part.estimate, digest)
                 yield part
             elif done == digest:
+                self.kept += len(part.labels)
                 line.advance(len(part.labels))
             else:
                 raise DataError(
@@ -149,12 +153,13 @@ class BatchFolder:
 
     def save(self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL) -> None:
         """Keep what is done of a part, in numpy's format."""
-        file = os.path.join(self.path, name)
+        file, began = os.path.join(self.path, name), time.perf_counter()
         with self.writing():
             with open(file + ".new", "wb") as stream:
                 np.savez(stream, index=index, digest=np.array(digest), **estimate.arrays())  # type: ignore[arg-type]
             os.replace(file + ".new", file)
-        self._saved = time.perf_counter()
+        ended = time.perf_counter()
+        self._due = ended + max(SAVE_SECONDS, (ended - began) / SAVE_SHARE)
 
     def saver(
         self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL
@@ -162,7 +167,7 @@ class BatchFolder:
         """Return a function that keeps what is done of a part, now and then."""
 
         def save() -> None:
-            if time.perf_counter() - self._saved > SAVE_SECONDS:
+            if time.perf_counter() > self._due:
                 self.save(index, estimate, digest, name)
 
         return save

@@ -11,6 +11,8 @@ from formulaic.utils.constraints import LinearConstraints
 from numpy.typing import NDArray
 
 from .. import design as designs
+from .._counted import counted
+from .._options import check_option
 from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
@@ -37,8 +39,7 @@ STAND_IN = "the batch's response"
 
 def check_ddf(ddf: str) -> None:
     """Refuse unknown kinds of degrees of freedom."""
-    if ddf not in ("residual", "inf", "satterthwaite"):
-        raise ValueError(f"ddf must be 'residual', 'inf' or 'satterthwaite', not {ddf!r}")
+    check_option("ddf", ddf, ("residual", "inf", "satterthwaite"))
 
 
 def check_covariance(spec: Any, W: Any, ddf: str) -> None:
@@ -185,8 +186,8 @@ def read_tests(tests: Sequence[Any], names: Sequence[str], ddf: str) -> tuple[Co
             spec = np.atleast_2d(np.asarray(by_name(spec, names, "a test"), dtype=np.float64))
             if spec.shape[1] != len(names):
                 raise ValueError(
-                    f"a test has {spec.shape[1]} columns for {len(names)} coefficients: "
-                    f"{', '.join(names)}"
+                    f"a test has {counted(spec.shape[1], 'column')} for "
+                    f"{counted(len(names), 'coefficient')}: {', '.join(names)}"
                 )
             label = label or f"test {len(out) + 1}"
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError
 
 __all__ = ["ColumnFiles", "files_of", "need_pyarrow", "open_columns", "stamp_of"]
@@ -147,7 +148,9 @@ def open_parquet(path: str, left_out: set[str]) -> ColumnFiles:
                 )
             owner[name] = i
         if rows[i] != rows[0]:
-            raise DataError(f"{files[0]!r} has {rows[0]} rows and {files[i]!r} has {rows[i]}")
+            raise DataError(
+                f"{files[0]!r} has {counted(rows[0], 'row')} and {files[i]!r} has {rows[i]}"
+            )
 
     def read(chosen: Sequence[str]) -> NDArray[np.float64]:
         places = dict.fromkeys(owner[name] for name in chosen)

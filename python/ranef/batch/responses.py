@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..design.aligned import check_rows, side_by_side
 from ..design.frame import Frame, did_you_mean, open_frame
 from ..errors import DataError
@@ -89,8 +90,8 @@ def open_responses(responses: Any, frame: Frame) -> Responses | None:
         names, matrix = found
         if matrix.shape[0] != frame.n_rows:
             raise DataError(
-                f"responses has {matrix.shape[0]} rows and the data have {frame.n_rows}; give a "
-                "value for each row of the data, responses as columns"
+                f"responses has {counted(matrix.shape[0], 'row')} and the data have "
+                f"{frame.n_rows}; give a value for each row of the data, responses as columns"
             )
         return sliced(names, frame.n_rows, lambda at: dense_columns(matrix, at), None)
     if isinstance(responses, Iterator) or callable(responses):
@@ -143,8 +144,8 @@ def of_files(files: ColumnFiles, n_rows: int) -> Responses:
     """Return the columns of files in blocks."""
     if files.n_rows != n_rows:
         raise DataError(
-            f"{files.label} has {files.n_rows} rows and the data have {n_rows}; give a value "
-            "for each row of the data, responses as columns"
+            f"{files.label} has {counted(files.n_rows, 'row')} and the data have {n_rows}; give a "
+            "value for each row of the data, responses as columns"
         )
     names = pd.Index(files.names)
     return sliced(names, n_rows, lambda at: files.read(files.names[at]), files.stamp)
@@ -217,8 +218,8 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
     if len(Y) != frame.n_rows:
         turned = " (its transpose has as many)" if Y.shape[1] == frame.n_rows else ""
         raise DataError(
-            f"responses has {len(Y)} rows and the data have {frame.n_rows}{turned}; give a value "
-            "for each row of the data"
+            f"responses has {counted(len(Y), 'row')} and the data have {frame.n_rows}{turned}; "
+            "give a value for each row of the data"
         )
     if Y.shape[1] == 0:
         raise DataError("responses has no columns")

@@ -43,6 +43,8 @@ class StoredBatch(Preformatted):
         it.
     complete : bool
         Whether all fits are finished and p-values adjusted over all of them.
+    kept : int
+        Fits that the call found finished, from a run that was stopped.
 
     Raises
     ------
@@ -66,13 +68,14 @@ class StoredBatch(Preformatted):
         *,
         single: Callable[[Any], Model] | None = None,
         interrupted: bool = False,
+        kept: int = 0,
     ):
         need_pyarrow()
         self.path = os.fspath(path)
         plan = read_plan(self.path)
         if plan is None or plan["function"] not in ("fit_many", "fit_groups"):
             raise DataError(f"{self.path!r} contains no run of fit_many or fit_groups")
-        self.interrupted = interrupted
+        self.interrupted, self.kept = interrupted, kept
         self.complete = bool(plan["complete"])
         self._plan = plan
         self._single = single
@@ -197,7 +200,7 @@ def opened(
                 f"out={folder.path!r} goes on from there"
             )
         )
-    return StoredBatch(folder.path, single=single, interrupted=line.interrupted)
+    return StoredBatch(folder.path, single=single, interrupted=line.interrupted, kept=folder.kept)
 
 
 def by_name(names: pd.Index[Any], single: Callable[[int], Model]) -> Callable[[Any], Model]:

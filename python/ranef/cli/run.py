@@ -79,9 +79,8 @@ def run_groups(asked: argparse.Namespace, log: Log) -> bool:
     by = asked.by.split(",")
     asks_for = CrossProducts(asked.formula, weights=asked.weights, offset=asked.offset).asks_for
     data = asked.data if asked.stream else read(asked, log, lambda n: n in by or asks_for(n))
-    before = kept(asked.out)
     result = fit_groups(asked.formula, data, by, **options(asked))
-    return finish(result, asked, log, before)
+    return finish(result, asked, log)
 
 
 def run_batch(asked: argparse.Namespace, log: Log) -> bool:
@@ -90,9 +89,8 @@ def run_batch(asked: argparse.Namespace, log: Log) -> bool:
     log.info("start", command="batch", formula=asked.formula, data=asked.data)
     data = read(asked, log, lambda name: True)
     responses = responses_of(asked, list(data.columns))
-    before = kept(asked.out)
     result = fit_many(asked.formula, data, responses, **options(asked))
-    return finish(result, asked, log, before)
+    return finish(result, asked, log)
 
 
 def responses_of(asked: argparse.Namespace, names: list[str]) -> Any:
@@ -133,16 +131,6 @@ def is_folder(path: str | None) -> bool:
     return path is not None and not os.path.splitext(path.rstrip("/"))[1]
 
 
-def kept(path: str | None) -> int:
-    """Count the fits that a folder has from a run that was stopped."""
-    if not (is_folder(path) and path and os.path.isdir(os.path.join(path, "fits"))):
-        return 0
-    try:
-        return int(open_files(os.path.join(path, "fits")).count_rows())
-    except (DataError, OSError):
-        return 0
-
-
 def told(fits: pd.DataFrame, key: list[str], before: int, log: Log) -> set[str]:
     """Report the states of the fits, and name the first that did not converge."""
     counts = fits["status"].value_counts().to_dict()
@@ -153,10 +141,11 @@ def told(fits: pd.DataFrame, key: list[str], before: int, log: Log) -> set[str]:
     return {str(status) for status in counts}
 
 
-def finish(result: Any, asked: argparse.Namespace, log: Log, before: int = 0) -> bool:
+def finish(result: Any, asked: argparse.Namespace, log: Log) -> bool:
     """Write a batch; each row of the table carries its fit's status."""
     fits = result.fits
     key = list(fits.columns[: list(fits.columns).index("nobs")])
+    before = result.kept if is_folder(asked.out) else 0
     states = told(fits, key, before, log)
     if is_folder(asked.out):
         log.info("written", file=asked.out, rows=len(result.table))
@@ -179,7 +168,8 @@ def finish(result: Any, asked: argparse.Namespace, log: Log, before: int = 0) ->
 def read(asked: argparse.Namespace, log: Log, wanted: Callable[[str], bool]) -> pd.DataFrame:
     """Read the columns that are wanted into memory."""
     dataset = open_files(asked.data)
-    names = [name for name in dataset.schema.names if wanted(name)]
+    asked.columns = list(dataset.schema.names)
+    names = [name for name in asked.columns if wanted(name)]
     try:
         table = dataset.to_table(columns=names)
     except (OSError, ValueError) as error:

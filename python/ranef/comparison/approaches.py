@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._caller import warn_caller
 from ..design import INTERCEPT, build
 from ..design.grouped import group_term
-from ..errors import RanefWarning
+from ..errors import DroppedRowsWarning, RanefError, RanefWarning
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gee.call import GEECall
 from ..fitted.gee.model import GEEModel
@@ -41,6 +42,7 @@ __all__ = [
     "mixed_text",
     "only_intercept",
     "rows_of",
+    "side_by_side",
     "within_is_fixed",
 ]
 
@@ -80,7 +82,7 @@ ANSWERS = {
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Approaches:
-    """Seven approaches to one question, side by side.
+    """Approaches to one question, side by side.
 
     Attributes
     ----------
@@ -161,6 +163,46 @@ class Approaches:
             + self.identities.to_html(float_format=lambda x: f"{x:.1e}")
             + (f"<ul>{told}</ul>" if told else "")
         )
+
+
+def side_by_side(
+    runs: dict[str, Callable[[], Any]],
+    answers: dict[str, tuple[str, str]],
+    tables_of: Callable[[dict[str, Any]], dict[str, pd.DataFrame]],
+    identities_of: Callable[[dict[str, Any]], pd.DataFrame],
+) -> Approaches:
+    """Carry approaches out and lay them side by side; those that cannot be used are left out.
+
+    Parameters
+    ----------
+    runs : dict of str to callable
+        What fits each approach. The mixed model, and least squares, must not fail.
+    answers : dict of str to (str, str)
+        What each row of the table answers, and what it cannot.
+    tables_of, identities_of : callable
+        The coefficient tables, and the identities, of the fitted models.
+    """
+    models, skipped = {}, {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RanefWarning)
+        for name, run in runs.items():
+            try:
+                models[name] = run()
+            except (RanefError, ValueError) as error:
+                if name in ("OLS", "mixed model"):
+                    raise
+                skipped[name] = str(error)
+    told = models["mixed model"].warnings
+    for warning in told:
+        if isinstance(warning, DroppedRowsWarning):
+            warn_caller(warning)
+    tables = tables_of(models)
+    listed = pd.DataFrame(
+        [answers[name] for name in tables],
+        index=pd.Index(tables),
+        columns=["answers", "cannot tell"],
+    )
+    return Approaches(pd.concat(tables), listed, identities_of(models), skipped, models, told)
 
 
 def marginal_text(formula: Formula) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
@@ -60,7 +61,7 @@ class ModelAverage(Tabled):
     @property
     def title(self) -> str:
         """How many models."""
-        return f"Average of {len(self.models)} models"
+        return f"Average of {counted(len(self.models), 'model')}"
 
     @property
     def params(self) -> pd.Series[Any]:

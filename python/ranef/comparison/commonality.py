@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..errors import ModelError
 from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
@@ -117,7 +118,7 @@ def part_table(
     common = {
         " & ".join(sorted(each, key=names.index)): _common(each, value, names) for each in sets[1:]
     }
-    notes = [f"{len(sets)} models; parts need not add up, averages do"]
+    notes = [f"{counted(len(sets), 'model')}; parts need not add up, averages do"]
     if base > 1e-12:
         notes.append(f"terms in no block explain {base:.4f} by themselves")
     return PartR2(table, tuple(notes), float(whole), pd.Series(common))

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
+from .._options import check_name
 from ..errors import ModelError, UnsupportedError
 from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
@@ -42,9 +44,7 @@ def grouping_factor(model: Any, group: str | None) -> int:
         raise ValueError(
             f"the model has the grouping factors {', '.join(known)}; say which is new by group="
         )
-    if group not in known:
-        raise ValueError(f"group must be one of {', '.join(known)}, not {group!r}")
-    return known.index(group)
+    return known.index(check_name("group", group, known))
 
 
 def closed_form(
@@ -91,8 +91,8 @@ def unidentified(found: LeftOut) -> list[str]:
     if not lost:
         return []
     return [
-        f"{lost} rows have no prediction and no score: without their fold a fixed effect that they "
-        "need cannot be estimated"
+        f"{counted(lost, 'row has', 'rows have')} no prediction and no score: without the fold a "
+        "fixed effect that is needed there cannot be estimated"
     ]
 
 
@@ -108,14 +108,14 @@ def divided(
     """Return the name of a scheme, its folds, and what rows belong together, (n,), if anything."""
     n = model.parts.design.n_obs
     rng = np.random.default_rng(seed)
-    again = "" if repeats == 1 else f", {repeats} times"
+    again = "" if repeats == 1 else f", {counted(repeats, 'time')}"
     if isinstance(scheme, str) and scheme == "new_rows" and folds:
         every = [fold for _ in range(repeats) for fold in row_folds(n, folds, rng)]
-        return f"{folds} random parts of the rows{again}", every, None
+        return f"{counted(folds, 'random part')} of the rows{again}", every, None
     if isinstance(scheme, str) and scheme == "new_groups" and folds:
         name, codes = group_codes(model, group)
         every = [fold for _ in range(repeats) for fold in group_folds(codes, folds, rng)]
-        return f"{folds} random parts of {name}{again}", every, codes
+        return f"{counted(folds, 'random part')} of {name}{again}", every, codes
     if isinstance(scheme, str) and scheme == "forecast":
         return f"the next {time} from those before", forecast_folds(times(model, time)), None
     codes = np.arange(n)
@@ -143,7 +143,7 @@ def by_refits(
     found = predict_folds(model, folds, progress=progress)
     rows = row_table(model, found.rows, found.fold, found.scores)
     rows.insert(1, "unit", found.rows if units is None else units[found.rows])
-    notes = [f"{what}: {len(folds)} fits, each without the rows that it predicts"]
+    notes = [f"{what}: {counted(len(folds), 'fit')}, each without the rows that it predicts"]
     notes += [leakage(model, folds)] if scheme != "new_groups" else []
     if isinstance(model, GLSModel) and scheme != "new_groups":
         notes.append("predictions are the population's: residuals of a known group are not used")
@@ -157,7 +157,7 @@ def leakage(model: Any, folds: Sequence[Fold]) -> str:
     for name, codes in groupings(model).items():
         count = sum(bool(np.isin(codes[test], codes[train]).any()) for train, test in folds)
         if count:
-            shared.append(f"{name} in {count} of {len(folds)} folds")
+            shared.append(f"{name} in {count} of {counted(len(folds), 'fold')}")
     if not shared:
         return "no group is on both sides of a fold: the scores are for new groups"
     return (

@@ -11,6 +11,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._typing import Array
 from ..design.design import Design
 from ..errors import ModelError
@@ -251,8 +252,9 @@ def fixed_effects(
     p, n = len(columns), len(y)
     if n - L - p < 1:
         raise ModelError(
-            f"with {L} constants and {p} coefficients for {n} rows nothing is left for a residual "
-            "variance, so fixed effects have no standard errors; use a random effect instead"
+            f"with {L} constants and {counted(p, 'coefficient')} for {counted(n, 'row')} nothing "
+            "is left for a residual variance, so fixed effects have no standard errors; use a "
+            "random effect instead"
         )
     centred = root * (y - mean_y[codes])
     beta, C = np.zeros(0), np.zeros((0, 0))
@@ -409,8 +411,8 @@ def _notes(
         )
     if len(effects) < FEW:
         notes.append(
-            f"a variance between {len(effects)} levels is hardly known; fixed effects, a prior "
-            "(prior='weak') or a known standard deviation (ranef.Point) do without it"
+            f"a variance between {counted(len(effects), 'level')} is hardly known; fixed effects, "
+            "a prior (prior='weak') or a known standard deviation (ranef.Point) do without it"
         )
     if variance == 0.0 or effects["weight"].max() < 1e-4:
         notes.append("the variance between levels is estimated as zero: random is no groups here")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..errors import ModelError
 from ..fitted.mixture.call import MixtureCall
 from ..fitted.mixture.fit import read
@@ -115,7 +116,7 @@ def compare_classes(
         try:
             models[k] = fit_rows(replace(call, classes=k), rows, workers, progress=progress)
         except ModelError as error:
-            notes.append(f"{k} classes: {error}")
+            notes.append(f"{counted(k, 'class', 'classes')}: {error}")
     if not models:
         raise ModelError("; ".join(notes))
     table = pd.DataFrame.from_dict({k: row_of(m) for k, m in models.items()}, orient="index")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..errors import ModelError
 from ..report.predictive import CrossValidation, elpd_units, expected_density
 from ..report.tabled import Tabled
@@ -37,7 +38,23 @@ class PredictiveComparison(Tabled):
     @property
     def title(self) -> str:
         """The scheme."""
-        return f"{len(self.table)} models by cross-validation: {self.scheme}"
+        return f"{counted(len(self.table), 'model')} by cross-validation: {self.scheme}"
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw how far each model is behind the best, with two standard errors.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from ..report.plots.results import predictive_axes
+
+        return predictive_axes(self.table, self.scheme, CLEAR, ax)
 
 
 def named_results(
@@ -88,7 +105,7 @@ def ranked(results: Mapping[str, CrossValidation]) -> PredictiveComparison:
     ).T.sort_values("elpd", ascending=False, kind="stable")
     notes = [_clear(table), "standard errors are over what was left out together"]
     if lost:
-        notes.append(f"{lost} units have no prediction by one of the models and are left out")
+        notes.append(f"{counted(lost, 'unit')} without a prediction by one of the models: left out")
     return PredictiveComparison(table, tuple(notes), first.scheme)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._typing import Array
 from ..errors import ModelError, RanefError, RanefWarning
 from ..families.residuals import deviance_rows
@@ -73,7 +74,7 @@ def predict_folds(model: Any, folds: Sequence[Fold], *, progress: bool = False) 
             scores, kinds = _predict(model, data, train, test)
         except RanefError as error:
             raise ModelError(
-                f"fold {k} of {len(folds)} ({len(train)} rows to fit): {error}"
+                f"fold {k} of {len(folds)} ({counted(len(train), 'row')} to fit): {error}"
             ) from error
         parts.append(scores)
         for kind in kinds:

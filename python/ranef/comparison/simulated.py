@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..errors import ModelError
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.lrt.lrt import RatioTest, Relation, ratio_test
@@ -43,7 +44,9 @@ def mishaps(ratios: np.ndarray[Any, np.dtype[np.float64]], stopped: int) -> list
     failed = int(np.isnan(ratios).sum())
     notes = []
     if failed:
-        notes.append(f"{failed} of {len(ratios)} simulated responses could not be fitted")
+        notes.append(
+            f"{failed} of {counted(len(ratios), 'simulated response')} could not be fitted"
+        )
     if stopped:
         notes.append(f"in {stopped} of {len(ratios)} a fit did not converge; they are counted")
     return notes

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..fitted.generalised.refits import by_likelihood, with_response
+from ..fitted.generalised.likelihood import by_likelihood
+from ..fitted.generalised.refits import with_response
 from ..fitted.generalised.replicates import Replicate, replicated
 from ..inference.lrt.lrt import ratio_test
 from ..report.simulated import SimulatedTest
@@ -25,6 +26,7 @@ def pbtest_generalised(
     check_generalised((large, small), "pbtest")
     for model in (large, small):
         by_likelihood(model.parts, "pbtest")
+        model.parts.each_row("pbtest")
     relation = related(small.parts, large.parts)
     if not relation.nested or small.npar >= large.npar:
         raise ModelError(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError
 
 __all__ = [
@@ -101,7 +102,9 @@ def one_a_row(
         return taken.reset_index(drop=True)
     used = n_data if rows is None else len(rows)
     if len(series) != used or rows is None:
-        raise DataError(f"{role} has {len(series)} values for {n_data} rows of data", role)
+        raise DataError(
+            f"{role} has {counted(len(series), 'value')} for {counted(n_data, 'row')} of data", role
+        )
     check_rows(values, role, None if index is None else index[rows], used)
     return series.reset_index(drop=True)
 
@@ -112,7 +115,9 @@ def _flat(values: Any, role: str) -> Any:
         raise DataError(f"{role} must have one value a row; give a vector, or a Series", role)
     array = np.asarray(values) if not hasattr(values, "to_numpy") else values.to_numpy()
     if array.ndim != 1:
-        raise DataError(f"{role} must have one value a row, not {array.ndim} dimensions", role)
+        raise DataError(
+            f"{role} must have one value a row, not {counted(array.ndim, 'dimension')}", role
+        )
     return array
 
 

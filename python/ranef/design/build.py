@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
+from .._options import check_option
 from ..errors import DataError, FormulaError
 from ..formula import Factor, FactorKind, Formula, Term, place_of
 from .coding import FittedFactor, fit_factor
@@ -84,8 +86,8 @@ def build(
     """
     if not smooths:
         formula.refuse_smooths("this model")
-    check_option("missing", missing, ("drop", "raise"))
-    check_option("response", response, ("numeric", "binary", "counts"))
+    missing = check_option("missing", missing, ("drop", "raise"))
+    response = check_option("response", response, ("numeric", "binary", "counts"))
     reading = Reading(open_frame(data), evaluation=formula.evaluation)
     if reading.frame.n_rows == 0:
         raise DataError("the data have no rows")
@@ -141,12 +143,6 @@ def build(
         encoder=Encoder(formula, factors, tuple(fixed), recipes, groupings, source, curves),
         owners=owners(reading.frame, arrays),
     )
-
-
-def check_option(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a value that an option does not have."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 
 
 def read_all(formula: Formula, reading: Reading) -> None:
@@ -231,8 +227,8 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
     if isinstance(value, Numbers):
         if len(value.arrays) > 1:
             raise DataError(
-                f"the response {name!r} has {len(value.arrays)} columns; only a binomial response "
-                "of glmer has two, cbind(successes, failures)",
+                f"the response {name!r} has {counted(len(value.arrays), 'column')}; only a "
+                "binomial response of glmer has two, cbind(successes, failures)",
                 name,
             )
         return value.arrays[0]
@@ -268,7 +264,9 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
     for column, what in ((count, "successes"), (failures, "failures")):
         bad = int(np.sum((column < 0.0) | (column != np.round(column))))
         if bad:
-            raise DataError(f"the {what} in {name} are not counts 0, 1, 2, ... in {bad} rows", name)
+            raise DataError(
+                f"the {what} in {name} are not counts 0, 1, 2, ... in {counted(bad, 'row')}", name
+            )
     trials = count + failures
     return count / trials, trials
 

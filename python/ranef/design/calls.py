@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .arithmetic import as_float, check_rows_agree, is_truth, is_whole, operate, plain
 from .language import CONTRASTS, KEYWORDS, NUMPY
 from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful
@@ -91,7 +92,7 @@ def call_numpy(name: str, args: list[Any], options: dict[str, Any]) -> Any:
 
 def arguments(count: int) -> str:
     """Say how many arguments a function takes."""
-    return "one argument" if count == 1 else f"{count} arguments"
+    return "one argument" if count == 1 else f"{counted(count, 'argument')}"
 
 
 def base(name: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from formulaic.transforms.contrasts import Contrasts, ContrastsRegistry, CustomContrasts
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError
 from .aligned import rows_by_name
 from .values import Categories, Numbers, Value
@@ -134,7 +135,9 @@ def fit_contrasts(
             raise DataError(f"the contrasts of {expr!r} do not fit: {error}", expr) from error
         if matrix.shape != (len(labels), len(names)):
             raise DataError(
-                f"the contrasts of {expr!r} have {len(matrix)} rows for {len(labels)} levels", expr
+                f"the contrasts of {expr!r} have {counted(len(matrix), 'row')} for "
+                f"{counted(len(labels), 'level')}",
+                expr,
             )
         texts = [pattern.format(name=expr, field=name) for name in names]
         slots = [slot_of(column, extra) for column in matrix.T]

@@ -278,7 +278,8 @@ class Design:
         why = [f"values are missing in {', '.join(gaps)}"] if gaps else []
         why += [f"{n.removesuffix(NO_TRIALS)} has no trials ({c})" for n, c in trials.items()]
         count = self.n_data - self.n_obs
-        return f"{count} of {self.n_data} rows were dropped because {' and '.join(why)}"
+        verb = "was" if count == 1 else "were"
+        return f"{count} of {self.n_data} rows {verb} dropped because {' and '.join(why)}"
 
     def take(self, rows: NDArray[np.intp], random: tuple[RandomTerm, ...] | None = None) -> Design:
         """Take some rows, in the order given.

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError, FormulaError, RanefError, shortened
 from ..formula import SAFE, Evaluation
 from .compiled import Compiled, compiled
@@ -240,7 +241,9 @@ def as_rows(values: Any, expr: str, n_rows: int) -> pd.Series[Any]:
 def check_length(values: Sized, expr: str, n_rows: int) -> None:
     """Refuse values that are not one for each row."""
     if len(values) != n_rows:
-        raise DataError(f"{expr} gives {len(values)} values for {n_rows} rows", expr)
+        raise DataError(
+            f"{expr} gives {counted(len(values), 'value')} for {counted(n_rows, 'row')}", expr
+        )
 
 
 def unwrapped(values: Any) -> NDArray[Any] | pd.Categorical | list[Any]:

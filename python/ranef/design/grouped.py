@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError
 from ..formula import Bar, Formula, Term
 from .build import build
@@ -87,8 +88,8 @@ def codes_of_column(data: Any, name: str, design: Design) -> NDArray[np.int32]:
         lost = int(np.sum(used < 0))
         if lost:
             raise DataError(
-                f"{part!r} is missing in {lost} rows that the fit used; drop these rows before the "
-                "fit, or fill it in",
+                f"{part!r} is missing in {counted(lost, 'row')} that the fit used; drop these rows "
+                "before the fit, or fill it in",
                 part,
             )
         columns.append((used, levels))

@@ -14,6 +14,7 @@ from pandas.core.indexes.accessors import Properties
 from pandas.core.strings.accessor import StringMethods
 from pandas.core.window import Expanding, ExponentialMovingWindow, Rolling
 
+from .._counted import counted
 from . import language
 from .arithmetic import as_float, check_rows_agree, is_whole, operate
 from .calls import ADDING, check_options
@@ -140,7 +141,7 @@ def call_series(series: pd.Series[Any], name: str, args: list[Any], options: dic
         pair = (series, args[0]) if name in SIGNS else (args[0], series)
         return operate((SIGNS | REFLECTED)[name], *pair)
     if name in MOST_ARGUMENTS and len(args) > MOST_ARGUMENTS[name]:
-        raise TypeError(f".{name}() takes {MOST_ARGUMENTS[name]} arguments in a formula")
+        raise TypeError(f".{name}() takes {counted(MOST_ARGUMENTS[name], 'argument')} in a formula")
     if (name == "interpolate" and options) or "regex" in options:
         raise TypeError(f".{name}() takes no {next(iter(options))} in a formula")
     if name == "groupby":

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import Bar, Formula
 from .design import RandomTerm
@@ -180,7 +181,8 @@ def member_term(
     occurring = np.unique(rows.codes[there])
     if len(occurring) < 2:
         raise DataError(
-            f"{bar.group} has {len(occurring)} levels in the rows used; a random effect needs two",
+            f"{bar.group} has {counted(len(occurring), 'level')} in the rows used; a random effect "
+            "needs two",
             bar.group,
         )
     if covariance is None:

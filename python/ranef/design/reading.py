@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..errors import DataError
 from ..formula import SAFE, Evaluation, Factor, FactorKind
 from .aligned import check_rows
@@ -62,8 +63,6 @@ class Reading:
 
 def read_factor(factor: Factor, reading: Reading) -> None:
     """Read one factor and note what is missing."""
-    from .expressions import columns_of, evaluate, strict_columns
-
     expr = factor.expr
     if expr in reading.values:
         return
@@ -76,6 +75,8 @@ def read_factor(factor: Factor, reading: Reading) -> None:
         )
         note(expr, value, reading)
     else:
+        from .expressions import columns_of, evaluate, strict_columns
+
         allowed = reading.evaluation
         sources = columns_of(expr, reading.frame, allowed)
         value = evaluate(expr, reading.frame, reading.states.setdefault(expr, {}), allowed)
@@ -176,7 +177,11 @@ def series_of(asked: Any, role: str, frame: Frame) -> pd.Series[Any]:
             raise DataError(f"{role} must be a column's name or an array of one value a row", role)
         series = pd.Series(values, copy=True)
     if len(series) != frame.n_rows:
-        raise DataError(f"{role} has {len(series)} values for {frame.n_rows} rows of data", role)
+        raise DataError(
+            f"{role} has {counted(len(series), 'value')} for "
+            f"{counted(frame.n_rows, 'row')} of data",
+            role,
+        )
     return series
 
 
@@ -207,7 +212,7 @@ def check_gaps(gaps: Mask, reading: Reading, missing: str) -> None:
     counts = ", ".join(f"{name!r} {int(m.sum())}" for name, m in reading.missing.items())
     lost = int(gaps.sum())
     if missing == "raise":
-        rows = "1 row has" if lost == 1 else f"{lost} rows have"
+        rows = counted(lost, "row has", "rows have")
         raise DataError(f"{rows} missing values, by column: {counts}")
     if lost == len(gaps):
         raise DataError(f"all {lost} rows have missing values, by column: {counts}")

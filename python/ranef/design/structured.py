@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Array, Codes
 from ..errors import DataError, UnsupportedError
 from ..formula import Bar, Formula, Term, like, parse
@@ -167,8 +168,8 @@ def _covariates(
     lost = int(np.sum(has[at] != used))
     if lost:
         raise DataError(
-            f"a column of variance={variance!r} is missing in {lost} rows that the formula uses; "
-            "drop these rows first, or fill it in",
+            f"a column of variance={variance!r} is missing in {counted(lost, 'row')} that the "
+            "formula uses; drop these rows first, or fill it in",
             variance,
         )
     kept = [j for j, column in enumerate(whole.fixed) if column != INTERCEPT]

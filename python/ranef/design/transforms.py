@@ -17,6 +17,7 @@ from formulaic.transforms.patsy_compat import PATSY_COMPAT_TRANSFORMS
 from formulaic.utils.stateful_transforms import stateful_transform
 from numpy.typing import ArrayLike, NDArray
 
+from .._counted import counted
 from .splines import natural_spline
 
 __all__ = ["BUILTINS", "CONTEXT", "MODULES", "Marked", "is_stateful"]
@@ -105,7 +106,7 @@ def poly(
     values = np.asarray(x, dtype=np.float64)
     distinct = len(np.unique(values[~np.isnan(values)])) if not _state else degree + 1
     if degree < 1 or (degree >= distinct and not raw):
-        raise ValueError(f"degree {degree} needs more than {distinct} distinct values")
+        raise ValueError(f"degree {degree} needs more than {counted(distinct, 'distinct value')}")
     out = formulaic_poly(values, degree, raw=raw, _state=_state)
     names = tuple(range(1, degree + 1))
     return FactorValues(np.asarray(out), column_names=names)

@@ -2,7 +2,7 @@
 
 from .family import Family, Params
 from .links import Link
-from .registry import find, known, lookup, registered
+from .registry import find, is_normal, known, lookup, registered
 from .shape import Shape
 from .support import Support
 
@@ -13,6 +13,7 @@ __all__ = [
     "Shape",
     "Support",
     "find",
+    "is_normal",
     "known",
     "lookup",
     "registered",

@@ -38,7 +38,7 @@ class Family:
         family.
     estimators : tuple of str
         Who fits it: "glmer" with one predictor or several, "glmm" models of a mean alone, and
-        the functions "gee" and "growth_mixture".
+        the functions "gee", "feglm" and "growth_mixture".
     links : tuple of Link
         Links of models of a mean alone, the usual one first.
     part_links : tuple of Link

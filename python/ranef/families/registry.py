@@ -10,7 +10,7 @@ from typing import Any
 from .._importing import load
 from .family import Family
 
-__all__ = ["find", "known", "lookup", "names", "registered"]
+__all__ = ["find", "is_normal", "known", "lookup", "names", "registered"]
 
 #: The file of every family there is, which is read when the family is first asked for; in the
 #: order in which families are listed to users.
@@ -57,6 +57,11 @@ def lookup(name: str) -> Family:
     return READ[name]
 
 
+def is_normal(name: Any) -> bool:
+    """Tell whether a family is that of linear models."""
+    return isinstance(name, str) and name.lower() == "gaussian"
+
+
 def known(estimator: str) -> list[str]:
     """List the names of the families that an estimator fits."""
     return [name for name in names() if estimator in lookup(name).estimators]
@@ -69,7 +74,7 @@ def find(name: Any, estimator: str) -> Family:
     ----------
     name : str
         Name of the family, in any case.
-    estimator : {"glmer", "glmm", "gee", "growth_mixture"}
+    estimator : {"glmer", "glmm", "gee", "feglm", "growth_mixture"}
         Who is to fit it: a function, or for "glmm" models of a mean alone.
 
     Raises

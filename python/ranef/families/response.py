@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._counted import counted
 from ..design import Design
 from ..errors import DataError
 from .family import Family
@@ -75,4 +76,4 @@ def check_whole(design: Design, family: Family) -> None:
 
 
 def _rows(n: int) -> str:
-    return "1 row" if n == 1 else f"{n} rows"
+    return "1 row" if n == 1 else f"{counted(n, 'row')}"

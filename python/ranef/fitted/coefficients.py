@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from .._counted import counted
 from ..design.aligned import by_name
 from ..inference.hypotheses import linear as hypothesis
 from ..report.coefficients import interval_table
@@ -49,7 +50,7 @@ class Coefficients(Base):
         return pd.DataFrame(self.parts.cov, index=names, columns=names)
 
     def coef_table(self, ddf: str | None = None) -> pd.DataFrame:
-        """Lay out estimates, standard errors and tests of the coefficients.
+        """Return a table of estimates, standard errors and tests of the coefficients.
 
         Parameters
         ----------
@@ -176,7 +177,9 @@ def read_hypotheses(
 def broadcast(value: Any, n: int) -> Any:
     """Spread right sides over the rows."""
     if value.size not in (1, n):
-        raise ValueError(f"value has {value.size} right sides for {n} hypotheses")
+        raise ValueError(
+            f"value has {value.size} right sides for {counted(n, 'hypothesis', 'hypotheses')}"
+        )
     return np.broadcast_to(value.ravel(), n)
 
 

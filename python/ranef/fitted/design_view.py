@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Array
 from ..design.design import Design
 
@@ -102,8 +103,8 @@ class DesignView:
     def __repr__(self) -> str:
         columns = sum(term.n_levels * term.n_cols for term in self._design.random)
         return (
-            f"<Design of {self._design.n_obs} rows: X has {len(self.names)} columns, "
-            f"Z has {columns}>"
+            f"<Design of {counted(self._design.n_obs, 'row')}: X has "
+            f"{counted(len(self.names), 'column')}, Z has {columns}>"
         )
 
     def _repr_html_(self) -> str:

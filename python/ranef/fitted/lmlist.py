@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Array
 from ..errors import ModelError
 from ..models.ols_groups import GroupEstimates
@@ -132,7 +133,9 @@ class GroupFits:
         """Say what was fitted, and where it could not be."""
         few = int(np.isnan(self._fits.beta).any(axis=1).sum())
         told = f"; {few} cannot tell every coefficient" if few else ""
-        return f"Least squares in each of {len(self.levels)} groups of {self.groups}{told}"
+        return (
+            f"Least squares in each of {counted(len(self.levels), 'group')} of {self.groups}{told}"
+        )
 
     def __repr__(self) -> str:
         table = self.average().to_string(float_format=lambda x: f"{x:.5g}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option
 from .._typing import Array, Positions
 from ..design.design import Design
@@ -242,7 +243,7 @@ class Parts(ABC):
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""
-        return f"{self.nobs} rows"
+        return f"{counted(self.nobs, 'row')}"
 
     @property
     def table_hidden(self) -> Sequence[str]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Array, Codes
 from ..design import Design
 from ..design.aligned import one_a_row
@@ -250,7 +251,7 @@ class RobustResult(Coefficients, LinearTests, WaldTests, WaldIntervals, Regressi
         kept = ~np.isnan(self.model.beta)
         C = contrast_matrix(term, self.model.names, kept, self.model.terms)
         if len(C) != 1:
-            raise ValueError(f"{term!r} has {len(C)} coefficients; name one of them")
+            raise ValueError(f"{term!r} has {counted(len(C), 'coefficient')}; name one of them")
         estimate = float(C[0] @ self.model.beta[kept])
         return wild_bootstrap(
             self.scores,
@@ -331,7 +332,9 @@ def _codes_of_array(values: Any, design: Design, name: str) -> Codes:
     series = one_a_row(values, "cluster", design.index, design.n_data, design.rows)
     codes, levels = read_codes(series, name)
     if (codes < 0).any():
-        raise DataError(f"cluster is missing in {int((codes < 0).sum())} rows", "cluster")
+        raise DataError(
+            f"cluster is missing in {counted(int((codes < 0).sum()), 'row')}", "cluster"
+        )
     return np.asarray(drop_unused(codes, levels)[0], np.int32)
 
 

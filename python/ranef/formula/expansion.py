@@ -32,7 +32,7 @@ def bounded(operator: Operator) -> Operator:
     if operator.arity != 2 or operator.symbol not in ("**", "^", "*", ":", "/", "+"):
         return operator
     chosen: Callable[[Terms, Terms], Terms] = {"**": power, "^": power, "+": union}.get(
-        operator.symbol, counted(operator.to_terms)
+        operator.symbol, limited(operator.to_terms)
     )
     return Operator(
         operator.symbol,
@@ -43,7 +43,7 @@ def bounded(operator: Operator) -> Operator:
     )
 
 
-def counted(multiply: Callable[[Terms, Terms], Terms]) -> Callable[[Terms, Terms], Terms]:
+def limited(multiply: Callable[[Terms, Terms], Terms]) -> Callable[[Terms, Terms], Terms]:
     """Count the terms of a product before it is made."""
 
     def product(left: Terms, right: Terms) -> Terms:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .._counted import counted
 from ..errors import FormulaError
 from .spelling import parsed_expression
 from .terms import Members
@@ -67,8 +68,8 @@ def parse_members(piece: Piece, text: str) -> Members:
     weights = [_name(node, names, place) for node in nodes]
     if len(weights) != len(columns):
         raise place.error(
-            f"mm() has {len(columns)} members and {len(weights)} weights; give one column of "
-            "weights for each member, in their order"
+            f"mm() has {counted(len(columns), 'member')} and {counted(len(weights), 'weight')}; "
+            "give one column of weights for each member, in their order"
         )
     return Members(tuple(columns), tuple(weights))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from .._counted import counted
 from .._options import nearest
 from ..errors import FormulaError
 from .terms import Factor, FactorKind, Smooth
@@ -147,7 +148,9 @@ def _orders(value: Any, count: int, wrong: Any) -> tuple[tuple[int, ...], ...]:
     else:
         values = value
         if len(values) != count:
-            raise wrong(f"m is one order, or one for each of {count} columns, not {value!r}")
+            raise wrong(
+                f"m is one order, or one for each of {counted(count, 'column')}, not {value!r}"
+            )
     out = []
     for one in values:
         order = tuple(one) if isinstance(one, tuple | list) else (one,)

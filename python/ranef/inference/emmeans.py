@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
+from .._options import check_option
 from .._typing import Array
 from ..design.aligned import by_name
 from ..design.design import Design
@@ -287,7 +289,9 @@ def slopes(
 # ------------------------------------------------------------------ contrasts
 
 
-def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list[str], Array]:
+def contrast_weights(
+    method: Any, labels: Sequence[str], ref: int | str, between: str = "-"
+) -> tuple[list[str], Array]:
     """Return names and coefficients of contrasts of k means, shape (r, k).
 
     Parameters
@@ -297,8 +301,10 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
         "eff", "poly", or weights by name.
     labels : sequence of str
         Names of the means.
-    ref : int
-        The control of "trt.vs.ctrl".
+    ref : int or str
+        The control of "trt.vs.ctrl", by position or name.
+    between : str
+        Sign between two means in the name of their contrast.
     """
     k = len(labels)
     if isinstance(method, Mapping):
@@ -309,26 +315,43 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
             ]
         )
         if C.ndim != 2 or C.shape[1] != k:
-            raise ValueError(f"each contrast needs {k} weights, one for each of {list(labels)}")
+            raise ValueError(
+                f"each contrast needs {counted(k, 'weight')}, one for each of {list(labels)}"
+            )
         return [str(name) for name in method], C
+    method = check_option("method", method, METHODS, shown=(*METHODS, "a mapping"))
     if method == "eff":
         return [f"{label} effect" for label in labels], np.eye(k) - 1.0 / k
     if method == "poly":
         return polynomials(k)
     if method == "dunnett":
         method = "trt.vs.ctrl"
+    control = position_of(ref, labels)
     pairs = {
         "pairwise": [(i, j) for i, j in combinations(range(k), 2)],
         "revpairwise": [(j, i) for i, j in combinations(range(k), 2)],
-        "trt.vs.ctrl": [(i, ref) for i in range(k) if i != ref],
+        "trt.vs.ctrl": [(i, control) for i in range(k) if i != control],
         "consec": [(i + 1, i) for i in range(k - 1)],
-    }.get(method)
-    if pairs is None:
-        raise ValueError(f"method must be one of {METHODS} or a mapping, not {method!r}")
+    }[method]
     C = np.zeros((len(pairs), k))
     for row, (i, j) in zip(C, pairs, strict=True):
         row[i], row[j] = 1.0, -1.0
-    return [f"{labels[i]} - {labels[j]}" for i, j in pairs], C
+    return [f"{labels[i]} {between} {labels[j]}" for i, j in pairs], C
+
+
+def position_of(ref: Any, labels: Sequence[str]) -> int:
+    """Return the position of the mean that others are compared with, given by position or name."""
+    if isinstance(ref, str):
+        if ref in labels:
+            return list(labels).index(ref)
+        raise ValueError(
+            f"ref={ref!r} is none of the means {list(labels)}{did_you_mean(ref, labels)}"
+        )
+    if isinstance(ref, bool) or not isinstance(ref, int | np.integer):
+        raise TypeError(f"ref is the position or the name of a mean, not {ref!r}")
+    if not -len(labels) <= ref < len(labels):
+        raise ValueError(f"ref={ref} is not a position among {counted(len(labels), 'mean')}")
+    return int(ref) % len(labels)
 
 
 def polynomials(k: int) -> tuple[list[str], Array]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _core
+from .._counted import counted
 from .._typing import Array
 from ..design.design import Design
 from ..models import lmm
@@ -116,14 +117,15 @@ def endless_terms(
         size = 0.0 if term.is_structured else largest(factor)
         if alike.all() and term.n_levels < design.n_obs:
             found.append(
-                f"in each of the {term.n_levels} levels of {term.group} all responses are alike, "
-                "so that the likelihood rises to a limit as the variance grows without end"
+                f"in each of the {counted(term.n_levels, 'level')} of {term.group} all responses "
+                "are alike, so that the likelihood rises to a limit as the variance grows without "
+                "end"
             )
         elif size > ALL_OR_NOTHING:
             found.append(
                 f"the standard deviation between levels of {term.group} runs to {size:.3g} on the "
                 f"scale of the {link}: a level says all or nothing, in "
-                f"{int(alike.sum())} of {term.n_levels} levels all responses are alike"
+                f"{int(alike.sum())} of {counted(term.n_levels, 'level')} all responses are alike"
             )
     return found
 
@@ -139,6 +141,6 @@ def coarse_quadrature(estimate: GlmmEstimate) -> str:
     if abs(gap) <= COARSE:
         return ""
     return (
-        f"quadrature of {nagq} points is too coarse here: with {2 * nagq + 1} points, "
+        f"quadrature of {nagq} points is too coarse here: with {counted(2 * nagq + 1, 'point')}, "
         f"-2 log-likelihood at the estimates is {abs(gap):.2g} {'higher' if gap > 0 else 'lower'}"
     )

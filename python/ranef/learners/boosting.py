@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._counted import counted
 from .._typing import Array, Positions
 from .learned import Learned, Learner
 from .task import Task, sklearn_part
@@ -60,7 +61,8 @@ class Boosted(Learned):
 
     def notes(self) -> list[str]:
         """Say how many rounds there are."""
-        return [f"{self.rounds} rounds predict groups best that were held out"]
+        verb = counted(self.rounds, "round predicts", "rounds predict")
+        return [f"{verb} held-out groups best"]
 
 
 @dataclass(frozen=True)

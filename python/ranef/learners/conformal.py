@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
+from .._options import check_option
 from ..design.frame import to_pandas
 from ..errors import ModelError, UnsupportedError
 from ..parallel.progress import bar
@@ -61,8 +63,7 @@ class Calibration(Spoken, Preformatted):
         """
         if not 0.0 < level < 1.0:
             raise ValueError(f"level must lie between 0 and 1, not {level!r}")
-        if groups not in ("new", "known"):
-            raise ValueError(f"groups must be 'new' or 'known', not {groups!r}")
+        groups = check_option("groups", groups, ("new", "known"))
         table = self.new if groups == "new" else self.known
         error = table["error"].to_numpy()
         if groups == "new":
@@ -142,8 +143,8 @@ def calibrated(
     known = within_groups(codes, folds, call.seed)
     if int(codes.max()) + 1 < 2 * folds:
         raise ModelError(
-            f"{group} has {int(codes.max()) + 1} levels, too few for {folds} parts of at least "
-            "two; take fewer folds"
+            f"{group} has {counted(int(codes.max()) + 1, 'level')}, too few for "
+            f"{counted(folds, 'part')} of at least two; take fewer folds"
         )
     observed = pd.Series(base.y)
     errors = []

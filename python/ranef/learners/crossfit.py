@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._counted import counted
 from .._typing import Array, Positions
 from ..errors import DataError, ModelError, UnsupportedError
 from .learned import Learned, Learner
@@ -155,13 +156,13 @@ def predictions(estimator: Any, X: Array) -> Array:
     name = type(estimator).__name__
     if found.shape != (len(X),):
         raise DataError(
-            f"{name}.predict returned shape {found.shape} for {len(X)} rows; a learner predicts "
-            "one number a row"
+            f"{name}.predict returned shape {found.shape} for {counted(len(X), 'row')}; a learner "
+            "predicts one number a row"
         )
     if not np.isfinite(found).all():
         raise DataError(
-            f"{name}.predict returned {int((~np.isfinite(found)).sum())} values that are missing "
-            "or infinite"
+            f"{name}.predict returned {counted(int((~np.isfinite(found)).sum()), 'value')} that "
+            "are missing or infinite"
         )
     return found
 

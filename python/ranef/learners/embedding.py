@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
+from .._options import check_name
 from .._typing import Array
 from ..design.design import Design
 from ..design.encode import encode
@@ -84,8 +86,9 @@ class Embedding(Spoken, Preformatted):
 
     def __repr__(self) -> str:
         return (
-            f"<Embedding of {self.group}: {len(self.levels)} levels, {len(self.levels.columns)} "
-            f"columns ({', '.join(map(str, self.levels.columns))}), {self.how}>"
+            f"<Embedding of {self.group}: {counted(len(self.levels), 'level')}, "
+            f"{counted(len(self.levels.columns), 'column')} "
+            f"({', '.join(map(str, self.levels.columns))}), {self.how}>"
         )
 
 
@@ -113,8 +116,7 @@ def embedded(
     known = [term.group for term in design.bars]
     if group is None and len(known) == 1:
         group = known[0]
-    if group not in known:
-        raise ValueError(f"group must be one of {', '.join(map(repr, known))}, not {group!r}")
+    group = check_name("group", group, known)
     place = next(i for i, term in enumerate(design.random) if term.group == group)
     term = design.random[place]
     if len(term.memberships) > 1:
@@ -142,7 +144,7 @@ def embedded(
             how = "without each row in turn"
             values = modes_without_row(design, estimate, place)
         else:
-            how = f"in {folds} parts, without each in turn"
+            how = f"in {counted(folds, 'part')}, without each in turn"
             part = within_groups(np.asarray(term.codes, dtype=np.intp), int(folds), seed)
             values = modes_without_part(design, estimate, place, part)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Positions
 from ..design.design import Design
 from ..design.frame import to_pandas
@@ -115,7 +116,7 @@ def not_settled(found: Alternated) -> list[RanefWarning]:
         return []
     return [
         ConvergenceWarning(
-            f"after {len(found.trace)} rounds the log-likelihood still changed by "
+            f"after {counted(len(found.trace), 'round')} the log-likelihood still changed by "
             f"{abs(found.change):.2g}; allow more by rounds=, or a larger tolerance="
         )
     ]

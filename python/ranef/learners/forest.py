@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._typing import Array, Positions
 from .learned import Learned, Learner
 from .task import Task, sklearn_part
@@ -55,7 +56,7 @@ class GroupForest:
         return np.where(count > 0.0, total / np.maximum(count, 1.0), start)
 
     def __repr__(self) -> str:
-        return f"<forest of {len(self.estimators_)} trees>"
+        return f"<forest of {counted(len(self.estimators_), 'tree')}>"
 
 
 @dataclass(frozen=True, eq=False)

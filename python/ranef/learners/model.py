@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import NewLevels, Random
-from ..errors import RanefWarning
-from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.warned import tell
 from ..inference.prediction.predict import chosen_groups
 from ..report.summary import Summary
@@ -45,16 +44,8 @@ class MixedLearner(BesideMixed):
         Log-likelihood and residual standard deviation of each round.
     """
 
-    def __init__(self, call: LearnerCall, found: Fit, data: Any):
-        self.call, self.fit, self.data = call, found, data
-        self.mixed: LinearMixedModel = found.mixed
-        self.trace: pd.DataFrame = found.trace
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"call": self.call, "fit": self.fit}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["call"], state["fit"], None)  # type: ignore[misc]
+    call: LearnerCall
+    fit: Fit
 
     # ------------------------------------------------------------------ estimates
 
@@ -86,11 +77,6 @@ class MixedLearner(BesideMixed):
     def converged(self) -> bool:
         """Whether the log-likelihood of the alternation was settled."""
         return self.fit.converged and self.mixed.converged
-
-    @property
-    def warnings(self) -> tuple[RanefWarning, ...]:
-        """What the fit warned of."""
-        return self.fit.warnings
 
     # ------------------------------------------------------------------ rows
 
@@ -257,17 +243,11 @@ class MixedLearner(BesideMixed):
         whole = "rows" if self.fit.resample == "rows" else f"whole levels of {self.fit.resample}"
         return f", {whole} held out"
 
-    def __str__(self) -> str:
-        return str(self.summary())
-
     def __repr__(self) -> str:
         return (
-            f"<MixedLearner {str(self.call.formula)!r}, {self.fit.learner.label}, {self.nobs} "
-            f"rows, llf {self.llf:.4f}>"
+            f"<MixedLearner {str(self.call.formula)!r}, {self.fit.learner.label}, "
+            f"{counted(self.nobs, 'row')}, llf {self.llf:.4f}>"
         )
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 def fit_model(call: LearnerCall, data: Any, *, progress: bool = True) -> MixedLearner:

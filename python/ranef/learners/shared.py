@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..design.snapshot import Kept
-from ..errors import UnsupportedAttributeError
+from ..errors import RanefWarning, UnsupportedAttributeError
 from ..fitted.lmm.model import LinearMixedModel
 from ..report.effects import RandomEffects
 from ..report.varcorr import VarCorr
 from ..words.answers import Spoken
+
+if TYPE_CHECKING:
+    from ..report.summary import Summary
 
 __all__ = ["BesideMixed", "rounds_of"]
 
@@ -38,9 +41,23 @@ INSTEAD = {
 class BesideMixed(Spoken):
     """Random effects, likelihood and fitted rows of the mixed model inside."""
 
-    mixed: LinearMixedModel
+    def __init__(self, call: Any, found: Any, data: Any):
+        self.call, self.fit, self.data = call, found, data
+        self.mixed: LinearMixedModel = found.mixed
+        self.trace: pd.DataFrame = found.trace
 
-    if not TYPE_CHECKING:
+    def __getstate__(self) -> dict[str, Any]:
+        return {"call": self.call, "fit": self.fit}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["call"], state["fit"], None)  # type: ignore[misc]
+
+    if TYPE_CHECKING:
+
+        def summary(self) -> Summary:
+            """Summarise the fit; every kind of model writes its own."""
+
+    else:
 
         def __getattr__(self, name: str) -> Any:
             if name in INSTEAD:
@@ -51,6 +68,11 @@ class BesideMixed(Spoken):
 
     #: The caller's data by value: later changes of theirs do not reach it.
     data = Kept()
+
+    @property
+    def warnings(self) -> tuple[RanefWarning, ...]:
+        """What the fit warned of."""
+        return tuple(self.fit.warnings)
 
     @property
     def varcorr(self) -> VarCorr:
@@ -93,6 +115,12 @@ class BesideMixed(Spoken):
     def tidy(self, *arguments: Any, **options: Any) -> pd.DataFrame:
         """Return estimates under broom's names; arguments as of a linear mixed model's ``tidy``."""
         return self.mixed.tidy(*arguments, **options)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
 
     def training_data(self) -> Any:
         """Return the caller's data.

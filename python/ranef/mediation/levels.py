@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..errors import DataError
 
 __all__ = ["contrast_of", "filled", "is_number", "mediator_steps", "moderator"]
@@ -50,8 +51,9 @@ def contrast_of(column: pd.Series[Any], name: str, asked: Sequence[Any] | None) 
     if asked is None:
         if len(levels) != 2:
             raise ValueError(
-                f"treatment {name!r} has {len(levels)} levels, {', '.join(map(repr, levels[:8]))}; "
-                "name two of them by contrast=(control, treatment)"
+                f"treatment {name!r} has {counted(len(levels), 'level')}, "
+                f"{', '.join(map(repr, levels[:8]))}; name two of them by contrast=(control, "
+                "treatment)"
             )
         return levels[0], levels[1]
     for value in pair(asked):
@@ -121,6 +123,8 @@ def mediator_steps(column: pd.Series[Any], name: str) -> tuple[tuple[Any, ...], 
     levels = levels_of(column)
     if len(levels) != 2:
         raise DataError(
-            f"mediator {name!r} has {len(levels)} levels; it must be a number, or have two", name
+            f"mediator {name!r} has {counted(len(levels), 'level')}; it must be a number, or have "
+            "two",
+            name,
         )
     return tuple(filled(column, level) for level in levels), np.zeros(len(column)), 1.0

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.encode import encode
@@ -119,7 +120,8 @@ class Role:
         if found.missing.any():
             raise DataError(
                 f"the {self.what}'s model needs columns with missing values in "
-                f"{int(found.missing.sum())} rows; fit both models to the same complete rows"
+                f"{counted(int(found.missing.sum()), 'row')}; fit both models to the same complete "
+                "rows"
             )
         X = np.asarray(found.X[:, self.parts.kept])
         if self.parts.design.offset is None:

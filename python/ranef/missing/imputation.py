@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option
 from ..errors import DataError
 from ..fitted.lmm.call import Call
@@ -110,12 +111,14 @@ class Imputations:
     def __repr__(self) -> str:
         gaps = int(self.missing.to_numpy().sum())
         names = ", ".join(map(str, self.kinds.index))
-        return f"<Imputations m={self.m}, method={self.method!r}: {gaps} values of {names}>"
+        return (
+            f"<Imputations m={self.m}, method={self.method!r}: {counted(gaps, 'value')} of {names}>"
+        )
 
     def _repr_html_(self) -> str:
         counts = self.missing.sum().rename("missing")
         table = pd.concat([counts, self.kinds], axis=1).to_html()
-        return f"<p>{self.m} imputations by method {self.method!r}</p>{table}"
+        return f"<p>{counted(self.m, 'imputation')} by method {self.method!r}</p>{table}"
 
 
 def imputed(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._counted import counted
 from .._typing import Array
 from ..errors import ModelError
 from ..inference.pooling import d1, rubin
@@ -87,8 +88,10 @@ def pooled_means(each: Sequence[MarginalMeans]) -> MarginalMeans:
         first.level,
         (
             *notes,
-            f"pooled over {len(each)} imputations; other variables at the means of each",
+            f"pooled over {counted(len(each), 'imputation')}; other variables at the means of each",
         ),
         first.link,
         first.method,
+        first.response,
+        first.is_predictor,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
@@ -176,8 +177,8 @@ class PooledModel:
         """Test against a smaller model."""
         if small.m != self.m or small.nobs != self.nobs:
             raise ModelError(
-                f"the smaller model has {small.m} fits of {small.nobs} rows, this one {self.m} of "
-                f"{self.nobs}; both must be fitted to the same imputations"
+                f"the smaller model has {counted(small.m, 'fit')} of {counted(small.nobs, 'row')}, "
+                f"this one {self.m} of {self.nobs}; both must be fitted to the same imputations"
             )
         lacking = [name for name in small._names if name not in self._names]
         extra = [name for name in self._names if name not in small._names]
@@ -301,7 +302,7 @@ class PooledModel:
             notes.append(
                 f"With {self.fmi.max():.0%} of the information missing, about "
                 f"{int(np.ceil(100 * self.fmi.max()))} imputations make the standard errors "
-                f"repeatable; these are {self.m}."
+                f"repeatable; there are {self.m} here."
             )
         first = self.models[0]
         varcorr = self.varcorr if hasattr(first, "varcorr") else {}
@@ -332,7 +333,8 @@ class PooledModel:
         return pd.Series(values, index=pd.Index(self._names))
 
     def __repr__(self) -> str:
-        return f"<PooledModel {self.models[0].call.formula!r}, m={self.m}, {self.nobs} rows>"
+        rows = counted(self.nobs, "row")
+        return f"<PooledModel {self.models[0].call.formula!r}, m={self.m}, {rows}>"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
@@ -361,8 +363,8 @@ def pool_models(models: Sequence[Any]) -> PooledModel:
             )
         if model.nobs != first.nobs:
             raise ModelError(
-                f"model {place} has {model.nobs} rows and model 1 {first.nobs}; imputations of one "
-                "data set have the same rows. Is something still missing?"
+                f"model {place} has {counted(model.nobs, 'row')} and model 1 {first.nobs}; "
+                "imputations of one data set have the same rows. Is something still missing?"
             )
         check_same(first, model, place)
     kept = [model.params.notna() for model in fits]

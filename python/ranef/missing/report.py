@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..errors import DataError
 from .variables import Variables, read_variables
 
@@ -16,7 +17,7 @@ __all__ = ["MissingReport", "report_of"]
 
 @dataclass(frozen=True, repr=False)
 class MissingReport:
-    """What is missing in the columns of a formula.
+    """Missing values in the columns of a formula, by column and by pattern.
 
     Attributes
     ----------
@@ -69,11 +70,11 @@ class MissingReport:
         """
         incomplete = self.missing[self.missing > 0]
         if incomplete.empty:
-            return f"No values were missing in the {self.rows} rows of the analysis."
+            return f"No values were missing in the {counted(self.rows, 'row')} of the analysis."
         shares = ", ".join(f"{name} ({n / self.rows:.0%})" for name, n in incomplete.items())
         text = (
-            f"{self.complete} of {self.rows} rows ({self.complete / self.rows:.0%}) were complete. "
-            f"Values were missing in {shares}. "
+            f"{self.complete} of {counted(self.rows, 'row')} ({self.complete / self.rows:.0%}) "
+            f"were complete. Values were missing in {shares}. "
         )
         if list(incomplete.index) == [self.outcome]:
             text += (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._options import check_option
 from .._typing import Positions
 from ..design.expressions import columns_of
@@ -130,8 +131,8 @@ def columns(formula: Formula, frame: Frame) -> tuple[str, list[str]]:
     left = used(formula.left, frame)
     if len(left) != 1:
         raise DataError(
-            f"the response {formula.left.expr!r} is made of {len(left)} columns; impute needs "
-            "a response that is one column, or a function of one"
+            f"the response {formula.left.expr!r} is made of {counted(len(left), 'column')}; impute "
+            "needs a response that is one column, or a function of one"
         )
     terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
     found = [name for term in terms for factor in term.factors for name in used(factor, frame)]
@@ -154,8 +155,8 @@ def codes_of(
     for factor in factors:
         if missing := int(frame[factor].isna().sum()):
             raise DataError(
-                f"the grouping column {factor!r} has {missing} missing values; rows without a "
-                "group cannot be imputed. Drop them, or find out where they belong",
+                f"the grouping column {factor!r} has {counted(missing, 'missing value')}; rows "
+                "without a group cannot be imputed. Drop them, or find out where they belong",
                 factor,
             )
     if len(factors) == 1:
@@ -192,7 +193,7 @@ def variable(
             kind = "binary" if len(distinct) == 2 else "categorical"
     if numeric and (endless := int(np.isinf(values.to_numpy(float)).sum())):
         raise DataError(
-            f"{name!r} is infinite in {endless} row{'s' if endless > 1 else ''}; make them "
+            f"{name!r} is infinite in {counted(endless, 'row')}; make them "
             "missing, or correct them",
             name,
         )
@@ -223,8 +224,8 @@ def nearly_of_groups(
             return [
                 RanefWarning(
                     f"{name!r} is constant within all but {int(varies.sum())} of "
-                    f"{int(several.sum())} levels of {group}, such as {first!r}; it is imputed row "
-                    f"by row. If it belongs to {group}, correct these rows"
+                    f"{counted(int(several.sum()), 'level')} of {group}, such as {first!r}; it is "
+                    f"imputed row by row. If it belongs to {group}, correct these rows"
                 )
             ]
     return []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._typing import Array
 from ..design.design import RandomTerm
 from ..design.structured import StructuredDesign
@@ -70,8 +71,9 @@ def saturated(
     T, q = int(place.max()) + 1, x.shape[1]
     if len(rows.levels) <= T + q:
         raise ModelError(
-            f"the saturated model of {T} occasions and {q} covariates needs more than {T + q} "
-            f"groups; there are {len(rows.levels)}"
+            f"the saturated model of {counted(T, 'occasion')} and "
+            f"{counted(q, 'covariate')} needs more than {T + q} groups; the data have "
+            f"{len(rows.levels)}"
         )
     here = (place[:, None] == np.arange(T)).astype(float)
     blocks = [here, *(here * x[:, j : j + 1] for j in range(q))]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._counted import counted
 from .._typing import Array
 from ..chunks.summed import SummedDesign
 from ..design.design import Design, RandomTerm
@@ -91,10 +92,14 @@ class Control:
     def of(cls, control: Control | None) -> Control:
         """Check what was given as settings; the usual ones for None."""
         if control is None:
-            return cls()
+            return USUAL
         if not isinstance(control, cls):
             raise TypeError(f"control takes ranef.Control(max_steps=..., ...), not {control!r}")
         return control
+
+
+#: The settings of a search that nobody set.
+USUAL = Control()
 
 
 @dataclass(frozen=True)
@@ -247,8 +252,8 @@ def check(
         )
     if len(design.fixed) >= n:
         raise ModelError(
-            f"there are {len(design.fixed)} fixed effects and {n} rows; the model needs more rows "
-            "than coefficients. Take predictors out of the fixed part."
+            f"there are {counted(len(design.fixed), 'fixed effect')} and {counted(n, 'row')}; the "
+            "model needs more rows than coefficients. Take predictors out of the fixed part."
         )
     if not design.fixed:
         raise ModelError(
@@ -261,11 +266,11 @@ def check(
         if knows_sigma or term.group in known:
             continue
         if q >= n and not (term.tells_levels_apart or is_correlated(term)):
-            each = f" x {term.n_cols} columns" if term.n_cols > 1 else ""
+            each = f" x {counted(term.n_cols, 'column')}" if term.n_cols > 1 else ""
             raise ModelError(
-                f"{term.written} has {term.n_levels} levels{each}: {q} "
-                f"random effects for {n} rows, so they cannot be separated from the residual "
-                "error. " + _fewer_effects(term, n)
+                f"{term.written} has {counted(term.n_levels, 'level')}{each}: "
+                f"{counted(q, 'random effect')} for {counted(n, 'row')}, so they cannot be "
+                "separated from the residual error. " + _fewer_effects(term, n)
             )
 
 

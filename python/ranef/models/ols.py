@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._counted import counted
 from .._typing import Array
 from ..errors import ModelError
 
@@ -116,7 +117,8 @@ def fit_ols(
     r = int(basis.kept.sum())
     if len(y) < r + df_absorbed:
         raise ModelError(
-            f"{len(y)} rows are too few for {r} coefficients and {df_absorbed} absorbed effects"
+            f"{counted(len(y), 'row is', 'rows are')} too few for {counted(r, 'coefficient')} and "
+            f"{counted(df_absorbed, 'absorbed effect')}"
         )
     kept = X if basis.kept.all() else X[:, basis.kept]
     beta, linear = np.zeros(r), np.zeros(len(y))

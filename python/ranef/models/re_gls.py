@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._counted import counted
 from .._typing import Array
 from ..errors import ModelError
 from .ols import fit_ols, orthonormal_basis
@@ -86,8 +87,8 @@ def _between(
     fit = fit_ols(np.bincount(codes, y, size) / counts, means, counts)
     if fit.df_resid < 1:
         raise ModelError(
-            f"{size} groups of {absorption.names[k]!r} are too few for a regression between them "
-            f"on {X.shape[1]} columns"
+            f"{counted(size, 'group')} of {absorption.names[k]!r} are too few for a regression "
+            f"between them on {counted(X.shape[1], 'column')}"
         )
     basis = orthonormal_basis(means, counts).columns
     for j in range(len(absorption.names)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from .._options import check_option
 from ..inference.coverage import check_level, t_quantile
 
 if TYPE_CHECKING:
@@ -78,17 +79,16 @@ class Bootstrap:
         Davison and Hinkley (1997), Bootstrap Methods and their Application, chapter 5.
         """
         check_level(level)
+        method = check_option("method", method, ("percentile", "basic", "normal"))
         tail = 0.5 * (1.0 - level)
         low, high = (self.replicates.quantile(p) for p in (tail, 1.0 - tail))
         if method == "percentile":
             lower, upper = low, high
         elif method == "basic":
             lower, upper = 2.0 * self.estimate - high, 2.0 * self.estimate - low
-        elif method == "normal":
+        else:
             half = float(t_quantile(level)) * self.bse
             lower, upper = self.estimate - self.bias - half, self.estimate - self.bias + half
-        else:
-            raise ValueError(f"method must be 'percentile', 'basic' or 'normal', not {method!r}")
         return pd.DataFrame({"lower": lower, "upper": upper}, index=self.replicates.columns)
 
     def plot(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from ..inference.criteria import CRITERIA, lowest
 from .tabled import Tabled
 
@@ -34,7 +35,7 @@ class Comparison(Tabled):
     @property
     def title(self) -> str:
         """The criterion that ranks."""
-        return f"{len(self.table)} models by {CRITERIA[self.criterion]}"
+        return f"{counted(len(self.table), 'model')} by {CRITERIA[self.criterion]}"
 
     def plot(self, *, ax: Any = None) -> Any:
         """Draw how far each model's criterion is above the lowest, with the weights.

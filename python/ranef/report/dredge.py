@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .tabled import Tabled
 
 __all__ = ["Dredge"]
@@ -40,7 +41,7 @@ class Dredge(Tabled):
     @property
     def title(self) -> str:
         """How many models."""
-        return f"{len(self.table)} models by {self.criterion}"
+        return f"{counted(len(self.table), 'model')} by {self.criterion}"
 
     @property
     def best(self) -> Any:

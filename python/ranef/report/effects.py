@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._typing import Array
 from ..design.design import RandomTerm
 
@@ -59,7 +60,7 @@ class RandomEffects(dict[str, pd.DataFrame]):
         parts = []
         for group, frame in self.items():
             shown = frame.head(10)._repr_html_()  # type: ignore[operator]
-            parts.append(f"<h4>{group} ({len(frame)} levels)</h4>{shown}")
+            parts.append(f"<h4>{group} ({counted(len(frame), 'level')})</h4>{shown}")
         return "".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .._counted import counted
 from .tabled import Tabled
 
 __all__ = ["Elimination"]
@@ -30,4 +31,5 @@ class Elimination(Tabled):
     @property
     def title(self) -> str:
         """How many terms were dropped."""
-        return f"Backward elimination: {int((self.table['eliminated'] > 0).sum())} terms went"
+        went = int((self.table["eliminated"] > 0).sum())
+        return f"Backward elimination: {counted(went, 'term')} dropped"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._counted import counted
 from .._typing import Array
 from ..design.aligned import by_name
 
@@ -19,7 +20,7 @@ def contrast_matrix(
     kept: NDArray[np.bool_],
     terms: Sequence[tuple[str, tuple[int, ...]]],
 ) -> Array:
-    """Turn coefficient names, term names or a matrix into contrasts of the kept coefficients.
+    """Return contrasts of the kept coefficients from names of coefficients or terms, or a matrix.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def contrast_matrix(
         rows = np.atleast_2d(np.asarray(by_name(what, names, "contrasts"), float))
         if rows.shape[1] != len(names):
             raise ValueError(
-                f"contrasts have {rows.shape[1]} columns for {len(names)} coefficients"
+                f"contrasts have {counted(rows.shape[1], 'column')} for "
+                f"{counted(len(names), 'coefficient')}"
             )
         if np.any(rows[:, ~kept]):
             raise ValueError("a contrast uses a coefficient that is aliased")

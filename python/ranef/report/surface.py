@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
 
 __all__ = ["MultiStart", "Surface"]
@@ -45,10 +46,27 @@ class MultiStart(Preformatted):
             return []
         return [float(v) for v in values[np.r_[True, np.diff(values) > SAME]]]
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw where each search ended, in order, above the lowest criterion of all.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.results import starts_axes
+
+        return starts_axes(self.table, self.criterion, ax)
+
     def __repr__(self) -> str:
         lower = self.criterion - float(self.table["criterion"].min())
         text = (
-            f"{self.reached:.0%} of {len(self.table)} random starts reach the best optimum, "
+            f"{self.reached:.0%} of {counted(len(self.table), 'random start')} reach the best "
+            "optimum, "
             f"-2 log-likelihood {min(self.criterion, self.table['criterion'].min()):.6f}."
         )
         if lower > SAME:
@@ -60,25 +78,28 @@ class MultiStart(Preformatted):
 
 @dataclass(frozen=True, repr=False)
 class Surface(Preformatted):
-    """Log-likelihood on a grid of standard deviations relative to the residual one.
+    """Log-likelihood on a grid of standard deviations.
 
     Attributes
     ----------
     names : tuple of str
         One or two of ``sd_TERM|GROUP``.
     table : DataFrame
-        A row a grid point: the relative standard deviations by name, llf, and drop, its distance
-        below the model's log-likelihood.
+        A row a grid point: the standard deviations by name, llf, and drop, its distance below the
+        model's log-likelihood.
     at : tuple of float
         The model's own values.
     hold : bool
         Whether all else was held at the estimate instead of being chosen again.
+    relative : bool
+        Whether standard deviations are relative to the residual one.
     """
 
     names: tuple[str, ...]
     table: pd.DataFrame
     at: tuple[float, ...]
     hold: bool
+    relative: bool = True
 
     def _grid(self) -> pd.DataFrame:
         first, second = self.names
@@ -130,7 +151,8 @@ class Surface(Preformatted):
         from .plots.base import one, theme, titled
 
         look, ax = theme(), one(ax)
-        labels = [f"{name} / sigma" for name in self.names]
+        unit = " / sigma" if self.relative else ""
+        labels = [f"{name}{unit}" for name in self.names]
         ax.set_xlabel(labels[0])
         if len(self.names) == 1:
             ax.plot(self.table[self.names[0]], self.table["llf"])

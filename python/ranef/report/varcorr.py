@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._counted import counted
 from ..design.design import RandomTerm
 from ..design.structures.structure import Structure
 from .numbers import in_one_scale
@@ -61,7 +62,7 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         return len(self._frames)
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay all variances and covariances below each other.
+        """Return all variances and covariances as one tidy table.
 
         Returns
         -------
@@ -96,7 +97,7 @@ class VarCorr(Mapping[str, pd.DataFrame]):
                 if structure is not None and structure.homogeneous and structure.kind in COMPACT:
                     block = self._blocks[group][block_of[i]]
                     if i == block[0]:
-                        text = f"{structure.kind}, {len(block)} columns"
+                        text = f"{structure.kind}, {counted(len(block), 'column')}"
                         yield group, text, float(sd[i]), _parameter(structure, cov, block)
                     continue
                 cells = [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from .._counted import counted
 from .._html import Preformatted
 from .._typing import Array
 from ..design.design import NO_TRIALS, Design
@@ -37,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True, repr=False)
 class Convergence(Preformatted):
-    """Whether the search stopped at an optimum, and how one knows.
+    """Whether the search stopped at an optimum, with the evidence.
 
     Attributes
     ----------
@@ -318,7 +319,7 @@ def _singular_text(group: str, names: list[str], zero: list[str], cov: Array, nu
             "correlation out."
         )
     return (
-        f"the covariance of {term} has {size} columns and supports {size - null} "
+        f"the covariance of {term} has {counted(size, 'column')} and supports {size - null} "
         f"direction{'s' if size - null != 1 else ''} of variation; take out the column with the "
         "smallest variance, or use || to leave the correlations out."
     )

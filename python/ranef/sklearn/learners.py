@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from .._counted import counted
 from .._typing import Array
 from ..api.embedding import embedding
 from ..api.lmer import lmer
@@ -143,7 +144,7 @@ class REEMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         means: Array = self.model_.predict(frame, new_levels="population").to_numpy()
         if (unknown := np.flatnonzero(np.isnan(means))).size:
             raise DataError(
-                f"{unknown.size} of {len(means)} rows have no prediction, the first at position "
+                f"no prediction for {unknown.size} of {len(means)} rows, the first at position "
                 f"{unknown[0]}: a value is missing there; fill values in by an imputer before this "
                 "step of the pipeline"
             )
@@ -241,7 +242,8 @@ class GroupEmbedding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         found = self.fit(X, y).embedding_.train.to_numpy()
         if len(found) != self._rows:
             raise DataError(
-                f"{self._rows - len(found)} rows have a missing value; fill values in first"
+                f"{counted(self._rows - len(found), 'row has', 'rows have')} a missing value; fill "
+                "values in first"
             )
         return found
 

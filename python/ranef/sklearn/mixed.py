@@ -56,7 +56,7 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
         means: Array = np.asarray(self.model_.predict(frame, **options), dtype=np.float64)
         if (unknown := np.flatnonzero(np.isnan(means))).size:
             raise DataError(
-                f"{unknown.size} of {len(means)} rows have no prediction, the first at position "
+                f"no prediction for {unknown.size} of {len(means)} rows, the first at position "
                 f"{unknown[0]}: a value is missing there, or the fit saw nothing like it; fill "
                 "values in by an imputer before this step of the pipeline"
             )

@@ -9,6 +9,7 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
 from ..errors import RanefError
 from ..fitted.kinds import Model
@@ -113,7 +114,7 @@ def _items(model: Model) -> Iterator[Item]:
     lost = sum(model.parts.design.dropped.values())
     yield Item(
         "missing values",
-        f"{lost} of {model.parts.design.n_data} rows were dropped."
+        f"{lost} of {model.parts.design.n_data} rows {'was' if lost == 1 else 'were'} dropped."
         if lost
         else "No rows were dropped.",
         "ranef.missing_report(formula, data)" if lost else "",
@@ -179,8 +180,8 @@ def _rows(model: Model) -> Iterator[Item]:
         if len(term.codes):
             low, high = int(np.min(sizes)), int(np.max(sizes))
             small |= float(np.median(sizes)) < SMALL
-            spread = f"{low} to {high}" if low < high else f"{low}"
-            said.append(f"{spread} rows a level of {term.group}")
+            spread = f"{low} to {high} rows" if low < high else counted(low, "row")
+            said.append(f"{spread} a level of {term.group}")
     text = "; ".join(said) or "the rows were not kept"
     text = text[0].upper() + text[1:]
     yield Item(

@@ -13,7 +13,8 @@ import scipy
 
 from .._typing import Array
 from ..errors import FitError
-from ..fitted.generalised.refits import by_likelihood, from_start
+from ..fitted.generalised.likelihood import by_likelihood
+from ..fitted.generalised.refits import from_start
 from ..inference.optimum.optimizers import Run
 from ..models.glmm.several import lower
 from ..models.glmm.standing import Standing

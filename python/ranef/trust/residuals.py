@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._counted import counted
 from ..chunks.summed import SummedDesign
 from ..design.design import Design
 from ..errors import RanefError, RanefWarning
@@ -17,8 +18,9 @@ from ..fitted.gee.model import GEEModel
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.diagnosis.finding import Finding
-from ..inference.diagnosis.predictors import check_collinear, check_response
+from ..inference.diagnosis.predictors import check_collinear, check_placeholders, check_response
 from ..inference.diagnosis.residuals import Residuals, check_residuals
+from ..report.augment import used_rows
 from .fixes import Fixes
 
 __all__ = ["Looked", "check_fitted", "check_predictors"]
@@ -40,9 +42,10 @@ class Looked:
 
 
 def check_predictors(
-    design: Design, formula: str, looked: Looked, *, linear: bool
+    design: Design, formula: str, data: Any, looked: Looked, *, linear: bool
 ) -> Iterator[Finding]:
     """Look at predictors and, of a linear model, at the kind of response."""
+    yield from check_placeholders(used_rows(design, data), formula)
     yield from check_collinear(design)
     looked.at.append("collinear predictors")
     if linear:
@@ -124,8 +127,8 @@ def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
     yield Finding(
         "influential-group",
         "note",
-        f"{len(high)} of {term.n_levels} levels of {term.group} move a coefficient by more than "
-        f"its standard error: {told}.",
+        f"{len(high)} of {counted(term.n_levels, 'level')} of {term.group} move a coefficient by "
+        f"more than its standard error: {told}.",
         "Report this with the result, and look at what is special about these levels.",
         f'model.influence("{term.group}", refit=True)',
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .rarer import RARER, RARER_OF_MODULES
 
-__all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE"]
+__all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE", "PROPERTIES"]
 
 #: Attributes and methods of a model: whose word it is, and what to write here.
 MODEL: dict[str, tuple[str, str]] = {
@@ -95,6 +95,10 @@ MODEL: dict[str, tuple[str, str]] = {
     "wildboottest": ("pyfixest", "model.wild_bootstrap(term)"),
 }
 
+#: Cures of several words.
+POISSON = 'ranef.feglm(..., family="poisson", absorb="g")'
+CLOGIT = 'ranef.feglm(..., family="binomial", absorb="g")'
+
 #: Functions and classes of a module.
 MODULE: dict[str, tuple[str, str]] = {
     **RARER_OF_MODULES,
@@ -151,10 +155,17 @@ MODULE: dict[str, tuple[str, str]] = {
     "modelsummary": ("modelsummary", "a table of models: maketables.ETable([model])"),
     "stargazer": ("stargazer", "a table of models: maketables.ETable([model])"),
     "compare_performance": ("performance", "ranef.compare(...)"),
+    **dict.fromkeys(
+        (
+            *("lme4", "lmerTest", "performance", "DHARMa", "nlme", "pbkrtest", "car"),
+            *("broom", "modelbased", "parameters", "insight", "see", "sjPlot", "ggeffects"),
+        ),
+        ("R", "no module here; ranef.help(word) tells what each of its functions is called"),
+    ),
     "icc": ("performance", "model.icc()"),
     "r2": ("performance", "model.r2()"),
     "lm": ("R", "ranef.feols(...)"),
-    "glm": ("R", "ranef.glmer(...), or ranef.gee(...) for means over groups"),
+    "glm": ("R", "ranef.glmer(...), ranef.feglm(...), or ranef.gee(...) for means over groups"),
     "Lmer": ("pymer4", "ranef.lmer(...), or ranef.glmer(..., family=...)"),
     "GEE": ("statsmodels", "ranef.gee(...)"),
     "GLS": ("statsmodels", "ranef.gls(...)"),
@@ -162,9 +173,43 @@ MODULE: dict[str, tuple[str, str]] = {
     "OLS": ("statsmodels", "ranef.feols(...)"),
     "mixedlm": ("statsmodels", "ranef.lmer(...)"),
     "ols": ("statsmodels", "ranef.feols(...)"),
-    "feglm": ("pyfixest", "ranef.glmer(...), or ranef.gee(...) for robust standard errors"),
-    "fepois": ("pyfixest", 'ranef.glmer(..., family="poisson")'),
+    "fepois": ("pyfixest", POISSON),
+    "ppmlhdfe": ("Stata", POISSON),
+    "xtpoisson": ("Stata", POISSON),
+    "xtlogit": ("Stata", CLOGIT),
+    "clogit": ("survival", CLOGIT),
+    "ConditionalLogit": ("statsmodels", CLOGIT),
+    "ConditionalPoisson": ("statsmodels", POISSON),
+    "PanelOLS": ("linearmodels", 'ranef.feols(..., absorb="g")'),
+    "PooledOLS": ("linearmodels", "ranef.feols(...)"),
+    "AbsorbingLS": ("linearmodels", 'ranef.feols(..., absorb="g")'),
+    "felm": ("lfe", 'ranef.feols(..., absorb="g")'),
+    "plm": ("plm", 'ranef.feols(..., absorb="g"), or ranef.random_effects_gls(...)'),
+    "pglm": ("pglm", 'ranef.feglm(..., absorb="g"), or ranef.glmer(...)'),
+    "bife": ("bife", CLOGIT),
+    "alpaca": ("alpaca", POISSON),
 }
+
+#: Attributes of a model that somebody may call as functions of the module.
+PROPERTIES = frozenset(
+    {
+        "aic",
+        "bic",
+        "bse",
+        "convergence",
+        "design",
+        "fittedvalues",
+        "is_singular",
+        "llf",
+        "nobs",
+        "params",
+        "plot",
+        "pvalues",
+        "sigma",
+        "theta",
+        "varcorr",
+    }
+)
 
 #: Methods of a model that somebody may look for in the module.
 METHODS = frozenset(
@@ -178,7 +223,6 @@ METHODS = frozenset(
         "cov_params",
         "glance",
         "influence",
-        "plot",
         "predict",
         "profile",
         "ranova",
@@ -237,14 +281,23 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "family": (
         ("lmer", "lmer is for normal responses; take ranef.glmer(..., family=...)"),
         ("gls", "gls is for normal responses; take ranef.glmer or ranef.gee"),
-        ("feols", "feols is least squares; take ranef.glmer or ranef.gee"),
+        ("feols", "feols is least squares; take ranef.feglm(..., family=...)"),
         ("clmm", "clmm is for ordered responses; link= is its choice"),
     ),
     "fml": (("formula", "write formula="),),
     "freq_weights": (
         ("", "weights are precisions here; repeat rows: data.loc[data.index.repeat(n)]"),
     ),
-    "groups": (("lmer", TERMS), ("glmer", TERMS), ("clmm", TERMS), ("feols", "write absorb=")),
+    "groups": (
+        ("lmer", TERMS),
+        ("glmer", TERMS),
+        ("clmm", TERMS),
+        ("feols", "write absorb="),
+        ("feglm", "write absorb="),
+        ("group", "write group="),
+    ),
+    "by": (("group", "write group="),),
+    "cv": (("scheme", "write scheme=, which takes a splitter of scikit-learn"),),
     "infer": (("", "tables have tests and limits both; level= sets the coverage"),),
     "maxiter": (("control", "write control=ranef.Control(max_steps=...)"),),
     "mode": (("ddf", "write ddf="),),
@@ -369,6 +422,7 @@ FORMULA: dict[str, str] = {
     "diff": 'a column made before: data.groupby("g")["x"].diff()',
     "rank": "a column made before: data['x'].rank()",
     "i": "C(x)",
+    "Q": "the name between backticks: `a name`",
     "nchar": "{x.str.len()}",
     "toupper": "{x.str.upper()}",
     "tolower": "{x.str.lower()}",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ...errors import DataError
 from ..frame import did_you_mean
 from .labels import named, unique_labels
@@ -69,7 +70,10 @@ def of_matrix(A: pd.DataFrame, group: str) -> KnownCovariance:
     rows = unique_labels(A.index, what)
     columns = unique_labels(A.columns, what)
     if A.shape[0] != A.shape[1]:
-        raise DataError(f"{what} has {A.shape[0]} rows and {A.shape[1]} columns; {HOW}", group)
+        raise DataError(
+            f"{what} has {counted(A.shape[0], 'row')} and {counted(A.shape[1], 'column')}; {HOW}",
+            group,
+        )
     if not rows.equals(columns):
         if set(rows) != set(columns):
             other = [i for i, label in enumerate(rows) if label not in set(columns)]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ...errors import DataError
 from ..values import find_levels
 
@@ -29,7 +30,9 @@ def unique_labels(labels: Sequence[Any] | pd.Index[Any], what: str) -> pd.Index[
     """Refuse labels that are missing or repeat."""
     index: pd.Index[Any] = pd.Index(labels)
     if index.isna().any():
-        raise DataError(f"{what}: {int(np.sum(index.isna()))} labels are missing")
+        raise DataError(
+            f"{what}: {counted(np.sum(index.isna()), 'label is', 'labels are')} missing"
+        )
     twice = np.flatnonzero(index.duplicated())
     if len(twice):
         raise DataError(f"{what}: each level has one label, and {named(index, twice)} repeat")
@@ -48,8 +51,9 @@ def places_among(labels: pd.Index[Any], levels: pd.Index[Any], group: str) -> ND
     absent = np.flatnonzero(places < 0)
     if len(absent):
         raise DataError(
-            f"covariance[{group!r}] has no row for {len(absent)} of the {len(levels)} levels of "
-            f"{group}: {named(levels, absent)}; it needs one for every level that has records",
+            f"covariance[{group!r}] has no row for {len(absent)} of the "
+            f"{counted(len(levels), 'level')} of {group}: {named(levels, absent)}; it needs one "
+            "for every level that has records",
             group,
         )
     return places

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ...errors import DataError, UnsupportedError
 from ...formula.terms import Members
 from ..design import RandomTerm, Rows
@@ -81,7 +82,7 @@ class MemberTerm(RandomTerm):
     membership: Membership = field(default=None, repr=False)  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"<MemberTerm {self.written}, {self.n_levels} levels>"
+        return f"<MemberTerm {self.written}, {counted(self.n_levels, 'level')}>"
 
     @property
     def is_plain(self) -> bool:
@@ -210,7 +211,7 @@ def uneven_weights(terms: Sequence[RandomTerm]) -> list[str]:
         off = np.abs(sums - 1.0) > EVEN
         none = int((term.membership.codes < 0).all(axis=0).sum())
         if off.any():
-            without = f"; {none} rows have no member" if none else ""
+            without = f"; {counted(none, 'row has', 'rows have')} no member" if none else ""
             notes.append(
                 f"the weights of {term.group} do not sum to one in {int(off.sum())} of {len(sums)} "
                 f"rows (from {sums[off].min():.4g} to {sums[off].max():.4g}){without}. The "

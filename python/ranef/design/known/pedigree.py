@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._counted import counted
 from ...errors import DataError
 from .labels import named
 from .precision import KnownCovariance, Triangle
@@ -35,11 +36,13 @@ def read_pedigree(id: Any, sire: Any, dam: Any) -> Pedigree:
     animals, mothers, fathers = _column(id, "id"), _column(dam, "dam"), _column(sire, "sire")
     if not len(animals) == len(fathers) == len(mothers):
         raise DataError(
-            f"id, sire and dam have {len(animals)}, {len(fathers)} and {len(mothers)} values; "
-            "each animal has one of each"
+            f"id, sire and dam have {len(animals)}, {len(fathers)} and "
+            f"{counted(len(mothers), 'value')}; each animal has one of each"
         )
     if animals.isna().any():
-        raise DataError(f"id is missing in {int(animals.isna().sum())} rows of the pedigree", "id")
+        raise DataError(
+            f"id is missing in {counted(int(animals.isna().sum()), 'row')} of the pedigree", "id"
+        )
     labels = pd.Index(animals)
     twice = np.flatnonzero(labels.duplicated())
     if len(twice):

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._counted import counted
 from ...errors import DataError
 from .labels import named, unique_labels
 from .positive import dense, is_sparse, refuse_indefinite
@@ -140,7 +141,9 @@ def triangle_of(Q: Any, labels: pd.Index[Any], what: str) -> Triangle:
             raise DataError(f"{what} has elements that are not numbers") from None
     n = len(labels)
     if Q.shape != (n, n):
-        raise DataError(f"{what} has shape {Q.shape} for {n} labels; it must be {n} x {n}")
+        raise DataError(
+            f"{what} has shape {Q.shape} for {counted(n, 'label')}; it must be {n} x {n}"
+        )
     check_symmetric(Q, labels, what)
     lower = sparse.csc_array(sparse.tril(Q, format="csc"))
     lower.eliminate_zeros()

@@ -7,6 +7,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import DataError
 from ...formula import Smooth
@@ -60,8 +61,9 @@ def margin(smooth: Smooth, position: int, x: Array) -> Basis:
     least = k - 1 if bs == "cc" else k
     if n_distinct < least and not (bs == "ps" and n_distinct > 1):
         raise DataError(
-            f"{smooth.text} has {k} basis functions and {name!r} only {n_distinct} distinct values "
-            f"in the rows used; write k={max(n_distinct, 3)} or less",
+            f"{smooth.text} has {k} basis functions and {name!r} only "
+            f"{counted(n_distinct, 'distinct value')} in the rows used; write "
+            f"k={max(n_distinct, 3)} or less",
             name,
         )
     try:
@@ -82,8 +84,8 @@ def _orders(smooth: Smooth, position: int, bs: str, dimension: int) -> tuple[int
         order = m[0] if m else usual_order(dimension)
         if 2 * order <= dimension:
             raise DataError(
-                f"{smooth.text}: m={order} is too small for {dimension} variables; a thin plate "
-                f"spline needs 2 m > {dimension}",
+                f"{smooth.text}: m={order} is too small for {counted(dimension, 'variable')}; a "
+                f"thin plate spline needs 2 m > {dimension}",
                 smooth.label,
             )
         return order, 0

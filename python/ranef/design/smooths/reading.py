@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import DataError
 from ...formula import Bar, Factor, FactorKind, Formula, Smooth, Term
@@ -76,6 +77,8 @@ def stacked(variables: Sequence[str], values: Mapping[str, Value], smooth: Smoot
             )
         assert isinstance(value, Numbers)
         if len(value.arrays) > 1:
-            raise DataError(f"{expr!r} has {len(value.arrays)} columns; a smooth takes one", expr)
+            raise DataError(
+                f"{expr!r} has {counted(len(value.arrays), 'column')}; a smooth takes one", expr
+            )
         out.append(value.arrays[0])
     return np.column_stack(out)

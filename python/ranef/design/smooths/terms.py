@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import DataError, RanefWarning
 from ...formula import Formula, Smooth
@@ -63,7 +64,9 @@ def _fitted(smooth: Smooth, values: dict[str, Value]) -> list[FittedSmooth]:
     by = values[smooth.by.expr]
     if isinstance(by, Numbers):
         if len(by.arrays) > 1:
-            raise DataError(f"by={smooth.by.expr} has {len(by.arrays)} columns", smooth.by.expr)
+            raise DataError(
+                f"by={smooth.by.expr} has {counted(len(by.arrays), 'column')}", smooth.by.expr
+            )
         label = f"{smooth.label}:{smooth.by.expr.replace(' ', '')}"
         varies = bool(np.ptp(by.arrays[0]) > 0.0)
         return [replace(fit_smooth(smooth, x, not varies), label=label)]

@@ -7,6 +7,7 @@ from math import comb, gamma
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import DataError
 from .basis import Powers, monomials
@@ -152,7 +153,7 @@ def _polynomials(x: Array, order: int) -> Array:
 def _largest(E: Array, k: int) -> tuple[Array, Array]:
     """Eigenvalues of largest size, descending, and their vectors."""
     if k > len(E):
-        raise DataError(f"k={k} is more than the {len(E)} distinct places")
+        raise DataError(f"k={k} is more than the {counted(len(E), 'distinct place')}")
     if len(E) <= SMALL or k > len(E) // 4:
         values, vectors = np.linalg.eigh(E)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import DataError, FormulaError
 from ...formula import Bar, Factor, Formula
@@ -144,7 +145,7 @@ def check_occasions(term: RandomTerm, bars: Sequence[Bar], store: Store) -> None
             continue
         level, place = divmod(int(cells[several[0]]), len(block))
         raise DataError(
-            f"{counts[several[0]]} rows of {bar.group} {term.levels[level]!r} are at "
+            f"{counted(counts[several[0]], 'row')} of {bar.group} {term.levels[level]!r} are at "
             f"{term.names[block[place]]}, and {len(several)} of {len(cells)} occasions have "
             f"several rows: in {term.written} these share one effect. If that is a mistake, drop "
             "the rows; if they are replicates, average them first",

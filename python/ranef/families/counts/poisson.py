@@ -52,7 +52,7 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
 POISSON = Family(
     name="poisson",
     core="poisson",
-    estimators=("glmer", "glmm", "gee", "growth_mixture"),
+    estimators=("glmer", "glmm", "gee", "feglm", "growth_mixture"),
     links=(LOG,),
     part_links=LINKS,
     support=COUNTS,

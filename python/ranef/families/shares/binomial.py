@@ -58,7 +58,7 @@ def quasi_likelihood(y: Array, mu: Array) -> Array:
 BINOMIAL = Family(
     name="binomial",
     core="binomial",
-    estimators=("glmer", "glmm", "gee"),
+    estimators=("glmer", "glmm", "gee", "feglm"),
     links=(LOGIT, PROBIT, CLOGLOG),
     part_links=(*LINKS, LOG, IDENTITY),
     support=OF_TRIALS,

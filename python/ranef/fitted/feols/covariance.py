@@ -62,6 +62,10 @@ class LeastSquares(Protocol):
     def kept(self) -> Positions:
         """Coefficients that are not aliased."""
 
+    @property
+    def whitened(self) -> bool:
+        """Whether the working variances of the rows are the inverse of the weights."""
+
     def named(self) -> Named:
         """Names, estimates and terms."""
 
@@ -122,6 +126,7 @@ def adjusted_scores(
         codes,
         weights=parts.design.weights,
         absorption=parts.estimate.absorption,
+        whiten=parts.whitened,
     )
     if scores is None and kind in ("CR2", "CR3"):
         raise UnsupportedError(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...inference.hypotheses.linear import Approximation, FixedDf
 from ...inference.sandwich.tests import WaldTest
@@ -31,6 +32,8 @@ class FeolsParts(Parts):
 
     ddf: ClassVar[tuple[str, ...]] = ("own", "residual", "inf")
     no_ddf: ClassVar[str] = "they belong to the covariance of the coefficients"
+    #: The working model of robust errors has equal variances, whatever the weights.
+    whitened: ClassVar[bool] = False
 
     def __getstate__(self) -> dict[str, Any]:
         return {**Parts.__getstate__(self), "vcov": self.vcov}  # its clusters came with the data
@@ -145,7 +148,7 @@ class FeolsParts(Parts):
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         absorbed = f"{' + '.join(self.ngroups)} absorbed, " if self.ngroups else ""
-        return f"{absorbed}{self.nobs} rows, {self.vcov.kind} errors"
+        return f"{absorbed}{counted(self.nobs, 'row')}, {self.vcov.kind} errors"
 
     @property
     def table_absorbed(self) -> str | None:

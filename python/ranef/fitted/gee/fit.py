@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._options import check_option
 from ..._typing import Array
 from ...design import Design
@@ -63,17 +64,16 @@ def specification(family: str, link: str | None, corr: Any, times: Sequence[Any]
     steps = corr.removesuffix("-dependent")
     if steps != corr and steps.isdigit():
         return GeeSpec(family, link, "m-dependent", check_lags(int(steps), n))
-    if corr not in SIMPLE:
-        raise ValueError(
-            f'corr is one of {", ".join(SIMPLE)}, "2-dependent" or a matrix, not {corr!r}'
-        )
-    return GeeSpec(family, link, corr)
+    shown = (*SIMPLE, "2-dependent", "a matrix")
+    return GeeSpec(family, link, check_option("corr", corr, SIMPLE, shown=shown))
 
 
 def check_lags(lags: int, n: int) -> int:
     """Check the number of steps over which rows are correlated."""
     if not 1 <= lags < n:
-        raise ValueError(f"with {n} times rows are at most {n - 1}-dependent, not {lags}-dependent")
+        raise ValueError(
+            f"with {counted(n, 'time')}, rows are at most {n - 1}-dependent, not {lags}-dependent"
+        )
     return lags
 
 
@@ -81,7 +81,9 @@ def check_matrix(corr: Any, n: int) -> Array:
     """Check a correlation matrix that was given."""
     R = np.asarray(corr, float)
     if R.shape != (n, n):
-        raise ValueError(f"corr has shape {R.shape}; there are {n} times, so it must be ({n}, {n})")
+        raise ValueError(
+            f"corr has shape {R.shape}; there are {counted(n, 'time')}, so it must be ({n}, {n})"
+        )
     if not np.allclose(R, R.T) or not np.allclose(np.diag(R), 1.0):
         raise ValueError("corr must be symmetric with ones on its diagonal")
     if np.linalg.eigvalsh(R)[0] <= 0.0:
@@ -115,7 +117,8 @@ def check_pairs(rows: Sorted, spec: GeeSpec) -> None:
         return
     if T > 200:
         raise ModelError(
-            f"an unstructured correlation of {T} times has {T * (T - 1) // 2} parameters; use "
+            f"an unstructured correlation of {T} times has "
+            f"{counted(T * (T - 1) // 2, 'parameter')}; use "
             'corr="exchangeable" or "ar1"'
         )
     seen = np.zeros((len(rows.start) - 1, T))
@@ -163,8 +166,8 @@ def findings(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> list[Ranef
     if not estimate.converged:
         out.append(
             ConvergenceWarning(
-                f"the estimating equations are not solved after {estimate.iterations} steps; "
-                + reason(design, estimate, spec)
+                "the estimating equations are not solved after "
+                f"{counted(estimate.iterations, 'step')}; " + reason(design, estimate, spec)
             )
         )
     if estimate.alpha_at_bound and not estimate.ran_away:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..._counted import counted
 from ...models.gee import GeeSpec
 from ...report.summary import Summary
 from ..checked import Checked
@@ -115,13 +116,16 @@ class GEEModel(
             ("Groups", f"{self.call.groups} ({self.n_clusters})"),
             ("Correlation", f"{spec.corr}{': ' + alpha + more if alpha else ''}"),
             ("Scale", f"{self.scale:.5g}"),
-            ("Equations", f"{'solved in' if self.converged else 'NOT solved after'} {steps} steps"),
+            (
+                "Equations",
+                f"{'solved in' if self.converged else 'NOT solved after'} {counted(steps, 'step')}",
+            ),
             ("Covariance", self.call.vcov),
         ]
         notes = [str(warning) for warning in self.warnings]
         if self.call.vcov == "robust" and self.n_clusters < FEW:
             notes.append(
-                f"robust errors are too small with {self.n_clusters} groups; "
+                f"robust errors are too small with {counted(self.n_clusters, 'group')}; "
                 'vcov="mancl-derouen" corrects them and tests by t'
             )
         if self.call.time is None and spec.corr not in ("independence", "exchangeable"):

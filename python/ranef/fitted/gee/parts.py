@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.grouped import group_term, times_of
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -104,7 +105,8 @@ class GeeParts(Parts):
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""
-        return f"{self.spec.family}, {self.spec.corr}, {self.n_clusters} groups, {self.nobs} rows"
+        size = f"{counted(self.n_clusters, 'group')}, {counted(self.nobs, 'row')}"
+        return f"{self.spec.family}, {self.spec.corr}, {size}"
 
     def table_rows(self) -> dict[str, Any]:
         """List the rows of a regression table below the coefficients."""

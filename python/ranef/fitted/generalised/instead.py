@@ -13,7 +13,6 @@ OF_SEVERAL: Mapping[str, str] = {
     "overdispersion": "the family has a dispersion of its own; compare families by ranef.compare",
     "r2": "model.varcorr has the variances on the scale of each predictor; compare models by "
     "ranef.compare",
-    "surface": "use profile()",
     "variance_decomposition": "model.varcorr has the variances on the scale of each predictor",
     "wild_bootstrap": "use model.robust('CR2'), or ranef.gee(...).wild_bootstrap(term)",
 }

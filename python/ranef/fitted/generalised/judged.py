@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ...errors import DroppedRowsWarning
 from ...report.verdict import Convergence, convergence, not_identified
 from ..parts import Base
@@ -64,6 +65,6 @@ class Judged(Base):
         if self.convergence.converged:
             estimate = self.parts.estimate
             yield (
-                f"Converged: after {len(estimate.path)} steps, exact derivatives predict a "
-                f"further decrease of -2 log-likelihood by {estimate.decrement:.1e}."
+                f"Converged: after {counted(len(estimate.path), 'step')}, exact derivatives "
+                f"predict a further decrease of -2 log-likelihood by {estimate.decrement:.1e}."
             )

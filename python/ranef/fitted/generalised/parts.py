@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
@@ -35,6 +36,9 @@ class GeneralisedParts(ProfiledParts):
     def covariance_unit(self) -> float:
         """1: covariances are absolute."""
         return 1.0
+
+    def each_row(self, what: str) -> None:
+        """Refuse what needs every row of a fit that keeps distinct ones only."""
 
     @property
     @abstractmethod
@@ -83,7 +87,7 @@ class GeneralisedParts(ProfiledParts):
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""
-        return f"{self.distribution}, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"{self.distribution}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     def table_rows(self) -> dict[str, Any]:
         """List the rows of a regression table below the coefficients."""

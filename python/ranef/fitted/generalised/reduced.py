@@ -22,8 +22,8 @@ from ..ordinal.parts import OrdinalParts
 from ..parts import Base
 from ..several.fit import starts
 from ..several.parts import SeveralParts
+from .likelihood import by_likelihood
 from .parts import GeneralisedParts
-from .refits import by_likelihood
 
 __all__ = ["RandomTests"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...design.design import Design
-from ...errors import DataError, UnsupportedError
+from ...errors import DataError
 from ...models.glmm import model as glmm
 from ...models.lmm import Control
 from ..glmm.call import GlmerCall
@@ -24,43 +24,7 @@ from ..several.fit import fit_designs
 from ..several.parts import SeveralParts
 from .parts import GeneralisedParts
 
-__all__ = ["by_likelihood", "from_start", "of_design", "on_rows", "with_response"]
-
-
-def by_likelihood(parts: GeneralisedParts, what: str) -> None:
-    """Refuse a fit that is not at the largest likelihood by Laplace or quadrature.
-
-    Raises
-    ------
-    UnsupportedError
-        With what to do about it.
-    """
-    if getattr(parts.call, "prior", None) is not None:
-        raise UnsupportedError(
-            f"{what} rests on the likelihood, and this model was fitted with a prior; use "
-            "model.update(prior=None)"
-        )
-    if not all(t.is_plain and not t.is_structured for t in parts.design.random):
-        raise UnsupportedError(
-            f"{what} is not available where levels have a known covariance, a row has several, "
-            "or a term has a structure; "
-            "use model.conf_int('profile'), or ranef.anova with a smaller model"
-        )
-    if getattr(getattr(parts.call, "spec", None), "reml", False):
-        raise UnsupportedError(
-            f"{what} rests on the likelihood, and this model maximises the restricted one; use "
-            "model.update(reml=False)"
-        )
-    if parts.nagq == 0:
-        raise UnsupportedError(
-            f"{what} rests on the likelihood, which nagq=0 does not maximise over the fixed "
-            "effects; use model.update(nagq=1)"
-        )
-    if parts.estimate.separated:
-        raise UnsupportedError(
-            f"{what} rests on the largest likelihood, and here it increases without end along a "
-            "coefficient; remove the column that separates the responses"
-        )
+__all__ = ["from_start", "of_design", "on_rows", "with_response"]
 
 
 @singledispatch

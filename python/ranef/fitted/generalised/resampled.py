@@ -13,8 +13,9 @@ from ...errors import UnsupportedError
 from ...parallel.workers import worker_count
 from ...report.bootstrap import Bootstrap
 from ..parts import Base
+from .likelihood import by_likelihood
 from .parts import GeneralisedParts
-from .refits import by_likelihood, with_response
+from .refits import with_response
 from .replicates import Replicate, named, replicated
 
 __all__ = ["Resampled"]
@@ -92,6 +93,7 @@ class Resampled(Base):
             )
         parts = self.parts
         by_likelihood(parts, "a bootstrap")
+        parts.each_row("a bootstrap")
 
         def measured(fitted: GeneralisedParts) -> dict[str, float]:
             return fitted.numbers() if statistic is None else named(statistic(type(self)(fitted)))

@@ -17,8 +17,9 @@ from ...report.influence import Influence, Whole, influence_tables
 from ..mixed.deleted import deleted_rows
 from ..parts import Base
 from ..robust import Named, RobustResult, clusters_of
+from .likelihood import by_likelihood
 from .parts import GeneralisedParts
-from .refits import by_likelihood, on_rows
+from .refits import on_rows
 
 __all__ = ["Sandwiched"]
 

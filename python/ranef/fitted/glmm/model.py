@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from ..._counted import counted
 from ...errors import DroppedRowsWarning
 from ...families import find
 from ...formula import parse
@@ -26,6 +27,7 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -50,6 +52,7 @@ class GeneralizedLinearMixedModel(
     Rows,
     LinearTests,
     Profiles,
+    Surfaces,
     Tables,
     Sampled,
     Tidied,
@@ -89,7 +92,6 @@ class GeneralizedLinearMixedModel(
     }
     instead: ClassVar[Mapping[str, str]] = {
         "wild_bootstrap": "use ranef.gee(...).wild_bootstrap(term)",
-        "surface": "use profile()",
     }
     reml = False
 
@@ -199,7 +201,7 @@ class GeneralizedLinearMixedModel(
         if nagq == 1:
             restricted = " of the restricted likelihood" if self.call.spec.reml else ""
             return f"Laplace's approximation{restricted}"
-        return f"adaptive Gauss-Hermite quadrature, {nagq} points"
+        return f"adaptive Gauss-Hermite quadrature, {counted(nagq, 'point')}"
 
     def _facts(self) -> list[tuple[str, str]]:
         """Label and value of what a summary says first."""
@@ -207,7 +209,7 @@ class GeneralizedLinearMixedModel(
         facts = [
             ("Formula", self.call.formula),
             ("Family", f"{self.call.spec.distribution.label}, {self.link} link"),
-            ("Rows", f"{self.nobs:,}"),
+            ("Rows", self._rows_read()),
             *([("Groups", groups)] if groups else []),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
@@ -220,6 +222,12 @@ class GeneralizedLinearMixedModel(
         if self.call.prior is not None:
             facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
+
+    def _rows_read(self) -> str:
+        """Count the rows, and those that were kept of data in chunks."""
+        if self.parts.n_read is None:
+            return f"{self.nobs:,}"
+        return f"{self.nobs:,}, read in chunks and kept as {self.parts.design.n_obs:,} distinct"
 
     def _notes(self) -> Iterable[str]:
         """Collect what the reader of a summary must know."""
@@ -240,8 +248,8 @@ class GeneralizedLinearMixedModel(
             )
         if self.parts.converged:
             yield (
-                f"Converged: after {len(e.path)} steps, exact derivatives predict a further "
-                f"decrease of -2 log-likelihood by {e.decrement:.1e}."
+                f"Converged: after {counted(len(e.path), 'step')}, exact derivatives predict a "
+                f"further decrease of -2 log-likelihood by {e.decrement:.1e}."
             )
 
     def summary(self) -> Summary:

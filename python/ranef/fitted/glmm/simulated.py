@@ -17,7 +17,7 @@ from ..parts import Base
 from .fit import estimated
 from .parts import GlmmParts
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "generalised_source"]
 
 
 class Checks(Base):
@@ -26,25 +26,31 @@ class Checks(Base):
     parts: GlmmParts
 
     def _source(self, kind: str, rng: np.random.Generator) -> Source:
-        parts, design, e = self.parts, self.parts.design, self.parts.estimate
-        family = e.spec.distribution
+        return generalised_source(self.parts, kind)
 
-        def again(y: Array) -> Transform:
-            new = replace(design, y=y)
-            return _transform(parts, estimated(new, glmm.kernel(new, e.spec), parts.call), y, kind)
 
-        def held(y: Array) -> Transform:
-            core = glmm.kernel(replace(design, y=y), e.spec)
-            beta = np.asarray(core.evaluate(e.theta, np.zeros(0), e.dispersion).beta)
-            return _transform(parts, _moved(parts, core, beta), y, kind)
+def generalised_source(parts: GlmmParts, kind: str) -> Source:
+    """Set up the checks of a fit."""
+    parts.each_row("simulated_residuals")
+    design, e = parts.design, parts.estimate
+    family = e.spec.distribution
 
-        def draw(rng: np.random.Generator) -> Array:
-            modes = prediction.random_draws(design, e.lambda_, 1.0, rng)
-            eta = prediction.fixed_part(design, e) + prediction.random_part(design, modes)
-            return family.draw(rng, e.spec.transform.mean(eta), e.params(parts.weights))
+    def again(y: Array) -> Transform:
+        new = replace(design, y=y)
+        return _transform(parts, estimated(new, glmm.kernel(new, e.spec), parts.call), y, kind)
 
-        own = _transform(parts, e, design.y, kind)
-        return Source(design, parts.data, own, draw, again, held, discrete=family.support.discrete)
+    def held(y: Array) -> Transform:
+        core = glmm.kernel(replace(design, y=y), e.spec)
+        beta = np.asarray(core.evaluate(e.theta, np.zeros(0), e.dispersion).beta)
+        return _transform(parts, _moved(parts, core, beta), y, kind)
+
+    def draw(rng: np.random.Generator) -> Array:
+        modes = prediction.random_draws(design, e.lambda_, 1.0, rng)
+        eta = prediction.fixed_part(design, e) + prediction.random_part(design, modes)
+        return family.draw(rng, e.spec.transform.mean(eta), e.params(parts.weights))
+
+    own = _transform(parts, e, design.y, kind)
+    return Source(design, parts.data, own, draw, again, held, discrete=family.support.discrete)
 
 
 def _moved(parts: GlmmParts, core: _core.Glmm, beta: Array) -> GlmmEstimate:

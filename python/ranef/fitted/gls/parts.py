@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.structured import StructuredDesign
 from ...inference.hypotheses.linear import Approximation, FixedDf
@@ -105,7 +106,9 @@ class GlsParts(MixedParts):
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         kind = "REML" if self.reml else "ML"
-        return f"{self.call.corr} residuals, {kind}, {self.nobs} rows, llf {self.llf:.4f}"
+        return (
+            f"{self.call.corr} residuals, {kind}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
+        )
 
     def table_rows(self) -> dict[str, Any]:
         """List the rows of a regression table below the coefficients."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.frame import open_frame
 from ...design.structured import build_structured
@@ -95,7 +96,7 @@ class FimlParts(Parts):
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""
-        return f"{self.estimate.n_units} groups, llf {self.estimate.llf:.4f}"
+        return f"{counted(self.estimate.n_units, 'group')}, llf {self.estimate.llf:.4f}"
 
 
 def pairs(names: tuple[str, ...]) -> Iterable[str]:
@@ -305,7 +306,7 @@ def loadings_of(call: GrowthCall, occasions: Array) -> Array:
     if len(occasions) < 3:
         raise ModelError(
             f"a latent basis estimates loadings between the first time and the last, and there are "
-            f"{len(occasions)} times; take shape='linear'"
+            f"{counted(len(occasions), 'time')}; take shape='linear'"
         )
     share = (occasions - occasions[0]) / (occasions[-1] - occasions[0])
     return np.column_stack([np.ones(len(share)), share])

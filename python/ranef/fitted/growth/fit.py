@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._counted import counted
 from ..._options import check_option
 from ..._typing import Array
 from ...design.structured import StructuredDesign, build_structured
@@ -167,7 +168,7 @@ def check(rows: StructuredDesign, call: GrowthCall) -> None:
     if call.residuals == "equal" and len(np.unique(rows.time)) <= k:
         raise ModelError(
             f"{k} varying factors and a residual cannot be told apart on "
-            f"{len(np.unique(rows.time))} occasions; take a simpler shape or random part"
+            f"{counted(len(np.unique(rows.time)), 'occasion')}; take a simpler shape or random part"
         )
 
 

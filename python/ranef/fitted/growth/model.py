@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..._counted import counted
 from ...errors import ModelError
 from ...report.numbers import in_one_scale
 from ...report.summary import Summary, pvalue_text
@@ -130,7 +131,7 @@ class GrowthModel(
             (
                 "Groups",
                 f"{call.groups} ({self.n_groups:,}), {self.nobs:,} rows of "
-                f"{len(self.occasions)} occasions",
+                f"{counted(len(self.occasions), 'occasion')}",
             ),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]

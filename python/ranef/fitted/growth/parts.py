@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.structured import StructuredDesign
 from ...errors import ModelError
@@ -102,7 +103,7 @@ class GrowthParts(Parts):
 
     def brief(self) -> str:
         """Say in a few words what was fitted."""
-        return f"{self.n_groups} groups, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"{counted(self.n_groups, 'group')}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     @property
     def information(self) -> str:

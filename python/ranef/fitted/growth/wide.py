@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ...design.frame import to_pandas
 from ...errors import DataError, RanefWarning
 from ..warned import tell
@@ -73,8 +74,8 @@ def long_rows(
     for key, own in varying.items():
         if len(own) != len(columns):
             raise ValueError(
-                f"time_varying={key!r} has {len(own)} columns for {len(columns)} waves; give one "
-                "for each, in the order of the outcome's"
+                f"time_varying={key!r} has {counted(len(own), 'column')} for "
+                f"{counted(len(columns), 'wave')}; give one for each, in the order of the outcome's"
             )
     for name in columns:
         if not is_numbers(wide[name]):
@@ -84,8 +85,8 @@ def long_rows(
     ids = np.arange(len(wide)) if groups is None else wide[groups].to_numpy()
     if pd.isna(ids).any():
         raise DataError(
-            f"{groups!r} is missing in {int(pd.isna(ids).sum())} rows, whose units have no name; "
-            "leave these rows out, or groups= if every row is a unit",
+            f"{groups!r} is missing in {counted(int(pd.isna(ids).sum()), 'row')}, whose units have "
+            "no name; leave these rows out, or groups= if every row is a unit",
             groups,
         )
     if pd.Series(ids).duplicated().any():
@@ -157,8 +158,8 @@ def times_of(columns: Sequence[str], time: Any) -> list[float]:
     """Find the time of each wave."""
     if isinstance(time, str):
         raise ValueError(
-            f"the outcome is {len(columns)} columns of wide data, whose times are numbers: "
-            f"time=[0, 1, ...], not the column {time!r}"
+            f"the outcome is {counted(len(columns), 'column')} of wide data, whose times are "
+            f"numbers: time=[0, 1, ...], not the column {time!r}"
         )
     if time is None:
         times = times_in_names(columns)
@@ -169,7 +170,9 @@ def times_of(columns: Sequence[str], time: Any) -> list[float]:
     else:
         times = [float(value) for value in time]
         if len(times) != len(columns):
-            raise ValueError(f"time= has {len(times)} values for {len(columns)} columns")
+            raise ValueError(
+                f"time= has {counted(len(times), 'value')} for {counted(len(columns), 'column')}"
+            )
     if not np.isfinite(times).all():
         raise ValueError("times must be finite numbers")
     if len(set(times)) < len(times):

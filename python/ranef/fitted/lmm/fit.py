@@ -95,16 +95,18 @@ def complete(call: Call, data: Any) -> Call:
     UnsupportedError
         If a prior is asked for data that are read in chunks.
     """
-    from ...chunks import source
-    from ...chunks.sums import Sums
-
     if not isinstance(call.reml, bool | np.bool_):
         raise ValueError(f"reml must be True or False, not {call.reml!r}")
     if (method := checked_method(call.method, call.threads)) != call.method:
         call = replace(call, method=method)
     if (prior := simplified(call.prior)) is not call.prior:
         call = replace(call, prior=prior)
-    if call.prior is not None and not is_frame(data) and source.is_source(data):
+    if is_frame(data):
+        return call
+    from ...chunks import source
+    from ...chunks.sums import Sums
+
+    if call.prior is not None and source.is_source(data):
         raise UnsupportedError("a prior needs rows in memory; leave it out, or give a frame")
     if isinstance(data, Sums):
         return replace(call, weights=data.weights, offset=data.offset, contrasts=data.contrasts)
@@ -113,21 +115,27 @@ def complete(call: Call, data: Any) -> Call:
 
 def read(call: Call, data: Any, *, executor: Any = None, progress: bool = True) -> Design:
     """Read data as a call says: a frame's rows, or the sums of rows that come in chunks."""
-    from ...chunks import source
-
     options = {"weights": call.weights, "offset": call.offset}
     options |= {"contrasts": call.contrasts, "missing": call.missing}
-    if not is_frame(data) and source.is_source(data):
-        if call.covariance is not None or any(bar.members for bar in parse(call.formula).random):
-            raise UnsupportedError(
-                "covariance= and mm() need rows in memory; give a frame instead of data in chunks"
-            )
-        return source.read(call.formula, data, executor=executor, progress=progress, **options)
+    if not is_frame(data):
+        from ...chunks import source
+
+        if source.is_source(data):
+            refuse_in_chunks(call)
+            return source.read(call.formula, data, executor=executor, progress=progress, **options)
     if executor is not None:
         raise ValueError("executor= is for data that are read in chunks; these are in memory")
     return designs.build(
         parse(call.formula), data, smooths=True, covariance=call.covariance, **options
     )
+
+
+def refuse_in_chunks(call: Call) -> None:
+    """Refuse what needs rows in memory."""
+    if call.covariance is not None or any(bar.members for bar in parse(call.formula).random):
+        raise UnsupportedError(
+            "covariance= and mm() need rows in memory; give a frame instead of data in chunks"
+        )
 
 
 def kernel_of(design: Design) -> _core.Lmm:
@@ -153,14 +161,16 @@ def estimated(
     design: Design, core: _core.Lmm, call: Call, start: tuple[Array, ...] = ()
 ) -> LmmEstimate:
     """Fit a design as a call says: by likelihood, or with its prior."""
-    from ...inference.optimum.optimum import judged
-    from ...inference.priors.mode import fit_penalized
-
     control = replace(call.control, start=start) if start else call.control
     if call.prior is not None:
+        from ...inference.priors.mode import fit_penalized
+
         return fit_penalized(design, core, call.prior, reml=call.reml, control=control)
     found = lmm.fit(design, core, reml=call.reml, control=control)
-    found = found if found.converged else judged(design, core, found)
+    if not found.converged:
+        from ...inference.optimum.optimum import judged
+
+        found = judged(design, core, found)
     spanned = spanned_terms(design)
     return held_at_zero(design, core, found, spanned) if spanned else found
 

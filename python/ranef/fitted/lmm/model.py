@@ -17,6 +17,7 @@ from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..plain import Figures, Residuals
 from ..posterior.sample import Sampled
@@ -52,6 +53,7 @@ class LinearMixedModel(
     Robust,
     Intervals,
     Profiles,
+    Surfaces,
     Shares,
     Heritability,
     Trust,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...chunks.summed import NO_ROWS, SummedDesign
 from ...errors import UnsupportedError
@@ -24,6 +25,7 @@ from .call import Call
 
 if TYPE_CHECKING:
     from ...inference.hypotheses.linear import Approximation
+    from ...inference.optimum.surface import Explorer
     from ...inference.priors.penalized import Penalized
     from ...inference.profile.profile import Walked
     from ...inference.smooths.table import Fitted
@@ -40,6 +42,7 @@ class LmmParts(ProfiledParts, CurvedParts):
     call: Call
 
     ddf: ClassVar[tuple[str, ...]] = ("satterthwaite", "kenward-roger", "residual", "inf")
+    relative: ClassVar[bool] = True
 
     @cached_property
     def core(self) -> _core.Lmm:
@@ -173,7 +176,7 @@ class LmmParts(ProfiledParts, CurvedParts):
     def brief(self) -> str:
         """Say in a few words what was fitted."""
         kind = "REML" if self.reml else "ML"
-        return f"{kind}, {self.nobs} rows, llf {self.llf:.4f}"
+        return f"{kind}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     @property
     def table_hidden(self) -> Sequence[str]:
@@ -239,6 +242,18 @@ class LmmParts(ProfiledParts, CurvedParts):
                 f"{what} needs a factor of the random effects, which method='iterative' does "
                 f"without; {other}fit again by model.update(method='exact') where it fits in memory"
             )
+
+    def explorer(self, places: tuple[tuple[int, int], ...], hold: bool) -> Explorer:
+        """Set up the likelihood over standard deviations relative to sigma."""
+        from ...inference.optimum.surface import Explorer, LinearDeviance
+
+        self.likelihood_only("surface")
+        self.exact_only("surface")
+        free_only(self.design, "a surface")
+        bases = [self.core.term_basis(t) for t in range(len(self.design.random))]
+        deviance = LinearDeviance(self.core, self.reml)
+        states = self.estimate.lambda_standard
+        return Explorer(self.design, bases, deviance, states, np.zeros(0), places, hold)
 
     def walked(self) -> Walked:
         """Fit this design by ML, from the present optimum."""

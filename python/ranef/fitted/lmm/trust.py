@@ -16,7 +16,6 @@ from ...design.frame import open_frame
 from ...errors import DroppedRowsWarning, UnsupportedError
 from ...formula import parse
 from ...inference.priors.parts import has_no_units
-from ...inference.structures import free_only
 from ...models.lmm import LmmEstimate
 from ...report import verdict
 from ...report.verdict import Convergence
@@ -27,7 +26,6 @@ from .parts import LmmParts
 if TYPE_CHECKING:
     from ...inference.units import Recoding
     from ...report.influence import Influence
-    from ...report.surface import Surface
 
 __all__ = ["Trust"]
 
@@ -168,68 +166,6 @@ class Trust(Base):
             (label, np.bincount(codes), np.bincount(codes, weights=weight).astype(np.float64)),
             refitted=refit,
         )
-
-    def surface(
-        self,
-        *names: str,
-        points: int | None = None,
-        upper: tuple[float, ...] = (),
-        hold: bool = False,
-        progress: bool = True,
-    ) -> Surface:
-        """Compute the (restricted) log-likelihood on a grid of one or two standard deviations.
-
-        Parameters
-        ----------
-        *names : str
-            One or two of the standard deviations, ``"sd_TERM|GROUP"``; the first one or two of the
-            model by default.
-        points : int, optional
-            Grid points in each direction, from zero; 21 of two, 81 of one by default.
-        upper : tuple of float, optional
-            Where the grid ends, relative to sigma; where the log-likelihood has dropped by six with
-            everything else held fixed, by default.
-        hold : bool
-            Whether all else is held at the estimate. By default it is chosen again at each point,
-            which shows ridges and maxima for what they are.
-        progress : bool
-            Whether to show a progress bar when it takes longer than a second.
-
-        Returns
-        -------
-        Surface
-            ``table``, ``maxima`` and ``plot()``. Standard deviations are relative to sigma, which
-            is always optimised.
-        """
-        from ...inference.optimum.surface import Explorer, sd_names
-        from ...parallel.progress import tracked
-        from ...report.surface import Surface
-
-        self.parts.likelihood_only("surface")
-        self.parts.exact_only("surface")
-        free_only(self.parts.design, "a surface")
-        known = sd_names(self.parts.design)
-        chosen = names or tuple(known)[:2]
-        for name in chosen:
-            if name not in known:
-                raise ValueError(f"there is no standard deviation {name!r} among {list(known)}")
-        if len(chosen) > 2 or len(set(chosen)) < len(chosen):
-            raise ValueError("a surface has one or two different standard deviations")
-        estimate = self.parts.estimate
-        places = tuple(known[name] for name in chosen)
-        explorer = Explorer(self.parts.design, self.parts.core, estimate, places, hold)
-        ends = upper or tuple(explorer.upper(which) for which in range(len(chosen)))
-        if points is not None and points < 2:
-            raise ValueError(f"points must be 2 or more in each direction, not {points}")
-        count = points or (21 if len(chosen) == 2 else 81)
-        axes = [np.linspace(0.0, end, count) for end in ends]
-        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(chosen))
-        table = pd.DataFrame(grid, columns=list(chosen))
-        every = tracked(grid, len(grid), "points", shown=progress)
-        table["llf"] = [-0.5 * explorer.value(point) for point in every]
-        table["drop"] = -0.5 * estimate.objective - table["llf"]
-        at = tuple(float(np.linalg.norm(estimate.lambda_[t][j])) for t, j in places)
-        return Surface(chosen, table, at, hold)
 
 
 def _in_units(parts: LmmParts, recoding: Recoding) -> LmmParts:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from ...models.lmm import SINGULAR
 from ..parts import Parts
 
 if TYPE_CHECKING:
+    from ...inference.optimum.surface import Explorer
     from ...inference.profile.profile import Walked
     from ...inference.smooths.table import Fitted
     from ...models.spanned import Spanned
@@ -226,6 +227,13 @@ class NaturalParts(MixedParts):
 @dataclass(frozen=True, eq=False, repr=False)
 class ProfiledParts(NaturalParts):
     """Parts of a model whose likelihood can be profiled."""
+
+    #: Whether standard deviations of the random effects are relative to the residual one.
+    relative: ClassVar[bool] = False
+
+    @abstractmethod
+    def explorer(self, places: tuple[tuple[int, int], ...], hold: bool) -> Explorer:
+        """Set up the likelihood over standard deviations, by term and column of each."""
 
     @abstractmethod
     def walked(self) -> Walked:

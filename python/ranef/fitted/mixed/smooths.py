@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ..._options import check_option, nearest
+from ..._options import check_name, check_option, nearest
 from ...formula import parse
 from ...inference.coverage import check_level
 from ...report.whole_frame import WholeFrame
@@ -137,11 +137,8 @@ class Smooths(Base):
             )
         smooth = design.random[known[term]].smooth
         assert smooth is not None
-        if derivative is not None and derivative not in smooth.variables:
-            raise ValueError(
-                f"derivative must be one of {', '.join(map(repr, smooth.variables))}, not "
-                f"{derivative!r}"
-            )
+        if derivative is not None:
+            derivative = check_name("derivative", derivative, smooth.variables)
         if interval is not None:
             check_option("interval", interval, ("pointwise", "simultaneous"))
         check_level(level)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ... import _core
+from ..._counted import counted
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
@@ -61,8 +62,8 @@ class ClassTest(Preformatted):
         p = pvalue_text(self.pvalue)
         failed = f", {self.failed} failed" if self.failed else ""
         return (
-            f"{self.classes} classes against {self.classes - 1}: likelihood ratio "
-            f"{self.statistic:.3f}, p {p if p.startswith('<') else f'= {p}'} "
+            f"{counted(self.classes, 'class', 'classes')} against {self.classes - 1}: likelihood "
+            f"ratio {self.statistic:.3f}, p {p if p.startswith('<') else f'= {p}'} "
             f"({len(self.simulated)} simulated{failed}, seed {self.seed})"
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...design.structured import StructuredDesign, build_structured
 from ...errors import ConvergenceWarning, DataError, ModelError, RanefWarning
@@ -122,12 +123,13 @@ def check_enough(call: MixtureCall, data: MixtureData) -> None:
     units, times = len(data.labels), len(np.unique(data.time))
     if call.classes >= units:
         raise ModelError(
-            f"{call.classes} classes need more than {call.classes} groups, and there are {units}"
+            f"{counted(call.classes, 'class needs', 'classes need')} more than "
+            f"{counted(call.classes, 'group')}, and there are {units}"
         )
     if times < call.n_shape:
         raise ModelError(
-            f"a {call.shape} curve needs {call.n_shape} different times, and there are {times}; "
-            "take a simpler shape"
+            f"a {call.shape} curve needs {counted(call.n_shape, 'different time')}, and there are "
+            f"{times}; take a simpler shape"
         )
     if call.n_random and times <= call.n_random:
         raise ModelError(
@@ -173,8 +175,9 @@ def findings(
         )
     if call.classes > 1 and call.starts >= 5 and estimate.reached == 1:
         yield ConvergenceWarning(
-            f"only one of {sum(estimate.outcomes.values())} starts reached the best optimum, so "
-            f"there may be a better one; raise starts= above {call.starts}, or take fewer classes"
+            f"only one of {counted(sum(estimate.outcomes.values()), 'start')} reached the best "
+            f"optimum, so there may be a better one; raise starts= above {call.starts}, or take "
+            "fewer classes"
         )
     if not call.distribution.has_dispersion:
         rates = data.rows.X @ estimate.beta.T

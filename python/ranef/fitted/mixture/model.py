@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import RanefWarning, UnsupportedError
 from ...parallel.workers import worker_count
@@ -237,8 +238,8 @@ class GrowthMixture(Criteria, Memberships):
 
     def __repr__(self) -> str:
         return (
-            f"<GrowthMixture of {self.classes} classes, {self._data.rows.n_units} groups, "
-            f"llf {self.llf:.4f}>"
+            f"<GrowthMixture of {counted(self.classes, 'class', 'classes')}, "
+            f"{counted(self._data.rows.n_units, 'group')}, llf {self.llf:.4f}>"
         )
 
     def _repr_html_(self) -> str:

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ... import design as designs
+from ..._counted import counted
+from ..._options import check_option
+from ..._typing import Array
 from ...design.design import INTERCEPT, Design
 from ...design.frame import open_frame
 from ...errors import (
@@ -48,10 +51,8 @@ def ordinal_call(
     formula: str, link: str, thresholds: str, scale: Any, nominal: Any, nagq: int, **more: Any
 ) -> OrdinalCall:
     """Check the options of a model."""
-    if link not in LINKS:
-        raise ValueError(f"link is one of {', '.join(LINKS)}, not {link!r}")
-    if thresholds not in STRUCTURES:
-        raise ValueError(f"thresholds is one of {', '.join(STRUCTURES)}, not {thresholds!r}")
+    link = check_option("link", link, LINKS)
+    thresholds = check_option("thresholds", thresholds, STRUCTURES)
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 1 to 100, not {nagq!r}")
     return OrdinalCall(
@@ -87,9 +88,8 @@ def ordered_codes(series: pd.Series[Any], name: str) -> tuple[np.ndarray, list[A
     labels = np.unique(values[np.isfinite(values)])
     if len(labels) > MOST_CATEGORIES or (labels != np.round(labels)).any():
         raise DataError(
-            f"{name!r} has {len(labels)} different values; an ordered response has a few "
-            "categories. "
-            "Cut it into categories, or fit it by ranef.lmer",
+            f"{name!r} has {counted(len(labels), 'different value')}; an ordered response has a "
+            "few categories. Cut it into categories, or fit it by ranef.lmer",
             name,
         )
     codes = np.searchsorted(labels, values).astype(float)
@@ -148,8 +148,9 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
     for term in design.random:
         if term.n_levels * term.n_cols >= n and not is_correlated(term):
             raise ModelError(
-                f"({' + '.join(term.names)} | {term.group}) has {term.n_levels * term.n_cols} "
-                f"random effects for {n} rows. Group by something that several rows share."
+                f"({' + '.join(term.names)} | {term.group}) has "
+                f"{counted(term.n_levels * term.n_cols, 'random effect')} for "
+                f"{counted(n, 'row')}. Group by something that several rows share."
             )
     if call.nagq > 1 and (len(design.random) != 1 or design.random[0].n_cols > MOST_COLUMNS):
         raise ValueError(
@@ -158,11 +159,16 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
         )
 
 
-def fit_found(call: OrdinalCall, found: Sequence[Any], data: Any = None) -> OrdinalParts:
-    """Fit the designs of a call."""
+def fit_found(
+    call: OrdinalCall,
+    found: Sequence[Any],
+    data: Any = None,
+    near: tuple[Array, Array] | None = None,
+) -> OrdinalParts:
+    """Fit the designs of a call, searching near parameters if these are given."""
     design, nominal, scale, categories = found
     plan = ordinal_plan(design, nominal, scale, call.link, call.thresholds)
-    estimate = fit_parts(plan.plan, nagq=call.nagq, control=call.control)
+    estimate = fit_parts(plan.plan, nagq=call.nagq, control=call.control, near=near)
     parts = OrdinalParts(
         design,
         estimate,

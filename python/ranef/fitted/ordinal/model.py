@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ...errors import DataError
 from ...formula import parse, update
 from ...report.coefficients import coefficient_table
@@ -26,6 +27,7 @@ from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..regression_table import RegressionTable
 from ..warned import tell
@@ -52,6 +54,7 @@ class CumulativeLinkModel(
     OrdinalTables,
     LinearTests,
     Profiles,
+    Surfaces,
     Tidied,
     RegressionTable,
     Intervals,
@@ -168,7 +171,11 @@ class CumulativeLinkModel(
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
         nagq = self.parts.call.nagq
-        method = "Laplace's approximation" if nagq == 1 else f"adaptive quadrature, {nagq} points"
+        method = (
+            "Laplace's approximation"
+            if nagq == 1
+            else f"adaptive quadrature, {counted(nagq, 'point')}"
+        )
         mixed = bool(self.parts.design.random)
         return Summary(
             f"Cumulative link mixed model fit by {method}" if mixed else "Cumulative link model",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._options import check_option
 from ..._typing import Array, Random
 from ...design.encode import encode
 from ...families.links import mean_of
@@ -55,8 +56,7 @@ class OrdinalRows(Base):
         DataFrame or Series
             One column per category for "prob" and "cumulative". A row with missing values is NaN.
         """
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
+        kind = check_option("kind", kind, KINDS)
         data = self.parts.training_data() if newdata is None else newdata
         integrated = isinstance(random, str) and random == INTEGRATE
         eta, cuts, zeta, index = self._predictors(

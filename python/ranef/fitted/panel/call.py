@@ -26,7 +26,10 @@ class WithinBetweenCall:
     formula: str
     groups: str
     form: str = "hybrid"
-    reml: bool = True
+    reml: bool | None = None
     weights: Any = None
     contrasts: Any = None
     missing: str = "drop"
+    family: str = "gaussian"
+    link: str | None = None
+    nagq: int = 1

@@ -11,8 +11,10 @@ import numpy as np
 from ..._typing import Array
 from ...inference.hypotheses.linear import Approximation, FixedDf
 from ...inference.sandwich.tests import WaldTest, wald_f
+from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
 from ...models.re_gls import Components
+from ..glmm.parts import GlmmParts
 from ..lmm.parts import LmmParts
 from ..parts import Parts
 from .call import RandomEffectsCall, WithinBetweenCall
@@ -49,18 +51,36 @@ class WithinBetweenParts(Parts):
         "columns and use ranef.lmer"
     )
 
-    estimate: LmmEstimate
+    estimate: LmmEstimate | GlmmEstimate
     call: WithinBetweenCall
-    mixed: LmmParts | None = None
+    mixed: LmmParts | GlmmParts | None = None
     pieces: Split | None = None
 
-    ddf: ClassVar[tuple[str, ...]] = LmmParts.ddf
-
     @property
-    def model(self) -> LmmParts:
+    def model(self) -> LmmParts | GlmmParts:
         """The parts of the mixed model."""
         assert self.mixed is not None
         return self.mixed
+
+    @property
+    def ddf(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds of degrees of freedom: those of the mixed model."""
+        return self.model.ddf
+
+    @property
+    def no_ddf(self) -> str:  # type: ignore[override]
+        """Why there are no others."""
+        return self.model.no_ddf
+
+    @property
+    def link(self) -> str:
+        """Link of the mean."""
+        return self.model.link
+
+    @property
+    def cov(self) -> Array:
+        """Covariance of the coefficients that are not aliased."""
+        return self.model.cov
 
     @property
     def split(self) -> Split:
@@ -76,6 +96,10 @@ class WithinBetweenParts(Parts):
     def approximate(self, ddf: str) -> Approximation:
         """Work out the reference distribution of the tests."""
         return self.model.approximation(ddf)
+
+    def ddf_label(self, ddf: str | None) -> str:
+        """Name the degrees of freedom of a test for its reader."""
+        return self.model.ddf_label(ddf)
 
     def wald(self, contrasts: Array, left: Array) -> WaldTest:
         """Test contrasts jointly by Wald's chi-squared."""

@@ -10,6 +10,8 @@ from ..._typing import Array
 from ...inference.prediction import predict as prediction
 from ...inference.residuals.source import Source, Transform
 from ...models import lmm
+from ..glmm.simulated import generalised_source
+from ..lmm.parts import LmmParts
 from ..lmm.simulated import linear_source, transform
 from ..parts import Base
 from .parts import RandomEffectsParts, WithinBetweenParts
@@ -46,4 +48,7 @@ class SplitChecks(Base):
     parts: WithinBetweenParts
 
     def _source(self, kind: str, rng: np.random.Generator) -> Source:
-        return linear_source(self.parts.model, kind)
+        model = self.parts.model
+        if isinstance(model, LmmParts):
+            return linear_source(model, kind)
+        return generalised_source(model, kind)

@@ -11,16 +11,17 @@ import pandas as pd
 
 from ..._typing import Array
 from ...errors import ModelError, UnsupportedError
-from ...inference.prediction import predict as prediction
 from ...inference.sandwich.tests import wald_f
 from ...report.summary import Summary
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
+from ..glmm.model import GeneralizedLinearMixedModel
 from ..lmm.model import LinearMixedModel
+from ..lmm.parts import LmmParts
 from ..parts import Base
-from ..plain import Figures, PlainTables, Residuals
+from ..plain import Figures, PlainTables
 from ..regression_table import RegressionTable
-from ..robust import RobustResult, robust_mixed
+from ..robust import RobustResult
 from ..updating import changed
 from ..wald_tests import WaldTests
 from ..warned import tell
@@ -85,14 +86,29 @@ class Rows(Base):
 
     @property
     def fittedvalues(self) -> pd.Series[Any]:
-        """X beta + Z b for the rows used."""
-        return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
+        """Means of the rows used, random effects included."""
+        return whole(self.parts).fittedvalues
 
     @property
     def resid(self) -> pd.Series[Any]:
         """Response minus fitted values for the rows used."""
-        fitted = prediction.fitted(self.parts.design, self.parts.estimate)
-        return self.parts.label(self.parts.design.y - fitted)
+        return self.parts.label(self.parts.design.y - self.fittedvalues.to_numpy())
+
+    def residuals(self, kind: str = "response") -> pd.Series[Any]:
+        """Compute residuals of the rows used; see the same word of the mixed model.
+
+        Parameters
+        ----------
+        kind : str
+            "response" or "pearson", and of a generalised model "deviance" or "working".
+
+        Returns
+        -------
+        Series of length n
+            Labelled as the caller's rows.
+        """
+        found: pd.Series[Any] = whole(self.parts).residuals(kind)  # type: ignore[arg-type]
+        return found
 
     def predict(self, newdata: Any = None) -> pd.Series[Any]:
         """Return the fitted values of the rows used.
@@ -109,9 +125,10 @@ class Rows(Base):
         if newdata is not None:
             raise UnsupportedError(
                 "a within-between model cannot predict new rows, whose columns are split by means "
-                "of groups that the fit has not seen; add the means as columns and use ranef.lmer"
+                "of groups that the fit has not seen; add the means as columns and use ranef.lmer "
+                "or ranef.glmer"
             )
-        return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
+        return self.fittedvalues
 
 
 class Contexts(Base):
@@ -166,7 +183,6 @@ class WithinBetweenModel(
     WaldTests,
     Contexts,
     WaldIntervals,
-    Residuals,
     PlainTables,
     Figures,
     RegressionTable,
@@ -179,7 +195,7 @@ class WithinBetweenModel(
 
     Attributes
     ----------
-    model : LinearMixedModel
+    model : LinearMixedModel or GeneralizedLinearMixedModel
         The mixed model itself, with variances, random effects and criteria.
     groups : str
         The grouping column.
@@ -202,9 +218,9 @@ class WithinBetweenModel(
         return self.parts.call
 
     @property
-    def model(self) -> LinearMixedModel:
+    def model(self) -> LinearMixedModel | GeneralizedLinearMixedModel:
         """The mixed model itself, with variances, random effects and criteria."""
-        return LinearMixedModel(self.parts.model)
+        return whole(self.parts)
 
     @property
     def groups(self) -> str:
@@ -261,8 +277,14 @@ def differences(parts: WithinBetweenParts) -> tuple[Array, list[str]]:
 
 def robust_of(parts: WithinBetweenParts, kind: str, cluster: Any = None) -> RobustResult:
     """Compute cluster-robust tests, by the groups unless clusters are named."""
-    by = parts.call.groups if cluster is None else cluster
-    return robust_mixed(kind, by, parts.design, parts.estimate, parts.data, parts.formula)
+    return whole(parts).robust(kind, parts.call.groups if cluster is None else cluster)
+
+
+def whole(parts: WithinBetweenParts) -> LinearMixedModel | GeneralizedLinearMixedModel:
+    """Make the mixed model of its parts."""
+    if isinstance(parts.model, LmmParts):
+        return LinearMixedModel(parts.model)
+    return GeneralizedLinearMixedModel(parts.model)
 
 
 def fit_model(call: WithinBetweenCall, data: Any) -> WithinBetweenModel:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import _core
+from ..._options import check_name
 from ..._typing import Array
 from ...inference.posterior.coordinates import Coordinates
 from ...inference.posterior.draws import Draws
@@ -91,7 +92,6 @@ class LinearSource(RowSource):
             found, seen = row_densities(design, self.core(), draws, coordinates, priors)
             return leave_one_out(found, self.parts.label(design.y).index, "row", seen)
         known = {term.group: term for term in design.random}
-        if group not in known:
-            raise ValueError(f"group must be one of {list(known)}, not {group!r}")
+        group = check_name("group", group, known)
         found = level_densities(design, self.core(), draws, coordinates, priors, group)
         return leave_one_out(found, known[group].levels, group)

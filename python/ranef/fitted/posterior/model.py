@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..._options import check_option
+from ..._options import check_name, check_option
 from ..._typing import Array, NewLevels
 from ...inference.coverage import check_level
 from ...inference.posterior.derived import described, ranks, statistics_at
@@ -410,6 +410,4 @@ def check_group(given: str | None, known: list[str], what: str = "group") -> str
     """Return a name that is known; the first for None."""
     if given is None:
         return known[0]
-    if given not in known:
-        raise ValueError(f"{what} must be one of {known}, not {given!r}")
-    return given
+    return check_name(what, given, known)

@@ -30,7 +30,7 @@ from .linear import LinearSource
 from .several import SeveralSource
 from .source import Source
 
-__all__ = ["Ready", "prepared"]
+__all__ = ["Ready", "other_parts", "prepared"]
 
 #: Scale of the default priors of a residual, in standard deviations, and of a dispersion.
 WIDTH, DISPERSION = 2.5, 10.0
@@ -184,7 +184,7 @@ def _several(model: Any, parts: SeveralParts, prior: Any) -> Ready:
     told = [] if priors.fixed is None else estimate.kept[priors.fixed.index].tolist()
     check_separated(design.fixed_names, location, told)
     said = dict(priors.said)
-    shapes = _other_parts(parts, plan, priors, constant, said)
+    shapes = other_parts(parts, plan, priors, constant, said)
     covariances = inside(estimate.sigmas, typical)
     at = Standing(estimate.standard, estimate.standard_cov, covariances, estimate.modes)
     told_priors = replace(priors, said=said)
@@ -192,7 +192,7 @@ def _several(model: Any, parts: SeveralParts, prior: Any) -> Ready:
     return Ready(source, told_priors, lambda settings: sample_generalised(target, settings))
 
 
-def _other_parts(
+def other_parts(
     parts: SeveralParts,
     plan: Plan,
     priors: PosteriorPriors,
@@ -206,6 +206,9 @@ def _other_parts(
         if constant and block.part == parts.family.shapes[0].name:
             out.append(ShapePrior(places[0], parts.family.shapes[0].natural, priors.residual))
             continue
-        said[block.part] = f"normal, sd {OTHER_PARTS}, by standardised columns of its predictor"
-        out += [ShapePrior(place, None, OTHER_PARTS) for place in places]
+        # Of a dispersion, whose unit is the response's, about the moments; of zeros, about 1/2.
+        means = np.zeros(len(plan.start)) if block.part == "zero" else plan.start
+        about = "" if block.part == "zero" else " about their values by moments"
+        said[block.part] = f"normal, sd {OTHER_PARTS}, by standardised columns{about}"
+        out += [ShapePrior(at, None, OTHER_PARTS, float(means[at])) for at in places]
     return out

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..._counted import counted
 from ...design.design import Design
 from ...errors import DataError, ModelError
 from ...families import Family, lookup
@@ -39,8 +40,8 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
     n_fixed = sum(len(design.fixed) for _, design in found)
     if n_fixed >= n:
         raise ModelError(
-            f"there are {n_fixed} fixed effects and {n} rows; the model needs more rows than "
-            "coefficients. Take predictors out."
+            f"there are {counted(n_fixed, 'fixed effect')} and {counted(n, 'row')}; the model "
+            "needs more rows than coefficients. Take predictors out."
         )
     if not known["location"].fixed:
         raise ModelError("the fixed part of the formula is empty; give it at least an intercept")
@@ -51,9 +52,9 @@ def check_parts(call: PartsCall, found: Sequence[tuple[str, Design]]) -> None:
             where = "" if name == "location" else f" of the {name} part"
             raise ModelError(
                 f"({' + '.join(term.names)} | {term.group}){where} has "
-                f"{term.n_levels * term.n_cols} random effects for {n} rows, so they cannot be "
-                "separated from the variation of single rows. Group by something that several rows "
-                "share."
+                f"{counted(term.n_levels * term.n_cols, 'random effect')} for {counted(n, 'row')}, "
+                "so they cannot be separated from the variation of single rows. Group by "
+                "something that several rows share."
             )
     if call.nagq > 1 and (len(terms) > 1 or terms[0][1].n_cols > MOST_COLUMNS):
         raise ValueError(

@@ -31,6 +31,12 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
         if block.aliased:
             notes = " ".join(alias_notes(own, block.aliased, block.alias, block.kept))
             yield RankWarning(f"the columns of the {part} have less than full rank: {notes}")
+    if parts.call.zero is not None and all_single(parts):
+        yield RanefWarning(
+            "every row is one trial, so that zeros of the zero part and other failures differ by "
+            "the shape of the link alone: both parts lean on that shape. Leave zero= out, or give "
+            "successes of several trials."
+        )
     spanned = parts.spanned
     yield from (RankWarning(one.text(parts.design)) for one in spanned)
     if estimate.is_singular and (told := singular(parts)):
@@ -45,6 +51,12 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
         )
     elif not parts.endless:
         yield from not_there(parts, REMEDY)
+
+
+def all_single(parts: PredictorParts) -> bool:
+    """Tell whether the response counts the successes of single trials."""
+    weights = parts.design.weights
+    return parts.family.has_trials and (weights is None or bool(np.all(weights == 1.0)))
 
 
 def singular(parts: PredictorParts) -> list[str]:

@@ -10,8 +10,11 @@ import numpy as np
 
 from ... import _core
 from ... import design as designs
+from ..._options import options_text
 from ..._typing import Array
+from ...chunks.source import is_source
 from ...design.design import Design
+from ...design.frame import is_frame
 from ...errors import UnsupportedError
 from ...families import Family, find, known, lookup
 from ...formula import parse
@@ -30,6 +33,7 @@ __all__ = [
     "of_a_mean",
     "one_sided",
     "parts_call",
+    "refuse_chunks",
     "refuse_covariance",
     "refuse_iteration",
     "refuse_prior",
@@ -49,7 +53,7 @@ def parts_call(
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
         raise ValueError(
-            f"the link of a {found.label} family is one of {', '.join(links)}, not {link!r}: "
+            f"the link of a {found.label} family is {options_text(links)}, not {link!r}: "
             "with another one means leave the range of the distribution"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
@@ -233,3 +237,18 @@ def fit_call(call: PartsCall, data: Any) -> SeveralParts:
     found = read_designs(call, data)
     check_parts(call, found)
     return fit_designs(call, found, data)
+
+
+def refuse_chunks(data: Any) -> None:
+    """Refuse data in chunks, which models of several predictors do not read.
+
+    Raises
+    ------
+    UnsupportedError
+        If the data are such.
+    """
+    if not is_frame(data) and is_source(data):
+        raise UnsupportedError(
+            "data in chunks are not read with this family, link, zero= or dispersion=; they are "
+            f"for {of_a_mean()} models of one predictor. Give a frame in memory."
+        )

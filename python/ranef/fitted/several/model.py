@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from ..._counted import counted
 from ...formula import parse, update
 from ...report.summary import Summary
 from ..checked import Checked
@@ -22,6 +23,7 @@ from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
 from ..mixed.structured_terms import StructuredTerms
+from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
 from ..plain import Figures
 from ..posterior.sample import Sampled
@@ -52,6 +54,7 @@ class DistributionalModel(
     PartsRows,
     LinearTests,
     Profiles,
+    Surfaces,
     Sampled,
     Tidied,
     Figures,
@@ -173,7 +176,7 @@ class DistributionalModel(
         method = (
             "Laplace's approximation"
             if nagq == 1
-            else f"adaptive Gauss-Hermite quadrature, {nagq} points"
+            else f"adaptive Gauss-Hermite quadrature, {counted(nagq, 'point')}"
         )
         return Summary(
             f"Generalised linear mixed model of several parts fit by {method}",

@@ -12,16 +12,19 @@ import pandas as pd
 import scipy
 
 from ... import _core
+from ..._options import options_text
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
 from ...families import Family, Params, lookup
 from ...families.links import link_named
 from ...inference.identified import endless_terms
+from ...inference.optimum.surface import Explorer, SearchDeviance
 from ...inference.profile.profile import Walked
 from ...inference.profile.several import (
     Linear,
     coefficients,
+    criterion_of,
     several_curves,
     several_targets,
 )
@@ -33,6 +36,7 @@ from ...models.glmm.several import at_parts
 from ...models.glmm.standing import Standing, standing_of
 from ...models.spanned import Spanned, spanned_terms
 from ...report.coefficients import coefficient_table
+from ..generalised.likelihood import by_likelihood
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
 
@@ -75,6 +79,14 @@ class PredictorParts(GeneralisedParts):
         """Aliased columns, and each as a combination of the kept, shape (n_kept, n_aliased)."""
         block = self.estimate.block("location")
         return block.aliased, block.alias
+
+    def explorer(self, places: tuple[tuple[int, int], ...], hold: bool) -> Explorer:
+        """Set up the likelihood over standard deviations."""
+        by_likelihood(self, "a surface")
+        criterion = criterion_of(self.plan, self.estimate)
+        states, rest = self.estimate.lambda_standard, np.zeros(len(self.estimate.standard))
+        deviance = SearchDeviance(criterion)
+        return Explorer(self.design, self.plan.bases, deviance, states, rest, places, hold)
 
     def walked(self) -> Walked:
         """List the parameters and their curves."""
@@ -210,7 +222,7 @@ class SeveralParts(PredictorParts):
         """
         known = dict(self.designs)
         if name not in known:
-            raise ValueError(f"part is one of {', '.join(known)} for this model, not {name!r}")
+            raise ValueError(f"part is {options_text(list(known))} for this model, not {name!r}")
         return known[name]
 
     def part_params(self, part: str) -> pd.Series:

@@ -170,6 +170,7 @@ class PartsRows(Base):
         Series of length m, or DataFrame with columns mean, se, lower, upper
             Labelled as the rows of ``newdata``. A row with missing values is NaN.
         """
+        kind = check_option("kind", kind, KINDS)
         self._check_kind(kind, interval)
         if se and kind != "link":
             raise UnsupportedError('standard errors are for the linear predictor: use kind="link"')
@@ -219,8 +220,6 @@ class PartsRows(Base):
         return labelled(averaged(mean, eta, variance), index)
 
     def _check_kind(self, kind: str, interval: str | None) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, not {kind!r}")
         if kind == "zero" and self.parts.call.zero is None:
             raise ValueError("the model has no zero part: give glmer(..., zero='~ 1')")
         if kind == "dispersion" and not self.parts.family.shapes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design, assemble, only_plain
 from ...errors import ModelError
@@ -233,9 +234,9 @@ def _any_factors(design: Design, estimate: LmmEstimate, core: _core.Lmm) -> Coef
     size = sum(t.n_levels * t.n_cols for t in design.random) + len(estimate.kept)
     if size > MOST_COEFFICIENTS:
         raise ModelError(
-            f"leaving out groups in closed form needs a dense matrix of all {size} coefficients "
-            f"when there are several grouping factors; {MOST_COEFFICIENTS} are the most. folds=10 "
-            "refits instead."
+            "leaving out groups in closed form needs a dense matrix of all "
+            f"{counted(size, 'coefficient')} when there are several grouping factors; "
+            f"{MOST_COEFFICIENTS} are the most. folds=10 refits instead."
         )
     T: Any = sparse.hstack(
         [*_random_columns(design, core), sparse.csr_array(_fixed_basis(design, estimate))], "csr"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ...errors import ModelError
 
 __all__ = ["Fold", "forecast_folds", "group_folds", "row_folds", "splitter_folds"]
@@ -79,7 +80,7 @@ def _positions(rows: Any, n: int) -> Rows:
     if found.ndim != 1 or (len(found) > 0 and found.dtype.kind not in "iu"):
         raise ValueError(
             f"a fold of the splitter is made of positions of rows from 0 to {n - 1}, or of a mask "
-            f"of {n} rows, not of {found.dtype} of shape {found.shape}"
+            f"of {counted(n, 'row')}, not of {found.dtype} of shape {found.shape}"
         )
     return found.astype(np.intp)
 
@@ -99,6 +100,6 @@ def _check_fold(train: Rows, test: Rows, n: int, k: int) -> None:
     shared = len(np.intersect1d(train, test))
     if shared:
         raise ModelError(
-            f"fold {k} of the splitter has {shared} rows both in train and in test: predictions of "
-            "rows that were fitted say nothing about new ones"
+            f"fold {k} of the splitter has {counted(shared, 'row')} both in train and in test: "
+            "predictions of rows that were fitted say nothing about new ones"
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import scipy
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design, RandomTerm, only_plain
 from ...models.spanned import Spanned, spanned_terms
@@ -87,8 +88,9 @@ def _same_groups(design: Design) -> Iterator[Finding]:
         yield Finding(
             "same-groups",
             "error",
-            f"{first.group} and {second.group} put the rows into the same {cells} groups, so only "
-            f"the sum of their variances of {', '.join(shared)} shows in the data.",
+            f"{first.group} and {second.group} put the rows into the same "
+            f"{counted(cells, 'group')}, so only the sum of their variances of {', '.join(shared)} "
+            "shows in the data.",
             f"Keep one of the two; the likelihood does not change without {second.group}.",
             fix(without(design, second, shared)),
         )
@@ -108,8 +110,9 @@ def _unconnected(design: Design) -> Iterator[Finding]:
             yield Finding(
                 "unconnected",
                 "note",
-                f"{first.group} and {second.group} fall into {parts} parts that share no level: "
-                "levels of different parts are compared only through the model's zero mean.",
+                f"{first.group} and {second.group} fall into {counted(parts, 'part')} that share "
+                "no level: levels of different parts are compared only through the model's zero "
+                "mean.",
                 "Compare levels within a part; say so when you report ranks of random effects.",
             )
 
@@ -123,7 +126,7 @@ def _leverage_one(design: Design) -> Iterator[Finding]:
         yield Finding(
             "rows-without-information",
             "note",
-            f"{len(rows)} row{'s' * (len(rows) > 1)} (at {shown}{' ...' * (len(rows) > 5)}) "
+            f"{counted(len(rows), 'row')} (at {shown}{' ...' * (len(rows) > 5)}) "
             "have a coefficient of the fixed part to themselves, so they say nothing about "
             "anything else.",
             "Join the category or drop the row; the other results do not change.",

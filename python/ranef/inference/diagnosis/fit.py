@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...chunks.summed import SummedDesign
 from ...design.design import INTERCEPT, Design, RandomTerm
@@ -218,9 +219,9 @@ def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> 
         return NO_MORE, drop
     sd = spread * fit.estimate.sigma
     return (
-        f"With {term.n_levels} levels this is {'likely' if chance > 0.1 else 'unlikely'} even if "
-        f"levels do differ: at a standard deviation of {sd:.3g}, which these data allow, "
-        f"{chance:.0%} of simulated fits give zero.",
+        f"With {counted(term.n_levels, 'level')} this is "
+        f"{'likely' if chance > 0.1 else 'unlikely'} even if levels do differ: at a standard "
+        f"deviation of {sd:.3g}, which these data allow, {chance:.0%} of simulated fits give zero.",
         drop,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ...design.design import Design, RandomTerm
 from ...errors import FitError, ModelError
 from ...models import lmm
@@ -214,10 +215,10 @@ def _reused(
     return Finding(
         "labels-reused",
         "error",
-        f"{inner.group} has {inner.n_levels} labels, which occur again and again across the "
-        f"{outer.n_levels} levels of {outer.group}. Taken as the same units everywhere, the "
-        f"log-likelihood is {llf[0]:.3f}; taken as units of their own within {outer.group}, "
-        f"{llf[1]:.3f}.",
+        f"{inner.group} has {counted(inner.n_levels, 'label')}, which occur again and again across "
+        f"the {counted(outer.n_levels, 'level')} of {outer.group}. Taken as the same units "
+        f"everywhere, the log-likelihood is {llf[0]:.3f}; taken as units of their own within "
+        f"{outer.group}, {llf[1]:.3f}.",
         f"If {inner.group} 1 of one {outer.group} is not {inner.group} 1 of another, nest it.",
         fix(nested(design, inner.group, outer.group)),
         about=inner.group,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ..residuals.scores import Score, extreme, quadratic, score
@@ -137,7 +138,7 @@ def _outliers(r: Residuals, fixes: Fixes) -> Iterator[Finding]:
     yield Finding(
         "outliers",
         "warning",
-        f"{len(order)} row{'s' * (len(order) > 1)} with residuals, in standard deviations, beyond "
+        f"{counted(len(order), 'row')} with residuals, in standard deviations, beyond "
         f"those of the model: {told}{' ...' * (len(order) > MOST_NAMED)}.",
         "Look at how they came about; see whether the answer changes without them.",
         fixes("outliers", ""),

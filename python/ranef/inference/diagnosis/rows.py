@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
 from ...design.frame import open_frame
@@ -53,11 +54,13 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
         lost = lost[lost > 0]
         if len(gone):
             shown = ", ".join(gone[:3]) + (" ..." if len(gone) > 3 else "")
-            yield f" {len(gone)} of {len(rows)} levels of {term.group} are lost whole ({shown})."
+            verb = "is" if len(gone) == 1 else "are"
+            of = f"{counted(len(rows), 'level')} of {term.group}"
+            yield f" {len(gone)} of {of} {verb} lost whole ({shown})."
         if 0 < len(lost) < len(rows):
             top = ", ".join(f"{label} ({count})" for label, count in lost.iloc[:3].items())
-            some = "1 level loses" if len(lost) == 1 else f"{len(lost)} levels lose"
-            yield f" Of {term.group}, {some} rows, most {top}."
+            some = counted(len(lost), "level loses rows", "levels lose rows")
+            yield f" Of {term.group}, {some}, most {top}."
 
 
 def _dropout(design: Design) -> Iterator[Finding]:
@@ -106,8 +109,8 @@ def _dropout_finding(
     left = stopped[term.codes[start]]
     y = design.y[start]
     evidence = (
-        f"{int(stopped.sum())} of {term.n_levels} levels of {term.group} end before {name} = "
-        f"{column.max():g}."
+        f"{int(stopped.sum())} of {counted(term.n_levels, 'level')} of {term.group} end before "
+        f"{name} = {column.max():g}."
     )
     if left.any() and (~left).any() and y.std() > 0:
         gap = (y[left].mean() - y[~left].mean()) / y.std()

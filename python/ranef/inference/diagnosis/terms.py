@@ -8,6 +8,7 @@ from keyword import iskeyword
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design, RandomTerm
 from .finding import Finding
@@ -53,8 +54,9 @@ def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:
     yield Finding(
         "effects-as-many-as-rows",
         "error",
-        f"{_bar_text(term)} has {q} random effects ({term.n_levels} levels x {term.n_cols} "
-        f"columns) for {design.n_obs} rows: they cannot be separated from the residual error.",
+        f"{_bar_text(term)} has {counted(q, 'random effect')} ({counted(term.n_levels, 'level')} x "
+        f"{term.n_cols} columns) for {counted(design.n_obs, 'row')}: they cannot be separated from "
+        "the residual error.",
         "Keep the intercept alone: with two rows a level, a slope takes up all that is left."
         if slopes
         else "Group by something that several rows share.",
@@ -86,7 +88,7 @@ def _constant_slopes(design: Design, term: RandomTerm) -> Iterator[Finding]:
             "warning",
             f"{name} does not vary within "
             + ("any" if share == 1.0 else f"{share:.0%}")
-            + f" of the {term.n_levels} levels of {term.group}, so no slope shows.",
+            + f" of the {counted(term.n_levels, 'level')} of {term.group}, so no slope shows.",
             f"Keep {name} in the fixed part and take it out of the term; its slope's variance "
             "would only describe how unequal the levels' variances are.",
             fix(without(design, term, [name])),
@@ -136,7 +138,7 @@ def _few_rows(design: Design, term: RandomTerm) -> Iterator[Finding]:
         yield Finding(
             "one-row-levels",
             "warning",
-            f"{short} of {count} levels of {term.group} have one row; only the other "
+            f"{short} of {counted(count, 'level')} of {term.group} have one row; only the other "
             f"{count - short} tell its variance from the residual one.",
             "Trust the sum of the two variances more than either; look at the profile interval "
             f"of sd_{term.names[0]}|{term.group}.",
@@ -145,9 +147,9 @@ def _few_rows(design: Design, term: RandomTerm) -> Iterator[Finding]:
     yield Finding(
         "few-rows-a-level",
         "note",
-        f"{short} of {count} levels of {term.group} have no more rows than the {size} columns of "
-        f"{_bar_text(term)}; only the other {count - short} tell its covariance from the residual "
-        "variance.",
+        f"{short} of {counted(count, 'level')} of {term.group} have no more rows than the "
+        f"{counted(size, 'column')} of {_bar_text(term)}; only the other {count - short} tell its "
+        "covariance from the residual variance.",
         "Look at the profile intervals of the standard deviations; take a column out where one "
         "reaches zero.",
     )
@@ -171,8 +173,8 @@ def _few_levels(design: Design, term: RandomTerm) -> Finding:
     return Finding(
         "few-levels",
         "warning" if few == 5 else "note",
-        f"{term.group} has {count} levels (fewer than {few}): its variance is estimated from "
-        f"{count} values.",
+        f"{term.group} has {counted(count, 'level')} (fewer than {few}): its variance is estimated "
+        f"from {counted(count, 'value')}.",
         advice,
         _for_few(design, term) if few == 5 else "",
         about=term.group,

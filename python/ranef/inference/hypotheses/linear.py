@@ -10,6 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from ..._counted import counted
 from ..._typing import Array
 
 __all__ = [
@@ -252,7 +253,7 @@ def estimable(
     """
     if L.ndim != 2 or L.shape[1] != len(names):
         raise ValueError(
-            f"hypotheses need a column for each of the {len(names)} coefficients "
+            f"hypotheses need a column for each of the {counted(len(names), 'coefficient')} "
             f"({', '.join(names[:8])}{', ...' if len(names) > 8 else ''}); their shape is {L.shape}"
         )
     if not np.isfinite(L).all():

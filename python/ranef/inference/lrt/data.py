@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..._counted import counted
 from ...design.design import Design
 
 __all__ = ["data_difference"]
@@ -48,7 +49,7 @@ def _row_counts(first: Design, other: Design) -> str:
         else "Fit all models on the same data"
     )
     return (
-        f"rests on {other.n_obs} rows ({_losses(other)}), the first on {first.n_obs} "
+        f"rests on {counted(other.n_obs, 'row')} ({_losses(other)}), the first on {first.n_obs} "
         f"({_losses(first)}). {advice}"
     )
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design, assemble, only_plain
 from ...errors import ModelError
@@ -36,8 +37,8 @@ def spectrum(design: Design, kept: NDArray[np.intp]) -> Array:
     (term,) = design.random
     if term.n_levels > MOST_LEVELS:
         raise ModelError(
-            f"{term.group} has {term.n_levels} levels; up to {MOST_LEVELS} the exact distribution "
-            "is simulated, above that pvalue_boundary of ranef.anova is as good"
+            f"{term.group} has {counted(term.n_levels, 'level')}; up to {MOST_LEVELS} the exact "
+            "distribution is simulated, above that pvalue_boundary of ranef.anova is as good"
         )
     root = np.ones(design.n_obs) if design.weights is None else np.sqrt(design.weights)
     X = assemble(design.columns, tuple(design.fixed[j] for j in kept), design.n_obs)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from .extras import array_stats
 
@@ -82,8 +83,8 @@ def verdict(
         )
     if divergences:
         return False, (
-            f"Doubtful: {divergences} transitions diverged, so part of the posterior may be "
-            "missing. Give narrower priors of the standard deviations, or sample longer."
+            f"Doubtful: {counted(divergences, 'transition')} diverged, so part of the posterior "
+            "may be missing. Give narrower priors of the standard deviations, or sample longer."
         )
     few = FEWEST * chains
     if float(ess.min()) < few:

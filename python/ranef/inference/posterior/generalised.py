@@ -32,18 +32,22 @@ class ShapePrior:
         Its value on the scale of the prior; None for a normal prior of the coefficient itself.
     prior : object
         The density, or the standard deviation of the normal one; None is flat.
+    mean : float
+        Of the normal one.
     """
 
     place: int
     natural: Callable[[Array], Array] | None
     prior: object
+    mean: float = 0.0
 
     def log_density(self, coefficient: Array) -> Array:
         """Log density of values of the coefficient, shape (3,)."""
         if self.prior is None:
             return np.zeros(len(coefficient))
         if self.natural is None:
-            return np.asarray(-0.5 * (coefficient / self.prior) ** 2)  # type: ignore[operator]
+            away = (coefficient - self.mean) / self.prior  # type: ignore[operator]
+            return np.asarray(-0.5 * away**2)
         value = np.asarray(self.natural(coefficient))
         around = (self.natural(coefficient + STEP) - self.natural(coefficient - STEP)) / (2 * STEP)
         return log_density_of_sd(self.prior, value) + np.log(np.abs(around))

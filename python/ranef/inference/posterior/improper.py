@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import ModelError
@@ -60,7 +61,9 @@ def _directions(coordinates: Coordinates, design: Design) -> list[tuple[str, str
 def _why(design: Design, group: str, sign: float) -> str:
     counts = {term.group: term.n_levels for term in design.random}
     if group in counts and sign > 0.0:
-        return f"The {counts[group]} levels of {group} do not bound it without a prior."
+        return f"The {counted(counts[group], 'level')} of {group} do not bound it without a prior."
+    if sign < 0.0:
+        return "Its prior does not bound it, or lies far below what the data show."
     return "The data do not bound it without a prior."
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..._caller import warn_caller
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design
 from ...design.encode import NewRows
@@ -151,9 +152,9 @@ def _reason(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]
         more = int(lost.sum()) - len(named)
     where = "; ".join(named) + (f"; and {more} more" if more > 0 else "")
     return (
-        f"predictions are NaN in {int(lost.sum())} of {len(lost)} rows ({where}): the data of the "
-        "fit have no rows that determine this mean, so any value would come from the coding. "
-        "Drop the interaction, or predict for combinations that were observed"
+        f"predictions are NaN in {int(lost.sum())} of {counted(len(lost), 'row')} ({where}): the "
+        "data of the fit have no rows that determine this mean, so any value would come from the "
+        "coding. Drop the interaction, or predict for combinations that were observed"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...design.encode import NewRows, NewTerm
@@ -92,7 +93,8 @@ def only_seen_places(design: Design, rows: NewRows) -> NewRows:
             count = int(np.sum(none & np.isfinite(places).all(axis=1) & (new.codes >= 0)))
             if count:
                 raise UnsupportedError(
-                    f"{count} rows are at times or places that the fit has not seen, and this "
+                    f"{counted(count, 'row is at a time or place', 'rows are at times or places')} "
+                    "that the fit has not seen, and this "
                     f"kind of model does not predict effects of {term.group} there; give "
                     'random="none", or fit one linear predictor by ranef.lmer or ranef.glmer'
                 )

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design
 from ...errors import ModelError
@@ -130,7 +131,8 @@ def _by_name(
     values = [_number(value, what) for value in cast("Sequence[float]", given)]
     if len(values) != len(names):
         raise ModelError(
-            f"Normal: {what} has {len(values)} numbers for {len(names)} coefficients, {names}"
+            f"Normal: {what} has {counted(len(values), 'number')} for "
+            f"{counted(len(names), 'coefficient')}, {names}"
         )
     return {name: value for name, value in zip(names, values, strict=True) if name in kept}
 

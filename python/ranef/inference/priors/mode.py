@@ -11,6 +11,7 @@ import numpy as np
 import scipy
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import FitError, ModelError
@@ -222,10 +223,9 @@ def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
         grows = term.n_levels - reml
         if isinstance(part.prior, Wishart) and part.prior.lift >= grows:
             raise ModelError(
-                f"with {term.n_levels} levels of {term.group} the prior outweighs the data: the "
-                "penalised likelihood increases without end with the variance. Use "
-                "prior='weak', or a "
-                "density with a finite scale."
+                f"with {counted(term.n_levels, 'level')} of {term.group} the prior outweighs the "
+                "data: the penalised likelihood increases without end with the variance. Use "
+                "prior='weak', or a density with a finite scale."
             )
 
 

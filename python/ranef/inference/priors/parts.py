@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._counted import counted
 from ...design.design import Design
 from ...errors import ModelError
 from .fixed import Normal
@@ -47,6 +48,8 @@ class PriorParts:
     @property
     def sigma(self) -> float | None:
         """The residual standard deviation where it is known."""
+        if self.residual is None:
+            return None
         from .priors import Point
 
         return self.residual.sigma if isinstance(self.residual, Point) else None
@@ -87,6 +90,8 @@ def prior_parts(prior: PriorLike, design: Design | None = None) -> PriorParts:
     ValueError
         If a density stands where it has no meaning.
     """
+    if prior is None:
+        return PriorParts()
     from .priors import Point
 
     if not isinstance(prior, Mapping):
@@ -130,7 +135,11 @@ def _check_point(point: Point, key: str, design: Design | None) -> None:
         )
     for term in () if design is None else design.random:
         if term.group == key and (term.n_cols > 1 or term.is_structured):
-            why = "a covariance structure" if term.is_structured else f"{term.n_cols} columns"
+            why = (
+                "a covariance structure"
+                if term.is_structured
+                else f"{counted(term.n_cols, 'column')}"
+            )
             raise ModelError(
                 f"prior has a Point for {key!r}, and {term.written} has {why}; a standard "
                 f"deviation can be known of a term with one column, such as (1 | {key})"

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..._core import sum_by_cluster
+from ..._counted import counted
+from ..._options import check_name, check_option
 from ..._typing import Array, Codes
 from ...errors import ModelError, UnsupportedError
 from ...models.ols import Basis, orthonormal_basis
@@ -72,8 +74,7 @@ def hetero_cov(
     ----------
     .. [1] MacKinnon and White (1985), J. Econometrics 29, 305-325.
     """
-    if kind not in get_args(HeteroKind):
-        raise ValueError(f"kind is one of {', '.join(get_args(HeteroKind))}, not {kind!r}")
+    kind = check_option("kind", kind, get_args(HeteroKind))
     B, n = basis.columns, len(resid)
     scores = B * (resid if weights is None else weights * resid)[:, None]
     if kind in ("HC2", "HC3"):
@@ -82,8 +83,8 @@ def hetero_cov(
         alone = left < 1e-10
         if kind == "HC3" and alone.any():
             raise ModelError(
-                f"{int(alone.sum())} rows are fitted exactly, whatever their response: HC3 divides "
-                'by zero there. Use "HC1", or leave these rows out.'
+                f"{counted(alone.sum(), 'row is', 'rows are')} fitted exactly, whatever the "
+                'response: HC3 divides by zero there. Use "HC1", or leave out such rows.'
             )
         scores = scores / np.where(alone, 1.0, left)[:, None] ** (0.5 if kind == "HC2" else 1.0)
     factor = n / df_resid if kind == "HC1" else 1.0
@@ -97,6 +98,7 @@ def within_scores(
     *,
     weights: Array | None = None,
     absorption: Absorption | None = None,
+    whiten: bool = False,
 ) -> DiagonalScores | None:
     """Set up cluster-robust inference after absorption.
 
@@ -115,6 +117,9 @@ def within_scores(
         Weights of the fit.
     absorption : Absorption, optional
         What was absorbed.
+    whiten : bool
+        Whether the working model has variances that are the inverse of the weights, instead of
+        equal ones.
 
     Returns
     -------
@@ -130,7 +135,11 @@ def within_scores(
             if count > MAX_DUMMIES or count * len(resid) > MAX_DUMMY_CELLS:
                 return None
             basis = _with_indicators(basis, absorption, loose, weights)
-    return DiagonalScores(basis.columns, resid, weights, basis.root, codes, int(codes.max()) + 1)
+    columns = basis.columns
+    if whiten and weights is not None:
+        root = np.sqrt(weights)
+        columns, resid, weights = np.asfortranarray(root[:, None] * columns), root * resid, None
+    return DiagonalScores(columns, resid, weights, basis.root, codes, int(codes.max()) + 1)
 
 
 def _with_indicators(
@@ -216,8 +225,7 @@ def absorbed_count(
 
 def check_convention(convention: str) -> None:
     """Refuse a name that is no small-sample convention."""
-    if convention not in get_args(Convention):
-        raise ValueError(f"ssc is one of {', '.join(get_args(Convention))}, not {convention!r}")
+    check_name("ssc", convention, get_args(Convention))
 
 
 @dataclass(frozen=True)

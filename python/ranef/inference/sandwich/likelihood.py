@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._typing import Array
 from ...models.glmm.standing import Standing
 
-__all__ = ["ADJUSTMENTS", "one_step", "robust_cov"]
+__all__ = ["ADJUSTMENTS", "Pieces", "adjusted_cov", "one_step", "robust_cov"]
 
 #: Small-sample corrections, the usual one first.
 ADJUSTMENTS = ("CR2", "CR3", "CR0", "CR1", "CR1S")
 #: What a cluster must leave of the information in a direction for its score to be stretched there.
 LEFT = 1e-8
 POWERS = {"CR2": -0.5, "CR3": -1.0}
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What independent clusters add to a likelihood at its maximum.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (G, m)
+        Derivatives of the log-likelihood, by cluster.
+    information : ndarray of shape (G, m, m)
+        Its negative second derivatives.
+    cov : ndarray of shape (m, m)
+        Inverse of the sum of those.
+    """
+
+    scores: Array
+    information: Array
+    cov: Array
 
 
 def robust_cov(
@@ -42,22 +63,30 @@ def robust_cov(
     n_obs : int
         Rows of the fit.
     """
-    scores, information = standing.by_cluster(codes, count)
-    V = symmetric_power(standing.cov, 0.5)
-    pushed = scores @ V  # (G, m + P) R s_g
+    pieces = Pieces(*standing.by_cluster(codes, count), standing.cov)
+    return adjusted_cov(pieces, kind, rows, n_obs)
+
+
+def adjusted_cov(
+    pieces: Pieces, kind: str, rows: Array, n_obs: int
+) -> tuple[Array, tuple[str, ...]]:
+    """Compute the covariance of linear functions of the parameters; see ``robust_cov``."""
+    count = len(pieces.scores)
+    V = symmetric_power(pieces.cov, 0.5)
+    pushed = pieces.scores @ V  # (G, m) R s_g
     notes: tuple[str, ...] = ()
     if kind in POWERS:
         lost = 0
         for g in range(count):
-            values, vectors = np.linalg.eigh(np.eye(len(V)) - V @ information[g] @ V)
+            values, vectors = np.linalg.eigh(np.eye(len(V)) - V @ pieces.information[g] @ V)
             known = values > LEFT
             lost += int((~known).any())
             factor = np.where(known, np.where(known, values, 1.0) ** POWERS[kind], 0.0)
             pushed[g] = vectors @ (factor * (vectors.T @ pushed[g]))
         if lost:
             notes = (
-                f"{lost} of {count} clusters hold all that is known of some parameter; their "
-                "scores are not stretched there.",
+                f"{lost} of {count} clusters {'holds' if lost == 1 else 'hold'} all that is known "
+                "of some parameter; scores are not stretched there.",
             )
     half = rows @ V @ pushed.T  # (r, G)
     cov = half @ half.T

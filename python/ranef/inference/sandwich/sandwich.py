@@ -14,6 +14,7 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 
 from ..._core import gram_by_cluster, sum_by_cluster
+from ..._counted import counted
 from ..._typing import Array, Codes
 from ...errors import ModelError
 
@@ -244,7 +245,8 @@ def cluster_factor(kind: str, n_obs: int, n_clusters: int, n_coef: int) -> float
         raise ModelError(f"{kind} compares clusters, and there is only one")
     if kind == "CR1S" and n_obs <= n_coef:
         raise ModelError(
-            f"CR1S divides by rows minus coefficients, and there are {n_obs} rows and {n_coef} "
+            f"CR1S divides by rows minus coefficients, and there are {counted(n_obs, 'row')} and "
+            f"{n_coef} "
             'coefficients; use "CR0" or "CR1", or leave columns out'
         )
     if kind == "CR1":

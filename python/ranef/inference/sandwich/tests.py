@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import ModelError
 from .sandwich import ScoreModel
@@ -210,8 +211,8 @@ def htz_scale(model: ScoreModel, kind: str, contrasts: Array) -> tuple[float, fl
     den_df = eta - q + 1
     if den_df <= 0.0:
         raise ModelError(
-            f"{model.n_clusters} clusters carry too little information to test {q} contrasts "
-            "at once; test fewer"
+            f"{counted(model.n_clusters, 'cluster carries', 'clusters carry')} too little "
+            f"information to test {q} contrasts at once; test fewer"
         )
     return den_df / eta, den_df
 
@@ -221,7 +222,11 @@ def _quadratic(value: Array, cov: Array, n_clusters: int | None = None) -> float
     size = np.sqrt(np.abs(np.diag(cov)))
     scaled = cov / np.where(size > 0.0, size, 1.0) / np.where(size > 0.0, size, 1.0)[:, None]
     if np.isfinite(scaled).all() and np.linalg.matrix_rank(scaled, tol=1e-12) < len(cov):
-        told = "" if n_clusters is None else f": {n_clusters} clusters carry no more"
+        told = (
+            ""
+            if n_clusters is None
+            else f": {counted(n_clusters, 'cluster carries', 'clusters carry')} no more"
+        )
         raise ModelError(
             f"the covariance of these {len(cov)} contrasts is singular{told}; test fewer at once"
         )

@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from ..._counted import counted
 from ..._html import Preformatted
 from ..._options import check_option
 from ..._typing import Array
@@ -87,11 +88,12 @@ class WildBootstrap(Preformatted):
     weights: str
 
     def __repr__(self) -> str:
-        how = f"all {self.draws} patterns" if self.enumerated else f"{self.draws} draws"
+        how = f"all {self.draws} patterns" if self.enumerated else f"{counted(self.draws, 'draw')}"
         return (
-            f"Wild cluster bootstrap: {self.n_clusters} clusters, {how}, {self.weights} weights\n"
-            f"estimate {self.estimate:.5g}, t = {self.statistic:.3f}, p = {self.pvalue:.4f}, "
-            f"{100.0 * self.level:g}% interval {self.lower:.5g} to {self.upper:.5g}"
+            f"Wild cluster bootstrap: {counted(self.n_clusters, 'cluster')}, {how}, {self.weights} "
+            f"weights\nestimate {self.estimate:.5g}, t = {self.statistic:.3f}, p = "
+            f"{self.pvalue:.4f}, {100.0 * self.level:g}% interval {self.lower:.5g} to "
+            f"{self.upper:.5g}"
         )
 
 
@@ -145,7 +147,9 @@ def wild_bootstrap(
     weights = check_option("weights", weights, WEIGHTS)
     check_level(level)
     if draws < 99:
-        raise ValueError(f"{draws} draws are too few for a p-value; ask for 999 or more")
+        raise ValueError(
+            f"{counted(draws, 'draw is', 'draws are')} too few for a p-value; ask for 999 or more"
+        )
     G = model.n_clusters
     if G < 2:
         raise ModelError("the bootstrap redraws clusters, and there is only one")

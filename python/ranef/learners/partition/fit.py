@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ... import design as designs
+from ..._counted import counted
 from ..._typing import Array, Positions
 from ...design.design import Design
 from ...design.frame import open_frame, to_pandas
@@ -126,8 +127,8 @@ def fit(call: TreeCall, data: Any) -> Fit:
     if not converged:
         warnings.append(
             ConvergenceWarning(
-                f"after {len(trace)} rounds the tree still changes from one round to the next; "
-                "the one with the highest log-likelihood is returned"
+                f"after {counted(len(trace), 'round')} the tree still changes from one round to "
+                "the next; the one with the highest log-likelihood is returned"
             )
         )
     return Fit(
@@ -151,8 +152,8 @@ def full_rank(base: Design) -> None:
     rank = int(np.linalg.matrix_rank(X))
     if rank < X.shape[1]:
         raise ModelError(
-            f"the model of a leaf has {X.shape[1]} coefficients, and the data determine {rank}: "
-            f"{', '.join(base.fixed_names)} depend on each other; leave one out"
+            f"the model of a leaf has {counted(X.shape[1], 'coefficient')}, and the data determine "
+            f"{rank}: {', '.join(base.fixed_names)} depend on each other; leave one out"
         )
 
 
@@ -170,9 +171,12 @@ def complete(
         return frame, kept, []
     counts = ", ".join(f"{name} ({int(gap.sum())})" for name, gap in gaps.items() if gap.any())
     lost = int((~kept).sum())
-    told = f"{lost} of {len(frame)} rows are left out because values are missing in {counts}"
+    verb = "is" if lost == 1 else "are"
+    told = f"{lost} of {len(frame)} rows {verb} left out because values are missing in {counts}"
     if call.missing == "raise":
-        raise DataError(f"{lost} rows have missing values, by column: {counts}")
+        raise DataError(
+            f"{counted(lost, 'row has', 'rows have')} missing values, by column: {counts}"
+        )
     return frame[kept], kept, [DroppedRowsWarning(told)]
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._options import check_option
 from ..._typing import NewLevels, Random
 from ...design.encode import encode
 from ...design.frame import open_frame
-from ...errors import RanefWarning
-from ...fitted.lmm.model import LinearMixedModel
 from ...fitted.warned import tell
 from ...inference.prediction.predict import chosen_groups
 from ...report.summary import Summary
@@ -43,16 +42,8 @@ class ModelTree(BesideMixed):
         Log-likelihood, residual standard deviation and number of leaves of each round.
     """
 
-    def __init__(self, call: TreeCall, found: Fit, data: Any):
-        self.call, self.fit, self.data = call, found, data
-        self.mixed: LinearMixedModel = found.mixed
-        self.trace: pd.DataFrame = found.trace
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"call": self.call, "fit": self.fit}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["call"], state["fit"], None)  # type: ignore[misc]
+    call: TreeCall
+    fit: Fit
 
     # ------------------------------------------------------------------ estimates
 
@@ -106,11 +97,6 @@ class ModelTree(BesideMixed):
     def converged(self) -> bool:
         """Whether the last round found the same tree again."""
         return self.fit.converged and self.mixed.converged
-
-    @property
-    def warnings(self) -> tuple[RanefWarning, ...]:
-        """What the fit warned of."""
-        return self.fit.warnings
 
     # ------------------------------------------------------------------ rows
 
@@ -269,17 +255,12 @@ class ModelTree(BesideMixed):
             "Model tree with random effects", facts, self.varcorr, self.mixed.coef_table(), notes
         )
 
-    def __str__(self) -> str:
-        return str(self.summary())
-
     def __repr__(self) -> str:
         return (
-            f"<ModelTree {str(self.call.formula)!r}, {len(self.params)} leaves, {self.nobs} rows, "
-            f"llf {self.llf:.4f}>"
+            f"<ModelTree {str(self.call.formula)!r}, "
+            f"{counted(len(self.params), 'leaf', 'leaves')}, {counted(self.nobs, 'row')}, llf "
+            f"{self.llf:.4f}>"
         )
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 def fit_model(call: TreeCall, data: Any) -> ModelTree:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -294,30 +294,46 @@ def fit_slices(
     out = out or empty_estimate(len(start) - 1, design, settings)
     wanted = out.outcome == NOT_RUN
     chosen = np.flatnonzero(wanted if members is None else wanted & members)
-    flat = partial(_flat_slices, design, np.asarray(start))
+    design, start = only_slices(design, np.asarray(start), chosen)
+    flat = partial(_flat_slices, design, start)
     with progress.interruptible():
         if settings.spec is None:
             fit = linear_slices(design, start, out, progress)
             store_blocks(chosen, fit, out, progress, flat)
         else:
             terms = kernel_terms(design)
-            of_counts = fit_count_slices(design, terms, np.asarray(start), out)
+            of_counts = fit_count_slices(design, terms, start, out)
             fit_members(chosen, of_counts, out, progress, flat)
     out.blank()
     return out
 
 
+def only_slices(
+    design: Design, start: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> tuple[Design, NDArray[np.intp]]:
+    """Leave out the rows of slices that are not chosen, so that each ends where the next begins."""
+    size = np.zeros(len(start) - 1, dtype=np.intp)
+    size[chosen] = np.diff(start)[chosen]
+    if size.sum() == start[-1] - start[0]:
+        return design, start
+    kept = np.zeros(len(size), dtype=bool)
+    kept[chosen] = True
+    rows = start[0] + np.flatnonzero(np.repeat(kept, np.diff(start)))
+    random = tuple(replace(term, codes=term.codes[rows]) for term in design.random)
+    return design.take(rows, random), np.concatenate([[0], np.cumsum(size)])
+
+
 def linear_slices(
-    design: Design, start: Sequence[int], out: BatchEstimate, progress: Progress
+    design: Design, start: NDArray[np.intp], out: BatchEstimate, progress: Progress
 ) -> BlockFit:
-    """Return what fits a linear model on slices of the rows."""
+    """Return what fits a linear model on slices of the rows, which follow each other."""
     y = np.ascontiguousarray(design.y if design.offset is None else design.y - design.offset)
     arguments = (list(design.columns), list(design.fixed), kernel_terms(design), design.weights)
     kernel_settings = out.settings.to_kernel(out.p)
     team = progress.team(out.settings.workers)
 
     def fit(at: NDArray[np.intp]) -> _core.BatchRows:
-        bounds = [*(start[i] for i in at), start[at[-1] + 1]]
+        bounds = [*start[at].tolist(), int(start[at[-1] + 1])]
         return _core.fit_slices(y, *arguments, bounds, kernel_settings, team)
 
     return fit

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design
 from ...design.structures.structure import Structure
@@ -82,8 +83,8 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
         )
     if len(design.fixed) >= n:
         raise ModelError(
-            f"there are {len(design.fixed)} fixed effects and {n} rows; the model needs more rows "
-            "than coefficients. Take predictors out of the fixed part."
+            f"there are {counted(len(design.fixed), 'fixed effect')} and {counted(n, 'row')}; the "
+            "model needs more rows than coefficients. Take predictors out of the fixed part."
         )
     for term in design.random:
         q = term.n_levels * term.n_cols
@@ -92,7 +93,7 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
         if q < n or (q == n and _carries_own_rows(design, spec.distribution)):
             continue
         raise ModelError(
-            f"{term.written} has {q} random effects for {n} rows, so "
+            f"{term.written} has {counted(q, 'random effect')} for {counted(n, 'row')}, so "
             "they cannot be separated from the variation of single rows. Group by something that "
             "several rows share, or take columns out of the left side of the bar."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import INTERCEPT
 from ...design.structured import StructuredDesign
@@ -68,8 +69,9 @@ def _check_whole(layout: Layout, name: str) -> None:
     bad = int(np.sum(away > WHOLE * np.maximum(1.0, layout.place)))
     if bad:
         raise DataError(
-            f'corr="ar1" counts whole steps of time, and {name!r} has other distances in {bad} '
-            'rows; use corr="car1", which takes any times, or number the occasions',
+            f'corr="ar1" counts whole steps of time, and {name!r} has other distances in '
+            f'{counted(bad, "row")}; use corr="car1", which takes any times, or number the '
+            "occasions",
             name,
         )
 
@@ -89,7 +91,8 @@ def _check_steps(rows: StructuredDesign, layout: Layout, name: str) -> None:
     for k in range(1, layout.n_places):
         if not np.diagonal(together, k).any():
             raise ModelError(
-                f"no group has rows {k} steps of time apart, so their correlation cannot be "
+                f"no group has rows {counted(k, 'step')} of time apart, so their correlation "
+                "cannot be "
                 'estimated; use corr="ar1"'
             )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...design.structured import StructuredDesign
@@ -195,8 +196,8 @@ def gls_model(rows: StructuredDesign, corr: str) -> GlsModel:
         raise ModelError("no coefficient can be estimated: every column is zero")
     if n <= int(ols.kept.sum()):
         raise ModelError(
-            f"there are {int(ols.kept.sum())} coefficients and {n} rows; the model needs more rows "
-            "than coefficients"
+            f"there are {counted(int(ols.kept.sum()), 'coefficient')} and {counted(n, 'row')}; the "
+            "model needs more rows than coefficients"
         )
     scale = float(np.sqrt(ols.ssr / n))
     if scale <= 1e-12 * float(np.abs(design.y).max()):

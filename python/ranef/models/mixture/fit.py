@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _core
+from ..._counted import counted
 from ..._typing import Array
 from ...errors import ModelError
 from ...parallel.progress import bar
@@ -207,7 +208,7 @@ def fit_mixture(
     status = judged(np.concatenate([run.status for run in runs]), at, rows.n_units, shape)
     usable = (status <= 1) & np.isfinite(llf)
     if not usable.any():
-        raise ModelError(lost_text(shape, counted(status)))
+        raise ModelError(lost_text(shape, outcomes_of(status)))
     llf = np.where(usable, llf, -np.inf)
     best = int(np.argmax(llf))
     if shape.n_random and effort.more > effort.steps:
@@ -228,7 +229,7 @@ def fit_mixture(
     return replace(
         estimate,
         converged=bool(status[best] == 0),
-        outcomes=counted(status),
+        outcomes=outcomes_of(status),
         reached=int(np.sum(llf > llf[best] - SAME)),
         optima=optima,
     )
@@ -244,7 +245,7 @@ def judged(
     return np.where((status <= 1) & (smallest < FEWEST), STATUSES.index("single"), status)
 
 
-def counted(status: NDArray[np.int32]) -> dict[str, int]:
+def outcomes_of(status: NDArray[np.int32]) -> dict[str, int]:
     """Count starts by what became of them."""
     return {name: int(np.sum(status == i)) for i, name in enumerate(STATUSES)}
 
@@ -260,7 +261,8 @@ def lost_text(shape: MixtureShape, outcomes: dict[str, int]) -> str:
     told = ", ".join(f"{outcomes[key]} {text}" for key, text in reasons.items() if outcomes[key])
     cure = "fewer classes" if shape.poisson or shape.equal else "fewer classes or variances='equal'"
     total = sum(outcomes.values())
-    return f"no start of {total} kept {shape.classes} classes: {told}; take {cure}"
+    classes = counted(shape.classes, "class", "classes")
+    return f"no start of {total} kept {classes}: {told}; take {cure}"
 
 
 def estimate_at(

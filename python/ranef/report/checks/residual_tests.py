@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._html import Preformatted
 from ..._options import nearest
 from ..._typing import Array
@@ -131,7 +132,11 @@ def columns_of(frame: pd.DataFrame, x: Any, n: int) -> tuple[str, pd.Series[Any]
         given = x.reindex(frame.index) if isinstance(x, pd.Series) and len(x) != n else x
         name, values = str(getattr(x, "name", None) or "values"), pd.Series(np.asarray(given))
         if len(values) != n:
-            raise DataError(f"there are {len(values)} values for the {n} rows of the fit")
+            raise DataError(
+                f"there are {counted(len(values), 'value')} for the {counted(n, 'row')} of the fit"
+            )
     if values.isna().any():
-        raise DataError(f"{name} is missing in {int(values.isna().sum())} rows of the fit", name)
+        raise DataError(
+            f"{name} is missing in {counted(int(values.isna().sum()), 'row')} of the fit", name
+        )
     return name, values

@@ -12,6 +12,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._html import Preformatted
 from ..._options import check_option
 from ..._typing import Array
@@ -330,7 +331,9 @@ class SimulatedResiduals(Preformatted):
         places = np.column_stack([column.to_numpy(dtype=float) for _, column in values])
         known, place = np.unique(places, axis=0, return_inverse=True)
         if len(known) < 10:
-            raise DataError(f"there are {len(known)} places; a test of neighbours needs ten")
+            raise DataError(
+                f"there are {counted(len(known), 'place')}; a test of neighbours needs ten"
+            )
         keys = place.ravel()
         return ResidualTest.of(
             "spatial",
@@ -360,7 +363,8 @@ class SimulatedResiduals(Preformatted):
     def __repr__(self) -> str:
         n, m = self.simulated.shape
         shown = ResidualTests.text(self.table)
-        title = f"{self.kind.capitalize()} residuals of {n:,} rows against {m} simulated fits"
+        against = counted(m, "simulated fit")
+        title = f"{self.kind.capitalize()} residuals of {n:,} rows against {against}"
         return "\n".join([title, "", shown, "", *(f"- {note}" for note in self._remarks())])
 
     def _remarks(self) -> list[str]:
@@ -368,7 +372,7 @@ class SimulatedResiduals(Preformatted):
         count = len(self.table)
         return [
             *self.notes,
-            f"of {count} tests of a right model, about one in twenty has p < 0.05",
+            f"of {counted(count, 'test')} of a right model, about one in twenty has p < 0.05",
             "not looked at: predictors (against), time (autocorrelation), space (spatial)",
         ]
 
@@ -434,8 +438,8 @@ def simulated(
     if 3 * rows * int(n) > MOST:
         most = max(19, MOST // (3 * rows))
         raise ValueError(
-            f"{n} simulated fits of {rows:,} rows hold {3e-9 * 8 * rows * n:.1f} GB; n={most} fit "
-            "into 2 GB"
+            f"{counted(n, 'simulated fit')} of {rows:,} rows hold {3e-9 * 8 * rows * n:.1f} GB; "
+            f"n={most} fit into 2 GB"
         )
     found: list[tuple[Array, Array, Array, float, float]] = []
     failed = ""

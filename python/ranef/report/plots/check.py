@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._counted import counted
 from .base import Panels, finish, panels, theme
 from .residuals import ResidualPlots
 
@@ -33,7 +34,8 @@ def check_figure(residuals: SimulatedResiduals, given: Any = None) -> Panels:
     n, m = residuals.simulated.shape
     return finish(
         figure,
-        f"{residuals.kind.capitalize()} residuals of {n:,} rows; grey: 95 % of {m} simulated fits",
+        f"{residuals.kind.capitalize()} residuals of {n:,} rows; grey: 95 % of "
+        f"{counted(m, 'simulated fit')}",
         axes,
         given,
     )

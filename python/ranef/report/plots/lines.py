@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...families.links import link_named
@@ -81,7 +82,9 @@ def lines_figure(model: Drawn, t: int, x: str | None, most: int, given: Any = No
         figure.supxlabel(over.name)
         figure.supylabel(response_label(model))
         figure.legend(axes[0].lines, labels, ncols=3, loc="outside lower right", frameon=False)
-    shown = "" if len(chosen) == len(order) else f" ({len(chosen)} of {len(order)} levels)"
+    shown = (
+        "" if len(chosen) == len(order) else f" ({len(chosen)} of {counted(len(order), 'level')})"
+    )
     return finish(figure, f"Fitted by {term.group}{shown}", axes, given)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._options import check_name
 from ..._typing import Array
 from ...design.design import Design, RandomTerm
 from ...inference.coverage import t_quantile
@@ -28,9 +29,8 @@ def term_of(terms: Sequence[RandomTerm], group: str | None) -> tuple[RandomTerm,
     known = [term.group for term in terms]
     if group is None:
         return terms[0], 0
-    if group not in known:
-        raise ValueError(f"group must be one of {', '.join(known)}, not {group!r}")
-    return terms[known.index(group)], known.index(group)
+    place = known.index(check_name("group", group, known))
+    return terms[place], place
 
 
 def caterpillar_figure(
