@@ -351,7 +351,14 @@ void sum_all(const Matrix& own, const Matrix& T, const RowMatrix& N, Index size,
   Room<K, K> of_B(k * k);
   Room<K, M> of_Bh(k * m);
   Room<K, 1> of_n(k);
+  Room<K, 3 * K> of_sums(3 * k * k);
+  Room<M, M> of_Q(m * m);
   double *const B = of_B.data(), *const Bh = of_Bh.data(), *const n = of_n.data();
+  double *const sum_B = of_sums.data(), *const fixed = sum_B + k * k,
+                *const response = fixed + k * k;
+  double* const Q = of_Q.data();
+  std::fill_n(sum_B, 3 * k * k, 0.0);
+  std::fill_n(Q, m * m, 0.0);
   for (Index l = 0; l < own.cols(); ++l) {
     const double *Tl = T.data() + l * k * k, *rows = N.data() + l * k * c;
     multiply_blocks<K>(Tl, own.data() + l * k * k, k, B);
@@ -362,18 +369,22 @@ void sum_all(const Matrix& own, const Matrix& T, const RowMatrix& N, Index size,
       for (Index x = 0; x < p; ++x) sum += one[x] * other[x];
       for (Index x = 0; x < p; ++x)
         J[x] += i == j ? one[x] * n[i] : one[x] * n[j] + other[x] * n[i];
-      sums.fixed(i, j) += sum;
-      sums.response(i, j) += n[i] * n[j];
-      sums.B(i, j) += 0.5 * (B[j * k + i] + B[i * k + j]);
+      fixed[j * k + i] += sum;
+      response[j * k + i] += n[i] * n[j];
+      sum_B[j * k + i] += 0.5 * (B[j * k + i] + B[i * k + j]);
       for (Index r = 0; r < k; ++r) Bh[a * k + r] = times_h(B + r, k, n, i, j);
     });
     each_element(k, [&](Index b, Index i, Index j) {
-      for (Index a = b; a < m; ++a) sums.Q(a, b) += times_h(Bh + a * k, 1, n, i, j);
+      for (Index a = b; a < m; ++a) Q[b * m + a] += times_h(Bh + a * k, 1, n, i, j);
       if (!Th) return;
       double* to = Th->data() + l * k * m + b;
       for (Index r = 0; r < k; ++r) to[r * m] = times_h(Tl + r * k, 1, n, i, j);
     });
   }
+  std::copy_n(sum_B, k * k, sums.B.data());
+  std::copy_n(fixed, k * k, sums.fixed.data());
+  std::copy_n(response, k * k, sums.response.data());
+  std::copy_n(Q, m * m, sums.Q.data());
 }
 
 }  // namespace
