@@ -18,12 +18,10 @@ namespace {
 // Operations of one factor up to which a fit, which takes hundreds of them, is exact.
 constexpr double kFlops = 3e9;
 
-std::unique_ptr<ranef::CrossedGlmm> make(const ranef::Vector& y, const std::vector<Column>& columns,
-                                         const std::vector<int>& fixed,
-                                         const std::vector<Term>& terms,
-                                         const ranef::Vector& weights, const ranef::Vector& offset,
-                                         const std::string& family, const std::string& link,
-                                         std::uint64_t seed, int threads) {
+std::unique_ptr<ranef::CrossedGlmm> make_crossed_glmm(
+    const ranef::Vector& y, const std::vector<Column>& columns, const std::vector<int>& fixed,
+    const std::vector<Term>& terms, const ranef::Vector& weights, const ranef::Vector& offset,
+    const std::string& family, const std::string& link, std::uint64_t seed, int threads) {
   const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt);
   ranef::CrossedSettings settings;
   settings.seed = seed;
@@ -33,8 +31,9 @@ std::unique_ptr<ranef::CrossedGlmm> make(const ranef::Vector& y, const std::vect
                                               ranef::ResponseRows{y, weights}, offset, settings);
 }
 
-void resume(ranef::CrossedGlmm& self, int n_probes, const std::vector<double>& deflated_at,
-            double low, double high, const ranef::RowMatrix& deflation) {
+void resume_crossed_glmm(ranef::CrossedGlmm& self, int n_probes,
+                         const std::vector<double>& deflated_at, double low, double high,
+                         const ranef::RowMatrix& deflation) {
   ranef::Approximation former;
   former.n_probes = n_probes;
   former.deflated_at = deflated_at;
@@ -45,9 +44,8 @@ void resume(ranef::CrossedGlmm& self, int n_probes, const std::vector<double>& d
   self.resume(former, deflation);
 }
 
-ranef::Vector prediction_variances(ranef::CrossedGlmm& self, const ranef::Matrix& X,
-                                   const ranef::Matrix& cov_beta,
-                                   const std::vector<NewRows>& terms) {
+ranef::Vector crossed_variances(ranef::CrossedGlmm& self, const ranef::Matrix& X,
+                                const ranef::Matrix& cov_beta, const std::vector<NewRows>& terms) {
   const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
   const WithoutLock release;
   return self.prediction_variances(X, cov_beta, rows);
@@ -73,8 +71,8 @@ void bind_crossed_glmm(py::module_& m) {
 
   py::class_<CrossedGlmm>(m, "CrossedGlmm", py::module_local(),
                           "Rows of one generalised linear mixed model of crossed intercepts.")
-      .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
-           "family"_a, "link"_a, "seed"_a = 0, "threads"_a = 1)
+      .def(py::init(&make_crossed_glmm), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a,
+           "offset"_a, "family"_a, "link"_a, "seed"_a = 0, "threads"_a = 1)
       .def(
           "evaluate",
           [](CrossedGlmm& self, const ranef::Vector& theta, const ranef::Vector& beta,
@@ -86,9 +84,10 @@ void bind_crossed_glmm(py::module_& m) {
       .def("information_beta", &CrossedGlmm::information_beta, release())
       .def("modes", &CrossedGlmm::modes, release())
       .def("conditional_covariances", &CrossedGlmm::conditional_covariances, release())
-      .def("prediction_variances", &prediction_variances, "X"_a, "cov_beta"_a, "terms"_a)
+      .def("prediction_variances", &crossed_variances, "X"_a, "cov_beta"_a, "terms"_a)
       .def("improve", &CrossedGlmm::improve, "theta_sd"_a, release())
-      .def("resume", &resume, "n_probes"_a, "deflated_at"_a, "low"_a, "high"_a, "deflation"_a)
+      .def("resume", &resume_crossed_glmm, "n_probes"_a, "deflated_at"_a, "low"_a, "high"_a,
+           "deflation"_a)
       .def_property_readonly("approximation", &CrossedGlmm::approximation)
       .def_property_readonly("deflation", [](const CrossedGlmm& self) { return self.deflation(); })
       .def_property_readonly("eta", &CrossedGlmm::eta)

@@ -48,7 +48,7 @@ ranef::Vector diagonal(const PrecisionFactor& self) {
   return out;
 }
 
-std::unique_ptr<ranef::GeneralGlmm> make_glmm(
+std::unique_ptr<ranef::GeneralGlmm> make_general_glmm(
     const ranef::Vector& y, const std::vector<Column>& columns, const std::vector<int>& fixed,
     const std::vector<Term>& members, const std::vector<GeneralTerm>& terms,
     const ranef::Vector& weights, const ranef::Vector& offset, const std::string& family,
@@ -74,8 +74,8 @@ void bind_glmm_of_general_terms(py::module_& m) {
 
   py::class_<GeneralGlmm>(m, "GeneralGlmm", py::module_local(),
                           "Rows and plan of a generalised linear mixed model of general terms.")
-      .def(py::init(&make_glmm), "y"_a, "columns"_a, "fixed"_a, "members"_a, "terms"_a, "weights"_a,
-           "offset"_a, "family"_a, "link"_a)
+      .def(py::init(&make_general_glmm), "y"_a, "columns"_a, "fixed"_a, "members"_a, "terms"_a,
+           "weights"_a, "offset"_a, "family"_a, "link"_a)
       .def(
           "evaluate",
           [](GeneralGlmm& self, const ranef::Vector& theta, const ranef::Vector& beta,

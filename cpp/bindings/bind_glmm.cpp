@@ -15,11 +15,11 @@ using namespace pybind11::literals;
 
 namespace {
 
-std::unique_ptr<ranef::Glmm> make(const ranef::Vector& y, const std::vector<Column>& columns,
-                                  const std::vector<int>& fixed, const std::vector<Term>& terms,
-                                  const ranef::Vector& weights, const ranef::Vector& offset,
-                                  const std::string& family, const std::string& link,
-                                  const Structures& structures) {
+std::unique_ptr<ranef::Glmm> make_glmm(const ranef::Vector& y, const std::vector<Column>& columns,
+                                       const std::vector<int>& fixed,
+                                       const std::vector<Term>& terms, const ranef::Vector& weights,
+                                       const ranef::Vector& offset, const std::string& family,
+                                       const std::string& link, const Structures& structures) {
   const ranef::Input input = read_rows(y.size(), columns, fixed, terms, std::nullopt, structures);
   const WithoutLock release;
   return std::make_unique<ranef::Glmm>(input, ranef::parse_likelihood(family, link),
@@ -63,7 +63,7 @@ void bind_glmm(py::module_& m) {
 
   py::class_<Glmm>(m, "Glmm", py::module_local(),
                    "Rows and plan of one generalised linear mixed model.")
-      .def(py::init(&make), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
+      .def(py::init(&make_glmm), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
            "family"_a, "link"_a, "structures"_a = Structures{})
       .def(
           "evaluate",

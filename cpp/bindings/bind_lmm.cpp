@@ -17,11 +17,11 @@ using namespace pybind11::literals;
 
 namespace {
 
-std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& columns,
-                                 const std::vector<int>& fixed, const std::vector<Term>& terms,
-                                 const std::optional<Column>& weights, const std::string& method,
-                                 std::uint64_t seed, int threads, double flops, double bytes,
-                                 const Structures& structures) {
+std::unique_ptr<ranef::Lmm> make_lmm(const Column& y, const std::vector<Column>& columns,
+                                     const std::vector<int>& fixed, const std::vector<Term>& terms,
+                                     const std::optional<Column>& weights,
+                                     const std::string& method, std::uint64_t seed, int threads,
+                                     double flops, double bytes, const Structures& structures) {
   const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
   ranef::Input input = read_rows(y.size(), columns, fixed, terms, weights, structures);
   input.y = rows_of(y, input.n, "y");
@@ -29,8 +29,8 @@ std::unique_ptr<ranef::Lmm> make(const Column& y, const std::vector<Column>& col
   return std::make_unique<ranef::Lmm>(input, settings);
 }
 
-ranef::Vector prediction_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
-                                   const ranef::Matrix& X, const std::vector<NewRows>& terms) {
+ranef::Vector lmm_variances(ranef::Lmm& self, const std::vector<ranef::Matrix>& lambda,
+                            const ranef::Matrix& X, const std::vector<NewRows>& terms) {
   const std::vector<ranef::NewTerm> rows = new_terms(terms, X.rows());
   const WithoutLock release;
   const std::lock_guard<std::mutex> lock(self.busy());
@@ -58,8 +58,8 @@ ranef::Vector general_variances(ranef::Lmm& self, const std::vector<ranef::Matri
   return self.prediction_variances(lambda, X, ranef::SparseRowsOfZ{start, column, value});
 }
 
-void resume(ranef::Lmm& self, int n_probes, bool exact_second,
-            const std::vector<double>& deflated_at, double low, double high) {
+void resume_lmm(ranef::Lmm& self, int n_probes, bool exact_second,
+                const std::vector<double>& deflated_at, double low, double high) {
   ranef::Approximation former;
   former.n_probes = n_probes;
   former.exact_second = exact_second;
@@ -146,7 +146,7 @@ void bind_lmm(py::module_& m) {
 
   py::class_<Lmm>(m, "Lmm", py::module_local(),
                   "Cross products and plan of one linear mixed model.")
-      .def(py::init(&make), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
+      .def(py::init(&make_lmm), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
            "weights"_a.none(true) = py::none(), "method"_a = "exact", "seed"_a = 0, "threads"_a = 1,
            "flops"_a = 0.0, "bytes"_a = 0.0, "structures"_a = Structures{})
       .def(
@@ -165,7 +165,7 @@ void bind_lmm(py::module_& m) {
       .def("fixed_derivatives", asking(&Lmm::fixed_derivatives), "lambda_standard"_a,
            "with_Q"_a = false)
       .def("pair_traces", asking(&Lmm::pair_traces), "lambda_standard"_a)
-      .def("prediction_variances", &prediction_variances, "lambda_standard"_a, "X"_a, "terms"_a)
+      .def("prediction_variances", &lmm_variances, "lambda_standard"_a, "X"_a, "terms"_a)
       .def_static("general", &make_general, "y"_a.noconvert(), "columns"_a, "fixed"_a, "members"_a,
                   "terms"_a, "weights"_a.none(true) = py::none())
       .def("general_variances", &general_variances, "lambda_standard"_a, "X"_a, "start"_a,
@@ -176,7 +176,8 @@ void bind_lmm(py::module_& m) {
       .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
       .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })
       .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })
-      .def("resume", &resume, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a, "high"_a)
+      .def("resume", &resume_lmm, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a,
+           "high"_a)
       .def("term_basis", &Lmm::term_basis, "term"_a)
       .def("natural_parameters", &Lmm::natural_parameters, "term"_a, "state"_a)
       .def_property_readonly("n_root", &Lmm::n_root)

@@ -19,8 +19,8 @@ namespace {
 // (columns, blocks) of each term
 using TermLayout = std::tuple<std::vector<int>, std::vector<int>>;
 
-std::unique_ptr<ranef::Accumulator> make(const std::vector<int>& fixed,
-                                         const std::vector<TermLayout>& terms) {
+std::unique_ptr<ranef::Accumulator> make_accumulator(const std::vector<int>& fixed,
+                                                     const std::vector<TermLayout>& terms) {
   ranef::Input layout;
   layout.fixed = fixed;
   for (const auto& [columns, blocks] : terms) layout.terms.push_back({nullptr, 0, columns, blocks});
@@ -65,7 +65,7 @@ std::unique_ptr<ranef::Accumulator> from_state(const py::tuple& t) {
   const auto blocks = t[2].cast<std::vector<std::vector<int>>>();
   std::vector<TermLayout> terms;
   for (std::size_t i = 0; i < columns.size(); ++i) terms.emplace_back(columns[i], blocks[i]);
-  auto out = make(t[0].cast<std::vector<int>>(), terms);
+  auto out = make_accumulator(t[0].cast<std::vector<int>>(), terms);
   ranef::Accumulator::State s;
   s.n = t[3].cast<double>();
   s.sum_log_w = t[4].cast<double>();
@@ -94,7 +94,7 @@ void bind_merge(py::module_& m) {
   using ranef::Accumulator;
   using release = py::call_guard<py::gil_scoped_release>;
   py::class_<Accumulator>(m, "Accumulator", py::module_local(), "Cross products of rows so far.")
-      .def(py::init(&make), "fixed"_a, "terms"_a)
+      .def(py::init(&make_accumulator), "fixed"_a, "terms"_a)
       .def("add", &add, "y"_a.noconvert(), "columns"_a, "terms"_a, "weights"_a.none(true))
       .def("add_within", &Accumulator::add_within, "n"_a, "sum_log_w"_a, "squares"_a, release())
       .def("renumber", &Accumulator::renumber, "number"_a, "n_levels"_a, release())

@@ -17,11 +17,10 @@ namespace {
 using InputOf = std::tuple<ranef::Matrix, std::vector<int>, ranef::Vector>;
 using TermOf = std::tuple<Codes, ranef::Index, ranef::RowMatrix, std::vector<int>, int>;
 
-std::unique_ptr<ranef::Predictors> make(const ranef::Vector& y, const ranef::Vector& weights,
-                                        const std::string& family, const std::string& link,
-                                        bool zero, std::vector<InputOf> inputs,
-                                        std::vector<TermOf> terms, ranef::Index n_beta,
-                                        const Structures& structures, double top) {
+std::unique_ptr<ranef::Predictors> make_predictors(
+    const ranef::Vector& y, const ranef::Vector& weights, const std::string& family,
+    const std::string& link, bool zero, std::vector<InputOf> inputs, std::vector<TermOf> terms,
+    ranef::Index n_beta, const Structures& structures, double top) {
   std::vector<ranef::PredictorInput> of_inputs;
   for (auto& [X, index, offset] : inputs)
     of_inputs.push_back({std::move(X), std::move(index), std::move(offset)});
@@ -83,8 +82,8 @@ void bind_predictors(py::module_& m) {
 
   py::class_<Predictors>(m, "Predictors", py::module_local(),
                          "Rows and plan of one model of several linear predictors.")
-      .def(py::init(&make), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a, "inputs"_a,
-           "terms"_a, "n_beta"_a, "structures"_a = Structures{}, "top"_a = -1.0)
+      .def(py::init(&make_predictors), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a,
+           "inputs"_a, "terms"_a, "n_beta"_a, "structures"_a = Structures{}, "top"_a = -1.0)
       .def("evaluate", &Predictors::evaluate, "theta"_a, "beta"_a, release())
       .def("gradient", &Predictors::gradient, release())
       .def(

@@ -8,9 +8,9 @@ namespace ranef {
 namespace {
 
 constexpr Index kBase = 48;
-constexpr Index kPanel = 64;
+constexpr Index kPanelColumns = 64;
 // From this size on products are taken in strips, between which a caller may end the work.
-constexpr Index kLarge = 1024;
+constexpr Index kInStrips = 1024;
 constexpr Index kStrip = 256;
 
 // strip(begin, width) for consecutive strips of 0 .. n - 1; one where the work is short.
@@ -50,7 +50,7 @@ bool factor_large(MatrixRef A) {
 }
 
 // L <- L^-1, lower triangular, halves at a time.
-void invert_lower(MatrixRef L) {
+void invert_halves(MatrixRef L) {
   const Index n = L.rows();
   if (n <= kBase) {
     for (Index j = 0; j < n; ++j) {
@@ -64,17 +64,17 @@ void invert_lower(MatrixRef L) {
   auto L11 = L.topLeftCorner(half, half);
   auto L22 = L.bottomRightCorner(rest, rest);
   auto L21 = L.bottomLeftCorner(rest, half);
-  in_strips(rest, n >= kLarge, [&](Index at, Index width) {
+  in_strips(rest, n >= kInStrips, [&](Index at, Index width) {
     auto rows = L21.middleRows(at, width);
     L11.triangularView<Eigen::Lower>().solveInPlace<Eigen::OnTheRight>(rows);
   });
-  in_strips(half, n >= kLarge, [&](Index at, Index width) {
+  in_strips(half, n >= kInStrips, [&](Index at, Index width) {
     auto columns = L21.middleCols(at, width);
     L22.triangularView<Eigen::Lower>().solveInPlace(columns);
   });
   L21 *= -1.0;
-  invert_lower(L11);
-  invert_lower(L22);
+  invert_halves(L11);
+  invert_halves(L22);
 }
 
 // Lower triangle of L'L over L, lower triangular.
@@ -90,12 +90,12 @@ void multiply_by_transpose(MatrixRef L, MatrixRef panel) {
   auto L22 = L.bottomRightCorner(rest, rest);
   auto L21 = L.bottomLeftCorner(rest, half);
   multiply_by_transpose(L11, panel);
-  in_strips(rest, n >= kLarge, [&](Index at, Index width) {
+  in_strips(rest, n >= kInStrips, [&](Index at, Index width) {
     L11.selfadjointView<Eigen::Lower>().rankUpdate(L21.middleRows(at, width).transpose());
   });
-  for (Index j = 0; j < half; j += kPanel) {
-    if (n >= kLarge) pause();
-    const Index width = std::min(kPanel, half - j);
+  for (Index j = 0; j < half; j += kPanelColumns) {
+    if (n >= kInStrips) pause();
+    const Index width = std::min(kPanelColumns, half - j);
     auto work = panel.topLeftCorner(rest, width);
     work.noalias() = L22.triangularView<Eigen::Lower>().transpose() * L21.middleCols(j, width);
     L21.middleCols(j, width) = work;
@@ -106,13 +106,13 @@ void multiply_by_transpose(MatrixRef L, MatrixRef panel) {
 }  // namespace
 
 bool cholesky_in_place(MatrixRef A) {
-  if (A.rows() >= kLarge) return factor_large(A);
+  if (A.rows() >= kInStrips) return factor_large(A);
   const Eigen::LLT<MatrixRef> llt(A);
   return llt.info() == Eigen::Success;
 }
 
 void inverse_from_cholesky(MatrixRef L, MatrixRef panel) {
-  invert_lower(L);
+  invert_halves(L);
   multiply_by_transpose(L, panel);
 }
 

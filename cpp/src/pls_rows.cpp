@@ -8,7 +8,7 @@
 namespace ranef {
 namespace {
 
-constexpr Index kPanel = 64;  // rows solved for together
+constexpr Index kRowsTogether = 64;  // rows solved for together
 
 // Rows in an order in which those of the same levels, of the leading term first, are neighbours.
 std::vector<Index> by_level(const std::vector<const std::int32_t*>& codes, Index n) {
@@ -62,9 +62,9 @@ void Pls::add_root_variances(const std::vector<const std::int32_t*>& codes,
   const Index n = static_cast<Index>(rows.size());
   std::vector<std::int32_t> slot(static_cast<std::size_t>(root_.size())), met;
   RowMatrix right;
-  for (Index start = 0; start < n; start += kPanel) {
+  for (Index start = 0; start < n; start += kRowsTogether) {
     pause();
-    const Index count = std::min(kPanel, n - start);
+    const Index count = std::min(kRowsTogether, n - start);
     met.clear();
     for (Index c = 0; c < count; ++c)
       right_side(codes, z, rows[start + c],

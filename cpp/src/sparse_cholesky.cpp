@@ -9,7 +9,7 @@
 namespace ranef {
 namespace {
 
-constexpr Index kColumnsAtOnce = 16;  // between two pauses
+constexpr Index kColumnsBetween = 16;  // between two pauses
 
 }  // namespace
 
@@ -94,7 +94,7 @@ bool SparseCholesky::factor() {
   std::fill(head_.begin(), head_.end(), -1);
   work_.setZero();
   for (Index j = 0; j < n_; ++j) {
-    if (j % kColumnsAtOnce == 0) pause();
+    if (j % kColumnsBetween == 0) pause();
     const Index begin = start_[j], end = start_[j + 1];
     for (Index q = begin; q < end; ++q) work_(row_[q]) = value_(q);
     for (std::int32_t k = head_[j]; k >= 0;) {
@@ -189,7 +189,7 @@ const Vector& SparseCholesky::invert() {
   work_.setZero();
   std::fill(mark_.begin(), mark_.end(), -1);
   for (Index j = n_ - 1; j >= 0; --j) {
-    if (j % kColumnsAtOnce == 0) pause();
+    if (j % kColumnsBetween == 0) pause();
     const Index begin = start_[j], end = start_[j + 1];
     for (Index q = begin + 1; q < end; ++q) mark_[row_[q]] = static_cast<std::int32_t>(q - begin);
     for (Index q = begin + 1; q < end; ++q) {

@@ -183,3 +183,14 @@ def test_leverages_of_crossed_terms_are_those_of_the_factor():
     terms = [(term.codes, parts.design.z(term)) for term in parts.design.random]
     spread = parts.core.prediction_variances(list(parts.estimate.lambda_standard), X, terms)
     np.testing.assert_allclose(own, parts.design.weights * spread, rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::ranef.errors.RanefWarning")
+def test_a_group_that_holds_all_successes_is_named():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(6), 10), "x": rng.normal(size=60)})
+    frame["y"] = ((frame["g"] == 2) & (rng.random(60) < 0.6)).astype(int)
+    found = ranef.glmer("y ~ x + (1 | g)", frame, family="binomial").influence()
+    assert found.table["cooks_distance"].isna().to_dict()[2]
+    assert "Without 2 nothing can be estimated" in repr(found)
+    assert "standard errors" in repr(found)

@@ -14,6 +14,7 @@ from ..fitted.several.fit import (
     needs_parts,
     of_a_mean,
     parts_call,
+    refuse_chunks,
     refuse_covariance,
     refuse_iteration,
     refuse_prior,
@@ -59,8 +60,10 @@ def glmer(
     formula : str
         A model such as ``"cbind(successes, failures) ~ x + (1 + x | g)"``; random-effects terms are
         those of :func:`ranef.lmer`.
-    data : DataFrame
-        pandas, polars or Arrow table, or a mapping of columns.
+    data : DataFrame, or source of chunks
+        pandas, polars or Arrow table, or a mapping of columns. A path of parquet or CSV files, a
+        dataset, a query, or an iterator or list of frames is read chunk by chunk, and its distinct
+        rows are kept with their counts: at most two million, for models of one predictor.
     family : str
         Distribution of the response given the random effects: "binomial", "betabinomial",
         "poisson", "negative_binomial", "nbinom1", "generalized_poisson", "compois",
@@ -188,6 +191,7 @@ def glmer(
                 "usual links; this one has several predictors"
             )
         refuse_covariance(covariance)
+        refuse_chunks(data)
         refuse_iteration(method, threads)
         options = {
             "weights": weights,

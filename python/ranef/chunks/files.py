@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import DataError
 from .csv import TEXT_KINDS, csv_format
 
-__all__ = ["CHUNK_ROWS", "dataset_chunks", "open_files", "pieces_of"]
+__all__ = ["CHUNK_ROWS", "dataset_chunks", "open_files", "pieces_of", "steady_chunks"]
 
 #: Rows of a chunk, where the source lets us choose.
 CHUNK_ROWS = 131_072
@@ -94,6 +94,30 @@ def dataset_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
             raise DataError(
                 f"{broken_file(dataset, names)} cannot be read to the end: {error}"
             ) from error
+
+    return chunks
+
+
+def steady_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
+    """Read a pyarrow dataset of parquet one row group at a time, for rows that are slow to add.
+
+    A scan of a whole dataset reads ahead of a slow reader, by up to a gigabyte.
+    """
+    import pyarrow as pa
+    from pyarrow.dataset import ParquetFileFormat
+
+    if not isinstance(getattr(dataset, "format", None), ParquetFileFormat):
+        return dataset_chunks(dataset, asks_for)
+    names = [name for name in dataset.schema.names if asks_for(name)]
+
+    def chunks() -> Iterator[Any]:
+        check_files(dataset, names)
+        for piece in row_groups(dataset, True):
+            try:
+                table = piece.to_table(schema=dataset.schema, columns=names, use_threads=False)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise DataError(f"{piece.path!r} cannot be read to the end: {error}") from error
+            yield table
 
     return chunks
 

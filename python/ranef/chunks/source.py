@@ -9,13 +9,13 @@ from typing import Any
 from ..errors import DataError, UnsupportedError
 from ..parallel.engines import frame_kind
 from ..parallel.progress import open_bar
-from .files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of
+from .files import CHUNK_ROWS, dataset_chunks, open_files, pieces_of, steady_chunks
 from .parts import add_parts, run_on_frame, run_on_pieces
 from .query import add_collapsed, arrow_reader, quoted, repetition
 from .summed import SummedDesign
 from .sums import Sums
 
-__all__ = ["is_source", "read"]
+__all__ = ["is_source", "open_steadily", "read"]
 
 Passes = Callable[[], Iterator[Any]]
 
@@ -111,6 +111,15 @@ def open_pieces(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, boo
     if hasattr(data, "get_fragments") and hasattr(data, "filesystem"):
         return lambda: pieces_of(data, asks_for), True
     return open_source(data, asks_for)
+
+
+def open_steadily(data: Any, asks_for: Callable[[str], bool]) -> Passes:
+    """Return a function that starts a pass over the chunks, none of which is read ahead."""
+    if isinstance(data, (str, os.PathLike)):
+        data = open_files(os.fspath(data))
+    if kind_of(data) == "pyarrow.Dataset":
+        return steady_chunks(data, asks_for)
+    return open_source(data, asks_for)[0]
 
 
 def open_source(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, bool]:

@@ -26,6 +26,7 @@ def pbtest_generalised(
     check_generalised((large, small), "pbtest")
     for model in (large, small):
         by_likelihood(model.parts, "pbtest")
+        model.parts.each_row("pbtest")
     relation = related(small.parts, large.parts)
     if not relation.nested or small.npar >= large.npar:
         raise ModelError(

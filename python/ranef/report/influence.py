@@ -52,12 +52,20 @@ class Influence(Preformatted):
     def __repr__(self) -> str:
         how = "refitted" if self.refitted else "covariance parameters held"
         shown = self.table.head(10).to_string()
-        first = self.table.index[0]
-        moved = self.dfbetas.loc[first].abs()
-        return (
-            f"Influence of {self.groups} ({len(self.table)} deletions, {how})\n\n{shown}\n\n"
-            f"Without {first}, {moved.idxmax()} moves by {moved.max():.2f} standard errors."
-        )
+        told = [f"Influence of {self.groups} ({len(self.table)} deletions, {how})\n\n{shown}\n"]
+        alone = self.table.index[self.table["cooks_distance"].isna()]
+        if len(alone) < len(self.table):
+            moved = self.dfbetas.loc[self.table.index[0]].abs()
+            told.append(
+                f"Without {self.table.index[0]}, {moved.idxmax()} moves by {moved.max():.2f} "
+                "standard errors."
+            )
+        if len(alone):
+            told.append(
+                f"Without {', '.join(map(str, alone[:10]))} nothing can be estimated: all that is "
+                "known of a coefficient is there."
+            )
+        return "\n".join(told)
 
     def plot(self, n: int = 20, ax: Any = None) -> Any:
         """Draw Cook's distance of the ``n`` most influential groups; returns matplotlib's axes."""

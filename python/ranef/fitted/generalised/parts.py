@@ -37,6 +37,9 @@ class GeneralisedParts(ProfiledParts):
         """1: covariances are absolute."""
         return 1.0
 
+    def each_row(self, what: str) -> None:
+        """Refuse what needs every row of a fit that keeps distinct ones only."""
+
     @property
     @abstractmethod
     def distribution(self) -> str:

@@ -93,6 +93,7 @@ class Resampled(Base):
             )
         parts = self.parts
         by_likelihood(parts, "a bootstrap")
+        parts.each_row("a bootstrap")
 
         def measured(fitted: GeneralisedParts) -> dict[str, float]:
             return fitted.numbers() if statistic is None else named(statistic(type(self)(fitted)))

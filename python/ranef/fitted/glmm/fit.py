@@ -11,9 +11,13 @@ import numpy as np
 from ... import _core
 from ... import design as designs
 from ..._options import options_text
+from ...chunks.distinct import COUNT, distinct_rows
+from ...chunks.source import is_source
 from ...design.design import Design, only_plain
+from ...design.frame import is_frame
 from ...errors import (
     ConvergenceWarning,
+    DroppedRowsWarning,
     RanefWarning,
     RankWarning,
     SingularFitWarning,
@@ -120,6 +124,8 @@ def check_quadrature(design: Design, spec: GlmmSpec) -> None:
 def fit(call: GlmerCall, data: Any) -> GlmmParts:
     """Carry out a call: parse, build, check, fit."""
     spec = call.spec
+    if not is_frame(data) and is_source(data):
+        return fit_chunks(call, data)
     design = designs.build(
         parse(call.formula),
         data,
@@ -135,6 +141,35 @@ def fit(call: GlmerCall, data: Any) -> GlmmParts:
     check_counts(design, spec)
     check_quadrature(design, spec)
     return fit_design(with_method(design, call), call, data)
+
+
+def fit_chunks(call: GlmerCall, data: Any) -> GlmmParts:
+    """Fit the distinct rows of data that come in chunks, each with its count.
+
+    Raises
+    ------
+    UnsupportedError
+        Where rows have several trials, whose counts cannot be added up, or known covariances.
+    """
+    parsed = parse(call.formula)
+    trials = call.spec.distribution.has_trials
+    if trials and (call.weights is not None or parsed.left.expr.startswith("cbind(")):
+        raise UnsupportedError(
+            "a binomial response of data in chunks is one trial a row, 0 or 1 or two levels; "
+            "write a row for each trial, or give a frame in memory"
+        )
+    if call.covariance is not None or any(bar.members for bar in parsed.random):
+        raise UnsupportedError("covariance= and mm() need a frame in memory")
+    found, frame = distinct_rows(parsed, data, call.weights, call.offset, call.missing)
+    parts = fit(replace(call, weights=COUNT, missing="raise"), frame)
+    told = parts.warnings
+    if lost := {name: count for name, count in found.dropped.items() if count}:
+        where = ", ".join(f"{name} ({count})" for name, count in lost.items())
+        told = (
+            DroppedRowsWarning(f"rows were dropped because values are missing in {where}"),
+            *told,
+        )
+    return replace(parts, call=call, data=None, warnings=told, n_read=found.n_read)
 
 
 def with_method(design: Design, call: GlmerCall) -> Design:

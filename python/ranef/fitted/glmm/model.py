@@ -209,7 +209,7 @@ class GeneralizedLinearMixedModel(
         facts = [
             ("Formula", self.call.formula),
             ("Family", f"{self.call.spec.distribution.label}, {self.link} link"),
-            ("Rows", f"{self.nobs:,}"),
+            ("Rows", self._rows_read()),
             *([("Groups", groups)] if groups else []),
             ("Log-likelihood", f"{self.llf:.4f}  (AIC {self.aic:.2f}, BIC {self.bic:.2f})"),
         ]
@@ -222,6 +222,12 @@ class GeneralizedLinearMixedModel(
         if self.call.prior is not None:
             facts.append(("Prior", f"{self.call.prior!r}, penalty {self.penalty:.4f}"))
         return facts
+
+    def _rows_read(self) -> str:
+        """Count the rows, and those that were kept of data in chunks."""
+        if self.parts.n_read is None:
+            return f"{self.nobs:,}"
+        return f"{self.nobs:,}, read in chunks and kept as {self.parts.design.n_obs:,} distinct"
 
     def _notes(self) -> Iterable[str]:
         """Collect what the reader of a summary must know."""

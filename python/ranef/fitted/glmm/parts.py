@@ -50,6 +50,8 @@ class GlmmParts(GeneralisedParts, CurvedParts):
 
     estimate: GlmmEstimate
     call: GlmerCall
+    #: Rows that were read in chunks, of which the design's are the distinct ones.
+    n_read: int | None = None
 
     @property
     def distribution(self) -> str:
@@ -73,7 +75,7 @@ class GlmmParts(GeneralisedParts, CurvedParts):
     @property
     def weights(self) -> Array:
         """Weights of the rows, shape (n,)."""
-        return np.ones(self.nobs) if self.design.weights is None else self.design.weights
+        return np.ones(self.design.n_obs) if self.design.weights is None else self.design.weights
 
     @property
     def npar(self) -> int:
@@ -170,6 +172,30 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         return generalised_curves(self.design, self.estimate)
 
     @property
+    def nobs(self) -> int:
+        """Rows that were used."""
+        return self.design.n_obs if self.n_read is None else self.n_read
+
+    def each_row(self, what: str) -> None:
+        """Refuse what needs every row of a fit that keeps distinct ones only.
+
+        Raises
+        ------
+        UnsupportedError
+            With what there is instead.
+        """
+        if self.n_read is not None:
+            raise UnsupportedError(
+                f"{what} is of single rows, and a model of data in chunks keeps their distinct "
+                "rows only; use predict(newdata) on rows of the data, or fit a frame in memory"
+            )
+
+    def new_response(self, y: Any) -> Array:
+        """Check a response of the rows that were used."""
+        self.each_row("a new response")
+        return super().new_response(y)
+
+    @property
     def nagq(self) -> int:
         """Points of the quadrature."""
         return self.call.spec.nagq
@@ -178,7 +204,7 @@ class GlmmParts(GeneralisedParts, CurvedParts):
     def several(self) -> Plan:
         """The same model for the kernel of several predictors."""
         family = self.call.spec.distribution
-        start = {name: np.zeros(self.nobs) for name in ("location", *family.parameters)}
+        start = {name: np.zeros(self.design.n_obs) for name in ("location", *family.parameters)}
         return plan_of(family, self.call.spec.link, (("location", self.design),), start)
 
     def standing(self) -> Standing:

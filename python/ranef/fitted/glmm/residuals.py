@@ -20,6 +20,7 @@ RESIDUALS = get_args(ResidualKind)
 
 def residuals(parts: GlmmParts, kind: str) -> pd.Series[Any]:
     """Compute residuals of the rows used, given the random effects."""
+    parts.each_row("residuals")
     name = check_option("kind", kind, RESIDUALS)
     e, y, w = parts.estimate, parts.design.y, parts.weights
     family, link = e.spec.distribution, e.spec.transform

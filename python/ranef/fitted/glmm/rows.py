@@ -37,6 +37,7 @@ class Rows(Base):
     @property
     def fittedvalues(self) -> pd.Series[Any]:
         """Means given the random effects at their modes, for the rows used."""
+        self.parts.each_row("fittedvalues")
         return self.parts.label(self.parts.estimate.spec.transform.mean(self.parts.estimate.eta))
 
     @property
@@ -228,6 +229,7 @@ class Rows(Base):
         ndarray of shape (nobs, n)
             One response per column; shares of the trials where the response is binomial.
         """
+        self.parts.each_row("simulate")
         e, design = self.parts.estimate, self.parts.design
         rng, params = np.random.default_rng(seed), e.params(self.parts.weights)
         base = prediction.fixed_part(self.parts.design, self.parts.estimate)

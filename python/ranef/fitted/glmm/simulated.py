@@ -31,6 +31,7 @@ class Checks(Base):
 
 def generalised_source(parts: GlmmParts, kind: str) -> Source:
     """Set up the checks of a fit."""
+    parts.each_row("simulated_residuals")
     design, e = parts.design, parts.estimate
     family = e.spec.distribution
 

@@ -125,6 +125,7 @@ class Tables(Base):
         .. [1] Nakagawa, Johnson and Schielzeth (2017), J. R. Soc. Interface 14, 20170213.
         .. [2] Nakagawa and Schielzeth (2010), Biol. Rev. 85, 935-956.
         """
+        self.parts.each_row("r2")
         parts = parts_of_variance(self.parts.design, self.parts.estimate, method)
         marginal = parts.fixed / parts.total
         conditional = (parts.fixed + parts.random) / parts.total
@@ -144,6 +145,7 @@ class Tables(Base):
             ``adjusted`` given the fixed effects, ``unadjusted`` with their variance, ``by_group``.
             An effect of each row counts as residual variance.
         """
+        self.parts.each_row("icc")
         return icc(
             self.parts.design, parts_of_variance(self.parts.design, self.parts.estimate, method)
         )
@@ -172,6 +174,7 @@ class Tables(Base):
         >>> model.variance_decomposition()["share"].round(2).tolist()
         [0.09, 0.1, 0.81]
         """
+        self.parts.each_row("variance_decomposition")
         design = self.parts.design
         kept = tuple(term for term in design.random if term.n_levels < design.n_obs)
         found = parts_of_variance(design, self.parts.estimate, method)
@@ -201,6 +204,7 @@ class Tables(Base):
         .. [1] Lian (2012), Statistics and Computing 22, 449-460.
         .. [2] Saefken, Kneib, van Waveren and Greven (2014), Electron. J. Stat. 8, 201-225.
         """
+        self.parts.each_row("caic")
         by_likelihood(self.parts, "the conditional AIC")
         return caic_of_counts(
             self.parts.design, self.parts.estimate, self.parts.call.control, progress=progress

@@ -12,7 +12,9 @@ from ... import _core
 from ... import design as designs
 from ..._options import options_text
 from ..._typing import Array
+from ...chunks.source import is_source
 from ...design.design import Design
+from ...design.frame import is_frame
 from ...errors import UnsupportedError
 from ...families import Family, find, known, lookup
 from ...formula import parse
@@ -31,6 +33,7 @@ __all__ = [
     "of_a_mean",
     "one_sided",
     "parts_call",
+    "refuse_chunks",
     "refuse_covariance",
     "refuse_iteration",
     "refuse_prior",
@@ -234,3 +237,18 @@ def fit_call(call: PartsCall, data: Any) -> SeveralParts:
     found = read_designs(call, data)
     check_parts(call, found)
     return fit_designs(call, found, data)
+
+
+def refuse_chunks(data: Any) -> None:
+    """Refuse data in chunks, which models of several predictors do not read.
+
+    Raises
+    ------
+    UnsupportedError
+        If the data are such.
+    """
+    if not is_frame(data) and is_source(data):
+        raise UnsupportedError(
+            "data in chunks are not read with this family, link, zero= or dispersion=; they are "
+            f"for {of_a_mean()} models of one predictor. Give a frame in memory."
+        )
