@@ -90,36 +90,52 @@ Layout lay_out(CodesMatrixRef codes, CountsRef n_levels, ConstVectorRef weights)
   return layout;
 }
 
-// W columns side by side, so that one look at a row's codes serves all of them.
+// W columns side by side, so that one look at a row's codes serves all of them, and no row in two
+// lines of the cache. Plain loops: a compiler takes long over Eigen's expressions.
 template <int W>
-using Block = Eigen::Array<double, Eigen::Dynamic, W, W == 1 ? Eigen::ColMajor : Eigen::RowMajor>;
+struct alignas(W * sizeof(double)) Row {
+  double at[W] = {};
+};
 template <int W>
-using Row = Eigen::Array<double, 1, W>;
+using Block = std::vector<Row<W>>;
+
+// to += factor x
+template <int W>
+void add(double factor, const Row<W>& x, Row<W>& to) {
+  for (int j = 0; j < W; ++j) to.at[j] += factor * x.at[j];
+}
+
+template <int W>
+void divide(double by, Row<W>& x) {
+  for (double& value : x.at) value /= by;
+}
 
 template <int W>
 Row<W> gather(const Layout& layout, const Block<W>& a, Index i) {
   const std::int32_t* level = layout.level.data() + i * layout.rest;
-  Row<W> sum = a.row(level[0]);
-  for (Index k = 1; k < layout.rest; ++k) sum += a.row(level[k]);
+  Row<W> sum = a[static_cast<std::size_t>(level[0])];
+  for (Index k = 1; k < layout.rest; ++k) add(1.0, a[static_cast<std::size_t>(level[k])], sum);
   return sum;
 }
 
 template <int W>
 void scatter(const Layout& layout, Index i, const Row<W>& value, Block<W>& out) {
   const std::int32_t* level = layout.level.data() + i * layout.rest;
-  for (Index k = 0; k < layout.rest; ++k) out.row(level[k]) += value;
+  for (Index k = 0; k < layout.rest; ++k) add(1.0, value, out[static_cast<std::size_t>(level[k])]);
 }
 
 // out = D'W M_1 v, where v gives the W values of a sorted row.
 template <int W, class Values>
 void project(const Layout& layout, const Values& v, Block<W>& out) {
-  out.setZero();
+  std::fill(out.begin(), out.end(), Row<W>{});
   for (std::size_t l = 0; l + 1 < layout.start.size(); ++l) {
-    Row<W> mean = Row<W>::Zero();
-    for (Index i = layout.start[l]; i < layout.start[l + 1]; ++i) mean += layout.w(i) * v(i);
-    if (layout.total[l] > 0.0) mean /= layout.total[l];
+    Row<W> mean;
+    for (Index i = layout.start[l]; i < layout.start[l + 1]; ++i) add<W>(layout.w(i), v(i), mean);
+    if (layout.total[l] > 0.0) divide(layout.total[l], mean);
     for (Index i = layout.start[l]; i < layout.start[l + 1]; ++i) {
-      const Row<W> value = layout.w(i) * (v(i) - mean);
+      const Row<W> here = v(i);
+      Row<W> value;
+      for (int j = 0; j < W; ++j) value.at[j] = layout.w(i) * (here.at[j] - mean.at[j]);
       scatter<W>(layout, i, value, out);
     }
   }
@@ -137,47 +153,70 @@ Vector level_weights(const Layout& layout) {
 
 template <int W>
 struct Solution {
-  Block<W> a;  // (n_unknown, W)
-  Row<W> iterations = Row<W>::Zero();
+  Block<W> a;  // (n_unknown,)
+  Row<W> iterations;
   bool converged = true;
 };
 
+// Column sums of r * z.
 template <int W>
-Row<W> divide(const Row<W>& a, const Row<W>& b) {
-  return (b != 0.0).select(a / (b == 0.0).select(Row<W>::Ones(), b), Row<W>::Zero());
+Row<W> dots(const Block<W>& r, const Block<W>& z) {
+  Row<W> sum;
+  for (std::size_t i = 0; i < r.size(); ++i)
+    for (int j = 0; j < W; ++j) sum.at[j] += r[i].at[j] * z[i].at[j];
+  return sum;
+}
+
+// z = r / diagonal.
+template <int W>
+void precondition(const Block<W>& r, const Vector& diagonal, Block<W>& z) {
+  for (std::size_t i = 0; i < r.size(); ++i)
+    for (int j = 0; j < W; ++j) z[i].at[j] = r[i].at[j] / diagonal[static_cast<Index>(i)];
 }
 
 // Conjugate gradients for D'W M_1 D a = b, every column with its own steps.
 template <int W>
 Solution<W> solve(const Layout& layout, const Block<W>& b, const Row<W>& size, double tolerance,
                   int max_iterations) {
-  const Index q = layout.n_unknown;
   const Vector diagonal = level_weights(layout);
   Solution<W> out;
-  out.a = Block<W>::Zero(q, b.cols());
-  Block<W> r = b, z(q, W), p(q, W), s(q, W);
-  const auto precondition = [&] { z = r.colwise() / diagonal.array(); };
-  precondition();
-  p = z;
-  Row<W> rz = (r * z).colwise().sum();
-  const Row<W> goal = tolerance * tolerance * size;
-  for (int iteration = 0; (rz > goal).any(); ++iteration) {
-    pause();
-    if (iteration == max_iterations) {
-      out.converged = false;
-      break;
+  out.a.resize(b.size());
+  Block<W> r = b, z(b.size()), s(b.size());
+  precondition(r, diagonal, z);
+  Block<W> p = z;
+  Row<W> rz = dots(r, z);
+  for (int iteration = 0;; ++iteration) {
+    bool active[W], any = false;
+    for (int j = 0; j < W; ++j) {
+      active[j] = rz.at[j] > tolerance * tolerance * size.at[j];
+      any = any || active[j];
     }
-    const Row<W> active = (rz > goal).select(Row<W>::Ones(), Row<W>::Zero());
-    out.iterations += active;
+    if (!any) return out;
+    pause();
+    if (iteration == max_iterations) break;
     project<W>(layout, [&](Index i) { return gather<W>(layout, p, i); }, s);
-    const Row<W> step = active * divide<W>(rz, (p * s).colwise().sum());
-    out.a += p.rowwise() * step;
-    r -= s.rowwise() * step;
-    precondition();
-    const Row<W> next = (active > 0.0).select(Row<W>((r * z).colwise().sum()), rz);
-    p = z + (p.rowwise() * divide<W>(next, rz)).eval();
-    rz = next;
+    const Row<W> ps = dots(p, s);
+    Row<W> step, turn;
+    for (int j = 0; j < W; ++j) {
+      out.iterations.at[j] += active[j];
+      step.at[j] = active[j] && ps.at[j] != 0.0 ? rz.at[j] / ps.at[j] : 0.0;
+    }
+    for (std::size_t i = 0; i < r.size(); ++i)
+      for (int j = 0; j < W; ++j) {
+        out.a[i].at[j] += p[i].at[j] * step.at[j];
+        r[i].at[j] -= s[i].at[j] * step.at[j];
+      }
+    precondition(r, diagonal, z);
+    const Row<W> next = dots(r, z);
+    for (int j = 0; j < W; ++j) {
+      const double now = active[j] ? next.at[j] : rz.at[j];
+      turn.at[j] = rz.at[j] != 0.0 ? now / rz.at[j] : 0.0;
+      rz.at[j] = now;
+    }
+    for (std::size_t i = 0; i < r.size(); ++i)
+      for (int j = 0; j < W; ++j) p[i].at[j] = z[i].at[j] + p[i].at[j] * turn.at[j];
   }
+  out.converged = false;
   return out;
 }
 
@@ -186,18 +225,19 @@ template <int W>
 void absorb_block(const Layout& layout, ConstMatrixRef X, CountsRef n_levels, Index first,
                   double tolerance, int max_iterations, Absorbed& out) {
   const Index width = std::min<Index>(W, X.cols() - first);
-  Block<W> x = Block<W>::Zero(layout.n, W);
-  Row<W> size = Row<W>::Zero();
-  for (Index i = 0; i < layout.n; ++i) {
+  Block<W> x(static_cast<std::size_t>(layout.n));
+  Row<W> size;
+  for (std::size_t i = 0; i < x.size(); ++i)
     for (Index j = 0; j < width; ++j) {
-      x(i, j) = X(layout.order[static_cast<std::size_t>(i)], first + j);
+      const double value = X(layout.order[i], first + j);
+      x[i].at[j] = value;
+      size.at[j] += layout.w(static_cast<Index>(i)) * value * value;
     }
-    size += layout.w(i) * x.row(i).square();
-  }
+  const auto row = [&x](Index i) -> Row<W>& { return x[static_cast<std::size_t>(i)]; };
   Solution<W> found;
   if (layout.rest > 0) {
-    Block<W> b(layout.n_unknown, W);
-    project<W>(layout, [&](Index i) { return Row<W>(x.row(i)); }, b);
+    Block<W> b(static_cast<std::size_t>(layout.n_unknown));
+    project<W>(layout, row, b);
     found = solve<W>(layout, b, size, tolerance, max_iterations);
     out.converged = out.converged && found.converged;
   }
@@ -206,26 +246,26 @@ void absorb_block(const Layout& layout, ConstMatrixRef X, CountsRef n_levels, In
     at[static_cast<std::size_t>(k) + 1] = at[static_cast<std::size_t>(k)] + n_levels[k];
   }
   for (std::size_t l = 0; l + 1 < layout.start.size(); ++l) {
-    Row<W> mean = Row<W>::Zero();
+    Row<W> mean;
     for (Index i = layout.start[l]; i < layout.start[l + 1]; ++i) {
-      if (layout.rest > 0) x.row(i) -= gather<W>(layout, found.a, i);
-      mean += layout.w(i) * x.row(i);
+      if (layout.rest > 0) add(-1.0, gather<W>(layout, found.a, i), row(i));
+      add(layout.w(i), row(i), mean);
     }
-    if (layout.total[l] > 0.0) mean /= layout.total[l];
+    if (layout.total[l] > 0.0) divide(layout.total[l], mean);
     for (Index i = layout.start[l]; i < layout.start[l + 1]; ++i) {
-      const Row<W> rest = x.row(i) - mean;
-      const Index row = layout.order[static_cast<std::size_t>(i)];
-      for (Index j = 0; j < width; ++j) out.residual(row, first + j) = rest[j];
+      const Index to = layout.order[static_cast<std::size_t>(i)];
+      for (Index j = 0; j < width; ++j) out.residual(to, first + j) = row(i).at[j] - mean.at[j];
     }
     const Index target = at[static_cast<std::size_t>(layout.eliminated)] + static_cast<Index>(l);
-    for (Index j = 0; j < width; ++j) out.effects(target, first + j) = mean[j];
+    for (Index j = 0; j < width; ++j) out.effects(target, first + j) = mean.at[j];
   }
   for (Index j = 0; j < width; ++j) {
-    out.iterations[first + j] = static_cast<std::int32_t>(found.iterations[j]);
+    out.iterations[first + j] = static_cast<std::int32_t>(found.iterations.at[j]);
     for (std::size_t k = 0; k < layout.factor.size(); ++k) {
-      const Index count = n_levels[layout.factor[k]];
-      out.effects.col(first + j).segment(at[static_cast<std::size_t>(layout.factor[k])], count) =
-          found.a.col(j).segment(layout.offset[k], count).matrix();
+      const Index to = at[static_cast<std::size_t>(layout.factor[k])];
+      for (Index l = 0; l < n_levels[layout.factor[k]]; ++l)
+        out.effects(to + l, first + j) =
+            found.a[static_cast<std::size_t>(layout.offset[k] + l)].at[j];
     }
   }
 }

@@ -304,6 +304,15 @@ void with_rows(Index k, F&& f) {
   });
 }
 
+// Columns known to the compiler where that pays: two to four, of levels of one or two rows.
+template <int K, class F>
+void with_columns(Index c, F&& f) {
+  if constexpr (K <= 2)
+    with_size<2>(c, f);
+  else
+    f(std::integral_constant<int, Eigen::Dynamic>{});
+}
+
 }  // namespace
 
 bool has_level_pass(Index k, Index c) { return k <= kMostRows && c <= kMostColumns; }
@@ -312,7 +321,7 @@ double reduce_levels_pass(const Matrix& own, const Matrix& Lambda, const RowMatr
                           Matrix& gram) {
   double out = std::numeric_limits<double>::quiet_NaN();
   with_rows(Lambda.cols(), [&](auto size) {
-    with_size(rows.cols(), [&](auto columns) {
+    with_columns<decltype(size)::value>(rows.cols(), [&](auto columns) {
       out = reduce<decltype(size)::value, decltype(columns)::value>(own, Lambda, rows, gram);
     });
   });
@@ -322,7 +331,7 @@ double reduce_levels_pass(const Matrix& own, const Matrix& Lambda, const RowMatr
 void sum_levels_pass(const Matrix& own, const Matrix& Lambda, const RowMatrix& rows,
                      const Matrix& U, LevelSums& sums) {
   with_rows(Lambda.cols(), [&](auto size) {
-    with_size(rows.cols(), [&](auto columns) {
+    with_columns<decltype(size)::value>(rows.cols(), [&](auto columns) {
       sum<decltype(size)::value, decltype(columns)::value>(own, Lambda, rows, U, sums);
     });
   });

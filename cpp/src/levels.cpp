@@ -10,6 +10,26 @@
 namespace ranef {
 namespace {
 
+// The loops here are plain: a compiler takes long over Eigen's expressions of blocks of known size,
+// which are no faster.
+
+// A size, known to the compiler where it can be.
+template <int K>
+constexpr Index known(Index size) {
+  return K == Eigen::Dynamic ? size : K;
+}
+
+// K times M numbers for the time of a call.
+template <int K, int M>
+struct Known {
+  double numbers[K * M];
+  explicit Known(Index /*size*/) {}
+  double* data() { return numbers; }
+};
+template <int K, int M>
+using Room =
+    std::conditional_t<K == Eigen::Dynamic, Workspace, Known<(K > 0 ? K : 1), (M > 0 ? M : 1)>>;
+
 // Sum of logarithms with one call to log in hundreds.
 class LogSum {
  public:
@@ -82,11 +102,11 @@ bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
   const Eigen::LLT<Matrix> root(Sigma);
   if (root.info() != Eigen::Success) return false;
   const Matrix L = root.matrixL();
-  Matrix AL(k, k), M(k, k), W(k, k), Kl(k, k);
+  Matrix A(k, k), AL(k, k), M(k, k), W(k, k);
   Eigen::LLT<Matrix> llt(k);
   LogSum logs;
   for (Index l = 0; l < own.cols(); ++l) {
-    const Eigen::Map<const Matrix> A(own.data() + l * k * k, k, k);
+    A = Eigen::Map<const Matrix>(own.data() + l * k * k, k, k);
     AL.noalias() = A * L;
     M.noalias() = L.transpose() * AL;
     M.diagonal().array() += 1.0;
@@ -94,11 +114,12 @@ bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
     if (llt.info() != Eigen::Success) return false;
     W = L.transpose();
     llt.matrixL().solveInPlace(W);
-    Kl.noalias() = W.transpose() * W;
-    Eigen::Map<Matrix>(K.data() + l * k * k, k, k) = Kl;
-    Eigen::Map<Matrix> Tl(T.data() + l * k * k, k, k);
-    Tl.noalias() = -A * Kl;
-    Tl.diagonal().array() += 1.0;
+    M.noalias() = W.transpose() * W;
+    std::copy_n(M.data(), k * k, K.data() + l * k * k);
+    AL.noalias() = A * M;
+    AL = -AL;
+    AL.diagonal().array() += 1.0;
+    std::copy_n(AL.data(), k * k, T.data() + l * k * k);
     const auto diagonal = llt.matrixLLT().diagonal();
     for (Index i = 0; i < k; ++i) logs.add(diagonal(i) * diagonal(i));
   }
@@ -106,33 +127,82 @@ bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
   return true;
 }
 
-template <class Block>
-double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
-  constexpr bool kMayBeLarge = Block::MaxRowsAtCompileTime == Eigen::Dynamic;
-  const Index k = Sigma.cols();
-  const Block S = Sigma;
-  Block M(k, k), inverse(k, k);
-  Eigen::PartialPivLU<Block> lu(k);
+// LU of M (k, k), by columns and in place, rows exchanged so that pivots are large: its
+// determinant.
+template <int K>
+double decompose(double* M, Index* exchanged, Index size) {
+  const Index k = known<K>(size);
+  double determinant = 1.0;
+  for (Index j = 0; j < k; ++j) {
+    double* column = M + j * k;
+    Index best = j;
+    for (Index i = j + 1; i < k; ++i)
+      if (std::abs(column[i]) > std::abs(column[best])) best = i;
+    exchanged[j] = best;
+    if (best != j) {
+      determinant = -determinant;
+      for (Index c = 0; c < k; ++c) std::swap(M[c * k + j], M[c * k + best]);
+    }
+    determinant *= column[j];
+    const double reciprocal = 1.0 / column[j];
+    for (Index i = j + 1; i < k; ++i) column[i] *= reciprocal;
+    for (Index c = j + 1; c < k; ++c)
+      for (Index i = j + 1; i < k; ++i) M[c * k + i] -= column[i] * M[c * k + j];
+  }
+  return determinant;
+}
+
+// The inverse of M from its LU.
+template <int K>
+void invert(const double* M, const Index* exchanged, Index size, double* inverse) {
+  const Index k = known<K>(size);
+  for (Index i = 0; i < k * k; ++i) inverse[i] = 0.0;
+  for (Index i = 0; i < k; ++i) inverse[i * k + i] = 1.0;
+  for (Index j = 0; j < k; ++j)
+    for (Index c = 0; c < k && exchanged[j] != j; ++c)
+      std::swap(inverse[c * k + j], inverse[c * k + exchanged[j]]);
+  for (Index c = 0; c < k; ++c) {
+    double* x = inverse + c * k;
+    for (Index j = 0; j < k; ++j)
+      for (Index i = j + 1; i < k; ++i) x[i] -= M[j * k + i] * x[j];
+    for (Index j = k - 1; j >= 0; --j) {
+      x[j] /= M[j * k + j];
+      for (Index i = 0; i < j; ++i) x[i] -= M[j * k + i] * x[j];
+    }
+  }
+}
+
+// C <- A B, (k, k) each, by columns.
+template <int K>
+void multiply_blocks(const double* A, const double* B, Index size, double* C) {
+  const Index k = known<K>(size);
+  for (Index j = 0; j < k; ++j)
+    for (Index i = 0; i < k; ++i) {
+      double sum = 0.0;
+      for (Index m = 0; m < k; ++m) sum += A[m * k + i] * B[j * k + m];
+      C[j * k + i] = sum;
+    }
+}
+
+template <int K>
+double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K_out) {
+  const Index k = known<K>(Sigma.cols());
+  Room<K, K> work(k * k);
+  std::vector<Index> exchanged(k);
+  double* const M = work.data();
   LogSum logs;
   for (Index l = 0; l < own.cols(); ++l) {
-    const Eigen::Map<const Block> A(own.data() + l * k * k, k, k);
-    if (kMayBeLarge && k > kLarge)
-      M.noalias() = A * S;
-    else
-      M.noalias() = A.lazyProduct(S);
-    M.diagonal().array() += 1.0;
-    lu.compute(M);
-    const double det = lu.determinant();
-    if (!(det > 0.0)) return std::numeric_limits<double>::quiet_NaN();
-    inverse = lu.inverse();
-    Eigen::Map<Block> Tl(T.data() + l * k * k, k, k), Kl(K.data() + l * k * k, k, k);
-    Tl = inverse;
-    if (kMayBeLarge && k > kLarge)
-      M.noalias() = S * inverse;
-    else
-      M.noalias() = S.lazyProduct(inverse);
-    Kl = 0.5 * (M + M.transpose());
-    logs.add(det);
+    double *inverse = T.data() + l * k * k, *to = K_out.data() + l * k * k;
+    multiply_blocks<K>(own.data() + l * k * k, Sigma.data(), k, M);
+    for (Index i = 0; i < k; ++i) M[i * k + i] += 1.0;
+    const double determinant = decompose<K>(M, exchanged.data(), k);
+    if (!(determinant > 0.0)) return std::numeric_limits<double>::quiet_NaN();
+    invert<K>(M, exchanged.data(), k, inverse);
+    multiply_blocks<K>(Sigma.data(), inverse, k, M);
+    for (Index j = 0; j < k; ++j)
+      for (Index i = 0; i <= j; ++i)
+        to[j * k + i] = to[i * k + j] = 0.5 * (M[j * k + i] + M[i * k + j]);
+    logs.add(determinant);
   }
   return logs.total();
 }
@@ -145,10 +215,8 @@ double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& 
   if (k == 2) return factor_pairs(own, Sigma, T, K);
   double log_determinant = 0.0;
   if (k > kLarge && factor_symmetric(own, Sigma, T, K, log_determinant)) return log_determinant;
-  if (k > 4 && k <= kOnStack) return factor_general<SmallSquare>(own, Sigma, T, K);
-  return with_size<3>(k, [&](auto size) {
-    return factor_general<Square<decltype(size)::value>>(own, Sigma, T, K);
-  });
+  return with_size<3>(
+      k, [&](auto size) { return factor_general<decltype(size)::value>(own, Sigma, T, K); });
 }
 
 namespace {
@@ -156,27 +224,15 @@ namespace {
 // Up to so many columns small loops beat a product over all rows.
 constexpr Index kFewColumns = 8;
 
-template <int K>
-using Rows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor>;
-
 // Sums over this many levels are added up by themselves, so that a million levels lose no more
 // digits than a thousand.
 constexpr Index kLevelsAtATime = 512;
 
-// A workspace whose size the compiler knows.
-template <int K>
-struct Known {
-  double numbers[(K > 0 ? K : 1) * kFewColumns];
-  explicit Known(Index /*size*/) {}
-  double* data() { return numbers; }
-};
-
 template <int K>
 void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix* KR) {
   const Index levels = Kb.cols();
-  const Index k = K == Eigen::Dynamic ? rows.rows() / levels : K;
-  const Index c = rows.cols();
-  std::conditional_t<K == Eigen::Dynamic, Workspace, Known<K>> work(k * kFewColumns);
+  const Index k = known<K>(rows.rows() / levels), c = rows.cols();
+  Room<K, kFewColumns> work(k * kFewColumns);
   double* const product = work.data();
   for (Index start = 0; start < levels; start += kLevelsAtATime) {
     double sums[kFewColumns * kFewColumns] = {};
@@ -203,15 +259,13 @@ void reduce_few(const Matrix& Kb, const RowMatrix& rows, Matrix& gram, RowMatrix
   }
 }
 
-template <int K>
-using FewRows = Eigen::Matrix<double, K, Eigen::Dynamic, Eigen::RowMajor, K, kFewColumns>;
-
 // out_l = T_l rows_l U, k rows of c numbers a level.
 template <int K>
-void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Index k_dynamic,
+void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Index size,
                    RowMatrix& out) {
-  const Index k = K == Eigen::Dynamic ? k_dynamic : K, c = rows.cols();
-  FewRows<K> scores(k, c);
+  const Index k = known<K>(size), c = rows.cols();
+  Room<K, kFewColumns> work(k * kFewColumns);
+  double* const scores = work.data();
   double product[kFewColumns];
   for (Index l = 0; l < T.cols(); ++l) {
     const double* Tl = T.data() + l * k * k;
@@ -224,74 +278,102 @@ void transform_few(const Matrix& T, const RowMatrix& rows, const Matrix& U, Inde
       for (Index j = 0; j < c; ++j) {
         double sum = 0.0;
         for (Index m = 0; m <= j; ++m) sum += product[m] * U(m, j);
-        scores(i, j) = sum;
+        scores[i * c + j] = sum;
       }
     }
-    std::copy_n(scores.data(), k * c, out.data() + l * k * c);
+    std::copy_n(scores, k * c, out.data() + l * k * c);
   }
 }
 
+// out_l = M_l rows_l, or M_l'rows_l, a column at a time; `out` may be `rows`.
 template <int K>
-void multiply(const Matrix& M, bool transposed, const RowMatrix& rows, Index k, RowMatrix& out) {
-  Column<K> product(k);
+void multiply(const Matrix& M, bool transposed, const RowMatrix& rows, RowMatrix& out) {
+  const Index c = rows.cols(), down = transposed ? K : 1, across = transposed ? 1 : K;
+  double column[K];
   for (Index l = 0; l < M.cols(); ++l) {
-    const Eigen::Map<const Square<K>> Ml(M.data() + l * k * k, k, k);
-    for (Index j = 0; j < rows.cols(); ++j) {
-      const auto column = rows.col(j).segment(l * k, k);
-      if (transposed)
-        product.noalias() = Ml.transpose().lazyProduct(column);
-      else
-        product.noalias() = Ml.lazyProduct(column);
-      out.col(j).segment(l * k, k) = product;
+    const double *Ml = M.data() + l * K * K, *r = rows.data() + l * K * c;
+    double* to = out.data() + l * K * c;
+    for (Index j = 0; j < c; ++j) {
+      for (Index m = 0; m < K; ++m) column[m] = r[m * c + j];
+      for (Index i = 0; i < K; ++i) {
+        double sum = 0.0;
+        for (Index m = 0; m < K; ++m) sum += Ml[i * down + m * across] * column[m];
+        to[i * c + j] = sum;
+      }
     }
   }
 }
 
 // One column: a level is a number, and its row is scaled in one stroke.
 template <>
-void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, Index, RowMatrix& out) {
+void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, RowMatrix& out) {
   for (Index l = 0; l < M.cols(); ++l) out.row(l) = M(0, l) * rows.row(l);
 }
 
-template <int K>
-void sum_all(const Matrix& own, const Matrix& T, const RowMatrix& N, Index k, LevelSums& sums,
-             RowMatrix* Th) {
-  constexpr int M = K == Eigen::Dynamic ? Eigen::Dynamic : K * (K + 1) / 2;
-  const Index m = k * (k + 1) / 2, p = sums.J.rows(), c = p + 1;
-  Square<K> B(k, k), sum_B(k, k), fixed(k, k), response(k, k);
-  Eigen::Matrix<double, K, M> h(k, m), Bh(k, m);
-  Eigen::Matrix<double, M, M> Q(m, m);
-  Eigen::Matrix<double, K, 1> n(k);
-  sum_B.setZero();
-  fixed.setZero();
-  response.setZero();
-  h.setZero();
-  Q.setZero();
-  for (Index l = 0; l < own.cols(); ++l) {
-    const Eigen::Map<const Square<K>> A(own.data() + l * k * k, k, k);
-    const Eigen::Map<const Square<K>> Tl(T.data() + l * k * k, k, k);
-    const Eigen::Map<const Rows<K>> Nl(N.data() + l * k * c, k, c);
-    n = Nl.col(p);
-    Index a = 0;
-    for (Index j = 0; j < k; ++j)
-      for (Index i = j; i < k; ++i, ++a) {
-        h(i, a) = n(j);
-        if (i != j) h(j, a) = n(i);
+// The same for levels of any number k of rows, a row at a time.
+void multiply_any(const Matrix& M, bool transposed, const RowMatrix& rows, Index k,
+                  RowMatrix& out) {
+  const Index c = rows.cols(), down = transposed ? k : 1, across = transposed ? 1 : k;
+  Workspace work(k * c);
+  for (Index l = 0; l < M.cols(); ++l) {
+    const double *Ml = M.data() + l * k * k, *r = rows.data() + l * k * c;
+    for (Index i = 0; i < k; ++i) {
+      double* product = work.data() + i * c;
+      for (Index j = 0; j < c; ++j) product[j] = 0.0;
+      for (Index m = 0; m < k; ++m) {
+        const double factor = Ml[i * down + m * across];
+        for (Index j = 0; j < c; ++j) product[j] += factor * r[m * c + j];
       }
-    B.noalias() = Tl.lazyProduct(A);
-    sum_B += B;
-    response.noalias() += n.lazyProduct(n.transpose());
-    for (Index x = 0; x < p; ++x) fixed.noalias() += Nl.col(x).lazyProduct(Nl.col(x).transpose());
-    Bh.noalias() = B.lazyProduct(h);
-    Q.noalias() += h.transpose().lazyProduct(Bh);
-    for (Index b = 0; b < m; ++b)
-      for (Index x = 0; x < p; ++x) sums.J(x, b) += Nl.col(x).dot(h.col(b));
-    if (Th) Th->middleRows(l * k, k).noalias() = Tl.transpose().lazyProduct(h);
+    }
+    std::copy_n(work.data(), k * c, out.data() + l * k * c);
   }
-  sums.B = 0.5 * (sum_B + sum_B.transpose());
-  sums.fixed = fixed;
-  sums.response = response;
-  sums.Q = Q;
+}
+
+// h_a of the element a = (i, j) of Sigma has n_j in row i and n_i in row j: v'h_a for v at stride
+// `step`.
+inline double times_h(const double* v, Index step, const double* n, Index i, Index j) {
+  return i == j ? v[i * step] * n[i] : v[i * step] * n[j] + v[j * step] * n[i];
+}
+
+// visit(a, i, j) of every element.
+template <class Visit>
+inline void each_element(Index k, Visit&& visit) {
+  Index a = 0;
+  for (Index j = 0; j < k; ++j)
+    for (Index i = j; i < k; ++i) visit(a++, i, j);
+}
+
+template <int K>
+void sum_all(const Matrix& own, const Matrix& T, const RowMatrix& N, Index size, LevelSums& sums,
+             RowMatrix* Th) {
+  constexpr int M = K == Eigen::Dynamic ? K : K * (K + 1) / 2;
+  const Index k = known<K>(size), m = k * (k + 1) / 2, p = sums.J.rows(), c = p + 1;
+  Room<K, K> of_B(k * k);
+  Room<K, M> of_Bh(k * m);
+  Room<K, 1> of_n(k);
+  double *const B = of_B.data(), *const Bh = of_Bh.data(), *const n = of_n.data();
+  for (Index l = 0; l < own.cols(); ++l) {
+    const double *Tl = T.data() + l * k * k, *rows = N.data() + l * k * c;
+    multiply_blocks<K>(Tl, own.data() + l * k * k, k, B);
+    for (Index i = 0; i < k; ++i) n[i] = rows[i * c + p];
+    each_element(k, [&](Index a, Index i, Index j) {
+      const double *one = rows + i * c, *other = rows + j * c;
+      double sum = 0.0, *J = sums.J.data() + a * p;
+      for (Index x = 0; x < p; ++x) sum += one[x] * other[x];
+      for (Index x = 0; x < p; ++x)
+        J[x] += i == j ? one[x] * n[i] : one[x] * n[j] + other[x] * n[i];
+      sums.fixed(i, j) += sum;
+      sums.response(i, j) += n[i] * n[j];
+      sums.B(i, j) += 0.5 * (B[j * k + i] + B[i * k + j]);
+      for (Index r = 0; r < k; ++r) Bh[a * k + r] = times_h(B + r, k, n, i, j);
+    });
+    each_element(k, [&](Index b, Index i, Index j) {
+      for (Index a = b; a < m; ++a) sums.Q(a, b) += times_h(Bh + a * k, 1, n, i, j);
+      if (!Th) return;
+      double* to = Th->data() + l * k * m + b;
+      for (Index r = 0; r < k; ++r) to[r * m] = times_h(Tl + r * k, 1, n, i, j);
+    });
+  }
 }
 
 }  // namespace
@@ -328,7 +410,12 @@ void transform_levels(const Matrix& T, const RowMatrix& rows, const Matrix& U, R
 
 void multiply_levels(const Matrix& M, bool transposed, const RowMatrix& rows, RowMatrix& out) {
   const Index k = M.cols() == 0 ? 1 : rows.rows() / M.cols();
-  with_size(k, [&](auto size) { multiply<decltype(size)::value>(M, transposed, rows, k, out); });
+  with_size(k, [&](auto size) {
+    if constexpr (decltype(size)::value == Eigen::Dynamic)
+      multiply_any(M, transposed, rows, k, out);
+    else
+      multiply<decltype(size)::value>(M, transposed, rows, out);
+  });
 }
 
 void scale_level_rows(const Matrix& M, bool transposed, Index levels, Index first,
@@ -397,8 +484,13 @@ void sum_levels_along(const Matrix& own, const Matrix& T, const RowMatrix& N,
 void sum_levels(const Matrix& own, const Matrix& T, const RowMatrix& N, LevelSums& sums,
                 RowMatrix* Th) {
   const Index k = N.rows() / own.cols();
-  sums.J.setZero(N.cols() - 1, k * (k + 1) / 2);
+  const Index m = k * (k + 1) / 2;
+  sums.J.setZero(N.cols() - 1, m);
+  sums.Q.setZero(m, m);
+  for (Matrix* square : {&sums.B, &sums.fixed, &sums.response}) square->setZero(k, k);
   with_size(k, [&](auto size) { sum_all<decltype(size)::value>(own, T, N, k, sums, Th); });
+  for (Matrix* square : {&sums.B, &sums.fixed, &sums.response, &sums.Q})
+    square->triangularView<Eigen::StrictlyUpper>() = square->transpose();
 }
 
 }  // namespace ranef

@@ -56,7 +56,7 @@ def test_the_program_prints_a_summary_and_logs_json(place):
 def test_an_error_is_one_line_and_a_code(place):
     done = run("fit", "Reaction ~ Dys + (1 | Subject)", place / "sleep.csv")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "ranef: error: the data have no column 'Dys'\n"
+    assert done.stderr == "ranef: error: the data have no column 'Dys'; did you mean 'Days'?\n"
     assert run("fit", FORMULA).returncode == 2
     help_ = run("batch", "--help")
     assert help_.returncode == 0
@@ -168,6 +168,9 @@ def test_batch_fits_columns_that_match(place, tmp_path, capsys):
         (["fit", FORMULA, "sleep.csv", "--workers", "0"], 2, "0 is not a positive integer"),
         (["fit", FORMULA, "sleep.csv", "--ml", "--reml"], 2, "not allowed with"),
         (["fit", FORMULA, "sleep.csv", "--weights", "w"], 1, "no column 'w'"),
+        (["fit", "Reaction ~ days", "sleep.csv"], 1, "'days'; did you mean 'Days'?"),
+        (["fit", "Reaction ~ zzz", "sleep.csv"], 1, "no column 'zzz'\n"),
+        (["glmer", "Reaction ~ days", "sleep.csv", "--family", "gamma"], 1, "did you mean 'Days'?"),
         (["batch", "~ 1 + (1 | Subject)", "sleep.csv", "--responses", "z*"], 1, "matches 'z*'"),
         (["batch", "~ Days", "sleep.csv"], 2, "--responses"),
     ],

@@ -12,7 +12,7 @@ import pytest
 import ranef
 from ranef.report.emmeans import ContrastTable
 from ranef.words.foreign import FORMULA, KEYWORDS, MODEL, MODULE
-from ranef.words.rarer import MEANS, WITHOUT
+from ranef.words.rarer import MEANS, SUMMARY, WITHOUT
 
 SLEEP = ranef.datasets.load("sleepstudy")
 LINEAR = ranef.lmer("Reaction ~ Days + (Days | Subject)", SLEEP)
@@ -85,7 +85,7 @@ def test_every_function_answers_an_unknown_argument(name):
     function = getattr(ranef, name)
     if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values()):
         pytest.skip("it hands arguments on")
-    with pytest.raises(TypeError, match=rf"{name}\(\) has no argument 'colour'.*; it has "):
+    with pytest.raises(TypeError, match=rf"{name}\(\) has no argument 'colour'.*[;?] [iI]t has "):
         function(colour=1)
 
 
@@ -151,6 +151,55 @@ def test_a_misspelt_attribute_is_answered_by_the_nearest():
         _ = LINEAR.parms
     with pytest.raises(AttributeError, match="did you mean 'contrast'"):
         _ = ranef.emmeans(LINEAR, []).contrst
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("is_singular", r"write model\.is_singular$"),
+        ("plot", r"write model\.plot$"),
+        ("conf_int", r"write model\.conf_int\(\.\.\.\)"),
+        ("Anova", r"car: here it is model\.anova\(type=2\)"),
+        ("performance", r"no module here; ranef\.help\(word\)"),
+        ("ggsave", "savefig"),
+    ],
+)
+def test_what_is_typed_on_the_module_is_answered(word, answer):
+    with pytest.raises(AttributeError, match=answer):
+        getattr(ranef, word)
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("vif", "collinear"),
+        ("qqnorm", r"plot\.residuals"),
+        ("dotplot", r"plot\.caterpillar"),
+        ("odds_ratios", r"np\.exp\(model\.params\)"),
+        ("rmse", "cross_validate"),
+        ("coef_", r"model\.params"),
+    ],
+)
+def test_what_is_typed_on_a_model_is_answered(word, answer):
+    with pytest.raises(AttributeError, match=answer):
+        getattr(LINEAR, word)
+
+
+def test_a_summary_answers_the_words_of_other_summaries():
+    summary = LINEAR.summary()
+    for word in SUMMARY:
+        with pytest.raises(AttributeError, match=f"a Summary has no '{word}'; write "):
+            getattr(summary, word)
+    with pytest.raises(AttributeError, match="no attribute 'smooth'; did you mean 'smooths'"):
+        _ = summary.smooth
+
+
+def test_arguments_of_a_splitter_are_answered():
+    for word, answer in (("groups", "group="), ("by", "group="), ("cv", "scheme=")):
+        with pytest.raises(TypeError, match=f"no argument '{word}': write {answer}"):
+            ranef.cross_validate(LINEAR, **{word: 1})
+    with pytest.raises(TypeError, match=r"did you mean 'folds'\? It has model"):
+        ranef.cross_validate(LINEAR, fold=3)
 
 
 def test_tables_of_means_answer_the_words_of_emmeans():

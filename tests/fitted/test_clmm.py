@@ -1,6 +1,7 @@
 """Cumulative link models: known figures, invariances, and what is refused."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 import scipy
 
 import ranef
+from ranef.fitted.ordinal.fit import fit_found
 
 #: Ratings of the bitterness of wine by nine judges, eight bottles each: Randall (1989), Biometrical
 #: Journal 31, 781-793.
@@ -207,3 +209,16 @@ def test_levels_of_one_answer_have_no_finite_variance():
     with pytest.warns(ranef.ConvergenceWarning, match="all responses are alike"):
         model = ranef.glmer("z ~ x + (1 | g)", d, family="binomial", link="cauchit")
     assert not model.convergence.converged
+
+
+def test_a_search_that_starts_near_ends_where_a_whole_one_does(wine):
+    model = ranef.clmm("rating ~ temp + contact + (1 | judge)", wine)
+    parts, e = model.parts, model.parts.estimate
+    y = model.simulate(1, seed=3)[:, 0]
+    found = (replace(parts.design, y=y), parts.nominal, parts.scale, parts.categories)
+    whole = fit_found(parts.call, found, parts.data)
+    near = fit_found(parts.call, found, parts.data, (e.theta, e.standard))
+    assert near.estimate.converged
+    assert near.estimate.objective == pytest.approx(whole.estimate.objective, abs=1e-9)
+    np.testing.assert_allclose(near.estimate.coefficients, whole.estimate.coefficients, atol=1e-5)
+    assert near.estimate.n_gradient < whole.estimate.n_gradient

@@ -51,6 +51,7 @@ WRONG = [
     ("y ~ x ~ z", "~ z", "one ~"),
     ("y = x", "", "a formula needs"),
     ("y ~ x z", "z", "operator is missing"),
+    ("y ~ (1 | school id)", "id", "a name with a blank stands between backticks: `school id`"),
     ("y ~ x (1|g)", "x (1|g)", "only be added"),
     ("y ~ poly (x, 2)", "(", "leave no blank"),
     ("y ~ x + +", "+", "nothing follows"),

@@ -61,6 +61,12 @@ d = crossed(60_000, 3_000, 2_500)
 d["b01"] = (d.y > 0) * 1
 stopped(lambda: ranef.glmer("b01 ~ x + (1 | a) + (1 | b)", d, family="binomial"))
 """,
+    "glmer, iterative": """
+d = crossed(200_000, 20_000, 18_000)
+d["b01"] = (d.y > 0) * 1
+how = {"family": "binomial", "method": "iterative"}
+stopped(lambda: ranef.glmer("b01 ~ x + (1 | a) + (1 | b)", d, **how))
+""",
     "gls": """
 d = crossed(60_000, 300, 5)
 d["t"] = d.groupby("a").cumcount()

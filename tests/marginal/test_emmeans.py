@@ -199,8 +199,27 @@ def test_an_unpickled_model_needs_its_data(cake):
     pd.testing.assert_frame_equal(again.frame, ranef.emmeans(cake, "recipe").frame)
 
 
+def test_a_control_may_be_named(cake):
+    means = ranef.emmeans(cake, "recipe")
+    for method in ("trt.vs.ctrl", "dunnett"):
+        pd.testing.assert_frame_equal(
+            means.contrast(method, ref="B").frame, means.contrast(method, ref=1).frame
+        )
+    pd.testing.assert_frame_equal(
+        means.contrast("trt.vs.ctrl", ref=-1).frame, means.contrast("trt.vs.ctrl", ref="C").frame
+    )
+    with pytest.raises(ValueError, match=r"ref='D' is none of the means \['A', 'B', 'C'\]"):
+        means.contrast("trt.vs.ctrl", ref="D")
+    with pytest.raises(ValueError, match="ref=3 is not a position among 3 means"):
+        means.contrast("trt.vs.ctrl", ref=3)
+    with pytest.raises(TypeError, match="position or the name of a mean"):
+        means.contrast("trt.vs.ctrl", ref=1.0)
+
+
 def test_tables_as_text_and_html(cake):
     means = ranef.emmeans(cake, "recipe")
+    assert "A - B</td>" in means.pairs().to_html()
+    assert means.to_html().count("<tr") == 4
     assert "degrees of freedom: satterthwaite" in repr(means)
     assert "adjusted: tukey" in repr(means.pairs())
     assert "<table" in means.pairs()._repr_html_()

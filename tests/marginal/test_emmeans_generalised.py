@@ -43,6 +43,7 @@ def test_probabilities(model):
 
 def test_odds_ratios(model):
     pairs = ranef.emmeans(model, "period", type="response").pairs()
+    assert pairs.frame["contrast"].head(2).to_list() == ["1 / 2", "1 / 3"]  # as emmeans does
     frame = pairs.frame.head(2)
     assert_allclose(frame["odds_ratio"], [2.69751969, 3.09154839], rtol=1e-7)
     assert_allclose(frame["se"], [0.827173622, 1.009816023], rtol=2e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ranef.models.glmm.search import downhill, minimise, polish, trust_step
+from ranef.models.glmm.search import Proof, downhill, minimise, polish, trust_step
 
 
 class Function:
@@ -45,6 +45,20 @@ def test_a_curved_valley(inside):
     np.testing.assert_allclose(found.x, [1, 1], atol=1e-7)
     np.testing.assert_allclose(found.hessian, [[802, -400], [-400, 200]], rtol=1e-5)
     assert downhill(f, found) is None
+
+
+def test_one_side_gives_the_same_minimum_and_bends_for_half_the_gradients():
+    f, g = rosenbrock(), rosenbrock()
+    start = np.array([1.01, 1.02])
+    search = {"max_steps": 200, "tolerance": 1e-6}
+    two = polish(f, minimise(f, start, np.diag([800.0, 200.0]), **search), np.full(2, 0.03))
+    proof = Proof(sides=1, polished=1e-10, short=1e-4)
+    found = minimise(g, start, np.diag([800.0, 200.0]), **search)
+    one = polish(g, found, np.full(2, 0.03), proof=proof)
+    assert one.status == two.status == "converged"
+    np.testing.assert_allclose(one.x, [1, 1], atol=1e-4)
+    np.testing.assert_allclose(one.hessian, [[802, -400], [-400, 200]], rtol=1e-3)
+    assert g.n_gradients < 0.75 * f.n_gradients
 
 
 def test_newton_goes_on_where_the_first_search_broke_off():

@@ -333,6 +333,62 @@ def test_ratios_are_drawn_on_a_log_axis_around_one():
     assert axes.lines[0].get_xdata()[0] == 1.0
 
 
+def test_figures_of_means_say_what_the_means_are_of():
+    shares = ranef.datasets.load("cbpp")
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    shares = ranef.glmer(formula, shares, family="binomial")
+    labels = {
+        "mean angle": ranef.emmeans(RECIPES, "recipe"),
+        "slope of Reaction": ranef.emtrends(MODELS["lmer"], "half", "Days"),
+        "linear predictor of n": ranef.emmeans(MODELS["glmer"], []),
+        "mean n": ranef.emmeans(MODELS["glmer"], [], type="response"),
+        "mean share of incidence": ranef.emmeans(shares, "period", type="response"),
+    }
+    assert {name: means.plot().get_ylabel() for name, means in labels.items()} == {
+        name: name for name in labels
+    }
+    scored = COUNTS.assign(grade=pd.cut(COUNTS["Reaction"], [0, 280, 330, 900]).cat.codes)
+    ordered = ranef.clmm("grade ~ half + (1 | Subject)", scored)
+    means = ranef.emmeans(ordered, "half", type="prob").plot()
+    assert {axis.get_ylabel() for axis in means} == {"probability of grade"}
+
+
+def test_effects_show_the_data_unless_told_not_to():
+    model = ranef.lmer("Reaction ~ Days + half + (1 | Subject)", COUNTS)
+    with_data, without = model.plot.effects(), model.plot.effects(points=False)
+    assert_allclose(with_data[0].lines[0].get_ydata(), COUNTS["Reaction"])
+    assert_allclose(with_data[0].lines[0].get_xdata(), COUNTS["Days"])
+    assert [len(axis.lines) for axis in without] == [len(axis.lines) - 1 for axis in with_data]
+
+
+def test_a_title_names_lines_of_groups_only_where_there_are_some():
+    model = ranef.lmer("Reaction ~ Days + half + (1 | Subject)", COUNTS)
+    assert "Subject" in model.plot.predictions("Days").get_title(loc="left")
+    assert "Subject" not in model.plot.predictions("half").get_title(loc="left")
+
+
+def test_comparisons_of_predictions_and_searches_are_drawn():
+    small = ranef.lmer("Reaction ~ Days + (1 | Subject)", SLEEP)
+    found = ranef.compare(
+        a=ranef.cross_validate(small), b=ranef.cross_validate(small.update("~ 1 + (1 | Subject)"))
+    )
+    axes = found.plot()
+    (box,) = axes.containers
+    assert_allclose(box.lines[0].get_xdata(), found.table["difference"].to_numpy(float))
+    ends = np.array(box.lines[2][0].get_segments())[:, :, 0]
+    assert_allclose(
+        ends[:, 1] - ends[:, 0], 4.0 * found.table["difference_se"].to_numpy(float), atol=1e-9
+    )
+    assert [t.get_text() for t in axes.get_yticklabels()] == list(found.table.index)
+    starts = ranef.multistart(small, 5, seed=1)
+    axes = starts.plot()
+    drawn = np.concatenate([line.get_ydata() for line in axes.lines if len(line.get_xdata()) > 2])
+    best = min(starts.criterion, starts.table["criterion"].min())
+    want = np.sort(np.maximum(starts.table["criterion"] - best, 1e-8))
+    assert_allclose(np.sort(drawn), want)
+    assert axes.get_yscale() == "log"
+
+
 def test_rankings_bootstraps_and_left_out_rows_hold_their_numbers():
     draw, _ = RESULTS["compare"]
     table = draw.__self__.table

@@ -202,7 +202,7 @@ def test_missing_rows_by_variable_and_group():
     finding = ranef.diagnose("Reaction ~ Days + (Days | Subject)", frame).find("missing-rows")
     assert "11 of 180 rows" in finding.evidence
     assert "Reaction (10), Days (1)" in finding.evidence
-    assert "1 of 18 levels of Subject are lost whole (308)" in finding.evidence
+    assert "1 of 18 levels of Subject is lost whole (308)" in finding.evidence
 
 
 def test_dropout_counts_those_that_leave():
@@ -450,3 +450,22 @@ def test_a_response_that_groups_fix_is_seen_before_a_fit():
     assert "Dose is the same in all rows of a level of Subject" in finding.evidence
     with pytest.raises(ranef.ModelError, match="a property of Subject"):
         ranef.lmer("Dose ~ Time + Wt + (Time + Wt | Subject)", theoph)
+
+
+@pytest.mark.parametrize("mark", [".", "?", "NA", " - "])
+@pytest.mark.parametrize("kind", ["text", "category"])
+def test_text_that_stands_for_a_missing_value_is_found(mark, kind):
+    data = ranef.datasets.load("sleepstudy").assign(sex=["f", "m", "m", "f", "f", "m"] * 30)
+    data.loc[[3, 50, 51], "sex"] = mark
+    if kind == "category":
+        data["sex"] = data["sex"].astype("category")
+    formula = "Reaction ~ Days + sex + (1 | Subject)"
+    found = {f.code: f for f in ranef.diagnose(ranef.lmer(formula, data))}["placeholder"]
+    assert f"sex has the level {mark!r} in 3 rows" in found.evidence
+    assert found == {f.code: f for f in ranef.diagnose(formula, data)}["placeholder"]
+    held = {"data": data}
+    exec(found.fix, held)
+    with pytest.warns(ranef.DroppedRowsWarning, match=r"sex \(3\)"):
+        assert "placeholder" not in ranef.diagnose(ranef.lmer(formula, held["data"])).codes
+    without = ranef.lmer("Reaction ~ Days + (1 | Subject)", data)
+    assert "placeholder" not in ranef.diagnose(without).codes

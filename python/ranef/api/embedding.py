@@ -19,7 +19,7 @@ def embedding(
     folds: int | Literal["rows"] = 5,
     seed: int = 1,
 ) -> Embedding:
-    """Turn the random effects of a group into columns for any learner.
+    """Return the random effects of a group as columns for any learner.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ def r2_table(
     seed: Any = None,
     progress: bool = True,
 ) -> R2Table:
-    """Lay out R² of a mixed model by all its definitions, with what each one says.
+    """Compare R² of a mixed model by all its definitions, and say what each one means.
 
     Parameters
     ----------

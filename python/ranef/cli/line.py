@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from ..design.frame import did_you_mean
 from ..errors import RanefError
 from ..parallel.progress import listening
 from .log import Log, one_line
@@ -142,10 +143,17 @@ def guarded(asked: argparse.Namespace, log: Log) -> int:
         sys.stderr.close()
         return ERROR
     except (RanefError, OSError, ImportError, ValueError, KeyError, TypeError) as error:
-        log.error(one_line(error), kind=type(error).__name__)
+        log.error(one_line(error) + hint(error, asked), kind=type(error).__name__)
         return ERROR
     log.info("done", converged=converged)
     return OK if converged else NOT_CONVERGED
+
+
+def hint(error: Exception, asked: argparse.Namespace) -> str:
+    """Name the column that a missing one may be meant for, among those that were not read."""
+    name, known = getattr(error, "column", None), getattr(asked, "columns", [])
+    told = not known or name is None or name in known or "did you mean" in str(error)
+    return "" if told else did_you_mean(str(name), known)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -168,7 +168,8 @@ def finish(result: Any, asked: argparse.Namespace, log: Log) -> bool:
 def read(asked: argparse.Namespace, log: Log, wanted: Callable[[str], bool]) -> pd.DataFrame:
     """Read the columns that are wanted into memory."""
     dataset = open_files(asked.data)
-    names = [name for name in dataset.schema.names if wanted(name)]
+    asked.columns = list(dataset.schema.names)
+    names = [name for name in asked.columns if wanted(name)]
     try:
         table = dataset.to_table(columns=names)
     except (OSError, ValueError) as error:

@@ -40,6 +40,22 @@ class PredictiveComparison(Tabled):
         """The scheme."""
         return f"{counted(len(self.table), 'model')} by cross-validation: {self.scheme}"
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw how far each model is behind the best, with two standard errors.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from ..report.plots.results import predictive_axes
+
+        return predictive_axes(self.table, self.scheme, CLEAR, ax)
+
 
 def named_results(
     given: Sequence[Any], named: Mapping[str, Any]

@@ -25,6 +25,7 @@ __all__ = [
     "owners",
     "row_labels",
     "to_pandas",
+    "used_instead",
 ]
 
 #: From pandas 3 on.
@@ -301,6 +302,14 @@ def polars_categorical(column: Any) -> pd.Categorical:
     rank[order] = np.arange(len(order))
     levels = pd.Index(labels[order].to_list(), dtype=object)
     return pd.Categorical.from_codes(rank[found], categories=levels)
+
+
+def used_instead(name: str, known: Iterable[Any]) -> str:
+    """Return what follows "... does not use NAME": the nearest name, if any, and all names."""
+    names = list(known)
+    nearest = did_you_mean(name, names)
+    listed = ", ".join(map(str, names)) or "no variable"
+    return f"{nearest} It uses {listed}" if nearest else f"; it uses {listed}"
 
 
 def did_you_mean(name: str, known: Iterable[Any]) -> str:

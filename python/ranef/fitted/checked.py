@@ -49,7 +49,7 @@ class Checked:
         refit: bool | None = None,
         progress: bool = True,
     ) -> SimulatedResiduals:
-        """Put residuals on one scale, and simulate what they look like if the model is right.
+        """Return residuals on one scale, with those of fits to responses that the model draws.
 
         Parameters
         ----------

@@ -50,7 +50,7 @@ class Coefficients(Base):
         return pd.DataFrame(self.parts.cov, index=names, columns=names)
 
     def coef_table(self, ddf: str | None = None) -> pd.DataFrame:
-        """Lay out estimates, standard errors and tests of the coefficients.
+        """Return a table of estimates, standard errors and tests of the coefficients.
 
         Parameters
         ----------

@@ -173,4 +173,6 @@ def missing_operator(before: Piece | None, piece: Piece) -> str:
     message = f"an operator is missing between {before.text!r} and {piece.text!r}"
     if piece.kind is Kind.OPEN and before.kind is Kind.NAME:
         message += f"; if {before.text} is a function, leave no blank before the parenthesis"
+    if piece.kind is Kind.NAME and before.kind is Kind.NAME:
+        message += f"; a name with a blank stands between backticks: `{before.text} {piece.text}`"
     return message

@@ -289,7 +289,9 @@ def slopes(
 # ------------------------------------------------------------------ contrasts
 
 
-def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list[str], Array]:
+def contrast_weights(
+    method: Any, labels: Sequence[str], ref: int | str, between: str = "-"
+) -> tuple[list[str], Array]:
     """Return names and coefficients of contrasts of k means, shape (r, k).
 
     Parameters
@@ -299,8 +301,10 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
         "eff", "poly", or weights by name.
     labels : sequence of str
         Names of the means.
-    ref : int
-        The control of "trt.vs.ctrl".
+    ref : int or str
+        The control of "trt.vs.ctrl", by position or name.
+    between : str
+        Sign between two means in the name of their contrast.
     """
     k = len(labels)
     if isinstance(method, Mapping):
@@ -322,16 +326,32 @@ def contrast_weights(method: Any, labels: Sequence[str], ref: int) -> tuple[list
         return polynomials(k)
     if method == "dunnett":
         method = "trt.vs.ctrl"
+    control = position_of(ref, labels)
     pairs = {
         "pairwise": [(i, j) for i, j in combinations(range(k), 2)],
         "revpairwise": [(j, i) for i, j in combinations(range(k), 2)],
-        "trt.vs.ctrl": [(i, ref) for i in range(k) if i != ref],
+        "trt.vs.ctrl": [(i, control) for i in range(k) if i != control],
         "consec": [(i + 1, i) for i in range(k - 1)],
     }[method]
     C = np.zeros((len(pairs), k))
     for row, (i, j) in zip(C, pairs, strict=True):
         row[i], row[j] = 1.0, -1.0
-    return [f"{labels[i]} - {labels[j]}" for i, j in pairs], C
+    return [f"{labels[i]} {between} {labels[j]}" for i, j in pairs], C
+
+
+def position_of(ref: Any, labels: Sequence[str]) -> int:
+    """Return the position of the mean that others are compared with, given by position or name."""
+    if isinstance(ref, str):
+        if ref in labels:
+            return list(labels).index(ref)
+        raise ValueError(
+            f"ref={ref!r} is none of the means {list(labels)}{did_you_mean(ref, labels)}"
+        )
+    if isinstance(ref, bool) or not isinstance(ref, int | np.integer):
+        raise TypeError(f"ref is the position or the name of a mean, not {ref!r}")
+    if not -len(labels) <= ref < len(labels):
+        raise ValueError(f"ref={ref} is not a position among {counted(len(labels), 'mean')}")
+    return int(ref) % len(labels)
 
 
 def polynomials(k: int) -> tuple[list[str], Array]:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._options import check_option
-from ..design.frame import did_you_mean
+from ..design.frame import used_instead
 from ..errors import UnsupportedError
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Answering, check_mixed, is_generalised
@@ -69,10 +69,7 @@ def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:
     """Refuse a variable that the fixed part does not use."""
     for name in names:
         if name not in grid:
-            raise ValueError(
-                f"the fixed part does not use {name!r}{did_you_mean(name, grid)}; it uses "
-                f"{', '.join(grid)}"
-            )
+            raise ValueError(f"the fixed part does not use {name!r}{used_instead(name, grid)}")
 
 
 def check_model(model: Any, caller: str) -> None:
@@ -144,7 +141,14 @@ def assemble(
         own.approximation or model.parts.approximation(ddf),
         level,
         tuple(notes),
+        response=response_of(model),
+        is_predictor=is_generalised(model),
     )
+
+
+def response_of(model: Any) -> str:
+    """Name the response of a model, without backticks."""
+    return str(model.parts.design.response).strip("`")
 
 
 def grid_notes(

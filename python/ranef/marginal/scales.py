@@ -93,6 +93,7 @@ def on_own_scale(
         FixedDf(J @ cov @ J.T, np.inf),
         level,
         notes,
+        response=parts.design.response.strip("`"),
     )
 
 

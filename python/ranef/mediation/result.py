@@ -59,7 +59,7 @@ class Mediation:
     joint: Any = None
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
-        """Lay out the effects.
+        """Return a table of the effects.
 
         Parameters
         ----------

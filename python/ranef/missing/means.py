@@ -92,4 +92,6 @@ def pooled_means(each: Sequence[MarginalMeans]) -> MarginalMeans:
         ),
         first.link,
         first.method,
+        first.response,
+        first.is_predictor,
     )

@@ -17,7 +17,7 @@ __all__ = ["MissingReport", "report_of"]
 
 @dataclass(frozen=True, repr=False)
 class MissingReport:
-    """What is missing in the columns of a formula.
+    """Missing values in the columns of a formula, by column and by pattern.
 
     Attributes
     ----------

@@ -40,7 +40,13 @@ DEFAULTS = {
 
 
 #: What is estimated, in words.
-LABELS = {"emmean": "marginal means", "trend": "slopes", "response": "means of the response"}
+LABELS = {
+    "emmean": "marginal means",
+    "trend": "slopes",
+    "response": "means of the response",
+    "mean": "means of the response",
+    "prob": "probabilities",
+}
 
 
 class ContrastTable(Spoken):
@@ -86,6 +92,10 @@ class ContrastTable(Spoken):
         """Write the table for LaTeX as it prints; arguments are those of ``DataFrame.to_latex``."""
         return latex_of(self.frame, _shown(self.frame), buf, {"index": False, **options})
 
+    def to_html(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for HTML as it prints; arguments are those of ``DataFrame.to_html``."""
+        return _shown(self.frame).to_html(buf, **{"index": False, **options})
+
     def __repr__(self) -> str:
         return "\n".join([_shown(self.frame).to_string(index=False), "", *self.notes])
 
@@ -122,6 +132,10 @@ class MarginalMeans(Spoken):
         Link by which means are transformed back; "identity" if they are not.
     method : str
         Kind of contrasts that the specs asked for; empty for none.
+    response : str
+        What the model is of.
+    is_predictor : bool
+        Whether means and trends are those of a linear predictor.
     """
 
     spoken: ClassVar[Mapping[str, str]] = MEANS
@@ -136,6 +150,24 @@ class MarginalMeans(Spoken):
     notes: tuple[str, ...]
     link: str = "identity"
     method: str = ""
+    response: str = ""
+    is_predictor: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a figure says that the means are."""
+        if self.what == "prob":
+            return f"probability of {self.response}"
+        response = self.response
+        if response.startswith("cbind("):
+            response = f"share of {response[6:].partition(',')[0].strip()}"
+        if self.is_predictor and self.what in ("emmean", "trend"):
+            response = f"linear predictor of {response}"
+        if self.what == "trend":
+            return f"slope of {response}"
+        if self.what == "response" and "(" in response:
+            return f"{response}, turned back"
+        return response if self.is_predictor and self.what == "emmean" else f"mean {response}"
 
     @property
     def contrasts(self) -> ContrastTable:
@@ -167,6 +199,10 @@ class MarginalMeans(Spoken):
         """Write the means for LaTeX as they print, as ``DataFrame.to_latex`` does."""
         return ContrastTable(self.frame, self.notes).to_latex(buf, **options)
 
+    def to_html(self, buf: Any = None, **options: Any) -> Any:
+        """Write the means for HTML as they print, as ``DataFrame.to_html`` does."""
+        return ContrastTable(self.frame, self.notes).to_html(buf, **options)
+
     def plot(self, *, axes: Any = None) -> Any:
         """Draw the means with their intervals.
 
@@ -195,7 +231,9 @@ class MarginalMeans(Spoken):
 
         variables = [name for name in self.cells.columns if name not in self.by]
         title = f"Estimated {LABELS[self.what]}, {self.level:.0%} intervals"
-        return means_figure(self.frame, variables, list(self.by), self.what, title, axes)
+        return means_figure(
+            self.frame, variables, list(self.by), self.what, title, axes, label=self.label
+        )
 
     def pairs(self, adjust: str = "tukey", reverse: bool = False) -> ContrastTable:
         """Compare all pairs of means.
@@ -215,7 +253,7 @@ class MarginalMeans(Spoken):
         return self.contrast("revpairwise" if reverse else "pairwise", adjust)
 
     def contrast(
-        self, method: Any = "pairwise", adjust: str | None = None, ref: int = 0
+        self, method: Any = "pairwise", adjust: str | None = None, ref: int | str = 0
     ) -> ContrastTable:
         """Compare means.
 
@@ -231,8 +269,8 @@ class MarginalMeans(Spoken):
             on the fewest degrees of freedom where they differ. "fdr" bounds the rate of false
             discoveries. By default Tukey's for pairs, Dunnett's for method "dunnett", Sidak's for
             "trt.vs.ctrl", none for polynomials and weights, and Holm's otherwise.
-        ref : int
-            Position of the control.
+        ref : int or str
+            The control, by position or name.
 
         Returns
         -------
@@ -304,10 +342,13 @@ class MarginalMeans(Spoken):
         groups = self.cells.groupby(list(self.by), sort=False, observed=True)
         return [np.asarray(rows) for rows in groups.indices.values()]
 
-    def _family(self, rows: NDArray[np.intp], method: Any, adjust: str, ref: int) -> pd.DataFrame:
+    def _family(
+        self, rows: NDArray[np.intp], method: Any, adjust: str, ref: int | str
+    ) -> pd.DataFrame:
         own = self.cells.drop(columns=list(self.by)).iloc[rows]
         labels = [_label(list(own.columns), row) for row in own.itertuples(index=False)]
-        names, C = contrast_weights(method, labels, ref)
+        ratios = link_named(self.link).contrast
+        names, C = contrast_weights(method, labels, ref, "/" if ratios else "-")
         means = self.L[rows]
         unknown = (C != 0) @ np.isnan(means).any(axis=1)
         L = np.where(unknown[:, None], np.nan, C @ np.nan_to_num(means))
@@ -317,8 +358,8 @@ class MarginalMeans(Spoken):
         table["pvalue"] = adjusted(t, df, adjust, len(rows), R)
         half = critical(df, self.level, adjust, len(rows), R) * table["se"]
         table["lower"], table["upper"] = table["estimate"] - half, table["estimate"] + half
-        if name := link_named(self.link).contrast:
-            table = _exponentials(table, name)
+        if ratios:
+            table = _exponentials(table, ratios)
         table = table.rename(columns={"t": statistic_name(df)})
         table.insert(0, "contrast", names)
         for column in reversed(self.by):

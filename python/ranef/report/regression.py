@@ -20,7 +20,7 @@ def contrast_matrix(
     kept: NDArray[np.bool_],
     terms: Sequence[tuple[str, tuple[int, ...]]],
 ) -> Array:
-    """Turn coefficient names, term names or a matrix into contrasts of the kept coefficients.
+    """Return contrasts of the kept coefficients from names of coefficients or terms, or a matrix.
 
     Parameters
     ----------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
+from ..words.answers import Spoken
+from ..words.rarer import SUMMARY
 from .numbers import in_one_scale
 from .varcorr import VarCorr
 
@@ -16,7 +19,7 @@ __all__ = ["Summary", "pvalue_text"]
 
 
 @dataclass(frozen=True, repr=False)
-class Summary:
+class Summary(Spoken):
     """A printable summary: ``print`` gives text, a notebook HTML.
 
     Attributes
@@ -37,6 +40,7 @@ class Summary:
         The smooth terms; None for a model without.
     """
 
+    spoken: ClassVar[Mapping[str, str]] = SUMMARY
     title: str
     facts: Sequence[tuple[str, str]]
     varcorr: VarCorr | None

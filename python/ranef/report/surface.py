@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._counted import counted
 from .._html import Preformatted
 
 __all__ = ["MultiStart", "Surface"]
@@ -45,10 +46,27 @@ class MultiStart(Preformatted):
             return []
         return [float(v) for v in values[np.r_[True, np.diff(values) > SAME]]]
 
+    def plot(self, *, ax: Any = None) -> Any:
+        """Draw where each search ended, in order, above the lowest criterion of all.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from .plots.results import starts_axes
+
+        return starts_axes(self.table, self.criterion, ax)
+
     def __repr__(self) -> str:
         lower = self.criterion - float(self.table["criterion"].min())
         text = (
-            f"{self.reached:.0%} of {len(self.table)} random starts reach the best optimum, "
+            f"{self.reached:.0%} of {counted(len(self.table), 'random start')} reach the best "
+            "optimum, "
             f"-2 log-likelihood {min(self.criterion, self.table['criterion'].min()):.6f}."
         )
         if lower > SAME:

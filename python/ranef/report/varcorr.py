@@ -62,7 +62,7 @@ class VarCorr(Mapping[str, pd.DataFrame]):
         return len(self._frames)
 
     def to_frame(self) -> pd.DataFrame:
-        """Lay all variances and covariances below each other.
+        """Return all variances and covariances as one tidy table.
 
         Returns
         -------

@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclass(frozen=True, repr=False)
 class Convergence(Preformatted):
-    """Whether the search stopped at an optimum, and how one knows.
+    """Whether the search stopped at an optimum, with the evidence.
 
     Attributes
     ----------

@@ -53,7 +53,7 @@ def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: in
         if data is None:
             raise TypeError("diagnose of a formula needs the data: diagnose(formula, data)")
         design = designs.build(parse(model), data)
-        found = [*before(design, data), *check_predictors(design, model, looked, linear=True)]
+        found = [*before(design, data), *check_predictors(design, model, data, looked, linear=True)]
         looked.at.insert(0, DESIGN)
         looked.not_at.append("the fit and its residuals")
         return made(found, looked)
@@ -78,7 +78,8 @@ def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: in
         looked.not_at.append("rows and groups")
     if not isinstance(model.parts.design, SummedDesign):
         linear = isinstance(model, LinearMixedModel)
-        found += check_predictors(model.parts.design, model.parts.formula, looked, linear=linear)
+        parts = model.parts
+        found += check_predictors(parts.design, parts.formula, data, looked, linear=linear)
     if not {"not-converged", "separated"} & {finding.code for finding in found}:
         found += check_fitted(model, looked, simulations, seed)
     else:

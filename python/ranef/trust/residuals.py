@@ -18,8 +18,9 @@ from ..fitted.gee.model import GEEModel
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.diagnosis.finding import Finding
-from ..inference.diagnosis.predictors import check_collinear, check_response
+from ..inference.diagnosis.predictors import check_collinear, check_placeholders, check_response
 from ..inference.diagnosis.residuals import Residuals, check_residuals
+from ..report.augment import used_rows
 from .fixes import Fixes
 
 __all__ = ["Looked", "check_fitted", "check_predictors"]
@@ -41,9 +42,10 @@ class Looked:
 
 
 def check_predictors(
-    design: Design, formula: str, looked: Looked, *, linear: bool
+    design: Design, formula: str, data: Any, looked: Looked, *, linear: bool
 ) -> Iterator[Finding]:
     """Look at predictors and, of a linear model, at the kind of response."""
+    yield from check_placeholders(used_rows(design, data), formula)
     yield from check_collinear(design)
     looked.at.append("collinear predictors")
     if linear:

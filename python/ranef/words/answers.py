@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .._options import nearest
-from .foreign import KEYWORDS, METHODS, MODEL, MODULE
+from .foreign import KEYWORDS, METHODS, MODEL, MODULE, PROPERTIES
 from .rarer import WITHOUT
 
 __all__ = [
@@ -52,8 +52,10 @@ def module_message(name: str, known: list[str]) -> str:
         return f"; {name} is from {whose}: {said(cure)}"
     if name in WITHOUT:
         return f"; {without(name)}"
+    if name in PROPERTIES:
+        return f"; {name} belongs to a model: write model.{name}"
     if name in METHODS:
-        return f"; {name} belongs to a model: write model.{name}{'' if name == 'plot' else '(...)'}"
+        return f"; {name} belongs to a model: write model.{name}(...)"
     return nearest(name, known)
 
 
@@ -67,8 +69,9 @@ def keyword_message(function: str, name: str, known: list[str]) -> str:
     for needed, cure in KEYWORDS.get(name, ()):
         if needed in ("", function) or needed in known:
             return f"{function}() has no argument {name!r}: {cure}"
-    listed = f"; it has {', '.join(known)}" if known else ""
-    return f"{function}() has no argument {name!r}{nearest(name, known)}{listed}"
+    hint = nearest(name, known)
+    listed = f"{' It' if hint else '; it'} has {', '.join(known)}" if known else ""
+    return f"{function}() has no argument {name!r}{hint}{listed}"
 
 
 def no_attribute(kind: type, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .rarer import RARER, RARER_OF_MODULES
 
-__all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE"]
+__all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE", "PROPERTIES"]
 
 #: Attributes and methods of a model: whose word it is, and what to write here.
 MODEL: dict[str, tuple[str, str]] = {
@@ -155,6 +155,13 @@ MODULE: dict[str, tuple[str, str]] = {
     "modelsummary": ("modelsummary", "a table of models: maketables.ETable([model])"),
     "stargazer": ("stargazer", "a table of models: maketables.ETable([model])"),
     "compare_performance": ("performance", "ranef.compare(...)"),
+    **dict.fromkeys(
+        (
+            *("lme4", "lmerTest", "performance", "DHARMa", "nlme", "pbkrtest", "car"),
+            *("broom", "modelbased", "parameters", "insight", "see", "sjPlot", "ggeffects"),
+        ),
+        ("R", "no module here; ranef.help(word) tells what each of its functions is called"),
+    ),
     "icc": ("performance", "model.icc()"),
     "r2": ("performance", "model.r2()"),
     "lm": ("R", "ranef.feols(...)"),
@@ -183,6 +190,27 @@ MODULE: dict[str, tuple[str, str]] = {
     "alpaca": ("alpaca", POISSON),
 }
 
+#: Attributes of a model that somebody may call as functions of the module.
+PROPERTIES = frozenset(
+    {
+        "aic",
+        "bic",
+        "bse",
+        "convergence",
+        "design",
+        "fittedvalues",
+        "is_singular",
+        "llf",
+        "nobs",
+        "params",
+        "plot",
+        "pvalues",
+        "sigma",
+        "theta",
+        "varcorr",
+    }
+)
+
 #: Methods of a model that somebody may look for in the module.
 METHODS = frozenset(
     {
@@ -195,7 +223,6 @@ METHODS = frozenset(
         "cov_params",
         "glance",
         "influence",
-        "plot",
         "predict",
         "profile",
         "ranova",
@@ -267,7 +294,10 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("clmm", TERMS),
         ("feols", "write absorb="),
         ("feglm", "write absorb="),
+        ("group", "write group="),
     ),
+    "by": (("group", "write group="),),
+    "cv": (("scheme", "write scheme=, which takes a splitter of scikit-learn"),),
     "infer": (("", "tables have tests and limits both; level= sets the coverage"),),
     "maxiter": (("control", "write control=ranef.Control(max_steps=...)"),),
     "mode": (("ddf", "write ddf="),),
@@ -392,6 +422,7 @@ FORMULA: dict[str, str] = {
     "diff": 'a column made before: data.groupby("g")["x"].diff()',
     "rank": "a column made before: data['x'].rank()",
     "i": "C(x)",
+    "Q": "the name between backticks: `a name`",
     "nchar": "{x.str.len()}",
     "toupper": "{x.str.upper()}",
     "tolower": "{x.str.lower()}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["MEANS", "RARER", "RARER_OF_MODULES", "WITHOUT"]
+__all__ = ["MEANS", "RARER", "RARER_OF_MODULES", "SUMMARY", "WITHOUT"]
 
 SM, BOTH, PF, LM = "statsmodels", "lme4 and statsmodels", "pyfixest", "lme4"
 ROBUST = 'model.robust("HC3") or model.robust("CR2", cluster="g")'
@@ -93,6 +93,21 @@ RARER: dict[str, tuple[str, str]] = {
     **_all("emm_basis recover_data", "emmeans", "ranef.emmeans(model, ...)"),
     **_all("lsmeansLT", "lmerTest", "ranef.emmeans(model, ...)"),
     **_all("step", "lmerTest", "ranef.step(model)"),
+    **_all("dotplot qqmath", LM, "model.plot.caterpillar()"),
+    **_all("qqnorm qqline qqPlot", "R", "model.plot.residuals(), with normal quantiles"),
+    **_all("vif VIF", "car", "ranef.diagnose(model), which finds collinear predictors"),
+    **_all("Anova", "car", "model.anova(type=2)"),
+    **_all(
+        "odds_ratios odds_ratio exponentiate",
+        "other packages",
+        "np.exp(model.params), with np.exp(model.conf_int()) as limits",
+    ),
+    **_all(
+        "ggsave", "ggplot2", 'axes.figure.savefig("figure.png", dpi=300) of what a plot returns'
+    ),
+    **_all("mse rmse mae", "scikit-learn", "ranef.cross_validate(model), or model.sigma"),
+    **_all("feature_importances_ coef_ intercept_", "scikit-learn", "model.params"),
+    **_all("predict_proba", "scikit-learn", "model.predict(new) of models of ranef.glmer"),
 }
 
 SEARCH = "ranef.Control(...), and ranef.all_fit(model) for other optimisers"
@@ -172,6 +187,21 @@ MEANS: dict[str, str] = {
     "joint_tests": "write ranef.joint_tests(model)",
     "mvcontrast": 'write means.pairs(adjust="mvt")',
     "eff_size": "write means.pairs().frame, divided by model.sigma",
+}
+
+TABLE = "write maketables.ETable([model])"
+NUMBERS = "write model.coef_table() and model.varcorr, which have the numbers"
+
+#: Words of summaries elsewhere.
+SUMMARY: dict[str, str] = {
+    "as_latex": f'{TABLE}.make("tex")',
+    "to_latex": f'{TABLE}.make("tex")',
+    "as_html": f'{TABLE}.make("html"), or show it in a notebook',
+    "to_html": f'{TABLE}.make("html"), or show it in a notebook',
+    "as_text": "write str(summary)",
+    "as_csv": NUMBERS,
+    "coef": NUMBERS,
+    "tables": NUMBERS,
 }
 
 #: Words that nothing here stands for, by package.

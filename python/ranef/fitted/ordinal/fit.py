@@ -12,6 +12,7 @@ import pandas as pd
 from ... import design as designs
 from ..._counted import counted
 from ..._options import check_option
+from ..._typing import Array
 from ...design.design import INTERCEPT, Design
 from ...design.frame import open_frame
 from ...errors import (
@@ -158,11 +159,16 @@ def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Desi
         )
 
 
-def fit_found(call: OrdinalCall, found: Sequence[Any], data: Any = None) -> OrdinalParts:
-    """Fit the designs of a call."""
+def fit_found(
+    call: OrdinalCall,
+    found: Sequence[Any],
+    data: Any = None,
+    near: tuple[Array, Array] | None = None,
+) -> OrdinalParts:
+    """Fit the designs of a call, searching near parameters if these are given."""
     design, nominal, scale, categories = found
     plan = ordinal_plan(design, nominal, scale, call.link, call.thresholds)
-    estimate = fit_parts(plan.plan, nagq=call.nagq, control=call.control)
+    estimate = fit_parts(plan.plan, nagq=call.nagq, control=call.control, near=near)
     parts = OrdinalParts(
         design,
         estimate,

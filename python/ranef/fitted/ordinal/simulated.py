@@ -29,6 +29,9 @@ class Checks(Base):
 
     def _source(self: Any, kind: str, rng: np.random.Generator) -> Source:
         parts: OrdinalParts = self.parts
+        e = parts.estimate
+        # responses drawn from the model have their maximum near its parameters
+        near = None if e.is_singular or e.separated else (e.theta, e.standard)
 
         def transform(model: Any, y: Array) -> Transform:
             if kind == "conditional":
@@ -40,7 +43,7 @@ class Checks(Base):
             if len(np.unique(y)) < len(parts.categories):
                 raise DataError("a category did not occur", parts.design.response)
             found = (replace(parts.design, y=y), parts.nominal, parts.scale, parts.categories)
-            return transform(type(self)(fit_found(parts.call, found, parts.data)), y)
+            return transform(type(self)(fit_found(parts.call, found, parts.data, near)), y)
 
         return Source(
             parts.design,

@@ -61,7 +61,7 @@ class PartTables(Base):
         return self.parts.params / self.parts.bse
 
     def coef_table(self, ddf: str | None = None, *, part: str = "location") -> pd.DataFrame:
-        """Lay out estimates, standard errors and normal tests of one part.
+        """Return a table of estimates, standard errors and normal tests of one part.
 
         Parameters
         ----------

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
+from ..._counted import counted
 from ..._typing import Array
 from ...design.design import INTERCEPT, Design
 from ...formula import Term
 from .finding import Finding
 
-__all__ = ["check_collinear", "check_response", "inflation"]
+__all__ = ["check_collinear", "check_placeholders", "check_response", "inflation"]
 
 #: Inflation of a variance, of one degree of freedom, above which it is a finding; a bad one.
 INFLATED, BADLY = 5.0, 10.0
 #: Values up to which whole numbers look like categories, and a mean above which counts are normal.
 FEW_VALUES, LARGE_MEAN = 7, 20.0
+#: Texts that stand for a missing value in many files, in small letters without blanks.
+PLACEHOLDERS = {"", ".", "..", "?", "-", "--", "na", "n/a", "#n/a", "nan", "null", "missing"}
 
 
 def inflation(design: Design) -> dict[str, tuple[float, int]]:
@@ -95,6 +100,32 @@ def check_collinear(design: Design) -> Iterator[Finding]:
         "the data hardly vary. Where that is not the question, keep one of them or take their "
         "mean; predictions do not need it.",
     )
+
+
+def check_placeholders(frame: pd.DataFrame, formula: str) -> Iterator[Finding]:
+    """Tell of levels of the formula's columns that may stand for missing values."""
+    for name in frame.columns:
+        used = isinstance(name, str) and re.search(
+            rf"(?<![\w.]){re.escape(name)}(?![\w.])", formula
+        )
+        if not used or pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        texts = frame[name][[isinstance(value, str) for value in frame[name]]].astype(str)
+        marked = texts[texts.str.strip().str.lower().isin(PLACEHOLDERS)]
+        if not len(marked):
+            continue
+        level, column = str(marked.iloc[0]), f"data[{name!r}]"
+        yield Finding(
+            "placeholder",
+            "warning",
+            f"{name} has the level {level!r} in {counted(int((marked == level).sum()), 'row')}, "
+            "which many files write for a missing value; the model takes it for a level like any "
+            "other.",
+            "If it means missing, make it so before the fit: then these rows are dropped and "
+            "counted.",
+            f"data = data.assign(**{{{name!r}: {column}.where({column} != {level!r})}})",
+            about=name,
+        )
 
 
 def check_response(design: Design, formula: str) -> Iterator[Finding]:

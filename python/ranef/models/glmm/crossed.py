@@ -12,14 +12,23 @@ from ...design.method import Sample
 from ..lmm import Approximation, Control, fits, method_of
 from .criterion import Criterion
 from .estimate import GlmmSpec
-from .search import Minimum, proved, search_scaled
+from .search import Minimum, Proof, proved, search_scaled
 
-__all__ = ["approximation_of", "crossed_kernel", "exact_cost", "refined"]
+__all__ = [
+    "SAMPLED",
+    "approximation_of",
+    "crossed_kernel",
+    "exact_cost",
+    "refined",
+]
 
 #: Parts of the sample whose gradients tell how far its optimum is from the exact one.
 PARTS = 8
 #: Tolerance of the search under a better approximation.
 REST = 1e-6
+#: Proof of a minimum that is known to a Monte Carlo error: one gradient a
+#: parameter, and a Hessian that serves after longer steps.
+SAMPLED = Proof(sides=1, polished=1e-10, short=1e-4)
 
 
 def crossed_kernel(design: Design, spec: GlmmSpec) -> _core.CrossedGlmm | None:
@@ -84,7 +93,13 @@ def refined(
             tolerance=max(REST, control.tolerance),
         )
         if prove:
-            found = proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance)
+            found = proved(
+                surface,
+                found,
+                max_steps=control.max_steps,
+                tolerance=control.tolerance,
+                proof=SAMPLED,
+            )
         surface.value(found.x)
     return found
 

@@ -20,9 +20,9 @@ from ..general import general_terms
 from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
 from ..states import of_size, packed, smallest, unpacked
 from .criterion import Criterion
-from .crossed import approximation_of, crossed_kernel, refined
+from .crossed import SAMPLED, approximation_of, crossed_kernel, refined
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
-from .search import Minimum, proved, search_scaled
+from .search import EXACT, Minimum, proved, search_scaled
 from .separation import separated_rows, untold
 
 __all__ = [
@@ -225,7 +225,13 @@ def fit(
         surface.rule = hermite(spec.nagq)
         found = _by_quadrature(design, core, surface, found, control)
     found = refined(surface, found, control)
-    found = proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance)
+    found = proved(
+        surface,
+        found,
+        max_steps=control.max_steps,
+        tolerance=control.tolerance,
+        proof=SAMPLED if isinstance(core, _core.CrossedGlmm) else EXACT,
+    )
     estimate = _describe(design, surface, refined(surface, found, control, prove=True))
     if penalty is not None or known:
         return estimate

@@ -15,7 +15,9 @@ from ..._typing import Array
 from ...errors import FitError
 
 __all__ = [
+    "EXACT",
     "Minimum",
+    "Proof",
     "Surface",
     "downhill",
     "minimise",
@@ -30,11 +32,32 @@ __all__ = [
 FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0
 #: Differences of gradients are taken over this step, in those units.
 DIFFERENCE = 1e-3
-#: What a polished optimum may still lose; what the rounding of the criterion hides at least; and
-#: the largest decrease after which a Hessian still serves.
-POLISHED, UNRESOLVED, SHORT = 1e-14, 1e-9, 1e-7
+#: What the rounding of the criterion hides at least.
+UNRESOLVED = 1e-9
 #: A decrease worth leaving a point where the Hessian is not positive definite.
 NOTABLE = 1e-6
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How precisely a minimum is proved.
+
+    Attributes
+    ----------
+    sides : int
+        Sides of a point, 1 or 2, to which the gradient is differenced.
+    polished : float
+        What a polished optimum may still lose.
+    short : float
+        Largest decrease after which a Hessian still serves.
+    """
+
+    sides: int = 2
+    polished: float = 1e-14
+    short: float = 1e-7
+
+
+EXACT = Proof()
 
 
 class Surface(Protocol):
@@ -151,23 +174,35 @@ def correct(hessian: Array, step: Array, change: Array) -> None:
         hessian += np.outer(missing, missing) / along
 
 
-def hessian_at(surface: Surface, x: Array, scale: Array) -> Array:
-    """Differentiate the gradient by central differences over ``DIFFERENCE`` times ``scale``."""
+def hessian_at(surface: Surface, found: Minimum, scale: Array, sides: int) -> Array:
+    """Differentiate the gradient by differences over ``DIFFERENCE`` times ``scale``.
+
+    Central ones, or with one side those from the gradient at the minimum.
+    """
+    x = found.x
     out = np.empty((len(x), len(x)))
     for j in range(len(x)):
         h = DIFFERENCE * scale[j]
         ends = []
-        for side in (h, -h):
+        for side in (h, -h)[:sides]:
             moved = x.copy()
             moved[j] += side
             if not np.isfinite(surface.value(moved)):
                 return np.full_like(out, np.nan)
             ends.append(surface.gradient())
-        out[:, j] = (ends[0] - ends[1]) / (2.0 * h)
+        low = ends[1] if sides == 2 else found.gradient
+        out[:, j] = (ends[0] - low) / (sides * h)
     return 0.5 * (out + out.T)
 
 
-def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20) -> Minimum:
+def polish(
+    surface: Surface,
+    found: Minimum,
+    scale: Array,
+    max_rounds: int = 20,
+    *,
+    proof: Proof = EXACT,
+) -> Minimum:
     """Go on from a minimum by Newton's method with the Hessian itself; the surface ends up there.
 
     Short steps keep the Hessian: it is computed again after a long one.
@@ -176,7 +211,7 @@ def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20)
     found.status = "step limit"
     for _ in range(max_rounds):
         surface.value(found.x)
-        found.hessian = hessian_at(surface, found.x, scale)
+        found.hessian = hessian_at(surface, found, scale, proof.sides)
         if not np.isfinite(found.hessian).all():
             found.status, found.decrement = "stalled", np.inf
             break
@@ -185,14 +220,14 @@ def polish(surface: Surface, found: Minimum, scale: Array, max_rounds: int = 20)
             step, predicted, inside = trust_step(found.gradient * scale, bend, radius)
             found.decrement = predicted
             lost = unresolved(found.value)
-            if predicted < (POLISHED if inside else lost):
+            if predicted < (proof.polished if inside else lost):
                 found.status = "converged"
                 break
             moved, radius = attempt(surface, found, step * scale, predicted, radius)
             if predicted < lost and not moved:
                 found.status = "converged"
                 break
-            if predicted > max(SHORT, lost) or not moved:
+            if predicted > max(proof.short, lost) or not moved:
                 break
         if found.status == "converged":
             break
@@ -278,12 +313,19 @@ def search_scaled(
     return scaled.back(found)
 
 
-def proved(surface: Surface, found: Minimum, *, max_steps: int, tolerance: float) -> Minimum:
+def proved(
+    surface: Surface,
+    found: Minimum,
+    *,
+    max_steps: int,
+    tolerance: float,
+    proof: Proof = EXACT,
+) -> Minimum:
     """Polish a minimum by its Hessian; step off it where the criterion falls away."""
     for _ in range(3):
         path = found.path
         bends = np.maximum(np.abs(np.diag(found.hessian)), 1e-2)
-        found = polish(surface, found, 1.0 / np.sqrt(bends))
+        found = polish(surface, found, 1.0 / np.sqrt(bends), proof=proof)
         if not np.isfinite(found.hessian).all():
             return found
         lower = downhill(surface, found)

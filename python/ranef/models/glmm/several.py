@@ -81,8 +81,22 @@ class PartsCriterion:
         self.n_gradients += other.n_gradients
 
 
-def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
+def fit_parts(
+    plan: Plan, *, nagq: int, control: Control, near: tuple[Array, Array] | None = None
+) -> PartsEstimate:
     """Maximise the approximated likelihood over covariances and the coefficients of all parts.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is fitted.
+    nagq : int
+        Points of the quadrature; 1 is Laplace's approximation.
+    control : Control
+        Limits of the search.
+    near : (ndarray of shape (n_theta,), ndarray of shape (p,)), optional
+        Covariance parameters, none of them at a limit, and standardised coefficients, from which
+        one search starts.
 
     Raises
     ------
@@ -91,16 +105,14 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
 
     Notes
     -----
-    The search begins at the coefficients of the model without random effects, found by Newton's
-    method with the exact Hessian.
+    Without ``near`` the search begins at the coefficients of the model without random effects,
+    found by Newton's method with the exact Hessian.
     """
     core = plan.core()
-    m = len(core.parameters)
-    none = of_size(core.parameters, plan.structures, 0.0)
-    beta = without_random(core, plan.start, none, len(plan.inputs[0][1]))
-    surface, found = descend(plan, core, beta, control, STARTS)
-    if m and not control.start and may_have_rivals(plan, core, surface, found):
-        surface, found = better(plan, core, beta, control, surface, found)
+    if near is None:
+        surface, found = searched(plan, core, control)
+    else:
+        surface, found = descend_from(plan, core, *near, control)
     if nagq > 1:
         surface.rule = hermite(nagq)
         found = search_scaled(
@@ -116,6 +128,18 @@ def fit_parts(plan: Plan, *, nagq: int, control: Control) -> PartsEstimate:
         proved(surface, found, max_steps=control.max_steps, tolerance=control.tolerance),
         nagq,
     )
+
+
+def searched(
+    plan: Plan, core: _core.Predictors, control: Control
+) -> tuple[PartsCriterion, Minimum]:
+    """Search from the model without random effects, twice where there may be two minima."""
+    none = of_size(core.parameters, plan.structures, 0.0)
+    beta = without_random(core, plan.start, none, len(plan.inputs[0][1]))
+    surface, found = descend(plan, core, beta, control, STARTS)
+    if len(core.parameters) and not control.start and may_have_rivals(plan, core, surface, found):
+        return better(plan, core, beta, control, surface, found)
+    return surface, found
 
 
 def at_parts(plan: Plan, estimate: PartsEstimate) -> _core.Predictors:
@@ -164,7 +188,6 @@ def descend(
 ) -> tuple[PartsCriterion, Minimum]:
     """Search from the best of some sizes of random effects."""
     core.restart()
-    surface = PartsCriterion(core, plan.constant)
     starts = [of_size(core.parameters, plan.structures, size) for size in sizes]
     if control.start:
         starts = [packed(core.parameters, control.start)]
@@ -172,8 +195,16 @@ def descend(
     theta = starts[int(np.argmin(values))]
     if not core.evaluate(theta, beta).value < 1e300:
         theta = of_size(core.parameters, plan.structures, 1e-3)
-        if not core.evaluate(theta, beta).value < 1e300:
-            raise FitError("the likelihood is not finite where its search begins")
+    return descend_from(plan, core, theta, beta, control)
+
+
+def descend_from(
+    plan: Plan, core: _core.Predictors, theta: Array, beta: Array, control: Control
+) -> tuple[PartsCriterion, Minimum]:
+    """Search from given covariance parameters and standardised coefficients."""
+    surface = PartsCriterion(core, plan.constant)
+    if not core.evaluate(theta, beta).value < 1e300:
+        raise FitError("the likelihood is not finite where its search begins")
     surface.whiten(beta, core.information_beta())
     x = np.concatenate([theta, np.zeros(len(beta))])
     surface.value(x)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..._typing import Array
 from ...design.encode import encode
-from ...design.frame import did_you_mean, open_frame
+from ...design.frame import open_frame, used_instead
 from ...errors import UnsupportedError
 from ...families.links import link_named
 from ...inference.coverage import check_level, t_quantile
@@ -88,10 +88,7 @@ def curves_of(
     start = reference_grid(design, data, at)
     for name in (x,) if by is None else (x, by):
         if name not in start:
-            known = ", ".join(start) or "no variable"
-            raise ValueError(
-                f"the fixed part does not use {name!r}{did_you_mean(name, start)}; it uses {known}"
-            )
+            raise ValueError(f"the fixed part does not use {name!r}{used_instead(name, start)}")
     if x == by:
         raise ValueError(f"x and by are both {x!r}; by is another variable")
     used = used_rows(design, data)
@@ -328,7 +325,10 @@ def draw_groups(
     by: str | None,
     group: str | None,
 ) -> bool:
-    """Draw the line of each group over the rows that it has, if the fixed part's grid tells it."""
+    """Draw the line of each group over the rows that it has; whether there is any.
+
+    There is none where the fixed part lacks a variable of the term, or no group has two rows there.
+    """
     design, link, look = model.parts.design, link_named(model.parts.link), theme()
     term, t = term_of(design.random, group)
     z = group_rows(model, curves, x, by, t)  # (lines, m, s)
@@ -339,7 +339,7 @@ def draw_groups(
     chosen = np.unique(
         np.linspace(0, term.n_levels - 1, min(MOST_LINES, term.n_levels)).astype(int)
     )
-    thin = float(np.clip(12.0 / len(chosen), 0.35, 0.8))
+    thin, drawn = float(np.clip(12.0 / len(chosen), 0.35, 0.8)), False
     order = np.argsort(term.codes, kind="stable")
     ends = np.cumsum(np.bincount(term.codes, minlength=term.n_levels))
     for code in chosen:
@@ -347,9 +347,9 @@ def draw_groups(
         for i in np.unique(lines[rows]):
             own = place[rows[lines[rows] == i]]
             own = own[np.isfinite(own)]
-            if i < 0 or len(own) < 2:
+            if i < 0 or len(np.unique(own)) < 2:
                 continue
-            seen = (at >= own.min()) & (at <= own.max())
+            seen, drawn = (at >= own.min()) & (at <= own.max()), True
             mean = link.mean(curves.eta[i] + z[i] @ modes[code])
             axis.plot(
                 at[seen],
@@ -359,7 +359,7 @@ def draw_groups(
                 alpha=0.6,
                 zorder=2,
             )
-    return True
+    return drawn
 
 
 def group_rows(model: Drawn, curves: Curves, x: str, by: str | None, t: int) -> Array | None:
@@ -385,7 +385,7 @@ def group_rows(model: Drawn, curves: Curves, x: str, by: str | None, t: int) -> 
 # ------------------------------------------------------------------ effects
 
 
-def effects_figure(model: Drawn, level: float, axes: Any = None) -> Panels:
+def effects_figure(model: Drawn, level: float, points: bool, axes: Any = None) -> Panels:
     """Draw a panel for each term of the fixed part that no larger term contains."""
     chosen = largest_terms(model)
     if not chosen:
@@ -393,10 +393,13 @@ def effects_figure(model: Drawn, level: float, axes: Any = None) -> Panels:
     columns = min(3, len(chosen))
     rows = ceil(len(chosen) / columns)
     wide = any(len(term) > 1 for term in chosen)
+    used = used_rows(model.parts.design, model.parts.data)
     figure, shown = panels(rows, columns, 4.4 if wide else 3.6, 3.2, axes=axes, used=len(chosen))
     for axis, term in zip(shown, chosen, strict=True):
         x, by = term[0], term[1] if len(term) > 1 else None
         curves = curves_of(model, x, by, {}, level)
+        if points and model.parts.draws_points:
+            draw_points(axis, model, curves, used, x, by)
         draw_curves(axis, model, curves, by)
         axis.set(xlabel=x, ylabel=response_label(model))
         if by is not None:

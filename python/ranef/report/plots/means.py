@@ -19,7 +19,14 @@ __all__ = ["contrast_axes", "means_figure"]
 
 
 def means_figure(
-    frame: pd.DataFrame, variables: list[str], by: list[str], what: str, note: str, axes: Any
+    frame: pd.DataFrame,
+    variables: list[str],
+    by: list[str],
+    what: str,
+    note: str,
+    axes: Any,
+    *,
+    label: str,
 ) -> Any:
     """Draw means with intervals: the first variable along, one line per level of the second.
 
@@ -35,7 +42,7 @@ def means_figure(
     figure, shown = panels(*shape, wide, 3.4, axes=axes, used=len(families))
     for axis, (key, part) in zip(shown, families, strict=True):
         draw_means(axis, part, x, others, what)
-        axis.set(xlabel=x, ylabel=what)
+        axis.set(xlabel=x, ylabel=label)
         values = key if isinstance(key, tuple) else (key,)
         if by:
             text = [f"{n} = {named(v)}" for n, v in zip(by, values, strict=True)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..._counted import counted
 from .base import one, theme, titled
 
 if TYPE_CHECKING:
@@ -37,14 +38,14 @@ def pattern_axes(patterns: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             )
     axis.set_xticks(range(len(names)), names, rotation=30, ha="left")
     axis.xaxis.tick_top()
-    axis.set_yticks(range(len(shown)), [f"{n:,} rows" for n in shown["n"]])
+    axis.set_yticks(range(len(shown)), [counted(n, "row") for n in shown["n"]])
     axis.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(shown) - 0.4, -0.6))
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
     rest = len(patterns) - len(shown)
     more = f"; {rest} rarer patterns are not shown" if rest else ""
     axis.set_xlabel(f"filled: observed, open: missing{more}", fontsize="small")
-    return axis
+    return titled(axis, "Patterns of missing values")
 
 
 def dropout_axes(dropout: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -62,11 +63,8 @@ def dropout_axes(dropout: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 f"{leave}", (t, y), xytext=(4, -10), textcoords="offset points", fontsize="small"
             )
     axis.set(xlabel=str(dropout.index.name or "time"), ylabel="mean outcome")
-    axis.set_title(
-        "Outcome before leaving (numbers: units that leave)", fontsize="medium", loc="left"
-    )
     axis.legend(frameon=False, fontsize="small")
-    return axis
+    return titled(axis, "Outcome before leaving (numbers: units that leave)")
 
 
 def imputed_axes(

@@ -135,17 +135,19 @@ class ModelPlots(Spoken, Preformatted):
             ax=ax,
         )
 
-    def effects(self, *, level: float = 0.95, axes: Any = None) -> Panels:
+    def effects(self, *, level: float = 0.95, points: bool = True, axes: Any = None) -> Panels:
         """Draw the predicted means along every term of the fixed part, one panel per term.
 
         Parameters
         ----------
         level : float
             Coverage of the intervals.
+        points : bool
+            Whether to draw the data.
         axes : sequence of Axes, optional
             Where to draw; as many as there are terms that no larger term contains.
         """
-        return effects_figure(self._model, level, axes)
+        return effects_figure(self._model, level, points, axes)
 
     def caterpillar(
         self, group: str | None = None, level: float = 0.95, *, axes: Any = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ...design.frame import did_you_mean
+from ...design.frame import used_instead
 from ...errors import UnsupportedError
 from ...inference.emmeans import crossed, reference_grid
 from ..augment import used_rows
@@ -81,10 +81,7 @@ class OrdinalPlots(ModelPlots):
         data = model.parts.training_data("fit again by model.update(data=...) to draw predictions")
         start = reference_grid(design, data, at)
         if x not in start:
-            known = ", ".join(start) or "no variable"
-            raise ValueError(
-                f"the formula does not use {x!r}{did_you_mean(x, start)}; it uses {known}"
-            )
+            raise ValueError(f"the formula does not use {x!r}{used_instead(x, start)}")
         values = {x: spread_out(used_rows(design, data)[x], start[x], STEPS), **at}
         table = crossed(reference_grid(design, data, values))
         found = model.predict(table, kind="prob", random=random).set_axis(range(len(table)))
@@ -103,7 +100,7 @@ class OrdinalPlots(ModelPlots):
         """Raise: categories have no differences."""
         return self._not("residuals")
 
-    def effects(self, *, level: float = 0.95, axes: Any = None) -> Panels:
+    def effects(self, *, level: float = 0.95, points: bool = True, axes: Any = None) -> Panels:
         """Raise: ``predictions`` draws the probabilities along one variable."""
         return self._not("effects")
 

@@ -11,7 +11,7 @@ import scipy
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import UnsupportedError
-from .base import Panels, finish, one, panels, theme, titled
+from .base import Panels, finish, legend, one, panels, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,15 +161,14 @@ class PosteriorPlots(Preformatted):
             raise UnsupportedError(
                 "a predictive check needs the rows, and this model was fitted from cross products"
             )
-        axis = one(ax, 5.5, 3.4)
+        axis = one(ax, 6.4, 3.4)
         drawn = self._simulate(n, seed=seed, of=of)
         if len(np.unique(self._y)) <= FEW_VALUES and np.all(self._y == np.round(self._y)):
             _counts(axis, self._y, drawn)
         else:
             _curves(axis, self._y, drawn)
-        axis.legend(frameon=False, fontsize="small")
-        axis.set_title(f"{of.capitalize()} predictive check", loc="left")
-        return axis
+        legend(axis, "", ax is None)
+        return titled(axis, f"{of.capitalize()} predictive check")
 
 
 def _curves(axis: Axes, y: Array, drawn: Array) -> None:

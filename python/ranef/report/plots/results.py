@@ -14,7 +14,17 @@ from .base import MARKERS, Panels, finish, legend, one, panels, theme, titled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["bootstrap_figure", "crossval_axes", "optimiser_axes", "ranking_axes"]
+__all__ = [
+    "bootstrap_figure",
+    "crossval_axes",
+    "optimiser_axes",
+    "predictive_axes",
+    "ranking_axes",
+    "starts_axes",
+]
+
+#: Differences of -2 log-likelihood that a logarithmic axis does not tell apart.
+FLOOR = 1e-8
 
 
 def bootstrap_figure(
@@ -92,9 +102,52 @@ def ranking_axes(table: pd.DataFrame, by: str, name: str, ax: Axes | None = None
     return titled(axis, f"Models by {name}; numbers: weights")
 
 
+def predictive_axes(table: pd.DataFrame, scheme: str, errors: float, ax: Axes | None) -> Axes:
+    """Draw differences of predictive densities from the best model's, with standard errors."""
+    axis, look = one(ax, 6.4, float(np.clip(1.5 + 0.36 * len(table), 2.2, 9.0))), theme()
+    place = np.arange(len(table))
+    if "difference" in table:
+        half = errors * table["difference_se"].to_numpy(float)
+        axis.axvline(0.0, color=look.grey, linewidth=1.0)
+        values, label = table["difference"], "expected log density minus that of the best"
+    else:
+        half, values, label = None, table["rmse"], "root mean squared error"
+    axis.errorbar(
+        values.to_numpy(float), place, xerr=half, fmt="o", color=look.accent, markersize=6.0
+    )
+    axis.set_yticks(place, [str(name) for name in table.index])
+    axis.set_ylim(len(table) - 0.5, -0.5)
+    axis.set_xlabel(label)
+    shown = f"; lines: {errors:g} standard errors" if half is not None else ""
+    return titled(axis, f"Left out: {scheme}{shown}")
+
+
+def starts_axes(table: pd.DataFrame, criterion: float, ax: Axes | None) -> Axes:
+    """Draw where searches from random starts ended, lowest first, and the model itself."""
+    axis, look = one(ax, 6.4, 3.4), theme()
+    best = min(criterion, float(table["criterion"].min()))
+    rows = table.sort_values("criterion", kind="stable")
+    above = np.maximum(rows["criterion"].to_numpy(float) - best, FLOOR)
+    place, ended = np.arange(1, len(rows) + 1), rows["converged"].to_numpy(bool)
+    for chosen, mark, colour, label in (
+        (ended, "o", look.accent, "converged"),
+        (~ended, "s", look.second, "not converged"),
+    ):
+        if chosen.any():
+            axis.plot(place[chosen], above[chosen], mark, color=colour, markersize=5.0, label=label)
+    own = max(criterion - best, FLOOR)
+    axis.axhline(own, color=look.grey, linewidth=1.0, linestyle="--", label="the model")
+    axis.set_yscale("log")
+    axis.set_ylim(0.3 * FLOOR, max(1.0, 3.0 * float(np.nanmax(above, initial=own))))
+    axis.set(xlabel="random starts, best first", ylabel="-2 log-likelihood above the lowest")
+    axis.locator_params(axis="x", integer=True)
+    legend(axis, "", ax is None)
+    return titled(axis, f"Ends of searches; {FLOOR:g} and less are drawn as {FLOOR:g}")
+
+
 def crossval_axes(rows: pd.DataFrame, scheme: str, ax: Axes | None = None) -> Axes:
     """Draw left-out responses against their predictions, with the line of equality."""
-    axis, look = one(ax, 5.0, 4.4), theme()
+    axis, look = one(ax, 6.4, 4.4), theme()
     known = rows[rows["mean"].notna()]
     axis.axline((float(known["mean"].mean()),) * 2, slope=1.0, color=look.grey, linewidth=1.0)
     size = 4.0 if len(known) < 1000 else 1.5
@@ -116,5 +169,5 @@ def crossval_axes(rows: pd.DataFrame, scheme: str, ax: Axes | None = None) -> Ax
             label=f"{label} ({int(chosen.sum())})",
         )
     axis.set(xlabel="predicted", ylabel="observed")
-    legend(axis, "", False)
+    legend(axis, "", ax is None)
     return titled(axis, f"Left-out rows: {scheme}")

@@ -139,7 +139,7 @@ def draw_lines(
 def spelled(column: str) -> str:
     """Say what a column of settings is."""
     for prefix, words in (
-        ("n_", "number of {}"),
+        ("n_", "levels of {}"),
         ("rows_", "rows of each {}"),
         ("beta_", "effect of {}"),
     ):
