@@ -78,7 +78,7 @@ def test_a_ladder_says_what_changes_and_where_it_breaks(sleep):
     assert list(found.table["changes"])[1] == "+ Days"
     assert "(Days | Subject)" in found.table["changes"].iloc[2]
     assert np.isnan(found.table["pvalue"].iloc[2])  # both parts change
-    assert "1 rows" in found.notes[1]
+    assert "1 row with" in found.notes[1]
     small = ranef.lmer(steps[1], sleep.drop(index=3), reml=False)
     assert found.table["llf"].iloc[0] == pytest.approx(small.llf, abs=1e-6)
     with pytest.raises(ranef.ModelError, match="stops at 'Reaction ~ Dayz"):

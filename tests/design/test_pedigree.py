@@ -61,7 +61,7 @@ def test_parents_without_a_row_are_founders():
     ("id", "sire", "dam", "message"),
     [
         (["a", "a"], [None, None], [None, None], "'a' repeat"),
-        (["a", None], [None, None], [None, None], "id is missing in 1 rows"),
+        (["a", None], [None, None], [None, None], "id is missing in 1 row"),
         (["a", "b"], ["b", "a"], [None, None], "is its own ancestor"),
         (["a"], ["a"], [None], "'a' is its own parent"),
         (["a", "b", "c"], [None, "a", None], [None, None, "a"], "'a' are sire of one animal and"),

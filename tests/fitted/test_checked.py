@@ -135,7 +135,7 @@ def test_arguments_that_make_no_sense_are_refused():
     found = model.simulated_residuals(19, seed=1)
     with pytest.raises(ranef.DataError, match="no column 'z'"):
         found.against("z")
-    with pytest.raises(ranef.DataError, match="missing in 1 rows"):
+    with pytest.raises(ranef.DataError, match="missing in 1 row"):
         found.against("t")
     with pytest.raises(ranef.DataError, match="150 rows"):
         found.against(np.zeros(3))

@@ -192,7 +192,7 @@ def test_update_keeps_members(joint):
         ("mm()", "is empty"),
         ("mm(t1, t1)", "'t1' twice"),
         ("mm(t1, t2, weight=(w1, w2))", "no argument 'weight'"),
-        ("mm(t1, t2, weights=(w1,))", "2 members and 1 weights"),
+        ("mm(t1, t2, weights=(w1,))", "2 members and 1 weight;"),
         ("mm(t1, 3)", "names of columns, not '3'"),
     ],
 )

@@ -109,7 +109,7 @@ def test_missing_values_in_every_role(rows, column):
 
 def test_missing_values_in_a_formula_of_variance(rows):
     d = rows.assign(z=rows["x"].where(rows.index != 5))
-    with pytest.raises(ranef.DataError, match="missing in 1 rows"):
+    with pytest.raises(ranef.DataError, match="missing in 1 row"):
         ranef.gls("y ~ x", d, variance="~ z", **ROLES)
     d.loc[5, "y"] = np.nan
     with pytest.warns(ranef.DroppedRowsWarning):

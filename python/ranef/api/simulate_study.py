@@ -196,8 +196,8 @@ def simulate_study(
     if line.interrupted:
         warn_caller(
             RanefWarning(
-                f"interrupted after {line.done} of {counted(line.total, 'fit')}; the tables are of "
-                "those"
+                f"interrupted after {line.done} of {counted(len(grid) * int(n), 'fit')}; the "
+                "tables are of those"
             )
         )
     return Study(runs, alpha, interrupted=line.interrupted)

@@ -144,8 +144,9 @@ def embedded(
             how = "without each row in turn"
             values = modes_without_row(design, estimate, place)
         else:
-            how = f"in {counted(folds, 'part')}, without each in turn"
-            part = within_groups(np.asarray(term.codes, dtype=np.intp), int(folds), seed)
+            count = int(folds)
+            how = f"in {counted(count, 'part')}, without each in turn"
+            part = within_groups(np.asarray(term.codes, dtype=np.intp), count, seed)
             values = modes_without_part(design, estimate, place, part)
     else:
         values = modes[term.codes]

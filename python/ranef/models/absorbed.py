@@ -138,7 +138,7 @@ def fit_absorbed(rows: GlmRows) -> GlmEstimate:
 
 def at_edge(y: Array, family: Family) -> NDArray[np.bool_]:
     """Tell which responses are at an end of the range of the mean."""
-    return (y == 0.0) | (family.has_trials & (y == 1.0))
+    return np.asarray((y == 0.0) | (family.has_trials & (y == 1.0)))
 
 
 def descended(

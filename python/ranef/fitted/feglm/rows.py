@@ -17,6 +17,7 @@ from ...inference.prediction.estimable import without_estimate, without_estimate
 from ...inference.prediction.table import labelled
 from ...models.within import absorbed_effects
 from ..parts import Base
+from .fitted import ConditionalFit
 from .parts import FeglmParts
 
 __all__ = ["Rows"]
@@ -84,19 +85,20 @@ class Rows(Base):
             later one add up to zero over the rows. Across unconnected levels they cannot be
             compared.
         """
-        absorption = self.parts.estimate.absorption
+        estimate = self.parts.estimate
+        absorption = estimate.absorption
         if absorption is None:
             raise ModelError("no factor was absorbed; the effects are among the coefficients")
-        if self.parts.is_conditional:
+        if isinstance(estimate, ConditionalFit):
             raise UnsupportedError(
                 "a conditional likelihood does not depend on the effects, so they have no "
                 "estimates; ranef.glmer has those of random ones, model.ranef()"
             )
         design = self.parts.design
-        fixed = self.parts.linear(design.X[:, self.parts.estimate.positions])
+        fixed = self.parts.linear(design.X[:, estimate.positions])
         offset = 0.0 if design.offset is None else design.offset
-        weights = self.parts.estimate.glm.weights
-        found = absorbed_effects(self.parts.estimate.eta - offset - fixed, absorption, weights)
+        residual = estimate.eta - offset - fixed
+        found = absorbed_effects(residual, absorption, estimate.glm.weights)
         return {
             name: pd.Series(part, index=design.random[k].levels, name=name)
             for k, (name, part) in enumerate(zip(absorption.names, found, strict=True))

@@ -53,7 +53,7 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
         yield from not_there(parts, REMEDY)
 
 
-def all_single(parts: PredictorParts) -> bool:
+def all_single(parts: SeveralParts) -> bool:
     """Tell whether the response counts the successes of single trials."""
     weights = parts.design.weights
     return parts.family.has_trials and (weights is None or bool(np.all(weights == 1.0)))

@@ -294,15 +294,15 @@ def fit_slices(
     out = out or empty_estimate(len(start) - 1, design, settings)
     wanted = out.outcome == NOT_RUN
     chosen = np.flatnonzero(wanted if members is None else wanted & members)
-    design, start = only_slices(design, np.asarray(start), chosen)
-    flat = partial(_flat_slices, design, start)
+    design, bounds = only_slices(design, np.asarray(start), chosen)
+    flat = partial(_flat_slices, design, bounds)
     with progress.interruptible():
         if settings.spec is None:
-            fit = linear_slices(design, start, out, progress)
+            fit = linear_slices(design, bounds, out, progress)
             store_blocks(chosen, fit, out, progress, flat)
         else:
             terms = kernel_terms(design)
-            of_counts = fit_count_slices(design, terms, start, out)
+            of_counts = fit_count_slices(design, terms, bounds, out)
             fit_members(chosen, of_counts, out, progress, flat)
     out.blank()
     return out
