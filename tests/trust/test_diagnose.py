@@ -469,3 +469,25 @@ def test_text_that_stands_for_a_missing_value_is_found(mark, kind):
         assert "placeholder" not in ranef.diagnose(ranef.lmer(formula, held["data"])).codes
     without = ranef.lmer("Reaction ~ Days + (1 | Subject)", data)
     assert "placeholder" not in ranef.diagnose(without).codes
+
+
+@pytest.mark.filterwarnings("ignore::ranef.errors.SingularFitWarning")
+@pytest.mark.parametrize(
+    ("formula", "column"),
+    [
+        ("y ~ log(2 + x) + (1 | g)", "log"),
+        ("y ~ I(c == 'p') + (1 | g)", "p"),
+        ("y ~ `a b` + (1 | g)", "a"),
+        ("y ~ x1 + (1 | g)", "x"),
+    ],
+)
+def test_a_placeholder_in_a_column_that_the_formula_does_not_use_is_no_finding(formula, column):
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"g": np.repeat(np.arange(10), 6), "c": np.tile(["p", "q", "r"], 20)})
+    for name in ("x", "x1", "a b"):
+        frame[name] = rng.random(60)
+    frame["y"] = rng.normal(size=60) + rng.normal(size=10)[frame["g"]]
+    frame[column] = np.tile(["NA", "u"], 30)
+    assert "placeholder" not in ranef.diagnose(ranef.lmer(formula, frame)).codes
+    used = ranef.lmer(f"y ~ {column} + (1 | g)", frame)
+    assert "placeholder" in ranef.diagnose(used).codes

@@ -105,10 +105,11 @@ def check_collinear(design: Design) -> Iterator[Finding]:
 def check_placeholders(frame: pd.DataFrame, formula: str) -> Iterator[Finding]:
     """Tell of levels of the formula's columns that may stand for missing values."""
     for name in frame.columns:
-        used = isinstance(name, str) and re.search(
-            rf"(?<![\w.]){re.escape(name)}(?![\w.])", formula
-        )
-        if not used or pd.api.types.is_numeric_dtype(frame[name]):
+        if (
+            not isinstance(name, str)
+            or not _names(formula, name)
+            or pd.api.types.is_numeric_dtype(frame[name])
+        ):
             continue
         texts = frame[name][[isinstance(value, str) for value in frame[name]]].astype(str)
         marked = texts[texts.str.strip().str.lower().isin(PLACEHOLDERS)]
@@ -126,6 +127,15 @@ def check_placeholders(frame: pd.DataFrame, formula: str) -> Iterator[Finding]:
             f"data = data.assign(**{{{name!r}: {column}.where({column} != {level!r})}})",
             about=name,
         )
+
+
+def _names(formula: str, column: str) -> bool:
+    """Tell whether a formula names a column: not in a text, as a function, or in a longer name."""
+    bare = re.sub(r'"[^"]*"|\'[^\']*\'', "", formula)
+    if f"`{column}`" in bare:
+        return True
+    bare = re.sub(r"`[^`]*`", "", bare)
+    return bool(re.search(rf"(?<![\w.]){re.escape(column)}(?![\w.]|\s*\()", bare))
 
 
 def check_response(design: Design, formula: str) -> Iterator[Finding]:
