@@ -106,6 +106,79 @@ def test_what_is_of_single_rows_is_refused(file, call):
         call(model)
 
 
+def pieces(frame):
+    return [frame[start : start + 700] for start in range(0, len(frame), 700)]
+
+
+def test_a_column_of_the_name_of_a_function_is_no_column_of_the_model():
+    holes = FRAME.assign(log=np.where(FRAME.index % 5 == 0, np.nan, 1.0), p=np.nan)
+    formula = 'n ~ log(1 + x) + I(c == "p") + (1 | g)'
+    whole = ranef.glmer(formula, FRAME, family="poisson")
+    read = ranef.glmer(formula, pieces(holes), family="poisson")
+    assert read.nobs == len(FRAME)
+    assert read.llf == pytest.approx(whole.llf, abs=1e-6)
+
+
+def test_missing_values_that_an_expression_takes_care_of_are_kept():
+    holes = FRAME.assign(x=FRAME["x"].where(FRAME.index % 5 > 0))
+    whole = ranef.glmer("n ~ x.isna() + (1 | g)", holes, family="poisson")
+    read = ranef.glmer("n ~ x.isna() + (1 | g)", pieces(holes), family="poisson")
+    assert read.nobs == len(FRAME)
+    assert read.llf == pytest.approx(whole.llf, abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, 0.0, np.inf])
+def test_one_wrong_weight_is_not_hidden_in_a_sum(wrong):
+    frame = FRAME.assign(e=np.where(FRAME.index == 3, wrong, FRAME["e"]))
+    with pytest.raises(ranef.DataError, match="'e' is not in 1 row of a chunk"):
+        ranef.glmer("n ~ x + (1 | g)", pieces(frame), family="poisson", weights="e")
+
+
+@pytest.mark.parametrize("formula", ["n ~ x + e + (1 | g)", "n ~ x + offset(log(e)) + (1 | g)"])
+def test_weights_may_be_a_predictor_too(formula):
+    whole = ranef.glmer(formula, FRAME, family="poisson", weights="e")
+    read = ranef.glmer(formula, pieces(FRAME), family="poisson", weights="e")
+    assert read.llf == pytest.approx(whole.llf, abs=1e-6)
+    np.testing.assert_allclose(read.params, whole.params, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "expr", ["scale(x)", "I(x - x.mean())", "I(x - x.groupby(g).transform('mean'))", "I(x.rank())"]
+)
+def test_what_depends_on_all_rows_is_refused(expr):
+    with pytest.raises(ranef.UnsupportedError, match="needs all rows at once"):
+        ranef.glmer(f"n ~ {expr} + (1 | g)", pieces(FRAME), family="poisson")
+
+
+def test_criteria_are_compared_though_models_keep_other_rows():
+    formulas = ["n ~ x + (1 | g)", "n ~ x + c + (1 | g)"]
+    whole = [ranef.glmer(f, FRAME, family="poisson") for f in formulas]
+    read = [ranef.glmer(f, pieces(FRAME), family="poisson") for f in formulas]
+    expected = ranef.compare(*whole).table
+    for pair in (read, [read[0], whole[1]]):
+        found = ranef.compare(*pair).table
+        np.testing.assert_allclose(found["aic"], expected["aic"], atol=1e-5)
+    with pytest.raises(ranef.UnsupportedError, match=r"ranef\.compare"):
+        ranef.anova(*read)
+    moved = FRAME.assign(n=FRAME["n"] + (FRAME.index == 5))
+    other = ranef.glmer(formulas[1], pieces(moved), family="poisson")
+    with pytest.raises(ranef.ModelError, match="other values of n"):
+        ranef.compare(read[0], other)
+    with pytest.raises(ranef.ModelError, match="rests on 5000 rows"):
+        ranef.compare(read[0], ranef.glmer(formulas[1], [FRAME[:5000]], family="poisson"))
+
+
+def test_figures_about_the_fit_are_of_all_rows():
+    whole = ranef.glmer("n ~ x + c + (1 | g)", FRAME, family="poisson")
+    read = ranef.glmer("n ~ x + c + (1 | g)", pieces(FRAME), family="poisson")
+    assert read.glance().iloc[0].to_dict() == pytest.approx(whole.glance().iloc[0].to_dict())
+    sizes = FRAME["g"].value_counts()
+    rows = read.influence().table["rows"]
+    assert (rows == sizes[rows.index]).all()
+    with pytest.raises(ranef.UnsupportedError, match="distinct rows only"):
+        read.predict()
+
+
 def test_rows_that_do_not_repeat_are_refused_before_memory_runs_out(monkeypatch, file):
     monkeypatch.setattr(distinct, "MOST_DISTINCT", 500)
     with pytest.raises(ranef.DataError, match="'beside' has the most values"):

@@ -188,3 +188,24 @@ def test_coefficients_are_drawn():
     assert side.plot().get_title(loc="left").startswith("Approaches")
     assert "<table" in side._repr_html_()
     pyplot.close("all")
+
+
+@quiet
+def test_rows_without_a_group_are_in_no_approach():
+    holes = FRAME.assign(g=FRAME["g"].where(FRAME.index % 50 > 0))
+    found = ranef.approaches("n ~ x", holes, "g", family="poisson")
+    whole = ranef.approaches("n ~ x", holes.dropna(), "g", family="poisson")
+    assert found.table.index.equals(whole.table.index)
+    columns = ["estimate", "se", "df"]
+    np.testing.assert_allclose(found.table[columns], whole.table[columns], rtol=1e-6)
+    assert found.identities["holds"].all()
+
+
+@quiet
+def test_approaches_of_trials_leave_out_those_that_have_no_trials():
+    trials = FRAME.assign(k=np.minimum(FRAME["n"], FRAME["m"]))
+    found = ranef.approaches("cbind(k, m - k) ~ x", trials, "g", family="binomial")
+    assert set(found.skipped) == {"GEE", "fixed effects"}
+    by_hand = ranef.glmer("cbind(k, m - k) ~ x + (1 | g)", trials, family="binomial")
+    mixed = found.table.loc["mixed model", "estimate"]
+    np.testing.assert_allclose(mixed, by_hand.params, rtol=1e-6)

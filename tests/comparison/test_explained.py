@@ -141,3 +141,27 @@ def test_blocks_hold_products_together(data):
         ranef.part_r2(fit, {"a": ["w"], "b": ["w"]})
     with pytest.raises(ranef.ModelError, match="limit=1"):
         ranef.part_r2(fit, ["w"], limit=1)
+
+
+@pytest.mark.filterwarnings("ignore::ranef.errors.SingularFitWarning")
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial"])
+def test_rows_with_a_count_have_the_shares_of_the_rows_they_stand_for(family):
+    rng = np.random.default_rng(4)
+    g, x = rng.integers(0, 25, 900), rng.integers(0, 4, 900) / 2.0
+    e = rng.choice([1.0, 3.0], 900)
+    slope = 0.3 * rng.normal(size=25)
+    mean = e * np.exp(0.3 * x + slope[g] * x + 0.4 * rng.normal(size=25)[g])
+    rows = pd.DataFrame({"g": g, "x": x, "e": e, "n": rng.negative_binomial(3, 3 / (3 + mean))})
+    kept = rows.value_counts().rename("times").reset_index()
+    formula = "n ~ x + offset(log(e)) + (x | g)"
+    whole = ranef.glmer(formula, rows, family=family)
+    few = ranef.glmer(formula, kept, family=family, weights="times")
+    assert (few.r2().marginal, few.r2().conditional) == pytest.approx(
+        (whole.r2().marginal, whole.r2().conditional), rel=1e-4
+    )
+    assert few.icc().adjusted == pytest.approx(whole.icc().adjusted, rel=1e-4)
+    np.testing.assert_allclose(
+        few.variance_decomposition()["variance"],
+        whole.variance_decomposition()["variance"],
+        rtol=1e-4,
+    )

@@ -191,6 +191,21 @@ def test_groups_of_any_size_have_a_likelihood():
     assert far.params.iloc[0] * 1000 == pytest.approx(model.params["x"], rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_a_conditional_model_does_not_depend_on_the_units_of_one_column(unit):
+    """Changing the unit of one of two columns divides its coefficient and errors by it."""
+    frame = MIXED.assign(z=np.random.default_rng(1).normal(size=len(MIXED)))
+    other = frame.assign(x=frame["x"] * unit)
+    model = ranef.feglm("b ~ x + z", frame, family="binomial", absorb="g")
+    scaled = ranef.feglm("b ~ x + z", other, family="binomial", absorb="g")
+    back = np.array([unit, 1.0])
+    np.testing.assert_allclose(scaled.params * back, model.params, rtol=1e-9)
+    np.testing.assert_allclose(scaled.bse * back, model.bse, rtol=1e-9)
+    for kind in ("CR0", "CR2", "CR3"):
+        found, expected = scaled.robust(kind, "firm").bse, model.robust(kind, "firm").bse
+        np.testing.assert_allclose(found * back, expected, rtol=1e-9)
+
+
 def test_errors_by_groups_are_sandwiches_of_their_scores():
     model = ranef.feglm("b ~ x", MIXED, family="binomial", absorb="g", cluster="g", vcov="CR0")
     resid = MIXED["b"] - model.fittedvalues

@@ -7,11 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..design.frame import open_frame
+from .._counted import counted
+from ..design.expressions import columns_of, strict_columns
+from ..design.frame import Frame, open_frame
+from ..design.values import float_array
 from ..errors import DataError, UnsupportedError
-from ..formula import Formula
+from ..formula import Factor, FactorKind, Formula
 from ..parallel.engines import frame_kind
 from ..parallel.progress import open_bar
 from .source import open_steadily
@@ -32,10 +36,12 @@ class Distinct:
 
     Attributes
     ----------
-    names : list of str
-        Columns that the model uses.
+    keys : list of str
+        Columns in which rows that are alike agree.
+    strict : frozenset of str
+        Those of them that must not be missing.
     weights : str or None
-        The one of them that says how often a row counts.
+        The column that says how often a row counts.
     parts : list of DataFrame
         Distinct rows of some chunks, with their counts.
     n_read : int
@@ -44,8 +50,9 @@ class Distinct:
         Rows with missing values, by column.
     """
 
-    names: list[str]
-    weights: str | None
+    keys: list[str]
+    strict: frozenset[str]
+    weights: str | None = None
     parts: list[pd.DataFrame] = field(default_factory=list)
     n_read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -53,21 +60,40 @@ class Distinct:
     def add(self, chunk: Any) -> int:
         """Add the rows of a chunk, and return how many there were."""
         frame = open_frame(chunk)
-        columns = {name: frame.series(name).reset_index(drop=True) for name in self.names}
-        rows = pd.DataFrame(columns)
-        gaps = rows.isna()
-        self.dropped.update({name: int(gaps[name].sum()) for name in self.names})
+        names = dict.fromkeys([*self.keys, *([] if self.weights is None else [self.weights])])
+        rows = pd.DataFrame({name: frame.series(name).reset_index(drop=True) for name in names})
+        gaps = rows[[name for name in names if name in self.strict or name == self.weights]].isna()
+        self.dropped.update({name: int(gaps[name].sum()) for name in gaps})
         rows = rows[~gaps.any(axis=1)]
         self.n_read += len(rows)
-        self.parts.append(self.counted(rows, 1.0 if self.weights is None else rows[self.weights]))
+        self.parts.append(self.alike(rows, self.count_of(rows)))
         if sum(map(len, self.parts)) > GATHERED + 2 * len(self.parts[0]):
             self.merge()
         return frame.n_rows
 
-    def counted(self, rows: pd.DataFrame, count: Any) -> pd.DataFrame:
+    def count_of(self, rows: pd.DataFrame) -> Any:
+        """Return how often each row counts.
+
+        Raises
+        ------
+        DataError
+            If a weight is not above zero, which the sum with others would hide.
+        """
+        if self.weights is None:
+            return 1.0
+        count = float_array(rows[self.weights], self.weights)
+        if wrong := int((~(np.isfinite(count) & (count > 0.0))).sum()):
+            raise DataError(
+                f"weights must be above zero and finite; {self.weights!r} is not in "
+                f"{counted(wrong, 'row')} of a chunk; drop these rows first",
+                self.weights,
+            )
+        return count
+
+    def alike(self, rows: pd.DataFrame, count: Any) -> pd.DataFrame:
         """Make one row of those that are alike."""
-        keys = [name for name in rows if name not in (COUNT, self.weights)]
-        grouped = rows.assign(**{COUNT: count}).groupby(keys, observed=True, sort=False)
+        grouped = rows[self.keys].assign(**{COUNT: count})
+        grouped = grouped.groupby(self.keys, observed=True, sort=False, dropna=False)
         return grouped[COUNT].sum().reset_index()
 
     def merge(self) -> pd.DataFrame:
@@ -79,7 +105,7 @@ class Distinct:
             If too many are left.
         """
         whole = pd.concat(self.parts, ignore_index=True)
-        whole = self.counted(whole, whole[COUNT])
+        whole = self.alike(whole, whole[COUNT])
         if len(whole) > MOST_DISTINCT:
             most = max(whole.columns.drop(COUNT), key=lambda name: whole[name].nunique())
             raise DataError(
@@ -91,6 +117,33 @@ class Distinct:
             )
         self.parts = [whole]
         return whole
+
+
+def columns_of_model(
+    formula: Formula, frame: Frame, offset: str | None
+) -> tuple[list[str], frozenset[str]]:
+    """Name the columns that a formula and an offset use, and those that must not be missing."""
+    factors = [*all_factors(formula), *formula.offsets, formula.left]
+    plain = [factor.expr for factor in factors if factor.kind is FactorKind.NAME]
+    plain += [name for bar in formula.random for name in bar.factors]
+    strict = set(plain) | ({offset} if offset is not None else set())
+    named = dict.fromkeys(plain)
+    for factor in factors:
+        if factor.kind is not FactorKind.NAME:
+            named.update(dict.fromkeys(columns_of(factor.expr, frame, formula.evaluation)))
+            strict |= strict_columns(factor.expr, formula.evaluation)
+    if offset is not None:
+        named[offset] = None
+    for name in named:
+        frame.check(name)
+    return list(named), frozenset(strict)
+
+
+def all_factors(formula: Formula) -> list[Factor]:
+    """Variables of the terms, of the smooths and of the left sides of all bars."""
+    terms = [*formula.terms, *(term for bar in formula.random for term in bar.terms)]
+    smooth = [f for s in formula.smooths for f in (*s.variables, *([s.by] if s.by else []))]
+    return [*(factor for term in terms for factor in term.factors), *smooth]
 
 
 def distinct_rows(
@@ -125,8 +178,7 @@ def distinct_rows(
     with open_bar(None, "rows", shown=True, scaled=True) as bar:
         for chunk in passes():
             if found is None:
-                listed = [name for name in map(str, open_frame(chunk).names) if asks_for(name)]
-                found = Distinct(listed, weights)
+                found = Distinct(*columns_of_model(formula, open_frame(chunk), offset), weights)
             bar.update(found.add(chunk))
     if found is None or not found.n_read:
         raise DataError("the data have no row without missing values")

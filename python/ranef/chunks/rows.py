@@ -161,13 +161,24 @@ def learn(
     """Build the design that every chunk is read by."""
     rows = numbered(sample.formula, with_levels(sample.frame(), levels))
     design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
+    check_by_row(design)
+    return design
+
+
+def check_by_row(design: Design) -> None:
+    """Refuse expressions whose value in a row depends on the other rows.
+
+    Raises
+    ------
+    UnsupportedError
+        With the expression, and what to do.
+    """
     for expr, fitted in design.encoder.factors.items():
         if any(fitted.state.values()):
             raise UnsupportedError(
                 f"{expr} needs all rows at once, which chunks do not provide; compute the "
                 "column beforehand, or give its constants in the formula"
             )
-    return design
 
 
 def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | None) -> ChunkRows:

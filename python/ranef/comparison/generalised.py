@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import ModelError
+from ..errors import ModelError, UnsupportedError
 from ..fitted.kinds import is_generalised
-from ..inference.lrt.data import data_difference
 from ..inference.lrt.lrt import RatioTest, Relation, ratio_test
 from ..report.whole_frame import WholeFrame
-from .models import boundary_notes, check_likelihood, criteria_row, labels
+from .models import boundary_notes, check_likelihood, criteria_row, difference_between, labels
 from .spaces import related
 
 __all__ = ["anova_generalised", "check_generalised", "check_same_rows"]
@@ -27,6 +26,7 @@ def anova_generalised(models: Sequence[Any], names: Sequence[str] | None = None)
     order = sorted(range(len(models)), key=lambda i: models[i].npar)
     tests, notes = [RatioTest()], [""]
     for i, j in itertools.pairwise(order):
+        check_kept_rows(models[i], models[j])
         test, remarks = tested(models[i], models[j], related(models[i].parts, models[j].parts))
         tests.append(test)
         notes.append("; ".join(remarks))
@@ -36,6 +36,17 @@ def anova_generalised(models: Sequence[Any], names: Sequence[str] | None = None)
     table["estimator"] = "ML"
     table["note"] = notes
     return WholeFrame(table)
+
+
+def check_kept_rows(small: Any, large: Any) -> None:
+    """Refuse models of data in chunks that keep different rows, on which columns are compared."""
+    if small.parts.design.n_obs != large.parts.design.n_obs:
+        raise UnsupportedError(
+            "anova finds out whether models are nested from their columns on the same rows, and "
+            "models of data in chunks keep the distinct rows of their own columns only; use "
+            "ranef.compare(...) for criteria, large.anova() for tests of its terms, or fit frames "
+            "in memory"
+        )
 
 
 def check_generalised(models: Sequence[Any], caller: str = "anova") -> None:
@@ -80,7 +91,7 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
         )
     first, *others = models
     for place, model in enumerate(others, start=2):
-        difference = data_difference(first.parts.design, model.parts.design)
+        difference = difference_between(first, model)
         if not difference and _counted(first) != _counted(model):
             difference = (
                 f"is of the {model.family} family and the first of the {first.family} one: "

@@ -14,7 +14,7 @@ from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Model, check_mixed
 from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.parts import Base
-from ..inference.lrt.data import data_difference
+from ..inference.lrt.data import counted_difference, data_difference
 from ..inference.lrt.fixed import contains
 from ..inference.lrt.lrt import Parts, RatioTest, Relation
 from ..words.answers import keyword_message
@@ -25,6 +25,7 @@ __all__ = [
     "check_comparable",
     "check_likelihood",
     "criteria_row",
+    "difference_between",
     "estimator_name",
     "labels",
     "named_models",
@@ -35,6 +36,14 @@ AnyModel = TypeVar("AnyModel", LinearMixedModel, Model)
 
 #: Refits by the other estimator, made once for each model and forgotten with it.
 _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictionary()
+
+
+def difference_between(first: Any, other: Any) -> str | None:
+    """Say how the data of two models differ; None when they agree."""
+    designs = first.parts.design, other.parts.design
+    if any(getattr(model.parts, "n_read", None) is not None for model in (first, other)):
+        return counted_difference(*designs, first.nobs, other.nobs)
+    return data_difference(*designs)
 
 
 def check_comparable(
@@ -70,7 +79,7 @@ def check_comparable(
         )
     first = models[0]
     for place, model in enumerate(models[1:], start=2):
-        difference = data_difference(first.parts.design, model.parts.design)
+        difference = difference_between(first, model)
         if difference:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 

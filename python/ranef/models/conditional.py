@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
@@ -296,6 +296,19 @@ class ConditionalEstimate:
 
 def fit_conditional(strata: Strata) -> ConditionalEstimate:
     """Maximise the conditional likelihood, which is concave, by Newton's method."""
+    scale = np.sqrt(np.mean(strata.X**2, axis=0))
+    found = _newton(replace(strata, X=strata.X / scale))
+    point = replace(
+        found.point,
+        scores=found.point.scores * scale,
+        information=found.point.information * np.outer(scale, scale),
+    )
+    cov = found.cov / np.outer(scale, scale)
+    return replace(found, beta=found.beta / scale, point=point, cov=cov)
+
+
+def _newton(strata: Strata) -> ConditionalEstimate:
+    """Search with columns of like size, which the tolerances of the inverses suppose."""
     beta = np.zeros(strata.X.shape[1])
     point = strata.at(beta)
     first = point.information.sum(axis=0)

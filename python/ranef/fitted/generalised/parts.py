@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..._counted import counted
-from ..._typing import Array
+from ..._typing import Array, Positions
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
 from ...inference.optimum.optimum import Optimum
@@ -39,6 +39,10 @@ class GeneralisedParts(ProfiledParts):
 
     def each_row(self, what: str) -> None:
         """Refuse what needs every row of a fit that keeps distinct ones only."""
+
+    def sizes(self, codes: Positions, count: int) -> Positions:
+        """Count the rows of each of ``count`` groups."""
+        return np.bincount(codes, minlength=count)
 
     @property
     @abstractmethod

@@ -147,7 +147,7 @@ class Sandwiched(Base):
             deletion = Deletion(
                 beta - moved @ rows.T, np.einsum("ij,gjk,lk->gil", rows, spread, rows)
             )
-        facts = (label, np.bincount(codes, minlength=count), leverage)
+        facts = (label, parts.sizes(codes, count), leverage)
         kept = pd.Index(parts.names)[parts.kept]
         return influence_tables(
             Whole(parts.beta, np.asarray(parts.kept), parts.cov),

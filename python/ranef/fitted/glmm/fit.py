@@ -12,6 +12,7 @@ from ... import _core
 from ... import design as designs
 from ..._options import options_text
 from ...chunks.distinct import COUNT, distinct_rows
+from ...chunks.rows import check_by_row
 from ...chunks.source import is_source
 from ...design.design import Design, only_plain
 from ...design.frame import is_frame
@@ -123,9 +124,14 @@ def check_quadrature(design: Design, spec: GlmmSpec) -> None:
 
 def fit(call: GlmerCall, data: Any) -> GlmmParts:
     """Carry out a call: parse, build, check, fit."""
-    spec = call.spec
     if not is_frame(data) and is_source(data):
         return fit_chunks(call, data)
+    return fit_design(with_method(built(call, data), call), call, data)
+
+
+def built(call: GlmerCall, data: Any) -> Design:
+    """Read the rows of a frame, and check that they are data of the family."""
+    spec = call.spec
     design = designs.build(
         parse(call.formula),
         data,
@@ -140,7 +146,7 @@ def fit(call: GlmerCall, data: Any) -> GlmmParts:
     glmm.check(design, spec, prior_parts(call.prior).points)
     check_counts(design, spec)
     check_quadrature(design, spec)
-    return fit_design(with_method(design, call), call, data)
+    return design
 
 
 def fit_chunks(call: GlmerCall, data: Any) -> GlmmParts:
@@ -161,7 +167,10 @@ def fit_chunks(call: GlmerCall, data: Any) -> GlmmParts:
     if call.covariance is not None or any(bar.members for bar in parsed.random):
         raise UnsupportedError("covariance= and mm() need a frame in memory")
     found, frame = distinct_rows(parsed, data, call.weights, call.offset, call.missing)
-    parts = fit(replace(call, weights=COUNT, missing="raise"), frame)
+    alike = replace(call, weights=COUNT, missing="raise")
+    design = built(alike, frame)
+    check_by_row(design)
+    parts = fit_design(with_method(design, alike), alike, frame)
     told = parts.warnings
     if lost := {name: count for name, count in found.dropped.items() if count}:
         where = ", ".join(f"{name} ({count})" for name, count in lost.items())

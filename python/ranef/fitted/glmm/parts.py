@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ... import _core
-from ..._typing import Array
+from ..._typing import Array, Positions
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
 from ...inference.optimum.surface import Explorer, SearchDeviance
@@ -189,6 +189,12 @@ class GlmmParts(GeneralisedParts, CurvedParts):
                 f"{what} is of single rows, and a model of data in chunks keeps their distinct "
                 "rows only; use predict(newdata) on rows of the data, or fit a frame in memory"
             )
+
+    def sizes(self, codes: Positions, count: int) -> Positions:
+        """Count the rows of each of ``count`` groups, all that were read."""
+        if self.n_read is None:
+            return super().sizes(codes, count)
+        return np.rint(np.bincount(codes, self.weights, count)).astype(np.intp)
 
     def new_response(self, y: Any) -> Array:
         """Check a response of the rows that were used."""

@@ -24,7 +24,7 @@ from ...report.augment import callers_rows
 from ..generalised.residuals import Residuals
 from ..parts import Base
 from .parts import GlmmParts, encoded, new_rows
-from .residuals import ResidualKind, residuals
+from .residuals import ResidualKind, of_kept, residuals
 
 __all__ = ["Rows"]
 
@@ -64,7 +64,7 @@ class Rows(Base):
     @property
     def deviance(self) -> float:
         """Sum of squared deviance residuals: conditional on the random effects."""
-        return float(np.sum(residuals(self.parts, "deviance") ** 2))
+        return float(np.sum(of_kept(self.parts, "deviance") ** 2))
 
     def overdispersion(self) -> Dispersion:
         """Compare the squared Pearson residuals with their expectation under the distribution.
@@ -178,6 +178,8 @@ class Rows(Base):
             interval = check_option("interval", interval, INTERVALS)
         if interval == "prediction" and kind == "link":
             raise ValueError("a prediction interval is for responses: use kind='response'")
+        if newdata is None:
+            self.parts.each_row("predict() without rows")
         if isinstance(random, str) and random == INTEGRATE:
             no_interval(interval)
             return over_levels(self.parts, newdata, kind)

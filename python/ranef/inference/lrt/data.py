@@ -7,7 +7,7 @@ import numpy as np
 from ..._counted import counted
 from ...design.design import Design
 
-__all__ = ["data_difference"]
+__all__ = ["counted_difference", "data_difference"]
 
 
 def data_difference(first: Design, other: Design) -> str | None:
@@ -38,6 +38,37 @@ def data_difference(first: Design, other: Design) -> str | None:
             "distribution. Fit all models with the same weights"
         )
     return None
+
+
+def counted_difference(first: Design, other: Design, n_first: int, n_other: int) -> str | None:
+    """Say how the data of two models differ, of which one at least keeps distinct rows with counts.
+
+    Which rows are distinct depends on the columns of each model, so responses are compared by the
+    sums of their powers.
+
+    Parameters
+    ----------
+    first, other : Design
+        The designs of the two models; the weights are counts.
+    n_first, n_other : int
+        Rows that each model rests on.
+    """
+    if n_first != n_other:
+        return (
+            f"rests on {counted(n_other, 'row')}, the first on {n_first}. Fit all models on the "
+            "same data, without the rows that have missing values for any of them"
+        )
+    if first.response != other.response or not np.allclose(
+        _powers(first), _powers(other), rtol=1e-10, atol=0.0
+    ):
+        return _responses(first, other)
+    return None
+
+
+def _powers(design: Design) -> list[float]:
+    """Total of the weights, and sums of the response and its square under them."""
+    weights = _weights(design)
+    return [float(weights @ design.y**power) for power in range(3)]
 
 
 def _row_counts(first: Design, other: Design) -> str:

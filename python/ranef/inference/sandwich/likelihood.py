@@ -72,13 +72,18 @@ def adjusted_cov(
 ) -> tuple[Array, tuple[str, ...]]:
     """Compute the covariance of linear functions of the parameters; see ``robust_cov``."""
     count = len(pieces.scores)
-    V = symmetric_power(pieces.cov, 0.5)
-    pushed = pieces.scores @ V  # (G, m) R s_g
+    scale = np.sqrt(np.diag(pieces.cov))
+    scale = np.where(scale > 0.0, scale, 1.0)  # parameters in units of their errors
+    unit = np.outer(scale, scale)
+    V = symmetric_power(pieces.cov / unit, 0.5)
+    pushed = (pieces.scores * scale) @ V  # (G, m) R s_g
     notes: tuple[str, ...] = ()
     if kind in POWERS:
         lost = 0
         for g in range(count):
-            values, vectors = np.linalg.eigh(np.eye(len(V)) - V @ pieces.information[g] @ V)
+            values, vectors = np.linalg.eigh(
+                np.eye(len(V)) - V @ (unit * pieces.information[g]) @ V
+            )
             known = values > LEFT
             lost += int((~known).any())
             factor = np.where(known, np.where(known, values, 1.0) ** POWERS[kind], 0.0)
@@ -88,7 +93,7 @@ def adjusted_cov(
                 f"{lost} of {count} clusters {'holds' if lost == 1 else 'hold'} all that is known "
                 "of some parameter; scores are not stretched there.",
             )
-    half = rows @ V @ pushed.T  # (r, G)
+    half = (rows * scale) @ V @ pushed.T  # (r, G)
     cov = half @ half.T
     if kind in ("CR1", "CR1S"):
         cov *= count / (count - 1.0)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..._typing import Array
 from ...design.design import INTERCEPT, Design
 from ...families.scale import distribution_variance, needs_mean
 from ...models.glmm import model as glmm
@@ -35,9 +36,16 @@ def null_mean(design: Design, estimate: GlmmEstimate) -> float:
     spec = replace(estimate.spec, nagq=min(estimate.spec.nagq, 1))
     if len(design.fixed) > 1 or design.fixed[0] != INTERCEPT:
         estimate = glmm.fit(alone, glmm.kernel(alone, spec), spec, control=Control())
-    exposure = 1.0 if design.offset is None else float(np.exp(design.offset).mean())
-    half = 0.5 * variances(alone, estimate).random
+    counts = frequencies(design, estimate)
+    known = np.zeros(design.n_obs) if design.offset is None else design.offset
+    exposure = float(np.average(np.exp(known), weights=counts))
+    half = 0.5 * variances(alone, estimate, counts).random
     return exposure * float(np.exp(estimate.beta[0] + half))
+
+
+def frequencies(design: Design, estimate: GlmmEstimate) -> Array | None:
+    """How often each row counts; trials make no rows."""
+    return None if estimate.spec.distribution.has_trials else design.weights
 
 
 def parts_of_variance(design: Design, estimate: GlmmEstimate, method: str) -> Variances:
@@ -55,7 +63,7 @@ def parts_of_variance(design: Design, estimate: GlmmEstimate, method: str) -> Va
     distribution_variance(family, link, 1.0, params, method)  # refuses before anything is fitted
     mean = null_mean(design, estimate) if needs_mean(family) else 1.0
     own = distribution_variance(family, link, mean, params, method)
-    parts = variances(design, estimate)
+    parts = variances(design, estimate, frequencies(design, estimate))
     groups = [term for term in design.random if not term.is_curve]
     by_row = np.array([term.n_levels == design.n_obs for term in groups], dtype=bool)
     return replace(

@@ -66,8 +66,10 @@ class Variances:
         return self.fixed + self.random + self.residual
 
 
-def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances:
-    """Compute the parts of the variance.
+def variances(
+    design: Design, estimate: LmmEstimate | GlmmEstimate, counts: Array | None = None
+) -> Variances:
+    """Compute the parts of the variance, rows counted as often as ``counts`` say.
 
     References
     ----------
@@ -83,19 +85,30 @@ def variances(design: Design, estimate: LmmEstimate | GlmmEstimate) -> Variances
         if term.is_curve:
             continue
         z = design.z(term)
-        centre = z.mean(axis=0)
-        size = 1.0 if term.is_plain else float(term.sizes.mean())
-        whole = z.T @ z if term.is_plain else z.T @ (term.sizes[:, None] * z)
-        spread = whole / len(z) - size * np.outer(centre, centre)
+        centre = np.average(z, axis=0, weights=counts)
+        sizes = np.ones(len(z)) if term.is_plain else term.sizes
+        size = float(np.average(sizes, weights=counts))
+        share = sizes / len(z) if counts is None else sizes * counts / counts.sum()
+        spread = z.T @ (share[:, None] * z) - size * np.outer(centre, centre)
         mean.append(size * float(centre @ cov @ centre))
         slopes.append(float(np.sum(cov * spread)))
     return Variances(
-        float(np.var(linear, ddof=1)),
+        variance(linear, counts),
         np.array(mean),
         np.array(slopes),
         estimate.sigma**2,
         tuple(term.group for term in design.random if not term.is_curve),
     )
+
+
+def variance(values: Array, counts: Array | None) -> float:
+    """Variance of values of which each counts several times; one less in the denominator."""
+    if counts is None:
+        return float(np.var(values, ddof=1))
+    total = float(counts.sum())
+    apart = values - np.average(values, weights=counts)
+    one_less = 1.0 - 1.0 / max(total, len(values))  # weights below one are no frequencies
+    return float(counts @ apart**2) / total / one_less
 
 
 @dataclass(frozen=True)
