@@ -97,7 +97,7 @@ def test_intervals(slope):
     assert normal == pytest.approx([centre - half, centre + half])
     same = slope.conf_int("boot", 0.9, n=200, seed=1)
     pd.testing.assert_frame_equal(same, found.conf_int(level=0.9))
-    with pytest.raises(ValueError, match="method must be 'percentile', 'basic' or 'normal'"):
+    with pytest.raises(ValueError, match="method must be one of 'percentile', 'basic', 'normal'"):
         found.conf_int("bca")
 
 

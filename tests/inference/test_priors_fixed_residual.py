@@ -588,7 +588,7 @@ def test_advice_does_not_throw_a_prior_away(sleep):
         (ranef.Point(1.0), ValueError, "'residual'"),
         ({"random": "strong"}, ValueError, "'weak', 'wishart' or a density"),
         ({"fixed": ranef.Normal({"Day": 1.0})}, ranef.ModelError, "'Day', which is not one of"),
-        ({"fixed": ranef.Normal([1.0])}, ranef.ModelError, "1 numbers for 2 coefficients"),
+        ({"fixed": ranef.Normal([1.0])}, ranef.ModelError, "1 number for 2 coefficients"),
         ({"fixed": ranef.Normal(-1.0)}, ValueError, "above zero"),
         ({"fixed": ranef.Normal({"Days": 1.0}, {"Intercept": 3.0})}, ValueError, "no sd"),
         (ranef.Wishart, ValueError, "such as ranef.Wishart"),
