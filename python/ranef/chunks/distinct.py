@@ -63,7 +63,7 @@ class Distinct:
         names = dict.fromkeys([*self.keys, *([] if self.weights is None else [self.weights])])
         rows = pd.DataFrame({name: frame.series(name).reset_index(drop=True) for name in names})
         gaps = rows[[name for name in names if name in self.strict or name == self.weights]].isna()
-        self.dropped.update({name: int(gaps[name].sum()) for name in gaps})
+        self.dropped.update({str(name): int(gaps[name].sum()) for name in gaps})
         rows = rows[~gaps.any(axis=1)]
         self.n_read += len(rows)
         self.parts.append(self.alike(rows, self.count_of(rows)))
@@ -92,9 +92,10 @@ class Distinct:
 
     def alike(self, rows: pd.DataFrame, count: Any) -> pd.DataFrame:
         """Make one row of those that are alike."""
-        grouped = rows[self.keys].assign(**{COUNT: count})
-        grouped = grouped.groupby(self.keys, observed=True, sort=False, dropna=False)
-        return grouped[COUNT].sum().reset_index()
+        given = rows[self.keys].assign(**{COUNT: count})
+        alike = given.groupby(self.keys, observed=True, sort=False, dropna=False)
+        total: pd.Series[Any] = alike[COUNT].sum()
+        return total.reset_index()
 
     def merge(self) -> pd.DataFrame:
         """Make one row of those that are alike in all chunks so far.
