@@ -12,7 +12,7 @@ from ...families import find
 from ...formula import parse
 from ...formula import update as updated
 from ...inference.identified import endless_variances
-from ...inference.optimum.generalised import overdispersed, accounts_for_it, without_excess
+from ...inference.optimum.generalised import accounts_for_it, overdispersed, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence, not_identified
 from ..checked import Checked

@@ -15,7 +15,7 @@ from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
 from ...models.spanned import held_columns
 from ..identified import ENDLESS, FINER, coarse_quadrature, endless_variances
-from ..optimum.generalised import overdispersed, accounts_for_it, without_excess
+from ..optimum.generalised import accounts_for_it, overdispersed, without_excess
 from .finding import Finding
 from .formulas import fix, uncorrelated, without
 from .labels import Reused, check_labels

@@ -15,10 +15,10 @@ from .optimum import Optimum
 
 __all__ = [
     "Dispersion",
+    "accounts_for_it",
     "dispersion_test",
     "optimum_of",
     "overdispersed",
-    "accounts_for_it",
     "without_excess",
 ]
 
