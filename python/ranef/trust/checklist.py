@@ -194,5 +194,5 @@ def _rows(model: Model) -> Iterator[Item]:
 
 
 def _drawn(model: Model) -> str:
-    """Name the figure of the levels: shrinkage, where least squares of each are there to compare."""
+    """Name the figure of the levels: shrinkage where each has least squares to compare."""
     return "shrinkage" if isinstance(model, LinearMixedModel) else "caterpillar"
