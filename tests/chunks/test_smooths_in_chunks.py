@@ -10,6 +10,8 @@ import ranef
 from ranef.chunks import curves
 from ranef.errors import DataError, UnsupportedError
 
+pytestmark = pytest.mark.filterwarnings("ignore::ranef.DroppedRowsWarning")
+
 
 def sample(n=3000, seed=1):
     rng = np.random.default_rng(seed)

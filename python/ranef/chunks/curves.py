@@ -106,25 +106,24 @@ class Kept:
 
 @dataclass
 class Extremes:
-    """The range so far of each variable of a smooth, so that knots cover all rows."""
+    """The rows at the ends of each variable of a smooth so far, so that knots cover all rows."""
 
-    low: dict[str, float] = field(default_factory=dict)
-    high: dict[str, float] = field(default_factory=dict)
+    at: dict[tuple[str, int], float] = field(default_factory=dict)
+    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
 
-    def widened(self, formula: Formula, reading: Reading, usable: Positions) -> list[int]:
-        """Find the rows of a chunk that lie beyond those before."""
-        out = []
-        names = {f.expr for smooth in formula.smooths for f in smooth.variables}
-        for name in sorted(names) if len(usable) else []:
+    def add(
+        self, formula: Formula, reading: Reading, names: Sequence[str], usable: Positions
+    ) -> None:
+        """Take the rows of a chunk that lie beyond those before."""
+        variables = {f.expr for smooth in formula.smooths for f in smooth.variables}
+        for name in sorted(variables) if len(usable) else []:
             value = reading.values.get(name)
             if not isinstance(value, Numbers):
                 continue
-            x = value.arrays[0][usable]
-            first, last = int(np.argmin(x)), int(np.argmax(x))
-            if x[first] < self.low.get(name, np.inf):
-                self.low[name] = float(x[first])
-                out.append(int(usable[first]))
-            if x[last] > self.high.get(name, -np.inf):
-                self.high[name] = float(x[last])
-                out.append(int(usable[last]))
-        return out
+            for side in (-1, 1):
+                x = side * value.arrays[0][usable]
+                end = int(np.argmax(x))
+                if x[end] > self.at.get((name, side), -np.inf):
+                    self.at[name, side] = float(x[end])
+                    row = [int(usable[end])]
+                    self.rows[name, side] = {n: reading.frame.series(n).iloc[row] for n in names}

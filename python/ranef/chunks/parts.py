@@ -63,8 +63,7 @@ def add_parts(sums: Sums, run: Run, again: bool, progress: Callable[[int], objec
 
 def sampled(empty: Sums, frames: Iterator[Any]) -> list[Any]:
     """Take the rows of a part that show its levels, and those that smooths learn from."""
-    sample = empty.sample(frames)
-    return sample.rows if sample.kept is None else [*sample.rows, sample.kept.thin()]
+    return empty.sample(frames).parts()
 
 
 def summed(empty: Sums, frames: Iterator[Any]) -> Sums:

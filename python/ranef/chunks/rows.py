@@ -83,14 +83,15 @@ class Sample:
             read_argument(name, name, reading)
         gaps = union(reading.missing.values())
         usable = np.arange(frame.n_rows) if gaps is None else np.flatnonzero(~gaps)
-        wanted = [] if self.rows else usable[:SAMPLE_ROWS].tolist()
+        few = self.rows or self.kept is not None
+        wanted = [] if few else usable[:SAMPLE_ROWS].tolist()
         for factor in variables(self.formula):
             wanted += self.new_levels(factor.expr, reading.values[factor.expr], usable)
-        wanted += self.extremes.widened(self.formula, reading, usable)
         if wanted:
             at = sorted(set(wanted))
             self.rows.append({name: frame.series(name).iloc[at] for name in self.names(frame)})
         if self.kept is not None and len(usable):
+            self.extremes.add(self.formula, reading, self.names(frame), usable)
             self.kept.add(frame, self.names(frame), usable)
 
     @property
@@ -118,15 +119,19 @@ class Sample:
 
     def frame(self) -> dict[str, Any]:
         """Return the rows as columns."""
-        if not self.rows:
+        parts = self.parts()
+        if not parts:
             raise DataError("the data have no row without missing values")
-        parts = self.rows
-        if self.kept is not None:
-            kept = self.kept.thin()
-            parts = [*self.rows, kept] if self.kept.is_part else [kept]
         return {
             name: pd.concat([rows[name] for rows in parts], ignore_index=True) for name in parts[0]
         }
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Return the rows in pieces: those that bring a level, and those smooths learn from."""
+        if self.kept is None or not self.kept.n_read:
+            return self.rows
+        kept = self.kept.thin()
+        return [*self.rows, *self.extremes.rows.values(), kept] if self.kept.is_part else [kept]
 
 
 def variables(formula: Formula) -> list[Factor]:
@@ -142,7 +147,9 @@ def numbered(formula: Formula, rows: Mapping[str, Any]) -> dict[str, Any]:
     does not matter to the design.
     """
     used = " ".join(factor.expr for factor in (*variables(formula), *formula.offsets, formula.left))
-    out = {name: pd.concat([column, column.iloc[-1:]]) for name, column in rows.items()}
+    n = len(next(iter(rows.values())))
+    again = [*range(n), *([0] if n == 1 else [])]
+    out = {name: column.iloc[again] for name, column in rows.items()}
     for name in {name for bar in formula.random for name in bar.factors}:
         if name in out and not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", used):
             out[name] = pd.Series(np.arange(len(out[name])))
