@@ -39,7 +39,7 @@ class Labels:
     terms: tuple[str, ...]
 
     def columns(self, repeats: int = 1) -> dict[str, Any]:
-        """Say which fit each row belongs to, ``repeats`` rows a fit."""
+        """State which fit each row belongs to, ``repeats`` rows a fit."""
         at = np.repeat(np.arange(len(self.fits)), repeats)
         if isinstance(self.fits, pd.MultiIndex):
             return {k: self.fits.get_level_values(i)[at] for i, k in enumerate(self.key)}

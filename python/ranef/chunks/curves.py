@@ -46,7 +46,7 @@ def check_smooths(formula: Formula) -> None:
 
 
 def same_curves(one: FittedSmooth, other: FittedSmooth) -> bool:
-    """Tell whether two smooths have the same columns: whether they agree at some places."""
+    """Return whether two smooths have the same columns: whether they agree at some places."""
     if one.label != other.label or one.ranges != other.ranges or one.D.shape != other.D.shape:
         return False
     shares = np.random.default_rng(0).random((50, len(one.ranges)))

@@ -172,7 +172,7 @@ class LmmParts(ProfiledParts, CurvedParts):
         return FixedDf(self.cov, np.inf if ddf == "inf" else rest)
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         kind = "REML" if self.reml else "ML"
         return f"{kind}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 

@@ -149,7 +149,7 @@ class BatchEstimate:
     dispersion : ndarray of shape (m,)
         Of families that have one; NaN otherwise.
     estimate, variance, df : ndarray of shape (m, h)
-        The coefficients, then one-row contrasts less their values; df is NaN unless asked for.
+        The coefficients, then one-row contrasts minus their values; df is NaN unless asked for.
     F : ndarray of shape (m, n_joint)
         F statistics of the contrasts of several rows.
     factors : ndarray of shape (m, f)
@@ -214,7 +214,7 @@ class BatchEstimate:
             array[at] = getattr(other, name)
 
     def unidentified(self, at: NDArray[np.intp]) -> None:
-        """Say of converged fits that the likelihood does not depend on one of their variances."""
+        """Report converged fits whose likelihood does not depend on one of their variances."""
         self.outcome[at[self.outcome[at] == 0]] = UNIDENTIFIED
 
     def blank(self) -> None:

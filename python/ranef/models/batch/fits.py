@@ -130,7 +130,7 @@ def fit_responses(
     W : ndarray of shape (n, m), optional
         Precision weights of each response, in place of the design's.
     progress : Progress
-        Told of every block, and marked when the run was interrupted.
+        Called with every block, and marked when the run was interrupted.
     out : BatchEstimate, optional
         Results of an earlier run, to go on with: fits that have been made stay as they are.
     complete : callable, optional
@@ -139,7 +139,7 @@ def fit_responses(
     Returns
     -------
     BatchEstimate
-        A row for each response, whatever became of its fit.
+        A row for each response, including fits that failed.
     """
     out = out or empty_estimate(Y.shape[1], design, settings)
     with progress.interruptible():
@@ -168,7 +168,7 @@ def fit_responses(
 
 
 def refusal(design: Design, pattern: Pattern) -> int | None:
-    """Tell what rules out every fit on the rows of a pattern, None where nothing does.
+    """Return what rules out every fit on the rows of a pattern, None where nothing does.
 
     The kernel counts the levels and columns of free terms itself.
     """
@@ -359,7 +359,7 @@ def linear_slices(
 def _flat_slices(
     design: Design, start: NDArray[np.intp], at: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Tell which of the slices ``at`` have a term that their fixed effects span.
+    """Find which of the slices ``at`` have a term that their fixed effects span.
 
     Only those that have no more levels of a term than fixed effects are looked at.
     """
