@@ -148,6 +148,7 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
     """Fit every group of rows in memory or in files; arguments as of ``fit_groups``."""
     parsed = parse(formula)
     check_free(parsed, "fit_groups")
+    parsed.refuse_smooths("fit_groups")
     if not parsed.random:
         raise ModelError(
             "the formula has no random-effects term such as (1 | g); fit_groups fits a mixed model "

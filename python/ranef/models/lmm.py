@@ -32,6 +32,7 @@ __all__ = [
     "kernel",
     "method_of",
     "off_boundary",
+    "too_many_effects",
     "zero_columns",
 ]
 
@@ -265,13 +266,24 @@ def check(
         q = term.n_levels * term.n_cols
         if knows_sigma or term.group in known:
             continue
-        if q >= n and not (term.tells_levels_apart or is_correlated(term)):
+        if has_too_many_effects(term, n):
             each = f" x {counted(term.n_cols, 'column')}" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {counted(term.n_levels, 'level')}{each}: "
                 f"{counted(q, 'random effect')} for {counted(n, 'row')}, so they cannot be "
                 "separated from the residual error. " + _fewer_effects(term, n)
             )
+
+
+def too_many_effects(design: Design) -> bool:
+    """Return whether a term's effects cannot be told from the residual error for their number."""
+    return any(has_too_many_effects(term, design.n_obs) for term in design.random)
+
+
+def has_too_many_effects(term: RandomTerm, n: int) -> bool:
+    """Return whether a term has as many effects as there are rows, and nothing tells them apart."""
+    q = term.n_levels * term.n_cols
+    return q >= n and not (term.tells_levels_apart or is_correlated(term))
 
 
 def is_correlated(term: RandomTerm) -> bool:

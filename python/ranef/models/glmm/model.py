@@ -244,13 +244,7 @@ STATUSES = ("converged", "step limit", "stalled", "saddle")
 
 def _in_core(core: _core.Glmm, spec: GlmmSpec, control: Control, penalty: Penalty | None) -> bool:
     """Return whether the kernel has the search: Laplace's approximation, nothing beside it."""
-    return (
-        spec.nagq == 1
-        and penalty is None
-        and not control.start
-        and isinstance(core, _core.Glmm)
-        and all(j >= 0 for _, _, j in core.parameters)
-    )
+    return spec.nagq == 1 and penalty is None and not control.start and isinstance(core, _core.Glmm)
 
 
 def _told(
