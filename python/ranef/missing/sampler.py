@@ -20,10 +20,10 @@ WIDE = 100.0
 #: variance (Huang and Wand 2013, Bayesian Anal. 8, 439-452), with two degrees of freedom.
 SCALE, NU = 1.0, 2.0
 
-#: Degrees of freedom that the prior of a residual variance adds to those of Jeffreys: with 2 the mean
-#: of the draws is the unbiased estimate, not one that is larger. Draws that are too large spread the
-#: imputed values, and bias slopes toward zero where there are few units (von Hippel 2013, Sociol.
-#: Methods Res. 42, 531-558).
+#: Degrees of freedom that the prior of a residual variance adds to those of Jeffreys: with 2 the
+#: mean of the draws is the unbiased estimate, not one that is larger. Draws that are too large
+#: spread the imputed values, and bias slopes toward zero where units are few (von Hippel 2013,
+#: Sociol. Methods Res. 42, 531-558).
 MORE = 2.0
 
 #: Below this the inverse of the normal distribution function is infinite.
