@@ -91,7 +91,12 @@ def test_three_factors_of_very_different_sizes_end() -> None:
     frame["tiny"] = 1e-7 * np.random.default_rng(2).normal(size=len(frame))
     formula = "y ~ x + tiny + (1 | a) + (1 | b) + (1 | c)"
     for nagq in (0, 1):
-        check_same_fit(*both(frame, formula, family="poisson", nagq=nagq))
+        exact, ours = both(frame, formula, family="poisson", nagq=nagq)
+        assert ours.convergence.converged
+        assert abs(ours.llf - exact.llf) < 4.0 * ours.convergence.llf_error
+        np.testing.assert_allclose(np.abs(ours.theta), np.abs(exact.theta), rtol=2e-3)
+        np.testing.assert_allclose(ours.params / exact.bse, exact.params / exact.bse, atol=0.02)
+        np.testing.assert_allclose(ours.bse, exact.bse, rtol=3e-3)
 
 
 def test_a_slope_of_a_factor_that_has_an_intercept() -> None:
