@@ -1,6 +1,8 @@
 """Words of other packages are answered with ours, on every model, function and method."""
 
 import inspect
+import json
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -221,6 +223,25 @@ def test_arguments_in_the_wrong_order_are_answered():
         ranef.emtrends(model, "temp", "recipe")
     with pytest.raises(ranef.ModelError, match=r"first argument: emmeans\(model, "):
         ranef.emmeans("recipe", model)
+
+
+def test_numbers_that_lme4_has_functions_for_may_be_called():
+    for model in MODELS.values():
+        assert model.nobs() == model.nobs
+        assert type(model.nobs()) is int
+        assert type(pickle.loads(pickle.dumps(model.nobs))) is type(model.nobs)
+        if isinstance(getattr(model, "sigma", None), float):
+            assert model.sigma() == model.sigma
+    assert MODELS["glmer"].deviance() == MODELS["glmer"].deviance
+    sigma, rows = LINEAR.sigma, LINEAR.nobs
+    assert (repr(sigma), f"{rows:d}") == (repr(float(sigma)), "180")
+    assert json.loads(json.dumps({"sd": sigma, "n": rows})) == {"sd": float(sigma), "n": 180}
+    assert np.asarray(sigma).dtype == np.float64
+    assert np.zeros(rows).shape == (180,)
+    assert type(sigma * 2.0) is float
+    frame = SLEEP.head(2).assign(sd=sigma, n=rows)  # pandas calls what can be called
+    assert frame["sd"].tolist() == [float(sigma)] * 2
+    assert frame[["sd", "n"]].dtypes.tolist() == [np.float64, np.int64]
 
 
 # ------------------------------------------------------------------ understood spellings

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .._counted import counted
+from .._number import Real
 from .._typing import Array
 from ..errors import ModelError
 from ..models.ols_groups import GroupEstimates
@@ -62,7 +63,7 @@ class GroupFits:
     @property
     def sigma(self) -> float:
         """Residual standard deviation, pooled over groups."""
-        return float(np.sqrt(self._fits.ssr.sum() / self.df_resid))
+        return Real(np.sqrt(self._fits.ssr.sum() / self.df_resid))
 
     @property
     def df_resid(self) -> int:
@@ -130,7 +131,7 @@ class GroupFits:
         return pd.concat(rows, ignore_index=True)
 
     def _title(self) -> str:
-        """Say what was fitted, and where it could not be."""
+        """State what was fitted, and where it could not be."""
         few = int(np.isnan(self._fits.beta).any(axis=1).sum())
         told = f"; {few} cannot tell every coefficient" if few else ""
         return (

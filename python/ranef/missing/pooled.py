@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .._counted import counted
+from .._number import Count, Real
 from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
@@ -52,7 +53,7 @@ class PooledModel:
     @property
     def nobs(self) -> int:
         """Rows of each completed data set."""
-        return int(self.models[0].nobs)
+        return Count(self.models[0].nobs)
 
     @property
     def params(self) -> pd.Series[Any]:
@@ -128,7 +129,7 @@ class PooledModel:
     @property
     def sigma(self) -> float:
         """Root of the mean residual variance over imputations."""
-        return float(np.sqrt(np.mean([model.sigma**2 for model in self.models])))
+        return Real(np.sqrt(np.mean([model.sigma**2 for model in self.models])))
 
     # ------------------------------------------------------------------ tests
 

@@ -1,4 +1,4 @@
-"""What is said to a word of another package."""
+"""Answers to words of other packages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def attribute_message(name: str) -> str:
-    """Say what a model has for an attribute of another package; nothing if none knows it."""
+    """State what a model has for an attribute of another package; nothing if none knows it."""
     if name in WITHOUT:
         return without(name)
     if name not in MODEL:
@@ -43,7 +43,7 @@ def target(name: str) -> str:
 
 
 def module_message(name: str, known: list[str]) -> str:
-    """Say what the module has for a function of another package, or what is spelt nearly so."""
+    """State what the module has for a function of another package, or what is spelt nearly so."""
     if name in MODULE:
         whose, cure = MODULE[name]
         return f"; {name} is from {whose}: {said(cure)}"
@@ -60,12 +60,12 @@ def module_message(name: str, known: list[str]) -> str:
 
 
 def without(name: str) -> str:
-    """Say that a word of another package has no counterpart."""
+    """State that a word of another package has no counterpart."""
     return f"{name} is from {WITHOUT[name]} and has no counterpart here; see ranef.help()"
 
 
 def keyword_message(function: str, name: str, known: list[str]) -> str:
-    """Say what a function has for an argument of another package's, or what arguments it has."""
+    """State what a function has for an argument of another package's, or what arguments it has."""
     for needed, cure in KEYWORDS.get(name, ()):
         if needed in ("", function) or needed in known:
             return f"{function}() has no argument {name!r}: {cure}"
@@ -75,7 +75,7 @@ def keyword_message(function: str, name: str, known: list[str]) -> str:
 
 
 def no_attribute(kind: type, name: str) -> str:
-    """Say that a class has no such attribute, and what is spelt nearly so."""
+    """State that a class has no such attribute, and what is spelt nearly so."""
     hint = "" if name.startswith("_") else nearest(name, public(kind))
     return f"a {kind.__name__} has no attribute {name!r}{hint}"
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..._number import Count
 from ...models.within import singletons
 from ...report.summary import Summary
 from ..checked import Checked
@@ -36,7 +37,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def df_resid(self) -> int:
@@ -225,7 +226,7 @@ class GeneralizedFixedEffectsModel(
         return Summary(self._title(), facts, None, self.coef_table(), notes)
 
     def _title(self) -> str:
-        """Say which likelihood was maximised."""
+        """State which likelihood was maximised."""
         if self.parts.is_conditional:
             group = next(iter(self.ngroups))
             return f"Conditional logistic regression, given the successes of each {group}"

@@ -41,7 +41,8 @@ METHODS = {
     "sgv": (
         "Semi-partial R² with the standardised generalised variance of the responses as the "
         "residual "
-        "scale; larger than the marginal R² as it gives the fixed effects no blame for correlation."
+        "scale; larger than the marginal R² because correlation is not held against the fixed "
+        "effects."
     ),
     "kr": (
         "Semi-partial R² from Kenward-Roger F tests; it measures evidence against the term being "
