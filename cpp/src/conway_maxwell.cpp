@@ -15,7 +15,7 @@ constexpr double kClose = 1e-3;
 constexpr double kHuge = 1e300, kMinusHuge = -1e300;
 // Counts whose logarithms and powers are kept, and exponents that cannot overflow.
 constexpr std::size_t kKept = 4096;
-constexpr double kMostExponent = 300.0;
+constexpr double kMostExponent = 300.0, kMostNu = 30.0;
 
 struct Moments {
   double log_z = 0.0, mean = 0.0, mean_g = 0.0;  // of y and of g = -log y!
@@ -23,121 +23,124 @@ struct Moments {
   bool is_finite = false;
 };
 
-// Logarithms of counts, and their powers of -nu: rows that share nu share them.
+// Logarithms of counts, and their powers of nu and -nu: rows that share nu share them.
 class Powers {
  public:
+  struct Of {
+    double log, up, down;  // log y, y^-nu, y^nu
+  };
+
   void set(double nu) {
     if (nu == nu_) return;
     nu_ = nu;
-    power_.assign(power_.size(), kUnknown);
+    for (Of& one : known_) one.up = kUnknown;
   }
-  double log(double y) {
-    if (!(y < static_cast<double>(kKept))) return std::log(y);
-    const auto at = static_cast<std::size_t>(y);
-    for (std::size_t i = log_.size(); i <= at; ++i) log_.push_back(std::log(i));
-    return log_[at];
-  }
-  double power(double y) {
-    if (!(y < static_cast<double>(kKept))) return std::exp(-nu_ * std::log(y));
-    const auto at = static_cast<std::size_t>(y);
-    if (at >= power_.size()) power_.resize(std::min(kKept, 2 * at + 64), kUnknown);
-    if (power_[at] == kUnknown) power_[at] = std::exp(-nu_ * log(y));
-    return power_[at];
+  Of at(double y) {
+    if (!(y < static_cast<double>(kKept))) return of(std::log(y));
+    const auto place = static_cast<std::size_t>(y);
+    while (known_.size() <= place)
+      known_.push_back({std::log(static_cast<double>(known_.size())), kUnknown, kUnknown});
+    Of& one = known_[place];
+    if (one.up == kUnknown) one = of(one.log);
+    return one;
   }
 
  private:
   static constexpr double kUnknown = -1.0;
   double nu_ = -1.0;
-  std::vector<double> log_, power_;
+  std::vector<Of> known_;
+
+  Of of(double log) const {
+    const double up = std::exp(-nu_ * log);
+    return {log, up, 1.0 / up};
+  }
 };
 
-// What one thread needs for a sum, kept for the next one.
-struct Terms {
-  Powers powers;
-  std::vector<double> y, g, w;  // y and g less those of the mode; weight
+// Sums of w d^a g^b over the counts, a + b <= Most, where d and g are y and -log y! less those of
+// the mode and w is relative to its weight. Without g (kJoint) for b = 0 alone.
+template <int Most, bool kJoint>
+struct Sums {
+  double of[Most + 1][Most + 1] = {};
+
+  void add(double w, double d, double g) {
+    double power = w;
+    for (int a = 0; a <= Most; ++a, power *= d) {
+      if constexpr (kJoint) {
+        double term = power;
+        for (int b = 0; b <= Most - a; ++b, term *= g) of[a][b] += term;
+      } else {
+        of[a][0] += power;
+      }
+    }
+  }
 };
 
 // Terms upwards or downwards from the mode, the mode left out; false where there are too many.
-bool add_terms(Terms& terms, double mode, double theta, double nu, bool up) {
-  const bool by_powers = std::abs(theta) < kMostExponent && nu < kMostExponent;
-  const double rate = by_powers ? std::exp(theta) : 0.0;
-  double y = mode, g = 0.0, w = 1.0;
-  while (up || y > 0.0) {
-    const double next = up ? y + 1.0 : y;  // the count that is gained or lost
-    const double ratio =
-        by_powers ? rate * terms.powers.power(next) : std::exp(theta - nu * terms.powers.log(next));
-    w = up ? w * ratio : w / ratio;
-    g += up ? -terms.powers.log(next) : terms.powers.log(next);
-    y += up ? 1.0 : -1.0;
+template <class S>
+bool add_side(Powers& powers, double mode, double theta, double nu, bool up, S& sums) {
+  const bool by_powers = std::abs(theta) < kMostExponent && nu < kMostNu;
+  const double rate = by_powers ? std::exp(up ? theta : -theta) : 0.0;
+  double y = mode, d = 0.0, g = 0.0, w = 1.0;
+  for (int count = 0; up || y > 0.0; ++count) {
+    if (count > kMostTerms) return false;
+    if (up) y += 1.0;
+    const Powers::Of at = powers.at(y);  // of the count that is gained or lost
+    if (by_powers)
+      w *= rate * (up ? at.up : at.down);
+    else
+      w *= std::exp(up ? theta - nu * at.log : nu * at.log - theta);
+    g += up ? -at.log : at.log;
+    d += up ? 1.0 : -1.0;
+    if (!up) y -= 1.0;
     if (!(w > kNegligible)) break;
-    terms.y.push_back(y - mode);
-    terms.g.push_back(g);
-    terms.w.push_back(w);
-    if (static_cast<int>(terms.y.size()) > kMostTerms) return false;
+    sums.add(w, d, g);
   }
   return true;
 }
 
-// Central moments of a + b <= Most.
-template <int Most>
-void add_central(const Terms& terms, double z, double mean, double mean_g, Moments& out) {
-  double sums[Most + 1][Most + 1] = {};
-  for (std::size_t i = 0; i < terms.y.size(); ++i) {
-    const double d = terms.y[i] - mean, e = terms.g[i] - mean_g;
-    double power = terms.w[i];
-    for (int a = 0; a <= Most; ++a, power *= d) {
-      double term = power;
-      for (int b = 0; b <= Most - a; ++b, term *= e) sums[a][b] += term;
-    }
+constexpr double kChoose[5][5] = {
+    {1, 0, 0, 0, 0}, {1, 1, 0, 0, 0}, {1, 2, 1, 0, 0}, {1, 3, 3, 1, 0}, {1, 4, 6, 4, 1}};
+
+// Moments around the mean from those around the mode, which is less than a standard deviation or
+// one count away, so that nothing cancels.
+template <int Most, bool kJoint>
+void centre(const Sums<Most, kJoint>& sums, double mean, double mean_g, Moments& out) {
+  double by_d[Most + 1] = {1.0}, by_g[Most + 1] = {1.0};
+  for (int a = 1; a <= Most; ++a) {
+    by_d[a] = -mean * by_d[a - 1];
+    by_g[a] = -mean_g * by_g[a - 1];
   }
   for (int a = 0; a <= Most; ++a)
-    for (int b = 0; b <= Most - a; ++b) out.central[a][b] = sums[a][b] / z;
+    for (int b = 0; b <= (kJoint ? Most - a : 0); ++b) {
+      double sum = 0.0;
+      for (int i = 0; i <= a; ++i)
+        for (int j = 0; j <= b; ++j)
+          sum += kChoose[a][i] * kChoose[b][j] * by_d[a - i] * by_g[b - j] * sums.of[i][j];
+      out.central[a][b] = sum / sums.of[0][0];
+    }
 }
 
-// Those of y alone.
-void add_central_of_counts(const Terms& terms, double z, double mean, Moments& out) {
-  double second = 0.0, third = 0.0, fourth = 0.0;
-  for (std::size_t i = 0; i < terms.y.size(); ++i) {
-    const double d = terms.y[i] - mean, square = terms.w[i] * d * d;
-    second += square;
-    third += square * d;
-    fourth += square * d * d;
-  }
-  out.central[2][0] = second / z;
-  out.central[3][0] = third / z;
-  out.central[4][0] = fourth / z;
-}
-
-// Sums over the counts around the mode, outwards to where they no longer count. `order`: of the
-// joint moments that are asked for; 0 for those of the counts alone.
-Moments moments(double theta, double nu, int order) {
+// Sums over the counts around the mode, outwards to where they no longer count.
+template <int Most, bool kJoint>
+Moments moments(double theta, double nu) {
   Moments out;
   const double peak = theta / nu;
   if (!(peak < std::log(1e8))) return out;
-  thread_local Terms terms;
-  terms.powers.set(nu);
+  thread_local Powers powers;
+  powers.set(nu);
   const double mode = std::floor(std::exp(peak));
-  const double g_mode = -log_gamma(mode + 1.0), top = mode * theta + nu * g_mode;
-  terms.y.assign(1, 0.0);
-  terms.g.assign(1, 0.0);
-  terms.w.assign(1, 1.0);
+  Sums<Most, kJoint> sums;
+  sums.add(1.0, 0.0, 0.0);
   for (const bool up : {true, false})
-    if (!add_terms(terms, mode, theta, nu, up)) return out;
-  double z = 0.0, sum_y = 0.0, sum_g = 0.0;
-  for (std::size_t i = 0; i < terms.y.size(); ++i) {
-    z += terms.w[i];
-    sum_y += terms.w[i] * terms.y[i];
-    sum_g += terms.w[i] * terms.g[i];
+    if (!add_side(powers, mode, theta, nu, up, sums)) return out;
+  const double z = sums.of[0][0], mean = sums.of[1][0] / z, mean_g = sums.of[0][1] / z;
+  out.mean = mode + mean;
+  if (kJoint) {
+    const double g_mode = -log_gamma(mode + 1.0);
+    out.log_z = mode * theta + nu * g_mode + std::log(z);
+    out.mean_g = g_mode + mean_g;
   }
-  out.log_z = top + std::log(z);
-  out.mean = mode + sum_y / z;
-  out.mean_g = g_mode + sum_g / z;
-  if (order == 0)
-    add_central_of_counts(terms, z, sum_y / z, out);
-  else if (order <= 3)
-    add_central<3>(terms, z, sum_y / z, sum_g / z, out);
-  else
-    add_central<4>(terms, z, sum_y / z, sum_g / z, out);
+  centre(sums, mean, mean_g, out);
   out.is_finite = true;
   return out;
 }
@@ -187,7 +190,7 @@ ConwayMaxwell conway_maxwell_at(double log_mu, double nu, int order) {
   double theta = first_theta(log_mu, nu);
   double low = kMinusHuge, high = kHuge;
   for (int step = 0; step < kMostSteps; ++step) {
-    const Moments m = moments(theta, nu, 0);
+    const Moments m = moments<4, false>(theta, nu);
     if (!m.is_finite) {
       high = theta;
       theta = low > kMinusHuge ? 0.5 * (low + high) : theta - 1.0;
@@ -205,7 +208,7 @@ ConwayMaxwell conway_maxwell_at(double log_mu, double nu, int order) {
           low > kMinusHuge && high < kHuge ? 0.5 * (low + high) : theta + (gap > 0.0 ? 1.0 : -1.0);
     theta = next;
   }
-  const Moments m = moments(theta, nu, order + 1);
+  const Moments m = order < 3 ? moments<3, true>(theta, nu) : moments<4, true>(theta, nu);
   if (!m.is_finite || !(std::abs(std::log(m.mean) - log_mu) < 1e-9)) return out;
   double k[5][5];
   cumulants(m, k);
