@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ranef/dense.hpp"
+
 namespace ranef {
 namespace {
 
@@ -363,7 +365,7 @@ Minimum search_all(Criterion& surface, const Minimum& from, const GlmmSearchSett
 double smallest_sd(const Glmm& model, const Vector& theta) {
   double out = kInfinity;
   for (const Matrix& block : model.lambda(theta, true))
-    out = std::min(out, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+    out = std::min(out, smallest_singular_value(block));
   return out;
 }
 
