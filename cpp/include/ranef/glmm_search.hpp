@@ -61,7 +61,7 @@ struct GlmmBatchRows {
   Vector objective, dispersion, dispersion_error, smallest_sd, decrement;  // (m,)
   Matrix beta;                                                             // (p, m)
   Matrix cov;                                                              // (p * p, m)
-  Matrix factors;  // (sum k_t (k_t + 1) / 2, m) lower triangles of lambda, user's basis, by columns
+  Matrix factors;                                                          // (n_factors, m)
 };
 
 // One design, many responses. A fit depends on its own response only.

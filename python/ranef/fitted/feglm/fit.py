@@ -25,7 +25,7 @@ from ...families.response import check_response, check_whole
 from ...formula import parse
 from ...models.absorbed import GlmRows, at_edge, fit_absorbed
 from ...models.conditional import Strata, fit_conditional
-from ...models.within import Absorption, fit_within
+from ...models.within import Absorption, fit_within, near_zero
 from ..feols.fit import absorption_of, check_formula
 from ..warned import dropped_rows
 from .call import FeglmCall
@@ -136,7 +136,7 @@ def informative(
 
 
 def without_variation(y: Array, codes: NDArray[np.int32], family: Family) -> NDArray[np.bool_]:
-    """Tell which levels have responses at one end of the range only."""
+    """Find which levels have responses at one end of the range only."""
     count = int(codes.max()) + 1
     size, total = np.bincount(codes, minlength=count), np.bincount(codes, y, count)
     return np.asarray((total == 0.0) | (family.has_trials & (total == size)))
@@ -166,6 +166,7 @@ def absorbed(design: Design, absorb: tuple[str, ...], family: Family) -> Absorbe
     absorption = absorption_of(design, absorb) if absorb else None
     positions = columns_beside(design) if absorb else tuple(range(len(design.fixed)))
     X = np.asfortranarray(design.X[:, positions])
+    X = near_zero(X) if absorb else X
     rows = GlmRows(design.y, X, family, absorption, design.weights, design.offset)
     check_enough(design, absorption, len(positions))
     found = fit_absorbed(rows)
@@ -196,7 +197,7 @@ def conditional(design: Design, absorb: tuple[str, ...]) -> ConditionalFit:
     absorption = absorption_of(design, absorb)
     positions = columns_beside(design)
     check_enough(design, absorption, len(positions))
-    X = np.asfortranarray(design.X[:, positions])
+    X = near_zero(np.asfortranarray(design.X[:, positions]))
     # which columns vary within groups, by least squares with the same groups
     linear = fit_within(design.y, X, absorption)
     something_left(design, positions, linear.ols.kept, linear.aliased, absorb)
@@ -232,7 +233,7 @@ def something_left(
 
 
 def lost_rows(lost: Lost, call: FeglmCall, family: Family) -> list[RanefWarning]:
-    """Say which rows were left out because they say nothing."""
+    """State which rows were left out because they say nothing."""
     out: list[RanefWarning] = []
     if lost.level_rows:
         which = ", ".join(f"{count} of {name}" for name, count in lost.levels.items() if count)
@@ -254,7 +255,7 @@ def lost_rows(lost: Lost, call: FeglmCall, family: Family) -> list[RanefWarning]
 
 
 def findings(design: Design, fitted: GlmFit) -> list[RanefWarning]:
-    """Say which columns have no coefficient, and what the search met with."""
+    """State which columns have no coefficient, and what the search met with."""
     out: list[RanefWarning] = []
     names = [design.fixed_names[j] for j in fitted.positions]
     told = [f"{names[j]!r} is {reason}" for j, reason in fitted.aliased.items()]

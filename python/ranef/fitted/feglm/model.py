@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
+from ..._number import Count
 from ...models.within import singletons
 from ...report.summary import Summary
 from ..checked import Checked
@@ -36,11 +35,11 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def df_resid(self) -> int:
-        """Rows minus parameters; minus groups too where the likelihood is given their sums."""
+        """Rows, as often as they were counted, minus parameters, and minus groups given sums."""
         return self.parts.df_resid
 
     @property
@@ -81,8 +80,8 @@ class Criteria(Base):
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion, counting rows."""
-        return float(np.log(self.parts.nobs)) * self.parts.npar - 2.0 * self.parts.llf
+        """Schwarz's criterion, counting rows, each as often as its frequency says."""
+        return self.parts.bic
 
     @property
     def converged(self) -> bool:
@@ -225,7 +224,7 @@ class GeneralizedFixedEffectsModel(
         return Summary(self._title(), facts, None, self.coef_table(), notes)
 
     def _title(self) -> str:
-        """Say which likelihood was maximised."""
+        """State which likelihood was maximised."""
         if self.parts.is_conditional:
             group = next(iter(self.ngroups))
             return f"Conditional logistic regression, given the successes of each {group}"
