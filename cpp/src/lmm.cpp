@@ -28,8 +28,7 @@ constexpr std::size_t kFewTerms = 4;
 
 double smallest_axis(const std::vector<Matrix>& lambda) {
   double smallest = HUGE_VAL;
-  for (const Matrix& block : lambda)
-    smallest = std::min(smallest, smallest_singular_value(block));
+  for (const Matrix& block : lambda) smallest = std::min(smallest, smallest_singular_value(block));
   return smallest;
 }
 
