@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-from ..comparison.crossval import by_refits, closed_form, divided
+from ..comparison.crossval import by_refits, check_probabilities, closed_form, divided
 from ..errors import UnsupportedError
 from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.feols.model import FixedEffectsModel
@@ -122,12 +122,3 @@ def cross_validate(
         raise ValueError("folds goes with scheme='new_groups' or 'new_rows'; others make their own")
     parts = divided(model, scheme, group, folds, time, seed, int(repeats))
     return by_refits(model, scheme, parts, progress)
-
-
-def check_probabilities(model: GeneralizedFixedEffectsModel) -> None:
-    """Refuse models without probabilities of new rows."""
-    if model.parts.is_conditional:
-        raise UnsupportedError(
-            "a conditional likelihood has no probabilities of new rows, since no effect of a group "
-            "is estimated; cross-validate ranef.glmer, or write the factor into the formula"
-        )
