@@ -415,3 +415,66 @@ def test_a_pickled_model_keeps_its_errors():
     model = fit(cluster="firm")
     again = pickle.loads(pickle.dumps(model))
     pd.testing.assert_frame_equal(again.coef_table(), model.coef_table())
+
+
+def test_large_groups_have_the_likelihood_that_convolution_finds():
+    rng = np.random.default_rng(12)
+    g = np.repeat([0, 1, 2], [400, 150, 30])
+    x = rng.normal(size=g.size)
+    shift = np.array([1.5, -3.0, 0.0])[g]
+    frame = pd.DataFrame({"g": g, "x": x})
+    frame["b"] = (rng.random(g.size) < scipy.special.expit(shift + 0.7 * x)).astype(float)
+    model = ranef.feglm("b ~ x", frame, family="binomial", absorb="g")
+
+    def convolved(beta):
+        total = 0.0
+        for _, part in frame.groupby("g"):
+            k, eta = int(part["b"].sum()), beta * part["x"].to_numpy()
+            p, chance = scipy.special.expit(shift[part.index[0]] + eta), np.ones(1)
+            for q in p:
+                chance = np.convolve(chance, [1.0 - q, q])
+            y = part["b"].to_numpy()
+            total += np.where(y == 1.0, np.log(p), np.log1p(-p)).sum() - np.log(chance[k])
+        return total
+
+    best, h = float(model.params["x"]), 1e-3
+    assert model.llf == pytest.approx(convolved(best), abs=1e-9)
+    slope = (convolved(best + 1e-4) - convolved(best - 1e-4)) / 2e-4
+    assert slope == pytest.approx(0.0, abs=1e-6)
+    bend = (2.0 * convolved(best) - convolved(best - h) - convolved(best + h)) / h**2
+    assert model.bse["x"] == pytest.approx(bend**-0.5, rel=1e-4)
+    sums = model.fittedvalues.groupby(frame["g"]).sum()
+    np.testing.assert_allclose(sums, frame.groupby("g")["b"].sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_a_column_far_from_zero_has_its_coefficient(family):
+    frame = MIXED[MIXED.groupby("g")["n"].transform("sum") > 0]
+    frame = frame.assign(far=frame["x"] + 1e8, group=frame["g"] + 1e8)
+    y = "n" if family == "poisson" else "b"
+    near = ranef.feglm(f"{y} ~ x", frame, family=family, absorb="g")
+    far = ranef.feglm(f"{y} ~ far", frame, family=family, absorb="g")
+    np.testing.assert_allclose(far.params, near.params, rtol=1e-6)
+    np.testing.assert_allclose(far.bse, near.bse, rtol=1e-6)
+    with pytest.raises(ranef.ModelError, match="'group' is constant within g"):
+        ranef.feglm(f"{y} ~ group", frame, family=family, absorb="g")
+    linear = [ranef.feols(f"n ~ {x}", frame, absorb="g").params for x in ("x", "far")]
+    np.testing.assert_allclose(linear[1], linear[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("absorb", [None, "g"])
+def test_frequencies_are_rows_that_repeat(absorb):
+    frame = FRAME[FRAME.groupby("g")["n"].transform("sum") > 0]
+    frame = frame.assign(w=np.random.default_rng(4).integers(1, 4, len(frame)))
+    long = frame.loc[frame.index.repeat(frame["w"])].reset_index(drop=True)
+    call = {"family": "poisson", "absorb": absorb}
+    short = ranef.feglm("n ~ x", frame, weights="w", **call)
+    whole = ranef.feglm("n ~ x", long, **call)
+    assert short.df_resid == whole.df_resid
+    for name in ("llf", "aic", "bic"):
+        assert getattr(short, name) == pytest.approx(getattr(whole, name), rel=1e-10)
+    for kind in ("HC0", "HC1", "HC2", "HC3"):
+        np.testing.assert_allclose(short.robust(kind).bse, whole.robust(kind).bse, rtol=1e-8)
+    for kind in ("CR0", "CR1", "CR1S", "CR2", "CR3"):
+        errors = [m.robust(kind, cluster="firm", ssc="fixest").bse for m in (short, whole)]
+        np.testing.assert_allclose(*errors, rtol=1e-8)

@@ -121,7 +121,7 @@ def test_missing_rows_and_unpickled_models():
 
 
 def test_other_models_are_refused(curve):
-    with pytest.raises(ranef.UnsupportedError, match="takes models of lmer, glmer and gls"):
+    with pytest.raises(ranef.UnsupportedError, match="takes models of lmer, glmer, clmm and gls"):
         ranef.for_marginaleffects(curve.robust())
     with pytest.raises(ValueError, match="df must be a number of degrees of freedom"):
         ranef.for_marginaleffects(curve, df=0)
@@ -155,3 +155,64 @@ def test_other_models_are_refused_by_name():
     gpa = ranef.datasets.load("gpa_sim")
     with pytest.raises(ranef.UnsupportedError, match="not a FixedEffectsModel"):
         ranef.for_marginaleffects(ranef.feols("gpa ~ occasion", gpa))
+
+
+@pytest.fixture(scope="module")
+def seen():
+    rng = np.random.default_rng(3)
+    site = np.repeat(np.arange(20), 12)
+    wet = rng.integers(0, 2, site.size)
+    frame = pd.DataFrame({"site": site, "wet": np.where(wet == 1, "yes", "no")})
+    frame["x"] = rng.normal(size=site.size)
+    mean = np.exp(1.0 + 0.5 * wet + 0.5 * rng.normal(size=20)[site])
+    frame["count"] = np.where(rng.random(site.size) < 0.3, 0, rng.poisson(mean))
+    latent = 0.8 * wet + rng.normal(size=20)[site] + rng.logistic(size=site.size)
+    names = np.array(["low", "mid", "high"])[np.digitize(latent, [-0.5, 1.0])]
+    frame["mark"] = pd.Categorical(names, categories=["low", "mid", "high"], ordered=True)
+    return frame
+
+
+def test_means_with_structural_zeros_are_those_of_both_parts(seen):
+    model = ranef.glmer("count ~ wet + x + (1 | site)", seen, family="poisson", zero="~ wet")
+    adapter = ranef.for_marginaleffects(model)
+    found = me.avg_predictions(adapter, by="wet", newdata="balanced")
+    want = ranef.emmeans(model, "wet", type="mean").frame
+    for name, other in (("estimate", "mean"), ("std_error", "se")):
+        assert_allclose(found[name].to_numpy(), want[other], rtol=1e-4)
+    table = me.hypotheses(adapter)
+    assert table["term"].to_list()[3:] == ["zero:Intercept", "zero:wet[T.yes]"]
+    b = dict(zip(table["term"].to_list(), table["estimate"].to_list(), strict=True))
+
+    def mean(wet, x):
+        zero = 1.0 / (1.0 + np.exp(-b["zero:Intercept"] - wet * b["zero:wet[T.yes]"]))
+        return (1.0 - zero) * np.exp(b["Intercept"] + wet * b["wet[T.yes]"] + x * b["x"])
+
+    x = seen["x"].to_numpy()
+    step = me.avg_comparisons(adapter, variables="wet")["estimate"].item()
+    assert step == pytest.approx(np.mean(mean(1, x) - mean(0, x)), rel=1e-8)
+    wet = (seen["wet"] == "yes").to_numpy()
+    slope = me.avg_slopes(adapter, variables="x")["estimate"].item()
+    assert slope == pytest.approx(np.mean(b["x"] * mean(wet, x)), rel=1e-3)
+    with pytest.raises(ranef.UnsupportedError, match="vcov='CR2' is not available"):
+        me.predictions(adapter, vcov="CR2")
+
+
+def test_an_ordinal_model_has_a_group_for_each_category(seen):
+    model = ranef.clmm("mark ~ wet + x + (1 | site)", seen)
+    adapter = ranef.for_marginaleffects(model)
+    found = me.avg_predictions(adapter, by="wet", newdata="balanced").sort(["group", "wet"])
+    want = ranef.emmeans(model, "wet", type="prob").frame.sort_values(["mark", "wet"], key=str_of)
+    assert_allclose(found["estimate"].to_numpy(), want["prob"], rtol=1e-6)
+    assert_allclose(found["std_error"].to_numpy(), want["se"], rtol=1e-4)
+    table = me.hypotheses(adapter)
+    assert table["term"].to_list() == ["low|mid", "mid|high", "wet[T.yes]", "x"]
+    cut = table["estimate"].to_numpy()
+    steps = me.avg_comparisons(adapter, variables="wet")
+    low = steps.filter(steps["group"] == "low")["estimate"].item()
+    eta = seen["x"].to_numpy() * cut[3]
+    chance = [1.0 / (1.0 + np.exp(-(cut[0] - eta - d * cut[2]))) for d in (1, 0)]
+    assert low == pytest.approx(np.mean(chance[0] - chance[1]), rel=1e-8)
+
+
+def str_of(column):
+    return column.astype(str)

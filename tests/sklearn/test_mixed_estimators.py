@@ -54,6 +54,15 @@ def test_a_formula_takes_the_columns_of_new_rows_by_name():
     assert_allclose(population.predict(X[["Days"]]), population.predict(wider), rtol=1e-12)
 
 
+def test_what_the_model_has_is_answered():
+    estimator = MixedRegressor(SLOPE)
+    with pytest.raises(AttributeError, match=r"no attribute 'summary'$"):
+        _ = estimator.summary
+    with pytest.raises(AttributeError, match=r"its model has it: estimator\.model_\.summary"):
+        _ = estimator.fit(X, Y).summary
+    assert not hasattr(estimator, "transform")
+
+
 def test_coefficients_are_those_of_the_model():
     model = ranef.lmer(f"Reaction ~ {SLOPE}", SLEEP)
     estimator = MixedRegressor(SLOPE).fit(X, Y)

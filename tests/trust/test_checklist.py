@@ -31,6 +31,17 @@ def test_every_call_for_a_generalised_model_is_one_that_it_has():
     assert found._repr_html_().startswith("<pre>")
 
 
+def test_a_model_in_chunks_is_not_sent_where_its_rows_are_needed():
+    cbpp = ranef.datasets.load("cbpp")
+    model = ranef.glmer("incidence ~ period + (1 | herd)", iter([cbpp]), family="poisson")
+    found = ranef.checklist(model).table.set_index("topic")
+    assert found.call["variance accounted for"] == "model.varcorr"
+    assert "rows" in found.answer["variance accounted for"]
+    assert found.call["few rows within clusters"] == "model.plot.caterpillar()"
+    assert "herd" in str(model.varcorr)
+    assert model.plot.caterpillar() is not None
+
+
 def test_other_things_are_refused():
     with pytest.raises(ranef.ModelError, match="checklist takes mixed models"):
         ranef.checklist("y ~ x")

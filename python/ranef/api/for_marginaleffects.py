@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..marginal.adapter import Wrapped, adapter_class
+from ..marginal.adapter_parts import PartsModel, parts_adapter_class
 from ..marginal.grid import training
 from ..report.augment import used_rows
 from ..words.answers import answering
@@ -16,12 +17,15 @@ __all__ = ["for_marginaleffects"]
 
 
 @answering
-def for_marginaleffects(model: Wrapped, *, data: Any = None, df: float = np.inf) -> Any:
+def for_marginaleffects(
+    model: Wrapped | PartsModel, *, data: Any = None, df: float = np.inf
+) -> Any:
     """Wrap a fitted mixed model for the package marginaleffects.
 
     Parameters
     ----------
-    model : LinearMixedModel, GeneralizedLinearMixedModel or GLSModel
+    model : LinearMixedModel, GeneralizedLinearMixedModel, DistributionalModel, \
+CumulativeLinkModel or GLSModel
         A fitted model.
     data : DataFrame, optional
         The data of the fit, for a model that was unpickled.
@@ -43,9 +47,11 @@ def for_marginaleffects(model: Wrapped, *, data: Any = None, df: float = np.inf)
     Notes
     -----
     Predictions are those of the population: the fixed part and the offset, with random effects of
-    zero, as means of the response for a generalised model. ``vcov="kenward-roger"`` takes the
-    covariance of Kenward and Roger, ``vcov="CR2"`` and the other names of
-    :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
+    zero, as means of the response for a generalised model. Those of models with ``zero=`` include
+    structural zeros, and their coefficients are those of all parts, ``zero:x`` that of the zero
+    part; those of ``clmm`` are probabilities, a ``group`` for each category.
+    ``vcov="kenward-roger"`` takes the covariance of Kenward and Roger, ``vcov="CR2"`` and the other
+    names of :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
 
     Use ``eps_vcov=1.0`` for the standard errors of slopes: predictions are linear in the
     coefficients, so a difference of any step is exact, and the tiny default step can lose one per
@@ -63,11 +69,14 @@ def for_marginaleffects(model: Wrapped, *, data: Any = None, df: float = np.inf)
     >>> adapter = ranef.for_marginaleffects(model)  # doctest: +SKIP
     >>> marginaleffects.avg_slopes(adapter, variables="Days", eps_vcov=1.0)  # doctest: +SKIP
     """
-    if not isinstance(model, Wrapped):
+    if not isinstance(model, Wrapped | PartsModel):
         raise UnsupportedError(
-            f"for_marginaleffects takes models of lmer, glmer and gls, not a {type(model).__name__}"
+            "for_marginaleffects takes models of lmer, glmer, clmm and gls, not a "
+            f"{type(model).__name__}"
         )
     if not df > 0.0:
         raise ValueError(f"df must be a number of degrees of freedom above 0, not {df}")
     frame = used_rows(model.parts.design, training(model, data))
+    if isinstance(model, PartsModel):
+        return parts_adapter_class()(model, frame, float(df))
     return adapter_class()(model, frame, float(df))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from ..design.design import Design
 from ..errors import UnsupportedError
 from ..fitted.kinds import Model
 from ..models.batch.estimate import STATUSES, BatchEstimate
+from ..words.answers import Spoken
 from .tables import Labels, WaldTests, fits_frame, joint_frame
 
 __all__ = ["BatchParts", "BatchResult", "Labels"]
@@ -80,7 +81,7 @@ class BatchParts:
         }
 
 
-class BatchResult(Preformatted):
+class BatchResult(Spoken, Preformatted):
     """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups`.
 
     Attributes
@@ -91,6 +92,8 @@ class BatchResult(Preformatted):
     messages : dict
         Reasons why fits could not be set up, by position.
     """
+
+    model_is: ClassVar[str] = "a single fit, such as batch.fit(name)"
 
     def __init__(
         self,

@@ -259,7 +259,10 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
     one.add_argument("--weights", metavar="COLUMN", help="precision weights")
     one.add_argument("--offset", metavar="COLUMN", help="known part of the prediction")
     one.add_argument(
-        "--out", metavar="FILE", help="write the table to a .parquet, .csv, .feather or .json file"
+        "--out",
+        metavar="PATH",
+        help="write the table to a .parquet, .csv, .feather or .json file; many fits (batch, --by) "
+        "also to a folder, part by part",
     )
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
     one.add_argument(

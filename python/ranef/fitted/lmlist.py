@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from .._number import Real
 from .._typing import Array
 from ..errors import ModelError
 from ..models.ols_groups import GroupEstimates
+from ..words.answers import Spoken
 from .lmm.call import Call
 from .lmm.model import LinearMixedModel, fit_model
 
@@ -29,7 +30,7 @@ class Mixed:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GroupFits:
+class GroupFits(Spoken):
     """Separate least squares fits of all groups.
 
     Attributes
@@ -41,6 +42,8 @@ class GroupFits:
     names : tuple of str
         Names of the coefficients.
     """
+
+    model_is: ClassVar[str] = "a mixed model, such as that of ranef.lmer"
 
     groups: str
     levels: pd.Index[Any]

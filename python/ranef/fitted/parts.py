@@ -16,6 +16,7 @@ from .._typing import Array, Positions
 from ..design.design import Design
 from ..design.snapshot import Kept
 from ..errors import RanefWarning, UnsupportedAttributeError, UnsupportedError
+from ..formula import unquoted
 from ..inference.hypotheses import linear
 from ..inference.hypotheses.linear import Approximation
 from ..report.coefficients import coefficient_table
@@ -253,7 +254,7 @@ class Parts(ABC):
     @property
     def table_response(self) -> str:
         """Name of the response in a regression table."""
-        return self.design.response
+        return unquoted(self.design.response)
 
     @property
     def table_absorbed(self) -> str | None:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._typing import Array
+from ..design.design import Design
 from ..design.encode import encode
 from ..design.frame import open_frame
 from ..errors import UnsupportedError
@@ -27,6 +28,7 @@ Wrapped = LinearMixedModel | GeneralizedLinearMixedModel | GLSModel
 
 __all__ = [
     "Wrapped",
+    "abstract_model",
     "adapter_class",
     "categories",
     "covariance",
@@ -38,23 +40,29 @@ __all__ = [
 ]
 
 
-@cache
-def adapter_class() -> Any:
-    """Make the class; marginaleffects is imported here and nowhere else."""
+def abstract_model() -> tuple[Any, Any]:
+    """Import the classes that kinds of models are to inherit from."""
     try:
         from marginaleffects.classes import ModelAbstract, ModelVault
     except ImportError as error:
         raise ImportError(
             "this needs the package marginaleffects: pip install marginaleffects"
         ) from error
+    return ModelAbstract, ModelVault
 
-    class MixedModelAdapter(ModelAbstract):  # type: ignore[misc]
+
+@cache
+def adapter_class() -> Any:
+    """Make the class of models of one linear predictor."""
+    ModelAbstract, ModelVault = abstract_model()
+
+    class MixedModelAdapter(ModelAbstract):  # type: ignore[misc, valid-type]
         """The fixed part of a model."""
 
         def __init__(self, model: Wrapped, frame: pd.DataFrame, df: float):
             self.df_resid = df
-            self._levels = categories(model, frame)
-            names = [model.parts.design.response, *variables_of(model, frame)]
+            self._levels = categories(model.parts.design, frame)
+            names = [model.parts.design.response, *variables_of(model.parts.design, frame)]
             kept = kept_of(model)
             vault = ModelVault(
                 coef=model.params.to_numpy()[kept],
@@ -103,14 +111,14 @@ def quoted(name: str) -> str:
     return name if name.isidentifier() else f"`{name}`"
 
 
-def variables_of(model: Wrapped, frame: pd.DataFrame) -> list[str]:
+def variables_of(design: Design, frame: pd.DataFrame) -> list[str]:
     """List the columns that the fixed part uses."""
-    return list(variables(model.parts.design.encoder, open_frame(frame))[0])
+    return list(variables(design.encoder, open_frame(frame))[0])
 
 
-def categories(model: Wrapped, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
+def categories(design: Design, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
     """Levels of every categorical column, those of the model as the model orders them."""
-    categorical, levels = variables(model.parts.design.encoder, open_frame(frame))
+    categorical, levels = variables(design.encoder, open_frame(frame))
     found: dict[str, pd.Index[Any]] = {}
     for name in map(str, frame.columns):
         values = frame[name]

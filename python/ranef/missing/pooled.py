@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from ..inference.pooling import PooledTest, Rubin, d1, d2, d3, rubin
 from ..inference.prediction.table import laid_out
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
+from ..words.answers import Spoken
 from .likelihood import at_pooled
 from .same import check_same, models_of
 
@@ -28,7 +29,7 @@ __all__ = ["PooledModel", "pool_models"]
 
 
 @dataclass(frozen=True, repr=False)
-class PooledModel:
+class PooledModel(Spoken):
     """One model fitted to each of several imputed data sets.
 
     Returned by :func:`ranef.pool`.
@@ -38,6 +39,8 @@ class PooledModel:
     models : tuple of models
         The fits.
     """
+
+    model_is: ClassVar[str] = "one of pooled.models"
 
     models: tuple[Any, ...]
     _rubin: Rubin

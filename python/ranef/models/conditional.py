@@ -10,11 +10,14 @@ import scipy
 from numpy.typing import NDArray
 
 from .._typing import Array, Codes, Positions
+from .conditional_sums import SumOfMany
 
 __all__ = ["ConditionalEstimate", "ConditionalPoint", "Strata", "fit_conditional"]
 
 #: Numbers held at once for the distributions of one batch of groups.
 BATCH = 4_000_000
+#: Rows of a group from which on its sum is taken by its characteristic function.
+MANY = 100
 #: Newton steps to the constant under which a group expects as many successes as it has.
 SHIFTS = 30
 #: Newton steps at most, and halvings of a step that does not raise the likelihood.
@@ -64,7 +67,8 @@ class Strata:
     Given the sum k of a group the log-likelihood is sum(y eta) - log e_k(exp(eta)) with e_k the
     elementary symmetric polynomial: up to a known factor, the probability that independent
     successes of probability p_i = 1 / (1 + exp(-c - eta_i)) add up to k, which a recursion over
-    the rows gives exactly, with its derivatives [1]_. With the constant c that makes k expected no
+    the rows gives exactly, with its derivatives [1]_; for large groups its characteristic function
+    does so in less time. With the constant c that makes k expected no
     term of it is too small or too large for a number.
 
     References
@@ -100,6 +104,11 @@ class Strata:
         out = np.empty(len(self.y))
         for batch in self._batches(2, whole=True):
             p = batch.probabilities(batch.of(self.eta(beta)))[0]
+            if p.shape[1] >= MANY:
+                for rows, own, k in zip(batch.rows, p, batch.total, strict=True):
+                    real = rows >= 0
+                    out[rows[real]] = SumOfMany(own[real], int(k)).shares()
+                continue
             before, after = _before(p, batch.width), _after(p, batch.width)
             groups = np.arange(len(p))[:, None]
             rest = batch.total[:, None] - 1 - np.arange(batch.width)
@@ -214,6 +223,31 @@ class Batch:
 def _sums(batch: Batch, X: Array, eta: Array) -> tuple[Array, Array, Array]:
     """Log-likelihood of each group, and first and second derivatives of log e_k."""
     p, moved = batch.probabilities(eta)
+    probabilities = _by_transform if p.shape[1] >= MANY else _by_recursion
+    value, slope, bend = probabilities(batch, p, X)
+    # log e_k = log P(sum = k) + sum of log(1 + exp(eta)), whose derivatives are added here
+    real = batch.rows >= 0
+    logs = np.where(real, np.logaddexp(0.0, moved), 0.0).sum(axis=1)
+    own = (np.where(real, moved, 0.0) * batch.y).sum(axis=1)
+    slope = slope + np.einsum("gi,gip->gp", p, X)
+    bend = bend + np.einsum("gi,gip,giq->gpq", p * (1.0 - p), X, X, optimize=True)
+    return own - np.log(value) - logs, slope, bend
+
+
+def _by_transform(batch: Batch, p: Array, X: Array) -> tuple[Array, Array, Array]:
+    """Probability of each group's total, and two derivatives of its logarithm."""
+    g, _, columns = X.shape
+    value, slope, bend = np.empty(g), np.empty((g, columns)), np.empty((g, columns, columns))
+    for i, (rows, total) in enumerate(zip(batch.rows, batch.total, strict=True)):
+        real = rows >= 0
+        found = SumOfMany(p[i, real], int(total))
+        value[i] = found.value
+        slope[i], bend[i] = found.derivatives(X[i, real])
+    return value, slope, bend
+
+
+def _by_recursion(batch: Batch, p: Array, X: Array) -> tuple[Array, Array, Array]:
+    """Return the same for groups of few rows, all at once."""
     g, m, columns = X.shape
     at = np.arange(g), batch.total
     f = np.zeros((g, batch.width))
@@ -233,14 +267,7 @@ def _sums(batch: Batch, X: Array, eta: Array) -> tuple[Array, Array, Array]:
         f = f + q * step
     value = f[at]
     slope = D[at] / value[:, None]
-    # log e_k = log P(sum = k) + sum of log(1 + exp(eta)), whose derivatives are added here
-    real = batch.rows >= 0
-    logs = np.where(real, np.logaddexp(0.0, moved), 0.0).sum(axis=1)
-    own = (np.where(real, moved, 0.0) * batch.y).sum(axis=1)
-    whole = slope + np.einsum("gi,gip->gp", p, X)
-    bend = H[at] / value[:, None, None] - slope[:, :, None] * slope[:, None, :]
-    bend += np.einsum("gi,gip,giq->gpq", p * (1.0 - p), X, X)
-    return own - np.log(value) - logs, whole, bend
+    return value, slope, H[at] / value[:, None, None] - slope[:, :, None] * slope[:, None, :]
 
 
 def _moved(values: Array) -> Array:

@@ -11,11 +11,21 @@ from .._typing import Array, Codes
 from ..errors import FitError
 from .ols import ABSORB_FLOOR, OlsEstimate, column_lengths, fit_ols
 
-__all__ = ["Absorption", "WithinEstimate", "absorb", "absorbed_df", "fit_within", "is_nested"]
+__all__ = [
+    "Absorption",
+    "WithinEstimate",
+    "absorb",
+    "absorbed_df",
+    "fit_within",
+    "is_nested",
+    "near_zero",
+]
 
 
 #: Absorbed levels, besides those of the largest factor, up to which their rank is computed exactly.
 EXACT_RANK = 2000
+#: Mean of a column, in its ranges, from which on it is far from zero.
+FAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ def fit_within(
     -------
     WithinEstimate
     """
+    X = near_zero(X)
     target = y if offset is None else y - offset
     both = absorb(np.column_stack([target, X]), absorption, weights)
     inner = np.asfortranarray(both[:, 1:])
@@ -254,6 +265,17 @@ def _reasons(
             else f"a sum of effects of {' and '.join(absorption.names)}"
         )
     return reasons
+
+
+def near_zero(X: Array) -> Array:
+    """Move columns that vary little about a number far from zero, such as years, to about zero.
+
+    Absorbed effects take up the difference; the length of such a column says nothing of how much
+    of it is noise.
+    """
+    mean, spread = X.mean(axis=0), np.ptp(X, axis=0)
+    far = (np.abs(mean) > FAR * spread) & (spread > 0.0)
+    return np.asfortranarray(X - np.where(far, mean, 0.0)) if far.any() else X
 
 
 def is_constant_within(x: Array, codes: Codes) -> bool:

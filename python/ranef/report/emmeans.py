@@ -60,6 +60,7 @@ class ContrastTable(Spoken):
         How to read them.
     """
 
+    model_is: ClassVar[str] = "the fitted model"
     spoken: ClassVar[Mapping[str, str]] = MEANS
 
     def __init__(self, frame: pd.DataFrame, notes: Sequence[str]):
@@ -138,6 +139,7 @@ class MarginalMeans(Spoken):
         Whether means and trends are those of a linear predictor.
     """
 
+    model_is: ClassVar[str] = "the fitted model"
     spoken: ClassVar[Mapping[str, str]] = MEANS
     what: str
     cells: pd.DataFrame

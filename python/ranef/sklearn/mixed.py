@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,15 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
 
     formula: str | None
     random: Any
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Point to the fitted model for what it has and the estimator has not."""
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(self.__dict__.get("model_"), name):
+                message += f"; its model has it: estimator.model_.{name}"
+            raise AttributeError(message, name=name, obj=self)
 
     def _fit_model(self, frame: pd.DataFrame, response: Array, fit: Any, plain: Any) -> Self:
         """Fit by one function with random-effects terms, and by another without."""

@@ -82,7 +82,7 @@ def checklist_of(model: Model) -> Checklist:
 
 def _items(model: Model) -> Iterator[Item]:
     """Answer each topic in its order."""
-    yield Item("variance accounted for", _explained(model), "model.variance_decomposition()")
+    yield _explained(model)
     group, linear = next(iter(model.ngroups)), isinstance(model, LinearMixedModel)
     yield Item(
         "alternatives",
@@ -155,16 +155,18 @@ def _others(model: Model, group: str) -> str:
     return f'ranef.gee(formula, data, groups="{group}", family="{model.family}")'
 
 
-def _explained(model: Model) -> str:
+def _explained(model: Model) -> Item:
     """State R² and the intraclass correlation, or why there is none."""
+    topic = "variance accounted for"
     try:
         shares, icc = model.r2(), model.icc()
-        return (
-            f"Fixed effects {shares.marginal:.2f}, with random effects {shares.conditional:.2f}; "
-            f"intraclass correlation {icc.adjusted:.2f}."
-        )
     except RanefError as error:
-        return str(error)
+        return Item(topic, str(error), "model.varcorr")
+    text = (
+        f"Fixed effects {shares.marginal:.2f}, with random effects {shares.conditional:.2f}; "
+        f"intraclass correlation {icc.adjusted:.2f}."
+    )
+    return Item(topic, text, "model.variance_decomposition()")
 
 
 def _counts(model: Model) -> str:
@@ -187,5 +189,10 @@ def _rows(model: Model) -> Iterator[Item]:
     yield Item(
         "few rows within clusters",
         f"{text}: a level alone says little." if small else f"{text}.",
-        "model.plot.shrinkage()" if small else "",
+        f"model.plot.{_drawn(model)}()" if small else "",
     )
+
+
+def _drawn(model: Model) -> str:
+    """Name the figure of the levels: shrinkage where each has least squares to compare."""
+    return "shrinkage" if isinstance(model, LinearMixedModel) else "caterpillar"

@@ -12,6 +12,7 @@ import numpy as np
 from ..._typing import Codes, Positions
 from ...design import Design
 from ...errors import UnsupportedError
+from ...families import lookup
 from ...inference.sandwich.absorbed import check_convention
 from ...inference.sandwich.likelihood import Pieces, adjusted_cov
 from ...inference.sandwich.sandwich import check_kind
@@ -95,11 +96,36 @@ def robust_of(estimate: Any, parts: Fit, kind: str, cluster: Any, ssc: str) -> R
 @robust_of.register
 def _(estimate: AbsorbedFit, parts: Fit, kind: str, cluster: Any, ssc: str) -> RobustResult:
     # Scores are columns times working weights times working residuals: least squares in all.
-    ols = estimate.within.ols
-    design = replace(parts.design, weights=estimate.glm.weights)
-    own = (parts.call, parts.data, ols, parts.df_resid, parts.kept, parts.named())
-    found = robust_covariance(Working(design, estimate, *own), kind, cluster, ssc)
+    found = robust_covariance(working(estimate, parts), kind, cluster, ssc)
     return replace(found, df_given=np.inf) if kind.startswith("HC") else found
+
+
+def working(estimate: AbsorbedFit, parts: Fit) -> Working:
+    """Lay out the last weighted least squares, each row as often as it was counted."""
+    ols, variance = estimate.within.ols, estimate.glm.weights
+    design, absorption = parts.design, estimate.absorption
+    counts = frequencies(parts)
+    if counts is not None:
+        rows = np.repeat(np.arange(design.n_obs), counts)
+        design, variance = design.take(rows), (variance / counts)[rows]
+        basis = replace(ols.basis, columns=np.asfortranarray(ols.basis.columns[rows]))
+        ols = replace(ols, basis=basis, resid=ols.resid[rows], fitted=ols.fitted[rows])
+        if absorption is not None:
+            absorption = replace(absorption, codes=np.asfortranarray(absorption.codes[rows]))
+        within = replace(estimate.within, ols=ols)
+        glm = replace(estimate.glm, within=within)
+        estimate = replace(estimate, glm=glm, absorption=absorption)
+    design = replace(design, weights=variance)
+    own = (parts.call, parts.data, ols, parts.df_resid, parts.kept, parts.named())
+    return Working(design, estimate, *own)
+
+
+def frequencies(parts: Fit) -> Positions | None:
+    """Return how often each row was counted, where weights are such numbers."""
+    weights = parts.design.weights
+    if weights is None or lookup(parts.call.family).has_trials or np.any(weights % 1.0):
+        return None
+    return weights.astype(np.intp)
 
 
 @robust_of.register

@@ -25,7 +25,7 @@ from ...families.response import check_response, check_whole
 from ...formula import parse
 from ...models.absorbed import GlmRows, at_edge, fit_absorbed
 from ...models.conditional import Strata, fit_conditional
-from ...models.within import Absorption, fit_within
+from ...models.within import Absorption, fit_within, near_zero
 from ..feols.fit import absorption_of, check_formula
 from ..warned import dropped_rows
 from .call import FeglmCall
@@ -166,6 +166,7 @@ def absorbed(design: Design, absorb: tuple[str, ...], family: Family) -> Absorbe
     absorption = absorption_of(design, absorb) if absorb else None
     positions = columns_beside(design) if absorb else tuple(range(len(design.fixed)))
     X = np.asfortranarray(design.X[:, positions])
+    X = near_zero(X) if absorb else X
     rows = GlmRows(design.y, X, family, absorption, design.weights, design.offset)
     check_enough(design, absorption, len(positions))
     found = fit_absorbed(rows)
@@ -196,7 +197,7 @@ def conditional(design: Design, absorb: tuple[str, ...]) -> ConditionalFit:
     absorption = absorption_of(design, absorb)
     positions = columns_beside(design)
     check_enough(design, absorption, len(positions))
-    X = np.asfortranarray(design.X[:, positions])
+    X = near_zero(np.asfortranarray(design.X[:, positions]))
     # which columns vary within groups, by least squares with the same groups
     linear = fit_within(design.y, X, absorption)
     something_left(design, positions, linear.ols.kept, linear.aliased, absorb)

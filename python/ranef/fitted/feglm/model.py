@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..._number import Count
 from ...models.within import singletons
 from ...report.summary import Summary
@@ -41,7 +39,7 @@ class Criteria(Base):
 
     @property
     def df_resid(self) -> int:
-        """Rows minus parameters; minus groups too where the likelihood is given their sums."""
+        """Rows, as often as they were counted, minus parameters, and minus groups given sums."""
         return self.parts.df_resid
 
     @property
@@ -82,8 +80,8 @@ class Criteria(Base):
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion, counting rows."""
-        return float(np.log(self.parts.nobs)) * self.parts.npar - 2.0 * self.parts.llf
+        """Schwarz's criterion, counting rows, each as often as its frequency says."""
+        return self.parts.bic
 
     @property
     def converged(self) -> bool:

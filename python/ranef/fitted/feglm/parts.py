@@ -124,7 +124,20 @@ class FeglmParts(Parts):
         """Rows minus parameters; minus groups too where the likelihood is given their sums."""
         absorption = self.estimate.absorption
         fixed = int(absorption.n_levels.sum()) if self.is_conditional and absorption else 0
-        return self.nobs - self.npar - fixed
+        return self.n_counted - self.npar - fixed
+
+    @property
+    def n_counted(self) -> int:
+        """Rows, each as often as its frequency says."""
+        weights = self.design.weights
+        if weights is None or self.family.has_trials:
+            return self.nobs
+        return round(float(weights.sum()))
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, counting rows."""
+        return float(np.log(self.n_counted)) * self.npar - 2.0 * self.llf
 
     @property
     def llf(self) -> float:
@@ -138,7 +151,7 @@ class FeglmParts(Parts):
             "npar": self.npar,
             "logLik": self.llf,
             "AIC": 2.0 * (self.npar - self.llf),
-            "BIC": float(np.log(self.nobs)) * self.npar - 2.0 * self.llf,
+            "BIC": self.bic,
             "df.residual": self.df_resid,
             "converged": self.estimate.converged,
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from ...errors import DataError, ModelError, RanefError, UnsupportedError
 from ...inference.residuals import statistics
 from ...inference.residuals.source import FITTED, Source, Transform
 from ...parallel.progress import tracked
+from ...words.answers import Spoken
+from ...words.checks import RESIDUALS
 from ..augment import used_rows
 from .residual_tests import ResidualTest, ResidualTests, columns_of
 
@@ -36,7 +38,7 @@ MOST_FAILED = 0.5
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SimulatedResiduals(Preformatted):
+class SimulatedResiduals(Spoken, Preformatted):
     """Residuals of a fit and of fits to responses drawn from it.
 
     Returned by ``model.simulated_residuals()``. If the model is right, the fit is like the
@@ -68,6 +70,9 @@ class SimulatedResiduals(Preformatted):
     along : str
         What ``fitted`` is called: the linear predictor of ordered categories has no mean.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
+    spoken: ClassVar[Mapping[str, str]] = RESIDUALS
 
     z: Array
     simulated: Array
