@@ -206,7 +206,7 @@ class NaturalParts(MixedParts):
         """Standardised columns of a term to those as written."""
 
     def natural_intervals(self, z: float) -> list[Array]:
-        """Estimates, standard errors and limits of natural parameters, (m, 4) for each structure."""
+        """Estimates, standard errors and limits of natural parameters, (m, 4) a structure."""
         from ...inference.profile.structures import natural_intervals
 
         return natural_intervals(
