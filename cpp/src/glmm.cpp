@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ranef/dense.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/laplace.hpp"
 #include "ranef/search.hpp"
@@ -182,8 +183,9 @@ Vector Glmm::start(double size, int number) const {
     out(a) = !e.is_structured() && e.i == e.j ? size : 0.0;
   }
   each_structure(*pls_, [&](Index first, const Structure& structure) {
+    const Index k = structure.n_columns();  // whose squares add up to k in a row
     out.segment(first, structure.n_parameters()) =
-        structure.start(Vector::Constant(structure.n_columns(), size * size),
+        structure.start(Vector::Constant(k, size * size / static_cast<double>(k)),
                         std::min(number, structure.n_starts() - 1));
   });
   return out;
@@ -197,7 +199,7 @@ double Glmm::margin(const Vector& theta) const {
     for (std::size_t b = 0; b < columns.size(); ++b) {
       if (pls_->structure(t, b)) continue;
       const Matrix block = lambda[t](columns[b], columns[b]);
-      out = std::min(out, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+      out = std::min(out, smallest_singular_value(block));
     }
   }
   each_structure(*pls_, [&](Index first, const Structure& structure) {
