@@ -1,4 +1,4 @@
-"""Structures of many columns, whose levels are factored by large matrices, against dense algebra."""
+"""Structures of many columns, their levels factored by large matrices, against dense algebra."""
 
 from __future__ import annotations
 
