@@ -1,4 +1,4 @@
-"""Variances that the data cannot tell: of terms that fixed effects span, and without an end."""
+"""Variances that the data do not identify: of terms that fixed effects span, and unbounded ones."""
 
 from __future__ import annotations
 

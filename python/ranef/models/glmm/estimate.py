@@ -95,7 +95,7 @@ class GlmmEstimate:
         singular.
     separated : tuple of int
         Positions in ``Design.fixed`` of columns that separate the responses: their coefficients
-        run to infinity, and have no errors.
+        run to infinity, and have no standard errors.
     status : str
         "converged", "step limit", "stalled", or "saddle" where the criterion still falls away.
     gradient : ndarray

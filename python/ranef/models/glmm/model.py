@@ -338,7 +338,7 @@ def _of_sizes(
 def _without_separated(
     design: Design, spec: GlmmSpec, estimate: GlmmEstimate, control: Control
 ) -> GlmmEstimate:
-    """Take errors from the rows that are left when separated ones tell nothing any more.
+    """Take standard errors from the rows left when separated ones are no longer informative.
 
     In the limit their likelihood is one, whatever the other parameters are.
     """
