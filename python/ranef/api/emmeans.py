@@ -56,7 +56,8 @@ def emmeans(
         ratios where the link is a log, odds ratios where it is a logit, and of the linear predictor
         otherwise. Of a model of ``log(y)``: means of the logarithm, or their exponentials, which
         are geometric means of the response. Of an ordinal model: the latent scale, or
-        ``"prob"``, probabilities of each category. Of one with parts for zeros or dispersion also
+        ``"prob"``, probabilities of each category, whose intervals are symmetric on the scale of
+        the logit and so stay within 0 and 1. Of one with parts for zeros or dispersion also
         ``"mean"``, means with structural zeros included. ``"prob"`` and ``"mean"`` average
         probabilities and means over the grid, not predictors.
     part : {"location", "zero", "dispersion"}

@@ -71,8 +71,9 @@ def on_own_scale(
     standard, cov = parts.estimate.standard, parts.estimate.standard_cov
     found = averaged(standard)
     J = jacobian(lambda x: averaged(x).T.ravel(), standard, np.sqrt(np.diag(cov)))
-    what, by = "mean", list(within)
+    what, by, remarks = "mean", list(within), []
     if isinstance(parts, OrdinalParts):
+        remarks = ["intervals of probabilities are symmetric on the scale of the logit"]
         what, name = "prob", parts.design.response.strip("`")
         by = [*by, name]
         cells = pd.concat(
@@ -80,6 +81,7 @@ def on_own_scale(
         )
     notes = (
         "normal tests by the delta method; random effects are zero, and means are averaged",
+        *remarks,
         *grid_notes(grid, named),
     )
     m = found.size

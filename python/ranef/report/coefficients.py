@@ -10,6 +10,7 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from ..inference.coverage import t_quantile
+from .whole_frame import WrittenFrame
 
 __all__ = ["coefficient_table", "interval_table", "statistic_name", "t_pvalue"]
 
@@ -52,12 +53,13 @@ def coefficient_table(
     Returns
     -------
     DataFrame
-        Columns estimate, se, df, t (z where all degrees of freedom are infinite), pvalue.
+        Columns estimate, se, df, t (z where all degrees of freedom are infinite), pvalue. Its
+        ``to_latex()``, ``to_html()`` and ``to_markdown()`` write them as a summary does.
     """
     estimate, se = np.asarray(estimate, float), np.asarray(se, float)
     df = np.where(np.isnan(se), np.nan, np.broadcast_to(np.asarray(df, float), se.shape))
     t = _ratio(estimate, se)
-    return pd.DataFrame(
+    return WrittenFrame(
         {
             "estimate": estimate,
             "se": se,

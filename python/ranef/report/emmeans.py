@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from .._options import check_option
@@ -24,7 +26,7 @@ from ..words.answers import Spoken
 from ..words.rarer import MEANS
 from .coefficients import statistic_name
 from .numbers import in_one_scale
-from .whole_frame import column_text, latex_of
+from .whole_frame import column_text, html_of, latex_of, markdown_of
 
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
@@ -95,7 +97,11 @@ class ContrastTable(Spoken):
 
     def to_html(self, buf: Any = None, **options: Any) -> Any:
         """Write the table for HTML as it prints; arguments are those of ``DataFrame.to_html``."""
-        return _shown(self.frame).to_html(buf, **{"index": False, **options})
+        return html_of(self.frame, _shown(self.frame), buf, {"index": False, **options})
+
+    def to_markdown(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for Markdown as it prints, as ``DataFrame.to_markdown`` does."""
+        return markdown_of(self.frame, _shown(self.frame), buf, {"index": False, **options})
 
     def __repr__(self) -> str:
         return "\n".join([_shown(self.frame).to_string(index=False), "", *self.notes])
@@ -182,7 +188,8 @@ class MarginalMeans(Spoken):
         table = _tested(self.L, self)
         half = critical(table["df"].to_numpy(), self.level, "none", 0) * table["se"]
         mean = table["estimate"] + self.offset
-        lower, upper = limits_of(self.link, mean.to_numpy(), half.to_numpy())
+        limits = chance_limits if self.what == "prob" else partial(limits_of, self.link)
+        lower, upper = limits(mean.to_numpy(), half.to_numpy())
         columns = {
             self.what: mean_of(self.link, mean.to_numpy()),
             "se": table["se"] * np.abs(slope_of(self.link, mean.to_numpy())),
@@ -204,6 +211,10 @@ class MarginalMeans(Spoken):
     def to_html(self, buf: Any = None, **options: Any) -> Any:
         """Write the means for HTML as they print, as ``DataFrame.to_html`` does."""
         return ContrastTable(self.frame, self.notes).to_html(buf, **options)
+
+    def to_markdown(self, buf: Any = None, **options: Any) -> Any:
+        """Write the means for Markdown as they print, as ``DataFrame.to_markdown`` does."""
+        return ContrastTable(self.frame, self.notes).to_markdown(buf, **options)
 
     def plot(self, *, axes: Any = None) -> Any:
         """Draw the means with their intervals.
@@ -383,6 +394,19 @@ def on_response(means: MarginalMeans, link: str) -> MarginalMeans:
         return means
     notes = (*means.notes, f"back-transformed from the link ({link}) after averaging")
     return replace(means, what="response", link=link, notes=notes)
+
+
+def chance_limits(chance: Array, half: Array) -> tuple[Array, Array]:
+    """Return limits of probabilities, symmetric on the scale of the logit and so within 0 and 1.
+
+    The half width is taken there by the delta method: ``half / (p (1 - p))``.
+    """
+    slope = chance * (1.0 - chance)
+    inner = slope > 0.0
+    wide = np.divide(half, slope, out=np.zeros_like(half), where=inner)
+    logit = scipy.special.logit(np.where(inner, chance, 0.5))
+    low, high = scipy.special.expit(logit - wide), scipy.special.expit(logit + wide)
+    return np.where(inner, low, chance), np.where(inner, high, chance)
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:

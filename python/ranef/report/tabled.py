@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from .summary import pvalue_text
+from .whole_frame import html_of, latex_of, markdown_of
 
 __all__ = ["Tabled"]
 
@@ -37,6 +38,18 @@ class Tabled:
     def _shown(self) -> pd.DataFrame:
         """Write the table as text."""
         return self.table.apply(_column_text)
+
+    def to_latex(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for LaTeX as it prints; arguments are those of ``DataFrame.to_latex``."""
+        return latex_of(self.table, self._shown(), buf, options)
+
+    def to_html(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for HTML as it prints; arguments are those of ``DataFrame.to_html``."""
+        return html_of(self.table, self._shown(), buf, options)
+
+    def to_markdown(self, buf: Any = None, **options: Any) -> Any:
+        """Write the table for Markdown as it prints, as ``DataFrame.to_markdown`` does."""
+        return markdown_of(self.table, self._shown(), buf, options)
 
     def __repr__(self) -> str:
         lines = [self.title, "", self._shown().to_string()]

@@ -13,6 +13,7 @@ from ..inference.coverage import t_quantile
 from .coefficients import interval_table
 from .effects import RandomEffects, per_level
 from .varcorr import VarCorr
+from .whole_frame import WrittenFrame
 
 __all__ = [
     "EFFECTS",
@@ -146,7 +147,7 @@ def stack(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     out = pd.DataFrame(whole)
     text = [name for name in ("effect", "group", "level", "term") if name in columns]
     out[text] = out[text].astype(object).where(out[text].notna(), None)
-    return out.astype({name: float for name in columns if name not in text})
+    return WrittenFrame(out.astype({name: float for name in columns if name not in text}))
 
 
 def glance(model: Any, converged: bool) -> pd.DataFrame:

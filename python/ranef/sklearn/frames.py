@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array, validate_data
 
+from ..errors import DataError
 from ..formula import parse
 
 __all__ = ["frame_of", "model_text", "quoted"]
@@ -32,13 +33,33 @@ def frame_of(estimator: Any, X: Any, *, reset: bool, formula: str | None) -> pd.
     named = hasattr(X, "columns") and hasattr(estimator, "feature_names_in_")
     names = [str(name) for name in X.columns] if named else None
     if formula is None:
-        values = check_array(X, dtype="numeric", ensure_min_samples=2 if reset else 1)
+        values = numbers_of(X, 2 if reset else 1)
     elif isinstance(X, pd.DataFrame):
         return X.rename(columns=str)
     else:
         values = check_array(X, dtype=None, ensure_all_finite=False)
     columns = names or [f"x{j}" for j in range(values.shape[1])]
     return pd.DataFrame({name: _typed(values[:, j]) for j, name in enumerate(columns)})
+
+
+def numbers_of(X: Any, rows: int) -> Any:
+    """Return X as numbers; name a column of text, which needs a formula."""
+    try:
+        return check_array(X, dtype="numeric", ensure_min_samples=rows)
+    except ValueError as error:
+        text = [str(name) for name in getattr(X, "columns", []) if is_text(X[name])]
+        if not text:
+            raise
+        raise DataError(
+            f"column {text[0]!r} of X is text; without a formula every column is a number. Write "
+            f'a formula, in which {text[0]} may be a factor or a group: "x + (1 | {text[0]})"',
+            text[0],
+        ) from error
+
+
+def is_text(column: Any) -> bool:
+    """Whether a column holds text, such as labels."""
+    return bool(pd.api.types.infer_dtype(column, skipna=True) in ("string", "categorical"))
 
 
 def by_name(estimator: Any, X: Any) -> bool:

@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..formula import Formula, parse
 from ..learners.choice import learner_of
 from ..learners.task import Task
+from .arguments import refuse
 from .frames import frame_of, model_text, quoted
 from .mixed import checked_response
 
@@ -93,7 +94,7 @@ class REEMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.conformal = conformal
         self.seed = seed
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, **unknown: Any) -> Self:
         """Fit the learner and the random effects.
 
         Parameters
@@ -103,6 +104,7 @@ class REEMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         y : array-like of shape (n,)
             Response.
         """
+        refuse(self, "fit", unknown)
         frame = frame_of(self, X, reset=True, formula=self.random)
         response = numbers(checked_response(X, y))
         if self.random is None:
@@ -213,7 +215,7 @@ class GroupEmbedding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.target_tags.required = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, **unknown: Any) -> Self:
         """Fit the mixed model.
 
         Parameters
@@ -223,6 +225,7 @@ class GroupEmbedding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         y : array-like of shape (n,)
             Response.
         """
+        refuse(self, "fit", unknown)
         frame = frame_of(self, X, reset=True, formula=self.random)
         response = numbers(checked_response(X, y))
         text, name = model_text(f"{self.fixed} + {bracketed(self.random)}", list(frame.columns))
@@ -239,7 +242,7 @@ class GroupEmbedding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit_transform(self, X: Any, y: Any = None, **options: Any) -> Array:
         """Fit, and return the modes of each row's group from all other rows."""
-        found = self.fit(X, y).embedding_.train.to_numpy()
+        found = self.fit(X, y, **options).embedding_.train.to_numpy()
         if len(found) != self._rows:
             raise DataError(
                 f"{counted(self._rows - len(found), 'row has', 'rows have')} a missing value; fill "

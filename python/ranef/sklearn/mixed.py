@@ -17,6 +17,7 @@ from ..api.glmer import glmer
 from ..api.lmer import lmer
 from ..errors import DataError, FormulaError
 from ..formula import parse
+from .arguments import ANSWERS, refuse
 from .frames import frame_of, model_text
 
 __all__ = ["MixedClassifier", "MixedRegressor"]
@@ -35,6 +36,8 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
             if not name.startswith("_") and hasattr(self.__dict__.get("model_"), name):
                 message += f"; its model has it: estimator.model_.{name}"
+            if name == "predict_interval":
+                message += f"; {ANSWERS['interval']}"
             raise AttributeError(message, name=name, obj=self)
 
     def _fit_model(self, frame: pd.DataFrame, response: Array, fit: Any, plain: Any) -> Self:
@@ -81,14 +84,29 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def unnamed(error: DataError, estimator: Any) -> DataError:
-    """Advise what to do about a column that is missing because X is an array without names."""
-    if hasattr(estimator, "feature_names_in_") or "have no column" not in str(error):
+    """Advise what to do about a column whose name was lost on the way through a pipeline."""
+    if "have no column" not in str(error):
         return error
+    if hasattr(estimator, "feature_names_in_"):
+        return prefixed(error, [str(name) for name in estimator.feature_names_in_])
     count = estimator.n_features_in_
     names = "x0" if count == 1 else f"x0 to x{count - 1}"
     return DataError(
         f"{error}; X is an array, whose columns are called {names}. "
         'In a pipeline, pipeline.set_output(transform="pandas") keeps the names of columns',
+        error.column,
+        error.allowed,
+    )
+
+
+def prefixed(error: DataError, names: list[str]) -> DataError:
+    """Advise how a ColumnTransformer leaves the names of columns as they are."""
+    found = [name for name in names if error.column and name.endswith(f"__{error.column}")]
+    if not found:
+        return error
+    return DataError(
+        f"{error}, but {found[0]!r}, as ColumnTransformer calls it; with "
+        "verbose_feature_names_out=False it keeps the names of columns",
         error.column,
         error.allowed,
     )
@@ -180,7 +198,7 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         self.prior = prior
         self.random = random
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, **unknown: Any) -> Self:
         """Fit the model.
 
         Parameters
@@ -190,6 +208,7 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         y : array-like of shape (n,)
             Response.
         """
+        refuse(self, "fit", unknown)
         frame = frame_of(self, X, reset=True, formula=self.formula)
         response = np.asarray(checked_response(X, y), dtype=np.float64)
         if not np.isfinite(response).all():
@@ -216,8 +235,9 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         """Intercept of the fixed effects, 0 where the formula has none."""
         return self._coefficients()[0]
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, **unknown: Any) -> Array:
         """Predict the mean response of rows, shape (m,)."""
+        refuse(self, "predict", unknown)
         return self._means(X)
 
 
@@ -282,7 +302,7 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_class = False
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, **unknown: Any) -> Self:
         """Fit the model.
 
         Parameters
@@ -292,6 +312,7 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
         y : array-like of shape (n,)
             Labels of two classes.
         """
+        refuse(self, "fit", unknown)
         frame = frame_of(self, X, reset=True, formula=self.formula)
         labels = checked_response(X, y)
         check_classification_targets(labels)
@@ -333,8 +354,9 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
         second = np.clip(self._means(X), 1e-300, 1.0 - 1e-16)
         return np.asarray(np.log(second) - np.log1p(-second))
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any, **unknown: Any) -> Any:
         """Predict the more probable class, shape (m,)."""
+        refuse(self, "predict", unknown)
         second = self._means(X) > 0.5
         return self.classes_[second.astype(int)]
 

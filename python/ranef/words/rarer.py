@@ -179,6 +179,8 @@ RARER_OF_MODULES: dict[str, tuple[str, str]] = {
 FRAME = "write means.frame"
 LIMITS = "take the columns lower and upper of means.frame; level= is an argument of the call"
 
+WORD = "write means.to_html(), which Word opens"
+
 #: Words for a table of marginal means or contrasts.
 MEANS: dict[str, str] = {
     "as_data_frame": FRAME,
@@ -210,6 +212,8 @@ MEANS: dict[str, str] = {
     "joint_tests": "write ranef.joint_tests(model)",
     "mvcontrast": 'write means.pairs(adjust="mvt")',
     "eff_size": "write means.pairs().frame, divided by model.sigma",
+    **dict.fromkeys(("to_csv", "to_excel", "to_parquet", "to_dict"), FRAME),
+    **dict.fromkeys(("to_word", "to_docx", "save"), WORD),
 }
 
 TABLE = "write maketables.ETable([model])"
@@ -225,6 +229,9 @@ SUMMARY: dict[str, str] = {
     "as_csv": NUMBERS,
     "coef": NUMBERS,
     "tables": NUMBERS,
+    **dict.fromkeys(("to_csv", "to_excel", "to_frame", "to_pandas"), NUMBERS),
+    "to_markdown": "write model.coef_table().to_markdown()",
+    **dict.fromkeys(("to_word", "to_docx", "save"), f'{TABLE}.save("docx", "table.docx")'),
 }
 
 #: Words that nothing here stands for, by package.
