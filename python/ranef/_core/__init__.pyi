@@ -457,6 +457,8 @@ class GlmmBatchRows:
     @property
     def dispersion_error(self) -> Array: ...
     @property
+    def by_dispersion(self) -> Array: ...
+    @property
     def smallest_sd(self) -> Array: ...
     @property
     def decrement(self) -> Array: ...
@@ -479,7 +481,16 @@ class GlmmBatch:
         family: str,
         link: str,
     ) -> None: ...
-    def fit(self, Y: Array, max_steps: int, tolerance: float, team: Team) -> GlmmBatchRows: ...
+    def fit(
+        self,
+        Y: Array,
+        max_steps: int,
+        tolerance: float,
+        team: Team,
+        dispersions: Array = ...,
+    ) -> GlmmBatchRows: ...
+    @property
+    def n_distinct(self) -> int: ...
 
 class JointPoint:
     @property

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ...models.within import singletons
 from ...report.summary import Summary
 from ..checked import Checked
