@@ -54,10 +54,12 @@ void bind_batch(py::module_& m) {
   py::class_<Batch>(m, "Batch", py::module_local(), "One design, many responses.")
       .def(py::init([](ranef::Index n, const std::vector<Column>& columns,
                        const std::vector<int>& fixed, const std::vector<Term>& terms,
-                       const std::optional<Column>& weights) {
-             return std::make_unique<Batch>(read_rows(n, columns, fixed, terms, weights));
+                       const std::optional<Column>& weights, const Structures& structures) {
+             return std::make_unique<Batch>(
+                 read_rows(n, columns, fixed, terms, weights, structures));
            }),
-           "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true) = py::none())
+           "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a.none(true) = py::none(),
+           "structures"_a = Structures{})
       .def("fit", &Batch::fit, "Y"_a.noconvert(), "settings"_a, "team"_a,
            py::call_guard<WithoutLock>());
 
@@ -78,11 +80,12 @@ void bind_batch(py::module_& m) {
       "fit_weighted",
       [](const Responses& Y, const Responses& W, const std::vector<Column>& columns,
          const std::vector<int>& fixed, const std::vector<Term>& terms,
-         const BatchSettings& settings, Team& team) {
-        const ranef::Input rows = read_rows(Y.rows(), columns, fixed, terms, std::nullopt);
+         const BatchSettings& settings, Team& team, const Structures& structures) {
+        const ranef::Input rows =
+            read_rows(Y.rows(), columns, fixed, terms, std::nullopt, structures);
         const WithoutLock release;
         return ranef::fit_weighted(rows, Y, W, settings, team);
       },
       "Y"_a.noconvert(), "W"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a, "settings"_a,
-      "team"_a);
+      "team"_a, "structures"_a = Structures{});
 }

@@ -35,12 +35,14 @@ void bind_glmm_batch(py::module_& m) {
       .def(py::init([](ranef::Index n, const std::vector<Column>& columns,
                        const std::vector<int>& fixed, const std::vector<Term>& terms,
                        const ranef::Vector& weights, const ranef::Vector& offset,
-                       const std::string& family, const std::string& link) {
-             return std::make_unique<GlmmBatch>(read_rows(n, columns, fixed, terms, std::nullopt),
-                                                ranef::parse_likelihood(family, link), weights,
-                                                offset);
+                       const std::string& family, const std::string& link,
+                       const Structures& structures) {
+             return std::make_unique<GlmmBatch>(
+                 read_rows(n, columns, fixed, terms, std::nullopt, structures),
+                 ranef::parse_likelihood(family, link), weights, offset);
            }),
-           "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a, "family"_a, "link"_a)
+           "n"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a, "family"_a, "link"_a,
+           "structures"_a = Structures{})
       .def(
           "fit",
           [](GlmmBatch& self, const Eigen::Ref<const ranef::Matrix>& Y, int max_steps,

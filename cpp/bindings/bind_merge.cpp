@@ -4,11 +4,15 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "bindings.hpp"
 #include "interrupt.hpp"
 #include "method.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/merge.hpp"
+#include "ranef/structure.hpp"
 #include "rows.hpp"
 
 namespace py = pybind11;
@@ -19,11 +23,23 @@ namespace {
 // (columns, blocks) of each term
 using TermLayout = std::tuple<std::vector<int>, std::vector<int>>;
 
+// Of terms in `as_is` the structures come later; one that scales nothing holds their place.
 std::unique_ptr<ranef::Accumulator> make_accumulator(const std::vector<int>& fixed,
-                                                     const std::vector<TermLayout>& terms) {
+                                                     const std::vector<TermLayout>& terms,
+                                                     const std::vector<bool>& as_is) {
   ranef::Input layout;
   layout.fixed = fixed;
-  for (const auto& [columns, blocks] : terms) layout.terms.push_back({nullptr, 0, columns, blocks});
+  for (const auto& [columns, blocks] : terms) {
+    ranef::TermInput term{nullptr, 0, columns, blocks};
+    if (layout.terms.size() < as_is.size() && as_is[layout.terms.size()]) {
+      const ranef::Index k = static_cast<ranef::Index>(columns.size());
+      const auto structure = std::make_shared<const ranef::Structure>(
+          ranef::Shape::kIdentity, k, true, ranef::Matrix(), ranef::Matrix());
+      const int last = *std::max_element(blocks.begin(), blocks.end());
+      term.structures.assign(static_cast<std::size_t>(last) + 1, structure);
+    }
+    layout.terms.push_back(std::move(term));
+  }
   return std::make_unique<ranef::Accumulator>(layout);
 }
 
@@ -49,15 +65,17 @@ void add(ranef::Accumulator& self, const Column& y, const std::vector<Column>& c
 py::tuple state_of(const ranef::Accumulator& self) {
   ranef::Accumulator::State s = self.state();
   std::vector<std::vector<int>> columns, blocks;
+  std::vector<bool> as_is;
   for (const ranef::TermInput& term : self.layout().terms) {
     columns.push_back(term.columns);
     blocks.push_back(term.blocks);
+    as_is.push_back(!term.structures.empty());
   }
   py::list start, level;
   for (const auto& v : s.start) start.append(py::array_t<std::int64_t>(v.size(), v.data()));
   for (const auto& v : s.level) level.append(py::array_t<std::int32_t>(v.size(), v.data()));
   return py::make_tuple(self.layout().fixed, columns, blocks, s.n, s.sum_log_w, s.shift, s.scale,
-                        s.gram, s.own, s.xy, start, level, s.value);
+                        s.gram, s.own, s.xy, start, level, s.value, as_is);
 }
 
 std::unique_ptr<ranef::Accumulator> from_state(const py::tuple& t) {
@@ -65,7 +83,8 @@ std::unique_ptr<ranef::Accumulator> from_state(const py::tuple& t) {
   const auto blocks = t[2].cast<std::vector<std::vector<int>>>();
   std::vector<TermLayout> terms;
   for (std::size_t i = 0; i < columns.size(); ++i) terms.emplace_back(columns[i], blocks[i]);
-  auto out = make_accumulator(t[0].cast<std::vector<int>>(), terms);
+  auto out =
+      make_accumulator(t[0].cast<std::vector<int>>(), terms, t[13].cast<std::vector<bool>>());
   ranef::Accumulator::State s;
   s.n = t[3].cast<double>();
   s.sum_log_w = t[4].cast<double>();
@@ -82,10 +101,14 @@ std::unique_ptr<ranef::Accumulator> from_state(const py::tuple& t) {
 }
 
 std::unique_ptr<ranef::Lmm> model(const ranef::Accumulator& self, const std::string& method,
-                                  std::uint64_t seed, int threads, double flops, double bytes) {
+                                  std::uint64_t seed, int threads, double flops, double bytes,
+                                  const Structures& structures) {
   const ranef::MethodSettings settings = method_settings(method, seed, threads, flops, bytes);
+  std::vector<ranef::BlockStructures> of_terms;
+  for (std::size_t i = 0; i < structures.size(); ++i)
+    of_terms.push_back(structures_of(structures, i));
   const WithoutLock release;
-  return self.model(settings);
+  return self.model(settings, of_terms);
 }
 
 }  // namespace
@@ -94,13 +117,13 @@ void bind_merge(py::module_& m) {
   using ranef::Accumulator;
   using release = py::call_guard<py::gil_scoped_release>;
   py::class_<Accumulator>(m, "Accumulator", py::module_local(), "Cross products of rows so far.")
-      .def(py::init(&make_accumulator), "fixed"_a, "terms"_a)
+      .def(py::init(&make_accumulator), "fixed"_a, "terms"_a, "as_is"_a = std::vector<bool>())
       .def("add", &add, "y"_a.noconvert(), "columns"_a, "terms"_a, "weights"_a.none(true))
       .def("add_within", &Accumulator::add_within, "n"_a, "sum_log_w"_a, "squares"_a, release())
       .def("renumber", &Accumulator::renumber, "number"_a, "n_levels"_a, release())
       .def("merge", &Accumulator::merge, "other"_a, release())
       .def("model", &model, "method"_a = "exact", "seed"_a = 0, "threads"_a = 1, "flops"_a = 0.0,
-           "bytes"_a = 0.0)
+           "bytes"_a = 0.0, "structures"_a = Structures{})
       .def_property_readonly("n_obs", &Accumulator::n_obs)
       .def(py::pickle(&state_of, &from_state));
 }

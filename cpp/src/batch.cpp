@@ -18,13 +18,34 @@ constexpr double kLeastSquare = 1e-280;
 // Eigenvalues of the Hessian below this share of the largest belong to flat directions.
 constexpr double kFlatShare = 1e-8;
 
-Index n_factors(const Input& input) {
+// Columns of each block of a term.
+std::vector<std::vector<int>> columns_of(const TermInput& term) {
+  std::vector<std::vector<int>> out;
+  for (std::size_t j = 0; j < term.blocks.size(); ++j) {
+    const std::size_t block = static_cast<std::size_t>(term.blocks[j]);
+    if (block >= out.size()) out.resize(block + 1);
+    out[block].push_back(static_cast<int>(j));
+  }
+  return out;
+}
+
+// How many numbers describe the covariance of a term; see BatchRows::factors.
+Index n_factors_of(const TermInput& term) {
+  const auto triangle = [](std::size_t k) { return static_cast<Index>(k * (k + 1) / 2); };
+  if (!has_structure(term)) return triangle(term.columns.size());
   Index count = 0;
-  for (const TermInput& term : input.terms) {
-    const Index k = static_cast<Index>(term.columns.size());
-    count += k * (k + 1) / 2;
+  const std::vector<std::vector<int>> blocks = columns_of(term);
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const Structure* structure = term.structure(static_cast<int>(b));
+    count += structure ? structure->n_parameters() : triangle(blocks[b].size());
   }
   return count;
+}
+
+// Append the lower triangle of a block by columns.
+void append_triangle(const Matrix& block, std::vector<double>& out) {
+  for (Index c = 0; c < block.cols(); ++c)
+    for (Index r = c; r < block.rows(); ++r) out.push_back(block(r, c));
 }
 
 BatchRows make_rows(const Input& input, const BatchSettings& settings, Index count) {
@@ -39,6 +60,7 @@ BatchRows make_rows(const Input& input, const BatchSettings& settings, Index cou
 Outcome outcome_of_counts(const Input& input) {
   if (static_cast<Index>(input.fixed.size()) >= input.n) return Outcome::kTooFewRows;
   for (const TermInput& term : input.terms) {
+    if (has_structure(term)) continue;  // a structure may tell the effects of one level apart
     if (term.n_levels < 2) return Outcome::kTooFewLevels;
     if (term.n_levels * static_cast<Index>(term.columns.size()) >= input.n)
       return Outcome::kTooFewRows;
@@ -74,7 +96,20 @@ void record_df(Lmm& lmm, const Estimate& e, const BatchSettings& settings, Batch
   }
 }
 
-void record(Lmm& lmm, const Estimate& e, const BatchSettings& settings, BatchRows& rows, Index j) {
+// Describe the covariances of a fit as BatchRows::factors has them.
+void record_factors(const Lmm& lmm, const Estimate& e, const Input& input, BatchRows& rows,
+                    Index j) {
+  std::vector<double> values;
+  for (std::size_t t = 0; t < e.lambda.size(); ++t)
+    append_factors(input.terms[t], e.lambda[t],
+                   has_structure(input.terms[t]) ? lmm.natural_parameters(t, e.lambda_standard)
+                                                 : std::vector<Vector>(),
+                   values);
+  rows.factors.col(j) = Eigen::Map<const Vector>(values.data(), static_cast<Index>(values.size()));
+}
+
+void record(Lmm& lmm, const Estimate& e, const Input& input, const BatchSettings& settings,
+            BatchRows& rows, Index j) {
   set_outcome(rows, j, static_cast<Outcome>(static_cast<int>(e.status)));
   rows.n_objective(j) = e.n_objective;
   rows.n_gradient(j) = e.n_gradient;
@@ -87,17 +122,15 @@ void record(Lmm& lmm, const Estimate& e, const BatchSettings& settings, BatchRow
   const Index p = rows.beta.rows();
   rows.beta(lmm.basis().kept, j) = e.beta;
   rows.cov_root.col(j) = full_root(lmm, e.cov_beta_root, p).reshaped();
-  Index at = 0;
-  for (const Matrix& factor : e.lambda)
-    for (Index c = 0; c < factor.cols(); ++c)
-      for (Index r = c; r < factor.rows(); ++r) rows.factors(at++, j) = factor(r, c);
+  record_factors(lmm, e, input, rows, j);
   if (rows.df.rows() > 0) record_df(lmm, e, settings, rows, j);
 }
 
 // One search, whatever comes of it.
-void fit_one(Lmm& lmm, const BatchSettings& settings, BatchRows& rows, Index j) {
+void fit_one(Lmm& lmm, const Input& input, const BatchSettings& settings, BatchRows& rows,
+             Index j) {
   try {
-    record(lmm, lmm.fit(settings.reml, settings.search, {}), settings, rows, j);
+    record(lmm, lmm.fit(settings.reml, settings.search, {}), input, settings, rows, j);
   } catch (const FitFailure&) {
     set_outcome(rows, j, Outcome::kFailed);
   }
@@ -118,7 +151,7 @@ void fit_rows(const Input& input, const BatchSettings& settings, BatchRows& rows
   if (!is_measurable(y, y.squaredNorm())) return set_outcome(rows, j, Outcome::kNotFinite);
   try {
     Lmm lmm(input);
-    fit_one(lmm, settings, rows, j);
+    fit_one(lmm, input, settings, rows, j);
   } catch (const PerfectFit&) {
     set_outcome(rows, j, Outcome::kExplained);
   } catch (const ModelTooLarge&) {
@@ -139,6 +172,29 @@ Index compress(const std::int32_t* codes, Index n, std::vector<std::int32_t>& nu
 }
 
 }  // namespace
+
+bool has_structure(const TermInput& term) {
+  return std::any_of(term.structures.begin(), term.structures.end(),
+                     [](const auto& structure) { return structure != nullptr; });
+}
+
+Index n_factors(const Input& input) {
+  Index count = 0;
+  for (const TermInput& term : input.terms) count += n_factors_of(term);
+  return count;
+}
+
+void append_factors(const TermInput& term, const Matrix& lambda, const std::vector<Vector>& natural,
+                    std::vector<double>& out) {
+  if (natural.empty()) return append_triangle(lambda, out);
+  const std::vector<std::vector<int>> columns = columns_of(term);
+  for (std::size_t b = 0; b < columns.size(); ++b) {
+    if (natural[b].size() == 0)
+      append_triangle(lambda(columns[b], columns[b]), out);
+    else
+      out.insert(out.end(), natural[b].data(), natural[b].data() + natural[b].size());
+  }
+}
 
 BatchRows::BatchRows(Index p, Index n_factors, Index n_contrasts, Index count)
     : outcome(Eigen::VectorXi::Zero(count)),
@@ -265,7 +321,7 @@ BatchRows Batch::fit(const ConstMatrixRef& Y, const BatchSettings& settings, Tea
       if (taken != Outcome::kConverged)
         set_outcome(rows, j, taken);
       else
-        fit_one(worker.lmm, settings, rows, j);
+        fit_one(worker.lmm, design_, settings, rows, j);
     }
   });
   return rows;

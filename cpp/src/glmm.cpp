@@ -22,6 +22,15 @@ constexpr double kNear = 1.0;
 // Columns up to which their products are taken one by one; rows that are worked on together.
 constexpr Index kFewColumns = 6, kRowsTogether = 512;
 
+// visit(first parameter, structure) of every block that has one.
+template <class Visit>
+void each_structure(const Pls& pls, Visit&& visit) {
+  for (std::size_t t = 0; t < pls.n_terms(); ++t)
+    for (std::size_t b = 0; b < pls.block_columns(t).size(); ++b)
+      if (const Structure* structure = pls.structure(t, b))
+        visit(pls.first_parameter(t, b), *structure);
+}
+
 }  // namespace
 
 // A Newton step, or a way back along it.
@@ -156,6 +165,57 @@ std::vector<Matrix> Glmm::lambda(const Vector& theta, bool standard) const {
   for (std::size_t kernel : order_)
     out.push_back(
         lower_factor(standard ? of_kernel[kernel] : Matrix(basis_.Tz[kernel] * of_kernel[kernel])));
+  return out;
+}
+
+int Glmm::n_starts() const {
+  int count = 1;
+  each_structure(*pls_, [&](Index, const Structure& structure) {
+    count = std::max(count, structure.n_starts());
+  });
+  return count;
+}
+
+Vector Glmm::start(double size, int number) const {
+  const std::vector<Parameter>& parameters = pls_->parameters();
+  Vector out(static_cast<Index>(parameters.size()));
+  for (Index a = 0; a < out.size(); ++a) {
+    const Parameter& e = parameters[static_cast<std::size_t>(a)];
+    out(a) = !e.is_structured() && e.i == e.j ? size : 0.0;
+  }
+  each_structure(*pls_, [&](Index first, const Structure& structure) {
+    out.segment(first, structure.n_parameters()) =
+        structure.start(Vector::Constant(structure.n_columns(), size * size),
+                        std::min(number, structure.n_starts() - 1));
+  });
+  return out;
+}
+
+double Glmm::margin(const Vector& theta) const {
+  const std::vector<Matrix> lambda = pls_->factors(theta);
+  double out = std::numeric_limits<double>::infinity();
+  for (std::size_t t = 0; t < lambda.size(); ++t) {
+    const std::vector<std::vector<int>> columns = pls_->block_columns(t);
+    for (std::size_t b = 0; b < columns.size(); ++b) {
+      if (pls_->structure(t, b)) continue;
+      const Matrix block = lambda[t](columns[b], columns[b]);
+      out = std::min(out, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+    }
+  }
+  each_structure(*pls_, [&](Index first, const Structure& structure) {
+    out = std::min(out, structure.margin(theta.segment(first, structure.n_parameters())));
+  });
+  return out;
+}
+
+Vector Glmm::rectified(const Vector& theta) const {
+  Vector out = theta;
+  const std::vector<Parameter>& parameters = pls_->parameters();
+  for (Index a = 0; a < out.size(); ++a)
+    if (!parameters[static_cast<std::size_t>(a)].is_structured()) out(a) = std::abs(out(a));
+  each_structure(*pls_, [&](Index first, const Structure& structure) {
+    structure.rectify(out.segment(first, structure.n_parameters()));
+  });
   return out;
 }
 

@@ -3,21 +3,13 @@
 #include <limits>
 #include <utility>
 
+#include "ranef/batch.hpp"
 #include "ranef/glmm_search.hpp"
 
 namespace ranef {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-Index n_factors(const Input& input) {
-  Index count = 0;
-  for (const TermInput& term : input.terms) {
-    const Index k = static_cast<Index>(term.columns.size());
-    count += k * (k + 1) / 2;
-  }
-  return count;
-}
 
 // Whether a response is one of the distribution's: counts, shares, numbers above zero.
 bool is_allowed(const Likelihood& likelihood, const Eigen::Ref<const Vector>& y,
@@ -100,7 +92,8 @@ std::vector<std::int32_t> find_alike(const Input& design, const Vector& offset,
   return cell;
 }
 
-void record(const Glmm& model, const GlmmOptimum& found, GlmmBatchRows& rows, Index j) {
+void record(const Glmm& model, const Input& design, const GlmmOptimum& found, GlmmBatchRows& rows,
+            Index j) {
   rows.outcome(j) = static_cast<int>(found.status);
   rows.n_objective(j) = found.n_values;
   rows.n_gradient(j) = found.n_gradients;
@@ -119,10 +112,15 @@ void record(const Glmm& model, const GlmmOptimum& found, GlmmBatchRows& rows, In
   const Matrix cov = T * found.cov * T.transpose();
   for (Index a = 0; a < p; ++a)
     for (Index b = 0; b < p; ++b) rows.cov(kept[a] * all + kept[b], j) = cov(a, b);
-  Index at = 0;
-  for (const Matrix& factor : model.lambda(found.theta, false))
-    for (Index c = 0; c < factor.cols(); ++c)
-      for (Index r = c; r < factor.rows(); ++r) rows.factors(at++, j) = factor(r, c);
+  std::vector<double> factors;
+  const std::vector<Matrix> lambda = model.lambda(found.theta, false);
+  for (std::size_t t = 0; t < lambda.size(); ++t)
+    append_factors(design.terms[t], lambda[t],
+                   has_structure(design.terms[t]) ? model.natural_parameters(t, found.theta)
+                                                  : std::vector<Vector>(),
+                   factors);
+  rows.factors.col(j) =
+      Eigen::Map<const Vector>(factors.data(), static_cast<Index>(factors.size()));
 }
 
 }  // namespace
@@ -205,7 +203,7 @@ void GlmmBatch::fit_one(Glmm& model, const Vector& y, const GlmmSearchSettings& 
     model.set_response(mean.cwiseQuotient(weights_), y);
   }
   const double start = dispersion ? *dispersion : starting_dispersion(likelihood_, y);
-  record(model, search(model, std::log(start), settings, dispersion != nullptr), rows, j);
+  record(model, design_, search(model, std::log(start), settings, dispersion != nullptr), rows, j);
 }
 
 GlmmBatchRows GlmmBatch::fit(const ConstMatrixRef& Y, const GlmmSearchSettings& settings,

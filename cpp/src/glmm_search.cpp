@@ -34,8 +34,8 @@ constexpr double kVanished = 1e-8;
 // -2 log-likelihood by theta, whitened beta unless it is at the joint mode, and log dispersion.
 struct Criterion {
   Glmm& model;
-  bool has_dispersion;    // that is sought
-  double known;           // dispersion, where it is not
+  bool has_dispersion;  // that is sought
+  double known;         // dispersion, where it is not
   Index m;
   bool joint = true;
   Vector centre, last;
@@ -146,9 +146,9 @@ void correct(Matrix& hessian, const Vector& step, const Vector& change) {
 
 // Whether a point of this value lies in the bowl of a minimum: at a likely distance by its
 // curvature, and as high as that says. The sign of a standard deviation is free.
-bool is_in_bowl(const Minimum& bowl, const Vector& x, Index m, double value) {
+bool is_in_bowl(const Glmm& model, const Minimum& bowl, const Vector& x, Index m, double value) {
   Vector away = x - bowl.x;
-  away.head(m) = x.head(m).cwiseAbs() - bowl.x.head(m).cwiseAbs();
+  away.head(m) = model.rectified(x.head(m)) - model.rectified(bowl.x.head(m));
   const double rise = 0.5 * away.dot(bowl.hessian * away);
   return rise >= 0.0 && rise < 0.5 && std::abs(value - bowl.value - rise) < kLevel + 0.1 * rise;
 }
@@ -170,7 +170,8 @@ Minimum minimise(Criterion& surface, const Vector& start, const Matrix& guess, c
     const TrustStep step = trust_step(at.gradient, at.hessian, radius);
     at.decrement = step.predicted;
     at.path.insert(at.path.end(), {at.value, step.predicted, radius});
-    if (bowl != nullptr && is_in_bowl(*bowl, at.x.cwiseProduct(scale), surface.m, at.value)) {
+    if (bowl != nullptr &&
+        is_in_bowl(surface.model, *bowl, at.x.cwiseProduct(scale), surface.m, at.value)) {
       at.reached_bowl = true;
       return at;
     }
@@ -334,15 +335,14 @@ Matrix curvature_guess(Criterion& surface, const Vector& x) {
   return bends.asDiagonal();
 }
 
-// Search at the joint mode from standard deviations of `size`.
-Minimum search_joint(Criterion& surface, double size, double log_dispersion,
+// Search at the joint mode from covariances `theta`.
+Minimum search_joint(Criterion& surface, const Vector& theta, double log_dispersion,
                      const GlmmSearchSettings& settings, const Minimum* bowl = nullptr) {
   surface.model.restart();
   surface.model.set_mode_tolerance(Glmm::kRoughMode);
   Vector x(surface.m + (surface.has_dispersion ? 1 : 0));
-  Index a = 0;
-  for (const auto& [t, i, j] : surface.model.parameters()) x(a++) = i == j ? size : 0.0;
-  if (surface.has_dispersion) x(a) = log_dispersion;
+  x.head(surface.m) = theta;
+  if (surface.has_dispersion) x(surface.m) = log_dispersion;
   if (!std::isfinite(surface.value(x))) return {};
   const Matrix guess = curvature_guess(surface, x);
   return minimise(surface, x, guess, units_of(guess), settings.max_steps,
@@ -365,13 +365,6 @@ Minimum search_all(Criterion& surface, const Minimum& from, const GlmmSearchSett
   return minimise(surface, x, hessian, units_of(hessian), settings.max_steps, settings.tolerance);
 }
 
-double smallest_sd(const Glmm& model, const Vector& theta) {
-  double out = kInfinity;
-  for (const Matrix& block : model.lambda(theta, true))
-    out = std::min(out, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
-  return out;
-}
-
 Index n_effects(const Glmm& model) {
   Index out = 0;
   for (const Matrix& b : model.modes()) out += b.size();
@@ -379,10 +372,21 @@ Index n_effects(const Glmm& model) {
 }
 
 // Whether two minima at the joint mode are one.
-bool is_same(const Minimum& a, const Minimum& b) {
+bool is_same(const Criterion& surface, const Minimum& a, const Minimum& b) {
+  const Index m = surface.m;
+  Vector away = a.x - b.x;
+  away.head(m) = surface.model.rectified(a.x.head(m)) - surface.model.rectified(b.x.head(m));
   return std::isfinite(b.value) && std::abs(a.value - b.value) < 1e-2 &&
-         (a.x.cwiseAbs() - b.x.cwiseAbs()).cwiseAbs().maxCoeff() <
-             0.05 * (1.0 + a.x.cwiseAbs().maxCoeff());
+         away.cwiseAbs().maxCoeff() < 0.05 * (1.0 + a.x.cwiseAbs().maxCoeff());
+}
+
+// Other covariances that a search from pays: large ones where there are few effects or a fit at the
+// edge, and other correlations of structures.
+std::vector<Vector> other_starts(const Glmm& model, double margin) {
+  std::vector<Vector> out;
+  if (n_effects(model) <= (margin < kSingular ? kMany : kFew)) out.push_back(model.start(kWide, 0));
+  for (int number = 1; number < model.n_starts(); ++number) out.push_back(model.start(1.0, number));
+  return out;
 }
 
 // Covariance of the standardised coefficients, and the error of the log dispersion.
@@ -420,17 +424,17 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   GlmmOptimum out;
   const double known = std::min(std::exp(log_dispersion), kEndless);
   Criterion surface(model, known, is_known);
-  const Minimum first = search_joint(surface, 1.0, log_dispersion, settings);
+  const Minimum first = search_joint(surface, model.start(1.0, 0), log_dispersion, settings);
   if (!std::isfinite(first.value)) return out;
   Minimum found = search_all(surface, first, settings);
   if (!std::isfinite(found.value)) return out;
   out.n_values = surface.n_values;
   out.n_gradients = surface.n_gradients;
-  const double sd = smallest_sd(model, found.x.head(surface.m));
-  if (n_effects(model) <= (sd < kSingular ? kMany : kFew)) {  // there may be another maximum
+  const std::vector<Vector> others = other_starts(model, model.margin(found.x.head(surface.m)));
+  for (const Vector& theta : others) {  // there may be another maximum
     Criterion rival(model, known, is_known);
-    const Minimum wide = search_joint(rival, kWide, log_dispersion, settings, &first);
-    if (std::isfinite(wide.value) && !wide.reached_bowl && !is_same(first, wide)) {
+    const Minimum wide = search_joint(rival, theta, log_dispersion, settings, &first);
+    if (std::isfinite(wide.value) && !wide.reached_bowl && !is_same(rival, first, wide)) {
       const Minimum other = search_all(rival, wide, settings);
       if (other.value < found.value - kBetter) {
         found = other;
@@ -440,12 +444,12 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
     }
     out.n_values += rival.n_values;
     out.n_gradients += rival.n_gradients;
-    surface.n_values = surface.n_gradients = 0;
+  }
+  surface.n_values = surface.n_gradients = 0;
+  if (!others.empty()) {
     model.restart();
     model.set_mode_tolerance(Glmm::kExactMode);
     if (!std::isfinite(surface.value(found.x))) return out;
-  } else {
-    surface.n_values = surface.n_gradients = 0;
   }
   prove(surface, found, settings);
   out.value = surface.value(found.x);
@@ -463,7 +467,7 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   out.theta = at.theta;
   out.beta = at.beta;
   out.dispersion = at.dispersion;
-  out.smallest_sd = smallest_sd(model, at.theta);
+  out.smallest_sd = model.margin(at.theta);
   out.x = found.x;
   out.gradient = found.gradient;
   out.hessian = found.hessian;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "ranef/level_lanes.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -94,39 +95,6 @@ double factor_pairs(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K
   return logs.total();
 }
 
-// By Sigma = L L': K = L (I + L'A L)^-1 L', which stays accurate where Sigma is large. False where
-// Sigma is singular to rounding.
-bool factor_symmetric(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K,
-                      double& log_determinant) {
-  const Index k = Sigma.cols();
-  const Eigen::LLT<Matrix> root(Sigma);
-  if (root.info() != Eigen::Success) return false;
-  const Matrix L = root.matrixL();
-  Matrix A(k, k), AL(k, k), M(k, k), W(k, k);
-  Eigen::LLT<Matrix> llt(k);
-  LogSum logs;
-  for (Index l = 0; l < own.cols(); ++l) {
-    A = Eigen::Map<const Matrix>(own.data() + l * k * k, k, k);
-    AL.noalias() = A * L;
-    M.noalias() = L.transpose() * AL;
-    M.diagonal().array() += 1.0;
-    llt.compute(M);
-    if (llt.info() != Eigen::Success) return false;
-    W = L.transpose();
-    llt.matrixL().solveInPlace(W);
-    M.noalias() = W.transpose() * W;
-    std::copy_n(M.data(), k * k, K.data() + l * k * k);
-    AL.noalias() = A * M;
-    AL = -AL;
-    AL.diagonal().array() += 1.0;
-    std::copy_n(AL.data(), k * k, T.data() + l * k * k);
-    const auto diagonal = llt.matrixLLT().diagonal();
-    for (Index i = 0; i < k; ++i) logs.add(diagonal(i) * diagonal(i));
-  }
-  log_determinant = logs.total();
-  return true;
-}
-
 // LU of M (k, k), by columns and in place, rows exchanged so that pivots are large: its
 // determinant.
 template <int K>
@@ -209,14 +177,13 @@ double factor_general(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix&
 
 }  // namespace
 
-double factor_levels(const Matrix& own, const Matrix& Sigma, Matrix& T, Matrix& K) {
+double factor_levels(const Matrix& own, const Matrix& Lambda, const Matrix& Sigma, Matrix& T,
+                     Matrix& K) {
   const Index k = Sigma.cols();
   if (k == 1) return factor_scalar(own, Sigma(0, 0), T, K);
   if (k == 2) return factor_pairs(own, Sigma, T, K);
-  double log_determinant = 0.0;
-  if (k > kLarge && factor_symmetric(own, Sigma, T, K, log_determinant)) return log_determinant;
-  return with_size<3>(
-      k, [&](auto size) { return factor_general<decltype(size)::value>(own, Sigma, T, K); });
+  if (k == 3) return factor_general<3>(own, Sigma, T, K);
+  return factor_side_by_side(own, Lambda, T, K);
 }
 
 namespace {
@@ -310,10 +277,30 @@ void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, RowMatrix& out) {
   for (Index l = 0; l < M.cols(); ++l) out.row(l) = M(0, l) * rows.row(l);
 }
 
+// One column of any number k of rows a level, by columns of M.
+void multiply_column(const Matrix& M, bool transposed, const RowMatrix& rows, Index k,
+                     RowMatrix& out) {
+  Workspace work(k);
+  double* const product = work.data();
+  for (Index l = 0; l < M.cols(); ++l) {
+    const double *Ml = M.data() + l * k * k, *r = rows.data() + l * k;
+    for (Index i = 0; i < k; ++i) product[i] = 0.0;
+    for (Index m = 0; m < k; ++m) {
+      const double* column = Ml + m * k;
+      if (transposed)
+        for (Index i = 0; i < k; ++i) product[m] += column[i] * r[i];
+      else
+        for (Index i = 0; i < k; ++i) product[i] += column[i] * r[m];
+    }
+    std::copy_n(product, k, out.data() + l * k);
+  }
+}
+
 // The same for levels of any number k of rows, a row at a time.
 void multiply_any(const Matrix& M, bool transposed, const RowMatrix& rows, Index k,
                   RowMatrix& out) {
   const Index c = rows.cols(), down = transposed ? k : 1, across = transposed ? 1 : k;
+  if (c == 1) return multiply_column(M, transposed, rows, k, out);
   Workspace work(k * c);
   for (Index l = 0; l < M.cols(); ++l) {
     const double *Ml = M.data() + l * k * k, *r = rows.data() + l * k * c;

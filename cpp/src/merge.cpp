@@ -293,9 +293,17 @@ void Accumulator::merge(const Accumulator& other) {
     }
 }
 
-std::unique_ptr<Lmm> Accumulator::model(const MethodSettings& method) const {
+std::unique_ptr<Lmm> Accumulator::model(const MethodSettings& method,
+                                        const std::vector<BlockStructures>& structures) const {
   if (!begun_) throw std::invalid_argument("no rows were added");
-  return std::make_unique<Lmm>(layout_, shifts_, whole(), method);
+  Input layout = layout_;
+  for (std::size_t t = 0; t < layout.terms.size(); ++t) {
+    const bool has_own = t < structures.size() && !structures[t].empty();
+    if (has_own == layout.terms[t].structures.empty())
+      throw std::invalid_argument("structures: not those of the layout");
+    if (has_own) layout.terms[t].structures = structures[t];
+  }
+  return std::make_unique<Lmm>(std::move(layout), shifts_, whole(), method);
 }
 
 Accumulator::State Accumulator::state() const {

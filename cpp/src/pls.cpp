@@ -16,6 +16,14 @@ namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
 
+// out += T A, where A may hold many zeros.
+void add_product(const Eigen::Map<const Matrix>& T, const Eigen::Map<const Matrix>& A,
+                 Matrix& out) {
+  for (Index j = 0; j < A.cols(); ++j)
+    for (Index m = 0; m < A.rows(); ++m)
+      if (A(m, j) != 0.0) out.col(j) += A(m, j) * T.col(m);
+}
+
 }  // namespace
 
 std::vector<std::size_t> elimination_order(const Input& input) {
@@ -88,7 +96,7 @@ double Pls::keep_levels() {
   resize_large(T_, k_[0] * k_[0], n_levels_[0]);
   resize_large(K_, k_[0] * k_[0], n_levels_[0]);
   Sigma_.noalias() = lambda_[0].lazyProduct(lambda_[0].transpose());
-  log_levels_ = factor_levels(leading_.own, Sigma_, T_, K_);
+  log_levels_ = factor_levels(leading_.own, lambda_[0], Sigma_, T_, K_);
   kept_ = true;
   return log_levels_;
 }
@@ -479,8 +487,7 @@ void Pls::inverse_blocks(InverseBlocks& out) {
   Matrix KG(k, k), GT(k, k);
   for (Index l = 0; l < n_levels_[0]; ++l) {
     const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k), K(K_.data() + l * k * k, k, k);
-    out.leading.noalias() +=
-        T.lazyProduct(Eigen::Map<const Matrix>(leading_.own.data() + l * k * k, k, k));
+    add_product(T, Eigen::Map<const Matrix>(leading_.own.data() + l * k * k, k, k), out.leading);
     if (!has_root) continue;
     const Eigen::Map<const Matrix> G(quadratic_.data() + l * k * k, k, k);
     GT.noalias() = G.lazyProduct(T.transpose());

@@ -120,6 +120,31 @@ void add_multiplied(const RowMatrix& z, const std::int32_t* codes, const double*
   }
 }
 
+// The one column of each row that is not zero; empty where a row has several, or few columns.
+std::vector<std::int32_t> only_columns(const RowMatrix& z) {
+  if (z.cols() < 3) return {};
+  std::vector<std::int32_t> out(static_cast<std::size_t>(z.rows()), 0);
+  for (Index i = 0; i < z.rows(); ++i) {
+    Index count = 0;
+    for (Index a = 0; a < z.cols(); ++a)
+      if (z(i, a) != 0.0) {
+        out[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(a);
+        if (++count > 1) return {};
+      }
+  }
+  return out;
+}
+
+// visit(i, code * k + a, z_ia) of each row and its one column.
+template <class Visit>
+void each_only(const RowMatrix& z, const std::vector<std::int32_t>& codes,
+               const std::vector<std::int32_t>& only, Visit&& visit) {
+  const Index k = z.cols();
+  for (std::size_t i = 0; i < only.size(); ++i)
+    visit(static_cast<Index>(i), codes[i] * k + only[i],
+          z.data()[static_cast<Index>(i) * k + only[i]]);
+}
+
 void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
               const Eigen::Ref<const Vector>& w, Matrix& blocks) {
   const Index ks = zs.cols(), kt = zt.cols();
@@ -154,6 +179,7 @@ RowProducts::RowProducts(const Input& input, std::vector<RowMatrix> z) : z_(std:
   products_.gram.setIdentity(1, 1);
   const std::size_t count = input.terms.size();
   predictor_.assign(count, 0);
+  for (const RowMatrix& of_term : z_) only_.push_back(only_columns(of_term));
   for (const TermInput& term : input.terms) {
     codes_.emplace_back(term.codes, term.codes + input.n);
     const Index k = static_cast<Index>(term.columns.size());
@@ -194,6 +220,13 @@ void RowProducts::renew_by(Weights weights) {
   for (std::size_t t = 0; t < z_.size(); ++t) {
     Matrix& own = products_.terms[t].own;
     const Eigen::Ref<const Vector> w = weights(predictor_[t], predictor_[t]);
+    if (!only_[t].empty()) {
+      const Index k = z_[t].cols();
+      own.setZero();
+      each_only(z_[t], codes_[t], only_[t],
+                [&](Index i, Index at, double z) { own.data()[at * k + at % k] += w(i) * z * z; });
+      continue;
+    }
     with_size(z_[t].cols(), [&](auto size) {
       if (t == 0 && !start_.empty())
         return own_in_order<decltype(size)::value>(z_[t], start_, w.data(), own);
@@ -234,6 +267,11 @@ std::vector<RowMatrix> RowProducts::transposed(const Vector& row) const {
     const Index k = z_[t].cols();
     out.push_back(RowMatrix::Zero(products_.terms[t].n_levels * k, 1));
     double* sum = out.back().data();
+    if (!only_[t].empty()) {
+      each_only(z_[t], codes_[t], only_[t],
+                [&](Index i, Index at, double z) { sum[at] += z * row(i); });
+      continue;
+    }
     with_size(k, [&](auto size) {
       constexpr int K = decltype(size)::value;
       if (t == 0 && !start_.empty()) return transposed_in_order<K>(z_[t], start_, row.data(), sum);
@@ -265,10 +303,16 @@ Matrix RowProducts::multiply_own(const std::vector<RowMatrix>& b) const {
 
 Vector RowProducts::multiply(const std::vector<RowMatrix>& b) const {
   Vector out = Vector::Zero(z_[0].rows());
-  for (std::size_t t = 0; t < z_.size(); ++t)
+  for (std::size_t t = 0; t < z_.size(); ++t) {
+    if (!only_[t].empty()) {
+      each_only(z_[t], codes_[t], only_[t],
+                [&](Index i, Index at, double z) { out(i) += z * b[t].data()[at]; });
+      continue;
+    }
     with_size(z_[t].cols(), [&](auto size) {
       add_multiplied<decltype(size)::value>(z_[t], codes_[t].data(), b[t].data(), out.data());
     });
+  }
   return out;
 }
 
@@ -280,6 +324,11 @@ std::vector<RowMatrix> RowProducts::applied(const std::vector<RowMatrix>& b) con
     out.emplace_back(b[t].rows(), 1);
     if (k == 1) {
       out[t].col(0) = A.own.row(0).transpose().cwiseProduct(b[t].col(0));
+      continue;
+    }
+    if (!only_[t].empty()) {  // the blocks are diagonal
+      for (Index at = 0; at < out[t].rows(); ++at)
+        out[t](at, 0) = A.own.data()[at * k + at % k] * b[t](at, 0);
       continue;
     }
     for (Index l = 0; l < A.n_levels; ++l)
@@ -308,11 +357,19 @@ std::vector<RowMatrix> RowProducts::applied(const std::vector<RowMatrix>& b) con
 Vector RowProducts::quadratic(const std::vector<Matrix>& own,
                               const std::vector<std::vector<Matrix>>& pairs) const {
   Vector out = Vector::Zero(z_[0].rows());
-  for (std::size_t t = 0; t < z_.size(); ++t)
-    with_sizes(z_[t].cols(), z_[t].cols(), [&](auto one, auto other) {
+  for (std::size_t t = 0; t < z_.size(); ++t) {
+    const Index k = z_[t].cols();
+    if (!only_[t].empty()) {
+      each_only(z_[t], codes_[t], only_[t], [&](Index i, Index at, double z) {
+        out(i) += z * z * own[t].data()[at * k + at % k];
+      });
+      continue;
+    }
+    with_sizes(k, k, [&](auto one, auto other) {
       add_bilinear<decltype(one)::value, decltype(other)::value>(z_[t], z_[t], codes_[t], own[t],
                                                                  1.0, out);
     });
+  }
   for (std::size_t s = 0; s < entry_.size(); ++s)
     for (std::size_t p = 0; p < entry_[s].size(); ++p)
       with_sizes(z_[s].cols(), z_[s + 1 + p].cols(), [&](auto one, auto other) {

@@ -1,6 +1,8 @@
 """Words of other packages are answered with ours, on every model, function and method."""
 
 import inspect
+import json
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -146,6 +148,49 @@ def test_a_word_without_a_counterpart_says_so(kind):
     assert not set(WITHOUT) & {*MODEL, *MODULE}
 
 
+BATCH = ranef.fit_many("~ Days + (1 | Subject)", COUNTS, ["Reaction", "n"], progress=False)
+RESIDUALS = LINEAR.simulated_residuals(19, seed=1, progress=False)
+BESIDE = {
+    "batch": BATCH,
+    "pooled": ranef.pool(
+        [
+            ranef.lmer("Reaction ~ z + (1 | Subject)", SLEEP.assign(z=(SLEEP["Days"] + k) % 3.0))
+            for k in (0, 1)
+        ]
+    ),
+    "lmlist": ranef.lmlist("Reaction ~ Days", SLEEP, groups="Subject"),
+    "residuals": RESIDUALS,
+    "modes": LINEAR.ranef(),
+    "varcorr": LINEAR.varcorr,
+    "icc": LINEAR.icc(),
+    "r2": LINEAR.r2(),
+    "means": ranef.emmeans(LINEAR, []),
+    "robust": LINEAR.robust("CR2"),
+}
+
+
+@pytest.mark.parametrize("kind", list(BESIDE))
+def test_results_that_are_no_models_answer_words_of_models_too(kind):
+    result = BESIDE[kind]
+    for word in [*MODEL, *MODULE, *WITHOUT]:
+        if hasattr(result, word):
+            continue
+        with pytest.raises(AttributeError, match=f"'?{word}'?( is (from|not|a function)|;)"):
+            getattr(result, word)
+    assert type(pickle.loads(pickle.dumps(result))) is type(result)
+
+
+def test_answers_say_where_the_model_is():
+    with pytest.raises(AttributeError, match=r"where model is a single fit, such as batch\.fit"):
+        _ = BATCH.VarCorr
+    with pytest.raises(AttributeError, match=r"write model\.aic, where model is one of pooled"):
+        _ = BESIDE["pooled"].aic
+    with pytest.raises(AttributeError, match=r"write residuals\.uniformity\(\)$"):
+        _ = RESIDUALS.testUniformity
+    with pytest.raises(AttributeError, match=r"write ranef\.lmer\(\.\.\.\)"):
+        _ = LINEAR.lmer
+
+
 def test_a_misspelt_attribute_is_answered_by_the_nearest():
     with pytest.raises(AttributeError, match="did you mean 'params'"):
         _ = LINEAR.parms
@@ -221,6 +266,25 @@ def test_arguments_in_the_wrong_order_are_answered():
         ranef.emtrends(model, "temp", "recipe")
     with pytest.raises(ranef.ModelError, match=r"first argument: emmeans\(model, "):
         ranef.emmeans("recipe", model)
+
+
+def test_numbers_that_lme4_has_functions_for_may_be_called():
+    for model in MODELS.values():
+        assert model.nobs() == model.nobs
+        assert type(model.nobs()) is int
+        assert type(pickle.loads(pickle.dumps(model.nobs))) is type(model.nobs)
+        if isinstance(getattr(model, "sigma", None), float):
+            assert model.sigma() == model.sigma
+    assert MODELS["glmer"].deviance() == MODELS["glmer"].deviance
+    sigma, rows = LINEAR.sigma, LINEAR.nobs
+    assert (repr(sigma), f"{rows:d}") == (repr(float(sigma)), "180")
+    assert json.loads(json.dumps({"sd": sigma, "n": rows})) == {"sd": float(sigma), "n": 180}
+    assert np.asarray(sigma).dtype == np.float64
+    assert np.zeros(rows).shape == (180,)
+    assert type(sigma * 2.0) is float
+    frame = SLEEP.head(2).assign(sd=sigma, n=rows)  # pandas calls what can be called
+    assert frame["sd"].tolist() == [float(sigma)] * 2
+    assert frame[["sd", "n"]].dtypes.tolist() == [np.float64, np.int64]
 
 
 # ------------------------------------------------------------------ understood spellings

@@ -143,7 +143,7 @@ def test_unused_categories_are_left_out(wine):
 
 def test_a_separated_predictor_is_no_convergence(wine):
     d = wine.assign(top=(wine["rating"] == "5").astype(float))
-    with pytest.warns(ranef.ConvergenceWarning, match="without end"):
+    with pytest.warns(ranef.ConvergenceWarning, match="without bound"):
         model = ranef.clmm("rating ~ top", d)
     assert not model.convergence.converged
 

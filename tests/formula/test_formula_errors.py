@@ -129,3 +129,9 @@ def mistake_in(text):
     except FormulaError as error:
         return error
     return None
+
+
+@pytest.mark.parametrize("text", ["Reading score ~ x + (1 | g)", "y ~ reading score + (1 | g)"])
+def test_a_name_with_a_blank_is_answered_by_backticks_on_both_sides(text):
+    with pytest.raises(FormulaError, match=r"between backticks.*`[Rr]eading score`"):
+        parse(text)

@@ -17,6 +17,7 @@ LAYERS = {
     "_html": 0,
     "_caller": 0,
     "_counted": 0,
+    "_number": 0,
     "_core": 1,
     "parallel": 1,
     "words": 1,

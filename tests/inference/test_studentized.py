@@ -13,10 +13,10 @@ Q = np.array([0.0, 0.3, 1.0, 2.0, 3.5, 6.0, 12.0])
 
 
 @pytest.mark.parametrize("k", [2, 3, 14, 40])
-@pytest.mark.parametrize("df", [1.0, 2.5, 17.3, 1000.0, np.inf])
+@pytest.mark.parametrize("df", [1.0, 2.5, 17.3, 101.0, 131.0, 1000.0, np.inf])
 def test_tails_and_quantiles_equal_scipys(k, df):
     """scipy 1.17.1; it integrates to 1e-12, one quantile at a time."""
-    assert_allclose(range_sf(Q, k, df), stats.studentized_range.sf(Q, k, df), atol=5e-12)
+    assert_allclose(range_sf(Q, k, df), stats.studentized_range.sf(Q, k, df), rtol=0.0, atol=1e-12)
     want = stats.studentized_range.ppf(0.95, k, df)
     assert_allclose(range_ppf(0.95, k, df), want, rtol=1e-11)
 
@@ -49,10 +49,10 @@ def test_unknown_and_endless_values():
 
 
 def test_91_pairs_with_their_own_degrees_of_freedom_take_no_time():
-    """Fourteen means; scipy took 8 to 31 seconds. 0.15 s measured, 1 s on a busy machine."""
+    """Fourteen means; scipy takes 7 to 31 seconds of processor time. 0.03 s measured."""
     rng = np.random.default_rng(0)
     df, q = rng.uniform(8.0, 60.0, 91), rng.uniform(0.5, 6.0, 91)
-    start = time.perf_counter()
+    start = time.process_time()
     range_sf(q, 14, df)
     range_ppf(0.95, 14, df)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 0.2

@@ -428,3 +428,12 @@ def test_means_of_another_scale_are_named_for_what_they_are():
     axes = MODELS["parts"].plot.predictions("Days", lines=False)
     assert axes.get_ylabel() == "linear predictor of Reaction"
     assert axes.get_title(loc="left").startswith("Linear predictor of Reaction along Days")
+
+
+def test_a_name_with_a_blank_is_drawn_without_its_backticks():
+    named = SLEEP.rename(columns={"Reaction": "reaction time"})
+    model = ranef.lmer("`reaction time` ~ Days + (1 | Subject)", named)
+    axes = model.plot.predictions("Days", lines=False)
+    assert axes.get_ylabel() == "reaction time"
+    assert "`" not in axes.get_title(loc="left")
+    assert model.parts.table_response == "reaction time"

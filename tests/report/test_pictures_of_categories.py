@@ -83,3 +83,19 @@ def test_standard_errors_of_a_panel_are_those_of_its_coefficients():
     assert_allclose(found["se"], np.sqrt(x @ panel.cov_params().to_numpy() @ x), rtol=1e-10)
     assert (found["lower"] < found["mean"]).all()
     assert len(panel.predict(se=True)) == len(GPA)
+
+
+def test_checks_of_categories_name_the_categories_and_what_they_are_drawn_along():
+    names = ["fast", "fair", "slow", "very slow"]
+    cut = pd.cut(SLEEP["Reaction"], [0, 260, 300, 350, 900], labels=names)
+    model = ranef.clmm("speed ~ Days + (1 | Subject)", SLEEP.assign(speed=cut))
+    residuals = model.simulated_residuals(19, seed=1, progress=False)
+    axis = residuals.plot.responses()
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == names
+    assert [bar.get_height() for bar in axis.patches] == cut.value_counts()[names].tolist()
+    assert residuals.plot.against().get_xlabel() == "linear predictor"
+    assert residuals.plot.spread().get_title() == "Spread along linear predictor"
+    counts = residuals.responses()
+    assert list(counts.index) == names
+    assert counts["observed"].tolist() == cut.value_counts()[names].tolist()
+    assert "linear predictor: location" in residuals.table.index

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.feature_selection import RFE
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -43,6 +44,43 @@ def test_predictions_are_those_of_the_model():
     assert_allclose(estimator.predict(new), model.predict(new, random="none"), rtol=1e-8)
     assert 0.8 < estimator.score(X, Y) < 0.9
     assert estimator.feature_names_in_.tolist() == ["Days", "Subject"]
+
+
+def test_a_formula_takes_the_columns_of_new_rows_by_name():
+    estimator = MixedRegressor(SLOPE).fit(X, Y)
+    wider = X.assign(Age=30.0, Reaction=Y)[["Reaction", "Subject", "Age", "Days"]]
+    assert_allclose(estimator.predict(wider), estimator.predict(X), rtol=1e-12)
+    population = MixedRegressor(SLOPE, random="none").fit(wider, Y)
+    assert_allclose(population.predict(X[["Days"]]), population.predict(wider), rtol=1e-12)
+
+
+def test_what_the_model_has_is_answered():
+    estimator = MixedRegressor(SLOPE)
+    with pytest.raises(AttributeError, match=r"no attribute 'summary'$"):
+        _ = estimator.summary
+    with pytest.raises(AttributeError, match=r"its model has it: estimator\.model_\.summary"):
+        _ = estimator.fit(X, Y).summary
+    assert not hasattr(estimator, "transform")
+
+
+def test_coefficients_are_those_of_the_model():
+    model = ranef.lmer(f"Reaction ~ {SLOPE}", SLEEP)
+    estimator = MixedRegressor(SLOPE).fit(X, Y)
+    assert_allclose(estimator.intercept_, model.params["Intercept"], rtol=1e-10)
+    assert_allclose(estimator.coef_, [model.params["Days"]], rtol=1e-10)
+    assert not hasattr(MixedRegressor(SLOPE), "coef_")
+    assert MixedRegressor("0 + " + SLOPE).fit(X, Y).intercept_ == 0.0
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(60, 3))
+    y = features @ [3.0, 0.1, 2.0] + rng.normal(size=60)
+    want = LinearRegression().fit(features, y)
+    plain = MixedRegressor().fit(features, y)
+    assert_allclose(plain.coef_, want.coef_, rtol=1e-9)
+    assert_allclose(plain.intercept_, want.intercept_, rtol=1e-9)
+    chosen = RFE(MixedRegressor(), n_features_to_select=2).fit(features, y)
+    assert chosen.support_.tolist() == [True, False, True]
+    classes = MixedClassifier().fit(features, y > 0.0)
+    assert (classes.coef_.shape, classes.intercept_.shape) == ((1, 3), (1,))
 
 
 def test_without_random_effects_it_is_least_squares():
@@ -121,8 +159,11 @@ def test_bad_input_is_refused_in_words():
         ValueError, match="no prediction for 1 of 180 rows, the first at position 0"
     ):
         estimator.predict(gaps)
-    with pytest.raises(ValueError, match="feature names should match"):
+    with pytest.raises(ValueError, match="no column 'Days'"):
         estimator.predict(X.rename(columns={"Days": "Nights"}))
+    plain = MixedRegressor().fit(X[["Days"]], Y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        plain.predict(X.rename(columns={"Days": "Nights"})[["Nights"]])
     with pytest.raises(ranef.FormulaError, match="TransformedTargetRegressor"):
         MixedRegressor(f"log(Reaction) ~ {SLOPE}").fit(X, Y)
     with pytest.raises(ValueError, match="y contains NaN"):

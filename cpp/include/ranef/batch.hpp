@@ -36,6 +36,18 @@ enum class Outcome : std::int32_t {
   kNotFinite = 8,     // infinite or missing values, or their squares overflow or vanish
 };
 
+// Whether the covariance of a block of a term has a structure.
+bool has_structure(const TermInput& term);
+
+// How many numbers describe all covariances of a model, and those of one term, appended to `out`:
+// the lower triangle of lambda by columns; of a term with a structure, block by block, the
+// structure's natural parameters or the triangle of a free block.
+Index n_factors(const Input& input);
+void append_factors(const TermInput& term,
+                    const Matrix& lambda,                // (k, k) user's basis
+                    const std::vector<Vector>& natural,  // of each block; empty without structures
+                    std::vector<double>& out);
+
 // A column for each fit; NaN where there is no answer. p columns of X, aliased ones included.
 struct BatchRows {
   BatchRows(Index p, Index n_factors, Index n_contrasts, Index count);
@@ -44,9 +56,8 @@ struct BatchRows {
   Vector objective, sigma, smallest_sd, decrement, cone;    // (m,)
   Matrix beta;                                              // (p, m)
   Matrix cov_root;  // (p * p, m)  R, cov(beta) = sigma^2 R R'; NaN in rows of aliased columns
-  Matrix
-      factors;  // (sum k_t (k_t + 1) / 2, m)  lower triangles of lambda, user's basis, by columns
-  Matrix df;    // (h, m)  Satterthwaite, when asked for
+  Matrix factors;   // (n_factors, m)
+  Matrix df;        // (h, m)  Satterthwaite, when asked for
 };
 
 // Degrees of freedom of contrasts w = R'c at a fit:

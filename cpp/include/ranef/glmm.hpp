@@ -115,6 +115,14 @@ class Glmm {
     const std::size_t kernel = order_.at(t);
     return pls_->natural(theta, kernel, basis_.Tz[kernel].diagonal());
   }
+  // Where a search begins: covariances of standard deviations `size`, correlations of structures
+  // those of start `number` of n_starts().
+  int n_starts() const;
+  Vector start(double size, int number) const;
+  // Smallest standard deviation along any axis, or distance of a structure from its limits.
+  double margin(const Vector& theta) const;
+  // The same covariances with standard deviations that are not negative.
+  Vector rectified(const Vector& theta) const;
   // Relative covariance factors, user's order: as the formula scales its columns, or standardised.
   std::vector<Matrix> lambda(const Vector& theta, bool standard) const;
   const StandardBasis& basis() const { return basis_; }

@@ -36,7 +36,7 @@ struct GlmmOptimum {
   Vector theta, beta;  // standardised; beta (p,) of the kept columns
   Matrix cov;          // (p, p) of beta, standardised
   double smallest_sd = 0.0;
-  bool is_separated = false;  // no information on some combination of the coefficients
+  bool is_separated = false;   // no information on some combination of the coefficients
   double by_dispersion = 0.0;  // derivative of the value by the log of a dispersion that is known
   int n_values = 0, n_gradients = 0;
 
@@ -63,9 +63,9 @@ struct GlmmBatchRows {
   Eigen::VectorXi separated;                                               // (m,) 0 or 1
   Vector objective, dispersion, dispersion_error, smallest_sd, decrement;  // (m,)
   Vector by_dispersion;  // (m,) of the objective, by the log of a known dispersion
-  Matrix beta;                                                             // (p, m)
-  Matrix cov;                                                              // (p * p, m)
-  Matrix factors;  // (sum k_t (k_t + 1) / 2, m) lower triangles of lambda, user's basis, by columns
+  Matrix beta;           // (p, m)
+  Matrix cov;            // (p * p, m)
+  Matrix factors;        // (n_factors, m)
 };
 
 // One design, many responses. A fit depends on its own response only.

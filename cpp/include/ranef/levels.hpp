@@ -14,10 +14,11 @@ namespace ranef {
 
 // Compute T_l and K_l of each level; returns sum_l log det(I + A_l Sigma), NaN when it is not
 // positive.
-double factor_levels(const Matrix& own,    // (k * k, l) A_l
-                     const Matrix& Sigma,  // (k, k)
-                     Matrix& T,            // (k * k, l) out
-                     Matrix& K             // (k * k, l) out
+double factor_levels(const Matrix& own,     // (k * k, l) A_l
+                     const Matrix& Lambda,  // (k, k) lower triangular
+                     const Matrix& Sigma,   // (k, k)
+                     Matrix& T,             // (k * k, l) out
+                     Matrix& K              // (k * k, l) out
 );
 
 // gram <- gram - sum_l rows_l'K_l rows_l, and KR_l = K_l rows_l unless KR is null.

@@ -44,8 +44,8 @@ struct ResponseRows {
   Vector y;          // (n,)
   Vector weights;    // (n,) trials or frequencies
   Counted counts{};  // of y, where count() was called for a family that has a use for it
-  // Where rows that differ in nothing but y were added up, y is their mean and the weights are their
-  // sums: all that the parts that depend on eta need. The constant ones need each row's own.
+  // Where rows that differ in nothing but y were added up, y is their mean and the weights are
+  // their sums: all that the parts that depend on eta need. The constant ones need each row's own.
   Vector each_y{}, each_weight{};
 
   const Vector& own_y() const { return each_y.size() > 0 ? each_y : y; }

@@ -50,8 +50,10 @@ class Accumulator {
   // Add another accumulator of the same layout, its levels numbered as ours.
   void merge(const Accumulator& other);
 
-  // The model of all rows so far.
-  std::unique_ptr<Lmm> model(const MethodSettings& method = {}) const;
+  // The model of all rows so far. Terms with structures, one for each block, need the layout to
+  // have had some: their columns are then taken as they are.
+  std::unique_ptr<Lmm> model(const MethodSettings& method = {},
+                             const std::vector<BlockStructures>& structures = {}) const;
 
   Index n_obs() const { return products_.n; }
   const Input& layout() const { return layout_; }

@@ -52,6 +52,8 @@ class RowProducts {
   std::vector<std::vector<std::vector<std::int32_t>>> entry_;  // (n,) block of a row, by pair
   CrossProducts products_;
   std::vector<Index> start_;  // (l + 1,) first row of each level of the first term, or empty
+  // By term the one column of each row that is not zero, as of indicators: (n,), or empty.
+  std::vector<std::vector<std::int32_t>> only_;
 
   template <class Weights>
   void renew_by(Weights weights);  // of the pair (a, b) of predictors

@@ -17,8 +17,8 @@ from . import _cpu
 
 _VARIANTS = ("x86_64_v3", "baseline")
 _REBUILD = (
-    "To build it, reinstall from source on this machine: "
-    "pip install --force-reinstall --no-binary ranef --no-cache-dir ranef"
+    "To build it, reinstall from source on this machine, in a clone of the repository: "
+    "pip install --force-reinstall --no-cache-dir ."
 )
 
 

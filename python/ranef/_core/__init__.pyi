@@ -480,6 +480,7 @@ class GlmmBatch:
         offset: Array,
         family: str,
         link: str,
+        structures: Sequence[Sequence[Structure | None]] = (),
     ) -> None: ...
     def fit(
         self,
@@ -820,6 +821,7 @@ class Batch:
         fixed: Sequence[int],
         terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
         weights: Array | None = None,
+        structures: Sequence[Sequence[Structure | None]] = (),
     ) -> None: ...
     def fit(self, Y: Array, settings: BatchSettings, team: Team) -> BatchRows: ...
 
@@ -841,6 +843,7 @@ def fit_weighted(
     terms: Sequence[tuple[NDArray[np.int32], int, Sequence[int], Sequence[int]]],
     settings: BatchSettings,
     team: Team,
+    structures: Sequence[Sequence[Structure | None]] = (),
 ) -> BatchRows: ...
 
 class MixtureSettings:
@@ -878,7 +881,10 @@ class Mixture:
 
 class Accumulator:
     def __init__(
-        self, fixed: Sequence[int], terms: Sequence[tuple[Sequence[int], Sequence[int]]]
+        self,
+        fixed: Sequence[int],
+        terms: Sequence[tuple[Sequence[int], Sequence[int]]],
+        as_is: Sequence[bool] = (),
     ) -> None: ...
     def add(
         self,
@@ -897,6 +903,7 @@ class Accumulator:
         threads: int = 1,
         flops: float = 0.0,
         bytes: float = 0.0,
+        structures: Sequence[Sequence[Structure | None]] = (),
     ) -> Lmm: ...
     @property
     def n_obs(self) -> int: ...

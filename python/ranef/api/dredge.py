@@ -109,7 +109,7 @@ def dredge(
     if isinstance(model, FixedEffectsModel) and model.call.absorb:
         sets = [each for each in sets if any(term.factors for term in each)]
         if len(sets) < count:
-            notes.append("without the model of no term, of which absorbed factors leave nothing")
+            notes.append("without the empty model, of which absorbed factors leave nothing")
     texts = [spelled(formula, each) for each in sets]
     fits = fitted_by(model, texts, progress=progress)
     values = [criteria.value(criterion, fit.llf, fit.npar, fit.nobs) for fit in fits]

@@ -49,9 +49,9 @@ CumulativeLinkModel or GLSModel
     Predictions are those of the population: the fixed part and the offset, with random effects of
     zero, as means of the response for a generalised model. Those of models with ``zero=`` include
     structural zeros, and their coefficients are those of all parts, ``zero:x`` that of the zero
-    part; those of ``clmm`` are probabilities, a ``group`` for each category. ``vcov="kenward-roger"`` takes the
-    covariance of Kenward and Roger, ``vcov="CR2"`` and the other names of
-    :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
+    part; those of ``clmm`` are probabilities, a ``group`` for each category.
+    ``vcov="kenward-roger"`` takes the covariance of Kenward and Roger, ``vcov="CR2"`` and the other
+    names of :meth:`ranef.LinearMixedModel.robust` the cluster-robust ones.
 
     Use ``eps_vcov=1.0`` for the standard errors of slopes: predictions are linear in the
     coefficients, so a difference of any step is exact, and the tiny default step can lose one per

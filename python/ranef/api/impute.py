@@ -32,8 +32,8 @@ def impute(
     ----------
     formula : str
         The analysis model. Its response takes part in imputing the predictors, its groups and
-        random slopes are kept, and an interaction with an incomplete predictor becomes an
-        interaction with the response.
+        random slopes are kept, and so are products of two columns. Other functions of an
+        incomplete predictor, such as its square, are not.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns.
     method : {"mixed", "forest"}
@@ -77,14 +77,18 @@ def impute(
     A variable of rows is drawn from a linear mixed model on all other variables and, where there
     are enough groups, on their group means [1]_ [2]_; a binary one from its probit form, a
     categorical one from a sequence of these. A variable that is constant within groups is imputed
-    once per group, from the group means of the others. Parameters are drawn by Gibbs steps;
-    standard deviations of random effects have half-t priors. Values are missing at random given the
-    variables that take part.
+    once per group, from the group means of the others. Where the response is continuous, a
+    predictor whose effect varies, that is multiplied by another or has few values, and one of
+    groups whose slopes vary, is drawn from its own model times the likelihood of the response in
+    the analysis, that of all rows of the group for a variable of groups [3]_. Parameters are drawn
+    by Gibbs steps; standard deviations of random effects have half-t priors. Values are missing at
+    random given the variables that take part.
 
     References
     ----------
     .. [1] van Buuren (2018), Flexible Imputation of Missing Data, 2nd edition, chapter 7.
     .. [2] Enders, Mistler and Keller (2016), Psychol. Methods 21, 222-240.
+    .. [3] Goldstein, Carpenter and Browne (2014), J. R. Stat. Soc. A 177, 553-564.
 
     Examples
     --------

@@ -75,7 +75,7 @@ def model_tree(
 
     Notes
     -----
-    The scores of a node's model, less the random effects, are tested for fluctuation along each
+    The scores of a node's model, minus the random effects, are tested for fluctuation along each
     variable [1]_ [2]_: by the largest Lagrange multiplier statistic over the middle four fifths of
     a numeric one, by chi-square for levels. The variable with the least p-value divides, where the
     sum of squares of the two models is least. A variable that is constant within the levels of a

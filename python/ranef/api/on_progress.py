@@ -1,4 +1,4 @@
-"""A function that is told how far long runs are."""
+"""A function that is called with the progress of long runs."""
 
 from __future__ import annotations
 

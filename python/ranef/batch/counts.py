@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._counted import counted
 from ..design.aligned import one_a_row
-from ..design.design import Design
+from ..design.design import Design, only_plain
 from ..design.frame import Frame
 from ..design.values import Numbers, read_series
 from ..errors import DataError, UnsupportedError
@@ -73,15 +73,8 @@ def refuse_matrix_weights(W: Any) -> None:
 
 
 def check_plain(design: Design) -> None:
-    """Refuse terms that the kernel of a batch has not: known covariances and smooths."""
-    for term in design.random:
-        if not term.is_plain or term.is_structured or term.smooth is not None:
-            raise UnsupportedError(
-                f"({' + '.join(term.names)} | {term.group}) has levels of known covariance, a "
-                "structure, or is a smooth, which batches of generalised models do not support; "
-                "use "
-                "ranef.glmer for each"
-            )
+    """Refuse terms that the kernel of a batch has not: known covariances, several members."""
+    only_plain(design, "a batch of generalised fits", "use ranef.glmer for each")
 
 
 def with_size_factors(offset: Any, size_factors: Any, frame: Frame) -> Any:

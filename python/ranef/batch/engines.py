@@ -212,7 +212,7 @@ def degrees_of(options: Options) -> str:
 
 
 def asks(formula: str, options: Options) -> Callable[[str], bool]:
-    """Tell which columns a call may name."""
+    """Find which columns a call may name."""
     named = {v for v in (options["weights"], options["offset"]) if isinstance(v, str)}
     return lambda name: name in formula or name in named
 

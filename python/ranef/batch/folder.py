@@ -277,7 +277,7 @@ class BatchFolder:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Say which folder it is that cannot be written to, and that what is done stays."""
+        """State which folder it is that cannot be written to, and that what is done stays."""
         import pyarrow as pa
 
         try:
@@ -290,7 +290,7 @@ class BatchFolder:
 
 
 def is_whole(file: str) -> bool:
-    """Tell whether every page of a file can be read and is what was written."""
+    """Return whether every page of a file can be read and is what was written."""
     from pyarrow import ArrowException, parquet
 
     try:

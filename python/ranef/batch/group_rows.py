@@ -144,7 +144,7 @@ def try_build(call: Call | GlmerCall, columns: Any) -> Design | None:
 
 
 def shape(design: Design) -> tuple[Any, ...]:
-    """Tell which coefficients and random effects a design has."""
+    """Find which coefficients and random effects a design has."""
     random = tuple((term.group, term.names, term.blocks) for term in design.random)
     return design.fixed_names, random
 
@@ -157,7 +157,7 @@ def of_rows(columns: Mapping[str, pd.Series[Any]], rows: Codes) -> Columns:
 def shared_groups(
     design: Design, columns: Mapping[str, Any], codes: Codes, n_groups: int
 ) -> NDArray[np.bool_]:
-    """Tell which groups' own designs are slices of the whole design."""
+    """Find which groups' own designs are slices of the whole design."""
     factors = design.encoder.factors
     if any(any(fitted.state.values()) for fitted in factors.values()):
         return np.zeros(n_groups, dtype=bool)
@@ -180,7 +180,7 @@ def shared_groups(
 
 
 def several_levels(design: Design, codes: Codes, n_groups: int) -> NDArray[np.bool_]:
-    """Tell which groups have rows, and two levels or more of every grouping factor in them."""
+    """Find which groups have rows, and two levels or more of every grouping factor in them."""
     inside = np.flatnonzero(codes >= 0)
     order, start = slices(codes[inside], n_groups)
     present = np.flatnonzero(np.diff(start))

@@ -126,7 +126,7 @@ class GroupRun:
         return tables
 
     def warn_dropped(self, parts: Iterable[Part]) -> None:
-        """Say which rows belong to no group or miss a value."""
+        """State which rows belong to no group or miss a value."""
         lost: Counter[str] = Counter()
         for part in parts:
             lost.update(part.dropped)
@@ -138,7 +138,7 @@ class GroupRun:
             )
 
     def explain(self, part: Part) -> dict[int, str]:
-        """Say again what was wrong with groups that an earlier, stopped run came to."""
+        """Repeat what was wrong with groups that an earlier, stopped run reached."""
         found: dict[int, str] = {}
         wrong = np.flatnonzero(part.estimate.outcome == ERROR).tolist()
         rows = part.load() if set(wrong) - set(part.messages) else None

@@ -74,7 +74,7 @@ class GroupRows:
 
 
 def is_files(data: Any) -> bool:
-    """Tell whether data are files."""
+    """Return whether data are files."""
     return isinstance(data, (str, os.PathLike)) or is_dataset(data)
 
 
@@ -159,7 +159,7 @@ def group_files(
 
 
 def warn_scattered(reads: int, pieces: int, blocks: int, by: Sequence[str]) -> None:
-    """Say when files are read many times over, because groups are spread over them."""
+    """State when files are read many times over, because groups are spread over them."""
     if reads > 2 * (pieces + blocks):
         names = ", ".join(by)
         warn_caller(

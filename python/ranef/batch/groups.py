@@ -148,6 +148,7 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
     """Fit every group of rows in memory or in files; arguments as of ``fit_groups``."""
     parsed = parse(formula)
     check_free(parsed, "fit_groups")
+    parsed.refuse_smooths("fit_groups")
     if not parsed.random:
         raise ModelError(
             "the formula has no random-effects term such as (1 | g); fit_groups fits a mixed model "
@@ -156,7 +157,7 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
         )
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:
-        raise DataError("by is empty; name the columns that make the groups")
+        raise DataError("by is empty; name the columns that define the groups")
     for name, given in (("weights", weights), ("offset", offset)):
         if given is not None and not isinstance(given, str):
             raise TypeError(f"{name} must be the name of a column, not a {type(given).__name__}")

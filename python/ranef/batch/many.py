@@ -16,7 +16,6 @@ from .._options import check_option
 from ..design.aligned import by_name, check_rows, side_by_side
 from ..design.design import Design
 from ..design.frame import Frame, open_frame
-from ..design.structures.structure import check_free
 from ..errors import DataError, FormulaError, UnsupportedError
 from ..formula import like, parse
 from ..models.batch.estimate import Contrast
@@ -150,7 +149,6 @@ def shared_design(
             text,
         )
     formula_ = parse(like(f"`{STAND_IN}` ~ {right}", formula))
-    check_free(formula_, "fit_many")
     frame = open_frame(data)
     check_rows(weights, "weights", frame.index, frame.n_rows)
     check_rows(offset, "offset", frame.index, frame.n_rows)
@@ -169,6 +167,7 @@ def shared_design(
         contrasts=contrasts,
         missing="drop",
         covariance=covariance,
+        smooths=True,
     )
     if is_kinship(design):
         check_kinship(design)

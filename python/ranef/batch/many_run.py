@@ -267,7 +267,7 @@ def design_digest(design: Design, W: Matrix | None = None) -> str:
 
 
 def warn_interrupted(line: Progress, total: int) -> None:
-    """Say that a run ended early."""
+    """State that a run ended early."""
     warn_caller(
         RanefWarning(
             f"interrupted after {line.done} of {total} {line.unit}; "

@@ -127,7 +127,7 @@ def fit_on(
     work : callable
         Fits a piece; must pickle.
     line : Progress
-        Told of every piece that has come.
+        Called with every piece that has come.
     """
     under_way: deque[tuple[Part, deque[Positions]]] = deque()
     failure: list[Exception] = []

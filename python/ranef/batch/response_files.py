@@ -48,7 +48,7 @@ class ColumnFiles:
 
 
 def need_pyarrow() -> None:
-    """Say which extra brings pyarrow."""
+    """State which extra brings pyarrow."""
     try:
         import pyarrow.dataset  # noqa: F401
     except ImportError:

@@ -128,7 +128,7 @@ def dense_columns(matrix: Any, at: slice) -> Matrix:
 
 
 def is_dataset(data: Any) -> bool:
-    """Tell whether something is a pyarrow dataset, without importing pyarrow."""
+    """Return whether something is a pyarrow dataset, without importing pyarrow."""
     return any(
         base.__name__ == "Dataset" and base.__module__.startswith("pyarrow")
         for base in type(data).__mro__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from ..fitted.kinds import Model
 from ..models.batch.blocks import Progress
 from ..models.batch.estimate import STATUSES, BatchEstimate
 from ..models.glmm.estimate import GlmmSpec
+from ..words.answers import Spoken
 from .moderate import Blocks, moderated_dispersions
 from .tables import Labels, WaldTests, fits_frame, joint_frame
 
@@ -83,7 +84,7 @@ class BatchParts:
         }
 
 
-class BatchResult(Preformatted):
+class BatchResult(Spoken, Preformatted):
     """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups`.
 
     Attributes
@@ -94,6 +95,8 @@ class BatchResult(Preformatted):
     messages : dict
         Reasons why fits could not be set up, by position.
     """
+
+    model_is: ClassVar[str] = "a single fit, such as batch.fit(name)"
 
     def __init__(
         self,

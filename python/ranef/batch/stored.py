@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from .._html import Preformatted
 from ..errors import DataError, RanefError, RanefWarning
 from ..fitted.kinds import Model
 from ..models.batch.blocks import Progress
+from ..words.answers import Spoken
 from .folder import BatchFolder, read_plan
 from .response_files import need_pyarrow
 from .result import BatchResult, position
@@ -23,7 +24,7 @@ from .tables import Labels, WaldTests
 __all__ = ["StoredBatch", "by_name", "opened"]
 
 
-class StoredBatch(Preformatted):
+class StoredBatch(Spoken, Preformatted):
     """Results of :func:`ranef.fit_many` or :func:`ranef.fit_groups` that were written to a folder.
 
     Tables are read when they are asked for. Where they are larger than memory, read the files
@@ -61,6 +62,8 @@ class StoredBatch(Preformatted):
     ...     len(ranef.StoredBatch(out).table)
     200
     """
+
+    model_is: ClassVar[str] = "a single fit, such as batch.fit(name)"
 
     def __init__(
         self,

@@ -11,8 +11,9 @@ import pandas as pd
 import scipy
 
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import Design, RandomTerm
 from ..inference.hypotheses.multiple import benjamini_hochberg, squeeze_variances, storey
+from ..inference.structures import natural_names
 from ..models.batch.estimate import STATUSES, BatchEstimate
 from ..report.coefficients import t_pvalue
 
@@ -38,7 +39,7 @@ class Labels:
     terms: tuple[str, ...]
 
     def columns(self, repeats: int = 1) -> dict[str, Any]:
-        """Say which fit each row belongs to, ``repeats`` rows a fit."""
+        """State which fit each row belongs to, ``repeats`` rows a fit."""
         at = np.repeat(np.arange(len(self.fits)), repeats)
         if isinstance(self.fits, pd.MultiIndex):
             return {k: self.fits.get_level_values(i)[at] for i, k in enumerate(self.key)}
@@ -145,31 +146,66 @@ def scale_of(estimate: BatchEstimate) -> dict[str, Array]:
 
 def spread(estimate: BatchEstimate, design: Design) -> dict[str, Array]:
     """Name standard deviations and correlations of the random effects of each fit."""
-    relative = []
+    out: dict[str, Array] = {}
     at = 0
     for term in design.random:
-        k = term.n_cols
-        factor = np.zeros((len(estimate.sigma), k, k))
-        for j in range(k):
-            factor[:, j:, j] = estimate.factors[:, at : at + k - j]
-            at += k - j
-        relative.append(factor @ factor.transpose(0, 2, 1))
-    return named_spread(design, relative, estimate.sigma)
+        if term.is_structured:
+            found, at = structured_spread(term, estimate, at)
+        else:
+            cov, at = relative_covariance(estimate.factors, at, term.n_cols)
+            found = named_spread(term, cov, estimate.sigma)
+        out.update(found)
+    return out
 
 
-def named_spread(design: Design, relative: Sequence[Array], sigma: Array) -> dict[str, Array]:
+def relative_covariance(factors: Array, at: int, k: int) -> tuple[Array, int]:
+    """Multiply lower triangles from column ``at`` on to covariances (m, k, k); the next column."""
+    factor = np.zeros((len(factors), k, k))
+    for j in range(k):
+        factor[:, j:, j] = factors[:, at : at + k - j]
+        at += k - j
+    return factor @ factor.transpose(0, 2, 1), at
+
+
+def structured_spread(
+    term: RandomTerm, estimate: BatchEstimate, at: int
+) -> tuple[dict[str, Array], int]:
+    """Name the parameters of a term with structures, block by block; the next column."""
+    out: dict[str, Array] = {}
+    sigma = estimate.sigma
+    parts = zip(term.blocks, term.block_structures, natural_names(term), strict=True)
+    for block, structure, names in parts:
+        if structure is None:
+            cov, at = relative_covariance(estimate.factors, at, len(block))
+            part = replace(
+                term,
+                columns=tuple(term.columns[j] for j in block),
+                names=tuple(term.names[j] for j in block),
+                blocks=(tuple(range(len(block))),),
+                structures=(),
+            )
+            out.update(named_spread(part, cov, sigma))
+            continue
+        unit = sigma**-2 if structure.kind == "precisions" else sigma
+        for j, name in enumerate(names):
+            values = estimate.factors[:, at + j]
+            out[name] = unit * values if j < structure.n_sds else values
+        at += len(names)
+    return out, at
+
+
+def named_spread(term: RandomTerm, cov: Array, sigma: Array) -> dict[str, Array]:
     """Name standard deviations and correlations, given covariances (m, k, k) over sigma^2."""
     out: dict[str, Array] = {}
-    for term, cov in zip(design.random, relative, strict=True):
-        sd = np.sqrt(np.einsum("mii->mi", cov))
-        for j, name in enumerate(term.names):
-            out[f"sd_{name}|{term.group}"] = sigma * sd[:, j]
-        for block in term.blocks:
-            for a, j in enumerate(block):
-                for i in block[a + 1 :]:
-                    label = f"cor_{term.names[j]}.{term.names[i]}|{term.group}"
-                    with np.errstate(divide="ignore", invalid="ignore"):
-                        out[label] = cov[:, i, j] / (sd[:, i] * sd[:, j])
+    sd = np.sqrt(np.einsum("mii->mi", cov))
+    for j, name in enumerate(term.names):
+        out[f"sd_{name}|{term.group}"] = sigma * sd[:, j]
+    for block in term.blocks:
+        for a, j in enumerate(block):
+            for i in block[a + 1 :]:
+                label = f"cor_{term.names[j]}.{term.names[i]}|{term.group}"
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    out[label] = cov[:, i, j] / (sd[:, i] * sd[:, j])
     return out
 
 

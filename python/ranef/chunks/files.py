@@ -172,7 +172,7 @@ def broken_file(dataset: Any, names: list[str]) -> str:
 
 
 def scan_options(dataset: Any) -> dict[str, Any]:
-    """Say how a pyarrow dataset is read in little memory."""
+    """Describe how a pyarrow dataset is read in little memory."""
     from pyarrow import fs
     from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
 

@@ -62,8 +62,8 @@ def add_parts(sums: Sums, run: Run, again: bool, progress: Callable[[int], objec
 
 
 def sampled(empty: Sums, frames: Iterator[Any]) -> list[Any]:
-    """Take the rows of a part that show its levels."""
-    return empty.sample(frames).rows
+    """Take the rows of a part that show its levels, and those that smooths learn from."""
+    return empty.sample(frames).parts()
 
 
 def summed(empty: Sums, frames: Iterator[Any]) -> Sums:

@@ -53,7 +53,7 @@ class Repetition:
 
 
 def repetition(sums: Sums, relation: Any) -> Repetition | None:
-    """Tell whether a model's rows repeat: its columns are factors, and few are distinct."""
+    """Return whether a model's rows repeat: its columns are factors, and few are distinct."""
     if sums.plain_columns is None:
         return None
     y, weights = sums.plain_columns

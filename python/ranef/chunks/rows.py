@@ -19,9 +19,11 @@ from ..design.encode import Encoder, all_terms, read_known
 from ..design.frame import Frame, open_frame
 from ..design.matrix import Store
 from ..design.reading import Reading, read_argument, read_factor, read_group, union
+from ..design.smooths.terms import evaluated
 from ..design.values import Categories, Numbers
 from ..errors import DataError, UnsupportedError
-from ..formula import Formula
+from ..formula import Factor, Formula
+from .curves import Extremes, Kept
 
 __all__ = ["ChunkRows", "Sample", "learn", "read_chunk"]
 
@@ -67,6 +69,8 @@ class Sample:
         self.arguments = [name for name in (weights, offset) if name is not None]
         self.seen: dict[str, set[Any]] = {}
         self.rows: list[dict[str, Any]] = []
+        self.extremes = Extremes()
+        self.kept = Kept() if formula.smooths else None
 
     def add(self, chunk: Any) -> None:
         """Keep the rows of a chunk that bring something new."""
@@ -79,18 +83,21 @@ class Sample:
             read_argument(name, name, reading)
         gaps = union(reading.missing.values())
         usable = np.arange(frame.n_rows) if gaps is None else np.flatnonzero(~gaps)
-        wanted = [] if self.rows else usable[:SAMPLE_ROWS].tolist()
-        for term in all_terms(self.formula):
-            for factor in term:
-                wanted += self.new_levels(factor.expr, reading.values[factor.expr], usable)
+        few = self.rows or self.kept is not None
+        wanted = [] if few else usable[:SAMPLE_ROWS].tolist()
+        for factor in variables(self.formula):
+            wanted += self.new_levels(factor.expr, reading.values[factor.expr], usable)
         if wanted:
             at = sorted(set(wanted))
             self.rows.append({name: frame.series(name).iloc[at] for name in self.names(frame)})
+        if self.kept is not None and len(usable):
+            self.extremes.add(self.formula, reading, self.names(frame), usable)
+            self.kept.add(frame, self.names(frame), usable)
 
     @property
     def is_complete(self) -> bool:
-        """Whether more rows cannot show more: there are some, and no categorical predictor."""
-        return bool(self.rows) and not self.seen
+        """Whether more rows cannot show more: there are some, no factors, and no smooths."""
+        return bool(self.rows) and not self.seen and self.kept is None
 
     def names(self, frame: Frame) -> list[str]:
         """Columns that the formula's text or an argument may name."""
@@ -112,12 +119,25 @@ class Sample:
 
     def frame(self) -> dict[str, Any]:
         """Return the rows as columns."""
-        if not self.rows:
+        parts = self.parts()
+        if not parts:
             raise DataError("the data have no row without missing values")
         return {
-            name: pd.concat([rows[name] for rows in self.rows], ignore_index=True)
-            for name in self.rows[0]
+            name: pd.concat([rows[name] for rows in parts], ignore_index=True) for name in parts[0]
         }
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Return the rows in pieces: those that bring a level, and those smooths learn from."""
+        if self.kept is None or not self.kept.n_read:
+            return self.rows
+        kept = self.kept.thin()
+        return [*self.rows, *self.extremes.rows.values(), kept] if self.kept.is_part else [kept]
+
+
+def variables(formula: Formula) -> list[Factor]:
+    """Variables of the terms, of the left sides of bars and of smooths."""
+    smooth = [factor for one in formula.smooths for factor in one.factors]
+    return [*(factor for term in all_terms(formula) for factor in term), *smooth]
 
 
 def numbered(formula: Formula, rows: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,11 +146,10 @@ def numbered(formula: Formula, rows: Mapping[str, Any]) -> dict[str, Any]:
     The levels of grouping factors are counted while chunks are added up; of what kind they are
     does not matter to the design.
     """
-    used = " ".join(
-        [factor.expr for term in all_terms(formula) for factor in term]
-        + [factor.expr for factor in (*formula.offsets, formula.left)]
-    )
-    out = {name: pd.concat([column, column.iloc[-1:]]) for name, column in rows.items()}
+    used = " ".join(factor.expr for factor in (*variables(formula), *formula.offsets, formula.left))
+    n = len(next(iter(rows.values())))
+    again = [*range(n), *([0] if n == 1 else [])]
+    out = {name: column.iloc[again] for name, column in rows.items()}
     for name in {name for bar in formula.random for name in bar.factors}:
         if name in out and not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", used):
             out[name] = pd.Series(np.arange(len(out[name])))
@@ -160,7 +179,8 @@ def learn(
 ) -> Design:
     """Build the design that every chunk is read by."""
     rows = numbered(sample.formula, with_levels(sample.frame(), levels))
-    design = build(sample.formula, rows, weights=weights, offset=offset, contrasts=contrasts)
+    options = {"weights": weights, "offset": offset, "contrasts": contrasts, "smooths": True}
+    design = build(sample.formula, rows, **options)
     check_by_row(design)
     return design
 
@@ -197,7 +217,7 @@ def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | No
         states={e: f.state for e, f in encoder.factors.items()},
         evaluation=encoder.formula.evaluation,
     )
-    factors = {f.expr: f for term in all_terms(formula) for f in term}
+    factors = {f.expr: f for f in variables(formula)}
     for factor in [*factors.values(), *formula.offsets]:
         read_known(factor, encoder.factors[factor.expr], reading)
     read_factor(formula.left, reading)
@@ -214,6 +234,8 @@ def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | No
     if w is not None and (w[keep] <= 0).any():
         raise DataError("weights must be above zero", "weights")
     values = {expr: value.take(keep) for expr, value in reading.values.items()}
+    for smooth in encoder.smooths:
+        values[smooth.label] = evaluated(smooth, values)
     store = Store(values, encoder.factors)
     for column in [*encoder.fixed, *(c for recipe in encoder.random for c in recipe)]:
         store.refer(column)

@@ -77,7 +77,7 @@ def read(
 
 
 def is_source(data: Any) -> bool:
-    """Tell whether data are read in chunks, not held in memory."""
+    """Return whether data are read in chunks, not held in memory."""
     if isinstance(data, (str, os.PathLike, Sums, list, tuple)) or callable(data):
         return True
     return kind_of(data) in READERS or isinstance(data, Iterator) or frame_kind(data) is not None

@@ -55,5 +55,10 @@ class SummedDesign(Design):
 
     def kernel(self, method: str = "exact") -> _core.Lmm:
         """Build the kernel from the cross products."""
-        model: _core.Lmm = self.sums.model(method, self.method.seed, self.method.threads)
+        model: _core.Lmm = self.sums.model(
+            method,
+            self.method.seed,
+            self.method.threads,
+            structures=[term.cores for term in self.random],
+        )
         return model

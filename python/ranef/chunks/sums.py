@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -18,8 +18,9 @@ from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
 from ..design.structures.structure import check_free
-from ..errors import DataError
+from ..errors import DataError, UnsupportedError
 from ..formula import FactorKind, parse
+from .curves import check_smooths, same_curves
 from .levels import LevelTable
 from .rows import ChunkRows, Sample, learn, read_chunk
 from .summed import SummedDesign
@@ -81,6 +82,7 @@ class Sums:
         self.formula = formula
         self._parsed = parse(formula)
         check_free(self._parsed, "a fit of data read in chunks")
+        check_smooths(self._parsed)
         self.weights = weights
         self.offset = offset
         self.contrasts = contrasts
@@ -123,7 +125,7 @@ class Sums:
         terms = [*self._parsed.terms, *(term for bar in self._parsed.random for term in bar.terms)]
         factors = [factor for term in terms for factor in term.factors]
         plain = all(f.kind is FactorKind.NAME for f in [self._parsed.left, *factors])
-        if not plain or self._parsed.offsets or self.offset is not None:
+        if not plain or self._parsed.smooths or self._parsed.offsets or self.offset is not None:
             return None
         return self._parsed.left.expr, self.weights
 
@@ -166,7 +168,8 @@ class Sums:
             (list(t.columns), [b for b, block in enumerate(t.blocks) for _ in block])
             for t in design.random
         ]
-        self._sums = _core.Accumulator(list(design.fixed), layout)
+        as_is = [term.smooth is not None for term in design.random]
+        self._sums = _core.Accumulator(list(design.fixed), layout, as_is)
         self._design = design
 
     def add(self, chunk: Any) -> Self:
@@ -259,6 +262,7 @@ class Sums:
     def _stage(self, chunk: Any) -> Staged:
         """Read the usable rows of a frame and number their levels; nothing changes."""
         if self._design is None:
+            self._check_known()
             self.learn(lambda: iter([chunk]))
         assert self._design is not None
         rows = read_chunk(self._design, chunk, self.weights, self.offset)
@@ -267,7 +271,23 @@ class Sums:
         for table in tables if len(rows.y) else []:
             codes = table.number([rows.groups[name] for name in table.names])
             terms.append((codes, table.n_levels))
+        if len(rows.y):
+            terms += [(np.zeros(len(rows.y), dtype=np.int32), 1)] * self._n_smooths
         return Staged(rows, tables, terms)
+
+    def _check_known(self) -> None:
+        """Refuse rows that are to be added before smooths have seen where their knots go."""
+        if self._parsed.smooths:
+            raise UnsupportedError(
+                f"{self._parsed.smooths[0].text} learns its knots from all rows before any is "
+                "added up: give a path, a list of frames, or a function that starts an iterator, "
+                "which can be read twice; or call learn() with such a function first"
+            )
+
+    @property
+    def _n_smooths(self) -> int:
+        """Number of smooth terms, one for each level of a factor ``by``."""
+        return 0 if self._design is None else len(self._design.encoder.smooths)
 
     def _sum(self, staged: Staged) -> None:
         """Add up the products of staged rows."""
@@ -323,7 +343,7 @@ class Sums:
                 table.number(theirs.parts())
                 for table, theirs in zip(tables, other._tables, strict=True)
             ]
-            other._sums.renumber([n.tolist() for n in numbers], [t.n_levels for t in tables])
+            other._sums.renumber(*self._with_smooths(numbers, tables))
             self._own().merge(other._sums)
         self._tables = tables
         self._dropped.update(other._dropped)
@@ -339,6 +359,14 @@ class Sums:
                 _dropped=self._dropped.copy(),
             )
         return out
+
+    def _with_smooths(
+        self, numbers: Sequence[Any], tables: Sequence[LevelTable]
+    ) -> tuple[list[list[int]], list[int]]:
+        """Return new numbers of levels by term, and how many there are; smooths have one."""
+        n = self._n_smooths
+        levels = [table.n_levels for table in tables]
+        return [*(number.tolist() for number in numbers), *[[0]] * n], [*levels, *[1] * n]
 
     def design(self) -> SummedDesign:
         """Return a design without rows: the sums so far and the levels seen.
@@ -357,11 +385,12 @@ class Sums:
         design, sums = self._design, self._own()
         assert design is not None
         sorted_ = [table.sort() for table in self._tables]
-        sums.renumber([n.tolist() for n, _ in sorted_], [t.n_levels for t in self._tables])
+        sums.renumber(*self._with_smooths([number for number, _ in sorted_], self._tables))
         self._lent = True
         groupings = tuple(grouping for _, grouping in sorted_)
         for bars, grouping in zip(bars_by_group(self._parsed), groupings, strict=True):
             check_levels(bars[0], grouping)
+        groupings = (*groupings, *design.encoder.groupings[len(groupings) :])
         return SummedDesign(
             y=np.empty(0),
             columns=(),
@@ -384,6 +413,8 @@ class Sums:
 
 def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
     """Return a term the levels of a grouping factor, and no rows."""
+    if term.smooth is not None:
+        return replace(term, codes=np.empty(0, dtype=np.int32))
     kind = CrossedTerm if grouping.crossings else RandomTerm
     levels: Any = grouping if grouping.crossings else grouping.levels
     codes = np.empty(0, dtype=np.int32)
@@ -398,6 +429,13 @@ def check_same(design: Design, other: Design) -> None:
             f"the two were learned with different levels ({', '.join(sorted(lacking))}); give both "
             "the same schema"
         )
+    for mine, their in zip(design.encoder.smooths, other.encoder.smooths, strict=True):
+        if not same_curves(mine, their):
+            raise DataError(
+                f"the two learned {mine.label} from different rows, so that their columns mean "
+                "different things; call learn() once, and let each part begin with a copy",
+                mine.label,
+            )
     for expr, factor in design.encoder.factors.items():
         theirs = other.encoder.factors[expr]
         if factor.levels is not None and not factor.levels.equals(theirs.levels):

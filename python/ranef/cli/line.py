@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def contradiction(asked: argparse.Namespace) -> str | None:
-    """Say which options do not go together."""
+    """State which options do not go together."""
     many = asked.run is run_batch or getattr(asked, "by", None) is not None
     ending = "" if asked.out is None else os.path.splitext(asked.out.rstrip("/"))[1].lower()
     folder = asked.out is not None and not ending
@@ -234,7 +234,9 @@ def add_single(commands: Any) -> None:
             one.add_argument("--variance", metavar="FORMULA", help='such as "~ x"')
         if name == "feols":
             one.add_argument("--absorb", metavar="COLUMNS", help="factors to absorb (a,b)")
-            one.add_argument("--cluster", metavar="COLUMNS", help="clusters of the errors (a,b)")
+            one.add_argument(
+                "--cluster", metavar="COLUMNS", help="clusters of standard errors (a,b)"
+            )
 
 
 def command(commands: Any, name: str, short: str, text: str, examples: str) -> Any:
@@ -257,7 +259,10 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
     one.add_argument("--weights", metavar="COLUMN", help="precision weights")
     one.add_argument("--offset", metavar="COLUMN", help="known part of the prediction")
     one.add_argument(
-        "--out", metavar="FILE", help="write the table to a .parquet, .csv, .feather or .json file"
+        "--out",
+        metavar="PATH",
+        help="write the table to a .parquet, .csv, .feather or .json file; many fits (batch, --by) "
+        "also to a folder, part by part",
     )
     one.add_argument("--json", action="store_true", help="print JSON instead of text")
     one.add_argument(

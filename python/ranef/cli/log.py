@@ -29,7 +29,7 @@ class Log:
         self.quiet = quiet
 
     def info(self, event: str, **details: Any) -> None:
-        """Tell of progress; not in text."""
+        """Report progress; not in text."""
         if self.as_json:
             self.write("info", event, details)
 
@@ -38,14 +38,14 @@ class Log:
         self.info("progress", done=done, total=total, unit=unit)
 
     def warning(self, message: Warning | str, category: type[Warning], *_: Any) -> None:
-        """Tell of a warning; takes what ``warnings.showwarning`` takes."""
+        """Report a warning; takes what ``warnings.showwarning`` takes."""
         if self.as_json:
             self.write("warning", category.__name__, {"message": one_line(message)})
         elif not self.quiet:
             print(f"ranef: warning: {one_line(message)}", file=sys.stderr)
 
     def error(self, message: str, *, kind: str = "error") -> None:
-        """Tell of an error."""
+        """Report an error."""
         if self.as_json:
             self.write("error", kind, {"message": message})
         else:

@@ -51,14 +51,14 @@ __all__ = [
 ANSWERS = {
     "OLS": (
         "difference of means along x over all rows",
-        "its error takes rows of a group as independent",
+        "its standard error treats rows of a group as independent",
     ),
     "per-group fits": (
         "mean of the groups' own slopes",
         "nothing about columns constant within groups; small groups count as much as large ones",
     ),
     "OLS, cluster-robust": (
-        "the same mean difference, with an honest error",
+        "the same mean difference, with an honest standard error",
         "how groups differ; mixes effects within and between groups",
     ),
     "fixed effects": (
@@ -136,7 +136,7 @@ class Approaches:
         return coefficient_axes(tables, names, ax, title)
 
     def _notes(self) -> list[str]:
-        """Say what was left out: approaches, and what the mixed model warned of."""
+        """State what was left out: approaches, and what the mixed model warned of."""
         left = [f"{name}: left out, {why}" for name, why in self.skipped.items()]
         return left + [str(warning) for warning in self.warnings]
 

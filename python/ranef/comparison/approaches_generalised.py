@@ -31,10 +31,10 @@ __all__ = ["GENERALISED", "fits_of", "identities_of", "tables_of"]
 GENERALISED = {
     "GLM": (
         "difference of the link of the mean along x, over all rows",
-        "its error takes rows of a group as independent",
+        "its standard error treats rows of a group as independent",
     ),
     "GLM, cluster-robust": (
-        "the same difference, with an honest error",
+        "the same difference, with an honest standard error",
         "how groups differ; mixes effects within and between groups",
     ),
     "fixed effects": (

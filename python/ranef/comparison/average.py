@@ -159,7 +159,7 @@ def model_weights(models: Sequence[Any], kind: str, group: str | None, progress:
 
 
 def weight_notes(weights: pd.Series[Any], kind: str) -> tuple[str, ...]:
-    """Say what the weights are and what the columns mean."""
+    """State what the weights are and what the columns mean."""
     shown = "; ".join(f"{weight:.3f} {name}" for name, weight in weights.items())
     return (
         f"weights ({WEIGHTS[kind]}): {shown}",

@@ -24,7 +24,7 @@ def text_of(formula: Any) -> str:
 
 
 def changes(small: Formula, large: Formula) -> str:
-    """Say what a formula adds to another one, and what it leaves out."""
+    """State what a formula adds to another one, and what it leaves out."""
     before = [*_parts(small)]
     after = [*_parts(large)]
     added = [f"+ {part}" for part in after if part not in before]

@@ -51,7 +51,7 @@ def check_criterion(models: Sequence[Any], by: str) -> str:
 
 
 def generalised_notes(models: Sequence[Any], by: str) -> list[str]:
-    """Say where approximations differ; refuse the criterion that there is not."""
+    """State where approximations differ; refuse the criterion that there is not."""
     if by == "caic":
         raise UnsupportedError(
             "the conditional AIC is known for normal responses; rank generalised models by 'aic' "
@@ -85,7 +85,7 @@ def all_criteria(model: Any, by: str) -> dict[str, float]:
 
 
 def flags_of(fits: Sequence[Any]) -> list[str]:
-    """Say what forbids ranking fits as they stand, a text a fit; empty where nothing does."""
+    """State what forbids ranking fits as they stand, a text a fit; empty where nothing does."""
     restricted = [bool(getattr(fit, "reml", False)) for fit in fits]
     if not any(restricted):
         return [""] * len(fits)
@@ -100,7 +100,7 @@ def flags_of(fits: Sequence[Any]) -> list[str]:
 
 
 def flag_notes(flags: list[str]) -> list[str]:
-    """Say, and warn, that the ranking does not mean what it seems to."""
+    """State, and warn, that the ranking does not mean what it seems to."""
     reasons = [flag for flag in dict.fromkeys(flags) if flag]
     if not reasons:
         return []

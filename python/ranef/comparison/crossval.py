@@ -86,7 +86,7 @@ def closed_form(
 
 
 def unidentified(found: LeftOut) -> list[str]:
-    """Say how many rows have no prediction."""
+    """State how many rows have no prediction."""
     lost = int(np.isnan(found.mean).sum())
     if not lost:
         return []
@@ -152,7 +152,7 @@ def by_refits(
 
 
 def leakage(model: Any, folds: Sequence[Fold]) -> str:
-    """Say for which groups the training rows tell something about the test rows."""
+    """State for which groups the training rows tell something about the test rows."""
     shared = []
     for name, codes in groupings(model).items():
         count = sum(bool(np.isin(codes[test], codes[train]).any()) for train, test in folds)

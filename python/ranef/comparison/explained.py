@@ -50,7 +50,7 @@ SAID = {
     "nsj": "marginal, as a semi-partial R² of all terms, with an F distribution's limits",
     "sgv": "by the standardised generalised variance of the responses (Jaeger et al., 2017)",
     "kr": "by Kenward-Roger F tests (Edwards et al., 2008)",
-    "xu": "one less the variance of the residuals over that of the responses (Xu, 2003)",
+    "xu": "one minus the variance of the residuals over that of the responses (Xu, 2003)",
     "response, marginal": "variance of the means of the responses themselves over the whole",
     "response, conditional": "the same with random effects",
     "new groups": "squared errors of groups left out, against those of the mean",
@@ -59,7 +59,7 @@ SAID = {
 
 
 def says(name: str) -> str:
-    """Say what a definition is."""
+    """State what a definition is."""
     scale, _, which = name.partition(", ")
     if name not in SAID and which in SAID:
         return f"{SAID[which]}, {scale} scale"

@@ -375,7 +375,7 @@ def _notes(
     unpredicted: int,
     variance: float,
 ) -> tuple[str, ...]:
-    """Say what each fit cannot tell."""
+    """State what each fit cannot tell."""
     notes = []
     lost = [name for name in coefficients.index if np.isnan(coefficients["fixed"][name])]
     lost = [name for name in lost if name != "Intercept"]
@@ -415,5 +415,7 @@ def _notes(
             "a prior (prior='weak') or a known standard deviation (ranef.Point) do without it"
         )
     if variance == 0.0 or effects["weight"].max() < 1e-4:
-        notes.append("the variance between levels is estimated as zero: random is no groups here")
+        notes.append(
+            "the variance between levels is estimated as zero: the random fit has no groups here"
+        )
     return tuple(notes)

@@ -107,7 +107,7 @@ def family_of(model: Any) -> str:
 
 
 def _counted(model: Any) -> bool:
-    """Tell whether responses have probabilities, not densities."""
+    """Return whether responses have probabilities, not densities."""
     if model.model_kind == "generalised":
         return bool(model.call.spec.distribution.support.discrete)
     return model.model_kind == "ordinal" or bool(model.parts.family.support.discrete)

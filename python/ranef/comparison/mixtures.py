@@ -145,7 +145,7 @@ def row_of(model: GrowthMixture) -> dict[str, float]:
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
-    """Say which number of classes each criterion is lowest for."""
+    """State which number of classes each criterion is lowest for."""
     if len(table) < 2:
         return []
     best = lowest(table["bic"])

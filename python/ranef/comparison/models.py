@@ -39,7 +39,7 @@ _REFITS: WeakKeyDictionary[LinearMixedModel, LinearMixedModel] = WeakKeyDictiona
 
 
 def difference_between(first: Any, other: Any) -> str | None:
-    """Say how the data of two models differ; None when they agree."""
+    """Describe how the data of two models differ; None when they agree."""
     designs = first.parts.design, other.parts.design
     if any(getattr(model.parts, "n_read", None) is not None for model in (first, other)):
         return counted_difference(*designs, first.nobs, other.nobs)
@@ -181,7 +181,7 @@ def criteria_row(model: Model) -> dict[str, float]:
 def boundary_notes(
     relation: Relation, test: RatioTest, *, is_singular: bool, simulate: str = ""
 ) -> list[str]:
-    """Say what a test of the random part assumes.
+    """State what a test of the random part assumes.
 
     Parameters
     ----------
@@ -207,6 +207,6 @@ def boundary_notes(
 
 
 def same_fixed(spaces: Sequence[Parts]) -> bool:
-    """Tell whether all fixed parts span one space."""
+    """Return whether all fixed parts span one space."""
     first = spaces[0].fixed
     return all(contains(first, s.fixed) and contains(s.fixed, first) for s in spaces[1:])

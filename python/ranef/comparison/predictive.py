@@ -110,7 +110,7 @@ def ranked(results: Mapping[str, CrossValidation]) -> PredictiveComparison:
 
 
 def _clear(table: pd.DataFrame) -> str:
-    """Say how clear the first difference is."""
+    """Describe how clear the first difference is."""
     gap, se = -table["difference"].iloc[1], table["difference_se"].iloc[1]
     where = f"{table.index[0]} before {table.index[1]} by {gap:.1f}, standard error {se:.1f}"
     if gap < CLEAR * se:

@@ -140,7 +140,7 @@ def two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
 
 
 def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relation) -> list[str]:
-    """Say what spoils a test of fits as they stand."""
+    """State what spoils a test of fits as they stand."""
     notes = []
     if small.reml and not relation.same_fixed:
         notes.append(
@@ -164,7 +164,7 @@ def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relatio
 
 
 def sampled_notes(small: Any, large: Any) -> list[str]:
-    """Say how well the statistic of iterative fits is known."""
+    """Describe how well the statistic of iterative fits is known."""
     found = [getattr(model.parts.estimate, "approximation", None) for model in (small, large)]
     error = 2.0 * math.hypot(*(each.llf_error if each else 0.0 for each in found))
     if error == 0.0:

@@ -22,7 +22,7 @@ NAME = "Exact restricted likelihood-ratio test"
 
 
 def has_one_variance(model: LinearMixedModel) -> bool:
-    """Tell whether a model has one random-effects term of one column."""
+    """Return whether a model has one random-effects term of one column."""
     return sum(term.n_cols for term in model.parts.design.random) == 1
 
 

@@ -54,7 +54,7 @@ def check_rows(given: Any, role: str, index: pd.Index[Any] | None, n_rows: int) 
 
 
 def _cure(own: pd.Index[Any], index: pd.Index[Any]) -> str:
-    """Say what to do about labels that differ."""
+    """Advise what to do about labels that differ."""
     if own.is_unique and index.is_unique and own.isin(index).all():
         return (
             "it has the same labels in another order: use .loc[data.index], or .to_numpy() to go "

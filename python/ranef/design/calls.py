@@ -91,12 +91,12 @@ def call_numpy(name: str, args: list[Any], options: dict[str, Any]) -> Any:
 
 
 def arguments(count: int) -> str:
-    """Say how many arguments a function takes."""
+    """State how many arguments a function takes."""
     return "one argument" if count == 1 else f"{counted(count, 'argument')}"
 
 
 def base(name: str) -> str:
-    """Say how a logarithm to another base is written."""
+    """Describe how a logarithm to another base is written."""
     if name != "log":
         return ""
     return (

@@ -186,7 +186,7 @@ class Survey:
         return self.source[node.col_offset : node.end_col_offset].decode()
 
     def sees_missing(self, node: ast.AST) -> bool:
-        """Tell whether a call decides itself what is missing in its arguments."""
+        """Return whether a call decides itself what is missing in its arguments."""
         if not isinstance(node, ast.Call):
             return False
         name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")

@@ -272,7 +272,7 @@ class Design:
 
     @property
     def lost(self) -> str:
-        """Say how many rows were left out, and why."""
+        """State how many rows were left out, and why."""
         trials = {n: count for n, count in self.dropped.items() if n.endswith(NO_TRIALS)}
         gaps = [f"{n} ({count})" for n, count in self.dropped.items() if n not in trials]
         why = [f"values are missing in {', '.join(gaps)}"] if gaps else []

@@ -348,7 +348,7 @@ def translated(value: Value, fitted: FittedFactor, reading: Reading) -> Value:
 
 
 def unseen_level(level: Any, expr: str, levels: pd.Index[Any]) -> str:
-    """Say that a factor of the fixed part has a new level."""
+    """State that a factor of the fixed part has a new level."""
     shown = ", ".join(repr(v) for v in levels[:10].tolist())
     more = f" and {len(levels) - 10} more" if len(levels) > 10 else ""
     return f"{expr!r} has the level {level!r}, which the fit did not see; it knows {shown}{more}"

@@ -134,7 +134,7 @@ def computed(
 
 
 def reason(error: Exception) -> str:
-    """Say what went wrong, in a line."""
+    """State what went wrong, in a line."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
     if isinstance(error, MemoryError):

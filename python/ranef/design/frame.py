@@ -92,7 +92,7 @@ class Frame:
             )
 
     def hint(self, name: str) -> str:
-        """Say where a name may be found that is no column."""
+        """State where a name may be found that is no column."""
         if self.index is not None and name in self.index.names:
             return "; it is in the index: call reset_index() on the data first"
         return did_you_mean(name, self.names)
@@ -125,7 +125,7 @@ def to_pandas(data: Any) -> pd.DataFrame:
 
 
 def is_frame(data: Any) -> bool:
-    """Tell whether data are a table in memory, or a mapping of columns."""
+    """Return whether data are a table in memory, or a mapping of columns."""
     if isinstance(data, (pd.DataFrame, Mapping)):
         return True
     if isinstance(data, np.ndarray):
@@ -156,7 +156,7 @@ def pandas_column(data: pd.DataFrame, names: tuple[Any, ...]) -> Callable[[str],
 
 
 def copies_on_write() -> bool:
-    """Tell whether pandas copies a shared column before it changes."""
+    """Return whether pandas copies a shared column before it changes."""
     return ALWAYS_COPIES or pd.get_option("mode.copy_on_write") is True
 
 
@@ -237,7 +237,7 @@ def narwhals_frame(data: Any) -> Frame:
 
 
 def lazy_or_unknown(data: Any) -> str:
-    """Say why a table cannot be read."""
+    """Explain why a table cannot be read."""
     kind = f"{type(data).__module__}.{type(data).__qualname__}"
     if hasattr(data, "collect"):
         return f"data is a {kind}, which holds no rows yet; call its collect() first"

@@ -16,7 +16,7 @@ OWN = 'write a function and give it as functions={"f": f}'
 
 
 def unknown_function(name: str, expr: str) -> str:
-    """Say that a function is not known, and what may be meant."""
+    """State that a function is not known, and what may be meant."""
     if foreign_function(name):
         return foreign_function(name)
     hint = did_you_mean(name, [*CONTEXT, *BUILTINS])
@@ -30,12 +30,12 @@ def unknown_function(name: str, expr: str) -> str:
 
 
 def unknown_numpy(name: str) -> str:
-    """Say that a function of numpy's is not in the language."""
+    """State that a function of numpy's is not in the language."""
     hint = did_you_mean(name, NUMPY) if not hasattr(np, name) else ""
     return f"np.{name} is not part of the language of formulas{hint or f'; {OWN}'}"
 
 
 def unknown_method(name: str) -> str:
-    """Say that a method is not in the language."""
+    """State that a method is not in the language."""
     hint = did_you_mean(name, [*ROW_METHODS, *WHOLE_METHODS, *STR_METHODS])
     return f".{name} is not part of the language of formulas{hint or f'; {OWN}'}"

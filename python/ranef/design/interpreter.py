@@ -204,7 +204,7 @@ class Interpreter:
         return result
 
     def has_columns(self, node: ast.AST) -> bool:
-        """Tell whether a part is computed from columns."""
+        """Return whether a part is computed from columns."""
         names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
         return any(name.id in self.columns for name in names)
 

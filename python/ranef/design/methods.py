@@ -299,7 +299,7 @@ KINDS: tuple[tuple[Any, frozenset[str], Call], ...] = (
 
 
 def kind_of(value: Any) -> str:
-    """Say what a value is."""
+    """State what a value is."""
     if isinstance(value, pd.Series):
         return f"a column ({value.dtype})"
     return f"a {type(value).__name__}"

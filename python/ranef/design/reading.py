@@ -195,7 +195,7 @@ def union(masks: Iterable[Mask]) -> Mask | None:
 
 
 def rows_to_keep(reading: Reading, missing: str) -> Mask | None:
-    """Tell which rows have no missing value, None if all; refuse infinite values in them."""
+    """Find which rows have no missing value, None if all; refuse infinite values in them."""
     gaps = union(reading.missing.values())
     if gaps is not None:
         check_gaps(gaps, reading, missing)

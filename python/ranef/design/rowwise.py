@@ -21,7 +21,7 @@ Columns: TypeAlias = "Mapping[str, pd.Series[Any]]"
 
 
 def is_tried(state: Mapping[str, Any]) -> bool:
-    """Tell whether the rows of the fit were looked at before."""
+    """Return whether the rows of the fit were looked at before."""
     return TOGETHER in state
 
 
@@ -95,7 +95,7 @@ def samples(whole: list[NDArray[Any]]) -> list[NDArray[np.intp]]:
 
 
 def same(whole: list[NDArray[Any]], part: list[NDArray[Any]], rows: NDArray[np.intp]) -> bool:
-    """Tell whether some rows have the values that they have among all."""
+    """Return whether some rows have the values that they have among all."""
     if len(whole) != len(part):
         return False
     for all_rows, some in zip(whole, part, strict=True):

@@ -45,7 +45,7 @@ class Kept:
 
 
 def rows_dropped(model: Any) -> tuple[int, int] | None:
-    """Tell whether rows were dropped from the caller's frame in place since the fit.
+    """Return whether rows were dropped from the caller's frame in place since the fit.
 
     Parameters
     ----------

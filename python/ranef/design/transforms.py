@@ -172,7 +172,7 @@ def cbind(*columns: ArrayLike) -> NDArray[np.float64]:
 
 
 def is_stateful(name: str) -> bool:
-    """Tell whether a function remembers something of the data it first saw."""
+    """Return whether a function remembers something of the data it first saw."""
     return getattr(CONTEXT.get(name), "__is_stateful_transform__", False)
 
 

@@ -129,7 +129,7 @@ def is_decimal(dtype: Any) -> bool:
 
 
 def is_numbers(series: pd.Series[Any], name: str) -> bool:
-    """Tell whether a column is read as numbers, however they are kept."""
+    """Return whether a column is read as numbers, however they are kept."""
     try:
         return isinstance(read_series(series, name), Numbers)
     except DataError:
@@ -149,7 +149,7 @@ def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
 
 
 def mixed_message(series: pd.Series[Any], name: str) -> str:
-    """Say which types of value a column mixes."""
+    """State which types of value a column mixes."""
     kinds = sorted({type(v).__name__ for v in series.dropna()})
     return (
         f"column {name!r} holds values of different or unusable types ({', '.join(kinds[:4])}); "

@@ -1,4 +1,4 @@
-"""Fixed parts too wide to be meant: refused before they are computed, or told."""
+"""Fixed parts too wide to be meant: refused before they are computed, or reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_width(
 
 
 def machine_memory() -> float:
-    """Return the bytes of this machine's memory; infinite where it is not told."""
+    """Return the bytes of this machine's memory; infinite if the system does not report it."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
@@ -58,7 +58,7 @@ def machine_memory() -> float:
 
 
 def numbers_as_text(design: Design) -> list[str]:
-    """Say which predictors are text of many levels that mostly read as numbers."""
+    """State which predictors are text of many levels that mostly read as numbers."""
     if design.encoder is None:
         return []
     found = []

@@ -58,7 +58,7 @@ def lookup(name: str) -> Family:
 
 
 def is_normal(name: Any) -> bool:
-    """Tell whether a family is that of linear models."""
+    """Return whether a family is that of linear models."""
     return isinstance(name, str) and name.lower() == "gaussian"
 
 
@@ -103,7 +103,7 @@ def find(name: Any, estimator: str) -> Family:
 
 
 def _unknown(name: str, listed: list[str], start: str = "") -> str:
-    """Say which families there are, and which was probably meant."""
+    """State which families there are, and which was probably meant."""
     asked = name.lower()
     others = {own: lookup(own).aliases for own in listed}
     meant = [own for own in listed if asked in others[own] or asked == own]

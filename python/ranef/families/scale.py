@@ -16,7 +16,7 @@ METHODS = ("lognormal", "trigamma", "delta")
 
 
 def needs_mean(family: Family) -> bool:
-    """Tell whether the variance on the scale of the linear predictor depends on the mean."""
+    """Return whether the variance on the scale of the linear predictor depends on the mean."""
     return not (family.latent or family.constant_variation)
 
 

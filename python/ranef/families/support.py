@@ -51,7 +51,7 @@ class Support:
     at_edge: str = ""
 
     def contains(self, y: Array) -> NDArray[np.bool_]:
-        """Tell which responses are in range; NaN is not."""
+        """Find which responses are in range; NaN is not."""
         above = y > self.low if self.open_low else y >= self.low
         below = y < self.high if self.open_high else y <= self.high
         return np.asarray(above & below)

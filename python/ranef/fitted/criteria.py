@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._number import Count
 from .mixed.parts import MixedParts
 from .parts import Base
 
@@ -18,7 +19,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def npar(self) -> int:

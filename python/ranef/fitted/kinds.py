@@ -27,7 +27,7 @@ KINDS = ("generalised", "several", "ordinal")
 
 
 def is_generalised(model: Any) -> bool:
-    """Tell whether a model was fitted by glmer, of one predictor or several, or by clmm."""
+    """Return whether a model was fitted by glmer, of one predictor or several, or by clmm."""
     return isinstance(model, Base) and model.model_kind in KINDS
 
 

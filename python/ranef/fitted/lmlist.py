@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from .._counted import counted
+from .._number import Real
 from .._typing import Array
 from ..errors import ModelError
 from ..models.ols_groups import GroupEstimates
+from ..words.answers import Spoken
 from .lmm.call import Call
 from .lmm.model import LinearMixedModel, fit_model
 
@@ -28,7 +30,7 @@ class Mixed:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GroupFits:
+class GroupFits(Spoken):
     """Separate least squares fits of all groups.
 
     Attributes
@@ -40,6 +42,8 @@ class GroupFits:
     names : tuple of str
         Names of the coefficients.
     """
+
+    model_is: ClassVar[str] = "a mixed model, such as that of ranef.lmer"
 
     groups: str
     levels: pd.Index[Any]
@@ -62,7 +66,7 @@ class GroupFits:
     @property
     def sigma(self) -> float:
         """Residual standard deviation, pooled over groups."""
-        return float(np.sqrt(self._fits.ssr.sum() / self.df_resid))
+        return Real(np.sqrt(self._fits.ssr.sum() / self.df_resid))
 
     @property
     def df_resid(self) -> int:
@@ -130,7 +134,7 @@ class GroupFits:
         return pd.concat(rows, ignore_index=True)
 
     def _title(self) -> str:
-        """Say what was fitted, and where it could not be."""
+        """State what was fitted, and where it could not be."""
         few = int(np.isnan(self._fits.beta).any(axis=1).sum())
         told = f"; {few} cannot tell every coefficient" if few else ""
         return (

@@ -16,6 +16,7 @@ from .._typing import Array, Positions
 from ..design.design import Design
 from ..design.snapshot import Kept
 from ..errors import RanefWarning, UnsupportedAttributeError, UnsupportedError
+from ..formula import unquoted
 from ..inference.hypotheses import linear
 from ..inference.hypotheses.linear import Approximation
 from ..report.coefficients import coefficient_table
@@ -31,7 +32,7 @@ __all__ = ["Base", "Parts"]
 #: How a summary names the degrees of freedom of its tests.
 DDF_TITLES = {
     "satterthwaite": "Satterthwaite's degrees of freedom",
-    "kenward-roger": "errors and degrees of freedom of Kenward and Roger",
+    "kenward-roger": "Kenward and Roger's standard errors and degrees of freedom",
     "residual": "residual degrees of freedom",
     "inf": "normal tests",
 }
@@ -169,7 +170,7 @@ class Parts(ABC):
         return self.ddf_name(ddf)
 
     def tests_title(self, ddf: str | None = None) -> str:
-        """Say where the degrees of freedom of the tests come from."""
+        """State where the degrees of freedom of the tests come from."""
         return DDF_TITLES.get(self.ddf_name(ddf), "")
 
     def approximation(self, ddf: str | None = None) -> Approximation:
@@ -196,7 +197,7 @@ class Parts(ABC):
         return rows
 
     def wald(self, contrasts: Array, left: Array) -> WaldTest:
-        """Test contrasts of the kept coefficients, less their hypothetical values, jointly."""
+        """Test contrasts of the kept coefficients, minus their hypothetical values, jointly."""
         from ..inference.sandwich.tests import wald_f
 
         found = self.approximation()
@@ -242,7 +243,7 @@ class Parts(ABC):
         return {"nobs": self.nobs, "df.residual": self.nobs - len(self.kept)}
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         return f"{counted(self.nobs, 'row')}"
 
     @property
@@ -253,7 +254,7 @@ class Parts(ABC):
     @property
     def table_response(self) -> str:
         """Name of the response in a regression table."""
-        return self.design.response
+        return unquoted(self.design.response)
 
     @property
     def table_absorbed(self) -> str | None:
@@ -301,7 +302,7 @@ ELSEWHERE: Mapping[str, str] = {
         "random effects are those of ranef.lmer and ranef.glmer",
     ),
     **dict.fromkeys(
-        ("converged", "convergence"), "model.warnings says what the fit met with, if anything"
+        ("converged", "convergence"), "model.warnings lists what the fit warned about, if anything"
     ),
     **dict.fromkeys(
         ("robust", "wild_bootstrap"), "models of ranef.lmer, ranef.gee and ranef.feols have it"
@@ -324,7 +325,7 @@ ELSEWHERE: Mapping[str, str] = {
     "sample": "models of ranef.lmer and ranef.glmer have a posterior",
     "sigma": "model.summary() has what is known of the residual variance",
     "simulate": "models of ranef.lmer and ranef.glmer draw responses",
-    "tidy": "model.coef_table() and model.conf_int() have what a tidy table holds",
+    "tidy": "model.coef_table() and model.conf_int() contain what a tidy table has",
     "update": "call the function again with other arguments; model.call has these",
 }
 

@@ -135,7 +135,7 @@ class RobustParts(Parts):
         return htz_test(tests.scores, tests.kind, tests.padded(contrasts), left, wide)
 
     def brief(self) -> str:
-        """Say in a few words what was computed."""
+        """Describe in a few words what was computed."""
         clusters = ", ".join(f"{count} {name}" for name, count in self.estimate.n_clusters.items())
         return f"{self.estimate.kind}, {clusters}" if clusters else self.estimate.kind
 

@@ -34,7 +34,7 @@ def as_error(found: tuple[RanefWarning, ...]) -> RanefWarning:
 
 
 def dropped_rows(design: Design) -> list[RanefWarning]:
-    """Say which rows were left out, and which predictors are text that reads as numbers."""
+    """State which rows were left out, and which predictors are text that reads as numbers."""
     texts = [RanefWarning(note) for note in numbers_as_text(design)]
     if not design.dropped:
         return texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
 from .parse import parse, place_of
 from .terms import Bar, Factor, FactorKind, Formula, Smooth, Term
-from .tokens import aliased
+from .tokens import aliased, unquoted
 from .update import update
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "like",
     "parse",
     "place_of",
+    "unquoted",
     "update",
     "with_functions",
 ]

@@ -18,7 +18,7 @@ HOW = "write mm(t1, t2) or mm(t1, t2, weights=(w1, w2)), with names of columns"
 
 
 def is_members(parts: Sequence[Piece]) -> bool:
-    """Tell whether a grouping expression is a call of ``mm``."""
+    """Return whether a grouping expression is a call of ``mm``."""
     return len(parts) == 1 and parts[0].kind is Kind.PYTHON and parts[0].text.startswith("mm(")
 
 

@@ -190,7 +190,7 @@ def check_fixed(summand: Summand, text: str) -> None:
 
 
 def is_offset(piece: Piece) -> bool:
-    """Tell whether a piece is a call of offset()."""
+    """Return whether a piece is a call of offset()."""
     return piece.kind is Kind.PYTHON and piece.text.startswith("offset(")
 
 

@@ -68,6 +68,6 @@ def split_arguments(inside: str) -> list[tuple[int, str]]:
 
 
 def called_elsewhere(name: str) -> str:
-    """Say what is written here for a structure of other software; nothing if none is known."""
+    """State what is written here for a structure of other software; nothing if none is known."""
     known = ELSEWHERE.get(name)
     return f"{name}( | ) is other software's word; write {known}" if known else ""

@@ -31,7 +31,7 @@ ARGUMENTS = ("by", "bs", "k", "m", "knots")
 
 
 def is_smooth(piece: Piece) -> bool:
-    """Tell whether a piece of a formula is a call of a function that makes a smooth."""
+    """Return whether a piece of a formula is a call of a function that makes a smooth."""
     return piece.kind is Kind.PYTHON and piece.text.partition("(")[0] in SMOOTHS
 
 

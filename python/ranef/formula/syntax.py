@@ -156,7 +156,7 @@ def check_operand(piece: Piece, text: str) -> None:
 
 
 def empty_message(before: Piece | None) -> str:
-    """Say what is missing before a closing parenthesis."""
+    """State what is missing before a closing parenthesis."""
     if before is None or before.kind is Kind.OPEN:
         return "these parentheses are empty"
     return f"nothing follows this {before.text}"
@@ -168,7 +168,7 @@ def before_start(before: Piece | None, piece: Piece) -> int:
 
 
 def missing_operator(before: Piece | None, piece: Piece) -> str:
-    """Say that two operands stand side by side."""
+    """State that two operands stand side by side."""
     assert before is not None
     message = f"an operator is missing between {before.text!r} and {piece.text!r}"
     if piece.kind is Kind.OPEN and before.kind is Kind.NAME:

@@ -286,12 +286,12 @@ def offset_source(factor: Factor) -> str:
 
 
 def is_ambiguous(factor: Factor) -> bool:
-    """Tell whether a name would read as an interaction."""
+    """Return whether a name would read as an interaction."""
     return factor.kind is FactorKind.NAME and ":" in factor.expr
 
 
 def closes_at_end(expr: str, opening: int) -> bool:
-    """Tell whether the bracket at ``opening`` is closed by the last character only."""
+    """Return whether the bracket at ``opening`` is closed by the last character only."""
     depth = 0
     for i, char in enumerate(expr[opening:], opening):
         depth += (char in "([{") - (char in ")]}")

@@ -18,7 +18,18 @@ from .foreign import bar_inside, foreign_syntax
 from .shapes import is_structured_bar
 from .spelling import DEEPEST, parsed_expression, spelled
 
-__all__ = ["Kind", "Piece", "aliased", "check_brackets", "normal_expression", "pieces"]
+__all__ = [
+    "Kind",
+    "Piece",
+    "aliased",
+    "check_brackets",
+    "normal_expression",
+    "pieces",
+    "unquoted",
+]
+
+#: Words with blanks between them: perhaps the name of one column.
+TWO_WORDS = re.compile(r"[^\W\d]\w*(?: +\w+)+")
 
 
 class Kind(Enum):
@@ -158,6 +169,13 @@ def check_percent(text: str) -> None:
         depth += (char in CLOSERS) - (char in ")]}")
 
 
+def unquoted(text: str) -> str:
+    """Take the backticks off an expression that is a single name between them."""
+    name = text.strip()
+    inside = name[1:-1]
+    return inside if name == f"`{inside}`" and "`" not in inside else text
+
+
 def aliased(expr: str) -> tuple[str, dict[str, str]]:
     """Replace names that Python cannot read by aliases.
 
@@ -192,6 +210,8 @@ def normal_expression(expr: str, text: str = "", start: int = 0, stop: int | Non
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         reason = foreign_syntax(expr) or reason
+        if TWO_WORDS.fullmatch(expr.strip()):
+            reason = f"a name with a blank stands between backticks, `{expr.strip()}`"
         message = f"cannot read {shortened(expr)!r} as a Python expression: {reason}"
         raise FormulaError(message, text, start, stop) from None
     if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):

@@ -71,12 +71,12 @@ def new_response(left: str, old: Formula) -> str:
 
 
 def is_dot(summand: Summand) -> bool:
-    """Tell whether a summand is, or multiplies, the old right side."""
+    """Return whether a summand is, or multiplies, the old right side."""
     return any(stands_for_old(piece) for piece in summand.pieces)
 
 
 def stands_for_old(piece: Piece) -> bool:
-    """Tell whether a piece is the dot."""
+    """Return whether a piece is the dot."""
     return piece.text == "." and piece.kind in (Kind.NAME, Kind.VALUE)
 
 
@@ -158,7 +158,7 @@ def fixed_sources(old: Formula, fixed: Sequence[Summand], text: str) -> list[str
 
 
 def is_lone_dot(summand: Summand) -> bool:
-    """Tell whether a summand is the old right side and nothing else."""
+    """Return whether a summand is the old right side and nothing else."""
     return len(summand.pieces) == 1 and stands_for_old(summand.pieces[0])
 
 

@@ -95,9 +95,9 @@ def variables(encoder: Encoder, frame: Frame) -> tuple[dict[str, bool], dict[str
     """
     if encoder.smooths:
         raise UnsupportedError(
-            f"marginal means fix predictors at one value, and {encoder.smooths[0].label} is a "
-            "curve; use model.predict(new, random='none', interval='confidence') on rows of your "
-            "choice"
+            "marginal means and their figures are of models without smooths, and this one has "
+            f"{encoder.smooths[0].label}: model.plot.smooths() draws it, and model.predict(new, "
+            "random='none', interval='confidence') predicts rows of your choice"
         )
     categorical: dict[str, bool] = {}
     levels: dict[str, pd.Index[Any]] = {}

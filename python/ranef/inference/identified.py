@@ -78,7 +78,7 @@ def _lower(rows: Array) -> Array:
 
 
 def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
-    """Say of which grouping factors of a binomial model a variance has no end, and why."""
+    """State for which grouping factors of a binomial model a variance is unbounded, and why."""
     if not estimate.spec.distribution.has_trials:
         return []
     return endless_terms(design, estimate.lambda_standard, estimate.spec.link, edges=(0.0, 1.0))
@@ -87,7 +87,7 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
 def endless_terms(
     design: Design, factors: Sequence[Array], link: str, *, edges: tuple[float, ...] = ()
 ) -> list[str]:
-    """Say of which grouping factors a variance has no finite estimate, and why.
+    """State for which grouping factors a variance has no finite estimate, and why.
 
     Parameters
     ----------
@@ -119,12 +119,12 @@ def endless_terms(
             found.append(
                 f"in each of the {counted(term.n_levels, 'level')} of {term.group} all responses "
                 "are alike, so that the likelihood rises to a limit as the variance grows without "
-                "end"
+                "bound"
             )
         elif size > ALL_OR_NOTHING:
             found.append(
-                f"the standard deviation between levels of {term.group} runs to {size:.3g} on the "
-                f"scale of the {link}: a level says all or nothing, in "
+                f"the standard deviation between levels of {term.group} is {size:.3g} on the scale "
+                f"of the {link}: levels are nearly all or nothing, and in "
                 f"{int(alike.sum())} of {counted(term.n_levels, 'level')} all responses are alike"
             )
     return found
@@ -136,7 +136,7 @@ def largest(factor: Array) -> float:
 
 
 def coarse_quadrature(estimate: GlmmEstimate) -> str:
-    """Say that twice the points of the quadrature change the likelihood; nothing if they do not."""
+    """State that twice the points of quadrature change the likelihood; nothing if they do not."""
     gap, nagq = estimate.quadrature_gap, estimate.spec.nagq
     if abs(gap) <= COARSE:
         return ""

@@ -1,4 +1,4 @@
-"""What is said of covariance structures: where they stand at a limit of their parameters."""
+"""Reports on covariance structures: those at a limit of their parameters."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def scaled_natural(structure: Structure, psi: Array, scale: Array, unit: float) 
 
 
 def structure_limits(term: RandomTerm, state: Array, factor: Array) -> list[str]:
-    """Say which blocks of a term with structures are singular, or at a limit, and how.
+    """State which blocks of a term with structures are singular, or at a limit, and how.
 
     Parameters
     ----------
@@ -123,6 +123,6 @@ def structure_limits(term: RandomTerm, state: Array, factor: Array) -> list[str]
         notes.append(
             f"{name} is at a limit of its parameters: a standard deviation of zero, "
             "correlations of one, or none. model.covariance_params() shows which; a simpler "
-            "structure makes the same fit."
+            "structure gives the same fit."
         )
     return notes

@@ -133,7 +133,10 @@ def _log_sf(q: Array, k: int, df: Array) -> tuple[Array, Array]:
 def _peak(half: Array) -> Array:
     """Log density of t = 0, for half the degrees of freedom: Stirling's error where it is small."""
     exact = half * np.log(half) - half - scipy.special.gammaln(half)
-    series = 0.5 * np.log(half / (2.0 * np.pi)) - 1.0 / (12.0 * half) + 1.0 / (360.0 * half**3)
+    error = (
+        1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - 1.0 / (1680.0 * half**2)) / half**2) / half**2
+    ) / half
+    series = 0.5 * np.log(half / (2.0 * np.pi)) - error
     return np.asarray(np.log(2.0) + np.where(half > 50.0, series, exact))
 
 

@@ -60,7 +60,7 @@ class Boosted(Learned):
         return out
 
     def notes(self) -> list[str]:
-        """Say how many rounds there are."""
+        """State how many rounds there are."""
         verb = counted(self.rounds, "round predicts", "rounds predict")
         return [f"{verb} held-out groups best"]
 

@@ -111,7 +111,7 @@ def fit(call: LearnerCall, data: Any, *, progress: bool = True) -> Fit:
 
 
 def not_settled(found: Alternated) -> list[RanefWarning]:
-    """Say that the likelihood was not settled."""
+    """State that the likelihood was not settled."""
     if found.converged:
         return []
     return [

@@ -52,7 +52,7 @@ class Learned(ABC):
         """
 
     def step(self, base: Design) -> Design:
-        """Return the linear mixed model to fit next: what the learner left, less its mean."""
+        """Return the linear mixed model to fit next: what the learner left, minus its mean."""
         return beside(base, self.fitted)
 
     def column(self) -> tuple[str, Any, str]:
@@ -82,7 +82,7 @@ class Learned(ABC):
         return np.asarray(self.held_out(X, rows) + beta[0])
 
     def notes(self) -> list[str]:
-        """Say what a reader must know of the learner."""
+        """State what a reader must know of the learner."""
         return []
 
 

@@ -229,15 +229,15 @@ class MixedLearner(BesideMixed):
         ]
         notes = [*(str(w) for w in self.warnings), *learned.notes()]
         if fit.converged:
-            notes.append(f"The log-likelihood was settled after {rounds_of(self.trace)}.")
+            notes.append(f"The log-likelihood settled after {rounds_of(self.trace)}.")
         table = self.mixed.coef_table()
         if isinstance(learned, Leaves):
             table.index = pd.Index(self.leaves.table["rule"])
-            notes.append("Standard errors take the splits as known, and are too small for that.")
+            notes.append("Standard errors treat the splits as known, so they are too small.")
         return Summary("Learner with random effects", facts, self.varcorr, table, notes)
 
     def _held_out(self) -> str:
-        """Say what was held out together."""
+        """State what was held out together."""
         if self.fit.learned.how in ("in-sample", "leaves as fixed effects"):
             return ""
         whole = "rows" if self.fit.resample == "rows" else f"whole levels of {self.fit.resample}"

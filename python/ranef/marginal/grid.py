@@ -154,7 +154,7 @@ def response_of(model: Any) -> str:
 def grid_notes(
     grid: Mapping[str, pd.Series[Any]], shown: Sequence[str], weights: str = "equal"
 ) -> list[str]:
-    """Say what the other variables are averaged over or held at."""
+    """State what the other variables are averaged over or held at."""
     averaged, held = [], []
     for name, values in grid.items():
         if name in shown:

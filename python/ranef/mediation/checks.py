@@ -81,6 +81,6 @@ def exact_slope(x: Array, y: Array) -> float | None:
 
 
 def constant_within(column: pd.Series[Any], codes: Any) -> bool:
-    """Tell whether a column has one value in each group."""
+    """Return whether a column has one value in each group."""
     values = pd.Series(pd.factorize(column)[0])
     return bool((values.groupby(codes).nunique() <= 1).all())

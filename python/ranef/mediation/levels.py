@@ -15,7 +15,7 @@ __all__ = ["contrast_of", "filled", "is_number", "mediator_steps", "moderator"]
 
 
 def is_number(column: pd.Series[Any]) -> bool:
-    """Tell whether a column holds numbers; True and False are levels."""
+    """Return whether a column holds numbers; True and False are levels."""
     kind = column.dtype
     return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 

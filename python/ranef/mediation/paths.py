@@ -101,7 +101,7 @@ def rows_of(mediator: Role, outcome: Role, question: Question) -> Rows:
 
 
 def near(a: Array, b: Array, rounding: float = 0.0) -> bool:
-    """Tell whether two changes are the same but for rounding."""
+    """Return whether two changes are the same but for rounding."""
     size = max(np.abs(b).max(), 1e-300)
     return bool(np.allclose(a, b, rtol=1e-7, atol=1e-9 * size + rounding))
 

@@ -118,7 +118,7 @@ class Mediation:
 
     @property
     def _how(self) -> str:
-        """Say where the intervals come from."""
+        """State where the intervals come from."""
         n = len(self.draws)
         if self.method == "bootstrap":
             lost = f", {self.failed} failed" if self.failed else ""

@@ -191,7 +191,7 @@ def blocks(n: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def remarks(mediator: Role, outcome: Role, question: Question, found: Found) -> Iterator[str]:
-    """Say what the numbers are, and what they leave out."""
+    """State what the numbers are, and what they leave out."""
     yield "causal only if nothing unmeasured is behind treatment, mediator and outcome"
     n, m = mediator.parts.nobs, outcome.parts.nobs
     if n != m:
@@ -206,7 +206,7 @@ def remarks(mediator: Role, outcome: Role, question: Question, found: Found) -> 
 
 
 def of_rows(mediator: Role, outcome: Role, question: Question, found: Found) -> Iterator[str]:
-    """Say what was compared, and on which scale."""
+    """State what was compared, and on which scale."""
     assert found.rows is not None
     control, treated = (f"{v:g}" if isinstance(v, float) else repr(v) for v in found.rows.contrast)
     yield f"{question.treatment} = {treated} against {control}"
@@ -225,7 +225,7 @@ def of_rows(mediator: Role, outcome: Role, question: Question, found: Found) -> 
 
 
 def of_levels(mediator: Role, outcome: Role, question: Question) -> Iterator[str]:
-    """Say what clustering does to the effects."""
+    """State what clustering does to the effects."""
     terms = outcome.parts.design.random
     if not terms:
         return
@@ -253,5 +253,5 @@ def of_levels(mediator: Role, outcome: Role, question: Question) -> Iterator[str
 
 
 def varies(role: Role, name: str) -> bool:
-    """Tell whether a slope varies between groups."""
+    """Return whether a slope varies between groups."""
     return any(name in term.names for term in role.parts.design.random)

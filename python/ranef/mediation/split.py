@@ -89,7 +89,7 @@ def coefficient(parts: WithinBetweenParts, name: str, part: str) -> Array | str:
 
 
 def constant(parts: WithinBetweenParts, name: str) -> bool:
-    """Tell whether a column of the split design is constant within groups."""
+    """Return whether a column of the split design is constant within groups."""
     design = parts.split.design
     term = next(t for t in design.random if t.group == parts.call.groups)
     reference = design.fixed[list(design.fixed_names).index(name)]

@@ -10,9 +10,17 @@ import pandas as pd
 
 from .._typing import Array
 from .coding import Coding, Problem
-from .compatible import drawn, is_asked_for, outcome_problem, own_problem
+from .compatible import (
+    Likelihood,
+    drawn_categories,
+    drawn_numbers,
+    is_asked_for,
+    log_shares,
+    outcome_problem,
+    own_problem,
+)
 from .sampler import Sampler
-from .variables import Variable, Variables
+from .variables import Variable, Variables, numbers
 
 __all__ = ["Chain"]
 
@@ -52,13 +60,7 @@ class Chain:
     def _start(self, name: str) -> Array:
         """Numbers of a variable, missing ones drawn from those that were observed."""
         item = self.variables.items[name]
-        column = self.variables.frame[name]
-        if item.levels:
-            out = np.full(len(column), np.nan)
-            for k, level in enumerate(item.levels):
-                out[item.observed & (column == level).to_numpy(dtype=bool, na_value=False)] = k
-        else:
-            out = column.to_numpy(dtype=float, na_value=np.nan).copy()
+        out = numbers(self.variables.frame[name], item)
         gaps = ~item.observed
         out[gaps] = self.rng.choice(out[item.observed], size=int(gaps.sum()))
         return out
@@ -97,33 +99,42 @@ class Chain:
     def _draw_compatible(self, item: Variable) -> None:
         """Draw the missing values of a predictor from its model and the analysis together."""
         name, count = item.name, SWEEPS if self.trace else FIRST
-        response = self.values[self.variables.outcome]
-        centre, scale = centre_scale(response)
-        y, everywhere = (response - centre) / scale, np.ones(len(response), bool)
-        problem, by_target, slopes = outcome_problem(self.coding, name, self.values)
-        analysis = self._sampler(f"{self.variables.outcome} given {name}", 0, "continuous")
+        own = own_problem(self.coding, name, self.values)
+        gaps, known = ~item.observed, np.flatnonzero(item.observed)
+        units = self.values[name][own.first].copy()
+        units[own.unit[known]] = self.values[name][known]  # any row of a group shows its value
+        self.values[name] = units[own.unit]
+        centre, scale = centre_scale(self.values[self.variables.outcome])
+        y = (self.values[self.variables.outcome] - centre) / scale
+        analysis, everywhere = self._sampler("the analysis", 0, "continuous"), np.ones(len(y), bool)
+        problem = outcome_problem(self.coding, self.values)
         analysis.sweep(y, everywhere, problem.X, problem.blocks, self.rng, count)
-        slope = by_target @ analysis.beta
-        for block, Z in zip(analysis.blocks, slopes, strict=True):
-            slope = slope + np.einsum("ij,ij->i", Z, block.b[block.codes])
-        own_part = own_problem(self.coding, name, self.values)
-        own = self._sampler(name, 0, "binary" if item.kind == "binary" else "continuous")
-        values, now = self.values[name], self.coding.columns(item, self.values[name])[:, 0]
-        target = values if item.kind == "binary" else now
-        own.sweep(target, everywhere, own_part.X, own_part.blocks, self.rng, count)
-        gaps = ~item.observed
-        low, unit = centre_scale(values[item.observed])
-        new = drawn(
-            own,
-            own.mean(own_part.X, gaps),
-            analysis,
-            (y - analysis.mean(problem.X, slice(None)))[gaps],
-            slope[gaps],
-            now[gaps],
-            ((0.0 - low) / unit, (1.0 - low) / unit),
-            self.rng,
-        )
-        values[gaps] = new if item.kind == "binary" else low + unit * new
+        likelihood = Likelihood(self.coding, item, analysis, y)
+        new = self._drawn_units(item, own, units, likelihood, count)
+        gaps[gaps] = ~np.isin(own.unit[gaps], own.unit[known]) if item.level else True
+        self.values[name][gaps] = new[own.unit[gaps]]
+        likelihood.refresh(self.values, self.rng)
+
+    def _drawn_units(
+        self, item: Variable, own: Problem, units: Array, likelihood: Likelihood, count: int
+    ) -> Array:
+        """Draw the parameters of a predictor's own model, and a value for every row or group."""
+        if item.levels:
+            samplers = []
+            for k in range(len(item.levels) - 1):
+                sampler, is_k = self._sampler(item.name, k, "binary"), (units == k).astype(float)
+                sampler.sweep(is_k, units >= k, own.X, own.blocks, self.rng, count)
+                samplers.append(sampler)
+            shares = log_shares(samplers, own.X)
+            return drawn_categories(likelihood, self.values, shares, self.rng)
+        low, unit = (float(part[0]) for part in self.coding.units[item.name])
+        everywhere, sampler = np.ones(len(units), bool), self._sampler(item.name, 0, "continuous")
+        now = (units - low) / unit
+        sampler.sweep(now, everywhere, own.X, own.blocks, self.rng, count)
+        mean = sampler.mean(own.X, slice(None))
+        ends = (low, low + unit)
+        new = drawn_numbers(likelihood, self.values, ends, mean, sampler.variance, self.rng)
+        return np.asarray(low + unit * new)
 
     def _draw_one(self, item: Variable, problem: Problem, y: Array, seen: Any) -> Array:
         """Draw values of a variable that has one sampler."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._typing import Array, Positions
 from .sampler import Block
-from .variables import Variable, Variables
+from .variables import Variable, Variables, numbers
 
 __all__ = ["Coding", "Problem"]
 
@@ -58,23 +58,25 @@ class Coding:
             if len(term.factors) == 2
             and all(factor.expr in variables.items for factor in term.factors)
         ]
+        self.units = {name: self._unit(item) for name, item in variables.items.items()}
+
+    def _unit(self, item: Variable) -> tuple[Array, Array]:
+        """Means and standard deviations of the columns of what was observed."""
+        seen = raw_columns(item, numbers(self.variables.frame[item.name], item)[item.observed])
+        scale = seen.std(axis=0)
+        return seen.mean(axis=0), np.where(scale > 0.0, scale, 1.0)
 
     def columns(self, item: Variable, values: Array) -> Array:
         """Code the values of one variable, shape (n, c), each column centred."""
-        if item.kind == "categorical":
-            out = np.column_stack([values == k for k in range(1, len(item.levels))]).astype(float)
-        else:
-            out = (np.log1p(values) if item.kind == "count" else values)[:, None]
-        seen = out[item.observed]
-        scale = seen.std(axis=0)
-        return np.asarray((out - seen.mean(axis=0)) / np.where(scale > 0.0, scale, 1.0))
+        centre, scale = self.units[item.name]
+        return np.asarray((raw_columns(item, values) - centre) / scale)
 
     def problem(self, target: str, values: Mapping[str, Array]) -> Problem:
         """Set up the regression of one variable on the others."""
         item = self.variables.items[target]
         coded = self.coded(values, without=(target,))
         if item.level:
-            return self._of_groups(item, coded)
+            return self.of_groups(item, coded)
         n = len(item.observed)
         rows = np.arange(n)
         columns = [np.ones((n, 1)), *coded.values(), *self._products(target, coded)]
@@ -146,12 +148,13 @@ class Coding:
             slopes = [outcome] if target in slopes else []
         return np.column_stack([np.ones((n, 1)), *(coded[s] for s in slopes if s in coded)])
 
-    def _of_groups(self, item: Variable, coded: Mapping[str, Array]) -> Problem:
+    def of_groups(self, item: Variable, coded: Mapping[str, Array]) -> Problem:
         """Set up the regression of a variable of groups: its units are the groups."""
         codes, levels = self.groups[item.level]
         first = np.full(len(levels), len(codes), np.intp)
         np.minimum.at(first, codes, np.arange(len(codes)))
-        means = np.column_stack([group_means(c, codes, len(levels)) for c in coded.values()])
+        each = [group_means(columns, codes, len(levels)) for columns in coded.values()]
+        means = np.column_stack([np.empty((len(levels), 0)), *each])
         most = max(1, len(levels) // GROUPS_A_MEAN)
         spread = means.std(axis=0)
         chosen = [j for j in np.argsort(-spread, kind="stable") if spread[j] > 1e-9][:most]
@@ -163,6 +166,13 @@ class Coding:
             if nested and 1 < len(outer) < len(levels):
                 blocks.append(Block(above, np.ones((len(levels), 1)), len(outer)))
         return Problem(X, blocks, first, codes)
+
+
+def raw_columns(item: Variable, values: Array) -> Array:
+    """Columns of one variable, one for each category but the first, shape (n, c)."""
+    if item.kind == "categorical":
+        return np.column_stack([values == k for k in range(1, len(item.levels))]).astype(float)
+    return np.asarray(np.log1p(values) if item.kind == "count" else values)[:, None]
 
 
 def group_means(columns: Array, codes: Positions, n_levels: int) -> Array:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from .._counted import counted
+from .._number import Count, Real
 from .._options import check_option
 from .._typing import Array
 from ..errors import ModelError, UnsupportedError
@@ -20,6 +21,7 @@ from ..inference.pooling import PooledTest, Rubin, d1, d2, d3, rubin
 from ..inference.prediction.table import laid_out
 from ..report.coefficients import coefficient_table
 from ..report.summary import Summary
+from ..words.answers import Spoken
 from .likelihood import at_pooled
 from .same import check_same, models_of
 
@@ -27,7 +29,7 @@ __all__ = ["PooledModel", "pool_models"]
 
 
 @dataclass(frozen=True, repr=False)
-class PooledModel:
+class PooledModel(Spoken):
     """One model fitted to each of several imputed data sets.
 
     Returned by :func:`ranef.pool`.
@@ -37,6 +39,8 @@ class PooledModel:
     models : tuple of models
         The fits.
     """
+
+    model_is: ClassVar[str] = "one of pooled.models"
 
     models: tuple[Any, ...]
     _rubin: Rubin
@@ -52,7 +56,7 @@ class PooledModel:
     @property
     def nobs(self) -> int:
         """Rows of each completed data set."""
-        return int(self.models[0].nobs)
+        return Count(self.models[0].nobs)
 
     @property
     def params(self) -> pd.Series[Any]:
@@ -128,7 +132,7 @@ class PooledModel:
     @property
     def sigma(self) -> float:
         """Root of the mean residual variance over imputations."""
-        return float(np.sqrt(np.mean([model.sigma**2 for model in self.models])))
+        return Real(np.sqrt(np.mean([model.sigma**2 for model in self.models])))
 
     # ------------------------------------------------------------------ tests
 

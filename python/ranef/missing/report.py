@@ -93,9 +93,9 @@ class MissingReport:
             p = float(self.dropout_test["pvalue"])
             relation = "was related" if p < 0.05 else "was not detectably related"
             text += (
-                f"Leaving the study {relation} to the outcome before (p = {p:.3g}), which speaks "
-                f"{'against' if p < 0.05 else 'neither against nor for'} missingness completely at "
-                "random. "
+                f"Leaving the study {relation} to the last outcome before it (p = {p:.3g}), which "
+                f"is evidence {'against' if p < 0.05 else 'neither against nor for'} missingness "
+                "completely at random. "
             )
         return (
             text + "No test can show whether missingness depends on the missing values themselves."

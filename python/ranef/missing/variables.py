@@ -11,14 +11,14 @@ import pandas as pd
 
 from .._counted import counted
 from .._options import check_option
-from .._typing import Positions
+from .._typing import Array, Positions
 from ..design.expressions import columns_of
 from ..design.frame import Frame, open_frame
 from ..errors import DataError, RanefWarning, UnsupportedError
 from ..fitted.warned import tell
 from ..formula import FactorKind, Formula, parse
 
-__all__ = ["KINDS", "Variable", "Variables", "read_variables"]
+__all__ = ["KINDS", "Variable", "Variables", "numbers", "read_variables"]
 
 #: How a variable is imputed, and what the kinds are called.
 KINDS = ("continuous", "binary", "categorical", "count", "matching")
@@ -205,6 +205,16 @@ def variable(
     if kind == "continuous" and not level:
         tell(tuple(nearly_of_groups(column, observed, groups, name)))
     return Variable(name, kind, level, observed, tuple(distinct))
+
+
+def numbers(column: pd.Series[Any], item: Variable) -> Array:
+    """Values of a variable as numbers, categories by their place, NaN where missing."""
+    if not item.levels:
+        return column.to_numpy(dtype=float, na_value=np.nan).copy()
+    out = np.full(len(column), np.nan)
+    for k, level in enumerate(item.levels):
+        out[item.observed & (column == level).to_numpy(dtype=bool, na_value=False)] = k
+    return out
 
 
 def nearly_of_groups(

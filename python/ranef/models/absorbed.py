@@ -137,7 +137,7 @@ def fit_absorbed(rows: GlmRows) -> GlmEstimate:
 
 
 def at_edge(y: Array, family: Family) -> NDArray[np.bool_]:
-    """Tell which responses are at an end of the range of the mean."""
+    """Find which responses are at an end of the range of the mean."""
     return np.asarray((y == 0.0) | (family.has_trials & (y == 1.0)))
 
 

@@ -358,7 +358,7 @@ def _newton(strata: Strata) -> ConditionalEstimate:
 
 
 def flat(first: Array, last: Array) -> NDArray[np.bool_]:
-    """Tell which coefficients take part in a direction whose information has vanished."""
+    """Find which coefficients take part in a direction whose information has vanished."""
     root = np.linalg.cholesky(first)
     inner = np.linalg.solve(root, np.linalg.solve(root, last).T)
     values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))

@@ -252,7 +252,7 @@ def _check_status(found: _core.GeeFit, spec: GeeSpec) -> None:
 
 
 def _ran_away(found: _core.GeeFit, family: Family) -> bool:
-    """Tell whether fitted probabilities or counts went to the edge instead of a solution.
+    """Return whether fitted probabilities or counts went to the edge instead of a solution.
 
     There the information on some combination of the columns vanishes, and with it the steps.
     """

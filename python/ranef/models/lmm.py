@@ -32,6 +32,7 @@ __all__ = [
     "kernel",
     "method_of",
     "off_boundary",
+    "too_many_effects",
     "zero_columns",
 ]
 
@@ -265,7 +266,7 @@ def check(
         q = term.n_levels * term.n_cols
         if knows_sigma or term.group in known:
             continue
-        if q >= n and not (term.tells_levels_apart or is_correlated(term)):
+        if has_too_many_effects(term, n):
             each = f" x {counted(term.n_cols, 'column')}" if term.n_cols > 1 else ""
             raise ModelError(
                 f"{term.written} has {counted(term.n_levels, 'level')}{each}: "
@@ -274,15 +275,26 @@ def check(
             )
 
 
+def too_many_effects(design: Design) -> bool:
+    """Return whether a term's effects cannot be told from the residual error for their number."""
+    return any(has_too_many_effects(term, design.n_obs) for term in design.random)
+
+
+def has_too_many_effects(term: RandomTerm, n: int) -> bool:
+    """Return whether a term has as many effects as there are rows, and nothing tells them apart."""
+    q = term.n_levels * term.n_cols
+    return q >= n and not (term.tells_levels_apart or is_correlated(term))
+
+
 def is_correlated(term: RandomTerm) -> bool:
-    """Tell whether correlations of a structure tell its effects from the residual error."""
+    """Return whether correlations of a structure tell its effects from the residual error."""
     return term.is_structured and any(
         structure is not None and not _is_even(structure) for structure in term.structures
     )
 
 
 def _is_even(structure: Structure) -> bool:
-    """Tell whether correlations are all alike, so that a part of the variance is as a residual."""
+    """Return whether all correlations are alike, so that part of the variance is a residual's."""
     if structure.kind in ("variances", "precisions"):
         return False
     few = structure.kind == "ar1" and len(structure.names) < 3
@@ -310,7 +322,7 @@ def check_places(design: Design) -> None:
 
 
 def _fewer_effects(term: RandomTerm, n: int) -> str:
-    """Say what to do about a term with as many random effects as rows."""
+    """Advise what to do about a term with as many random effects as rows."""
     if term.is_structured:
         return (
             "A part of its variance that is the same in each row is the residual's: let "
@@ -354,7 +366,7 @@ def method_of(design: Design) -> str:
 
 
 def fits(sample: Sample, design: Design) -> bool:
-    """Tell whether an approximation is one of a design with these levels."""
+    """Return whether an approximation is one of a design with these levels."""
     return sample.n_levels == tuple(term.n_levels for term in design.random)
 
 
@@ -420,7 +432,7 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
 
 
 def constant_within(design: Design) -> str:
-    """Say within which grouping factor the response does not vary; nothing where it does."""
+    """State within which grouping factor the response does not vary; nothing where it does."""
     plain = [] if isinstance(design, SummedDesign) else [t for t in design.random if t.is_plain]
     for term in plain:
         counts = np.bincount(term.codes)
@@ -434,14 +446,14 @@ def constant_within(design: Design) -> str:
 
 
 def _is_perfect(design: Design, core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
-    """Tell whether nothing is left for a residual error, as far as rounding lets one see."""
+    """Return whether nothing is left for a residual error, as far as rounding lets one see."""
     if found.status in (0, PERFECT_FIT):
         return found.status == PERFECT_FIT
     return bool(constant_within(design)) or _has_no_end(core, found, reml)
 
 
 def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
-    """Tell whether a search broke off on its way to a residual variance of zero.
+    """Return whether a search broke off on its way to a residual variance of zero.
 
     There the relative covariance is huge already, and ten times as much still fits better.
     """

@@ -117,7 +117,7 @@ def _fit_one(y: Array, X: Array, weights: Array | None, out: GroupEstimates, g: 
 
 
 def _estimable(X: Array) -> NDArray[np.bool_]:
-    """Tell which coefficients these rows determine: those on which no null vector of X bears.
+    """Find which coefficients these rows determine: those on which no null vector of X bears.
 
     A column that is dropped as aliased leaves the others with another meaning, so it is not enough
     that a coefficient was kept.

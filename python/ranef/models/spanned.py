@@ -53,7 +53,7 @@ class Spanned:
         return f"({' + '.join(columns)} | {term.group})"
 
     def reason(self, design: Design) -> str:
-        """Say which term is not identified, and what spans it."""
+        """State which term is not identified, and what spans it."""
         if self.twin is not None:
             other = design.random[self.twin].group
             return (
@@ -65,21 +65,24 @@ class Spanned:
         return (
             f"the variance of {self.name(design)} is not identified: the fixed effects "
             f"{', '.join(self.by[:NAMED])}{more} span the indicators of its levels, so that both "
-            "say the same"
+            "describe the same differences"
         )
 
     def text(self, design: Design) -> str:
-        """Say which term is not identified, what spans it, and what was done about it."""
+        """State which term is not identified, what spans it, and what was done about it."""
         group = design.random[self.term].group
         where = "leave the term out"
         if self.twin is None:
             where += f", or take {group} out of the fixed part"
         if self.held:
             return (
-                f"{self.reason(design)}. It is held at zero, and standard errors are for these "
-                f"very levels; {where}."
+                f"{self.reason(design)}. It is held at zero, and standard errors are for exactly "
+                f"these levels; {where}."
             )
-        return f"{self.reason(design)}. What is reported is one value of many as good; {where}."
+        return (
+            f"{self.reason(design)}. The value reported is one of many that fit equally well; "
+            f"{where}."
+        )
 
     def short(self, design: Design) -> str:
         """Name the term, and what spans it, in a few words."""

@@ -233,7 +233,7 @@ def _rank_of_rest(absorption: Absorption, largest: int, rest: list[int]) -> int:
 
 
 def is_nested(inner: Codes, outer: Codes) -> bool:
-    """Tell whether every level of ``inner`` lies within one level of ``outer``."""
+    """Return whether every level of ``inner`` lies within one level of ``outer``."""
     first = np.full(int(inner.max()) + 1, -1, np.int32)
     first[inner] = outer
     return bool(np.all(first[inner] == outer))
@@ -247,7 +247,7 @@ def _reasons(
     absorption: Absorption,
     weights: Array | None,
 ) -> dict[int, str]:
-    """Say of each column without a coefficient what took it."""
+    """State why each column without a coefficient has none."""
     reasons = {}
     left = column_lengths(inner, weights)
     for j in np.flatnonzero(~ols.kept):
@@ -279,7 +279,7 @@ def near_zero(X: Array) -> Array:
 
 
 def is_constant_within(x: Array, codes: Codes) -> bool:
-    """Tell whether a column has one value in each level."""
+    """Return whether a column has one value in each level."""
     first = np.zeros(int(codes.max()) + 1)
     first[codes] = x
     size = float(np.abs(x).max(initial=0.0))

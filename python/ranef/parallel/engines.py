@@ -66,12 +66,12 @@ def call(function: Callable[..., T], args: Any, kwargs: Any) -> T:
 
 
 def is_ray(asked: Any) -> bool:
-    """Tell whether it is Ray itself."""
+    """Return whether it is Ray itself."""
     return getattr(asked, "__name__", None) == "ray" and hasattr(asked, "remote")
 
 
 def can_start(asked: Any) -> bool:
-    """Tell whether it is a function or class that starts executors."""
+    """Return whether it is a function or class that starts executors."""
     return callable(asked) and (isinstance(asked, type) or not hasattr(asked, "submit"))
 
 

@@ -103,7 +103,7 @@ class Lock:
             stream.write(f"process {os.getpid()} on {socket.gethostname()}")
 
     def _read(self) -> str:
-        """Say who holds the folder."""
+        """State who holds the folder."""
         with contextlib.suppress(OSError), open(self._holder, encoding="utf-8") as stream:
             return stream.read() or "another process"
         return "another process"

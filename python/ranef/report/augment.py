@@ -40,8 +40,8 @@ def augmented(parts: Any) -> pd.DataFrame:
 def callers_rows(parts: Any) -> pd.DataFrame:
     """Take the caller's rows that were used, for columns that go beside them.
 
-    The rows are those of the fit, whatever became of their order and values since. A frame that
-    has lost rows has no place for columns of them all.
+    The rows are those of the fit, whatever has happened to their order and values since. A frame
+    that has lost rows has no place for columns of them all.
 
     Raises
     ------

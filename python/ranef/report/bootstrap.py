@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
 from .._options import check_option
 from ..inference.coverage import check_level, t_quantile
+from ..words.answers import Spoken
 
 if TYPE_CHECKING:
     from .plots.base import Panels
@@ -19,7 +20,7 @@ __all__ = ["Bootstrap"]
 
 
 @dataclass(frozen=True, repr=False)
-class Bootstrap:
+class Bootstrap(Spoken):
     """Replicates of a fit, and intervals from them.
 
     Attributes
@@ -38,6 +39,8 @@ class Bootstrap:
     message : str
         The message of the first failure.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
 
     replicates: pd.DataFrame
     estimate: pd.Series

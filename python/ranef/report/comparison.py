@@ -55,7 +55,7 @@ class Comparison(Tabled):
 
 
 def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:
-    """Say which model is lowest, by how much, and which criteria say otherwise.
+    """State which model is lowest, by how much, and which criteria say otherwise.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:
 
 
 def _why(by: str, other: str, nobs: int) -> str:
-    """Say what sets two criteria apart."""
+    """State what sets two criteria apart."""
     if "caic" in (by, other):
         return (
             " The conditional AIC is about new data from the same groups, the others about new "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,12 @@ import pandas as pd
 from .._counted import counted
 from .._typing import Array
 from ..design.design import RandomTerm
+from ..words.answers import Spoken
 
 __all__ = ["RandomEffects", "per_level"]
 
 
-class RandomEffects(dict[str, pd.DataFrame]):
+class RandomEffects(Spoken, dict[str, pd.DataFrame]):
     """Conditional modes by grouping factor: a frame of levels by terms for each group.
 
     Attributes
@@ -24,6 +26,8 @@ class RandomEffects(dict[str, pd.DataFrame]):
         parameters, on the
         scale of the response squared. Computed when first asked for.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
 
     def __init__(
         self,

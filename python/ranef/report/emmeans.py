@@ -60,6 +60,7 @@ class ContrastTable(Spoken):
         How to read them.
     """
 
+    model_is: ClassVar[str] = "the fitted model"
     spoken: ClassVar[Mapping[str, str]] = MEANS
 
     def __init__(self, frame: pd.DataFrame, notes: Sequence[str]):
@@ -138,6 +139,7 @@ class MarginalMeans(Spoken):
         Whether means and trends are those of a linear predictor.
     """
 
+    model_is: ClassVar[str] = "the fitted model"
     spoken: ClassVar[Mapping[str, str]] = MEANS
     what: str
     cells: pd.DataFrame
@@ -166,7 +168,7 @@ class MarginalMeans(Spoken):
         if self.what == "trend":
             return f"slope of {response}"
         if self.what == "response" and "(" in response:
-            return f"{response}, turned back"
+            return f"{response}, back-transformed"
         return response if self.is_predictor and self.what == "emmean" else f"mean {response}"
 
     @property
@@ -292,7 +294,7 @@ class MarginalMeans(Spoken):
             notes[0] = f"p-values adjusted: {adjust}; intervals: bonferroni"
         contrast = link_named(self.link).contrast
         if contrast and not _sums_to_zero(method):
-            notes.append("weights do not sum to zero: exponentials of what they give, not ratios")
+            notes.append("weights do not sum to zero: exponentials, not ratios")
         elif self.link != "identity" and not contrast:
             notes.append(f"comparisons stay on the scale of the link ({self.link})")
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
@@ -379,7 +381,7 @@ def on_response(means: MarginalMeans, link: str) -> MarginalMeans:
     """Turn means of a linear predictor back into means of the response."""
     if link == "identity":
         return means
-    notes = (*means.notes, f"turned back from the link ({link}) after averaging")
+    notes = (*means.notes, f"back-transformed from the link ({link}) after averaging")
     return replace(means, what="response", link=link, notes=notes)
 
 

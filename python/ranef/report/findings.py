@@ -75,7 +75,7 @@ class Diagnosis(Sequence[Finding]):
         return "\n\n".join([*parts, *self._scope()])
 
     def _scope(self) -> list[str]:
-        """Say what was looked at and what was not."""
+        """State what was looked at and what was not."""
         told = (("Looked at", self.looked_at), ("Not looked at", self.not_looked_at))
         return [
             fill(f"{title}: {'; '.join(what)}.", 94, subsequent_indent="  ")

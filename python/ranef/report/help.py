@@ -82,7 +82,7 @@ def topics() -> list[str]:
 
 
 def _summary(name: str) -> str:
-    """Say in a sentence what a public name does; nothing if there is none of this name."""
+    """State in a sentence what a public name does; nothing if there is none of this name."""
     door = import_module("ranef")  # by name: it stands above this floor
     if name not in door.__all__:
         return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import scipy
 
 from ..inference.coverage import t_quantile
 from ..inference.profile.profile import Path
+from ..words.answers import Spoken
 
 if TYPE_CHECKING:
     from .plots.base import Panels
@@ -20,7 +21,7 @@ __all__ = ["Profile"]
 
 
 @dataclass(frozen=True, repr=False)
-class Profile:
+class Profile(Spoken):
     """The profiled ML deviance of every parameter.
 
     Attributes
@@ -33,6 +34,8 @@ class Profile:
         Columns parameter, value, zeta, then every parameter: the best values of the others with
         the first held at value. zeta is the signed square root of the rise of -2 log-likelihood.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
 
     paths: Sequence[Path]
     level: float

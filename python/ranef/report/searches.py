@@ -122,7 +122,7 @@ def all_fit_table(
 
 
 def _verdict(table: pd.DataFrame, best: str) -> str:
-    """Say who agrees, and who stopped short by how much."""
+    """State who agrees, and who stopped short by how much."""
     worst = table[["coefficients_se", "errors_ratio"]].max(axis=1)
     agree = (worst < SAME) & (table["above_best"] < SAME_OBJECTIVE)
     if agree.all():

@@ -45,7 +45,7 @@ def variance_table(
 
 
 def correlation_text(corr: str, estimates: pd.Series[Any], most: int = 6) -> str:
-    """Say the correlation in a line."""
+    """Write the correlation in a line."""
     if corr == "independence":
         return "none"
     shown = [f"{label} = {value:.4f}" for label, value in estimates.iloc[:most].items()]
@@ -55,7 +55,7 @@ def correlation_text(corr: str, estimates: pd.Series[Any], most: int = 6) -> str
 
 
 def variance_text(sds: pd.Series[Any], most: int = 8) -> str:
-    """Say the standard deviations of levels in a line."""
+    """Write the standard deviations of levels in a line."""
     written = in_one_scale(sds, sds)
     shown = [f"{label}: {sd}" for label, sd in zip(sds.index[:most], written, strict=False)]
     return ", ".join(shown) + (f", ... ({len(sds)} in all)" if len(sds) > most else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from .._counted import counted
 from ..design.design import RandomTerm
 from ..design.structures.structure import Structure
+from ..words.answers import Spoken
 from .numbers import in_one_scale
 
 __all__ = ["VarCorr"]
@@ -20,7 +22,7 @@ __all__ = ["VarCorr"]
 COMPACT = ("identity", "cs", "ar1", "ou", "exponential", "matern")
 
 
-class VarCorr(Mapping[str, pd.DataFrame]):
+class VarCorr(Spoken, Mapping[str, pd.DataFrame]):
     """Covariance matrices of the random effects by grouping factor.
 
     A mapping from group to a labelled covariance matrix, which prints as a table of standard
@@ -35,6 +37,8 @@ class VarCorr(Mapping[str, pd.DataFrame]):
     sigma : float or None
         Residual standard deviation; None for a model without.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
 
     def __init__(
         self,

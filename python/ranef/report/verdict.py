@@ -114,7 +114,7 @@ class Convergence(Preformatted):
 
 
 def restart_advice(has_prior: bool) -> str:
-    """Say what to do where a linear model has not converged.
+    """Advise what to do where a linear model has not converged.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def convergence(
 
 
 def not_identified(report: Convergence, design: Design, spanned: Sequence[Spanned]) -> Convergence:
-    """Say of a report which variances the data do not tell, where there are any."""
+    """State which variances of a report the data do not identify, if any."""
     if not spanned:
         return report
     terms = "; ".join(one.short(design) for one in spanned)
@@ -177,7 +177,7 @@ def not_identified(report: Convergence, design: Design, spanned: Sequence[Spanne
 
 
 def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str, Any]:
-    """Say what an iterative fit knows of its own error."""
+    """State what an iterative fit knows of its own error."""
     found = getattr(estimate, "approximation", None)
     if found is None:
         return {}
@@ -189,7 +189,7 @@ def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str,
 
 
 def not_reached(found: Approximation, exact_bytes: float, exact_flops: float) -> str:
-    """Say what an iterative fit reached that is short of what it promises."""
+    """State what an iterative fit reached that is short of what it promises."""
     return (
         f"the iterative log-likelihood has a Monte Carlo error of {found.llf_error:.2g} (0.0225 "
         f"or less is sought) and the covariance parameters one of {100 * found.theta_error:.2g} % "
@@ -201,7 +201,7 @@ def not_reached(found: Approximation, exact_bytes: float, exact_flops: float) ->
 
 
 def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Optimum) -> str:
-    """Say in a sentence which condition decides."""
+    """State in a sentence which condition decides."""
     if optimum.is_saddle:
         return "Not converged: -2 log-likelihood bends down along a direction of the covariance."
     if not optimum.cone_holds:
@@ -219,7 +219,7 @@ def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Opti
 
 
 def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
-    """Say what is wrong with the place where a search stopped."""
+    """State what is wrong with the place where a search stopped."""
     from ..models.lmm import DECREMENT
 
     if estimate.cone <= -DECREMENT * design.n_obs:
@@ -252,7 +252,7 @@ def data_warnings(
 
 
 def by_notes(design: Design) -> Iterator[str]:
-    """Say which smooths differ between the levels of a factor that has no effect of its own."""
+    """State which smooths differ between the levels of a factor that has no effect of its own."""
     known = {frozenset(f.expr for f in term.factors) for term in design.encoder.formula.terms}
     for smooth in dict.fromkeys(one.smooth for one in design.encoder.smooths):
         by = smooth.by
@@ -271,7 +271,7 @@ def singular_notes(
     estimate: LmmEstimate | GlmmEstimate,
     left_out: Sequence[int] = (),
 ) -> list[str]:
-    """Say which term is singular, along which direction, and the smallest change that helps.
+    """State which term is singular, along which direction, and the smallest change that helps.
 
     Terms that are ``left_out`` are spoken of elsewhere.
     """

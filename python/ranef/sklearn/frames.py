@@ -20,8 +20,11 @@ def frame_of(estimator: Any, X: Any, *, reset: bool, formula: str | None) -> pd.
     """Return the columns of X by name: those of a frame, or x0, x1, ... of an array.
 
     Without a formula every column is a number that is known. With one, columns may be text, such as
-    the labels of groups, and values may be missing.
+    the labels of groups, and values may be missing; a fitted formula takes its columns by name, so
+    the order of a frame and its other columns do not matter.
     """
+    if formula is not None and not reset and by_name(estimator, X):
+        return X.rename(columns=str)
     if not hasattr(X, "columns"):
         check_array(X, dtype=None, ensure_all_finite=False)  # one of two dimensions
     validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -35,6 +38,11 @@ def frame_of(estimator: Any, X: Any, *, reset: bool, formula: str | None) -> pd.
         values = check_array(X, dtype=None, ensure_all_finite=False)
     columns = names or [f"x{j}" for j in range(values.shape[1])]
     return pd.DataFrame({name: _typed(values[:, j]) for j, name in enumerate(columns)})
+
+
+def by_name(estimator: Any, X: Any) -> bool:
+    """Whether X is a frame and the fit saw one too."""
+    return isinstance(X, pd.DataFrame) and hasattr(estimator, "feature_names_in_")
 
 
 def _typed(values: Any) -> Any:

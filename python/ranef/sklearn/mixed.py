@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,15 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
     formula: str | None
     random: Any
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Point to the fitted model for what it has and the estimator has not."""
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(self.__dict__.get("model_"), name):
+                message += f"; its model has it: estimator.model_.{name}"
+            raise AttributeError(message, name=name, obj=self)
+
     def _fit_model(self, frame: pd.DataFrame, response: Array, fit: Any, plain: Any) -> Self:
         """Fit by one function with random-effects terms, and by another without."""
         text, name = model_text(self.formula, list(frame.columns))
@@ -48,6 +57,14 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
         self.is_mixed_ = bool(read.random)
         return self
 
+    def _coefficients(self) -> tuple[float, Array]:
+        """Intercept and other fixed effects; no attribute before the fit, as in scikit-learn."""
+        if not hasattr(self, "model_"):
+            raise AttributeError(f"this {type(self).__name__} is not fitted yet; call fit(X, y)")
+        params = self.model_.params
+        others: Array = params.drop("Intercept", errors="ignore").to_numpy(dtype=np.float64)
+        return float(params.get("Intercept", 0.0)), others
+
     def _means(self, X: Any) -> Array:
         """Predict the means of rows; every one must be known."""
         check_is_fitted(self)
@@ -64,7 +81,7 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 def unnamed(error: DataError, estimator: Any) -> DataError:
-    """Say what to do about a column that is missing because X is an array without names."""
+    """Advise what to do about a column that is missing because X is an array without names."""
     if hasattr(estimator, "feature_names_in_") or "have no column" not in str(error):
         return error
     count = estimator.n_features_in_
@@ -115,11 +132,19 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         With tests, intervals and figures.
     is_mixed_ : bool
         Whether it has random effects.
+    coef_ : ndarray
+        Fixed effects but the intercept, in the order of ``model_.params``, which has their names;
+        without a formula one for each column of X. NaN where aliased.
+    intercept_ : float
+        Intercept of the fixed effects, 0 where the formula has none.
     n_features_in_, feature_names_in_
         As in scikit-learn.
 
     Notes
     -----
+    With a formula, ``predict`` takes the columns of a frame by name: their order and other columns
+    do not matter.
+
     The groups are a column of X. For scores of new groups, give the same column to the splitter:
     ``cross_val_score(estimator, X, y, groups=X["g"], cv=GroupKFold())``.
 
@@ -181,6 +206,16 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
             return feols(text, data)
         return independent(text, data, self.family, self.link)
 
+    @property
+    def coef_(self) -> Array:
+        """Fixed effects but the intercept, in the order of ``model_.params``."""
+        return self._coefficients()[1]
+
+    @property
+    def intercept_(self) -> float:
+        """Intercept of the fixed effects, 0 where the formula has none."""
+        return self._coefficients()[0]
+
     def predict(self, X: Any) -> Array:
         """Predict the mean response of rows, shape (m,)."""
         return self._means(X)
@@ -211,6 +246,10 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
         With tests, intervals and figures.
     is_mixed_ : bool
         Whether it has random effects.
+    coef_ : ndarray of shape (1, p)
+        As in :class:`MixedRegressor`, of the log odds where the link is the logit.
+    intercept_ : ndarray of shape (1,)
+        Intercept of the fixed effects, 0 where the formula has none.
 
     Examples
     --------
@@ -273,6 +312,16 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
 
     def _plain(self, text: str, data: pd.DataFrame) -> Any:
         return independent(text, data, "binomial", self.link)
+
+    @property
+    def coef_(self) -> Array:
+        """Fixed effects but the intercept, in the order of ``model_.params``, shape (1, p)."""
+        return self._coefficients()[1][None]
+
+    @property
+    def intercept_(self) -> Array:
+        """Intercept of the fixed effects, 0 where the formula has none, shape (1,)."""
+        return np.array([self._coefficients()[0]])
 
     def predict_proba(self, X: Any) -> Array:
         """Predict the probabilities of both classes, shape (m, 2)."""

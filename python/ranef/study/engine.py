@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._typing import Array
 from ..batch.folder import BatchFolder
 from ..batch.many import STAND_IN, check_ddf, read_tests, shared_design
 from ..batch.many_run import call_plan, design_digest
 from ..batch.result import BatchResult, Labels
 from ..batch.tables import named_spread
 from ..design.design import Design, only_plain
+from ..design.structures.structure import check_free
 from ..errors import UnsupportedError
 from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
@@ -184,6 +186,9 @@ class Engine:
 
     def design(self, formula: str, columns: Mapping[str, Any]) -> Design:
         """Build the design of a formula."""
+        parsed = parse(f"`{STAND_IN}` {formula}")
+        check_free(parsed, "a simulated study")
+        parsed.refuse_smooths("a simulated study")
         contrasts = None if self.pilot is None else self.pilot.call.contrasts
         n = len(next(iter(columns.values())))
         return shared_design(formula, columns, n, self.weights, self.offset, contrasts)
@@ -318,7 +323,9 @@ def stated(fitted: Design, drawn: Design, truth: Truth, settings: Settings) -> d
         out[contrast.name] = float(contrast.rows[0, used] @ beta[used] - contrast.values[0])
     scale = truth.sigma if settings.spec is None else 1.0
     relative = [cov[None] / scale**2 for cov in truth.cov]
-    spread = named_spread(drawn, relative, np.array([scale]))
+    spread: dict[str, Array] = {}
+    for term, cov in zip(drawn.random, relative, strict=True):
+        spread.update(named_spread(term, cov, np.array([scale])))
     return {
         **out,
         **{name: float(value[0]) for name, value in spread.items()},

@@ -56,7 +56,7 @@ class StudyRun(Preformatted):
     truth: dict[str, float]
 
     def usable(self) -> NDArray[np.bool_]:
-        """Tell which fits converged."""
+        """Find which fits converged."""
         return np.asarray(self.result.status.to_numpy() == "converged")
 
     def counts(self) -> dict[str, Any]:

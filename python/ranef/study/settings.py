@@ -207,7 +207,7 @@ def with_levels(
 
 
 def is_nested(columns: Mapping[str, pd.Series[Any]], inner: str, outer: str) -> bool:
-    """Tell whether each level of a column lies within one level of another."""
+    """Return whether each level of a column lies within one level of another."""
     pairs = pd.DataFrame({"inner": columns[inner], "outer": columns[outer]}).drop_duplicates()
     return bool(pairs["inner"].is_unique)
 

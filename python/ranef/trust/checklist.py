@@ -99,7 +99,7 @@ def _items(model: Model) -> Iterator[Item]:
     few = [f"{name} has {count}" for name, count in model.ngroups.items() if count < FEW]
     yield Item(
         "few clusters",
-        f"{'; '.join(few)} levels: its variance is hardly known, tests need small-sample degrees "
+        f"{'; '.join(few)} levels: its variance is poorly known, tests need small-sample degrees "
         "of freedom."
         if few
         else f"No: {_counts(model)}.",
@@ -134,7 +134,7 @@ def _items(model: Model) -> Iterator[Item]:
     )
     yield Item(
         "model comparison",
-        f"AIC {model.aic:.2f}, log-likelihood {model.llf:.3f}; alone these say nothing.",
+        f"AIC {model.aic:.2f}, log-likelihood {model.llf:.3f}; on their own these say nothing.",
         "ranef.compare(model, other)",
     )
     report = model.convergence
@@ -156,7 +156,7 @@ def _others(model: Model, group: str) -> str:
 
 
 def _explained(model: Model) -> Item:
-    """Say R² and the intraclass correlation, or why there is none."""
+    """State R² and the intraclass correlation, or why there is none."""
     topic = "variance accounted for"
     try:
         shares, icc = model.r2(), model.icc()
@@ -194,5 +194,5 @@ def _rows(model: Model) -> Iterator[Item]:
 
 
 def _drawn(model: Model) -> str:
-    """Name the figure of the levels: shrinkage, where least squares of each are there to compare."""
+    """Name the figure of the levels: shrinkage where each has least squares to compare."""
     return "shrinkage" if isinstance(model, LinearMixedModel) else "caterpillar"

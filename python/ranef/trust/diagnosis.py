@@ -88,7 +88,7 @@ def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: in
 
 
 def made(found: Sequence[Finding], looked: Looked) -> Diagnosis:
-    """Leave out what another finding explains, and what is said twice."""
+    """Leave out what another finding explains, and repetitions."""
     reused = {finding.about for finding in found if finding.code == "labels-reused"}
     reused |= {finding.about for finding in found if finding.code == "not-identified"}
     told = [f for f in found if not (f.code == "few-levels" and f.about in reused)]

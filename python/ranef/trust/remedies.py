@@ -27,7 +27,7 @@ CALL = re.compile(r'(?:ranef\.(lmer|feols)|model\.update)\("(.*?)"')
 #: Findings whose fix is a smaller or other model: the name of the change and how much it changes.
 FIXES = (
     ("labels-reused", "nest the labels", 1),
-    ("intercept-far-from-data", "count from inside the data", 3),
+    ("intercept-far-from-data", "centre within the data", 3),
     ("slope-units", "change the units", 3),
     ("few-levels", "few levels to fixed effects", 8),
     ("same-groups", "drop one of two equal groupings", 2),
@@ -161,7 +161,7 @@ def _searches(model: Model, found: Diagnosis) -> Iterator[Remedy]:
 
 
 def is_linear(model: Model) -> TypeGuard[LinearMixedModel]:
-    """Tell whether a model was fitted by lmer."""
+    """Return whether a model was fitted by lmer."""
     return isinstance(model, LinearMixedModel)
 
 

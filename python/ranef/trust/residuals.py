@@ -135,7 +135,7 @@ def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
 
 
 def _offset(model: GeneralizedLinearMixedModel) -> Iterator[Finding]:
-    """Tell of an exposure that was given as it is, where its logarithm belongs."""
+    """Report an exposure that was given as it is, where its logarithm belongs."""
     design, text = model.parts.design, model.call.formula
     link = model.parts.estimate.spec.transform
     of_ratios = link.low == 0.0 and link.high == np.inf

@@ -109,7 +109,7 @@ def is_sound(changed: Any) -> bool:
 
 
 def effects(model: Model, changed: Any) -> list[object]:
-    """Say what a change does to criterion, coefficients and standard errors."""
+    """State what a change does to criterion, coefficients and standard errors."""
     mixed = isinstance(changed, MIXED)
     both = model.params.dropna().index.intersection(changed.params.dropna().index)
     moved = ((changed.params - model.params)[both] / model.bse[both]).abs()

@@ -1,8 +1,9 @@
-"""What is said to a word of another package."""
+"""Answers to words of other packages."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import CO_VARKEYWORDS
@@ -27,13 +28,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def attribute_message(name: str) -> str:
-    """Say what a model has for an attribute of another package; nothing if none knows it."""
+    """State what a model has for an attribute of another package; nothing if none knows it."""
     if name in WITHOUT:
         return without(name)
-    if name not in MODEL:
-        return ""
-    whose, cure = MODEL[name]
+    known = MODEL.get(name) or MODULE.get(name)
+    if known is None:
+        return function_message(name)
+    whose, cure = known
     return f"{name} is from {whose}; {said(cure)}"
+
+
+def function_message(name: str) -> str:
+    """State that a name is a function of this package, to be called with the model."""
+    package = sys.modules[__name__.partition(".")[0]]
+    if name[:1].isupper() or name not in getattr(package, "__all__", ()):
+        return ""
+    return f"{name} is a function of the package: write ranef.{name}(...)"
 
 
 def target(name: str) -> str:
@@ -43,7 +53,7 @@ def target(name: str) -> str:
 
 
 def module_message(name: str, known: list[str]) -> str:
-    """Say what the module has for a function of another package, or what is spelt nearly so."""
+    """State what the module has for a function of another package, or what is spelt nearly so."""
     if name in MODULE:
         whose, cure = MODULE[name]
         return f"; {name} is from {whose}: {said(cure)}"
@@ -52,20 +62,23 @@ def module_message(name: str, known: list[str]) -> str:
         return f"; {name} is from {whose}: {said(cure)}"
     if name in WITHOUT:
         return f"; {without(name)}"
+    return f"; {message}" if (message := own_message(name)) else nearest(name, known)
+
+
+def own_message(name: str) -> str:
+    """State that a word is one of a model's, for what is none."""
     if name in PROPERTIES:
-        return f"; {name} belongs to a model: write model.{name}"
-    if name in METHODS:
-        return f"; {name} belongs to a model: write model.{name}(...)"
-    return nearest(name, known)
+        return f"{name} belongs to a model: write model.{name}"
+    return f"{name} belongs to a model: write model.{name}(...)" if name in METHODS else ""
 
 
 def without(name: str) -> str:
-    """Say that a word of another package has no counterpart."""
+    """State that a word of another package has no counterpart."""
     return f"{name} is from {WITHOUT[name]} and has no counterpart here; see ranef.help()"
 
 
 def keyword_message(function: str, name: str, known: list[str]) -> str:
-    """Say what a function has for an argument of another package's, or what arguments it has."""
+    """State what a function has for an argument of another package's, or what arguments it has."""
     for needed, cure in KEYWORDS.get(name, ()):
         if needed in ("", function) or needed in known:
             return f"{function}() has no argument {name!r}: {cure}"
@@ -75,7 +88,7 @@ def keyword_message(function: str, name: str, known: list[str]) -> str:
 
 
 def no_attribute(kind: type, name: str) -> str:
-    """Say that a class has no such attribute, and what is spelt nearly so."""
+    """State that a class has no such attribute, and what is spelt nearly so."""
     hint = "" if name.startswith("_") else nearest(name, public(kind))
     return f"a {kind.__name__} has no attribute {name!r}{hint}"
 
@@ -114,6 +127,8 @@ class Spoken:
 
     #: Words that mean something else here than on a model, and what to write.
     spoken: ClassVar[Mapping[str, str]] = {}
+    #: Where the model is, in answers that name it.
+    model_is: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -128,5 +143,8 @@ class Spoken:
             if name in kind.spoken:
                 message = f"a {kind.__name__} has no {name!r}; {kind.spoken[name]}"
             else:
-                message = attribute_message(name) or no_attribute(kind, name)
+                message = attribute_message(name) or (kind.model_is and own_message(name))
+                if message and kind.model_is and "model" in message:
+                    message += f", where model is {kind.model_is}"
+                message = message or no_attribute(kind, name)
             raise AttributeError(message, name=name, obj=self)

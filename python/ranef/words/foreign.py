@@ -194,10 +194,13 @@ MODULE: dict[str, tuple[str, str]] = {
 PROPERTIES = frozenset(
     {
         "aic",
+        "aicc",
         "bic",
         "bse",
+        "converged",
         "convergence",
         "design",
+        "df_resid",
         "fittedvalues",
         "is_singular",
         "llf",
@@ -205,8 +208,11 @@ PROPERTIES = frozenset(
         "params",
         "plot",
         "pvalues",
+        "reml",
+        "resid",
         "sigma",
         "theta",
+        "tvalues",
         "varcorr",
     }
 )
@@ -227,7 +233,6 @@ METHODS = frozenset(
         "profile",
         "ranova",
         "refit",
-        "resid",
         "residuals",
         "robust",
         "sample",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .checks import CHECKS, UNCHECKED
+
 __all__ = ["MEANS", "RARER", "RARER_OF_MODULES", "SUMMARY", "WITHOUT"]
 
 SM, BOTH, PF, LM = "statsmodels", "lme4 and statsmodels", "pyfixest", "lme4"
@@ -19,6 +21,23 @@ def _all(words: str, whose: str, cure: str) -> dict[str, tuple[str, str]]:
 
 #: Attributes and methods of a model.
 RARER: dict[str, tuple[str, str]] = {
+    **CHECKS,
+    **_all("cov_naive cov_robust cov_robust_bc naive_covariance robust_covariance", SM, ROBUST),
+    **_all("robust_covariance_bc", SM, ROBUST),
+    **_all("mle_retvals mle_settings hist method", SM, "model.convergence"),
+    **_all("prsquared", SM, "model.r2()"),
+    **_all("llr llr_pvalue", SM, COMPARED),
+    **_all("get_nobs", PF, "model.nobs"),
+    **_all("get_performance", PF, "model.glance()"),
+    **_all("get_inference", PF, "model.coef_table()"),
+    **_all("fixef_", PF, "model.effects() of models of ranef.feols"),
+    **_all("alpha", PF, "the argument level= of model.conf_int"),
+    **_all("get_model", "lmerTest", "model itself"),
+    **_all("show_tests", "lmerTest", "model.anova()"),
+    **_all("lstrends", "emmeans", "ranef.emtrends(model, ...)"),
+    **_all("emm lsm", "emmeans", "ranef.emmeans(model, ...)"),
+    **_all("logProf", LM, "model.profile()"),
+    **_all("rePos mkVarCorr", LM, "model.varcorr"),
     **_all("HC0_se HC1_se HC2_se HC3_se cov_HC0 cov_HC1 cov_HC2 cov_HC3", SM, ROBUST),
     **_all("get_robustcov_results cov_type cov_kwds standard_errors", SM, ROBUST),
     **_all("score score_full score_obs score_obsv score_sqrt score_factor", SM, GRADIENT),
@@ -116,6 +135,7 @@ GRID = 'ranef.emmeans(model, specs, at={"x": [0, 1]})'
 BACK = 'ranef.emmeans(model, specs, type="response")'
 DRAWN = 'ranef.emmeans(model, "~ a * b").plot()'
 COLUMN = "make a column of the data that joins or divides the levels, and use it in the formula"
+DRAWS = "model.sample().derive(...)"
 COLLECTED = 'ranef.emmeans(model, specs).pairs(adjust="mvt")'
 
 #: Functions of a module.
@@ -148,7 +168,10 @@ RARER_OF_MODULES: dict[str, tuple[str, str]] = {
     **_all("pwpp pwpm", "emmeans", "ranef.emmeans(model, specs).pairs()"),
     **_all("cld CLD", "multcomp", "ranef.emmeans(model, specs).letters()"),
     **_all("eff_size", "emmeans", "ranef.emmeans(model, specs).pairs(), divided by model.sigma"),
-    **_all("as_mcmc as_mcmc_emmGrid hpd_summary", "emmeans", "model.sample().derive(...)"),
+    **_all("glmer_nb", LM, 'ranef.glmer(..., family="negative_binomial")'),
+    **_all("dummy", LM, "a column of the data: data['f'] == 'a'"),
+    **_all("as_mcmc_emm_list as_mcmc_list_emm_list as_mcmc_list_emmGrid", "emmeans", DRAWS),
+    **_all("as_mcmc as_mcmc_emmGrid hpd_summary", "emmeans", DRAWS),
     **_all("anova_lm", SM, "ranef.anova(small, large), or model.anova()"),
     **_all("event_study", PF, "ranef.feols(formula, data, absorb=...), with the periods in it"),
 }
@@ -211,16 +234,19 @@ WITHOUT: dict[str, str] = {
         SM: """bsejac bsejhj covjac covjhj get_nlfun k_constant remove_data row_indices use_sqrt
             conf_int_el diagn el_test het_scale cached_means cluster_list constraint
             cov_params_default dep_data group_indices mean_deriv mean_deriv_exog offset_li
+            pinv_wexog freepat model_constraints
             params_sensitivity plot_isotropic_dependence resid_centered_split scaling_factor
             sensitivity_params split_centered_resid split_resid time_li update_cached_means
             update_dep weights_li estimate_tweedie_power fit_constrained loglike_mu""",
         PF: """FixestFormula FixestFormulaDict GelbachDecompositionResults IV_Diag IV_weakness_test
             add_fixest_multi_context aggregate ccv decompose demean eff_F first_stage
             n_separation_na preconditioner residualize separation_check wls_transform did2s lpdid
-            quantreg rwolf panelview""",
-        LM: "mkReTrmsList lme4_testlevel lmResp glmResp",
-        "emmeans": """emm_example get_emm_option emm_options lsm_options get_lsm_option meanint
-            symmint""",
+            quantreg rwolf panelview solve_ols clear_attributes""",
+        LM: """mkReTrmsList lme4_testlevel lmResp glmResp lmerResp GHrule methTitle mlist2vec
+            vec2mlist vec2STlist nlmerControl nlformula simulate_formula""",
+        **UNCHECKED,
+        "emmeans": """emm_example emm_defaults inverse get_emm_option emm_options lsm_options
+            get_lsm_option meanint symmint""",
     }.items()
     for word in words.split()
 }

@@ -202,7 +202,7 @@ def read_members(
 
 
 def uneven_weights(terms: Sequence[RandomTerm]) -> list[str]:
-    """Say where the weights of members do not sum to one."""
+    """State where the weights of members do not sum to one."""
     notes = []
     for term in terms:
         if not isinstance(term, MemberTerm):

@@ -20,7 +20,7 @@ SINGULAR = 1e-12
 
 
 def is_sparse(A: Any) -> bool:
-    """Tell whether a matrix is one of scipy's sparse ones."""
+    """Return whether a matrix is one of scipy's sparse ones."""
     from scipy import sparse
 
     return bool(sparse.issparse(A))

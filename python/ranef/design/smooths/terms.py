@@ -156,7 +156,7 @@ def smooth_terms(
 
 
 def structure_of(one: FittedSmooth, columns: tuple[Column, ...]) -> Structure:
-    """Say how the variances of a smooth's random coefficients depend on its standard deviations."""
+    """Describe how variances of a smooth's random coefficients depend on standard deviations."""
     names = tuple(column.name for column in columns)
     if np.count_nonzero(one.D, axis=1).max() > 1:
         return Structure.precisions(names, one.D)

@@ -39,7 +39,7 @@ def log_size(y: Array) -> float:
 
 
 def log_excess(y: Array) -> float:
-    """Logarithm of how often the variance has the mean, less one."""
+    """Logarithm of the ratio of variance to mean minus one."""
     return float(np.log(np.clip(0.5 * (y.var() / max(y.mean(), 1e-8) - 1.0), 0.05, 20.0)))
 
 

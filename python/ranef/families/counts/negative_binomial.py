@@ -54,7 +54,7 @@ def draw(rng: np.random.Generator, mu: Array, params: Params) -> Array:
 
 
 def no_excess(params: Params) -> bool:
-    """Tell whether the counts vary no more than Poisson ones."""
+    """Return whether the counts vary no more than Poisson ones."""
     return bool(np.all(np.asarray(params["size"]) > NO_EXCESS))
 
 

@@ -136,7 +136,7 @@ def informative(
 
 
 def without_variation(y: Array, codes: NDArray[np.int32], family: Family) -> NDArray[np.bool_]:
-    """Tell which levels have responses at one end of the range only."""
+    """Find which levels have responses at one end of the range only."""
     count = int(codes.max()) + 1
     size, total = np.bincount(codes, minlength=count), np.bincount(codes, y, count)
     return np.asarray((total == 0.0) | (family.has_trials & (total == size)))
@@ -233,7 +233,7 @@ def something_left(
 
 
 def lost_rows(lost: Lost, call: FeglmCall, family: Family) -> list[RanefWarning]:
-    """Say which rows were left out because they say nothing."""
+    """State which rows were left out because they say nothing."""
     out: list[RanefWarning] = []
     if lost.level_rows:
         which = ", ".join(f"{count} of {name}" for name, count in lost.levels.items() if count)
@@ -255,7 +255,7 @@ def lost_rows(lost: Lost, call: FeglmCall, family: Family) -> list[RanefWarning]
 
 
 def findings(design: Design, fitted: GlmFit) -> list[RanefWarning]:
-    """Say which columns have no coefficient, and what the search met with."""
+    """State which columns have no coefficient, and what the search met with."""
     out: list[RanefWarning] = []
     names = [design.fixed_names[j] for j in fitted.positions]
     told = [f"{names[j]!r} is {reason}" for j, reason in fitted.aliased.items()]

@@ -52,7 +52,7 @@ class AbsorbedFit:
 
     @property
     def n_effects(self) -> int:
-        """Effects that were absorbed, less their dependencies."""
+        """Effects that were absorbed, minus their dependencies."""
         return self.within.df_absorbed
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ..._number import Count
 from ...models.within import singletons
 from ...report.summary import Summary
 from ..checked import Checked
@@ -34,7 +35,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def df_resid(self) -> int:
@@ -223,7 +224,7 @@ class GeneralizedFixedEffectsModel(
         return Summary(self._title(), facts, None, self.coef_table(), notes)
 
     def _title(self) -> str:
-        """Say which likelihood was maximised."""
+        """State which likelihood was maximised."""
         if self.parts.is_conditional:
             group = next(iter(self.ngroups))
             return f"Conditional logistic regression, given the successes of each {group}"

@@ -157,11 +157,10 @@ class FeglmParts(Parts):
         }
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         absorbed = f"{' + '.join(self.ngroups)} absorbed, " if self.ngroups else ""
-        return (
-            f"{self.family.label}, {absorbed}{counted(self.nobs, 'row')}, {self.vcov.kind} errors"
-        )
+        rows = counted(self.nobs, "row")
+        return f"{self.family.label}, {absorbed}{rows}, {self.vcov.kind} standard errors"
 
     @property
     def table_absorbed(self) -> str | None:

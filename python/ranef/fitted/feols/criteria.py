@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..._number import Count, Real
 from ...design import INTERCEPT
 from ...models.within import singletons
 from ..parts import Base
@@ -20,7 +21,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def df_resid(self) -> int:
@@ -30,7 +31,7 @@ class Criteria(Base):
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""
-        return float(np.sqrt(self.parts.ols.sigma2))
+        return Real(np.sqrt(self.parts.ols.sigma2))
 
     @property
     def ngroups(self) -> dict[str, int]:

@@ -110,7 +110,7 @@ NOTHING_LEFT = (
 
 
 def aliased_columns(design: Design, fitted: Fitted) -> list[RanefWarning]:
-    """Say which columns have no coefficient, and why."""
+    """State which columns have no coefficient, and why."""
     told = [
         f"{design.fixed_names[fitted.positions[j]]!r} is {reason}"
         for j, reason in fitted.within.aliased.items()

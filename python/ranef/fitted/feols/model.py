@@ -123,7 +123,7 @@ class FixedEffectsModel(
                 "count as clusters but say nothing about the coefficients"
             )
         if self._is_perfect():
-            notes.append("the fit is exact but for rounding: errors and tests mean nothing")
+            notes.append("the fit is exact up to rounding: standard errors and tests mean nothing")
         return notes + list(self.parts.vcov.notes)
 
     def _is_perfect(self) -> bool:

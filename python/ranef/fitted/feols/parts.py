@@ -146,9 +146,9 @@ class FeolsParts(Parts):
         }
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         absorbed = f"{' + '.join(self.ngroups)} absorbed, " if self.ngroups else ""
-        return f"{absorbed}{counted(self.nobs, 'row')}, {self.vcov.kind} errors"
+        return f"{absorbed}{counted(self.nobs, 'row')}, {self.vcov.kind} standard errors"
 
     @property
     def table_absorbed(self) -> str | None:

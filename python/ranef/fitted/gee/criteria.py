@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..._html import Preformatted
+from ..._number import Count
 from ...design.grouped import group_term
 from ...models import gee as models
 from ..parts import Base
@@ -49,7 +50,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def df_resid(self) -> int:

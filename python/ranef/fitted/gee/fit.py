@@ -138,7 +138,7 @@ FAR = 4.0
 
 
 def reason(design: Design, estimate: GeeEstimate, spec: GeeSpec) -> str:
-    """Say why the equations may have no solution, and what to do."""
+    """Explain why the equations may have no solution, and what to do."""
     if not estimate.ran_away:
         return 'a solution may not exist. Try corr="independence", fewer terms, or the usual link.'
     moved = np.abs(np.nan_to_num(estimate.beta)) * design.X.std(axis=0)

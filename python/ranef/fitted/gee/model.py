@@ -125,7 +125,7 @@ class GEEModel(
         notes = [str(warning) for warning in self.warnings]
         if self.call.vcov == "robust" and self.n_clusters < FEW:
             notes.append(
-                f"robust errors are too small with {counted(self.n_clusters, 'group')}; "
+                f"robust standard errors are too small with {counted(self.n_clusters, 'group')}; "
                 'vcov="mancl-derouen" corrects them and tests by t'
             )
         if self.call.time is None and spec.corr not in ("independence", "exchangeable"):

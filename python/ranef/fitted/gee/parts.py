@@ -104,7 +104,7 @@ class GeeParts(Parts):
         }
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         size = f"{counted(self.n_clusters, 'group')}, {counted(self.nobs, 'row')}"
         return f"{self.spec.family}, {self.spec.corr}, {size}"
 

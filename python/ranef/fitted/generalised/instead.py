@@ -22,8 +22,8 @@ OF_SEVERAL: Mapping[str, str] = {
 ELSEWHERE: Mapping[str, str] = {
     "average": "rank them by ranef.compare",
     "cross_validate": "rank them by ranef.compare, or score model.predict(new) on rows kept back",
-    "diagnose": "model.convergence and model.summary() say what the fit met with",
-    "doctor": "model.convergence and model.summary() say what the fit met with",
+    "diagnose": "model.convergence and model.summary() report how the fit went",
+    "doctor": "model.convergence and model.summary() report how the fit went",
     "for_marginaleffects": "take ranef.emmeans(model, ...), which has their scales",
     "rlrt": "ranef.pbtest simulates the test, and ranef.anova has its p-value for the boundary",
     "": "it treats models of ranef.lmer",

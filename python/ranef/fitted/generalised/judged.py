@@ -35,7 +35,7 @@ class Judged(Base):
             return replace(report, converged=False, verdict=verdict)
         if not self.parts.estimate.separated:
             return not_identified(report, self.parts.design, self.parts.spanned)
-        verdict = "Not converged: the likelihood rises without end with a coefficient."
+        verdict = "Not converged: the likelihood rises without bound with a coefficient."
         return replace(report, converged=False, verdict=verdict)
 
     def glance(self) -> pd.DataFrame:
@@ -61,7 +61,7 @@ class Judged(Base):
         return pd.DataFrame([row])
 
     def _converged_notes(self) -> Iterable[str]:
-        """Say how well the search ended, where it did."""
+        """Describe how well the search ended, where it did."""
         if self.convergence.converged:
             estimate = self.parts.estimate
             yield (

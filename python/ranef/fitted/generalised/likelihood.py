@@ -39,6 +39,6 @@ def by_likelihood(parts: GeneralisedParts, what: str) -> None:
         )
     if parts.estimate.separated:
         raise UnsupportedError(
-            f"{what} rests on the largest likelihood, and here it increases without end along a "
+            f"{what} rests on the largest likelihood, and here it increases without bound along a "
             "coefficient; remove the column that separates the responses"
         )

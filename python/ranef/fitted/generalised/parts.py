@@ -90,7 +90,7 @@ class GeneralisedParts(ProfiledParts):
         return optimum_of(self.design, self.estimate)
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         return f"{self.distribution}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     def table_rows(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ __all__ = ["from_start", "of_design", "on_rows", "with_response"]
 
 @singledispatch
 def with_response(parts: Any, y: Array) -> Any:
-    """Fit the same model to another response of the same rows; nothing is told.
+    """Fit the same model to another response of the same rows, without reporting.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def with_response(parts: Any, y: Array) -> Any:
 
 @singledispatch
 def on_rows(parts: Any, rows: NDArray[np.intp]) -> Any:
-    """Fit the same model on some of its rows; nothing is told.
+    """Fit the same model on some of its rows, without reporting.
 
     Raises
     ------

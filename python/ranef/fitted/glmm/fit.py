@@ -54,7 +54,7 @@ __all__ = [
 #: What may help a search that stopped.
 REMEDY = (
     "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
-    "predictor, or with || predictors counted from inside the data may help."
+    "predictor, or with || predictors centred within the data may help."
 )
 
 #: Random effects a level that quadrature takes: the points are nagq to their power.

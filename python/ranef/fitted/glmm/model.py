@@ -12,7 +12,7 @@ from ...families import find
 from ...formula import parse
 from ...formula import update as updated
 from ...inference.identified import endless_variances
-from ...inference.optimum.generalised import overdispersed, takes_it_up, without_excess
+from ...inference.optimum.generalised import accounts_for_it, overdispersed, without_excess
 from ...report.summary import Summary
 from ...report.verdict import Convergence, convergence, not_identified
 from ..checked import Checked
@@ -123,7 +123,7 @@ class GeneralizedLinearMixedModel(
             return not_identified(report, design, self.parts.spanned)
         if not estimate.separated:
             return report
-        verdict = "Not converged: the likelihood rises without end with a coefficient."
+        verdict = "Not converged: the likelihood rises without bound with a coefficient."
         return replace(report, converged=False, verdict=verdict)
 
     # ------------------------------------------------------------------ other fits
@@ -236,8 +236,8 @@ class GeneralizedLinearMixedModel(
         if found := overdispersed(self.parts.design, e, self.df_resid):
             yield (
                 f"Overdispersed: squared Pearson residuals are {found.ratio:.2f} times what "
-                "the distribution lets one expect, so standard errors are too small; "
-                f"{takes_it_up(e)} takes it up."
+                "expected under the distribution, so standard errors are too small; "
+                f"{accounts_for_it(e)} accounts for it."
             )
         own = e.spec.distribution
         if without_excess(e):

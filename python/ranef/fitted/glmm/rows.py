@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import pandas as pd
 
+from ..._number import Real
 from ..._options import check_option
 from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
 from ...design.aligned import check_rows
@@ -64,7 +65,7 @@ class Rows(Base):
     @property
     def deviance(self) -> float:
         """Sum of squared deviance residuals: conditional on the random effects."""
-        return float(np.sum(of_kept(self.parts, "deviance") ** 2))
+        return Real(np.sum(of_kept(self.parts, "deviance") ** 2))
 
     def overdispersion(self) -> Dispersion:
         """Compare the squared Pearson residuals with their expectation under the distribution.

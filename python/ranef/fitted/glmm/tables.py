@@ -223,5 +223,5 @@ class Tables(Base):
 
 
 def scale_of(parts: GlmmParts, method: str) -> str:
-    """Say where the variance of the distribution comes from."""
+    """State where the variance of the distribution comes from."""
     return "latent" if parts.call.spec.distribution.latent else method

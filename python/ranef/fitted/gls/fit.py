@@ -109,13 +109,13 @@ def findings(parts: GlsParts) -> Iterable[RanefWarning]:
         names = ", ".join(parts.rows.D_names)
         yield RanefWarning(
             f"sigma, the residual standard deviation where {names} is zero, is so far from the "
-            f"data that it is {estimate.sigma:g}; see resid_sd, or count from inside the data, as "
+            f"data that it is {estimate.sigma:g}; see resid_sd, or centre within the data, as "
             f"in variance='~ I({parts.rows.D_names[0]} - {estimate.centre[0]:.6g})'"
         )
 
 
 def convergence(parts: GlsParts) -> Convergence:
-    """Whether the search stopped at an optimum, and how one knows."""
+    """Whether the search stopped at an optimum, with the evidence."""
     estimate = parts.estimate
     spanned = parts.spanned
     if spanned:

@@ -104,7 +104,7 @@ class GlsParts(MixedParts):
         return gls_rows.conditional_residuals(self.rows, self.estimate)
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         kind = "REML" if self.reml else "ML"
         return (
             f"{self.call.corr} residuals, {kind}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"

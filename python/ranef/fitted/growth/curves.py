@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..._number import Count
 from ..._options import check_option
 from ..._typing import CONFIDENCE
 from ...design import encode
@@ -31,7 +32,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def n_groups(self) -> int:

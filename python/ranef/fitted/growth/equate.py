@@ -100,7 +100,7 @@ def check_rows(model: Any, curve: GrowthParts) -> None:
 
 
 def same_values(a: Array, b: Array) -> bool:
-    """Tell whether two responses are the same in any order, whatever their unit."""
+    """Return whether two responses are the same in any order, whatever their unit."""
     size = float(np.abs(a).max())
     return bool(np.allclose(np.sort(a), np.sort(b), rtol=1e-8, atol=1e-10 * size))
 
@@ -155,7 +155,7 @@ def mixed_parameters(model: Any) -> dict[Any, tuple[str, float]]:
 
 
 def notes_of(model: Any, table: pd.DataFrame, spare: list[tuple[str, float]], same: bool) -> Any:
-    """Say what the two agree on, and what only one of them has."""
+    """State what the two agree on, and what only one of them has."""
     if same:
         yield "the two are one model: every parameter and the likelihood agree"
     if getattr(model.parts.call, "reml", False):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..._counted import counted
+from ..._number import Count
 from ..._typing import Array
 from ...design.frame import open_frame
 from ...design.structured import build_structured
@@ -95,7 +96,7 @@ class FimlParts(Parts):
         return FixedDf(self.cov, np.inf)
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         return f"{counted(self.estimate.n_units, 'group')}, llf {self.estimate.llf:.4f}"
 
 
@@ -148,7 +149,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
     @property
     def nobs(self) -> int:
         """Rows with an outcome."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def ngroups(self) -> dict[str, int]:
@@ -229,7 +230,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
 
 
 def is_joint(call: GrowthCall) -> bool:
-    """Tell whether outcomes and covariates are to be modelled together."""
+    """Return whether outcomes and covariates are to be modelled together."""
     return call.missing == "fiml" or call.shape == "basis"
 
 

@@ -204,7 +204,7 @@ def check_levels(rows: StructuredDesign, call: GrowthCall) -> None:
 
 
 def varies_within(column: Array, rows: StructuredDesign) -> bool:
-    """Tell whether a column has more than one value in a group."""
+    """Return whether a column has more than one value in a group."""
     first = np.zeros(len(rows.levels))
     first[rows.cluster] = column
     return bool(np.any(first[rows.cluster] != column))

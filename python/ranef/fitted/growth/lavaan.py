@@ -203,7 +203,7 @@ def number(text: str) -> float:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether what stands before a star is a value, and no label."""
+    """Return whether what stands before a star is a value, and no label."""
     try:
         float(text)
     except ValueError:
@@ -246,5 +246,5 @@ def variances_of(lines: Lines, factors: list[str], columns: list[str]) -> tuple[
 
 
 def is_syntax(text: Any) -> bool:
-    """Tell whether an outcome is a model syntax."""
+    """Return whether an outcome is a model syntax."""
     return isinstance(text, str) and "=~" in text

@@ -102,7 +102,7 @@ class GrowthParts(Parts):
         }
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         return f"{counted(self.n_groups, 'group')}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 
     @property

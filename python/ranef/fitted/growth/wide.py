@@ -107,7 +107,7 @@ def long_rows(
 
 
 def is_numbers(column: pd.Series[Any]) -> bool:
-    """Tell whether a wave holds numbers, or objects that are such."""
+    """Return whether a wave holds numbers, or objects that are such."""
     kind = column.dtype
     if pd.api.types.is_numeric_dtype(kind):
         return True

@@ -12,7 +12,7 @@ import numpy as np
 from ... import _core
 from ..._counted import counted
 from ..._typing import Array
-from ...chunks.summed import NO_ROWS, SummedDesign
+from ...chunks.summed import SummedDesign
 from ...errors import UnsupportedError
 from ...inference.optimum.optimum import Optimum, examine
 from ...inference.priors.parts import prior_parts
@@ -82,8 +82,6 @@ class LmmParts(ProfiledParts, CurvedParts):
         """What the table of smooth terms needs of the fit."""
         from ...inference.smooths.table import Fitted
 
-        if isinstance(self.design, SummedDesign):
-            raise UnsupportedError(NO_ROWS)
         return Fitted(
             self.design,
             self.kept,
@@ -91,7 +89,7 @@ class LmmParts(ProfiledParts, CurvedParts):
             self.estimate.modes,
             self.estimate.lambda_,
             self.estimate.sigma,
-            self.design.weights,
+            None if isinstance(self.design, SummedDesign) else self.design.weights,
             self.covariances(),
             known_scale=False,
         )
@@ -174,7 +172,7 @@ class LmmParts(ProfiledParts, CurvedParts):
         return FixedDf(self.cov, np.inf if ddf == "inf" else rest)
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         kind = "REML" if self.reml else "ML"
         return f"{kind}, {counted(self.nobs, 'row')}, llf {self.llf:.4f}"
 

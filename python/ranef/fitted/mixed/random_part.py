@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from ..._number import Real
 from ..._options import check_option
 from ...report.effects import RandomEffects, per_level
 from ...report.varcorr import VarCorr
@@ -32,7 +33,7 @@ class RandomPart(Base):
         For a generalised model the root of phi of a gamma, and 1 for other families; with
         ``variance=`` of :func:`ranef.gls`, where it has its first level or zero columns.
         """
-        return self.parts.sigma
+        return Real(self.parts.sigma)
 
     @property
     def theta(self) -> pd.Series[Any]:

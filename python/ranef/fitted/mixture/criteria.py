@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._number import Count
 from ..._typing import Array
 from ...models.mixture.fit import MixtureEstimate
 from .call import MixtureCall
@@ -40,7 +41,7 @@ class Criteria(Fitted):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return len(self._data.rows.y)
+        return Count(len(self._data.rows.y))
 
     @property
     def ngroups(self) -> dict[str, int]:
@@ -121,7 +122,7 @@ class Criteria(Fitted):
 
 
 def starts_text(found: pd.Series[Any]) -> str:
-    """Say how often the best optimum was found."""
+    """State how often the best optimum was found."""
     text = f"{found['best']} of {found['all']} reached the best optimum"
     rest = {
         "other": "at lower optima",

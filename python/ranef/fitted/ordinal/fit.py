@@ -217,7 +217,7 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
             )
         )
         yield ConvergenceWarning(
-            f"the likelihood rises without end with {far}: a category, or a level of a "
+            f"the likelihood rises without bound with {far}: a category, or a level of a "
             "predictor, occurs alone, so that no finite coefficient exists and its standard "
             "error is left out. Merge categories or levels."
         )

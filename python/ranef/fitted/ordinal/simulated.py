@@ -52,6 +52,8 @@ class Checks(Base):
             lambda rng: self.simulate(1, seed=rng)[:, 0],
             again,
             scale_is_free=True,
+            categories=tuple(parts.categories),
+            along="linear predictor" if kind == "conditional" else "mean position of categories",
         )
 
 

@@ -125,7 +125,7 @@ class WithinBetweenParts(Parts):
         }
 
     def brief(self) -> str:
-        """Say in a few words what was fitted."""
+        """Describe in a few words what was fitted."""
         return f"{self.call.form}, {self.model.brief()}"
 
     @property

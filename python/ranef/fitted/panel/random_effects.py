@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from ..._number import Count
 from ..._options import check_option
 from ..._typing import CONFIDENCE
 from ...design import encode
@@ -44,7 +45,7 @@ class Components(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def ngroups(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from ..._number import Count
 from ..._typing import Array
 from ...errors import ModelError, UnsupportedError
 from ...inference.sandwich.tests import wald_f
@@ -41,7 +42,7 @@ class Criteria(Base):
     @property
     def nobs(self) -> int:
         """Rows that were used."""
-        return self.parts.nobs
+        return Count(self.parts.nobs)
 
     @property
     def df_resid(self) -> int:

@@ -45,7 +45,7 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
     if estimate.separated:
         far = " and ".join(f"{name!r} ({part})" for part, name in estimate.separated)
         yield ConvergenceWarning(
-            f"the likelihood rises without end with {far}: fitted values run to the edge of "
+            f"the likelihood rises without bound with {far}: fitted values run to the edge of "
             "their range, so that no finite coefficient exists and its standard error is left "
             "out. Leave the column out, or merge its levels."
         )
@@ -54,7 +54,7 @@ def findings(parts: SeveralParts) -> Iterable[RanefWarning]:
 
 
 def all_single(parts: SeveralParts) -> bool:
-    """Tell whether the response counts the successes of single trials."""
+    """Return whether the response counts the successes of single trials."""
     weights = parts.design.weights
     return parts.family.has_trials and (weights is None or bool(np.all(weights == 1.0)))
 
@@ -75,7 +75,7 @@ def singular(parts: PredictorParts) -> list[str]:
 
 
 def not_there(parts: PredictorParts, remedy: str) -> Iterable[RanefWarning]:
-    """Say that the search stopped early, where it did."""
+    """State that the search stopped early, where it did."""
     estimate = parts.estimate
     if convergence(estimate, parts.optimum(), [], remedy).converged:
         return

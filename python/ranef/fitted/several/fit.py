@@ -81,7 +81,7 @@ def parts_call(
 
 
 def needs_parts(family: str, link: str | None, zero: Any, dispersion: Any) -> bool:
-    """Tell whether a model is one of several predictors, or of a form without a fast kernel."""
+    """Return whether a model is one of several predictors, or of a form without a fast kernel."""
     found = find(family, "glmer")
     if zero is not None or dispersion is not None or "glmm" not in found.estimators:
         return True

@@ -87,7 +87,7 @@ def _wild(design: Design, estimate: LmmEstimate) -> Draw:
     """Residuals of the fixed part, of each group together, times +1 or -1.
 
     Modugno and Giannerini (2015), Comput. Stat. Data Anal. 88, 115-124, with residuals over the
-    square root of one less their leverage.
+    square root of one minus their leverage.
     """
     top = _coarsest(design, "wild")
     base = fixed_part(design, estimate)

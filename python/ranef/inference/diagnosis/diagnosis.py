@@ -38,7 +38,7 @@ def check_design(design: Design) -> Iterator[Finding]:
 
 
 def check_identified(design: Design, found: Sequence[Spanned] | None = None) -> Iterator[Finding]:
-    """Tell of variances that the likelihood does not depend on, as fixed effects span the levels.
+    """Report variances that the likelihood does not depend on, as fixed effects span the levels.
 
     Terms with the same groups as another have a finding of their own.
     """

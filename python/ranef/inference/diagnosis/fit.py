@@ -31,7 +31,7 @@ __all__ = ["check_fit", "least_varying"]
 #: Rise of -2 log-likelihood below which two values of a parameter are as good as each other.
 SAME = 0.1
 #: What there is to say of a zero when nothing is simulated.
-NO_MORE = "The levels differ no more than chance makes them differ."
+NO_MORE = "The levels differ no more than expected by chance."
 #: Relative standard deviation above which none is looked for.
 LARGEST = 1e4
 #: Above so many rows no fits are simulated.
@@ -73,7 +73,7 @@ def check_fit(
             "error",
             f"-2 log-likelihood can still fall by about {optimum.decrement:.2g}; slope into the "
             f"covariance cone {optimum.cone:.3g}, smallest curvature {optimum.curvature:.3g}.",
-            "Go on from here with other starts and optimisers.",
+            "Continue from here with other starts and optimisers.",
             "ranef.converge(model)",
         )
         return
@@ -87,7 +87,7 @@ def check_fit(
 
 
 def _flat(fit: _Fit, optimum: Optimum) -> Iterator[Finding]:
-    """Tell of a direction along which the parameters may move by half without being noticed."""
+    """Report a direction along which the parameters may move by half without being noticed."""
     theta = packed(fit.core.parameters, fit.estimate.lambda_standard)
     # Standard deviations are relative to sigma: a quarter of it is no small move for any of them.
     move = max(0.25, 0.5 * float(np.linalg.norm(theta)))
@@ -199,7 +199,7 @@ def _most_correlated(cov: Array) -> tuple[int, int]:
 
 
 def _cause(fit: _Fit, t: int, zero: list[str], reused: list[str], seed: int) -> tuple[str, str]:
-    """Say why a variance is zero, and the change that helps."""
+    """Explain why a variance is zero, and the change that helps."""
     design = fit.design
     term = design.random[t]
     drop = fix(without(design, term, zero))

@@ -15,7 +15,7 @@ from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import SINGULAR, zero_columns
 from ...models.spanned import held_columns
 from ..identified import ENDLESS, FINER, coarse_quadrature, endless_variances
-from ..optimum.generalised import overdispersed, takes_it_up, without_excess
+from ..optimum.generalised import accounts_for_it, overdispersed, without_excess
 from .finding import Finding
 from .formulas import fix, uncorrelated, without
 from .labels import Reused, check_labels
@@ -43,8 +43,8 @@ def check_generalised_fit(
         yield Finding(
             "separated",
             "error",
-            f"{names} tell{'s' * (len(estimate.separated) == 1)} all responses of one kind from "
-            "those of the other: the likelihood rises without end with the coefficient.",
+            f"{names} separate{'s' * (len(estimate.separated) == 1)} all responses of one kind "
+            "from those of the other: the likelihood rises without bound with the coefficient.",
             "Leave the column out, merge its levels, or count over larger units.",
         )
     elif not estimate.converged:
@@ -74,9 +74,9 @@ def _dispersion(design: Design, estimate: GlmmEstimate, df: int) -> Iterator[Fin
         yield Finding(
             "overdispersed",
             "warning",
-            f"squared Pearson residuals are {found.ratio:.2f} times what the distribution lets one "
-            f"expect (p = {found.pvalue:.2g}), so standard errors are too small.",
-            f"Take it up by {takes_it_up(estimate)}.",
+            f"squared Pearson residuals are {found.ratio:.2f} times what is expected under the "
+            f"distribution (p = {found.pvalue:.2g}), so standard errors are too small.",
+            f"Account for it by {accounts_for_it(estimate)}.",
             f'model.update(family="{wider}")' if wider else "",
         )
     own = estimate.spec.distribution

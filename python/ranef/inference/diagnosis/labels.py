@@ -127,7 +127,7 @@ def _with_columns(design: Design, inner: RandomTerm, outer: RandomTerm) -> Desig
 
 
 def _is_property(design: Design, inner: RandomTerm, outer: RandomTerm) -> bool:
-    """Tell whether a third factor, whose levels occur in several outer ones, fixes the inner label.
+    """Return whether a third factor, with levels in several outer ones, fixes the inner label.
 
     A state lies in one region, year after year: then a region's label means the same every year.
     """
@@ -163,7 +163,7 @@ def _nested(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design | No
 
 
 def is_numbering(levels: pd.Index[Any]) -> bool:
-    """Tell whether labels count units: 1, 2, 3 or a, b, c or plot1, plot2, and not yes and no.
+    """Return whether labels count units: 1, 2, 3 or a, b, c or plot1, plot2, and not yes and no.
 
     A count from 0 needs a third label: 0 and 1 code a property.
     """
@@ -181,7 +181,7 @@ def is_numbering(levels: pd.Index[Any]) -> bool:
 
 
 def _numbered_anew(cells: NDArray[np.int64], n_inner: int, n_outer: int) -> bool:
-    """Tell whether nearly every outer level has the first labels, and no others between."""
+    """Return whether nearly every outer level has the first labels, and no others between."""
     within = cells // n_inner
     count = np.bincount(within, minlength=n_outer)
     last = np.zeros(n_outer, dtype=np.int64)
@@ -190,7 +190,7 @@ def _numbered_anew(cells: NDArray[np.int64], n_inner: int, n_outer: int) -> bool
 
 
 def may_hold(design: Design, values: pd.Series[Any]) -> bool:
-    """Tell whether a grouping factor's labels may be numbered again within each of these values."""
+    """Return whether a factor's labels may be numbered again within each of these values."""
     n = design.n_obs
     if n > MANY_ROWS_OUTSIDE or pd.api.types.is_float_dtype(values.dtype) or values.isna().any():
         return False

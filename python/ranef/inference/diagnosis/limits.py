@@ -13,7 +13,7 @@ __all__ = ["check_limits"]
 
 
 def check_limits(term: RandomTerm, state: Array, factor: Array) -> Iterator[Finding]:
-    """Tell of structures of a term at a limit; see `structure_limits`."""
+    """Report structures of a term at a limit; see `structure_limits`."""
     for text in structure_limits(term, state, factor):
         yield Finding(
             "zero-variance" if "estimated as zero" in text else "correlation-one",

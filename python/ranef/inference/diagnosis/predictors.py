@@ -79,7 +79,7 @@ def _inflated(X: Array, chosen: list[tuple[str, list[int]]]) -> dict[str, tuple[
 
 
 def check_collinear(design: Design) -> Iterator[Finding]:
-    """Tell of predictors that the others all but determine."""
+    """Report predictors that the others all but determine."""
     found = inflation(design)
     one = {name: value ** (1.0 / df) for name, (value, df) in found.items()}
     high = sorted((name for name in one if one[name] > INFLATED), key=lambda name: -one[name])
@@ -93,17 +93,17 @@ def check_collinear(design: Design) -> Iterator[Finding]:
     yield Finding(
         "collinear",
         "warning" if worst > BADLY else "note",
-        f"variance inflation factors: {told}. Other predictors say most of what these say, so "
-        f"the standard error of {high[0]} is {np.sqrt(worst):.1f} times what it would be were it "
-        "unrelated to them.",
-        "Coefficients are right, and tell the effect of one at fixed values of the others, which "
-        "the data hardly vary. Where that is not the question, keep one of them or take their "
-        "mean; predictions do not need it.",
+        f"variance inflation factors: {told}. Other predictors carry most of what these "
+        f"carry, so the standard error of {high[0]} is {np.sqrt(worst):.1f} times what it would be "
+        "if it were unrelated to them.",
+        "The coefficients are valid: each is the effect of one at fixed values of the others, and "
+        "the data have little variation of that kind. Where that is not the question, keep one "
+        "of them or take their mean; predictions are not affected.",
     )
 
 
 def check_placeholders(frame: pd.DataFrame, formula: str) -> Iterator[Finding]:
-    """Tell of levels of the formula's columns that may stand for missing values."""
+    """Report levels of the formula's columns that may stand for missing values."""
     for name in frame.columns:
         if (
             not isinstance(name, str)
@@ -120,17 +120,17 @@ def check_placeholders(frame: pd.DataFrame, formula: str) -> Iterator[Finding]:
             "placeholder",
             "warning",
             f"{name} has the level {level!r} in {counted(int((marked == level).sum()), 'row')}, "
-            "which many files write for a missing value; the model takes it for a level like any "
+            "which many files write for a missing value; the model treats it as a level like any "
             "other.",
-            "If it means missing, make it so before the fit: then these rows are dropped and "
-            "counted.",
+            "If it means missing, mark it as missing before the fit; these rows are then dropped "
+            "and counted.",
             f"data = data.assign(**{{{name!r}: {column}.where({column} != {level!r})}})",
             about=name,
         )
 
 
 def _names(formula: str, column: str) -> bool:
-    """Tell whether a formula names a column: not in a text, as a function, or in a longer name."""
+    """Return whether a formula names a column: not in a text, a call, or a longer name."""
     bare = re.sub(r'"[^"]*"|\'[^\']*\'', "", formula)
     if f"`{column}`" in bare:
         return True
@@ -139,7 +139,7 @@ def _names(formula: str, column: str) -> bool:
 
 
 def check_response(design: Design, formula: str) -> Iterator[Finding]:
-    """Tell of a response that is yes or no, a count, or a category."""
+    """Report a response that is yes or no, a count, or a category."""
     y = design.y
     values = np.unique(y)
     is_share = design.weights is not None or design.offset is not None
@@ -172,6 +172,6 @@ def check_response(design: Design, formula: str) -> Iterator[Finding]:
             "note",
             f"{design.response} has whole values from {values[0]:g} with mean {y.mean():.3g}, as "
             "counts have, whose variance grows with the mean.",
-            "If it is a count, fit its logarithm's mean.",
+            "If it is a count, model the logarithm of its mean.",
             f'ranef.glmer("{formula}", data, family="poisson")' if fixable else "",
         )

@@ -158,9 +158,9 @@ def _curves(r: Residuals, numbers: dict[str, Array], fixes: Fixes) -> Iterator[F
         yield Finding(
             "curvature",
             "warning",
-            f"residuals bend along {name}: the score of its square is {one.t:+.1f} standard "
+            f"residuals curve along {name}: the score of its square is {one.t:+.1f} standard "
             f"deviations (p = {one.pvalue:.2g}).",
-            f"Let the effect of {name} bend: a square, a spline, or another scale.",
+            f"Let the effect of {name} curve: add a square or a spline, or change its scale.",
             fixes("curvature", name),
         )
 
@@ -194,8 +194,8 @@ def _variances(
             "warning",
             f"the residual standard deviation changes with {name}{how} (score {one.t:+.1f} "
             f"standard deviations, p = {one.pvalue:.2g}).",
-            "Standard errors and intervals take it as equal. Let it change, or take the logarithm "
-            "of a response that is positive.",
+            "Standard errors and intervals assume that it is constant. Let it change, or take the "
+            "logarithm of a positive response.",
             fixes("unequal-variance", name),
         )
 
@@ -251,7 +251,7 @@ def _serial(
                 f"within {term.group}, residuals that follow one another in {name} are "
                 f"{'alike' if one.t > 0 else 'opposed'}: their products are {one.t:+.1f} standard "
                 f"deviations from those of independent ones (p = {one.pvalue:.2g}).",
-                "Standard errors take them as independent. Let them be correlated, or let the "
+                "Standard errors assume independence. Let them be correlated, or let the "
                 f"effect of {name} vary between levels of {term.group}.",
                 fixes("serial-correlation", f"{term.group}|{name}"),
             )
@@ -279,6 +279,6 @@ def _means(
             f"effects of {group} go with the level's mean of {name} (score {one.t:+.1f} standard "
             f"deviations, p = {one.pvalue:.2g}): {name} has another slope between levels than "
             "within them, and the coefficient is a mixture of the two.",
-            "Fit the two slopes apart; the one within levels is that of fixed effects.",
+            "Fit the two slopes separately; the one within levels is that of fixed effects.",
             fixes("effects-correlated", key),
         )

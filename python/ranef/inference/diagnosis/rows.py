@@ -41,7 +41,7 @@ def _missing(design: Design, data: Any) -> Finding:
 
 
 def _by_group(design: Design, data: Any) -> Iterator[str]:
-    """Say where the rows were lost, grouping factor by grouping factor."""
+    """State where the rows were lost, grouping factor by grouping factor."""
     frame = open_frame(data)
     kept = np.zeros(design.n_data, dtype=bool)
     kept[design.rows] = True
@@ -120,5 +120,5 @@ def _dropout_finding(
         "note",
         evidence,
         "Dropout that depends on what was observed is allowed for by the likelihood; dropout that "
-        "depends on what was not observed is not. Put what predicts it into the model.",
+        "depends on what was not observed is not. Add what predicts it to the model.",
     )

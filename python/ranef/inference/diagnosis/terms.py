@@ -57,7 +57,7 @@ def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:
         f"{_bar_text(term)} has {counted(q, 'random effect')} ({counted(term.n_levels, 'level')} x "
         f"{term.n_cols} columns) for {counted(design.n_obs, 'row')}: they cannot be separated from "
         "the residual error.",
-        "Keep the intercept alone: with two rows a level, a slope takes up all that is left."
+        "Keep the intercept alone: with two rows a level, a slope uses up all that is left."
         if slopes
         else "Group by something that several rows share.",
         fix(simpler(design, term.group)) if slopes else "",
@@ -66,7 +66,7 @@ def _too_many_effects(design: Design, term: RandomTerm) -> Iterator[Finding]:
 
 
 def varies_within(term: RandomTerm, column: Array) -> NDArray[np.bool_]:
-    """Tell for each level whether the column varies in it, shape (l,)."""
+    """Find for each level whether the column varies in it, shape (l,)."""
     high = np.full(term.n_levels, -np.inf)
     low = np.full(term.n_levels, np.inf)
     np.maximum.at(high, term.codes, column)
@@ -139,7 +139,7 @@ def _few_rows(design: Design, term: RandomTerm) -> Iterator[Finding]:
             "one-row-levels",
             "warning",
             f"{short} of {counted(count, 'level')} of {term.group} have one row; only the other "
-            f"{count - short} tell its variance from the residual one.",
+            f"{count - short} separate its variance from the residual variance.",
             "Trust the sum of the two variances more than either; look at the profile interval "
             f"of sd_{term.names[0]}|{term.group}.",
         )
@@ -148,15 +148,15 @@ def _few_rows(design: Design, term: RandomTerm) -> Iterator[Finding]:
         "few-rows-a-level",
         "note",
         f"{short} of {counted(count, 'level')} of {term.group} have no more rows than the "
-        f"{counted(size, 'column')} of {_bar_text(term)}; only the other {count - short} tell its "
-        "covariance from the residual variance.",
+        f"{counted(size, 'column')} of {_bar_text(term)}; only the other {count - short} "
+        "separate its covariance from the residual variance.",
         "Look at the profile intervals of the standard deviations; take a column out where one "
         "reaches zero.",
     )
 
 
 def check_levels(design: Design) -> Iterator[Finding]:
-    """Tell of grouping factors with few levels; needs no rows."""
+    """Report grouping factors with few levels; needs no rows."""
     for term in design.random:
         if term.n_levels < 20:
             yield _few_levels(design, term)
@@ -211,7 +211,7 @@ def _far_from_zero(design: Design, term: RandomTerm) -> Iterator[Finding]:
             f"{name} runs from {column.min():g} to {column.max():g}, but the intercepts of "
             f"{term.group} are those at {name} = 0: their variance and correlation with the "
             "slopes describe a place without data. The fit itself is not harmed.",
-            f"Count {name} from a place inside the data; nothing is refitted.",
+            f"Centre {name} within the data; nothing is refitted.",
             f'model.in_units({name}_c="{name} - {middle:g}")',
         )
 

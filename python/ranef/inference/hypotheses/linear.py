@@ -198,7 +198,7 @@ def independent(L: Array, value: Array) -> tuple[Array, Array]:
 def not_estimable(
     L: Array, kept: NDArray[np.intp], aliased: Sequence[int], alias: Array
 ) -> NDArray[np.bool_]:
-    """Tell which combinations of coefficients the rows of X do not span, shape (r,).
+    """Find which combinations of coefficients the rows of X do not span, shape (r,).
 
     Parameters
     ----------

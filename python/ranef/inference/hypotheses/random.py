@@ -61,7 +61,7 @@ def reductions(design: Design) -> list[Reduction]:
 
 
 def cuts(term: RandomTerm, bars: list[Bar], encoder: Encoder) -> Iterator[Cut]:
-    """Say what can be taken out of one grouping factor's columns."""
+    """State what can be taken out of one grouping factor's columns."""
     start = 0
     for bar in bars:
         block = next((block for block in term.blocks if block[0] == start), ())
@@ -91,13 +91,13 @@ def cuts(term: RandomTerm, bars: list[Bar], encoder: Encoder) -> Iterator[Cut]:
 
 
 def is_free(part: Term, bar: Bar) -> bool:
-    """Tell whether a term can go while all others of the bar keep their meaning."""
+    """Return whether a term can go while all others of the bar keep their meaning."""
     own = set(part.factors)
     return bool(own) and not any(own < set(other.factors) for other in bar.terms)
 
 
 def spans(part: Term, encoder: Encoder) -> bool:
-    """Tell whether a term's columns add up to a constant when they are coded in full."""
+    """Return whether a term's columns add up to a constant when they are coded in full."""
     return bool(part.factors) and all(
         encoder.factors[factor.expr].spans_intercept for factor in part.factors
     )

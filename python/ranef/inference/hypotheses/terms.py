@@ -92,7 +92,7 @@ def term_hypotheses(
 
 
 def contains(outer: Term, inner: Term, factors: Mapping[str, FittedFactor]) -> bool:
-    """Tell whether a term contains another: the same numeric factors, and more categorical ones."""
+    """Return whether a term contains another: the same numeric, and more categorical factors."""
     big, small = {f.expr for f in outer.factors}, {f.expr for f in inner.factors}
     return small < big and all(factors[expr].is_categorical for expr in big - small)
 

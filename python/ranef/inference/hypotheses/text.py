@@ -113,12 +113,12 @@ def next_token(text: str, at: int, known: Sequence[str]) -> Token:
 
 
 def is_longer(text: str, end: int) -> bool:
-    """Tell whether a name goes on after its match."""
+    """Return whether a name goes on after its match."""
     return end < len(text) and (text[end].isalnum() or text[end] in "_:[(.`")
 
 
 def unknown(word: str, known: Sequence[str]) -> str:
-    """Say that a word is no coefficient."""
+    """State that a word is no coefficient."""
     shown = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")
     hint = did_you_mean(word, known)
     return f"{word!r} is no coefficient of the fixed part{hint} (there are {shown})"
@@ -152,7 +152,7 @@ class Expression:
         return value
 
     def error(self, found: str) -> ValueError:
-        """Say where the text stops making sense."""
+        """State where the text stops making sense."""
         return ValueError(f"cannot read {self.text!r} as linear hypotheses at {found!r}")
 
     def take(self, kinds: Sequence[str]) -> Token | None:

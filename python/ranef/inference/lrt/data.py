@@ -11,7 +11,7 @@ __all__ = ["counted_difference", "data_difference"]
 
 
 def data_difference(first: Design, other: Design) -> str | None:
-    """Say how the data of two models differ.
+    """Describe how the data of two models differ.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def data_difference(first: Design, other: Design) -> str | None:
 
 
 def counted_difference(first: Design, other: Design, n_first: int, n_other: int) -> str | None:
-    """Say how the data of two models differ, of which one at least keeps distinct rows with counts.
+    """Describe how the data of two models differ, where one or both keep distinct rows.
 
     Which rows are distinct depends on the columns of each model, so responses are compared by the
     sums of their powers.
@@ -111,7 +111,7 @@ def _other_rows(first: Design, other: Design) -> bool:
 
 
 def _losses(design: Design) -> str:
-    """Say what a design lost to missing values."""
+    """State what a design lost to missing values."""
     if not design.dropped:
         return "none lost to missing values"
     lost = design.n_data - design.n_obs

@@ -80,7 +80,7 @@ def _orthonormal(columns: Array, scale: Array) -> Array:
 
 
 def contains(large: FixedSpace, small: FixedSpace) -> bool:
-    """Tell whether every mean of ``small`` is a mean of ``large``."""
+    """Return whether every mean of ``small`` is a mean of ``large``."""
     if small.has_constant and not large.has_constant:
         return False
     columns = small.columns

@@ -15,10 +15,10 @@ from .optimum import Optimum
 
 __all__ = [
     "Dispersion",
+    "accounts_for_it",
     "dispersion_test",
     "optimum_of",
     "overdispersed",
-    "takes_it_up",
     "without_excess",
 ]
 
@@ -67,14 +67,14 @@ def overdispersed(design: Design, estimate: GlmmEstimate, df: int) -> Dispersion
     return found if found.ratio > OVERDISPERSED and found.pvalue < UNLIKELY else None
 
 
-def takes_it_up(estimate: GlmmEstimate) -> str:
-    """Say what takes up overdispersion."""
+def accounts_for_it(estimate: GlmmEstimate) -> str:
+    """State what accounts for overdispersion."""
     own, wider = "an effect of each row", estimate.spec.distribution.wider
     return f'family="{wider}" or {own}' if wider else own
 
 
 def without_excess(estimate: GlmmEstimate) -> bool:
-    """Tell whether responses vary no more than those of a family with a parameter fewer."""
+    """Return whether responses vary no more than those of a family with a parameter fewer."""
     no_excess = estimate.spec.distribution.no_excess
     return no_excess is not None and no_excess(estimate.params())
 

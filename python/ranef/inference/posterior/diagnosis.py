@@ -68,7 +68,7 @@ def diagnostics(draws: Array) -> tuple[Array, Array]:
 def verdict(
     table: pd.DataFrame, chains: int, divergences: int, still: Sequence[int]
 ) -> tuple[bool, str]:
-    """Say whether the draws can be trusted, and what to do if not."""
+    """Return whether the draws can be trusted, and what to do if not."""
     more = "Sample longer (draws=, warmup=), or give narrower priors."
     if still:
         which = ", ".join(map(str, still))

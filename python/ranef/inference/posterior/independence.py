@@ -91,7 +91,7 @@ def adapted(
     rng : Generator
         Source of the draws.
     advance : callable
-        Told of the evaluations made.
+        Called with the number of evaluations.
 
     Notes
     -----

@@ -71,7 +71,7 @@ class LinearTarget:
         return self.coordinates.size
 
     def log_density(self, x: Array) -> Array:
-        """Log density at coordinates of shape (S, d), less its constant; shape (S,)."""
+        """Log density at coordinates of shape (S, d), minus its constant; shape (S,)."""
         inside = np.abs(x).max(axis=1) < FAR
         out = np.full(len(x), -np.inf)
         with np.errstate(all="ignore"):  # what is not finite has no density

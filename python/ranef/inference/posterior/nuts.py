@@ -58,7 +58,7 @@ def sample_nuts(
     draws, chains, warmup, seed : int
         Settings.
     advance : callable
-        Told of the draws made.
+        Called with the number of draws.
 
     Returns
     -------

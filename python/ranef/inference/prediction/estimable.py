@@ -137,7 +137,7 @@ def _marked(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]
 
 
 def _reason(design: Design, newdata: Any, rows: NewRows, lost: NDArray[np.bool_]) -> str:
-    """Say which cells were never observed."""
+    """State which cells were never observed."""
     cells = _cells(design, newdata, lost)
     if cells.shape[1]:
         distinct = cells.drop_duplicates()

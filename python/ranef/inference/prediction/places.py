@@ -31,7 +31,7 @@ class Located(Protocol):
 
 
 def at_places(design: Design, estimate: Located, rows: NewRows) -> NewRows:
-    """Give rows at unseen places the columns that predict their random effects.
+    """Add to rows at unseen places the columns that predict their random effects.
 
     Notes
     -----

@@ -77,7 +77,7 @@ def _t_above(x: Array, df: float) -> Array:
 
 
 def is_positive(value: Any) -> bool:
-    """Tell whether this is a finite number above zero."""
+    """Return whether this is a finite number above zero."""
     number = isinstance(value, Real) and not isinstance(value, bool)
     return number and bool(0.0 < float(value) < np.inf)
 

@@ -118,7 +118,7 @@ def _examined(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
 
 
 def _is_singular(space: Penalized, estimate: LmmEstimate) -> bool:
-    """Tell whether a covariance is singular, those that are known left aside."""
+    """Return whether a covariance is singular, those that are known left aside."""
     structures = space.design.structures
     states = unpacked(space.every, of_size(space.every, structures, 1.0), space.design.random)
     for t, state in enumerate(estimate.lambda_standard):
@@ -216,7 +216,7 @@ def _over_sigma(space: Penalized, start: Array, control: Control) -> tuple[Penal
 def _check_maximum(design: Design, parts: list[Part], *, reml: bool) -> None:
     """Refuse a prior that outweighs the likelihood where a variance goes to infinity.
 
-    There -2 log-likelihood grows by log|Sigma| for each level, less one by REML.
+    There -2 log-likelihood grows by log|Sigma| for each level, minus one by REML.
     """
     for part in parts:
         term = design.random[part.term]

@@ -128,7 +128,7 @@ def hold(surface: Surface, coordinate: float, near: Held) -> Held:
 
 
 def _seems_low(first: Array, g: Array) -> bool:
-    """Tell whether the gradient is small by the curvature at the optimum, too."""
+    """Return whether the gradient is small by the curvature at the optimum, too."""
     return 0.5 * float(g @ _solved(first, g)) < DOUBTFUL
 
 

@@ -12,10 +12,12 @@ import scipy
 from ..._typing import Array
 from ...design.design import Design
 
-__all__ = ["KINDS", "Source", "Transform", "by_cdf", "by_draws", "normal"]
+__all__ = ["FITTED", "KINDS", "Source", "Transform", "by_cdf", "by_draws", "normal"]
 
 #: Given the random effects at their modes, or with new random effects.
 KINDS = ("conditional", "marginal")
+#: What residuals are drawn along by default.
+FITTED = "fitted values"
 #: Normal scores are kept within this distance of zero, where probabilities round to 0 or 1.
 FARTHEST = 8.2
 
@@ -30,7 +32,7 @@ class Transform:
         Probability of a smaller response, and of one that is not larger; equal where the
         distribution is continuous.
     pearson : ndarray of shape (n,)
-        Responses less their means, over their standard deviations.
+        Responses minus their means, over their standard deviations.
     fitted : ndarray of shape (n,)
         Means.
     scores : ndarray of shape (n,), optional
@@ -82,6 +84,10 @@ class Source:
     scale_is_free : bool
         Whether a residual variance is estimated that makes the residuals' overall spread right
         whatever the data.
+    categories : tuple
+        Ordered categories whose positions the responses are; none for numbers.
+    along : str
+        What ``fitted`` of the transforms is called.
     """
 
     design: Design
@@ -92,6 +98,8 @@ class Source:
     held: Callable[[Array], Transform] | None = None
     discrete: bool = False
     scale_is_free: bool = False
+    categories: tuple[Any, ...] = ()
+    along: str = FITTED
 
 
 def normal(y: Array, fitted: Array, sd: Array | float) -> Transform:

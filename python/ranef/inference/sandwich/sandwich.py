@@ -214,7 +214,7 @@ def _adjustment(left: Array, kind: str) -> Array:
 
 
 def undefined() -> ModelError:
-    """Say why CR3 does not exist."""
+    """Explain why CR3 does not exist."""
     return ModelError(
         "CR3 leaves out one cluster at a time, and without one of these clusters a coefficient "
         'cannot be estimated: it depends on that cluster alone. Use "CR2", or leave the column out.'

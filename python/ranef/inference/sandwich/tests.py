@@ -124,7 +124,7 @@ def hausman_test(difference: Array, cov: Array) -> WaldTest:
     Parameters
     ----------
     difference : ndarray of shape (q,)
-        The robust estimate less the efficient one.
+        The robust estimate minus the efficient one.
     cov : ndarray of shape (q, q)
         Covariance of the first less that of the second; it need not be positive definite.
 
@@ -144,7 +144,7 @@ def wald_f(contrasts: Array, value: Array, cov: Array, den_df: float) -> WaldTes
     contrasts : ndarray of shape (q, r)
         Rows are contrasts of the coefficients.
     value : ndarray of shape (q,)
-        Estimates of the contrasts less their values under the hypothesis.
+        Estimates of the contrasts minus their values under the hypothesis.
     cov : ndarray of shape (r, r)
         Covariance of the coefficients.
     den_df : float
@@ -176,7 +176,7 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
     contrasts : ndarray of shape (q, r)
         Rows are contrasts of the coefficients.
     value : ndarray of shape (q,)
-        Estimates of the contrasts less their values under the hypothesis.
+        Estimates of the contrasts minus their values under the hypothesis.
     cov : ndarray of shape (r, r)
         Robust covariance of the coefficients.
 

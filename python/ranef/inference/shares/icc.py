@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from ...design.design import Design
 from ...design.encode import encode
 from ...design.frame import to_pandas
 from ...models.lmm import LmmEstimate
+from ...words.answers import Spoken
 from .r2 import Variances, with_limits
 
 __all__ = ["Icc", "decomposition", "icc", "icc_at"]
@@ -33,7 +34,7 @@ SLOPES = (
 
 
 @dataclass(frozen=True, repr=False)
-class Icc:
+class Icc(Spoken):
     """Intraclass correlation.
 
     Attributes
@@ -49,6 +50,8 @@ class Icc:
     interval : DataFrame or None
         Rows adjusted, unadjusted and the grouping factors, columns lower and upper, when asked for.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
 
     adjusted: float
     unadjusted: float

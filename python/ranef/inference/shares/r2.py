@@ -135,7 +135,7 @@ class Part:
 
 
 def xu(design: Design, estimate: LmmEstimate) -> float:
-    """One less the variance of the residuals over that of the responses (Xu, 2003)."""
+    """One minus the variance of the residuals over that of the responses (Xu, 2003)."""
     return float(1.0 - np.var(design.y - fitted(design, estimate)) / np.var(design.y))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from ..._options import check_option
 from ..._typing import Array
 from ...design.design import Design
 from ...models.lmm import LmmEstimate
+from ...words.answers import Spoken
 from . import r2 as shares
 from .r2 import Part, with_limits
 
@@ -41,7 +43,8 @@ METHODS = {
     "sgv": (
         "Semi-partial R² with the standardised generalised variance of the responses as the "
         "residual "
-        "scale; larger than the marginal R² as it gives the fixed effects no blame for correlation."
+        "scale; larger than the marginal R² because correlation is not held against the fixed "
+        "effects."
     ),
     "kr": (
         "Semi-partial R² from Kenward-Roger F tests; it measures evidence against the term being "
@@ -56,7 +59,7 @@ METHODS = {
 
 
 @dataclass(frozen=True, repr=False)
-class R2:
+class R2(Spoken):
     """Proportions of variance.
 
     Attributes
@@ -74,6 +77,8 @@ class R2:
     interval : DataFrame or None
         Rows marginal and conditional, columns lower and upper, when asked for.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
 
     method: str
     marginal: float

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..._typing import Array, Positions
+from ...chunks.products import products_of
+from ...chunks.summed import SummedDesign
 from ...design.design import Design, RandomTerm
 
 __all__ = ["Joint", "joint_of"]
@@ -102,25 +104,22 @@ def joint_of(
     chosen : sequence of int
         Terms whose effects are wanted one by one; their number should be moderate.
     """
-    columns = [design.X[:, kept]]
     values = [beta[kept]]
     starts, start = [], len(kept)
     for t in chosen:
         term = design.random[t]
         starts.append(start)
-        scaled = design.z(term) @ factors[t]
-        columns.append(_spread(term, scaled))
         values.append(_spherical(modes[t], factors[t]).ravel())
         start += term.n_levels * term.n_cols
-    C = np.hstack(columns)
-    W = np.ones(design.n_obs) if weights is None else weights
-    gram = C.T @ (W[:, None] * C)
     rest = [t for t in range(len(design.random)) if t not in chosen]
+    if isinstance(design, SummedDesign):
+        found = _of_sums(design, kept, factors, chosen, rest)
+    else:
+        found = _of_rows(design, kept, factors, weights, chosen, rest)
+    gram, cross, others = found
     information, solved = gram, None
     if rest:
-        Z = _sparse(design, rest, factors)
-        cross = np.asarray(Z.T @ (W[:, None] * C))
-        solved = _solver(Z, W)(cross)
+        solved = _solver(others)(cross)
         information = gram - cross.T @ solved
     penalised = np.arange(start) >= len(kept)
     covariance = _inverse(information + np.diag(penalised.astype(float)))
@@ -134,6 +133,56 @@ def joint_of(
         np.concatenate(values),
         None if solved is None else -solved @ covariance,
     )
+
+
+#: C'WC; and of the terms not chosen Z'WC (q, d) and Z'WZ, sparse.
+Sums = tuple[Array, Array, Any]
+
+
+def _of_rows(
+    design: Design,
+    kept: Positions,
+    factors: Sequence[Array],
+    weights: Array | None,
+    chosen: Sequence[int],
+    rest: Sequence[int],
+) -> Sums:
+    """Add up the products of the rows."""
+    columns = [design.X[:, kept]]
+    for t in chosen:
+        term = design.random[t]
+        columns.append(_spread(term, design.z(term) @ factors[t]))
+    C = np.hstack(columns)
+    W = np.ones(design.n_obs) if weights is None else weights
+    gram = C.T @ (W[:, None] * C)
+    if not rest:
+        return gram, np.empty((0, len(gram))), None
+    from scipy import sparse
+
+    Z = _sparse(design, rest, factors)
+    return gram, np.asarray(Z.T @ (W[:, None] * C)), Z.T @ sparse.diags(W) @ Z
+
+
+def _of_sums(
+    design: SummedDesign,
+    kept: Positions,
+    factors: Sequence[Array],
+    chosen: Sequence[int],
+    rest: Sequence[int],
+) -> Sums:
+    """Put together products that were added up."""
+    found = products_of(design, factors)
+    sizes = [len(rows) for rows in found.ZX]
+    places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    at = np.concatenate([np.empty(0, dtype=np.intp), *(places[t] for t in chosen)])
+    CX = np.vstack([found.XX[kept], *(found.ZX[t] for t in chosen)])[:, kept]
+    ZZ = found.ZZ[:, at].toarray()
+    gram = np.hstack([CX, np.vstack([CX[len(kept) :].T, ZZ[at]])])
+    if not rest:
+        return gram, np.empty((0, len(gram))), None
+    others = np.concatenate([places[t] for t in rest])
+    ZX = np.vstack([found.ZX[t] for t in rest])[:, kept]
+    return gram, np.hstack([ZX, ZZ[others]]), found.ZZ[others][:, others]
 
 
 def _inverse(A: Array) -> Array:
@@ -176,10 +225,10 @@ def _sparse(design: Design, terms: Sequence[int], factors: Sequence[Array]) -> A
     return sparse.hstack(blocks, format="csr")
 
 
-def _solver(Z: Any, W: Array) -> Any:
+def _solver(products: Any) -> Any:
     """Return a function that solves with Z'W Z + I."""
     from scipy import sparse
     from scipy.sparse.linalg import splu
 
-    A = (Z.T @ sparse.diags(W) @ Z + sparse.identity(Z.shape[1])).tocsc()
+    A = (products + sparse.identity(products.shape[0])).tocsc()
     return splu(A, options={"SymmetricMode": True}, diag_pivot_thresh=0.0).solve

@@ -249,8 +249,10 @@ class ModelTree(BesideMixed):
         ]
         notes = [str(w) for w in self.warnings]
         if self.fit.converged:
-            notes.append(f"The tree was the same again after {rounds_of(self.trace)}.")
-        notes.append("Standard errors and tests take the splits as known; they are too optimistic.")
+            notes.append(f"The tree stopped changing after {rounds_of(self.trace)}.")
+        notes.append(
+            "Standard errors and tests treat the splits as known: they are too optimistic."
+        )
         return Summary(
             "Model tree with random effects", facts, self.varcorr, self.mixed.coef_table(), notes
         )

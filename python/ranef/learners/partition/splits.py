@@ -39,7 +39,7 @@ class Split:
     levels: tuple[str, ...] | None = None
 
     def goes_left(self, values: Array) -> NDArray[np.bool_]:
-        """Tell which rows go left, shape (m,), bool."""
+        """Find which rows go left, shape (m,), bool."""
         if np.isnan(self.cut):
             return np.isin(values.astype(np.intp), list(self.left))
         return np.asarray(values <= self.cut, dtype=np.bool_)

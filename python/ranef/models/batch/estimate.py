@@ -23,6 +23,7 @@ __all__ = [
     "NOT_RUN",
     "SCALARS",
     "STATUSES",
+    "TOO_FEW",
     "UNIDENTIFIED",
     "BatchEstimate",
     "Contrast",
@@ -51,8 +52,8 @@ STATUSES = (
     "out of range",
     "separated",
 )
-MISSING, ERROR, NOT_RUN, UNIDENTIFIED = (
-    STATUSES.index(s) for s in ("missing", "error", "not run", "not identified")
+MISSING, ERROR, NOT_RUN, UNIDENTIFIED, TOO_FEW = (
+    STATUSES.index(s) for s in ("missing", "error", "not run", "not identified", "too few rows")
 )
 
 
@@ -148,11 +149,13 @@ class BatchEstimate:
     dispersion, dispersion_error : ndarray of shape (m,)
         Of families that have one, and the standard error of its log; NaN otherwise.
     estimate, variance, df : ndarray of shape (m, h)
-        The coefficients, then one-row contrasts less their values; df is NaN unless asked for.
+        The coefficients, then one-row contrasts minus their values; df is NaN unless asked for.
     F : ndarray of shape (m, n_joint)
         F statistics of the contrasts of several rows.
     factors : ndarray of shape (m, f)
-        Lower triangles of the relative covariance factors, term by term, column by column.
+        Lower triangles of the relative covariance factors, term by term, column by column. A term
+        with a covariance structure has, block by block, the structure's natural parameters
+        (standard deviations relative to sigma), or the triangle of a free block.
     """
 
     def __init__(self, count: int, p: int, n_factors: int, settings: Settings):
@@ -212,7 +215,7 @@ class BatchEstimate:
             array[at] = getattr(other, name)
 
     def unidentified(self, at: NDArray[np.intp]) -> None:
-        """Say of converged fits that the likelihood does not depend on one of their variances."""
+        """Report converged fits whose likelihood does not depend on one of their variances."""
         self.outcome[at[self.outcome[at] == 0]] = UNIDENTIFIED
 
     def blank(self) -> None:
@@ -292,5 +295,8 @@ def joined(parts: Sequence[BatchEstimate], design: Design, settings: Settings) -
 
 
 def n_factors(design: Design) -> int:
-    """Count the elements in the lower triangles of all covariance factors."""
-    return sum(term.n_cols * (term.n_cols + 1) // 2 for term in design.random)
+    """Count the numbers that describe all covariances."""
+    return sum(
+        term.n_covariances if term.is_structured else term.n_cols * (term.n_cols + 1) // 2
+        for term in design.random
+    )

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ... import _core
 from ..._typing import Array
 from ...design.design import Design, only_plain
-from ...errors import UnsupportedError
+from ..lmm import too_many_effects
 from ..spanned import levels_of_slices, spanned_terms
 from .blocks import Progress, run_blocks
 from .count_slices import fit_count_slices
-from .estimate import MISSING, NOT_RUN, BatchEstimate, Settings, empty_estimate
+from .estimate import MISSING, NOT_RUN, TOO_FEW, BatchEstimate, Settings, empty_estimate
 from .generalised import fit_counts, generalised_core
 from .kinship import Kinship, KinshipRows, is_kinship
 
@@ -29,12 +29,6 @@ Terms = list[tuple[NDArray[np.int32], int, list[int], list[int]]]
 def kernel_terms(design: Design, keep: NDArray[np.bool_] | None = None) -> Terms:
     """Lay out random-effects terms as the kernel takes them, on all rows or some."""
     only_plain(design, "a batch of fits", "fit one response at a time by ranef.lmer")
-    for term in design.random:
-        if term.is_structured:
-            raise UnsupportedError(
-                f"a batch of fits is not available with {term.written}, whose covariance has a "
-                "structure; fit one response at a time by ranef.lmer"
-            )
     terms: Terms = []
     for term in design.random:
         codes, n_levels = term.codes, term.n_levels
@@ -136,7 +130,7 @@ def fit_responses(
     W : ndarray of shape (n, m), optional
         Precision weights of each response, in place of the design's.
     progress : Progress
-        Told of every block, and marked when the run was interrupted.
+        Called with every block, and marked when the run was interrupted.
     out : BatchEstimate, optional
         Results of an earlier run, to go on with: fits that have been made stay as they are.
     complete : callable, optional
@@ -145,7 +139,7 @@ def fit_responses(
     Returns
     -------
     BatchEstimate
-        A row for each response, whatever became of its fit.
+        A row for each response, including fits that failed.
     """
     out = out or empty_estimate(Y.shape[1], design, settings)
     with progress.interruptible():
@@ -153,8 +147,8 @@ def fit_responses(
             members = pattern.members[out.outcome[pattern.members] == NOT_RUN]
             if len(members) == 0:
                 continue
-            if pattern.rows is not None and not pattern.rows.any():
-                out.outcome[members] = MISSING
+            if (refused := refusal(design, pattern)) is not None:
+                out.outcome[members] = refused
                 progress.advance(len(members))
                 continue
             team = progress.team(settings.workers)
@@ -171,6 +165,22 @@ def fit_responses(
                 out.unidentified(members)
     out.blank()
     return out
+
+
+def refusal(design: Design, pattern: Pattern) -> int | None:
+    """Return what rules out every fit on the rows of a pattern, None where nothing does.
+
+    The kernel counts the levels and columns of free terms itself.
+    """
+    if pattern.rows is None:
+        return None
+    if not pattern.rows.any():
+        return MISSING
+    if any(term.is_structured for term in design.random) and too_many_effects(
+        pattern.design(design)
+    ):
+        return TOO_FEW
+    return None
 
 
 BlockFit = Callable[[NDArray[np.intp]], "_core.BatchRows | KinshipRows"]
@@ -231,7 +241,13 @@ def make_core(design: Design, pattern: Pattern) -> _core.Batch | Kinship:
     weights = None if design.weights is None else pattern.of(design.weights)
     columns = [pattern.of(column) for column in design.columns]
     n = design.n_obs if pattern.rows is None else int(pattern.rows.sum())
-    return _core.Batch(n, columns, list(design.fixed), kernel_terms(design, pattern.rows), weights)
+    terms = kernel_terms(design, pattern.rows)
+    return _core.Batch(n, columns, list(design.fixed), terms, weights, structures(design))
+
+
+def structures(design: Design) -> list[list[Any]]:
+    """Structures of each term, as the kernel takes them."""
+    return [term.cores for term in design.random]
 
 
 def shared_core(design: Design) -> Core:
@@ -275,6 +291,7 @@ def weighted_fit(
         terms,
         kernel_settings,
         team,
+        structures(design),
     )
 
 
@@ -342,7 +359,7 @@ def linear_slices(
 def _flat_slices(
     design: Design, start: NDArray[np.intp], at: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Tell which of the slices ``at`` have a term that their fixed effects span.
+    """Find which of the slices ``at`` have a term that their fixed effects span.
 
     Only those that have no more levels of a term than fixed effects are looked at.
     """

@@ -42,6 +42,7 @@ def generalised_core(design: Design, spec: GlmmSpec, terms: Terms) -> GlmmCore:
             np.zeros(n) if design.offset is None else design.offset,
             spec.distribution.core,
             spec.link,
+            [term.cores for term in design.random],
         )
 
     return make

@@ -100,7 +100,7 @@ def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -
 
 
 def _carries_own_rows(design: Design, family: Family) -> bool:
-    """Tell whether a row may have an effect of its own: counts, whose variance is known."""
+    """Return whether a row may have an effect of its own: counts, whose variance is known."""
     if family.has_dispersion:
         return False
     has_trials = design.weights is not None and bool(np.median(design.weights) > 1.0)
@@ -243,14 +243,8 @@ STATUSES = ("converged", "step limit", "stalled", "saddle")
 
 
 def _in_core(core: _core.Glmm, spec: GlmmSpec, control: Control, penalty: Penalty | None) -> bool:
-    """Tell whether the kernel has the search: Laplace's approximation, nothing beside it."""
-    return (
-        spec.nagq == 1
-        and penalty is None
-        and not control.start
-        and isinstance(core, _core.Glmm)
-        and all(j >= 0 for _, _, j in core.parameters)
-    )
+    """Return whether the kernel has the search: Laplace's approximation, nothing beside it."""
+    return spec.nagq == 1 and penalty is None and not control.start and isinstance(core, _core.Glmm)
 
 
 def _told(
@@ -365,7 +359,7 @@ def _without_separated(
 
 
 def _is_suspect(design: Design, spec: GlmmSpec, estimate: GlmmEstimate) -> bool:
-    """Tell whether some fitted means are at an edge of their range, where rows may be separated."""
+    """Return whether fitted means are at an edge of their range, where rows may be separated."""
     family = lookup(spec.family)
     if family.has_trials:
         return bool(np.abs(estimate.eta).max() > EDGE)
@@ -446,7 +440,7 @@ def _rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum
 
 
 def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> bool:
-    """Tell whether the likelihood may well have a second maximum, so that another start pays."""
+    """Return whether the likelihood may well have a second maximum, so that another start pays."""
     n_effects = sum(term.n_levels * term.n_cols for term in design.random)
     theta = found.x[: surface.m]
     least = smallest(core.parameters, theta, design.structures, core.factors(theta, True))

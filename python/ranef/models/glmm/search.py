@@ -1,4 +1,4 @@
-"""A trust-region search with gradients, for criteria of a few parameters that are dear to evaluate.
+"""A trust-region search with gradients, for expensive criteria with few parameters.
 
 The Hessian is built up from the gradients on the way and computed at the end, by differences of
 gradients: it proves the optimum, and gives the covariance of the estimates.

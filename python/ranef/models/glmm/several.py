@@ -233,7 +233,7 @@ def curvature_guess(surface: PartsCriterion, x: Array) -> Array:
 def may_have_rivals(
     plan: Plan, core: _core.Predictors, surface: PartsCriterion, found: Minimum
 ) -> bool:
-    """Tell whether the likelihood may well have a second maximum, so that another start pays."""
+    """Return whether the likelihood may well have a second maximum, so that another start pays."""
     n_effects = sum(term[1] * term[2].shape[1] for term in plan.terms)
     theta = found.x[: surface.m]
     least = smallest(core.parameters, theta, plan.structures, core.factors(theta))

@@ -196,7 +196,7 @@ class Standing:
     # ------------------------------------------------------------------ clusters
 
     def nested_in(self, codes: NDArray[np.intp]) -> bool:
-        """Tell whether each level of every grouping factor is within one cluster."""
+        """Return whether each level of every grouping factor is within one cluster."""
         for own, n_levels, *_ in self.plan.terms:
             first = np.full(n_levels, -1)
             first[own] = codes

@@ -251,7 +251,7 @@ def outcomes_of(status: NDArray[np.int32]) -> dict[str, int]:
 
 
 def lost_text(shape: MixtureShape, outcomes: dict[str, int]) -> str:
-    """Say why there is no estimate."""
+    """Explain why there is no estimate."""
     reasons = {
         "empty": "lost a class",
         "collapsed": "ran to a residual variance of zero",

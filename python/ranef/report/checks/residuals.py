@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,10 @@ from ..._typing import Array
 from ...design.design import Design
 from ...errors import DataError, ModelError, RanefError, UnsupportedError
 from ...inference.residuals import statistics
-from ...inference.residuals.source import Source, Transform
+from ...inference.residuals.source import FITTED, Source, Transform
 from ...parallel.progress import tracked
+from ...words.answers import Spoken
+from ...words.checks import RESIDUALS
 from ..augment import used_rows
 from .residual_tests import ResidualTest, ResidualTests, columns_of
 
@@ -36,7 +38,7 @@ MOST_FAILED = 0.5
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SimulatedResiduals(Preformatted):
+class SimulatedResiduals(Spoken, Preformatted):
     """Residuals of a fit and of fits to responses drawn from it.
 
     Returned by ``model.simulated_residuals()``. If the model is right, the fit is like the
@@ -63,7 +65,14 @@ class SimulatedResiduals(Preformatted):
         Where a whole number is put among equal ones, drawn with the responses.
     notes : tuple of str
         What went wrong, and what was not checked.
+    categories : tuple
+        Ordered categories whose positions the responses are; none for numbers.
+    along : str
+        What ``fitted`` is called: the linear predictor of ordered categories has no mean.
     """
+
+    model_is: ClassVar[str] = "the fitted model"
+    spoken: ClassVar[Mapping[str, str]] = RESIDUALS
 
     z: Array
     simulated: Array
@@ -81,6 +90,8 @@ class SimulatedResiduals(Preformatted):
     scale_is_free: bool
     place: float
     notes: tuple[str, ...]
+    categories: tuple[Any, ...] = ()
+    along: str = FITTED
 
     # ------------------------------------------------------------------ views
 
@@ -192,11 +203,29 @@ class SimulatedResiduals(Preformatted):
     def responses(self) -> pd.DataFrame:
         """Compare mean, spread, range and zeros of the responses with those drawn.
 
+        Of ordered categories, the rows in each.
+
         Returns
         -------
         DataFrame
             Columns observed, lower, median, upper (of 95 % of the draws), pvalue.
         """
+        shown = self._numbers_shown()
+        tests = [self.compare(function, name) for name, function in shown.items()]
+        limits = [np.quantile(test.draws, (0.025, 0.5, 0.975)) for test in tests]
+        rows = [
+            (test.statistic, *limit, test.pvalue) for test, limit in zip(tests, limits, strict=True)
+        ]
+        columns = ["observed", "lower", "median", "upper", "pvalue"]
+        return pd.DataFrame(rows, index=list(shown), columns=columns)
+
+    def _numbers_shown(self) -> dict[str, Callable[[Array], float]]:
+        """Functions of the responses by name: counts of categories, or moments and range."""
+        if self.categories:
+            return {
+                str(category): lambda y, code=code: float((y == code).sum())  # type: ignore[misc]
+                for code, category in enumerate(self.categories)
+            }
         shown: dict[str, Callable[[Array], float]] = {
             "mean": lambda y: float(y.mean()),
             "sd": lambda y: float(y.std(ddof=1)),
@@ -205,13 +234,7 @@ class SimulatedResiduals(Preformatted):
         }
         if self._has_zeros:
             shown["zeros"] = lambda y: float((y == 0.0).sum())
-        tests = [self.compare(function, name) for name, function in shown.items()]
-        limits = [np.quantile(test.draws, (0.025, 0.5, 0.975)) for test in tests]
-        rows = [
-            (test.statistic, *limit, test.pvalue) for test, limit in zip(tests, limits, strict=True)
-        ]
-        columns = ["observed", "lower", "median", "upper", "pvalue"]
-        return pd.DataFrame(rows, index=list(shown), columns=columns)
+        return shown
 
     # ------------------------------------------------------------------ tests against something
 
@@ -234,7 +257,8 @@ class SimulatedResiduals(Preformatted):
         if x is None:
             mine = statistics.smooth_along(self.fitted[:, None], own)
             theirs = statistics.smooth_along(self.fitted_drawn, drawn)
-            return self._laid_out("fitted", mine, theirs)
+            name = "fitted" if self.along == FITTED else self.along
+            return self._laid_out(name, mine, theirs)
         name, values = columns_of(self.frame, x, len(self.z))
         if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
             return self.by_group(x)
@@ -368,11 +392,11 @@ class SimulatedResiduals(Preformatted):
         return "\n".join([title, "", shown, "", *(f"- {note}" for note in self._remarks())])
 
     def _remarks(self) -> list[str]:
-        """Say what the numbers are, and what they are not about."""
+        """State what the numbers are, and what they are not about."""
         count = len(self.table)
         return [
             *self.notes,
-            f"of {counted(count, 'test')} of a right model, about one in twenty has p < 0.05",
+            f"{counted(count, 'test')}: if the model is right, about one in twenty has p < 0.05",
             "not looked at: predictors (against), time (autocorrelation), space (spatial)",
         ]
 
@@ -480,6 +504,8 @@ def simulated(
         source.scale_is_free,
         float(rng.random()),
         notes,
+        source.categories,
+        source.along,
     )
 
 

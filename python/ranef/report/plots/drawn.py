@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from ...design.design import RandomTerm
+from ...formula import unquoted
 from ..effects import RandomEffects
 
 __all__ = ["Drawn", "drawn_terms", "predicted_label", "response_label"]
@@ -34,7 +35,7 @@ class Drawn(Protocol):
 def response_label(model: Drawn) -> str:
     """Name what the means are of."""
     parts = model.parts
-    response = str(parts.design.response)
+    response = unquoted(str(parts.design.response))
     if not parts.draws_points:
         return f"linear predictor of {response}"
     if response.startswith("cbind("):

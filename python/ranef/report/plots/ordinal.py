@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...design.frame import used_instead
 from ...errors import UnsupportedError
+from ...formula import unquoted
 from ...inference.emmeans import crossed, reference_grid
 from ..augment import used_rows
 from .base import MARKERS, Panels, legend, one, theme, titled
@@ -68,7 +69,7 @@ class OrdinalPlots(ModelPlots):
         if not numeric:
             name_places(axis, places)
         axis.set(xlabel=x, ylabel="probability", ylim=(0.0, None))
-        response = str(model.parts.design.response)
+        response = unquoted(str(model.parts.design.response))
         legend(axis, response, ax is None)
         return titled(axis, f"Predicted probabilities of {response} along {x}")
 

@@ -59,6 +59,14 @@ class Drawable(Protocol):
         """Means of simulated fits."""
 
     @property
+    def along(self) -> str:
+        """What the means are called."""
+
+    @property
+    def categories(self) -> tuple[Any, ...]:
+        """Categories whose positions the responses are; none for numbers."""
+
+    @property
     def frame(self) -> pd.DataFrame:
         """Rows of the fit."""
 
@@ -178,8 +186,10 @@ class ResidualPlots(Preformatted):
         """Draw the distribution of the responses, with the range of responses drawn."""
         axis, r = _axis(ax), self._r
         known = np.unique(r.y)
-        if len(known) <= FEW_VALUES:
+        if r.categories or len(known) <= FEW_VALUES:
             values = np.unique(np.concatenate([known, r.responses_drawn[:, 0]]))[:FEW_VALUES]
+            if r.categories:
+                values = np.arange(len(r.categories), dtype=float)
             middle = 0.5 * (values[1:] + values[:-1])
             edges = np.concatenate([[-np.inf], middle, [np.inf]])
             at: Array = values
@@ -193,6 +203,13 @@ class ResidualPlots(Preformatted):
         axis.bar(at, own, width, color=theme().faint)
         axis.vlines(at, low, high, color=theme().second, linewidth=2.0)
         axis.set(xlabel="response", ylabel="rows", title="Responses, and those drawn")
+        if r.categories:
+            short = all(len(str(category)) <= 4 for category in r.categories)
+            axis.set_xticks(
+                range(len(r.categories)),
+                [str(category) for category in r.categories],
+                **({} if short else {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}),
+            )
         return axis
 
     # ------------------------------------------------------------------ inner
@@ -200,7 +217,7 @@ class ResidualPlots(Preformatted):
     def _along(self, x: Any) -> tuple[str, Array, Array | None]:
         """Name and values of what is on the axis; those of simulated fits if they differ."""
         if x is None:
-            return "fitted values", self._r.fitted, self._r.fitted_drawn
+            return self._r.along, self._r.fitted, self._r.fitted_drawn
         name, values = columns_of(self._r.frame, x, len(self._r.z))
         if not pd.api.types.is_numeric_dtype(values):
             raise ModelError(f"{name} is not numeric; groups({name!r}) draws its levels")

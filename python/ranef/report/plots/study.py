@@ -137,7 +137,7 @@ def draw_lines(
 
 
 def spelled(column: str) -> str:
-    """Say what a column of settings is."""
+    """State what a column of settings is."""
     for prefix, words in (
         ("n_", "levels of {}"),
         ("rows_", "rows of each {}"),
