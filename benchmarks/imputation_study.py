@@ -100,7 +100,31 @@ def level_two(rng: np.random.Generator) -> tuple[pd.DataFrame, str, dict[str, fl
     return d, "y ~ w + z + (1 | g)", {"Intercept": 1.0, "w": 0.5, "z": 0.3}
 
 
-DESIGNS = {f.__name__: f for f in (intercept, slopes, product, binary, binary_slopes, level_two)}
+def cross_level(rng: np.random.Generator) -> tuple[pd.DataFrame, str, dict[str, float]]:
+    """A covariate of groups that moderates the effect of one of rows; groups of 4 to 10 rows."""
+    g = np.repeat(np.arange(60), rng.integers(4, 11, 60))
+    w, b = rng.normal(size=60), rng.multivariate_normal([0.0, 0.0], [[0.5, 0.1], [0.1, 0.15]], 60)
+    d = pd.DataFrame({"g": g, "x": rng.normal(size=len(g)), "w": w[g]})
+    mean = 1.0 + b[g, 0] + 0.5 * d.w + (0.3 + b[g, 1]) * d.x + 0.4 * d.w * d.x
+    d["y"] = mean + rng.normal(size=len(g))
+    gone = rng.random(60) < logistic(-1.0 + 1.5 * (d.groupby("g").y.mean().to_numpy() - 1.0))
+    d.loc[gone[g], "w"] = np.nan
+    return d, "y ~ w * x + (x | g)", {"Intercept": 1.0, "w": 0.5, "x": 0.3, "w:x": 0.4}
+
+
+def categories(rng: np.random.Generator) -> tuple[pd.DataFrame, str, dict[str, float]]:
+    """A covariate of three categories."""
+    d, g = rows(rng)
+    latent = 0.5 * d.z + rng.normal(size=len(d))
+    code = (latent > -0.5).astype(int) + (latent > 0.6)
+    mean = 1.0 + 0.6 * code + 0.3 * d.z + 0.7 * rng.normal(size=GROUPS)[g]
+    d["y"], d["k"] = mean + rng.normal(size=len(d)), np.array(list("abc"))[code]
+    d.loc[rng.random(len(d)) < logistic(-1.2 + (d.y - 1.5)), "k"] = None
+    return d, "y ~ k + z + (1 | g)", {"Intercept": 1.0, "k[T.b]": 0.6, "k[T.c]": 1.2, "z": 0.3}
+
+
+KNOWN = (intercept, slopes, product, binary, binary_slopes, categories, level_two, cross_level)
+DESIGNS = {design.__name__: design for design in KNOWN}
 
 
 def main() -> None:
@@ -129,8 +153,9 @@ def main() -> None:
                 )
                 fits = {"imputed": imputed.fit(), "complete rows": ranef.lmer(formula, data)}
                 for treatment, fit in fits.items():
-                    limits = fit.conf_int().to_numpy()
-                    for (name, right), (low, high) in zip(truth.items(), limits, strict=False):
+                    limits = fit.conf_int()
+                    for name, right in truth.items():
+                        low, high = limits.loc[name, ["lower", "upper"]]
                         error = fit.params[name] - right
                         row = {"treatment": treatment, "term": name, "error": error}
                         found.append({**row, "covered": low < right < high})

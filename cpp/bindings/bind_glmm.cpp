@@ -74,10 +74,12 @@ void bind_glmm(py::module_& m) {
       .def("gradient", &Glmm::gradient, release())
       .def(
           "search",
-          [](Glmm& self, double log_dispersion, int max_steps, double tolerance) {
-            return ranef::search(self, log_dispersion, {max_steps, tolerance});
+          [](Glmm& self, double log_dispersion, int max_steps, double tolerance,
+             const ranef::Vector& nodes, const ranef::Vector& weights) {
+            return ranef::search(self, log_dispersion, {max_steps, tolerance, {nodes, weights}});
           },
-          "log_dispersion"_a, "max_steps"_a, "tolerance"_a, release())
+          "log_dispersion"_a, "max_steps"_a, "tolerance"_a, "nodes"_a = ranef::Vector(),
+          "weights"_a = ranef::Vector(), release())
       .def(
           "quadrature",
           [](Glmm& self, const ranef::Vector& nodes, const ranef::Vector& weights) {

@@ -1,15 +1,21 @@
 #include "ranef/conway_maxwell.hpp"
 
+#include <algorithm>
+#include <limits>
 #include <vector>
 
 namespace ranef {
 namespace {
 
-constexpr double kNegligible = 40.0;  // logarithm of a term that does not count
+constexpr double kNegligible = 4e-18;  // weight, relative to the mode's, that does not count
 constexpr int kMostTerms = 200000;
 constexpr int kMostSteps = 100;
-constexpr double kClose = 1e-7;
+// Distance to a mean, in standard deviations, within which one step of the fourth order ends it.
+constexpr double kClose = 1e-3;
 constexpr double kHuge = 1e300, kMinusHuge = -1e300;
+// Counts whose logarithms and powers are kept, and exponents that cannot overflow.
+constexpr std::size_t kKept = 4096;
+constexpr double kMostExponent = 300.0, kMostNu = 30.0;
 
 struct Moments {
   double log_z = 0.0, mean = 0.0, mean_g = 0.0;  // of y and of g = -log y!
@@ -17,52 +23,145 @@ struct Moments {
   bool is_finite = false;
 };
 
+// Logarithms of counts, and their powers of nu and -nu: rows that share nu share them.
+class Powers {
+ public:
+  struct Of {
+    double log, up, down;  // log y, y^-nu, y^nu
+  };
+
+  void set(double nu) {
+    if (nu == nu_) return;
+    nu_ = nu;
+    for (Of& one : known_) one.up = kUnknown;
+  }
+  Of at(double y) {
+    if (!(y < static_cast<double>(kKept))) return of(std::log(y));
+    const auto place = static_cast<std::size_t>(y);
+    while (known_.size() <= place)
+      known_.push_back({std::log(static_cast<double>(known_.size())), kUnknown, kUnknown});
+    Of& one = known_[place];
+    if (one.up == kUnknown) one = of(one.log);
+    return one;
+  }
+
+ private:
+  static constexpr double kUnknown = -1.0;
+  double nu_ = -1.0;
+  std::vector<Of> known_;
+
+  Of of(double log) const {
+    const double up = std::exp(-nu_ * log);
+    return {log, up, 1.0 / up};
+  }
+};
+
+// Sums of w d^a g^b over the counts, a + b <= Most, where d and g are y and -log y! less those of
+// the mode and w is relative to its weight. Without g (kJoint) for b = 0 alone.
+template <int Most, bool kJoint>
+struct Sums {
+  double of[Most + 1][Most + 1] = {};
+
+  void add(double w, double d, double g) {
+    double power = w;
+    for (int a = 0; a <= Most; ++a, power *= d) {
+      if constexpr (kJoint) {
+        double term = power;
+        for (int b = 0; b <= Most - a; ++b, term *= g) of[a][b] += term;
+      } else {
+        of[a][0] += power;
+      }
+    }
+  }
+};
+
+// Terms upwards or downwards from the mode, the mode left out; false where there are too many.
+template <class S>
+bool add_side(Powers& powers, double mode, double theta, double nu, bool up, S& sums) {
+  const bool by_powers = std::abs(theta) < kMostExponent && nu < kMostNu;
+  const double rate = by_powers ? std::exp(up ? theta : -theta) : 0.0;
+  double y = mode, d = 0.0, g = 0.0, w = 1.0;
+  for (int count = 0; up || y > 0.0; ++count) {
+    if (count > kMostTerms) return false;
+    if (up) y += 1.0;
+    const Powers::Of at = powers.at(y);  // of the count that is gained or lost
+    if (by_powers)
+      w *= rate * (up ? at.up : at.down);
+    else
+      w *= std::exp(up ? theta - nu * at.log : nu * at.log - theta);
+    g += up ? -at.log : at.log;
+    d += up ? 1.0 : -1.0;
+    if (!up) y -= 1.0;
+    if (!(w > kNegligible)) break;
+    sums.add(w, d, g);
+  }
+  return true;
+}
+
+constexpr double kChoose[5][5] = {
+    {1, 0, 0, 0, 0}, {1, 1, 0, 0, 0}, {1, 2, 1, 0, 0}, {1, 3, 3, 1, 0}, {1, 4, 6, 4, 1}};
+
+// Moments around the mean from those around the mode, which is less than a standard deviation or
+// one count away, so that nothing cancels.
+template <int Most, bool kJoint>
+void centre(const Sums<Most, kJoint>& sums, double mean, double mean_g, Moments& out) {
+  double by_d[Most + 1] = {1.0}, by_g[Most + 1] = {1.0};
+  for (int a = 1; a <= Most; ++a) {
+    by_d[a] = -mean * by_d[a - 1];
+    by_g[a] = -mean_g * by_g[a - 1];
+  }
+  for (int a = 0; a <= Most; ++a)
+    for (int b = 0; b <= (kJoint ? Most - a : 0); ++b) {
+      double sum = 0.0;
+      for (int i = 0; i <= a; ++i)
+        for (int j = 0; j <= b; ++j)
+          sum += kChoose[a][i] * kChoose[b][j] * by_d[a - i] * by_g[b - j] * sums.of[i][j];
+      out.central[a][b] = sum / sums.of[0][0];
+    }
+}
+
 // Sums over the counts around the mode, outwards to where they no longer count.
-Moments moments(double theta, double nu, bool all) {
+template <int Most, bool kJoint>
+Moments moments(double theta, double nu) {
   Moments out;
   const double peak = theta / nu;
   if (!(peak < std::log(1e8))) return out;
+  thread_local Powers powers;
+  powers.set(nu);
   const double mode = std::floor(std::exp(peak));
-  const double g_mode = -log_gamma(mode + 1.0), top = mode * theta + nu * g_mode;
-  std::vector<std::array<double, 3>> terms;  // y, g - g_mode, weight
-  for (const bool up : {true, false}) {
-    double y = mode, g = 0.0;
-    while (true) {
-      if (up || y != mode) {
-        const double e = y * theta + nu * (g + g_mode) - top;
-        if (e < -kNegligible) break;
-        terms.push_back({y, g, std::exp(e)});
-        if (static_cast<int>(terms.size()) > kMostTerms) return out;
-      }
-      if (up) {
-        y += 1.0;
-        g -= std::log(y);
-      } else {
-        if (y <= 0.0) break;
-        g += std::log(y);
-        y -= 1.0;
-      }
-    }
+  Sums<Most, kJoint> sums;
+  sums.add(1.0, 0.0, 0.0);
+  for (const bool up : {true, false})
+    if (!add_side(powers, mode, theta, nu, up, sums)) return out;
+  const double z = sums.of[0][0], mean = sums.of[1][0] / z, mean_g = sums.of[0][1] / z;
+  out.mean = mode + mean;
+  if (kJoint) {
+    const double g_mode = -log_gamma(mode + 1.0);
+    out.log_z = mode * theta + nu * g_mode + std::log(z);
+    out.mean_g = g_mode + mean_g;
   }
-  double z = 0.0, sum_y = 0.0, sum_g = 0.0;
-  for (const auto& [y, g, w] : terms) {
-    z += w;
-    sum_y += w * (y - mode);
-    sum_g += w * g;
-  }
-  out.log_z = top + std::log(z);
-  out.mean = mode + sum_y / z;
-  out.mean_g = g_mode + sum_g / z;
-  for (const auto& [y, g, w] : terms) {
-    const double d = y - mode - sum_y / z, e = g - sum_g / z;
-    double power = w / z;
-    for (int a = 0; a <= (all ? 4 : 2); ++a, power *= d) {
-      double term = power;
-      for (int b = 0; b <= (all ? 4 - a : 0); ++b, term *= e) out.central[a][b] += term;
-    }
-  }
+  centre(sums, mean, mean_g, out);
   out.is_finite = true;
   return out;
+}
+
+// Where the mean comes close to mu: the first terms of its expansion for large rates, Gaunt,
+// Iyengar, Olde Daalhuis and Simsek (2019), Ann. Inst. Stat. Math. 71, 163-180.
+double first_theta(double log_mu, double nu) {
+  const double mu = std::exp(log_mu);
+  double rate = mu + 0.5 * (nu - 1.0) / nu;  // exp(theta / nu)
+  if (!(rate > 0.05 * mu)) return log_mu;
+  const double further = (nu * nu - 1.0) / (24.0 * nu * nu);
+  const double better = rate + further / rate;
+  if (std::abs(better - rate) < 0.2 * rate) rate = better;
+  return nu * std::log(rate);
+}
+
+// The step in theta that takes the mean to mu, by its Taylor series.
+double series_step(const Moments& m, double mu) {
+  const double k2 = m.central[2][0], k3 = m.central[3][0] / k2;
+  const double k4 = m.central[4][0] / k2 - 3.0 * k2, r = (mu - m.mean) / k2;
+  return r - 0.5 * k3 * r * r + (0.5 * k3 * k3 - k4 / 6.0) * r * r * r;
 }
 
 // Joint cumulants from central moments; the first from the means.
@@ -82,34 +181,34 @@ void cumulants(const Moments& m, double k[5][5]) {
 
 }  // namespace
 
-// Newton's method for theta by the logarithm of the mean, which is close to linear in it.
-ConwayMaxwell conway_maxwell_at(double log_mu, double nu) {
+// Newton's method for theta by the logarithm of the mean, which is close to linear in it; near the
+// end one step of the fourth order.
+ConwayMaxwell conway_maxwell_at(double log_mu, double nu, int order) {
   ConwayMaxwell out;
   const double mu = std::exp(log_mu);
   if (!(mu > 0.0) || !(mu < 1e8) || !(nu > 0.0) || !(nu < 1e8)) return out;
-  const double shifted = mu + 0.5 * (nu - 1.0) / nu;
-  double theta = shifted > 0.05 * mu ? nu * std::log(shifted) : log_mu;
+  double theta = first_theta(log_mu, nu);
   double low = kMinusHuge, high = kHuge;
   for (int step = 0; step < kMostSteps; ++step) {
-    const Moments m = moments(theta, nu, false);
+    const Moments m = moments<4, false>(theta, nu);
     if (!m.is_finite) {
       high = theta;
       theta = low > kMinusHuge ? 0.5 * (low + high) : theta - 1.0;
       continue;
     }
+    if (std::abs(mu - m.mean) < kClose * std::min(m.central[2][0], std::sqrt(m.central[2][0]))) {
+      theta += series_step(m, mu);
+      break;
+    }
     (m.mean < mu ? low : high) = theta;
     const double gap = log_mu - std::log(m.mean);
     double next = theta + gap * m.mean / m.central[2][0];
-    if (std::abs(gap) < kClose) {  // after this step it is that squared
-      theta = next;
-      break;
-    }
     if (!(next > low && next < high))
       next =
           low > kMinusHuge && high < kHuge ? 0.5 * (low + high) : theta + (gap > 0.0 ? 1.0 : -1.0);
     theta = next;
   }
-  const Moments m = moments(theta, nu, true);
+  const Moments m = order < 3 ? moments<3, true>(theta, nu) : moments<4, true>(theta, nu);
   if (!m.is_finite || !(std::abs(std::log(m.mean) - log_mu) < 1e-9)) return out;
   double k[5][5];
   cumulants(m, k);

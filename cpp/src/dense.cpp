@@ -1,6 +1,7 @@
 #include "ranef/dense.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "ranef/interrupt.hpp"
 
@@ -12,6 +13,8 @@ constexpr Index kPanelColumns = 64;
 // From this size on products are taken in strips, between which a caller may end the work.
 constexpr Index kInStrips = 1024;
 constexpr Index kStrip = 256;
+// Rotations converge within ten sweeps; a column of nothing but rounding may be turned for ever.
+constexpr int kSweeps = 30;
 
 // strip(begin, width) for consecutive strips of 0 .. n - 1; one where the work is short.
 template <class Strip>
@@ -103,6 +106,22 @@ void multiply_by_transpose(MatrixRef L, MatrixRef panel) {
   multiply_by_transpose(L22, panel);
 }
 
+// Turn columns i and j of A until they are orthogonal; whether they were not.
+bool make_orthogonal(Matrix& A, Index i, Index j) {
+  constexpr double kOrthogonal = 1e-14;
+  const double a = A.col(i).squaredNorm(), b = A.col(j).squaredNorm(), c = A.col(i).dot(A.col(j));
+  if (!(std::abs(c) > kOrthogonal * std::sqrt(a * b))) return false;
+  const double zeta = (b - a) / (2.0 * c);
+  const double t = std::copysign(1.0, zeta) / (std::abs(zeta) + std::hypot(1.0, zeta));
+  const double cosine = 1.0 / std::hypot(1.0, t), sine = cosine * t;
+  for (Index row = 0; row < A.rows(); ++row) {
+    const double left = A(row, i), right = A(row, j);
+    A(row, i) = cosine * left - sine * right;
+    A(row, j) = sine * left + cosine * right;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool cholesky_in_place(MatrixRef A) {
@@ -114,6 +133,27 @@ bool cholesky_in_place(MatrixRef A) {
 void inverse_from_cholesky(MatrixRef L, MatrixRef panel) {
   invert_halves(L);
   multiply_by_transpose(L, panel);
+}
+
+Matrix product(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A * B; }
+
+Matrix crossprod(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A.transpose() * B; }
+
+Matrix tcrossprod(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A * B.transpose(); }
+
+double smallest_singular_value(Matrix A) {
+  if (A.cols() == 0) return HUGE_VAL;
+  // Scaled, so that no square overflows or vanishes.
+  const double scale = A.cwiseAbs().maxCoeff();
+  if (!(scale > 0.0)) return scale;
+  A /= scale;
+  bool turned = true;
+  for (int sweep = 0; turned && sweep < kSweeps; ++sweep) {
+    turned = false;
+    for (Index j = 1; j < A.cols(); ++j)
+      for (Index i = 0; i < j; ++i) turned |= make_orthogonal(A, i, j);
+  }
+  return scale * std::sqrt(A.colwise().squaredNorm().minCoeff());
 }
 
 }  // namespace ranef

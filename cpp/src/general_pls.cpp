@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/search.hpp"
@@ -18,7 +19,7 @@ constexpr Index kPanel = 64;        // right sides that are solved together
 
 bool near_singular(const Matrix& lambda) {
   if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
-  return Eigen::JacobiSVD<Matrix>(lambda).singularValues().minCoeff() < kRidge;
+  return smallest_singular_value(lambda) < kRidge;
 }
 
 Matrix ridged(const Matrix& lambda) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ranef/dense.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/laplace.hpp"
 #include "ranef/search.hpp"
@@ -199,7 +200,7 @@ double Glmm::margin(const Vector& theta) const {
     for (std::size_t b = 0; b < columns.size(); ++b) {
       if (pls_->structure(t, b)) continue;
       const Matrix block = lambda[t](columns[b], columns[b]);
-      out = std::min(out, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+      out = std::min(out, smallest_singular_value(block));
     }
   }
   each_structure(*pls_, [&](Index first, const Structure& structure) {

@@ -31,6 +31,11 @@ constexpr double kSmallestDispersion = 1e-8, kLargestDispersion = 1e8;
 // Information on a combination of standardised columns, in units of the largest, that is none.
 constexpr double kVanished = 1e-8;
 
+// Standard deviations that a search by quadrature starts from as well.
+constexpr double kSizes[] = {0.5, 1.5, 4.0};
+// Places closer than this are one.
+constexpr double kSamePlace = 1e-3;
+
 // -2 log-likelihood by theta, whitened beta unless it is at the joint mode, and log dispersion.
 struct Criterion {
   Glmm& model;
@@ -41,6 +46,8 @@ struct Criterion {
   Vector centre, last;
   Matrix root;  // whitened to standardised
   GlmmPoint point;
+  const HermiteRule* rule = nullptr;  // of the quadrature, where there is one
+  GlmmQuadrature added{};             // by it at `last`
   int n_values = 0, n_gradients = 0;
 
   Criterion(Glmm& of, double dispersion, bool is_known)
@@ -60,17 +67,24 @@ struct Criterion {
 
   double value(const Vector& x) {
     ++n_values;
+    const bool is_again = added.gradient.size() > 0 && x == last;
+    const double before = point.value;
     last = x;
     const GlmmParameters here = at(x);
     if (!(here.dispersion > kSmallestDispersion && here.dispersion < kLargestDispersion))
       return kInfinity;
     point = model.evaluate(here);
-    return point.value < kInfeasible ? point.value : kInfinity;
+    if (!(point.value < kInfeasible)) return kInfinity;
+    if (rule == nullptr) return point.value;
+    if (!is_again || point.value != before)
+      added = model.quadrature(*rule);  // its gradient comes at little extra cost
+    const double total = point.value + added.value;
+    return std::isfinite(total) ? total : kInfinity;
   }
 
   Vector gradient() {
     ++n_gradients;
-    Vector out = model.gradient();
+    Vector out = rule == nullptr ? model.gradient() : added.gradient;
     if (model.has_dispersion() && !has_dispersion) out.conservativeResize(out.size() - 1);
     if (has_dispersion && last(last.size() - 1) > std::log(kEndless)) out(out.size() - 1) = 0.0;
     if (joint) return out;
@@ -321,12 +335,13 @@ void prove(Criterion& surface, Minimum& found, const GlmmSearchSettings& setting
   found.status = GlmmStatus::kSaddle;
 }
 
-// Bend of the criterion along each coordinate, by one difference of gradients each.
-Matrix curvature_guess(Criterion& surface, const Vector& x) {
+// Bend of the criterion along the first coordinates, by one difference of gradients each; 1 along
+// the others.
+Matrix curvature_guess(Criterion& surface, const Vector& x, Index first) {
   surface.value(x);
   const Vector base = surface.gradient();
   Vector bends = Vector::Ones(x.size());
-  for (Index j = 0; j < x.size(); ++j) {
+  for (Index j = 0; j < first; ++j) {
     Vector moved = x;
     moved(j) += 0.05;
     if (std::isfinite(surface.value(moved)))
@@ -344,7 +359,7 @@ Minimum search_joint(Criterion& surface, const Vector& theta, double log_dispers
   x.head(surface.m) = theta;
   if (surface.has_dispersion) x(surface.m) = log_dispersion;
   if (!std::isfinite(surface.value(x))) return {};
-  const Matrix guess = curvature_guess(surface, x);
+  const Matrix guess = curvature_guess(surface, x, x.size());
   return minimise(surface, x, guess, units_of(guess), settings.max_steps,
                   std::max(1e-3, settings.tolerance), bowl);
 }
@@ -363,6 +378,64 @@ Minimum search_all(Criterion& surface, const Minimum& from, const GlmmSearchSett
   hessian.block(0, m + p, m, rest) = from.hessian.topRightCorner(m, rest);
   hessian.block(m + p, 0, rest, m) = from.hessian.bottomLeftCorner(rest, m);
   return minimise(surface, x, hessian, units_of(hessian), settings.max_steps, settings.tolerance);
+}
+
+// A place in the coordinates of a surface: theta, standardised beta, and log dispersion.
+Vector placed(const Criterion& surface, const Vector& theta, const Vector& beta,
+              const Vector& rest) {
+  const Index m = surface.m, p = surface.centre.size();
+  Vector x(m + p + rest.size());
+  x << theta, Vector::Zero(p), rest;
+  if (p > 0) x.segment(m, p) = surface.root.partialPivLu().solve(Vector(beta - surface.centre));
+  return x;
+}
+
+// Covariances of several sizes, with beta at the joint mode.
+std::vector<Vector> places_of_sizes(Criterion& surface, const Vector& found) {
+  std::vector<Vector> out;
+  GlmmParameters at = surface.at(found);
+  at.beta.resize(0);
+  for (const double size : kSizes) {
+    Index a = 0;
+    for (const auto& [t, i, j] : surface.model.parameters()) at.theta(a++) = i == j ? size : 0.0;
+    surface.model.restart();
+    const GlmmPoint point = surface.model.evaluate(at);
+    if (point.value < kInfeasible)
+      out.push_back(
+          placed(surface, at.theta, point.beta, found.tail(surface.has_dispersion ? 1 : 0)));
+  }
+  return out;
+}
+
+// Search by quadrature from every place that may lie in another basin than the proved minimum's;
+// the lower one is proved in its turn.
+void seek_lower(Criterion& surface, Minimum& best, std::vector<Vector> places,
+                const GlmmSearchSettings& settings) {
+  std::vector<Vector> ends = {best.x};
+  for (const Vector& x : places) {
+    const auto is_known = [&](const Vector& end) {
+      return (x - end).cwiseAbs().maxCoeff() < kSamePlace * (1.0 + end.cwiseAbs().maxCoeff());
+    };
+    if (std::any_of(ends.begin(), ends.end(), is_known)) continue;
+    surface.model.restart();
+    const double value = surface.value(x);
+    const bool has_bowl = best.hessian.allFinite();
+    if (!std::isfinite(value) || (has_bowl && is_in_bowl(surface.model, best, x, surface.m, value)))
+      continue;
+    Matrix guess = curvature_guess(surface, x, surface.m);
+    const Index rest = x.size() - surface.m;
+    if (has_bowl)
+      guess.diagonal().tail(rest) = best.hessian.diagonal().tail(rest).cwiseAbs().cwiseMax(1e-2);
+    Minimum other = minimise(surface, x, guess, units_of(guess), settings.max_steps,
+                             settings.tolerance, has_bowl ? &best : nullptr);
+    if (!std::isfinite(other.value) || other.reached_bowl) continue;
+    ends.push_back(other.x);
+    if (!(other.value < best.value - kBetter)) continue;
+    best = std::move(other);
+    prove(surface, best, settings);
+  }
+  surface.model.restart();
+  best.value = surface.value(best.x);
 }
 
 Index n_effects(const Glmm& model) {
@@ -428,6 +501,11 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   if (!std::isfinite(first.value)) return out;
   Minimum found = search_all(surface, first, settings);
   if (!std::isfinite(found.value)) return out;
+  const Index m = surface.m, rest = surface.has_dispersion ? 1 : 0;
+  const bool by_quadrature = settings.rule.nodes.size() > 1;
+  std::vector<Vector> places;  // of other minima than Laplace's
+  if (by_quadrature)
+    places.push_back(placed(surface, first.x.head(m), surface.centre, first.x.tail(rest)));
   out.n_values = surface.n_values;
   out.n_gradients = surface.n_gradients;
   const std::vector<Vector> others = other_starts(model, model.margin(found.x.head(surface.m)));
@@ -436,7 +514,13 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
     const Minimum wide = search_joint(rival, theta, log_dispersion, settings, &first);
     if (std::isfinite(wide.value) && !wide.reached_bowl && !is_same(rival, first, wide)) {
       const Minimum other = search_all(rival, wide, settings);
-      if (other.value < found.value - kBetter) {
+      if (by_quadrature) {
+        places.push_back(placed(surface, wide.x.head(m), rival.centre, wide.x.tail(rest)));
+        if (std::isfinite(other.value)) {
+          const GlmmParameters at = rival.at(other.x);
+          places.push_back(placed(surface, at.theta, at.beta, other.x.tail(rest)));
+        }
+      } else if (other.value < found.value - kBetter) {
         found = other;
         surface.centre = rival.centre;
         surface.root = rival.root;
@@ -451,7 +535,17 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
     model.set_mode_tolerance(Glmm::kExactMode);
     if (!std::isfinite(surface.value(found.x))) return out;
   }
+  if (by_quadrature) {
+    surface.rule = &settings.rule;
+    found = minimise(surface, found.x, found.hessian, units_of(found.hessian), settings.max_steps,
+                     settings.tolerance);
+    if (!std::isfinite(found.value)) return out;
+  }
   prove(surface, found, settings);
+  if (by_quadrature && n_effects(model) <= kMany) {
+    for (Vector& place : places_of_sizes(surface, found.x)) places.push_back(std::move(place));
+    seek_lower(surface, found, std::move(places), settings);
+  }
   out.value = surface.value(found.x);
   out.n_values += surface.n_values;
   out.n_gradients += surface.n_gradients;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ranef/crossed_pls.hpp"
+#include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/merge.hpp"
 #include "ranef/pls.hpp"
@@ -27,8 +28,7 @@ constexpr std::size_t kFewTerms = 4;
 
 double smallest_axis(const std::vector<Matrix>& lambda) {
   double smallest = HUGE_VAL;
-  for (const Matrix& block : lambda)
-    smallest = std::min(smallest, Eigen::JacobiSVD<Matrix>(block).singularValues().minCoeff());
+  for (const Matrix& block : lambda) smallest = std::min(smallest, smallest_singular_value(block));
   return smallest;
 }
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 
+#include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/level_pass.hpp"
 #include "ranef/memory.hpp"
@@ -13,6 +14,13 @@
 
 namespace ranef {
 namespace {
+
+template <class M>
+M columns_of(const M& from, const std::vector<Index>& which) {
+  M out(from.rows(), static_cast<Index>(which.size()));
+  for (Index j = 0; j < out.cols(); ++j) out.col(j) = from.col(which[static_cast<std::size_t>(j)]);
+  return out;
+}
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
 
@@ -243,12 +251,12 @@ void Pls::add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J
   H.leftCols(m0) = F;
   RowMatrix G = H;
   root_.solve_lower(G);
-  const Matrix GG = G.transpose() * G;
+  const Matrix plain = G, GG = crossprod(plain, plain);
   Q.topLeftCorner(m0, m0) -= GG.topLeftCorner(m0, m0);
   Q.topRightCorner(m0, m2) = GG.topRightCorner(m0, m2);
   Q.bottomLeftCorner(m2, m0) = GG.bottomLeftCorner(m2, m0);
-  Q.bottomRightCorner(m2, m2).noalias() = H.rightCols(m2).transpose() * H.rightCols(m2);
-  Q.bottomRightCorner(m2, m2) -= GG.bottomRightCorner(m2, m2);
+  const Matrix own = H.rightCols(m2);
+  Q.bottomRightCorner(m2, m2) = crossprod(own, own) - GG.bottomRightCorner(m2, m2);
 }
 
 // S of the root's terms, and what the root takes from the leading term's.
@@ -275,7 +283,7 @@ void Pls::root_traces(bool reml, double nu, Derivatives& out) {
       scores.noalias() += nu * N.col(p).lazyProduct(N.col(p).transpose());
     }
     sum.diagonal().array() += static_cast<double>(layout.n_levels[t]);
-    out.S[t + 1] = lambda_inverse_[t].transpose() * sum * lambda_inverse_[t] - scores;
+    out.S[t + 1] = product(crossprod(lambda_inverse_[t], sum), lambda_inverse_[t]) - scores;
   }
 }
 
@@ -292,9 +300,10 @@ void Pls::gather_leading() {
       element.push_back(e.j * k - e.j * (e.j - 1) / 2 + e.i - e.j);
     }
     if (static_cast<Index>(m0) == sums_.Q.cols()) return;
-    sums_.Q = Matrix(sums_.Q(element, element));
-    sums_.J = Matrix(sums_.J(Eigen::all, element));
-    if (root_.size() > 0) Th_ = RowMatrix(Th_(Eigen::all, element));
+    const Matrix rows = columns_of(sums_.Q, element).transpose();
+    sums_.Q = columns_of(rows, element);  // symmetric
+    sums_.J = columns_of(sums_.J, element);
+    if (root_.size() > 0) Th_ = columns_of(Th_, element);
     return;
   }
   if (!by_pass_) return;  // they were taken along its directions
@@ -305,8 +314,8 @@ void Pls::gather_leading() {
     for (Index j = 0; j < k; ++j)
       for (Index i = j; i < k; ++i) C(row++, static_cast<Index>(a)) = D(i, j);
   }
-  sums_.Q = (C.transpose() * sums_.Q * C).eval();
-  sums_.J = (sums_.J * C).eval();
+  sums_.Q = product(crossprod(C, sums_.Q), C);
+  sums_.J = product(sums_.J, C);
 }
 
 void Pls::derivatives(bool reml, Derivatives& out) {
@@ -464,10 +473,14 @@ Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
     inverse[t] = root_lambda_[t].triangularView<Eigen::Lower>().solve(
         Matrix::Identity(k_[t + 1], k_[t + 1]));
   scale_root_rows(inverse, false, R);
-  Q.noalias() += R.transpose() * R;
+  const auto gram = [](const RowMatrix& rows) {
+    const Matrix plain = rows;
+    return crossprod(plain, plain);
+  };
+  Q += gram(R);
   F -= R;  // (F - R)'Omega^-1 (F - R) gathers own and cross parts at once
   root_.solve_lower(F);
-  Q.noalias() -= F.transpose() * F;
+  Q -= gram(F);
   return Q;
 }
 
@@ -523,10 +536,12 @@ std::vector<Matrix> Pls::conditional_covariances() {
   spend_factor();
   root_.quadratic(coupling_, quadratic_);
   const Index k = k_[0];
+  Matrix KG(k, k);
   for (Index l = 0; l < n_levels_[0]; ++l) {
     const Eigen::Map<const Matrix> K(K_.data() + l * k * k, k, k);
     const Eigen::Map<const Matrix> G(quadratic_.data() + l * k * k, k, k);
-    Eigen::Map<Matrix>(out[0].data() + l * k * k, k, k) += K * G * K;
+    KG.noalias() = K.lazyProduct(G);
+    Eigen::Map<Matrix>(out[0].data() + l * k * k, k, k).noalias() += KG.lazyProduct(K);
   }
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t) {
@@ -536,7 +551,7 @@ std::vector<Matrix> Pls::conditional_covariances() {
     for (Index l = 0; l < layout.n_levels[t]; ++l) {
       root_.inverse_block(t, l, block);
       Eigen::Map<Matrix>(out[t + 1].data() + l * kt * kt, kt, kt) =
-          root_lambda_[t] * block * root_lambda_[t].transpose();
+          tcrossprod(product(root_lambda_[t], block), root_lambda_[t]);
     }
   }
   return out;

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/laplace.hpp"
 #include "ranef/predictors.hpp"
 
@@ -17,7 +18,7 @@ int pair_of(int a, int b) { return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 
 // One level: its rows, its columns and the root R of M^-1 = R R'; the last four at the mode.
 struct Predictors::Level {
   const std::int32_t* rows;
-  RowMatrix z;           // (count, k)
+  Matrix z;              // (count, k)
   Matrix eta;            // (count, N)
   Vector mode;           // (k,)
   Matrix R;              // (k, k) upper triangular
@@ -37,7 +38,8 @@ Predictors::Level Predictors::at_level(const LevelOrder& order, Index l, const M
   const TermProducts& A = products_->products().terms[0];
   const Index k = A.k, count = order.start[l + 1] - order.start[l], N = eta_.cols();
   const Eigen::Map<const Matrix> own(A.own.data() + l * k * k, k, k);
-  const Matrix M = Matrix::Identity(k, k) + lambda_[0].transpose() * own * lambda_[0];
+  Matrix M = product(crossprod(lambda_[0], own), lambda_[0]);
+  M.diagonal().array() += 1.0;
   Level out;
   out.rows = order.row.data() + order.start[l];
   out.z.resize(count, k);
@@ -53,7 +55,8 @@ Predictors::Level Predictors::at_level(const LevelOrder& order, Index l, const M
     out.weight(i) = weight_(row, 0);
   }
   out.mode = Eigen::Map<const Vector>(u_[0].data() + l * k, k);
-  out.R = M.llt().matrixU().solve(Matrix::Identity(k, k));
+  out.R = Matrix::Identity(k, k);
+  M.llt().matrixU().solveInPlace(out.R);
   Matrix score;
   out.at_mode = rows_->at_rows(out.rows, out.eta, score) - 0.5 * out.mode.squaredNorm();
   return out;
@@ -84,10 +87,10 @@ GlmmQuadrature Predictors::quadrature(const HermiteRule& rule) {
 void Predictors::add_level(const Level& level, const QuadratureGrid& grid, Sums& sums) const {
   const Matrix& lambda = lambda_[0];
   const int own = active_[0];
-  const Index k = lambda.cols(), count = level.eta.rows(), points = grid.log_weight.size();
-  const Matrix change = kRootTwo * level.R * grid.x;  // (k, points)
+  const Index count = level.eta.rows(), points = grid.log_weight.size();
+  const Matrix change = kRootTwo * product(level.R, grid.x);  // (k, points)
   const Matrix u = change.colwise() + level.mode;
-  const Matrix shift = level.z * (lambda * change);  // (count, points)
+  const Matrix shift = product(level.z, product(lambda, change));  // (count, points)
   Vector omega = grid.log_weight - 0.5 * u.colwise().squaredNorm().transpose();
   std::vector<Matrix> scores(points);
   Matrix own_score(count, points), eta = level.eta;
@@ -103,22 +106,26 @@ void Predictors::add_level(const Level& level, const QuadratureGrid& grid, Sums&
   sums.log_ratio += largest + std::log(omega.sum()) - level.at_mode;
   omega /= omega.sum();
 
-  const Matrix Zs = level.z.transpose() * own_score;  // (k, points)
-  const Matrix g = 2.0 * (u - lambda.transpose() * Zs) * omega.asDiagonal();
-  const Matrix P = -symmetric_half(kRootTwo * grid.x * g.transpose() * level.R);
-  const Matrix inverse = level.R * (Matrix::Identity(k, k) + P) * level.R.transpose();
-  const RowMatrix zl = level.z * lambda;
-  const Vector h = (zl * inverse).cwiseProduct(zl).rowwise().sum();
-  const Vector a = h.cwiseProduct(level.slope.col(own)), Za = level.z.transpose() * a;
-  const Vector v = level.R * (level.R.transpose() * (g.rowwise().sum() + lambda.transpose() * Za));
-  const Vector along = zl * v, moved = level.weight.cwiseProduct(along);
-  Matrix of_rows = h.asDiagonal() * level.slope + along.asDiagonal() * level.cross;
+  const Matrix& z = level.z;
+  const Matrix Zs = crossprod(z, own_score);  // (k, points)
+  const Matrix g = 2.0 * (u - crossprod(lambda, Zs)) * omega.asDiagonal();
+  Matrix middle = -kRootTwo * symmetric_half(product(tcrossprod(grid.x, g), level.R));
+  middle.diagonal().array() += 1.0;
+  const Matrix inverse = tcrossprod(product(level.R, middle), level.R), zl = product(z, lambda);
+  const Vector h = product(zl, inverse).cwiseProduct(zl).rowwise().sum();
+  const Vector a = h.cwiseProduct(level.slope.col(own)), Za = crossprod(z, a);
+  const Vector pull = g.rowwise().sum() + crossprod(lambda, Za);
+  const Vector v = product(level.R, crossprod(level.R, pull));
+  const Vector along = product(zl, v), moved = level.weight.cwiseProduct(along);
+  Matrix of_rows = h.asDiagonal() * level.slope;
+  of_rows += along.asDiagonal() * level.cross;
   for (Index j = 0; j < points; ++j) of_rows -= 2.0 * omega(j) * scores[j];
   for (Index i = 0; i < count; ++i) sums.r.row(level.rows[i]) = of_rows.row(i);
-  sums.by_lambda.noalias() += 2.0 * level.z.transpose() * level.weight.asDiagonal() * zl * inverse;
-  sums.by_lambda.noalias() += (Za - level.z.transpose() * moved) * level.mode.transpose();
-  sums.by_lambda.noalias() -= 2.0 * Zs * omega.asDiagonal() * u.transpose();
-  sums.by_lambda.noalias() += level.z.transpose() * level.score * v.transpose();
+  const Matrix weighted = level.weight.asDiagonal() * zl, drawn = Zs * omega.asDiagonal();
+  sums.by_lambda += 2.0 * product(crossprod(z, weighted), inverse);
+  sums.by_lambda += tcrossprod(Za - crossprod(z, moved), level.mode);
+  sums.by_lambda -= 2.0 * tcrossprod(drawn, u);
+  sums.by_lambda += tcrossprod(crossprod(z, level.score), v);
 }
 
 }  // namespace ranef

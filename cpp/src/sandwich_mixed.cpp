@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "ranef/dense.hpp"
+
 namespace ranef {
 namespace {
 
@@ -83,7 +85,7 @@ void add_random(const MarginalModel& m, Cluster& c) {
   for (std::size_t l = 0; l < c.first.size(); ++l) {
     const Index t = c.term[l], s = m.sizes[t], at = column[static_cast<std::size_t>(t)];
     const Matrix Zl = c.Z.middleCols(c.first[l], s);
-    c.V.noalias() += Zl * m.sigma.block(at, at, s, s) * Zl.transpose();
+    c.V += tcrossprod(product(Zl, m.sigma.block(at, at, s, s)), Zl);
   }
 }
 
@@ -106,9 +108,9 @@ void gather(const MarginalModel& m, Index g, Cluster& c) {
     Matrix XZ(n, r + q);
     XZ << c.X, c.Z;
     const Matrix Q = Eigen::HouseholderQR<Matrix>(XZ).householderQ() * Matrix::Identity(n, r + q);
-    c.X = (Q.transpose() * c.X).eval();
-    c.Z = (Q.transpose() * c.Z).eval();
-    c.e = (Q.transpose() * c.e).eval();
+    c.X = crossprod(Q, c.X);
+    c.Z = crossprod(Q, c.Z);
+    c.e = crossprod(Q, c.e);
     c.V = noise[0] * Matrix::Identity(r + q, r + q);
   } else {
     c.V = noise.asDiagonal();
@@ -121,8 +123,8 @@ bool adjust(const Cluster& c, const std::string& kind, Matrix& a) {
   const Eigen::LLT<Matrix> factor(c.V);
   Matrix inner = factor.matrixL().solve(c.X);
   if (kind == "CR2") {
-    const Matrix D = factor.matrixU();
-    const Matrix B = D * (c.V - c.X * c.X.transpose()) * D.transpose();
+    const Matrix D = factor.matrixU(), left = c.V - tcrossprod(c.X, c.X);
+    const Matrix B = tcrossprod(product(D, left), D);
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(B);
     const Vector& lam = eigen.eigenvalues();
     Vector power(lam.size());
@@ -130,16 +132,17 @@ bool adjust(const Cluster& c, const std::string& kind, Matrix& a) {
       power[i] = lam[i] > kEmpty * lam[lam.size() - 1] ? 1.0 / std::sqrt(lam[i]) : 0.0;
     }
     const Matrix& E = eigen.eigenvectors();
-    a = D.transpose() * (E * (power.asDiagonal() * (E.transpose() * inner)));
+    const Matrix turned = power.asDiagonal() * crossprod(E, inner);
+    a = crossprod(D, product(E, turned));
     return true;
   }
   if (kind == "CR3") {
-    const Matrix left = Matrix::Identity(c.X.cols(), c.X.cols()) - inner.transpose() * inner;
+    const Matrix left = Matrix::Identity(c.X.cols(), c.X.cols()) - crossprod(inner, inner);
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(left);
     if (eigen.eigenvalues()[0] < kEmpty) return false;
-    inner = (inner * eigen.eigenvectors() * eigen.eigenvalues().cwiseInverse().asDiagonal() *
-             eigen.eigenvectors().transpose())
-                .eval();
+    const Matrix& E = eigen.eigenvectors();
+    const Matrix turned = product(inner, E) * eigen.eigenvalues().cwiseInverse().asDiagonal();
+    inner = tcrossprod(turned, E);
   }
   a = factor.matrixU().solve(inner);
   return true;
@@ -154,7 +157,7 @@ Matrix marginal_gram(const MarginalModel& model) {
   for (Index g = 0; g + 1 < model.start.size(); ++g) {
     gather(model, g, c);
     const Matrix inner = Eigen::LLT<Matrix>(c.V).matrixL().solve(c.X);
-    out.noalias() += inner.transpose() * inner;
+    out += crossprod(inner, inner);
   }
   return out;
 }
@@ -174,8 +177,8 @@ MarginalPieces marginal_pieces(const MarginalModel& model, const std::string& ki
     gather(model, g, c);
     out.complete = adjust(c, kind, a);
     if (!out.complete) return out;
-    const RowMatrix own = a.transpose() * c.V * a, cross = c.X.transpose() * a;
-    out.scores.row(g - first) = a.transpose() * c.e;
+    const RowMatrix own = product(crossprod(a, c.V), a), cross = crossprod(c.X, a);
+    out.scores.row(g - first) = crossprod(a, c.e).transpose();
     out.own.row(g - first) = Eigen::Map<const Eigen::RowVectorXd>(own.data(), r * r);
     out.cross.row(g - first) = Eigen::Map<const Eigen::RowVectorXd>(cross.data(), r * r);
   }

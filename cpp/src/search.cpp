@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "ranef/dense.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/quadratic.hpp"
 
@@ -39,7 +40,7 @@ using Lambdas = std::vector<Matrix>;
 
 bool near_boundary(const Matrix& lambda) {
   if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
-  return Eigen::JacobiSVD<Matrix>(lambda).singularValues().minCoeff() < kRidge;
+  return smallest_singular_value(lambda) < kRidge;
 }
 
 class Search {

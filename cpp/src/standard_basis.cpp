@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/with_size.hpp"
 
@@ -48,6 +49,13 @@ Matrix select(const Matrix& G, const std::vector<int>& index) {
   Matrix out(index.size(), index.size());
   for (std::size_t j = 0; j < index.size(); ++j)
     for (std::size_t i = 0; i < index.size(); ++i) out(i, j) = G(index[i], index[j]);
+  return out;
+}
+
+RowMatrix select_columns(const RowMatrix& rows, const std::vector<int>& index) {
+  RowMatrix out(rows.rows(), static_cast<Index>(index.size()));
+  for (Index i = 0; i < out.rows(); ++i)
+    for (Index j = 0; j < out.cols(); ++j) out(i, j) = rows(i, index[j]);
   return out;
 }
 
@@ -291,14 +299,14 @@ void refine_fixed(const Input& input, const Shifts& shifts, GramSchmidt& columns
     affine.push_back(shifts.xy[j]);
   }
   affine.push_back(shifts.xy[p]);
-  out.basis.T = shift_matrix(references, affine) * inverse_upper(R);
+  out.basis.T = product(shift_matrix(references, affine), inverse_upper(R));
 
   out.basis.alias.setZero(c - 1, static_cast<Index>(out.basis.aliased.size()));
   for (std::size_t a = 0; a < alias_coefficients.size(); ++a) {
     const Affine& shift = shifts.xy[out.basis.aliased[a]];
     const Vector& on_kept = alias_coefficients[a];
     auto column = out.basis.alias.col(static_cast<Index>(a));
-    column = out.basis.T.topLeftCorner(c - 1, on_kept.size()) * on_kept / shift.scale;
+    column = product(out.basis.T.topLeftCorner(c - 1, on_kept.size()), on_kept) / shift.scale;
     for (std::size_t i = 0; i < references.size(); ++i)
       if (references[i] == kIntercept) {
         column(static_cast<Index>(i)) += shift.shift;
@@ -343,7 +351,7 @@ TermInput refine_term(const TermInput& term, const std::vector<Affine>& affine,
       members.push_back(j);
     }
   }
-  out.basis.Tz.push_back(shift_matrix(term, affine) * inverse_upper(R));
+  out.basis.Tz.push_back(product(shift_matrix(term, affine), inverse_upper(R)));
   return refined;
 }
 
@@ -397,7 +405,7 @@ void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProd
     Tz.push_back(change(shift_matrix(input.terms[t], from.terms[t]),
                         shift_matrix(input.terms[t], to.terms[t])));
   transform(Tx, Tz, products);
-  products.gram = (Tx.transpose() * products.gram * Tx).eval();
+  products.gram = product(crossprod(Tx, products.gram), Tx);
 }
 
 void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, StandardBasis& basis) {
@@ -408,7 +416,8 @@ void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, Standar
   std::vector<Vector> on_kept;
   for (Index j = 0; j < c; ++j) {
     const Index r = static_cast<Index>(kept.size());
-    Vector v = G.col(j)(kept);
+    Vector v(r);
+    for (Index i = 0; i < r; ++i) v(i) = G(kept[i], j);
     R.topLeftCorner(r, r).transpose().triangularView<Eigen::Lower>().solveInPlace(v);
     const double pivot = G(j, j) - v.squaredNorm();
     if (!(pivot > kCrossProductTolerance * G(j, j))) {
@@ -439,15 +448,15 @@ void drop_aliased(Input& input, Shifts& shifts, CrossProducts& products, Standar
   for (std::size_t a = 0; a < on_kept.size(); ++a) {
     const Affine& shift = shifts.xy[basis.aliased[a]];
     auto column = basis.alias.col(static_cast<Index>(a));
-    column = S.leftCols(on_kept[a].size()) * on_kept[a] / shift.scale;
+    column = product(S.leftCols(on_kept[a].size()), on_kept[a]) / shift.scale;
     for (Index i = 0; i < p; ++i)
       if (left.fixed[i] == kIntercept) {
         column(i) += shift.shift;
         break;
       }
   }
-  products.gram = Matrix(G(kept, kept));
-  for (TermProducts& term : products.terms) term.xy = RowMatrix(term.xy(Eigen::all, kept));
+  products.gram = select(products.gram, kept);
+  for (TermProducts& term : products.terms) term.xy = select_columns(term.xy, kept);
   input = std::move(left);
   shifts = std::move(shifts_left);
 }
@@ -457,11 +466,11 @@ StandardBasis standardise(const Input& input, const Shifts& shifts, CrossProduct
   StandardBasis basis;
   for (std::size_t j = 0; j < input.fixed.size(); ++j) basis.kept.push_back(static_cast<int>(j));
   const Matrix R = inverse_root(products.gram, n);
-  basis.T = shift_matrix(input.fixed, shifts.xy) * R;
+  basis.T = product(shift_matrix(input.fixed, shifts.xy), R);
   std::vector<Matrix> roots;
   for (std::size_t t = 0; t < input.terms.size(); ++t) {
     roots.push_back(term_inverse_root(input.terms[t], own_total(products.terms[t]), n));
-    basis.Tz.push_back(shift_matrix(input.terms[t], shifts.terms[t]) * roots.back());
+    basis.Tz.push_back(product(shift_matrix(input.terms[t], shifts.terms[t]), roots.back()));
   }
   transform(R, roots, products);
   products.gram = n * Matrix::Identity(R.rows(), R.cols());
@@ -470,8 +479,8 @@ StandardBasis standardise(const Input& input, const Shifts& shifts, CrossProduct
 
 StandardBasis compose(const StandardBasis& outer, const StandardBasis& inner) {
   StandardBasis basis = outer;
-  basis.T = outer.T * inner.T;
-  for (std::size_t t = 0; t < inner.Tz.size(); ++t) basis.Tz[t] = outer.Tz[t] * inner.Tz[t];
+  basis.T = product(outer.T, inner.T);
+  for (std::size_t t = 0; t < inner.Tz.size(); ++t) basis.Tz[t] = product(outer.Tz[t], inner.Tz[t]);
   return basis;
 }
 

@@ -10,6 +10,7 @@
 
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/levels.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/pls.hpp"
@@ -33,12 +34,15 @@ double pattern_product(const A& left, const B& right, const Parameter& a, const 
 // F E_a F' for F (q_2, l * k).
 Matrix outer_pattern(const RowMatrix& F, const Parameter& a, Index k) {
   const auto columns = [&](int i) {
-    return Matrix(F(Eigen::all, Eigen::seq(i, F.cols() - k + i, k)));
+    Matrix out(F.rows(), F.cols() / k);
+    for (Index row = 0; row < out.rows(); ++row)
+      for (Index l = 0; l < out.cols(); ++l) out(row, l) = F(row, l * k + i);
+    return out;
   };
   const Matrix Fi = columns(a.i);
-  if (a.i == a.j) return Fi * Fi.transpose();
-  const Matrix product = Fi * columns(a.j).transpose();
-  return product + product.transpose();
+  if (a.i == a.j) return tcrossprod(Fi, Fi);
+  const Matrix half = tcrossprod(Fi, columns(a.j));
+  return half + half.transpose();
 }
 
 // One root term within C_22.
@@ -81,7 +85,10 @@ void Pls::leading_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
     const Eigen::Map<const Matrix> A(leading_.own.data() + l * k * k, k, k);
     const Eigen::Map<const Matrix> T(T_.data() + l * k * k, k, k);
     B.noalias() = T.lazyProduct(A);
-    if (F.rows() > 0) Y = F.middleCols(l * k, k).transpose() * F.middleCols(l * k, k);
+    if (F.rows() > 0) {
+      const Matrix of_level = F.middleCols(l * k, k);
+      Y = crossprod(of_level, of_level);
+    }
     rest = B - Y;
     for (Index a = 0; a < m0; ++a) {
       const Parameter& e = parameters_[a];
@@ -144,12 +151,13 @@ void Pls::root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
     for (Index a = m0; a < m; ++a)
       out.pairs(a, b) = pattern_product(C, span(a), parameters_[a], span(b), parameters_[b]);
   }
+  const Matrix plain = Y;
   std::vector<Matrix> D;
   for (Index a = 0; a < m0; ++a) D.push_back(outer_pattern(F, parameters_[a], k_[0]));
   for (Index a = 0; a < m0; ++a) {
     for (Index b = 0; b <= a; ++b) out.pairs(a, b) += D[a].cwiseProduct(D[b]).sum();
     for (Index b = 0; b < a; ++b) out.pairs(b, a) = out.pairs(a, b);
-    const RowMatrix M = Y * D[a] * Y.transpose();
+    const RowMatrix M = tcrossprod(product(plain, D[a]), plain);
     for (Index b = m0; b < m; ++b)
       out.pairs(a, b) = out.pairs(b, a) = pattern_trace(M, span(b), parameters_[b]);
   }

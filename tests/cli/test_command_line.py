@@ -213,6 +213,10 @@ def test_the_version(place):
             ["feols", "Reaction ~ Days", "--absorb", "Subject", "--cluster", "Subject"],
             lambda d: ranef.feols("Reaction ~ Days", d, absorb="Subject", cluster="Subject"),
         ),
+        (
+            ["feglm", "n ~ Days", "--family", "poisson", "--absorb", "Subject"],
+            lambda d: ranef.feglm("n ~ Days", d, family="poisson", absorb="Subject"),
+        ),
     ],
 )
 def test_models_of_other_kinds(place, tmp_path, capsys, arguments, fit):

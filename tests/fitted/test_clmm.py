@@ -222,3 +222,35 @@ def test_a_search_that_starts_near_ends_where_a_whole_one_does(wine):
     assert near.estimate.objective == pytest.approx(whole.estimate.objective, abs=1e-9)
     np.testing.assert_allclose(near.estimate.coefficients, whole.estimate.coefficients, atol=1e-5)
     assert near.estimate.n_gradient < whole.estimate.n_gradient
+
+
+def test_categories_that_never_occur_are_told_of(wine):
+    merged = wine["rating"].where(wine["rating"] != "3", "2")
+    told = str(ranef.clmm("rating ~ temp + (1 | judge)", wine.assign(rating=merged)).summary())
+    assert "'3' never occurs, and is left out" in told
+
+
+@pytest.fixture(scope="module")
+def opposed():
+    """Middle answers where z is small or large, outer ones elsewhere: no order of thresholds."""
+    z = np.linspace(-3.0, 3.0, 240)
+    answers = np.where(z < 0.0, np.arange(240) % 2 * 3, 1 + np.arange(240) % 2)
+    answers = np.where(np.arange(240) % 5 == 0, np.arange(240) // 5 % 4, answers)
+    return pd.DataFrame({"y": answers, "z": z})
+
+
+def test_thresholds_that_cross_are_told_of_and_give_no_negative_probability(opposed):
+    with pytest.warns(ranef.RanefWarning, match="thresholds cross in .* of 'z'"):
+        model = ranef.clmm("y ~ 1", opposed, nominal="~ z")
+    far = pd.DataFrame({"z": [-30.0, 0.0, 30.0]})
+    slopes = model.params.to_numpy()
+    cuts = model.thresholds.to_numpy() + far[["z"]].to_numpy() * slopes
+    crossed = (np.diff(cuts, axis=1) < 0.0).any(axis=1)
+    assert crossed.any()
+    assert not crossed.all()
+    with pytest.warns(ranef.RanefWarning, match="Predictions are NaN"):
+        found = model.predict(far)
+    np.testing.assert_array_equal(found.isna().all(axis=1), crossed)
+    assert (found[~crossed] >= 0.0).all(axis=None)
+    with pytest.raises(ranef.ModelError, match="cannot be drawn"):
+        model.simulate(1, seed=1)

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -478,3 +479,61 @@ def test_frequencies_are_rows_that_repeat(absorb):
     for kind in ("CR0", "CR1", "CR1S", "CR2", "CR3"):
         errors = [m.robust(kind, cluster="firm", ssc="fixest").bse for m in (short, whole)]
         np.testing.assert_allclose(*errors, rtol=1e-8)
+
+
+def test_levels_that_were_left_out_have_no_effect_and_do_not_shift_the_others():
+    frame = FRAME.assign(n=FRAME["n"].where(FRAME["g"] != 3, 0))
+    with pytest.warns(ranef.DroppedRowsWarning):
+        model = ranef.feglm("n ~ x", frame, family="poisson", absorb="g")
+    known = frame.iloc[model.parts.design.rows]
+    np.testing.assert_allclose(model.predict(known), model.fittedvalues, rtol=1e-10)
+    with pytest.raises(ranef.DataError, match=r"left out of the fit.*'3'"):
+        model.predict(frame)
+    found = model.predict(frame, kind="link", new_levels="population")[frame["g"] == 3]
+    effects = model.effects()["g"]
+    mean = effects.loc[known["g"]].mean()  # over the rows
+    x = frame.loc[frame["g"] == 3, "x"]
+    np.testing.assert_allclose(found, mean + model.params["x"] * x, rtol=1e-10)
+
+
+def test_criteria_rank_whole_likelihoods_and_conditional_ones_apart():
+    frame = FRAME[FRAME.groupby("g")["n"].transform("sum") > 0]
+    pooled = ranef.feglm("n ~ x", frame, family="poisson")
+    within = ranef.feglm("n ~ x", frame, family="poisson", absorb="g")
+    mixed = ranef.glmer("n ~ x + (1 | g)", frame, family="poisson")
+    table = ranef.compare(pooled=pooled, within=within, mixed=mixed).table
+    mean = np.exp(pooled.params["Intercept"] + pooled.params["x"] * frame["x"])
+    llf = scipy.stats.poisson.logpmf(frame["n"], mean).sum()
+    assert table.loc["pooled", "llf"] == pytest.approx(llf, abs=1e-8)
+    assert table.loc["within", "npar"] == 1 + frame["g"].nunique()
+    assert table.loc["mixed", "aic"] == pytest.approx(mixed.aic)
+    one, two = (
+        ranef.feglm(f"b ~ {x}", MIXED, family="binomial", absorb="g") for x in ("x", "x + c")
+    )
+    assert ranef.compare(one=one, two=two).table.loc["one", "npar"] == 1
+    whole = ranef.feglm("b ~ x", MIXED, family="binomial")
+    with pytest.raises(ranef.ModelError, match="given the number of successes of each g"):
+        ranef.compare(whole, one)
+    with pytest.raises(ranef.ModelError, match=r"ranef.glmer, ranef.feglm, or of ranef.clmm"):
+        ranef.compare(pooled, ranef.lmer("n ~ x + (1 | g)", frame))
+
+
+@pytest.mark.parametrize("absorb", [None, "g"])
+def test_left_out_rows_are_scored_by_the_distribution_at_their_means(absorb):
+    frame = FRAME[FRAME.groupby("g")["n"].transform("sum") > 2].reset_index(drop=True)
+    model = ranef.feglm("n ~ x + offset(np.log(e))", frame, family="poisson", absorb=absorb)
+    found = ranef.cross_validate(model, "new_rows", folds=5, seed=2)
+    fold = found.rows["fold"].sort_index().to_numpy()
+    score = found.rows["log_score"].sort_index()
+    for k in (0, 4):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ranef.RanefWarning)
+            part = model.update(data=frame[fold != k])
+        mean = part.predict(frame[fold == k], new_levels="population")
+        want = scipy.stats.poisson.logpmf(frame.loc[fold == k, "n"], mean)
+        np.testing.assert_allclose(score[fold == k], want, rtol=1e-8)
+    groups = ranef.cross_validate(model, "new_groups", group="g", folds=3, seed=1)
+    assert {"log_score", "deviance", "coverage95"} <= set(groups.table.columns)
+    conditional = ranef.feglm("b ~ x", MIXED, family="binomial", absorb="g")
+    with pytest.raises(ranef.UnsupportedError, match="no probabilities of new rows"):
+        ranef.cross_validate(conditional, "new_rows", folds=3)

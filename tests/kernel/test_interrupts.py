@@ -69,7 +69,7 @@ how = {"family": "binomial", "method": "iterative"}
 stopped(lambda: ranef.glmer("b01 ~ x + (1 | a) + (1 | b)", d, **how))
 """,
     "gls": """
-d = crossed(60_000, 300, 5)
+d = crossed(600_000, 3_000, 5)
 d["t"] = d.groupby("a").cumcount()
 stopped(lambda: ranef.gls("y ~ x", d, groups="a", time="t", corr="ar1"))
 """,

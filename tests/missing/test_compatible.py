@@ -15,6 +15,7 @@ from ranef.missing.compatible import (
     log_shares,
     outcome_problem,
 )
+from ranef.missing.functions import with_functions
 from ranef.missing.sampler import Crossed, Sampler
 from ranef.missing.variables import read_variables
 
@@ -207,3 +208,46 @@ def test_a_predictor_of_groups_keeps_its_product_with_one_of_rows():
             assert one.groupby("g")["w"].nunique().eq(1).all()
         gaps.append(frame.fit().params["w:x"] - ranef.lmer(formula, full).params["w:x"])
     assert abs(np.mean(gaps)) < 0.05
+
+
+def test_products_of_three_and_products_that_vary_are_columns():
+    data = unequal()
+    coding = Coding(read_variables("y ~ w * x * b + (x:b | g)", data.assign(b=data.x**2)))
+    values = {n: data.assign(b=data.x**2)[n].to_numpy(float) for n in coding.variables.items}
+    problem = outcome_problem(coding, values)
+    w, x, b = (
+        ((column - column.mean()) / column.std(ddof=0)).to_numpy()
+        for column in (data.w, data.x, data.x**2)
+    )
+    for column in (w * x, w * b, x * b, w * x * b):
+        assert np.isclose(problem.X.T, column).all(axis=1).any()
+    np.testing.assert_allclose(problem.blocks[0].Z, np.column_stack([np.ones(len(x)), x * b]))
+
+
+def test_categories_and_polynomials_are_known_by_their_columns():
+    coding = Coding(with_functions(read_variables("y ~ C(k) * w + poly(x, 2) * w", unequal())))
+    parts = ["poly(x, 2)[0]", "poly(x, 2)[1]"]
+    assert coding.products == [("k", "w"), *(("w", name) for name in parts)] or (
+        coding.products == [("k", "w"), *((name, "w") for name in parts)]
+    )
+
+
+def test_a_response_that_follows_a_curve_is_imputed_on_the_curve():
+    rng = np.random.default_rng(2)
+    g, t = np.repeat(np.arange(30), 6), np.tile(np.arange(6.0), 30)
+    y = t**2 + rng.normal(size=30)[g] + 0.3 * rng.normal(size=180)
+    gone = (t == 3.0) & (rng.random(180) < 0.8)
+    data = pd.DataFrame({"y": np.where(gone, np.nan, y), "t": t, "g": g})
+    formula = "y ~ t + I(t**2) + (1 | g)"
+    found = ranef.impute(formula, data, m=3, cycles=2, seed=1, progress=False)
+    assert list(found.first) == ["y", "t", "g"]
+    for frame in found.frames:
+        assert abs(np.mean(frame["y"][gone] - y[gone])) < 0.25  # the straight line is 2.7 higher
+
+
+@pytest.mark.parametrize("term", ["I(x**2)", "np.exp(x)"])
+def test_a_function_of_an_incomplete_column_is_told(term):
+    data = unequal()
+    data.loc[[2, 7], "x"] = np.nan
+    with pytest.warns(ranef.RanefWarning, match=r"not part of the imputation.*too small"):
+        ranef.impute(f"y ~ {term} + w + (1 | g)", data, m=1, cycles=1, seed=1, progress=False)

@@ -70,6 +70,8 @@ def test_figures_are_drawn_on_the_axes_given():
     imputed = ranef.impute("y ~ t + x + (1 | id)", panel(), m=2, cycles=2, seed=1, progress=False)
     assert report.plot(ax=axes[0]) is axes[0]
     assert report.plot_dropout(ax=axes[1]) is axes[1]
+    assert axes[1].get_xlabel() == "t"
+    assert list(axes[1].get_xticks()) == list(report.dropout.index)
     assert imputed.plot("y", ax=axes[2]) is axes[2]
     assert report.plot().get_yticklabels()[0].get_text() == "17 rows"
     with pytest.raises(ValueError, match="not imputed"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import sys
 from functools import cache
 
@@ -80,3 +81,21 @@ def test_a_short_run_shows_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stderr", screen)
     slope().conf_int("profile")
     assert screen.getvalue().strip() == ""
+
+
+def test_a_notebook_without_widgets_gets_no_warning():
+    """tqdm warns there, in red, when it is imported."""
+    code = """if True:
+        import sys, types
+        shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+        sys.modules["IPython"] = types.ModuleType("IPython")
+        sys.modules["IPython"].get_ipython = lambda: shell
+        sys.modules["ipywidgets"] = None
+        from ranef.parallel.progress import bar
+        with bar(2, "fits") as advance:
+            advance(2)
+        import tqdm.notebook
+        assert tqdm.notebook.IProgress is None
+    """
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")

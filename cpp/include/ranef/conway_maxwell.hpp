@@ -10,17 +10,18 @@
 
 namespace ranef {
 
-// Taylor coefficients in (theta, nu) of A and of dA / dtheta up to order 3, at the theta of a mean.
+// Taylor coefficients in (theta, nu) of A and of dA / dtheta up to an order of 3, at the theta of a
+// mean.
 struct ConwayMaxwell {
   double theta = 0.0, curvature = 0.0;  // d2A / dtheta2
   double log_z[4][4] = {}, mean[4][4] = {};
   bool is_finite = false;
 };
-ConwayMaxwell conway_maxwell_at(double log_mu, double nu);
+ConwayMaxwell conway_maxwell_at(double log_mu, double nu, int order = 3);
 
 template <class J>
 J conway_maxwell(double y, const J& log_mu, const J& nu) {
-  const ConwayMaxwell at = conway_maxwell_at(log_mu.value(), nu.value());
+  const ConwayMaxwell at = conway_maxwell_at(log_mu.value(), nu.value(), J::kOrder);
   if (!at.is_finite) return J(-std::numeric_limits<double>::infinity());
   const J d_nu = nu - nu.value(), mu = exp(log_mu);
   J d_theta(0.0);

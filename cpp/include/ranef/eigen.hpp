@@ -20,7 +20,6 @@
 #include <Eigen/LU>
 #include <Eigen/OrderingMethods>
 #include <Eigen/QR>
-#include <Eigen/SVD>
 #include <Eigen/SparseCore>
 
 #include "ranef/eigen_instances.hpp"

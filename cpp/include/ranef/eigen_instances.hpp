@@ -15,8 +15,6 @@ namespace Eigen {
 // Decompositions of a MatrixXd.
 RANEF_EIGEN_INSTANCE template SelfAdjointEigenSolver<MatrixXd>&
 SelfAdjointEigenSolver<MatrixXd>::compute(const EigenBase<MatrixXd>&, int);
-RANEF_EIGEN_INSTANCE template JacobiSVD<MatrixXd>& JacobiSVD<MatrixXd>::compute(const MatrixXd&,
-                                                                                unsigned int);
 RANEF_EIGEN_INSTANCE template LLT<MatrixXd>& LLT<MatrixXd>::compute(const EigenBase<MatrixXd>&);
 RANEF_EIGEN_INSTANCE template void LLT<MatrixXd>::_solve_impl(const MatrixXd&, MatrixXd&) const;
 RANEF_EIGEN_INSTANCE template void LLT<MatrixXd>::_solve_impl(const VectorXd&, VectorXd&) const;

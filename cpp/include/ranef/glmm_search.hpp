@@ -4,6 +4,10 @@
 // alone; then beta becomes a coordinate, whitened by its information, and at the end the Hessian is
 // computed by differences of gradients: it proves the optimum, and is the covariance's inverse.
 //
+// With a quadrature that minimum is where its own search starts. Its likelihood may have maxima
+// that Laplace's approximation has not, so that it is also sought from covariances of several
+// sizes, each until it enters the bowl of the minimum that is known.
+//
 // References: Nocedal and Wright (2006), Numerical Optimization, 2nd ed., algorithm 6.2.
 #pragma once
 
@@ -18,6 +22,7 @@ namespace ranef {
 struct GlmmSearchSettings {
   int max_steps = 200;
   double tolerance = 1e-9;
+  HermiteRule rule{};  // of a quadrature; empty for Laplace's approximation
 };
 
 enum class GlmmStatus : std::int32_t {

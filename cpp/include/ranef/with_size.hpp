@@ -24,9 +24,6 @@ template <int K>
 using Square = Eigen::Matrix<double, K, K>;
 template <int K>
 using Column = Eigen::Matrix<double, K, 1>;
-// Of a size up to kOnStack.
-using SmallSquare =
-    Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, kOnStack, kOnStack>;
 
 // Numbers for the time of a call: on the stack where they are no more than a small block's.
 class Workspace {

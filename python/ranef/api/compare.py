@@ -14,7 +14,7 @@ from ..comparison.criteria import (
     flags_of,
     generalised_notes,
 )
-from ..comparison.generalised import check_same_rows
+from ..comparison.generalised import check_same_rows, is_absorbing
 from ..comparison.models import (
     by_likelihood,
     check_comparable,
@@ -45,9 +45,9 @@ def compare(
     ----------
     *models : fitted models
         Two or more models for the same response on the same rows: linear ones of
-        :func:`ranef.lmer`, :func:`ranef.gls` and :func:`ranef.feols` together; generalised ones,
-        which may have different links and families, as Poisson and negative binomial; or those of
-        :func:`ranef.gee`. Or one mapping of names to models. Or results of
+        :func:`ranef.lmer`, :func:`ranef.gls` and :func:`ranef.feols` together; generalised ones and
+        those of :func:`ranef.feglm`, with any links and families, as Poisson and negative
+        binomial; or those of :func:`ranef.gee`. Or one mapping of names to models. Or results of
         :func:`ranef.cross_validate`, which are ranked by expected log predictive density.
     by : {"aic", "aicc", "bic", "caic", "qic"}
         Criterion that ranks: Akaike's, with the small-sample correction, Schwarz's on the number of
@@ -103,7 +103,7 @@ def compare(
     notes: list[str] = []
     given, names = named_models(models, named, "compare")
     by = check_criterion(given, by)
-    if any(is_generalised(model) for model in given):
+    if any(is_generalised(model) or is_absorbing(model) for model in given):
         check_same_rows(given, "compare")
         fits, notes = list(given), generalised_notes(given, by)
     else:

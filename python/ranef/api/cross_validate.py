@@ -5,8 +5,9 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
-from ..comparison.crossval import by_refits, closed_form, divided
+from ..comparison.crossval import by_refits, check_probabilities, closed_form, divided
 from ..errors import UnsupportedError
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gee.model import GEEModel
 from ..fitted.gls.model import GLSModel
@@ -34,8 +35,9 @@ def cross_validate(
 
     Parameters
     ----------
-    model : LinearMixedModel, GeneralizedLinearMixedModel, GLSModel, FixedEffectsModel or GEEModel
-        A fitted model.
+    model : fitted model
+        Of :func:`ranef.lmer`, :func:`ranef.glmer`, :func:`ranef.gls`, :func:`ranef.feols`,
+        :func:`ranef.feglm` or :func:`ranef.gee`.
     scheme : {"new_groups", "new_rows", "forecast"} or splitter
         What the predictions are for. "new_groups": people not seen before, with all rows of a level
         of ``group`` left out together. "new_rows": more rows of the known groups. "forecast": the
@@ -78,7 +80,8 @@ def cross_validate(
     of a row from the predicted mean (that of a gamma in units of phi, none for a negative
     binomial), and of a binomial response the Brier score of a trial.
 
-    Predictions of :func:`ranef.gls` are those of the population; of :func:`ranef.feols` with
+    Predictions of :func:`ranef.gls` are those of the population; of :func:`ranef.feols` and
+    :func:`ranef.feglm` with
     absorbed factors a new level has the mean effect, and the uncertainty of coefficients is
     ignored. Models of :func:`ranef.gee` have means but no distribution of a row.
 
@@ -99,7 +102,9 @@ def cross_validate(
          rows  folds  rmse
     all   180     18  49.6
     """
-    if not isinstance(model, GLSModel | FixedEffectsModel | GEEModel):
+    if isinstance(model, GeneralizedFixedEffectsModel):
+        check_probabilities(model)
+    elif not isinstance(model, GLSModel | FixedEffectsModel | GEEModel):
         check_mixed(model, "cross_validate", generalised=True)
     if isinstance(repeats, bool) or not isinstance(repeats, Integral) or repeats < 1:
         raise ValueError(f"repeats must be a whole number above zero, not {repeats!r}")

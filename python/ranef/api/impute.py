@@ -32,8 +32,8 @@ def impute(
     ----------
     formula : str
         The analysis model. Its response takes part in imputing the predictors, its groups and
-        random slopes are kept, and so are products of two columns. Other functions of an
-        incomplete predictor, such as its square, are not.
+        random slopes are kept, and so are products of columns and functions of complete columns.
+        Functions of an incomplete predictor, such as its square, are not, which a warning says.
     data : DataFrame
         pandas, polars or Arrow table, or a mapping of columns.
     method : {"mixed", "forest"}

@@ -15,7 +15,7 @@ from ..errors import RanefError
 from ..parallel.progress import listening
 from .log import Log, one_line
 from .run import WRITERS, run_batch, run_fit
-from .single import run_feols, run_glmer, run_gls
+from .single import run_feglm, run_feols, run_glmer, run_gls
 
 __all__ = ["main"]
 
@@ -79,6 +79,11 @@ examples:
     "feols": """
 examples:
   ranef feols "y ~ x" panel.parquet --absorb firm,year --cluster firm
+""",
+    "feglm": """
+examples:
+  ranef feglm "n ~ x" panel.parquet --family poisson --absorb firm,year --cluster firm
+  ranef feglm "ill ~ dose" pairs.csv --family binomial --absorb pair
 """,
 }
 
@@ -220,11 +225,14 @@ def add_single(commands: Any) -> None:
         ("glmer", "fit a generalised linear mixed model", run_glmer),
         ("gls", "fit a linear model with correlated residuals", run_gls),
         ("feols", "fit least squares with absorbed factors", run_feols),
+        ("feglm", "fit counts, or yes and no, with absorbed factors", run_feglm),
     ):
         one = command(commands, name, short, f"{short.capitalize()}.", SINGLE[name] + CODES)
         one.set_defaults(run=run)
+        if name in ("glmer", "feglm"):
+            more = ", gamma, ..." if name == "glmer" else ""
+            one.add_argument("--family", required=True, help=f"binomial, poisson{more}")
         if name == "glmer":
-            one.add_argument("--family", required=True, help="binomial, poisson, gamma, ...")
             one.add_argument("--link", help="link; the usual one by default")
             one.add_argument("--nagq", type=int, default=1, help="quadrature points (%(default)s)")
         if name == "gls":
@@ -232,7 +240,7 @@ def add_single(commands: Any) -> None:
             one.add_argument("--time", metavar="COLUMN", help="order or time of rows")
             one.add_argument("--corr", default="independence", help="such as ar1 (%(default)s)")
             one.add_argument("--variance", metavar="FORMULA", help='such as "~ x"')
-        if name == "feols":
+        if name in ("feols", "feglm"):
             one.add_argument("--absorb", metavar="COLUMNS", help="factors to absorb (a,b)")
             one.add_argument(
                 "--cluster", metavar="COLUMNS", help="clusters of standard errors (a,b)"

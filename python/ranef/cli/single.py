@@ -9,13 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from ..api.feglm import feglm
 from ..api.feols import feols
 from ..api.glmer import glmer
 from ..api.gls import gls
 from .log import Log, plain
 from .run import check_out, read, write
 
-__all__ = ["run_feols", "run_glmer", "run_gls"]
+__all__ = ["run_feglm", "run_feols", "run_glmer", "run_gls"]
 
 
 def run_glmer(asked: argparse.Namespace, log: Log) -> bool:
@@ -35,14 +36,19 @@ def run_gls(asked: argparse.Namespace, log: Log) -> bool:
 
 def run_feols(asked: argparse.Namespace, log: Log) -> bool:
     """Fit least squares with absorbed factors."""
-    data = started(asked, log)
-    absorb, cluster = names(asked.absorb), names(asked.cluster)
-    options = columns(asked)
-    return finished(
-        asked,
-        log,
-        lambda: feols(asked.formula, data, absorb=absorb, cluster=cluster, **options),
-    )
+    data, options = started(asked, log), absorbing(asked)
+    return finished(asked, log, lambda: feols(asked.formula, data, **options))
+
+
+def run_feglm(asked: argparse.Namespace, log: Log) -> bool:
+    """Fit counts, or yes and no, with absorbed factors; whether it converged."""
+    data, options = started(asked, log), absorbing(asked)
+    return finished(asked, log, lambda: feglm(asked.formula, data, family=asked.family, **options))
+
+
+def absorbing(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return what models with absorbed factors may have."""
+    return {"absorb": names(asked.absorb), "cluster": names(asked.cluster), **columns(asked)}
 
 
 def names(text: str | None) -> list[str] | None:

@@ -10,6 +10,7 @@ from .._options import check_option
 from ..errors import ComparisonWarning, ModelError, UnsupportedError
 from ..fitted.gee.model import GEEModel
 from ..fitted.gls.model import GLSModel
+from ..fitted.kinds import is_generalised
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference import criteria
 from ..inference.lrt.lrt import parts
@@ -57,7 +58,8 @@ def generalised_notes(models: Sequence[Any], by: str) -> list[str]:
             "the conditional AIC is known for normal responses; rank generalised models by 'aic' "
             "or 'bic', or by ranef.cross_validate(model, folds=10)"
         )
-    if len({model.parts.nagq for model in models}) == 1:
+    points = {model.parts.nagq for model in models if is_generalised(model)}
+    if len(points) < 2:
         return []
     return [
         "the models integrate by different numbers of points (nagq), and part of a difference is "

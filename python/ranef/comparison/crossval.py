@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._counted import counted
 from .._options import check_name
 from ..errors import ModelError, UnsupportedError
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.lmm.model import LinearMixedModel
 from ..inference.crossval.crossval import LeftOut, leave_groups_out, leave_rows_out, log_density
@@ -23,6 +24,7 @@ from .refits import predict_folds
 
 __all__ = [
     "by_refits",
+    "check_probabilities",
     "closed_form",
     "divided",
     "grouping_factor",
@@ -175,3 +177,12 @@ def row_table(
     """Predictions row by row, labelled as the caller's rows."""
     index = model.fittedvalues.index[rows]
     return pd.DataFrame({"fold": fold, "y": model.parts.design.y[rows], **scores}, index=index)
+
+
+def check_probabilities(model: GeneralizedFixedEffectsModel) -> None:
+    """Refuse models without probabilities of new rows."""
+    if model.parts.is_conditional:
+        raise UnsupportedError(
+            "a conditional likelihood has no probabilities of new rows, since no effect of a group "
+            "is estimated; cross-validate ranef.glmer, or write the factor into the formula"
+        )

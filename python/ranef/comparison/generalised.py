@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ModelError, UnsupportedError
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.kinds import is_generalised
 from ..inference.lrt.lrt import RatioTest, Relation, ratio_test
 from ..report.whole_frame import WholeFrame
@@ -74,11 +75,12 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
     other, nor with a model of lmer.
     """
     for place, model in enumerate(models, start=1):
-        if not is_generalised(model):
+        if not (is_generalised(model) or (caller == "compare" and is_absorbing(model))):
+            also = ", ranef.feglm" if caller == "compare" else ""
             raise ModelError(
                 f"argument {place} is a {type(model).__name__}: {caller} compares models of "
-                "ranef.glmer, or of ranef.clmm, with each other, for their likelihoods are those "
-                "of one distribution"
+                f"ranef.glmer{also}, or of ranef.clmm, with each other, for their likelihoods are "
+                "those of one distribution"
             )
     if len(models) < 2:
         raise ModelError(
@@ -89,25 +91,50 @@ def check_same_rows(models: Sequence[Any], caller: str) -> None:
                 else ""
             )
         )
+    check_whole_likelihoods(models)
     first, *others = models
     for place, model in enumerate(others, start=2):
         difference = difference_between(first, model)
         if not difference and _counted(first) != _counted(model):
             difference = (
-                f"is of the {model.family} family and the first of the {first.family} one: "
+                f"is of the {family_of(model)} family and the first of the {family_of(first)} one: "
                 "probabilities of counts and densities are not comparable"
             )
         if difference:
             raise ModelError(f"model {place}, {model.call.formula!r}, {difference}.")
 
 
+def is_absorbing(model: Any) -> bool:
+    """Return whether a model was fitted by feglm."""
+    return isinstance(model, GeneralizedFixedEffectsModel)
+
+
+def check_whole_likelihoods(models: Sequence[Any]) -> None:
+    """Refuse likelihoods given the sums of groups beside others."""
+    given = [
+        model.call.absorb if is_absorbing(model) and model.parts.is_conditional else ()
+        for model in models
+    ]
+    if len(set(given)) > 1:
+        place = next(i for i, groups in enumerate(given) if groups)
+        raise ModelError(
+            f"the likelihood of {models[place].call.formula!r} is that given the number of "
+            f"successes of each {given[place][0]}, which is not comparable with that of the other "
+            "models; compare conditional models of the same groups with each other"
+        )
+
+
 def family_of(model: Any) -> str:
     """Name the distribution of the response."""
+    if is_absorbing(model):
+        return str(model.call.family)
     return "ordinal" if model.model_kind == "ordinal" else str(model.family)
 
 
 def _counted(model: Any) -> bool:
     """Return whether responses have probabilities, not densities."""
+    if is_absorbing(model):
+        return bool(model.parts.family.support.discrete)
     if model.model_kind == "generalised":
         return bool(model.call.spec.distribution.support.discrete)
     return model.model_kind == "ordinal" or bool(model.parts.family.support.discrete)

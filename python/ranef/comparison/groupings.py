@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..design.frame import open_frame
 from ..design.grouped import group_term
 from ..errors import DataError, ModelError
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gee.model import GEEModel
 from ..fitted.gls.model import GLSModel
@@ -29,9 +30,10 @@ def groupings(model: Any) -> dict[str, Codes]:
     found: dict[str, Codes] = {}
     if isinstance(model, GLSModel) and model.parts.call.groups is not None:
         found[model.parts.call.groups] = model.parts.rows.cluster.astype(np.intp)
-    for term in design.random if isinstance(model, FixedEffectsModel) else design.bars:
+    absorbing = isinstance(model, FixedEffectsModel | GeneralizedFixedEffectsModel)
+    for term in design.random if absorbing else design.bars:
         found.setdefault(term.group, term.codes.astype(np.intp))
-    if isinstance(model, FixedEffectsModel):
+    if absorbing:
         for name in model.parts.call.cluster:
             found.setdefault(name, _codes_of(model, name))
     return found

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from .._typing import Array
 from ..errors import ModelError
+from ..families.residuals import deviance_rows
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gee.model import GEEModel
 from ..fitted.gls.model import GLSModel
 from ..inference.crossval.crossval import log_density
 from ..inference.prediction import predict as prediction
 
-__all__ = ["feols_scores", "gee_scores", "gls_scores"]
+__all__ = ["feglm_scores", "feols_scores", "gee_scores", "gls_scores"]
 
 
 def _normal(y: Array, mean: Array, sd: Array) -> dict[str, Array]:
@@ -66,6 +68,32 @@ def feols_scores(fit: FixedEffectsModel, new: Any, y: Array, w: Array) -> dict[s
         return _normal(y, mean, sd)
     found = fit.predict(new, se=True)
     return _normal(y, found["mean"].to_numpy(), np.sqrt(found["se"].to_numpy() ** 2 + sd**2))
+
+
+def feglm_scores(
+    fit: GeneralizedFixedEffectsModel, new: Any, y: Array, w: Array
+) -> dict[str, Array]:
+    """Score the family's distribution at the predicted means; w are trials or frequencies.
+
+    The error of coefficients and effects is left out.
+    """
+    family = fit.parts.family
+    mean = fit.predict(new, new_levels="population").to_numpy()
+    trials = w if family.has_trials else np.ones(len(y))
+    times = np.ones(len(y)) if family.has_trials else w
+    params = family.params(1.0, trials)
+    limits = [family.need("quantile")(p, mean, params) for p in (0.025, 0.975)]
+    inside = (limits[0] <= y + 1e-9) & (y - 1e-9 <= limits[1])
+    scores = {
+        "mean": mean,
+        "sd": np.sqrt(family.variance(mean, params)),
+        "log_score": times * family.need("logpdf")(y, mean, params),
+        "inside": inside.astype(float),
+        "deviance": deviance_rows(family, y, mean, w, params),
+    }
+    if family.has_trials:
+        scores["brier"] = y * (1.0 - mean) ** 2 + (1.0 - y) * mean**2
+    return scores
 
 
 def gee_scores(fit: GEEModel, new: Any, y: Array, w: Array) -> dict[str, Array]:

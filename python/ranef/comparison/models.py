@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ..errors import ModelError
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gee.model import GEEModel
 from ..fitted.gls.model import GLSModel
@@ -152,7 +153,7 @@ def _residuals(model: Any) -> str:
     """Name residuals that are not independent or not equal."""
     if isinstance(model, GEEModel):
         return f", {model.parts.spec.corr}"
-    if isinstance(model, FixedEffectsModel) and model.call.absorb:
+    if isinstance(model, FixedEffectsModel | GeneralizedFixedEffectsModel) and model.call.absorb:
         return f" | {' + '.join(model.call.absorb)}"
     if not isinstance(model, GLSModel):
         return ""

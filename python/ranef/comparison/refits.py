@@ -16,6 +16,8 @@ from .._counted import counted
 from .._typing import Array
 from ..errors import ModelError, RanefError, RanefWarning
 from ..families.residuals import deviance_rows
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
+from ..fitted.feglm.model import fit_model as fit_feglm
 from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.feols.model import fit_model as fit_feols
 from ..fitted.gee.model import GEEModel
@@ -29,7 +31,7 @@ from ..fitted.lmm.model import fit_model as fit_call
 from ..inference.crossval.crossval import log_density
 from ..inference.crossval.folds import Fold
 from ..parallel.progress import tracked
-from .marginal_scores import feols_scores, gee_scores, gls_scores
+from .marginal_scores import feglm_scores, feols_scores, gee_scores, gls_scores
 
 __all__ = ["Refits", "predict_folds", "rows_of"]
 
@@ -104,6 +106,8 @@ def _predict(
             scores = gls_scores(model, fit_gls(call, known), new, test, y, w)
         elif isinstance(model, FixedEffectsModel):
             scores = feols_scores(fit_feols(call, known), new, y, w)
+        elif isinstance(model, GeneralizedFixedEffectsModel):
+            scores = feglm_scores(fit_feglm(call, known), new, y, w)
         elif isinstance(model, GEEModel):
             scores = gee_scores(fit_gee(call, known), new, y, w)
         else:

@@ -34,6 +34,7 @@ ALWAYS_COPIES = int(pd.__version__.partition(".")[0]) >= 3
 #: Rows of a block, and from how many columns on blocks are worth it.
 BLOCK = 2048
 FEW = 4
+MOST_IN_16_BITS = 32767
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def pandas_column(data: pd.DataFrame, names: tuple[Any, ...]) -> Callable[[str],
     def column(name: str) -> pd.Series[Any]:
         found = take(names.index(name))
         series: pd.Series[Any] = made(found, axes=found.axes)
-        series.name = name
+        object.__setattr__(series, "_name", name)
         return series
 
     return column
@@ -188,8 +189,17 @@ def copy_strided(frame: Frame, names: Iterable[str]) -> None:
 
 def owners(frame: Frame, arrays: Iterable[NDArray[Any] | None]) -> tuple[pd.Series[Any], ...]:
     """Return the columns of the frame that arrays are views of."""
-    places = {address(array) for array in arrays if array is not None}
-    return tuple(s for s in frame.cache.values() if address(stored(s)) in places)
+    able = [s for s in frame.cache.values() if may_be_viewed(s)]
+    places = {address(array) for array in arrays if array is not None} if able else ()
+    return tuple(s for s in able if address(stored(s)) in places)
+
+
+def may_be_viewed(series: pd.Series[Any]) -> bool:
+    """Tell whether a column is stored as a design stores it, so that it may not be a copy."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.CategoricalDtype):  # codes of 16 bits or fewer are copied
+        return len(dtype.categories) > MOST_IN_16_BITS
+    return isinstance(dtype, np.dtype) and dtype.kind in "fi"
 
 
 def stored(series: pd.Series[Any]) -> NDArray[Any]:

@@ -41,10 +41,12 @@ class Store:
         """Return the reference of a column, computing it if it is new."""
         if not column.parts:
             return INTERCEPT
-        if column.key not in self.numbers:
-            self.numbers[column.key] = len(self.numbers)
-            self.columns[column.key] = compute(column, self.values, self.factors)
-        return self.numbers[column.key]
+        key = column.key
+        number = self.numbers.get(key)
+        if number is None:
+            number = self.numbers[key] = len(self.numbers)
+            self.columns[key] = compute(column, self.values, self.factors)
+        return number
 
 
 def compute(

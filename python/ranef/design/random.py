@@ -273,6 +273,8 @@ def check_new(
     fresh: Sequence[Column], columns: Sequence[Column], bar: Bar, formula: Formula
 ) -> None:
     """Refuse a column that varies over the same groups already."""
+    if not columns:
+        return
     keys = {column.key for column in columns}
     for column in fresh:
         if column.key in keys:

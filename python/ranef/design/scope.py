@@ -44,7 +44,8 @@ class Column:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for columns with equal values."""
-        return (*(self.parts if self.at else sorted(self.parts)), self.scale, *self.at)
+        ordered = self.at or len(self.parts) < 2
+        return (*(self.parts if ordered else sorted(self.parts)), self.scale, *self.at)
 
 
 def columns_of_terms(
@@ -58,15 +59,18 @@ def columns_of_terms(
     spanned: set[frozenset[tuple[str, bool]]] = set()
     out = []
     for term in terms:
-        fresh = [s for s in spans_of(term, factors) if frozenset(s) not in spanned]
-        spanned.update(frozenset(s) for s in fresh)
-        columns = [c for scoped in widened(fresh) for c in columns_of(scoped, term.scale, factors)]
-        out.append((term, columns))
+        fresh = {frozenset(s): s for s in spans_of(term, factors)}
+        fresh = {key: s for key, s in fresh.items() if key not in spanned}
+        spanned.update(fresh)
+        parts = widened(fresh.values()) if len(fresh) > 1 else fresh.values()
+        out.append((term, [c for scoped in parts for c in columns_of(scoped, term.scale, factors)]))
     return out
 
 
 def spans_of(term: Term, factors: Mapping[str, FittedFactor]) -> list[Scoped]:
     """Split a term's space into what its factors span with and without a constant."""
+    if not term.factors:
+        return [()]
     refuse_many(term, factors)
     choices = []
     for factor in term.factors:
@@ -119,6 +123,11 @@ def columns_of(
     """Multiply the columns of factors, the first factor's running fastest."""
     if not scoped:
         yield Column("Intercept", (), scale)
+        return
+    if len(scoped) == 1:
+        ((expr, reduced),) = scoped
+        for name, slot in side(factors[expr], reduced):
+            yield Column(name, ((expr, slot),), scale)
         return
     choices = [
         [(name, (expr, slot)) for name, slot in side(factors[expr], reduced)]

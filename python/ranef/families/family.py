@@ -126,6 +126,11 @@ class Family:
         return self.name.replace("_", " ")
 
     @property
+    def named(self) -> str:
+        """The name in words, with its article."""
+        return f"{'an' if self.label.startswith(('o', 'nbinom')) else 'a'} {self.label}"
+
+    @property
     def link(self) -> Link:
         """The usual link."""
         return self.links[0]
@@ -162,7 +167,7 @@ class Family:
         """
         found: Callable[..., Array] | None = getattr(self, function)
         if found is None:
-            raise UnsupportedError(f"the {_WORDS[function]} of a {self.label} family is not known")
+            raise UnsupportedError(f"the {_WORDS[function]} of {self.named} family is not known")
         return found
 
     def params(self, dispersion: Array | float, trials: Array | float = 1.0) -> Params:

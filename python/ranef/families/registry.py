@@ -96,10 +96,10 @@ def find(name: Any, estimator: str) -> Family:
     listed = f"family is one of {', '.join(known(estimator))}"
     if estimator == "glmm":
         raise ValueError(
-            f"a {family.label} family has several predictors, so only ranef.glmer fits it; here "
+            f"{family.named} family has several predictors, so only ranef.glmer fits it; here "
             f"{listed}"
         )
-    raise ValueError(f"ranef.{estimator} does not fit a {family.label} family; {listed}")
+    raise ValueError(f"ranef.{estimator} does not fit {family.named} family; {listed}")
 
 
 def _unknown(name: str, listed: list[str], start: str = "") -> str:

@@ -34,7 +34,7 @@ def check_response(design: Design, family: Family, *, zero: bool = False) -> Non
     if bad:
         advice = f"; {support.advice}" if support.advice else ""
         raise DataError(
-            f"a {family.label} response is {support.words}; {design.response!r} is not in "
+            f"{family.named} response is {support.words}; {design.response!r} is not in "
             f"{_rows(bad)}{advice}",
             design.response,
         )
@@ -62,14 +62,14 @@ def check_whole(design: Design, family: Family) -> None:
         trials = np.ones(design.n_obs) if design.weights is None else design.weights
         if bad := int(np.sum(trials != np.round(trials))):
             raise DataError(
-                f"the weights of a {family.label} response are its trials, and {bad} of them are "
+                f"the weights of {family.named} response are its trials, and {bad} of them are "
                 "not whole numbers",
                 "weights",
             )
         counts = design.y * trials
     if bad := int(np.sum(np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts))):
         raise DataError(
-            f"a {family.label} response is made of {family.support.counts}; "
+            f"{family.named} response is made of {family.support.counts}; "
             f"{design.response!r} is not in {_rows(bad)}; {family.support.hint}",
             design.response,
         )

@@ -60,7 +60,7 @@ def distribution_variance(
         return float(family.variance(mu, params)[0])
     if link.name != "log":
         raise UnsupportedError(
-            f"proportions of variance of a {family.label} response are known for log, not for "
+            f"proportions of variance of {family.named} response are known for log, not for "
             f"{link.name} links"
         )
     relative = float((family.variance(mu, params) / mu**2)[0])

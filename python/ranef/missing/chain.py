@@ -19,13 +19,14 @@ from .compatible import (
     outcome_problem,
     own_problem,
 )
+from .functions import with_functions
 from .sampler import Sampler
 from .variables import Variable, Variables, numbers
 
 __all__ = ["Chain"]
 
 #: Draws of a variable's parameters in each cycle, and those before the first.
-SWEEPS, FIRST = 5, 30
+SWEEPS, FIRST = 3, 30
 
 #: Observed values among which one is taken, where values are matched.
 DONORS = 5
@@ -48,10 +49,10 @@ class Chain:
         self, variables: Variables, seed: np.random.SeedSequence, delta: Mapping[str, float]
     ):
         self.variables = variables
-        self.coding = Coding(variables)
+        self.coding = Coding(with_functions(variables))
         self.rng = np.random.default_rng(seed)
         self.delta = delta
-        self.values = {name: self._start(name) for name in variables.items}
+        self.values = {name: self._start(name) for name in self.coding.variables.items}
         self.samplers: dict[str, list[Sampler]] = {}
         counts = {name: item.n_missing for name, item in variables.items.items()}
         self.order = sorted(variables.incomplete, key=lambda name: counts[name])
@@ -59,8 +60,8 @@ class Chain:
 
     def _start(self, name: str) -> Array:
         """Numbers of a variable, missing ones drawn from those that were observed."""
-        item = self.variables.items[name]
-        out = numbers(self.variables.frame[name], item)
+        item = self.coding.variables.items[name]
+        out = numbers(self.coding.variables.frame[name], item)
         gaps = ~item.observed
         out[gaps] = self.rng.choice(out[item.observed], size=int(gaps.sum()))
         return out

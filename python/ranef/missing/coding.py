@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from .._typing import Array, Positions
+from ..formula import Term
 from .sampler import Block
 from .variables import Variable, Variables, numbers
 
@@ -53,12 +56,24 @@ class Coding:
         self.groups = variables.groups
         self.largest = max(self.groups, key=lambda name: len(self.groups[name][1]), default="")
         self.products = [
-            tuple(factor.expr for factor in term.factors)
+            names
             for term in variables.formula.terms
-            if len(term.factors) == 2
-            and all(factor.expr in variables.items for factor in term.factors)
+            if len(term.factors) > 1
+            for names in self.named(term)
         ]
         self.units = {name: self._unit(item) for name, item in variables.items.items()}
+
+    def named(self, term: Term) -> list[tuple[str, ...]]:
+        """Variables that a term multiplies; several times if an expression has several columns."""
+        return list(product(*(self._known(factor.expr) for factor in term.factors)))
+
+    def _known(self, expr: str) -> list[str]:
+        """Variables that a factor stands for, those of ``C(a)`` and ``poly(b, 2)`` too."""
+        items = self.variables.items
+        inside = re.match(r"C\(\s*`?([^,`()]+?)`?\s*[,)]", expr)
+        if expr not in items and inside and inside[1] in items:
+            return [inside[1]]
+        return [name for name in items if name == expr or name.startswith(f"{expr}[")]
 
     def _unit(self, item: Variable) -> tuple[Array, Array]:
         """Means and standard deviations of the columns of what was observed."""
@@ -98,25 +113,26 @@ class Coding:
 
     def _products(self, target: str, coded: Mapping[str, Array]) -> list[Array]:
         """Interactions of the analysis; one of the target is turned to one of the response."""
-        pairs = []
-        outcome = self.variables.outcome
-        for a, b in self.products:
-            if target in (a, b):
-                a, b = (outcome, b) if a == target else (outcome, a)
-            if a != b:
-                pairs.append((a, b))
-        return self.multiplied(pairs, coded)
+        outcome, found = self.variables.outcome, []
+        for names in self.products:
+            turned = tuple(outcome if name == target else name for name in names)
+            if len(set(turned)) == len(turned):
+                found.append(turned)
+        return self.multiplied(found, coded)
 
     def multiplied(
-        self, pairs: Sequence[tuple[str, ...]], coded: Mapping[str, Array]
+        self, products: Sequence[tuple[str, ...]], coded: Mapping[str, Array]
     ) -> list[Array]:
-        """Products of the columns of pairs of variables that are there."""
-        return [
-            coded[a][:, [i]] * coded[b]
-            for a, b in pairs
-            if a in coded and b in coded
-            for i in range(coded[a].shape[1])
-        ]
+        """Products of the columns of variables that are there."""
+        out = []
+        for names in products:
+            if all(name in coded for name in names):
+                columns = coded[names[0]]
+                for name in names[1:]:
+                    columns = np.einsum("ni,nj->nij", columns, coded[name])
+                    columns = columns.reshape(len(columns), -1)
+                out.append(columns)
+        return out
 
     def means(self, coded: Mapping[str, Array]) -> list[Array]:
         """Group means of the variables that vary within groups, if there are groups enough."""
@@ -129,24 +145,33 @@ class Coding:
             return []
         return [group_means(columns, codes, len(levels))[codes] for columns in inner]
 
-    def slopes(self, group: str) -> list[str]:
-        """Name the variables whose effect varies by a group in the analysis."""
-        terms = [
-            tuple(factor.expr for factor in term.factors)
+    def slopes(self, group: str) -> list[tuple[str, ...]]:
+        """Variables, or products of some, whose effect varies by a group in the analysis."""
+        return [
+            names
             for bar in self.variables.formula.random
             if bar.group == group
             for term in bar.terms
+            if term.factors
+            for names in self.named(term)
         ]
-        return [names[0] for names in terms if len(names) == 1]
+
+    def vary(self, target: str, group: str) -> bool:
+        """Whether the effect of a variable varies by a group, alone or in a product."""
+        return any(target in names for names in self.slopes(group))
+
+    def effects(self, group: str, coded: Mapping[str, Array]) -> Array:
+        """Columns of the random effects of the analysis."""
+        n = len(self.groups[group][0])
+        return np.column_stack([np.ones((n, 1)), *self.multiplied(self.slopes(group), coded)])
 
     def _varying(self, target: str, group: str, coded: Mapping[str, Array]) -> Array:
         """Columns of the random effects: those of the analysis, or the response's for a slope."""
-        n = len(next(iter(self.groups.values()))[0])
-        slopes = self.slopes(group)
         outcome = self.variables.outcome
-        if target != outcome:
-            slopes = [outcome] if target in slopes else []
-        return np.column_stack([np.ones((n, 1)), *(coded[s] for s in slopes if s in coded)])
+        if target == outcome:
+            return self.effects(group, coded)
+        ones = np.ones((len(self.groups[group][0]), 1))
+        return np.column_stack([ones, coded[outcome]]) if self.vary(target, group) else ones
 
     def of_groups(self, item: Variable, coded: Mapping[str, Array]) -> Problem:
         """Set up the regression of a variable of groups: its units are the groups."""

@@ -56,10 +56,11 @@ def is_asked_for(coding: Coding, target: str) -> bool:
         return False
     multiplied = any(target in pair for pair in coding.products)
     if item.level:
-        slopes = coding.slopes(item.level)
-        return target not in slopes and (multiplied or bool(slopes) or item.kind != "continuous")
-    slopes = [name for group in coding.groups for name in coding.slopes(group)]
-    return item.kind != "continuous" or target in slopes or multiplied
+        slopes = bool(coding.slopes(item.level))
+        asked = multiplied or slopes or item.kind != "continuous"
+        return asked and not coding.vary(target, item.level)
+    varies = any(coding.vary(target, group) for group in coding.groups)
+    return item.kind != "continuous" or varies or multiplied
 
 
 def own_problem(coding: Coding, target: str, values: Mapping[str, Array]) -> Problem:
@@ -85,10 +86,10 @@ def outcome_problem(coding: Coding, values: Mapping[str, Array]) -> Problem:
     n = len(values[outcome])
     ones = np.ones((n, 1))
     X = np.column_stack([ones, *coded.values(), *coding.multiplied(coding.products, coded)])
-    blocks = []
-    for name, (codes, levels) in coding.groups.items():
-        Z = np.column_stack([ones, *(coded[s] for s in coding.slopes(name) if s in coded)])
-        blocks.append(Block(codes, Z, len(levels)))
+    blocks = [
+        Block(codes, coding.effects(name, coded), len(levels))
+        for name, (codes, levels) in coding.groups.items()
+    ]
     return Problem(X, blocks, np.arange(n), np.arange(n))
 
 

@@ -15,10 +15,12 @@ from .._options import check_option
 from ..errors import DataError
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import fit_model
+from ..fitted.warned import tell
 from ..parallel.progress import bar
 from ..parallel.workers import worker_count
 from .chain import Chain
 from .forest import forest_frame
+from .functions import not_kept
 from .pooled import PooledModel, pool_models
 from .variables import Variables, read_variables
 
@@ -144,6 +146,7 @@ def imputed(
         raise ValueError(f"seed must be a whole number, 0 or more, or None, not {seed!r}")
     variables = read_variables(formula, data, kinds, extra)
     check(variables, delta or {})
+    tell(not_kept(variables) if method == "mixed" else ())
     seeds = np.random.SeedSequence(seed).spawn(m)
     if method == "forest":
         frames = [forest_frame(variables, int(s.generate_state(1)[0]), cycles) for s in seeds[:1]]

@@ -130,7 +130,10 @@ class MissingReport:
             )
         from ..report.plots.missing import dropout_axes
 
-        return dropout_axes(self.dropout, ax=ax)
+        named = self.dropout
+        if self.occasions is not None:
+            named = named.rename_axis(self.occasions.index.name)
+        return dropout_axes(named, ax=ax)
 
     def __repr__(self) -> str:
         parts = [

@@ -230,7 +230,7 @@ def nearly_of_groups(
         several = by.count() > 1
         varies = (by.nunique() > 1) & several
         if 0 < varies.sum() <= 0.2 * several.sum():
-            first = levels[int(varies.index[int(np.argmax(varies))])]
+            first = plain(levels[int(varies.index[int(np.argmax(varies))])])
             return [
                 RanefWarning(
                     f"{name!r} is constant within all but {int(varies.sum())} of "
@@ -239,6 +239,11 @@ def nearly_of_groups(
                 )
             ]
     return []
+
+
+def plain(value: Any) -> Any:
+    """Return a level without the type that NumPy has for it."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def sorted_values(values: pd.Series[Any]) -> list[Any]:

@@ -101,7 +101,8 @@ def spanned_terms(design: Design) -> list[Spanned]:
     """
     if isinstance(design, SummedDesign):
         return []
-    return [*_by_fixed(design), *_by_terms(design)]
+    found = _by_fixed(design)
+    return [*found, *_by_terms(design)] if len(design.random) > 1 else found
 
 
 def _by_fixed(design: Design) -> list[Spanned]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from typing import Any, TypeAlias, TypeVar
 
 __all__ = ["Line", "Listener", "bar", "listening", "open_bar", "tracked"]
@@ -95,8 +98,7 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
     """
     if not shown:  # tqdm would start a thread even for a bar that is not seen
         return Line(None, total, unit)
-    from tqdm.auto import tqdm
-
+    tqdm = _tqdm()
     # disable=None is silence unless the output is a terminal, which a notebook's never is.
     notebook = any(kind.__name__ == "tqdm_notebook" for kind in tqdm.__mro__)
     disable = False if notebook else None
@@ -109,6 +111,15 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
         disable=disable,
     )
     return Line(shown_bar, total, unit)
+
+
+def _tqdm() -> Any:
+    """Import tqdm for where it is, without its warning of a notebook that has no widgets."""
+    if "tqdm.auto" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import_module("tqdm.auto")
+    return sys.modules["tqdm.auto"].tqdm
 
 
 @contextmanager

@@ -155,7 +155,7 @@ class Surface(Preformatted):
         labels = [f"{name}{unit}" for name in self.names]
         ax.set_xlabel(labels[0])
         if len(self.names) == 1:
-            ax.plot(self.table[self.names[0]], self.table["llf"])
+            ax.plot(self.table[self.names[0]], self.table["llf"], color=look.accent)
             ax.axvline(self.at[0], color=look.grey, linestyle=":")
             ax.set_ylabel("log-likelihood")
             return titled(ax, f"Log-likelihood along {self.names[0]}")

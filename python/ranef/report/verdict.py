@@ -14,6 +14,7 @@ from .._counted import counted
 from .._html import Preformatted
 from .._typing import Array
 from ..design.design import NO_TRIALS, Design
+from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.structures import structure_limits
 from ..models.spanned import Spanned
@@ -236,15 +237,15 @@ def data_warnings(
 
     The kernel is asked for where columns are aliased.
     """
-    from ..design.known.members import uneven_weights
-    from ..design.width import numbers_as_text
-
     if design.dropped:
         gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
         assumed = " Likelihood inference then assumes that they are missing at random."
         yield DroppedRowsWarning(f"{design.lost}.{assumed if gaps else ''}")
-    for note in [*numbers_as_text(design), *uneven_weights(design.random)]:
-        yield RanefWarning(note)
+    yield from (RanefWarning(note) for note in numbers_as_text(design))
+    if not all(term.is_plain for term in design.random):
+        from ..design.known.members import uneven_weights
+
+        yield from (RanefWarning(note) for note in uneven_weights(design.random))
     if len(kept) < len(design.fixed):
         known = core()
         notes = alias_notes(design, known.aliased, known.alias, kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,9 +10,9 @@ import pandas as pd
 
 from ..._options import check_option
 from ..._typing import Array, NewLevels
-from ...design import encode
+from ...design import Design, encode
 from ...design.encode import NewRows
-from ...errors import ModelError, UnsupportedError
+from ...errors import DataError, ModelError, UnsupportedError
 from ...families.residuals import RESIDUALS, residuals
 from ...inference.prediction.estimable import without_estimate, without_estimate_beside
 from ...inference.prediction.table import labelled
@@ -147,6 +148,7 @@ class Rows(Base):
         parts, absorption = self.parts, self.parts.estimate.absorption
         listed = [] if absorption is None or parts.is_conditional else list(absorption.names)
         rows = encode(parts.design, newdata, random=listed, new_levels=new_levels)
+        rows = used_levels(parts.design, rows, len(listed), new_levels)
         positions = np.asarray(parts.estimate.positions)
         if absorption is None:
             return without_estimate(parts.design, newdata, rows, positions[parts.kept])
@@ -166,3 +168,29 @@ class Rows(Base):
             mean = float(effect.to_numpy()[design.codes].mean())
             out = out + np.append(effect.to_numpy(), mean)[term.codes]
         return out
+
+
+def used_levels(design: Design, rows: NewRows, count: int, new_levels: str) -> NewRows:
+    """Code new rows by the levels that are left after those that say nothing were left out.
+
+    Raises
+    ------
+    DataError
+        If a row has a level that was left out, and ``new_levels`` is "raise".
+    """
+    terms = list(rows.terms)
+    for k in range(count):
+        term, learned = terms[k], design.encoder.groupings[k].levels
+        assert term is not None
+        place = np.append(design.random[k].levels.get_indexer(learned), -1)
+        lost = (term.codes >= 0) & (place[term.codes] < 0)
+        if new_levels == "raise" and lost.any():
+            shown = ", ".join(repr(str(v)) for v in learned[np.unique(term.codes[lost])][:5])
+            raise DataError(
+                f"levels of {term.group!r} were left out of the fit, since their responses do not "
+                f'vary, and have no effect: {shown}; with new_levels="population" they have the '
+                "mean effect",
+                term.group,
+            )
+        terms[k] = replace(term, codes=place[term.codes].astype(np.int32))
+    return replace(rows, terms=tuple(terms))

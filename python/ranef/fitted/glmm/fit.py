@@ -81,9 +81,7 @@ def specification(family: str, link: str | None, nagq: int, reml: bool = False) 
     links = [choice.name for choice in found.links]
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
-        raise ValueError(
-            f"the link of a {found.label} family is {options_text(links)}, not {link!r}"
-        )
+        raise ValueError(f"the link of {found.named} family is {options_text(links)}, not {link!r}")
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 0 <= nagq <= 100:
         raise ValueError(f"nagq is a number of points from 0 to 100, not {nagq!r}")
     if not isinstance(reml, bool | np.bool_):

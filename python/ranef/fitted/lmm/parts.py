@@ -47,13 +47,15 @@ class LmmParts(ProfiledParts, CurvedParts):
     @cached_property
     def core(self) -> _core.Lmm:
         """The kernel, built again after pickling."""
-        from ...inference.priors.mode import kernel_with_prior
-
         # A prior of the fixed effects belongs to the kernel, and is not in one of the rows alone.
         held: _core.Lmm | None = self.kernel
         if held is not None and prior_parts(self.call.prior).fixed is None:
             return held
         kernel = lmm.kernel(self.design)
+        if self.call.prior is None:
+            return kernel
+        from ...inference.priors.mode import kernel_with_prior
+
         return kernel_with_prior(self.design, kernel, self.call.prior, self.estimate.sigma)
 
     @property

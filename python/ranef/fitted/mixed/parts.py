@@ -18,6 +18,7 @@ from ...design.values import Numbers, read_series
 from ...errors import DataError, UnsupportedError
 from ...inference.hypotheses import linear
 from ...models.lmm import SINGULAR
+from ...models.spanned import spanned_terms
 from ..parts import Parts
 
 if TYPE_CHECKING:
@@ -69,8 +70,6 @@ class MixedParts(Parts):
     @cached_property
     def spanned(self) -> list[Spanned]:
         """Terms whose variances the likelihood does not depend on, unless a prior tells them."""
-        from ...models.spanned import spanned_terms
-
         if getattr(self.call, "prior", None) is None:
             return spanned_terms(self.design)
         if self.estimate.converged:

@@ -34,7 +34,7 @@ from ..several.findings import not_there
 from ..several.fit import one_sided, same_rows
 from ..warned import dropped_rows
 from .call import OrdinalCall
-from .parts import OrdinalParts
+from .parts import OrdinalParts, cross_in, crossed
 
 __all__ = ["LINKS", "REMEDY", "fit_call", "fit_found", "ordinal_call"]
 
@@ -100,8 +100,8 @@ def ordered_codes(series: pd.Series[Any], name: str) -> tuple[np.ndarray, list[A
 
 def read(
     call: OrdinalCall, data: Any
-) -> tuple[Design, Design | None, Design | None, tuple[Any, ...]]:
-    """Build the designs of a call on the same rows; categories that never occur are left out."""
+) -> tuple[Design, Design | None, Design | None, tuple[Any, ...], list[Any]]:
+    """Build the designs of a call on the same rows; categories that occur, and all of them."""
     formula = parse(call.formula)
     table, response = open_frame(data), formula.response.strip("`")
     codes, labels = ordered_codes(table.series(response), response)
@@ -122,7 +122,8 @@ def read(
     occurring, y = np.unique(design.y, return_inverse=True)
     design = replace(design, y=y.astype(np.float64))
     check(call, design, rows.get("nominal"), rows.get("scale"))
-    return design, rows.get("nominal"), rows.get("scale"), tuple(labels[int(j)] for j in occurring)
+    categories = tuple(labels[int(j)] for j in occurring)
+    return design, rows.get("nominal"), rows.get("scale"), categories, labels
 
 
 def check(call: OrdinalCall, design: Design, nominal: Design | None, scale: Design | None) -> None:
@@ -184,7 +185,9 @@ def fit_found(
 
 def fit_call(call: OrdinalCall, data: Any) -> OrdinalParts:
     """Carry out a call: parse, build, check, fit."""
-    return fit_found(call, read(call, data), data)
+    *found, labels = read(call, data)
+    parts = fit_found(call, found, data)
+    return replace(parts, absent=tuple(one for one in labels if one not in parts.categories))
 
 
 def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
@@ -207,6 +210,13 @@ def findings(parts: OrdinalParts) -> Iterable[RanefWarning]:
         yield SingularFitWarning(
             f"singular fit: a variance of {' and '.join(groups)} is zero, or its covariance "
             "matrix singular; a smaller term gives the same fit"
+        )
+    if parts.nominal is not None and (
+        lost := int(crossed(parts.moved_cuts(parts.nominal.X[:, 1:])).sum())
+    ):
+        yield RanefWarning(
+            f"{cross_in(parts, lost)}. Move the predictor to the formula or to scale=, or merge "
+            "categories."
         )
     yield from (ConvergenceWarning(f"{reason}. {ENDLESS}") for reason in parts.endless)
     if e.separated:

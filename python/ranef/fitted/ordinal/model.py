@@ -151,6 +151,10 @@ class CumulativeLinkModel(
     def _notes(self) -> Iterable[str]:
         """Collect what the reader of a summary must know."""
         yield from (str(w) for w in self.warnings)
+        if absent := self.parts.absent:
+            names = " and ".join(map(repr, map(str, absent)))
+            verbs = ("occurs", "is") if len(absent) == 1 else ("occur", "are")
+            yield f"{names} never {verbs[0]}, and {verbs[1]} left out."
         yield from self._converged_notes()
 
     def summary(self) -> Summary:

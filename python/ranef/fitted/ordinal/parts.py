@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..._counted import counted
 from ..._typing import Array, Positions
 from ...design.design import Design
 from ...families.links import mean_of
@@ -22,7 +24,12 @@ from ..parts import Parts
 from ..several.parts import PredictorParts
 from .call import OrdinalCall
 
-__all__ = ["OrdinalParts"]
+__all__ = ["OrdinalParts", "cross_in", "crossed"]
+
+
+def crossed(cuts: Array) -> NDArray[np.bool_]:
+    """Tell the rows in which a threshold, of (m, K), lies below the one before it."""
+    return np.asarray((np.diff(cuts, axis=1) < 0.0).any(axis=1))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,6 +44,8 @@ class OrdinalParts(PredictorParts):
         Those of the other formulas.
     categories : tuple
         Labels of the categories that occur, in order.
+    absent : tuple
+        Labels of those that do not.
     ordinal : OrdinalPlan
         What the kernel is made of, with the map back.
     """
@@ -46,6 +55,7 @@ class OrdinalParts(PredictorParts):
     scale: Design | None = field(kw_only=True)
     categories: tuple[Any, ...] = field(kw_only=True)
     ordinal: OrdinalPlan = field(kw_only=True)
+    absent: tuple[Any, ...] = field(kw_only=True, default=())
 
     @property
     def plan(self) -> Plan:
@@ -137,6 +147,11 @@ class OrdinalParts(PredictorParts):
         """Thresholds at the first level of the nominal variables."""
         return np.asarray(self.ordinal.thresholds @ self.estimate.standard)
 
+    def moved_cuts(self, own: Array) -> Array:
+        """Thresholds of rows, shape (m, K), by their columns of the nominal part, (m, q)."""
+        moves = (self.ordinal.nominal @ self.estimate.standard).reshape(own.shape[1], -1)
+        return self.cut_points() + own @ moves
+
     def listed(self) -> list[Linear]:
         """List the thresholds and the coefficients that are not aliased."""
         cuts = [
@@ -158,3 +173,12 @@ class OrdinalParts(PredictorParts):
         below = mean_of(self.call.link, latent)
         last = np.where(np.isnan(eta), np.nan, 1.0)
         return np.column_stack([below, last])
+
+
+def cross_in(parts: OrdinalParts, n: int) -> str:
+    """Say that thresholds cross in n rows."""
+    names = " and ".join(map(repr, parts.nominal.fixed_names[1:] if parts.nominal else ()))
+    return (
+        f"the thresholds cross in {counted(n, 'row')}, so that a category would have a negative "
+        f"probability there: the nominal effects of {names} do not hold that far out"
+    )

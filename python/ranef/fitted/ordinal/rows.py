@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..._caller import warn_caller
 from ..._options import check_option
 from ..._typing import Array, Random
 from ...design.encode import encode
+from ...errors import ModelError, RanefWarning
 from ...families.links import mean_of
 from ...inference.prediction import predict as prediction
 from ...inference.prediction.integrated import INTEGRATE, averaged, spread_of_rows
 from ...inference.prediction.places import only_seen_places
 from ...inference.prediction.table import labelled
 from ..parts import Base
-from .parts import OrdinalParts
+from .parts import OrdinalParts, cross_in, crossed
 
 __all__ = ["OrdinalRows"]
 
@@ -54,7 +56,8 @@ class OrdinalRows(Base):
         Returns
         -------
         DataFrame or Series
-            One column per category for "prob" and "cumulative". A row with missing values is NaN.
+            One column per category for "prob" and "cumulative". A row with missing values is NaN,
+            as is, with a warning, one whose nominal effects take its thresholds out of order.
         """
         kind = check_option("kind", kind, KINDS)
         data = self.parts.training_data() if newdata is None else newdata
@@ -68,6 +71,7 @@ class OrdinalRows(Base):
             index = None if index is None else index[rows]
         if kind == "link":
             return labelled(eta, index)
+        eta = self._in_order(eta, cuts)
         if integrated:
             cumulative = self._over_levels(eta, cuts, zeta, newdata)
         else:
@@ -77,6 +81,14 @@ class OrdinalRows(Base):
             return pd.DataFrame(cumulative, index=index, columns=columns)
         prob = pd.DataFrame(np.diff(cumulative, axis=1, prepend=0.0), index=index, columns=columns)
         return prob if kind == "prob" else self._classes(prob)
+
+    def _in_order(self, eta: Array, cuts: Array) -> Array:
+        """Leave out, with a warning, the rows whose thresholds cross."""
+        lost = crossed(cuts) & np.isfinite(eta)
+        if lost.any():
+            told = cross_in(self.parts, int(lost.sum()))
+            warn_caller(RanefWarning(f"{told}. Predictions are NaN in them."))
+        return np.where(lost, np.nan, eta)
 
     def _over_levels(self, eta: Array, cuts: Array, zeta: Array, newdata: Any) -> Array:
         """Average cumulative probabilities over the distribution of the random effects."""
@@ -122,8 +134,7 @@ class OrdinalRows(Base):
         cuts = np.tile(self.parts.cut_points(), (m, 1))
         if self.parts.nominal is not None:
             own = encode(self.parts.nominal, data, random=False).X[:, 1:]
-            moves = (plan.nominal @ e.standard).reshape(own.shape[1], -1)
-            cuts = cuts + own @ moves
+            cuts = self.parts.moved_cuts(own)
         zeta = np.zeros(m)
         if self.parts.scale is not None:
             zeta = encode(self.parts.scale, data, random=False).X[:, 1:] @ (plan.scale @ e.standard)
@@ -159,6 +170,8 @@ class OrdinalRows(Base):
         eta, cuts, zeta, _ = self._predictors(self.parts.training_data(), "none", "raise")
         if self.parts.design.rows is not None:
             eta, cuts, zeta = (part[self.parts.design.rows] for part in (eta, cuts, zeta))
+        if lost := int(crossed(cuts).sum()):
+            raise ModelError(f"{cross_in(self.parts, lost)}: such rows cannot be drawn")
         out = np.empty((self.parts.nobs, n), order="F")
         for i in range(n):
             modes = prediction.random_draws(

@@ -79,6 +79,6 @@ def check_rows(family: Family, design: Design, zero: bool) -> None:
     single = design.weights is None or design.weights.max() <= 1.0
     if family.has_trials and family.has_dispersion and single:
         raise ModelError(
-            f"with one trial a row a {family.label} response is a {family.narrower} one: its "
+            f"with one trial a row {family.named} response is a {family.narrower} one: its "
             f"{family.parameters[0]} cannot be estimated. Use family={family.narrower!r}."
         )

@@ -53,7 +53,7 @@ def parts_call(
     chosen = links[0] if link is None else str(link).lower()
     if chosen not in links:
         raise ValueError(
-            f"the link of a {found.label} family is {options_text(links)}, not {link!r}: "
+            f"the link of {found.named} family is {options_text(links)}, not {link!r}: "
             "with another one means leave the range of the distribution"
         )
     if not isinstance(nagq, int | np.integer) or isinstance(nagq, bool) or not 1 <= nagq <= 100:
@@ -62,11 +62,11 @@ def parts_call(
             f"families {of_a_mean()} without zero= and dispersion="
         )
     if zero is not None and not found.takes_zero:
-        raise ValueError(f"a {found.label} response has no zero part; leave zero= out")
+        raise ValueError(f"{found.named} response has no zero part; leave zero= out")
     if dispersion is not None and not found.has_dispersion:
         wider = "betabinomial" if found.has_trials else "negative_binomial or nbinom1"
         raise ValueError(
-            f"a {found.label} response has no dispersion of its own; leave dispersion= out, or "
+            f"{found.named} response has no dispersion of its own; leave dispersion= out, or "
             f"take {wider}"
         )
     return PartsCall(

@@ -38,14 +38,14 @@ class GlmmSpec:
     nagq: int = 1
     reml: bool = False
 
-    @property
+    @cached_property
     def distribution(self) -> Family:
         """The family as an object."""
         from ...families import lookup
 
         return lookup(self.family)
 
-    @property
+    @cached_property
     def transform(self) -> Link:
         """The link as an object."""
         from ...families.links import link_named

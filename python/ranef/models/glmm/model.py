@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,7 +211,9 @@ def fit(
     that of Laplace's approximation.
     """
     if _in_core(core, spec, control, penalty):
-        optimum = core.search(_log_dispersion(design, spec), control.max_steps, control.tolerance)
+        rule = hermite(spec.nagq) if spec.nagq > 1 else ()
+        start = _log_dispersion(design, spec)
+        optimum = core.search(start, control.max_steps, control.tolerance, *rule)
         if np.isfinite(optimum.value) and optimum.value < 1e300:
             estimate = _describe(design, *_told(core, spec, optimum))
             return _without_separated(design, spec, estimate, control)
@@ -243,8 +246,8 @@ STATUSES = ("converged", "step limit", "stalled", "saddle")
 
 
 def _in_core(core: _core.Glmm, spec: GlmmSpec, control: Control, penalty: Penalty | None) -> bool:
-    """Return whether the kernel has the search: Laplace's approximation, nothing beside it."""
-    return spec.nagq == 1 and penalty is None and not control.start and isinstance(core, _core.Glmm)
+    """Return whether the kernel has the search: the likelihood, with nothing beside it."""
+    return spec.nagq >= 1 and penalty is None and not control.start and isinstance(core, _core.Glmm)
 
 
 def _told(
@@ -253,6 +256,7 @@ def _told(
     """Take what the kernel's search found for a criterion that stands there, and its minimum."""
     surface = Criterion(core, spec, None)
     surface.centre, surface.root = optimum.centre, optimum.root
+    surface.rule = hermite(spec.nagq) if spec.nagq > 1 else None
     surface.n_values, surface.n_gradients = optimum.n_values, optimum.n_gradients
     told = optimum.path
     path = list(zip(told[0::3], told[1::3], told[2::3], strict=True))
@@ -447,6 +451,7 @@ def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found
     return n_effects <= (LARGE if least < SINGULAR else SMALL)
 
 
+@lru_cache(maxsize=64)
 def hermite(points: int) -> tuple[Array, Array]:
     """Nodes and weights of the Gauss-Hermite rule."""
     nodes, weights = np.polynomial.hermite.hermgauss(points)
@@ -497,14 +502,10 @@ def curvature_guess(surface: Criterion, x: Array) -> Array:
 def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
     """Map the minimum to the user's scale and freeze it."""
     core, spec, m = surface.core, surface.spec, surface.m
+    gap = _quadrature_gap(surface, found.x)
     value = surface.value(found.x)
     if not np.isfinite(value):
         raise FitError("the likelihood cannot be computed where the search ended")
-    gap = 0.0
-    if surface.added is not None:
-        finer = core.quadrature(*hermite(2 * spec.nagq + 1))
-        gap = finer.value - surface.added.value
-        surface.value(found.x)
     theta, _, dispersion = surface.split(found.x)
     theta = theta[:m]
     penalty = 0.0 if surface.penalty is None else surface.penalty(theta)[0]
@@ -549,6 +550,18 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         approximation=approximation_of(design, core),
         quadrature_gap=gap,
     )
+
+
+def _quadrature_gap(surface: Criterion, x: Array) -> float:
+    """Tell what twice the points add to the criterion; 0 without quadrature."""
+    rule = surface.rule
+    if rule is None:
+        return 0.0
+    value = surface.value(x)
+    surface.rule = hermite(2 * surface.spec.nagq + 1)
+    gap = surface.value(x) - value
+    surface.rule = rule
+    return gap
 
 
 def separated_columns(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["importance_axes", "tree_axes"]
 
+#: Inches of a character of a condition.
+WIDTH = 0.066
+
 
 def importance_axes(table: pd.DataFrame, *, ax: Axes | None = None, most: int = 20) -> Axes:
     """Draw the increase of the error by predictor, the largest on top."""
@@ -51,17 +54,21 @@ def tree_axes(root: Any, title: str, *, ax: Axes | None = None) -> Axes:
     long, tall = extent(root)
     width = float(np.clip(max(1.3, 0.074 * long + 0.35) * leaves + 0.4, 3.2, 16.0))
     axis = one(ax, width, 1.15 * deep + 0.7 + 0.2 * tall)
+    apart = axis.figure.get_size_inches()[0] / (leaves + 0.4)  # inches between leaves
+    size_of_text = "small" if 0.074 * long + 0.2 < apart else "x-small"
     next_leaf = [0.0]
 
     def walk(node: Any, level: int) -> float:
         if node.left is None:
             x, next_leaf[0] = next_leaf[0], next_leaf[0] + 1.0
-            box(axis, x, -level, node.text)
+            box(axis, x, -level, node.text, size_of_text)
             return x
         ends = walk(node.left, level + 1), walk(node.right, level + 1)
         x = float(np.mean(ends))
-        for end, text in zip(ends, (node.text, node.other), strict=True):
-            branch(axis, x, -level, end, text)
+        texts = short(node.text), short(node.other)
+        crowded = WIDTH * max(map(len, texts)) > apart * min(ends[1] - ends[0], 2.0)
+        for end, text, lower in zip(ends, texts, (-0.08, 0.12), strict=True):
+            branch(axis, x, -level, end, text, lower if crowded else 0.0)
         if node.head:
             axis.text(
                 x,
@@ -101,7 +108,7 @@ def extent(node: Any) -> tuple[int, int]:
     return max(a, b), max(p, q)
 
 
-def box(axis: Axes, x: float, y: float, text: str) -> None:
+def box(axis: Axes, x: float, y: float, text: str, size_of_text: str) -> None:
     """Draw a leaf."""
     look = theme()
     axis.text(
@@ -110,7 +117,7 @@ def box(axis: Axes, x: float, y: float, text: str) -> None:
         text,
         ha="center",
         va="center",
-        fontsize="small",
+        fontsize=size_of_text,
         bbox={"boxstyle": "round,pad=0.35", "facecolor": axis.get_facecolor(), "ec": look.accent},
     )
 
@@ -120,14 +127,14 @@ def short(text: str) -> str:
     return re.sub(r"-?\d+\.\d{3,}$", lambda found: f"{float(found[0]):.4g}", text)
 
 
-def branch(axis: Axes, x: float, y: float, end: float, text: str) -> None:
-    """Draw a branch with its condition."""
+def branch(axis: Axes, x: float, y: float, end: float, text: str, lower: float) -> None:
+    """Draw a branch with its condition, lowered by a part of a level."""
     look = theme()
     axis.plot([x, end, end], [y, y, y - 1.0], color=look.grey, linewidth=1.0, zorder=0)
     axis.text(
         end,
-        y - 0.42,
-        short(text),
+        y - 0.42 - lower,
+        text,
         ha="center",
         va="center",
         fontsize="x-small",

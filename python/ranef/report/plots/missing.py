@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["dropout_axes", "imputed_axes", "pattern_axes"]
 
-#: Patterns that fit a figure.
-MOST = 12
+#: Patterns that fit a figure, and times that are all written on its axis.
+MOST, MOST_TICKS = 12, 12
 
 
 def pattern_axes(patterns: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -57,14 +57,26 @@ def dropout_axes(dropout: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     axis.plot(
         x, dropout["outcome of leavers"], "s--", color=look.second, label="leave after this time"
     )
-    for t, leave, y in zip(x, dropout["leave"], dropout["outcome of leavers"], strict=True):
+    both = dropout[["leave", "outcome of leavers", "outcome of stayers"]]
+    for t, (leave, y, stay) in zip(x, both.itertuples(index=False), strict=True):
         if leave and np.isfinite(y):
+            above = not y < stay  # on the side where the other line is not
             axis.annotate(
-                f"{leave}", (t, y), xytext=(4, -10), textcoords="offset points", fontsize="small"
+                f"{leave}",
+                (t, y),
+                xytext=(0, 7 if above else -7),
+                textcoords="offset points",
+                ha="center",
+                va="bottom" if above else "top",
+                fontsize="small",
+                color=look.second,
             )
+    if len(x) <= MOST_TICKS and pd.api.types.is_numeric_dtype(dropout.index):
+        axis.set_xticks(x)
+    axis.margins(y=0.15)
     axis.set(xlabel=str(dropout.index.name or "time"), ylabel="mean outcome")
     axis.legend(frameon=False, fontsize="small")
-    return titled(axis, "Outcome before leaving (numbers: units that leave)")
+    return titled(axis, "Outcome before leaving, and how many leave")
 
 
 def imputed_axes(
