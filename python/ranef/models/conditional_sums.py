@@ -65,7 +65,7 @@ class SumOfMany:
     @cached_property
     def terms(self) -> Array:
         """Terms of the probability, shape (t,)."""
-        return self.frequencies[1] * self.factors.prod(axis=1)
+        return np.asarray(self.frequencies[1] * self.factors.prod(axis=1))
 
     @property
     def value(self) -> float:
