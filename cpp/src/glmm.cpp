@@ -185,8 +185,9 @@ Vector Glmm::start(double size, int number) const {
     out(a) = !e.is_structured() && e.i == e.j ? size : 0.0;
   }
   each_structure(*pls_, [&](Index first, const Structure& structure) {
+    const Index k = structure.n_columns();  // whose squares add up to k in a row
     out.segment(first, structure.n_parameters()) =
-        structure.start(Vector::Constant(structure.n_columns(), size * size),
+        structure.start(Vector::Constant(k, size * size / static_cast<double>(k)),
                         std::min(number, structure.n_starts() - 1));
   });
   return out;

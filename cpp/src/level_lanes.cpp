@@ -15,24 +15,78 @@ constexpr int kSideBySide = 8;
 // Fewer levels are worked on one by one.
 constexpr Index kFewLevels = 4;
 using Side = Eigen::Array<double, kSideBySide, 1>;
+// As many numbers as a register holds, and as many of these.
+using Packet = Eigen::internal::packet_traits<double>::type;
+constexpr Index kPacket = Eigen::internal::packet_traits<double>::size;
+struct Square {
+  Packet packet[kPacket];
+};
+
+// Exchange rows and columns.
+inline void transpose(Square& square) {
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+#endif
+  Eigen::internal::PacketBlock<Packet, kPacket> block;
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+  std::copy_n(square.packet, kPacket, block.packet);
+  Eigen::internal::ptranspose(block);
+  std::copy_n(block.packet, kPacket, square.packet);
+}
+
 // Squares of numbers for each of some levels, by columns.
 using Sides = std::vector<Side, Eigen::aligned_allocator<Side>>;
 
-// Element e of each level's block, zero past the last level.
-Side gather(const double* blocks, Index size, Index here) {
-  Side out = Side::Zero();
-  for (Index v = 0; v < here; ++v) out(v) = blocks[v * size];
-  return out;
+// Elements of each level's block side by side, zero past the last level.
+void to_sides(const double* blocks, Index size, Index here, Side* out) {
+  Index e = 0;
+  if (here == kSideBySide) {
+    for (; e + kPacket <= size; e += kPacket)
+      for (Index v = 0; v < kSideBySide; v += kPacket) {
+        Square square;
+        for (Index i = 0; i < kPacket; ++i)
+          square.packet[i] = Eigen::internal::ploadu<Packet>(blocks + (v + i) * size + e);
+        transpose(square);
+        for (Index i = 0; i < kPacket; ++i)
+          Eigen::internal::pstoreu(out[e + i].data() + v, square.packet[i]);
+      }
+  }
+  for (; e < size; ++e) {
+    out[e].setZero();
+    for (Index v = 0; v < here; ++v) out[e](v) = blocks[v * size + e];
+  }
 }
 
-void scatter(const Side& values, Index size, Index here, double* blocks) {
-  for (Index v = 0; v < here; ++v) blocks[v * size] = values(v);
+void from_sides(const Side* values, Index size, Index here, double* blocks) {
+  Index e = 0;
+  if (here == kSideBySide) {
+    for (; e + kPacket <= size; e += kPacket)
+      for (Index v = 0; v < kSideBySide; v += kPacket) {
+        Square square;
+        for (Index i = 0; i < kPacket; ++i)
+          square.packet[i] = Eigen::internal::ploadu<Packet>(values[e + i].data() + v);
+        transpose(square);
+        for (Index i = 0; i < kPacket; ++i)
+          Eigen::internal::pstoreu(blocks + (v + i) * size + e, square.packet[i]);
+      }
+  }
+  for (; e < size; ++e)
+    for (Index v = 0; v < here; ++v) blocks[v * size + e] = values[e](v);
 }
 
 class Factor {
  public:
   explicit Factor(const Matrix& Lambda)
-      : k_(Lambda.cols()), lambda_(Lambda), A_(k_ * k_), M_(k_ * k_), W_(k_ * k_), pivot_(k_) {
+      : k_(Lambda.cols()),
+        lambda_(Lambda),
+        A_(k_ * k_),
+        M_(k_ * k_),
+        W_(k_ * k_),
+        T_(k_ * k_),
+        pivot_(k_) {
     invertible_ = lambda_.diagonal().cwiseAbs().minCoeff() >= 1.0;
     if (invertible_)
       inverse_ = lambda_.triangularView<Eigen::Lower>().solve(Matrix::Identity(k_, k_));
@@ -40,12 +94,10 @@ class Factor {
 
   // Factor some levels; false where a pivot is not positive.
   bool take(const double* own, Index here) {
+    to_sides(own, k_ * k_, here, A_.data());
     is_diagonal_ = true;
-    for (Index j = 0; j < k_; ++j)
-      for (Index i = 0; i < k_; ++i) {
-        A_[j * k_ + i] = gather(own + j * k_ + i, k_ * k_, here);
-        if (i != j) is_diagonal_ = is_diagonal_ && (A_[j * k_ + i] == 0.0).all();
-      }
+    for (Index j = 0; is_diagonal_ && j < k_; ++j)
+      for (Index i = 0; i < j; ++i) is_diagonal_ = is_diagonal_ && (A_[j * k_ + i] == 0.0).all();
     multiply();
     if (!decompose()) return false;
     halve();
@@ -60,21 +112,22 @@ class Factor {
         Side sum = Side::Zero();
         for (Index m = 0; m < k_; ++m) sum += W_[i * k_ + m] * W_[j * k_ + m];
         M_[j * k_ + i] = M_[i * k_ + j] = sum;
-        scatter(sum, k_ * k_, here, K + j * k_ + i);
-        if (i != j) scatter(sum, k_ * k_, here, K + i * k_ + j);
       }
+    from_sides(M_.data(), k_ * k_, here, K);
     if (invertible_)
-      write_solved(here, T);
+      solve();
     else
-      write_rest(here, T);
+      subtract();
+    from_sides(T_.data(), k_ * k_, here, T);
   }
 
  private:
   Index k_;
   Matrix lambda_, inverse_;
   bool invertible_ = false, is_diagonal_ = false;
-  Sides A_, M_, W_;  // M_ holds A Lambda, then C below its diagonal, at last K
-  Sides pivot_;      // squared diagonal of C, then its reciprocal root
+  Sides A_, M_, W_, T_;  // M_ holds A Lambda, then C below its diagonal, at last K
+  Sides C_;              // of what is solved for
+  Sides pivot_;          // squared diagonal of C, then its reciprocal root
 
   // The lower triangle of I + Lambda'A Lambda, in W_.
   void multiply() {
@@ -131,7 +184,7 @@ class Factor {
   }
 
   // I - A K
-  void write_rest(Index here, double* T) const {
+  void subtract() {
     for (Index j = 0; j < k_; ++j)
       for (Index i = 0; i < k_; ++i) {
         Side sum = Side::Constant(i == j ? 1.0 : 0.0);
@@ -139,12 +192,12 @@ class Factor {
           sum -= A_[i * k_ + i] * M_[j * k_ + i];
         else
           for (Index m = 0; m < k_; ++m) sum -= A_[m * k_ + i] * M_[j * k_ + m];
-        scatter(sum, k_ * k_, here, T + j * k_ + i);
+        T_[j * k_ + i] = sum;
       }
   }
 
   // Lambda^-T C^-T W
-  void write_solved(Index here, double* T) {
+  void solve() {
     for (Index j = 0; j < k_; ++j) {
       Side* column = W_.data() + j * k_;
       for (Index i = k_ - 1; i >= 0; --i) {
@@ -154,12 +207,10 @@ class Factor {
       for (Index i = 0; i < k_; ++i) {
         Side sum = Side::Zero();
         for (Index m = i; m < k_; ++m) sum += inverse_(m, i) * column[m];
-        scatter(sum, k_ * k_, here, T + j * k_ + i);
+        T_[j * k_ + i] = sum;
       }
     }
   }
-
-  Sides C_;
 };
 
 // Level by level by products of large matrices.

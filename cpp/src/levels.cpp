@@ -277,22 +277,32 @@ void multiply<1>(const Matrix& M, bool, const RowMatrix& rows, RowMatrix& out) {
   for (Index l = 0; l < M.cols(); ++l) out.row(l) = M(0, l) * rows.row(l);
 }
 
-// One column of any number k of rows a level, by columns of M.
-void multiply_column(const Matrix& M, bool transposed, const RowMatrix& rows, Index k,
-                     RowMatrix& out) {
-  Workspace work(k);
-  double* const product = work.data();
+// A few columns of any number k of rows a level, by columns of M.
+void multiply_few(const Matrix& M, bool transposed, const RowMatrix& rows, Index k,
+                  RowMatrix& out) {
+  const Index c = rows.cols();
+  Workspace work(2 * k * c);
+  double *const in = work.data(), *const product = in + k * c;
   for (Index l = 0; l < M.cols(); ++l) {
-    const double *Ml = M.data() + l * k * k, *r = rows.data() + l * k;
-    for (Index i = 0; i < k; ++i) product[i] = 0.0;
+    const double *Ml = M.data() + l * k * k, *r = rows.data() + l * k * c;
+    for (Index j = 0; j < c; ++j)
+      for (Index i = 0; i < k; ++i) {
+        in[j * k + i] = r[i * c + j];
+        product[j * k + i] = 0.0;
+      }
     for (Index m = 0; m < k; ++m) {
       const double* column = Ml + m * k;
-      if (transposed)
-        for (Index i = 0; i < k; ++i) product[m] += column[i] * r[i];
-      else
-        for (Index i = 0; i < k; ++i) product[i] += column[i] * r[m];
+      for (Index j = 0; j < c; ++j) {
+        double *to = product + j * k, *from = in + j * k;
+        if (transposed)
+          for (Index i = 0; i < k; ++i) to[m] += column[i] * from[i];
+        else
+          for (Index i = 0; i < k; ++i) to[i] += column[i] * from[m];
+      }
     }
-    std::copy_n(product, k, out.data() + l * k);
+    double* back = out.data() + l * k * c;
+    for (Index j = 0; j < c; ++j)
+      for (Index i = 0; i < k; ++i) back[i * c + j] = product[j * k + i];
   }
 }
 
@@ -300,7 +310,7 @@ void multiply_column(const Matrix& M, bool transposed, const RowMatrix& rows, In
 void multiply_any(const Matrix& M, bool transposed, const RowMatrix& rows, Index k,
                   RowMatrix& out) {
   const Index c = rows.cols(), down = transposed ? k : 1, across = transposed ? 1 : k;
-  if (c == 1) return multiply_column(M, transposed, rows, k, out);
+  if (c <= kFewColumns) return multiply_few(M, transposed, rows, k, out);
   Workspace work(k * c);
   for (Index l = 0; l < M.cols(); ++l) {
     const double *Ml = M.data() + l * k * k, *r = rows.data() + l * k * c;

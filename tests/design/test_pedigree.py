@@ -116,3 +116,18 @@ def test_precision_reads_dense_sparse_and_labelled():
 def test_precision_refusals(Q, labels, message):
     with pytest.raises(ranef.DataError, match=message):
         ranef.Precision(Q, labels)
+
+
+@pytest.mark.parametrize(
+    ("sire", "label"),
+    [([0, 0, 1], "0"), (["0", "", "a"], "'0'"), (["*", None, "a"], r"'\*'")],
+)
+def test_what_stands_for_unknown_parents_is_no_animal(sire, label):
+    animals = [1, 2, 3] if isinstance(sire[0], int) else ["a", "b", "c"]
+    with pytest.raises(ranef.DataError, match=f"{label} occurs as a parent and is no animal"):
+        ranef.pedigree(animals, sire, [None, None, animals[1]])
+
+
+def test_an_animal_called_zero_has_a_row():
+    found = ranef.pedigree([0, 1, 2], [None, 0, 0], [None, None, 1])
+    assert found.inbreeding.tolist() == [0.0, 0.0, 0.25]

@@ -205,27 +205,33 @@ def test_an_innocent_term_of_another_part_is_not_blamed():
     assert model.parts.spanned == []
 
 
-def by_trapezoids(d, model):
-    """-2 log-likelihood of a random intercept, integrated on a fine grid."""
+def by_trapezoids(d, model, times=1.0):
+    """-2 log-likelihood of a random intercept, all effects multiplied, on a fine grid."""
     u = np.linspace(-9.0, 9.0, 20001)
     density = stats.norm.pdf(u) * (u[1] - u[0])
     sd = float(np.sqrt(model.varcorr["g"].iloc[0, 0]))
     total = 0.0
     for _, rows in d.groupby("g"):
         eta = (model.params["Intercept"] + model.params["x"] * rows.x.to_numpy())[:, None] + sd * u
+        eta *= times
         log = (rows.y.to_numpy()[:, None] * eta - np.logaddexp(0.0, eta)).sum(axis=0)
         total += np.log(np.exp(log) @ density)
     return -2.0 * total
 
 
-def test_a_quadrature_that_is_too_coarse_says_so():
-    rng = np.random.default_rng(7261)
+def few_ones(seed):
+    """Some clusters with few ones."""
+    rng = np.random.default_rng(seed)
     groups, size = int(rng.integers(15, 60)), int(rng.integers(2, 8))
     g = np.repeat(np.arange(groups), size)
     x = rng.normal(size=groups * size)
     sd, level = float(rng.choice([0.5, 1.5, 3.0])), float(rng.choice([-4, -2.5, -1]))
     eta = level + 0.7 * x + sd * rng.normal(size=groups)[g]
-    d = pd.DataFrame({"y": rng.binomial(1, 1.0 / (1.0 + np.exp(-eta))), "x": x, "g": g})
+    return pd.DataFrame({"y": rng.binomial(1, 1.0 / (1.0 + np.exp(-eta))), "x": x, "g": g})
+
+
+def test_a_quadrature_that_is_too_coarse_says_so():
+    d = few_ones(7261)
     with pytest.warns(ConvergenceWarning, match="quadrature of 25 points is too coarse"):
         coarse = ranef.glmer("y ~ x + (1 | g)", d, family="binomial", nagq=25)
     assert by_trapezoids(d, coarse) + 2.0 * coarse.llf > 0.5
@@ -235,3 +241,20 @@ def test_a_quadrature_that_is_too_coarse_says_so():
         warnings.simplefilter("error", ConvergenceWarning)
         fine = ranef.glmer("y ~ x + (1 | g)", d, family="binomial", nagq=100)
     assert_allclose(-2.0 * fine.llf, by_trapezoids(d, fine), atol=0.1)
+
+
+def test_an_optimum_from_which_all_effects_may_grow_is_none():
+    d = few_ones(9060)
+    with pytest.warns(ConvergenceWarning, match="no finite optimum"):
+        model = ranef.glmer("y ~ x + (1 | g)", d, family="binomial", nagq=25)
+    assert abs(by_trapezoids(d, model, 3.0) - by_trapezoids(d, model)) < 0.1
+    assert "endless-variance" in str(ranef.diagnose(model))
+
+
+def test_large_effects_with_an_optimum_are_not_suspected():
+    d = few_ones(7041)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = ranef.glmer("y ~ x + (1 | g)", d, family="binomial", nagq=25)
+    assert model.varcorr["g"].iloc[0, 0] > 25.0
+    assert by_trapezoids(d, model, 2.0) > by_trapezoids(d, model) + 1.0

@@ -207,7 +207,7 @@ def refuse_folder(out: Any, executor: Any) -> None:
 
 
 def degrees_of(options: Options) -> str:
-    """Return the degrees of freedom that a call comes to."""
+    """Return the degrees of freedom that a call implies."""
     return batch_ddf(options["ddf"], batch_spec(options["family"], options["link"], None))
 
 

@@ -257,7 +257,7 @@ class BatchFolder:
             os.remove(os.path.join(self.path, name))
 
     def _start(self) -> None:
-        """Refuse a folder that holds anything else."""
+        """Refuse a folder that contains anything else."""
         held = sorted(name for name in os.listdir(self.path) if name != HOLDER)
         if held:
             raise DataError(
@@ -301,7 +301,7 @@ def is_whole(file: str) -> bool:
 
 
 def read_plan(path: str) -> dict[str, Any] | None:
-    """Read the plan of the run that a folder holds, None where there is none."""
+    """Read the plan of the run in a folder, None where there is none."""
     file = os.path.join(path, PLAN)
     try:
         with open(file, encoding="utf-8") as stream:

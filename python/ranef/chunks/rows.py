@@ -40,7 +40,7 @@ class ChunkRows:
     Attributes
     ----------
     y : ndarray of shape (m,)
-        Response less offset.
+        Response minus offset.
     columns : list of ndarray of shape (m,)
         The distinct columns, in the design's order.
     groups : dict of str to (codes, levels)

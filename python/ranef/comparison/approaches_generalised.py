@@ -114,7 +114,7 @@ def tables_of(models: dict[str, Any], groups: str) -> dict[str, pd.DataFrame]:
 
 
 def robust(model: Any, groups: str) -> pd.DataFrame:
-    """Lay out coefficients with errors by CR2, clusters being the groups."""
+    """Lay out coefficients with standard errors by CR2, clusters being the groups."""
     found = model.robust("CR2") if isinstance(model, GEEModel) else model.robust("CR2", groups)
     table: pd.DataFrame = found.coef_table()
     return table

@@ -31,7 +31,7 @@ class PartR2(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a block: part (what all others leave to it), alone, shared (alone less part), and
+        A row a block: part (what all others leave to it), alone, shared (alone minus part), and
         average (over all orders of entering; these add up to ``whole``).
     notes : tuple of str
         Remarks.

@@ -52,7 +52,7 @@ def check_criterion(models: Sequence[Any], by: str) -> str:
 
 
 def generalised_notes(models: Sequence[Any], by: str) -> list[str]:
-    """State where approximations differ; refuse the criterion that there is not."""
+    """State where approximations differ; refuse a criterion that does not exist."""
     if by == "caic":
         raise UnsupportedError(
             "the conditional AIC is known for normal responses; rank generalised models by 'aic' "

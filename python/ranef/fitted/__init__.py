@@ -1,1 +1,1 @@
-"""Fitted models: what users hold."""
+"""Fitted models, as their users have them."""

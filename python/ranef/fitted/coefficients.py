@@ -22,7 +22,7 @@ __all__ = ["Coefficients", "LinearTests", "WaldIntervals", "level_and_method", "
 
 
 class Coefficients(Base):
-    """Estimates by name, their errors and their table."""
+    """Estimates by name, their standard errors and their table."""
 
     @property
     def params(self) -> pd.Series[Any]:

@@ -331,7 +331,7 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 class Base(Spoken, ABC):
-    """A model as its user holds it: parts, and what every model does with them.
+    """A model as its user has it: parts, and what every model does with them.
 
     Every mixin of a model inherits this class and no other. Nothing of a model changes after the
     fit.

@@ -1,4 +1,4 @@
-"""Averages over models: weights that fit left-out data, and coefficients with their errors."""
+"""Averages over models: weights that fit left-out data, coefficients, their standard errors."""
 
 from __future__ import annotations
 

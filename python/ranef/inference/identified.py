@@ -1,4 +1,4 @@
-"""Variances that the data cannot tell: of terms that fixed effects span, and without an end."""
+"""Variances that the data do not identify: of terms that fixed effects span, and unbounded ones."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..models.lmm import LmmEstimate
 from ..models.spanned import Spanned
 
 if TYPE_CHECKING:
+    from ..design.design import RandomTerm
     from ..models.glmm.estimate import GlmmEstimate
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
 
 #: Standard deviation of a predictor of 0/1 responses that says all or nothing of a level.
 ALL_OR_NOTHING = 30.0
+#: Change of -2 log-likelihood, all effects doubled, below which an optimum is none.
+FLAT = 0.1
 #: Change of -2 log-likelihood by a quadrature of twice the points that deserves a warning.
 COARSE = 0.5
 #: What to do where a quadrature is too coarse.
@@ -81,7 +84,24 @@ def endless_variances(design: Design, estimate: GlmmEstimate) -> list[str]:
     """State for which grouping factors of a binomial model a variance is unbounded, and why."""
     if not estimate.spec.distribution.has_trials:
         return []
-    return endless_terms(design, estimate.lambda_standard, estimate.spec.link, edges=(0.0, 1.0))
+    link = estimate.spec.link
+    found = endless_terms(design, estimate.lambda_standard, link, edges=(0.0, 1.0))
+    is_flat = estimate.doubled < FLAT and abs(estimate.quadrature_gap) <= COARSE
+    if is_flat and not found:
+        sizes = [0.0 if t.is_structured else largest(f) for t, f in _factors(design, estimate)]
+        at = int(np.argmax(sizes))
+        found.append(
+            f"the standard deviation between levels of {design.random[at].group} is "
+            f"{sizes[at]:.3g} on the scale of the {link}, and -2 log-likelihood changes by no more "
+            f"than {max(estimate.doubled, 0.0):.2g} where all effects are doubled, so that it has "
+            "no finite optimum that can be told from infinite ones"
+        )
+    return found
+
+
+def _factors(design: Design, estimate: GlmmEstimate) -> zip[tuple[RandomTerm, Array]]:
+    """Pair terms with their covariance factors."""
+    return zip(design.random, estimate.lambda_standard, strict=True)
 
 
 def endless_terms(

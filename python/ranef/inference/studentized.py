@@ -141,7 +141,7 @@ def _peak(half: Array) -> Array:
 
 
 def _at(polynomial: Array, derivative: Array, w: Array) -> tuple[Array, Array]:
-    """Log tail and its derivative at ranges; beyond the widest, as a normal tail goes on."""
+    """Log tail and its derivative at ranges; beyond the widest, as a normal tail continues."""
     x = 2.0 * np.minimum(w, WIDEST) / WIDEST - 1.0
     value = np.asarray(chebyshev.chebval(x, polynomial), float) - 0.25 * w**2
     slope = np.asarray(chebyshev.chebval(x, derivative), float) * 2.0 / WIDEST - 0.5 * w

@@ -36,7 +36,7 @@ def droppable(terms: Sequence[Term]) -> list[Term]:
 
 
 def subsets(terms: Sequence[Term], free: Sequence[str]) -> Iterator[tuple[Term, ...]]:
-    """Return every set of terms that holds all that are not free and what each term needs."""
+    """Return every set of terms that includes all that are not free and what each term needs."""
     needed = margins(terms)
     always = {term.name for term in terms} - set(free)
     for size in range(len(free) + 1):

@@ -51,7 +51,7 @@ def on_own_scale(
     data: Any,
     level: float,
 ) -> MarginalMeans:
-    """Average means, or probabilities, over the grid; errors by the delta method.
+    """Average means, or probabilities, over the grid; standard errors by the delta method.
 
     Random effects are zero. The average is one of means, not of predictors.
     """

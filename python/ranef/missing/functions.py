@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def is_known(variables: Variables, names: list[str], factor: Factor) -> bool:
     )
 
 
-def columns_for(expr: str, value: Value) -> dict[str, pd.Series]:
+def columns_for(expr: str, value: Value) -> dict[str, pd.Series[Any]]:
     """Name the columns of an expression."""
     if isinstance(value, Numbers):
         if len(value.arrays) == 1:
@@ -67,7 +68,7 @@ def columns_for(expr: str, value: Value) -> dict[str, pd.Series]:
     return {expr: pd.Series(codes)}
 
 
-def made(name: str, column: pd.Series, variables: Variables) -> Variable:
+def made(name: str, column: pd.Series[Any], variables: Variables) -> Variable:
     """Describe a computed column."""
     observed = np.ones(len(column), bool)
     level = level_of(column, observed, variables.groups)

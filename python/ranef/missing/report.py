@@ -132,7 +132,7 @@ class MissingReport:
 
         named = self.dropout
         if self.occasions is not None:
-            named = named.rename_axis(self.occasions.index.name)
+            named = named.rename_axis(str(self.occasions.index.name))
         return dropout_axes(named, ax=ax)
 
     def __repr__(self) -> str:

@@ -56,7 +56,7 @@ class OlsEstimate:
     ssr : float
         Weighted sum of squared residuals.
     df_resid : int
-        Rows less coefficients less absorbed effects.
+        Rows minus coefficients minus absorbed effects.
     """
 
     beta: Array

@@ -31,7 +31,7 @@ class GroupEstimates:
     ssr : ndarray of shape (G,)
         Weighted sums of squared residuals.
     df_resid : ndarray of shape (G,), int
-        Rows less rank.
+        Rows minus rank.
     """
 
     beta: Array

@@ -192,7 +192,7 @@ def absorbed_df(absorption: Absorption) -> int:
     """Count the degrees of freedom of the absorbed effects: the rank of their indicators.
 
     Exact for one and two factors, and for more while all but the largest have at most
-    `EXACT_RANK` levels; beyond that each further factor is charged its levels less the connected
+    `EXACT_RANK` levels; beyond that each further factor is charged its levels minus the connected
     parts it forms with an earlier one, which is never too few.
     """
     levels = absorption.n_levels

@@ -124,7 +124,7 @@ def _tqdm() -> Any:
 
 @contextmanager
 def bar(total: int, unit: str, *, shown: bool = True) -> Iterator[Callable[[int], Any]]:
-    """Show how far a run is while what is inside goes on; yields what counts units of work."""
+    """Show the progress of a run while its block runs; yields what counts units of work."""
     with open_bar(total, unit, shown=shown) as line:
         yield line.update
 

@@ -1,4 +1,4 @@
-"""The rows of a fit with what the model says of them."""
+"""The rows of a fit with fitted values, residuals and random effects."""
 
 from __future__ import annotations
 

@@ -406,7 +406,7 @@ def _sums_to_zero(method: Any) -> bool:
 
 
 def _exponentials(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Ratios, their errors by the delta method, and their limits; tests stay as they are."""
+    """Ratios, standard errors by the delta method, and limits; tests stay as they are."""
     ratio = np.exp(table["estimate"])
     limits = {side: np.exp(table[side]) for side in ("lower", "upper")}
     table = table.assign(estimate=ratio, se=ratio * table["se"], **limits)

@@ -24,7 +24,8 @@ def frame_of(estimator: Any, X: Any, *, reset: bool, formula: str | None) -> pd.
     the order of a frame and its other columns do not matter.
     """
     if formula is not None and not reset and by_name(estimator, X):
-        return X.rename(columns=str)
+        renamed: pd.DataFrame = X.rename(columns=str)
+        return renamed
     if not hasattr(X, "columns"):
         check_array(X, dtype=None, ensure_all_finite=False)  # one of two dimensions
     validate_data(estimator, X, reset=reset, skip_check_array=True)

@@ -17,6 +17,8 @@ from .precision import KnownCovariance, Triangle
 __all__ = ["Pedigree", "read_pedigree"]
 
 Parents = NDArray[np.int32]
+#: What pedigrees of other programs write for unknown parents, beside numbers up to zero.
+PLACEHOLDERS = frozenset({"0", "-", "*", ".", "?", "na", "nan", "none", "unknown"})
 
 
 class Pedigree(KnownCovariance):
@@ -103,6 +105,12 @@ def _with_founders(
     extra = pd.Index(listed)
     if len(extra):
         extra = extra[labels.get_indexer(extra) < 0]
+    for i in [i for i, label in enumerate(extra) if is_placeholder(label)]:
+        raise DataError(
+            f"{named(extra, [i])} occurs as a parent and is no animal with a row of its own; if it "
+            "stands for parents that are unknown, make it missing (None or NaN) in sire and dam, "
+            "else give it a row"
+        )
     if len(extra):
         labels = extra.astype(labels.dtype).append(labels)
     codes = []
@@ -113,6 +121,13 @@ def _with_founders(
         place[len(extra) :][~gaps] = found
         codes.append(place)
     return labels, codes[0], codes[1]
+
+
+def is_placeholder(label: Any) -> bool:
+    """Return whether a parent's name is what pedigrees write for unknown ones."""
+    if isinstance(label, str):
+        return label.strip().lower() in PLACEHOLDERS
+    return bool(label <= 0)
 
 
 def _inverse(sire: Parents, dam: Parents, mendelian: NDArray[np.float64]) -> Triangle:

@@ -47,7 +47,7 @@ class Fit(Protocol):
 
     @property
     def df_resid(self) -> int:
-        """Rows less parameters."""
+        """Rows minus parameters."""
 
     @property
     def kept(self) -> Positions:

@@ -1,4 +1,4 @@
-"""What a generalised linear model says of rows, and its absorbed effects."""
+"""Rows of a generalised linear model: fitted values, predictions, and its absorbed effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What least squares says of rows, and the absorbed effects."""
+"""Rows of least squares: fitted values, predictions, and the absorbed effects."""
 
 from __future__ import annotations
 

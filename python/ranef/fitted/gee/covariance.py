@@ -105,7 +105,7 @@ def robust_covariance(parts: Equations, kind: str, cluster: Any = None) -> Robus
 
 
 def must_be_finite(parts: Equations) -> None:
-    """Refuse errors of coefficients that have no finite estimate."""
+    """Refuse standard errors of coefficients that have no finite estimate."""
     if parts.estimate.ran_away:
         raise ModelError(
             "the coefficients have no finite estimates, so they have no standard errors"

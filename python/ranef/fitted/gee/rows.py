@@ -1,4 +1,4 @@
-"""What a marginal model says of rows."""
+"""Rows of a marginal model: fitted values, residuals and predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a generalised linear mixed model says of rows: means, residuals, predictions and draws."""
+"""Rows of a generalised linear mixed model: means, residuals, predictions and draws."""
 
 from __future__ import annotations
 

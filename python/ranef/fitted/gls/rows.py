@@ -1,4 +1,4 @@
-"""What a model with structured residuals says of rows."""
+"""Rows of a model with structured residuals: fitted values, residuals and predictions."""
 
 from __future__ import annotations
 

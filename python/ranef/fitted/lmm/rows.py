@@ -1,4 +1,4 @@
-"""What a linear mixed model says of rows: fitted values, residuals, predictions and draws."""
+"""Rows of a linear mixed model: fitted values, residuals, predictions and draws."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class MixedParts(Parts):
         )
 
     def joint_ranef(self) -> RandomEffects:
-        """Label the conditional modes, with covariances that hold the error of coefficients."""
+        """Label the conditional modes, with covariances that include the error of coefficients."""
         from ...report.effects import RandomEffects
 
         found = self.joint_covariances()
@@ -205,7 +205,7 @@ class NaturalParts(MixedParts):
         """Standardised columns of a term to those as written."""
 
     def natural_intervals(self, z: float) -> list[Array]:
-        """Estimates, errors and limits of natural parameters, (m, 4) for each structure."""
+        """Estimates, standard errors and limits of natural parameters, (m, 4) a structure."""
         from ...inference.profile.structures import natural_intervals
 
         return natural_intervals(

@@ -1,4 +1,4 @@
-"""What a cumulative link model says of rows: probabilities, classes, fitted values and draws."""
+"""Rows of a cumulative link model: probabilities, classes, fitted values and draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A posterior as its user holds it: thin methods over draws."""
+"""A posterior as its user has it: thin methods over draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model of several predictors says of rows: means, predictions, residuals and draws."""
+"""Rows of a model of several predictors: means, predictions, residuals and draws."""
 
 from __future__ import annotations
 

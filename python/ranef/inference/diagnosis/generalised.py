@@ -34,7 +34,7 @@ def check_generalised_fit(
     design, core, estimate
         The fit.
     df : int
-        Rows less parameters.
+        Rows minus parameters.
     reused : list of str
         Grouping factors whose labels were found to be used again.
     """

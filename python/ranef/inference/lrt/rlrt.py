@@ -66,7 +66,7 @@ def null_statistics(
     eigenvalues : ndarray of shape (levels,)
         From :func:`spectrum`.
     residual_df : int
-        Rows less fixed effects.
+        Rows minus fixed effects.
     n : int
         Number of draws.
     rng : Generator

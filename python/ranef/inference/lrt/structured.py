@@ -117,7 +117,7 @@ def _random_zeros(small: StructuredParts, large: StructuredParts) -> int | None:
 
 
 def _same_kind(small: StructuredParts, large: StructuredParts) -> bool:
-    """Whether the larger residual correlation holds the smaller one."""
+    """Whether the larger residual correlation includes the smaller one."""
     if small.corr == "independence":
         return True
     if small.corr != large.corr and small.corr not in HOLDS[large.corr]:

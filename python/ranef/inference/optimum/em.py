@@ -20,7 +20,7 @@ def em(
     max_steps: int = 5000,
     tolerance: float = 1e-10,
 ) -> tuple[list[Array], int]:
-    """Iterate the EM map of the relative covariances, sigma profiled out, until it stands still.
+    """Iterate the EM map of the relative covariances, sigma profiled out, until it settles.
 
     Parameters
     ----------

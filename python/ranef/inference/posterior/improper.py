@@ -1,4 +1,4 @@
-"""Find out before sampling whether a posterior comes to an end in every direction."""
+"""Find out before sampling whether a posterior is proper in every direction."""
 
 from __future__ import annotations
 

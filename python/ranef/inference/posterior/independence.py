@@ -66,7 +66,7 @@ class Adapted:
 
 
 def weights_of(mixtures: tuple[Mixture, ...], points: Array, values: Array) -> Array:
-    """Log density less that of the mixture of all proposals, shape (n,)."""
+    """Log density minus that of the mixture of all proposals, shape (n,)."""
     logs = scipy.special.logsumexp([m.log_density(points) for m in mixtures], axis=0)
     return np.asarray(values - (logs - np.log(len(mixtures))))
 

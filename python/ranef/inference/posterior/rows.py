@@ -1,4 +1,4 @@
-"""What draws of a posterior say of rows: linear predictors and log densities."""
+"""Rows by draws of a posterior: linear predictors and log densities."""
 
 from __future__ import annotations
 

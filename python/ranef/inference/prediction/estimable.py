@@ -1,4 +1,4 @@
-"""New rows whose mean the data do not tell: cells that the fit never saw."""
+"""New rows whose mean the data do not determine: cells that the fit never saw."""
 
 from __future__ import annotations
 

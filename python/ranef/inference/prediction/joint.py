@@ -1,4 +1,4 @@
-"""Covariances of the errors of random effects that hold the uncertainty of the coefficients."""
+"""Covariances of the errors of random effects that include the uncertainty of the coefficients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions of a mixed model, with intervals that hold the variance of new levels."""
+"""Predictions of a mixed model, with intervals that include the variance of new levels."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def hetero_cov(
     kind : {"HC0", "HC1", "HC2", "HC3"}
         The correction.
     df_resid : int
-        Rows less all estimated coefficients, for HC1.
+        Rows minus all estimated coefficients, for HC1.
     leverage : ndarray of shape (n,), optional
         What absorbed effects add to the leverage of each row.
 

@@ -126,7 +126,7 @@ def hausman_test(difference: Array, cov: Array) -> WaldTest:
     difference : ndarray of shape (q,)
         The robust estimate minus the efficient one.
     cov : ndarray of shape (q, q)
-        Covariance of the first less that of the second; it need not be positive definite.
+        Covariance of the first minus that of the second; it need not be positive definite.
 
     Returns
     -------

@@ -102,7 +102,7 @@ def variances(
 
 
 def variance(values: Array, counts: Array | None) -> float:
-    """Variance of values of which each counts several times; one less in the denominator."""
+    """Variance of values of which each counts several times; minus one in the denominator."""
     if counts is None:
         return float(np.var(values, ddof=1))
     total = float(counts.sum())

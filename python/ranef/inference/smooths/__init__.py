@@ -1,1 +1,1 @@
-"""What follows from the smooth terms of a fit: curves, errors, degrees of freedom and tests."""
+"""What follows from smooth terms of a fit: curves, standard errors, degrees of freedom, tests."""

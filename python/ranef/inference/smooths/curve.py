@@ -1,4 +1,4 @@
-"""One smooth on new rows: the curve, its derivative, errors and bands."""
+"""One smooth on new rows: the curve, its derivative, standard errors and bands."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -94,7 +95,7 @@ class GlmmEstimate:
         singular.
     separated : tuple of int
         Positions in ``Design.fixed`` of columns that separate the responses: their coefficients
-        run to infinity, and have no errors.
+        run to infinity, and have no standard errors.
     status : str
         "converged", "step limit", "stalled", or "saddle" where the criterion still falls away.
     gradient : ndarray
@@ -111,6 +112,8 @@ class GlmmEstimate:
         Of an iterative fit; None where the determinant is exact.
     quadrature_gap : float
         What a quadrature of twice the points adds to -2 log-likelihood at the estimates.
+    doubled : float
+        What doubling all effects adds to it; infinity where none is large.
     """
 
     spec: GlmmSpec
@@ -138,6 +141,7 @@ class GlmmEstimate:
     path: Array
     approximation: Approximation | None = None
     quadrature_gap: float = 0.0
+    doubled: float = math.inf
 
     @property
     def sigmas(self) -> tuple[Array, ...]:

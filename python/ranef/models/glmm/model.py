@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -54,6 +55,8 @@ VANISHED = 1e-8
 EDGE = 7.0
 #: Standard deviations that a search by quadrature starts from as well.
 SIZES = (0.5, 1.5, 4.0)
+#: Standard deviation of a predictor of trials that leaves little between nothing and all.
+WIDE = 5.0
 
 
 def check(design: Design, spec: GlmmSpec, known: Container[str] = frozenset()) -> None:
@@ -332,7 +335,7 @@ def _of_sizes(
 def _without_separated(
     design: Design, spec: GlmmSpec, estimate: GlmmEstimate, control: Control
 ) -> GlmmEstimate:
-    """Take errors from the rows that are left when separated ones tell nothing any more.
+    """Take standard errors from the rows left when separated ones are no longer informative.
 
     In the limit their likelihood is one, whatever the other parameters are.
     """
@@ -502,7 +505,7 @@ def curvature_guess(surface: Criterion, x: Array) -> Array:
 def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
     """Map the minimum to the user's scale and freeze it."""
     core, spec, m = surface.core, surface.spec, surface.m
-    gap = _quadrature_gap(surface, found.x)
+    gap, doubled = _quadrature_gap(surface, found.x), _doubled(surface, found.x, design)
     value = surface.value(found.x)
     if not np.isfinite(value):
         raise FitError("the likelihood cannot be computed where the search ended")
@@ -549,6 +552,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         path=np.array(found.path).reshape(-1, 3),
         approximation=approximation_of(design, core),
         quadrature_gap=gap,
+        doubled=doubled,
     )
 
 
@@ -562,6 +566,26 @@ def _quadrature_gap(surface: Criterion, x: Array) -> float:
     gap = surface.value(x) - value
     surface.rule = rule
     return gap
+
+
+def _doubled(surface: Criterion, x: Array, design: Design) -> float:
+    """Tell what doubling all effects adds to the criterion, where trials vary much by level.
+
+    With one trial a row the likelihood may rise to a limit as all effects grow together, and a
+    search ends where it is flat.
+    """
+    bounded = surface.penalty is not None or design.offset is not None or surface.root is None
+    if bounded or not surface.spec.distribution.has_trials:
+        return math.inf
+    theta, beta, dispersion = surface.split(x)
+    states = standard_states(surface.core, theta, design)
+    if max((float(np.abs(block).max()) for block in states if block.size), default=0.0) < WIDE:
+        return math.inf
+    value = surface.value(x)
+    point = surface.core.evaluate(2.0 * theta, 2.0 * beta, dispersion)
+    added = 0.0 if surface.rule is None else surface.core.quadrature(*surface.rule).value
+    rise = point.value + added - value
+    return rise if math.isfinite(rise) else math.inf
 
 
 def separated_columns(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) -> tuple[int, ...]:

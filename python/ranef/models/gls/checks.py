@@ -125,7 +125,7 @@ def _check_pairs(rows: StructuredDesign, layout: Layout) -> None:
 
 
 def _check_terms(rows: StructuredDesign, corr: str, groups: str) -> None:
-    """Refuse a random intercept of the groups beside a correlation that holds it."""
+    """Refuse a random intercept of the groups beside a correlation that includes it."""
     equal = not rows.D.shape[1] and rows.design.weights is None
     for term in rows.design.random:
         plain = term.columns == (INTERCEPT,)

@@ -439,7 +439,7 @@ def _modes(rows: StructuredDesign, model: GlsModel, psi: Array, beta: Array) -> 
 
 
 def marginal_residuals(design: Design, beta: Array) -> Array:
-    """Response less offset and X beta, shape (n,)."""
+    """Response minus offset and X beta, shape (n,)."""
     kept = ~np.isnan(beta)
     fixed = design.X[:, kept] @ beta[kept]
     return design.y - fixed - (0.0 if design.offset is None else design.offset)

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def conditional_residuals(rows: StructuredDesign, estimate: GlsEstimate) -> Array:
-    """Response less offset, X beta and Z b, shape (n,)."""
+    """Response minus offset, X beta and Z b, shape (n,)."""
     out = marginal_residuals(rows.design, estimate.beta)
     for term, modes in zip(rows.design.random, estimate.modes, strict=True):
         out = out - np.einsum("ij,ij->i", rows.design.z(term), modes[term.codes])

@@ -16,7 +16,7 @@ __all__ = ["both_axes"]
 
 
 def both_axes(effects: pd.DataFrame, group: str, ax: Axes | None = None) -> Axes:
-    """Draw random effects with their errors against fixed ones; larger marks have more rows."""
+    """Draw random effects with standard errors against fixed ones; larger marks, more rows."""
     axis, look = one(ax, 5.6, 4.6), theme()
     axis.axhline(0.0, color=look.faint, linewidth=1.0)
     axis.axline((0.0, 0.0), slope=1.0, color=look.grey, linewidth=1.0, label="nothing is shrunk")

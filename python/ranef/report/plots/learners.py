@@ -54,7 +54,7 @@ def tree_axes(root: Any, title: str, *, ax: Axes | None = None) -> Axes:
     long, tall = extent(root)
     width = float(np.clip(max(1.3, 0.074 * long + 0.35) * leaves + 0.4, 3.2, 16.0))
     axis = one(ax, width, 1.15 * deep + 0.7 + 0.2 * tall)
-    apart = axis.figure.get_size_inches()[0] / (leaves + 0.4)  # inches between leaves
+    apart = axis.get_window_extent().width / axis.figure.dpi / (leaves + 0.4)  # inches
     size_of_text = "small" if 0.074 * long + 0.2 < apart else "x-small"
     next_leaf = [0.0]
 

@@ -27,8 +27,8 @@ BAND = (0.025, 0.975)
 QUANTILES = (0.25, 0.5, 0.75)
 #: Values up to which responses are drawn one by one, and bins otherwise.
 FEW_VALUES, BINS = 25, 30
-#: Groups up to which each has its name.
-MOST_NAMES = 25
+#: Groups up to which each has its name, and letters of a category that is written level.
+MOST_NAMES, SHORT_NAME = 25, 4
 
 
 class Drawable(Protocol):
@@ -204,12 +204,11 @@ class ResidualPlots(Preformatted):
         axis.vlines(at, low, high, color=theme().second, linewidth=2.0)
         axis.set(xlabel="response", ylabel="rows", title="Responses, and those drawn")
         if r.categories:
-            short = all(len(str(category)) <= 4 for category in r.categories)
-            axis.set_xticks(
-                range(len(r.categories)),
-                [str(category) for category in r.categories],
-                **({} if short else {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}),
-            )
+            names = [str(category) for category in r.categories]
+            axis.set_xticks(range(len(names)), names)
+            if max(map(len, names)) > SHORT_NAME:
+                for label in axis.get_xticklabels():
+                    label.set(rotation=30, ha="right", rotation_mode="anchor")
         return axis
 
     # ------------------------------------------------------------------ inner
