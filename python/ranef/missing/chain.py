@@ -72,7 +72,8 @@ class Chain:
         for name in self.order:
             item = self.variables.items[name]
             if name not in self.delta and is_asked_for(self.coding, name):
-                self._draw_compatible(item)
+                for _ in range(SWEEPS if self.trace else 1):  # such chains settle slowly
+                    self._draw_compatible(item)
             else:
                 self._draw(item, self.coding.problem(name, self.values))
             drawn = self.values[name][~item.observed]
@@ -99,7 +100,7 @@ class Chain:
 
     def _draw_compatible(self, item: Variable) -> None:
         """Draw the missing values of a predictor from its model and the analysis together."""
-        name, count = item.name, SWEEPS if self.trace else FIRST
+        name, count = item.name, 1 if self.trace else FIRST
         own = own_problem(self.coding, name, self.values)
         gaps, known = ~item.observed, np.flatnonzero(item.observed)
         units = self.values[name][own.first].copy()
