@@ -209,7 +209,7 @@ def test_what_there_is_not(cells, counts):
     with pytest.raises(ranef.UnsupportedError, match="trials, one column"):
         ranef.fit_many(formula, cells, counts, family="poisson", weights=np.ones(counts.shape))
     batch = ranef.fit_many(formula, cells, counts[:, :2], family="poisson")
-    with pytest.raises(ranef.UnsupportedError, match="which poisson models do not have"):
+    with pytest.raises(ranef.UnsupportedError, match="the poisson family has none"):
         batch.moderated()
 
 

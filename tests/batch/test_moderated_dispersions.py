@@ -150,7 +150,7 @@ def test_gamma_responses_have_dispersions_of_the_other_sign():
 
 def test_what_cannot_be_moderated_says_so():
     frame, Y, _ = drawn(6, 12)
-    with pytest.raises(ranef.UnsupportedError, match="which poisson models do not have"):
+    with pytest.raises(ranef.UnsupportedError, match="the poisson family has none"):
         fitted(frame, Y, family="poisson").moderated()
     flat = np.random.default_rng(1).poisson(3.0, Y.shape).astype(float)
     with pytest.raises(ValueError, match="at least two fits whose dispersion is estimated"):

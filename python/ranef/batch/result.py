@@ -200,8 +200,8 @@ class BatchResult(Spoken, Preformatted):
         parts = self.parts
         if not spec.has_dispersion:
             raise UnsupportedError(
-                f"moderated() shrinks residual variances and dispersions, which {spec.family} "
-                "models do not have; read table, or fit family='negative_binomial'"
+                f"moderated() shrinks residual variances and dispersions, and the {spec.family} "
+                "family has none; read table, or fit family='negative_binomial'"
             )
         if self._single is None:
             raise ValueError(
