@@ -81,6 +81,8 @@ void bind_crossed_glmm(py::module_& m) {
       .def("gradient", &CrossedGlmm::gradient, release())
       .def("gradient_parts", &CrossedGlmm::gradient_parts, "parts"_a, release())
       .def("gradient_by_factors", &CrossedGlmm::gradient_by_factors, release())
+      .def("start", &CrossedGlmm::start, "dispersion"_a = 1.0, release())
+      .def("curvature", &CrossedGlmm::curvature, release())
       .def("information_beta", &CrossedGlmm::information_beta, release())
       .def("modes", &CrossedGlmm::modes, release())
       .def("conditional_covariances", &CrossedGlmm::conditional_covariances, release())

@@ -8,7 +8,6 @@
 
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
-#include "ranef/laplace.hpp"
 #include "ranef/memory.hpp"
 
 namespace ranef {
@@ -18,13 +17,17 @@ using Halves = CrossedPls::Halves;
 
 constexpr int kMaxSteps = 200;
 constexpr int kMaxHalvings = 40;
-// Squared length of a Newton step, in the metric of M, at which the mode is found.
+// Squared length of a Newton step, in the metric of M, at which the mode is found; and that of the
+// gradient, of which the step's is no more, since no eigenvalue of M is below one.
 constexpr double kModeTolerance = 1e-14;
 // Below this a step is taken as it is: what it gains is lost in the rounding of the criterion.
 constexpr double kSmallStep = 1e-7;
-// A Newton step's solve reduces its residual to this share of it at most, but not below the second
-// number of the right side; the solves of a derivative go down to the third.
-constexpr double kReduction = 1e-2, kFine = 1e-12, kSolve = 1e-9;
+// A Newton step's solve leaves at most this share of the gradient; those of a derivative the
+// second.
+constexpr double kReduction = 1e-3, kSolve = 1e-9;
+// Standard deviations that a search starts from, by moments or where these tell nothing.
+constexpr double kLeastStart = 0.05, kMostStart = 5.0, kUntold = 1.0;
+constexpr int kFixedSteps = 20;
 
 double squared_norm(const Halves& u) { return u.leading.squaredNorm() + u.root.squaredNorm(); }
 
@@ -116,6 +119,7 @@ void CrossedGlmm::take_unit() {
 }
 
 void CrossedGlmm::restart() {
+  is_found_ = false;
   std::vector<RowMatrix> zero;
   for (const TermProducts& term : products_->products().terms)
     zero.push_back(RowMatrix::Zero(term.n_levels, 1));
@@ -153,7 +157,10 @@ void CrossedGlmm::prepare(const GlmmParameters& at) {
     throw std::invalid_argument("beta: not one value for each column");
   if (!(at.dispersion > 0.0)) throw std::invalid_argument("dispersion: not above zero");
   theta_ = at.theta;
+  const std::vector<Matrix> before = lambda_;
   lambda_ = pls_->factors(theta_);
+  if (is_found_) pls_->follow(products_->products(), before, lambda_, u_);
+  is_found_ = false;
   joint_ = at.beta.size() == 0;
   if (!joint_) beta_ = at.beta;
   dispersion_ = at.dispersion;
@@ -182,37 +189,63 @@ Matrix CrossedGlmm::schur(const std::vector<RowMatrix>& solved) const {
   return 0.5 * (out + out.transpose());
 }
 
-// New u = M^-1 Lambda'Z'(W Z Lambda u + s), or together with beta by Schur's complement. Solves
-// start from what is known.
-CrossedGlmm::Step CrossedGlmm::newton_step(double reduction) {
+// Lambda'Z's - u, by which the penalised log-likelihood rises.
+Halves CrossedGlmm::mode_gradient() const {
+  Halves g = pls_->halves(products_->transposed(derivatives_.score));
+  pls_->make_spherical(g);
+  g.leading -= u_.leading;
+  g.root -= u_.root;
+  return g;
+}
+
+// Columns of several right sides beside each other.
+static Halves beside(const Halves& a, const Halves& b) {
+  Halves out{RowMatrix(a.leading.rows(), a.leading.cols() + b.leading.cols()),
+             RowMatrix(a.root.rows(), a.root.cols() + b.root.cols())};
+  out.leading << a.leading, b.leading;
+  out.root << a.root, b.root;
+  return out;
+}
+
+static Halves columns_of(const Halves& a, Index first, Index count) {
+  return {a.leading.middleCols(first, count), a.root.middleCols(first, count)};
+}
+
+// M^-1 of spherical right sides and, at a joint mode, of Lambda'Z'W X beside them, which goes to
+// solved_.
+Halves CrossedGlmm::solve_beside(const Halves& right, double tolerance) {
+  const Index m = right.leading.cols(), p = joint_ ? X_.cols() : 0;
+  if (!joint_) return pls_->solve_spherical(right, Vector::Constant(m, tolerance));
+  Halves of_X = pls_->halves(ZWX_);
+  pls_->make_spherical(of_X);
+  const Halves both =
+      pls_->solve_spherical(beside(right, of_X), Vector::Constant(m + p, tolerance));
+  solved_ = columns_of(both, m, p);
+  return columns_of(both, 0, m);
+}
+
+// What beta takes of right sides (r, of_X) of beta and u, where u = M^-1 r without beta; u loses
+// it.
+Vector CrossedGlmm::take_out_beta(Vector of_X, Halves& u) const {
+  const std::vector<RowMatrix> effects = to_effects(u);
+  for (std::size_t t = 0; t < effects.size(); ++t)
+    of_X.noalias() -= ZWX_[t].transpose() * effects[t].col(0);
+  const Vector beta = schur(to_effects(solved_)).ldlt().solve(of_X);
+  u.leading.noalias() -= solved_.leading * beta;
+  u.root.noalias() -= solved_.root * beta;
+  return beta;
+}
+
+// u + M^-1 g, or together with beta by Schur's complement.
+CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
   const Vector& w = derivatives_.weight;
-  Vector right = w.cwiseProduct(products_->multiply(to_effects(u_))) + derivatives_.score;
+  if (joint_) ZWX_ = products_->transposed(RowMatrix(w.asDiagonal() * X_));
   Step step;
-  step.u = u_;
-  step.beta = Vector::Zero(beta_.size());
-  if (joint_) {
-    right.array() += w.array() * (X_ * beta_).array();
-    ZWX_ = products_->transposed(RowMatrix(w.asDiagonal() * X_));
-    pls_->solve_spherical(pls_->halves(ZWX_), kFine, reduction, solved_);
-    Halves own = u_;  // with beta taken out
-    own.leading.noalias() += solved_.leading * beta_;
-    own.root.noalias() += solved_.root * beta_;
-    pls_->solve_spherical(pls_->halves(products_->transposed(right)), kFine, reduction, own);
-    const std::vector<RowMatrix> solved = to_effects(solved_);
-    Vector reduced = X_.transpose() * right;
-    const std::vector<RowMatrix> effects = to_effects(own);
-    for (std::size_t t = 0; t < effects.size(); ++t)
-      reduced.noalias() -= ZWX_[t].transpose() * effects[t].col(0);
-    const Vector beta = schur(solved).ldlt().solve(reduced);
-    step.beta = beta - beta_;
-    step.u.leading = own.leading - solved_.leading * beta;
-    step.u.root = own.root - solved_.root * beta;
-  } else {
-    pls_->solve_spherical(pls_->halves(products_->transposed(right)), kFine, reduction, step.u);
-  }
-  step.u.leading -= u_.leading;
-  step.u.root -= u_.root;
-  step.eta = predictor(step.u, step.beta);
+  step.u = solve_beside(g, reduction);
+  step.beta = joint_ ? take_out_beta(X_.transpose() * derivatives_.score, step.u)
+                     : Vector(Vector::Zero(beta_.size()));
+  step.eta = products_->multiply(to_effects(step.u));
+  if (joint_) step.eta.noalias() += X_ * step.beta;
   step.decrement = squared_norm(step.u) + (w.array() * step.eta.array().square()).sum();
   return step;
 }
@@ -237,15 +270,23 @@ bool CrossedGlmm::take(const Step& step, bool check, double& log_likelihood, dou
   return false;
 }
 
+bool CrossedGlmm::stands_at(const GlmmParameters& at) const {
+  return is_found_ && at.dispersion == dispersion_ && joint_ == (at.beta.size() == 0) &&
+         at.theta.size() == theta_.size() && at.theta == theta_ && (joint_ || at.beta == beta_);
+}
+
 GlmmPoint CrossedGlmm::evaluate(const GlmmParameters& at) {
+  if (stands_at(at)) return point_;
   prepare(at);
-  GlmmPoint out = find_mode();
-  if (out.value < kInfeasible) return out;
-  restart();  // the last mode was no place to start from
-  if (!joint_) beta_ = at.beta;
-  out = find_mode();
-  if (out.value >= kInfeasible) restart();
-  return out;
+  point_ = find_mode();
+  if (point_.value >= kInfeasible) {
+    restart();  // the last mode was no place to start from
+    if (!joint_) beta_ = at.beta;
+    point_ = find_mode();
+  }
+  is_found_ = point_.value < kInfeasible;
+  if (!is_found_) restart();
+  return point_;
 }
 
 // Newton's method from u_ (and beta_, joint) on; infeasible where it breaks down.
@@ -260,7 +301,9 @@ GlmmPoint CrossedGlmm::find_mode() {
     pause();
     products_->renew(derivatives_.weight);
     pls_->stand(products_->products(), lambda_);
-    const Step step = newton_step(reduction);
+    const Halves g = mode_gradient();
+    Step step;
+    if (joint_ || !(squared_norm(g) < kModeTolerance)) step = newton_step(g, reduction);
     if (!std::isfinite(step.decrement)) return out;
     const bool stands = step.decrement < kSmallStep && step.decrement > 0.25 * before;
     if (step.decrement < kModeTolerance || stands) {
@@ -284,58 +327,141 @@ Matrix CrossedGlmm::information_beta() {
   return schur(pls_->solve(ZWX_));
 }
 
-// How eta moves with the mode where the scores change by a.
-Vector CrossedGlmm::implicit_change(const Vector& a) {
-  Halves v;
-  pls_->solve_spherical(pls_->halves(products_->transposed(a)), kSolve, 0.0, v);
-  if (!joint_) return products_->multiply(to_effects(v));
-  pls_->solve_spherical(pls_->halves(ZWX_), kSolve, 0.0, solved_);
-  const Vector left = a - derivatives_.weight.cwiseProduct(products_->multiply(to_effects(v)));
-  const Vector beta = schur(to_effects(solved_)).ldlt().solve(X_.transpose() * left);
-  v.leading.noalias() -= solved_.leading * beta;
-  v.root.noalias() -= solved_.root * beta;
-  return predictor(v, beta);
+Vector CrossedGlmm::gradient() {
+  std::vector<DeterminantSlopes> slopes(1);
+  pls_->determinant_slopes(products_->products(), slopes[0]);
+  return gradients(slopes);
 }
 
-Vector CrossedGlmm::gradient() {
-  DeterminantSlopes slopes;
-  pls_->determinant_slopes(products_->products(), slopes);
-  const Vector h = products_->quadratic(slopes.own, slopes.pairs);
-  const Vector a = h.cwiseProduct(derivatives_.slope);
-  const Vector change = implicit_change(a);
-  const Vector left = a - derivatives_.weight.cwiseProduct(change);
-  const Vector r = left - 2.0 * derivatives_.score;
-  const std::vector<RowMatrix> Zr = products_->transposed(r);
+Matrix CrossedGlmm::gradient_parts(int parts) {
+  const std::vector<Matrix> kept = by_lambda_;
+  const Matrix out = gradients(pls_->slopes_of_parts(products_->products(), parts));
+  by_lambda_ = kept;
+  return out;
+}
+
+// A column for the slopes of each sample; by_lambda_ are those of the last.
+Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
+  const Index count = static_cast<Index>(slopes.size()), n = X_.rows(), m = theta_.size();
+  const Index p = joint_ ? 0 : X_.cols();
+  Matrix h(n, count), a(n, count);
+  Halves right;
+  for (Index k = 0; k < count; ++k) {
+    h.col(k) = products_->quadratic(slopes[k].own, slopes[k].pairs);
+    a.col(k) = h.col(k).cwiseProduct(derivatives_.slope);
+    const Halves one = pls_->halves(products_->transposed(Vector(a.col(k))));
+    right = k == 0 ? one : beside(right, one);
+  }
+  pls_->make_spherical(right);
+  const Halves solved = solve_beside(right, kSolve);
   const std::vector<RowMatrix> Zs = products_->transposed(derivatives_.score);
-  const std::vector<RowMatrix> v = times_lambda(lambda_, products_->transposed(left), true);
   const std::vector<RowMatrix> u = pls_->by_term(u_);
-  const Index m = static_cast<Index>(u.size()), p = joint_ ? 0 : X_.cols();
-  by_lambda_.assign(u.size(), Matrix(1, 1));
-  Vector out(m + p + (likelihood_.has_dispersion() ? 1 : 0));
-  for (std::size_t t = 0; t < u.size(); ++t)
-    by_lambda_[t](0, 0) = slopes.by_lambda(static_cast<Index>(t)) + Zr[t].col(0).dot(u[t].col(0)) +
-                          Zs[t].col(0).dot(v[t].col(0));
   const std::vector<Parameter>& parameters = pls_->parameters();
-  for (Index i = 0; i < m; ++i) out(i) = by_lambda_[parameters[i].term](0, 0);
-  if (!joint_) out.segment(m, p).noalias() = X_.transpose() * r;
-  if (likelihood_.has_dispersion()) {
-    DispersionDerivatives by_dispersion;
+  DispersionDerivatives by_dispersion;
+  if (likelihood_.has_dispersion())
     dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, by_dispersion);
-    out(m + p) = h.dot(by_dispersion.weight) + change.dot(by_dispersion.score) -
-                 2.0 * by_dispersion.log_likelihood;
+  Matrix out(m + p + (likelihood_.has_dispersion() ? 1 : 0), count);
+  by_lambda_.assign(u.size(), Matrix(1, 1));
+  for (Index k = 0; k < count; ++k) {
+    // How the mode moves where the scores change by a: v solves (I + Lambda'Z'W Z Lambda) v =
+    // Lambda'Z'(a - W X beta), so that it is Lambda'Z' of what is left of a.
+    Halves moved = columns_of(solved, k, 1);
+    Vector beta;
+    if (joint_) beta = take_out_beta(X_.transpose() * a.col(k), moved);
+    Vector change = products_->multiply(to_effects(moved));
+    if (joint_) change.noalias() += X_ * beta;
+    const Vector left = a.col(k) - derivatives_.weight.cwiseProduct(change);
+    const std::vector<RowMatrix> Zl = products_->transposed(left);
+    const std::vector<RowMatrix> v = pls_->by_term(moved);
+    for (std::size_t t = 0; t < u.size(); ++t)
+      by_lambda_[t](0, 0) = slopes[k].by_lambda(static_cast<Index>(t)) +
+                            (Zl[t].col(0) - 2.0 * Zs[t].col(0)).dot(u[t].col(0)) +
+                            Zs[t].col(0).dot(v[t].col(0));
+    for (Index i = 0; i < m; ++i) out(i, k) = by_lambda_[parameters[i].term](0, 0);
+    if (!joint_)
+      out.col(k).segment(m, p).noalias() = X_.transpose() * (left - 2.0 * derivatives_.score);
+    if (likelihood_.has_dispersion())
+      out(m + p, k) = h.col(k).dot(by_dispersion.weight) + change.dot(by_dispersion.score) -
+                      2.0 * by_dispersion.log_likelihood;
   }
   return out;
 }
 
-Matrix CrossedGlmm::gradient_parts(int parts) {
-  Matrix out;
-  for (int part = 0; part < parts; ++part) {
-    pls_->take_part(part, parts);
-    const Vector g = gradient();
-    if (part == 0) out.resize(g.size(), parts);
-    out.col(part) = g;
+// Newton's method without random effects; false where it breaks down.
+bool CrossedGlmm::fit_fixed() {
+  beta_ = starting_beta();
+  double before =
+      row_derivatives(likelihood_, rows_, offset_ + X_ * beta_, dispersion_, derivatives_);
+  for (int i = 0; i < kFixedSteps && std::isfinite(before); ++i) {
+    const Matrix information = X_.transpose() * derivatives_.weight.asDiagonal() * X_;
+    const Vector score = X_.transpose() * derivatives_.score;
+    const Vector step = information.ldlt().solve(score);
+    const double rise = score.dot(step);
+    if (!(rise > 1e-6 * static_cast<double>(X_.rows()) * 1e-3)) return std::isfinite(rise);
+    const double now = row_derivatives(likelihood_, rows_, offset_ + X_ * (beta_ + step),
+                                       dispersion_, derivatives_);
+    if (!(now > before)) return false;
+    beta_ += step;
+    before = now;
   }
-  pls_->take_part(0, 1);
+  return false;
+}
+
+// Pairs of rows that share a level have scores of covariance w_i w_j Sigma, to first order, if no
+// other effect is shared; sums over them have known shares of each. With the log link the effects
+// are multiplicative, and Sigma is exp(variance) - 1.
+Vector CrossedGlmm::start(double dispersion) {
+  const Index m = static_cast<Index>(pls_->parameters().size());
+  dispersion_ = dispersion;
+  is_found_ = false;
+  Vector out = Vector::Constant(m, kUntold);
+  if (!fit_fixed()) {
+    restart();
+    return out;
+  }
+  const Vector& w = derivatives_.weight;
+  const Vector& s = derivatives_.score;
+  products_->renew(w);
+  const CrossProducts& A = products_->products();
+  const std::vector<RowMatrix> Zs = products_->transposed(s);
+  Matrix G(m, m);
+  Vector right(m);
+  for (Index a = 0; a < m; ++a) {
+    const auto za = products_->z(a).col(0).array();
+    right(a) = Zs[a].squaredNorm() - (za * s.array()).square().sum();
+    for (Index b = a; b < m; ++b) {
+      const auto zb = products_->z(b).col(0).array();
+      const double met =
+          a == b ? A.terms[a].own.squaredNorm() : A.pairs[a][b - a - 1].value.squaredNorm();
+      G(a, b) = G(b, a) = met - (w.array() * za * zb).square().sum();
+    }
+  }
+  const Vector Sigma = G.completeOrthogonalDecomposition().solve(right);
+  const std::vector<Parameter>& parameters = pls_->parameters();
+  for (Index i = 0; i < m; ++i) {
+    const double square = Sigma(static_cast<Index>(parameters[i].term));
+    if (!std::isfinite(square)) continue;
+    const double on_scale =
+        likelihood_.link == Link::log ? std::log1p(std::max(square, 0.0)) : square;
+    out(i) = std::clamp(std::sqrt(std::max(on_scale, 0.0)), kLeastStart, kMostStart);
+  }
+  const Vector beta = beta_;
+  restart();
+  beta_ = beta;
+  return out;
+}
+
+// A level of its own with information n on its effect bends -2 log L by (2 lambda n / d)^2,
+// d = 1 + lambda^2 n, in expectation.
+Vector CrossedGlmm::curvature() const {
+  const std::vector<Parameter>& parameters = pls_->parameters();
+  Vector out(static_cast<Index>(parameters.size()));
+  for (Index i = 0; i < out.size(); ++i) {
+    const std::size_t t = parameters[i].term;
+    const double lambda = lambda_[t](0, 0);
+    const auto n = products_->products().terms[t].own.row(0).array();
+    out(i) = (2.0 * lambda * n / (1.0 + lambda * lambda * n)).square().sum();
+  }
   return out;
 }
 

@@ -311,31 +311,40 @@ Vector CrossedGraph::dots(const RowMatrix& x, const RowMatrix& y) const {
 }
 
 double CrossedGraph::solve(const RowMatrix& B, double tolerance, RowMatrix& X, RowMatrix& R) const {
+  return solve(B, Vector(Vector::Constant(B.cols(), tolerance)), X, R);
+}
+
+double CrossedGraph::solve(const RowMatrix& B, const Vector& tolerance, RowMatrix& X,
+                           RowMatrix& R) const {
   const Vector whole = dots(B, B);
   apply(X, nullptr, product_);
   R = B - X + product_;
   RowMatrix D = R, Q;
   Vector rr = dots(R, R);
-  const auto worst = [&] {
-    double ratio = 0.0;
+  const auto is_open = [&](Index j) { return rr(j) > tolerance(j) * tolerance(j) * whole(j); };
+  const auto any_open = [&] {
     for (Index j = 0; j < rr.size(); ++j)
-      if (whole(j) > 0.0) ratio = std::max(ratio, rr(j) / whole(j));
-    return std::sqrt(ratio);
+      if (is_open(j)) return true;
+    return false;
   };
-  for (int i = 0; i < kMaxIterations && worst() > tolerance; ++i) {
+  for (int i = 0; i < kMaxIterations && any_open(); ++i) {
     apply(D, nullptr, product_);
     Q = D - product_;
     const Vector curved = dots(D, Q);
     Vector step(rr.size()), keep(rr.size());
-    for (Index j = 0; j < rr.size(); ++j) step(j) = curved(j) > 0.0 ? rr(j) / curved(j) : 0.0;
+    for (Index j = 0; j < rr.size(); ++j)
+      step(j) = is_open(j) && curved(j) > 0.0 ? rr(j) / curved(j) : 0.0;
     X.noalias() += D * step.asDiagonal();
     R.noalias() -= Q * step.asDiagonal();
     const Vector next = dots(R, R);
-    for (Index j = 0; j < rr.size(); ++j) keep(j) = rr(j) > 0.0 ? next(j) / rr(j) : 0.0;
+    for (Index j = 0; j < rr.size(); ++j) keep(j) = step(j) > 0.0 ? next(j) / rr(j) : 0.0;
     D = (D * keep.asDiagonal()).eval() + R;
     rr = next;
   }
-  return worst();
+  double ratio = 0.0;
+  for (Index j = 0; j < rr.size(); ++j)
+    if (whole(j) > 0.0) ratio = std::max(ratio, rr(j) / whole(j));
+  return std::sqrt(ratio);
 }
 
 }  // namespace ranef

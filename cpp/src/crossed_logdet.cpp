@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kFirstVectors = 4;  // of the subspace that is tried first
 constexpr int kIterations = 3;    // of it, and again each time that it grows
+constexpr int kFilter = 5;        // degree of what takes the place of a power of T
 constexpr double kBulk = 0.35;    // eigenvalues below are left to the probes
 constexpr double kNoGap = 0.9;    // a subspace twice as large that lowers the next one by less ...
 constexpr int kLanczos = 12;      // steps that bound the bulk
@@ -78,8 +79,31 @@ Vector contracted(const CrossedGraph& graph, const RowMatrix& x, const GraphProd
 
 }  // namespace
 
+static void clear(const CrossedGraph& graph, LogdetSlopes& slopes) {
+  slopes.a2.setZero(graph.n_leading());
+  slopes.log_b.setZero(graph.n_root());
+  slopes.pairs.setZero(graph.nonzeros());
+  slopes.among.setZero(graph.root_pairs().nonzeros());
+}
+
 double probe_sign(std::uint64_t seed, std::uint64_t probe, std::uint64_t component) {
   return (sign_word(seed, probe / 64, component) >> (probe % 64)) & 1U ? 1.0 : -1.0;
+}
+
+// t(T) V, t the Chebyshev polynomial of [low, kBulk]: where eigenvalues below zero are as large as
+// those that stand out, powers of T would hardly tell them apart.
+static RowMatrix filtered(const CrossedGraph& graph, const RowMatrix& V, double low) {
+  const double centre = 0.5 * (kBulk + low), width = 0.5 * (kBulk - low);
+  GraphProduct product;
+  graph.apply(V, product);
+  RowMatrix before = V, now = (product.y - centre * V) / width;
+  for (int degree = 1; degree < kFilter; ++degree) {
+    graph.apply(now, product);
+    RowMatrix next = (2.0 / width) * (product.y - centre * now) - before;
+    before = std::move(now);
+    now = std::move(next);
+  }
+  return now;
 }
 
 void CrossedLogdet::project(RowMatrix& x) const {
@@ -118,8 +142,12 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
                                       static_cast<std::uint64_t>(m));
     orthonormalise(V);
     for (int i = 0; i < kIterations; ++i) {
-      graph.apply(V, product);
-      V = product.y + shift * V;
+      if (shift > 0.0) {
+        V = filtered(graph, V, -shift);
+      } else {
+        graph.apply(V, product);
+        V = product.y;
+      }
       orthonormalise(V);
     }
     graph.apply(V, product);
@@ -175,6 +203,10 @@ void CrossedLogdet::widen() {
 
 void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_second) {
   if (complete_) return;
+  if (exact_second && !looked_) {
+    meetings_ = find_meetings(graph);
+    looked_ = true;
+  }
   // sum |x|^r over the bulk is at most its trace (of T's diagonal, none of it negative) times this.
   const double size = std::max(high_, -low_);
   const double C = static_cast<double>(graph.n_root());
@@ -251,59 +283,10 @@ void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& 
   }
 }
 
-SecondMoment second_moment(const CrossedGraph& graph) {
-  const SparseRows &rows = graph.rows(), &columns = graph.columns();
-  const Index C = graph.n_root();
-  SecondMoment out;
-  out.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
-  out.diagonal.setZero(C);
-  std::vector<Index> next(rows.start.begin(), rows.start.end() - 1);
-  std::vector<double> product(2 * C, 0.0);
-  std::vector<std::int32_t> met;
-  std::vector<char> seen(C, 0);
-  double by_leading = 0.0;
-  for (Index m = 0; m < C; ++m) {
-    met.clear();
-    // Columns from m on: those before were met when theirs was the turn.
-    for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e) {
-      const Index l = columns.column[e];
-      const double d = graph.d1()(l), v = graph.a2()(l) * columns.at(e);
-      const double slope = columns.at(e) / (d * d);
-      for (Index f = next[l]++; f < rows.start[l + 1]; ++f) {
-        const std::int32_t j = rows.column[f];
-        if (!seen[j]) {
-          seen[j] = 1;
-          met.push_back(j);
-        }
-        product[2 * j] += v * rows.at(f);
-        product[2 * j + 1] += slope * rows.at(f);
-      }
-    }
-    for (const std::int32_t j : met) {
-      const double scale = graph.b()(m) * graph.b()(j);
-      const double value = scale * product[2 * j], slope = scale * product[2 * j + 1];
-      const double square = value * value;
-      by_leading += (j == m ? 2.0 : 4.0) * value * slope;
-      out.diagonal(m) += square;
-      if (j != m) out.diagonal(j) += square;
-      product[2 * j] = product[2 * j + 1] = 0.0;
-      seen[j] = 0;
-    }
-  }
-  out.trace = out.diagonal.sum();
-  out.by_sigma(0) = by_leading;
-  for (std::size_t t = 1; t < graph.n_terms(); ++t) {
-    const Index first = graph.offset()[t - 1], count = graph.offset()[t] - first;
-    out.by_sigma(static_cast<Index>(t)) =
-        4.0 * graph.slope_b().segment(first, count).dot(out.diagonal.segment(first, count));
-  }
-  return out;
-}
-
 // -tr((PTP)^2) / 2, tr((PTP)^2) = tr(T^2) - 2 |TV|^2 + |V'TV|^2; derivative 2 tr(PTP dT).
 void CrossedLogdet::second_moment(const CrossedGraph& graph, const GraphProduct& TV,
                                   Logdet& out) const {
-  const SecondMoment whole = ranef::second_moment(graph);
+  const SecondMoment whole = ranef::second_moment(graph, meetings_);
   const Matrix inner = V_.transpose() * TV.y;
   out.value -= 0.5 * (whole.trace - 2.0 * TV.y.squaredNorm() + inner.squaredNorm());
   out.by_sigma -= 0.5 * whole.by_sigma;
@@ -482,27 +465,45 @@ Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& set
                             const RowMatrix& AV, LogdetError* error, LogdetSlopes& slopes) const {
   if (settings.exact_second)
     throw std::invalid_argument("exact_second: not with derivatives by the graph's values");
-  slopes.a2.setZero(graph.n_leading());
-  slopes.log_b.setZero(graph.n_root());
-  slopes.pairs.setZero(graph.nonzeros());
-  slopes.among.setZero(graph.root_pairs().nonzeros());
+  clear(graph, slopes);
   return evaluate(graph, settings, AV, error, &slopes);
+}
+
+void CrossedLogdet::slopes_without_sample(const CrossedGraph& graph, const RowMatrix& AV,
+                                          LogdetSlopes& slopes) const {
+  clear(graph, slopes);
+  whole_part(graph, {}, AV, &slopes);
+}
+
+void CrossedLogdet::add_slopes_of_sample(const CrossedGraph& graph, const LogdetSettings& settings,
+                                         LogdetSlopes& slopes) const {
+  if (complete_) return;
+  Logdet unused;
+  unused.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
+  sampled_part(graph, settings, unused, nullptr, &slopes);
 }
 
 Logdet CrossedLogdet::evaluate(const CrossedGraph& graph, const LogdetSettings& settings,
                                const RowMatrix& AV, LogdetError* error,
                                LogdetSlopes* slopes) const {
-  Logdet out;
-  out.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
+  Logdet out = whole_part(graph, settings, AV, slopes);
   if (error) *error = {};
   if (error) error->gradient_variance.setZero(out.by_sigma.size(), out.by_sigma.size());
+  if (!complete_) sampled_part(graph, settings, out, error, slopes);
+  return out;
+}
+
+// All but the sampled trace.
+Logdet CrossedLogdet::whole_part(const CrossedGraph& graph, const LogdetSettings& settings,
+                                 const RowMatrix& AV, LogdetSlopes* slopes) const {
+  Logdet out;
+  out.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
   GraphProduct TV;
   graph.apply(V_, TV);
   deflated_part(graph, AV, out, slopes);
   if (complete_) return out;
   first_moment(graph, TV, out, slopes);
   if (settings.exact_second) second_moment(graph, TV, out);
-  sampled_part(graph, settings, out, error, slopes);
   return out;
 }
 

@@ -27,10 +27,11 @@ void CrossedPls::stand(const CrossProducts& products, const std::vector<Matrix>&
   graph_.renew(products);
   graph_.set(sds);
   logdet_.bound_whatever_weights();
-  if (!deflated_) deflate();
 }
 
+// V is chosen under the first weights whose determinant is asked for: those of a mode.
 double CrossedPls::log_determinant() {
+  if (!deflated_) deflate();
   const RowMatrix& V = logdet_.V();
   for (int round = 0;; ++round) {
     RowMatrix left;
@@ -49,19 +50,28 @@ double CrossedPls::log_determinant() {
   return graph_.d1().array().log().sum() + graph_.d2().array().log().sum() + trace_.value;
 }
 
-void CrossedPls::take_part(int part, int parts) {
+std::vector<DeterminantSlopes> CrossedPls::slopes_of_parts(const CrossProducts& products,
+                                                           int parts) const {
+  LogdetSlopes whole;
+  logdet_.slopes_without_sample(graph_, AV_, whole);
+  std::vector<DeterminantSlopes> out(static_cast<std::size_t>(parts));
   LogdetSettings some = sample_;
   some.n_probes = std::max(1, sample_.n_probes / parts);
-  some.first_probe = part * some.n_probes;
-  if (parts == 1) some = sample_;
-  logdet_.value(graph_, some, AV_, nullptr, slopes_);
+  for (int part = 0; part < parts; ++part) {
+    some.first_probe = part * some.n_probes;
+    LogdetSlopes slopes = whole;
+    logdet_.add_slopes_of_sample(graph_, some, slopes);
+    slopes_from(slopes, products, out[static_cast<std::size_t>(part)]);
+  }
+  return out;
 }
 
-void CrossedPls::determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const {
+void CrossedPls::slopes_from(const LogdetSlopes& slopes, const CrossProducts& products,
+                             DeterminantSlopes& out) const {
   out.by_lambda.setZero(static_cast<Index>(n_terms()));
   out.own.resize(n_terms());
   const double first = graph_.lambda(0) * graph_.lambda(0);
-  const auto d1 = graph_.d1().array(), a2 = graph_.a2().array(), by_a2 = slopes_.a2.array();
+  const auto d1 = graph_.d1().array(), a2 = graph_.a2().array(), by_a2 = slopes.a2.array();
   out.own[0] = (first / d1 - a2.square() * by_a2).matrix().transpose();
   out.by_lambda(0) =
       2.0 * graph_.lambda(0) * ((graph_.own1().array() / d1).sum() + (by_a2 / d1.square()).sum());
@@ -69,7 +79,7 @@ void CrossedPls::determinant_slopes(const CrossProducts& products, DeterminantSl
     const Index at = graph_.offset()[t - 1], count = n_levels_[t];
     const double lambda = graph_.lambda(t);
     const auto d2 = graph_.d2().segment(at, count).array();
-    const auto by_b = slopes_.log_b.segment(at, count).array();
+    const auto by_b = slopes.log_b.segment(at, count).array();
     out.own[t] = (lambda * lambda / d2 * (1.0 - 0.5 * by_b)).matrix().transpose();
     if (lambda == 0.0) continue;  // a minimum or a maximum along lambda
     out.by_lambda(static_cast<Index>(t)) =
@@ -87,7 +97,7 @@ void CrossedPls::determinant_slopes(const CrossProducts& products, DeterminantSl
     for (std::size_t p = 0; p < products.pairs[0].size(); ++p) {
       const PairProducts& pair = products.pairs[0][p];
       for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e)
-        out.pairs[0][p](0, e) = 0.5 * slopes_.pairs(entry++);
+        out.pairs[0][p](0, e) = 0.5 * slopes.pairs(entry++);
     }
   const SparseRows& among = graph_.root_pairs();
   for (std::size_t s = 1; s < products.pairs.size(); ++s)
@@ -97,33 +107,60 @@ void CrossedPls::determinant_slopes(const CrossProducts& products, DeterminantSl
         for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e) {
           const Index i = graph_.offset()[s - 1] + l, j = graph_.offset()[s + p] + pair.level[e];
           out.pairs[s][p](0, e) =
-              0.5 * (slopes_.among(among.find(i, j)) + slopes_.among(among.find(j, i)));
+              0.5 * (slopes.among(among.find(i, j)) + slopes.among(among.find(j, i)));
         }
     }
 }
 
-// u_2 = D_2^-1/2 x and u_1 = lambda_1 / d_1 (rows_1 - A_12 b_2), (I - T) x the reduced right side.
-void CrossedPls::solve_spherical(const Halves& rows, double tolerance, double reduction,
-                                 Halves& u) const {
-  RowMatrix right, X = u.root, left;
-  reduce(rows, right);
-  if (X.rows() == right.rows() && X.cols() == right.cols()) {
-    X.array().colwise() *= graph_.d2().array().sqrt();
-    GraphProduct product;
-    graph_.apply(X, product);
-    left = right - X + product.y;
-    const Vector now = graph_.dots(left, left), whole = graph_.dots(right, right);
-    double first = 0.0;
-    for (Index j = 0; j < now.size(); ++j)
-      if (whole(j) > 0.0) first = std::max(first, std::sqrt(now(j) / whole(j)));
-    tolerance = std::max(tolerance, reduction * first);
+void CrossedPls::make_spherical(Halves& rows) const {
+  rows.leading *= graph_.lambda(0);
+  for (std::size_t t = 1; t < n_terms(); ++t)
+    rows.root.middleRows(graph_.offset()[t - 1], n_levels_[t]) *= graph_.lambda(t);
+}
+
+// With G = diag(a) A_12 B, a = lambda_1 / sqrt(d_1), the right side of I - T is D_2^-1/2 g_2 - G'y,
+// y = D_1^-1/2 g_1, and with its solution x, u_2 = D_2^-1/2 x, u_1 = D_1^-1/2 (y - G x).
+CrossedPls::Halves CrossedPls::solve_spherical(const Halves& g, const Vector& tolerance) const {
+  const auto a = (graph_.lambda(0) / graph_.d1().array());  // over another sqrt(d_1)
+  const auto root = graph_.d2().array().sqrt();
+  RowMatrix weighted = g.leading, right, X, left;
+  weighted.array().colwise() *= a;
+  graph_.transposed(weighted, right);
+  weighted = g.root;
+  weighted.array().colwise() /= root;
+  right = weighted - right;
+  if (AV_.rows() == right.rows()) {
+    // What AV, (I - T)^-1 V under the last weights, holds of the solution.
+    Matrix K = logdet_.V().transpose() * AV_;
+    K = (0.5 * (K + K.transpose())).eval();
+    X = AV_ * K.llt().solve(Matrix(AV_.transpose() * right));
+    graph_.solve(right, tolerance, X, left);
+  } else {
+    X = RowMatrix::Zero(right.rows(), right.cols());
+    graph_.solve(right, tolerance, X, left);
   }
-  solve_from(right, tolerance, X, left);
+  Halves u;
   graph_.leading(X, u.leading);
-  u.leading = rows.leading - u.leading;
-  u.leading.array().colwise() *= graph_.lambda(0) / graph_.d1().array();
+  u.leading *= -graph_.lambda(0);
+  u.leading += g.leading;
+  u.leading.array().colwise() /= graph_.d1().array();
   u.root = std::move(X);
-  u.root.array().colwise() /= graph_.d2().array().sqrt();
+  u.root.array().colwise() /= root;
+  return u;
+}
+
+void CrossedPls::follow(const CrossProducts& products, const std::vector<Matrix>& before,
+                        const std::vector<Matrix>& now, Halves& u) const {
+  for (std::size_t t = 0; t < n_terms(); ++t) {
+    const double from = before[t](0, 0), to = now[t](0, 0);
+    if (from == to || from == 0.0) continue;
+    const auto n = products.terms[t].own.row(0).transpose().array();
+    const auto ratio = (to / from) * (1.0 + from * from * n) / (1.0 + to * to * n);
+    if (t == 0)
+      u.leading.array().colwise() *= ratio;
+    else
+      u.root.middleRows(graph_.offset()[t - 1], n_levels_[t]).array().colwise() *= ratio;
+  }
 }
 
 bool CrossedPls::improve_sample(double theta_sd) {

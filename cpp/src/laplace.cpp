@@ -19,7 +19,17 @@ std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
                                     const std::vector<RowMatrix>& u, bool transposed) {
   std::vector<RowMatrix> out = u;
   for (std::size_t t = 0; t < out.size(); ++t) {
-    const Index k = lambda[t].cols(), levels = u[t].rows() / k;
+    const Index k = lambda[t].cols(), levels = u[t].rows() / k, m = u[t].cols();
+    if (m > 1) {
+      for (Index l = 0; l < levels; ++l) {
+        const auto in = u[t].middleRows(l * k, k);
+        if (transposed)
+          out[t].middleRows(l * k, k).noalias() = lambda[t].transpose().lazyProduct(in);
+        else
+          out[t].middleRows(l * k, k).noalias() = lambda[t].lazyProduct(in);
+      }
+      continue;
+    }
     Eigen::Map<const Matrix> in(u[t].data(), k, levels);
     Eigen::Map<Matrix> to(out[t].data(), k, levels);
     if (transposed)

@@ -213,34 +213,75 @@ class Factor {
   }
 };
 
-// Level by level by products of large matrices.
+// The same for one level at a time, by products of large matrices.
+class LargeFactor {
+ public:
+  explicit LargeFactor(const Matrix& Lambda)
+      : k_(Lambda.cols()),
+        lambda_(Lambda),
+        invertible_(Lambda.diagonal().cwiseAbs().minCoeff() >= 1.0),
+        M_(k_, k_),
+        W_(k_, k_),
+        half_(k_, k_),
+        llt_(k_) {}
+
+  // log det(I + A Sigma), NaN when a pivot is not positive; T and K are written.
+  double take(const Eigen::Map<const Matrix>& A, double* T, double* K) {
+    const Vector diagonal = A.diagonal();
+    const bool is_diagonal = A.isDiagonal(0.0) && diagonal.minCoeff() >= 0.0;
+    M_.setIdentity();
+    if (is_diagonal) {
+      half_ = diagonal.cwiseSqrt().asDiagonal() * lambda_;
+      M_.selfadjointView<Eigen::Lower>().rankUpdate(half_.transpose());
+    } else {
+      half_.noalias() = A * lambda_;
+      M_.noalias() += lambda_.transpose() * half_;
+    }
+    llt_.compute(M_);
+    if (llt_.info() != Eigen::Success) return std::numeric_limits<double>::quiet_NaN();
+    W_ = lambda_.transpose();
+    llt_.matrixL().solveInPlace(W_);
+    M_.setZero();
+    M_.selfadjointView<Eigen::Lower>().rankUpdate(W_.transpose());
+    M_.triangularView<Eigen::StrictlyUpper>() = M_.transpose();
+    std::copy_n(M_.data(), k_ * k_, K);
+    if (invertible_) {
+      llt_.matrixU().solveInPlace(W_);
+      lambda_.transpose().triangularView<Eigen::Upper>().solveInPlace(W_);
+    } else {
+      if (is_diagonal)
+        W_ = -(diagonal.asDiagonal() * M_);
+      else
+        W_.noalias() = -A * M_;
+      W_.diagonal().array() += 1.0;
+    }
+    std::copy_n(W_.data(), k_ * k_, T);
+    return 2.0 * llt_.matrixLLT().diagonal().array().log().sum();
+  }
+
+ private:
+  Index k_;
+  Matrix lambda_;
+  bool invertible_;
+  Matrix M_, W_, half_;
+  Eigen::LLT<Matrix> llt_;
+};
+
+// Levels that are alike, as where each has the same places, are factored once.
 double factor_one_by_one(const Matrix& own, const Matrix& Lambda, Matrix& T, Matrix& K) {
   const Index k = Lambda.cols();
-  const bool invertible = Lambda.diagonal().cwiseAbs().minCoeff() >= 1.0;
-  Matrix A(k, k), AL(k, k), M(k, k), W(k, k);
-  Eigen::LLT<Matrix> llt(k);
-  double log_determinant = 0.0;
+  LargeFactor factor(Lambda);
+  double log_determinant = 0.0, last = 0.0;
   for (Index l = 0; l < own.cols(); ++l) {
-    A = Eigen::Map<const Matrix>(own.data() + l * k * k, k, k);
-    AL.noalias() = A * Lambda;
-    M.noalias() = Lambda.transpose() * AL;
-    M.diagonal().array() += 1.0;
-    llt.compute(M);
-    if (llt.info() != Eigen::Success) return std::numeric_limits<double>::quiet_NaN();
-    W = Lambda.transpose();
-    llt.matrixL().solveInPlace(W);
-    M.noalias() = W.transpose() * W;
-    std::copy_n(M.data(), k * k, K.data() + l * k * k);
-    if (invertible) {
-      llt.matrixU().solveInPlace(W);
-      AL = Lambda.transpose().triangularView<Eigen::Upper>().solve(W);
+    if (l > 0 && own.col(l) == own.col(l - 1)) {
+      T.col(l) = T.col(l - 1);
+      K.col(l) = K.col(l - 1);
     } else {
-      AL.noalias() = A * M;
-      AL = -AL;
-      AL.diagonal().array() += 1.0;
+      last =
+          factor.take({own.data() + l * k * k, k, k}, T.data() + l * k * k, K.data() + l * k * k);
+      if (!std::isfinite(last)) return last;
     }
-    std::copy_n(AL.data(), k * k, T.data() + l * k * k);
-    log_determinant += 2.0 * llt.matrixLLT().diagonal().array().log().sum();
+    log_determinant += last;
   }
   return log_determinant;
 }

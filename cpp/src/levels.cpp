@@ -477,7 +477,10 @@ void sum_levels_along(const Matrix& own, const Matrix& T, const RowMatrix& N,
     Nl = N.middleRows(l * k, k);
     for (Index a = 0; a < m; ++a)
       h.col(a).noalias() = directions[static_cast<std::size_t>(a)] * Nl.col(p);
-    B.noalias() = Tl * A;
+    if (A.isDiagonal(0.0))
+      B = Tl * A.diagonal().asDiagonal();
+    else
+      B.noalias() = Tl * A;
     sums.B += B;
     sums.response.noalias() += Nl.col(p) * Nl.col(p).transpose();
     sums.fixed.noalias() += Nl.leftCols(p) * Nl.leftCols(p).transpose();

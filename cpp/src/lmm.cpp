@@ -20,8 +20,9 @@ namespace {
 constexpr double kWide = 5.0;
 constexpr Index kSmall = 100, kMany = 5000;
 constexpr double kSingular = 1e-4, kBetter = 1e-5;
-// Tolerance of the search under a better approximation.
-constexpr double kRest = 1e-6;
+// Tolerance of an iterative search before the sample is as large as promised, and then: the root of
+// what is left to gain is the share of a standard error by which a parameter is off.
+constexpr double kRough = 1e-2, kRest = 1e-7;
 // Rows up to which a search starts from every boundary point of the covariances.
 constexpr Index kFewRows = 30;
 constexpr std::size_t kFewTerms = 4;
@@ -222,13 +223,16 @@ double Lmm::smallest_margin(const Vector& theta) const {
 // An approximation is made as good as promised where the search ends, and the search goes on.
 SearchResult Lmm::search_from(const std::vector<Matrix>& start, bool reml,
                               const SearchSettings& settings) {
-  SearchResult found = search(*pls_, start, reml, settings);
-  while (found.objective.value < kInfeasible && found.status != Status::kPerfectFit &&
-         pls_->improve(with_ridge(found.lambda), reml)) {
-    // The optimum has moved by a share of its Monte Carlo error.
-    SearchSettings rest = settings;
-    rest.tolerance = std::max(kRest, settings.tolerance);
-    SearchResult next = search(*pls_, pls_->states(found.theta), reml, rest);
+  SearchSettings some = settings;
+  if (plan_.is_iterative) some.tolerance = std::max(kRough, settings.tolerance);
+  SearchResult found = search(*pls_, start, reml, some);
+  some.tolerance = std::max(kRest, settings.tolerance);
+  bool is_rough = plan_.is_iterative;
+  while (found.objective.value < kInfeasible && found.status != Status::kPerfectFit) {
+    // The optimum moves by a share of its Monte Carlo error, if the sample changes at all.
+    if (!pls_->improve(with_ridge(found.lambda), reml) && !is_rough) break;
+    is_rough = false;
+    SearchResult next = search(*pls_, pls_->states(found.theta), reml, some);
     next.n_objective += found.n_objective;
     next.n_gradient += found.n_gradient;
     next.path.insert(next.path.begin(), found.path.begin(), found.path.end());

@@ -189,6 +189,29 @@ void check_reported_error(bool exact_second) {
   CHECK(within > 0.88 * repetitions);
 }
 
+// Right sides of any size and tolerance in one block: each is solved as it is alone, and ends.
+void check_block_solve(const std::vector<Index>& levels) {
+  std::vector<double> lambda{0.9, 0.7, 0.5};
+  lambda.resize(levels.size());
+  const CrossedGraph graph = graph_of(crossed_rows(5, 900, levels, true), lambda);
+  const Index C = graph.n_root();
+  const Vector scale = (Vector(5) << 1e-12, 1.0, 0.0, 1e9, 1e-3).finished();
+  const Vector tolerance = (Vector(5) << 1e-3, 1e-12, 1e-9, 1e-6, 1.0).finished();
+  RowMatrix B(C, 5);
+  for (Index m = 0; m < C; ++m)
+    for (Index j = 0; j < 5; ++j)
+      B(m, j) = scale(j) * probe_sign(3, std::uint64_t(j), std::uint64_t(m));
+  RowMatrix X = RowMatrix::Zero(C, 5), R;
+  graph.solve(B, tolerance, X, R);
+  const Matrix A = Matrix::Identity(C, C) - dense_T(graph);
+  for (Index j = 0; j < 5; ++j) {
+    CHECK((B.col(j) - A * X.col(j)).norm() <= 1.01 * tolerance(j) * B.col(j).norm() + 1e-300);
+    RowMatrix own = RowMatrix::Zero(C, 1), left;
+    graph.solve(RowMatrix(B.col(j)), Vector(tolerance.segment(j, 1)), own, left);
+    CHECK((own.col(0) - X.col(j)).norm() <= 1e-13 * X.col(j).norm());
+  }
+}
+
 void check_second_moment() {
   const CrossedGraph graph = graph_of(crossed_rows(6, 400, {70, 60}, true), {0.6, 0.8});
   const Matrix T = dense_T(graph);
@@ -196,6 +219,20 @@ void check_second_moment() {
   CHECK_CLOSE(ours.trace, T.squaredNorm(), 1e-12);
   CHECK((ours.diagonal - Vector((T * T).diagonal())).norm() < 1e-12 * ours.diagonal.norm());
   CHECK((product_diagonal(graph) - Vector(T.diagonal())).norm() < 1e-12);
+}
+
+// Where few columns share several rows the moment is made of closed forms and of those that do.
+void check_meetings() {
+  const CrossedGraph graph = graph_of(crossed_rows(6, 170, {70, 60}, true), {0.6, 0.8});
+  const Meetings meetings = find_meetings(graph);
+  CHECK(meetings.are_known && !meetings.pair.empty());
+  const Matrix T = dense_T(graph);
+  const SecondMoment ours = second_moment(graph, meetings), walked = second_moment(graph);
+  CHECK_CLOSE(ours.trace, T.squaredNorm(), 1e-12);
+  CHECK((ours.diagonal - Vector((T * T).diagonal())).norm() < 1e-12 * ours.diagonal.norm());
+  CHECK((ours.by_sigma - walked.by_sigma).norm() < 1e-12 * walked.by_sigma.norm());
+  const CrossedGraph dense = graph_of(crossed_rows(6, 2000, {40, 60}, true), {0.6, 0.8});
+  CHECK(!find_meetings(dense).are_known);
 }
 
 // New rows: more than are solved for together, levels without part, and a term without part.
@@ -338,6 +375,9 @@ int main() {
   check_operator({40, 30}, true, true);
   check_operator({40, 20, 9}, true, false);
   check_second_moment();
+  check_meetings();
+  check_block_solve({80, 70});
+  check_block_solve({60, 40, 20});
   check_logdet({200, 150}, false);
   check_logdet({200, 150}, true);
   check_logdet({200, 90, 40}, false);

@@ -59,9 +59,10 @@ def test_simulated_responses_are_fitted_with_their_structure():
     assert found.pvalue == pytest.approx(1.0 / 21.0)  # no draw is as large as 37
 
 
-def test_batches_refuse_structures(herd):
-    frame, _ = herd
-    with pytest.raises(ranef.UnsupportedError, match="structure"):
-        ranef.fit_many("~ x + cs(0 + x + y | h)", frame, frame[["y"]], progress=False)
-    with pytest.raises(ranef.UnsupportedError, match="structure"):
-        ranef.fit_groups("y ~ x + diag(0 + x | h, hom=True)", frame, by="animal", progress=False)
+def test_batches_fit_structures_as_lmer_does():
+    sleep = ranef.datasets.load("sleepstudy")
+    formula = "~ Days + diag(1 + Days | Subject)"
+    batch = ranef.fit_many(formula, sleep, sleep[["Reaction"]], progress=False)
+    model = ranef.lmer(f"Reaction {formula}", sleep)
+    np.testing.assert_allclose(batch.table["estimate"], model.params, rtol=1e-5)
+    np.testing.assert_allclose(batch.table["se"], model.bse, rtol=1e-4)

@@ -105,6 +105,17 @@ def test_a_slope_of_its_own(frame: pd.DataFrame) -> None:
     check_same_fit(*both(frame, "y ~ x1 + (1 | a) + (0 + x1 | b)"))
 
 
+def test_a_slope_of_a_factor_that_has_an_intercept(frame: pd.DataFrame) -> None:
+    codes, levels = pd.factorize(frame["a"])
+    slopes = np.random.default_rng(5).normal(0.0, 0.5, len(levels))[codes]
+    sloped = frame.assign(y=frame["y"] + slopes * frame["x1"], a2=frame["a"])
+    exact = ranef.lmer("y ~ x1 + (x1 || a) + (1 | b)", sloped, method="exact")
+    asked = "y ~ x1 + (1 | a) + (0 + x1 | a2) + (1 | b)"
+    check_same_fit(exact, ranef.lmer(asked, sloped, method="iterative"))
+    with pytest.raises(UnsupportedError, match=r"\(1 \| a\) \+ \(0 \+ x1 \| a2\)"):
+        ranef.lmer("y ~ x1 + (x1 || a) + (1 | b)", sloped, method="iterative")
+
+
 def test_what_follows_the_fit(frame: pd.DataFrame) -> None:
     exact, ours = both(frame)
     for group in ("a", "b"):

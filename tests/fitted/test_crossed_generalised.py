@@ -84,6 +84,44 @@ def test_three_crossed_factors() -> None:
     check_same_fit(*both(frame, "y ~ x + (1 | a) + (1 | b) + (1 | c)", family="poisson"))
 
 
+def test_three_factors_of_very_different_sizes_end() -> None:
+    """Solves of one block have right sides of different sizes, each with a tolerance of its own."""
+    frame = simulated(6000, (400, 150, 60), "poisson", seed=14)
+    frame["x"] = 1e6 * (frame["x"] + 40.0)
+    frame["tiny"] = 1e-7 * np.random.default_rng(2).normal(size=len(frame))
+    formula = "y ~ x + tiny + (1 | a) + (1 | b) + (1 | c)"
+    for nagq in (0, 1):
+        exact, ours = both(frame, formula, family="poisson", nagq=nagq)
+        assert ours.convergence.converged
+        assert abs(ours.llf - exact.llf) < 4.0 * ours.convergence.llf_error
+        np.testing.assert_allclose(np.abs(ours.theta), np.abs(exact.theta), rtol=2e-3)
+        np.testing.assert_allclose(ours.params / exact.bse, exact.params / exact.bse, atol=0.02)
+        np.testing.assert_allclose(ours.bse, exact.bse, rtol=3e-3)
+
+
+def test_a_slope_of_a_factor_that_has_an_intercept() -> None:
+    frame = simulated(6000, (150, 90), "poisson", seed=15, sd=0.4)
+    codes, levels = pd.factorize(frame["a"])
+    slopes = np.random.default_rng(5).normal(0.0, 0.3, len(levels))[codes]
+    rate = np.exp(0.4 + slopes * frame["x"].to_numpy())
+    sloped = frame.assign(y=frame["y"] + np.random.default_rng(6).poisson(rate), a2=frame["a"])
+    exact = ranef.glmer("y ~ x + (x || a) + (1 | b)", sloped, family="poisson", method="exact")
+    asked = "y ~ x + (1 | a) + (0 + x | a2) + (1 | b)"
+    check_same_fit(exact, ranef.glmer(asked, sloped, family="poisson", method="iterative"))
+
+
+def test_a_variance_of_zero_is_found() -> None:
+    frame = simulated(4000, (120, 90), "binomial", seed=16)
+    frame["c"] = np.random.default_rng(9).integers(80, size=len(frame))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exact, ours = both(frame, "y ~ x + (1 | a) + (1 | b) + (1 | c)", family="binomial")
+    assert abs(ours.llf - exact.llf) < 4.0 * ours.convergence.llf_error + 1e-6
+    np.testing.assert_allclose(
+        np.abs(ours.parts.estimate.theta), np.abs(exact.parts.estimate.theta), atol=5e-3
+    )
+
+
 def test_fixed_effects_at_their_joint_mode() -> None:
     frame = simulated(3000, (120, 90), "binomial", seed=5)
     check_same_fit(*both(frame, family="binomial", nagq=0))

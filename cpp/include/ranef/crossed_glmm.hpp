@@ -42,15 +42,25 @@ class CrossedGlmm {
   Matrix term_basis(std::size_t t) const { return basis_.Tz[order_.at(t)]; }
   std::vector<Matrix> gradient_by_factors() const;
 
+  // Standard deviations to start a search from, by moments of the scores without random effects.
+  Vector start(double dispersion);
+  // Roughly how -2 log L bends along each element of theta at the last evaluate().
+  Vector curvature() const;
+
   // gradient() by each of `parts` parts of the sample, a column each, at the last evaluate().
   Matrix gradient_parts(int parts);
   // Make the sample as large as promised; `theta_sd` as of Approximation. Whether it changed.
-  bool improve(double theta_sd) { return pls_->improve_sample(theta_sd); }
+  bool improve(double theta_sd) {
+    const bool changed = pls_->improve_sample(theta_sd);
+    if (changed) is_found_ = false;
+    return changed;
+  }
   Approximation approximation() const { return pls_->approximation(); }
   // With these and the approximation resume() makes the same sample again.
   const RowMatrix& deflation() const { return pls_->deflation(); }
   void resume(const Approximation& former, RowMatrix V) {
     pls_->resume_sample(former, std::move(V));
+    is_found_ = false;
   }
 
  private:
@@ -77,6 +87,8 @@ class CrossedGlmm {
   std::vector<RowMatrix> ZWX_;  // (l_t, p), joint only
   CrossedPls::Halves solved_;   // (.., p) M^-1 Lambda'ZWX, joint only
   std::vector<Matrix> by_lambda_;
+  GlmmPoint point_;
+  bool is_found_ = false;  // point_ is that of theta_, beta_ and dispersion_
 
   void take_unit();
   void prepare(const GlmmParameters& at);
@@ -85,10 +97,15 @@ class CrossedGlmm {
   std::vector<RowMatrix> to_effects(const CrossedPls::Halves& u) const;
   Vector predictor(const CrossedPls::Halves& u, const Vector& beta) const;
   struct Step;
-  Step newton_step(double reduction);
+  CrossedPls::Halves mode_gradient() const;
+  CrossedPls::Halves solve_beside(const CrossedPls::Halves& right, double tolerance);
+  Vector take_out_beta(Vector of_X, CrossedPls::Halves& u) const;
+  Step newton_step(const CrossedPls::Halves& g, double reduction);
+  bool stands_at(const GlmmParameters& at) const;
+  bool fit_fixed();
   bool take(const Step& step, bool check, double& log_likelihood, double& penalty);
   Matrix schur(const std::vector<RowMatrix>& solved) const;
-  Vector implicit_change(const Vector& a);
+  Matrix gradients(const std::vector<DeterminantSlopes>& slopes);
 };
 
 }  // namespace ranef

@@ -86,6 +86,9 @@ class CrossedGraph {
   // Solve (I - T) X = B by conjugate gradients from X, until every residual is below `tolerance`
   // of its column of B. The residual is left in R; the largest ratio is returned.
   double solve(const RowMatrix& B, double tolerance, RowMatrix& X, RowMatrix& R) const;
+  // The same with a tolerance for each column. A column that has reached its own stays as it is:
+  // what becomes of it does not depend on the others.
+  double solve(const RowMatrix& B, const Vector& tolerance, RowMatrix& X, RowMatrix& R) const;
 
   // Column by column x'y, summed in an order that does not depend on the threads.
   Vector dots(const RowMatrix& x, const RowMatrix& y) const;

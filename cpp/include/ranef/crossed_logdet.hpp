@@ -12,6 +12,7 @@
 // a trace, Avron and Toledo (2011), J. ACM 58, 8.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -55,6 +56,16 @@ struct LogdetError {
   double growth = 1.0;          // of a probe under t_J: above 1 when the interval is too small
 };
 
+// Pairs of columns that share several rows, where they are few: the entries of each, by column and
+// by row, are entry[start[i]] .. entry[start[i + 1] - 1].
+struct Meetings {
+  bool are_known = false;
+  std::vector<std::array<std::int32_t, 2>> pair;
+  std::vector<Index> start;
+  std::vector<std::array<Index, 2>> entry;
+};
+Meetings find_meetings(const CrossedGraph& graph);
+
 class CrossedLogdet {
  public:
   CrossedLogdet() = default;
@@ -85,6 +96,12 @@ class CrossedLogdet {
   Logdet value(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
                LogdetError* error, LogdetSlopes& slopes) const;
 
+  // Derivatives by the graph's own values in two parts: without the sampled trace, and its own.
+  void slopes_without_sample(const CrossedGraph& graph, const RowMatrix& AV,
+                             LogdetSlopes& slopes) const;
+  void add_slopes_of_sample(const CrossedGraph& graph, const LogdetSettings& settings,
+                            LogdetSlopes& slopes) const;
+
   // Take another V, as of a former fit, that has orthonormal columns.
   void take(RowMatrix V, const CrossedGraph& graph);
 
@@ -100,8 +117,12 @@ class CrossedLogdet {
   double bias_ = 0.0;         // bound on what polynomial_ leaves out of the trace
   CrossedPolynomial polynomial_;
   CrossedPolynomial third_;  // of order 3 on the same interval
+  Meetings meetings_;        // once they were looked for
+  bool looked_ = false;
 
   void bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bool below_zero);
+  Logdet whole_part(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
+                    LogdetSlopes* slopes) const;
   Logdet evaluate(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
                   LogdetError* error, LogdetSlopes* slopes) const;
   void deflated_part(const CrossedGraph& graph, const RowMatrix& AV, Logdet& out,
@@ -125,12 +146,12 @@ void subtract_trace_slopes(const CrossedGraph& graph, LogdetSlopes& slopes);
 Vector product_diagonal(const CrossedGraph& graph);
 
 // tr(T^2), its derivatives by Sigma_t, and the diagonal of T^2, for graphs without pairs in the
-// root, in entangled() operations.
+// root: in entangled() operations, or in those of a product where the meetings are known.
 struct SecondMoment {
   double trace = 0.0;
   Vector by_sigma;  // (terms,)
   Vector diagonal;  // (C,)
 };
-SecondMoment second_moment(const CrossedGraph& graph);
+SecondMoment second_moment(const CrossedGraph& graph, const Meetings& meetings = {});
 
 }  // namespace ranef

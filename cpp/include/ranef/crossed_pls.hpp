@@ -62,17 +62,24 @@ class CrossedPls : public LeastSquares {
   // too. There is no objective.
   void stand(const CrossProducts& products, const std::vector<Matrix>& lambda);
   double log_determinant();  // of M; NaN where a solve fails
-  void determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const;
-  // Take the slopes from one of so many parts of the sample; from all of it where `parts` is one.
-  void take_part(int part, int parts);
+  void determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const {
+    slopes_from(slopes_, products, out);
+  }
+  // Of each of so many parts of the sample, in place of all of it.
+  std::vector<DeterminantSlopes> slopes_of_parts(const CrossProducts& products, int parts) const;
   // Whether the sample was made larger, or V chosen anew; `theta_sd` as of Approximation.
   bool improve_sample(double theta_sd);
   void resume_sample(const Approximation& former, RowMatrix V);
   const RowMatrix& deflation() const { return logdet_.V(); }
 
-  // Solve M u = Lambda'r for right sides r = `rows` from u on, until a residual is below
-  // `reduction` of the first one, or below the tolerance: spherical random effects.
-  void solve_spherical(const Halves& rows, double tolerance, double reduction, Halves& u) const;
+  // Solve M u = g for spherical right sides g, each until its residual is below its tolerance,
+  // (m,): from zero, or what is known of the largest eigenvectors, on.
+  Halves solve_spherical(const Halves& g, const Vector& tolerance) const;
+  // g = Lambda'Z'r of right sides Z'r in place, and u as good a guess at the mode under lambda as
+  // it is under `before`: what a factor alone would make of it.
+  void make_spherical(Halves& rows) const;
+  void follow(const CrossProducts& products, const std::vector<Matrix>& before,
+              const std::vector<Matrix>& now, Halves& u) const;
   Halves halves(const std::vector<RowMatrix>& by_term) const;
   std::vector<RowMatrix> by_term(const Halves& halves) const;
 
@@ -111,6 +118,8 @@ class CrossedPls : public LeastSquares {
   void orthonormal_scores();
   Halves products(const Halves& H) const;
   bool improve_once(const std::vector<Matrix>& lambda, bool reml);
+  void slopes_from(const LogdetSlopes& slopes, const CrossProducts& products,
+                   DeterminantSlopes& out) const;
   bool take_error(const LogdetError& error, bool reml);
 };
 

@@ -10,7 +10,7 @@ namespace ranef {
 
 double squared_norm(const std::vector<RowMatrix>& u);
 
-// Lambda u, or Lambda'u, by term (l_t * k_t, 1).
+// Lambda u, or Lambda'u, by term (l_t * k_t, m).
 std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
                                     const std::vector<RowMatrix>& u, bool transposed);
 

@@ -56,10 +56,12 @@ def _check_iterative(design: Design, has_prior: bool) -> None:
     wide = [term for term in design.random if term.n_cols > 1]
     if wide:
         term = wide[0]
+        group, slope = term.group, term.names[-1]
         raise UnsupportedError(
             f"method='iterative' takes random-effects terms of one column each, and "
-            f"({' + '.join(term.names)} | {term.group}) has {term.n_cols}; use method='exact', or "
-            f"keep (1 | {term.group})"
+            f"({' + '.join(term.names)} | {group}) has {term.n_cols}; use method='exact', or "
+            f"keep (1 | {group}), or group {slope} by a copy of the column {group}, as "
+            f"(1 | {group}) + (0 + {slope} | {group}2): the model without their correlation"
         )
     if len(design.random) < 2:
         raise UnsupportedError(

@@ -18,14 +18,17 @@ __all__ = [
     "SAMPLED",
     "approximation_of",
     "crossed_kernel",
+    "descend",
     "exact_cost",
     "refined",
 ]
 
 #: Parts of the sample whose gradients tell how far its optimum is from the exact one.
 PARTS = 8
-#: Tolerance of the search under a better approximation.
-REST = 1e-6
+#: Tolerance of the search under a better approximation, and of one that a proof is to follow.
+REST, LOOSE = 1e-6, 1e-4
+#: Share of the standard deviations by which a first step may move them.
+FIRST = 0.3
 #: Proof of a minimum that is known to a Monte Carlo error: one gradient a
 #: parameter, and a Hessian that serves after longer steps.
 SAMPLED = Proof(sides=1, polished=1e-10, short=1e-4)
@@ -64,6 +67,32 @@ def crossed_kernel(design: Design, spec: GlmmSpec) -> _core.CrossedGlmm | None:
     if sample is not None and sample.deflation is not None and fits(sample, design):
         core.resume(sample.n_probes, sample.deflated_at, sample.low, sample.high, sample.deflation)
     return core
+
+
+def descend(core: Any, spec: GlmmSpec, control: Control) -> tuple[Criterion, Minimum] | None:
+    """Search over all parameters at once, from standard deviations that moments tell.
+
+    None for a kernel or a model that has no such start.
+    """
+    if not isinstance(core, _core.CrossedGlmm) or spec.nagq != 1 or spec.has_dispersion:
+        return None
+    theta = np.array(core.start())
+    surface = Criterion(core, spec, None)
+    if not np.isfinite(surface.value(theta)):
+        return None
+    bends = np.maximum(core.curvature(), 1e-2)
+    surface.release_beta()
+    assert surface.root is not None
+    p = len(surface.root)
+    found = search_scaled(
+        surface,
+        np.r_[theta, np.zeros(p)],
+        np.diag(np.r_[bends, np.full(p, 2.0)]),
+        max_steps=control.max_steps,
+        tolerance=max(LOOSE, control.tolerance),
+        radius=max(1.0, FIRST * float(np.linalg.norm(theta * np.sqrt(bends)))),
+    )
+    return surface, found
 
 
 def refined(

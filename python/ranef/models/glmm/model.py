@@ -22,7 +22,7 @@ from ..general import general_terms
 from ..lmm import DECREMENT, SINGULAR, Control, is_correlated
 from ..states import of_size, packed, smallest, unpacked
 from .criterion import Criterion
-from .crossed import SAMPLED, approximation_of, crossed_kernel, refined
+from .crossed import SAMPLED, approximation_of, crossed_kernel, descend, refined
 from .estimate import GlmmEstimate, GlmmSpec, Penalty
 from .search import EXACT, Minimum, proved, search_scaled
 from .separation import separated_rows, untold
@@ -221,16 +221,19 @@ def fit(
             estimate = _describe(design, *_told(core, spec, optimum))
             return _without_separated(design, spec, estimate, control)
     own = packed(core.parameters, control.start) if control.start else None
-    theta = of_size(core.parameters, design.structures, 1.0) if own is None else own
     settings = (control, penalty, known)
-    surface, found = _descend(design, core, spec, settings, theta)
+    plain = own is None and penalty is None and not known
+    whole = descend(core, spec, control) if plain else None
+    if whole is None:
+        theta = of_size(core.parameters, design.structures, 1.0) if own is None else own
+        whole = _descend(design, core, spec, settings, theta)
+    surface, found = whole
     if not control.start:
         for rival in _rivals(design, core, surface, found):
             surface, found = _better(design, core, spec, settings, surface, found, rival)
     if spec.nagq > 1:
         surface.rule = hermite(spec.nagq)
         found = _by_quadrature(design, core, surface, found, control)
-    found = refined(surface, found, control)
     found = proved(
         surface,
         found,

@@ -103,7 +103,13 @@ class Minimum:
 
 
 def minimise(
-    surface: Surface, x: Array, hessian: Array, *, max_steps: int, tolerance: float
+    surface: Surface,
+    x: Array,
+    hessian: Array,
+    *,
+    max_steps: int,
+    tolerance: float,
+    radius: float = FIRST_RADIUS,
 ) -> Minimum:
     """Search from ``x`` until the quadratic model predicts a smaller decrease than ``tolerance``.
 
@@ -119,7 +125,7 @@ def minimise(
     if not np.isfinite(at.value):
         return at
     at.gradient = surface.gradient()
-    radius = FIRST_RADIUS
+    largest = max(LARGEST_RADIUS, radius)
     for _ in range(max_steps):
         step, predicted, inside = trust_step(at.gradient, at.hessian, radius)
         at.decrement = predicted
@@ -137,7 +143,7 @@ def minimise(
         if ratio < 0.25:
             radius = 0.25 * length
         elif ratio > 0.75 and length > 0.8 * radius:
-            radius = min(2.0 * radius, LARGEST_RADIUS)
+            radius = min(2.0 * radius, largest)
         if radius < 1e-9 * (1.0 + float(np.linalg.norm(at.x))):
             return at
     at.status = "step limit"
@@ -296,9 +302,15 @@ class Scaled:
 
 
 def search_scaled(
-    surface: Surface, x: Array, hessian: Array, *, max_steps: int, tolerance: float
+    surface: Surface,
+    x: Array,
+    hessian: Array,
+    *,
+    max_steps: int,
+    tolerance: float,
+    radius: float = FIRST_RADIUS,
 ) -> Minimum:
-    """Search in coordinates in which the guessed curvature is one.
+    """Search in coordinates in which the guessed curvature is one, with a first step of ``radius``.
 
     Raises
     ------
@@ -307,7 +319,9 @@ def search_scaled(
     """
     scaled = Scaled(surface, 1.0 / np.sqrt(np.maximum(np.diag(hessian), 1e-2)))
     guess = hessian * np.outer(scaled.scale, scaled.scale)
-    found = minimise(scaled, x / scaled.scale, guess, max_steps=max_steps, tolerance=tolerance)
+    found = minimise(
+        scaled, x / scaled.scale, guess, max_steps=max_steps, tolerance=tolerance, radius=radius
+    )
     if not np.isfinite(found.value):
         raise FitError("the likelihood is not finite where its search begins")
     return scaled.back(found)
