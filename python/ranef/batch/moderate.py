@@ -128,7 +128,7 @@ def points(log: Array, se: Array, trend: Array) -> Array:
         np.nan_to_num(se)[:, None] * np.array(ABOUT_ESTIMATE),
         np.array(ABOUT_TREND),
     )
-    return np.clip(about + offsets, LOWEST + 1.0 + 1e-3 * np.arange(4), HIGHEST)
+    return np.asarray(np.clip(about + offsets, LOWEST + 1.0 + 1e-3 * np.arange(4), HIGHEST))
 
 
 def with_top(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from .fits import kernel_terms, patterns
 from .generalised import GlmmCore, generalised_core, store
 
 __all__ = ["KnownDispersions", "log_means"]
+
+#: Responses, (n, m).
+Responses: TypeAlias = NDArray[np.floating[Any]]
 
 
 @dataclass
@@ -38,7 +42,7 @@ class KnownDispersions:
     line: Progress
     _whole: list[GlmmCore] = field(default_factory=list)
 
-    def profile(self, Y: Array, dispersions: Array) -> tuple[Array, Array]:
+    def profile(self, Y: Responses, dispersions: Array) -> tuple[Array, Array]:
         """Return -2 log-likelihoods and slopes by log dispersion, each of shape (m, g).
 
         Parameters
@@ -49,13 +53,13 @@ class KnownDispersions:
             Points for each response; a row that is not finite is left out.
         """
         value, slope = (np.full(dispersions.shape, np.nan) for _ in range(2))
-        for at, block, core in self._pieces(Y, np.isfinite(dispersions).all(axis=1)):
+        for at, block, core in self._pieces(Y, np.asarray(np.isfinite(dispersions).all(axis=1))):
             for k in range(dispersions.shape[1]):
                 rows = self._fit(core, block, dispersions[at, k])
                 value[at, k], slope[at, k] = rows.objective, rows.by_dispersion
         return value, slope
 
-    def refit(self, Y: Array, dispersions: Array, out: BatchEstimate) -> None:
+    def refit(self, Y: Responses, dispersions: Array, out: BatchEstimate) -> None:
         """Fit each response at one dispersion, where that is finite, into ``out``."""
         for at, block, core in self._pieces(Y, np.isfinite(dispersions)):
             store(out, at, self._fit(core, block, dispersions[at]), len(block))
@@ -66,7 +70,7 @@ class KnownDispersions:
         return core().fit(block, control.max_steps, control.tolerance, team, known)
 
     def _pieces(
-        self, Y: Array, wanted: NDArray[np.bool_]
+        self, Y: Responses, wanted: NDArray[np.bool_]
     ) -> Iterator[tuple[Positions, Array, GlmmCore]]:
         """Take responses with the same missing rows together, a few at a time."""
         few = 4 * self.settings.workers
@@ -92,7 +96,7 @@ class KnownDispersions:
         return self._whole[0]
 
 
-def log_means(Y: Array, offset: Array | None) -> Array:
+def log_means(Y: Responses, offset: Array | None) -> Array:
     """Return the log of each response's total over that of the sizes of its rows; NaN for none."""
     size = np.ones(len(Y)) if offset is None else np.exp(offset - np.max(offset))
     seen = ~np.isnan(Y)
