@@ -108,7 +108,12 @@ class ManyRun:
                 folder.finish("responses yielded no blocks")
         names, one = self.source.names, self.source.one
         single = None if names is None or one is None else by_name(names, self.single)
-        return opened(folder, single, line)
+        return opened(folder, single, line, None if one is None else self.again)
+
+    def again(self) -> BatchResult:
+        """Fit the responses again, into memory."""
+        with Progress(None, "fits", shown=False) as line:
+            return self.in_memory(line)
 
     def opened(self) -> Iterator[Part]:
         """Return the blocks of responses, nothing of them fitted yet."""
@@ -159,7 +164,16 @@ class ManyRun:
             self.single,
             ddf=self.ddf,
             interrupted=line.interrupted,
+            blocks=self.passes if self.source.one is not None else None,
         )
+
+    def passes(self) -> Iterator[tuple[slice, Matrix]]:
+        """Read the used rows of all responses again, block by block."""
+        start = 0
+        for block in self.source.blocks():
+            stop = start + len(block.names)
+            yield slice(start, stop), self.used(block.load())
+            start = stop
 
     def single(self, i: int) -> Model:
         """Fit response ``i`` in full."""

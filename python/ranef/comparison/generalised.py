@@ -111,7 +111,7 @@ def is_absorbing(model: Any) -> bool:
 
 def check_whole_likelihoods(models: Sequence[Any]) -> None:
     """Refuse likelihoods given the sums of groups beside others."""
-    given = [
+    given: list[tuple[str, ...]] = [
         model.call.absorb if is_absorbing(model) and model.parts.is_conditional else ()
         for model in models
     ]

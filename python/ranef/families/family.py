@@ -146,6 +146,13 @@ class Family:
         return bool(self.shapes)
 
     @property
+    def dispersion_sign(self) -> float:
+        """1 where responses vary more as the dispersion grows, -1 where it is a size."""
+        one = np.ones(1)
+        less, more = (self.variance(one, self.params(value))[0] for value in (1.0, 2.0))
+        return float(np.sign(more - less))
+
+    @property
     def has_shape(self) -> bool:
         """Whether the deviance depends on a parameter."""
         return len(self.shapes) > (self.scale is not None)

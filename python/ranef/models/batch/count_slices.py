@@ -26,6 +26,7 @@ OF_KERNEL = (
     "separated",
     "objective",
     "dispersion",
+    "dispersion_error",
     "smallest_sd",
     "decrement",
     "beta",

@@ -131,7 +131,7 @@ class Settings:
 #: What every fit has one of, and what it has a row of.
 COUNTS = ("n_obs", "n_objective", "n_gradient")
 OF_KERNEL = ("objective", "sigma", "smallest_sd", "decrement", "cone")
-SCALARS = (*OF_KERNEL, "dispersion")
+SCALARS = (*OF_KERNEL, "dispersion", "dispersion_error")
 ROWS = ("estimate", "variance", "df", "F", "factors")
 
 
@@ -146,8 +146,8 @@ class BatchEstimate:
         Rows used and evaluations.
     objective, sigma, smallest_sd, decrement, cone : ndarray of shape (m,)
         As in ``LmmEstimate``; sigma is 1 in generalised models.
-    dispersion : ndarray of shape (m,)
-        Of families that have one; NaN otherwise.
+    dispersion, dispersion_error : ndarray of shape (m,)
+        Of families that have one, and the standard error of its log; NaN otherwise.
     estimate, variance, df : ndarray of shape (m, h)
         The coefficients, then one-row contrasts minus their values; df is NaN unless asked for.
     F : ndarray of shape (m, n_joint)
@@ -180,6 +180,7 @@ class BatchEstimate:
     decrement: Array
     cone: Array
     dispersion: Array
+    dispersion_error: Array
 
     @property
     def is_singular(self) -> NDArray[np.bool_]:

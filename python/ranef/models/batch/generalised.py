@@ -107,7 +107,7 @@ def store(out: BatchEstimate, at: NDArray[np.intp], rows: Any, n_obs: Any) -> No
     out.decrement[at] = rows.decrement
     out.sigma[at] = np.where(found, 1.0, np.nan)
     if settings.spec.has_dispersion:
-        out.dispersion[at] = rows.dispersion
+        out.dispersion[at], out.dispersion_error[at] = rows.dispersion, rows.dispersion_error
     out.factors[at] = rows.factors.T
     cov = rows.cov.T.reshape(-1, p, p)
     out.estimate[at, :p] = rows.beta.T
