@@ -22,7 +22,7 @@ __all__ = ["Blocks", "Moderated", "moderated_dispersions"]
 #: Points of a profile, in standard errors about the estimate, and about the trend of a fit that
 #: has no estimate; errors up to which an estimate is one.
 ABOUT_ESTIMATE, ABOUT_TREND, LARGEST_SE = (-3.0, -1.2, 1.2, 3.0), (-2.5, -0.8, 0.8, 2.5), 1.2
-#: Log dispersions that counts do not tell from none, and the largest.
+#: Log dispersions that counts cannot tell from none, and the largest.
 LOWEST, HIGHEST = -15.0, 12.0
 
 #: Passes over the responses: places of a block among all, and the block on the used rows.
@@ -104,10 +104,10 @@ def all_log_means(blocks: Blocks, design: Design, count: int) -> Array:
 
 
 def estimates(own: BatchEstimate, level: Array) -> tuple[Array, Array, float]:
-    """Return logs of what makes the responses vary more, their errors, and the sign of the power.
+    """Return logs of what makes responses vary more, standard errors, and the sign of the power.
 
-    The log is NaN where there is no fit to begin with, the error also where nearly all that is
-    known of it is that it is small.
+    The log is NaN where there is no fit to begin with; the error also where nearly all that is
+    known is that the quantity is small.
     """
     spec = own.settings.spec
     assert spec is not None

@@ -33,7 +33,7 @@ class BatchParts:
     labels : Labels
         Names of the fits and of the coefficients.
     estimate : BatchEstimate
-        What was found, one row per fit.
+        The estimates, one row per fit.
     design : Design
         The design that the fits share, or one like theirs.
     ddf : str
@@ -117,7 +117,7 @@ class BatchResult(Spoken, Preformatted):
         self._blocks = blocks
 
     def __getstate__(self) -> dict[str, Any]:
-        # The caller's data are not ours to copy.
+        # The caller's data are not copied.
         return {**self.__dict__, "_single": None, "_blocks": None}
 
     def __len__(self) -> int:
@@ -255,7 +255,7 @@ class BatchResult(Spoken, Preformatted):
 
 
 def position(fits: pd.Index[Any], which: Any) -> int:
-    """Find a fit by its name, or where none has that name, by its position."""
+    """Find a fit by its name or, if none has that name, by its position."""
     if which in fits:
         at = fits.get_loc(which)
         if not isinstance(at, int):

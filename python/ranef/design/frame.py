@@ -50,7 +50,7 @@ class Frame:
     index : Index or None
         Row labels, when the table is a pandas frame.
     fetch : callable
-        Gives the column of a name as a pandas series.
+        Returns the column of a name as a pandas series.
     cache : dict of str to series
         Columns fetched before; all have the same index.
     arrays : dict of str to array of shape (n,)

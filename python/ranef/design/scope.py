@@ -22,7 +22,7 @@ Scoped = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True)
 class Column:
-    """How to compute one column of a model matrix; no part at all is the constant.
+    """How to compute one column of a model matrix; without parts, the constant.
 
     Attributes
     ----------

@@ -82,13 +82,13 @@ class Family:
     wider : str
         Family with more dispersion to try for overdispersed responses.
     narrower : str
-        Family that this one tends to.
+        Family that is a limit of this one.
     no_excess : callable, optional
         ``(params)``, whether this one is no different from ``narrower``.
     aliases : tuple of str
         What others call it.
     elsewhere : str
-        Where a family belongs that has no models of a mean alone.
+        Where a family without models of a mean alone belongs.
     """
 
     name: str
@@ -184,7 +184,7 @@ class Family:
         return out
 
     def given(self, link: Link, eta: Sequence[Array], trials: Array) -> tuple[Array, Params]:
-        """Return location and parameters at values of all predictors, the location's first."""
+        """Return location and parameters at values of all predictors, the location first."""
         named = self.natural(eta[1 : 1 + len(self.shapes)])
         return link.mean(eta[0]), {**named, "trials": trials}
 

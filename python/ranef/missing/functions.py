@@ -1,4 +1,4 @@
-"""Functions of complete columns as variables that predict, and a warning of those of incomplete."""
+"""Functions of complete columns as predictors, and a warning of those of incomplete ones."""
 
 from __future__ import annotations
 

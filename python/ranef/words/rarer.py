@@ -227,7 +227,7 @@ SUMMARY: dict[str, str] = {
     "tables": NUMBERS,
 }
 
-#: Words that nothing here stands for, by package.
+#: Words without a counterpart here, by package.
 WITHOUT: dict[str, str] = {
     word: whose
     for whose, words in {
