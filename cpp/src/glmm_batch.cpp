@@ -165,6 +165,8 @@ GlmmBatch::GlmmBatch(const Input& design, const Likelihood& likelihood, Vector w
 void GlmmBatch::add_up_rows() {
   std::vector<Index> first;
   cell_ = find_alike(design_, offset_, first);
+  // No more rows than columns, and the columns would be taken for the response.
+  if (first.size() <= design_.fixed.size() + 1) cell_.clear();
   if (cell_.empty()) return;
   const Index n = static_cast<Index>(first.size());
   for (std::size_t j = 0; j < columns_.size(); ++j) {
