@@ -100,7 +100,7 @@ def counted(value: Any) -> Any:
 
 
 def check_kinds(symbol: str, left: Any, right: Any) -> None:
-    """Refuse an operator that is meaningless or ambiguous for these values."""
+    """Refuse an operator that does not make sense for these values."""
     if symbol in ("&", "|") and not (is_truth(left) and is_truth(right)):
         raise TypeError(
             f"{symbol} joins conditions, as in (x > 1) {symbol} (z > 2), and not numbers or text"

@@ -29,7 +29,7 @@ from .whole_frame import column_text, latex_of
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
 
-#: The adjustment of each kind of contrast when none is asked for.
+#: The default adjustment of each kind of contrast.
 DEFAULTS = {
     "pairwise": "tukey",
     "revpairwise": "tukey",
@@ -157,7 +157,7 @@ class MarginalMeans(Spoken):
 
     @property
     def label(self) -> str:
-        """What a figure says that the means are."""
+        """Label of the means in a figure."""
         if self.what == "prob":
             return f"probability of {self.response}"
         response = self.response

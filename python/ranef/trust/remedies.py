@@ -125,7 +125,7 @@ def _refit(
 
 
 def family_of(model: Model) -> str:
-    """Return the family of the responses; None for a linear model."""
+    """Return the family of the responses; empty for a linear model."""
     return "" if isinstance(model, LinearMixedModel) else model.call.spec.family
 
 

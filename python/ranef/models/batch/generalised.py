@@ -129,7 +129,7 @@ def store(out: BatchEstimate, at: NDArray[np.intp], rows: Any, n_obs: Any) -> No
 
 
 def positive(variance: Array) -> Array:
-    """Take a variance that rounding has put below zero, or at it, for one that is not known."""
+    """Treat a variance that rounding has put at or below zero as unknown."""
     return np.where(variance > 0.0, variance, np.nan)
 
 

@@ -1,4 +1,4 @@
-"""Batches at dispersions that are known: profiles of dispersions, and fits at shrunk ones."""
+"""Batches at known dispersions: profiles of dispersions, and fits at shrunk ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Responses: TypeAlias = NDArray[np.floating[Any]]
 
 @dataclass
 class KnownDispersions:
-    """Fits of many responses on one design at dispersions that are given.
+    """Fits of many responses on one design at given dispersions.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class KnownDispersions:
             self.line.advance(len(pattern.members) - len(members))
 
     def _core(self, rows: NDArray[np.bool_] | None) -> GlmmCore:
-        """Return the kernel of some rows; that of all of them is kept."""
+        """Return the kernel of some rows; the one of all rows is kept."""
         spec = self.settings.spec
         assert spec is not None
         if rows is not None:
