@@ -78,7 +78,7 @@ class LevelTable:
         return len(self.joined[-1] if self.joined else self.columns[0])
 
     def number(self, columns: Sequence[tuple[NDArray[Any], pd.Index[Any]]]) -> NDArray[np.int32]:
-        """Number rows given as codes and levels of each column, none missing."""
+        """Return numbers of rows given as codes and levels of each column, none missing."""
         parts = [
             self._column(table, codes, levels, name)
             for table, (codes, levels), name in zip(self.columns, columns, self.names, strict=True)

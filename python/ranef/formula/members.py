@@ -1,4 +1,4 @@
-"""Groups of which a row has several: ``mm(t1, t2, weights=(w1, w2))`` behind a bar."""
+"""Several groups per row: ``mm(t1, t2, weights=(w1, w2))`` behind a bar."""
 
 from __future__ import annotations
 

@@ -145,8 +145,8 @@ def stacked(
 ) -> tuple[StructuredDesign, int, JointUnits]:
     """Put the rows of the outcome below those of the mediator, each with columns of its own.
 
-    Responses and columns are each divided by their own unit, since a search has one tolerance for
-    small.
+    Responses and columns are each divided by their own unit, since one tolerance serves the whole
+    search.
 
     Returns
     -------
