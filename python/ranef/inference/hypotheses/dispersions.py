@@ -115,8 +115,9 @@ def pilot_trend(estimate: Array, se: Array, level: Array) -> Array:
     known = np.isfinite(estimate) & np.isfinite(se)
     if known.sum() < 2:
         raise ValueError(
-            "moderation needs at least two fits whose dispersion is estimated: the others vary no "
-            "more than counts of one mean"
+            "moderation needs at least two fits whose dispersion is estimated, and "
+            f"{known.sum()} of {known.size} is: fit more responses at once; those without a "
+            "dispersion are all zero or vary no more than counts of one mean"
         )
     y = estimate[known]
     low, middle, high = np.quantile(y, (0.25, 0.5, 0.75))
