@@ -6,7 +6,7 @@ A hundred groups of eight rows, a covariate that varies within groups, and an in
 standard deviation 0.5. Draws are numpy's and scipy's, or from a table of the distribution's own
 probabilities, never the library's. Each set is fitted twice, the second time from a standard
 deviation between 0.05 and 3: a fit that says "converged" with a -2 log-likelihood over 1e-4 above
-the other's is false. Prints the table of docs/validation.md.
+the other's is false.
 """
 
 import sys

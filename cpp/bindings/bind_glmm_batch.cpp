@@ -24,6 +24,7 @@ void bind_glmm_batch(py::module_& m) {
       .def_readonly("objective", &GlmmBatchRows::objective)
       .def_readonly("dispersion", &GlmmBatchRows::dispersion)
       .def_readonly("dispersion_error", &GlmmBatchRows::dispersion_error)
+      .def_readonly("by_dispersion", &GlmmBatchRows::by_dispersion)
       .def_readonly("smallest_sd", &GlmmBatchRows::smallest_sd)
       .def_readonly("decrement", &GlmmBatchRows::decrement)
       .def_readonly("beta", &GlmmBatchRows::beta)
@@ -45,7 +46,10 @@ void bind_glmm_batch(py::module_& m) {
       .def(
           "fit",
           [](GlmmBatch& self, const Eigen::Ref<const ranef::Matrix>& Y, int max_steps,
-             double tolerance,
-             ranef::Team& team) { return self.fit(Y, {max_steps, tolerance}, team); },
-          "Y"_a.noconvert(), "max_steps"_a, "tolerance"_a, "team"_a, py::call_guard<WithoutLock>());
+             double tolerance, ranef::Team& team, const ranef::Vector& dispersions) {
+            return self.fit(Y, {max_steps, tolerance}, team, dispersions);
+          },
+          "Y"_a.noconvert(), "max_steps"_a, "tolerance"_a, "team"_a,
+          "dispersions"_a = ranef::Vector(), py::call_guard<WithoutLock>())
+      .def_property_readonly("n_distinct", &GlmmBatch::n_distinct);
 }

@@ -12,6 +12,10 @@ constexpr int kMostTerms = 200000;
 constexpr int kMostSteps = 100;
 // Distance to a mean, in standard deviations, within which one step of the fourth order ends it.
 constexpr double kClose = 1e-3;
+// Log odds at which a third count does not matter.
+constexpr double kTwoCounts = 6.0;
+// Variance, relative to the mean, of a count that is always the same.
+constexpr double kNoSpread = 1e-12;
 constexpr double kHuge = 1e300, kMinusHuge = -1e300;
 // Counts whose logarithms and powers are kept, and exponents that cannot overflow.
 constexpr std::size_t kKept = 4096;
@@ -145,12 +149,27 @@ Moments moments(double theta, double nu) {
   return out;
 }
 
+// What is close to linear in theta: the logarithm of the mean, or below nu = 1 its way to the
+// geometric distribution of nu = 0, where theta = log(mean / (1 + mean)).
+struct Scale {
+  double bend;  // 1 - nu, or 0
+
+  double at(double mean) const { return std::log(mean) - bend * std::log1p(mean); }
+  double slope(double mean) const { return 1.0 / mean - bend / (1.0 + mean); }
+};
+
 // Where the mean comes close to mu: the first terms of its expansion for large rates, Gaunt,
 // Iyengar, Olde Daalhuis and Simsek (2019), Ann. Inst. Stat. Math. 71, 163-180.
-double first_theta(double log_mu, double nu) {
-  const double mu = std::exp(log_mu);
+double first_theta(double mu, double nu, const Scale& scale) {
+  // Where nu is large the counts are the two next to mu, with odds of theta - nu log(low + 1).
+  const double low = std::floor(mu), to_next = nu * std::log1p(1.0 / (low + 1.0));
+  if (to_next > kTwoCounts) {
+    const double to_last = low > 0.0 ? nu * std::log1p(1.0 / low) : kHuge, share = mu - low;
+    const double odds = share > 0.0 ? std::log(share / (1.0 - share)) : kMinusHuge;
+    return nu * std::log(low + 1.0) + std::max(std::min(odds, 0.5 * to_next), -0.5 * to_last);
+  }
   double rate = mu + 0.5 * (nu - 1.0) / nu;  // exp(theta / nu)
-  if (!(rate > 0.05 * mu)) return log_mu;
+  if (!(rate > 0.5 * mu)) return scale.at(mu);
   const double further = (nu * nu - 1.0) / (24.0 * nu * nu);
   const double better = rate + further / rate;
   if (std::abs(better - rate) < 0.2 * rate) rate = better;
@@ -181,28 +200,32 @@ void cumulants(const Moments& m, double k[5][5]) {
 
 }  // namespace
 
-// Newton's method for theta by the logarithm of the mean, which is close to linear in it; near the
-// end one step of the fourth order.
+// Newton's method for theta on a scale on which the mean is close to linear in it; near the end one
+// step of the fourth order.
 ConwayMaxwell conway_maxwell_at(double log_mu, double nu, int order) {
   ConwayMaxwell out;
   const double mu = std::exp(log_mu);
   if (!(mu > 0.0) || !(mu < 1e8) || !(nu > 0.0) || !(nu < 1e8)) return out;
-  double theta = first_theta(log_mu, nu);
+  const Scale scale{std::max(1.0 - nu, 0.0)};
+  const double target = scale.at(mu), highest_peak = std::log(2.0 * mu + 10.0);
+  double theta = first_theta(mu, nu, scale);
   double low = kMinusHuge, high = kHuge;
   for (int step = 0; step < kMostSteps; ++step) {
-    const Moments m = moments<4, false>(theta, nu);
+    // A mode so far above mu has no mean of mu, and may have a sum without end.
+    const Moments m = theta > nu * highest_peak ? Moments() : moments<4, false>(theta, nu);
     if (!m.is_finite) {
-      high = theta;
-      theta = low > kMinusHuge ? 0.5 * (low + high) : theta - 1.0;
+      high = std::min(theta, nu * highest_peak);
+      theta = low > kMinusHuge ? 0.5 * (low + high) : std::min(theta - 1.0, high - 0.1 * nu);
       continue;
     }
-    if (std::abs(mu - m.mean) < kClose * std::min(m.central[2][0], std::sqrt(m.central[2][0]))) {
+    const double k2 = m.central[2][0];
+    if (std::abs(mu - m.mean) < kClose * std::min(k2, std::sqrt(k2))) {
       theta += series_step(m, mu);
       break;
     }
     (m.mean < mu ? low : high) = theta;
-    const double gap = log_mu - std::log(m.mean);
-    double next = theta + gap * m.mean / m.central[2][0];
+    const double gap = target - scale.at(m.mean);
+    double next = theta + gap / (scale.slope(m.mean) * k2);
     if (!(next > low && next < high))
       next =
           low > kMinusHuge && high < kHuge ? 0.5 * (low + high) : theta + (gap > 0.0 ? 1.0 : -1.0);
@@ -210,6 +233,7 @@ ConwayMaxwell conway_maxwell_at(double log_mu, double nu, int order) {
   }
   const Moments m = order < 3 ? moments<3, true>(theta, nu) : moments<4, true>(theta, nu);
   if (!m.is_finite || !(std::abs(std::log(m.mean) - log_mu) < 1e-9)) return out;
+  if (!(m.central[2][0] > kNoSpread * mu)) return out;  // theta is anything
   double k[5][5];
   cumulants(m, k);
   constexpr double kFactorial[] = {1.0, 1.0, 2.0, 6.0};

@@ -131,10 +131,12 @@ void Glmm::restart() {
   beta_ = starting_beta();
 }
 
-void Glmm::set_response(const Eigen::Ref<const Vector>& y) {
-  if (y.size() != rows_.y.size()) throw std::invalid_argument("y: not one value a row");
+void Glmm::set_response(const Eigen::Ref<const Vector>& y, Vector each_y) {
+  if (y.size() != rows_.y.size() || each_y.size() != rows_.each_weight.size())
+    throw std::invalid_argument("y: not one value a row");
   if (likelihood_.link == Link::inverse) throw std::invalid_argument("link: the unit is y's own");
   rows_.y = in_kernel_order(y);
+  rows_.each_y = std::move(each_y);
   rows_.count(likelihood_);
   constant_dispersion_ = -1.0;
   restart();

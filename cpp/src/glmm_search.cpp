@@ -39,7 +39,8 @@ constexpr double kSamePlace = 1e-3;
 // -2 log-likelihood by theta, whitened beta unless it is at the joint mode, and log dispersion.
 struct Criterion {
   Glmm& model;
-  bool has_dispersion;
+  bool has_dispersion;  // that is sought
+  double known;         // dispersion, where it is not
   Index m;
   bool joint = true;
   Vector centre, last;
@@ -49,14 +50,17 @@ struct Criterion {
   GlmmQuadrature added{};             // by it at `last`
   int n_values = 0, n_gradients = 0;
 
-  Criterion(Glmm& of, bool dispersion)
-      : model(of), has_dispersion(dispersion), m(static_cast<Index>(of.parameters().size())) {}
+  Criterion(Glmm& of, double dispersion, bool is_known)
+      : model(of),
+        has_dispersion(of.has_dispersion() && !is_known),
+        known(of.has_dispersion() ? dispersion : 1.0),
+        m(static_cast<Index>(of.parameters().size())) {}
 
   GlmmParameters at(const Vector& x) const {
     GlmmParameters out;
     out.theta = x.head(m);
     const Index stop = x.size() - (has_dispersion ? 1 : 0);
-    if (has_dispersion) out.dispersion = std::min(std::exp(x(stop)), kEndless);
+    out.dispersion = has_dispersion ? std::min(std::exp(x(stop)), kEndless) : known;
     if (!joint) out.beta = centre + root * x.segment(m, stop - m);
     return out;
   }
@@ -81,6 +85,7 @@ struct Criterion {
   Vector gradient() {
     ++n_gradients;
     Vector out = rule == nullptr ? model.gradient() : added.gradient;
+    if (model.has_dispersion() && !has_dispersion) out.conservativeResize(out.size() - 1);
     if (has_dispersion && last(last.size() - 1) > std::log(kEndless)) out(out.size() - 1) = 0.0;
     if (joint) return out;
     const Index stop = out.size() - (has_dispersion ? 1 : 0);
@@ -487,9 +492,11 @@ double starting_dispersion(const Likelihood& likelihood, const Vector& y) {
   return 1.0;
 }
 
-GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings& settings) {
+GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings& settings,
+                   bool is_known) {
   GlmmOptimum out;
-  Criterion surface(model, model.has_dispersion());
+  const double known = std::min(std::exp(log_dispersion), kEndless);
+  Criterion surface(model, known, is_known);
   const Minimum first = search_joint(surface, model.start(1.0, 0), log_dispersion, settings);
   if (!std::isfinite(first.value)) return out;
   Minimum found = search_all(surface, first, settings);
@@ -503,7 +510,7 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   out.n_gradients = surface.n_gradients;
   const std::vector<Vector> others = other_starts(model, model.margin(found.x.head(surface.m)));
   for (const Vector& theta : others) {  // there may be another maximum
-    Criterion rival(model, model.has_dispersion());
+    Criterion rival(model, known, is_known);
     const Minimum wide = search_joint(rival, theta, log_dispersion, settings, &first);
     if (std::isfinite(wide.value) && !wide.reached_bowl && !is_same(rival, first, wide)) {
       const Minimum other = search_all(rival, wide, settings);
@@ -544,7 +551,11 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   out.n_gradients += surface.n_gradients;
   if (!std::isfinite(out.value)) return out;
   const GlmmParameters at = surface.at(found.x);
-  if (model.has_dispersion()) found.x(found.x.size() - 1) = std::log(at.dispersion);
+  if (surface.has_dispersion) found.x(found.x.size() - 1) = std::log(at.dispersion);
+  if (model.has_dispersion() && is_known) {
+    const Vector gradient = model.gradient();
+    out.by_dispersion = gradient(gradient.size() - 1);
+  }
   out.status = found.status;
   out.decrement = found.decrement;
   out.theta = at.theta;

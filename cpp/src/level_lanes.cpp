@@ -1,9 +1,9 @@
 #include "ranef/level_lanes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #include "ranef/with_size.hpp"
 
@@ -37,8 +37,9 @@ inline void transpose(Square& square) {
   std::copy_n(block.packet, kPacket, square.packet);
 }
 
-// Squares of numbers for each of some levels, by columns.
-using Sides = std::vector<Side, Eigen::aligned_allocator<Side>>;
+// A square of numbers for each of some levels, by columns: on the stack, since a search comes here
+// at every step.
+using Sides = std::array<Side, kLarge * kLarge>;
 
 // Elements of each level's block side by side, zero past the last level.
 void to_sides(const double* blocks, Index size, Index here, Side* out) {
@@ -79,17 +80,11 @@ void from_sides(const Side* values, Index size, Index here, double* blocks) {
 
 class Factor {
  public:
-  explicit Factor(const Matrix& Lambda)
-      : k_(Lambda.cols()),
-        lambda_(Lambda),
-        A_(k_ * k_),
-        M_(k_ * k_),
-        W_(k_ * k_),
-        T_(k_ * k_),
-        pivot_(k_) {
+  explicit Factor(const Matrix& Lambda) : k_(Lambda.cols()), lambda_(Lambda) {
     invertible_ = lambda_.diagonal().cwiseAbs().minCoeff() >= 1.0;
-    if (invertible_)
-      inverse_ = lambda_.triangularView<Eigen::Lower>().solve(Matrix::Identity(k_, k_));
+    if (!invertible_) return;
+    inverse_.setIdentity(k_, k_);
+    lambda_.triangularView<Eigen::Lower>().solveInPlace(inverse_);
   }
 
   // Factor some levels; false where a pivot is not positive.
@@ -123,11 +118,12 @@ class Factor {
 
  private:
   Index k_;
-  Matrix lambda_, inverse_;
+  const Matrix& lambda_;
+  Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor, kLarge, kLarge> inverse_;
   bool invertible_ = false, is_diagonal_ = false;
   Sides A_, M_, W_, T_;  // M_ holds A Lambda, then C below its diagonal, at last K
   Sides C_;              // of what is solved for
-  Sides pivot_;          // squared diagonal of C, then its reciprocal root
+  Side pivot_[kLarge];   // squared diagonal of C, then its reciprocal root
 
   // The lower triangle of I + Lambda'A Lambda, in W_.
   void multiply() {
@@ -180,7 +176,7 @@ class Factor {
         W_[j * k_ + i] = sum * M_[i * k_ + i];
       }
     if (!invertible_) return;
-    C_ = M_;
+    std::copy_n(M_.data(), k_ * k_, C_.data());
   }
 
   // I - A K

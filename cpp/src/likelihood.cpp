@@ -271,9 +271,10 @@ double constant_part(const Likelihood& likelihood, const ResponseRows& rows, dou
     return rows.counts.rising(dispersion).value - rows.counts.log_factorials();
   return with_rows(likelihood, [&](auto function) {
     const double shared = function.shared(dispersion);
+    const Vector &y = rows.own_y(), &weights = rows.own_weights();
     double sum = 0.0;
-    for (Index i = 0; i < rows.y.size(); ++i)
-      sum += function.constant(rows.y(i), rows.weights(i), dispersion, shared);
+    for (Index i = 0; i < y.size(); ++i)
+      sum += function.constant(y(i), weights(i), dispersion, shared);
     return sum;
   });
 }
@@ -362,8 +363,10 @@ void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& ro
     out.log_likelihood = 0.0;
     for (Index i = 0; i < n; ++i)
       out.log_likelihood +=
-          rows.weights(i) * (dispersion_part(likelihood, rows.y(i), eta(i), dispersion) -
-                             nu * (log_part + std::log(rows.y(i))));
+          rows.weights(i) * dispersion_part(likelihood, rows.y(i), eta(i), dispersion);
+    const Vector &each = rows.own_y(), &weights = rows.own_weights();
+    for (Index i = 0; i < each.size(); ++i)
+      out.log_likelihood -= weights(i) * nu * (log_part + std::log(each(i)));
     return;
   }
   const double k = dispersion;
@@ -371,8 +374,9 @@ void dispersion_derivatives(const Likelihood& likelihood, const ResponseRows& ro
     out.log_likelihood = rows.counts.rising(k).by_log;
   } else {
     out.log_likelihood = 0.0;
-    for (Index i = 0; i < n; ++i)
-      out.log_likelihood += rows.weights(i) * rising_sum(rows.y(i), k).by_log;
+    const Vector &each = rows.own_y(), &weights = rows.own_weights();
+    for (Index i = 0; i < each.size(); ++i)
+      out.log_likelihood += weights(i) * rising_sum(each(i), k).by_log;
   }
   for (Index i = 0; i < n; i += kRowsTogether) {
     const Index count = std::min(kRowsTogether, n - i);

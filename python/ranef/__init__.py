@@ -327,7 +327,7 @@ __all__ = [
     "within_between",
 ]
 
-#: What is imported when it is first asked for, so that an import stays short, and from where.
+#: What is imported on first use, to keep the import fast, and from where.
 _LATER = {
     "AllFit": "report.searches",
     "Approaches": "comparison.approaches",

@@ -1,4 +1,4 @@
-"""``python -m ranef`` fits the documentation's first example; with a command, what it says."""
+"""``python -m ranef`` fits the documentation's first example; with a command, it runs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .cli import line as command_line
 
 
 def main() -> int:
-    """Carry out the command line; without arguments, print the summary of a first fit.
+    """Run the command line; without arguments, print the summary of a first fit.
 
     Reaction times on days of sleep restriction, each subject with its own line.
     """

@@ -1,4 +1,4 @@
-"""Imports that wait until something is asked for."""
+"""Imports that wait until they are needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["load"]
 
 #: Held while a name is imported, and by a thread that forks: a child that inherited a half-finished
-#: import would wait for it for ever.
+#: import would wait for it forever.
 _IMPORTING = RLock()
 
 #: Packages whose modules a call may import while it runs, and the most seconds to wait for them.
@@ -40,6 +40,6 @@ if hasattr(os, "register_at_fork"):
 
 
 def load(module: str, name: str) -> Any:
-    """Import a module, and return what it has of a name."""
+    """Import a module and return its attribute of a given name."""
     with _IMPORTING:
         return getattr(import_module(module), name)

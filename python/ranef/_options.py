@@ -1,4 +1,4 @@
-"""The check of options that are one of a few words."""
+"""Checks of options that take one of a few words."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def check_name(name: str, value: Any, known: Iterable[str]) -> str:
 
 
 def folded(word: str) -> str:
-    """Write a word without what does not matter."""
+    """Reduce a word to what distinguishes it."""
     return word.strip().lower().replace("_", "-").replace(" ", "-")
 
 

@@ -44,10 +44,10 @@ NewLevels = Literal["raise", "population"]
 #: Which random effects take part: "all", "none" (or None), or those of the groups named.
 Random = str | Iterable[str] | None
 
-#: Of a mean, or of a new observation.
+#: Interval of a mean, or of a new observation.
 Interval = Literal["confidence", "prediction"]
 INTERVALS: tuple[Interval, ...] = ("confidence", "prediction")
-#: Of a mean alone.
+#: Interval of a mean alone.
 CONFIDENCE: tuple[Literal["confidence"], ...] = ("confidence",)
 
 #: Correlations of residuals within groups.

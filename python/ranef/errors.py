@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 
-#: Characters of a formula that a message shows.
+#: Most characters of a formula that a message shows.
 WIDEST = 200
 
 
-#: Characters of a message; the middle of a longer one, a list of names mostly, is left out.
+#: Most characters of a message; the middle of a longer one, mostly a list of names, is left out.
 LONGEST = 1500
 
 
@@ -72,7 +72,7 @@ def shortened(text: str, most: int = 120) -> str:
 
 
 def listed(names: Sequence[str], between: str = " + ", most: int = 8) -> str:
-    """List names; of many only the first few, and how many more there are."""
+    """List names; if many, only the first few and how many more there are."""
     if len(names) <= most:
         return between.join(names)
     kept = between.join(names[: most // 2])
@@ -129,7 +129,7 @@ class UnsupportedError(RanefError, NotImplementedError):
 
 
 class UnsupportedAttributeError(UnsupportedError, AttributeError):
-    """A model does not have what models of other kinds have; the message names what to use."""
+    """A model lacks what models of other kinds have; the message names what to use."""
 
     def __init__(self, message: str, *, name: str | None = None, obj: object = None):
         AttributeError.__init__(self, message, name=name, obj=obj)

@@ -209,5 +209,49 @@ def test_what_there_is_not(cells, counts):
     with pytest.raises(ranef.UnsupportedError, match="trials, one column"):
         ranef.fit_many(formula, cells, counts, family="poisson", weights=np.ones(counts.shape))
     batch = ranef.fit_many(formula, cells, counts[:, :2], family="poisson")
-    with pytest.raises(ranef.UnsupportedError, match="residual variances"):
+    with pytest.raises(ranef.UnsupportedError, match="the poisson family has none"):
         batch.moderated()
+
+
+@pytest.mark.parametrize("formula", ["~ dose + (1 | g)", "~ dose + (dose | g)"])
+@pytest.mark.parametrize("family", ["negative_binomial", "poisson", "binomial", "gamma"])
+def test_rows_that_repeat_are_fitted_as_one(cells, family, formula):
+    rng = np.random.default_rng(8)
+    cells = cells.assign(dose=rng.integers(0, 3, len(cells)) / 2.0)
+    cells["trials"] = rng.integers(1, 5, len(cells)).astype(float)
+    eta = 1.0 + cells["dose"] * 0.3 + rng.normal(size=GROUPS)[cells["g"].str[1:].astype(int)]
+    mean, n, options = np.exp(eta), len(cells), {}
+    y = rng.negative_binomial(3, 3 / (3 + mean), n).astype(float)
+    if family == "gamma":
+        y, options = rng.gamma(2.0, mean / 2.0), {"link": "log"}
+    if family == "binomial":
+        options = {"weights": "trials"}
+        y = rng.binomial(cells["trials"].astype(int), 1 / (1 + np.exp(1 - eta))) / cells["trials"]
+    Y = np.column_stack([y, y])
+    Y[:4, 1] = np.nan
+    batch = ranef.fit_many(formula, cells, Y, family=family, **options)
+    for j in range(2):
+        one = quiet(ranef.glmer, "y " + formula, cells.assign(y=Y[:, j]), family=family, **options)
+        assert batch.fits["llf"][j] == pytest.approx(one.llf, abs=1e-8)
+        table = batch.table[batch.table["response"] == j]
+        np.testing.assert_allclose(table["estimate"], one.params, atol=1e-7)
+        np.testing.assert_allclose(table["se"], one.bse, rtol=1e-4)
+
+
+def test_few_distinct_rows_are_found():
+    from ranef import _core
+
+    n = 600
+    codes = np.repeat(np.arange(6), 100).astype(np.int32)
+    for x, distinct in ((np.arange(n) % 4, 24), (np.arange(n) / 3.0, n)):
+        core = _core.GlmmBatch(
+            n,
+            [np.asarray(x, dtype=float)],
+            [-1, 0],
+            [(codes, 6, [-1], [0])],
+            np.ones(n),
+            np.zeros(n),
+            "poisson",
+            "log",
+        )
+        assert core.n_distinct == distinct

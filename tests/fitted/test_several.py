@@ -29,6 +29,7 @@ def salamanders():
         ("negative_binomial", "~ spp + mined", -817.1495, 5.1e-5),
         ("truncated_negative_binomial", "~ spp + mined", -819.8076, 5.1e-5),
         ("poisson", "~ mined", -949.23476, 5.1e-6),
+        ("compois", None, -826.24813651, 1e-5),  # nearly geometric, with sums of many terms
     ],
 )
 def test_salamanders_have_the_known_likelihoods(salamanders, family, zero, llf, tolerance):

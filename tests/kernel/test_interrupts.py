@@ -60,10 +60,11 @@ stopped(lambda: m.predict(new, interval="prediction"), again)
     "glmer": """
 d = crossed(60_000, 3_000, 2_500)
 d["b01"] = (d.y > 0) * 1
-stopped(lambda: ranef.glmer("b01 ~ x + (1 | a) + (1 | b)", d, family="binomial"))
+how = {"family": "binomial", "method": "exact"}
+stopped(lambda: ranef.glmer("b01 ~ x + (1 | a) + (1 | b)", d, **how))
 """,
     "glmer, iterative": """
-d = crossed(200_000, 20_000, 18_000)
+d = crossed(1_000_000, 50_000, 45_000)
 d["b01"] = (d.y > 0) * 1
 how = {"family": "binomial", "method": "iterative"}
 stopped(lambda: ranef.glmer("b01 ~ x + (1 | a) + (1 | b)", d, **how))

@@ -64,8 +64,8 @@ def test_a_response_without_noise():
         ranef.gee("v ~ x", d, groups="g")
     with pytest.raises(ranef.ModelError, match="reproduce the response exactly"):
         ranef.random_effects_gls("v ~ x", d, groups="g")
-    assert "exact but for rounding" in str(ranef.feols("v ~ x", d))
-    assert "exact but for rounding" in str(ranef.feols("v ~ x", d.assign(v=3.0)))
+    assert "exact up to rounding" in str(ranef.feols("v ~ x", d))
+    assert "exact up to rounding" in str(ranef.feols("v ~ x", d.assign(v=3.0)))
 
 
 def test_absorbed_factors_that_explain_the_response():

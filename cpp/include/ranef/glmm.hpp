@@ -101,8 +101,8 @@ class Glmm {
   void restart();
 
   // Another response of the same rows, and restart(). Not with the inverse link, whose unit is the
-  // response's.
-  void set_response(const Eigen::Ref<const Vector>& y);
+  // response's. `each_y` is that of each row before they were added up, where they were.
+  void set_response(const Eigen::Ref<const Vector>& y, Vector each_y = {});
 
   bool has_dispersion() const { return likelihood_.has_dispersion(); }
   double total_weight() const { return rows_.weights.sum(); }

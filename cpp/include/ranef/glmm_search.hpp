@@ -41,7 +41,8 @@ struct GlmmOptimum {
   Vector theta, beta;  // standardised; beta (p,) of the kept columns
   Matrix cov;          // (p, p) of beta, standardised
   double smallest_sd = 0.0;
-  bool is_separated = false;  // no information on some combination of the coefficients
+  bool is_separated = false;   // no information on some combination of the coefficients
+  double by_dispersion = 0.0;  // derivative of the value by the log of a dispersion that is known
   int n_values = 0, n_gradients = 0;
 
   // In the coordinates of the search: theta, whitened beta and log dispersion.
@@ -55,7 +56,9 @@ struct GlmmOptimum {
 // Where the dispersion is sought from: mean and variance of the responses, by the family.
 double starting_dispersion(const Likelihood& likelihood, const Vector& y);
 
-GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings& settings);
+// From a dispersion, or at one that is known.
+GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings& settings,
+                   bool is_known = false);
 
 // A column for each fit; NaN where there is no answer. p columns of X, aliased ones included.
 struct GlmmBatchRows {
@@ -64,25 +67,40 @@ struct GlmmBatchRows {
   Eigen::VectorXi outcome, n_objective, n_gradient;                        // (m,)
   Eigen::VectorXi separated;                                               // (m,) 0 or 1
   Vector objective, dispersion, dispersion_error, smallest_sd, decrement;  // (m,)
-  Matrix beta;                                                             // (p, m)
-  Matrix cov;                                                              // (p * p, m)
-  Matrix factors;                                                          // (n_factors, m)
+  Vector by_dispersion;  // (m,) of the objective, by the log of a known dispersion
+  Matrix beta;           // (p, m)
+  Matrix cov;            // (p * p, m)
+  Matrix factors;        // (n_factors, m)
 };
 
 // One design, many responses. A fit depends on its own response only.
+//
+// Where rows of the design repeat, the likelihood as a function of eta depends on the responses of
+// those that are alike by their weighted mean only: they are fitted as one row.
 class GlmmBatch {
  public:
   GlmmBatch(const Input& design, const Likelihood& likelihood, Vector weights, Vector offset);
 
-  GlmmBatchRows fit(const ConstMatrixRef& Y, const GlmmSearchSettings& settings, Team& team);
+  // At known `dispersions`, one a response, where there are any.
+  GlmmBatchRows fit(const ConstMatrixRef& Y, const GlmmSearchSettings& settings, Team& team,
+                    const Vector& dispersions = {});
+
+  Index n_distinct() const { return design_.n; }
 
  private:
   Likelihood likelihood_;
-  Vector weights_, offset_;
+  Vector weights_, offset_;         // of the distinct rows
+  Vector each_weight_;              // (n,) of all rows
+  std::vector<std::int32_t> cell_;  // (n,) distinct row of each; empty where they are the same
   Input design_;
   std::vector<Vector> columns_;
   std::vector<std::vector<std::int32_t>> codes_;
   std::vector<std::unique_ptr<Glmm>> workers_;  // by thread; made by the thread
+
+  void add_up_rows();
+  std::unique_ptr<Glmm> worker() const;
+  void fit_one(Glmm& model, const Vector& y, const GlmmSearchSettings& settings,
+               const double* dispersion, GlmmBatchRows& rows, Index j) const;
 };
 
 }  // namespace ranef

@@ -44,9 +44,15 @@ struct ResponseRows {
   Vector y;          // (n,)
   Vector weights;    // (n,) trials or frequencies
   Counted counts{};  // of y, where count() was called for a family that has a use for it
+  // Where rows that differ in nothing but y were added up, y is their mean and the weights are
+  // their sums: all that the parts that depend on eta need. The constant ones need each row's own.
+  Vector each_y{}, each_weight{};
 
+  const Vector& own_y() const { return each_y.size() > 0 ? each_y : y; }
+  const Vector& own_weights() const { return each_y.size() > 0 ? each_weight : weights; }
   void count(const Likelihood& likelihood) {
-    if (likelihood.distribution == Distribution::negative_binomial) counts = Counted(y, weights);
+    if (likelihood.distribution == Distribution::negative_binomial)
+      counts = Counted(own_y(), own_weights());
   }
 };
 

@@ -466,6 +466,8 @@ class GlmmBatchRows:
     @property
     def dispersion_error(self) -> Array: ...
     @property
+    def by_dispersion(self) -> Array: ...
+    @property
     def smallest_sd(self) -> Array: ...
     @property
     def decrement(self) -> Array: ...
@@ -489,7 +491,16 @@ class GlmmBatch:
         link: str,
         structures: Sequence[Sequence[Structure | None]] = (),
     ) -> None: ...
-    def fit(self, Y: Array, max_steps: int, tolerance: float, team: Team) -> GlmmBatchRows: ...
+    def fit(
+        self,
+        Y: Array,
+        max_steps: int,
+        tolerance: float,
+        team: Team,
+        dispersions: Array = ...,
+    ) -> GlmmBatchRows: ...
+    @property
+    def n_distinct(self) -> int: ...
 
 class JointPoint:
     @property

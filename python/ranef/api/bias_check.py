@@ -1,4 +1,4 @@
-"""Whether the standard deviations of a fit can be believed, by parametric bootstrap."""
+"""Whether the standard deviations of a fit can be trusted, by parametric bootstrap."""
 
 from __future__ import annotations
 

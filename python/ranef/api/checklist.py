@@ -1,4 +1,4 @@
-"""The issues of the field, filled in for a model."""
+"""The usual issues of mixed models, filled in for one model."""
 
 from __future__ import annotations
 

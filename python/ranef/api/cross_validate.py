@@ -1,4 +1,4 @@
-"""Cross-validation of mixed models that keeps apart what must be kept apart."""
+"""Cross-validation of mixed models without leakage between folds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make columns of what a mixed model knows of groups."""
+"""Turn what a mixed model knows about groups into columns."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def embedding(
     ModelError
         If the model has no random effects.
     ValueError
-        If the group is none of the model's.
+        If the group is not one of the model's.
     UnsupportedError
         If the model is generalised, or has several terms with too many levels, and rows are to be
         left out.

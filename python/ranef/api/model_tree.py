@@ -55,7 +55,7 @@ def model_tree(
     min_groups : int
         Groups on each side of a split on a variable that is constant within groups, at least.
     max_depth : int, optional
-        Splits on a path at most.
+        Most splits on a path.
     rounds : int
         Rounds of the alternation at most.
 

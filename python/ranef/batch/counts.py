@@ -28,7 +28,7 @@ def batch_spec(family: Any, link: str | None, size_factors: Any) -> GlmmSpec | N
     ValueError, TypeError
         If there are options of generalised models without a family, or several families.
     UnsupportedError
-        For a link that a batch has not.
+        For a link that a batch does not support.
     """
     if family is None:
         for name, given in (("link", link), ("size_factors", size_factors)):
@@ -73,7 +73,7 @@ def refuse_matrix_weights(W: Any) -> None:
 
 
 def check_plain(design: Design) -> None:
-    """Refuse terms that the kernel of a batch has not: known covariances, several members."""
+    """Refuse terms that the batch kernel lacks: known covariances, several members."""
     only_plain(design, "a batch of generalised fits", "use ranef.glmer for each")
 
 
@@ -100,7 +100,7 @@ def with_size_factors(offset: Any, size_factors: Any, frame: Frame) -> Any:
 
 
 def column(name: str, given: Any, frame: Frame) -> NDArray[np.float64]:
-    """Read a column of the data, or a number for each of its rows."""
+    """Read a column of the data, or one number for each row."""
     if isinstance(given, str):
         series = frame.series(given)
     else:

@@ -1,6 +1,6 @@
-"""Batches on other machines: blocks of responses or of groups, each fitted where there is room.
+"""Batches on other machines: blocks of responses or groups, each fitted where there is capacity.
 
-A fit depends on its own rows and response only, so that blocks put together are the same, to the
+A fit depends only on its own rows and response, so that the combined blocks are the same, to the
 last bit, as a batch in this process.
 """
 
@@ -58,13 +58,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Terms:
-    """What the tables of a batch need of a design."""
+    """What the tables of a batch need from a design."""
 
     random: tuple[RandomTerm, ...]
 
 
 def part_of(result: Any) -> Part:
-    """Take out of a result what tables need and what pickles."""
+    """Extract from a result what the tables need and what can be pickled."""
     random = tuple(
         replace(term, codes=np.empty(0, dtype=np.int32)) for term in result.parts.design.random
     )
@@ -80,7 +80,7 @@ def part_of(result: Any) -> Part:
 def fit_groups_on(
     kind: str, formula: str, frame: Any, by: str | Sequence[str], options: Options
 ) -> BatchResult:
-    """Fit groups where a dataframe's parts are; arguments as of ``fit_groups``."""
+    """Fit groups where a dataframe's parts are; arguments as in ``fit_groups``."""
     names = [by] if isinstance(by, str) else list(by)
     local = {**options, "workers": options["workers"] or 1, "progress": False}
     asked = [n for n in column_names(frame) if n in names or asks(formula, options)(n)]
@@ -100,7 +100,7 @@ def fit_frames(formula: str, names: list[str], options: Options, frames: Iterato
 
 
 def fit_rows(formula: str, names: list[str], options: Options, table: pd.DataFrame) -> Part:
-    """Fit the groups of some rows; one that cannot be set up does not hinder the others."""
+    """Fit the groups of some rows; one that cannot be set up does not stop the others."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DroppedRowsWarning)
         try:
@@ -117,7 +117,7 @@ def fit_rows(formula: str, names: list[str], options: Options, table: pd.DataFra
 
 
 def put_together(parts: Sequence[Part]) -> Part:
-    """Make one part of several; groups without results become rows with the status "error"."""
+    """Combine several parts; groups without results become rows with the status "error"."""
     known = [part for part in parts if part.estimate is not None]
     if not known:
         fits = parts[0].fits.append([part.fits for part in parts[1:]])
@@ -151,7 +151,7 @@ def failed(part: Part, like: Part) -> BatchEstimate:
 
 
 def widen(estimate: BatchEstimate, own: Sequence[str], terms: Sequence[str]) -> BatchEstimate:
-    """Arrange coefficients as ``terms``, NaN for those that a part has not."""
+    """Arrange coefficients as ``terms``, NaN for those that a part lacks."""
     if tuple(own) == tuple(terms):
         return estimate
     out = copy.copy(estimate)
@@ -167,7 +167,7 @@ def widen(estimate: BatchEstimate, own: Sequence[str], terms: Sequence[str]) -> 
 
 
 def merged(parts: Sequence[Part], names: list[str], ddf: str) -> BatchResult:
-    """Make one result of parts, groups in sorted order."""
+    """Merge parts into one result, groups in sorted order."""
     if not parts:
         raise DataError("the data have no rows")
     whole = put_together(parts)
@@ -212,7 +212,7 @@ def degrees_of(options: Options) -> str:
 
 
 def asks(formula: str, options: Options) -> Callable[[str], bool]:
-    """Find which columns a call may name."""
+    """Find which columns a call may mention."""
     named = {v for v in (options["weights"], options["offset"]) if isinstance(v, str)}
     return lambda name: name in formula or name in named
 
@@ -232,6 +232,6 @@ def joined(estimates: Sequence[BatchEstimate], terms: Sequence[str]) -> BatchEst
 
 
 def counted(part: Part, bar: Any) -> Part:
-    """Count a part that has come."""
+    """Count a part that has arrived."""
     bar.update()
     return part

@@ -1,4 +1,4 @@
-"""The folder that a long run writes to: parts that stay, and what it needs to go on."""
+"""The folder that a long run writes to: finished parts, and what it needs to resume."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class BatchFolder:
     def __exit__(self, *_: object) -> None:
         self._lock.release()
 
-    # ------------------------------------------------------------------ what is there
+    # ------------------------------------------------------------------ existing parts
 
     def digest(self, index: int) -> str | None:
         """Return the digest of the values that a part was made from; None if it is not done."""
@@ -114,7 +114,7 @@ class BatchFolder:
     # ------------------------------------------------------------------ parts
 
     def unfinished(self, parts: Iterable[Part], line: Progress) -> Iterator[Part]:
-        """Pass over parts that are done, and fill in what an earlier run did of the others."""
+        """Skip parts that are done, and fill in what an earlier run did of the others."""
         for part in parts:
             self.met += 1
             digest, done = part.digest(), self.digest(part.index)
@@ -152,7 +152,7 @@ class BatchFolder:
             self._remove(PARTIAL)
 
     def save(self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL) -> None:
-        """Keep what is done of a part, in numpy's format."""
+        """Save the finished share of a part, in numpy's format."""
         file, began = os.path.join(self.path, name), time.perf_counter()
         with self.writing():
             with open(file + ".new", "wb") as stream:
@@ -164,7 +164,7 @@ class BatchFolder:
     def saver(
         self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL
     ) -> Callable[[], None]:
-        """Return a function that keeps what is done of a part, now and then."""
+        """Return a function that saves the finished share of a part from time to time."""
 
         def save() -> None:
             if time.perf_counter() > self._due:
@@ -173,7 +173,7 @@ class BatchFolder:
         return save
 
     def restore(self, index: int, estimate: BatchEstimate, digest: str, name: str = PARTIAL) -> int:
-        """Fill in what an earlier run did of a part; how many fits that is."""
+        """Fill in what an earlier run did of a part; return the number of fits."""
         try:
             with np.load(os.path.join(self.path, name), allow_pickle=False) as saved:
                 if int(saved["index"]) != index or str(saved["digest"]) != digest:
@@ -190,7 +190,7 @@ class BatchFolder:
         return int((estimate.outcome != NOT_RUN).sum())
 
     def _other(self, name: str) -> int:
-        """Pass over what is left of another part; a setting of a study must be the same."""
+        """Skip the remains of another part; a setting of a study must be the same."""
         if name == PARTIAL:
             return 0
         raise DataError(
@@ -231,7 +231,7 @@ class BatchFolder:
     # ------------------------------------------------------------------ files
 
     def _write(self, file: str, frame: pd.DataFrame, digest: str) -> None:
-        """Write a table under another name and then give it its own, which is all or nothing."""
+        """Write a table under a temporary name and then rename it: all or nothing."""
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -277,7 +277,7 @@ class BatchFolder:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """State which folder it is that cannot be written to, and that what is done stays."""
+        """State which folder cannot be written to, and that finished parts are kept."""
         import pyarrow as pa
 
         try:

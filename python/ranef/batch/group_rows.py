@@ -1,4 +1,4 @@
-"""The rows of some groups, and their fits: as slices of one design, or each with its own."""
+"""The rows of some groups, and their fits: slices of one design, or each with its own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .parts import Part, Result
 __all__ = ["GroupFits", "build", "cut", "fit_piece", "of_rows", "take", "try_build"]
 
 Codes = NDArray[np.intp]
-#: Rows, and how many groups they are of.
+#: Rows, and how many groups they belong to.
 Task = tuple[Rows, int]
 
 
@@ -55,7 +55,7 @@ class GroupFits:
     def fit(
         self, rows: Rows, out: BatchEstimate, line: Progress, dropped: dict[str, int]
     ) -> dict[int, str]:
-        """Fit a block of groups; what is wrong with a group's own design is its message."""
+        """Fit a block of groups; an error in a group's own design becomes its message."""
         count = len(out.outcome)
         design = try_build(self.call, rows.columns)
         shared = np.zeros(count, dtype=bool)
@@ -90,7 +90,7 @@ class GroupFits:
     def fit_own(
         self, columns: Columns, out: BatchEstimate, at: int, messages: dict[int, str]
     ) -> None:
-        """Build a group's own design and fit it; what is wrong with it becomes its status."""
+        """Build a group's own design and fit it; an error in it becomes its status."""
         try:
             fit_own(build(self.call, columns), self.whole, self.settings, out, at)
         except RanefError as error:
@@ -136,7 +136,7 @@ def build(call: Call | GlmerCall, columns: Any) -> Design:
 
 
 def try_build(call: Call | GlmerCall, columns: Any) -> Design | None:
-    """Build a design of rows, None where some group's rows do not allow it."""
+    """Build a design of rows; None if some group's rows do not allow it."""
     try:
         return build(call, columns)
     except DataError:

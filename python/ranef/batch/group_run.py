@@ -55,7 +55,7 @@ class GroupRun:
     ddf : str
         Kind of degrees of freedom.
     executor : object or None
-        Where to fit, as of ``run_tasks``; None for this process.
+        Where to fit, as in ``run_tasks``; None for this process.
     """
 
     whole: Design
@@ -82,7 +82,7 @@ class GroupRun:
         return self.result(self.groups.labels, estimate, messages, line)
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
-        """Write results to a folder, block by block, and go on where an earlier run stopped."""
+        """Write results to a folder, block by block, resuming where an earlier run stopped."""
         parts = list(self.opened())
         with BatchFolder(out, self.plan()) as folder, line.interruptible():
             for part in self.fitted(folder.unfinished(parts, line), line):
@@ -93,7 +93,7 @@ class GroupRun:
         return opened(folder, by_name(self.groups.labels, self.single), line)
 
     def opened(self) -> Iterator[Part]:
-        """Return the blocks of groups, nothing of them fitted yet."""
+        """Return the blocks of groups, none of them fitted yet."""
         for index, (first, last) in enumerate(pairwise(self.groups.bounds)):
             yield Part(
                 index,
@@ -126,7 +126,7 @@ class GroupRun:
         return tables
 
     def warn_dropped(self, parts: Iterable[Part]) -> None:
-        """State which rows belong to no group or miss a value."""
+        """State which rows belong to no group or have a missing value."""
         lost: Counter[str] = Counter()
         for part in parts:
             lost.update(part.dropped)

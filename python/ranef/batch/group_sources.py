@@ -50,7 +50,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class GroupRows:
-    """Groups, and how to come by their rows.
+    """Groups, and how to get their rows.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class GroupRows:
     missing : int
         Rows that belong to no group.
     stamp : callable
-        Tells the data apart from others by a short text.
+        Identifies the data by a short text.
     """
 
     labels: pd.Index[Any]
@@ -79,7 +79,7 @@ def is_files(data: Any) -> bool:
 
 
 def cut(sizes: NDArray[np.int64]) -> list[int]:
-    """Cut groups of some sizes into blocks that depend on nothing else."""
+    """Cut groups into blocks that depend only on the groups' sizes."""
     bounds, rows = [0], 0
     for i, size in enumerate(sizes.tolist()):
         if i > bounds[-1] and (rows + size > BLOCK_ROWS or i - bounds[-1] >= MOST):
@@ -97,7 +97,7 @@ def group_frame(
     *,
     in_blocks: bool,
 ) -> GroupRows:
-    """Return groups of rows that are in memory; codes are -1 where a row has no group."""
+    """Return groups of rows in memory; codes are -1 where a row has no group."""
     sizes = np.bincount(codes[codes >= 0], minlength=len(labels))
     missing = len(codes) - int(sizes.sum())
     if not in_blocks:
@@ -159,7 +159,7 @@ def group_files(
 
 
 def warn_scattered(reads: int, pieces: int, blocks: int, by: Sequence[str]) -> None:
-    """State when files are read many times over, because groups are spread over them."""
+    """Warn when files are read many times over because groups are spread over them."""
     if reads > 2 * (pieces + blocks):
         names = ", ".join(by)
         warn_caller(

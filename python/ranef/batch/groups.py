@@ -92,7 +92,7 @@ def sampled(call: Call | GlmerCall, sample: Sample) -> Design:
 
 
 def digest(columns: Columns, codes: Codes) -> str:
-    """Tell data apart by a short text."""
+    """Identify data by a short text."""
     out = hashlib.sha256(np.ascontiguousarray(codes).tobytes())
     for name, column in columns.items():
         out.update(name.encode())
@@ -117,7 +117,7 @@ def read_groups(frame: Frame, names: Sequence[str]) -> tuple[Codes, pd.Index[Any
 
 
 def columns_used(formula: Formula, frame: Frame, *arguments: Any) -> dict[str, pd.Series[Any]]:
-    """Take the columns that the formula's text or an argument may name."""
+    """Select the columns that the formula's text or an argument may mention."""
     asked = {argument for argument in arguments if isinstance(argument, str)}
     return {
         name: frame.series(name)

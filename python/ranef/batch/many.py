@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-#: The response of the shared design; no column of a frame can be called that by accident.
+#: The response of the shared design; no column of a frame has that name by accident.
 STAND_IN = "the batch's response"
 
 
@@ -42,7 +42,7 @@ def check_ddf(ddf: str) -> None:
 
 
 def check_covariance(spec: Any, W: Any, ddf: str) -> None:
-    """Refuse what does not go with a known covariance.
+    """Refuse what cannot be combined with a known covariance.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def read_matrix_weights(
 
 
 def check_left(formula: str, names: pd.Index[Any] | None) -> None:
-    """Refuse a response in the formula that is none of the responses of the batch.
+    """Refuse a response in the formula that is not among the responses of the batch.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def check_left(formula: str, names: pd.Index[Any] | None) -> None:
 
 
 def columns_by_name(weights: Any, names: pd.Index[Any]) -> Any:
-    """Put the columns of weights into the order of the responses, if they are called alike."""
+    """Put the columns of weights in the order of the responses, if they share names."""
     if not isinstance(weights, pd.DataFrame) or weights.columns.equals(names):
         return weights
     if len(weights.columns) != len(names):

@@ -60,7 +60,7 @@ class ManyRun:
     ddf : str
         Kind of degrees of freedom.
     executor : object or None
-        Where to fit, as of ``run_tasks``; None for this process.
+        Where to fit, as in ``run_tasks``; None for this process.
     """
 
     design: Design
@@ -100,7 +100,7 @@ class ManyRun:
         return self.result(found, batch_estimate.joined(parts, self.design, self.settings), line)
 
     def stored(self, out: Any, line: Progress) -> StoredBatch:
-        """Write results to a folder, part by part, and go on where an earlier run stopped."""
+        """Write results to a folder, part by part, resuming where an earlier run stopped."""
         with BatchFolder(out, self.plan()) as folder, line.interruptible():
             for part in self.fitted(folder.unfinished(self.opened(), line), line):
                 folder.keep(part, lambda part=part: self.tables(part, line))  # type: ignore[misc]
@@ -108,10 +108,15 @@ class ManyRun:
                 folder.finish("responses yielded no blocks")
         names, one = self.source.names, self.source.one
         single = None if names is None or one is None else by_name(names, self.single)
-        return opened(folder, single, line)
+        return opened(folder, single, line, None if one is None else self.again)
+
+    def again(self) -> BatchResult:
+        """Fit the responses again, into memory."""
+        with Progress(None, "fits", shown=False) as line:
+            return self.in_memory(line)
 
     def opened(self) -> Iterator[Part]:
-        """Return the blocks of responses, nothing of them fitted yet."""
+        """Return the blocks of responses, none of them fitted yet."""
         start = 0
         for index, block in enumerate(self.source.blocks()):
             empty = batch_estimate.empty_estimate(len(block.names), self.design, self.settings)
@@ -120,7 +125,7 @@ class ManyRun:
             start += len(block.names)
 
     def digest(self, block: Block) -> str:
-        """Tell the values of a block apart from others."""
+        """Identify the values of a block."""
         values = digest(block.load()) if self.source.stamp is None else self.source.stamp
         return hashlib.sha256(f"{list(block.names)} {values}".encode()).hexdigest()[:32]
 
@@ -159,7 +164,16 @@ class ManyRun:
             self.single,
             ddf=self.ddf,
             interrupted=line.interrupted,
+            blocks=self.passes if self.source.one is not None else None,
         )
+
+    def passes(self) -> Iterator[tuple[slice, Matrix]]:
+        """Read the used rows of all responses again, block by block."""
+        start = 0
+        for block in self.source.blocks():
+            stop = start + len(block.names)
+            yield slice(start, stop), self.used(block.load())
+            start = stop
 
     def single(self, i: int) -> Model:
         """Fit response ``i`` in full."""
@@ -224,7 +238,7 @@ def call_plan(call: Call | GlmerCall, settings: Settings, ddf: str) -> dict[str,
 
 
 def told(argument: Any) -> str:
-    """Tell a column's name, or that an array was given, whose values are part of the data."""
+    """Return a column's name, or note that an array was given; its values are part of the data."""
     return argument if isinstance(argument, str) else "none" if argument is None else "an array"
 
 
@@ -238,7 +252,7 @@ def terms_plan(design: Design, settings: Settings) -> dict[str, Any]:
 
 
 def design_digest(design: Design, W: Matrix | None = None) -> str:
-    """Tell designs apart by a short text."""
+    """Identify a design by a short text."""
     out = hashlib.sha256()
     arrays = [*design.columns, *(term.codes for term in design.random)]
     for array in [*arrays, design.weights, design.offset, design.rows, W]:

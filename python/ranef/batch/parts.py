@@ -1,6 +1,6 @@
 """Parts of a batch, one after the other: fitted here, or in pieces on an executor.
 
-A fit depends on its own rows and response only, so that pieces put together are the same, to the
+A fit depends only on its own rows and response, so that the combined pieces are the same, to the
 last bit, as a part that was fitted in this process.
 """
 
@@ -21,7 +21,7 @@ from ..parallel.engines import run_tasks
 
 __all__ = ["Part", "Positions", "Result", "fit_here", "fit_on"]
 
-#: Pieces that a part is cut into on an executor, at most.
+#: Most pieces that a part is cut into on an executor.
 PIECES = 16
 
 
@@ -38,17 +38,17 @@ class Part:
     labels : Index of length m
         Names of the fits.
     estimate : BatchEstimate
-        Their results; what has been restored from an earlier run is there already.
+        Their results, including what was restored from an earlier run.
     load : callable
         Reads what they are fitted to.
     digest : callable
-        Tells that apart from other values by a short text.
+        Identifies that by a short text.
     after : callable or None
         Called after each block of work.
     messages : dict of int to str
         What was wrong with a fit, by position in the part.
     dropped : dict of str to int
-        Rows that were left out because they miss a value, by column.
+        Rows that were left out because a value is missing, by column.
     """
 
     index: int
@@ -63,11 +63,11 @@ class Part:
 
     @property
     def is_done(self) -> bool:
-        """Whether all fits are made."""
+        """Whether all fits are done."""
         return not (self.estimate.outcome == NOT_RUN).any()
 
     def pieces(self) -> list[Positions]:
-        """Cut what is not done into pieces, by position in the part."""
+        """Cut the unfinished fits into pieces, by position in the part."""
         left = np.flatnonzero(self.estimate.outcome == NOT_RUN)
         return np.array_split(left, min(PIECES, len(left))) if len(left) else []
 
@@ -85,7 +85,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Result:
-    """What comes back of a piece; attributes as of ``Part``."""
+    """What a piece returns; attributes as in ``Part``."""
 
     estimate: BatchEstimate
     messages: Mapping[int, str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from ..errors import DataError
 
 __all__ = ["ColumnFiles", "files_of", "need_pyarrow", "open_columns", "stamp_of"]
 
-#: What pandas calls the row labels that it writes beside the columns.
+#: Name that pandas writes row labels under.
 INDEX = "__index_level_"
 
 
@@ -35,9 +35,9 @@ class ColumnFiles:
     n_rows : int
         Rows of each column.
     read : callable
-        Gives the columns of some names, shape (n_rows, k).
+        Returns the columns of some names, shape (n_rows, k).
     stamp : str or None
-        Tells the files apart from changed ones.
+        Identifies the files, so that changed ones are noticed.
     """
 
     label: str
@@ -119,7 +119,7 @@ def open_file(file: str) -> Any:
 
 
 def open_parquet(path: str, left_out: set[str]) -> ColumnFiles:
-    """Open parquet files that hold other columns each, or the rows of the same columns in turn."""
+    """Open parquet files that hold different columns each, or successive rows of the same."""
     open_file.cache_clear()
     files = files_of(path)
     names, rows = [], []
@@ -173,7 +173,7 @@ def read_file(file: str, columns: Sequence[str]) -> NDArray[np.float64]:
 
 
 def responses_in(schema: Any, left_out: set[str], label: str) -> list[str]:
-    """Return the columns that are responses; refuse those that are no numbers."""
+    """Return the columns that are responses; refuse those that are not numeric."""
     from pyarrow import types
 
     names: dict[str, None] = {}

@@ -23,7 +23,7 @@ __all__ = ["Block", "Responses", "in_memory", "open_responses"]
 
 Matrix = NDArray[np.floating[Any]]
 
-#: Bytes of a block of responses, and the fewest and most responses in one.
+#: Bytes of a block of responses, and the fewest and most responses in a block.
 BLOCK_BYTES = 64_000_000
 FEWEST, MOST = 16, 8192
 
@@ -51,13 +51,13 @@ class Responses:
     Attributes
     ----------
     names : Index of length m, or None
-        All names, None where an iterator brings them.
+        All names; None where an iterator supplies them.
     blocks : callable
         Starts a pass over the blocks, which are the same in every pass.
     one : callable or None
-        Gives the response at a position, None where blocks come only once.
+        Returns the response at a position; None where blocks come only once.
     stamp : str or None
-        Tells whether files are the same as before; None where a block's values have to tell.
+        Shows whether files are the same as before; None where a block's values have to show it.
     """
 
     names: pd.Index[Any] | None
@@ -154,7 +154,7 @@ def of_files(files: ColumnFiles, n_rows: int) -> Responses:
 def sliced(
     names: pd.Index[Any], n_rows: int, take: Callable[[slice], Matrix], stamp: str | None
 ) -> Responses:
-    """Cut columns into blocks of a size that depends on the number of rows only."""
+    """Cut columns into blocks whose size depends only on the number of rows."""
     size = block_size(n_rows)
 
     def blocks() -> Iterator[Block]:
@@ -184,7 +184,7 @@ def iterated(blocks: Any, frame: Frame) -> Iterator[Block]:
 
 
 def digest(Y: Matrix) -> str:
-    """Tell values apart by a short text."""
+    """Identify values by a short text."""
     return hashlib.sha256(np.ascontiguousarray(Y).view(np.uint8).data).hexdigest()[:32]
 
 

@@ -18,7 +18,7 @@ from ..models.batch.blocks import Progress
 from ..words.answers import Spoken
 from .folder import BatchFolder, read_plan
 from .response_files import need_pyarrow
-from .result import position
+from .result import BatchResult, position
 from .tables import Labels, WaldTests
 
 __all__ = ["StoredBatch", "by_name", "opened"]
@@ -72,6 +72,7 @@ class StoredBatch(Spoken, Preformatted):
         single: Callable[[Any], Model] | None = None,
         interrupted: bool = False,
         kept: int = 0,
+        again: Callable[[], BatchResult] | None = None,
     ):
         need_pyarrow()
         self.path = os.fspath(path)
@@ -82,6 +83,7 @@ class StoredBatch(Spoken, Preformatted):
         self.complete = bool(plan["complete"])
         self._plan = plan
         self._single = single
+        self._again = again
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "unfinished"
@@ -117,8 +119,13 @@ class StoredBatch(Spoken, Preformatted):
         """A row for each fit, as in ``BatchResult.fits``."""
         return self._read("fits")
 
-    def moderated(self) -> pd.DataFrame:
-        """Return ``table`` with residual variances shrunk, as ``BatchResult.moderated``."""
+    def moderated(self, *, progress: bool = True) -> pd.DataFrame:
+        """Return ``table`` with variances or dispersions shrunk, as ``BatchResult.moderated``.
+
+        Generalised models are fitted again, all of them in memory.
+        """
+        if self._plan.get("family"):
+            return self._whole().moderated(progress=progress)
         fits, table = self._read("fits", [*self._plan["key"], "nobs", "sigma"]), self.table
         names = self._plan["terms"]
         estimate, se, df = (
@@ -150,6 +157,16 @@ class StoredBatch(Spoken, Preformatted):
                 "responses again if they came from an iterator"
             )
         return self._single(which)
+
+    def _whole(self) -> BatchResult:
+        """Fit the batch again, into memory."""
+        if self._again is None:
+            raise RanefError(
+                "the dispersions of counts are moderated from the counts, without which this "
+                "folder was opened; call fit_many again with the same arguments and the same out "
+                "(responses from an iterator, and models of each group, are not moderated)"
+            )
+        return self._again()
 
     def _index(self, frame: pd.DataFrame) -> pd.Index[Any]:
         """Name the fits."""
@@ -192,7 +209,10 @@ def read_part(file: str, columns: list[str] | None) -> Any:
 
 
 def opened(
-    folder: BatchFolder, single: Callable[[Any], Model] | None, line: Progress
+    folder: BatchFolder,
+    single: Callable[[Any], Model] | None,
+    line: Progress,
+    again: Callable[[], BatchResult] | None = None,
 ) -> StoredBatch:
     """Open the folder of a run that has ended, and say so where it ended early."""
     if line.interrupted:
@@ -203,7 +223,13 @@ def opened(
                 f"out={folder.path!r} goes on from there"
             )
         )
-    return StoredBatch(folder.path, single=single, interrupted=line.interrupted, kept=folder.kept)
+    return StoredBatch(
+        folder.path,
+        single=single,
+        interrupted=line.interrupted,
+        kept=folder.kept,
+        again=again,
+    )
 
 
 def by_name(names: pd.Index[Any], single: Callable[[int], Model]) -> Callable[[Any], Model]:

@@ -39,7 +39,7 @@ class Labels:
     terms: tuple[str, ...]
 
     def columns(self, repeats: int = 1) -> dict[str, Any]:
-        """State which fit each row belongs to, ``repeats`` rows a fit."""
+        """State which fit each row belongs to, with ``repeats`` rows per fit."""
         at = np.repeat(np.arange(len(self.fits)), repeats)
         if isinstance(self.fits, pd.MultiIndex):
             return {k: self.fits.get_level_values(i)[at] for i, k in enumerate(self.key)}
@@ -159,7 +159,7 @@ def spread(estimate: BatchEstimate, design: Design) -> dict[str, Array]:
 
 
 def relative_covariance(factors: Array, at: int, k: int) -> tuple[Array, int]:
-    """Multiply lower triangles from column ``at`` on to covariances (m, k, k); the next column."""
+    """Multiply lower triangles from column ``at`` into covariances (m, k, k); also next column."""
     factor = np.zeros((len(factors), k, k))
     for j in range(k):
         factor[:, j:, j] = factors[:, at : at + k - j]
@@ -170,7 +170,7 @@ def relative_covariance(factors: Array, at: int, k: int) -> tuple[Array, int]:
 def structured_spread(
     term: RandomTerm, estimate: BatchEstimate, at: int
 ) -> tuple[dict[str, Array], int]:
-    """Name the parameters of a term with structures, block by block; the next column."""
+    """Name the parameters of a term with structures, block by block; also the next column."""
     out: dict[str, Array] = {}
     sigma = estimate.sigma
     parts = zip(term.blocks, term.block_structures, natural_names(term), strict=True)

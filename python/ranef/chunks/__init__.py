@@ -1,1 +1,1 @@
-"""Rows that come in pieces: sources, levels, reading, cross products."""
+"""Rows that arrive in pieces: sources, levels, reading, cross products."""

@@ -24,7 +24,7 @@ COMPRESSED: dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open}
 SEPARATORS = (",", ";", "\t", "|")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 
-#: Characters that are looked at.
+#: Characters that are inspected.
 HEAD = 65_536
 
 
@@ -35,9 +35,9 @@ class Style:
     Attributes
     ----------
     separator : str
-        What stands between two values.
+        Separator of two values.
     decimal : str
-        What stands before the fraction of a number.
+        Sign before the fraction of a number.
     """
 
     separator: str
@@ -45,7 +45,7 @@ class Style:
 
 
 def csv_format(path: str) -> Any:
-    """Describe a CSV file, its first lines looked at, for pyarrow."""
+    """Describe a CSV file for pyarrow, from its first lines."""
     from pyarrow import csv, dataset
 
     style = style_of(head_of(path))
@@ -68,8 +68,8 @@ def head_of(path: str) -> str:
 def style_of(head: str) -> Style:
     """Tell the separator from the line of names, and the decimal sign from the values.
 
-    A comma is the decimal sign where something else separates values and numbers have commas, none
-    of them a point.
+    A comma is the decimal sign where something else separates values and numbers have commas, never
+    a point.
     """
     lines = re.sub(r'"[^"]*"', "", head).splitlines()
     names = lines[0] if lines else ""

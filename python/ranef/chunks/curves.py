@@ -19,7 +19,7 @@ from ..formula import Formula
 
 __all__ = ["MOST_ROWS", "Extremes", "Kept", "check_smooths", "same_curves"]
 
-#: Rows that smooths are learned from, at most; all rows where there are no more.
+#: Most rows that smooths are learned from.
 MOST_ROWS = 100_000
 
 
@@ -89,7 +89,7 @@ class Kept:
         return self.n_read > MOST_ROWS
 
     def thin(self) -> dict[str, Any]:
-        """Leave the rows that stay, in their order."""
+        """Keep the rows that stay, in their order."""
         columns = {
             name: pd.concat([part[name] for part in self.parts], ignore_index=True)
             for name in self.parts[0]

@@ -22,9 +22,9 @@ from .source import open_steadily
 
 __all__ = ["COUNT", "MOST_DISTINCT", "Distinct", "distinct_rows"]
 
-#: Distinct rows that are kept, at most.
+#: Most distinct rows that are kept.
 MOST_DISTINCT = 2_000_000
-#: Rows that are gathered before repetitions are looked for among them.
+#: Rows gathered before repetitions among them are sought.
 GATHERED = 500_000
 #: Name of the column that counts.
 COUNT = "rows that are alike"
@@ -91,14 +91,14 @@ class Distinct:
         return count
 
     def alike(self, rows: pd.DataFrame, count: Any) -> pd.DataFrame:
-        """Make one row of those that are alike."""
+        """Merge rows that are alike."""
         given = rows[self.keys].assign(**{COUNT: count})
         alike = given.groupby(self.keys, observed=True, sort=False, dropna=False)
         total: pd.Series[Any] = alike[COUNT].sum()
         return total.reset_index()
 
     def merge(self) -> pd.DataFrame:
-        """Make one row of those that are alike in all chunks so far.
+        """Merge rows that are alike in all chunks so far.
 
         Raises
         ------
@@ -160,7 +160,7 @@ def distinct_rows(
     UnsupportedError
         If weights or offset are arrays, or the data are on an engine of their own.
     DataError
-        If there are too many, none, or some have missing values and may not.
+        If there are too many or none, or if some have missing values that are not allowed.
     """
     for name, value in (("weights", weights), ("offset", offset)):
         if value is not None and not isinstance(value, str):

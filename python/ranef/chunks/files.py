@@ -14,12 +14,12 @@ __all__ = ["CHUNK_ROWS", "dataset_chunks", "open_files", "pieces_of", "steady_ch
 
 #: Rows of a chunk, where the source lets us choose.
 CHUNK_ROWS = 131_072
-#: Rows of a piece that a worker takes, at least.
+#: Fewest rows of a piece that a worker takes.
 PIECE_ROWS = 2_000_000
 #: How far pyarrow reads ahead: enough to keep it busy.
 AHEAD = {"batch_readahead": 2, "fragment_readahead": 1}
 
-#: Endings of compressed files, and of kinds of file that hold tables but are not read here.
+#: Endings of compressed files, and of table formats that are not read here.
 PACKED = ("gz", "bz2", "xz", "zip", "zst", "7z")
 UNREADABLE = ("xls", "xlsx", "ods", "sav", "dta", "sas7bdat", "rds", "rdata", "json", "h5")
 
@@ -99,7 +99,7 @@ def dataset_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
 
 
 def steady_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
-    """Read a pyarrow dataset of parquet one row group at a time, for rows that are slow to add.
+    """Read a parquet dataset one row group at a time, for rows that are slow to add.
 
     A scan of a whole dataset reads ahead of a slow reader, by up to a gigabyte.
     """
@@ -123,7 +123,7 @@ def steady_chunks(dataset: Any, asks_for: Callable[[str], bool]) -> Passes:
 
 
 def check_files(dataset: Any, names: list[str]) -> None:
-    """Refuse files that lack a column or hold another type of values than the dataset says."""
+    """Refuse files that lack a column or hold a type of values other than the dataset's."""
     from pyarrow.dataset import get_partition_keys
     from pyarrow.types import is_null
 
@@ -179,7 +179,7 @@ def scan_options(dataset: Any) -> dict[str, Any]:
     options: dict[str, Any] = dict(AHEAD)
     of_parquet = isinstance(getattr(dataset, "format", None), ParquetFileFormat)
     if of_parquet and isinstance(dataset.filesystem, fs.LocalFileSystem):
-        # What is buffered for a file stays until its last row.
+        # What is buffered for a file is kept until its last row.
         options["fragment_scan_options"] = ParquetFragmentScanOptions(pre_buffer=False)
     return options
 

@@ -1,4 +1,4 @@
-"""Levels of grouping factors as chunks of rows bring them, numbered as they come."""
+"""Levels of grouping factors in chunks of rows, numbered as they appear."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP = 2**32
 
 
 class Numbered:
-    """Distinct values in the order in which they came."""
+    """Distinct values in the order in which they appeared."""
 
     def __init__(self) -> None:
         self.values: pd.Index[Any] = pd.Index([])
@@ -31,7 +31,7 @@ class Numbered:
         return len(self.values)
 
     def number(self, values: pd.Index[Any], name: str) -> Codes:
-        """Return the number of each of some distinct values, new ones the next numbers."""
+        """Return the number of each distinct value; new values get the next numbers."""
         if len(self.values) == 0:
             self.values = values
             return np.arange(len(values))
@@ -78,7 +78,7 @@ class LevelTable:
         return len(self.joined[-1] if self.joined else self.columns[0])
 
     def number(self, columns: Sequence[tuple[NDArray[Any], pd.Index[Any]]]) -> NDArray[np.int32]:
-        """Return numbers to rows given as codes and levels of each column, none missing."""
+        """Return numbers of rows given as codes and levels of each column, none missing."""
         parts = [
             self._column(table, codes, levels, name)
             for table, (codes, levels), name in zip(self.columns, columns, self.names, strict=True)
@@ -110,7 +110,7 @@ class LevelTable:
         return [(codes, self.columns[0].values), *out]
 
     def sort(self) -> tuple[NDArray[np.int32], Grouping]:
-        """Put the levels into sorted order; the new number of each, and the grouping."""
+        """Sort the levels; return the new number of each, and the grouping."""
         parts = []
         for codes, levels in self.parts():
             order = levels.argsort()

@@ -1,4 +1,4 @@
-"""Cross products of data in parts, each part added up where it is or where there is room."""
+"""Cross products of data in parts, each summed where it is or where there is capacity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of equal design made one inside DuckDB, so that only distinct rows leave it."""
+"""Rows of equal design merged inside DuckDB, so that only distinct rows leave it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sums import Collapsed, Sums
 
 __all__ = ["add_collapsed", "arrow_reader", "quoted", "repetition"]
 
-#: Types whose values repeat; columns of others are not counted on to.
+#: Types whose values repeat; columns of other types are not expected to.
 REPEATING = ("VARCHAR", "ENUM", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT")
 #: Distinct rows as a share of all, above which nothing is gained.
 WORTH = 0.5
@@ -35,11 +35,11 @@ class Repetition:
     y, weights : str, and str or None
         Columns of the response and the weights.
     total, distinct : int
-        Number of rows, and of distinct ones, about.
+        Approximate number of rows, and of distinct rows.
     centre : float
         Mean response.
     missing : dict of str to int
-        Rows that miss a value, by column.
+        Rows with a missing value, by column.
     """
 
     relation: Any
@@ -134,14 +134,14 @@ def collapsed(
 
 
 def gap(name: str, is_number: bool) -> str:
-    """Tell in SQL whether a column is missing."""
+    """Write in SQL whether a column is missing."""
     column = quoted(name)
     not_a_number = f" OR isnan(CAST({column} AS DOUBLE))" if is_number else ""
     return f"({column} IS NULL{not_a_number})"
 
 
 def arrow_reader(relation: Any) -> Any:
-    """Run a relation; batches of its rows, by the name that this version of DuckDB has for it."""
+    """Run a relation; return batches of its rows, by the method that this DuckDB has."""
     read = getattr(type(relation), "to_arrow_reader", None) or type(relation).fetch_arrow_reader
     return read(relation, CHUNK_ROWS)
 

@@ -1,4 +1,4 @@
-"""Rows of a chunk in terms of a design that was learned before."""
+"""Rows of a chunk in terms of a design learned earlier."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["ChunkRows", "Sample", "learn", "read_chunk"]
 
 Series = "pd.Series[Any]"
 
-#: Rows of the first chunk that the design is learned from, beside those that bring a level.
+#: Rows of the first chunk that the design is learned from, besides those with a new level.
 SAMPLE_ROWS = 50
 
 
@@ -73,7 +73,7 @@ class Sample:
         self.kept = Kept() if formula.smooths else None
 
     def add(self, chunk: Any) -> None:
-        """Keep the rows of a chunk that bring something new."""
+        """Keep the rows of a chunk that show something new."""
         frame = open_frame(chunk)
         if frame.n_rows == 0:
             return
@@ -96,11 +96,11 @@ class Sample:
 
     @property
     def is_complete(self) -> bool:
-        """Whether more rows cannot show more: there are some, no factors, and no smooths."""
+        """Whether more rows cannot add anything: there are some, no factors, and no smooths."""
         return bool(self.rows) and not self.seen and self.kept is None
 
     def names(self, frame: Frame) -> list[str]:
-        """Columns that the formula's text or an argument may name."""
+        """Columns that the formula's text or an argument may mention."""
         return [
             name
             for name in dict.fromkeys(frame.names)
@@ -127,7 +127,7 @@ class Sample:
         }
 
     def parts(self) -> list[dict[str, Any]]:
-        """Return the rows in pieces: those that bring a level, and those smooths learn from."""
+        """Return the rows in pieces: those with a new level, and those smooths learn from."""
         if self.kept is None or not self.kept.n_read:
             return self.rows
         kept = self.kept.thin()
@@ -141,9 +141,9 @@ def variables(formula: Formula) -> list[Factor]:
 
 
 def numbered(formula: Formula, rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the columns that only group by numbers of rows, which are more than one level.
+    """Replace columns that only group by row numbers, which make more than one level.
 
-    The levels of grouping factors are counted while chunks are added up; of what kind they are
+    The levels of grouping factors are counted while chunks are added up; their type
     does not matter to the design.
     """
     used = " ".join(factor.expr for factor in (*variables(formula), *formula.offsets, formula.left))
@@ -177,7 +177,7 @@ def learn(
     offset: str | None,
     contrasts: Any,
 ) -> Design:
-    """Build the design that every chunk is read by."""
+    """Build the design that every chunk is read with."""
     rows = numbered(sample.formula, with_levels(sample.frame(), levels))
     options = {"weights": weights, "offset": offset, "contrasts": contrasts, "smooths": True}
     design = build(sample.formula, rows, **options)
@@ -202,12 +202,12 @@ def check_by_row(design: Design) -> None:
 
 
 def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | None) -> ChunkRows:
-    """Read the usable rows of a chunk by a design.
+    """Read the usable rows of a chunk with a design.
 
     Raises
     ------
     DataError
-        If a column is not there, has another type or a level that the design does not know.
+        If a column is absent, or has another type or a level that the design does not know.
     """
     encoder: Encoder = design.encoder
     formula = encoder.formula

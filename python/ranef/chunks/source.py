@@ -104,7 +104,7 @@ def add_source(sums: Sums, data: Any, executor: Any, progress: Callable[[int], o
 def open_pieces(data: Any, asks_for: Callable[[str], bool]) -> tuple[Passes, bool]:
     """Return a function that starts a pass over pieces of work, and whether it can be called twice.
 
-    Pieces of files are read where they are added up, anything else is read here.
+    Pieces of files are read where they are added up; anything else is read here.
     """
     if isinstance(data, (str, os.PathLike)):
         data = open_files(os.fspath(data))

@@ -1,4 +1,4 @@
-"""A design of which only the cross products are kept, for models larger than memory."""
+"""A design reduced to its cross products, for models larger than memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OF_ROWS = frozenset({"y", "columns", "X"})
 
 @dataclass(frozen=True, repr=False, eq=False)
 class SummedDesign(Design):
-    """A design whose rows were added up and let go; what asks for them raises.
+    """A design whose rows were summed and discarded; asking for them raises.
 
     ``weights`` and ``offset`` are empty arrays where the fit had them.
 

@@ -1,4 +1,4 @@
-"""Cross products of rows that come in chunks: all that a fit needs, in bounded memory."""
+"""Cross products of rows in chunks: all that a fit needs, in bounded memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Staged:
     tables : list of LevelTable
         The levels of each term once these rows are added.
     terms : list of (codes, n_levels)
-        Level of each row by term; of no use if no row is usable.
+        Level of each row by term; meaningless if no row is usable.
     """
 
     rows: ChunkRows
@@ -49,7 +49,7 @@ class Staged:
 
 @dataclass(frozen=True)
 class Collapsed:
-    """Rows of which those of equal design were made one.
+    """Rows merged where their design is equal.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Sums:
 
     @property
     def plain_columns(self) -> tuple[str, str | None] | None:
-        """Names of the response and the weights, None unless only columns as they are enter."""
+        """Names of the response and the weights, None unless only untransformed columns enter."""
         terms = [*self._parsed.terms, *(term for bar in self._parsed.random for term in bar.terms)]
         factors = [factor for term in terms for factor in term.factors]
         plain = all(f.kind is FactorKind.NAME for f in [self._parsed.left, *factors])
@@ -276,7 +276,7 @@ class Sums:
         return Staged(rows, tables, terms)
 
     def _check_known(self) -> None:
-        """Refuse rows that are to be added before smooths have seen where their knots go."""
+        """Refuse rows added before smooths have placed their knots."""
         if self._parsed.smooths:
             raise UnsupportedError(
                 f"{self._parsed.smooths[0].text} learns its knots from all rows before any is "
@@ -412,7 +412,7 @@ class Sums:
 
 
 def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
-    """Return a term the levels of a grouping factor, and no rows."""
+    """Return a term with the levels of a grouping factor and no rows."""
     if term.smooth is not None:
         return replace(term, codes=np.empty(0, dtype=np.int32))
     kind = CrossedTerm if grouping.crossings else RandomTerm

@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def contradiction(asked: argparse.Namespace) -> str | None:
-    """State which options do not go together."""
+    """State which options cannot be combined."""
     many = asked.run is run_batch or getattr(asked, "by", None) is not None
     ending = "" if asked.out is None else os.path.splitext(asked.out.rstrip("/"))[1].lower()
     folder = asked.out is not None and not ending
@@ -136,7 +136,7 @@ def contradiction(asked: argparse.Namespace) -> str | None:
 
 
 def guarded(asked: argparse.Namespace, log: Log) -> int:
-    """Run a command; what goes wrong becomes one line and a code."""
+    """Run a command; turn an error into one line and an exit code."""
     run: Callable[[argparse.Namespace, Log], bool] = asked.run
     try:
         with listening(log.progress):
@@ -155,7 +155,7 @@ def guarded(asked: argparse.Namespace, log: Log) -> int:
 
 
 def hint(error: Exception, asked: argparse.Namespace) -> str:
-    """Name the column that a missing one may be meant for, among those that were not read."""
+    """Name the column that was probably meant, among those that were not read."""
     name, known = getattr(error, "column", None), getattr(asked, "columns", [])
     told = not known or name is None or name in known or "did you mean" in str(error)
     return "" if told else did_you_mean(str(name), known)

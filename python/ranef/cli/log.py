@@ -29,12 +29,12 @@ class Log:
         self.quiet = quiet
 
     def info(self, event: str, **details: Any) -> None:
-        """Report progress; not in text."""
+        """Report progress; not in text mode."""
         if self.as_json:
             self.write("info", event, details)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
-        """Tell how far a long run is; not in text, which has a bar."""
+        """Report how far a long run is; not in text mode, which has a bar."""
         self.info("progress", done=done, total=total, unit=unit)
 
     def warning(self, message: Warning | str, category: type[Warning], *_: Any) -> None:
@@ -59,7 +59,7 @@ class Log:
 
 
 def one_line(message: object) -> str:
-    """Return a message without its line breaks; of a formula's error, its place in words."""
+    """Return a message without its line breaks; put a formula error's place in words."""
     if isinstance(message, FormulaError) and message.text:
         first = str(message).split("\n\n")[0]
         return " ".join(f"{first} (character {message.start + 1} of the formula)".split())

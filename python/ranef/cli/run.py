@@ -38,7 +38,7 @@ WRITERS: dict[str, Callable[[pd.DataFrame, str], object]] = {
 
 
 def run_fit(asked: argparse.Namespace, log: Log) -> bool:
-    """Fit one model, or one to each group; whether all converged."""
+    """Fit one model, or one to each group; return whether all converged."""
     check_out(asked.out, asked.data)
     log.info("start", command="fit", formula=asked.formula, data=asked.data)
     if asked.by is not None:
@@ -202,7 +202,7 @@ def tidy(model: LinearMixedModel, ddf: str) -> pd.DataFrame:
 
 
 def described(model: LinearMixedModel, ddf: str) -> dict[str, Any]:
-    """Put a fit into what JSON can hold."""
+    """Turn a fit into what JSON can hold."""
     fixed = model.coef_table(ddf=ddf)
     return {
         "formula": model.call.formula,
@@ -223,7 +223,7 @@ def described(model: LinearMixedModel, ddf: str) -> dict[str, Any]:
 
 
 def records(table: pd.DataFrame) -> str:
-    """Write a table as a list of JSON objects, numbers to the last digit."""
+    """Write a table as a list of JSON objects, numbers in full precision."""
     return json.dumps(plain(table.to_dict("records")), indent=1)
 
 
@@ -238,7 +238,7 @@ def check_out(path: str | None, data: str) -> None:
 
 
 def write(table: pd.DataFrame, path: str, log: Log) -> None:
-    """Write a table under another name and then give it its own, which is all or nothing."""
+    """Write a table under a temporary name and then rename it: all or nothing."""
     ending = os.path.splitext(path)[1].lower()
     with whole_file(path) as partial:
         WRITERS[ending](table, partial)

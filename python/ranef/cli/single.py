@@ -1,4 +1,4 @@
-"""Commands that fit one model of another kind than lmer's."""
+"""Commands that fit one model of a kind other than lmer's."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["run_feglm", "run_feols", "run_glmer", "run_gls"]
 
 
 def run_glmer(asked: argparse.Namespace, log: Log) -> bool:
-    """Fit a generalised linear mixed model; whether it converged."""
+    """Fit a generalised linear mixed model; return whether it converged."""
     data = started(asked, log)
     options = {"family": asked.family, "link": asked.link, "nagq": asked.nagq}
     return finished(asked, log, lambda: glmer(asked.formula, data, **options, **columns(asked)))
 
 
 def run_gls(asked: argparse.Namespace, log: Log) -> bool:
-    """Fit a linear model with correlated residuals; whether it converged."""
+    """Fit a linear model with correlated residuals; return whether it converged."""
     data = started(asked, log)
     options = {name: getattr(asked, name) for name in ("groups", "time", "corr", "variance")}
     options["reml"] = asked.reml
@@ -41,13 +41,13 @@ def run_feols(asked: argparse.Namespace, log: Log) -> bool:
 
 
 def run_feglm(asked: argparse.Namespace, log: Log) -> bool:
-    """Fit counts, or yes and no, with absorbed factors; whether it converged."""
+    """Fit counts, or yes and no, with absorbed factors; return whether it converged."""
     data, options = started(asked, log), absorbing(asked)
     return finished(asked, log, lambda: feglm(asked.formula, data, family=asked.family, **options))
 
 
 def absorbing(asked: argparse.Namespace) -> dict[str, Any]:
-    """Return what models with absorbed factors may have."""
+    """Return the options of models with absorbed factors."""
     return {"absorb": names(asked.absorb), "cluster": names(asked.cluster), **columns(asked)}
 
 
@@ -57,7 +57,7 @@ def names(text: str | None) -> list[str] | None:
 
 
 def columns(asked: argparse.Namespace) -> dict[str, Any]:
-    """Return the columns that every fit may have."""
+    """Return the column options that every fit may have."""
     return {"weights": asked.weights, "offset": asked.offset}
 
 

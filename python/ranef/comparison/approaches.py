@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-#: Approach: what its coefficient answers, and what it cannot tell.
+#: Approach: what its coefficient answers, and what it cannot.
 ANSWERS = {
     "OLS": (
         "difference of means along x over all rows",
@@ -325,7 +325,7 @@ def intercept_term(model: WithinBetweenModel) -> Any:
 
 
 def exchangeable(formula: Formula, data: Any, groups: str, contrasts: Any) -> float:
-    """Compare the random-intercept model with least squares on rows freed of their group's share.
+    """Compare the random-intercept model with least squares on quasi-demeaned rows.
 
     With theta the relative standard deviation of the intercept, taking 1 - (1 + n theta^2)^-1/2 of
     the group's mean from each row leaves uncorrelated rows of equal variance.

@@ -27,7 +27,7 @@ from .approaches import apart, marginal_text, mixed_text, only_intercept
 
 __all__ = ["GENERALISED", "fits_of", "identities_of", "tables_of"]
 
-#: Approach: what its coefficient answers, and what it cannot tell.
+#: Approach: what its coefficient answers, and what it cannot.
 GENERALISED = {
     "GLM": (
         "difference of the link of the mean along x, over all rows",
@@ -56,7 +56,7 @@ GENERALISED = {
     ),
 }
 
-#: Standard deviation of the groups that is as good as none known, on the scale of the link.
+#: Standard deviation of the groups that is effectively infinite, on the scale of the link.
 WIDE = 3e4
 
 

@@ -27,7 +27,7 @@ from .models import by_likelihood
 __all__ = ["WEIGHTS", "ModelAverage", "check_one_scale", "model_weights", "weight_notes"]
 
 
-#: What each kind of weights stands on, in words.
+#: What each kind of weights is based on, in words.
 WEIGHTS = {
     "aic": "Akaike weights of maximum-likelihood fits",
     "aicc": "Akaike weights, AIC with the correction for small samples, of maximum-likelihood fits",
@@ -93,7 +93,7 @@ class ModelAverage(Tabled):
 
     @property
     def shrinkage(self) -> pd.Series[Any]:
-        """Fully averaged coefficients over those of the models that have them: 1 where all do."""
+        """Full averages divided by averages over the models that have the term: 1 where all do."""
         return (self.table["full"] / self.table["conditional"]).rename("shrinkage")
 
     def predict(self, newdata: Any = None, **options: Any) -> pd.Series[Any]:

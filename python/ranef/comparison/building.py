@@ -1,4 +1,4 @@
-"""Fits of many formulas to the same rows, and what sets two formulas apart."""
+"""Fits of many formulas to the same rows, and differences between two formulas."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def shared_rows(formulas: Sequence[str], data: Any) -> tuple[Any, int]:
 
 
 def on_its_rows(model: Any) -> tuple[Any, dict[str, Any]]:
-    """Return the rows of the data that a model used, and its arguments that are a value a row."""
+    """Return the rows of the data that a model used, and its row-wise arguments."""
     data, design = model.parts.training_data(), model.parts.design
     position = np.arange(design.n_obs) if design.rows is None else design.rows
     cut = {
@@ -75,7 +75,7 @@ def on_its_rows(model: Any) -> tuple[Any, dict[str, Any]]:
 def fitted_by(
     model: Any, formulas: Sequence[str], *, progress: bool, by_likelihood: bool = True
 ) -> list[Any]:
-    """Fit formulas as a model's call says, by maximum likelihood, to the rows that it used."""
+    """Fit formulas as in a model's call, by maximum likelihood, to the rows that it used."""
     data, cut = on_its_rows(model)
     options: dict[str, Any] = {**cut}
     fields = type(model.call).__dataclass_fields__

@@ -31,14 +31,14 @@ class PartR2(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a block: part (what all others leave to it), alone, shared (alone minus part), and
+        One row per block: part (what all others leave to it), alone, shared (alone minus part), and
         average (over all orders of entering; these add up to ``whole``).
     notes : tuple of str
         Remarks.
     whole : float
         Marginal R² of the model.
     commonality : Series
-        What each set of blocks has in common and no other has; they add up to ``whole``.
+        What each set of blocks has in common that no other has; they add up to ``whole``.
     """
 
     whole: float
@@ -64,7 +64,7 @@ def blocks_of(model: Any, terms: Any) -> dict[str, tuple[str, ...]]:
     Raises
     ------
     ModelError
-        If a block cannot be without another.
+        If a block cannot be removed without another.
     """
     formula = parse(model.call.formula)
     named = [term.name for term in formula.terms if term.factors]
@@ -125,7 +125,7 @@ def part_table(
 
 
 def _common(each: frozenset[str], value: Mapping[frozenset[str], float], names: list[str]) -> float:
-    """Return what a set of blocks has in common and no other block has (Nimon et al., 2008)."""
+    """Return what a set of blocks has in common that no other block has (Nimon et al., 2008)."""
     rest = frozenset(names) - each
     total = 0.0
     for size in range(len(each) + 1):

@@ -20,7 +20,7 @@ __all__ = ["all_criteria", "check_criterion", "flag_notes", "flags_of", "general
 
 
 def check_criterion(models: Sequence[Any], by: str) -> str:
-    """Return the criterion that ranks models: the one asked for, of marginal models QIC.
+    """Return the criterion that ranks models: as requested, or QIC for marginal models.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def all_criteria(model: Any, by: str) -> dict[str, float]:
 
 
 def flags_of(fits: Sequence[Any]) -> list[str]:
-    """State what forbids ranking fits as they stand, a text a fit; empty where nothing does."""
+    """State what forbids ranking fits as they are, one text per fit; empty where nothing does."""
     restricted = [bool(getattr(fit, "reml", False)) for fit in fits]
     if not any(restricted):
         return [""] * len(fits)

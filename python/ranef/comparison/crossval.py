@@ -36,7 +36,7 @@ __all__ = [
 
 
 def grouping_factor(model: Any, group: str | None) -> int:
-    """Return the position of the term of a grouping factor; the only one when none is named."""
+    """Return the position of a grouping factor's term; of the only one if none is named."""
     known = [term.group for term in model.parts.design.bars]
     if not known:
         raise ModelError("the model has no grouping factor; leave rows out: scheme='new_rows'")

@@ -1,4 +1,4 @@
-"""R² by all definitions of a model, in one table."""
+"""All definitions of R² of a model, in one table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class R2Table(Tabled):
     Attributes
     ----------
     table : DataFrame
-        A row a definition: r2, lower, upper, says.
+        One row per definition: r2, lower, upper, says.
     notes : tuple of str
         Remarks.
     """
@@ -119,7 +119,7 @@ def _generalised(model: GeneralizedLinearMixedModel) -> dict[str, float]:
 
 
 def new_data(model: Any, folds: int, seed: Any, progress: bool) -> dict[str, tuple[float, str]]:
-    """Return cross-validated R² for new groups and new rows, with how each was left out."""
+    """Return cross-validated R² for new groups and new rows, and how each was left out."""
     out = {}
     for name, scheme in (("new groups", "new_groups"), ("new rows", "new_rows")):
         group = model.parts.design.random[0].group if scheme == "new_groups" else None
@@ -142,7 +142,7 @@ def new_data(model: Any, folds: int, seed: Any, progress: bool) -> dict[str, tup
 def table_of(
     model: Any, level: float, replicates: Callable[[Callable[[Any], Any]], pd.DataFrame] | None
 ) -> pd.DataFrame:
-    """Lay definitions out: r2, lower, upper, and what each says."""
+    """Tabulate the definitions: r2, lower, upper, and what each says."""
     found = pd.DataFrame({"r2": explained(model)}, dtype=float)
     found["lower"], found["upper"] = np.nan, np.nan
     if replicates is not None:

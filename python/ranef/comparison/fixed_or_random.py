@@ -1,4 +1,4 @@
-"""The effects of a grouping factor as coefficients of their own, and as draws of a distribution."""
+"""The effects of a grouping factor as coefficients, and as draws from a distribution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["FixedOrRandom", "compared"]
 
 #: A column that varies within groups by less than this share of its size does not vary there.
 CONSTANT = 1e-9
-#: What a row must leave to be predicted by the others.
+#: What must remain of a row for the others to predict it.
 PIVOT = 1e-9
 #: Levels below which a variance between them is hardly known.
 FEW = 6
@@ -360,7 +360,7 @@ def _explained(X: Array, within: Array, given: Any, codes: NDArray[np.int32]) ->
 
 
 def _rmse(errors: Array) -> tuple[list[float], int]:
-    """Root mean squares over the rows that all columns predict, and how many these are."""
+    """Root mean squares over the rows that all columns predict, and the number of these rows."""
     known = np.isfinite(errors).all(axis=1)
     if not known.any():
         return [np.nan] * errors.shape[1], 0

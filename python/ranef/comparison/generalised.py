@@ -71,7 +71,7 @@ def check_generalised(models: Sequence[Any], caller: str = "anova") -> None:
 def check_same_rows(models: Sequence[Any], caller: str) -> None:
     """Raise unless all are generalised models of one response on the same rows.
 
-    Counts and shares have probabilities, gamma responses densities: neither is compared with the
+    Counts and shares have probabilities, gamma responses densities: neither compares with the
     other, nor with a model of lmer.
     """
     for place, model in enumerate(models, start=1):
@@ -110,8 +110,8 @@ def is_absorbing(model: Any) -> bool:
 
 
 def check_whole_likelihoods(models: Sequence[Any]) -> None:
-    """Refuse likelihoods given the sums of groups beside others."""
-    given = [
+    """Refuse to compare likelihoods conditional on group sums with others."""
+    given: list[tuple[str, ...]] = [
         model.call.absorb if is_absorbing(model) and model.parts.is_conditional else ()
         for model in models
     ]
@@ -141,7 +141,7 @@ def _counted(model: Any) -> bool:
 
 
 def tested(small: Any, large: Any, relation: Relation) -> tuple[RatioTest, list[str]]:
-    """One row's test against the row above, and what to know about it."""
+    """Test a row against the row above; also return notes."""
     if relation.same_fixed and relation.same_random:
         return RatioTest(), ["the same model as the row above, written in another way"]
     if small.npar == large.npar:

@@ -60,7 +60,7 @@ def gls_scores(
 def feols_scores(fit: FixedEffectsModel, new: Any, y: Array, w: Array) -> dict[str, Array]:
     """Score normal predictive distributions of least squares.
 
-    Beside absorbed factors the error of the coefficients is not known and left out.
+    With absorbed factors the error of the coefficients is unknown and left out.
     """
     sd = np.full(len(y), fit.sigma) / np.sqrt(w)
     if fit.parts.estimate.absorption is not None:

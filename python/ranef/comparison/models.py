@@ -86,7 +86,7 @@ def check_comparable(
 
 
 def check_likelihood(models: Sequence[Model], caller: str) -> None:
-    """Raise if a model was fitted with a prior, so that its likelihood is not the largest."""
+    """Raise if a model was fitted with a prior, so that its likelihood is not maximal."""
     for model in models:
         if getattr(model.call, "prior", None) is not None:
             raise ModelError(
@@ -110,7 +110,7 @@ def named_models(
 ) -> tuple[tuple[Any, ...], list[str] | None]:
     """Read models, and the names that they were given, if any.
 
-    Models come one by one, in one mapping of names to models, or as keyword arguments; not as a
+    Models come one by one, in a mapping of names to models, or as keyword arguments; not as a
     list, whose names nobody gave.
     """
     found: list[Any] = []

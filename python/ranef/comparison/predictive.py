@@ -16,7 +16,7 @@ from ..report.tabled import Tabled
 
 __all__ = ["PredictiveComparison", "named_results", "ranked"]
 
-#: Standard errors of a difference below which it says nothing.
+#: Standard errors below which a difference says nothing.
 CLEAR = 2.0
 
 
@@ -81,7 +81,7 @@ def ranked(results: Mapping[str, CrossValidation]) -> PredictiveComparison:
     Raises
     ------
     ModelError
-        If the results are not about the same rows and responses, left out alike.
+        If the results are not for the same rows and responses, left out in the same way.
     """
     _check_alike(results)
     first = next(iter(results.values()))

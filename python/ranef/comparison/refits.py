@@ -1,4 +1,4 @@
-"""Predictions of left-out rows by fits that are made again without them."""
+"""Predictions of left-out rows by refits without them."""
 
 from __future__ import annotations
 

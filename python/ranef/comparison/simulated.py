@@ -25,7 +25,7 @@ def check_draws(n: int) -> None:
 
 
 def entropy(seed: Any) -> Any:
-    """Return what seeds of draws are made of: a number, drawn where a generator is given.
+    """Return the entropy of seeds: a number, drawn if a generator is given.
 
     Raises
     ------

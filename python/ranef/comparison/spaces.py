@@ -1,4 +1,4 @@
-"""How two generalised models lie in each other, part by part."""
+"""How two generalised models are nested, part by part."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Spaces", "related", "spaces_of"]
 #: The spaces of a model by part.
 Spaces = dict[str, Parts]
 
-#: Of parts that one of two models has not, and no constant stands for.
+#: For parts that one of two models lacks and no constant stands for.
 UNRELATED = Relation(same_fixed=False, same_random=False, nested=False, zeros=0, shift=0.0)
 
 
@@ -51,7 +51,7 @@ def spaces_of(parts: GeneralisedParts) -> Spaces:
 
 
 def location_of(parts: OrdinalParts) -> Parts:
-    """Prepare the location with what is nominal: the same effect on all thresholds is one of it."""
+    """Prepare location and nominal effects: an equal effect on all thresholds is among these."""
     design, nominal = parts.design, parts.nominal
     kept = np.r_[0, parts.estimate.block("location").kept + 1]
     if nominal is None:
@@ -81,7 +81,7 @@ def related(small: GeneralisedParts, large: GeneralisedParts) -> Relation:
     """Compare two models of one distribution on the same rows."""
     low, high = spaces_of(small), spaces_of(large)
     if set(low) != set(high):
-        return UNRELATED  # zeros that one of them has not: a probability at its end
+        return UNRELATED  # zeros that one of them lacks: a probability at its bound
     found = [relate(low[name], high[name]) for name in low]
     same = nested = True
     if isinstance(small, OrdinalParts) and isinstance(large, OrdinalParts):

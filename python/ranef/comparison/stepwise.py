@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """One term that was looked at in one round.
+    """One term examined in one round.
 
     Attributes
     ----------
     part, term : str
-        "random" or "fixed", and what would go.
+        "random" or "fixed", and the term that would go.
     round : int
         When it went, from 1; 0 for what stayed.
     statistic, num_df, den_df, pvalue : float
@@ -52,7 +52,7 @@ class Step:
 def random_steps(
     model: LinearMixedModel, alpha: float, keep: set[str], line: Line
 ) -> tuple[LinearMixedModel | FixedEffectsModel, list[Step]]:
-    """Take random effects out as long as the least certain one has p above alpha."""
+    """Remove random effects while the least certain one has p above alpha."""
     steps: list[Step] = []
     current: Any = model
     for number in range(1, 1000):
@@ -75,7 +75,7 @@ def random_steps(
 def caic_steps(
     model: LinearMixedModel, keep: set[str], line: Line
 ) -> tuple[LinearMixedModel | FixedEffectsModel, list[Step]]:
-    """Take random effects out as long as the conditional AIC falls.
+    """Remove random effects while the conditional AIC falls.
 
     References
     ----------
@@ -101,7 +101,7 @@ def caic_steps(
 
 
 def conditional(model: Any) -> float:
-    """Return the conditional AIC, which without random effects counts coefficients and sigma."""
+    """Return the conditional AIC; without random effects it counts coefficients and sigma."""
     if isinstance(model, LinearMixedModel):
         return float(model.caic().caic)
     weights = model.parts.design.weights
@@ -112,7 +112,7 @@ def conditional(model: Any) -> float:
 
 
 def _counted(items: Iterator[T], line: Line) -> Iterator[T]:
-    """Return the items one by one, and count them."""
+    """Yield the items, counting them."""
     for item in items:
         yield item
         line.update(1)
@@ -173,7 +173,7 @@ def _ratio(large: LinearMixedModel, small: Any) -> tuple[float, float, float]:
 def fixed_steps(
     model: Any, alpha: float, keep: set[str], ddf: str | None, line: Line
 ) -> tuple[Any, list[Step]]:
-    """Take fixed terms out as long as the least certain one that none needs has p above alpha."""
+    """Remove fixed terms while the least certain one that no other needs has p above alpha."""
     steps: list[Step] = []
     current = model
     for number in range(1, 1000):

@@ -83,7 +83,7 @@ def parts_of(model: LinearMixedModel | GLSModel) -> StructuredParts:
 def one_estimator(
     models: Sequence[LinearMixedModel], spaces: Sequence[Any], refit: bool | None
 ) -> list[LinearMixedModel]:
-    """Return the fits of the table: as they stand, or all by maximum likelihood."""
+    """Return the fits of the table: as they are, or all by maximum likelihood."""
     if refit is False:
         return list(models)
     if refit is None and all(model.reml for model in models) and same_fixed(spaces):
@@ -94,7 +94,7 @@ def one_estimator(
 def tested(
     small: LinearMixedModel, large: LinearMixedModel, relation: Relation
 ) -> tuple[RatioTest, list[str]]:
-    """One row's test against the row above, and what to know about it."""
+    """Test a row against the row above; also return notes."""
     untested = why_untested(small, large, relation)
     if untested:
         return RatioTest(), [untested]
@@ -114,7 +114,7 @@ def tested(
 def why_untested(
     small: LinearMixedModel, large: LinearMixedModel, relation: Relation
 ) -> str | None:
-    """Why a pair has no statistic at all; None when it has."""
+    """Say why a pair has no statistic at all; None if it has one."""
     if small.reml != large.reml:
         text = "one fit is by REML and one by ML: their likelihoods are never differenced"
         warn_caller(ComparisonWarning(f"{text}; leave out refit=False to compare both by ML"))
@@ -129,7 +129,7 @@ def why_untested(
 
 
 def two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
-    """Why no p-value is given when both parts differ, and the model that lies between."""
+    """Say why there is no p-value when both parts differ, and which model lies between."""
     formula, random = parse(large.call.formula), parse(small.call.formula).random
     between = " + ".join([str(formula.without_random()), *(bar.source() for bar in random)])
     return (
@@ -140,7 +140,7 @@ def two_steps(small: LinearMixedModel, large: LinearMixedModel) -> str:
 
 
 def cautions(small: LinearMixedModel, large: LinearMixedModel, relation: Relation) -> list[str]:
-    """State what spoils a test of fits as they stand."""
+    """State what invalidates a test of fits as they are."""
     notes = []
     if small.reml and not relation.same_fixed:
         notes.append(

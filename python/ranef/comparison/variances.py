@@ -29,7 +29,7 @@ def has_one_variance(model: LinearMixedModel) -> bool:
 def one_variance(
     model: LinearMixedModel, observed: float | None, n: int, seed: Any, *, progress: bool
 ) -> SimulatedTest:
-    """Test the one variance of a model; ``observed`` is another statistic than its own."""
+    """Test the one variance of a model; ``observed`` replaces its own statistic."""
     fit = by_likelihood(model, reml=True)
     design, kept = fit.parts.design, fit.parts.estimate.kept
     if observed is None:

@@ -1,6 +1,6 @@
 """Small public data sets, bundled as plain data.
 
-``load(name)`` gives a fresh pandas frame; nothing is read before it is asked for. Columns that R's
+``load(name)`` returns a fresh pandas frame; nothing is read until then. Columns that R's
 packages hold as factors are categoricals with the same order of levels.
 
 =============  =====  ===========================================================================
@@ -13,7 +13,7 @@ name            rows  what, where it comes from, columns and their units
                       section 6.6: crossed. ``diameter`` of the zone without growth, mm; ``plate``;
                       ``sample``.
 ``Pastes``        60  Strength of a paste in casks within deliveries, section 6.5 of [2]_: nested.
-                      ``strength`` without stated unit; ``batch`` A to J; ``cask`` a to c, the
+                      ``strength`` in no stated unit; ``batch`` A to J; ``cask`` a to c, the
                       labels used again in every batch; ``sample`` the cask with its batch, A:a.
 ``Dyestuff``      30  Five preparations from each of six batches, section 6.4 of [2]_. ``Yield``
                       grams of standard colour; ``Batch``.

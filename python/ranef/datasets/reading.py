@@ -1,4 +1,4 @@
-"""Read a bundled data set and give its factors R's levels."""
+"""Read a bundled data set; its factors have R's levels."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _categorical(column: pd.Series[Any], factor: _Factor) -> pd.Categorical[Any]
 
 
 def _unknown(name: str) -> DataError:
-    """Make the error for a name that is not in the catalogue, with the nearest that are."""
+    """Make the error for a name that is not in the catalogue, with the nearest that are in it."""
     from difflib import get_close_matches
 
     folded = {known.lower(): known for known in _FILES}

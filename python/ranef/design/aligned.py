@@ -1,4 +1,4 @@
-"""What a caller gives for rows or for names: labels decide, never the place alone."""
+"""Values given by rows or by names: labels decide, never position alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check_rows(given: Any, role: str, index: pd.Index[Any] | None, n_rows: int) 
     if index is None:
         index = pd.RangeIndex(n_rows)
         if not (own.dtype.kind in "iu" and own.isin(index).all()):
-            return  # labels that rows without labels cannot have
+            return  # labels that unlabelled rows cannot have
     if own.equals(index):
         return
     raise DataError(f"the index of {role} differs from that of the data; {_cure(own, index)}", role)
@@ -110,7 +110,7 @@ def one_a_row(
 
 
 def _flat(values: Any, role: str) -> Any:
-    """Return a vector; a matrix of one column is one."""
+    """Return a vector; a matrix of one column counts as one."""
     if isinstance(values, pd.DataFrame) or np.ndim(values) == 2:
         raise DataError(f"{role} must have one value a row; give a vector, or a Series", role)
     array = np.asarray(values) if not hasattr(values, "to_numpy") else values.to_numpy()
@@ -152,7 +152,7 @@ def by_name(values: Any, names: Sequence[str], role: str) -> Any:
 
 
 def _named(values: pd.Series[Any], names: Sequence[str], role: str) -> pd.Series[Any]:
-    """Put a Series into the order of the names."""
+    """Put a Series in the order of the names."""
     if _by_position(values.index):
         return values
     _check_names(values.index, names, role)
@@ -160,12 +160,12 @@ def _named(values: pd.Series[Any], names: Sequence[str], role: str) -> pd.Series
 
 
 def _by_position(labels: pd.Index[Any]) -> bool:
-    """Whether labels are only numbers from 0 on, which pandas makes of itself."""
+    """Return whether labels are just 0, 1, 2, ..., which pandas makes by default."""
     return labels.equals(pd.RangeIndex(len(labels)))
 
 
 def _check_names(labels: pd.Index[Any], names: Sequence[str], role: str) -> None:
-    """Refuse labels that are no names, or come twice."""
+    """Refuse labels that are not names, or that repeat."""
     if not labels.is_unique:
         raise ValueError(f"{role} has a label twice: {labels[labels.duplicated()][0]!r}")
     unknown = [label for label in labels if label not in names]
@@ -242,7 +242,7 @@ def side_by_side(values: Any, role: str) -> Any:
     Raises
     ------
     DataError
-        If their row labels differ, or some of the list are no Series.
+        If their row labels differ, or some items of the list are not Series.
     """
     if not (isinstance(values, list | tuple) and any(isinstance(v, pd.Series) for v in values)):
         return values

@@ -81,7 +81,7 @@ def operate(symbol: str, left: Any, right: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Unwrap what a transform gave; numbers kept as objects become float64."""
+    """Unwrap a transform's result; numbers kept as objects become float64."""
     value = getattr(value, "__wrapped__", value)
     dtype: Any = getattr(value, "dtype", None)
     if dtype is not None and pd.api.types.is_object_dtype(dtype):
@@ -100,7 +100,7 @@ def counted(value: Any) -> Any:
 
 
 def check_kinds(symbol: str, left: Any, right: Any) -> None:
-    """Refuse an operator that means nothing for these values, or too much."""
+    """Refuse an operator that does not make sense for these values."""
     if symbol in ("&", "|") and not (is_truth(left) and is_truth(right)):
         raise TypeError(
             f"{symbol} joins conditions, as in (x > 1) {symbol} (z > 2), and not numbers or text"
@@ -115,7 +115,7 @@ def check_kinds(symbol: str, left: Any, right: Any) -> None:
 
 
 def is_truth(value: Any) -> bool:
-    """Tell conditions from numbers."""
+    """Return whether values are conditions, not numbers."""
     if isinstance(value, bool | np.bool_):
         return True
     dtype = getattr(value, "dtype", None)
@@ -123,7 +123,7 @@ def is_truth(value: Any) -> bool:
 
 
 def is_text_column(value: Any) -> bool:
-    """Tell a column that is not numbers, truth values or dates."""
+    """Return whether a column is not numbers, truth values or dates."""
     dtype = getattr(value, "dtype", None)
     if dtype is None:
         return False
@@ -141,7 +141,7 @@ def check_rows_agree(*values: Any) -> None:
 
 
 def is_whole(value: Any) -> bool:
-    """Tell whole numbers, alone or in a column."""
+    """Return whether values are whole numbers, alone or in a column."""
     if isinstance(value, bool | np.bool_):
         return False
     if isinstance(value, int | np.integer):
@@ -166,7 +166,7 @@ def whole_numbers(symbol: str, left: Any, right: Any) -> Any:
 
 
 def of_two_numbers(symbol: str, left: int, right: int) -> Any:
-    """Apply an operator to two numbers; what does not fit 64 bits is a float."""
+    """Apply an operator to two numbers; a result beyond 64 bits is a float."""
     if symbol == "**":
         result = math.pow(left, right)
         return int(result) if right >= 0 and abs(result) <= EXACT else result

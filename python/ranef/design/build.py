@@ -183,13 +183,13 @@ def all_terms(formula: Formula) -> list[Term]:
 
 
 def on_rows(value: Value, keep: Mask | None) -> Value:
-    """Restrict a variable to the rows kept, and to levels that occur there."""
+    """Restrict a variable to the kept rows, and to levels that occur there."""
     value = value if keep is None else value.take(keep)
     return value.compressed() if isinstance(value, Categories) else value
 
 
 def on(array: Vector | None, keep: Mask | None) -> Vector | None:
-    """Restrict an array to the rows kept."""
+    """Restrict an array to the kept rows."""
     return array if array is None or keep is None else array[keep]
 
 
@@ -274,7 +274,7 @@ def successes(name: str, value: Numbers, weight: Vector | None) -> tuple[Vector,
 def with_trials(
     formula: Formula, reading: Reading, response: str, keep: Mask | None
 ) -> Mask | None:
-    """Leave rows out that say nothing because they have no trials, and count them."""
+    """Leave out rows without trials, which say nothing, and count them."""
     answer = reading.values[formula.left.expr]
     if response != "counts" or not isinstance(answer, Numbers) or len(answer.arrays) != 2:
         return keep

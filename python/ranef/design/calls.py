@@ -16,7 +16,7 @@ from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful
 
 __all__ = ["call_builtin", "call_contrasts", "call_numpy", "call_transform", "check_options"]
 
-#: numpy's arithmetic on whole numbers wraps around; ours does not.
+#: numpy's integer arithmetic wraps around; ours does not.
 SIGNS = {
     "add": "+",
     "subtract": "-",
@@ -29,7 +29,7 @@ SIGNS = {
     "power": "**",
 }
 
-#: Functions that may add or multiply whole numbers up.
+#: Functions that may add up or multiply whole numbers.
 ADDING = frozenset(
     [
         "sum",
@@ -48,20 +48,20 @@ ADDING = frozenset(
     ]
 )
 
-#: Columns that one transform may make, and values that it may be given as knots or levels.
+#: Most columns that one transform may make, and most values it may be given as knots or levels.
 MOST_COLUMNS = 500
 MOST_VALUES = 100_000
 HIGHEST_DEGREE = 50
 
 SPLINES = frozenset(["poly", "bs", "ns", "cr", "cc", "cs"])
 
-#: What C() may be given to code levels with, uncalled.
+#: Contrasts that C() may be given uncalled.
 CONTRAST_CLASSES = (
     *(getattr(MODULES["contr"], name) for name in CONTRASTS),
     *(CONTEXT[name] for name in ("Treatment", "Poly", "Sum", "Helmert", "Diff")),
 )
 
-#: Functions whose second column is a table, not a row's value.
+#: Functions whose second argument is a table, not a row's value.
 TABLES = frozenset(["digitize", "searchsorted", "interp", "isin", "select"])
 
 
@@ -114,7 +114,7 @@ def checked_value(value: Any) -> Any:
 
 
 def check_count(name: str, values: list[Any]) -> None:
-    """Refuse sequences that are long whatever the data."""
+    """Refuse sequences whose length does not depend on the data."""
     numbers = [float(v) for v in values]
     if name == "linspace":
         count = numbers[2] if len(numbers) > 2 else 50.0
@@ -186,7 +186,7 @@ def call_transform(
 
 
 def transformed(name: str, value: Any) -> Any:
-    """Return a transform a column as it expects it."""
+    """Give a transform a column in the form it expects."""
     if name in ("C", "factor", "I"):
         return value
     value = plain(value)
@@ -194,7 +194,7 @@ def transformed(name: str, value: Any) -> Any:
 
 
 def check_sizes(name: str, values: list[Any]) -> None:
-    """Refuse more columns, knots or levels than a formula can mean."""
+    """Refuse more columns, knots or levels than a formula can sensibly have."""
     most = MOST_VALUES if name in ("C", "factor") else MOST_COLUMNS
     if name == "cbind":
         return

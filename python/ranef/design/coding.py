@@ -38,7 +38,7 @@ class FittedFactor:
     full, reduced : tuple of (str, int)
         Names and slots of the columns, with and without the constant.
     extra : ndarray of shape (L, n_extra)
-        Contrast columns that are no indicators.
+        Contrast columns that are not indicators.
     state : dict
         What stateful transforms remember.
     """
@@ -112,7 +112,7 @@ def fit_numbers(expr: str, value: Numbers, state: dict[str, Any]) -> FittedFacto
 def fit_treatment(
     expr: str, value: Categories, labels: Sequence[Any], state: dict[str, Any]
 ) -> FittedFactor:
-    """Code levels by indicators, the first left out where a constant is there."""
+    """Code levels by indicators, omitting the first if there is a constant."""
     full = tuple((f"{expr}[{label}]", slot) for slot, label in enumerate(labels))
     reduced = tuple((f"{expr}[T.{label}]", slot) for slot, label in enumerate(labels) if slot)
     extra = np.empty((len(labels), 0))
@@ -147,7 +147,7 @@ def fit_contrasts(
 
 
 def slot_of(column: NDArray[np.float64], extra: list[NDArray[np.float64]]) -> int:
-    """Return a contrast column its slot: a level's if it is its indicator, else a new one."""
+    """Return a contrast column's slot: a level's if it is its indicator, else a new one."""
     at = np.flatnonzero(column)
     if len(at) == 1 and column[at[0]] == 1.0:
         return int(at[0])
@@ -159,7 +159,7 @@ def slot_of(column: NDArray[np.float64], extra: list[NDArray[np.float64]]) -> in
 
 
 def resolve_contrasts(asked: Any, expr: str) -> Contrasts | None:
-    """Turn what the caller gave into contrasts; None for treatment contrasts."""
+    """Resolve the caller's contrasts; None for treatment contrasts."""
     if asked is None or isinstance(asked, Contrasts):
         return asked
     if isinstance(asked, str):

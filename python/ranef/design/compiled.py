@@ -1,4 +1,4 @@
-"""Expressions of formulas, read and checked once: what they name, and that all of it is allowed."""
+"""Expressions of formulas, parsed and checked once: names used, and that all are allowed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Compiled:
     tree : ast.expr
         The expression, names that Python cannot read replaced by aliases.
     keys : dict of node to str
-        Spelling of each part that may remember something of the rows of the fit.
+        Spelling of each part that may remember something about the rows of the fit.
     names : dict of str to str
         Alias to column or constant.
     unknown : tuple of str
@@ -126,7 +126,7 @@ def compiled(expr: str, own: frozenset[str] = frozenset()) -> Compiled:
 
 
 class Survey:
-    """One walk over an expression that checks it and takes down what is in it."""
+    """One walk over an expression that checks it and records its contents."""
 
     def __init__(
         self, expr: str, own: frozenset[str], names: dict[str, str], readable: str
@@ -144,7 +144,7 @@ class Survey:
         self.by_row = True
 
     def look(self, tree: ast.AST) -> None:
-        """Visit every node; a long sum is no deeper than its operands."""
+        """Visit every node; a long sum counts as no deeper than its operands."""
         stack: list[tuple[ast.AST, bool]] = [(tree, False)]
         while stack:
             node, aware = stack.pop()
@@ -153,7 +153,7 @@ class Survey:
             stack += [(child, aware) for child in self.children(node, aware)]
 
     def check(self, node: ast.AST) -> None:
-        """Refuse a node that is not of the language."""
+        """Refuse a node that is not in the language."""
         for part in [node, *operators(node)]:
             if type(part) in INSTEAD:
                 raise self.error(INSTEAD[type(part)])
@@ -186,14 +186,14 @@ class Survey:
         return self.source[node.col_offset : node.end_col_offset].decode()
 
     def sees_missing(self, node: ast.AST) -> bool:
-        """Return whether a call decides itself what is missing in its arguments."""
+        """Return whether a call handles missing values in its arguments itself."""
         if not isinstance(node, ast.Call):
             return False
         name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
         return name in language.MISSING_AWARE
 
     def children(self, node: ast.AST, aware: bool) -> list[ast.AST]:
-        """Parts of a node that are values themselves; functions are taken down."""
+        """Parts of a node that are values; functions are recorded."""
         if isinstance(node, ast.Name):
             self.loaded[node.id] = None
             if aware:
@@ -210,7 +210,7 @@ class Survey:
         return list(ast.iter_child_nodes(node))
 
     def called(self, node: ast.Call) -> list[ast.AST]:
-        """Take down what a call calls; give the object of a method."""
+        """Record what a call calls; return the object of a method."""
         self.check_keywords(node)
         self.keys[node] = self.spelling(node)
         if isinstance(node.func, ast.Name):
@@ -242,7 +242,7 @@ class Survey:
                 raise self.error(f"{keyword.arg!r} is not an argument for formulas")
 
     def function(self, name: str) -> None:
-        """Take down a function called by its name."""
+        """Record a function called by its name."""
         if name in self.own:
             self.by_row = False
             self.calls.append(name)
@@ -253,7 +253,7 @@ class Survey:
             self.calls.append(name)
 
     def module_function(self, path: list[str]) -> None:
-        """See that a function of numpy's, or contrasts, are in the language."""
+        """Check that a numpy function, or contrasts, are in the language."""
         name = ".".join(path[1:])
         if path[0] == "contr":
             if name not in language.CONTRASTS:
@@ -266,7 +266,7 @@ class Survey:
             self.by_row = False
 
     def attribute(self, node: ast.Attribute) -> list[ast.AST]:
-        """See that an attribute is a value of the language."""
+        """Check that an attribute is a value of the language."""
         path = dotted_path(node, self.names)
         if path is not None and path[0] in MODULES:
             allowed = language.CONSTANTS if path[0] == "np" else language.CONTRASTS
@@ -283,7 +283,7 @@ class Survey:
         return [node.value]
 
     def chained(self, node: ast.Attribute) -> None:
-        """Take down a chain of names, which may be meant as the name of a column."""
+        """Record a chain of names, which may be meant as a column's name."""
         if dotted_path(node, self.names) is not None:
             self.dotted.append(ast.unparse(node))
 

@@ -22,7 +22,7 @@ __all__ = ["INTERCEPT", "NO_TRIALS", "Design", "RandomTerm", "Rows", "only_plain
 #: The level of each row, and the weight of its membership where that is not one.
 Rows = tuple[NDArray[np.int32], NDArray[np.float64] | None]
 
-#: Ends the reason of rows that are left out because they have no trials.
+#: Ending of the reason why rows without trials are left out.
 NO_TRIALS = ", no trials"
 
 #: The reference of the constant column, which is never stored.
@@ -51,12 +51,12 @@ class RandomTerm:
         A partition of range(s), in order: columns in one part are correlated, columns in
         different parts independent.
     places : ndarray of shape (n_levels,), int, or None
-        Place of each level among all categories of the column, where some do not occur.
+        Place of each level among all categories of the column, if some do not occur.
     known : KnownCovariance or None
-        Of the levels, up to its size; None where they are independent. It has levels that do not
+        Covariance of the levels, up to scale; None if independent. It has levels that do not
         occur in the rows, too.
     structures : tuple of Structure or None
-        What is known of the covariance of each block; empty where nothing is of any.
+        What is known about the covariance of each block; empty if nothing is.
     smooth : FittedSmooth or None
         The smooth whose penalised part the term is.
     """
@@ -78,7 +78,7 @@ class RandomTerm:
 
     @property
     def block_structures(self) -> tuple[Structure | None, ...]:
-        """Of each block its structure, None where it is free."""
+        """Return the structure of each block; None where it is free."""
         return self.structures or (None,) * len(self.blocks)
 
     @property
@@ -98,12 +98,12 @@ class RandomTerm:
 
     @property
     def is_plain(self) -> bool:
-        """Whether levels are independent and a row has one."""
+        """Whether levels are independent and each row has one."""
         return self.known is None
 
     @property
     def tells_levels_apart(self) -> bool:
-        """Whether a known covariance tells effects from what each row varies by itself."""
+        """Whether a known covariance distinguishes the effects from residual variation."""
         return self.known is not None and not self.known.is_diagonal
 
     @property
@@ -128,12 +128,12 @@ class RandomTerm:
 
     @property
     def is_curve(self) -> bool:
-        """Whether it is a smooth that every group shares, no effect of a group's own."""
+        """Whether it is a smooth that all groups share, not an effect of each group."""
         return self.smooth is not None and self.smooth.is_curve
 
     @property
     def written(self) -> str:
-        """The term in a formula's words, with the first of many columns."""
+        """The term as in a formula, with only the first of many columns."""
         if self.smooth is not None:
             return self.smooth.smooth.text
         more = f" + ... ({self.n_cols:,} columns)" if self.n_cols > 8 else ""
@@ -164,7 +164,7 @@ class Design:
     """Response, model matrices and random-effects terms of one formula on one data set.
 
     Columns of X and of all random-effects terms are kept once, in ``columns``; X and the terms
-    refer to them, so that ``y ~ x + (1 + x | g)`` holds x a single time and the constant never.
+    refer to them, so that ``y ~ x + (1 + x | g)`` stores x once and the constant never.
 
     Attributes
     ----------
@@ -224,9 +224,9 @@ class Design:
         return {**self.__dict__, "owners": ()}
 
     def by(self, method: Method) -> Self:
-        """Make the same design, computed by another method."""
+        """Return the same design, computed by another method."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, method=method)  # with owners, which a copy lets go
+        other.__dict__.update(self.__dict__, method=method)  # with owners, which a copy would drop
         return other
 
     @property
@@ -236,11 +236,11 @@ class Design:
 
     @property
     def bars(self) -> tuple[RandomTerm, ...]:
-        """Terms that are no part of a smooth, which come first."""
+        """Terms that are not part of a smooth; they come first."""
         return tuple(term for term in self.random if term.smooth is None)
 
     def without_smooths(self) -> Design:
-        """Leave the smooth terms out of what is known of the random effects."""
+        """Leave the smooth terms out of what is known about the random effects."""
         count = len(self.bars)
         if count == len(self.random):
             return self
@@ -258,7 +258,7 @@ class Design:
 
     @property
     def structures(self) -> tuple[tuple[Structure | None, ...], ...]:
-        """Of each random-effects term what is known of the covariance of its blocks."""
+        """What is known about the covariance of each term's blocks."""
         return tuple(term.structures for term in self.random)
 
     @property
@@ -306,12 +306,12 @@ class Design:
 
 
 def only_plain(design: Design, what: str, instead: str = "") -> None:
-    """Raise for what is known of independent levels, of which a row has one, only.
+    """Raise unless levels are independent and each row has one.
 
     Raises
     ------
     UnsupportedError
-        If a term has a known covariance, or several members a row.
+        If a term has a known covariance, or several members per row.
     """
     for term in design.random:
         if not term.is_plain:

@@ -34,7 +34,7 @@ __all__ = ["Encoder", "NewRows", "NewSmooth", "NewTerm", "encode", "encode_smoot
 
 @dataclass(frozen=True)
 class Encoder:
-    """What a design learned from its data, enough to treat new rows alike.
+    """What a design learned from its data, enough to treat new rows in the same way.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ class NewTerm:
     places : tuple of ndarray of shape (m, d), or None
         For each block whose columns are places where the rows are; empty where there is none.
     extra : ndarray of shape (m,), or None
-        Variance of the effects of rows at unseen places that the columns do not tell.
+        Variance of the effects of rows at unseen places that the columns do not explain.
     membership : Membership or None
-        The levels of each row, where it has several; ``codes`` is then of the first.
+        The levels of each row, if it has several; ``codes`` then refers to the first.
     """
 
     group: str
@@ -108,7 +108,7 @@ class NewTerm:
 
     @property
     def unseen(self) -> NDArray[np.float64]:
-        """Sum of the squared weights of levels not seen, each one of its own, shape (m,)."""
+        """Sum of the squared weights of unseen levels, all distinct, shape (m,)."""
         return np.asarray(sum(np.where(codes < 0, weight**2, 0.0) for codes, weight in self.rows))
 
 
@@ -123,7 +123,7 @@ class NewRows:
     offset : ndarray of shape (m,) or None
         Known part of the linear predictor.
     terms : tuple of NewTerm or None
-        One for each term of the design, None for a term not asked for.
+        One for each term of the design; None for a term not requested.
     missing : ndarray of shape (m,), bool
         Rows with a missing value in a column that is needed.
     index : Index or None
@@ -219,7 +219,7 @@ class NewSmooth:
     x : ndarray of shape (m, d)
         Its variables; NaN where missing.
     multiplier : ndarray of shape (m,) or None
-        What ``by`` multiplies it by; None where the new rows do not say.
+        What ``by`` multiplies it by; None if the new rows lack it.
     codes : ndarray of shape (m,), int32
         Level of each row, 0 for a curve; -1 for a level that the fit did not see.
     index : Index or None
@@ -233,7 +233,7 @@ class NewSmooth:
 
 
 def encode_smooth(design: Design, position: int, newdata: Any) -> NewSmooth:
-    """Read the variables of the smooth that a term of a design is, and nothing else."""
+    """Read only the variables of the smooth behind a term of a design."""
     encoder: Encoder = design.encoder
     one = design.random[position].smooth
     assert one is not None
@@ -269,7 +269,7 @@ def coordinates(structure: Structure | None, reading: Reading) -> NDArray[np.flo
 
 
 def chosen_terms(design: Design, random: bool | Iterable[str] | None) -> list[int]:
-    """Positions of the random-effects terms that are asked for."""
+    """Positions of the requested random-effects terms."""
     if random is None or isinstance(random, bool):
         return list(range(len(design.random))) if random in (None, True) else []
     asked = [random] if isinstance(random, str) else list(random)
@@ -325,7 +325,7 @@ def read_known(factor: Factor, fitted: FittedFactor, reading: Reading) -> None:
 
 
 def translated(value: Value, fitted: FittedFactor, reading: Reading) -> Value:
-    """Return a new value the levels of the fit."""
+    """Recode a new value to the levels of the fit."""
     if fitted.levels is None:
         if isinstance(value, Numbers):
             return value

@@ -27,7 +27,7 @@ __all__ = ["columns_of", "evaluate", "strict_columns"]
 
 
 def columns_of(expr: str, frame: Frame, evaluation: Evaluation = SAFE) -> list[str]:
-    """Columns of the frame that an expression uses; an error for a name that is nothing."""
+    """Columns of the frame that an expression uses; raise for an unknown name."""
     parts = parsed(expr, evaluation)
     known = {*CONTEXT, *BUILTINS, *evaluation.named}
     out = []
@@ -59,7 +59,7 @@ def parsed(expr: str, evaluation: Evaluation) -> Compiled | Trusted:
 
 
 def strict_columns(expr: str, evaluation: Evaluation) -> frozenset[str]:
-    """Names whose missing values an expression does not take care of itself."""
+    """Names whose missing values an expression does not handle itself."""
     return parsed(expr, evaluation).strict
 
 
@@ -68,7 +68,7 @@ def evaluate(
 ) -> Value:
     """Evaluate an expression; ``state`` is filled by the first call and read by later ones.
 
-    Numbers that all rows of the fit gave together, such as a mean, are kept in ``state`` and used
+    Numbers computed from all rows of the fit, such as a mean, are kept in ``state`` and used
     for new rows. An expression whose value in a row still depends on other rows can be fitted, and
     is refused for new rows.
 
@@ -100,7 +100,7 @@ def evaluate(
 
 
 def check_labels(result: Any) -> None:
-    """Refuse a series of something else than the rows, such as counts by value."""
+    """Refuse a series that is not by row, such as counts by value."""
     if isinstance(result, pd.Series) and not isinstance(result.index, pd.RangeIndex):
         raise TypeError(
             "it returns values by level, or for selected rows, and not one for each row"
@@ -134,7 +134,7 @@ def computed(
 
 
 def reason(error: Exception) -> str:
-    """State what went wrong, in a line."""
+    """State what went wrong, in one line."""
     if isinstance(error, RecursionError):
         return "it nests too deep"
     if isinstance(error, MemoryError):
@@ -161,12 +161,12 @@ def plain_series(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def counts_rows(index: pd.Index[Any]) -> bool:
-    """Tell row labels 0, 1, 2, ..."""
+    """Return whether row labels are 0, 1, 2, ..."""
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
 
 def numbers_of_objects(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Take a column of numbers that are kept as objects for numbers."""
+    """Convert a column of numbers kept as objects."""
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if kind == "integer" and not series.hasnans:
         try:
@@ -179,7 +179,7 @@ def numbers_of_objects(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def read_result(result: Any, expr: str, n_rows: int) -> Value:
-    """Turn what an expression gave into a value."""
+    """Turn an expression's result into a value."""
     if isinstance(result, Marked):
         return read_marked(result, expr, n_rows)
     meta = getattr(result, "__formulaic_metadata__", None)

@@ -1,4 +1,4 @@
-"""The caller's data, whatever their kind: columns by name, as pandas series."""
+"""The caller's data of any kind: columns by name, as pandas series."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 #: From pandas 3 on.
 ALWAYS_COPIES = int(pd.__version__.partition(".")[0]) >= 3
 
-#: Rows of a block, and from how many columns on blocks are worth it.
+#: Rows of a block, and the number of columns from which blocks pay off.
 BLOCK = 2048
 FEW = 4
 MOST_IN_16_BITS = 32767
@@ -39,7 +39,7 @@ MOST_IN_16_BITS = 32767
 
 @dataclass(frozen=True)
 class Frame:
-    """A table that gives its columns one by one.
+    """A table that returns its columns one by one.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Frame:
     index : Index or None
         Row labels, when the table is a pandas frame.
     fetch : callable
-        Gives the column of a name as a pandas series.
+        Returns the column of a name as a pandas series.
     cache : dict of str to series
         Columns fetched before; all have the same index.
     arrays : dict of str to array of shape (n,)
@@ -68,7 +68,7 @@ class Frame:
         return name in self.cache or name in self.names
 
     def series(self, name: str) -> pd.Series[Any]:
-        """Return a column; a `DataError` if there is none, or more than one, of that name."""
+        """Return a column; raise `DataError` unless exactly one has that name."""
         found = self.cache.get(name)
         if found is None:
             self.check(name)
@@ -93,7 +93,7 @@ class Frame:
             )
 
     def hint(self, name: str) -> str:
-        """State where a name may be found that is no column."""
+        """Say where a name that is not a column may be found."""
         if self.index is not None and name in self.index.names:
             return "; it is in the index: call reset_index() on the data first"
         return did_you_mean(name, self.names)
@@ -137,10 +137,10 @@ def is_frame(data: Any) -> bool:
 
 
 def pandas_column(data: pd.DataFrame, names: tuple[Any, ...]) -> Callable[[str], pd.Series[Any]]:
-    """Return columns that later changes of the frame cannot reach: views if pandas sees to that."""
+    """Return columns that later changes of the frame cannot reach: views if pandas ensures it."""
     if not copies_on_write():
         return lambda name: data[name].copy()
-    try:  # three times as fast as data[name], which looks the name up and makes it again
+    try:  # three times as fast as data[name], which looks the name up and builds it anew
         inside: Any = data._mgr  # noqa: SLF001
         made: Any = getattr(pd.Series, "_from_mgr")  # noqa: B009
         take = inside.iget
@@ -164,7 +164,7 @@ def copies_on_write() -> bool:
 def copy_strided(frame: Frame, names: Iterable[str]) -> None:
     """Copy number columns that are not contiguous float64, all at once if there are several.
 
-    Rows of a table in C order lie side by side, so that a column on its own reads all of it: blocks
+    Rows of a table in C order are contiguous, so that reading one column reads all of it: blocks
     of rows that fit the cache are taken apart instead.
     """
     names = list(names)
@@ -195,7 +195,7 @@ def owners(frame: Frame, arrays: Iterable[NDArray[Any] | None]) -> tuple[pd.Seri
 
 
 def may_be_viewed(series: pd.Series[Any]) -> bool:
-    """Tell whether a column is stored as a design stores it, so that it may not be a copy."""
+    """Return whether a column is stored as a design stores it, and so may not be a copy."""
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):  # codes of 16 bits or fewer are copied
         return len(dtype.categories) > MOST_IN_16_BITS
@@ -210,7 +210,7 @@ def stored(series: pd.Series[Any]) -> NDArray[Any]:
 
 
 def address(array: NDArray[Any]) -> int:
-    """Tell where an array lies in memory."""
+    """Return where an array is in memory."""
     return int(array.__array_interface__["data"][0])
 
 
@@ -255,7 +255,7 @@ def lazy_or_unknown(data: Any) -> str:
 
 
 def narwhals_series(column: Any) -> pd.Series[Any]:
-    """Turn a narwhals series into a pandas series, numbers without a copy where that can be."""
+    """Turn a narwhals series into a pandas series, numbers without a copy where possible."""
     import narwhals as nw
 
     is_text = column.dtype == nw.String and column.implementation.is_polars()
@@ -264,7 +264,7 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
     if column.dtype in (nw.Int128, nw.UInt128):
         return wide_integers(column)
     values = column.to_numpy()
-    if values.dtype.kind == "T":  # numpy's own variable-width text
+    if values.dtype.kind == "T":  # numpy's variable-width text
         values = values.astype(object)
     if values.ndim != 1:
         name = column.name
@@ -273,7 +273,7 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
 
 
 def wide_integers(column: Any) -> pd.Series[Any]:
-    """Take 128-bit numbers as 64-bit ones where they fit, else as Python's own."""
+    """Convert 128-bit numbers to 64 bits where they fit, else to Python's integers."""
     import narwhals as nw
 
     for kind in (nw.Int64, nw.UInt64):
@@ -284,7 +284,7 @@ def wide_integers(column: Any) -> pd.Series[Any]:
 
 
 def narwhals_categorical(column: Any) -> pd.Categorical:
-    """Turn a categorical into codes by its own library's means, which keep missing values."""
+    """Turn a categorical into codes with its own library, which keeps missing values."""
     if column.implementation.is_polars():
         return polars_categorical(column)
     native = column.to_native()

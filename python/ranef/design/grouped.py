@@ -50,7 +50,7 @@ def build_grouped(formula: Formula, data: Any, groups: Iterable[str], **options:
 
 
 def _parts(name: str, columns: set[str]) -> tuple[str, ...]:
-    """Split ``a:b`` into its columns, unless a column is called that."""
+    """Split ``a:b`` into its columns, unless a column has that name."""
     return (name,) if name in columns else tuple(name.split(":"))
 
 

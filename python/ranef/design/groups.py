@@ -24,7 +24,7 @@ class Crossing:
     n_levels : int
         Levels of the column.
     keys : ndarray of int64, or None
-        The combinations that occur, code * n_levels + level, ascending; None if all do.
+        The combinations that occur, code * n_levels + level, ascending; None if all occur.
     """
 
     n_levels: int
@@ -42,7 +42,7 @@ class Grouping:
     parts : tuple of Index
         Levels of each column, used ones only.
     crossings : tuple of Crossing
-        How the columns after the first join.
+        How the columns after the first are joined.
     n_levels : int
         Number of levels of the factor.
     """
@@ -54,7 +54,7 @@ class Grouping:
 
     @property
     def levels(self) -> pd.Index[Any]:
-        """Labels of the levels, spelled again; those of an interaction ``a:b``."""
+        """Labels of the levels, spelled anew; those of an interaction are ``a:b``."""
         out = self.parts[0]
         for crossing, levels in zip(self.crossings, self.parts[1:], strict=True):
             out = cross_labels(out, levels, crossing)
@@ -95,7 +95,7 @@ def group_codes(
 
 
 def cross(codes: Codes, n_levels: int, other: Codes, n_other: int) -> tuple[Codes, Crossing]:
-    """Return each combination of two codes that occurs a code, in order."""
+    """Give each occurring combination of two codes a code, in order."""
     size = n_levels * n_other
     small = size < 2**31
     kind = np.int32 if small else np.int64
@@ -142,7 +142,7 @@ def codes_of_new(grouping: Grouping, columns: Sequence[pd.Series[Any]]) -> NDArr
 
 
 def positions(levels: pd.Index[Any], column: pd.Series[Any]) -> Codes:
-    """Find the level of each value; -1 if it is none."""
+    """Find the level of each value; -1 if it is not a level."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, categories = categorical_codes(column)
         return np.append(find_levels(levels, categories), -1)[codes]

@@ -1,4 +1,4 @@
-"""What to write instead of functions that other software has."""
+"""What to write instead of other software's functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OWN = 'write a function and give it as functions={"f": f}'
 
 
 def unknown_function(name: str, expr: str) -> str:
-    """State that a function is not known, and what may be meant."""
+    """State that a function is unknown, and what may be meant."""
     if foreign_function(name):
         return foreign_function(name)
     hint = did_you_mean(name, [*CONTEXT, *BUILTINS])
@@ -30,7 +30,7 @@ def unknown_function(name: str, expr: str) -> str:
 
 
 def unknown_numpy(name: str) -> str:
-    """State that a function of numpy's is not in the language."""
+    """State that a numpy function is not in the language."""
     hint = did_you_mean(name, NUMPY) if not hasattr(np, name) else ""
     return f"np.{name} is not part of the language of formulas{hint or f'; {OWN}'}"
 

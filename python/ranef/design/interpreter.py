@@ -1,4 +1,4 @@
-"""Evaluate checked expressions, value by value: nothing runs but what the language names."""
+"""Evaluate checked expressions, value by value: only what the language names runs."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class Interpreter:
         return call_builtin(name, args, options)
 
     def remembered(self, node: ast.AST, compute: Callable[..., Any], *values: Any) -> Any:
-        """Compute a part, unless the fit has kept what all its rows gave."""
+        """Compute a part, unless the fit has kept its value over all rows."""
         key = self.parts.keys.get(node)
         if key is None:
             return compute(*values)
@@ -198,7 +198,7 @@ class Interpreter:
         return known["value"] if "value" in known else self.kept(node, compute(*values))
 
     def kept(self, node: ast.AST, result: Any) -> Any:
-        """Keep what rows gave together: a number, or a few, which new rows then use as well."""
+        """Keep a value computed from all rows: one number or a few, which new rows then use."""
         if is_summary(result, self.n_rows) and self.has_columns(node):
             self.states[self.parts.keys[node]]["value"] = result
         return result
@@ -210,7 +210,7 @@ class Interpreter:
 
 
 def is_summary(result: Any, n_rows: int) -> bool:
-    """Tell a number, or values that are not one for each row."""
+    """Return whether a value is a number, or values other than one per row."""
     if isinstance(result, pd.Series | pd.Index | np.ndarray):
         return result.ndim == 0 or len(result) != n_rows
     return isinstance(result, int | float | np.generic | pd.Timestamp | pd.Timedelta | str)

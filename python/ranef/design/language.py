@@ -1,8 +1,8 @@
 """What the expressions of a formula may call: the whole language, by name.
 
 Nothing that is not in these tables can be reached from a formula, so a name belongs here only if no
-argument can make it write a file, import or run code, change a column of the caller's, or take time
-or memory that does not go with the rows and the length of the formula.
+argument can make it write a file, import or run code, change a caller's column, or take time
+or memory out of proportion to the rows and the length of the formula.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ GROUP_METHODS = words(
 )
 WINDOW_METHODS = words("mean median std var sem min max sum count quantile rank skew kurt")
 
-#: What agg() and transform() may be asked for: they call any method of that name.
+#: What agg() and transform() may be given: they call any method of that name.
 AGGREGATES = words(
     "mean median std var sem min max sum prod count nunique first last size cumsum cumprod cummax "
     "cummin rank skew"
@@ -242,7 +242,7 @@ DTYPES = words(
     "string category Int64 Int32 Float64"
 )
 
-#: Methods and functions that decide themselves what becomes of missing values.
+#: Methods and functions that handle missing values themselves.
 MISSING_AWARE = words(
     "fillna ffill bfill interpolate isna isnull notna notnull isnan isfinite nan_to_num "
     "combine_first"

@@ -11,14 +11,14 @@ __all__ = ["EXACT", "Method", "Sample"]
 
 @dataclass(frozen=True)
 class Sample:
-    """What makes an approximation of the log-likelihood again, to the bit.
+    """What reproduces an approximation of the log-likelihood, to the bit.
 
     Attributes
     ----------
     n_levels : tuple of int
         Levels of each term that it belongs to, in the order of ``Design.random``.
     n_probes : int
-        Random vectors that the trace is sampled by.
+        Random vectors that sample the trace.
     exact_second : bool
         Whether the second moment is exact.
     deflated_at : tuple of float
@@ -26,7 +26,7 @@ class Sample:
     low, high : float
         The interval of the eigenvalues that are left.
     deflation : ndarray of shape (C, k), optional
-        The deflated vectors of a generalised model, which its weights have a part in.
+        The deflated vectors of a generalised model, which depend on its weights.
     """
 
     n_levels: tuple[int, ...]
@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Method:
-    """The method of a fit, the same for every kernel that is made of a design.
+    """The method of a fit, the same for every kernel made from a design.
 
     Attributes
     ----------

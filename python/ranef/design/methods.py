@@ -1,4 +1,4 @@
-"""Attributes, methods and items of values: which kind of value has which."""
+"""Attributes, methods and items of each kind of value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .calls import ADDING, check_options
 
 __all__ = ["attribute", "call_method", "item"]
 
-#: Characters that one row of text may grow to, and that all rows together may.
+#: Most characters of one row of text, and of all rows together.
 LONGEST = 1000
 MOST_TEXT = 100_000_000
 
@@ -86,7 +86,7 @@ def item(value: Any, index: Any) -> Any:
 
 
 def check_selection(value: Any, index: Any) -> None:
-    """Refuse an index that gives more rows than there are."""
+    """Refuse an index that returns more rows than there are."""
     if isinstance(index, tuple) and isinstance(value, np.ndarray):
         if all(isinstance(part, int | slice) for part in index):
             return

@@ -30,7 +30,7 @@ Groups: TypeAlias = "Mapping[str, tuple[Codes, pd.Index[Any]]]"
 
 
 class Spelled:
-    """Levels of an interaction, spelled when first asked for: a million take half a second."""
+    """Levels of an interaction, spelled on first use: a million take half a second."""
 
     def __set__(self, term: RandomTerm, value: pd.Index[Any] | Grouping) -> None:
         term.__dict__["levels"] = value
@@ -175,7 +175,7 @@ def known_term(
 def member_term(
     bar: Bar, left: Left, rows: Membership, covariance: KnownCovariance | None
 ) -> tuple[RandomTerm, MemberGrouping]:
-    """Build a term of which a row has several levels."""
+    """Build a term with several levels per row."""
     assert bar.members is not None
     there = rows.codes >= 0
     occurring = np.unique(rows.codes[there])
@@ -198,7 +198,7 @@ def member_term(
 
 
 def places_of(grouping: Grouping, known: pd.Index[Any]) -> NDArray[np.intp] | None:
-    """Places of the levels among all categories, where some do not occur."""
+    """Places of the levels among all categories, if some do not occur."""
     if grouping.crossings or isinstance(known, pd.RangeIndex):
         return None
     (levels,) = grouping.parts
@@ -272,7 +272,7 @@ def columns_of_bar(bar: Bar, formula: Formula, store: Store) -> list[Column]:
 def check_new(
     fresh: Sequence[Column], columns: Sequence[Column], bar: Bar, formula: Formula
 ) -> None:
-    """Refuse a column that varies over the same groups already."""
+    """Refuse a column that already varies over the same groups."""
     if not columns:
         return
     keys = {column.key for column in columns}

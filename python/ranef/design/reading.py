@@ -23,7 +23,7 @@ __all__ = ["Reading", "read_argument", "read_factor", "read_group", "rows_to_kee
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-#: A sum of squares below this has lost digits, though some value is not zero.
+#: A sum of squares below this has lost digits if some value is not zero.
 SMALLEST = 1e-290
 
 
@@ -48,7 +48,7 @@ class Reading:
     evaluation : Evaluation
         What expressions may do.
     members : dict of str to Membership
-        Groups of which a row has several, by label.
+        Groupings with several levels per row, by label.
     """
 
     frame: Frame
@@ -186,7 +186,7 @@ def series_of(asked: Any, role: str, frame: Frame) -> pd.Series[Any]:
 
 
 def union(masks: Iterable[Mask]) -> Mask | None:
-    """Join masks; None if nothing is in any."""
+    """Join masks; None if all are empty."""
     out: Mask | None = None
     for mask in masks:
         if mask.any():
@@ -195,7 +195,7 @@ def union(masks: Iterable[Mask]) -> Mask | None:
 
 
 def rows_to_keep(reading: Reading, missing: str) -> Mask | None:
-    """Find which rows have no missing value, None if all; refuse infinite values in them."""
+    """Find the rows without missing values, None if all; refuse infinite values in them."""
     gaps = union(reading.missing.values())
     if gaps is not None:
         check_gaps(gaps, reading, missing)
@@ -208,7 +208,7 @@ def rows_to_keep(reading: Reading, missing: str) -> Mask | None:
 
 
 def check_gaps(gaps: Mask, reading: Reading, missing: str) -> None:
-    """Raise if missing values are not wanted, or leave no row."""
+    """Raise if missing values are not allowed, or leave no row."""
     counts = ", ".join(f"{name!r} {int(m.sum())}" for name, m in reading.missing.items())
     lost = int(gaps.sum())
     if missing == "raise":

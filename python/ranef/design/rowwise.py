@@ -14,14 +14,14 @@ from .values import Categories, Value
 
 __all__ = ["check_rows", "is_tried", "note_rows"]
 
-#: Where the state of an expression says that its rows belong together; no part is spelled so.
+#: Key of a state whose expression uses rows jointly; no part has this spelling.
 TOGETHER = "rows together"
 
 Columns: TypeAlias = "Mapping[str, pd.Series[Any]]"
 
 
 def is_tried(state: Mapping[str, Any]) -> bool:
-    """Return whether the rows of the fit were looked at before."""
+    """Return whether the rows of the fit were examined before."""
     return TOGETHER in state
 
 
@@ -58,7 +58,7 @@ def note_rows(
 
 
 def check_rows(expr: str, columns: Columns, state: dict[str, Any]) -> None:
-    """Refuse new rows for an expression whose rows belong together; those of the fit are none."""
+    """Refuse new rows for an expression that uses rows jointly; the fit's own are not new."""
     known = state[TOGETHER]
     if known and known["digest"] != digest(columns):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Which columns of its factors a term needs beside the terms before it."""
+"""Which columns of its factors a term needs given the terms before it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .coding import FittedFactor
 
 __all__ = ["Column", "check_names", "columns_of_terms"]
 
-#: Columns that one term may have, and factors with levels that it may multiply.
+#: Most columns of one term, and most factors with levels that it may multiply.
 MOST_COLUMNS = 100_000
 HIGHEST_ORDER = 10
 
@@ -22,7 +22,7 @@ Scoped = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True)
 class Column:
-    """How to compute one column of a model matrix; no part at all is the constant.
+    """How to compute one column of a model matrix; without parts, the constant.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Column:
     scale : float
         A number to multiply by.
     at : tuple of float
-        Where there is one, the column says in which rows the factors have these values.
+        If given, the column marks the rows in which the factors have these values.
     """
 
     name: str

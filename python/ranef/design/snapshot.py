@@ -1,4 +1,4 @@
-"""The data of a fit as they were then, whatever the caller does to the table later."""
+"""The data of a fit as they were, whatever the caller does to the table later."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ WATCHED = "_callers_frame"
 class Kept:
     """An attribute that keeps a table by value: see `snapshot`, which runs when it is first read.
 
-    What a pandas frame holds is taken down at once, in microseconds; the table is made of it when
-    somebody asks.
+    The contents of a pandas frame are noted in microseconds; the table is made from them when
+    it is first needed.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -63,14 +63,14 @@ def rows_dropped(model: Any) -> tuple[int, int] | None:
 
 
 class Held:
-    """A table that can be made when it is wanted."""
+    """A table that can be made when needed."""
 
     def __init__(self, table: Callable[[], Any]) -> None:
         self.table = table
 
 
 def hold(data: Any) -> Any:
-    """Take down what a table holds now, without making another."""
+    """Note what a table holds now, without copying it."""
     if not isinstance(data, pd.DataFrame) or not copies_on_write():
         return snapshot(data)
     try:
@@ -109,12 +109,12 @@ def snapshot(data: Any) -> Any:
         return data.copy()
     kind = type(data)
     if kind.__module__.startswith("polars.") and kind.__name__ == "DataFrame":
-        return data.clone()  # the columns cannot change, but the table can get others
+        return data.clone()  # the columns cannot change, but the table can gain others
     return data
 
 
 def native(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put the bytes of columns into this machine's order, without which pandas takes no rows."""
+    """Convert columns to this machine's byte order, without which pandas cannot select rows."""
     swapped = [getattr(kind, "isnative", True) is False for kind in frame.dtypes]
     if not any(swapped):
         return frame
@@ -136,7 +136,7 @@ def by_value(values: Any) -> Any:
 
 
 def held_bytes(data: Any) -> int:
-    """Count the bytes that a model keeps alive with its data, those shared with the caller too."""
+    """Count the bytes that a model's data keep alive, including those shared with the caller."""
     if isinstance(data, pd.DataFrame):
         return int(data.memory_usage(index=True, deep=True).sum())
     if isinstance(data, Mapping):

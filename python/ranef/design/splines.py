@@ -67,7 +67,7 @@ def natural_spline(
 def place_knots(
     x: NDArray[np.float64], df: int | None, knots: Any, intercept: bool, boundary: Any
 ) -> NDArray[np.float64]:
-    """Return all knots once, the boundary ones first and last."""
+    """Return each knot once, the boundary knots first and last."""
     seen = x[~np.isnan(x)]
     low, high = (seen.min(), seen.max()) if boundary is None else sorted(boundary)
     if knots is not None and df is not None:

@@ -41,9 +41,9 @@ class StructuredDesign:
     time_levels : Index or None
         Labels of the distinct times, ascending.
     strata : RandomTerm or None
-        The factor each level of which has its own standard deviation.
+        The factor whose levels have separate standard deviations.
     D : ndarray of shape (n, d)
-        Columns that the logarithm of the standard deviation is linear in, no constant.
+        Columns in which the log standard deviation is linear, without a constant.
     D_names : tuple of str
         Their names.
     """

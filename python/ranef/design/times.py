@@ -68,7 +68,7 @@ def times_of_levels(term: RandomTerm, warn: bool) -> Times:
 
 
 def days(levels: pd.Index[Any]) -> Times | None:
-    """Count days since the first date; None for what is no date or duration."""
+    """Count days since the first date; None for anything but dates and durations."""
     if levels.dtype == object and pd.api.types.infer_dtype(levels) == "date":
         levels = pd.DatetimeIndex(levels)
     if isinstance(levels, pd.PeriodIndex):
@@ -88,7 +88,7 @@ def numbers(levels: pd.Index[Any]) -> Times | None:
 
 
 def numbers_in(levels: pd.Index[Any]) -> Times | None:
-    """Numbers in labels that differ by nothing else; None if they are not of that kind."""
+    """Numbers in labels that differ only by them; None for other labels."""
     found = [NUMBERED.fullmatch(str(level)) for level in levels]
     parts = [match.groups() for match in found if match is not None]
     if len(parts) < len(levels) or len({(before, after) for before, _, after in parts}) > 1:

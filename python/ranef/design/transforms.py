@@ -61,7 +61,7 @@ def scale(
     ddof: int = 1,
     _state: dict[str, Any] | None = None,
 ) -> NDArray[np.float64]:
-    """Centre and divide by the standard deviation, missing values left aside."""
+    """Centre and divide by the standard deviation, ignoring missing values."""
     state = {} if _state is None else _state
     values = np.asarray(x, dtype=np.float64)
     if "center" not in state:

@@ -19,7 +19,7 @@ from .transforms import BUILTINS, CONTEXT, MODULES, is_stateful
 
 __all__ = ["Trusted", "run", "trusted"]
 
-#: Functions and methods that take in all rows. A single number that one gave on the rows of the fit
+#: Functions and methods that use all rows. A single number that one returned on the rows of the fit
 #: is used for new rows too.
 WHOLE_COLUMN = frozenset(
     [
@@ -59,7 +59,7 @@ class Trusted:
 
 
 class Preparation(ast.NodeTransformer):
-    """Rename functions and modules out of the way of columns; hand states to calls with memory."""
+    """Rename functions and modules to avoid columns' names; pass states to calls with memory."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -143,7 +143,7 @@ def run(
 
 
 def remembered(compute: Callable[[], Any], state: dict[str, Any]) -> Any:
-    """Return a number that all rows of the fit gave; what is no single number is computed again."""
+    """Return a number computed from all rows of the fit; anything else is recomputed."""
     if "value" in state:
         return state["value"]
     result = compute()

@@ -40,11 +40,11 @@ class Numbers:
     arrays : tuple of ndarray of shape (n,)
         The columns, contiguous float64, NaN where missing.
     labels : tuple
-        Names of the columns within the variable; empty if there is one without a name.
+        Names of the columns within the variable; empty for a single unnamed column.
     spans_intercept : bool
         Whether the columns add up to a constant.
     dropped : int
-        The column to leave out where a constant is there already.
+        The column to leave out if there is already a constant.
     """
 
     arrays: tuple[NDArray[np.float64], ...]
@@ -92,7 +92,7 @@ Value = Numbers | Categories
 
 
 def read_series(series: pd.Series[Any], name: str) -> Value:
-    """Read a column for use in a model matrix: numbers stay numbers, all else has levels."""
+    """Read a column for use in a model matrix: numbers stay numbers; anything else has levels."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         return Numbers((float_array(series, name),))
@@ -124,12 +124,12 @@ def reject(series: pd.Series[Any], name: str) -> None:
 
 
 def is_decimal(dtype: Any) -> bool:
-    """Tell Arrow's decimals."""
+    """Return whether a type is an Arrow decimal."""
     return isinstance(dtype, pd.ArrowDtype) and "decimal" in str(dtype)
 
 
 def is_numbers(series: pd.Series[Any], name: str) -> bool:
-    """Return whether a column is read as numbers, however they are kept."""
+    """Return whether a column is read as numbers, however stored."""
     try:
         return isinstance(read_series(series, name), Numbers)
     except DataError:
@@ -137,7 +137,7 @@ def is_numbers(series: pd.Series[Any], name: str) -> bool:
 
 
 def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
-    """Read a column whose kind only its values tell."""
+    """Read a column whose kind only its values show."""
     kind = types.infer_dtype(series, skipna=True)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         return Numbers((float_array(series, name),))
@@ -158,7 +158,7 @@ def mixed_message(series: pd.Series[Any], name: str) -> str:
 
 
 def float_array(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
-    """Return contiguous float64, without a copy where the column is that already."""
+    """Return contiguous float64, without a copy if the column already is that."""
     dtype = series.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "fiu":
         return np.ascontiguousarray(series.to_numpy(), dtype=np.float64)
@@ -195,7 +195,7 @@ def read_codes(series: pd.Series[Any], name: str) -> tuple[Codes, pd.Index[Any]]
 
 
 def native(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Take numbers in this machine's order of bytes; pandas cannot look others up."""
+    """Convert numbers to this machine's byte order; pandas cannot look up others."""
     dtype = series.dtype
     if not isinstance(dtype, np.dtype) or dtype.isnative:
         return series
@@ -216,7 +216,7 @@ def small_range(
 
 
 def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
-    """Turn float levels that are whole into integers; infinite ones are refused."""
+    """Turn whole float levels into integers; refuse infinite ones."""
     if levels.dtype.kind != "f":
         return levels
     values = levels.to_numpy()
@@ -228,7 +228,7 @@ def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
 
 
 def find_levels(levels: pd.Index[Any], values: pd.Index[Any]) -> NDArray[np.intp]:
-    """Find the level that each value is, -1 if none; numbers and texts match if they read alike."""
+    """Find the level of each value, -1 if none; numbers and texts match if they read the same."""
     place = levels.get_indexer(values)
     alike = types.is_numeric_dtype(levels.dtype) == types.is_numeric_dtype(values.dtype)
     if alike or (place >= 0).any():

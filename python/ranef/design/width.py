@@ -15,10 +15,10 @@ from .scope import Column
 
 __all__ = ["check_width", "numbers_as_text"]
 
-#: Below so many columns nothing is refused; operations of the cross products, n p^2, above which
+#: Columns below which nothing is refused; operations of the cross products, n p^2, above which
 #: it is; and the share of the machine's memory that a matrix, twice, may take.
 WIDE, OPERATIONS, SHARE = 2000, 1e12, 0.5
-#: Levels from which a text column that holds numbers is told of, and their least share.
+#: Levels from which a text column that holds numbers is reported, and their least share.
 MANY, NUMERIC = 30, 0.8
 
 

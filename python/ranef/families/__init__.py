@@ -1,4 +1,4 @@
-"""Distributions of a response given its linear predictors, and links: one object a family."""
+"""Distributions of a response given its linear predictors, and links: one object per family."""
 
 from .family import Family, Params
 from .links import Link

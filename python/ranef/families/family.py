@@ -82,13 +82,13 @@ class Family:
     wider : str
         Family with more dispersion to try for overdispersed responses.
     narrower : str
-        Family that this one tends to.
+        Family that is a limit of this one.
     no_excess : callable, optional
         ``(params)``, whether this one is no different from ``narrower``.
     aliases : tuple of str
         What others call it.
     elsewhere : str
-        Where a family belongs that has no models of a mean alone.
+        Where a family without models of a mean alone belongs.
     """
 
     name: str
@@ -146,6 +146,13 @@ class Family:
         return bool(self.shapes)
 
     @property
+    def dispersion_sign(self) -> float:
+        """1 where responses vary more as the dispersion grows, -1 where it is a size."""
+        one = np.ones(1)
+        less, more = (self.variance(one, self.params(value))[0] for value in (1.0, 2.0))
+        return float(np.sign(more - less))
+
+    @property
     def has_shape(self) -> bool:
         """Whether the deviance depends on a parameter."""
         return len(self.shapes) > (self.scale is not None)
@@ -177,7 +184,7 @@ class Family:
         return out
 
     def given(self, link: Link, eta: Sequence[Array], trials: Array) -> tuple[Array, Params]:
-        """Return location and parameters at values of all predictors, the location's first."""
+        """Return location and parameters at values of all predictors, the location first."""
         named = self.natural(eta[1 : 1 + len(self.shapes)])
         return link.mean(eta[0]), {**named, "trials": trials}
 

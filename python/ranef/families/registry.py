@@ -12,7 +12,7 @@ from .family import Family
 
 __all__ = ["find", "is_normal", "known", "lookup", "names", "registered"]
 
-#: The file of every family there is, which is read when the family is first asked for; in the
+#: The file of every family, which is read when the family is first used; in the
 #: order in which families are listed to users.
 FILES = {
     "gaussian": "measures.gaussian",
@@ -33,7 +33,7 @@ FILES = {
     "beta": "shares.beta",
     "ordered_beta": "shares.ordered_beta",
 }
-#: Families that were read, and those added for a while.
+#: Families read so far, and those added temporarily.
 READ: dict[str, Family] = {}
 
 
@@ -43,7 +43,7 @@ def names() -> list[str]:
 
 
 def lookup(name: str) -> Family:
-    """Return the family of a name that was checked before.
+    """Return the family of a name that has been checked.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def lookup(name: str) -> Family:
 
 
 def is_normal(name: Any) -> bool:
-    """Return whether a family is that of linear models."""
+    """Return whether a family is the one of linear models."""
     return isinstance(name, str) and name.lower() == "gaussian"
 
 

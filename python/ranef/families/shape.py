@@ -27,7 +27,7 @@ class Shape:
     difference : str
         Name of this one's value before that.
     at_end : str
-        What a value at the end of its range says.
+        What a value at the end of its range means.
     """
 
     name: str

@@ -35,7 +35,7 @@ class Support:
     edges : tuple of float
         Ends of the range that are possible responses, but not possible means.
     at_edge : str
-        What fitted means do that run to an edge, as in "counts run to 0".
+        What fitted means at an edge do, as in "counts run to 0".
     """
 
     words: str

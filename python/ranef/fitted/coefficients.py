@@ -222,7 +222,7 @@ def wald_intervals(parts: Parts, level: float, ddf: str | None) -> pd.DataFrame:
 def level_and_method(
     level: float | str, method: str | float, allowed: Sequence[str], kind: str
 ) -> tuple[float, str]:
-    """Tell coverage and method apart, which may come in either order."""
+    """Distinguish coverage and method, which may come in either order."""
     from .._options import check_option
     from ..errors import UnsupportedError
     from ..inference.coverage import check_level

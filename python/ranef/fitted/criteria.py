@@ -12,7 +12,7 @@ __all__ = ["Criteria"]
 
 
 class Criteria(Base):
-    """What comparisons of models read."""
+    """What comparisons of models use."""
 
     parts: MixedParts
 

@@ -1,4 +1,4 @@
-"""Kinds of fitted models, and what a function that treats one kind says to another."""
+"""Kinds of fitted models, and what a function for one kind says to another."""
 
 from __future__ import annotations
 

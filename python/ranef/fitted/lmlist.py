@@ -1,4 +1,4 @@
-"""One regression a group."""
+"""One regression per group."""
 
 from __future__ import annotations
 

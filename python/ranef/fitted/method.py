@@ -21,7 +21,7 @@ def checked_method(method: Any, threads: Any) -> str:
     Raises
     ------
     ValueError
-        If there is no such method, or ``threads`` is no number of threads.
+        If there is no such method, or ``threads`` is not a number of threads.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads must be a positive integer, not {threads!r}")

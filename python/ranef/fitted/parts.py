@@ -72,11 +72,11 @@ class Parts(ABC):
     ddf: ClassVar[tuple[str, ...]] = ("inf",)
     #: Why no means are predicted over values of the formula's variables, if so.
     no_means: ClassVar[str] = ""
-    #: Why there are no others.
+    #: Why there are no other kinds.
     no_ddf: ClassVar[str] = "the tests of this model have degrees of freedom of their own"
 
     def __getstate__(self) -> dict[str, Any]:
-        # The kernel is built again when needed; the caller's frame is not ours to copy.
+        # The kernel is built again when needed; the caller's frame is not copied.
         kept = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**kept, "data": None, "kernel": None}
 
@@ -183,7 +183,7 @@ class Parts(ABC):
 
     @abstractmethod
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
 
     def estimable(self, L: Array) -> Array:
         """Write hypotheses in the coefficients that are not aliased, shape (r, n_kept)."""
@@ -223,7 +223,7 @@ class Parts(ABC):
         Raises
         ------
         ValueError
-            If it is not known any more.
+            If it is no longer known.
         """
         if self.data is None:
             raise ValueError(
@@ -339,7 +339,7 @@ class Base(Spoken, ABC):
 
     parts: Parts
 
-    #: Words that other models have and this one has not, and what to use instead.
+    #: Words of other models that this one lacks, and what to use instead.
     instead: ClassVar[Mapping[str, str]] = {}
     #: What kind of model this is, for functions that treat some kinds.
     model_kind: ClassVar[str] = "regression"

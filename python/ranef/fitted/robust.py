@@ -117,7 +117,7 @@ class RobustParts(Parts):
         return self.estimate.model.formula
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         return FixedDf(self.cov, np.inf) if ddf == "inf" else self.estimate.tests
 
     def ddf_label(self, ddf: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Random-effects terms: what stands in the parentheses around a bar."""
+"""Random-effects terms: the contents of the parentheses around a bar."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def cross(parts: Sequence[Piece], text: str) -> list[tuple[str, ...]]:
 
 
 def split_at(parts: Sequence[Piece], operator: str) -> list[Sequence[Piece]]:
-    """Split at an operator, not looking into parentheses."""
+    """Split at an operator outside parentheses."""
     out: list[Sequence[Piece]] = []
     i = start = 0
     while i < len(parts):

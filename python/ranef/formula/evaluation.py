@@ -1,4 +1,4 @@
-"""What the expressions of a formula may do: the language, functions of the user's, any Python."""
+"""What the expressions of a formula may do: the language, the user's functions, any Python."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Evaluation:
     Attributes
     ----------
     functions : tuple of (str, callable)
-        Functions of the user's, by the name that the formula calls them.
+        The user's functions, by their names in the formula.
     trusted : bool
-        Whether an expression may be any Python at all.
+        Whether an expression may be arbitrary Python.
     """
 
     functions: tuple[tuple[str, Callable[..., Any]], ...] = ()
@@ -42,7 +42,7 @@ SAFE = Evaluation()
 class FormulaText(str):
     """The text of a formula together with how to evaluate it.
 
-    It is a plain text to everything but `parse`, so that a formula with functions takes the same
+    It is plain text to everything but `parse`, so that a formula with functions takes the same
     road as one without. Text made from it by formatting is plain again, and therefore safe.
     """
 
@@ -63,13 +63,13 @@ class FormulaText(str):
 
 
 def evaluation_of(formula: object) -> Evaluation:
-    """Tell how a formula, or the text of one, is to be evaluated."""
+    """Return how a formula, or its text, is to be evaluated."""
     found = getattr(formula, "evaluation", SAFE)
     return found if isinstance(found, Evaluation) else SAFE
 
 
 def like(text: str, model: object) -> str:
-    """Return a text the evaluation of the formula that it was made from."""
+    """Give a text the evaluation of the formula that it was made from."""
     found = evaluation_of(model)
     return text if found == SAFE else FormulaText(text, found)
 
@@ -113,7 +113,7 @@ def with_functions(
 
 
 def checked(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
-    """See that functions have names that a formula can call."""
+    """Check that functions have names that a formula can call."""
     if not isinstance(functions, Mapping):
         raise TypeError('functions must be a mapping of names to functions, such as {"f": f}')
     for name, function in functions.items():

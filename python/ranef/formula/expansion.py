@@ -64,7 +64,7 @@ def refuse_many(count: int) -> None:
 
 
 def union(left: Terms, right: Terms) -> Terms:
-    """Join terms in the order they come; ``left``, which nothing else holds, grows in place."""
+    """Join terms in the order they come; ``left``, to which nothing else refers, grows in place."""
     if not (isinstance(left, OrderedSet) and isinstance(right, OrderedSet)):
         return left | right
     left.values.update(right.values)

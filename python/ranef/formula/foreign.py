@@ -1,4 +1,4 @@
-"""What to write instead of what other software's formulas have."""
+"""What to write in place of other software's formula syntax."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONDITIONS = (ast.Compare, ast.UnaryOp, ast.Call, ast.Attribute, ast.Subscript)
 
 
 def bar_inside(tree: ast.expr) -> str:
-    """State what a bar inside a call such as ``bs(1 | g)`` should be; nothing if there is none."""
+    """State what a bar inside a call such as ``bs(1 | g)`` should be; empty without one."""
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         return ""
     name = tree.func.id
@@ -49,13 +49,13 @@ def is_bar(node: ast.expr) -> bool:
 
 
 def foreign_function(name: str) -> str:
-    """State what formulas have for a function of R's; nothing if none is known."""
+    """State the formula's counterpart of an R function; empty if none is known."""
     known = FORMULA.get(name)
     return f"{name}() is not a function that formulas know; write {known}" if known else ""
 
 
 def foreign_syntax(expr: str) -> str:
-    """State what Python has for a spelling of R's; nothing if none is found."""
+    """State Python's counterpart of an R spelling; empty if none is found."""
     for name in re.findall(r"([A-Za-z][\w.]*)\s*\(", expr):
         if "." in name and name in FORMULA:
             return foreign_function(name)

@@ -1,4 +1,4 @@
-"""Groups of which a row has several: ``mm(t1, t2, weights=(w1, w2))`` behind a bar."""
+"""Several groups per row: ``mm(t1, t2, weights=(w1, w2))`` behind a bar."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def parse_members(piece: Piece, text: str) -> Members:
     Raises
     ------
     FormulaError
-        If it is not columns, two or more and each once, and as many columns of weights.
+        Unless it has two or more distinct columns, and as many columns of weights.
     """
     place = Place(text, piece.start, piece.stop)
     readable, names = aliased(piece.text)

@@ -165,7 +165,7 @@ def split_bars(summand: Summand, text: str, out: Right) -> None:
 
 
 def place_of(factor: Factor, text: str) -> tuple[int, int]:
-    """Find a factor in the text of a formula; all of the text where it is not found."""
+    """Find a factor in the text of a formula; the whole text if it is not found."""
     offset = f"offset({factor.expr})"
     for piece in pieces(text):
         if piece.text in (factor.expr, offset):
@@ -175,7 +175,7 @@ def place_of(factor: Factor, text: str) -> tuple[int, int]:
 
 
 def check_fixed(summand: Summand, text: str) -> None:
-    """See that a summand without a bar is well formed."""
+    """Check that a summand without a bar is well formed."""
     check_operators(summand.pieces, text)
     for piece in summand.pieces:
         if is_offset(piece):
@@ -220,6 +220,6 @@ def joined(fixed: Sequence[Summand]) -> list[Piece]:
 
 
 def spell(fixed: Sequence[Summand], text: str) -> str:
-    """Spell the fixed part, "1" when there is nothing else."""
+    """Spell the fixed part, "1" if it is empty."""
     out = "".join(f" {s.sign} {text[s.start : s.stop].strip()}" for s in fixed)
     return out.removeprefix(" + ").strip() or "1"

@@ -1,4 +1,4 @@
-"""Covariance structures around bars: which there are, and what they are called elsewhere."""
+"""Covariance structures around bars, and their names elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 __all__ = ["HOMOGENEOUS", "called_elsewhere", "is_structured_bar", "split_arguments"]
 
-#: Structures that a bar may have, and whether one standard deviation is meant unless told.
+#: Structures that a bar may have, and whether they have one standard deviation by default.
 HOMOGENEOUS = {
     "us": False,
     "diag": False,
@@ -18,7 +18,7 @@ HOMOGENEOUS = {
     "exponential": True,
     "matern": True,
 }
-#: Other software's names and what is written here.
+#: Other software's names and their counterparts here.
 ELSEWHERE = {
     "un": "us(... | g)",
     "homdiag": "diag(... | g, hom=True)",
@@ -68,6 +68,6 @@ def split_arguments(inside: str) -> list[tuple[int, str]]:
 
 
 def called_elsewhere(name: str) -> str:
-    """State what is written here for a structure of other software; nothing if none is known."""
+    """State the counterpart of another program's structure; empty if none is known."""
     known = ELSEWHERE.get(name)
     return f"{name}( | ) is other software's word; write {known}" if known else ""

@@ -1,4 +1,4 @@
-"""Smooth terms: what stands in the parentheses of ``s()``, ``te()``, ``ti()`` and ``t2()``."""
+"""Smooth terms: the arguments of ``s()``, ``te()``, ``ti()`` and ``t2()``."""
 
 from __future__ import annotations
 

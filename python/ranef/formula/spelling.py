@@ -1,4 +1,4 @@
-"""Spell Python expressions in the one way that equal ones share, however long they are."""
+"""Spell equal Python expressions in the same way, however long they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["DEEPEST", "depth", "parsed_expression", "spelled"]
 #: How deep calls and brackets may nest in an expression.
 DEEPEST = 50
 
-#: From how many operands on a sum or product is spelled operand by operand.
+#: Number of operands from which a sum or product is spelled operand by operand.
 LONG = 20
 
 ALIKE: tuple[tuple[type[ast.operator], ...], ...] = (
@@ -21,7 +21,7 @@ ALIKE: tuple[tuple[type[ast.operator], ...], ...] = (
 
 
 def parsed_expression(text: str) -> ast.expr:
-    """Parse an expression; a `SyntaxError` or `ValueError` if it is none, or nests too deep."""
+    """Parse an expression; raise `SyntaxError` or `ValueError` if invalid or nested too deeply."""
     try:
         tree = ast.parse(text, mode="eval").body
     except (RecursionError, MemoryError):
@@ -43,7 +43,7 @@ def chain(node: ast.expr) -> tuple[list[ast.expr], list[ast.operator]]:
 
 
 def kinds_of(node: ast.expr) -> tuple[type[ast.operator], ...]:
-    """Operators that bind as an expression's own does; none for what is no operation."""
+    """Operators with the precedence of an expression's own; none if it is not an operation."""
     if not isinstance(node, ast.BinOp):
         return ()
     return next((kinds for kinds in ALIKE if type(node.op) in kinds), ())
@@ -63,7 +63,7 @@ def depth(tree: ast.expr) -> int:
 
 
 def spelled(tree: ast.expr) -> str:
-    """Spell an expression that nests no deeper than `DEEPEST`."""
+    """Spell an expression nested no deeper than `DEEPEST`."""
     texts: list[str] = []
     shortened = Shorten(texts).visit(tree)
     out = ast.unparse(shortened)
@@ -75,18 +75,18 @@ def spelled(tree: ast.expr) -> str:
 
 
 def place_of(i: int) -> str:
-    """Name the place of a long sum; no column can have such a name."""
+    """Name the placeholder of a long sum; no column can have such a name."""
     return f"\0{i}\0"
 
 
 class Shorten(ast.NodeTransformer):
-    """Put a name in place of each long sum, whose text is kept."""
+    """Replace each long sum by a name, and keep its text."""
 
     def __init__(self, texts: list[str]) -> None:
         self.texts = texts
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """Spell a long chain by itself, in parentheses."""
+        """Spell a long chain separately, in parentheses."""
         operands, operators = chain(node)
         if len(operands) < LONG:
             return self.generic_visit(node)

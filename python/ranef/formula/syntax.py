@@ -1,4 +1,4 @@
-"""Split pieces of a formula into its sides and summands, and see that operators fit."""
+"""Split pieces of a formula into its sides and summands, and check its operators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALLOWED = ("+", "-", "*", "/", ":", "**", "^")
 
 @dataclass(frozen=True, slots=True)
 class Summand:
-    """What stands between two signs of a sum.
+    """The pieces between two signs of a sum.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Summand:
     pieces : tuple of Piece
         The pieces, without the sign.
     sign_at : int
-        Place of the sign, or of the first piece if there is none.
+        Place of the sign, or of the first piece without one.
     """
 
     sign: str
@@ -65,7 +65,7 @@ def sides(parts: list[Piece], text: str) -> tuple[list[Piece], list[Piece]]:
 
 
 def summands(parts: Sequence[Piece], text: str) -> list[Summand]:
-    """Split a sum at its signs, not looking into parentheses."""
+    """Split a sum at its signs outside parentheses."""
     out: list[Summand] = []
     sign, sign_at, current = "+", parts[0].start, list[Piece]()
     depth = 0
@@ -87,7 +87,7 @@ def summands(parts: Sequence[Piece], text: str) -> list[Summand]:
 
 
 def closing(parts: Sequence[Piece], opening: int) -> int:
-    """Find the parenthesis that closes the one at ``opening``; -1 if that is none."""
+    """Find the parenthesis that closes the one at ``opening``; -1 if that is not one."""
     depth = 0
     for i in range(opening, len(parts)):
         depth += (parts[i].kind is Kind.OPEN) - (parts[i].kind is Kind.CLOSE)
@@ -97,7 +97,7 @@ def closing(parts: Sequence[Piece], opening: int) -> int:
 
 
 def bars_in(parts: Sequence[Piece], depth: int | None = None) -> list[int]:
-    """Positions of bars, at one depth of parentheses or at all."""
+    """Positions of bars, at one depth of parentheses or at any."""
     out, level = [], 0
     for i, piece in enumerate(parts):
         level += (piece.kind is Kind.OPEN) - (piece.kind is Kind.CLOSE)
@@ -108,7 +108,7 @@ def bars_in(parts: Sequence[Piece], depth: int | None = None) -> list[int]:
 
 
 def check_operators(parts: Sequence[Piece], text: str) -> None:
-    """See that operands and operators take turns; raise at the first that does not."""
+    """Check that operands and operators alternate; raise at the first that does not."""
     expects_operand = True
     for before, piece in zip([None, *parts], parts, strict=False):
         if piece.kind is Kind.OPERATOR:
@@ -144,7 +144,7 @@ def check_operator(piece: Piece, expects_operand: bool, text: str) -> None:
 
 
 def check_operand(piece: Piece, text: str) -> None:
-    """Raise for an operand that cannot be one."""
+    """Raise for an invalid operand."""
     if piece.text == "[":
         raise FormulaError("square brackets mean nothing between terms", text, piece.start)
     if piece.text == ".":

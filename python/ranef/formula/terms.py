@@ -55,7 +55,7 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A product of factors; no factor at all is the intercept.
+    """A product of factors; without factors, the intercept.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Bar:
     left : str
         The text on the left of the bar.
     terms : tuple of Term
-        The same, parsed; the intercept is there unless it was removed.
+        The same, parsed; includes the intercept unless it was removed.
     group : str
         Label of the grouping factor, ``a:b`` for an interaction.
     factors : tuple of str
@@ -127,11 +127,11 @@ class Bar:
     structure : str
         The covariance structure around it, such as ``ar1``; empty where there is none.
     homogeneous : bool
-        Whether that has one standard deviation for all columns.
+        Whether the structure has one standard deviation for all columns.
     start, stop : int
         Place in the formula's text.
     members : Members or None
-        What ``mm(...)`` names; ``factors`` is then its label, which is no column.
+        What ``mm(...)`` names; ``factors`` is then its label, which is not a column.
     """
 
     left: str
@@ -164,9 +164,9 @@ class Smooth:
     Attributes
     ----------
     kind : {"s", "te", "ti", "t2"}
-        One basis, or a tensor product of one basis a variable.
+        One basis, or a tensor product of one basis per variable.
     variables : tuple of Factor
-        What it is a smooth of.
+        Its variables.
     by : Factor or None
         What multiplies it: numbers, or a factor that has one smooth for each level.
     bs : tuple of str
@@ -176,7 +176,7 @@ class Smooth:
     m : tuple of tuple of int
         Order of each margin's penalty (and of its B-splines before it); empty for the usual one.
     knots : tuple of float
-        Knots, or the two ends of them; empty where the data choose.
+        Knots, or their two ends; empty if the data determine them.
     text : str
         The call as written.
     start, stop : int
@@ -250,18 +250,18 @@ class Formula:
         return self.text
 
     def without_random(self) -> Formula:
-        """Leave the random-effects terms out."""
+        """Return the formula without random-effects terms."""
         smooths = [smooth.source() for smooth in self.smooths]
         right = " + ".join([self.fixed, *smooths, *map(offset_source, self.offsets)])
         return replace(self, text=like(f"{self.response} ~ {right}", self), random=())
 
     def refuse_smooths(self, who: str) -> None:
-        """Raise if there are smooth terms, which ``who`` does not take.
+        """Raise if there are smooth terms, which ``who`` does not accept.
 
         Raises
         ------
         UnsupportedError
-            With the term and what takes it.
+            With the term and what accepts it.
         """
         if self.smooths:
             raise UnsupportedError(
@@ -270,7 +270,7 @@ class Formula:
             )
 
     def evaluated(self, evaluation: Evaluation) -> Formula:
-        """Let the expressions do something else."""
+        """Return the formula with another evaluation."""
         return replace(self, text=FormulaText(self.text, evaluation), evaluation=evaluation)
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "unquoted",
 ]
 
-#: Words with blanks between them: perhaps the name of one column.
+#: Words with blanks between them: possibly one column's name.
 TWO_WORDS = re.compile(r"[^\W\d]\w*(?: +\w+)+")
 
 
@@ -68,7 +68,7 @@ QUOTES = "'\"`"
 DOUBLE = ("**", "||")
 KINDS = {Token.Kind.NAME: Kind.NAME, Token.Kind.VALUE: Kind.VALUE}
 
-#: Words that Python keeps for itself but that may well be columns, such as ``yield`` or ``class``.
+#: Words that Python reserves but that may well be columns, such as ``yield`` or ``class``.
 RESERVED = frozenset(keyword.kwlist) - frozenset(
     ["False", "None", "True", "and", "else", "for", "if", "in", "is", "lambda", "not", "or"]
 )
@@ -78,7 +78,7 @@ QUOTED_OR_WORD = re.compile(
 
 
 def pieces(text: str) -> list[Piece]:
-    """Cut a formula into pieces; brackets and quotes are seen to be balanced first."""
+    """Cut a formula into pieces, after checking that brackets and quotes balance."""
     check_brackets(text)
     check_percent(text)
     try:
@@ -203,7 +203,7 @@ def aliased(expr: str) -> tuple[str, dict[str, str]]:
 
 
 def normal_expression(expr: str, text: str = "", start: int = 0, stop: int | None = None) -> str:
-    """Spell a Python expression in the one way that equal expressions share."""
+    """Spell a Python expression so that equal expressions share one spelling."""
     readable, names = aliased(expr)
     try:
         tree = parsed_expression(readable.strip())

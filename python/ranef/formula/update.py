@@ -1,4 +1,4 @@
-"""Change a formula the way R's ``update`` does."""
+"""Change a formula as R's ``update`` does."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def update(old: Formula, text: str) -> Formula:
 
 
 def new_response(left: str, old: Formula) -> str:
-    """Put the old response where the new left side has a dot, or is empty."""
+    """Insert the old response where the new left side has a dot or is empty."""
     if left in ("", "."):
         return old.response
     whole = old.response if old.left.kind is FactorKind.NAME else f"({old.response})"
@@ -81,7 +81,7 @@ def stands_for_old(piece: Piece) -> bool:
 
 
 def change_random(summand: Summand, random: list[Bar], text: str) -> bool:
-    """Add or remove a random-effects term; False if the summand is none."""
+    """Add or remove a random-effects term; False if the summand is not one."""
     if not bars_in(summand.pieces):
         return False
     if not summand.is_bracketed or not bars_in(summand.pieces, 1):
@@ -107,7 +107,7 @@ def find(bar: Bar, random: Sequence[Bar]) -> list[Bar]:
 
 
 def merged(random: Sequence[Bar]) -> list[Bar]:
-    """Leave out terms that are there already."""
+    """Leave out terms that are already present."""
     out: list[Bar] = []
     for bar in random:
         out += [bar] if not find(bar, out) else []
@@ -115,7 +115,7 @@ def merged(random: Sequence[Bar]) -> list[Bar]:
 
 
 def change_offset(summand: Summand, offsets: list[Factor], text: str) -> bool:
-    """Add or remove an offset; False if the summand is none."""
+    """Add or remove an offset; False if the summand is not one."""
     if len(summand.pieces) > 1 or not is_offset(summand.pieces[0]):
         return False
     factor = read_offset(Summand("+", summand.pieces, summand.sign_at), text)
@@ -129,7 +129,7 @@ def change_offset(summand: Summand, offsets: list[Factor], text: str) -> bool:
 
 
 def change_smooths(summand: Summand, smooths: list[Smooth], text: str) -> bool:
-    """Add or remove a smooth term, whatever its options; False if the summand is none."""
+    """Add or remove a smooth term, whatever its options; False if the summand is not one."""
     if len(summand.pieces) > 1 or not is_smooth(summand.pieces[0]):
         return False
     smooth = parse_smooth(summand.pieces[0], text)

@@ -51,7 +51,7 @@ class ConditionalAic:
     ``df`` is the trace of the derivative of the fitted values by the responses, plus one, in the
     analytic form of the cAIC4 package, which published values use: in the derivative
     of the covariance parameters it takes half of the term that comes from estimating sigma.
-    ``df_exact`` takes all of it and equals what refits to perturbed responses give, of the model
+    ``df_exact`` takes all of it and equals the result of refits to perturbed responses of the model
     without what was ``dropped``. They differ by some hundredths. For terms of three or more
     correlated columns cAIC4 1.0 itself gives another number, as it takes the elements of a
     factor and of its transpose to be stored in one order (18.996 for 18.911 in score ~ Machine + (0

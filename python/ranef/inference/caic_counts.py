@@ -84,5 +84,5 @@ def turned_over(design: Design, estimate: GlmmEstimate) -> list[tuple[int, float
 
 
 def following(before: float, after: float, fewer: bool) -> float:
-    """Return by how much a predictor follows its own response."""
+    """Return how much a predictor follows its own response."""
     return before - after if fewer else after - before

@@ -1,4 +1,4 @@
-"""What the fixed effects owe to each group: deletion in closed form, and by refits."""
+"""Influence of each group on the fixed effects: deletion in closed form, and by refits."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ __all__ = ["range_ppf", "range_sf"]
 WIDEST = 40.0
 #: Degree of the interpolant of log tails, and points of its integrals.
 DEGREE, POINTS = 320, 400
-#: Newton steps of a quantile at most, and the last of them, whose square is what is left.
+#: Most Newton steps of a quantile, and size of the last one, whose square is the error left.
 MOST_STEPS, LAST_STEP = 60, 1e-8
 
 

@@ -9,7 +9,7 @@ from ..formula import Formula, Term
 
 __all__ = ["count_subsets", "droppable", "margins", "spelled", "subsets"]
 
-#: Sets that are counted one by one; beyond, no more is said than that they are more.
+#: Most sets that are counted one by one; beyond that, it is only known that there are more.
 MOST_COUNTED = 1_000_000
 
 

@@ -79,7 +79,7 @@ def read_recoding(new: str, text: str) -> Recoding:
 
 
 def renamed(formula: str, old: str, new: str) -> str:
-    """Put the new column in the place of the old one in a formula."""
+    """Replace the old column by the new one in a formula."""
     text = re.sub(rf"(?<![\w.`]){re.escape(old)}(?![\w.`(])", new, formula)
     return text.replace(f"`{old}`", f"`{new}`")
 
@@ -216,7 +216,7 @@ def _solved(A: Array, B: Array) -> Array | None:
 
 
 def _with_verdict(at: LmmEstimate, fitted: LmmEstimate) -> LmmEstimate:
-    """Keep what the search of the original fit said."""
+    """Keep the verdict of the original fit's search."""
     return replace(
         at,
         converged=fitted.converged,

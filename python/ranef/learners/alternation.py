@@ -1,4 +1,4 @@
-"""The learner and the random effects in turn, until the likelihood is settled."""
+"""The learner and the random effects fitted in turn until the likelihood settles."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Alternated:
     trace : DataFrame
         Log-likelihood and residual standard deviation of each round.
     converged : bool
-        Whether the log-likelihood was settled.
+        Whether the log-likelihood settled.
     change : float
         Last change of the log-likelihood.
     start : tuple of ndarray

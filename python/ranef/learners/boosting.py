@@ -1,4 +1,4 @@
-"""Gradient boosting with as many rounds as predict groups best that were held out."""
+"""Gradient boosting with the number of rounds that best predicts held-out groups."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .task import Task, sklearn_part
 
 __all__ = ["Boosting"]
 
-#: Rounds that are added at a time, and without gain before the end.
+#: Rounds added at a time, and rounds without gain before stopping.
 STEP = 25
 
 
@@ -30,7 +30,7 @@ class Boosted(Learned):
     fold : ndarray of shape (n,), int
         The part of each row.
     rounds : int
-        Rounds after which the parts predict each other best.
+        Number of rounds after which held-out parts are predicted best.
     whole : estimator or None
         Fitted to all rows.
     """
@@ -72,13 +72,13 @@ class Boosting(Learner):
     Attributes
     ----------
     rounds : int
-        Trees at most.
+        Most trees.
     rate : float
         Learning rate.
     leaves : int
-        Leaves of a tree at most.
+        Most leaves of a tree.
     min_leaf : int
-        Rows of a leaf at least.
+        Fewest rows of a leaf.
     """
 
     rounds: int = 300

@@ -1,4 +1,4 @@
-"""From what a caller names as learner to the learner."""
+"""Make the learner that a caller names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tree import Tree
 __all__ = ["FITTED", "learner_of"]
 
 KINDS: dict[str, type[Any]] = {"tree": Tree, "forest": Forest, "boosting": Boosting}
-#: Where the predictions come from that random effects are estimated from.
+#: Source of the predictions that random effects are estimated from.
 FITTED = ("auto", "cross-fit", "in-sample")
 
 
@@ -26,9 +26,9 @@ def learner_of(learner: Any, options: Mapping[str, Any] | None, fitted: str) -> 
     Raises
     ------
     ValueError
-        If there is none of that name, or it has no such setting.
+        If there is no learner of that name, or it has no such setting.
     TypeError
-        If it is no regressor of scikit-learn's kind.
+        If it is not a regressor of scikit-learn's kind.
     """
     fitted = check_option("fitted", fitted, FITTED)
     if isinstance(learner, str):

@@ -1,4 +1,4 @@
-"""Prediction intervals without a distribution, calibrated on groups and rows that were held out."""
+"""Distribution-free prediction intervals, calibrated on held-out groups and rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Calibration", "calibrated"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Calibration(Spoken, Preformatted):
-    """Absolute errors of predictions of held-out rows, and intervals made of them.
+    """Absolute errors of predictions of held-out rows, and intervals from them.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ def calibrated(
     Raises
     ------
     ModelError
-        With fewer than two groups a part.
+        With fewer than two groups per part.
     UnsupportedError
         If weights or an offset were given as arrays.
     """

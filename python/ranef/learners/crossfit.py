@@ -28,7 +28,7 @@ class CrossFitted(Learned):
     fold : ndarray of shape (n,), int
         The part of each row.
     whole : estimator or None
-        Fitted to all rows; None until the random effects are settled.
+        Fitted to all rows; None until the random effects have settled.
     """
 
     parts: tuple[Any, ...]
@@ -114,7 +114,7 @@ class Estimator(Learner):
         Raises
         ------
         UnsupportedError
-            If there are weights, and it takes none.
+            If there are weights, and it accepts none.
         ModelError
             If it cannot be fitted.
         """
@@ -143,7 +143,7 @@ def by_parts(parts: tuple[Any, ...], X: Array, fold: Positions) -> Array:
 
 
 def predictions(estimator: Any, X: Array) -> Array:
-    """Predict one finite number a row.
+    """Predict one finite number per row.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def predictions(estimator: Any, X: Array) -> Array:
 
 
 def check_estimator(given: Any) -> Any:
-    """See that something is a regressor.
+    """Check that something is a regressor.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a mixed model knows of groups, as columns for a learner."""
+"""What a mixed model knows about groups, as columns for a learner."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Embedding(Spoken, Preformatted):
     levels : DataFrame
         The modes of each level, from all its rows: for rows the model has not seen.
     train : DataFrame
-        The columns of the rows of the fit. With ``cross_fit`` those of a row are from other rows,
-        so that its own response is not in them.
+        The columns of the rows of the fit. With ``cross_fit`` they are computed from other rows,
+        so that a row's response does not enter them.
     how : str
-        Which rows they are from.
+        Which rows they are computed from.
     prior : DataFrame
-        Covariance of the effects of a level that is not known.
+        Covariance of the effects of an unknown level.
     """
 
     group: str
@@ -102,7 +102,7 @@ def embedded(
     ModelError
         If the model has no random effects.
     ValueError
-        If the group is none of the model's.
+        If the group is not one of the model's.
     UnsupportedError
         If the model is generalised and its rows are to be left out in turn.
     """

@@ -45,13 +45,13 @@ class Fit:
     task : Task
         What it learned: the response minus offset and random effects.
     resample : str
-        What was held out together: a grouping factor, or "rows".
+        Units held out together: a grouping factor, or "rows".
     mixed : LinearMixedModel
         The linear mixed model beside it.
     trace : DataFrame
         Rounds of the alternation.
     converged : bool
-        Whether the likelihood was settled.
+        Whether the likelihood settled.
     warnings : tuple of RanefWarning
         What the fit warned of.
     """
@@ -111,7 +111,7 @@ def fit(call: LearnerCall, data: Any, *, progress: bool = True) -> Fit:
 
 
 def not_settled(found: Alternated) -> list[RanefWarning]:
-    """State that the likelihood was not settled."""
+    """State that the likelihood did not settle."""
     if found.converged:
         return []
     return [

@@ -102,9 +102,9 @@ class Forest(Learner):
     trees : int
         Trees of the final forest.
     early : int
-        Trees while the random effects are not settled yet.
+        Trees while the random effects have not settled yet.
     min_leaf : int, optional
-        Rows of a leaf at least; by default five, and more with more than 10,000 rows.
+        Fewest rows of a leaf; by default five, and more with more than 10,000 rows.
     max_features : float
         Share of the predictors that a split looks at.
 
@@ -128,7 +128,7 @@ class Forest(Learner):
         return self.grown(task, self.trees)
 
     def grown(self, task: Task, count: int) -> Grown:
-        """Grow a forest of so many trees."""
+        """Grow a forest of a given number of trees."""
         kind = sklearn_part("tree", "DecisionTreeRegressor")
         X, n = single(task.X), len(task.target)
         least = self.min_leaf or max(5, round(np.sqrt(n) / 20.0))

@@ -1,4 +1,4 @@
-"""How much worse predictions are once predictors are shuffled."""
+"""How much worse predictions become when predictors are shuffled."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Importance(Spoken, Preformatted):
     Attributes
     ----------
     table : DataFrame
-        ``increase``: of the mean squared error once the predictor is shuffled; ``sd``: between
+        ``increase``: of the mean squared error when the predictor is shuffled; ``sd``: between
         repetitions; ``share``: the increase relative to the variance of the response minus random
         effects; ``shuffled``: "rows", or the grouping factor whose levels were shuffled.
     error : float
-        Mean squared error with nothing shuffled.
+        Mean squared error without shuffling.
     how : str
         Where the predictions come from.
     """
@@ -112,7 +112,7 @@ def columns_of_sets(fit: Fit, sets: Mapping[str, Sequence[str]] | None) -> dict[
     Raises
     ------
     DataError
-        If a set names what is no predictor.
+        If a set names something that is not a predictor.
     """
     known = list(dict.fromkeys(fit.predictors.variables))
     if sets is None:

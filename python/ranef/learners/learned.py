@@ -1,4 +1,4 @@
-"""Learners that are fitted, and what the alternation with random effects asks of them."""
+"""Fitted learners, and what the alternation with random effects requires of them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Learned(ABC):
         return np.asarray(self.held_out(X, rows) + beta[0])
 
     def notes(self) -> list[str]:
-        """State what a reader must know of the learner."""
+        """State what a reader must know about the learner."""
         return []
 
 
@@ -98,10 +98,10 @@ class Learner(ABC):
 
     @abstractmethod
     def fit(self, task: Task) -> Learned:
-        """Fit while the random effects are not settled yet."""
+        """Fit while the random effects have not settled yet."""
 
     def finish(self, task: Task, learned: Learned) -> Learned:
-        """Fit for good; ``learned`` is the last fit of the alternation."""
+        """Make the final fit; ``learned`` is the last fit of the alternation."""
         return learned
 
 

@@ -29,9 +29,9 @@ __all__ = ["MixedLearner", "fit_model"]
 
 
 class MixedLearner(BesideMixed):
-    """A learner of scikit-learn's kind in the place of the fixed part, with random effects.
+    """A learner of scikit-learn's kind in place of the fixed part, with random effects.
 
-    Made by :func:`ranef.re_em`. Nothing of it changes after the fit.
+    Made by :func:`ranef.re_em`. It does not change after the fit.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class MixedLearner(BesideMixed):
 
     @property
     def converged(self) -> bool:
-        """Whether the log-likelihood of the alternation was settled."""
+        """Whether the log-likelihood of the alternation settled."""
         return self.fit.converged and self.mixed.converged
 
     # ------------------------------------------------------------------ rows
@@ -237,7 +237,7 @@ class MixedLearner(BesideMixed):
         return Summary("Learner with random effects", facts, self.varcorr, table, notes)
 
     def _held_out(self) -> str:
-        """State what was held out together."""
+        """State which units were held out together."""
         if self.fit.learned.how in ("in-sample", "leaves as fixed effects"):
             return ""
         whole = "rows" if self.fit.resample == "rows" else f"whole levels of {self.fit.resample}"

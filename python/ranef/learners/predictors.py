@@ -1,4 +1,4 @@
-"""The fixed part of a formula as predictors of a learner: numbers, and an indicator a level."""
+"""The fixed part of a formula as predictors of a learner: numbers, and an indicator per level."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def read_predictors(
 
 
 def checked(formula: Formula) -> Formula:
-    """Refuse a formula that leaves the learner or the random effects nothing to do."""
+    """Refuse a formula without predictors for the learner or without random effects."""
     formula.refuse_smooths("a learner, which finds curves by itself,")
     if not formula.random:
         raise FormulaError(
@@ -183,7 +183,7 @@ def of_term(
 
 
 def slots(factor: FittedFactor) -> list[tuple[int, str, tuple[str, str] | None]]:
-    """Slots of one factor with their names: of two levels one, of more all."""
+    """Slots of one factor with their names: one of two levels, all of more."""
     if factor.levels is None:
         return [(slot, name, None) for name, slot in factor.full]
     levels = list(pd.Index(factor.levels))

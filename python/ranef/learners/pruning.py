@@ -1,4 +1,4 @@
-"""Weakest-link pruning of a tree that was grown."""
+"""Weakest-link pruning of a grown tree."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def pruned_nodes(tree: Any, collapse: Array, alpha: float) -> NDArray[np.intp]:
     Returns
     -------
     ndarray of shape (nodes,), int
-        The uppermost node above it, itself included, that is a leaf then.
+        The uppermost node above it, itself included, that is then a leaf.
     """
     out = np.arange(tree.node_count)
     for node in np.flatnonzero(tree.children_left >= 0):

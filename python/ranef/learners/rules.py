@@ -51,7 +51,7 @@ class Rules(Spoken, Preformatted):
     Attributes
     ----------
     table : DataFrame
-        A row a leaf, from left to right: ``rule``, ``n`` (rows), and estimates with their standard
+        One row per leaf, left to right: ``rule``, ``n`` (rows), and estimates with their standard
         errors.
     root : Node
         The tree.
@@ -91,7 +91,7 @@ def rules_of(fit: Fit) -> Rules:
     Raises
     ------
     UnsupportedError
-        If the learner is no tree.
+        If the learner is not a tree.
     """
     learned = fit.learned
     if not isinstance(learned, Leaves):

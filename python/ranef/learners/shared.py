@@ -1,4 +1,4 @@
-"""What models with a linear mixed model inside pass on of it."""
+"""What models pass on from the linear mixed model inside them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BesideMixed", "rounds_of"]
 
 
-#: Words of linear mixed models that are not of the model as a whole, and what to use instead.
+#: Attributes of linear mixed models that do not describe the whole model, and alternatives.
 INSTEAD = {
     **dict.fromkeys(
         ("aic", "aicc", "bic"),
@@ -66,7 +66,7 @@ class BesideMixed(Spoken):
                 raise UnsupportedAttributeError(message, name=name, obj=self)
             return super().__getattr__(name)
 
-    #: The caller's data by value: later changes of theirs do not reach it.
+    #: The caller's data by value: later changes do not reach it.
     data = Kept()
 
     @property

@@ -1,4 +1,4 @@
-"""What a learner is asked to learn, and how its rows may be divided."""
+"""What a learner is to learn, and how its rows may be divided."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Task:
     workers: int
 
     def of(self, target: Array) -> Task:
-        """Ask for another response."""
+        """Return the task for another response."""
         return replace(self, target=target)
 
     def take(self, rows: Positions) -> tuple[Array, Array, Array | None]:

@@ -106,10 +106,10 @@ class Tree(Learner):
     complexity : float
         Share of the sum of squares by which a split must reduce it, before pruning.
     se : float
-        The smallest tree is taken whose error is within so many standard errors of their
+        The smallest tree is chosen whose error is within this many standard errors of their
         difference of the best.
     max_depth : int, optional
-        Splits on a path at most.
+        Most splits on a path.
 
     References
     ----------
@@ -170,10 +170,10 @@ class Tree(Learner):
 
 
 def smallest_within(loss: Array, task: Task, se: float) -> int:
-    """Find the last row of ``loss`` whose mean is within so many standard errors of the least.
+    """Find the last row of ``loss`` whose mean is within some standard errors of the least.
 
     Standard errors are of the difference from the least, between the blocks that are held out:
-    what all trees get wrong alike about a block does not count.
+    errors that all trees share on a block do not count.
     """
     weights = np.ones(loss.shape[1]) if task.weights is None else task.weights
     excess = (loss - loss[int(np.argmin(loss @ weights))]) * weights

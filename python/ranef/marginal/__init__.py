@@ -1,1 +1,1 @@
-"""TODO."""
+"""Marginal means, and the adapter for marginaleffects."""

@@ -41,7 +41,7 @@ __all__ = [
 
 
 def abstract_model() -> tuple[Any, Any]:
-    """Import the classes that kinds of models are to inherit from."""
+    """Import the classes that adapters inherit from."""
     try:
         from marginaleffects.classes import ModelAbstract, ModelVault
     except ImportError as error:
@@ -92,7 +92,7 @@ def adapter_class() -> Any:
             return pl.DataFrame({"rowid": np.arange(len(mean), dtype=np.int32), "estimate": mean})
 
         def get_autodiff_args(self) -> dict[str, Any] | None:
-            """Return how predictions are linear; None with an offset or a link."""
+            """Return the linear form of predictions; None with an offset or a link."""
             if self.model.parts.design.offset is not None or self.model.parts.link != "identity":
                 return None
             return {"model_type": "linear", "family": None, "link": None}
@@ -117,7 +117,7 @@ def variables_of(design: Design, frame: pd.DataFrame) -> list[str]:
 
 
 def categories(design: Design, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
-    """Levels of every categorical column, those of the model as the model orders them."""
+    """Levels of every categorical column, the model's in the model's order."""
     categorical, levels = variables(design.encoder, open_frame(frame))
     found: dict[str, pd.Index[Any]] = {}
     for name in map(str, frame.columns):
@@ -131,7 +131,7 @@ def categories(design: Design, frame: pd.DataFrame) -> dict[str, pd.Index[Any]]:
 
 
 def polars_frame(frame: pd.DataFrame, levels: dict[str, pd.Index[Any]]) -> pl.DataFrame:
-    """Put the data into polars, categories as enumerations of their names."""
+    """Convert the data to polars, categories as enumerations of their names."""
     import polars as pl
 
     columns = {}
@@ -168,7 +168,7 @@ def rows_of(model: Wrapped, frame: pd.DataFrame) -> Array:
 
 
 def covariance(model: Wrapped, vcov: bool | str) -> Array | None:
-    """Return the covariance of a name; the model's own for True, none for False."""
+    """Return the covariance of a given name; the model's own for True, None for False."""
     if vcov is False:
         return None
     if vcov is True:

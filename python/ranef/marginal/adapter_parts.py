@@ -1,4 +1,4 @@
-"""What marginaleffects asks of models whose means have no one linear predictor."""
+"""What marginaleffects asks of models whose means have no single linear predictor."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Coefficients:
     value : ndarray of shape (r,)
         Estimates.
     to_standard : ndarray of shape (P, r)
-        Makes standardised coefficients of them.
+        Turns them into standardised coefficients.
     cov : ndarray of shape (r, r)
         Their covariance.
     """

@@ -30,14 +30,14 @@ __all__ = [
     "training",
 ]
 
-#: Functions whose inverse is the exponential.
+#: Functions whose inverse is the exponential function.
 LOGARITHMS = ("log", "np.log", "numpy.log")
 
 
 def names_of(
     specs: str | Sequence[str], by: str | Sequence[str] | None
 ) -> tuple[list[str], list[str], str]:
-    """Names of the variables that means are for, of those to condition on, and of contrasts.
+    """Names of the variables of the means, of those to condition on, and of contrasts.
 
     A text with a tilde is emmeans' formula: ``"pairwise ~ a + b | c"``.
     """
@@ -73,7 +73,7 @@ def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:
 
 
 def check_model(model: Any, caller: str) -> None:
-    """Refuse a model that has no means of this kind."""
+    """Refuse a model without means of this kind."""
     if not isinstance(model, GLSModel):
         check_mixed(model, caller, every=True)
 
@@ -89,7 +89,7 @@ def response_link(model: Answering, part: str = "location") -> str:
     Raises
     ------
     UnsupportedError
-        If the response was transformed by something else than a logarithm.
+        If the response was transformed by anything but a logarithm.
     """
     if is_generalised(model):
         return part_of(model, part).link

@@ -73,7 +73,7 @@ def joint_rows(
 
 
 def interaction(sizes: Sequence[int]) -> NDArray[np.float64]:
-    """Contrasts that interactions of variables are, the first variable running fastest."""
+    """Contrasts that make up an interaction of variables, the first variable running fastest."""
     C: NDArray[np.float64] = np.ones((1, 1))
     for size in sizes:
         steps = np.diff(np.eye(size), axis=0)

@@ -18,7 +18,7 @@ from ..inference.hypotheses.linear import Approximation, FixedDf, not_estimable
 
 __all__ = ["MarginalPart", "check_type", "part_of"]
 
-#: Links of the predictors besides the location's.
+#: Links of the predictors other than the location's.
 LINKS = {"zero": "logit", "dispersion": "log"}
 
 
@@ -65,7 +65,7 @@ def part_of(model: Any, part: str) -> MarginalPart:
     Raises
     ------
     ValueError
-        For a part that the model has not.
+        For a part that the model does not have.
     """
     parts = model.parts
     if isinstance(parts, SeveralParts):
@@ -108,7 +108,7 @@ def part_of(model: Any, part: str) -> MarginalPart:
 
 
 def check_type(model: Any, kind: str) -> None:
-    """Refuse a scale that the model has not.
+    """Refuse a scale that the model does not have.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def on_own_scale(
 ) -> MarginalMeans:
     """Average means, or probabilities, over the grid; standard errors by the delta method.
 
-    Random effects are zero. The average is one of means, not of predictors.
+    Random effects are zero. Means are averaged, not predictors.
     """
     parts = model.parts
     grid = grid_of_parts(parts, data, at)

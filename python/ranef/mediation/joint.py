@@ -145,8 +145,8 @@ def stacked(
 ) -> tuple[StructuredDesign, int, JointUnits]:
     """Put the rows of the outcome below those of the mediator, each with columns of its own.
 
-    Responses and columns are divided by units of their own: one search has one idea of what is
-    small.
+    Responses and columns are each divided by their own unit, since one tolerance serves the whole
+    search.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def stacked(
 
 
 def independent(X: Array) -> list[int]:
-    """Positions of columns that those before do not span."""
+    """Positions of columns that earlier ones do not span."""
     kept: list[int] = []
     for j in range(X.shape[1]):
         trial = X[:, [*kept, j]]

@@ -1,4 +1,4 @@
-"""Values of treatment and mediator: what is compared, and what one unit is."""
+"""Values of treatment and mediator: what is compared, and the unit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def moderator(column: pd.Series[Any], name: str, value: Any) -> Any:
     Raises
     ------
     ValueError
-        If it is no number for a number, or a level that does not occur.
+        If it is not a number where one is needed, or a level that does not occur.
     """
     if is_number(column):
         return number(value, "at", name)

@@ -1,4 +1,4 @@
-"""From two models to the way that effects follow from their coefficients."""
+"""How effects follow from the coefficients of two models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .roles import Role, variable
 
 __all__ = ["NOTHING", "Question", "Rows", "paths_of", "rows_of"]
 
-#: Probability that values of a count beyond the largest may have.
+#: Largest probability that a count may exceed the largest value considered.
 TAIL = 1e-8
 #: Change of a row, relative to its size, that counts as none.
 NOTHING = 1e-9
@@ -101,7 +101,7 @@ def rows_of(mediator: Role, outcome: Role, question: Question) -> Rows:
 
 
 def near(a: Array, b: Array, rounding: float = 0.0) -> bool:
-    """Return whether two changes are the same but for rounding."""
+    """Return whether two changes are equal up to rounding."""
     size = max(np.abs(b).max(), 1e-300)
     return bool(np.allclose(a, b, rtol=1e-7, atol=1e-9 * size + rounding))
 
@@ -160,7 +160,7 @@ def check_slopes(outcome: Role, rows: Rows, question: Question) -> None:
 def collapsed(
     rows: Rows, variances: Sequence[tuple[Array, Array]]
 ) -> tuple[tuple[Array, Array, Array], Array, Any]:
-    """Keep one of rows that are the same in everything, with their share."""
+    """Keep one of each set of identical rows, with their share."""
     n = rows.mediator.shape[1]
     blocks = [*rows.mediator, *rows.changes, *rows.rest]
     whole = np.column_stack([*blocks, *(v for pair in variances for v in pair)])

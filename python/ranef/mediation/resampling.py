@@ -1,4 +1,4 @@
-"""Bootstrap of a mediation: groups drawn with replacement, both models fitted again."""
+"""Bootstrap of a mediation: groups drawn with replacement, both models refitted."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def each(work: Callable[[Any], Any], items: list[Any], workers: int) -> Iterator
 def drawer(
     mediator: Role, outcome: Role
 ) -> Callable[[np.random.Generator], tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return the function that draws groups, and gives both models' frames for them."""
+    """Return the function that draws groups and returns both models' frames for them."""
     columns = group_columns(outcome) or group_columns(mediator)
     frames = [to_pandas(role.parts.training_data()) for role in (mediator, outcome)]
     if not columns:

@@ -38,7 +38,7 @@ class Mediation:
     method : str
         "montecarlo" or "bootstrap".
     seed : int
-        Makes the same draws again.
+        Reproduces the draws.
     notes : tuple of str
         What the numbers mean, and what they leave out.
     failed : int
@@ -140,7 +140,7 @@ class Mediation:
 def named_effects(effects: Any, extra: Any = 0.0) -> dict[str, Any]:
     """Name the effects of draws; ``extra`` is the covariance of slopes, part of what is indirect.
 
-    Rows by treatment are there where the mediator's effect depends on it.
+    There are rows by treatment if the mediator's effect depends on it.
     """
     indirect = 0.5 * (effects.indirect_at[0] + effects.indirect_at[1]) + extra
     direct = 0.5 * (effects.direct_at[0] + effects.direct_at[1])

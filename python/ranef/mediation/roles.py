@@ -130,7 +130,7 @@ class Role:
         return np.column_stack([X, offset])
 
     def random_variance(self, columns: Mapping[str, Any]) -> Array:
-        """Variance that random effects give the linear predictor of each row."""
+        """Variance that random effects add to the linear predictor of each row."""
         if isinstance(self.model, FixedEffectsModel):
             return np.zeros(len(next(iter(columns.values()))))
         return population_variance(self.parts.design, self.parts.estimate, columns)
@@ -147,7 +147,7 @@ def role_of(model: Any, what: str) -> Role:
     Raises
     ------
     ModelError
-        If it is of a kind that has no place here.
+        If it is of a kind that cannot be used here.
     """
     if not isinstance(model, KINDS):
         raise ModelError(

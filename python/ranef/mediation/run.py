@@ -26,9 +26,9 @@ from .split import PARTS, split_paths
 
 __all__ = ["mediation"]
 
-#: Draws where cross products say all, where outcomes are averaged over rows, and resamples.
+#: Draws when cross products suffice, draws when outcomes are averaged over rows, and resamples.
 LINEAR_DRAWS, AVERAGED_DRAWS, RESAMPLES = 20_000, 1_000, 1_000
-#: Draws that are worked on at a time.
+#: Draws processed at a time.
 BLOCK = 50
 
 
@@ -59,7 +59,7 @@ def mediation(
     workers: int | None,
     progress: bool,
 ) -> Mediation:
-    """Work out the effects, and draw from their distribution."""
+    """Compute the effects, and draw from their distribution."""
     check_option("method", method, ("montecarlo", "bootstrap"))
     if question.part is not None:
         check_option("part", question.part, PARTS)
@@ -143,7 +143,7 @@ def named(found: Found, m: Array, y: Array, extra: Array | float) -> dict[str, A
 
 
 def estimated(mediator: Role, outcome: Role, found: Found) -> dict[str, float]:
-    """Work out the effects at the estimates."""
+    """Compute the effects at the estimates."""
     if found.joint is None:
         pair, extra = (mediator.side.beta, outcome.side.beta), 0.0
     else:
@@ -154,7 +154,7 @@ def estimated(mediator: Role, outcome: Role, found: Found) -> dict[str, float]:
 
 
 def again(mediator_model: Any, outcome_model: Any, question: Question) -> dict[str, float]:
-    """Work out the effects of refitted models."""
+    """Compute the effects of refitted models."""
     mediator, outcome = role_of(mediator_model, "mediator"), role_of(outcome_model, "outcome")
     return estimated(mediator, outcome, found_paths(mediator, outcome, question))
 
@@ -167,7 +167,7 @@ def drawn(
     rng: np.random.Generator,
     progress: bool,
 ) -> pd.DataFrame:
-    """Draw coefficients and work out their effects."""
+    """Draw coefficients and compute their effects."""
     if found.joint is None:
         m, y = mediator.side.draw(n, rng), outcome.side.draw(n, rng)
         extra = np.zeros(n)

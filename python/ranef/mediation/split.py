@@ -27,7 +27,7 @@ def split_paths(mediator: Role, outcome: Role, question: Question) -> dict[str, 
     Raises
     ------
     DataError
-        If the part that is asked for does not exist: the mediator is constant within groups, or its
+        If the requested part does not exist: the mediator is constant within groups, or its
         group means are all equal.
     """
     if question.at or question.contrast is not None:
@@ -56,7 +56,7 @@ def split_paths(mediator: Role, outcome: Role, question: Question) -> dict[str, 
 
 
 def coefficient(parts: WithinBetweenParts, name: str, part: str) -> Array | str:
-    """Combine kept coefficients to an effect; or say why there is none.
+    """Combine kept coefficients into an effect, or say why there is none.
 
     Raises
     ------

@@ -25,10 +25,10 @@ from .variables import Variable, Variables, numbers
 
 __all__ = ["Chain"]
 
-#: Draws of a variable's parameters in each cycle, and those before the first.
+#: Draws of a variable's parameters in each cycle, and draws before the first.
 SWEEPS, FIRST = 3, 30
 
-#: Observed values among which one is taken, where values are matched.
+#: Observed values from which a matched value is drawn.
 DONORS = 5
 
 
@@ -85,7 +85,7 @@ class Chain:
         y = self.values[item.name][problem.first].copy()
         seen = np.zeros(len(problem.first), bool)
         np.logical_or.at(seen, problem.unit, item.observed)
-        if item.level:  # any row of a group shows the group's value
+        if item.level:  # every row of a group has the group's value
             known = np.flatnonzero(item.observed)
             y[problem.unit[known]] = self.values[item.name][known]
         new = y.copy()
@@ -104,7 +104,7 @@ class Chain:
         own = own_problem(self.coding, name, self.values)
         gaps, known = ~item.observed, np.flatnonzero(item.observed)
         units = self.values[name][own.first].copy()
-        units[own.unit[known]] = self.values[name][known]  # any row of a group shows its value
+        units[own.unit[known]] = self.values[name][known]  # every row of a group has its value
         self.values[name] = units[own.unit]
         centre, scale = centre_scale(self.values[self.variables.outcome])
         y = (self.values[self.variables.outcome] - centre) / scale

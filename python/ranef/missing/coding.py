@@ -1,4 +1,4 @@
-"""Columns that predict one variable from the present values of all others."""
+"""Columns that predict one variable from the current values of all others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .variables import Variable, Variables, numbers
 
 __all__ = ["Coding", "Problem"]
 
-#: Group means are predictors where there are this many groups for each of them.
+#: Group means are predictors if there are this many groups for each of them.
 GROUPS_A_MEAN = 3
 
 
@@ -76,7 +76,7 @@ class Coding:
         return [name for name in items if name == expr or name.startswith(f"{expr}[")]
 
     def _unit(self, item: Variable) -> tuple[Array, Array]:
-        """Means and standard deviations of the columns of what was observed."""
+        """Means and standard deviations of the observed part of the columns."""
         seen = raw_columns(item, numbers(self.variables.frame[item.name], item)[item.observed])
         scale = seen.std(axis=0)
         return seen.mean(axis=0), np.where(scale > 0.0, scale, 1.0)
@@ -104,7 +104,7 @@ class Coding:
         return Problem(X, blocks, rows, rows)
 
     def coded(self, values: Mapping[str, Array], without: Sequence[str]) -> dict[str, Array]:
-        """Code the present values of all variables but some."""
+        """Code the current values of all variables but some."""
         return {
             name: self.columns(item, values[name])
             for name, item in self.variables.items.items()
@@ -112,7 +112,7 @@ class Coding:
         }
 
     def _products(self, target: str, coded: Mapping[str, Array]) -> list[Array]:
-        """Interactions of the analysis; one of the target is turned to one of the response."""
+        """Interactions of the analysis; one with the target becomes one with the response."""
         outcome, found = self.variables.outcome, []
         for names in self.products:
             turned = tuple(outcome if name == target else name for name in names)
@@ -123,7 +123,7 @@ class Coding:
     def multiplied(
         self, products: Sequence[tuple[str, ...]], coded: Mapping[str, Array]
     ) -> list[Array]:
-        """Products of the columns of variables that are there."""
+        """Products of the columns of the variables present."""
         out = []
         for names in products:
             if all(name in coded for name in names):
@@ -135,7 +135,7 @@ class Coding:
         return out
 
     def means(self, coded: Mapping[str, Array]) -> list[Array]:
-        """Group means of the variables that vary within groups, if there are groups enough."""
+        """Group means of the variables that vary within groups, if there are enough groups."""
         if not self.largest:
             return []
         codes, levels = self.groups[self.largest]

@@ -17,7 +17,7 @@ from .variables import read_variables
 
 __all__ = ["MissingComparison", "comparison_of"]
 
-#: A standard error below this share of the one with fewer values is not believed.
+#: A standard error below this share of the one from fewer values is not credible.
 TOO_SMALL = 0.98
 
 
@@ -94,7 +94,7 @@ def complete_groups(variables: Any) -> pd.Series[Any]:
 
 
 def rows_of(models: dict[str, Any], fmi: pd.Series[Any]) -> pd.DataFrame:
-    """Lay out the estimates, and flag standard errors that are too small to be believed."""
+    """Lay out the estimates, and flag standard errors that are too small to be credible."""
     many = models["multiple imputation"]
     rows = []
     for name, model in models.items():

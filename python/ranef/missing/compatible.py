@@ -1,10 +1,10 @@
 """Draws of a predictor that agree with the analysis: with its levels, its slopes and its products.
 
 Where the effect of a predictor varies, or groups differ in size, no regression of the predictor on
-the response is linear with constant variance, and one that is taken to be so biases the slope and
+the response is linear with constant variance, and assuming one biases the slope and
 its variance [1]_. Here a value is drawn from its own model given the other predictors, times the
 likelihood of the response given it [2]_. That of a predictor of groups is the likelihood of all
-rows of the group, its random effects integrated out: given them, they would hold the value fast.
+rows of the group, its random effects integrated out: given them, the value would hardly move.
 
 References
 ----------
@@ -39,9 +39,9 @@ __all__ = [
 
 
 def is_asked_for(coding: Coding, target: str) -> bool:
-    """Whether a predictor is drawn with the likelihood of a continuous response.
+    """Return whether a predictor is drawn with the likelihood of a continuous response.
 
-    So are predictors of few values, and those of which an effect varies or that are multiplied.
+    This holds for predictors with few values, with a varying effect, or in a product.
     For the rest the regression on the response is right, and quicker.
     """
     variables = coding.variables
@@ -95,7 +95,7 @@ def outcome_problem(coding: Coding, values: Mapping[str, Array]) -> Problem:
 
 @dataclass(frozen=True)
 class Likelihood:
-    """What the response says of one predictor, given the parameters of the analysis.
+    """What the response says about one predictor, given the parameters of the analysis.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class Likelihood:
     def residual(self, values: Mapping[str, Array], at: float | None = None) -> Array:
         """Leave what the analysis does not explain, with the predictor at one value everywhere.
 
-        The random effects of the predictor's groups are not taken away.
+        The random effects of the predictor's groups are not subtracted.
         """
         moved = dict(values)
         if at is not None:

@@ -94,7 +94,7 @@ def predicted(variables: Variables, name: str, values: dict[str, Array], seed: i
 def features(variables: Variables, name: str, values: dict[str, Array]) -> Array:
     """Collect the other variables and their means in every group, standardised.
 
-    Trees take numbers of single precision, and differences below fixed sizes for none.
+    Trees use single precision, and ignore differences below a fixed size.
     """
     others = np.column_stack([values[other] for other in variables.items if other != name])
     means = [
@@ -107,7 +107,7 @@ def features(variables: Variables, name: str, values: dict[str, Array]) -> Array
 
 
 def group_values(values: Array, seen: Any, codes: Any) -> Array:
-    """Find the value that a group shows, or the mean of those predicted for its rows."""
+    """Find a group's observed value, or the mean of those predicted for its rows."""
     n = int(codes.max()) + 1
     shown = np.full(n, np.nan)
     sums = np.bincount(codes, values, n) / np.maximum(np.bincount(codes, minlength=n), 1)

@@ -1,4 +1,4 @@
-"""Functions of complete columns as variables that predict, and a warning of those of incomplete."""
+"""Functions of complete columns as predictors, and a warning of those of incomplete ones."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def columns_for(expr: str, value: Value) -> dict[str, pd.Series[Any]]:
         if len(value.arrays) == 1:
             return {expr: pd.Series(value.arrays[0])}
         return {f"{expr}[{j}]": pd.Series(array) for j, array in enumerate(value.arrays)}
-    codes = pd.Categorical.from_codes(np.asarray(value.codes), categories=list(value.levels))
+    codes = pd.Categorical.from_codes(value.codes.tolist(), categories=value.levels)
     return {expr: pd.Series(codes)}
 
 

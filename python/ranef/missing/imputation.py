@@ -165,7 +165,7 @@ def imputed(
 
 
 def check(variables: Variables, delta: Mapping[str, float]) -> None:
-    """Refuse data without gaps, and shifts of what has none."""
+    """Refuse data without gaps, and shifts of variables without gaps."""
     if not variables.incomplete:
         names = ", ".join(variables.items)
         raise DataError(f"nothing is missing in {names}; there is nothing to impute")

@@ -1,4 +1,4 @@
-"""Whether fits are of one model on the same rows, as those of imputations are."""
+"""Whether fits are of one model on the same rows, as fits to imputations are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import ModelError
 
 __all__ = ["check_same", "models_of"]
 
-#: Arguments of a fit that may differ: how it searches, and words that are compared by what they do.
+#: Arguments of a fit that may differ: search options, and words that are compared by effect.
 FREE = {"formula", "control", "start", "seed", "workers", "missing", "offset", "weights"}
 SIMPLE = (str, bool, int, float, type(None))
 
@@ -23,7 +23,7 @@ def models_of(models: Any) -> tuple[Any, ...]:
     Raises
     ------
     ModelError
-        If it is none.
+        If it is not one.
     """
     if isinstance(models, Mapping) or not hasattr(models, "__iter__"):
         raise ModelError(
@@ -56,7 +56,7 @@ def check_same(first: Any, model: Any, place: int) -> None:
 
 
 def differences(first: Any, model: Any) -> Any:
-    """Yield what differs, and how it is there and here."""
+    """Yield what differs, with both values."""
     one, other = first.parts.design, model.parts.design
     if one.response != other.response:
         yield "their response", one.response, other.response
@@ -78,7 +78,7 @@ def differences(first: Any, model: Any) -> Any:
 
 
 def rows(one: Any, other: Any) -> Any:
-    """Yield the groups of rows that differ, or responses of which none is the same."""
+    """Yield the groups of rows that differ, or responses that all differ."""
     for here, there in zip(getattr(one, "bars", ()), getattr(other, "bars", ()), strict=False):
         if len(here.memberships) != 1 or len(there.memberships) != 1:
             continue

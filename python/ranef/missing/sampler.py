@@ -46,9 +46,9 @@ class Block:
     n_levels : int
         Number of levels.
     b : ndarray of shape (n_levels, k)
-        Present draw of the effects.
+        Current draw of the effects.
     Sigma : ndarray of shape (k, k)
-        Present draw of their covariance.
+        Current draw of their covariance.
     """
 
     codes: Positions
@@ -58,7 +58,7 @@ class Block:
     Sigma: Array = field(default_factory=lambda: np.empty(0))
 
     def start(self) -> None:
-        """Begin with no effects and a moderate covariance, unless there is a draw already."""
+        """Start with zero effects and a moderate covariance, unless there is already a draw."""
         k = self.Z.shape[1]
         if self.b.shape != (self.n_levels, k):
             self.b = np.zeros((self.n_levels, k))
@@ -170,7 +170,7 @@ class Sampler:
         rng: np.random.Generator,
         count: int,
     ) -> None:
-        """Draw the parameters some times, given the values of the rows that were seen."""
+        """Draw the parameters several times, given the observed rows."""
         self._take(y, seen, X, blocks)
         Xs = X[seen]
         wide = WIDE if self.kind == "continuous" else 9.0
@@ -225,7 +225,7 @@ class Sampler:
         return np.asarray(mean + np.linalg.solve(L.T, rng.normal(size=len(mean))))
 
     def _take(self, y: Array, seen: Any, X: Array, blocks: Sequence[Block]) -> None:
-        """Begin, or go on with new columns from the last draws."""
+        """Start, or continue from the last draws with new columns."""
         old = self.blocks
         self.blocks = list(blocks)
         for i, block in enumerate(self.blocks):
@@ -273,7 +273,7 @@ def truncated(mean: Array, above: Any, rng: np.random.Generator) -> Array:
 def log_rates(
     y: Array, mean: Array, variance: float, now: Array, rng: np.random.Generator
 ) -> Array:
-    """Move logarithms of Poisson rates by a Metropolis step around their modes."""
+    """Update logarithms of Poisson rates by a Metropolis step around their modes."""
     mode = np.log(y + 0.5)
     for _ in range(8):
         rate = np.exp(np.minimum(mode, 50.0))

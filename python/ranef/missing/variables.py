@@ -63,7 +63,7 @@ class Variables:
     formula : Formula
         The analysis.
     frame : DataFrame
-        The caller's columns, in the caller's order, all of them.
+        All of the caller's columns, in the caller's order.
     items : dict of str to Variable
         Response first, then predictors.
     outcome : str
@@ -92,7 +92,7 @@ def read_variables(
     Raises
     ------
     DataError
-        If a grouping column has missing values, or a variable has no value at all.
+        If a grouping column has missing values, or a variable has no values.
     """
     parsed = parse(formula)
     for bar in parsed.random:
@@ -172,7 +172,7 @@ def variable(
     kind: str | None,
     groups: Mapping[str, tuple[Positions, pd.Index[Any]]],
 ) -> Variable:
-    """Judge the kind and the level of one column."""
+    """Determine the kind and the level of one column."""
     observed = column.notna().to_numpy()
     if not observed.any():
         raise DataError(f"{name!r} is missing in every row; nothing can be imputed for it", name)
@@ -223,7 +223,7 @@ def nearly_of_groups(
     groups: Mapping[str, tuple[Positions, pd.Index[Any]]],
     name: str,
 ) -> list[RanefWarning]:
-    """Warn of a variable that is constant within most groups, and may be of groups with errors."""
+    """Warn of a variable constant within most groups: perhaps a group variable with errors."""
     codes = pd.Series(pd.factorize(column[observed])[0])
     for group, (where, levels) in groups.items():
         by = codes.groupby(where[observed])
@@ -242,7 +242,7 @@ def nearly_of_groups(
 
 
 def plain(value: Any) -> Any:
-    """Return a level without the type that NumPy has for it."""
+    """Return a level as a plain Python value."""
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -14,12 +14,12 @@ from .within import Absorption, WithinEstimate, absorb, fit_within
 
 __all__ = ["GlmEstimate", "GlmRows", "fit_absorbed"]
 
-#: Rounds at most, and halvings of a step that does not lower the deviance.
+#: Most rounds, and most halvings of a step that does not lower the deviance.
 MOST_ROUNDS, HALVINGS = 100, 30
-#: Squared length of the last step, in standard errors, up to which it is the last.
+#: Squared length, in standard errors, at which a step is the last.
 SETTLED = 1e-14
 #: By how much a round still moves the linear predictor of a row whose mean runs to the edge of its
-#: range: it is 1 in the limit, and 0 for a row whose mean stands.
+#: range: it is 1 in the limit, and 0 for a row whose mean stays put.
 RUNNING = 0.5
 
 
@@ -59,7 +59,7 @@ class GlmRows:
         return np.zeros(len(self.y)) if self.offset is None else self.offset
 
     def deviance(self, eta: Array) -> float:
-        """Return the deviance; infinite where it is none."""
+        """Return the deviance; infinite if undefined."""
         with np.errstate(over="ignore", invalid="ignore"):
             mu = self.family.link.mean(eta)
             found = float(self.prior @ self.family.need("deviance")(self.y, mu, {"trials": 1.0}))
@@ -94,7 +94,7 @@ class GlmEstimate:
     converged : bool
         Whether the last step was negligible.
     rounds : int
-        How many there were.
+        Number of rounds.
     running : ndarray of shape (n,), bool
         Rows whose mean runs to the edge of its range.
     """

@@ -20,11 +20,11 @@ BATCH = 4_000_000
 MANY = 100
 #: Newton steps to the constant under which a group expects as many successes as it has.
 SHIFTS = 30
-#: Newton steps at most, and halvings of a step that does not raise the likelihood.
+#: Most Newton steps, and most halvings of a step that does not raise the likelihood.
 MOST_STEPS, HALVINGS = 50, 30
 #: Squared length of the last step, in standard errors.
 SETTLED = 1e-14
-#: Information on a coefficient, relative to that at zero, that is none.
+#: Information on a coefficient, relative to that at zero, that counts as none.
 VANISHED = 1e-7
 
 
@@ -67,7 +67,7 @@ class Strata:
     Given the sum k of a group the log-likelihood is sum(y eta) - log e_k(exp(eta)) with e_k the
     elementary symmetric polynomial: up to a known factor, the probability that independent
     successes of probability p_i = 1 / (1 + exp(-c - eta_i)) add up to k, which a recursion over
-    the rows gives exactly, with its derivatives [1]_; for large groups its characteristic function
+    the rows computes exactly, with derivatives [1]_; for large groups its characteristic function
     does so in less time. With the constant c that makes k expected no
     term of it is too small or too large for a number.
 
@@ -136,7 +136,7 @@ class Strata:
         return out
 
     def _batches(self, numbers: int, *, whole: bool = False) -> Iterator[Batch]:
-        """Go through the groups in batches of like size and limited memory.
+        """Go through the groups in batches of similar size and limited memory.
 
         ``numbers`` are held for each sum of a group, ``whole`` for each of its rows too.
         """
@@ -203,7 +203,7 @@ class Batch:
         return np.asarray(found)
 
     def probabilities(self, eta: Array) -> tuple[Array, Array]:
-        """Probability of each row to succeed under a shift by which each group's total is expected.
+        """Probability of success of each row, shifted so that each group's total is expected.
 
         The linear predictors that they belong to come second.
         """
@@ -335,7 +335,7 @@ def fit_conditional(strata: Strata) -> ConditionalEstimate:
 
 
 def _newton(strata: Strata) -> ConditionalEstimate:
-    """Search with columns of like size, which the tolerances of the inverses suppose."""
+    """Search with columns of similar size, as the tolerances of the inverses assume."""
     beta = np.zeros(strata.X.shape[1])
     point = strata.at(beta)
     first = point.information.sum(axis=0)

@@ -26,13 +26,13 @@ __all__ = [
 #: Fitted probabilities nearer to 0 or 1, and fitted counts nearer to 0, are at the edge.
 EDGE = 1e-6
 
-#: Information on a combination of columns, in units of the largest, that is none.
+#: Information on a combination of columns, relative to the largest, that counts as none.
 VANISHED = 1e-10
 
 
 @dataclass(frozen=True)
 class GeeSpec:
-    """What is asked of the estimating equations.
+    """Specification of the estimating equations.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class GeeEstimate:
     alpha_at_bound : bool
         Whether a correlation was moved inside the range of its parameter.
     ran_away : bool
-        Whether there is no solution because fitted means went to the edge of their range.
+        Whether there is no solution because fitted means ran to the edge of their range.
     """
 
     beta: Array

@@ -1,4 +1,4 @@
-"""What a growth model is judged against: the saturated model of its occasions, and the null."""
+"""What a growth model is compared with: the saturated model of its occasions, and the null."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ..errors import ModelError
 
 __all__ = ["FimlEstimate", "FimlModel", "fit_fiml"]
 
-#: Curvature, relative to that of single parameters, below which the data do not tell them apart.
+#: Curvature, relative to that of single parameters, below which the data do not separate them.
 FLAT = 1e-8
 
 
@@ -39,7 +39,7 @@ class FimlModel:
     loadings : ndarray of shape (T, k)
         Powers of time: the mean of the outcomes given the factors.
     n_random : int
-        Factors that vary between units, the first so many.
+        Number of factors, coming first, that vary between units.
     n_covariates : int
         Covariates, jointly normal, that the factors depend on.
     free : bool
@@ -168,7 +168,7 @@ def packed(D: Array) -> Array:
 
 
 def patterns_of(values: Array) -> list[Pattern]:
-    """Sum up units by what was observed of them."""
+    """Sum up units by what was observed for them."""
     seen = np.isfinite(values)
     keys, which = np.unique(seen, axis=0, return_inverse=True)
     out = []

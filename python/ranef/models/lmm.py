@@ -45,10 +45,10 @@ DECREMENT = 1e-5
 MOST_WORK = 2e9
 #: The kernel's status when nothing is left for a residual error.
 PERFECT_FIT = 3
-#: Relative standard deviation from which on a search that broke off may be on its way to no
+#: Relative standard deviation beyond which an interrupted search may be heading for no
 #: residual error.
 HUGE = 1e3
-#: Why there may be none, where no single factor shows it.
+#: Why there may be none, if no single factor shows it.
 WITHIN = "within each level of a grouping factor the response does not vary beyond its predictors."
 
 
@@ -59,7 +59,7 @@ class Control:
     Attributes
     ----------
     max_steps : int
-        Newton steps at most.
+        Most Newton steps.
     tolerance : float
         The search stops when its model predicts a smaller decrease of -2 log-likelihood.
     start : tuple of ndarray of shape (s, s), optional
@@ -91,7 +91,7 @@ class Control:
 
     @classmethod
     def of(cls, control: Control | None) -> Control:
-        """Check what was given as settings; the usual ones for None."""
+        """Check the settings; the defaults for None."""
         if control is None:
             return USUAL
         if not isinstance(control, cls):
@@ -99,13 +99,13 @@ class Control:
         return control
 
 
-#: The settings of a search that nobody set.
+#: The default settings of a search.
 USUAL = Control()
 
 
 @dataclass(frozen=True)
 class Approximation:
-    """What an iterative fit says of its own accuracy.
+    """What an iterative fit reports about its accuracy.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Approximation:
     degree : int
         Degree of the polynomial of what they leave.
     sample : Sample
-        What makes it again.
+        What reproduces it.
     """
 
     llf_error: float
@@ -276,25 +276,25 @@ def check(
 
 
 def too_many_effects(design: Design) -> bool:
-    """Return whether a term's effects cannot be told from the residual error for their number."""
+    """Return whether a term has too many effects to be separated from the residual error."""
     return any(has_too_many_effects(term, design.n_obs) for term in design.random)
 
 
 def has_too_many_effects(term: RandomTerm, n: int) -> bool:
-    """Return whether a term has as many effects as there are rows, and nothing tells them apart."""
+    """Return whether a term has as many effects as rows, and nothing separates the two."""
     q = term.n_levels * term.n_cols
     return q >= n and not (term.tells_levels_apart or is_correlated(term))
 
 
 def is_correlated(term: RandomTerm) -> bool:
-    """Return whether correlations of a structure tell its effects from the residual error."""
+    """Return whether correlations of a structure separate its effects from the residual error."""
     return term.is_structured and any(
         structure is not None and not _is_even(structure) for structure in term.structures
     )
 
 
 def _is_even(structure: Structure) -> bool:
-    """Return whether all correlations are alike, so that part of the variance is a residual's."""
+    """Return whether all correlations are equal, so that part of the variance is residual."""
     if structure.kind in ("variances", "precisions"):
         return False
     few = structure.kind == "ar1" and len(structure.names) < 3
@@ -352,7 +352,7 @@ def kernel(design: Design, y: Array | None = None) -> _core.Lmm:
 
 
 def method_of(design: Design) -> str:
-    """Name the method that a kernel takes: of a smaller model than was asked for, what suits it."""
+    """Name the method that a kernel uses: for a smaller model than requested, what suits it."""
     method = design.method
     if method.name == "exact" or len(design.random) < 2:
         return "exact"
@@ -432,7 +432,7 @@ def fit(design: Design, core: _core.Lmm, *, reml: bool, control: Control) -> Lmm
 
 
 def constant_within(design: Design) -> str:
-    """State within which grouping factor the response does not vary; nothing where it does."""
+    """State within which grouping factor the response does not vary; empty if it does."""
     plain = [] if isinstance(design, SummedDesign) else [t for t in design.random if t.is_plain]
     for term in plain:
         counts = np.bincount(term.codes)
@@ -446,14 +446,14 @@ def constant_within(design: Design) -> str:
 
 
 def _is_perfect(design: Design, core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
-    """Return whether nothing is left for a residual error, as far as rounding lets one see."""
+    """Return whether nothing is left for a residual error, up to rounding."""
     if found.status in (0, PERFECT_FIT):
         return found.status == PERFECT_FIT
     return bool(constant_within(design)) or _has_no_end(core, found, reml)
 
 
 def _has_no_end(core: _core.Lmm, found: _core.Estimate, reml: bool) -> bool:
-    """Return whether a search broke off on its way to a residual variance of zero.
+    """Return whether a search broke off while heading for a residual variance of zero.
 
     There the relative covariance is huge already, and ten times as much still fits better.
     """
@@ -538,7 +538,7 @@ def _frozen(design: Design, core: _core.Lmm, found: _core.Estimate, *, reml: boo
 
 
 def _approximation(design: Design, core: _core.Lmm, found: _core.Estimate) -> Approximation | None:
-    """Copy what an iterative kernel says of its accuracy."""
+    """Copy an iterative kernel's report on its accuracy."""
     if not core.is_iterative:
         return None
     of = found.approximation

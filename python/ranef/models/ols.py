@@ -1,4 +1,4 @@
-"""Weighted least squares on arrays, with rank decided first come, first kept."""
+"""Weighted least squares on arrays; earlier columns take precedence in deciding rank."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def fit_by_group(y: Array, X: Array, codes: Codes, weights: Array | None) -> Gro
 def _fit_stack(
     y: Array, X: Array, weights: Array | None, out: GroupEstimates, groups: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
-    """Fit those of the groups, X of shape (g, size, p), that have full rank; tell which."""
+    """Fit the groups of full rank, X of shape (g, size, p); return which."""
     if weights is not None:
         half = np.sqrt(weights)
         y, X = half * y, half[:, :, None] * X
@@ -117,7 +117,7 @@ def _fit_one(y: Array, X: Array, weights: Array | None, out: GroupEstimates, g: 
 
 
 def _estimable(X: Array) -> NDArray[np.bool_]:
-    """Find which coefficients these rows determine: those on which no null vector of X bears.
+    """Find which coefficients these rows determine: those that no null vector of X involves.
 
     A column that is dropped as aliased leaves the others with another meaning, so it is not enough
     that a coefficient was kept.

@@ -1,4 +1,4 @@
-"""Roots of covariance matrices whose rows are in units of their own."""
+"""Roots of covariance matrices whose rows have different units."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from ..design.design import Design, RandomTerm
 __all__ = ["Spanned", "held_columns", "levels_of_slices", "spanned_terms"]
 
 
-#: Share of a column that may be left outside of a space that holds it.
+#: Share of a column that may lie outside a space that contains it.
 OUTSIDE = 1e-9
-#: Columns that a message names at most.
+#: Most columns that a message names.
 NAMED = 4
 #: Numbers in a table of levels by slices, for each row, up to which one is made.
 TABLE = 8
@@ -85,7 +85,7 @@ class Spanned:
         )
 
     def short(self, design: Design) -> str:
-        """Name the term, and what spans it, in a few words."""
+        """Name the term and what spans it, briefly."""
         if self.twin is not None:
             return f"{self.name(design)}, which groups the rows as another term does"
         return f"{self.name(design)}, which fixed effects span" + ", held at zero" * self.held

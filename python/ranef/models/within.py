@@ -1,4 +1,4 @@
-"""Least squares with absorbed factors: everything is fitted to what the factors leave."""
+"""Least squares with absorbed factors: everything is fitted to what they leave unexplained."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 #: Absorbed levels, besides those of the largest factor, up to which their rank is computed exactly.
 EXACT_RANK = 2000
-#: Mean of a column, in its ranges, from which on it is far from zero.
+#: Mean of a column, in units of its range, beyond which it is far from zero.
 FAR = 100.0
 
 
@@ -173,7 +173,7 @@ def absorbed_effects(x: Array, absorption: Absorption, weights: Array | None = N
 
 
 def _absorbed(X: Array, absorption: Absorption, weights: Array | None) -> _core.Absorbed:
-    """Run the absorption and insist that it converged."""
+    """Run the absorption; raise unless it converged."""
     found = _core.absorb(
         np.asfortranarray(X),
         absorption.codes,
@@ -270,7 +270,7 @@ def _reasons(
 def near_zero(X: Array) -> Array:
     """Move columns that vary little about a number far from zero, such as years, to about zero.
 
-    Absorbed effects take up the difference; the length of such a column says nothing of how much
+    Absorbed effects take up the difference; the length of such a column says nothing about how much
     of it is noise.
     """
     mean, spread = X.mean(axis=0), np.ptp(X, axis=0)

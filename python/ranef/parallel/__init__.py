@@ -1,1 +1,1 @@
-"""Where work runs and how far it is: engines, pools, threads, progress bars. Knows no model."""
+"""Where work runs and how far it is: engines, pools, threads, progress bars; no models."""

@@ -1,6 +1,6 @@
-"""Engines that run pieces of work elsewhere: pools, Dask, Ray and Spark, each by its own means.
+"""Engines that run pieces of work elsewhere: pools, Dask, Ray and Spark.
 
-Nothing is scheduled here. An engine takes a function and pieces of work, and gives the results in
+Nothing is scheduled here. An engine takes a function and pieces of work, and returns results in
 the order of the pieces, so that sums over them are the same for any number of workers.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["FRAMES", "GROUPED", "Run", "column_names", "frame_kind", "run_tasks"
 
 T = TypeVar("T")
 
-#: Pieces that are on their way at a time, so that results do not pile up.
+#: Pieces submitted at a time, so that results do not pile up.
 IN_FLIGHT = 32
 #: How often a piece is tried again when its worker dies.
 RETRIES = 3
@@ -41,7 +41,7 @@ class Run(Protocol):
 
 
 class RayTasks(Executor):
-    """Ray's tasks as an executor; Ray itself repeats those whose worker dies."""
+    """Ray's tasks as an executor; Ray itself repeats tasks whose worker dies."""
 
     def __init__(self, ray: Any):
         self.ray = ray
@@ -54,30 +54,30 @@ class RayTasks(Executor):
         return future
 
     def shared(self, fn: Any) -> Any:
-        """Put a function and what it is bound to into Ray's store, once."""
+        """Put a function and its bound arguments into Ray's store, once."""
         if id(fn) not in self.store:
             self.store[id(fn)] = fn, self.ray.put(fn)
         return self.store[id(fn)][1]
 
 
 def call(function: Callable[..., T], args: Any, kwargs: Any) -> T:
-    """Call a function; what runs in a worker of Ray."""
+    """Call a function in a Ray worker."""
     return function(*args, **kwargs)
 
 
 def is_ray(asked: Any) -> bool:
-    """Return whether it is Ray itself."""
+    """Return whether an executor is Ray itself."""
     return getattr(asked, "__name__", None) == "ray" and hasattr(asked, "remote")
 
 
 def can_start(asked: Any) -> bool:
-    """Return whether it is a function or class that starts executors."""
+    """Return whether an object is a function or class that starts executors."""
     return callable(asked) and (isinstance(asked, type) or not hasattr(asked, "submit"))
 
 
 @contextmanager
 def started(asked: Any) -> Iterator[Executor]:
-    """Return a plain executor; one that was started here is ended here."""
+    """Return a plain executor; one started here is shut down here."""
     if is_ray(asked):
         yield RayTasks(asked)
     elif can_start(asked):
@@ -145,8 +145,8 @@ def release(executor: Executor) -> None:
     """Let a pool of processes end, one of which was killed.
 
     Before Python 3.11.5 a pool that was sending a piece of work at that moment waits for a reader
-    for ever, and its end, or the interpreter's, with it (python/cpython#94777). Without a reader
-    the sending fails, as later versions see to.
+    forever, and so does its shutdown, or the interpreter's (python/cpython#94777). Without a reader
+    the sending fails, as later versions ensure.
     """
     queue = getattr(executor, "_call_queue", None)
     if queue is not None and sys.version_info < (3, 11, 5):
@@ -156,7 +156,7 @@ def release(executor: Executor) -> None:
 def window(
     executor: Executor, function: Callable[[Any], T], waiting: deque[Any], source: Iterator[Any]
 ) -> Iterator[T]:
-    """Keep some tasks on their way; ``waiting`` holds every task without a result yet."""
+    """Keep some tasks in flight; ``waiting`` holds every task without a result yet."""
     running: deque[Future[T]] = deque()
     try:
         while True:
@@ -211,7 +211,7 @@ def spark_parts(frame: Any, names: list[str]) -> Run:
 def pickled_frames(
     function: Callable[[Iterator[Any]], Any], frames: Iterator[Any]
 ) -> Iterator[Any]:
-    """Apply a function to a partition's frames and give its result as a frame of bytes."""
+    """Apply a function to a partition's frames and return its result as a frame of bytes."""
     import pandas as pd
 
     yield pd.DataFrame({"result": [pickle.dumps(function(frames))]})
@@ -230,7 +230,7 @@ def ray_parts(data: Any, names: list[str]) -> Run:
 
 
 def pickled_block(function: Callable[[Iterator[Any]], Any], block: Any) -> Any:
-    """Apply a function to a block and give its result as a frame of bytes."""
+    """Apply a function to a block and return its result as a frame of bytes."""
     return next(pickled_frames(function, iter([block])))
 
 

@@ -16,10 +16,10 @@ __all__ = ["Line", "Listener", "bar", "listening", "open_bar", "tracked"]
 
 T = TypeVar("T")
 
-#: Takes units done, units in all (None where that is not known), and what they are called.
+#: Takes units done, units in all (None if unknown), and their name.
 Listener: TypeAlias = Callable[[int, int | None, str], object]
 
-#: A run that ends sooner, in seconds, shows nothing; and the time between two events.
+#: Seconds before a run shows anything, and between two events.
 QUIET_SECONDS = 1.0
 
 LOG = logging.getLogger("ranef")
@@ -28,7 +28,7 @@ _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell a function how far the runs are that are started inside."""
+    """Report to a function the progress of runs started inside the block."""
     token = _LISTENER.set(listener)
     try:
         yield
@@ -37,7 +37,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 class Line:
-    """How far one run is: on a bar, to who listens, and in the log."""
+    """Progress of one run: on a bar, to listeners, and in the log."""
 
     def __init__(self, shown: Any, total: int | None, unit: str):
         self._bar, self.total, self.unit = shown, total, unit
@@ -62,7 +62,7 @@ class Line:
             self._tell(logging.DEBUG)
 
     def close(self) -> None:
-        """End the bar, and tell the end of a run that took a while."""
+        """End the bar, and report the end of a run that took a while."""
         if self._bar is not None:
             self._bar.close()
         if self._told > self._start:
@@ -114,7 +114,7 @@ def open_bar(total: int | None, unit: str, *, shown: bool = True, scaled: bool =
 
 
 def _tqdm() -> Any:
-    """Import tqdm for where it is, without its warning of a notebook that has no widgets."""
+    """Import the tqdm for this environment, without its warning about notebooks without widgets."""
     if "tqdm.auto" not in sys.modules:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -124,13 +124,13 @@ def _tqdm() -> Any:
 
 @contextmanager
 def bar(total: int, unit: str, *, shown: bool = True) -> Iterator[Callable[[int], Any]]:
-    """Show the progress of a run while its block runs; yields what counts units of work."""
+    """Show the progress of a run while its block runs; yield the counter of units of work."""
     with open_bar(total, unit, shown=shown) as line:
         yield line.update
 
 
 def tracked(items: Iterable[T], total: int, unit: str, *, shown: bool = True) -> Iterator[T]:
-    """Return the items one by one, with a bar that counts those that are done with."""
+    """Yield the items, with a bar that counts those processed."""
     with bar(total, unit, shown=shown) as advance:
         for item in items:
             yield item

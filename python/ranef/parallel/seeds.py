@@ -1,4 +1,4 @@
-"""Seeds of runs that report theirs."""
+"""Seeds of runs that report their seed."""
 
 from __future__ import annotations
 

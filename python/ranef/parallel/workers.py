@@ -1,4 +1,4 @@
-"""How many threads a run takes."""
+"""How many threads a run uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["worker_count"]
 
 
 def worker_count(workers: int | None, default: int | None = None) -> int:
-    """Return a number of threads: as asked, else the default, else one for each core.
+    """Return a number of threads: as requested, else the default, else one per core.
 
     Raises
     ------

@@ -13,18 +13,18 @@ from ..errors import DataError, RanefError
 
 __all__ = ["Lock", "check_not_input", "whole_file"]
 
-#: Says who holds a folder; it is there while the folder is held.
+#: Names who holds a folder; it exists while the folder is held.
 HOLDER = "held-by.txt"
 
 
 @contextlib.contextmanager
 def whole_file(path: Any) -> Iterator[str]:
-    """Return a name to write to; the file gets its own when all is written, or nothing is left.
+    """Return a temporary name to write to; it is renamed when all is written, else removed.
 
     Raises
     ------
     RanefError
-        If it cannot be written, such as on a full disk.
+        If it cannot be written, as on a full disk.
     """
     target = os.fspath(path)
     ending = os.path.splitext(target)[1]
@@ -44,7 +44,7 @@ def whole_file(path: Any) -> Iterator[str]:
 
 
 def check_not_input(path: Any, data: Any, argument: str) -> None:
-    """Refuse to write over the data that are read.
+    """Refuse to overwrite the input data.
 
     Raises
     ------
@@ -112,7 +112,7 @@ class Lock:
         self.release()
 
     def release(self) -> None:
-        """Let go; a second time does nothing."""
+        """Release the folder; a second call does nothing."""
         handle = getattr(self, "_handle", None)
         if handle is None:
             return

@@ -38,7 +38,7 @@ def augmented(parts: Any) -> pd.DataFrame:
 
 
 def callers_rows(parts: Any) -> pd.DataFrame:
-    """Take the caller's rows that were used, for columns that go beside them.
+    """Take the caller's rows that were used, for columns to be added.
 
     The rows are those of the fit, whatever has happened to their order and values since. A frame
     that has lost rows has no place for columns of them all.

@@ -1,4 +1,4 @@
-"""What a bootstrap found, as tables."""
+"""Results of a bootstrap, as tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Bootstrap(Spoken):
     kind : str
         How the data were drawn.
     seed : int
-        Makes the same replicates again, with any number of workers.
+        Reproduces the replicates, with any number of workers.
     failed, singular, stopped : int
         Fits that failed, are singular, or stopped before they converged; only failed ones are
         dropped.

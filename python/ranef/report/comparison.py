@@ -85,7 +85,7 @@ def agreement_notes(table: pd.DataFrame, by: str, nobs: int) -> list[str]:
 
 
 def _why(by: str, other: str, nobs: int) -> str:
-    """State what sets two criteria apart."""
+    """State how two criteria differ."""
     if "caic" in (by, other):
         return (
             " The conditional AIC is about new data from the same groups, the others about new "

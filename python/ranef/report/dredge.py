@@ -13,7 +13,7 @@ from .tabled import Tabled
 
 __all__ = ["Dredge"]
 
-#: Models that are shown.
+#: Most models that are shown.
 SHOWN = 20
 
 
@@ -50,7 +50,7 @@ class Dredge(Tabled):
 
     @property
     def importance(self) -> pd.Series[Any]:
-        """Sum of the weights of the models that have each term."""
+        """Sum of the weights of the models with each term."""
         weights = self.table["weight"].to_numpy()
         sums = {term: float(weights[self.table[term]].sum()) for term in self.free}
         return pd.Series(sums, name="weight", dtype=float).sort_values(ascending=False)

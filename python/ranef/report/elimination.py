@@ -1,4 +1,4 @@
-"""What backward elimination took out, and what it left."""
+"""What backward elimination removed, and what it kept."""
 
 from __future__ import annotations
 

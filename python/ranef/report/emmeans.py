@@ -31,7 +31,7 @@ from .whole_frame import column_text, html_of, latex_of, markdown_of
 __all__ = ["ContrastTable", "MarginalMeans", "on_response"]
 
 
-#: The adjustment of each kind of contrast when none is asked for.
+#: The default adjustment of each kind of contrast.
 DEFAULTS = {
     "pairwise": "tukey",
     "revpairwise": "tukey",
@@ -163,7 +163,7 @@ class MarginalMeans(Spoken):
 
     @property
     def label(self) -> str:
-        """What a figure says that the means are."""
+        """Label of the means in a figure."""
         if self.what == "prob":
             return f"probability of {self.response}"
         response = self.response

@@ -16,9 +16,9 @@ from ..words.foreign import METHODS
 
 __all__ = ["help", "topics"]
 
-#: What a word weighs in a page's title, in a heading, and in the text.
+#: Weight of a word in a page's title, in a heading, and in the text.
 TITLE, HEADING, TEXT, MOST_TEXT = 40, 8, 1, 12
-#: How many other pages are named below a page.
+#: Most other pages named below a page.
 ALSO = 5
 
 
@@ -58,7 +58,7 @@ def help(topic: str = "") -> None:
 
 
 def _explained(name: str, word: str) -> list[str]:
-    """Collect what there is on a topic, the closest first."""
+    """Collect what is known about a topic, the closest first."""
     page, paragraphs = _page_of(name), {**_sections(), **_findings()}
     if name in paragraphs and not page:
         return [f"{name}\n\n{paragraphs[name]}"]
@@ -67,7 +67,7 @@ def _explained(name: str, word: str) -> list[str]:
     if foreign and word not in METHODS and f"ranef.{word}" not in foreign:
         if not page:
             return [foreign]
-        foreign = ""  # the page tells of more than one attribute of another package
+        foreign = ""  # the page mentions more than one attribute of another package
     if ours or foreign:
         parts.append(ours or foreign)
     others = [other for other in _ranked(name) if other != page][:ALSO]
@@ -82,7 +82,7 @@ def topics() -> list[str]:
 
 
 def _summary(name: str) -> str:
-    """State in a sentence what a public name does; nothing if there is none of this name."""
+    """State in a sentence what a public name does; empty if there is no such name."""
     door = import_module("ranef")  # by name: it stands above this floor
     if name not in door.__all__:
         return ""
@@ -91,7 +91,7 @@ def _summary(name: str) -> str:
 
 
 def _topic(text: str) -> str:
-    """Spell a heading, or what somebody typed, as a topic."""
+    """Spell a heading, or typed text, as a topic."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -116,7 +116,7 @@ def _pages() -> dict[str, str]:
 
 
 def _page_of(name: str) -> str:
-    """Return the page of this name, in whatever folder; nothing if there is none."""
+    """Return the page of this name, in whatever folder; empty if there is none."""
     return next(
         (page for page in _pages() if name in (_topic(page), _topic(page.split("/")[-1]))), ""
     )
@@ -146,7 +146,7 @@ def _sections() -> dict[str, str]:
 
 
 def _ranked(name: str) -> list[str]:
-    """Order the pages that have a word by how much they have to say about it."""
+    """Rank the pages that contain a word by how much they say about it."""
     stems = [re.escape(word.rstrip("s")) for word in name.split("-")]
     words = [re.compile(rf"\b{stem}\w{{0,4}}\b", re.IGNORECASE) for stem in stems]
     scores = {page: min(_score(word, page) for word in words) for page in _pages()}
@@ -154,7 +154,7 @@ def _ranked(name: str) -> list[str]:
 
 
 def _score(word: re.Pattern[str], page: str) -> int:
-    """Weigh a word's places in a page."""
+    """Weigh a word's occurrences in a page."""
     text = _pages()[page]
     headings = " ".join(re.findall(r"^#{2,3} .+", text, flags=re.MULTILINE))
     return (
@@ -171,7 +171,7 @@ def _listed(pages: list[str]) -> str:
 
 
 def _overview() -> str:
-    """Show all pages, and what else may be asked for."""
+    """Show all pages, and other topics."""
     return (
         f"Pages:\n{_listed(list(_pages()))}\n\n"
         'ranef.help("missing") prints a page; headings, codes of findings, names and the words of '

@@ -1,4 +1,4 @@
-"""Numbers of one column as text, with as many decimals for all as the smallest spread asks for."""
+"""Numbers of one column as text, with all with as many decimals as the smallest spread needs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def in_one_scale(values: ArrayLike, scales: ArrayLike) -> list[str]:
 
 
 def _decimals(scale: float) -> int:
-    """Decimals that show a scale with its significant digits."""
+    """Count the decimals that show a scale with its significant digits."""
     return max(0, DIGITS - 1 - int(np.floor(np.log10(scale))))
 
 

@@ -1,4 +1,4 @@
-"""What was tried to help a model, and the smallest change that did."""
+"""What was tried to help a model, and the smallest change that helped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Prescription(Preformatted):
     Attributes
     ----------
     findings : Diagnosis
-        All that was found, by looking at the data and the fit.
+        All findings about the data and the fit.
     troubles : tuple of str
         Problems of the model, as codes of findings.
     table : DataFrame

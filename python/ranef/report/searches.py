@@ -1,4 +1,4 @@
-"""Several searches for one optimum side by side, and what their differences amount to."""
+"""Several searches for one optimum side by side, and whether their differences matter."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def all_fit_table(
 
 
 def _verdict(table: pd.DataFrame, best: str) -> str:
-    """State who agrees, and who stopped short by how much."""
+    """State which optimisers agree, and which stopped short by how much."""
     worst = table[["coefficients_se", "errors_ratio"]].max(axis=1)
     agree = (worst < SAME) & (table["above_best"] < SAME_OBJECTIVE)
     if agree.all():

@@ -13,7 +13,7 @@ __all__ = ["smooth_table"]
 
 
 def smooth_table(rows: Sequence[Row], known_scale: bool) -> WholeFrame:
-    """Lay out smooth terms, one a row."""
+    """Lay out smooth terms, one per row."""
     index = pd.Index([row.term for row in rows], name="term", dtype=object)
     return WholeFrame(
         {

@@ -20,7 +20,7 @@ __all__ = ["Summary", "pvalue_text"]
 
 @dataclass(frozen=True, repr=False)
 class Summary(Spoken):
-    """A printable summary: ``print`` gives text, a notebook HTML.
+    """A printable summary: text when printed, HTML in a notebook.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Results that are a titled table with remarks: text when printed, HTML in a notebook."""
+"""Results in a titled table with remarks: text when printed, HTML in a notebook."""
 
 from __future__ import annotations
 

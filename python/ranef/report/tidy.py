@@ -45,7 +45,7 @@ _ALWAYS = ("effect", "group", "term", "estimate")
 
 
 def chosen_effects(effects: str | Iterable[str]) -> tuple[str, ...]:
-    """Check which effects are asked for.
+    """Check the requested effects.
 
     Raises
     ------

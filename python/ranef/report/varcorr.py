@@ -18,7 +18,7 @@ from .numbers import in_one_scale
 
 __all__ = ["VarCorr"]
 
-#: Structures whose columns take one row of the table where they have one standard deviation.
+#: Structures whose columns share one table row if they have one standard deviation.
 COMPACT = ("identity", "cs", "ar1", "ou", "exponential", "matern")
 
 
@@ -155,7 +155,7 @@ class VarCorr(Spoken, Mapping[str, pd.DataFrame]):
 
 
 def _parameter(structure: Structure, cov: NDArray[np.float64], block: tuple[int, ...]) -> list[str]:
-    """Write the number that a structure with one standard deviation has beside it."""
+    """Write the other parameter of a structure with one standard deviation."""
     first, second = block[:2]
     corr = float(cov[first, second] / cov[first, first]) if cov[first, first] > 0 else float("nan")
     if structure.kind in ("cs", "ar1"):

@@ -55,7 +55,7 @@ class Convergence(Preformatted):
         Smallest eigenvalue of the exact Hessian over directions that are free to move: null
         directions of a singular covariance are left out. NaN when no direction is free.
     decrement : float
-        Decrease of -2 log-likelihood that is still to be had by the quadratic model.
+        Decrease of -2 log-likelihood that the quadratic model still predicts.
     cone : float
         Smallest slope into the covariance cone at singular directions; zero or more proves the
         boundary.
@@ -66,7 +66,7 @@ class Convergence(Preformatted):
     path : ndarray of shape (steps, 3)
         Objective (standardised basis), predicted decrease and trust radius at each step.
     advice : tuple of str
-        What to do, when there is something to do.
+        What to do, if anything.
     method : str
         How the likelihood was computed: "exact", or "iterative" with what it is made of.
     llf_error : float
@@ -178,7 +178,7 @@ def not_identified(report: Convergence, design: Design, spanned: Sequence[Spanne
 
 
 def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str, Any]:
-    """State what an iterative fit knows of its own error."""
+    """State what an iterative fit knows about its error."""
     found = getattr(estimate, "approximation", None)
     if found is None:
         return {}
@@ -190,7 +190,7 @@ def _accuracy(estimate: LmmEstimate | GlmmEstimate | PartsEstimate) -> dict[str,
 
 
 def not_reached(found: Approximation, exact_bytes: float, exact_flops: float) -> str:
-    """State what an iterative fit reached that is short of what it promises."""
+    """State where an iterative fit falls short of the accuracy it promises."""
     return (
         f"the iterative log-likelihood has a Monte Carlo error of {found.llf_error:.2g} (0.0225 "
         f"or less is sought) and the covariance parameters one of {100 * found.theta_error:.2g} % "
@@ -220,7 +220,7 @@ def _verdict(estimate: LmmEstimate | GlmmEstimate | PartsEstimate, optimum: Opti
 
 
 def not_there_yet(design: Design, estimate: LmmEstimate) -> str:
-    """State what is wrong with the place where a search stopped."""
+    """State what is wrong with the point where a search stopped."""
     from ..models.lmm import DECREMENT
 
     if estimate.cone <= -DECREMENT * design.n_obs:
@@ -235,7 +235,7 @@ def data_warnings(
 ) -> Iterator[RanefWarning]:
     """Warn of rows that are left out and of columns that others span.
 
-    The kernel is asked for where columns are aliased.
+    The kernel is needed if columns are aliased.
     """
     if design.dropped:
         gaps = any(not name.endswith(NO_TRIALS) for name in design.dropped)
@@ -253,7 +253,7 @@ def data_warnings(
 
 
 def by_notes(design: Design) -> Iterator[str]:
-    """State which smooths differ between the levels of a factor that has no effect of its own."""
+    """State which smooths differ between the levels of a factor without a main effect."""
     known = {frozenset(f.expr for f in term.factors) for term in design.encoder.formula.terms}
     for smooth in dict.fromkeys(one.smooth for one in design.encoder.smooths):
         by = smooth.by
@@ -274,7 +274,7 @@ def singular_notes(
 ) -> list[str]:
     """State which term is singular, along which direction, and the smallest change that helps.
 
-    Terms that are ``left_out`` are spoken of elsewhere.
+    Terms in ``left_out`` are reported elsewhere.
     """
     from ..models.lmm import SINGULAR, zero_columns
 

@@ -1,4 +1,4 @@
-"""Columns for formulas from what scikit-learn hands over."""
+"""Columns for formulas from scikit-learn's input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESPONSE = "y"
 def frame_of(estimator: Any, X: Any, *, reset: bool, formula: str | None) -> pd.DataFrame:
     """Return the columns of X by name: those of a frame, or x0, x1, ... of an array.
 
-    Without a formula every column is a number that is known. With one, columns may be text, such as
+    Without a formula every column is numeric, without gaps. With one, columns may be text, such as
     the labels of groups, and values may be missing; a fitted formula takes its columns by name, so
     the order of a frame and its other columns do not matter.
     """
@@ -82,7 +82,7 @@ def quoted(name: str) -> str:
 def model_text(formula: str | None, columns: list[str]) -> tuple[str, str]:
     """Return the formula with a response, and the column that the response has.
 
-    All columns, added up, without a formula.
+    Without a formula, all columns are added up.
     """
     response = RESPONSE
     while response in columns:

@@ -257,7 +257,7 @@ class GroupEmbedding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def numbers(response: Any) -> Array:
-    """See that a response is made of finite numbers."""
+    """Check that a response is made of finite numbers."""
     values = np.asarray(response, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("Input y contains NaN or infinity; drop these rows first")

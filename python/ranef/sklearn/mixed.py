@@ -32,7 +32,7 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Point to the fitted model for what it has and the estimator has not."""
+            """Point to the fitted model for attributes that only it has."""
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
             if not name.startswith("_") and hasattr(self.__dict__.get("model_"), name):
                 message += f"; its model has it: estimator.model_.{name}"
@@ -69,7 +69,7 @@ class MixedEstimator(BaseEstimator):  # type: ignore[misc]
         return float(params.get("Intercept", 0.0)), others
 
     def _means(self, X: Any) -> Array:
-        """Predict the means of rows; every one must be known."""
+        """Predict the means of rows; none may be missing."""
         check_is_fitted(self)
         frame = frame_of(self, X, reset=False, formula=self.formula)
         options = {"random": self.random, "new_levels": "population"} if self.is_mixed_ else {}
@@ -113,7 +113,7 @@ def prefixed(error: DataError, names: list[str]) -> DataError:
 
 
 def checked_response(X: Any, y: Any) -> Any:
-    """See that there is one response a row."""
+    """Check that there is one response per row."""
     if y is None:
         raise ValueError(
             "This estimator requires y to be passed, but the target y is None: fit(X, y)"
@@ -154,7 +154,7 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
         Fixed effects but the intercept, in the order of ``model_.params``, which has their names;
         without a formula one for each column of X. NaN where aliased.
     intercept_ : float
-        Intercept of the fixed effects, 0 where the formula has none.
+        Intercept of the fixed effects, 0 if the formula has none.
     n_features_in_, feature_names_in_
         As in scikit-learn.
 
@@ -227,12 +227,12 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
 
     @property
     def coef_(self) -> Array:
-        """Fixed effects but the intercept, in the order of ``model_.params``."""
+        """Fixed effects except the intercept, in the order of ``model_.params``."""
         return self._coefficients()[1]
 
     @property
     def intercept_(self) -> float:
-        """Intercept of the fixed effects, 0 where the formula has none."""
+        """Intercept of the fixed effects, 0 if the formula has none."""
         return self._coefficients()[0]
 
     def predict(self, X: Any, **unknown: Any) -> Array:
@@ -269,7 +269,7 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
     coef_ : ndarray of shape (1, p)
         As in :class:`MixedRegressor`, of the log odds where the link is the logit.
     intercept_ : ndarray of shape (1,)
-        Intercept of the fixed effects, 0 where the formula has none.
+        Intercept of the fixed effects, 0 if the formula has none.
 
     Examples
     --------
@@ -336,12 +336,12 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
 
     @property
     def coef_(self) -> Array:
-        """Fixed effects but the intercept, in the order of ``model_.params``, shape (1, p)."""
+        """Fixed effects except the intercept, in the order of ``model_.params``, shape (1, p)."""
         return self._coefficients()[1][None]
 
     @property
     def intercept_(self) -> Array:
-        """Intercept of the fixed effects, 0 where the formula has none, shape (1,)."""
+        """Intercept of the fixed effects, 0 if the formula has none, shape (1,)."""
         return np.array([self._coefficients()[0]])
 
     def predict_proba(self, X: Any) -> Array:

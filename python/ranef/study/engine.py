@@ -36,9 +36,9 @@ from .settings import Pilot, Setting, called, extended, read_scale, read_truth, 
 
 __all__ = ["Engine", "make_engine", "spec_of"]
 
-#: Numbers that are drawn at a time.
+#: Numbers drawn at a time.
 NUMBERS = 4_000_000
-#: Column of the trials of a fitted model; no column of a frame can be called that by accident.
+#: Column of the trials of a fitted model; no column of a frame has that name by accident.
 TRIALS = "the study's trials"
 
 
@@ -49,7 +49,7 @@ class Engine:
     Attributes
     ----------
     formula, fit : str
-        What data are drawn from, and what is fitted.
+        The model that data are drawn from, and the model that is fitted.
     pilot : LinearMixedModel, GeneralizedLinearMixedModel or None
         A model whose parameters are the defaults.
     data, params, varcorr, sigma, dispersion, weights, offset : object
@@ -195,7 +195,7 @@ class Engine:
 
     @property
     def spec(self) -> GlmmSpec | None:
-        """What is asked of a generalised model; None for linear ones."""
+        """The specification of a generalised model; None for linear ones."""
         return self.settings.spec
 
     def truth(self, design: Design, setting: Setting) -> Truth:
@@ -246,7 +246,7 @@ def make_engine(
 
 
 def spec_of(model: Any, spec: GlmmSpec | None) -> GlmmSpec | None:
-    """Take the family of a fitted model, unless another one is asked for.
+    """Take the family of a fitted model, unless another is requested.
 
     Raises
     ------

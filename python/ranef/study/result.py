@@ -46,7 +46,7 @@ class StudyRun(Preformatted):
     named : dict
         The setting, by column of the tables.
     result : BatchResult
-        Its fits, a response a data set.
+        Its fits, one response per data set.
     truth : dict of str to float
         True values by term.
     """
@@ -150,7 +150,7 @@ class Study(Preformatted):
     Attributes
     ----------
     settings : DataFrame
-        A row a setting: what varies.
+        One row per setting: what varies.
     interrupted : bool
         Whether the study was stopped from the keyboard.
     """
@@ -258,7 +258,7 @@ class Power(Preformatted):
     test : str
         The hypothesis.
     table : DataFrame
-        A row a setting: power, its exact 95 % interval lower and upper, Monte Carlo error mcse, n
+        A row per setting: power, its exact 95 % interval lower and upper, Monte Carlo error mcse, n
         (fits that it rests on), failed, singular (share).
     study : Study
         All that was simulated.

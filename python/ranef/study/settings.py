@@ -127,7 +127,7 @@ def listed(values: Any, name: str) -> list[Any]:
 
 
 def called(argument: Any, options: Mapping[str, Any]) -> Any:
-    """Call a function with those settings that it has parameters for; other things stay."""
+    """Call a function with the settings that it has parameters for; return anything else."""
     if not callable(argument):
         return argument
     parameters = inspect.signature(argument).parameters.values()
@@ -152,9 +152,9 @@ def extended(
     within: Mapping[str, int],
     groups: Iterable[str],
 ) -> dict[str, pd.Series[Any]]:
-    """Return a design as many levels of a grouping column, or rows of each level, as asked for.
+    """Give a design the requested number of levels of a grouping column, or rows of each level.
 
-    Levels are taken in order, and when they are used up, from the first again as new levels;
+    Levels are taken in order and, once used up, from the first again as new levels;
     so are the rows of a level. A grouping column nested in it gets new levels too.
     """
     out = {name: column.reset_index(drop=True) for name, column in columns.items()}
@@ -287,7 +287,7 @@ def read_scale(
 
 
 def labelled(given: Any, group: str, names: Sequence[str]) -> Any:
-    """Put what is labelled by names into their order."""
+    """Put labelled values in the order of the names."""
     role = f"varcorr[{group!r}]"
     if isinstance(given, pd.Series) and not given.index.equals(pd.RangeIndex(len(given))):
         if set(given.index) != set(names) or len(given) != len(names):

@@ -1,4 +1,4 @@
-"""The field's issues, filled in for one model: what holds here, and what to call next."""
+"""The usual issues, filled in for one model: what applies here, and what to call next."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["Checklist", "Item", "checklist_of"]
 
 #: Levels below which a variance between groups is hardly known.
 FEW = 20
-#: Rows within levels below which a level says little of its own slope.
+#: Rows within levels below which a level says little about its slope.
 SMALL = 5
-#: Rows from which on everything is significant.
+#: Number of rows beyond which everything is significant.
 MANY = 100_000
 #: Columns of the text.
 WIDTH = 88
@@ -37,7 +37,7 @@ class Item:
     topic : str
         The issue.
     answer : str
-        What holds of this model.
+        What applies to this model.
     call : str
         What to call next; empty where there is nothing to do.
     """
@@ -49,7 +49,7 @@ class Item:
 
 @dataclass(frozen=True, repr=False)
 class Checklist(Preformatted):
-    """The issues of the field, filled in for one model.
+    """The usual issues of mixed models, filled in for one model.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Checklist(Preformatted):
 
     @property
     def table(self) -> pd.DataFrame:
-        """A topic a row: topic, answer, call."""
+        """One row per topic: topic, answer, call."""
         return pd.DataFrame([vars(item) for item in self.items])
 
     def __repr__(self) -> str:
@@ -175,7 +175,7 @@ def _counts(model: Model) -> str:
 
 
 def _rows(model: Model) -> Iterator[Item]:
-    """Look at the number of rows within levels, and at their balance."""
+    """Describe the number of rows within levels, and their balance."""
     said, small = [], False
     for term in model.parts.design.random:
         sizes = np.bincount(term.codes, minlength=term.n_levels)

@@ -39,7 +39,7 @@ from .residuals import Looked, check_fitted, check_predictors
 __all__ = ["FEW", "after", "after_generalised", "aliased", "as_update", "before", "kept", "outside"]
 
 
-#: What is looked at before and after a fit.
+#: What is checked before and after a fit.
 DESIGN = "rows, groups and labels, columns that span each other"
 FIT = "convergence, zero variances, correlations of one"
 #: What helps a generalised model with few levels, whose tests have no degrees of freedom.
@@ -88,7 +88,7 @@ def diagnosis_of(model: Any, data: Any = None, *, seed: int = 1, simulations: in
 
 
 def made(found: Sequence[Finding], looked: Looked) -> Diagnosis:
-    """Leave out what another finding explains, and repetitions."""
+    """Leave out repetitions and what another finding explains."""
     reused = {finding.about for finding in found if finding.code == "labels-reused"}
     reused |= {finding.about for finding in found if finding.code == "not-identified"}
     told = [f for f in found if not (f.code == "few-levels" and f.about in reused)]
@@ -96,7 +96,7 @@ def made(found: Sequence[Finding], looked: Looked) -> Diagnosis:
 
 
 def kept(finding: Finding, call: Call) -> Finding:
-    """Write a fix as a change of the model where its call says more than formula and data."""
+    """Write a fix as an update of the model if its call says more than formula and data."""
     if 'prior="weak"' in finding.fix and call.prior is not None:
         weak = with_weak(call.prior)
         if weak is None:
@@ -110,14 +110,14 @@ def kept(finding: Finding, call: Call) -> Finding:
 
 
 def as_update(finding: Finding) -> Finding:
-    """Write a fix as a change of the model."""
+    """Write a fix as an update of the model."""
     return replace(
         finding, fix=re.sub(r'^ranef\.lmer\((".*"), data', r"model.update(\1", finding.fix)
     )
 
 
 def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator[Finding]:
-    """Find what there is about rows, formula and fit; no fix leaves all random effects out."""
+    """Collect findings about rows, formula and fit; no fix drops all random effects."""
     design, estimate, core = model.parts.design, model.parts.estimate, model.parts.core
     one_a_row = {
         term.group
@@ -145,7 +145,7 @@ def after_generalised(model: GeneralizedLinearMixedModel, data: Any) -> Iterator
 
 
 def before(design: Design, data: Any) -> Iterator[Finding]:
-    """Find what there is before a fit."""
+    """Collect findings before a fit."""
     yield from check_rows(design.without_smooths(), data)
     yield from check_design(design.without_smooths())
     if reason := lmm.constant_within(design):
@@ -165,7 +165,7 @@ def before(design: Design, data: Any) -> Iterator[Finding]:
 
 
 def after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
-    """Find what there is about a linear fit and its data."""
+    """Collect findings about a linear fit and its data."""
     design, estimate = model.parts.design, model.parts.estimate
     yield from aliased(design, model.parts.core)
     if isinstance(design, SummedDesign):
@@ -184,7 +184,7 @@ def after(model: LinearMixedModel, data: Any, seed: int) -> Iterator[Finding]:
 
 
 def outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[Reused]:
-    """Find labels used again within a column of the data that the model leaves out."""
+    """Find labels reused within a column of the data that the model leaves out."""
     if data is None:
         return
     frame, formula = open_frame(data), design.encoder.formula
@@ -212,7 +212,7 @@ def outside(design: Design, data: Any, reml: bool, known: set[str]) -> Iterator[
 
 
 def aliased(design: Design, core: _core.Lmm | _core.Glmm) -> Iterator[Finding]:
-    """Columns of the fixed part that others span."""
+    """Return the columns of the fixed part that others span."""
     for note in alias_notes(design, core.aliased, core.alias, core.kept):
         yield Finding(
             "aliased",

@@ -36,7 +36,7 @@ class Fixes:
         self._design: Design = model.parts.design
 
     def __call__(self, code: str, about: str) -> str:
-        """Write the line of code; nothing where there is none."""
+        """Write the line of code; empty if there is none."""
         return {
             "outliers": self._rows,
             "curvature": self._bend,
@@ -47,7 +47,7 @@ class Fixes:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether formula and data say all that the call says."""
+        """Return whether formula and data determine the call."""
         names = ("weights", "offset", "contrasts", "prior", "absorb")
         given = [getattr(self._model.call, name, None) for name in names]
         return all(value is None or value == () for value in given)

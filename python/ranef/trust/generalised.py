@@ -59,7 +59,7 @@ def starts(model: Any, seed: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
 
 
 def gone_on(model: Any, seed: int) -> Trail:
-    """Go on from the best point until the conditions of an optimum hold."""
+    """Continue from the best point until the conditions of an optimum hold."""
     columns = ["criterion", "gain", "converged"]
     own = model.parts.estimate
     if model.convergence.converged:
@@ -131,7 +131,7 @@ def by_every_optimizer(model: Any, optimizers: Sequence[str] | None, *, progress
 
 
 def solved(at: Standing, name: str) -> tuple[Run, Array]:
-    """Minimise by one optimiser; what it found, and the parameters."""
+    """Minimise by one optimiser; return what it found, and the parameters."""
     begin, count = time.perf_counter(), 0
     if name == "ranef":
         value = at.value(at.x)
@@ -150,7 +150,7 @@ def solved(at: Standing, name: str) -> tuple[Run, Array]:
 
     exact = SOLVERS[name].get("jac", False)
     function: Callable[[Array], Any] = criterion if exact else lambda x: criterion(x)[0]
-    minimize: Any = scipy.optimize.minimize  # its stub wants to know what jac is beforehand
+    minimize: Any = scipy.optimize.minimize  # its stub requires the type of jac beforehand
     found = minimize(function, start / size, method=name, **SOLVERS[name])
     x = np.asarray(found.x) * size
     run = Run(

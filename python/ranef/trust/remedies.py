@@ -24,7 +24,7 @@ __all__ = ["LAST_RESORT", "Remedy", "remedies"]
 FAMILY = re.compile(r'model\.update\(family="(\w+)"\)')
 CALL = re.compile(r'(?:ranef\.(lmer|feols)|model\.update)\("(.*?)"')
 
-#: Findings whose fix is a smaller or other model: the name of the change and how much it changes.
+#: Findings whose fix is a smaller or different model: the change's name and size.
 FIXES = (
     ("labels-reused", "nest the labels", 1),
     ("intercept-far-from-data", "centre within the data", 3),
@@ -38,25 +38,25 @@ FIXES = (
     ("zero-variance", "drop the zero variance", 4),
     ("correlation-one", "drop the correlation", 5),
 )
-#: Changes of at least this size are the last resort: another estimator, or no groups at all.
+#: Changes of at least this size are a last resort: another estimator, or no groups.
 LAST_RESORT = 30
 POOLED = 50
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """One change: its name, how much is changed by now, the code, and how to make it.
+    """One change: its name, the total change so far, the code, and how to make it.
 
     Attributes
     ----------
     name, code : str
         What it is called, and the line that makes it from the first model.
     size : int
-        How much of the first model is changed.
+        How much of the first model has changed.
     make : callable
         Fits it.
     is_last : bool
-        Whether nothing else should follow it.
+        Whether it should be the last change.
     """
 
     name: str
@@ -98,7 +98,7 @@ def _from_fix(first: Model, model: Model, name: str, fix: str, size: int) -> Ite
     """Read the call of a finding's fix."""
     if units := re.fullmatch(r'model\.in_units\((\w+)="(.*)"\)', fix):
         new, text = units.groups()
-        # The same model, so nothing that follows from it is new.
+        # The same model, so nothing new follows from it.
         if model is first:
             yield Remedy(name, size, fix, lambda: first.in_units(**{new: text}), True)
     elif family := FAMILY.fullmatch(fix):
@@ -125,7 +125,7 @@ def _refit(
 
 
 def family_of(model: Model) -> str:
-    """Return the family of the responses; nothing for a linear model."""
+    """Return the family of the responses; empty for a linear model."""
     return "" if isinstance(model, LinearMixedModel) else model.call.spec.family
 
 

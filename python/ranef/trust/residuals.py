@@ -1,4 +1,4 @@
-"""What the residuals of a fit say against it, and what was looked at."""
+"""What the residuals of a fit say against it, and what was checked."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .fixes import Fixes
 
 __all__ = ["Looked", "check_fitted", "check_predictors"]
 
-#: Standard errors by which a coefficient moves without a group, above which it is a finding.
+#: Standard errors that a coefficient must move without a group to be a finding.
 MOVED = 1.0
-#: Levels of a grouping factor up to which each is left out.
+#: Number of levels of a grouping factor up to which each is left out in turn.
 MOST_GROUPS = 5_000
 #: Distance between offsets, on the scale of the logarithm, that no exposure has.
 WIDE = 10.0
@@ -35,7 +35,7 @@ WIDE = 10.0
 
 @dataclass
 class Looked:
-    """What was looked at, and what was not and why."""
+    """What was checked, and what was not and why."""
 
     at: list[str] = field(default_factory=list)
     not_at: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Looked:
 def check_predictors(
     design: Design, formula: str, data: Any, looked: Looked, *, linear: bool
 ) -> Iterator[Finding]:
-    """Look at predictors and, of a linear model, at the kind of response."""
+    """Check predictors and, for a linear model, the kind of response."""
     yield from check_placeholders(used_rows(design, data), formula)
     yield from check_collinear(design)
     looked.at.append("collinear predictors")
@@ -54,7 +54,7 @@ def check_predictors(
 
 
 def check_fitted(model: Any, looked: Looked, simulations: int, seed: Any) -> Iterator[Finding]:
-    """Look at residuals, influence and offset of a fit."""
+    """Check residuals, influence and offset of a fit."""
     if isinstance(model, LinearMixedModel):
         yield from _influential(model, looked)
     if isinstance(model, GeneralizedLinearMixedModel):
@@ -63,7 +63,7 @@ def check_fitted(model: Any, looked: Looked, simulations: int, seed: Any) -> Ite
     yield from _residuals(model, looked, simulations, seed)
 
 
-#: What the checks of residuals look at.
+#: What the checks of residuals examine.
 RESIDUALS = (
     "outliers, curves along numeric predictors, correlation in time, group means of predictors"
 )
@@ -135,7 +135,7 @@ def _influential(model: LinearMixedModel, looked: Looked) -> Iterator[Finding]:
 
 
 def _offset(model: GeneralizedLinearMixedModel) -> Iterator[Finding]:
-    """Report an exposure that was given as it is, where its logarithm belongs."""
+    """Report an exposure given as an offset without taking its logarithm."""
     design, text = model.parts.design, model.call.formula
     link = model.parts.estimate.spec.transform
     of_ratios = link.low == 0.0 and link.high == np.inf

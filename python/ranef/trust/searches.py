@@ -49,7 +49,7 @@ def starts(model: LinearMixedModel, seed: int) -> Iterator[tuple[str, tuple[Arra
 
 
 def inside(block: Array, size: float, rng: np.random.Generator) -> Array:
-    """Move a factor off the boundary, and about by a relative ``size``."""
+    """Move a factor off the boundary, and perturb it by a relative ``size``."""
     if block.shape[0] != block.shape[1]:  # parameters of a structure
         return np.asfortranarray(block + size * rng.standard_normal(block.shape))
     moved = np.tril(block * np.exp(size * rng.standard_normal(block.shape)))
@@ -95,7 +95,7 @@ def every_optimizer(
     *,
     progress: bool = False,
 ) -> AllFit:
-    """Fit a model by every optimiser at hand."""
+    """Fit a model by every available optimiser."""
     check_mixed(model, "all_fit")
     model.parts.likelihood_only("all_fit")
     structured = any(term.is_structured for term in model.parts.design.random)
@@ -120,7 +120,7 @@ def every_optimizer(
 
 
 def searched_again(model: LinearMixedModel, seed: int = 1) -> Trail:
-    """Go on from the best point until the conditions of an optimum hold."""
+    """Continue from the best point until the conditions of an optimum hold."""
     check_mixed(model, "converge")
     columns = ["criterion", "gain", "converged"]
     if model.parts.optimum().holds:

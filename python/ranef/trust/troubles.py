@@ -34,11 +34,11 @@ TROUBLES = (
     "no-excess",
 )
 
-#: Models that changes go on from.
+#: Most models from which changes continue.
 MIXED = (LinearMixedModel, GeneralizedLinearMixedModel)
 
 
-#: Changes one after another, and fits in all, before it gives up.
+#: Most successive changes, and most fits in all, before giving up.
 DEPTH, FITS = 3, 40
 
 COLUMNS = ["llf", "gain", "coefficients_se", "errors_ratio", "singular", "converged", "helps"]
@@ -46,7 +46,7 @@ COLUMNS = ["llf", "gain", "coefficients_se", "errors_ratio", "singular", "conver
 
 @dataclass(frozen=True)
 class State:
-    """A changed model, how it was made, and how much was changed."""
+    """A changed model, how it was made, and how much it was changed."""
 
     model: Model
     names: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class State:
 def tried(model: Model, found: Diagnosis) -> Iterator[tuple[tuple[str, ...], Remedy, Any, bool]]:
     """Make changes, and changes of what they lead to, until something helps.
 
-    A last resort does not end the search, for two small changes are better.
+    A last resort does not end the search, since two small changes are better.
     """
     states = [(State(model), found)]
     seen: set[str] = set()
@@ -87,7 +87,7 @@ def tried(model: Model, found: Diagnosis) -> Iterator[tuple[tuple[str, ...], Rem
 
 
 def made(remedy: Remedy) -> Any:
-    """Make a change; None where it gives no model."""
+    """Make a change; None if it yields no model."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RanefWarning)
@@ -97,7 +97,7 @@ def made(remedy: Remedy) -> Any:
 
 
 def diagnosed(changed: Any) -> Diagnosis:
-    """Return what there is to find about a changed model."""
+    """Return the findings about a changed model."""
     return diagnosis_of(changed) if isinstance(changed, MIXED) else Diagnosis(())
 
 

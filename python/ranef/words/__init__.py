@@ -1,1 +1,1 @@
-"""Words of other packages, and what each is called here."""
+"""Words of other packages, and their names here."""

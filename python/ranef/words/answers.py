@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def attribute_message(name: str) -> str:
-    """State what a model has for an attribute of another package; nothing if none knows it."""
+    """State a model's counterpart of another package's attribute; empty if none is known."""
     if name in WITHOUT:
         return without(name)
     known = MODEL.get(name) or MODULE.get(name)
@@ -47,13 +47,13 @@ def function_message(name: str) -> str:
 
 
 def target(name: str) -> str:
-    """Name the word of a model that an attribute of another package is called here."""
+    """Return the name here of another package's attribute."""
     found = re.search(r"\bmodel\.(\w+)", MODEL.get(name, ("", ""))[1])
     return found[1] if found else ""
 
 
 def module_message(name: str, known: list[str]) -> str:
-    """State what the module has for a function of another package, or what is spelt nearly so."""
+    """State the counterpart of another package's function, or a similarly spelt name."""
     if name in MODULE:
         whose, cure = MODULE[name]
         return f"; {name} is from {whose}: {said(cure)}"
@@ -66,7 +66,7 @@ def module_message(name: str, known: list[str]) -> str:
 
 
 def own_message(name: str) -> str:
-    """State that a word is one of a model's, for what is none."""
+    """State that a word belongs to models, for an object that is not one."""
     if name in PROPERTIES:
         return f"{name} belongs to a model: write model.{name}"
     return f"{name} belongs to a model: write model.{name}(...)" if name in METHODS else ""
@@ -78,7 +78,7 @@ def without(name: str) -> str:
 
 
 def keyword_message(function: str, name: str, known: list[str]) -> str:
-    """State what a function has for an argument of another package's, or what arguments it has."""
+    """State the counterpart of another package's argument, or the arguments that exist."""
     for needed, cure in KEYWORDS.get(name, ()):
         if needed in ("", function) or needed in known:
             return f"{function}() has no argument {name!r}: {cure}"
@@ -88,7 +88,7 @@ def keyword_message(function: str, name: str, known: list[str]) -> str:
 
 
 def no_attribute(kind: type, name: str) -> str:
-    """State that a class has no such attribute, and what is spelt nearly so."""
+    """State that a class has no such attribute, and name a similarly spelt one."""
     hint = "" if name.startswith("_") else nearest(name, public(kind))
     return f"a {kind.__name__} has no attribute {name!r}{hint}"
 
@@ -99,12 +99,12 @@ def public(kind: type) -> list[str]:
 
 
 def said(cure: str) -> str:
-    """Make a sentence of a cure that is code."""
+    """Turn a cure that is code into a sentence."""
     return f"here it is {cure}" if cure.startswith(("model", "-2 *", "ranef.")) else cure
 
 
 def answering(function: F) -> F:
-    """Make a function explain an argument that it does not have."""
+    """Make a function explain arguments that it does not have."""
     code = cast(FunctionType, function).__code__
     if code.co_flags & CO_VARKEYWORDS:
         return function
@@ -123,7 +123,7 @@ def answering(function: F) -> F:
 
 
 class Spoken:
-    """What answers words of other packages: as an attribute, and as an argument of a method."""
+    """A class that answers other packages' words, as attributes and as arguments of methods."""
 
     #: Words that mean something else here than on a model, and what to write.
     spoken: ClassVar[Mapping[str, str]] = {}

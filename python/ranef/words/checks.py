@@ -105,7 +105,7 @@ CHECKS: dict[str, tuple[str, str]] = {
     **_all("display print_md print_html", P, TABLE),
 }
 
-#: Words that nothing here stands for.
+#: Words without a counterpart here.
 UNCHECKED: dict[str, str] = {
     P: """check_clusterstructure check_concurvity check_dag check_factorstructure check_htest
         check_itemscale check_kmo check_multimodal check_sphericity check_sphericity_bartlett

@@ -392,7 +392,7 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "xreg": (("formula", NAMES),),
 }
 
-#: Functions of R's formulas, and what formulas have for them here.
+#: Functions of R's formulas, and their counterparts here.
 FORMULA: dict[str, str] = {
     "as.factor": "C(x)",
     "as.ordered": "C(x)",

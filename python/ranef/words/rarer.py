@@ -234,7 +234,7 @@ SUMMARY: dict[str, str] = {
     **dict.fromkeys(("to_word", "to_docx", "save"), f'{TABLE}.save("docx", "table.docx")'),
 }
 
-#: Words that nothing here stands for, by package.
+#: Words without a counterpart here, by package.
 WITHOUT: dict[str, str] = {
     word: whose
     for whose, words in {

@@ -1,4 +1,4 @@
-"""What ``covariance={...}`` gives for a grouping factor, as a known covariance."""
+"""The value of ``covariance={...}`` for a grouping factor, as a known covariance."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ HOW = (
 
 
 def known_covariances(given: Any, groups: list[str]) -> dict[str, KnownCovariance]:
-    """Read ``covariance=``: a mapping of grouping factors to what is known of their levels.
+    """Read ``covariance=``: a mapping of grouping factors to what is known about their levels.
 
     Raises
     ------
     DataError
-        If a key is no grouping factor of the formula, or a value is no covariance.
+        If a key is not a grouping factor of the formula, or a value is not a covariance.
     """
     if given is None:
         return {}
@@ -64,7 +64,7 @@ def of_matrix(A: pd.DataFrame, group: str) -> KnownCovariance:
     Raises
     ------
     DataError
-        If it is not square, its two sides have other labels, or it is not positive definite.
+        If it is not square, its two sides have different labels, or it is not positive definite.
     """
     what = f"covariance[{group!r}]"
     rows = unique_labels(A.index, what)

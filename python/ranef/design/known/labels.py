@@ -15,7 +15,7 @@ from ..values import find_levels
 
 __all__ = ["named", "places_among", "unique_labels"]
 
-#: Labels that a message names at most.
+#: Most labels that a message names.
 NAMED = 5
 
 
@@ -45,7 +45,7 @@ def places_among(labels: pd.Index[Any], levels: pd.Index[Any], group: str) -> ND
     Raises
     ------
     DataError
-        If some are not there; the message names them.
+        If some are absent; the message names them.
     """
     places = np.asarray(find_levels(labels, levels), dtype=np.intp)
     absent = np.flatnonzero(places < 0)

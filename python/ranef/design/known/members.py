@@ -1,4 +1,4 @@
-"""Terms of which a row has several levels, with weights: multimembership."""
+"""Terms with several weighted levels per row: multimembership."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .labels import named
 
 __all__ = ["MemberGrouping", "MemberTerm", "Membership", "read_members", "uneven_weights"]
 
-#: How far from one the weights of a row may sum without a word.
+#: How far from one the sum of a row's weights may be without a warning.
 EVEN = 5e-3
 
 Vector = NDArray[np.float64]
@@ -33,9 +33,9 @@ class Membership:
     Attributes
     ----------
     codes : ndarray of shape (members, n), int32
-        The level of each member; -1 where there is no member, or one that was not seen before.
+        The level of each member; -1 for no member or an unseen one.
     weights : ndarray of shape (members, n)
-        Its weight; 0 where there is none.
+        Its weight; 0 without a member.
     levels : Index
         The levels.
     """
@@ -56,7 +56,7 @@ class Membership:
 
 
 class Hidden:
-    """The one level of each row, which there is not."""
+    """Stands in for the single level of each row, which does not exist."""
 
     def __get__(self, term: MemberTerm, owner: type | None = None) -> NoReturn:
         raise UnsupportedError(
@@ -70,7 +70,7 @@ class Hidden:
 
 @dataclass(frozen=True, eq=False)
 class MemberTerm(RandomTerm):
-    """A random-effects term of which a row has several levels.
+    """A random-effects term with several levels per row.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class MemberTerm(RandomTerm):
 
     @property
     def is_plain(self) -> bool:
-        """Whether levels are independent and a row has one."""
+        """Whether levels are independent and each row has one."""
         return False
 
     @property
@@ -121,7 +121,7 @@ class MemberTerm(RandomTerm):
 
 @dataclass(frozen=True)
 class MemberGrouping:
-    """What a grouping factor of several members a row learned.
+    """What a grouping factor with several members per row learned.
 
     Attributes
     ----------
@@ -221,7 +221,7 @@ def uneven_weights(terms: Sequence[RandomTerm]) -> list[str]:
 
 
 def _weights(name: str, present: NDArray[np.bool_], reading: Reading) -> Vector:
-    """Read the weights of one member; a gap in one that is looked at makes a row missing."""
+    """Read the weights of one member; a gap in one that is used makes a row missing."""
     value = read_series(reading.frame.series(name), name)
     if not isinstance(value, Numbers):
         raise DataError(f"the weights {name!r} of mm() are not numbers", name)

@@ -17,7 +17,7 @@ from .precision import KnownCovariance, Triangle
 __all__ = ["Pedigree", "read_pedigree"]
 
 Parents = NDArray[np.int32]
-#: What pedigrees of other programs write for unknown parents, beside numbers up to zero.
+#: What other programs' pedigrees write for unknown parents, besides numbers up to zero.
 PLACEHOLDERS = frozenset({"0", "-", "*", ".", "?", "na", "nan", "none", "unknown"})
 
 

@@ -1,4 +1,4 @@
-"""Whether a matrix is a covariance, and by how much it is not."""
+"""Whether a matrix is a covariance, and how far from one it is."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .labels import named
 
 __all__ = ["dense", "inverse_by_parts", "is_sparse", "refuse_indefinite"]
 
-#: Levels up to which an eigenvalue is worth its time in a message.
+#: Number of levels up to which a message includes an eigenvalue.
 MOST_EIGEN = 3000
-#: Smallest eigenvalue of a covariance, relative to its largest, that an inverse is taken of.
+#: Smallest eigenvalue of a covariance, relative to its largest, for which it is inverted.
 SINGULAR = 1e-12
 
 
 def is_sparse(A: Any) -> bool:
-    """Return whether a matrix is one of scipy's sparse ones."""
+    """Return whether a matrix is a scipy sparse matrix."""
     from scipy import sparse
 
     return bool(sparse.issparse(A))
@@ -32,7 +32,7 @@ def dense(A: Any) -> NDArray[np.float64]:
 
 
 def refuse_indefinite(A: Any, labels: pd.Index[Any], what: str) -> NoReturn:
-    """Raise for a matrix that is not positive definite: say by how much, and which levels.
+    """Raise for a matrix that is not positive definite, saying by how much and for which levels.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def refuse_indefinite(A: Any, labels: pd.Index[Any], what: str) -> NoReturn:
 
 
 def inverse_by_parts(A: Any, labels: pd.Index[Any]) -> Any:
-    """Invert a covariance, each connected part of its levels on its own; sparse if there are any.
+    """Invert a covariance, each connected part of its levels separately; sparse if there are any.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Known covariances of the levels of a grouping factor, held by their inverse."""
+"""Known covariances of the levels of a grouping factor, stored as inverses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ASYMMETRY = 1e-8
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KnownCovariance:
-    """A covariance of levels that is known up to its size: A of var(b) = A x variance.
+    """A covariance of levels known up to scale: A of var(b) = A x variance.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class KnownCovariance:
     diagonal : ndarray of shape (l,)
         Diagonal of A.
     new_level : float
-        What the diagonal is taken to be for a level that A does not have.
+        Diagonal assumed for a level that A does not have.
     """
 
     labels: pd.Index[Any]

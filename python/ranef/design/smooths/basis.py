@@ -1,4 +1,4 @@
-"""What every basis of a smooth offers."""
+"""The interface of every basis of a smooth."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Basis(Protocol):
         """What is not penalised."""
 
     def __call__(self, x: Array) -> Array:
-        """Evaluate the basis at x of shape (n, d), shape (n, k)."""
+        """Evaluate the basis at x of shape (n, d); returns shape (n, k)."""
 
 
 def monomials(degree: int, dimension: int) -> tuple[Powers, ...]:

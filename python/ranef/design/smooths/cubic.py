@@ -62,7 +62,7 @@ class Cubic:
         return curvature(self.knots, spline(self.knots, 2))
 
     def __call__(self, x: Array) -> Array:
-        """Evaluate the basis at x of shape (n, 1), shape (n, k)."""
+        """Evaluate the basis at x of shape (n, 1); returns shape (n, k)."""
         return natural(self.knots, np.eye(len(self.knots)), x[:, 0])
 
 
@@ -110,5 +110,5 @@ class Cyclic:
         return curvature(self.knots, self._spline(self.knots, 2))
 
     def __call__(self, x: Array) -> Array:
-        """Evaluate the basis at x of shape (n, 1), shape (n, k - 1)."""
+        """Evaluate the basis at x of shape (n, 1); returns shape (n, k - 1)."""
         return self._spline(x[:, 0], 0)

@@ -19,7 +19,7 @@ __all__ = ["FittedSmooth", "fit_smooth"]
 
 @dataclass(frozen=True)
 class FittedSmooth:
-    """Columns of a smooth: those with coefficients of their own, and those of random ones.
+    """Columns of a smooth: those with fixed and those with random coefficients.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ class FittedSmooth:
     powers : tuple of tuple of int
         Exponents of the monomials that are not penalised, one fixed effect each.
     centre : ndarray of shape (d,)
-        Taken off the variables before they are multiplied.
+        Subtracted from the variables before they are multiplied.
     fixed_means, random_means : ndarray of shape (p,) and (q,), or 0
-        Taken off the columns.
+        Subtracted from the columns.
     level : int or None
         Level of the factor ``by`` that it is for.
     group : str or None
@@ -105,7 +105,7 @@ class FittedSmooth:
         return fixed, random
 
     def summing_to_zero(self, x: Array) -> FittedSmooth:
-        """Take the mean over the rows off each column."""
+        """Subtract from each column its mean over the rows."""
         means = self._monomials(x).mean(axis=0)
         if self.smooth.kind == "s":  # the penalised functions add up to zero by construction
             return replace(self, fixed_means=means)
@@ -266,7 +266,7 @@ def _separable(smooth: Smooth, x: Array, constrained: bool) -> FittedSmooth:
 
 
 def _grouped(smooth: Smooth, x: Array) -> FittedSmooth:
-    """Give each level of a factor a curve of its own, nothing of it free of a penalty."""
+    """Give each level of a factor its own, fully penalised curve."""
     basis = margin(smooth, 0, x)
     turn, q = by_groups(basis, basis(x))
     k = len(turn)

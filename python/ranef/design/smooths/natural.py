@@ -16,7 +16,7 @@ def _descending(S: Array) -> tuple[Array, Array]:
 
 
 def centred(basis: Basis, X: Array, constrained: bool) -> Array:
-    """Turn coefficients to those of the penalised functions, of penalty one, (k, q).
+    """Turn coefficients into those of the penalised functions, with penalty one, (k, q).
 
     With ``constrained`` the functions add up to zero over the rows of X.
     """
@@ -31,14 +31,14 @@ def centred(basis: Basis, X: Array, constrained: bool) -> Array:
 
 
 def values_at_even_steps(basis: Basis, x: Array) -> Array:
-    """Turn coefficients to values of the function at even steps over x of shape (n, 1), (k, k)."""
+    """Turn coefficients into function values at even steps over x of shape (n, 1), (k, k)."""
     k = len(basis.penalty)
     at: Array = np.linspace(float(x.min()), float(x.max()), k)[:, None]
     return np.asarray(np.linalg.inv(basis(at)), dtype=np.float64)
 
 
 def eigenvalues(S: Array, n_null: int) -> tuple[Array, Array]:
-    """Eigenvectors of a penalty and its eigenvalues, the largest one, zeros made exact."""
+    """Eigenvectors and eigenvalues of a penalty, the largest scaled to one, zeros made exact."""
     values, vectors = _descending(S)
     values = values / values[0]
     values[len(values) - n_null :] = 0.0
@@ -46,7 +46,7 @@ def eigenvalues(S: Array, n_null: int) -> tuple[Array, Array]:
 
 
 def separated(basis: Basis, X: Array) -> tuple[Array, int]:
-    """Turn coefficients to penalised ones of penalty one, then to the others; their number q.
+    """Turn coefficients into penalised ones of penalty one, then the others; also their number q.
 
     Notes
     -----
@@ -70,10 +70,10 @@ def separated(basis: Basis, X: Array) -> tuple[Array, int]:
 
 
 def _free_directions(null: Array) -> Array:
-    """Turn an orthonormal basis, (k, M), to one whose later functions lack the first coordinates.
+    """Turn an orthonormal basis, (k, M), into one whose later functions lack the first coordinates.
 
     Where directions that are not penalised have a standard deviation each, a model depends on the
-    choice of them. This is the one that the usual routine for eigenvectors comes to.
+    choice of them. This is the choice of the usual eigenvector routine.
     """
     return np.asarray(null @ np.linalg.qr(null[: null.shape[1]].T)[0])
 

@@ -50,7 +50,7 @@ class PSpline:
 
     @property
     def null(self) -> tuple[Powers, ...]:
-        """Polynomials of which the penalty takes no notice."""
+        """Polynomials that the penalty ignores."""
         return tuple((j,) for j in range(self.order))
 
     @property

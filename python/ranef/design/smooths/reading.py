@@ -19,7 +19,7 @@ __all__ = ["grouping_of", "read_smooth", "stacked", "with_random_smooths"]
 
 
 def with_random_smooths(formula: Formula, frame: Frame) -> Formula:
-    """Put bars in place of smooths with the basis "re", which say the same.
+    """Replace smooths with the basis "re" by the equivalent bars.
 
     ``s(g, bs="re")`` is ``(1 | g)``, ``s(g, x, bs="re")`` is ``(0 + x | g)``.
     """
@@ -31,7 +31,7 @@ def with_random_smooths(formula: Formula, frame: Frame) -> Formula:
 
 
 def bar_of(smooth: Smooth, frame: Frame) -> Bar:
-    """Write a random-effects smooth as a bar; the columns that are no numbers are its groups."""
+    """Write a random-effects smooth as a bar; its non-numeric columns are the groups."""
     for factor in smooth.variables:
         if factor.kind is not FactorKind.NAME:
             raise DataError(
@@ -48,7 +48,7 @@ def bar_of(smooth: Smooth, frame: Frame) -> Bar:
 
 
 def grouping_of(smooth: Smooth, frame: Frame) -> str:
-    """Name the factor of a smooth for each level."""
+    """Name the factor for whose levels a smooth has curves."""
     names = [factor.expr for factor in smooth.variables]
     found = [n for n in names if n in frame.names and not is_numbers(frame.series(n), n)]
     return (found or names[1:])[0]

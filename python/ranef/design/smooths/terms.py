@@ -117,7 +117,7 @@ def smooth_terms(
     store: Store,
     n: int,
 ) -> tuple[list[RandomTerm], list[tuple[Column, ...]], list[Grouping]]:
-    """Make a random-effects term of each smooth: one level, or the levels of its factor.
+    """Make a random-effects term from each smooth: one level, or the levels of its factor.
 
     Returns
     -------

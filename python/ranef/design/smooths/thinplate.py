@@ -15,9 +15,9 @@ from .cubic import natural
 
 __all__ = ["ThinPlate", "usual_order"]
 
-#: Distinct places up to which each is a knot; beyond, the knots of one variable and of several.
+#: Distinct places up to which each is a knot; beyond that, knots for one variable and for several.
 MOST_KNOTS, LINE_KNOTS, PLANE_KNOTS = 2000, 500, 1000
-#: Places up to which all eigenvectors are worked out.
+#: Places up to which all eigenvectors are computed.
 SMALL = 400
 #: Elements of a matrix of distances that are held at once.
 AT_ONCE = 4_000_000
@@ -30,7 +30,7 @@ class ThinPlate:
     Attributes
     ----------
     centre : ndarray of shape (d,)
-        Taken off the variables.
+        Subtracted from the variables.
     points : ndarray of shape (N, d)
         Distinct places, centred.
     weights : ndarray of shape (N, k - M)
@@ -92,7 +92,7 @@ class ThinPlate:
         return out
 
     def __call__(self, x: Array) -> Array:
-        """Evaluate the basis at x of shape (n, d), shape (n, k)."""
+        """Evaluate the basis at x of shape (n, d); returns shape (n, k)."""
         at = x - self.centre
         if at.shape[1] == 1 and self.order == 2:
             curved = natural(self.points[:, 0], self.values, at[:, 0])

@@ -1,4 +1,4 @@
-"""Bars with a covariance structure: their columns, and what the data must be."""
+"""Bars with a covariance structure: their columns, and what the data must satisfy."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["ORDERED", "check_occasions", "check_order", "columns_of_places", "st
 
 #: Structures whose columns are the levels of a factor, in order.
 ORDERED = ("ar1", "toep")
-#: Share of cells with several rows below which these look like a mistake.
+#: Share of cells with several rows below which they look like a mistake.
 FEW = 0.1
 
 
 def structure_of(bar: Bar, columns: Sequence[Column]) -> Structure | None:
-    """Return what a bar says of the covariance of its columns; None where that is free."""
+    """Return the covariance structure of a bar's columns; None if it is free."""
     names = tuple(column.name for column in columns)
     if bar.structure == "diag":
         return Structure("identity", names) if bar.homogeneous and len(names) > 1 else None
@@ -104,7 +104,7 @@ def place_variable(factors: tuple[Factor, ...], bar: Bar, formula: Formula, stor
 
 
 def check_order(bar: Bar, formula: Formula, store: Store) -> None:
-    """See that the columns of a bar are the levels of one factor."""
+    """Check that the columns of a bar are the levels of one factor."""
     factors = [factor.expr for term in bar.terms for factor in term.factors]
     numeric = [name for name in factors if isinstance(store.values[name], Numbers)]
     if len(factors) == 1 and numeric:
@@ -130,7 +130,7 @@ def check_order(bar: Bar, formula: Formula, store: Store) -> None:
 
 
 def check_occasions(term: RandomTerm, bars: Sequence[Bar], store: Store) -> None:
-    """Refuse a few rows at the same occasion of a level, which look like a mistake."""
+    """Refuse occasional repeated occasions within a level, which look like a mistake."""
     n = len(term.codes)
     arrays = list(store.columns.values())
     for bar, block, structure in zip(bars, term.blocks, term.block_structures, strict=False):

@@ -1,4 +1,4 @@
-"""What is known of the covariance of a block of random-effects columns.
+"""What is known about the covariance of a block of random-effects columns.
 
 The seam for terms that are more than a free covariance matrix. A ``RandomTerm`` has blocks of
 columns; ``RandomTerm.structures`` has a `Structure` or None for each. The kernel searches over the
@@ -30,9 +30,9 @@ from ...formula import Formula
 
 __all__ = ["DISTANCES", "Structure", "check_free"]
 
-#: Those whose columns are places, at distances from each other.
+#: Structures whose columns are places at distances from each other.
 DISTANCES = ("ou", "exponential", "matern")
-#: Parameters beside standard deviations.
+#: Parameters other than standard deviations.
 OTHERS = {
     "cs": ("corr",),
     "ar1": ("corr",),
@@ -106,12 +106,12 @@ class Structure:
 
     @property
     def n_sds(self) -> int:
-        """How many of them, the first ones, are standard deviations (or precisions)."""
+        """Number of them, coming first, that are standard deviations (or precisions)."""
         return int(self.core.n_sds)
 
     @property
     def zero(self) -> float:
-        """What the parameters of standard deviations are where these are all but zero."""
+        """Parameter value of standard deviations that are all but zero."""
         if self.kind == "precisions":
             return 40.0
         return 0.0 if self.homogeneous else -20.0

@@ -13,7 +13,7 @@ from .sums import drawn, probabilities
 
 __all__ = ["COMPOIS"]
 
-#: Newton steps to the rate of a mean.
+#: Newton steps to find the rate of a mean.
 MOST_STEPS = 100
 
 

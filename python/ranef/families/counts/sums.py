@@ -34,6 +34,6 @@ def probabilities(
 
 
 def drawn(rng: np.random.Generator, y: Array, p: Array) -> Array:
-    """Draw one of the counts y a row by its probabilities p."""
+    """Draw one of the counts y per row by its probabilities p."""
     place = (p.cumsum(axis=1) < rng.random((len(p), 1))).sum(axis=1)
     return np.asarray(y[np.minimum(place, len(y) - 1)])

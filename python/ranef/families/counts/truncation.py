@@ -9,7 +9,7 @@ from ..family import Family, Params
 
 __all__ = ["draw_above", "mean_above", "variance_above"]
 
-#: Draws in search of counts above zero.
+#: Most rounds of draws in search of counts above zero.
 MOST_DRAWS = 10_000
 
 

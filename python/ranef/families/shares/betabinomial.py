@@ -1,4 +1,4 @@
-"""Shares of successes in trials, whose probability varies between rows as a beta response."""
+"""Shares of successes in trials whose probability varies between rows like a beta variable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw(rng: np.random.Generator, mu: Array, params: Params) -> Array:
 
 
 def moderate(y: Array) -> float:
-    """Start with a moderate precision, which shares of trials say little of."""
+    """Start with a moderate precision, about which shares of trials say little."""
     return 1.5
 
 

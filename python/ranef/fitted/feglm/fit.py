@@ -143,12 +143,12 @@ def without_variation(y: Array, codes: NDArray[np.int32], family: Family) -> NDA
 
 
 def variation(family: Family) -> str:
-    """Name what a level must have."""
+    """Say what a level must have."""
     return "both successes and failures" if family.has_trials else "a response above zero"
 
 
 def nothing_left(design: Design, family: Family) -> None:
-    """Refuse rows that are all at the edge."""
+    """Refuse data whose rows are all at the edge."""
     if at_edge(design.y, family).all() and len(np.unique(design.y)) < 2:
         raise ModelError(
             "the columns separate the responses completely, so no finite coefficients exist; "
@@ -255,7 +255,7 @@ def lost_rows(lost: Lost, call: FeglmCall, family: Family) -> list[RanefWarning]
 
 
 def findings(design: Design, fitted: GlmFit) -> list[RanefWarning]:
-    """State which columns have no coefficient, and what the search met with."""
+    """State which columns have no coefficient, and problems of the search."""
     out: list[RanefWarning] = []
     names = [design.fixed_names[j] for j in fitted.positions]
     told = [f"{names[j]!r} is {reason}" for j, reason in fitted.aliased.items()]

@@ -129,7 +129,7 @@ class ConditionalFit:
 
     @property
     def n_effects(self) -> int:
-        """0: the effects of the groups are no parameters of this likelihood."""
+        """0: the effects of the groups are not parameters of this likelihood."""
         return 0
 
     @property

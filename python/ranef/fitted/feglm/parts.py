@@ -91,7 +91,7 @@ class FeglmParts(Parts):
         return Named(self.names, self.beta, self.terms, self.call.formula)
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         return self.vcov.tests if ddf == "own" else FixedDf(self.cov, np.inf)
 
     def ddf_label(self, ddf: str | None) -> str:
@@ -180,5 +180,5 @@ def fit(call: FeglmCall, data: Any) -> FeglmParts:
     """Carry out a call."""
     design, fitted, found, lost = fit_call(call, data)
     parts = FeglmParts(design, fitted, call, data, warnings=found, lost=lost)
-    _ = parts.vcov  # needs the data, which are not there after pickling
+    _ = parts.vcov  # needs the data, which are lost by pickling
     return parts

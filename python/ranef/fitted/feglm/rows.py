@@ -171,7 +171,7 @@ class Rows(Base):
 
 
 def used_levels(design: Design, rows: NewRows, count: int, new_levels: str) -> NewRows:
-    """Code new rows by the levels that are left after those that say nothing were left out.
+    """Code new rows by the levels that remain after uninformative ones were left out.
 
     Raises
     ------

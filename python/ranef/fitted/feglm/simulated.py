@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a generalised linear model with absorbed factors."""
+"""What checks of residuals need from a generalised linear model with absorbed factors."""
 
 from __future__ import annotations
 

@@ -134,5 +134,5 @@ def fit(call: FeolsCall, data: Any) -> FeolsParts:
     parts = FeolsParts(design, fitted, call, data, warnings=found)
     if parts.df_resid <= 0 and not call.cluster:
         parts = replace(parts, warnings=(*found, RanefWarning(NOTHING_LEFT.format(design.n_obs))))
-    _ = parts.vcov  # needs the data, which are not there after pickling
+    _ = parts.vcov  # needs the data, which are lost by pickling
     return parts

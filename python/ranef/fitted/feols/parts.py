@@ -82,7 +82,7 @@ class FeolsParts(Parts):
         return Named(self.names, self.beta, self.terms, self.call.formula)
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         if ddf == "own":
             return self.vcov.tests
         return FixedDf(self.cov, np.inf if ddf == "inf" else float(self.df_resid))

@@ -1,4 +1,4 @@
-"""What checks of residuals ask of least squares."""
+"""What checks of residuals need from least squares."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class GeeParts(Parts):
         return np.arange(1.0, np.bincount(codes).max() + 1.0)
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         return self.vcov.tests if ddf == "own" else FixedDf(self.cov, np.inf)
 
     def ddf_label(self, ddf: str | None) -> str:

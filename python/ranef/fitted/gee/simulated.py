@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a marginal model."""
+"""What checks of residuals need from a marginal model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words that generalised models of some kinds have not, and what to use instead."""
+"""Words that some generalised models lack, and what to use instead."""
 
 from __future__ import annotations
 

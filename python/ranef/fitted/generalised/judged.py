@@ -22,7 +22,7 @@ class Judged(Base):
     """Whether the search ended at an optimum, and the row about the fit."""
 
     parts: GeneralisedParts
-    #: What may help a search that stopped.
+    #: What may help a search that stopped early.
     remedy: ClassVar[str] = ""
 
     @property

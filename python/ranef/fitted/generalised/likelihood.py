@@ -1,4 +1,4 @@
-"""What rests on the largest likelihood, and fits that are not at it."""
+"""Methods that require the maximum likelihood, and fits that are not at it."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class GeneralisedParts(ProfiledParts):
         return VarCorr(self.own(self.design.random), self.own(self.estimate.sigmas), None)
 
     def approximate(self, ddf: str) -> FixedDf:
-        """Work out the reference distribution of the tests: normal."""
+        """Compute the reference distribution of the tests: normal."""
         return FixedDf(self.cov, np.inf)
 
     def ddf_label(self, ddf: str | None) -> str:

@@ -29,7 +29,7 @@ class Replicate:
     is_singular, converged : bool
         What became of the fit.
     message : str
-        What a failure said.
+        Message of a failure.
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Replicate:
 
 
 def named(found: Any) -> dict[str, float]:
-    """Name the numbers of what a statistic gave."""
+    """Name the numbers returned by a statistic."""
     if isinstance(found, (pd.Series, Mapping)):
         return {str(name): float(value) for name, value in found.items()}
     numbers = np.asarray(np.atleast_1d(found), dtype=np.float64).ravel()

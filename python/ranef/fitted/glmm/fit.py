@@ -51,13 +51,13 @@ __all__ = [
 ]
 
 
-#: What may help a search that stopped.
+#: What may help a search that stopped early.
 REMEDY = (
     "Fewer random effects, a prior on their covariances (prior='weak'), merged levels of a "
     "predictor, or with || predictors centred within the data may help."
 )
 
-#: Random effects a level that quadrature takes: the points are nagq to their power.
+#: Most random effects per level for quadrature: the points are nagq to their power.
 MOST_COLUMNS = 3
 
 

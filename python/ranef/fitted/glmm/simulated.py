@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a generalised linear mixed model."""
+"""What checks of residuals need from a generalised linear mixed model."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def generalised_source(parts: GlmmParts, kind: str) -> Source:
 
 
 def _moved(parts: GlmmParts, core: _core.Glmm, beta: Array) -> GlmmEstimate:
-    """Put the joint mode of fixed and random effects in the place of the estimate."""
+    """Replace the estimate by the joint mode of fixed and random effects."""
     e = parts.estimate
     full, p = np.full(len(e.beta), np.nan), len(e.kept)
     full[e.kept] = np.asarray(core.T)[:p, :p] @ beta

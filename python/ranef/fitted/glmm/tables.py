@@ -23,7 +23,7 @@ from .parts import GlmmParts
 
 __all__ = ["Tables"]
 
-#: What proportions of variance say here.
+#: What proportions of variance mean here.
 SHARES = (
     "Nakagawa-Johnson-Schielzeth: variances of X beta (marginal), and of it with the mean variance "
     "of the random effects (conditional), over the total, in which the distribution counts as on "

@@ -26,7 +26,7 @@ from .parts import GlsParts
 
 __all__ = ["checked_corr", "convergence", "fit", "fit_rows"]
 
-#: Curvature below which the likelihood does not tell the covariance's parameters apart.
+#: Curvature below which the likelihood does not separate the covariance's parameters.
 FLAT = 1e-8
 
 

@@ -80,7 +80,7 @@ class GlsParts(MixedParts):
         return gls_rows.conditional_covariances(self.rows, self.core, self.estimate)
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         if ddf == "satterthwaite":
             return satterthwaite_structured(self.core, self.estimate, self.nobs)
         rest = float(self.nobs - len(self.kept))

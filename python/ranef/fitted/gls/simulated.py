@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a linear model with structured residuals."""
+"""What checks of residuals need from a linear model with structured residuals."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class FimlParts(Parts):
         return f"{self.call.outcome} ~ {self.call.shape} in {self.call.time}"
 
     def approximate(self, ddf: str) -> FixedDf:
-        """Work out the reference distribution of the tests: normal."""
+        """Compute the reference distribution of the tests: normal."""
         return FixedDf(self.cov, np.inf)
 
     def brief(self) -> str:

@@ -95,7 +95,7 @@ def named_covariates(
     Raises
     ------
     ValueError
-        If a key is no factor of the shape.
+        If a key is not a factor of the shape.
     """
     given: Any = call.covariates
     if isinstance(given, Mapping):

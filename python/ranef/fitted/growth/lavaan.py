@@ -19,7 +19,7 @@ PART = re.compile(r"^(?:(?P<by>[^*]+)\*)?(?P<name>[A-Za-z_.][\w.]*)$")
 def write_syntax(call: GrowthCall, times: list[float]) -> str:
     """Write a growth curve for lavaan's function growth(), on wide data.
 
-    Waves are called as the outcome with their time, ``gpa_0``, and so are covariates that vary.
+    Waves are named after the outcome and time, ``gpa_0``, as are covariates that vary.
     """
     outcome = re.sub(r"\W+", "_", call.outcome).strip("_")
     wave = {t: f"{outcome}_{t:g}".replace("-", "m") for t in times}
@@ -89,7 +89,7 @@ def read_syntax(text: str) -> Syntax:
     FormulaError
         If a line is not of the syntax.
     UnsupportedError
-        If it says something that is no growth curve of ranef.
+        If it describes something other than a growth curve of ranef.
     """
     lines = parsed(text)
     factors = list(lines.loadings)
@@ -148,7 +148,7 @@ def parsed(text: str) -> Lines:
             )
         left, operator, right = found.groups()
         if operator == "~" and right == "1":
-            continue  # means of factors are estimated anyhow
+            continue  # means of factors are estimated anyway
         for text_part in right.split("+"):
             part = PART.match(text_part)
             if part is None:
@@ -203,7 +203,7 @@ def number(text: str) -> float:
 
 
 def is_number(text: str) -> bool:
-    """Return whether what stands before a star is a value, and no label."""
+    """Return whether the text before a star is a value, not a label."""
     try:
         float(text)
     except ValueError:

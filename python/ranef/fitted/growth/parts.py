@@ -70,7 +70,7 @@ class GrowthParts(Parts):
         return covariance(self.rows, self.core, self.estimate, observed=observed)
 
     def approximate(self, ddf: str) -> FixedDf:
-        """Work out the reference distribution of the tests: normal."""
+        """Compute the reference distribution of the tests: normal."""
         return FixedDf(self.cov, np.inf)
 
     @property

@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a growth model."""
+"""What checks of residuals need from a growth model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wide data, one row per unit and a column a wave, as rows of occasions."""
+"""Wide data, one row per unit and one column per wave, as rows of occasions."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def is_numbers(column: pd.Series[Any]) -> bool:
 
 
 def common_start(names: Sequence[str]) -> str:
-    """Letters that all names begin with, without a number or a separator at their end."""
+    """Find the common start of all names, without a number or separator at its end."""
     out = ""
     for letters in zip(*names, strict=False):
         if len(set(letters)) > 1:
@@ -183,7 +183,7 @@ def times_of(columns: Sequence[str], time: Any) -> list[float]:
 
 
 def times_in_names(columns: Sequence[str]) -> list[float]:
-    """Read the numbers at the ends of names, and tell of gaps and of their order."""
+    """Read the numbers at the ends of names, and report gaps and their order."""
     ends = [re.search(r"(\d+(?:\.\d+)?)$", name) for name in columns]
     if gone := [name for name, end in zip(columns, ends, strict=True) if end is None]:
         raise ValueError(

@@ -44,7 +44,7 @@ def residuals(model: Any, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def write_chunks(chunks: Iterator[pd.DataFrame], path: Any) -> int:
-    """Write chunks to a parquet file, which is there only when all are; the number of rows."""
+    """Write chunks to a parquet file, which appears once complete; return the number of rows."""
     import pyarrow as pa
     from pyarrow import parquet
 

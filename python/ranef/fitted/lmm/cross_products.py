@@ -1,4 +1,4 @@
-"""Cross products of rows that come in chunks: all that a fit needs, in bounded memory."""
+"""Cross products of rows in chunks: all that a fit needs, in bounded memory."""
 
 from __future__ import annotations
 

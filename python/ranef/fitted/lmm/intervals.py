@@ -223,7 +223,7 @@ def numbers_of(
 
 
 def _named(found: Any) -> tuple[list[str], Array]:
-    """Names and numbers of what a statistic gave."""
+    """Names and numbers returned by a statistic."""
     if isinstance(found, (pd.Series, Mapping)):
         pairs = list(found.items())
         return [str(name) for name, _ in pairs], np.array([float(value) for _, value in pairs])

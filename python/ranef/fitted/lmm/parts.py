@@ -148,7 +148,7 @@ class LmmParts(ProfiledParts, CurvedParts):
         )
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         from ...inference.hypotheses.kenward_roger import kenward_roger
         from ...inference.hypotheses.linear import FixedDf
         from ...inference.hypotheses.satterthwaite import satterthwaite

@@ -26,7 +26,7 @@ __all__ = ["Shares"]
 
 
 class Drawn(Protocol):
-    """A model that its parametric bootstrap can be asked for."""
+    """A model with a parametric bootstrap."""
 
     parts: LmmParts
 

@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a linear mixed model."""
+"""What checks of residuals need from a linear mixed model."""
 
 from __future__ import annotations
 

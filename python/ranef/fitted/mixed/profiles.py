@@ -87,7 +87,7 @@ def profile_intervals(parts: ProfiledParts, level: float, *, progress: bool) -> 
 
 
 def _tracked(walked: Walked, progress: bool) -> Iterator[Curve]:
-    """Every parameter's curve, with a bar that counts those that are done with."""
+    """Yield every parameter's curve, with a bar that counts those processed."""
     from ...parallel.progress import tracked
 
     return tracked(walked.curves, len(walked.targets), "parameters", shown=progress)

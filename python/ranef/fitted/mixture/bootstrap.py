@@ -45,7 +45,7 @@ class ClassTest(Preformatted):
     failed : int
         Data sets for which a fit lost all classes; dropped.
     seed : int
-        Makes the same data sets again.
+        Reproduces the data sets.
     """
 
     classes: int

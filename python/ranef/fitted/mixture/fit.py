@@ -33,7 +33,7 @@ __all__ = [
     "standard_errors",
 ]
 
-#: A log-rate below which a class of counts has no events to speak of.
+#: A log-rate below which a class of counts has practically no events.
 NO_EVENTS = -12.0
 #: Step of a second difference, in units of the standardised parameters.
 STEP = 2e-3

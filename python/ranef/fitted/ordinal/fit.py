@@ -38,7 +38,7 @@ from .parts import OrdinalParts, cross_in, crossed
 
 __all__ = ["LINKS", "REMEDY", "fit_call", "fit_found", "ordinal_call"]
 
-#: What may help a search that stopped.
+#: What may help a search that stopped early.
 REMEDY = "Merged categories, fewer random effects or merged levels of a predictor may help."
 
 

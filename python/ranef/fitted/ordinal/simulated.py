@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a cumulative link model."""
+"""What checks of residuals need from a cumulative link model."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class RandomEffectsParts(Parts):
         return self.found
 
     def approximate(self, ddf: str) -> FixedDf:
-        """Work out the reference distribution of the tests: normal."""
+        """Compute the reference distribution of the tests: normal."""
         return FixedDf(self.cov, np.inf)
 
 
@@ -69,7 +69,7 @@ class WithinBetweenParts(Parts):
 
     @property
     def no_ddf(self) -> str:  # type: ignore[override]
-        """Why there are no others."""
+        """Why there are no other kinds."""
         return self.model.no_ddf
 
     @property
@@ -94,7 +94,7 @@ class WithinBetweenParts(Parts):
         return self.model.formula
 
     def approximate(self, ddf: str) -> Approximation:
-        """Work out the reference distribution of the tests."""
+        """Compute the reference distribution of the tests."""
         return self.model.approximation(ddf)
 
     def ddf_label(self, ddf: str | None) -> str:

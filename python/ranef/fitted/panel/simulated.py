@@ -1,4 +1,4 @@
-"""What checks of residuals ask of regressions of panels."""
+"""What checks of residuals need from regressions of panels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a model and what was asked for as its priors to a sampler."""
+"""From a model and the requested priors to a sampler."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Ready:
     priors : PosteriorPriors
         Its priors.
     draw : callable
-        Takes settings and gives draws.
+        Takes settings and returns draws.
     """
 
     source: Source

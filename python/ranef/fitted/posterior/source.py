@@ -1,4 +1,4 @@
-"""What a posterior asks of the model that it is of."""
+"""What a posterior needs from its model."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .parts import PredictorParts, SeveralParts
 
 __all__ = ["REMEDY", "findings", "not_there", "singular"]
 
-#: What may help a search that stopped.
+#: What may help a search that stopped early.
 REMEDY = (
     "A simpler zero or dispersion part, fewer random effects, or merged levels of a predictor may "
     "help."

@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a model of several predictors."""
+"""What checks of residuals need from a model of several predictors."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["Fit", "Measure", "Runs", "run", "run_responses"]
 
 #: Fits one data set.
 Fit = Callable[[Design, _core.Lmm], LmmEstimate]
-#: Gives the numbers of interest of one fit.
+#: Returns the numbers of interest from one fit.
 Measure = Callable[[Design, LmmEstimate, _core.Lmm], Array]
 
 #: Rows that a thread takes at a time, in replicates, and the most replicates.

@@ -20,7 +20,7 @@ from ..prediction.predict import fixed_part, random_part
 __all__ = ["KINDS", "Draw", "drawer"]
 
 
-#: Gives a design of the same columns with new responses, or of new rows.
+#: Returns a design with the same columns and new responses, or with new rows.
 Draw = Callable[[np.random.Generator], Design]
 
 

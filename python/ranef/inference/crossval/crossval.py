@@ -27,7 +27,7 @@ __all__ = ["LeftOut", "leave_groups_out", "leave_rows_out", "log_density"]
 MOST_COEFFICIENTS = 6000
 #: Elements of a level's columns above which they are kept sparse.
 SPARSE_PAYS = 200_000
-#: Rows whose variances are worked out together, which bounds the memory.
+#: Rows whose variances are computed together, which bounds the memory.
 ROWS_AT_ONCE = 4096
 #: A pivot below this says that the rows left in do not identify a fixed effect.
 PIVOT = 1e-9

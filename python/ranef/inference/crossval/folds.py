@@ -28,7 +28,7 @@ def group_folds(codes: NDArray[np.integer[Any]], folds: int, seed: Any) -> list[
 
 
 def _dealt(n: int, folds: int, seed: Any) -> Rows:
-    """Deal n things into folds at random, as equal in number as can be."""
+    """Deal n things into folds at random, as evenly as possible."""
     if not 2 <= folds <= n:
         raise ValueError(f"folds must be between 2 and {n}, not {folds}")
     return np.asarray(np.random.default_rng(seed).permutation(np.arange(n) % folds))

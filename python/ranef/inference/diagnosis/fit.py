@@ -30,7 +30,7 @@ __all__ = ["check_fit", "least_varying"]
 
 #: Rise of -2 log-likelihood below which two values of a parameter are as good as each other.
 SAME = 0.1
-#: What there is to say of a zero when nothing is simulated.
+#: What to say about a zero when nothing is simulated.
 NO_MORE = "The levels differ no more than expected by chance."
 #: Relative standard deviation above which none is looked for.
 LARGEST = 1e4
@@ -40,7 +40,7 @@ MANY_ROWS = 20_000
 
 @dataclass(frozen=True)
 class _Fit:
-    """What the checks look at."""
+    """What the checks examine."""
 
     design: Design
     core: _core.Lmm

@@ -31,7 +31,7 @@ def spelled(formula: Formula, bars: Iterable[Bar] | None = None) -> str:
 
 
 def fix(text: str) -> str:
-    """Write the call that fits a formula; nothing where there is no formula."""
+    """Write the call that fits a formula; empty without a formula."""
     if not text:
         return ""
     return f'ranef.{"lmer" if "|" in text else "feols"}("{text}", data)'

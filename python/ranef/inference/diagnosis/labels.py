@@ -117,7 +117,7 @@ def _compared(
 
 
 def _with_columns(design: Design, inner: RandomTerm, outer: RandomTerm) -> Design:
-    """Let the outer factor have the inner one's columns too, lest slopes pass for labels."""
+    """Give the outer factor the inner one's columns too, lest slopes pass for labels."""
     if set(inner.columns) <= set(outer.columns):
         return design
     richer = replace(inner, codes=outer.codes, levels=outer.levels, group=outer.group)

@@ -22,7 +22,7 @@ __all__ = ["Residuals", "check_residuals", "factors_of", "numbers_of"]
 
 #: P-value of a finding, over all predictors that a check looks at.
 LEVEL = 0.01
-#: Residuals beyond, in standard deviations, are no tails of anything else.
+#: Residuals beyond this, in standard deviations, are not explained by anything else.
 FAR = 8.0
 #: Rows that are named.
 MOST_NAMED = 5
@@ -35,7 +35,7 @@ Fixes = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Residuals:
-    """What the checks look at.
+    """What the checks examine.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def check_residuals(r: Residuals, fixes: Fixes, skipped: list[str]) -> Iterator[
     """Return every finding about residuals; what waits for an earlier one is put on a list.
 
     A row far out bends curves and spreads variances, a curve that is missing looks like unequal
-    variances, and unequal variances like outliers. So the first that is found is told.
+    variances, and unequal variances like outliers. So only the first one found is reported.
     """
     far = np.abs(r.z) > FAR
     waits = ""

@@ -70,7 +70,7 @@ def _dropout(design: Design) -> Iterator[Finding]:
             last = _last(term, column)
             early = last < column.max() - 1e-9 * np.ptp(column)
             rows = np.bincount(term.codes, minlength=term.n_levels)
-            # Who has all rows did not leave, though the last of them came early.
+            # A unit with all its rows did not leave, even if its last one came early.
             stopped = early & (rows < rows.max())
             if stopped.mean() >= 0.05 and early.mean() < 0.95:
                 yield _dropout_finding(design, term, (column, name), stopped)

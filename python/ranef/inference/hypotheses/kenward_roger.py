@@ -87,7 +87,7 @@ def match_moments(q: int, A1: float, A2: float) -> tuple[float, float]:
 
 
 def kenward_roger(core: _core.Lmm, estimate: LmmEstimate, n_obs: int) -> KenwardRoger:
-    """Work out the adjustment at a REML estimate.
+    """Compute the adjustment at a REML estimate.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def with_residual(
 
 
 def check(core: _core.Lmm, estimate: LmmEstimate) -> None:
-    """Refuse what the method is not made for, or what would not end."""
+    """Refuse what the method does not cover, or what would take too long."""
     if not estimate.reml:
         raise ModelError(
             "Kenward and Roger's method rests on the restricted likelihood, and this model was "

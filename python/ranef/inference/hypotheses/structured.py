@@ -1,4 +1,4 @@
-"""What the curvature of a structured model's likelihood says of its parameters."""
+"""What the curvature of a structured model's likelihood says about its parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numbers of a generalised linear mixed model warn of."""
+"""Warnings from the numbers of a generalised linear mixed model."""
 
 from __future__ import annotations
 

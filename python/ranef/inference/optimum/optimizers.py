@@ -141,7 +141,7 @@ def _scipy(
     """Wrap one of scipy's methods, with as many derivatives as it takes."""
 
     def solve(space: Space) -> tuple[Array, str]:
-        minimize: Any = scipy.optimize.minimize  # its stub wants to know what jac is beforehand
+        minimize: Any = scipy.optimize.minimize  # its stub requires the type of jac beforehand
         found = minimize(
             space.value_and_gradient if derivatives else space.value,
             space.identity,

@@ -1,4 +1,4 @@
-"""Packages of the extra ``bayes``, imported when they are first used."""
+"""Packages of the extra ``bayes``, imported on first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["array_stats", "arviz", "nutpie"]
 def _wanted(name: str, what: str) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # arviz speaks of its own future
+            warnings.simplefilter("ignore")  # arviz warns about its own future
             return import_module(name)
     except ImportError:
         raise ImportError(

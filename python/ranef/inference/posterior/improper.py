@@ -1,4 +1,4 @@
-"""Find out before sampling whether a posterior is proper in every direction."""
+"""Check before sampling whether a posterior is proper in every direction."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DF, WIDTH = 3, 2.5
 
 @dataclass(frozen=True)
 class Scales:
-    """What default priors are scaled by.
+    """Scales of default priors.
 
     Attributes
     ----------

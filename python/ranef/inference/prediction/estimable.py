@@ -26,7 +26,7 @@ __all__ = ["without_estimate", "without_estimate_beside"]
 
 #: Cells that a warning names at most.
 NAMED = 3
-#: What a combination may miss beside absorbed factors, in units of the column.
+#: What a combination may miss besides absorbed factors, in units of the column.
 TOLERANCE = 1e-6
 
 

@@ -26,7 +26,7 @@ __all__ = ["Predictive", "predictor_variance"]
 REACH, FEWEST, MOST = 7.0, 41, 2001
 #: Nodes to a standard deviation of a response, on the scale of the linear predictor.
 DENSITY = 1.5
-#: Means that are worked out together, which bounds the memory.
+#: Means that are computed together, which bounds the memory.
 AT_ONCE = 400_000
 #: Halvings in the search for a quantile of a continuous distribution.
 HALVINGS = 60

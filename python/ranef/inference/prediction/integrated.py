@@ -1,4 +1,4 @@
-"""Means over the random effects: what a new level is expected to give."""
+"""Means over the random effects: the expectation for a new level."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTEGRATE = "integrate"
 #: Standard deviations on both sides, and nodes, by the number of predictors that vary.
 REACH = 10.0
 NODES = {0: 1, 1: 201, 2: 81, 3: 41}
-#: Means that are worked out together, which bounds the memory.
+#: Means that are computed together, which bounds the memory.
 AT_ONCE = 400_000
 
 

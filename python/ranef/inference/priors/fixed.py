@@ -85,7 +85,7 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
     Raises
     ------
     ModelError
-        If it names what is no coefficient, or has a number for each of others.
+        If it names something that is not a coefficient, or has the wrong number of values.
     ValueError
         If a standard deviation is not above zero, or a mean has none.
     """

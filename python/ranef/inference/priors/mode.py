@@ -132,7 +132,7 @@ def _is_singular(space: Penalized, estimate: LmmEstimate) -> bool:
 
 
 def at_mode(space: Penalized, estimate: LmmEstimate) -> LmmEstimate:
-    """Return an estimate the sigma and the log-likelihood that it has with its priors."""
+    """Give an estimate the sigma and log-likelihood that it has with its priors."""
     moved = replace(estimate, sigma=space.sigma(estimate.pwrss))
     whole = space.value_and_gradient(space.pack(estimate.lambda_standard))[0]
     return replace(moved, objective=whole - space.whole_penalty(moved))
@@ -171,7 +171,7 @@ def _raised(space: Penalized, blocks: Sequence[Array]) -> Array:
 
 
 def _minimum(space: Penalized, start: Array, control: Control) -> Any:
-    """Search by a trust region; give scipy's result."""
+    """Search by a trust region; return scipy's result."""
     if not len(start):  # all standard deviations are known
         return SimpleNamespace(x=start, nfev=1, njev=1)
     try:

@@ -1,4 +1,4 @@
-"""What the argument ``prior`` of a fit says of covariances, fixed effects and the residual."""
+"""What the argument ``prior`` of a fit says about covariances, fixed effects and the residual."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PriorParts", "describe", "has_no_units", "prior_parts", "simplified", "with_weak"]
 
-#: Keys of a mapping that are no grouping factors.
+#: Keys of a mapping that are not grouping factors.
 RESERVED = ("random", "fixed", "residual")
 
 
@@ -174,7 +174,7 @@ def _is_density(prior: Any) -> bool:
 
 
 def _check_residual(prior: Any) -> None:
-    """Refuse what is no density of a standard deviation."""
+    """Refuse anything but a density of a standard deviation."""
     from .priors import Point
 
     if isinstance(prior, Point):

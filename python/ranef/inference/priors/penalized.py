@@ -24,7 +24,7 @@ from .priors import Point, Prior, PriorLike, Wishart, prior_of
 __all__ = ["Part", "Penalized", "rising_root"]
 
 
-#: How far the logarithm of a standard deviation is looked for.
+#: How far the logarithm of a standard deviation is searched.
 FAR = 50.0
 #: Step of differences of exact gradients, relative to a parameter and at least to a hundredth.
 STEP = 1e-5

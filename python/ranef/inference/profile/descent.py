@@ -16,7 +16,7 @@ __all__ = ["Held", "Surface", "curvature", "hessian", "hold"]
 
 #: Decrease of the deviance still predicted at which a search stops; it is then subtracted.
 TOLERANCE = 1e-7
-#: Decrease left from which an end of the search is not believed.
+#: Remaining decrease above which the end of a search is not trusted.
 DOUBTFUL = 1e-2
 STEPS = 100
 #: Largest step of any coordinate; they are of order one.
@@ -141,7 +141,7 @@ def _solved(B: Array, g: Array) -> Array:
 
 def _capped(step: Array) -> Array:
     longest = float(np.abs(step).max(initial=0.0))
-    if not np.isfinite(longest):  # where the deviance is flat to no end
+    if not np.isfinite(longest):  # where the deviance is flat without end
         return np.zeros_like(step)
     return step if longest <= LONGEST else step * (LONGEST / longest)
 

@@ -82,7 +82,7 @@ class Curve:
     value : callable
         The parameter's value at a coordinate.
     walker : callable
-        Gives a function from coordinate to Point that starts from the nearest point it knows.
+        Returns a function from coordinate to Point that starts from the nearest known point.
     ceiling : float
         |zeta| never exceeds it: a correlation is free where one of its standard deviations is zero.
     """

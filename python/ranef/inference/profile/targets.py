@@ -72,7 +72,7 @@ def covariance_targets(design: Design) -> Iterator[Target]:
 
 
 def profiled(design: Design, listed: list[Target]) -> list[Target]:
-    """Leave out what is no coordinate: correlations of toep() beyond the first lag."""
+    """Leave out what is not a coordinate: correlations of toep() beyond the first lag."""
     out = []
     for target in listed:
         if target.kind == "natural":

@@ -1,4 +1,4 @@
-"""What checks of residuals ask of a fit: its responses as probabilities, and new responses."""
+"""What checks of residuals need from a fit: its responses as probabilities, and new responses."""
 
 from __future__ import annotations
 

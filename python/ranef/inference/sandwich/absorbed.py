@@ -33,7 +33,7 @@ __all__ = [
 HeteroKind = Literal["HC0", "HC1", "HC2", "HC3"]
 Convention = Literal["clubSandwich", "fixest", "stata"]
 
-#: Absorbed levels that are not nested in the clusters, up to which CR2 and CR3 are worked out.
+#: Absorbed levels not nested in the clusters, up to which CR2 and CR3 are computed.
 MAX_DUMMIES = 500
 
 #: Numbers that their indicator columns may take.
@@ -224,7 +224,7 @@ def absorbed_count(
 
 
 def check_convention(convention: str) -> None:
-    """Refuse a name that is no small-sample convention."""
+    """Refuse a name that is not a small-sample convention."""
     check_name("ssc", convention, get_args(Convention))
 
 

@@ -1,6 +1,6 @@
 """Cluster-robust covariance matrices with their small-sample corrections.
 
-Everything is worked out cluster by cluster from cross products of p columns, never from n by n
+Everything is computed cluster by cluster from cross products of p columns, never from n by n
 matrices: with B the orthonormal basis of the columns of X, the adjustment of one cluster is a
 function of the p by p matrix S = B_g'B_g.
 """
@@ -287,7 +287,7 @@ def cluster_meat(model: ScoreModel, kind: str) -> Array:
 
 
 def check_kind(kind: str) -> None:
-    """Refuse a name that is no cluster-robust correction."""
+    """Refuse a name that is not a cluster-robust correction."""
     if kind not in get_args(ClusterKind):
         rows = "; HC0 to HC3 take rows as independent, as least squares may" * kind.startswith("HC")
         raise ValueError(f"kind is one of {', '.join(get_args(ClusterKind))}, not {kind!r}{rows}")

@@ -196,12 +196,12 @@ def htz_test(model: ScoreModel, kind: str, contrasts: Array, value: Array, cov: 
 
 
 def htz_scale(model: ScoreModel, kind: str, contrasts: Array) -> tuple[float, float]:
-    """Find what the test HTZ multiplies Wald's F by, and its denominator degrees of freedom.
+    """Find the factor of Wald's F in the HTZ test, and its denominator degrees of freedom.
 
     Raises
     ------
     ModelError
-        If the clusters carry too little information on so many contrasts.
+        If the clusters carry too little information for so many contrasts.
     """
     q = len(contrasts)
     omega = _expected(model, kind, contrasts @ model.root)

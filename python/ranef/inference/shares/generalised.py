@@ -44,7 +44,7 @@ def null_mean(design: Design, estimate: GlmmEstimate) -> float:
 
 
 def frequencies(design: Design, estimate: GlmmEstimate) -> Array | None:
-    """How often each row counts; trials make no rows."""
+    """Return how often each row counts; trials do not count as rows."""
     return None if estimate.spec.distribution.has_trials else design.weights
 
 

@@ -107,7 +107,7 @@ def variance(values: Array, counts: Array | None) -> float:
         return float(np.var(values, ddof=1))
     total = float(counts.sum())
     apart = values - np.average(values, weights=counts)
-    one_less = 1.0 - 1.0 / max(total, len(values))  # weights below one are no frequencies
+    one_less = 1.0 - 1.0 / max(total, len(values))  # weights below one are not frequencies
     return float(counts @ apart**2) / total / one_less
 
 

@@ -21,7 +21,7 @@ from .r2 import Part, with_limits
 __all__ = ["METHODS", "R2", "Tester", "r2"]
 
 
-#: Gives (F, num_df, den_df) of the hypotheses in the rows of a matrix.
+#: Returns (F, num_df, den_df) of the hypotheses in the rows of a matrix.
 Tester = Callable[[Array], tuple[float, float, float]]
 
 _NOT = (

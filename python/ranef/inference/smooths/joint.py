@@ -41,7 +41,7 @@ class Joint:
     Notes
     -----
     With C = [X, Z Lambda], W the weights and P the indicator of random effects, the covariance is
-    that part of (C'WC + P)^-1 [1]_. A standard deviation of zero is no trouble: the effect has its
+    that part of (C'WC + P)^-1 [1]_. A standard deviation of zero does no harm: the effect has its
     prior variance, and no weight.
 
     References

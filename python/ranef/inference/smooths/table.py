@@ -65,7 +65,7 @@ class Fitted:
         return self.joint_with(())
 
     def joint_with(self, more: Sequence[int]) -> Joint:
-        """Work out fixed effects, curves and the effects of other terms together."""
+        """Compute fixed effects, curves and the effects of other terms jointly."""
         return joint_of(
             self.design,
             self.kept,
@@ -141,7 +141,7 @@ class Row:
 
 
 def rows_of(fit: Fitted, smooths: Sequence[Smooth]) -> list[Row]:
-    """Work out the table, in the order of the formula."""
+    """Compute the table, in the order of the formula."""
     out = []
     for smooth in smooths:
         if smooth.bs[0] == "re":

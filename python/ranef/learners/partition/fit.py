@@ -67,7 +67,7 @@ class Fit:
     base : Design
         Rows with the columns of the model of a leaf.
     variables : tuple of Variable
-        What may divide.
+        Variables that may divide the rows.
     tree : Branch
         The tree.
     leaf : ndarray of shape (n,), int
@@ -160,7 +160,7 @@ def full_rank(base: Design) -> None:
 def complete(
     written: Written, data: Any, call: TreeCall
 ) -> tuple[pd.DataFrame, NDArray[np.bool_], list[RanefWarning]]:
-    """Leave out rows without a value of a variable that divides; what is left, and where it is."""
+    """Leave out rows without a value of a dividing variable; return the rest and its positions."""
     source = open_frame(data)
     for name in written.variables:
         source.check(name)
@@ -181,7 +181,7 @@ def complete(
 
 
 def on_rows(value: Any, kept: NDArray[np.bool_]) -> Any:
-    """Take the rows of an array that are left."""
+    """Select the remaining rows of an array."""
     if value is None or isinstance(value, str) or kept.all() or np.shape(value) != kept.shape:
         return value
     return np.asarray(value)[kept]
@@ -193,7 +193,7 @@ def variable_of(column: pd.Series[Any], name: str, base: Design) -> Variable:
     Raises
     ------
     DataError
-        If it has one value, or is infinite.
+        If it has only one value, or is infinite.
     """
     if column.nunique() < 2:
         raise DataError(f"{name!r} has one value in the rows used; it cannot divide them", name)

@@ -1,4 +1,4 @@
-"""Grow a tree of linear models: test, choose a variable, cut, and go on in both parts."""
+"""Grow a tree of linear models: test, choose a variable, cut, and continue in both parts."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Settings:
     bonferroni : bool
         Whether p-values are adjusted for the number of variables.
     min_rows, min_groups : int
-        Rows of a leaf, and groups on each side of a split on a variable of groups, at least.
+        Fewest rows of a leaf, and fewest groups on each side of a split on a group variable.
     max_depth : int
-        Splits on a path at most.
+        Most splits on a path.
     """
 
     alpha: float
@@ -49,7 +49,7 @@ class Rows:
     y, weights : ndarray of shape (n,)
         Response minus offset and random effects; weights.
     variables : tuple of Variable
-        What may divide.
+        Variables that may divide the rows.
     """
 
     X: Array
@@ -69,7 +69,7 @@ class Branch:
     n : int
         Rows.
     tests : DataFrame
-        A row a variable: statistic, units, level, log_pvalue, pvalue (adjusted).
+        One row per variable: statistic, units, level, log_pvalue, pvalue (adjusted).
     split : Split or None
         None for a leaf.
     left, right : Branch or None
@@ -111,7 +111,7 @@ def grown(data: Rows, settings: Settings) -> Branch:
 def tested(
     scores: Array, variables: Sequence[Variable], rows: Positions, settings: Settings
 ) -> pd.DataFrame:
-    """Test every variable; the least p-value first."""
+    """Test every variable; smallest p-value first."""
     found = [(one, fluctuation(scores, one, rows, settings.min_rows)) for one in variables]
     count = sum(test.units > 0 for _, test in found)
     table = pd.DataFrame(

@@ -12,7 +12,7 @@ from .suplm import suplm_log_pvalue
 
 __all__ = ["Fluctuation", "Variable", "fluctuation"]
 
-#: Share of the rows at each end of a numeric variable where no break is looked for.
+#: Share of the rows at each end of a numeric variable where no break is sought.
 TRIM = 0.1
 
 

@@ -29,7 +29,7 @@ __all__ = ["ModelTree", "fit_model"]
 class ModelTree(BesideMixed):
     """A tree with a linear model in each leaf and random effects that all leaves share.
 
-    Made by :func:`ranef.model_tree`. Nothing of it changes after the fit. Leaves are numbered from
+    Made by :func:`ranef.model_tree`. It does not change after the fit. Leaves are numbered from
     1, from left to right.
 
     Attributes
@@ -49,7 +49,7 @@ class ModelTree(BesideMixed):
 
     @property
     def params(self) -> pd.DataFrame:
-        """Coefficients, a row a leaf."""
+        """Coefficients, one row per leaf."""
         return self._of_leaves(self.fit.beta)
 
     @property
@@ -71,7 +71,7 @@ class ModelTree(BesideMixed):
 
     @property
     def tests(self) -> pd.DataFrame:
-        """Tests of parameter stability: a row a node and variable.
+        """Tests of parameter stability: one row per node and variable.
 
         ``statistic``; ``level``: "rows", or the grouping factor whose groups are the units;
         ``units``: how many; ``pvalue``: adjusted for the number of variables; ``split``: whether

@@ -1,4 +1,4 @@
-"""Where to divide a node: the cut that leaves the least sum of squares."""
+"""Where to divide a node: the cut that leaves the smallest sum of squares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .instability import Variable
 
 __all__ = ["Split", "best_split", "least_squares"]
 
-#: Levels without an order up to which every division is looked at.
+#: Unordered levels up to which every division is examined.
 EXHAUSTIVE = 10
 
 
@@ -59,7 +59,7 @@ class Split:
 
 
 def least_squares(X: Array, y: Array, weights: Array) -> tuple[Array, Array]:
-    """Fit a node's model; its coefficients, shape (k,), and its scores, shape (m, k)."""
+    """Fit a node's model; return its coefficients, shape (k,), and scores, shape (m, k)."""
     root = np.sqrt(weights)
     beta = np.linalg.lstsq(X * root[:, None], y * root, rcond=None)[0]
     return np.asarray(beta, dtype=np.float64), X * (weights * (y - X @ beta))[:, None]

@@ -12,7 +12,7 @@ from ..._typing import Array
 
 __all__ = ["suplm_log_pvalue"]
 
-#: Polynomials, points of quadrature, and the p-value below which the expansion in the tail is used.
+#: Polynomials, quadrature points, and the p-value below which the tail expansion is used.
 BASIS, POINTS, TAIL = 30, 80, 1e-6
 
 

@@ -1,4 +1,4 @@
-"""The formula of a model tree: a model, its random effects, and variables that divide."""
+"""The formula of a model tree: a model, its random effects, and dividing variables."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_formula(text: str, data: Any) -> Written:
     Raises
     ------
     FormulaError
-        If a bar is missing, or a variable that divides is no column.
+        If a bar is missing, or a dividing variable is not a column.
     """
     if not isinstance(text, str):
         raise TypeError(f"a formula is a text, not {type(text).__name__}")

@@ -1,4 +1,4 @@
-"""Long runs in short blocks: progress between them, and an interrupt keeps what is done.
+"""Long runs in short blocks: progress between them, and an interrupt keeps finished work.
 
 The threads of a run are the same in all of its blocks, and end with it.
 """
@@ -50,7 +50,7 @@ class Progress:
         self.close()
 
     def team(self, workers: int) -> _core.Team:
-        """Return the threads of the run; asked for again, they are the same."""
+        """Return the threads of the run; later calls return the same ones."""
         if self._team is None:
             self._team = _core.Team(workers)
         return self._team
@@ -64,7 +64,7 @@ class Progress:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Let an interrupt from the keyboard end what is inside, and note it."""
+        """Let a keyboard interrupt end the enclosed work, and note it."""
         try:
             yield
         except KeyboardInterrupt:
@@ -82,7 +82,7 @@ def run_blocks(
 ) -> None:
     """Call ``work(start, stop)`` on consecutive parts of range(count), sized by the time they take.
 
-    Between two parts the keyboard can interrupt; the first has the size ``first``, one fit a thread
+    The keyboard can interrupt between two parts; the first has size ``first``, one fit per thread
     since a fit may be a slow one.
     """
     start, size = 0, first

@@ -18,7 +18,7 @@ from .generalised import Terms, store
 
 __all__ = ["fit_count_slices"]
 
-#: What the kernel tells of each fit.
+#: What the kernel reports for each fit.
 OF_KERNEL = (
     "outcome",
     "n_objective",
@@ -26,6 +26,7 @@ OF_KERNEL = (
     "separated",
     "objective",
     "dispersion",
+    "dispersion_error",
     "smallest_sd",
     "decrement",
     "beta",
@@ -94,7 +95,7 @@ def compressed(term: tuple[NDArray[np.int32], int, list[int], list[int]], rows: 
 
 
 def too_small(design: Design, terms: Terms, rows: slice, settings: Settings) -> str | None:
-    """Tell why the rows of a slice do not carry the model, by the rules of a single fit."""
+    """Say why the rows of a slice do not support the model, by the rules of a single fit."""
     assert settings.spec is not None
     n, family = rows.stop - rows.start, settings.spec.distribution
     if len(design.fixed) >= n:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-#: What can become of a fit. The kernel's outcomes come first, in its order.
+#: Possible outcomes of a fit. The kernel's come first, in its order.
 STATUSES = (
     "converged",
     "step limit",
@@ -68,7 +68,7 @@ class Contrast:
     rows : ndarray of shape (r, p)
         Coefficients of the hypothesis, over all columns of X.
     values : ndarray of shape (r,)
-        What it says they come to.
+        Their hypothetical values.
     """
 
     name: str
@@ -128,10 +128,10 @@ class Settings:
         )
 
 
-#: What every fit has one of, and what it has a row of.
+#: Arrays with one value per fit, and arrays with one row per fit.
 COUNTS = ("n_obs", "n_objective", "n_gradient")
 OF_KERNEL = ("objective", "sigma", "smallest_sd", "decrement", "cone")
-SCALARS = (*OF_KERNEL, "dispersion")
+SCALARS = (*OF_KERNEL, "dispersion", "dispersion_error")
 ROWS = ("estimate", "variance", "df", "F", "factors")
 
 
@@ -146,8 +146,8 @@ class BatchEstimate:
         Rows used and evaluations.
     objective, sigma, smallest_sd, decrement, cone : ndarray of shape (m,)
         As in ``LmmEstimate``; sigma is 1 in generalised models.
-    dispersion : ndarray of shape (m,)
-        Of families that have one; NaN otherwise.
+    dispersion, dispersion_error : ndarray of shape (m,)
+        Of families that have one, and the standard error of its log; NaN otherwise.
     estimate, variance, df : ndarray of shape (m, h)
         The coefficients, then one-row contrasts minus their values; df is NaN unless asked for.
     F : ndarray of shape (m, n_joint)
@@ -180,6 +180,7 @@ class BatchEstimate:
     decrement: Array
     cone: Array
     dispersion: Array
+    dispersion_error: Array
 
     @property
     def is_singular(self) -> NDArray[np.bool_]:
@@ -210,7 +211,7 @@ class BatchEstimate:
 
     def place(self, at: NDArray[np.intp], other: BatchEstimate) -> None:
         """Take the fits of another estimate as the fits ``at``."""
-        for name, array in reversed(self.arrays().items()):  # the outcome says that a fit is there
+        for name, array in reversed(self.arrays().items()):  # the outcome says that there is a fit
             array[at] = getattr(other, name)
 
     def unidentified(self, at: NDArray[np.intp]) -> None:
@@ -218,7 +219,7 @@ class BatchEstimate:
         self.outcome[at[self.outcome[at] == 0]] = UNIDENTIFIED
 
     def blank(self) -> None:
-        """Clear what an interrupted run has half written."""
+        """Clear what an interrupted run has left half written."""
         left = self.outcome == NOT_RUN
         for name in COUNTS:
             getattr(self, name)[left] = 0

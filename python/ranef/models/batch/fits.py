@@ -69,7 +69,7 @@ def patterns(
 ) -> list[Pattern]:
     """Group columns of Y (n, m) by where they, or their weights, are missing; complete ones first.
 
-    A column's sum tells at once that it has no gap; only the others are looked at row by row.
+    A sum other than NaN shows that a column has no gap; only the others are examined row by row.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         total = Y.sum(axis=0) if W is None else Y.sum(axis=0) + W.sum(axis=0)
@@ -98,7 +98,7 @@ def patterns(
 def response_block(
     Y: NDArray[np.floating[Any]], at: NDArray[np.intp], design: Design, pattern: Pattern
 ) -> Array:
-    """Take responses ``at`` on the pattern's rows, the offset taken off, in Fortran order."""
+    """Take responses ``at`` on the pattern's rows, minus the offset, in Fortran order."""
     consecutive = at[-1] - at[0] + 1 == len(at)
     chosen = Y[:, at[0] : at[-1] + 1] if consecutive else Y[:, at]
     block = np.asarray(pattern.of(chosen), dtype=np.float64, order="F")
@@ -168,7 +168,7 @@ def fit_responses(
 
 
 def refusal(design: Design, pattern: Pattern) -> int | None:
-    """Return what rules out every fit on the rows of a pattern, None where nothing does.
+    """Return what rules out every fit on the rows of a pattern; None if nothing does.
 
     The kernel counts the levels and columns of free terms itself.
     """
@@ -235,7 +235,7 @@ def counts_fit(
 
 
 def make_core(design: Design, pattern: Pattern) -> _core.Batch | Kinship:
-    """Make the cross products of a design on the rows of a pattern, or what stands for them."""
+    """Make the cross products of a design on the rows of a pattern, or their substitute."""
     if is_kinship(design):
         return Kinship(pattern.design(design))
     weights = None if design.weights is None else pattern.of(design.weights)
@@ -361,7 +361,7 @@ def _flat_slices(
 ) -> NDArray[np.bool_]:
     """Find which of the slices ``at`` have a term that their fixed effects span.
 
-    Only those that have no more levels of a term than fixed effects are looked at.
+    Only those with no more levels of a term than fixed effects are examined.
     """
     bounds = np.append(start[at], start[at[-1] + 1])
     near = np.zeros(len(at), dtype=bool)

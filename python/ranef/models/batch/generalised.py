@@ -107,7 +107,7 @@ def store(out: BatchEstimate, at: NDArray[np.intp], rows: Any, n_obs: Any) -> No
     out.decrement[at] = rows.decrement
     out.sigma[at] = np.where(found, 1.0, np.nan)
     if settings.spec.has_dispersion:
-        out.dispersion[at] = rows.dispersion
+        out.dispersion[at], out.dispersion_error[at] = rows.dispersion, rows.dispersion_error
     out.factors[at] = rows.factors.T
     cov = rows.cov.T.reshape(-1, p, p)
     out.estimate[at, :p] = rows.beta.T
@@ -129,7 +129,7 @@ def store(out: BatchEstimate, at: NDArray[np.intp], rows: Any, n_obs: Any) -> No
 
 
 def positive(variance: Array) -> Array:
-    """Take a variance that rounding has put below zero, or at it, for one that is not known."""
+    """Treat a variance that rounding has put at or below zero as unknown."""
     return np.where(variance > 0.0, variance, np.nan)
 
 

@@ -17,16 +17,16 @@ __all__ = ["fit_own", "slices"]
 
 
 def slices(codes: NDArray[np.intp], n_groups: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Order rows by group, stable, and tell where each group begins, shape (n_groups + 1,)."""
+    """Sort rows by group, stably, and find where each group begins, shape (n_groups + 1,)."""
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes, minlength=n_groups)
     return order, np.concatenate([[0], np.cumsum(counts)])
 
 
 def fit_own(design: Design, whole: Design, settings: Settings, out: BatchEstimate, at: int) -> None:
-    """Fit a design of its own and store it as fit ``at`` of a batch on the design ``whole``.
+    """Fit a separate design and store it as fit ``at`` of a batch on the design ``whole``.
 
-    Coefficients and random effects that the own design lacks are NaN.
+    Coefficients and random effects that the separate design lacks are NaN.
     """
     columns = [whole.fixed_names.index(name) for name in design.fixed_names]
     own_settings = Settings(

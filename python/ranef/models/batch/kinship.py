@@ -18,13 +18,13 @@ __all__ = ["Kinship", "KinshipRows", "check_kinship", "is_kinship"]
 #: Levels with rows above which the eigendecomposition takes hours.
 MOST_LEVELS = 20_000
 #: Logarithms of the variance ratio, times the mean eigenvalue, that a search compares first.
-#: The last one stands for a residual variance of zero, which levels as many as rows may ask for.
+#: The last one stands for a residual variance of zero, possible with as many levels as rows.
 GRID = np.r_[-9.0:14.1:0.5, 15.0, 16.0, 18.0, 20.0]
 #: Steps of the search between two of them, and the step that ends it.
 STEPS, TOLERANCE = 30, 1e-7
 #: Responses that are searched together, which bounds the memory.
 AT_ONCE = 64
-#: A column that others leave less than this share of is a combination of them.
+#: A column of which others leave less than this share is a combination of them.
 SPANNED = 1e-9
 #: Outcomes as the kernel counts them.
 CONVERGED, STALLED, EXPLAINED, TOO_FEW, NOT_FINITE = 0, 2, 4, 6, 8
@@ -32,7 +32,7 @@ CONVERGED, STALLED, EXPLAINED, TOO_FEW, NOT_FINITE = 0, 2, 4, 6, 8
 
 @dataclass(frozen=True)
 class KinshipRows:
-    """What the kernel gives of a block of fits; see ``_core.BatchRows``."""
+    """What the kernel returns for a block of fits; see ``_core.BatchRows``."""
 
     outcome: NDArray[np.int32]
     n_objective: NDArray[np.int32]
@@ -55,7 +55,7 @@ def is_kinship(design: Design) -> bool:
 
 
 def check_kinship(design: Design) -> None:
-    """Refuse what one eigendecomposition does not serve.
+    """Refuse what one eigendecomposition cannot handle.
 
     Raises
     ------
@@ -160,7 +160,7 @@ class Kinship:
         outcome[~(np.isfinite(total) & ((total > 0.0) | (Y == 0.0).all(axis=0)))] = NOT_FINITE
         good = outcome == CONVERGED
         y = np.where(good, Y, 0.0)
-        # What the fixed effects explain at no random effects is taken off first.
+        # What the fixed effects explain without random effects is subtracted first.
         first = self.Q.T @ (self.w[:, None] * y)
         y = y - self.Q @ first
         norm = np.sqrt(np.einsum("ij,i,ij->j", y, self.w, y))
@@ -225,7 +225,7 @@ class Kinship:
 
 @dataclass(frozen=True)
 class _At:
-    """-2 log-likelihood at a ratio for each response, and what belongs to it."""
+    """-2 log-likelihood at a ratio for each response, and related quantities."""
 
     value: Array
     slope: Array  # by the ratio
@@ -298,7 +298,7 @@ class _Search:
         return _At(value, np.asarray(slope), r2, np.asarray(beta), np.asarray(A))
 
     def best(self) -> tuple[Array, NDArray[np.int32]]:
-        """Ratios of the lowest minima, and what became of the searches."""
+        """Ratios of the lowest minima, and the outcomes of the searches."""
         unit = max(float(self.values.mean()), 1e-300)
         found = self.grid(np.r_[0.0, np.exp(GRID) / unit])
         found = np.where(np.isnan(found), np.inf, found)
@@ -359,7 +359,7 @@ def _covariance_of(known: Any, levels: NDArray[Any]) -> Array:
 
 
 def _orthonormal(design: Design, w: Array) -> tuple[list[int], Array, Array]:
-    """Columns of X that are no combination of earlier ones, with X = Q R and Q'WQ = I."""
+    """Columns of X that are not combinations of earlier ones, with X = Q R and Q'WQ = I."""
     X, root = design.X, np.sqrt(w)
     kept: list[int] = []
     basis = np.empty((len(w), 0))

@@ -23,7 +23,7 @@ __all__ = [
     "refined",
 ]
 
-#: Parts of the sample whose gradients tell how far its optimum is from the exact one.
+#: Parts of the sample whose gradients show how far its optimum is from the exact one.
 PARTS = 8
 #: Tolerance of the search under a better approximation, and of one that a proof is to follow.
 REST, LOOSE = 1e-6, 1e-4
@@ -40,7 +40,7 @@ def crossed_kernel(design: Design, spec: GlmmSpec) -> _core.CrossedGlmm | None:
     Raises
     ------
     ModelError
-        When the machine has not the memory, with the gigabytes that are needed.
+        When the machine lacks the memory; with the gigabytes that are needed.
     """
     name = method_of(design)
     if name == "exact" or spec.nagq > 1:
@@ -70,7 +70,7 @@ def crossed_kernel(design: Design, spec: GlmmSpec) -> _core.CrossedGlmm | None:
 
 
 def descend(core: Any, spec: GlmmSpec, control: Control) -> tuple[Criterion, Minimum] | None:
-    """Search over all parameters at once, from standard deviations that moments tell.
+    """Search over all parameters at once, from moment estimates of standard deviations.
 
     None for a kernel or a model that has no such start.
     """
@@ -137,7 +137,7 @@ def _theta_error(surface: Criterion, found: Minimum) -> float:
     """Largest Monte Carlo standard deviation of a parameter, in units of its standard error.
 
     An optimum moves by the inverse Hessian times the error of the gradient, whose covariance the
-    gradients by parts of the sample tell.
+    gradients by parts of the sample show.
     """
     core: Any = surface.core
     values, vectors = np.linalg.eigh(found.hessian)
@@ -154,7 +154,7 @@ def _theta_error(surface: Criterion, found: Minimum) -> float:
 
 
 def approximation_of(design: Design, core: Any) -> Approximation | None:
-    """Copy what an iterative kernel says of its accuracy; None for another kernel."""
+    """Copy an iterative kernel's report on its accuracy; None for another kernel."""
     if not isinstance(core, _core.CrossedGlmm):
         return None
     of = core.approximation

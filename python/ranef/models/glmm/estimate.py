@@ -1,4 +1,4 @@
-"""What is asked of a generalised linear mixed model, and what is found."""
+"""The specification of a generalised linear mixed model, and its estimate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..._typing import Array
 
-if TYPE_CHECKING:  # linear models do without
+if TYPE_CHECKING:  # not needed by linear models
     from ...families import Family, Link, Params
     from ..lmm import Approximation
 
@@ -21,7 +21,7 @@ __all__ = ["Block", "GlmmEstimate", "GlmmSpec", "PartsEstimate", "Penalty"]
 
 @dataclass(frozen=True)
 class GlmmSpec:
-    """What is asked of the model.
+    """Specification of the model.
 
     Attributes
     ----------

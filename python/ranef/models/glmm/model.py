@@ -49,9 +49,9 @@ Settings = tuple[Control, Penalty | None, Mapping[int, float] | None]
 #: Standard deviation at which a second search starts; random effects up to which it is made, and up
 #: to which it is made when the first fit is singular.
 WIDE, SMALL, LARGE = 5.0, 100, 5000
-#: Information on a combination of standardised columns, in units of the largest, that is none.
+#: Information on a combination of standardised columns, relative to the largest, that is nil.
 VANISHED = 1e-8
-#: Linear predictor from which on a fitted mean stands at the edge of its range.
+#: Linear predictor beyond which a fitted mean is at the edge of its range.
 EDGE = 7.0
 #: Standard deviations that a search by quadrature starts from as well.
 SIZES = (0.5, 1.5, 4.0)
@@ -252,14 +252,14 @@ STATUSES = ("converged", "step limit", "stalled", "saddle")
 
 
 def _in_core(core: _core.Glmm, spec: GlmmSpec, control: Control, penalty: Penalty | None) -> bool:
-    """Return whether the kernel has the search: the likelihood, with nothing beside it."""
+    """Return whether the kernel can do the search: the likelihood, with nothing added."""
     return spec.nagq >= 1 and penalty is None and not control.start and isinstance(core, _core.Glmm)
 
 
 def _told(
     core: _core.Glmm, spec: GlmmSpec, optimum: _core.GlmmOptimum
 ) -> tuple[Criterion, Minimum]:
-    """Take what the kernel's search found for a criterion that stands there, and its minimum."""
+    """Return a criterion at the kernel's minimum, and the minimum."""
     surface = Criterion(core, spec, None)
     surface.centre, surface.root = optimum.centre, optimum.root
     surface.rule = hermite(spec.nagq) if spec.nagq > 1 else None
@@ -385,7 +385,7 @@ def _better(
     found: Minimum,
     start: Array,
 ) -> tuple[Criterion, Minimum]:
-    """Search again from elsewhere; the lower one of two minima."""
+    """Search again from elsewhere; return the lower of two minima."""
     try:
         rival, other = _descend(design, core, spec, settings, start)
     except FitError:
@@ -440,7 +440,7 @@ def _descend(
 
 
 def _rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> list[Array]:
-    """Other starts that pay: wide covariances, and other correlations of structures."""
+    """Other starts worth trying: wide covariances, and other correlations of structures."""
     out = []
     if _may_have_rivals(design, core, surface, found):
         out.append(of_size(core.parameters, design.structures, WIDE))
@@ -450,7 +450,7 @@ def _rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum
 
 
 def _may_have_rivals(design: Design, core: _core.Glmm, surface: Criterion, found: Minimum) -> bool:
-    """Return whether the likelihood may well have a second maximum, so that another start pays."""
+    """Return whether the likelihood may have a second maximum, so that another start pays."""
     n_effects = sum(term.n_levels * term.n_cols for term in design.random)
     theta = found.x[: surface.m]
     least = smallest(core.parameters, theta, design.structures, core.factors(theta, True))
@@ -560,7 +560,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
 
 
 def _quadrature_gap(surface: Criterion, x: Array) -> float:
-    """Tell what twice the points add to the criterion; 0 without quadrature."""
+    """Return what doubling the points adds to the criterion; 0 without quadrature."""
     rule = surface.rule
     if rule is None:
         return 0.0
@@ -572,7 +572,7 @@ def _quadrature_gap(surface: Criterion, x: Array) -> float:
 
 
 def _doubled(surface: Criterion, x: Array, design: Design) -> float:
-    """Tell what doubling all effects adds to the criterion, where trials vary much by level.
+    """Return what doubling all effects adds to the criterion, if trials vary widely by level.
 
     With one trial a row the likelihood may rise to a limit as all effects grow together, and a
     search ends where it is flat.

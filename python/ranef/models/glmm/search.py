@@ -1,7 +1,7 @@
 """A trust-region search with gradients, for expensive criteria with few parameters.
 
 The Hessian is built up from the gradients on the way and computed at the end, by differences of
-gradients: it proves the optimum, and gives the covariance of the estimates.
+gradients: it proves the optimum, and yields the covariance of the estimates.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = [
 FIRST_RADIUS, LARGEST_RADIUS = 1.0, 20.0
 #: Differences of gradients are taken over this step, in those units.
 DIFFERENCE = 1e-3
-#: What the rounding of the criterion hides at least.
+#: The least that rounding of the criterion hides.
 UNRESOLVED = 1e-9
-#: A decrease worth leaving a point where the Hessian is not positive definite.
+#: Smallest decrease that justifies leaving a point where the Hessian is not positive definite.
 NOTABLE = 1e-6
 
 
@@ -47,7 +47,7 @@ class Proof:
     sides : int
         Sides of a point, 1 or 2, to which the gradient is differenced.
     polished : float
-        What a polished optimum may still lose.
+        Decrease that may remain at a polished optimum.
     short : float
         Largest decrease after which a Hessian still serves.
     """
@@ -173,7 +173,7 @@ def trust_step(gradient: Array, hessian: Array, radius: float) -> tuple[Array, f
 
 
 def correct(hessian: Array, step: Array, change: Array) -> None:
-    """Take what the change of the gradient says into the Hessian, by a rank-one correction."""
+    """Update the Hessian by the change of the gradient, with a rank-one correction."""
     missing = change - hessian @ step
     along = float(missing @ step)
     if abs(along) > 1e-8 * float(np.linalg.norm(step) * np.linalg.norm(missing)):
@@ -209,7 +209,7 @@ def polish(
     *,
     proof: Proof = EXACT,
 ) -> Minimum:
-    """Go on from a minimum by Newton's method with the Hessian itself; the surface ends up there.
+    """Continue from a minimum by Newton's method with the exact Hessian; the surface ends there.
 
     Short steps keep the Hessian: it is computed again after a long one.
     """
@@ -249,7 +249,7 @@ def unresolved(value: float) -> float:
 def attempt(
     surface: Surface, found: Minimum, step: Array, predicted: float, radius: float
 ) -> tuple[bool, float]:
-    """Try a step; whether it was taken, and the next radius."""
+    """Try a step; return whether it was taken, and the next radius."""
     value = surface.value(found.x + step)
     ratio = (found.value - value) / predicted if np.isfinite(value) else -1.0
     lost = unresolved(found.value)

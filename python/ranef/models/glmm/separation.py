@@ -1,4 +1,4 @@
-"""Rows that fixed effects tell apart without an error, and what the others tell."""
+"""Rows that fixed effects separate perfectly, and what the others tell."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _edges(y: Array, family: str) -> Array:
 
 
 def untold(design: Design, rows: NDArray[np.bool_], kept: NDArray[np.intp]) -> tuple[int, ...]:
-    """Positions of the kept columns that some rows alone do not tell apart from the others."""
+    """Positions of the kept columns that some rows alone do not identify."""
     X = design.X[:, kept]
     X = X[rows] / np.linalg.norm(X, axis=0)
     _, d, Vt = np.linalg.svd(X)

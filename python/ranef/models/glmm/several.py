@@ -20,7 +20,7 @@ __all__ = ["at_parts", "fit_parts"]
 STARTS, WIDE = (1.0, 0.3), 5.0
 #: Random effects up to which a second search is made, and up to which when the fit is singular.
 SMALL, LARGE = 100, 5000
-#: Information on a combination of standardised columns, in units of the largest, that is none.
+#: Information on a combination of standardised columns, relative to the largest, that is nil.
 VANISHED = 1e-8
 #: Predicted decrease at which the search gives way to Newton's method with the Hessian itself.
 NEAR = 1e-7
@@ -153,7 +153,7 @@ def without_random(core: _core.Predictors, beta: Array, theta: Array, n_location
     """Maximise the likelihood over the coefficients where no effect varies."""
     m = len(theta)
     value = core.evaluate(theta, beta).value
-    if not value < 1e300:  # the shapes that moments gave leave the range: neutral ones
+    if not value < 1e300:  # the moment estimates of shapes are out of range: neutral ones
         beta = np.where(np.arange(len(beta)) < n_location, beta, 0.0)
         value = core.evaluate(theta, beta).value
     if not value < 1e300:
@@ -233,7 +233,7 @@ def curvature_guess(surface: PartsCriterion, x: Array) -> Array:
 def may_have_rivals(
     plan: Plan, core: _core.Predictors, surface: PartsCriterion, found: Minimum
 ) -> bool:
-    """Return whether the likelihood may well have a second maximum, so that another start pays."""
+    """Return whether the likelihood may have a second maximum, so that another start pays."""
     n_effects = sum(term[1] * term[2].shape[1] for term in plan.terms)
     theta = found.x[: surface.m]
     least = smallest(core.parameters, theta, plan.structures, core.factors(theta))
@@ -248,7 +248,7 @@ def better(
     surface: PartsCriterion,
     found: Minimum,
 ) -> tuple[PartsCriterion, Minimum]:
-    """Search again from wide covariances; the lower one of two minima."""
+    """Search again from wide covariances; return the lower of two minima."""
     try:
         rival, other = descend(plan, core, beta, control, (WIDE,))
     except FitError:

@@ -168,7 +168,7 @@ class Standing:
 
     @cached_property
     def scale(self) -> Array:
-        """Rough standard errors of the parameters, the unit of difference steps."""
+        """Approximate standard errors of the parameters, the unit of difference steps."""
         core = self.plan.core()
         core.evaluate(self._own_order(core), self.standard)
         bends = np.diag(core.information_beta()) if len(self.standard) else np.zeros(0)

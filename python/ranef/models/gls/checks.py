@@ -1,4 +1,4 @@
-"""What a structured model asks of its rows, and what its terms must not say twice."""
+"""What a structured model requires of its rows, and terms that would be redundant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .layout import TIMED, Layout
 __all__ = ["check_rows"]
 
 
-#: How far from a whole number a time may be and count as one.
+#: How far a time may be from a whole number and still count as one.
 WHOLE = 1e-8
 
 
@@ -28,7 +28,7 @@ def check_rows(
     DataError
         If a time occurs twice in a group, or is not a whole number for "ar1".
     ModelError
-        If there are no pairs to estimate a correlation from, or a term says the same.
+        If there are no pairs to estimate a correlation from, or a term is redundant.
     """
     if corr == "independence":
         return
@@ -64,7 +64,7 @@ def _check_times(rows: StructuredDesign, layout: Layout, name: str) -> None:
 
 
 def _check_whole(layout: Layout, name: str) -> None:
-    """Refuse distances that are no whole numbers."""
+    """Refuse distances that are not whole numbers."""
     away = np.abs(layout.place - np.round(layout.place))
     bad = int(np.sum(away > WHOLE * np.maximum(1.0, layout.place)))
     if bad:

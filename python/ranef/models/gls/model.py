@@ -33,7 +33,7 @@ __all__ = [
 
 #: Correlations of the rows of a group.
 CORRELATIONS = ("independence", "exchangeable", "ar1", "car1", "toeplitz", "unstructured")
-#: Numbers kept for the factors of all patterns, at most (8 bytes each, three times).
+#: Most numbers kept for the factors of all patterns (8 bytes each, three times).
 MOST = 2.0e8
 #: Correlations so near to the ends of their range, and variances so small beside the largest,
 #: stand at a boundary.
@@ -152,7 +152,7 @@ class GlsEstimate:
     def sigma(self) -> float:
         """Residual standard deviation where the log standard deviation's columns are zero.
 
-        Zero or infinite where they are so far from zero that no number has it.
+        Zero or infinite where they are so far from zero that it is not representable.
         """
         return float(self.residual_sd(np.zeros((1, len(self.centre))))[0])
 

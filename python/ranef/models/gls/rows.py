@@ -1,4 +1,4 @@
-"""Rows of a fitted structured model: what is fitted, what is left, and by how much it varies."""
+"""Rows of a fitted structured model: fitted values, residuals, and their variances."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def conditional_covariances(
 def marginal_covariance(model: GlsModel, estimate: GlsEstimate, T: int) -> Array:
     """Return the covariance of all T occasions under an unstructured correlation, (T, T).
 
-    No group need have all of them.
+    No group needs to have all of them.
     """
     R = np.eye(T)
     R[np.triu_indices(T, 1)] = estimate.correlation

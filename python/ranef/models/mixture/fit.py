@@ -26,15 +26,15 @@ __all__ = [
     "log_density",
 ]
 
-#: What becomes of a start, in the order of the core; the last is judged here.
+#: Outcomes of a start, in the order of the core; the last is determined here.
 STATUSES = ("converged", "stopped", "empty", "collapsed", "broken", "single")
 #: Log-likelihoods that differ by less are one optimum.
 SAME = 1e-3
-#: Of the residual variance of single units: a class below has collapsed.
+#: Share of the residual variance of single units below which a class has collapsed.
 SMALLEST = 1e-6
 #: Starts between two moves of the bar.
 BLOCK = 8
-#: Units that a class with variances of its own holds at least.
+#: Fewest units in a class with its own variances.
 FEWEST = 1.5
 
 
@@ -47,7 +47,7 @@ class Effort:
     steps : int
         Evaluations of the EM map from a start.
     more : int
-        The same where the best start is taken up again that had not ended.
+        The same when an unfinished best start is resumed.
     tolerance : float
         Gain of a step that ends a search, relative to the log-likelihood.
     """
@@ -57,7 +57,7 @@ class Effort:
     tolerance: float = 1e-11
 
 
-#: For fits of which nothing but a likelihood is wanted, and many.
+#: For many fits of which only the likelihood is needed.
 QUICK = Effort(500, 2_000, 1e-8)
 
 
@@ -68,7 +68,7 @@ class MixtureShape:
     Attributes
     ----------
     classes, n_random : int
-        Number of classes; factors that vary within them, the first so many.
+        Number of classes; number of factors, coming first, that vary within them.
     equal : bool
         Whether variances are the same in all classes.
     poisson : bool
@@ -112,7 +112,7 @@ class MixtureEstimate:
     converged : bool
         Whether the best start ended at an optimum.
     outcomes : dict of str to int
-        What became of the starts: "converged", "stopped", "empty", "collapsed", "broken", "single".
+        Outcomes of the starts: "converged", "stopped", "empty", "collapsed", "broken", "single".
     reached : int
         Starts that ended at the best optimum.
     optima : ndarray
@@ -246,7 +246,7 @@ def judged(
 
 
 def outcomes_of(status: NDArray[np.int32]) -> dict[str, int]:
-    """Count starts by what became of them."""
+    """Count starts by outcome."""
     return {name: int(np.sum(status == i)) for i, name in enumerate(STATUSES)}
 
 

@@ -16,7 +16,7 @@ MOVES = 3
 def first_classes(
     rows: MixtureRows, standard: Standard, classes: int, starts: int, rng: np.random.Generator
 ) -> Codes:
-    """Draw the class of each unit, a column a start.
+    """Draw the class of each unit, one column per start.
 
     Every other start is a partition at random; the others gather units about curves that are far
     apart, as k-means++ draws its centres (Arthur and Vassilvitskii, 2007).
@@ -54,7 +54,7 @@ def gathered(curves: Array, classes: int, rng: np.random.Generator) -> Codes:
                 centres[k] = curves[label == k].mean(axis=0)
         label = distances(curves, centres).argmin(axis=1)
     counts = np.bincount(label, minlength=classes)
-    empty = np.flatnonzero(counts == 0)  # as many classes as asked for, whatever the ties
+    empty = np.flatnonzero(counts == 0)  # as many classes as requested, whatever the ties
     label[rng.choice(len(label), len(empty), replace=False)] = empty
     return np.asarray(label, np.int32)
 

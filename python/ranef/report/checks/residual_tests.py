@@ -57,12 +57,12 @@ class ResidualTest(Preformatted):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ResidualTests(Preformatted):
-    """Tests of residuals along something.
+    """Tests of residuals along a variable.
 
     Attributes
     ----------
     by : str
-        Along what.
+        The variable.
     tests : tuple of ResidualTest
         Of location, of spread and, along numbers, of quantiles.
     groups : DataFrame

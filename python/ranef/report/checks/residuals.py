@@ -33,7 +33,7 @@ __all__ = ["SimulatedResiduals", "simulated"]
 
 #: Numbers that the simulated fits may hold, which bounds the memory to about 2 GB.
 MOST = 250_000_000
-#: Share of simulated fits that may fail before nothing is said of the others.
+#: Share of simulated fits that may fail before the others are disregarded.
 MOST_FAILED = 0.5
 
 
@@ -62,13 +62,13 @@ class SimulatedResiduals(Spoken, Preformatted):
     kind : str
         "conditional" or "marginal".
     place : float
-        Where a whole number is put among equal ones, drawn with the responses.
+        Where a whole number is placed among equal ones, drawn with the responses.
     notes : tuple of str
         What went wrong, and what was not checked.
     categories : tuple
         Ordered categories whose positions the responses are; none for numbers.
     along : str
-        What ``fitted`` is called: the linear predictor of ordered categories has no mean.
+        Label of ``fitted``: ordered categories have no mean, but a linear predictor.
     """
 
     model_is: ClassVar[str] = "the fitted model"
@@ -335,7 +335,7 @@ class SimulatedResiduals(Spoken, Preformatted):
             return whole
         codes, z = self.groups[name], self.effects[name]
         own, drawn = (statistics.left_of(codes, z, each) for each in whole)
-        # Where the levels have no more rows than columns nothing would be left to look at.
+        # Where the levels have no more rows than columns, nothing would be left to test.
         return (own, drawn) if (own**2).sum() > 1e-6 * (self.z**2).sum() else whole
 
     def spatial(self, *coordinates: Any) -> ResidualTest:
@@ -392,7 +392,7 @@ class SimulatedResiduals(Spoken, Preformatted):
         return "\n".join([title, "", shown, "", *(f"- {note}" for note in self._remarks())])
 
     def _remarks(self) -> list[str]:
-        """State what the numbers are, and what they are not about."""
+        """State what the numbers are, and what they do not cover."""
         count = len(self.table)
         return [
             *self.notes,

@@ -34,10 +34,10 @@ __all__ = [
 #: The colours of Okabe and Ito (2008) that stand out on white, and those that do on black.
 LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
-#: Marks that go with the colours, so that lines differ without them too.
+#: Markers paired with the colours, so that lines also differ without colour.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
-#: Points above which the best place of a legend is not looked for.
+#: Points above which the best place of a legend is not sought.
 CROWDED = 2000
 
 
@@ -50,9 +50,9 @@ class Theme:
     ink : str
         Text, data.
     grey, faint : str
-        What stands back; what stands far back.
+        Background elements; far background elements.
     palette : tuple of str
-        Colours that colour-blind readers tell apart.
+        Colours that colour-blind readers can distinguish.
     """
 
     ink: str
@@ -187,7 +187,7 @@ def panels(
 
 
 def one(ax: Axes | None, width: float = 5.4, height: float = 3.8) -> Axes:
-    """Return the axes given, or those of a new figure of one panel."""
+    """Return the given axes, or those of a new figure of one panel."""
     return panels(1, 1, width, height, axes=ax)[1][0]
 
 

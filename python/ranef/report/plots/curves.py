@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["effects_figure", "predictions_axes"]
 
-#: Points of a curve; values of a number that are drawn as they are; groups that have lines.
+#: Points of a curve; values of a number drawn as they are; most groups with lines.
 STEPS, FEW, MOST_LINES = 60, 5, 60
 
 

@@ -1,4 +1,4 @@
-"""What figures read of a fitted model."""
+"""What figures read from a fitted model."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def study_figure(
 
 
 def limits(rows: pd.DataFrame, measure: str) -> tuple[float, float]:
-    """Return power the whole range, and coverage what it needs."""
+    """Give power the whole range, and coverage what it needs."""
     if measure == "power":
         return -0.02, 1.02
     return min(0.85, float(rows["low"].min()) - 0.01), 1.005
