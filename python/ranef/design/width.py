@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..formula import Term
@@ -67,14 +70,22 @@ def numbers_as_text(design: Design) -> list[str]:
         if levels is None or len(levels) < MANY or "(" in expr or levels.dtype.kind in "iufbmM":
             continue
         texts = levels.astype(str)
-        numbers = pd.to_numeric(pd.Series(texts), errors="coerce").notna().to_numpy()
+        numbers = readable(texts)
+        cure = f"pd.to_numeric(data[{expr!r}], errors='coerce')"
+        if numbers.mean() < NUMERIC:
+            numbers = readable(texts.str.replace(",", ".", n=1, regex=False))
+            cure = f"pd.to_numeric(data[{expr!r}].str.replace(',', '.'), errors='coerce')"
         if numbers.mean() < NUMERIC or (numbers.all() and 4 * len(levels) < design.n_obs):
             continue
         odd = [repr(text) for text in texts[~numbers][:3]]
         but = f", but not {', '.join(odd)}" if odd else ""
         found.append(
             f"{expr!r} is text of {len(levels):,} levels that read as numbers{but}: each has a "
-            f"coefficient of its own. If it is a number, convert it first, e.g. with "
-            f"pd.to_numeric(data[{expr!r}], errors='coerce')"
+            f"coefficient of its own. If it is a number, convert it first, e.g. with {cure}"
         )
     return found
+
+
+def readable(texts: pd.Index[Any]) -> NDArray[np.bool_]:
+    """Return which texts read as numbers."""
+    return np.asarray(pd.to_numeric(pd.Series(texts), errors="coerce").notna())
