@@ -81,8 +81,11 @@ def test_a_fit_at_a_shrunk_dispersion_maximises_the_likelihood_there(many):
             return dense_glmm.laplace(rows, offset + X @ at[:2], Z, at[2] * np.eye(GROUPS))
 
         start = [*table.loc[j, "estimate"], 0.3]
-        best = scipy.optimize.minimize(criterion, start, tol=1e-7)
-        np.testing.assert_allclose(table.loc[j, "estimate"], best.x[:2], atol=1e-3)
+        # wide steps: the criterion's own mode is found by differences, so its last digits wander
+        options = {"finite_diff_rel_step": 1e-3, "gtol": 1e-4}
+        best = scipy.optimize.minimize(criterion, start, jac="3-point", options=options)
+        assert best.success
+        np.testing.assert_allclose(table.loc[j, "estimate"], best.x[:2], atol=2e-5)
 
 
 def test_normal_likelihoods_have_the_posterior_that_is_known():
