@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from .._options import check_option
@@ -110,7 +109,7 @@ def emmeans(
         if weights != "equal":
             raise UnsupportedError(f"means of type={type!r} are averaged with weights='equal'")
         means = on_own_scale(model, keep, within, at or {}, frame, level)
-        return compared(means, method)
+        return means.compared(method)
     design = part_of(model, part).design
     grid = reference_grid(design, frame, at or {})
     check_known([*keep, *within], grid)
@@ -122,11 +121,4 @@ def emmeans(
     if type == "response":
         check_type(model, type)
         means = on_response(means, response_link(model, part))
-    return compared(means, method)
-
-
-def compared(means: MarginalMeans, method: str) -> MarginalMeans:
-    """Let means print the contrasts that were asked for."""
-    if method:
-        means.check_comparable()
-    return replace(means, method=method)
+    return means.compared(method)

@@ -351,6 +351,12 @@ class MarginalMeans(Spoken):
         ]
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
+    def compared(self, method: str) -> MarginalMeans:
+        """Return the means with contrasts of a kind, which they print; without any for ""."""
+        if method:
+            self.check_comparable()
+        return replace(self, method=method)
+
     def check_comparable(self) -> None:
         """Refuse contrasts where no two means can be compared.
 
