@@ -426,3 +426,24 @@ def test_functions_of_other_formulas_are_answered_at_their_place(formula, answer
     word = formula.split("~ ")[1].split("(")[0]
     assert caret.index("^") == text.index(f"{word}(")
     assert caret.count("^") == len(word)
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_residuals_may_be_called_as_elsewhere(kind):
+    model = MODELS[kind]
+    called = model.resid()
+    assert type(called) is pd.Series
+    pd.testing.assert_series_equal(called, pd.Series(model.resid))
+    pd.testing.assert_series_equal(model.resid("pearson"), model.residuals("pearson"))
+    frame = pd.DataFrame({"row": called.index}, index=called.index)
+    assert (frame.assign(r=model.resid)["r"] == called).all()
+    assert (frame["row"].map(model.resid) == called).all()
+    assert type(pickle.loads(pickle.dumps(model.resid))) is pd.Series
+
+
+def test_arguments_of_performance_name_where_their_numbers_are():
+    for call in (lambda: LINEAR.icc(by_group=True), lambda: LINEAR.r2(by_group=True)):
+        with pytest.raises(TypeError, match=r"by_group|variance_decomposition"):
+            call()
+    with pytest.raises(TypeError, match=r"level=0\.95"):
+        LINEAR.icc(ci=0.9)

@@ -390,6 +390,13 @@ KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
     "which": (("parameters", "write parameters="),),
     "whichel": (("", 'take one factor of the result: model.ranef()["g"]'),),
     "xreg": (("formula", NAMES),),
+    "by_group": (
+        ("icc", "model.icc().by_group has the share of each grouping factor"),
+        ("r2", "model.variance_decomposition() has the share of each grouping factor"),
+        ("simulated_residuals", "model.simulated_residuals().by_group() tests each group"),
+    ),
+    "ci": (("level", "write level=0.95 for ci=0.95"),),
+    "ci_method": (("interval", 'write interval="boot"'), ("ddf", "write ddf=")),
 }
 
 #: Functions of R's formulas, and their counterparts here.

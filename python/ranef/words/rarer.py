@@ -231,7 +231,7 @@ SUMMARY: dict[str, str] = {
     "tables": NUMBERS,
     **dict.fromkeys(("to_csv", "to_excel", "to_frame", "to_pandas"), NUMBERS),
     "to_markdown": "write model.coef_table().to_markdown()",
-    **dict.fromkeys(("to_word", "to_docx", "save"), f'{TABLE}.save("docx", "table.docx")'),
+    **dict.fromkeys(("to_word", "to_docx", "save"), f'{TABLE}.save("docx", "./table.docx")'),
 }
 
 #: Words without a counterpart here, by package.
