@@ -57,6 +57,12 @@ void bind_glmm(py::module_& m) {
       .def_readonly("x", &GlmmOptimum::x)
       .def_readonly("gradient", &GlmmOptimum::gradient)
       .def_readonly("hessian", &GlmmOptimum::hessian)
+      .def_readonly("eigenvalues", &GlmmOptimum::eigenvalues)
+      .def_readonly("cov", &GlmmOptimum::cov)
+      .def_readonly("dispersion_error", &GlmmOptimum::dispersion_error)
+      .def_readonly("beta", &GlmmOptimum::beta)
+      .def_readonly("log_likelihood", &GlmmOptimum::log_likelihood)
+      .def_readonly("is_separated", &GlmmOptimum::is_separated)
       .def_readonly("centre", &GlmmOptimum::centre)
       .def_readonly("root", &GlmmOptimum::root)
       .def_readonly("path", &GlmmOptimum::path);

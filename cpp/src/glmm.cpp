@@ -16,6 +16,9 @@ constexpr int kMaxSteps = 1000;
 constexpr int kMaxHalvings = 40;
 // Below this a step is taken as it is: what it gains is lost in the rounding of the criterion.
 constexpr double kSmallStep = 1e-7;
+// Part of the last step's length squared from which products under other weights than the present
+// ones no longer serve.
+constexpr double kStale = 0.02;
 // Share of that tolerance below which the next step need not be taken.
 constexpr double kModeFar = 1e-2;
 // Change of a linear predictor up to which the scores are taken to change linearly.
@@ -114,7 +117,7 @@ void Glmm::take_unit() {
 }
 
 void Glmm::restart() {
-  is_found_ = false;
+  is_found_ = fixed_is_current_ = fixed_serves_ = false;
   by_dispersion_ = {};
   u_.clear();
   for (const TermProducts& term : products_->products().terms)
@@ -270,7 +273,17 @@ void Glmm::inverse_blocks(InverseBlocks& blocks) const {
 }
 
 // ZWX_ and XWX_ under the weights at eta_.
-void Glmm::weigh_fixed() { products_->weigh(X_, derivatives_.weight, ZWX_, XWX_); }
+void Glmm::weigh_fixed() {
+  if (fixed_is_current_) return;
+  products_->weigh(X_, derivatives_.weight, ZWX_, XWX_);
+  fixed_is_current_ = fixed_serves_ = true;
+}
+
+// derivatives_ at eta_: the log-likelihood.
+double Glmm::weigh_rows() {
+  fixed_is_current_ = false;
+  return row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
+}
 
 // X'W X - X'W Z D Z'W X, where `solved` is D Z'W X.
 Matrix Glmm::schur(const std::vector<RowMatrix>& solved) const {
@@ -339,7 +352,7 @@ bool Glmm::take(bool check, double& log_likelihood, double& penalty) {
     eta_ = room_.eta + length * step.eta;
     beta_ = room_.beta + length * step.beta;
     for (std::size_t t = 0; t < u_.size(); ++t) u_[t] = room_.u[t] + length * step.u[t];
-    log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
+    log_likelihood = weigh_rows();
     penalty = squared_norm(u_);
     const double now = -2.0 * log_likelihood + penalty;
     if (std::isfinite(now) && (!check || now <= before + 1e-10 * (1.0 + std::abs(before))))
@@ -407,28 +420,33 @@ void Glmm::set_predictor() {
 GlmmPoint Glmm::find_mode() {
   GlmmPoint out;
   set_predictor();
-  double log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
+  double log_likelihood = weigh_rows();
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
   for (out.steps = 0; out.steps < kMaxSteps; ++out.steps) {
     pause();
     out.logdet = renew_factor();
     if (!std::isfinite(out.logdet)) return out;
-    if (joint_) weigh_fixed();
+    if (joint_ && !fixed_serves_) weigh_fixed();
     times_lambda(lambda_, u_, false, room_.b);
     newton_step(room_.b, derivatives_.score);
     const Step& step = room_.step;
+    if (joint_ && !fixed_is_current_ && !(step.decrement < kStale * before)) {
+      weigh_fixed();
+      newton_step(room_.b, derivatives_.score);
+    }
     if (!std::isfinite(step.decrement)) return out;
     const bool stands = step.decrement < kSmallStep && step.decrement > 0.25 * before;
     if (step.decrement < mode_tolerance_ || stands) return finished(out, log_likelihood, penalty);
+    const bool is_newton = !joint_ || fixed_is_current_;
     if (!take(step.decrement > kSmallStep, log_likelihood, penalty)) return out;
-    // Errors of Newton's method are squared from step to step, times what the last two tell.
-    const double ratio = step.decrement / before;
+    // Errors of Newton's method are squared from step to step, times what the last two tell; those
+    // of steps under other weights fall as they did.
+    const double ratio = step.decrement / before, fall = is_newton ? ratio * ratio : ratio;
     if (step.decrement < kSmallStep && std::isfinite(before) &&
-        step.decrement * ratio * ratio < kModeFar * mode_tolerance_) {
+        step.decrement * fall < kModeFar * mode_tolerance_) {
       ++out.steps;
       out.logdet = renew_factor();
-      if (joint_) weigh_fixed();
       return std::isfinite(out.logdet) ? finished(out, log_likelihood, penalty) : GlmmPoint();
     }
     before = step.decrement;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ranef/dense.hpp"
+
 namespace ranef {
 namespace {
 
@@ -12,6 +14,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFirstRadius = 1.0, kLargestRadius = 20.0;
 // Differences of gradients are taken over this step, in those units.
 constexpr double kDifference = 1e-3;
+// Relative error of second derivatives by differences to one side up to which these serve.
+constexpr double kOneSided = 1e-6;
 // What a polished optimum may still lose; what the rounding of the criterion hides at least; and
 // the largest decrease after which a Hessian still serves.
 constexpr double kPolished = 1e-14, kUnresolved = 1e-9, kShort = 1e-7;
@@ -108,6 +112,28 @@ struct Criterion {
     root = eigen.eigenvectors() * scale.asDiagonal();
   }
 };
+
+// Second derivatives by whitened beta, from twice the information and those of log|M|: exact, or
+// by differences to one side over `steps` (p,) where these are far below that; else empty.
+Matrix beta_hessian(Criterion& surface, const Vector& x, const Vector& steps) {
+  if (surface.joint || surface.rule != nullptr || steps.size() == 0) return {};
+  surface.value(x);
+  Glmm& model = surface.model;
+  const Matrix& root = surface.root;
+  const Matrix known = model.hessian_beta();
+  if (known.size() > 0) return product(crossprod(root, known), root);
+  Matrix out = 2.0 * product(crossprod(root, model.information_beta()), root);
+  const Vector base = model.logdet_gradient_beta();
+  if (!(steps.maxCoeff() * model.logdet_roughness(root) < kOneSided)) return {};
+  for (Index j = 0; j < steps.size(); ++j) {
+    Vector moved = x;
+    moved(surface.m + j) += steps(j);
+    if (!std::isfinite(surface.value(moved))) return {};
+    ++surface.n_gradients;
+    out.col(j) += root.transpose() * ((model.logdet_gradient_beta() - base) / steps(j));
+  }
+  return 0.5 * (out + out.transpose());
+}
 
 struct Minimum {
   std::vector<double> path;
@@ -241,9 +267,13 @@ Vector units_of(const Matrix& hessian) {
 
 // Differentiate the gradient by central differences; NaN where a point is infeasible.
 Matrix hessian_at(Criterion& surface, const Vector& x, const Vector& scale) {
-  const Index k = x.size();
+  const Index k = x.size(), m = surface.m;
+  const Index q = surface.joint ? 0 : surface.root.cols();
+  const Matrix own = beta_hessian(surface, x, kDifference * scale.segment(m, q));
+  const Index p = own.cols();
   Matrix out(k, k);
   for (Index j = 0; j < k; ++j) {
+    if (j >= m && j < m + p) continue;
     const double h = kDifference * scale(j);
     Vector ends[2];
     for (int side = 0; side < 2; ++side) {
@@ -254,7 +284,9 @@ Matrix hessian_at(Criterion& surface, const Vector& x, const Vector& scale) {
       ends[side] = surface.gradient();
     }
     out.col(j) = (ends[0] - ends[1]) / (2.0 * h);
+    out.row(j).segment(m, p) = out.col(j).segment(m, p).transpose();
   }
+  if (p > 0) out.block(m, m, p, p) = own;
   return 0.5 * (out + out.transpose());
 }
 
@@ -484,9 +516,11 @@ void set_covariance(const Criterion& surface, const Minimum& found, GlmmOptimum&
   const Index p = surface.centre.size(), m = surface.m;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   out.cov = Matrix::Constant(p, p, nan);
+  out.eigenvalues = Vector::Constant(found.x.size(), nan);
   out.dispersion_error = nan;
   if (!found.hessian.allFinite()) return;
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(found.hessian);
+  out.eigenvalues = eigen.eigenvalues();
   const double floor = 1e-12 * eigen.eigenvalues().cwiseAbs().maxCoeff();
   const Vector inverted =
       eigen.eigenvalues().unaryExpr([&](double v) { return std::abs(v) > floor ? 2.0 / v : 0.0; });
@@ -577,6 +611,7 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   out.decrement = found.decrement;
   out.theta = at.theta;
   out.beta = at.beta;
+  out.log_likelihood = surface.point.log_likelihood;
   out.dispersion = at.dispersion;
   out.smallest_sd = model.margin(at.theta);
   out.x = found.x;

@@ -33,7 +33,7 @@ SHAPES = [
 class Model:
     """Random rows, the kernel on them, and their dense matrices in its standardised basis."""
 
-    def __init__(self, family, link, shapes, nested, n=240):
+    def __init__(self, family, link, shapes, nested, n=240, single=False, slope=False):
         rng = np.random.default_rng(len(shapes) * 100 + shapes[0][0])
         self.columns = [rng.normal(size=n), 5.0 + 3.0 * rng.normal(size=n)]
         self.terms = []
@@ -41,9 +41,10 @@ class Model:
             random = np.r_[np.arange(levels), rng.integers(0, levels, n - levels)]
             chain = (np.arange(n) % shapes[0][0]) * levels // shapes[0][0]
             codes = (chain if nested else random).astype(np.int32)
-            self.terms.append((codes, levels, [-1, 0, 1][:k], [0] * k))
+            columns = [0] if slope and k == 1 else [-1, 0, 1][:k]
+            self.terms.append((codes, levels, columns, [0] * k))
         eta = 0.3 * self.columns[0] + 0.2
-        self.weights = rng.integers(1, 4, n).astype(float)
+        self.weights = np.ones(n) if single else rng.integers(1, 4, n).astype(float)
         self.offset = 0.1 * rng.normal(size=n)
         if family == "binomial":
             y = rng.binomial(self.weights.astype(int), dense_glmm.mean(link, eta)) / self.weights
@@ -106,6 +107,15 @@ def test_against_dense_arithmetic(family, link, shapes, nested):
     assert ours.value == pytest.approx(model.dense(theta, beta, 0.7), rel=1e-8, abs=1e-6)
 
 
+@pytest.mark.parametrize(("family", "link"), FAMILIES)
+@pytest.mark.parametrize("slope", [False, True])
+def test_one_column_against_dense_arithmetic(family, link, slope):
+    model = Model(family, link, [(12, 1)], False, n=80, single=True, slope=slope)
+    theta, beta = model.parameters()
+    ours = model.core.evaluate(theta, beta, 0.7)
+    assert ours.value == pytest.approx(model.dense(theta, beta, 0.7), rel=1e-8, abs=1e-6)
+
+
 def differences(value, x):
     """Gradient by central differences of fourth order."""
     out = np.zeros(len(x))
@@ -138,10 +148,13 @@ def test_gradient(family, link, shapes, nested, joint, singular):
     np.testing.assert_allclose(exact, differences(value, x), atol=2e-7 * (1 + np.abs(exact).max()))
 
 
-@pytest.mark.parametrize("columns", [1, 2])
-def test_quadrature_against_integration(columns):
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [(1, {}), (1, {"single": True}), (2, {"single": True}), (1, {"slope": True}), (2, {})],
+)
+def test_quadrature_against_integration(columns, kind):
     """The likelihood of one model's levels, each integrated by scipy."""
-    model = Model("binomial", "logit", [(4, columns)], False, n=30)
+    model = Model("binomial", "logit", [(4, columns)], False, n=30, **kind)
     theta, beta = model.parameters()
     theta *= 2.0
     laplace = model.core.evaluate(theta, beta).value
@@ -173,10 +186,13 @@ def test_quadrature_against_integration(columns):
 
 
 @pytest.mark.parametrize(("family", "link"), FAMILIES)
-@pytest.mark.parametrize("shape", [(30, 1), (20, 2), (12, 3)])
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [((30, 1), {}), ((30, 1), {"single": True, "slope": True}), ((20, 2), {}), ((12, 3), {})],
+)
 @pytest.mark.parametrize("singular", [False, True])
-def test_gradient_of_quadrature(family, link, shape, singular):
-    model = Model(family, link, [shape], False)
+def test_gradient_of_quadrature(family, link, shape, kind, singular):
+    model = Model(family, link, [shape], False, **kind)
     theta, beta = model.parameters()
     if singular:
         theta[-1] = 0.0
@@ -191,6 +207,53 @@ def test_gradient_of_quadrature(family, link, shape, singular):
     value(x)
     exact = model.core.quadrature(*rule).gradient
     np.testing.assert_allclose(exact, differences(value, x), atol=2e-7 * (1 + np.abs(exact).max()))
+
+
+@pytest.mark.parametrize(("family", "link"), FAMILIES)
+@pytest.mark.parametrize(
+    ("shapes", "n", "kind"),
+    [
+        ([(30, 1)], 240, {}),
+        ([(30, 1)], 240, {"single": True, "slope": True}),
+        ([(20, 2)], 400, {}),
+        ([(30, 1), (8, 1)], 400, {}),
+        ([(30, 1), (8, 1)], 60_000, {"single": True}),  # differences to one side serve
+    ],
+)
+def test_curvature_at_the_end_of_a_search(family, link, shapes, n, kind):
+    """Second derivatives of the search against differences of the gradient."""
+    model = Model(family, link, shapes, False, n=n, **kind)
+    found = model.core.search(0.0, 200, 1e-9)
+    m, p = len(model.core.parameters), 3
+
+    def gradient(x):
+        dispersion = np.exp(x[-1]) if model.has_dispersion else 1.0
+        model.core.evaluate(x[:m], found.centre + found.root @ x[m : m + p], dispersion)
+        out = model.core.gradient()
+        out[m : m + p] = found.root.T @ out[m : m + p]
+        return out
+
+    steps = 2e-3 / np.sqrt(np.maximum(np.abs(np.diag(found.hessian)), 1e-2))
+    hessian = np.column_stack(
+        [
+            (
+                8 * (gradient(found.x + e) - gradient(found.x - e))
+                - (gradient(found.x + 2 * e) - gradient(found.x - 2 * e))
+            )
+            / (12 * e.sum())
+            for e in np.diag(steps)
+        ]
+    )
+    size = np.sqrt(np.outer(np.diag(hessian), np.diag(hessian)))
+    # Differences of second order over 1e-3 of a unit are off by some 1e-6 of a fourth derivative;
+    # those by the coefficients of a single column are exact, and those to one side kept below that.
+    np.testing.assert_allclose(found.hessian / size, hessian / size, atol=1e-4)
+    if shapes == [(30, 1)] or n > 400:
+        np.testing.assert_allclose(
+            (found.hessian / size)[m : m + p, m : m + p],
+            (hessian / size)[m : m + p, m : m + p],
+            atol=3e-5 if link == "inverse" else 2e-6,
+        )
 
 
 def test_gradient_by_factors_is_that_of_any_root():

@@ -77,6 +77,18 @@ class Glmm {
   // (p, p) X'(W^-1 + Z Lambda Lambda'Z')^-1 X at the last evaluate().
   Matrix information_beta();
 
+  // (p, p) second derivatives of d by beta at the last evaluate(), which had beta; empty where only
+  // differences tell: all but a single term of one column.
+  Matrix hessian_beta();
+
+  // (p,) the part of log|M| in the gradient by beta at the last evaluate(), which had beta. The
+  // rest has twice information_beta() for its derivatives.
+  Vector logdet_gradient_beta();
+
+  // A bound of what a step along a column of `root` (p, q) changes in the derivatives of
+  // logdet_gradient_beta(), which was called last, relative to the information.
+  double logdet_roughness(const Matrix& root) const;
+
   // Random effects, and their covariances given all parameters, at the last evaluate(); user's
   // basis and order: (k_t, l_t) and (k_t * k_t, l_t).
   std::vector<Matrix> modes() const;
@@ -152,8 +164,10 @@ class Glmm {
   std::vector<RowMatrix> u_;    // (l_t * k_t, 1)
   Vector eta_;                  // (n,)
   RowDerivatives derivatives_;  // at eta_
-  std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p), joint only, as the next
+  std::vector<RowMatrix> ZWX_;  // (l_t * k_t, p) as of weigh_fixed(), like the next
   Matrix XWX_;                  // (p, p)
+  // Under the weights at eta_; under others that served a step to the mode.
+  bool fixed_is_current_ = false, fixed_serves_ = false;
 
   DispersionDerivatives by_dispersion_;  // at the last gradient
   GlmmPoint point_;
@@ -172,9 +186,10 @@ class Glmm {
   struct Room {
     Step step;
     std::vector<RowMatrix> b, Zs, change, left, solved;
-    std::vector<RowMatrix> u;   // before a step
-    Vector eta, beta;           // before a step
-    Vector h, a, moved, score;  // (n,)
+    std::vector<RowMatrix> u;        // before a step
+    Vector eta, beta;                // before a step
+    Vector h, a, moved, score;       // (n,)
+    std::vector<RowMatrix> effects;  // how random effects move with the weights' part of the mode
   };
   Room room_;
   Vector M_, D_;  // (l,) of a single scalar term, which needs no Pls
@@ -195,6 +210,8 @@ class Glmm {
   std::vector<RowMatrix> solve(std::vector<RowMatrix> B) const;
   void inverse_blocks(InverseBlocks& blocks) const;
   void weigh_fixed();
+  double weigh_rows();
+  void weigh_moves(InverseBlocks& blocks, Vector& beta);
   void set_predictor();
   void newton_step(const std::vector<RowMatrix>& b, const Vector& score);
   bool take(bool check, double& log_likelihood, double& penalty);

@@ -37,6 +37,7 @@ enum class GlmmStatus : std::int32_t {
 
 struct GlmmOptimum {
   GlmmStatus status = GlmmStatus::kFailed;
+  double log_likelihood = 0.0;  // at the modes
   double value = kInfeasible, decrement = kInfeasible, dispersion = 1.0, dispersion_error = 0.0;
   Vector theta, beta;  // standardised; beta (p,) of the kept columns
   Matrix cov;          // (p, p) of beta, standardised
@@ -48,6 +49,7 @@ struct GlmmOptimum {
   // In the coordinates of the search: theta, whitened beta and log dispersion.
   Vector x, gradient;
   Matrix hessian;
+  Vector eigenvalues;        // of the Hessian, ascending; NaN where there is none
   Vector centre;             // (p,) standardised beta where the whitened one is zero
   Matrix root;               // (p, p) whitened to standardised
   std::vector<double> path;  // criterion, predicted decrease and trust radius of each step

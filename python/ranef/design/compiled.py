@@ -79,6 +79,8 @@ class Compiled:
         Columns whose missing values make the expression missing.
     by_row : bool
         Whether the value in a row is sure to depend on that row only.
+    bound : tuple of str
+        Columns that ``cbind`` lays side by side, where the expression is nothing else.
     """
 
     tree: ast.expr
@@ -89,6 +91,7 @@ class Compiled:
     dotted: tuple[str, ...]
     strict: frozenset[str]
     by_row: bool
+    bound: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1024)
@@ -122,7 +125,18 @@ def compiled(expr: str, own: frozenset[str] = frozenset()) -> Compiled:
         tuple(survey.dotted),
         frozenset(free.values()) - tolerant,
         survey.by_row,
+        () if "cbind" in own else side_by_side(tree, names),
     )
+
+
+def side_by_side(tree: ast.expr, names: dict[str, str]) -> tuple[str, ...]:
+    """Columns of a call of ``cbind`` with nothing but names; empty for anything else."""
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name) or tree.keywords:
+        return ()
+    found = [arg.id for arg in tree.args if isinstance(arg, ast.Name)]
+    if tree.func.id != "cbind" or "cbind" in names or len(found) < len(tree.args):
+        return ()
+    return tuple(names.get(alias, alias) for alias in found)
 
 
 class Survey:

@@ -78,6 +78,8 @@ def evaluate(
         If the expression cannot be computed, or not for these rows alone.
     """
     parts = parsed(expr, evaluation)
+    if isinstance(parts, Compiled) and (numbers := laid_side_by_side(parts, frame)) is not None:
+        return numbers
     columns = {
         alias: plain_series(frame.series(n)) for alias, n in parts.names.items() if n in frame
     }
@@ -97,6 +99,17 @@ def evaluate(
         else:
             note_rows(value, again, columns, state)
     return value
+
+
+def laid_side_by_side(parts: Compiled, frame: Frame) -> Numbers | None:
+    """Read ``cbind`` of plain columns of numbers, the usual binomial response, at once."""
+    arrays = []
+    for name in parts.bound:
+        dtype = frame.series(name).dtype if name in frame else None
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "fiu":
+            return None
+        arrays.append(np.array(frame.series(name).to_numpy(), dtype=np.float64))
+    return Numbers(tuple(arrays), tuple(range(len(arrays)))) if arrays else None
 
 
 def check_labels(result: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core
 from .._counted import counted
-from .._typing import Array
+from .._typing import Array, Codes
 from ..design.design import Design
 from ..models import lmm
 from ..models.lmm import LmmEstimate
@@ -129,12 +129,14 @@ def endless_terms(
     for term, factor in zip(design.random, factors, strict=False):
         if len(term.memberships) > 1:
             continue
+        size = 0.0 if term.is_structured else largest(factor)
+        if size <= ALL_OR_NOTHING and _differs_within(term.codes, design.y, edges):
+            continue
         low = np.full(term.n_levels, np.inf)
         high = np.full(term.n_levels, -np.inf)
         np.minimum.at(low, term.codes, design.y)
         np.maximum.at(high, term.codes, design.y)
         alike = (low == high) & (np.isin(low, edges) if edges else True)
-        size = 0.0 if term.is_structured else largest(factor)
         if alike.all() and term.n_levels < design.n_obs:
             found.append(
                 f"in each of the {counted(term.n_levels, 'level')} of {term.group} all responses "
@@ -148,6 +150,13 @@ def endless_terms(
                 f"{int(alike.sum())} of {counted(term.n_levels, 'level')} all responses are alike"
             )
     return found
+
+
+def _differs_within(codes: Codes, y: Array, edges: tuple[float, ...]) -> bool:
+    """Return whether the first row's level alone shows that not all levels are alike."""
+    own = y[codes == codes[0]]
+    least = own.min()
+    return bool(least != own.max() or (edges and least not in edges))
 
 
 def largest(factor: Array) -> float:

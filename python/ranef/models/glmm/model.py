@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -218,7 +218,7 @@ def fit(
         start = _log_dispersion(design, spec)
         optimum = core.search(start, control.max_steps, control.tolerance, *rule)
         if np.isfinite(optimum.value) and optimum.value < 1e300:
-            estimate = _describe(design, *_told(core, spec, optimum))
+            estimate = _describe(design, *_told(core, spec, optimum), optimum)
             return _without_separated(design, spec, estimate, control)
     own = packed(core.parameters, control.start) if control.start else None
     settings = (control, penalty, known)
@@ -464,14 +464,17 @@ def hermite(points: int) -> tuple[Array, Array]:
     return np.asarray(nodes), np.asarray(weights)
 
 
-def standard_states(core: _core.Glmm, theta: Array, design: Design) -> tuple[Array, ...]:
+def standard_states(
+    core: _core.Glmm, theta: Array, design: Design, factors: Sequence[Array] | None = None
+) -> tuple[Array, ...]:
     """State of each term: its standardised factor, or the parameters of its structures."""
+    factors = core.factors(theta, True) if factors is None else factors
+    if not any(term.is_structured for term in design.random):
+        return tuple(factors)
     states = unpacked(core.parameters, theta, design.random)
     return tuple(
         state if term.is_structured else factor
-        for term, state, factor in zip(
-            design.random, states, core.factors(theta, True), strict=True
-        )
+        for term, state, factor in zip(design.random, states, factors, strict=True)
     )
 
 
@@ -505,34 +508,44 @@ def curvature_guess(surface: Criterion, x: Array) -> Array:
     return np.diag(bends)
 
 
-def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimate:
-    """Map the minimum to the user's scale and freeze it."""
+def _describe(
+    design: Design, surface: Criterion, found: Minimum, told: _core.GlmmOptimum | None = None
+) -> GlmmEstimate:
+    """Map the minimum to the user's scale and freeze it.
+
+    ``told`` is what the kernel's own search found there, where it did the search.
+    """
     core, spec, m = surface.core, surface.spec, surface.m
-    gap, doubled = _quadrature_gap(surface, found.x), _doubled(surface, found.x, design)
-    value = surface.value(found.x)
-    if not np.isfinite(value):
-        raise FitError("the likelihood cannot be computed where the search ended")
     theta, _, dispersion = surface.split(found.x)
     theta = theta[:m]
+    factors = core.factors(theta, True)
+    states = standard_states(core, theta, design, factors)
+    before = surface.n_values
+    gap, doubled = _quadrature_gap(surface, found.x), _doubled(surface, found.x, design, states)
+    stands = told is not None and surface.n_values == before
+    value = told.value if told is not None and stands else surface.value(found.x)
+    if not np.isfinite(value):
+        raise FitError("the likelihood cannot be computed where the search ended")
+    point = told if told is not None and stands else surface.point
+    assert point is not None
     penalty = 0.0 if surface.penalty is None else surface.penalty(theta)[0]
-    assert surface.point is not None
     kept = np.asarray(core.kept, dtype=np.intp)
     p = len(kept)
     T = core.T[:p, :p]
     beta = np.full(len(design.fixed), np.nan)
-    beta[kept] = T @ surface.point.beta
-    bends = np.linalg.eigh(found.hessian) if np.isfinite(found.hessian).all() else None
-    cov, dispersion_se = _covariance(surface, bends)
-    separated = separated_columns(design, core, kept)
+    beta[kept] = T @ point.beta
+    cov, dispersion_se, eigenvalues = _curvature(surface, found, told)
+    separated: tuple[int, ...] = ()
+    if told is None or told.is_separated:
+        separated = separated_columns(design, core, kept)
     cov_beta = T @ cov @ T.T
-    for j in [*separated, *kept[np.diag(cov_beta) < 0.0].tolist()]:
+    for j in [*separated, *kept[cov_beta.diagonal() < 0.0].tolist()]:
         at = int(np.flatnonzero(kept == j)[0])
         cov_beta[at], cov_beta[:, at] = np.nan, np.nan
-    factors = core.factors(theta, True)
     return GlmmEstimate(
         spec=spec,
         objective=value - penalty,
-        conditional_log_likelihood=surface.point.log_likelihood,
+        conditional_log_likelihood=point.log_likelihood,
         beta=beta,
         kept=kept,
         cov_beta=cov_beta,
@@ -540,7 +553,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         dispersion=dispersion,
         dispersion_se=dispersion_se,
         lambda_=tuple(core.factors(theta)),
-        lambda_standard=standard_states(core, theta, design),
+        lambda_standard=states,
         modes=tuple(np.ascontiguousarray(b.T) for b in core.modes()),
         eta=np.array(core.eta),
         converged=found.decrement < DECREMENT and found.status != "saddle" and not separated,
@@ -548,7 +561,7 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         separated=separated,
         status=found.status,
         gradient=found.gradient,
-        eigenvalues=np.full(len(found.x), np.nan) if bends is None else bends[0],
+        eigenvalues=eigenvalues,
         decrement=found.decrement,
         n_objective=surface.n_values,
         n_gradient=surface.n_gradients,
@@ -557,6 +570,17 @@ def _describe(design: Design, surface: Criterion, found: Minimum) -> GlmmEstimat
         quadrature_gap=gap,
         doubled=doubled,
     )
+
+
+def _curvature(
+    surface: Criterion, found: Minimum, told: _core.GlmmOptimum | None
+) -> tuple[Array, float, Array]:
+    """Covariance of beta, error of the log dispersion, and eigenvalues of the Hessian."""
+    if told is not None:
+        return told.cov, told.dispersion_error, told.eigenvalues
+    bends = np.linalg.eigh(found.hessian) if np.isfinite(found.hessian).all() else None
+    eigenvalues = np.full(len(found.x), np.nan) if bends is None else bends[0]
+    return *_covariance(surface, bends), eigenvalues
 
 
 def _quadrature_gap(surface: Criterion, x: Array) -> float:
@@ -571,7 +595,7 @@ def _quadrature_gap(surface: Criterion, x: Array) -> float:
     return gap
 
 
-def _doubled(surface: Criterion, x: Array, design: Design) -> float:
+def _doubled(surface: Criterion, x: Array, design: Design, states: tuple[Array, ...]) -> float:
     """Return what doubling all effects adds to the criterion, if trials vary widely by level.
 
     With one trial a row the likelihood may rise to a limit as all effects grow together, and a
@@ -580,10 +604,9 @@ def _doubled(surface: Criterion, x: Array, design: Design) -> float:
     bounded = surface.penalty is not None or design.offset is not None or surface.root is None
     if bounded or not surface.spec.distribution.has_trials:
         return math.inf
-    theta, beta, dispersion = surface.split(x)
-    states = standard_states(surface.core, theta, design)
     if max((float(np.abs(block).max()) for block in states if block.size), default=0.0) < WIDE:
         return math.inf
+    theta, beta, dispersion = surface.split(x)
     value = surface.value(x)
     point = surface.core.evaluate(2.0 * theta, 2.0 * beta, dispersion)
     added = 0.0 if surface.rule is None else surface.core.quadrature(*surface.rule).value
