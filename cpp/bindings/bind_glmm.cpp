@@ -94,6 +94,7 @@ void bind_glmm(py::module_& m) {
           "nodes"_a, "weights"_a, release())
       .def("gradient_by_factors", &Glmm::gradient_by_factors, release())
       .def("information_beta", &Glmm::information_beta, release())
+      .def("hessian_beta", &Glmm::hessian_beta, release())
       .def("modes", &Glmm::modes, release())
       .def("conditional_covariances", &Glmm::conditional_covariances, release())
       .def(

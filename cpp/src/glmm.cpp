@@ -238,6 +238,12 @@ double Glmm::renew_factor() {
   return factor();
 }
 
+// The factor at the mode, which a gradient spends.
+void Glmm::want_factor() {
+  if (is_spent_) factor();
+  is_spent_ = false;
+}
+
 // The same by lambda alone, under the weights of the last renewal.
 double Glmm::factor() {
   if (!is_scalar()) return pls_->factor(lambda_);
@@ -363,6 +369,8 @@ bool Glmm::take(bool check, double& log_likelihood, double& penalty) {
 
 GlmmPoint Glmm::evaluate(const GlmmParameters& at) {
   if (is_at(at)) return point_;
+  is_spent_ = false;
+  gradient_.resize(0);
   // At a joint mode what beta does to the rows is known only where the last one was joint, too.
   const bool follow = is_found_ && pls_->n_terms() == 1 && (joint_ || at.beta.size() > 0);
   const std::vector<RowMatrix> b = follow ? times_lambda(lambda_, u_, false) : u_;
@@ -382,7 +390,7 @@ GlmmPoint Glmm::evaluate(const GlmmParameters& at) {
   return point_;
 }
 
-// Whether the kernel stands at the mode of these parameters, its factor unspent.
+// Whether the kernel stands at the mode of these parameters.
 bool Glmm::is_at(const GlmmParameters& at) const {
   return is_found_ && joint_ == (at.beta.size() == 0) && at.theta == theta_ &&
          at.dispersion == dispersion_ && (joint_ || at.beta == beta_);
@@ -480,6 +488,7 @@ std::vector<Matrix> Glmm::conditional_covariances() {
   InverseBlocks blocks;
   renew_pls();
   pls_->inverse_blocks(blocks);
+  is_spent_ = true;
   to_random_effects(lambda_, blocks);
   std::vector<Matrix> out;
   for (std::size_t kernel : order_) {
@@ -501,6 +510,7 @@ Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
     throw std::invalid_argument("X, cov_beta: not one column for each coefficient");
   const Matrix T = basis_.T.topLeftCorner(p, p);
   renew_pls();
+  is_spent_ = true;
   weigh_fixed();
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();

@@ -41,9 +41,10 @@ void Glmm::weigh_moves(InverseBlocks& blocks, Vector& beta) {
 }
 
 Vector Glmm::logdet_gradient_beta() {
+  want_factor();
   InverseBlocks blocks;
   inverse_blocks(blocks);
-  if (pls_->n_terms() > 1) is_found_ = false;  // the factor is spent
+  is_spent_ = pls_->n_terms() > 1;
   Vector none;
   weigh_moves(blocks, none);
   room_.a -= derivatives_.weight.cwiseProduct(room_.moved);
@@ -94,10 +95,12 @@ Matrix Glmm::hessian_beta() {
 }
 
 Vector Glmm::gradient() {
+  if (is_found_ && gradient_.size() > 0) return gradient_;
   if (joint_) weigh_fixed();
+  want_factor();
   InverseBlocks blocks;
   inverse_blocks(blocks);
-  if (pls_->n_terms() > 1) is_found_ = false;  // the factor is spent
+  is_spent_ = pls_->n_terms() > 1;
   std::vector<Matrix> by_lambda = trace_scores(products_->products(), lambda_, blocks);
   Vector beta;
   weigh_moves(blocks, beta);
@@ -129,6 +132,7 @@ Vector Glmm::gradient() {
                           2.0 * by_dispersion_.log_likelihood;
   }
   by_lambda_ = std::move(by_lambda);
+  gradient_ = out;
   return out;
 }
 

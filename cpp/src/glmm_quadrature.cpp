@@ -78,6 +78,7 @@ GlmmQuadrature Glmm::quadrature(const HermiteRule& rule) {
       add_level(level, grid, rows, sums);
     if (likelihood_.has_dispersion()) add_dispersion(level, sums);
   }
+  gradient_.resize(0);  // by_lambda_ are no longer its own
   by_lambda_ = {sums.by_lambda};
   GlmmQuadrature out{-2.0 * sums.log_ratio, gathered(by_lambda_, sums.r)};
   if (likelihood_.has_dispersion()) out.gradient(out.gradient.size() - 1) = sums.by_dispersion;

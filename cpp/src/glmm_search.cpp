@@ -14,6 +14,8 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFirstRadius = 1.0, kLargestRadius = 20.0;
 // Differences of gradients are taken over this step, in those units.
 constexpr double kDifference = 1e-3;
+// Step of the differences that a search begins with.
+constexpr double kGuess = 0.05;
 // Relative error of second derivatives by differences to one side up to which these serve.
 constexpr double kOneSided = 1e-6;
 // What a polished optimum may still lose; what the rounding of the criterion hides at least; and
@@ -385,17 +387,20 @@ void prove(Criterion& surface, Minimum& found, const GlmmSearchSettings& setting
 }
 
 // Bend of the criterion along the first coordinates, by one difference of gradients each; 1 along
-// the others.
+// the others. The surface ends up at x.
 Matrix curvature_guess(Criterion& surface, const Vector& x, Index first) {
-  surface.value(x);
-  const Vector base = surface.gradient();
-  Vector bends = Vector::Ones(x.size());
+  Vector bends = Vector::Ones(x.size()), moved_to = Vector::Zero(x.size());
+  std::vector<Index> told;
   for (Index j = 0; j < first; ++j) {
     Vector moved = x;
-    moved(j) += 0.05;
-    if (std::isfinite(surface.value(moved)))
-      bends(j) = std::max(std::abs(surface.gradient()(j) - base(j)) / 0.05, 1e-2);
+    moved(j) += kGuess;
+    if (!std::isfinite(surface.value(moved))) continue;
+    moved_to(j) = surface.gradient()(j);
+    told.push_back(j);
   }
+  if (!std::isfinite(surface.value(x))) return bends.asDiagonal();
+  const Vector base = surface.gradient();
+  for (const Index j : told) bends(j) = std::max(std::abs(moved_to(j) - base(j)) / kGuess, 1e-2);
   return bends.asDiagonal();
 }
 
@@ -407,7 +412,6 @@ Minimum search_joint(Criterion& surface, const Vector& theta, double log_dispers
   Vector x(surface.m + (surface.has_dispersion ? 1 : 0));
   x.head(surface.m) = theta;
   if (surface.has_dispersion) x(surface.m) = log_dispersion;
-  if (!std::isfinite(surface.value(x))) return {};
   const Matrix guess = curvature_guess(surface, x, x.size());
   return minimise(surface, x, guess, units_of(guess), settings.max_steps,
                   std::max(1e-3, settings.tolerance), bowl);

@@ -172,6 +172,8 @@ class Glmm {
   DispersionDerivatives by_dispersion_;  // at the last gradient
   GlmmPoint point_;
   bool is_found_ = false;  // all of this is that of the mode, which point_ tells of
+  bool is_spent_ = false;  // but for the factor
+  Vector gradient_;        // there, once it was asked for
   double mode_tolerance_ = kExactMode;
 
   std::vector<Matrix> by_lambda_;  // (k_t, k_t) at the last gradient
@@ -207,6 +209,7 @@ class Glmm {
   double renew_factor();
   double factor();
   double renew_pls();
+  void want_factor();
   std::vector<RowMatrix> solve(std::vector<RowMatrix> B) const;
   void inverse_blocks(InverseBlocks& blocks) const;
   void weigh_fixed();

@@ -88,9 +88,9 @@ def fit_factor(expr: str, value: Value, contrasts: Any, state: dict[str, Any]) -
             )
         return fit_numbers(expr, value, state)
     asked = value.contrasts if contrasts is None else contrasts
-    asked = rows_by_name(asked, value.levels.tolist(), f"the contrasts of {expr!r}")
-    chosen = resolve_contrasts(asked, expr)
     labels = value.levels.tolist()
+    asked = rows_by_name(asked, labels, f"the contrasts of {expr!r}")
+    chosen = resolve_contrasts(asked, expr)
     if len(labels) < 2:
         only = f" only one level, {labels[0]!r}" if labels else " no level"
         raise DataError(f"{expr!r} has{only} in the rows used; leave it out", expr)

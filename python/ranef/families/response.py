@@ -30,8 +30,10 @@ def check_response(design: Design, family: Family, *, zero: bool = False) -> Non
         With the number of rows at fault and what to give instead.
     """
     support = family.support
-    bad = int(np.sum(~(support.contains(design.y) | (zero & (design.y == 0.0)))))
-    if bad:
+    inside = support.contains(design.y)
+    if zero:
+        inside |= design.y == 0.0
+    if bad := int(len(inside) - np.count_nonzero(inside)):
         advice = f"; {support.advice}" if support.advice else ""
         raise DataError(
             f"{family.named} response is {support.words}; {design.response!r} is not in "
@@ -60,7 +62,7 @@ def check_whole(design: Design, family: Family) -> None:
     counts = design.y
     if family.has_trials:
         trials = np.ones(design.n_obs) if design.weights is None else design.weights
-        if bad := int(np.sum(trials != np.round(trials))):
+        if bad := int(np.count_nonzero(trials != np.round(trials))):
             raise DataError(
                 f"the weights of {family.named} response are its trials, and {bad} of them are "
                 "not whole numbers",
