@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from ..._counted import counted
 from ..._typing import Array, Positions
 from ...design.design import Design
+from ...errors import UnsupportedError
 from ...families.links import mean_of
 from ...inference.hypotheses import linear
 from ...inference.identified import endless_terms
 from ...inference.profile.several import Linear
+from ...inference.shares.observed import Observed
+from ...inference.shares.r2 import Variances
 from ...models.glmm.plan import Plan
 from ...models.glmm.thresholds import OrdinalPlan
 from ..parts import Parts
@@ -76,6 +79,31 @@ class OrdinalParts(PredictorParts):
     def npar(self) -> int:
         """Parameters of the thresholds, coefficients, and covariance parameters."""
         return len(self.estimate.standard) + self.n_covariances
+
+    def latent(self, method: str) -> tuple[Design, Variances]:
+        """Compute the parts of the latent response's variance, and the terms they are of."""
+        self.scale_word(method)
+        from .shares import latent
+
+        return latent(self)
+
+    def observed(self) -> Observed:
+        """Refuse shares of a variance that categories do not have.
+
+        Raises
+        ------
+        UnsupportedError
+            Always.
+        """
+        raise UnsupportedError(
+            'categories have no variance of their own: use scale="latent", or score them as '
+            "numbers and fit ranef.lmer"
+        )
+
+    def scale_word(self, method: str) -> str:
+        """Call the scale of the latent response by its name."""
+        super().scale_word(method)
+        return "latent"
 
     @cached_property
     def cuts(self) -> list[str]:

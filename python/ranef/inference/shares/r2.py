@@ -26,7 +26,9 @@ __all__ = [
     "partial_r2",
     "standardised_scale",
     "term_matrices",
+    "variance",
     "variances",
+    "variances_of",
     "with_limits",
     "xu",
 ]
@@ -80,8 +82,19 @@ def variances(
     linear = fixed_part(design, estimate)
     if design.offset is not None:
         linear = linear - design.offset
+    return variances_of(design, linear, estimate.sigmas, estimate.sigma**2, counts)
+
+
+def variances_of(
+    design: Design,
+    linear: Array,
+    sigmas: Sequence[Array],
+    residual: float,
+    counts: Array | None = None,
+) -> Variances:
+    """Compute the parts of the variance of a linear predictor whose fixed part is known."""
     mean, slopes = [], []
-    for term, cov in zip(design.random, estimate.sigmas, strict=True):
+    for term, cov in zip(design.random, sigmas, strict=True):
         if term.is_curve:
             continue
         z = design.z(term)
@@ -96,7 +109,7 @@ def variances(
         variance(linear, counts),
         np.array(mean),
         np.array(slopes),
-        estimate.sigma**2,
+        residual,
         tuple(term.group for term in design.random if not term.is_curve),
     )
 
