@@ -122,7 +122,9 @@ def _generalised(model: Any) -> dict[str, float]:
 
 def new_data(model: Any, folds: int, seed: Any, progress: bool) -> dict[str, tuple[float, str]]:
     """Return cross-validated R² for new groups and new rows, and how each was left out."""
-    out = {}
+    out: dict[str, tuple[float, str]] = {}
+    if model.model_kind == "ordinal":  # positions of categories have no variance to account for
+        return out
     for name, scheme in (("new groups", "new_groups"), ("new rows", "new_rows")):
         group = model.parts.design.random[0].group if scheme == "new_groups" else None
         count = folds

@@ -17,7 +17,6 @@ OF_SEVERAL: Mapping[str, str] = {
 #: Functions that do not treat such models, and what to use instead.
 ELSEWHERE: Mapping[str, str] = {
     "average": "rank them by ranef.compare",
-    "cross_validate": "rank them by ranef.compare, or score model.predict(new) on rows kept back",
     "diagnose": "model.convergence and model.summary() report how the fit went",
     "doctor": "model.convergence and model.summary() report how the fit went",
     "for_marginaleffects": "take ranef.emmeans(model, ...), which has their scales",
