@@ -15,6 +15,7 @@ from ..errors import RanefError
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.kinds import Generalised, Model
 from ..fitted.lmm.model import LinearMixedModel
+from ..words.answers import Spoken
 from .diagnosis import diagnosis_of
 
 __all__ = ["Checklist", "Item", "checklist_of"]
@@ -49,7 +50,7 @@ class Item:
 
 
 @dataclass(frozen=True, repr=False)
-class Checklist(Preformatted):
+class Checklist(Spoken, Preformatted):
     """The usual issues of mixed models, filled in for one model.
 
     Attributes
