@@ -60,7 +60,7 @@ examples:
   ranef batch "~ age + (1 | family)" expression.parquet --responses 'gene_*' --out genes.parquet
   ranef batch "~ x + (1 | g)" rows.csv --responses y1,y2,y3 --ddf satterthwaite --json
   ranef batch "~ age + (1 | family)" people.parquet --from 'genes/*.parquet' --out results/
-  ranef batch "~ case + (1 | donor)" cells.parquet --from counts.parquet --out counts/ \
+  ranef batch "~ case + (1 | donor)" cells.parquet --from counts.parquet --out counts/ \\
       --family negative_binomial --size-factors depth
 
 --out that names a folder is written part by part; the same command continues where it was stopped.
