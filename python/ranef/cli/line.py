@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from ..parallel.progress import listening
 from .log import Log, one_line
 from .run import WRITERS, run_batch, run_fit
 from .single import run_feglm, run_feols, run_glmer, run_gls
+from .unknown import unknown_arguments
 
 __all__ = ["main"]
 
@@ -104,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     whole = parser()
-    asked = whole.parse_args(arguments)
+    asked, unknown = whole.parse_known_args(arguments)
+    if unknown:
+        whole.error(unknown_arguments(unknown, asked.options))
     if wrong := contradiction(asked):
         whole.error(wrong)
     log = Log(as_json=asked.log == "json", quiet=asked.log == "none")
@@ -226,6 +230,8 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--workers", type=positive, metavar="N", help="threads of a batch or stream"
         )
+    for one in commands.choices.values():
+        one.set_defaults(options=re.findall(r"--[\w-]+", one.format_usage()))
     return whole
 
 
@@ -265,6 +271,8 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
         description=text,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        aliases=["lmer"] if name == "fit" else [],
+        allow_abbrev=False,
     )
     one.set_defaults(command=name)
     one.add_argument("formula", metavar="FORMULA", help='such as "y ~ x + (1 + x | pupil)"')
