@@ -215,7 +215,7 @@ def test_folders_that_cannot_be(sleep, Y, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ranef.DataError, match=r"holds 'thesis.txt' and no run"):
+    with pytest.raises(ranef.DataError, match=r"contains 'thesis.txt' and no run"):
         ranef.fit_many(FORMULA, sleep, Y, out=tmp_path / "mine", **OPTIONS)
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ranef.RanefError, match="cannot be written to"):
