@@ -9,6 +9,8 @@
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/row_chunks.hpp"
+#include "ranef/threads.hpp"
 
 namespace ranef {
 namespace {
@@ -28,6 +30,15 @@ constexpr double kReduction = 1e-3, kSolve = 1e-9;
 // Standard deviations that a search starts from, by moments or where these tell nothing.
 constexpr double kLeastStart = 0.05, kMostStart = 5.0, kUntold = 1.0;
 constexpr int kFixedSteps = 20;
+
+// work(begin, end) for ranges of rows, by the team at hand.
+template <class Work>
+void by_ranges(Index n, Work&& work) {
+  constexpr Index kRange = 1 << 15;
+  if (n <= kRange || team_at_hand().size() == 1) return work(Index{0}, n);
+  each_task((n + kRange - 1) / kRange,
+            [&](Index range) { work(range * kRange, std::min(n, (range + 1) * kRange)); });
+}
 
 double squared_norm(const Halves& u) { return u.leading.squaredNorm() + u.root.squaredNorm(); }
 
@@ -90,6 +101,8 @@ CrossedGlmm::CrossedGlmm(const Input& input, const Likelihood& likelihood, Respo
     ordered.terms[i] = input.terms[place_[i]];
     order_[place_[i]] = i;
   }
+  Team team(settings.threads);
+  const WithTeam at_hand(&team);
   const Vector y = stand_in(input.n);
   ordered.y = y.data();
   const RefinedInput refined = refine(ordered, choose_shifts(ordered));
@@ -179,7 +192,11 @@ std::vector<RowMatrix> CrossedGlmm::to_effects(const Halves& u) const {
 }
 
 Vector CrossedGlmm::predictor(const Halves& u, const Vector& beta) const {
-  return products_->multiply(to_effects(u)) + X_ * beta;
+  Vector out = products_->multiply(to_effects(u));
+  by_ranges(out.size(), [&](Index begin, Index end) {
+    out.segment(begin, end - begin).noalias() += X_.middleRows(begin, end - begin) * beta;
+  });
+  return out;
 }
 
 // X'W X - X'W Z D Z'W X, where `solved` is D Z'W X.
@@ -239,6 +256,7 @@ Vector CrossedGlmm::take_out_beta(Vector of_X, Halves& u) const {
 // u + M^-1 g, or together with beta by Schur's complement.
 CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
   const Vector& w = derivatives_.weight;
+  const Index n = w.size();
   if (joint_) ZWX_ = products_->transposed(RowMatrix(w.asDiagonal() * X_));
   Step step;
   step.u = solve_beside(g, reduction);
@@ -246,7 +264,12 @@ CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
                      : Vector(Vector::Zero(beta_.size()));
   step.eta = products_->multiply(to_effects(step.u));
   if (joint_) step.eta.noalias() += X_ * step.beta;
-  step.decrement = squared_norm(step.u) + (w.array() * step.eta.array().square()).sum();
+  const auto add = [&](Index begin, Index end, double* sum) {
+    const auto rows = [=](const Vector& x) { return x.segment(begin, end - begin).array(); };
+    *sum += (rows(w) * rows(step.eta).square()).sum();
+  };
+  step.decrement =
+      squared_norm(step.u) + chunk_sums(pls_->team(), n, 1, static_cast<double>(n), add)(0);
   return step;
 }
 
@@ -254,10 +277,15 @@ CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
 bool CrossedGlmm::take(const Step& step, bool check, double& log_likelihood, double& penalty) {
   const double before = -2.0 * log_likelihood + penalty;
   const Halves u = u_;
-  const Vector eta = eta_, beta = beta_;
+  const Vector beta = beta_;
+  eta_before_.swap(eta_);
+  eta_.resize(eta_before_.size());
   double length = 1.0;
   for (int halving = 0; halving < kMaxHalvings; ++halving, length *= 0.5) {
-    eta_ = eta + length * step.eta;
+    by_ranges(eta_.size(), [&](Index begin, Index end) {
+      eta_.segment(begin, end - begin) =
+          eta_before_.segment(begin, end - begin) + length * step.eta.segment(begin, end - begin);
+    });
     beta_ = beta + length * step.beta;
     u_.leading = u.leading + length * step.u.leading;
     u_.root = u.root + length * step.u.root;
@@ -276,6 +304,7 @@ bool CrossedGlmm::stands_at(const GlmmParameters& at) const {
 }
 
 GlmmPoint CrossedGlmm::evaluate(const GlmmParameters& at) {
+  const WithTeam team(&pls_->team());
   if (stands_at(at)) return point_;
   prepare(at);
   point_ = find_mode();
@@ -323,17 +352,20 @@ GlmmPoint CrossedGlmm::find_mode() {
 }
 
 Matrix CrossedGlmm::information_beta() {
+  const WithTeam team(&pls_->team());
   ZWX_ = products_->transposed(RowMatrix(derivatives_.weight.asDiagonal() * X_));
   return schur(pls_->solve(ZWX_));
 }
 
 Vector CrossedGlmm::gradient() {
+  const WithTeam team(&pls_->team());
   std::vector<DeterminantSlopes> slopes(1);
   pls_->determinant_slopes(products_->products(), slopes[0]);
   return gradients(slopes);
 }
 
 Matrix CrossedGlmm::gradient_parts(int parts) {
+  const WithTeam team(&pls_->team());
   const std::vector<Matrix> kept = by_lambda_;
   const Matrix out = gradients(pls_->slopes_of_parts(products_->products(), parts));
   by_lambda_ = kept;
@@ -348,7 +380,10 @@ Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
   Halves right;
   for (Index k = 0; k < count; ++k) {
     h.col(k) = products_->quadratic(slopes[k].own, slopes[k].pairs);
-    a.col(k) = h.col(k).cwiseProduct(derivatives_.slope);
+    by_ranges(n, [&](Index begin, Index end) {
+      const auto rows = [=](const auto& x) { return x.segment(begin, end - begin).array(); };
+      a.col(k).segment(begin, end - begin) = rows(h.col(k)) * rows(derivatives_.slope);
+    });
     const Halves one = pls_->halves(products_->transposed(Vector(a.col(k))));
     right = k == 0 ? one : beside(right, one);
   }
@@ -370,7 +405,11 @@ Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
     if (joint_) beta = take_out_beta(X_.transpose() * a.col(k), moved);
     Vector change = products_->multiply(to_effects(moved));
     if (joint_) change.noalias() += X_ * beta;
-    const Vector left = a.col(k) - derivatives_.weight.cwiseProduct(change);
+    Vector left(n);
+    by_ranges(n, [&](Index begin, Index end) {
+      const auto rows = [=](const auto& x) { return x.segment(begin, end - begin).array(); };
+      left.segment(begin, end - begin) = rows(a.col(k)) - rows(derivatives_.weight) * rows(change);
+    });
     const std::vector<RowMatrix> Zl = products_->transposed(left);
     const std::vector<RowMatrix> v = pls_->by_term(moved);
     for (std::size_t t = 0; t < u.size(); ++t)
@@ -411,6 +450,7 @@ bool CrossedGlmm::fit_fixed() {
 // other effect is shared; sums over them have known shares of each. With the log link the effects
 // are multiplicative, and Sigma is exp(variance) - 1.
 Vector CrossedGlmm::start(double dispersion) {
+  const WithTeam team(&pls_->team());
   const Index m = static_cast<Index>(pls_->parameters().size());
   dispersion_ = dispersion;
   is_found_ = false;

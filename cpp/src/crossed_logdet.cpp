@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "ranef/row_chunks.hpp"
+
 namespace ranef {
 namespace {
 
@@ -20,6 +22,7 @@ constexpr Index kWhole = 48;      // a root of so few columns is taken whole
 constexpr int kDegree = 80;       // largest of the polynomial
 constexpr double kBias = 1e-4;    // bound on its error in the log determinant
 constexpr double kBatchBytes = 2e8;  // of the products of a batch of probes
+constexpr double kKeptBytes = 1e8;
 constexpr Index kBatch = 16;
 
 // A hash with full avalanche (the finaliser of SplitMix64: Steele, Lea and Flood, 2014).
@@ -106,9 +109,22 @@ static RowMatrix filtered(const CrossedGraph& graph, const RowMatrix& V, double 
   return now;
 }
 
-void CrossedLogdet::project(RowMatrix& x) const {
-  const Matrix inner = V_.transpose() * x;
-  x.noalias() -= V_ * inner;
+// V'x (k, m), summed in an order that does not depend on the threads.
+static Matrix inner_products(Team& team, const RowMatrix& V, const RowMatrix& x) {
+  const Index k = V.cols(), m = x.cols();
+  const double operations = static_cast<double>(x.size() * k);
+  const auto add = [&](Index begin, Index end, double* sum) {
+    Eigen::Map<Matrix>(sum, k, m).noalias() +=
+        V.middleRows(begin, end - begin).transpose() * x.middleRows(begin, end - begin);
+  };
+  return chunk_sums(team, x.rows(), k * m, operations, add).reshaped(k, m);
+}
+
+void CrossedLogdet::project(Team& team, RowMatrix& x) const {
+  const Matrix inner = inner_products(team, V_, x);
+  in_chunks(team, x.rows(), static_cast<double>(x.size()), [&](Index, Index begin, Index end) {
+    x.middleRows(begin, end - begin).noalias() -= V_.middleRows(begin, end - begin) * inner;
+  });
 }
 
 // Subspace iteration with Rayleigh and Ritz; it grows while what it leaves is not a small bulk.
@@ -172,14 +188,14 @@ void CrossedLogdet::bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bo
   const Index C = graph.n_root();
   std::vector<RowMatrix> q(1, RowMatrix(C, 1));
   for (Index m = 0; m < C; ++m) q[0](m, 0) = probe_sign(seed + 3, 0, static_cast<std::uint64_t>(m));
-  project(q[0]);
+  project(graph.team(), q[0]);
   q[0] /= std::sqrt(graph.dots(q[0], q[0])(0));
   Matrix H = Matrix::Zero(kLanczos, kLanczos);
   GraphProduct product;
   for (int j = 0; j < kLanczos; ++j) {
     graph.apply(q[j], product);
     RowMatrix next = std::move(product.y);
-    project(next);
+    project(graph.team(), next);
     H(j, j) = graph.dots(next, q[j])(0);
     for (const RowMatrix& before : q) next -= graph.dots(next, before)(0) * before;
     const double length = std::sqrt(graph.dots(next, next)(0));
@@ -201,12 +217,18 @@ void CrossedLogdet::widen() {
   low_ *= 1.3;
 }
 
-void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_second) {
-  if (complete_) return;
-  if (exact_second && !looked_) {
+bool CrossedLogdet::has_few_meetings(const CrossedGraph& graph, double most) {
+  if (graph.has_root_pairs()) return false;
+  if (!looked_ && graph.entangled() <= most * static_cast<double>(graph.nonzeros())) {
     meetings_ = find_meetings(graph);
     looked_ = true;
   }
+  return meetings_.are_known;
+}
+
+void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_second) {
+  if (complete_) return;
+  if (exact_second) has_few_meetings(graph, HUGE_VAL);
   // sum |x|^r over the bulk is at most its trace (of T's diagonal, none of it negative) times this.
   const double size = std::max(high_, -low_);
   const double C = static_cast<double>(graph.n_root());
@@ -227,12 +249,15 @@ void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_seco
 Vector product_diagonal(const CrossedGraph& graph) {
   const SparseRows& columns = graph.columns();
   Vector out(graph.n_root());
-  for (Index m = 0; m < out.size(); ++m) {
-    double sum = 0.0;
-    for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e)
-      sum += graph.a2()(columns.column[e]) * columns.at(e) * columns.at(e);
-    out(m) = sum * graph.b()(m) * graph.b()(m);
-  }
+  in_parts(graph.team(), out.size(), static_cast<double>(columns.nonzeros()),
+           [&](Index begin, Index end) {
+             for (Index m = begin; m < end; ++m) {
+               double sum = 0.0;
+               for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e)
+                 sum += graph.a2()(columns.column[e]) * columns.at(e) * columns.at(e);
+               out(m) = sum * graph.b()(m) * graph.b()(m);
+             }
+           });
   return out;
 }
 
@@ -268,14 +293,16 @@ void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& 
   out.by_sigma += bilinear(graph, V_, TV, V_, TV).rowwise().sum();
   const SparseRows& rows = graph.rows();
   const Vector squares = graph.b().array().square();
-  double leading = 0.0;
-  for (Index l = 0; l < rows.rows(); ++l) {
-    double sum = 0.0;
-    for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e)
-      sum += squares(rows.column[e]) * rows.at(e) * rows.at(e);
-    leading += sum / (graph.d1()(l) * graph.d1()(l));
-  }
-  out.by_sigma(0) -= leading;
+  const double operations = static_cast<double>(rows.nonzeros());
+  const auto leading = [&](Index begin, Index end, double* total) {
+    for (Index l = begin; l < end; ++l) {
+      double sum = 0.0;
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e)
+        sum += squares(rows.column[e]) * rows.at(e) * rows.at(e);
+      *total += sum / (graph.d1()(l) * graph.d1()(l));
+    }
+  };
+  out.by_sigma(0) -= chunk_sums(graph.team(), rows.rows(), 1, operations, leading)(0);
   for (std::size_t t = 1; t < graph.n_terms(); ++t) {
     const Index first = graph.offset()[t - 1], count = graph.offset()[t] - first;
     out.by_sigma(static_cast<Index>(t)) -=
@@ -284,19 +311,52 @@ void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& 
 }
 
 // -tr((PTP)^2) / 2, tr((PTP)^2) = tr(T^2) - 2 |TV|^2 + |V'TV|^2; derivative 2 tr(PTP dT).
-void CrossedLogdet::second_moment(const CrossedGraph& graph, const GraphProduct& TV,
-                                  Logdet& out) const {
-  const SecondMoment whole = ranef::second_moment(graph, meetings_);
+void CrossedLogdet::second_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out,
+                                  LogdetSlopes* slopes) const {
   const Matrix inner = V_.transpose() * TV.y;
+  GraphProduct TTV;
+  if (slopes) {
+    add_second_moment_slopes(graph, meetings_, -0.5, *slopes);
+    graph.apply(TV.y, TTV);
+    const Index k = V_.cols();
+    Matrix W = Matrix::Zero(2 * k, 2 * k);  // of TV, then V
+    W.topRightCorner(k, k).setIdentity();
+    W.bottomLeftCorner(k, k).setIdentity();
+    W.bottomRightCorner(k, k) = -0.5 * (inner + inner.transpose());
+    const auto beside = [&](const RowMatrix& left, const RowMatrix& right) {
+      RowMatrix both(left.rows(), 2 * k);
+      both << left, right;
+      return both;
+    };
+    return add_slopes(graph, beside(TV.y, V_), beside(TTV.w, TV.w), beside(TTV.y, TV.y), W, 1, 1.0,
+                      *slopes);
+  }
+  const SecondMoment whole = ranef::second_moment(graph, meetings_);
   out.value -= 0.5 * (whole.trace - 2.0 * TV.y.squaredNorm() + inner.squaredNorm());
   out.by_sigma -= 0.5 * whole.by_sigma;
-  GraphProduct TTV;
   graph.apply(TV.y, TTV);
   out.by_sigma += 2.0 * bilinear(graph, TV.y, TTV, V_, TV).rowwise().sum();
   out.by_sigma -= contracted(graph, V_, TV, V_, TV, inner);
 }
 
 namespace {
+
+// Signs of the probes first, first + 1, ... of the sample, a column each.
+void signs(const LogdetSettings& settings, Index first, RowMatrix& out, Index rows, Index count) {
+  out.resize(rows, count);
+  const auto probe = static_cast<std::uint64_t>(settings.first_probe + first);
+  for (Index m = 0; m < rows; ++m) {
+    std::uint64_t block = 0, word = 0;
+    for (Index j = 0; j < count; ++j) {
+      const std::uint64_t of = probe + static_cast<std::uint64_t>(j);
+      if (j == 0 || of / 64 != block) {
+        block = of / 64;
+        word = sign_word(settings.seed, block, static_cast<std::uint64_t>(m));
+      }
+      out(m, j) = (word >> (of % 64)) & 1U ? 1.0 : -1.0;
+    }
+  }
+}
 
 // Sums over probes that the value, its derivatives and their errors are made of.
 struct Samples {
@@ -325,29 +385,30 @@ double variance_of_mean(double squares, const Vector& diagonal, double own, doub
   return 2.0 * std::max(whole - std::max(diagonals, 0.0), 0.05 * whole) / n;
 }
 
-// sum_j factor(m) u_j(m) sum_l D_jl v_l(m) over rows first .. first + rows - 1, by column.
+// sum_j factor(m) u_j(m) sum_l D_jl v_l(m) over rows first .. first + rows - 1, by column; D is
+// zero where j + l >= J.
 template <class Left, class Right>
-Vector quadratic_sum(const Matrix& D, Index columns, Index first, Index rows, const double* factor,
-                     Left&& u, Right&& v) {
+Vector quadratic_sum(Team& team, const Matrix& D, Index columns, Index first, Index rows,
+                     const double* factor, Left&& u, Right&& v) {
   const Index J = D.rows();
-  Vector sum = Vector::Zero(columns), chunk(columns);
-  std::vector<double> inner(columns);
-  constexpr Index kChunk = 2048;
-  for (Index begin = 0; begin < rows; begin += kChunk) {
-    chunk.setZero();
-    for (Index m = first + begin; m < first + std::min(rows, begin + kChunk); ++m)
-      for (Index j = 0; j < J; ++j) {
-        std::fill(inner.begin(), inner.end(), 0.0);
-        for (Index l = 0; l < J; ++l) {
-          const double* right = v(l) + m * columns;
-          for (Index c = 0; c < columns; ++c) inner[c] += D(j, l) * right[c];
-        }
-        const double* left = u(j) + m * columns;
-        for (Index c = 0; c < columns; ++c) chunk(c) += factor[m] * left[c] * inner[c];
-      }
-    sum += chunk;
+  std::vector<const double*> left, right;
+  for (Index j = 0; j < J; ++j) {
+    left.push_back(u(j) + first * columns);
+    right.push_back(v(j) + first * columns);
   }
-  return sum;
+  const auto add = [&](Index begin, Index end, double* sum) {
+    each_row(begin, end, columns, sum, [&](auto size, Index at, Index) {
+      constexpr int M = decltype(size)::value;
+      Eigen::Array<double, M, 1> of_row = Eigen::Array<double, M, 1>::Zero();
+      for (Index j = 0; j < J; ++j) {
+        Eigen::Array<double, M, 1> inner = Eigen::Array<double, M, 1>::Zero();
+        for (Index l = 0; l < J - j; ++l) inner += D(j, l) * ConstCells<M>(right[l] + at);
+        of_row += inner * ConstCells<M>(left[j] + at);
+      }
+      return (factor[first + at / columns] * of_row).eval();
+    });
+  };
+  return chunk_sums(team, rows, columns, static_cast<double>(rows * columns * J), add);
 }
 
 // Derivatives of each probe's x'p(PTP)x by the Sigma_t: sum_jl D_jl z_j'dT z_l.
@@ -357,36 +418,45 @@ Matrix sampled_slopes(const CrossedGraph& graph, const Matrix& D, const std::vec
   Matrix out(static_cast<Index>(graph.n_terms()), columns);
   const Vector weight = graph.d1().array().square().inverse();
   const auto w = [&](Index j) { return Tz[j].w.data(); };
-  out.row(0) = quadratic_sum(D, columns, 0, graph.n_leading(), weight.data(), w, w).transpose();
+  out.row(0) = quadratic_sum(graph.team(), D, columns, 0, graph.n_leading(), weight.data(), w, w)
+                   .transpose();
   const auto left = [&](Index j) { return z[j].data(); };
   const auto right = [&](Index j) { return Tz[j].y.data(); };
   for (std::size_t t = 1; t < graph.n_terms(); ++t) {
     const Index first = graph.offset()[t - 1], count = graph.offset()[t] - first;
-    out.row(static_cast<Index>(t)) =
-        2.0 *
-        quadratic_sum(D, columns, first, count, graph.slope_b().data(), left, right).transpose();
+    out.row(static_cast<Index>(t)) = 2.0 * quadratic_sum(graph.team(), D, columns, first, count,
+                                                         graph.slope_b().data(), left, right)
+                                               .transpose();
   }
   return out;
 }
 
-// The derivatives of a batch of n probes' mean by the graph's own values, the vectors side by side.
+// The derivatives of the mean over n probes by the graph's own values, what `count` columns from
+// `first` on add, the vectors side by side.
 void add_sampled(const CrossedGraph& graph, const std::vector<RowMatrix>& z,
-                 const std::vector<GraphProduct>& Tz, const Matrix& difference, Index n,
-                 LogdetSlopes& slopes) {
-  const Index J = difference.rows(), m = z[0].cols();
-  RowMatrix all(graph.n_root(), J * m), w(graph.n_leading(), J * m), y(graph.n_root(), J * m);
-  for (Index j = 0; j < J; ++j) {
-    all.middleCols(j * m, m) = z[j];
-    w.middleCols(j * m, m) = Tz[j].w;
-    y.middleCols(j * m, m) = Tz[j].y;
-  }
-  add_slopes(graph, all, w, y, difference, m, -1.0 / static_cast<double>(n), slopes);
+                 const std::vector<GraphProduct>& Tz, const Matrix& difference, Index first,
+                 Index count, Index n, LogdetSlopes& slopes) {
+  const Index J = difference.rows();
+  RowMatrix all(graph.n_root(), J * count), w(graph.n_leading(), J * count),
+      y(all.rows(), all.cols());
+  const auto beside = [&](RowMatrix& to, const auto& from) {
+    in_parts(graph.team(), to.rows(), static_cast<double>(to.size()), [&](Index begin, Index end) {
+      for (Index j = 0; j < J; ++j)
+        to.block(begin, j * count, end - begin, count) =
+            from(j).block(begin, first, end - begin, count);
+    });
+  };
+  beside(all, [&](Index j) -> const RowMatrix& { return z[j]; });
+  beside(w, [&](Index j) -> const RowMatrix& { return Tz[j].w; });
+  beside(y, [&](Index j) -> const RowMatrix& { return Tz[j].y; });
+  add_slopes(graph, all, w, y, difference, count, -1.0 / static_cast<double>(n), slopes);
 }
 
 }  // namespace
 
 void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings& settings,
-                                 Logdet& out, LogdetError* error, LogdetSlopes* slopes) const {
+                                 Want want, Logdet& out, LogdetError* error,
+                                 LogdetSlopes* slopes) const {
   const Index C = graph.n_root(), J = polynomial_.degree(), n = settings.n_probes;
   const double bytes =
       8.0 * static_cast<double>(J) * static_cast<double>(2 * C + graph.n_leading());
@@ -396,47 +466,66 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
   samples.diagonal.setZero(C);
   samples.third_diagonal.setZero(C);
   const double centre = polynomial_.centre(), width = polynomial_.half_width();
-  std::vector<RowMatrix> z(J + 1);
-  std::vector<GraphProduct> Tz(J);
+  // Room that is kept from one value to the next where it is small.
+  SampleWork passing, &work = bytes * static_cast<double>(batch) < kKeptBytes ? work_ : passing;
+  if (&work == &work_) kept_ = {};
+  work.z.resize(J + 1);
+  work.Tz.resize(J);
+  std::vector<RowMatrix>& z = work.z;
+  std::vector<GraphProduct>& Tz = work.Tz;
   for (Index first = 0; first < n; first += batch) {
     const Index count = std::min(batch, n - first);
-    RowMatrix raw(C, count);
-    for (Index m = 0; m < C; ++m)
-      for (Index j = 0; j < count; ++j)
-        raw(m, j) =
-            probe_sign(settings.seed, static_cast<std::uint64_t>(settings.first_probe + first + j),
-                       static_cast<std::uint64_t>(m));
+    RowMatrix& raw = work.raw;
+    signs(settings, first, raw, C, count);
     z[0] = raw;
-    project(z[0]);
-    RowMatrix F = polynomial_.coefficient(0) * z[0];
-    RowMatrix third;
-    if (error) third = third_.coefficient(0) * z[0];
+    project(graph.team(), z[0]);
+    RowMatrix &F = work.sum, &third = work.third;
+    const double cells = static_cast<double>(C * count);
+    const auto rows = [](auto& M, Index begin, Index end) {
+      return M.middleRows(begin, end - begin);
+    };
     for (Index j = 0; j < J; ++j) {
       graph.apply(z[j], Tz[j]);
       const double scale = (j == 0 ? 1.0 : 2.0) / width, shift = scale * centre;
-      const Matrix along = V_.transpose() * Tz[j].y;
-      z[j + 1].noalias() = V_ * (-scale * along);
-      if (j == 0)
-        z[1] += scale * Tz[j].y - shift * z[j];
-      else
-        z[j + 1] += scale * Tz[j].y - shift * z[j] - z[j - 1];
-      F += polynomial_.coefficient(j + 1) * z[j + 1];
-      if (error && j + 1 <= third_.degree()) third += third_.coefficient(j + 1) * z[j + 1];
+      const Matrix along = -scale * inner_products(graph.team(), V_, Tz[j].y);
+      z[j + 1].resize(C, count);
+      F.resize(C, count);
+      third.resize(C, error ? count : 0);
+      const bool in_third = error && j + 1 <= third_.degree();
+      in_chunks(graph.team(), C, cells, [&](Index, Index begin, Index end) {
+        auto next = rows(z[j + 1], begin, end);
+        const auto now = rows(z[j], begin, end);
+        next.noalias() = rows(V_, begin, end) * along;
+        if (j == 0)
+          next += scale * rows(Tz[j].y, begin, end) - shift * now;
+        else
+          next += scale * rows(Tz[j].y, begin, end) - shift * now - rows(z[j - 1], begin, end);
+        auto sum = rows(F, begin, end);
+        if (j == 0) sum = polynomial_.coefficient(0) * now;
+        sum += polynomial_.coefficient(j + 1) * next;
+        if (!error) return;
+        auto sum_third = rows(third, begin, end);
+        if (j == 0) sum_third = third_.coefficient(0) * now;
+        if (in_third) sum_third += third_.coefficient(j + 1) * next;
+      });
     }
     const Vector values = graph.dots(raw, F);
-    const Matrix by_sigma = slopes ? Matrix(Matrix::Zero(out.by_sigma.size(), count))
-                                   : sampled_slopes(graph, polynomial_.difference, z, Tz);
+    const Matrix by_sigma = want == Want::kBySigma
+                                ? sampled_slopes(graph, polynomial_.difference, z, Tz)
+                                : Matrix(Matrix::Zero(out.by_sigma.size(), count));
     for (Index j = 0; j < count; ++j) {
       samples.value.push_back(values(j));
       samples.slope.push_back(by_sigma.col(j));
     }
-    if (slopes) add_sampled(graph, z, Tz, polynomial_.difference, n, *slopes);
+    if (want == Want::kSlopes)
+      add_sampled(graph, z, Tz, polynomial_.difference, 0, count, n, *slopes);
     const Vector start = graph.dots(z[0], z[0]), end = graph.dots(z[J], z[J]);
     samples.growth = std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
     if (!error) continue;
     add_squares(raw, F, samples.squares, samples.diagonal, samples.own);
     add_squares(raw, third, samples.third_squares, samples.third_diagonal, samples.third_own);
   }
+  if (&work == &work_ && batch >= n) kept_ = {settings.first_probe, settings.n_probes};
   const double of = static_cast<double>(n);
   Vector slope = Vector::Zero(out.by_sigma.size());
   for (Index j = 0; j < n; ++j) {
@@ -456,41 +545,51 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
   error->bias = bias_;
 }
 
+static void clear(const CrossedGraph& graph, LogdetError* error) {
+  if (!error) return;
+  *error = {};
+  const Index terms = static_cast<Index>(graph.n_terms());
+  error->gradient_variance.setZero(terms, terms);
+}
+
 Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& settings,
                             const RowMatrix& AV, LogdetError* error) const {
-  return evaluate(graph, settings, AV, error, nullptr);
+  Logdet out = whole_part(graph, settings, AV, nullptr);
+  clear(graph, error);
+  if (!complete_) sampled_part(graph, settings, Want::kBySigma, out, error, nullptr);
+  return out;
 }
 
-Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& settings,
-                            const RowMatrix& AV, LogdetError* error, LogdetSlopes& slopes) const {
-  if (settings.exact_second)
-    throw std::invalid_argument("exact_second: not with derivatives by the graph's values");
-  clear(graph, slopes);
-  return evaluate(graph, settings, AV, error, &slopes);
+Logdet CrossedLogdet::value_alone(const CrossedGraph& graph, const LogdetSettings& settings,
+                                  const RowMatrix& AV, LogdetError* error) const {
+  Logdet out = whole_part(graph, settings, AV, nullptr);
+  clear(graph, error);
+  if (!complete_) sampled_part(graph, settings, Want::kValue, out, error, nullptr);
+  return out;
 }
 
-void CrossedLogdet::slopes_without_sample(const CrossedGraph& graph, const RowMatrix& AV,
-                                          LogdetSlopes& slopes) const {
+void CrossedLogdet::slopes(const CrossedGraph& graph, const LogdetSettings& settings,
+                           const RowMatrix& AV, LogdetSlopes& out) const {
+  slopes_without_sample(graph, settings, AV, out);
+  add_slopes_of_sample(graph, settings, out);
+}
+
+void CrossedLogdet::slopes_without_sample(const CrossedGraph& graph, const LogdetSettings& settings,
+                                          const RowMatrix& AV, LogdetSlopes& slopes) const {
   clear(graph, slopes);
-  whole_part(graph, {}, AV, &slopes);
+  whole_part(graph, settings, AV, &slopes);
 }
 
 void CrossedLogdet::add_slopes_of_sample(const CrossedGraph& graph, const LogdetSettings& settings,
                                          LogdetSlopes& slopes) const {
   if (complete_) return;
+  const int first = settings.first_probe - kept_.first;
+  if (first >= 0 && first + settings.n_probes <= kept_.count)
+    return add_sampled(graph, work_.z, work_.Tz, polynomial_.difference, first, settings.n_probes,
+                       settings.n_probes, slopes);
   Logdet unused;
   unused.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
-  sampled_part(graph, settings, unused, nullptr, &slopes);
-}
-
-Logdet CrossedLogdet::evaluate(const CrossedGraph& graph, const LogdetSettings& settings,
-                               const RowMatrix& AV, LogdetError* error,
-                               LogdetSlopes* slopes) const {
-  Logdet out = whole_part(graph, settings, AV, slopes);
-  if (error) *error = {};
-  if (error) error->gradient_variance.setZero(out.by_sigma.size(), out.by_sigma.size());
-  if (!complete_) sampled_part(graph, settings, out, error, slopes);
-  return out;
+  sampled_part(graph, settings, Want::kSlopes, unused, nullptr, &slopes);
 }
 
 // All but the sampled trace.
@@ -503,7 +602,7 @@ Logdet CrossedLogdet::whole_part(const CrossedGraph& graph, const LogdetSettings
   deflated_part(graph, AV, out, slopes);
   if (complete_) return out;
   first_moment(graph, TV, out, slopes);
-  if (settings.exact_second) second_moment(graph, TV, out);
+  if (settings.exact_second) second_moment(graph, TV, out, slopes);
   return out;
 }
 

@@ -123,6 +123,7 @@ void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,
 
 Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
   if (factored_ && reml == reml_ && lambda == lambda_) return last_;
+  const WithTeam team(team_.get());
   lambda_ = lambda;
   factored_ = kept_ = false;  // whatever ends the evaluation half-way
   reml_ = reml;
@@ -141,6 +142,7 @@ double Pls::factor_blocks() {
 }
 
 double Pls::factor(const std::vector<Matrix>& lambda) {
+  const WithTeam team(team_.get());
   factored_ = false;  // of the objective, whose response this leaves alone
   lambda_ = lambda;
   kept_ = false;
@@ -319,6 +321,7 @@ void Pls::gather_leading() {
 }
 
 void Pls::derivatives(bool reml, Derivatives& out) {
+  const WithTeam team(team_.get());
   const double nu = degrees(reml);
   const Index m = static_cast<Index>(parameters_.size()), p = n_fixef(), k = k_[0];
   const bool has_root = root_.size() > 0;
@@ -397,6 +400,7 @@ Matrix Pls::cov_beta_root() const {
 }
 
 std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
+  const WithTeam team(team_.get());
   const Index m = B[0].cols();
   if (root_.size() > 0) {
     RowMatrix right(root_.size(), m), KB(B[0].rows(), m);
@@ -444,6 +448,7 @@ std::vector<Matrix> Pls::as_columns(const std::vector<RowMatrix>& b) const {
 }
 
 std::vector<RowMatrix> Pls::fixed_scores() {
+  const WithTeam team(team_.get());
   orthonormal_scores();
   const Index p = n_fixef();
   std::vector<RowMatrix> out(n_terms());
@@ -455,6 +460,7 @@ std::vector<RowMatrix> Pls::fixed_scores() {
 }
 
 Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
+  const WithTeam team(team_.get());
   const Index m = H[0].cols();
   keep_levels();
   RowMatrix AH(H[0].rows(), m), BH(H[0].rows(), m);
@@ -485,6 +491,7 @@ Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
 }
 
 void Pls::inverse_blocks(InverseBlocks& out) {
+  const WithTeam team(team_.get());
   const Index k = k_[0];
   keep_levels();
   out.own.resize(n_terms());
@@ -529,6 +536,7 @@ void Pls::inverse_blocks(InverseBlocks& out) {
 }
 
 std::vector<Matrix> Pls::conditional_covariances() {
+  const WithTeam team(team_.get());
   std::vector<Matrix> out(n_terms());
   keep_levels();
   out[0] = K_;
