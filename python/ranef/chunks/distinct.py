@@ -112,8 +112,8 @@ class Distinct:
             raise DataError(
                 f"{self.n_read:,} rows of the data have over {MOST_DISTINCT:,} distinct ones, "
                 f"and glmer keeps the distinct rows of data in chunks; {most!r} has the most "
-                "values: round it or cut it into classes, or read the columns into a frame if they fit "
-                "in memory",
+                "values: round it or cut it into classes, or read the columns into a frame if they "
+                "fit in memory",
                 most,
             )
         self.parts = [whole]
