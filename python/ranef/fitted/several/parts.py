@@ -41,6 +41,7 @@ from ...report.coefficients import coefficient_table
 from ..generalised.likelihood import by_likelihood
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
+from .shares import latent, observed_parts
 
 __all__ = ["PredictorParts", "SeveralParts"]
 
@@ -251,14 +252,10 @@ class SeveralParts(PredictorParts):
 
     def latent(self, method: str) -> tuple[Design, Variances]:
         """Compute the parts of the location's variance, and the terms they are of."""
-        from .shares import latent
-
         return latent(self, method)
 
     def observed(self) -> Observed:
         """Compute the parts of the variance of the responses themselves."""
-        from .shares import observed_parts
-
         return observed_parts(self)
 
     def scale_word(self, method: str) -> str:

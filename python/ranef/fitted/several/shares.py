@@ -1,8 +1,12 @@
-"""Variances of a model of several linear predictors, on the scales of predictor and responses."""
+"""Variances of a model of several linear predictors, on the scales of predictor and responses.
+
+``parts`` are a ``SeveralParts``, which asks these functions.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +17,14 @@ from ...families.links import link_named
 from ...families.scale import ELSEWHERE, check_scale, needs_mean, row_variance
 from ...inference.prediction.integrated import averaged, spread_of_rows
 from ...inference.shares.observed import Observed, observed
-from ...inference.shares.r2 import Variances, variances_of
-from .fit import fit_designs
-from .parts import SeveralParts
+from ...inference.shares.r2 import Variances, variances_of, without_rows
+from ...models.glmm.plan import plan_of, whole_design
+from ...models.glmm.several import fit_parts
 
 __all__ = ["latent", "observed_parts"]
 
 
-def latent(parts: SeveralParts, method: str) -> tuple[Design, Variances]:
+def latent(parts: Any, method: str) -> tuple[Design, Variances]:
     """Compute the parts of the variance of the location's linear predictor, and their terms.
 
     Raises
@@ -40,27 +44,12 @@ def latent(parts: SeveralParts, method: str) -> tuple[Design, Variances]:
     return without_rows(own, found)
 
 
-def without_rows(design: Design, found: Variances) -> tuple[Design, Variances]:
-    """Move effects of single rows from the random to the residual variance."""
-    by_row = np.array([term.n_levels == design.n_obs for term in design.random], dtype=bool)
-    kept = tuple(term for term in design.random if term.n_levels < design.n_obs)
-    moved = float(found.mean[by_row].sum() + found.slopes[by_row].sum())
-    parts = replace(
-        found,
-        groups=tuple(term.group for term in kept),
-        mean=found.mean[~by_row],
-        slopes=found.slopes[~by_row],
-        residual=found.residual + moved,
-    )
-    return replace(design, random=kept), parts
-
-
-def counts(parts: SeveralParts) -> Array | None:
+def counts(parts: Any) -> Array | None:
     """Return how often each row counts; trials do not count as rows."""
     return None if parts.family.has_trials else parts.design.weights
 
 
-def constant_zero(parts: SeveralParts) -> float:
+def constant_zero(parts: Any) -> float:
     """Return the probability of a structural zero; 0 without a zero part.
 
     Raises
@@ -79,7 +68,7 @@ def constant_zero(parts: SeveralParts) -> float:
     return float(parts.zero_share(parts.predictors(random=False))[0])
 
 
-def distribution(parts: SeveralParts, method: str, zero: float) -> float:
+def distribution(parts: Any, method: str, zero: float) -> float:
     """Compute the mean over rows of the variance that the distribution adds."""
     family, link = parts.family, link_named(parts.call.link)
     eta = parts.predictors(random=False)
@@ -101,7 +90,7 @@ def distribution(parts: SeveralParts, method: str, zero: float) -> float:
     return float(np.average(averaged(of_rows, eta, spread), weights=counts(parts)))
 
 
-def null_mean(parts: SeveralParts) -> float:
+def null_mean(parts: Any) -> float:
     """Mean location of the model whose location has no predictors, averaged over new levels."""
     own = dict(parts.designs)["location"]
     if len(own.fixed) > 1 or own.fixed[0] != INTERCEPT:
@@ -111,7 +100,7 @@ def null_mean(parts: SeveralParts) -> float:
             fixed_names=("Intercept",),
             fixed_terms=(("Intercept", (0,)),),
         )
-        parts = fit_designs(parts.call, (("location", alone), *parts.designs[1:]))
+        parts = refitted(parts, (("location", alone), *parts.designs[1:]))
         own = alone
     sigmas = [parts.estimate.sigmas[t] for _, t in parts.terms_of("location")]
     eta = parts.predictors(random=False)[0]
@@ -122,7 +111,17 @@ def null_mean(parts: SeveralParts) -> float:
     return float(np.average(mean, weights=counts(parts)))
 
 
-def by_group(parts: SeveralParts, part: str) -> dict[str, Array]:
+def refitted(parts: Any, designs: tuple[tuple[str, Design], ...]) -> Any:
+    """Fit other designs of the same rows, from where the predictors stand."""
+    names = ["location", *parts.family.parameters, *(["zero"] if parts.call.zero else [])]
+    starts = dict(zip(names, parts.predictors(random=False), strict=True))
+    plan = plan_of(parts.family, parts.call.link, designs, starts)
+    whole = whole_design(designs)
+    estimate = fit_parts(plan, nagq=parts.call.nagq, control=parts.call.control)
+    return replace(parts, design=whole, designs=designs, kernel_plan=plan, estimate=estimate)
+
+
+def by_group(parts: Any, part: str) -> dict[str, Array]:
     """Variance of the random effects of a part by grouping factor, row by row."""
     design = dict(parts.designs)[part]
     out: dict[str, Array] = {}
@@ -132,7 +131,7 @@ def by_group(parts: SeveralParts, part: str) -> dict[str, Array]:
     return out
 
 
-def observed_parts(parts: SeveralParts) -> Observed:
+def observed_parts(parts: Any) -> Observed:
     """Compute the parts of the variance of the responses, structural zeros included."""
     eta = parts.predictors(random=False)
     variance: list[dict[str, Array]] = [{} for _ in eta]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ __all__ = [
     "variances",
     "variances_of",
     "with_limits",
+    "without_rows",
     "xu",
 ]
 
@@ -112,6 +113,21 @@ def variances_of(
         residual,
         tuple(term.group for term in design.random if not term.is_curve),
     )
+
+
+def without_rows(design: Design, found: Variances) -> tuple[Design, Variances]:
+    """Move effects of single rows from the random to the residual variance."""
+    by_row = np.array([term.n_levels == design.n_obs for term in design.random], dtype=bool)
+    kept = tuple(term for term in design.random if term.n_levels < design.n_obs)
+    moved = float(found.mean[by_row].sum() + found.slopes[by_row].sum())
+    parts = replace(
+        found,
+        groups=tuple(term.group for term in kept),
+        mean=found.mean[~by_row],
+        slopes=found.slopes[~by_row],
+        residual=found.residual + moved,
+    )
+    return replace(design, random=kept), parts
 
 
 def variance(values: Array, counts: Array | None) -> float:
