@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "ranef/interrupt.hpp"
+#include "ranef/threads.hpp"
 
 namespace ranef {
 namespace {
@@ -12,36 +13,41 @@ namespace {
 constexpr double kDenseShare = 0.15;
 // Rows of a panel: enough for large products at full speed.
 constexpr Index kPanelRows = 512;
-// Products with a root of this size are taken in strips, between which a caller may end the work.
-constexpr Index kLargeRoot = 2048;
-constexpr Index kStripColumns = 512, kStripRows = 64;
+// Products with a root of this size are taken in strips, by the team at hand.
+constexpr Index kLargeRoot = 1024;
+constexpr Index kStripColumns = 256, kStripRows = 64;
+// Columns of a root that are not worth dividing; into how many parts the others are at least, and
+// the operations of a part.
+constexpr Index kFewColumns = 256, kParts = 32;
 constexpr Index kColumnsAtOnce = 16;
+constexpr double kPart = 1e8;
+// Sums over parts of the columns are kept apart where that is little beside the operations.
+constexpr Index kSums = 8;
+constexpr double kShareOfSums = 16.0;
 
 // Omega <- Omega - panel' work, lower triangle.
 template <class Left, class Right>
 void subtract_panel(const Left& panel, const Right& work, MatrixRef Omega) {
   const Index n = Omega.cols(), step = n >= kLargeRoot ? kStripColumns : n;
-  for (Index at = 0; at < n; at += step) {
-    pause();
-    const Index width = std::min(step, n - at), below = n - at - width;
+  each_task((n + step - 1) / step, [&](Index strip) {
+    const Index at = strip * step, width = std::min(step, n - at), below = n - at - width;
     Omega.block(at, at, width, width).template triangularView<Eigen::Lower>() -=
         panel.middleCols(at, width).transpose() * work.middleCols(at, width);
     if (below > 0)
       Omega.block(at + width, at, below, width).noalias() -=
           panel.rightCols(below).transpose() * work.middleCols(at, width);
-  }
+  });
 }
 
 // out <- panel D, D symmetric of which the lower triangle is read.
 template <class Panel, class Out>
 void multiply_panel(const Panel& panel, const MatrixRef& D, Out&& out) {
   const Index n = panel.rows(), step = D.cols() >= kLargeRoot ? kStripRows : n;
-  for (Index at = 0; at < n; at += step) {
-    pause();
-    const Index rows = std::min(step, n - at);
+  each_task((n + step - 1) / step, [&](Index strip) {
+    const Index at = strip * step, rows = std::min(step, n - at);
     out.middleRows(at, rows).noalias() =
         panel.middleRows(at, rows) * D.selfadjointView<Eigen::Lower>();
-  }
+  });
 }
 
 }  // namespace
@@ -271,6 +277,29 @@ void Coupling::order_by_column() {
       column_level_[at] = static_cast<std::int32_t>(l);
       column_entry_[at] = e;
     }
+  divide_columns();
+}
+
+// Parts of the columns of about the same number of operations.
+void Coupling::divide_columns() {
+  std::vector<double> done(n_root_ + 1, 0.0);
+  for (Index j = 0; j < n_root_; ++j) {
+    done[j + 1] = done[j] + 1.0;
+    for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q)
+      done[j + 1] += static_cast<double>(start_[column_level_[q] + 1] - column_entry_[q]);
+  }
+  const double whole = done.back(), levels = static_cast<double>(n_levels());
+  const Index parts = n_root_ < kFewColumns
+                          ? 1
+                          : std::clamp(static_cast<Index>(whole / kPart), kParts, n_root_ / 8);
+  part_start_.assign(1, 0);
+  for (Index j = 1; j < n_root_; ++j) {
+    const double share = static_cast<double>(part_start_.size()) / static_cast<double>(parts);
+    if (done[j] >= share * whole) part_start_.push_back(j);
+  }
+  part_start_.push_back(n_root_);
+  n_sums_ = std::clamp<Index>(static_cast<Index>(whole / (kShareOfSums * levels)), 1,
+                              std::min(kSums, n_parts()));
 }
 
 // One column of Omega at a time stays in the nearest cache; the levels' entries stream past it.
@@ -278,9 +307,7 @@ void Coupling::downdate_by_column(const Matrix& K, MatrixRef Omega) {
   const Index k = k_;
   const std::int32_t* index = index_.data();
   const double* v = scaled_.data();
-  std::vector<double>& w = pair_work_;
-  for (Index j = 0; j < n_root_; ++j) {
-    if (j % kColumnsAtOnce == 0) pause();
+  const auto of_column = [&](Index j, double* w) {
     double* column = Omega.data() + j * Omega.outerStride();
     for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
       const Index l = column_level_[q], a = column_entry_[q], stop = start_[l + 1];
@@ -300,21 +327,25 @@ void Coupling::downdate_by_column(const Matrix& K, MatrixRef Omega) {
         column[index[b]] -= sum;
       }
     }
-  }
+  };
+  each_task(n_parts(), [&](Index part) {
+    std::vector<double> w(k);
+    for (Index j = part_start_[part]; j < part_start_[part + 1]; ++j) {
+      if (j % kColumnsAtOnce == 0) pause();
+      of_column(j, w.data());
+    }
+  });
 }
 
 void Coupling::quadratic_by_column(const MatrixRef& D, Matrix& G) const {
   const Index k = k_;
   const std::int32_t* index = index_.data();
   const double* v = scaled_.data();
-  std::vector<double>& w = pair_work_;
-  G.setZero(k * k, n_levels());
-  for (Index j = 0; j < n_root_; ++j) {
-    if (j % kColumnsAtOnce == 0) pause();
+  const auto add_column = [&](Index j, double* w, double* sums) {
     const double* column = D.data() + j * D.outerStride();
     for (Index q = column_start_[j]; q < column_start_[j + 1]; ++q) {
       const Index l = column_level_[q], a = column_entry_[q], stop = start_[l + 1];
-      double* g = G.data() + l * k * k;
+      double* g = sums + l * k * k;
       if (k == 1) {
         double sum = 0.5 * column[j] * v[a];
         for (Index b = a + 1; b < stop; ++b) sum += column[index[b]] * v[b];
@@ -327,7 +358,20 @@ void Coupling::quadratic_by_column(const MatrixRef& D, Matrix& G) const {
       for (Index r = 0; r < k; ++r)
         for (Index i = 0; i < k; ++i) g[r * k + i] += v[a * k + i] * w[r] + w[i] * v[a * k + r];
     }
-  }
+  };
+  std::vector<Matrix> sums(static_cast<std::size_t>(n_sums_));
+  each_task(n_sums_, [&](Index item) {
+    std::vector<double> w(k);
+    Matrix& sum = sums[static_cast<std::size_t>(item)];
+    sum.setZero(k * k, n_levels());
+    const Index end = part_start_[(item + 1) * n_parts() / n_sums_];
+    for (Index j = part_start_[item * n_parts() / n_sums_]; j < end; ++j) {
+      if (j % kColumnsAtOnce == 0) pause();
+      add_column(j, w.data(), sum.data());
+    }
+  });
+  G = std::move(sums[0]);
+  for (std::size_t item = 1; item < sums.size(); ++item) G += sums[item];
 }
 
 void Coupling::downdate(const Matrix& K, MatrixRef Omega) {

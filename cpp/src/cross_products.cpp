@@ -6,12 +6,17 @@
 
 #include "ranef/interrupt.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/threads.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
 namespace {
 
 constexpr Index kChunk = 256;
+constexpr Index kRowsOfTask = 1 << 18;
+constexpr Index kRowsOfOne = 1 << 15;  // as fast on one thread
+constexpr Index kRangesPerThread = 8, kMostRanges = 1024;
+constexpr Index kLevelsToPause = 256;
 
 struct Moments {
   double mean = 0.0;
@@ -184,23 +189,44 @@ double term_value(const Input& input, const Shifts& shifts, std::size_t t, std::
   return (input.columns[reference][row] - a.shift) * a.scale;
 }
 
+// work(range, begin, end) for consecutive ranges of levels, no more of them than levels. What
+// becomes of a level does not depend on its range.
+template <class Work>
+void each_range(Index n_levels, Index rows, Work&& work) {
+  const Index threads = rows < kRowsOfOne ? 1 : team_at_hand().size();
+  const Index count =
+      std::min(n_levels, threads == 1 ? 1 : std::min(kMostRanges, threads * kRangesPerThread));
+  each_task(count, [&](Index range) {
+    work(range, range * n_levels / count, (range + 1) * n_levels / count);
+  });
+}
+
 // The distinct levels of t that meet each level of s, ascending.
 void pair_pattern(const TermInput& s, const TermInput& t, const LevelOrder& order,
                   PairProducts& out) {
-  std::vector<std::int32_t> stamp(t.n_levels, -1);
   out.start.assign(s.n_levels + 1, 0);
-  for (Index l = 0; l < s.n_levels; ++l) {
-    const auto begin = static_cast<std::ptrdiff_t>(out.level.size());
-    for (Index i = order.start[l]; i < order.start[l + 1]; ++i) {
-      const std::int32_t m = t.codes[order.row[i]];
-      if (stamp[m] != l) {
-        stamp[m] = static_cast<std::int32_t>(l);
-        out.level.push_back(m);
+  std::vector<std::vector<std::int32_t>> met(kMostRanges);  // by range
+  each_range(s.n_levels, order.start.back(), [&](Index range, Index begin, Index end) {
+    std::vector<std::int32_t> stamp(t.n_levels, -1);
+    std::vector<std::int32_t>& level = met[static_cast<std::size_t>(range)];
+    for (Index l = begin; l < end; ++l) {
+      if (l % kLevelsToPause == 0) pause();
+      const auto first = static_cast<std::ptrdiff_t>(level.size());
+      for (Index i = order.start[l]; i < order.start[l + 1]; ++i) {
+        const std::int32_t m = t.codes[order.row[i]];
+        if (stamp[m] != l) {
+          stamp[m] = static_cast<std::int32_t>(l);
+          level.push_back(m);
+        }
       }
+      std::sort(level.begin() + first, level.end());
+      out.start[l + 1] = static_cast<Index>(level.size()) - first;
     }
-    std::sort(out.level.begin() + begin, out.level.end());
-    out.start[l + 1] = static_cast<Index>(out.level.size());
-  }
+  });
+  std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
+  out.level.reserve(out.start.back());
+  for (const std::vector<std::int32_t>& level : met)
+    out.level.insert(out.level.end(), level.begin(), level.end());
 }
 
 }  // namespace
@@ -214,27 +240,30 @@ PairProducts pair_products(const Input& input, const Shifts& shifts, std::size_t
   PairProducts out;
   pair_pattern(first, second, order, out);
   out.value.setZero(ks * kt, static_cast<Index>(out.level.size()));
-  std::vector<Index> where(second.n_levels);
-  std::vector<double> zs(ks), zt(kt);
   const bool counts = is_indicator(first) && is_indicator(second);
   double* value = out.value.data();
-  for (Index l = 0; l < first.n_levels; ++l) {
-    for (Index e = out.start[l]; e < out.start[l + 1]; ++e) where[out.level[e]] = e;
-    for (Index i = order.start[l]; i < order.start[l + 1]; ++i) {
-      const Index row = order.row[i];
-      const double w = input.weights ? input.weights[row] : 1.0;
-      const Index e = where[second.codes[row]];
-      if (counts) {
-        value[e] += w;
-        continue;
+  each_range(first.n_levels, order.start.back(), [&](Index, Index begin, Index end) {
+    std::vector<Index> where(second.n_levels);
+    std::vector<double> zs(ks), zt(kt);
+    for (Index l = begin; l < end; ++l) {
+      if (l % kLevelsToPause == 0) pause();
+      for (Index e = out.start[l]; e < out.start[l + 1]; ++e) where[out.level[e]] = e;
+      for (Index i = order.start[l]; i < order.start[l + 1]; ++i) {
+        const Index row = order.row[i];
+        const double w = input.weights ? input.weights[row] : 1.0;
+        const Index e = where[second.codes[row]];
+        if (counts) {
+          value[e] += w;
+          continue;
+        }
+        for (Index a = 0; a < ks; ++a) zs[a] = term_value(input, shifts, s, a, row);
+        for (Index b = 0; b < kt; ++b) zt[b] = w * term_value(input, shifts, t, b, row);
+        double* block = value + e * ks * kt;
+        for (Index b = 0; b < kt; ++b)
+          for (Index a = 0; a < ks; ++a) block[b * ks + a] += zs[a] * zt[b];
       }
-      for (Index a = 0; a < ks; ++a) zs[a] = term_value(input, shifts, s, a, row);
-      for (Index b = 0; b < kt; ++b) zt[b] = w * term_value(input, shifts, t, b, row);
-      double* block = value + e * ks * kt;
-      for (Index b = 0; b < kt; ++b)
-        for (Index a = 0; a < ks; ++a) block[b * ks + a] += zs[a] * zt[b];
     }
-  }
+  });
   return out;
 }
 
@@ -248,17 +277,29 @@ void check(const Input& input) {
         throw std::invalid_argument("codes: a level is out of range");
 }
 
+// Each column and the response, the last.
+template <class Work>
+void each_column(const Input& input, Work&& work) {
+  const std::size_t count = input.columns.size();
+  const auto one = [&](Index j) {
+    const std::size_t i = static_cast<std::size_t>(j);
+    work(i, i < count ? input.columns[i] : input.y);
+  };
+  if (input.n >= kRowsOfOne) return each_task(static_cast<Index>(count) + 1, one);
+  for (Index j = 0; j <= static_cast<Index>(count); ++j) one(j);
+}
+
 }  // namespace
 
 Shifts choose_shifts(const Input& input) {
-  std::vector<Moments> columns(input.columns.size());
-  for (std::size_t j = 0; j < columns.size(); ++j) columns[j] = moments(input.columns[j], input.n);
+  std::vector<Moments> columns(input.columns.size() + 1);  // the response last
+  each_column(input, [&](std::size_t j, const double* x) { columns[j] = moments(x, input.n); });
   const bool constant =
       std::find(input.fixed.begin(), input.fixed.end(), kIntercept) != input.fixed.end();
   Shifts shifts;
   for (int reference : input.fixed)
     shifts.xy.push_back(reference == kIntercept ? Affine{} : affine(columns[reference], constant));
-  shifts.xy.push_back(affine(moments(input.y, input.n), constant));
+  shifts.xy.push_back(affine(columns.back(), constant));
   for (const TermInput& term : input.terms) {
     std::vector<Affine> of_term;
     for (std::size_t j = 0; j < term.columns.size(); ++j) {
@@ -272,24 +313,67 @@ Shifts choose_shifts(const Input& input) {
   return shifts;
 }
 
+namespace {
+
+// visit(chunk, start, rows) for the chunks of consecutive rows.
+template <class Visit>
+void each_chunk(const Input& input, const Shifts& shifts, Index begin, Index end, Visit&& visit) {
+  Chunk chunk(input, shifts);
+  for (Index start = begin; start < end; start += kChunk) {
+    pause();
+    const Index rows = std::min(kChunk, end - start);
+    chunk.load(start, rows);
+    visit(chunk, start, rows);
+  }
+}
+
+void add_term(const Input& input, std::size_t t, Chunk& chunk, Index start, Index rows,
+              TermProducts& out) {
+  chunk.load_term(t);
+  with_sizes(out.k, chunk.xy.cols(), [&](auto size, auto columns) {
+    add_rows<decltype(size)::value, decltype(columns)::value>(input.terms[t].codes + start, rows,
+                                                              chunk, out.k, chunk.xy.cols(), out);
+  });
+}
+
+// Each block of rows and each term is a task, which reads the rows anew; a thread alone reads them
+// once. The sums are the same.
+void add_by_tasks(const Input& input, const Shifts& shifts, std::vector<Matrix>& grams,
+                  CrossProducts& out) {
+  const Index terms = static_cast<Index>(input.terms.size());
+  each_task(terms + static_cast<Index>(grams.size()), [&](Index task) {
+    if (task < terms) {
+      const std::size_t t = static_cast<std::size_t>(task);
+      each_chunk(input, shifts, 0, input.n, [&](Chunk& chunk, Index start, Index rows) {
+        add_term(input, t, chunk, start, rows, out.terms[t]);
+      });
+      return;
+    }
+    const Index begin = (task - terms) * kRowsOfTask;
+    Matrix& gram = grams[static_cast<std::size_t>(task - terms)];
+    each_chunk(input, shifts, begin, std::min(input.n, begin + kRowsOfTask),
+               [&](Chunk& chunk, Index, Index rows) { add_gram(chunk.xy, rows, gram); });
+  });
+}
+
+}  // namespace
+
 void add_products(const Input& input, const Shifts& shifts, CrossProducts& out) {
   check(input);
   out.n += input.n;
-  Chunk chunk(input, shifts);
-  for (Index start = 0; start < input.n; start += kChunk) {
-    pause();
-    const Index rows = std::min(kChunk, input.n - start);
-    chunk.load(start, rows);
-    add_gram(chunk.xy, rows, out.gram);
-    for (std::size_t t = 0; t < input.terms.size(); ++t) {
-      chunk.load_term(t);
-      with_sizes(out.terms[t].k, chunk.xy.cols(), [&](auto size, auto columns) {
-        add_rows<decltype(size)::value, decltype(columns)::value>(input.terms[t].codes + start,
-                                                                  rows, chunk, out.terms[t].k,
-                                                                  chunk.xy.cols(), out.terms[t]);
-      });
-    }
+  const Index blocks = (input.n + kRowsOfTask - 1) / kRowsOfTask;
+  std::vector<Matrix> grams(static_cast<std::size_t>(blocks),
+                            Matrix::Zero(out.gram.rows(), out.gram.cols()));
+  if (team_at_hand().size() > 1 && input.n >= kRowsOfOne) {
+    add_by_tasks(input, shifts, grams, out);
+  } else {
+    each_chunk(input, shifts, 0, input.n, [&](Chunk& chunk, Index start, Index rows) {
+      add_gram(chunk.xy, rows, grams[static_cast<std::size_t>(start / kRowsOfTask)]);
+      for (std::size_t t = 0; t < input.terms.size(); ++t)
+        add_term(input, t, chunk, start, rows, out.terms[t]);
+    });
   }
+  for (const Matrix& gram : grams) out.gram += gram;
   if (input.weights)
     for (Index i = 0; i < input.n; ++i) out.sum_log_w += std::log(input.weights[i]);
 }

@@ -9,6 +9,7 @@
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/threads.hpp"
 
 namespace ranef {
 namespace {
@@ -28,6 +29,15 @@ constexpr double kReduction = 1e-3, kSolve = 1e-9;
 // Standard deviations that a search starts from, by moments or where these tell nothing.
 constexpr double kLeastStart = 0.05, kMostStart = 5.0, kUntold = 1.0;
 constexpr int kFixedSteps = 20;
+
+// work(begin, end) for ranges of rows, by the team at hand.
+template <class Work>
+void by_ranges(Index n, Work&& work) {
+  constexpr Index kRange = 1 << 15;
+  if (n <= kRange || team_at_hand().size() == 1) return work(Index{0}, n);
+  each_task((n + kRange - 1) / kRange,
+            [&](Index range) { work(range * kRange, std::min(n, (range + 1) * kRange)); });
+}
 
 double squared_norm(const Halves& u) { return u.leading.squaredNorm() + u.root.squaredNorm(); }
 
@@ -90,6 +100,8 @@ CrossedGlmm::CrossedGlmm(const Input& input, const Likelihood& likelihood, Respo
     ordered.terms[i] = input.terms[place_[i]];
     order_[place_[i]] = i;
   }
+  Team team(settings.threads);
+  const WithTeam at_hand(&team);
   const Vector y = stand_in(input.n);
   ordered.y = y.data();
   const RefinedInput refined = refine(ordered, choose_shifts(ordered));
@@ -179,7 +191,11 @@ std::vector<RowMatrix> CrossedGlmm::to_effects(const Halves& u) const {
 }
 
 Vector CrossedGlmm::predictor(const Halves& u, const Vector& beta) const {
-  return products_->multiply(to_effects(u)) + X_ * beta;
+  Vector out = products_->multiply(to_effects(u));
+  by_ranges(out.size(), [&](Index begin, Index end) {
+    out.segment(begin, end - begin).noalias() += X_.middleRows(begin, end - begin) * beta;
+  });
+  return out;
 }
 
 // X'W X - X'W Z D Z'W X, where `solved` is D Z'W X.
@@ -254,10 +270,15 @@ CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
 bool CrossedGlmm::take(const Step& step, bool check, double& log_likelihood, double& penalty) {
   const double before = -2.0 * log_likelihood + penalty;
   const Halves u = u_;
-  const Vector eta = eta_, beta = beta_;
+  const Vector beta = beta_;
+  eta_before_.swap(eta_);
+  eta_.resize(eta_before_.size());
   double length = 1.0;
   for (int halving = 0; halving < kMaxHalvings; ++halving, length *= 0.5) {
-    eta_ = eta + length * step.eta;
+    by_ranges(eta_.size(), [&](Index begin, Index end) {
+      eta_.segment(begin, end - begin) =
+          eta_before_.segment(begin, end - begin) + length * step.eta.segment(begin, end - begin);
+    });
     beta_ = beta + length * step.beta;
     u_.leading = u.leading + length * step.u.leading;
     u_.root = u.root + length * step.u.root;
@@ -276,6 +297,7 @@ bool CrossedGlmm::stands_at(const GlmmParameters& at) const {
 }
 
 GlmmPoint CrossedGlmm::evaluate(const GlmmParameters& at) {
+  const WithTeam team(&pls_->team());
   if (stands_at(at)) return point_;
   prepare(at);
   point_ = find_mode();
@@ -323,17 +345,20 @@ GlmmPoint CrossedGlmm::find_mode() {
 }
 
 Matrix CrossedGlmm::information_beta() {
+  const WithTeam team(&pls_->team());
   ZWX_ = products_->transposed(RowMatrix(derivatives_.weight.asDiagonal() * X_));
   return schur(pls_->solve(ZWX_));
 }
 
 Vector CrossedGlmm::gradient() {
+  const WithTeam team(&pls_->team());
   std::vector<DeterminantSlopes> slopes(1);
   pls_->determinant_slopes(products_->products(), slopes[0]);
   return gradients(slopes);
 }
 
 Matrix CrossedGlmm::gradient_parts(int parts) {
+  const WithTeam team(&pls_->team());
   const std::vector<Matrix> kept = by_lambda_;
   const Matrix out = gradients(pls_->slopes_of_parts(products_->products(), parts));
   by_lambda_ = kept;
@@ -411,6 +436,7 @@ bool CrossedGlmm::fit_fixed() {
 // other effect is shared; sums over them have known shares of each. With the log link the effects
 // are multiplicative, and Sigma is exp(variance) - 1.
 Vector CrossedGlmm::start(double dispersion) {
+  const WithTeam team(&pls_->team());
   const Index m = static_cast<Index>(pls_->parameters().size());
   dispersion_ = dispersion;
   is_found_ = false;

@@ -5,13 +5,12 @@
 #include <numeric>
 
 #include "ranef/interrupt.hpp"
+#include "ranef/row_chunks.hpp"
 
 namespace ranef {
 namespace {
 
-constexpr Index kChunk = 2048;  // rows whose sums are added up on their own
 constexpr int kMaxIterations = 2000;
-constexpr Index kWorthThreads = 1 << 15;  // operations below which one thread is as fast
 
 // Where a product goes: times a factor of each row, and as it is unless `raw` is null.
 struct Target {
@@ -81,13 +80,6 @@ void multiply_panels(const SparseRows& S, const double* in, Index m, const Targe
   }
 }
 
-// Call work(begin, end) for parts of 0 .. count - 1; which thread takes which is left to chance.
-template <class Work>
-void in_parts(Team& team, Index count, double operations, Work&& work) {
-  if (team.size() == 1 || operations < kWorthThreads) return work(Index{0}, count);
-  split(team, count, [&](int, Index begin, Index end) { work(begin, end); });
-}
-
 void drop_ones(SparseRows& S) {
   if (std::all_of(S.value.begin(), S.value.end(), [](double v) { return v == 1.0; }))
     std::vector<double>().swap(S.value);
@@ -99,6 +91,15 @@ SparseRows take(PairProducts& pair) {
   pair.value.resize(0, 0);
   drop_ones(S);
   return S;
+}
+
+// Where each entry of the transpose is among those of the rows.
+std::vector<std::uint32_t> places(const SparseRows& rows, const SparseRows& columns) {
+  std::vector<std::uint32_t> out(rows.column.size());
+  std::vector<Index> next(columns.start.begin(), columns.start.end() - 1);
+  for (std::size_t e = 0; e < out.size(); ++e)
+    out[static_cast<std::size_t>(next[rows.column[e]]++)] = static_cast<std::uint32_t>(e);
+  return out;
 }
 
 // Several couplings of the same leading term beside each other.
@@ -145,11 +146,6 @@ SparseRows among(const CrossProducts& products, const std::vector<Index>& offset
   }
   drop_ones(S);
   return S;
-}
-
-void scale_rows(const Vector& factor, const RowMatrix& x, RowMatrix& out) {
-  out.resize(x.rows(), x.cols());
-  out.array() = x.array().colwise() * factor.array();
 }
 
 }  // namespace
@@ -211,16 +207,22 @@ void CrossedGraph::renew(const CrossProducts& products) {
   for (std::size_t t = 1; t < products.terms.size(); ++t)
     own2_.segment(offset_[t - 1], products.terms[t].n_levels) =
         products.terms[t].own.row(0).transpose();
-  rows_.value.resize(static_cast<std::size_t>(rows_.nonzeros()));
+  const std::size_t entries = static_cast<std::size_t>(rows_.nonzeros());
+  rows_.value.resize(entries);
+  columns_.value.resize(entries);
+  if (place_.empty()) place_ = places(rows_, columns_);
+  const std::vector<PairProducts>& pairs = products.pairs[0];
   Index at = 0;
-  for (Index l = 0; l < rows_.rows(); ++l)
-    for (const PairProducts& pair : products.pairs[0])
-      for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e)
-        rows_.value[at++] = pair.value.data()[e];
-  columns_.value.resize(rows_.value.size());
-  std::vector<Index> next(columns_.start.begin(), columns_.start.end() - 1);
-  for (Index e = 0; e < rows_.nonzeros(); ++e)
-    columns_.value[next[rows_.column[e]]++] = rows_.value[e];
+  if (pairs.size() == 1)
+    std::copy_n(pairs[0].value.data(), entries, rows_.value.data());
+  else
+    for (Index l = 0; l < rows_.rows(); ++l)
+      for (const PairProducts& pair : pairs)
+        for (Index e = pair.start[l]; e < pair.start[l + 1]; ++e)
+          rows_.value[at++] = pair.value.data()[e];
+  in_parts(*team_, rows_.nonzeros(), static_cast<double>(entries), [&](Index begin, Index end) {
+    for (Index e = begin; e < end; ++e) columns_.value[e] = rows_.value[place_[e]];
+  });
   if (!has_root_pairs()) return;
   among_.value.resize(static_cast<std::size_t>(among_.nonzeros()));
   for (std::size_t s = 1; s < products.terms.size(); ++s)
@@ -252,16 +254,25 @@ void CrossedGraph::set(const std::vector<double>& lambda) {
   }
 }
 
+// scaled_ = B x.
+void CrossedGraph::scale(const RowMatrix& x) const {
+  scaled_.resize(x.rows(), x.cols());
+  in_parts(*team_, x.rows(), static_cast<double>(x.size()), [&](Index begin, Index end) {
+    scaled_.middleRows(begin, end - begin).array() =
+        x.middleRows(begin, end - begin).array().colwise() * b_.segment(begin, end - begin).array();
+  });
+}
+
 void CrossedGraph::leading(const RowMatrix& x, RowMatrix& w) const {
   pause();
-  scale_rows(b_, x, scaled_);
+  scale(x);
   multiply(*team_, rows_, scaled_, w);
 }
 
 void CrossedGraph::transposed(const RowMatrix& r, RowMatrix& out) const {
   pause();
-  multiply(*team_, columns_, r, out);
-  out.array().colwise() *= b_.array();
+  out.resize(n_root(), r.cols());
+  multiply_to(*team_, columns_, r, {out.data(), b_.data()});
 }
 
 void CrossedGraph::within(const RowMatrix& x, RowMatrix& out) const {
@@ -278,36 +289,40 @@ void CrossedGraph::apply(const RowMatrix& x, GraphProduct& out) const {
 }
 
 void CrossedGraph::apply(const RowMatrix& x, double* w, RowMatrix& y) const {
+  scale(x);
+  apply_scaled(w, y);
+}
+
+// A product of the x whose B x is in scaled_.
+void CrossedGraph::apply_scaled(double* w, RowMatrix& y) const {
   pause();
-  scale_rows(b_, x, scaled_);
-  weighted_.resize(n_leading(), x.cols());
+  const Index m = scaled_.cols();
+  weighted_.resize(n_leading(), m);
   multiply_to(*team_, rows_, scaled_, {weighted_.data(), a2_.data(), w});
-  y.resize(n_root(), x.cols());
+  y.resize(n_root(), m);
   if (!has_root_pairs()) {
     multiply_to(*team_, columns_, weighted_, {y.data(), b_.data()});
     return;
   }
   multiply_to(*team_, columns_, weighted_, {y.data()});
   multiply(*team_, among_, scaled_, weighted_);
-  y -= weighted_;
-  y.array().colwise() *= b_.array();
+  in_parts(*team_, n_root(), static_cast<double>(y.size()), [&](Index begin, Index end) {
+    const auto b = b_.segment(begin, end - begin).array();
+    auto rows = y.middleRows(begin, end - begin).array();
+    rows = (rows - weighted_.middleRows(begin, end - begin).array()).colwise() * b;
+  });
 }
 
 Vector CrossedGraph::dots(const RowMatrix& x, const RowMatrix& y) const {
-  const Index chunks = (x.rows() + kChunk - 1) / kChunk;
-  RowMatrix part(chunks, x.cols());
-  in_parts(*team_, chunks, static_cast<double>(x.size()), [&](Index begin, Index end) {
-    for (Index c = begin; c < end; ++c) {
-      const Index count = std::min(kChunk, x.rows() - c * kChunk);
-      part.row(c) = x.middleRows(c * kChunk, count)
-                        .cwiseProduct(y.middleRows(c * kChunk, count))
-                        .colwise()
-                        .sum();
-    }
-  });
-  Vector sum = Vector::Zero(x.cols());
-  for (Index c = 0; c < chunks; ++c) sum += part.row(c).transpose();
-  return sum;
+  const Index m = x.cols();
+  const double *left = x.data(), *right = y.data();
+  return chunk_sums(*team_, x.rows(), m, static_cast<double>(x.size()),
+                    [=](Index begin, Index end, double* sum) {
+                      each_row(begin, end, m, sum, [=](auto size, Index at, Index) {
+                        constexpr int M = decltype(size)::value;
+                        return (ConstCells<M>(left + at) * ConstCells<M>(right + at)).eval();
+                      });
+                    });
 }
 
 double CrossedGraph::solve(const RowMatrix& B, double tolerance, RowMatrix& X, RowMatrix& R) const {
@@ -316,30 +331,63 @@ double CrossedGraph::solve(const RowMatrix& B, double tolerance, RowMatrix& X, R
 
 double CrossedGraph::solve(const RowMatrix& B, const Vector& tolerance, RowMatrix& X,
                            RowMatrix& R) const {
+  const Index n = B.rows(), m = B.cols();
+  const double cells = static_cast<double>(B.size());
   const Vector whole = dots(B, B);
   apply(X, nullptr, product_);
-  R = B - X + product_;
-  RowMatrix D = R, Q;
-  Vector rr = dots(R, R);
+  R.resize(n, m);
+  direction_.resize(n, m);
+  double *x = X.data(), *r = R.data(), *d = direction_.data(), *p = product_.data();
+  const double* right = B.data();
+  Vector rr = chunk_sums(*team_, n, m, cells, [=](Index begin, Index end, double* sum) {
+    each_row(begin, end, m, sum, [=](auto size, Index at, Index) {
+      constexpr int M = decltype(size)::value;
+      Cells<M> left(r + at);
+      left = ConstCells<M>(right + at) - ConstCells<M>(x + at) + ConstCells<M>(p + at);
+      Cells<M>(d + at) = left;
+      return left.square().eval();
+    });
+  });
   const auto is_open = [&](Index j) { return rr(j) > tolerance(j) * tolerance(j) * whole(j); };
   const auto any_open = [&] {
     for (Index j = 0; j < rr.size(); ++j)
       if (is_open(j)) return true;
     return false;
   };
+  Vector step(m), keep(m);
+  scale(direction_);
   for (int i = 0; i < kMaxIterations && any_open(); ++i) {
-    apply(D, nullptr, product_);
-    Q = D - product_;
-    const Vector curved = dots(D, Q);
-    Vector step(rr.size()), keep(rr.size());
-    for (Index j = 0; j < rr.size(); ++j)
-      step(j) = is_open(j) && curved(j) > 0.0 ? rr(j) / curved(j) : 0.0;
-    X.noalias() += D * step.asDiagonal();
-    R.noalias() -= Q * step.asDiagonal();
-    const Vector next = dots(R, R);
-    for (Index j = 0; j < rr.size(); ++j) keep(j) = step(j) > 0.0 ? next(j) / rr(j) : 0.0;
-    D = (D * keep.asDiagonal()).eval() + R;
+    apply_scaled(nullptr, product_);
+    const Vector curved = chunk_sums(*team_, n, m, cells, [=](Index begin, Index end, double* sum) {
+      each_row(begin, end, m, sum, [=](auto size, Index at, Index) {
+        constexpr int M = decltype(size)::value;
+        const ConstCells<M> along(d + at);
+        Cells<M> product(p + at);
+        product = along - product;
+        return (along * product).eval();
+      });
+    });
+    for (Index j = 0; j < m; ++j) step(j) = is_open(j) && curved(j) > 0.0 ? rr(j) / curved(j) : 0.0;
+    const Vector next =
+        chunk_sums(*team_, n, m, cells, [=, by = step.data()](Index begin, Index end, double* sum) {
+          each_row(begin, end, m, sum, [=](auto size, Index at, Index column) {
+            constexpr int M = decltype(size)::value;
+            const ConstCells<M> length(by + column);
+            Cells<M>(x + at) += length * ConstCells<M>(d + at);
+            Cells<M> left(r + at);
+            left -= length * ConstCells<M>(p + at);
+            return left.square().eval();
+          });
+        });
+    for (Index j = 0; j < m; ++j) keep(j) = step(j) > 0.0 ? next(j) / rr(j) : 0.0;
     rr = next;
+    if (!any_open()) break;
+    in_parts(*team_, n, cells, [&](Index begin, Index end) {
+      const auto rows = [=](RowMatrix& M) { return M.middleRows(begin, end - begin); };
+      auto along = rows(direction_);
+      along = along * keep.asDiagonal() + rows(R);
+      rows(scaled_).noalias() = b_.segment(begin, end - begin).asDiagonal() * along;
+    });
   }
   double ratio = 0.0;
   for (Index j = 0; j < rr.size(); ++j)

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "ranef/row_chunks.hpp"
+
 namespace ranef {
 namespace {
 
@@ -20,6 +22,7 @@ constexpr Index kWhole = 48;      // a root of so few columns is taken whole
 constexpr int kDegree = 80;       // largest of the polynomial
 constexpr double kBias = 1e-4;    // bound on its error in the log determinant
 constexpr double kBatchBytes = 2e8;  // of the products of a batch of probes
+constexpr double kKeptBytes = 1e8;
 constexpr Index kBatch = 16;
 
 // A hash with full avalanche (the finaliser of SplitMix64: Steele, Lea and Flood, 2014).
@@ -106,9 +109,22 @@ static RowMatrix filtered(const CrossedGraph& graph, const RowMatrix& V, double 
   return now;
 }
 
-void CrossedLogdet::project(RowMatrix& x) const {
-  const Matrix inner = V_.transpose() * x;
-  x.noalias() -= V_ * inner;
+// V'x (k, m), summed in an order that does not depend on the threads.
+static Matrix inner_products(Team& team, const RowMatrix& V, const RowMatrix& x) {
+  const Index k = V.cols(), m = x.cols();
+  const double operations = static_cast<double>(x.size() * k);
+  const auto add = [&](Index begin, Index end, double* sum) {
+    Eigen::Map<Matrix>(sum, k, m).noalias() +=
+        V.middleRows(begin, end - begin).transpose() * x.middleRows(begin, end - begin);
+  };
+  return chunk_sums(team, x.rows(), k * m, operations, add).reshaped(k, m);
+}
+
+void CrossedLogdet::project(Team& team, RowMatrix& x) const {
+  const Matrix inner = inner_products(team, V_, x);
+  in_chunks(team, x.rows(), static_cast<double>(x.size()), [&](Index, Index begin, Index end) {
+    x.middleRows(begin, end - begin).noalias() -= V_.middleRows(begin, end - begin) * inner;
+  });
 }
 
 // Subspace iteration with Rayleigh and Ritz; it grows while what it leaves is not a small bulk.
@@ -172,14 +188,14 @@ void CrossedLogdet::bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bo
   const Index C = graph.n_root();
   std::vector<RowMatrix> q(1, RowMatrix(C, 1));
   for (Index m = 0; m < C; ++m) q[0](m, 0) = probe_sign(seed + 3, 0, static_cast<std::uint64_t>(m));
-  project(q[0]);
+  project(graph.team(), q[0]);
   q[0] /= std::sqrt(graph.dots(q[0], q[0])(0));
   Matrix H = Matrix::Zero(kLanczos, kLanczos);
   GraphProduct product;
   for (int j = 0; j < kLanczos; ++j) {
     graph.apply(q[j], product);
     RowMatrix next = std::move(product.y);
-    project(next);
+    project(graph.team(), next);
     H(j, j) = graph.dots(next, q[j])(0);
     for (const RowMatrix& before : q) next -= graph.dots(next, before)(0) * before;
     const double length = std::sqrt(graph.dots(next, next)(0));
@@ -227,12 +243,15 @@ void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_seco
 Vector product_diagonal(const CrossedGraph& graph) {
   const SparseRows& columns = graph.columns();
   Vector out(graph.n_root());
-  for (Index m = 0; m < out.size(); ++m) {
-    double sum = 0.0;
-    for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e)
-      sum += graph.a2()(columns.column[e]) * columns.at(e) * columns.at(e);
-    out(m) = sum * graph.b()(m) * graph.b()(m);
-  }
+  in_parts(graph.team(), out.size(), static_cast<double>(columns.nonzeros()),
+           [&](Index begin, Index end) {
+             for (Index m = begin; m < end; ++m) {
+               double sum = 0.0;
+               for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e)
+                 sum += graph.a2()(columns.column[e]) * columns.at(e) * columns.at(e);
+               out(m) = sum * graph.b()(m) * graph.b()(m);
+             }
+           });
   return out;
 }
 
@@ -268,14 +287,16 @@ void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& 
   out.by_sigma += bilinear(graph, V_, TV, V_, TV).rowwise().sum();
   const SparseRows& rows = graph.rows();
   const Vector squares = graph.b().array().square();
-  double leading = 0.0;
-  for (Index l = 0; l < rows.rows(); ++l) {
-    double sum = 0.0;
-    for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e)
-      sum += squares(rows.column[e]) * rows.at(e) * rows.at(e);
-    leading += sum / (graph.d1()(l) * graph.d1()(l));
-  }
-  out.by_sigma(0) -= leading;
+  const double operations = static_cast<double>(rows.nonzeros());
+  const auto leading = [&](Index begin, Index end, double* total) {
+    for (Index l = begin; l < end; ++l) {
+      double sum = 0.0;
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e)
+        sum += squares(rows.column[e]) * rows.at(e) * rows.at(e);
+      *total += sum / (graph.d1()(l) * graph.d1()(l));
+    }
+  };
+  out.by_sigma(0) -= chunk_sums(graph.team(), rows.rows(), 1, operations, leading)(0);
   for (std::size_t t = 1; t < graph.n_terms(); ++t) {
     const Index first = graph.offset()[t - 1], count = graph.offset()[t] - first;
     out.by_sigma(static_cast<Index>(t)) -=
@@ -297,6 +318,23 @@ void CrossedLogdet::second_moment(const CrossedGraph& graph, const GraphProduct&
 }
 
 namespace {
+
+// Signs of the probes first, first + 1, ... of the sample, a column each.
+void signs(const LogdetSettings& settings, Index first, RowMatrix& out, Index rows, Index count) {
+  out.resize(rows, count);
+  const auto probe = static_cast<std::uint64_t>(settings.first_probe + first);
+  for (Index m = 0; m < rows; ++m) {
+    std::uint64_t block = 0, word = 0;
+    for (Index j = 0; j < count; ++j) {
+      const std::uint64_t of = probe + static_cast<std::uint64_t>(j);
+      if (j == 0 || of / 64 != block) {
+        block = of / 64;
+        word = sign_word(settings.seed, block, static_cast<std::uint64_t>(m));
+      }
+      out(m, j) = (word >> (of % 64)) & 1U ? 1.0 : -1.0;
+    }
+  }
+}
 
 // Sums over probes that the value, its derivatives and their errors are made of.
 struct Samples {
@@ -325,29 +363,30 @@ double variance_of_mean(double squares, const Vector& diagonal, double own, doub
   return 2.0 * std::max(whole - std::max(diagonals, 0.0), 0.05 * whole) / n;
 }
 
-// sum_j factor(m) u_j(m) sum_l D_jl v_l(m) over rows first .. first + rows - 1, by column.
+// sum_j factor(m) u_j(m) sum_l D_jl v_l(m) over rows first .. first + rows - 1, by column; D is
+// zero where j + l >= J.
 template <class Left, class Right>
-Vector quadratic_sum(const Matrix& D, Index columns, Index first, Index rows, const double* factor,
-                     Left&& u, Right&& v) {
+Vector quadratic_sum(Team& team, const Matrix& D, Index columns, Index first, Index rows,
+                     const double* factor, Left&& u, Right&& v) {
   const Index J = D.rows();
-  Vector sum = Vector::Zero(columns), chunk(columns);
-  std::vector<double> inner(columns);
-  constexpr Index kChunk = 2048;
-  for (Index begin = 0; begin < rows; begin += kChunk) {
-    chunk.setZero();
-    for (Index m = first + begin; m < first + std::min(rows, begin + kChunk); ++m)
-      for (Index j = 0; j < J; ++j) {
-        std::fill(inner.begin(), inner.end(), 0.0);
-        for (Index l = 0; l < J; ++l) {
-          const double* right = v(l) + m * columns;
-          for (Index c = 0; c < columns; ++c) inner[c] += D(j, l) * right[c];
-        }
-        const double* left = u(j) + m * columns;
-        for (Index c = 0; c < columns; ++c) chunk(c) += factor[m] * left[c] * inner[c];
-      }
-    sum += chunk;
+  std::vector<const double*> left, right;
+  for (Index j = 0; j < J; ++j) {
+    left.push_back(u(j) + first * columns);
+    right.push_back(v(j) + first * columns);
   }
-  return sum;
+  const auto add = [&](Index begin, Index end, double* sum) {
+    each_row(begin, end, columns, sum, [&](auto size, Index at, Index) {
+      constexpr int M = decltype(size)::value;
+      Eigen::Array<double, M, 1> of_row = Eigen::Array<double, M, 1>::Zero();
+      for (Index j = 0; j < J; ++j) {
+        Eigen::Array<double, M, 1> inner = Eigen::Array<double, M, 1>::Zero();
+        for (Index l = 0; l < J - j; ++l) inner += D(j, l) * ConstCells<M>(right[l] + at);
+        of_row += inner * ConstCells<M>(left[j] + at);
+      }
+      return (factor[first + at / columns] * of_row).eval();
+    });
+  };
+  return chunk_sums(team, rows, columns, static_cast<double>(rows * columns * J), add);
 }
 
 // Derivatives of each probe's x'p(PTP)x by the Sigma_t: sum_jl D_jl z_j'dT z_l.
@@ -357,14 +396,15 @@ Matrix sampled_slopes(const CrossedGraph& graph, const Matrix& D, const std::vec
   Matrix out(static_cast<Index>(graph.n_terms()), columns);
   const Vector weight = graph.d1().array().square().inverse();
   const auto w = [&](Index j) { return Tz[j].w.data(); };
-  out.row(0) = quadratic_sum(D, columns, 0, graph.n_leading(), weight.data(), w, w).transpose();
+  out.row(0) = quadratic_sum(graph.team(), D, columns, 0, graph.n_leading(), weight.data(), w, w)
+                   .transpose();
   const auto left = [&](Index j) { return z[j].data(); };
   const auto right = [&](Index j) { return Tz[j].y.data(); };
   for (std::size_t t = 1; t < graph.n_terms(); ++t) {
     const Index first = graph.offset()[t - 1], count = graph.offset()[t] - first;
-    out.row(static_cast<Index>(t)) =
-        2.0 *
-        quadratic_sum(D, columns, first, count, graph.slope_b().data(), left, right).transpose();
+    out.row(static_cast<Index>(t)) = 2.0 * quadratic_sum(graph.team(), D, columns, first, count,
+                                                         graph.slope_b().data(), left, right)
+                                               .transpose();
   }
   return out;
 }
@@ -396,32 +436,47 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
   samples.diagonal.setZero(C);
   samples.third_diagonal.setZero(C);
   const double centre = polynomial_.centre(), width = polynomial_.half_width();
-  std::vector<RowMatrix> z(J + 1);
-  std::vector<GraphProduct> Tz(J);
+  // Room that is kept from one value to the next where it is small.
+  SampleWork passing, &work = bytes * static_cast<double>(batch) < kKeptBytes ? work_ : passing;
+  work.z.resize(J + 1);
+  work.Tz.resize(J);
+  std::vector<RowMatrix>& z = work.z;
+  std::vector<GraphProduct>& Tz = work.Tz;
   for (Index first = 0; first < n; first += batch) {
     const Index count = std::min(batch, n - first);
-    RowMatrix raw(C, count);
-    for (Index m = 0; m < C; ++m)
-      for (Index j = 0; j < count; ++j)
-        raw(m, j) =
-            probe_sign(settings.seed, static_cast<std::uint64_t>(settings.first_probe + first + j),
-                       static_cast<std::uint64_t>(m));
+    RowMatrix& raw = work.raw;
+    signs(settings, first, raw, C, count);
     z[0] = raw;
-    project(z[0]);
-    RowMatrix F = polynomial_.coefficient(0) * z[0];
-    RowMatrix third;
-    if (error) third = third_.coefficient(0) * z[0];
+    project(graph.team(), z[0]);
+    RowMatrix &F = work.sum, &third = work.third;
+    const double cells = static_cast<double>(C * count);
+    const auto rows = [](auto& M, Index begin, Index end) {
+      return M.middleRows(begin, end - begin);
+    };
     for (Index j = 0; j < J; ++j) {
       graph.apply(z[j], Tz[j]);
       const double scale = (j == 0 ? 1.0 : 2.0) / width, shift = scale * centre;
-      const Matrix along = V_.transpose() * Tz[j].y;
-      z[j + 1].noalias() = V_ * (-scale * along);
-      if (j == 0)
-        z[1] += scale * Tz[j].y - shift * z[j];
-      else
-        z[j + 1] += scale * Tz[j].y - shift * z[j] - z[j - 1];
-      F += polynomial_.coefficient(j + 1) * z[j + 1];
-      if (error && j + 1 <= third_.degree()) third += third_.coefficient(j + 1) * z[j + 1];
+      const Matrix along = -scale * inner_products(graph.team(), V_, Tz[j].y);
+      z[j + 1].resize(C, count);
+      F.resize(C, count);
+      third.resize(C, error ? count : 0);
+      const bool in_third = error && j + 1 <= third_.degree();
+      in_chunks(graph.team(), C, cells, [&](Index, Index begin, Index end) {
+        auto next = rows(z[j + 1], begin, end);
+        const auto now = rows(z[j], begin, end);
+        next.noalias() = rows(V_, begin, end) * along;
+        if (j == 0)
+          next += scale * rows(Tz[j].y, begin, end) - shift * now;
+        else
+          next += scale * rows(Tz[j].y, begin, end) - shift * now - rows(z[j - 1], begin, end);
+        auto sum = rows(F, begin, end);
+        if (j == 0) sum = polynomial_.coefficient(0) * now;
+        sum += polynomial_.coefficient(j + 1) * next;
+        if (!error) return;
+        auto sum_third = rows(third, begin, end);
+        if (j == 0) sum_third = third_.coefficient(0) * now;
+        if (in_third) sum_third += third_.coefficient(j + 1) * next;
+      });
     }
     const Vector values = graph.dots(raw, F);
     const Matrix by_sigma = slopes ? Matrix(Matrix::Zero(out.by_sigma.size(), count))

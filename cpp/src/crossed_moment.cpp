@@ -1,10 +1,13 @@
 // tr(T^2) of a crossed graph, exactly.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "ranef/crossed_logdet.hpp"
+#include "ranef/row_chunks.hpp"
 
 namespace ranef {
 namespace {
@@ -13,74 +16,91 @@ namespace {
 // this share of all entries; it is not asked where its wedges are more than this many an entry.
 constexpr double kFew = 2.0, kLongWalk = 100.0;
 
-// Sums over pairs of columns that share several rows, kept while the graph is walked once.
+// Pairs of columns that share several rows, of a part of the columns with those after each.
 class Walk {
  public:
-  explicit Walk(const CrossedGraph& graph)
+  Walk(const CrossedGraph& graph, const std::vector<Index>& place)
       : rows_(graph.rows()),
         columns_(graph.columns()),
-        next_(rows_.start.begin(), rows_.start.end() - 1),
+        place_(place),
         count_(static_cast<std::size_t>(graph.n_root()), 0) {}
 
-  // Call visit(column, e, f) for the columns from `column` on that a row of it meets, e and f being
-  // entries by column and by row. Columns are to come in order.
-  template <class Visit>
-  void around(Index column, Visit&& visit) {
-    for (Index e = columns_.start[column]; e < columns_.start[column + 1]; ++e) {
-      const Index l = columns_.column[e];
-      for (Index f = next_[static_cast<std::size_t>(l)]; f < rows_.start[l + 1]; ++f)
-        visit(rows_.column[f], e, f);
+  // The entries of column m with those after it; false where there are more than `most` in all.
+  bool add(Index m, std::size_t most, Meetings& out) {
+    bool several = false;
+    around(m, [&](Index j, Index, Index) {
+      if (j == m) return;
+      std::uint8_t& count = count_[static_cast<std::size_t>(j)];
+      if (count < 2) several |= ++count == 2;
+    });
+    met_.clear();
+    if (several)
+      around(m, [&](Index j, Index e, Index f) {
+        if (j != m && count_[static_cast<std::size_t>(j)] == 2) met_.push_back({j, e, f});
+      });
+    around(m, [&](Index j, Index, Index) { count_[static_cast<std::size_t>(j)] = 0; });
+    std::sort(met_.begin(), met_.end());
+    for (std::size_t i = 0; i < met_.size(); ++i) {
+      if (i == 0 || met_[i][0] != met_[i - 1][0]) {
+        out.start.push_back(static_cast<Index>(out.entry.size()));
+        out.pair.push_back({static_cast<std::int32_t>(m), static_cast<std::int32_t>(met_[i][0])});
+      }
+      out.entry.push_back({met_[i][1], met_[i][2]});
     }
+    return out.entry.size() <= most;
   }
-  void leave(Index column) {
-    for (Index e = columns_.start[column]; e < columns_.start[column + 1]; ++e)
-      ++next_[static_cast<std::size_t>(columns_.column[e])];
-  }
-  std::uint8_t& count(Index column) { return count_[static_cast<std::size_t>(column)]; }
 
  private:
   const SparseRows &rows_, &columns_;
-  std::vector<Index> next_;
+  const std::vector<Index>& place_;  // of the columns' entries among those of the rows
   std::vector<std::uint8_t> count_;
+  std::vector<std::array<Index, 3>> met_;
+
+  // Call visit(j, e, f) for the columns j from m on that a row of m meets, e and f being entries by
+  // column and by row.
+  template <class Visit>
+  void around(Index m, Visit&& visit) const {
+    for (Index e = columns_.start[m]; e < columns_.start[m + 1]; ++e) {
+      const Index end = rows_.start[columns_.column[e] + 1];
+      for (Index f = place_[static_cast<std::size_t>(e)]; f < end; ++f)
+        visit(rows_.column[f], e, f);
+    }
+  }
 };
 
-// The entries of a pair of columns that share several rows, of those of column m with others after
-// it; false where they are more than `most`.
-bool add_meetings(Walk& walk, Index m, std::size_t most, Meetings& out) {
-  bool several = false;
-  walk.around(m, [&](Index j, Index, Index) {
-    if (j == m) return;
-    std::uint8_t& count = walk.count(j);
-    if (count < 2) several |= ++count == 2;
-  });
-  std::vector<std::array<Index, 3>> met;
-  if (several)
-    walk.around(m, [&](Index j, Index e, Index f) {
-      if (j != m && walk.count(j) == 2) met.push_back({j, e, f});
-    });
-  walk.around(m, [&](Index j, Index, Index) { walk.count(j) = 0; });
-  walk.leave(m);
-  std::sort(met.begin(), met.end());
-  for (std::size_t i = 0; i < met.size(); ++i) {
-    if (i == 0 || met[i][0] != met[i - 1][0]) {
-      out.start.push_back(static_cast<Index>(out.entry.size()));
-      out.pair.push_back({static_cast<std::int32_t>(m), static_cast<std::int32_t>(met[i][0])});
-    }
-    out.entry.push_back({met[i][1], met[i][2]});
-  }
-  return out.entry.size() <= most;
+void append(Meetings part, Meetings& out) {
+  const Index before = static_cast<Index>(out.entry.size());
+  for (const Index start : part.start) out.start.push_back(before + start);
+  out.pair.insert(out.pair.end(), part.pair.begin(), part.pair.end());
+  out.entry.insert(out.entry.end(), part.entry.begin(), part.entry.end());
 }
 
 }  // namespace
 
 Meetings find_meetings(const CrossedGraph& graph) {
-  Meetings out;
   const double entries = static_cast<double>(graph.nonzeros());
-  if (graph.entangled() > kLongWalk * entries) return out;
-  Walk walk(graph);
+  if (graph.entangled() > kLongWalk * entries) return {};
   const auto most = static_cast<std::size_t>(kFew * entries);
-  for (Index m = 0; m < graph.n_root(); ++m)
-    if (!add_meetings(walk, m, most, out)) return {};
+  const SparseRows& columns = graph.columns();
+  std::vector<Index> place(columns.column.size()), next(graph.rows().start);
+  for (Index e = 0; e < columns.nonzeros(); ++e) place[e] = next[columns.column[e]]++;
+  const WithTeam team(&graph.team());
+  // What is found of a column does not depend on its part.
+  const Index threads = graph.team().size(), C = graph.n_root();
+  const Index count = threads == 1 ? 1 : std::min(C, 8 * threads);
+  std::vector<Meetings> parts(static_cast<std::size_t>(count));
+  std::atomic<bool> are_few{true};
+  each_task(count, [&](Index part) {
+    Walk walk(graph, place);
+    for (Index m = part * C / count; m < (part + 1) * C / count; ++m) {
+      if (m % 256 == 0) pause();
+      if (!are_few) return;
+      if (!walk.add(m, most, parts[static_cast<std::size_t>(part)])) are_few = false;
+    }
+  });
+  Meetings out;
+  for (Meetings& part : parts) append(std::move(part), out);
+  if (!are_few || out.entry.size() > most) return {};
   out.start.push_back(static_cast<Index>(out.entry.size()));
   out.are_known = true;
   return out;
@@ -139,45 +159,62 @@ SecondMoment by_meetings(const CrossedGraph& graph, const Meetings& meetings) {
   const SparseRows &rows = graph.rows(), &columns = graph.columns();
   const Vector &a2 = graph.a2(), &b = graph.b();
   const Vector slope = graph.d1().array().square().inverse();  // of a2 by Sigma_1
+  const double entries = static_cast<double>(graph.nonzeros());
   SecondMoment out;
   out.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
-  Vector own = Vector::Zero(graph.n_root()), own_slope = own;
-  out.diagonal = own;
-  double by_leading = 0.0;
-  for (Index l = 0; l < rows.rows(); ++l) {
-    double sum = 0.0, fourths = 0.0;
-    for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
-      const double g = rows.at(e) * b(rows.column[e]), square = g * g;
-      sum += square;
-      fourths += square * square;
+  Vector squares(graph.n_leading());
+  const auto by_row = [&](Index begin, Index end, double* total) {
+    for (Index l = begin; l < end; ++l) {
+      double sum = 0.0, fourths = 0.0;
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
+        const double g = rows.at(e) * b(rows.column[e]), square = g * g;
+        sum += square;
+        fourths += square * square;
+      }
+      squares(l) = sum;
+      *total += 2.0 * a2(l) * slope(l) * (sum * sum - fourths);
     }
-    by_leading += 2.0 * a2(l) * slope(l) * (sum * sum - fourths);
-    for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
-      const Index m = rows.column[e];
-      const double g = rows.at(e) * b(m), square = g * g;
-      out.diagonal(m) += a2(l) * a2(l) * square * (sum - square);
-      own(m) += a2(l) * square;
-      own_slope(m) += slope(l) * square;
+  };
+  double by_leading = chunk_sums(graph.team(), rows.rows(), 1, entries, by_row)(0);
+  out.diagonal.resize(graph.n_root());
+  const auto by_column = [&](Index begin, Index end, double* total) {
+    for (Index m = begin; m < end; ++m) {
+      double sum = 0.0, own = 0.0, own_slope = 0.0;
+      for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e) {
+        const Index l = columns.column[e];
+        const double g = columns.at(e) * b(m), square = g * g;
+        sum += a2(l) * a2(l) * square * (squares(l) - square);
+        own += a2(l) * square;
+        own_slope += slope(l) * square;
+      }
+      out.diagonal(m) = sum + own * own;
+      *total += 2.0 * own * own_slope;
     }
-  }
-  out.diagonal += own.cwiseAbs2();
-  by_leading += 2.0 * own.dot(own_slope);
-  for (std::size_t i = 0; i < meetings.pair.size(); ++i) {
-    const auto [m, j] = meetings.pair[i];
-    double value = 0.0, by_slope = 0.0, squares = 0.0, mixed = 0.0;
-    for (Index at = meetings.start[i]; at < meetings.start[i + 1]; ++at) {
-      const auto [e, f] = meetings.entry[static_cast<std::size_t>(at)];
-      const Index l = columns.column[e];
-      const double g = columns.at(e) * rows.at(f) * b(m) * b(j);
-      const double v = a2(l) * g, s = slope(l) * g;
-      value += v;
-      by_slope += s;
-      squares += v * v;
-      mixed += v * s;
+  };
+  by_leading += chunk_sums(graph.team(), columns.rows(), 1, entries, by_column)(0);
+  Vector gain(static_cast<Index>(meetings.pair.size()));
+  const auto by_pair = [&](Index begin, Index end, double* total) {
+    for (Index i = begin; i < end; ++i) {
+      const auto [m, j] = meetings.pair[i];
+      double value = 0.0, by_slope = 0.0, alone = 0.0, mixed = 0.0;
+      for (Index at = meetings.start[i]; at < meetings.start[i + 1]; ++at) {
+        const auto [e, f] = meetings.entry[static_cast<std::size_t>(at)];
+        const Index l = columns.column[e];
+        const double g = columns.at(e) * rows.at(f) * b(m) * b(j);
+        const double v = a2(l) * g, s = slope(l) * g;
+        value += v;
+        by_slope += s;
+        alone += v * v;
+        mixed += v * s;
+      }
+      gain(i) = value * value - alone;
+      *total += 4.0 * (value * by_slope - mixed);
     }
-    out.diagonal(m) += value * value - squares;
-    out.diagonal(j) += value * value - squares;
-    by_leading += 4.0 * (value * by_slope - mixed);
+  };
+  by_leading += chunk_sums(graph.team(), gain.size(), 1, entries, by_pair)(0);
+  for (Index i = 0; i < gain.size(); ++i) {
+    out.diagonal(meetings.pair[i][0]) += gain(i);
+    out.diagonal(meetings.pair[i][1]) += gain(i);
   }
   out.by_sigma(0) = by_leading;
   return out;

@@ -360,7 +360,7 @@ std::vector<Matrix> CrossedPls::conditional_covariances() {
   const auto inverse_within = [&](const RowMatrix& right) {
     // W r = (I - T)^-1 P r minus its part along AV: V'W r = 0.
     RowMatrix X, left, projected = right;
-    logdet_.project(projected);
+    logdet_.project(graph_.team(), projected);
     solve_from(projected, kSolve, X, left);
     const Matrix along = K.llt().solve(Matrix(V.transpose() * X));
     X.noalias() -= AV_ * along;
@@ -378,15 +378,15 @@ std::vector<Matrix> CrossedPls::conditional_covariances() {
     }
     W = inverse_within(x);
     RowMatrix P = x;
-    logdet_.project(P);
+    logdet_.project(graph_.team(), P);
     GraphProduct TP;
     graph_.apply(P, TP);
-    logdet_.project(TP.y);
+    logdet_.project(graph_.team(), TP.y);
     root += x.cwiseProduct(W - P - TP.y).rowwise().sum() / kDiagonalProbes;
     graph_.transposed(y, gy);
     W = inverse_within(gy);
     P = gy;
-    logdet_.project(P);
+    logdet_.project(graph_.team(), P);
     graph_.leading(RowMatrix(W - P), back);
     leading += y.cwiseProduct(back).rowwise().sum() / kDiagonalProbes;
   }

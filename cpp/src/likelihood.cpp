@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "ranef/special.hpp"
+#include "ranef/threads.hpp"
 
 namespace ranef {
 namespace {
@@ -223,18 +224,36 @@ double gamma_derivatives(RowBlock& at, double phi) {
   return -nu * (at.m * at.eta).sum() - at.weight.sum();
 }
 
+// The sum over ranges of rows, in their order, of what add(begin, end) returns: a task each.
+template <class Add>
+double sum_of_ranges(Index n, Add&& add) {
+  constexpr Index kRange = 1 << 15;
+  const Index count = std::max<Index>(1, (n + kRange - 1) / kRange);
+  if (count == 1) return add(Index{0}, n);
+  Vector part(count);
+  each_task(count, [&](Index range) {
+    part(range) = add(range * kRange, std::min(n, (range + 1) * kRange));
+  });
+  double total = 0.0;
+  for (Index range = 0; range < count; ++range) total += part(range);
+  return total;
+}
+
 // Rows that have a form for whole arrays, block by block; false where there is none.
 bool by_blocks(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
                double dispersion, RowDerivatives& out, double& total) {
   const auto with = [&](auto function) {
-    total = 0.0;
-    for (Index i = 0; i < eta.size(); i += kRowsTogether) {
-      const Index count = std::min(kRowsTogether, eta.size() - i);
-      RowBlock block{{rows.y.data() + i, count},     {rows.weights.data() + i, count},
-                     {eta.data() + i, count},        {out.score.data() + i, count},
-                     {out.weight.data() + i, count}, {out.slope.data() + i, count}};
-      total += function(block);
-    }
+    total = sum_of_ranges(eta.size(), [&](Index begin, Index end) {
+      double sum = 0.0;
+      for (Index i = begin; i < end; i += kRowsTogether) {
+        const Index count = std::min(kRowsTogether, end - i);
+        RowBlock block{{rows.y.data() + i, count},     {rows.weights.data() + i, count},
+                       {eta.data() + i, count},        {out.score.data() + i, count},
+                       {out.weight.data() + i, count}, {out.slope.data() + i, count}};
+        sum += function(block);
+      }
+      return sum;
+    });
     return true;
   };
   const bool log = likelihood.link == Link::log;
@@ -288,15 +307,17 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
   double all = 0.0;
   if (by_blocks(likelihood, rows, eta, dispersion, out, all)) return all;
   return with_rows(likelihood, [&](auto function) {
-    double total = 0.0;
-    for (Index i = 0; i < n; ++i) {
-      const Point point = rows.weights(i) * function.at(rows.y(i), eta(i), dispersion);
-      total += point.value;
-      out.score(i) = point.score;
-      out.weight(i) = point.weight;
-      out.slope(i) = point.slope;
-    }
-    return total;
+    return sum_of_ranges(n, [&](Index begin, Index end) {
+      double total = 0.0;
+      for (Index i = begin; i < end; ++i) {
+        const Point point = rows.weights(i) * function.at(rows.y(i), eta(i), dispersion);
+        total += point.value;
+        out.score(i) = point.score;
+        out.weight(i) = point.weight;
+        out.slope(i) = point.slope;
+      }
+      return total;
+    });
   });
 }
 

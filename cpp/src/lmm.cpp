@@ -66,6 +66,8 @@ Lmm::Lmm(const Input& input, StandardRows* rows, const MethodSettings& method)
     ordered.terms[i] = input.terms[place_[i]];
     order_[place_[i]] = i;
   }
+  Team team(method.crossed.threads);
+  const WithTeam at_hand(&team);
   const Shifts shifts = choose_shifts(ordered);
   CrossProducts products = accumulate(ordered, shifts);
   if (rows || needs_refinement(ordered, products)) {
@@ -116,10 +118,13 @@ void Lmm::prepare(const Input& ordered, CrossProducts products, const MethodSett
     structures.push_back(term.structures);
   }
   plan_ = plan_method(products, method);
-  if (plan_.is_iterative)
+  if (plan_.is_iterative) {
     pls_ = std::make_unique<CrossedPls>(std::move(products), std::move(blocks), method.crossed);
-  else
-    pls_ = std::make_unique<Pls>(std::move(products), std::move(blocks), std::move(structures));
+    return;
+  }
+  auto exact = std::make_unique<Pls>(std::move(products), std::move(blocks), std::move(structures));
+  if (method.crossed.threads > 1) exact->use_threads(method.crossed.threads);
+  pls_ = std::move(exact);
 }
 
 void Lmm::set_response(const Vector& a, double s, const std::vector<Vector>& zy) {

@@ -123,6 +123,7 @@ void Pls::scale_root_rows(const std::vector<Matrix>& factors, bool transposed,
 
 Objective Pls::objective(const std::vector<Matrix>& lambda, bool reml) {
   if (factored_ && reml == reml_ && lambda == lambda_) return last_;
+  const WithTeam team(team_.get());
   lambda_ = lambda;
   factored_ = kept_ = false;  // whatever ends the evaluation half-way
   reml_ = reml;
@@ -141,6 +142,7 @@ double Pls::factor_blocks() {
 }
 
 double Pls::factor(const std::vector<Matrix>& lambda) {
+  const WithTeam team(team_.get());
   factored_ = false;  // of the objective, whose response this leaves alone
   lambda_ = lambda;
   kept_ = false;
@@ -319,6 +321,7 @@ void Pls::gather_leading() {
 }
 
 void Pls::derivatives(bool reml, Derivatives& out) {
+  const WithTeam team(team_.get());
   const double nu = degrees(reml);
   const Index m = static_cast<Index>(parameters_.size()), p = n_fixef(), k = k_[0];
   const bool has_root = root_.size() > 0;
@@ -485,6 +488,7 @@ Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
 }
 
 void Pls::inverse_blocks(InverseBlocks& out) {
+  const WithTeam team(team_.get());
   const Index k = k_[0];
   keep_levels();
   out.own.resize(n_terms());
@@ -529,6 +533,7 @@ void Pls::inverse_blocks(InverseBlocks& out) {
 }
 
 std::vector<Matrix> Pls::conditional_covariances() {
+  const WithTeam team(team_.get());
   std::vector<Matrix> out(n_terms());
   keep_levels();
   out[0] = K_;

@@ -1,7 +1,9 @@
 #include "ranef/row_products.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "ranef/threads.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -17,6 +19,24 @@ std::vector<std::int32_t> entries(const std::vector<std::int32_t>& s,
     out[i] = static_cast<std::int32_t>(std::lower_bound(begin, end, t[i]) - pair.level.begin());
   }
   return out;
+}
+
+// Rows that one thread takes as fast as several, and rows of a task.
+constexpr Index kRowsAlone = 1 << 15, kRowsTask = 1 << 15;
+
+// work(item) for each of `count` items of n rows each.
+template <class Work>
+void each_item(Index count, Index n, Work&& work) {
+  if (n >= kRowsAlone) return each_task(count, work);
+  for (Index item = 0; item < count; ++item) work(item);
+}
+
+// work(begin, end) for ranges of rows that do not depend on each other.
+template <class Work>
+void each_rows(Index n, Work&& work) {
+  if (n < kRowsAlone || team_at_hand().size() == 1) return work(Index{0}, n);
+  each_task((n + kRowsTask - 1) / kRowsTask,
+            [&](Index task) { work(task * kRowsTask, std::min(n, (task + 1) * kRowsTask)); });
 }
 
 // blocks(:, code_i) += w_i z_i z_i'.
@@ -110,9 +130,10 @@ void add_transposed(const RowMatrix& z, const std::int32_t* codes, const double*
 
 // out_i += z_i'b of the row's level.
 template <int K>
-void add_multiplied(const RowMatrix& z, const std::int32_t* codes, const double* b, double* out) {
+void add_multiplied(const RowMatrix& z, const std::int32_t* codes, const double* b, Index begin,
+                    Index end, double* out) {
   const Index k = K == Eigen::Dynamic ? z.cols() : K;
-  for (Index i = 0; i < z.rows(); ++i) {
+  for (Index i = begin; i < end; ++i) {
     const double* of_level = b + codes[i] * k;
     double sum = 0.0;
     for (Index a = 0; a < k; ++a) sum += z.data()[i * k + a] * of_level[a];
@@ -160,9 +181,10 @@ void add_pair(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::i
 // out_i += scale * zs_i'block zt_i.
 template <int S, int T>
 void add_bilinear(const RowMatrix& zs, const RowMatrix& zt, const std::vector<std::int32_t>& entry,
-                  const Matrix& blocks, double scale, Eigen::Ref<Vector> out) {
+                  const Matrix& blocks, double scale, Index begin, Index end,
+                  Eigen::Ref<Vector> out) {
   const Index ks = S == Eigen::Dynamic ? zs.cols() : S, kt = T == Eigen::Dynamic ? zt.cols() : T;
-  for (Index i = 0; i < out.size(); ++i) {
+  for (Index i = begin; i < end; ++i) {
     const double* block = blocks.data() + entry[i] * ks * kt;
     double sum = 0.0;
     for (Index b = 0; b < kt; ++b)
@@ -217,7 +239,7 @@ void RowProducts::renew_pairs(const Matrix& weights) {
 
 template <class Weights>
 void RowProducts::renew_by(Weights weights) {
-  for (std::size_t t = 0; t < z_.size(); ++t) {
+  const auto renew_own = [&](std::size_t t) {
     Matrix& own = products_.terms[t].own;
     const Eigen::Ref<const Vector> w = weights(predictor_[t], predictor_[t]);
     if (!only_[t].empty()) {
@@ -225,7 +247,7 @@ void RowProducts::renew_by(Weights weights) {
       own.setZero();
       each_only(z_[t], codes_[t], only_[t],
                 [&](Index i, Index at, double z) { own.data()[at * k + at % k] += w(i) * z * z; });
-      continue;
+      return;
     }
     with_size(z_[t].cols(), [&](auto size) {
       if (t == 0 && !start_.empty())
@@ -233,14 +255,19 @@ void RowProducts::renew_by(Weights weights) {
       own.setZero();
       add_own<decltype(size)::value>(z_[t], codes_[t], w, own);
     });
-  }
+  };
+  std::vector<std::pair<std::size_t, std::size_t>> met;
   for (std::size_t s = 0; s < entry_.size(); ++s)
-    for (std::size_t p = 0; p < entry_[s].size(); ++p) {
-      const std::size_t t = s + 1 + p;
-      Matrix& value = products_.pairs[s][p].value;
-      value.setZero();
-      add_pair(z_[s], z_[t], entry_[s][p], weights(predictor_[s], predictor_[t]), value);
-    }
+    for (std::size_t p = 0; p < entry_[s].size(); ++p) met.emplace_back(s, p);
+  const Index pairs = static_cast<Index>(met.size()), terms = static_cast<Index>(z_.size());
+  each_item(pairs + terms, products_.n, [&](Index item) {
+    if (item >= pairs) return renew_own(static_cast<std::size_t>(item - pairs));
+    const auto [s, p] = met[static_cast<std::size_t>(item)];
+    const std::size_t t = s + 1 + p;
+    Matrix& value = products_.pairs[s][p].value;
+    value.setZero();
+    add_pair(z_[s], z_[t], entry_[s][p], weights(predictor_[s], predictor_[t]), value);
+  });
 }
 
 RowMatrix RowProducts::transposed_term(std::size_t t, const RowMatrix& rows) const {
@@ -256,28 +283,30 @@ RowMatrix RowProducts::transposed_term(std::size_t t, const RowMatrix& rows) con
 }
 
 std::vector<RowMatrix> RowProducts::transposed(const RowMatrix& rows) const {
-  std::vector<RowMatrix> out;
-  for (std::size_t t = 0; t < z_.size(); ++t) out.push_back(transposed_term(t, rows));
+  std::vector<RowMatrix> out(z_.size());
+  each_item(static_cast<Index>(z_.size()), products_.n, [&](Index item) {
+    const std::size_t t = static_cast<std::size_t>(item);
+    out[t] = transposed_term(t, rows);
+  });
   return out;
 }
 
 std::vector<RowMatrix> RowProducts::transposed(const Vector& row) const {
-  std::vector<RowMatrix> out;
-  for (std::size_t t = 0; t < z_.size(); ++t) {
+  std::vector<RowMatrix> out(z_.size());
+  each_item(static_cast<Index>(z_.size()), products_.n, [&](Index item) {
+    const std::size_t t = static_cast<std::size_t>(item);
     const Index k = z_[t].cols();
-    out.push_back(RowMatrix::Zero(products_.terms[t].n_levels * k, 1));
-    double* sum = out.back().data();
-    if (!only_[t].empty()) {
-      each_only(z_[t], codes_[t], only_[t],
-                [&](Index i, Index at, double z) { sum[at] += z * row(i); });
-      continue;
-    }
+    out[t].setZero(products_.terms[t].n_levels * k, 1);
+    double* sum = out[t].data();
+    if (!only_[t].empty())
+      return each_only(z_[t], codes_[t], only_[t],
+                       [&](Index i, Index at, double z) { sum[at] += z * row(i); });
     with_size(k, [&](auto size) {
       constexpr int K = decltype(size)::value;
       if (t == 0 && !start_.empty()) return transposed_in_order<K>(z_[t], start_, row.data(), sum);
       add_transposed<K>(z_[t], codes_[t].data(), row.data(), sum);
     });
-  }
+  });
   return out;
 }
 
@@ -302,17 +331,24 @@ Matrix RowProducts::multiply_own(const std::vector<RowMatrix>& b) const {
 }
 
 Vector RowProducts::multiply(const std::vector<RowMatrix>& b) const {
-  Vector out = Vector::Zero(z_[0].rows());
-  for (std::size_t t = 0; t < z_.size(); ++t) {
-    if (!only_[t].empty()) {
-      each_only(z_[t], codes_[t], only_[t],
-                [&](Index i, Index at, double z) { out(i) += z * b[t].data()[at]; });
-      continue;
+  Vector out(products_.n);
+  each_rows(products_.n, [&](Index begin, Index end) {
+    out.segment(begin, end - begin).setZero();
+    for (std::size_t t = 0; t < z_.size(); ++t) {
+      if (!only_[t].empty()) {
+        const Index k = z_[t].cols();
+        for (Index i = begin; i < end; ++i) {
+          const Index at = codes_[t][i] * k + only_[t][i];
+          out(i) += z_[t](i, only_[t][i]) * b[t].data()[at];
+        }
+        continue;
+      }
+      with_size(z_[t].cols(), [&](auto size) {
+        add_multiplied<decltype(size)::value>(z_[t], codes_[t].data(), b[t].data(), begin, end,
+                                              out.data());
+      });
     }
-    with_size(z_[t].cols(), [&](auto size) {
-      add_multiplied<decltype(size)::value>(z_[t], codes_[t].data(), b[t].data(), out.data());
-    });
-  }
+  });
   return out;
 }
 
@@ -356,26 +392,31 @@ std::vector<RowMatrix> RowProducts::applied(const std::vector<RowMatrix>& b) con
 
 Vector RowProducts::quadratic(const std::vector<Matrix>& own,
                               const std::vector<std::vector<Matrix>>& pairs) const {
-  Vector out = Vector::Zero(z_[0].rows());
-  for (std::size_t t = 0; t < z_.size(); ++t) {
-    const Index k = z_[t].cols();
-    if (!only_[t].empty()) {
-      each_only(z_[t], codes_[t], only_[t], [&](Index i, Index at, double z) {
-        out(i) += z * z * own[t].data()[at * k + at % k];
+  Vector out = Vector::Zero(products_.n);
+  const auto add = [&](Index begin, Index end) {
+    for (std::size_t t = 0; t < z_.size(); ++t) {
+      const Index k = z_[t].cols();
+      if (!only_[t].empty()) {
+        for (Index i = begin; i < end; ++i) {
+          const Index column = only_[t][i], at = codes_[t][i] * k + column;
+          const double z = z_[t](i, column);
+          out(i) += z * z * own[t].data()[at * k + at % k];
+        }
+        continue;
+      }
+      with_sizes(k, k, [&](auto one, auto other) {
+        add_bilinear<decltype(one)::value, decltype(other)::value>(z_[t], z_[t], codes_[t], own[t],
+                                                                   1.0, begin, end, out);
       });
-      continue;
     }
-    with_sizes(k, k, [&](auto one, auto other) {
-      add_bilinear<decltype(one)::value, decltype(other)::value>(z_[t], z_[t], codes_[t], own[t],
-                                                                 1.0, out);
-    });
-  }
-  for (std::size_t s = 0; s < entry_.size(); ++s)
-    for (std::size_t p = 0; p < entry_[s].size(); ++p)
-      with_sizes(z_[s].cols(), z_[s + 1 + p].cols(), [&](auto one, auto other) {
-        add_bilinear<decltype(one)::value, decltype(other)::value>(
-            z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], 2.0, out);
-      });
+    for (std::size_t s = 0; s < entry_.size(); ++s)
+      for (std::size_t p = 0; p < entry_[s].size(); ++p)
+        with_sizes(z_[s].cols(), z_[s + 1 + p].cols(), [&](auto one, auto other) {
+          add_bilinear<decltype(one)::value, decltype(other)::value>(
+              z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p], 2.0, begin, end, out);
+        });
+  };
+  each_rows(products_.n, add);
   return out;
 }
 
@@ -386,13 +427,15 @@ Matrix RowProducts::quadratic_pairs(const std::vector<Matrix>& own,
     return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b;
   };
   for (std::size_t t = 0; t < z_.size(); ++t)
-    add_bilinear<Eigen::Dynamic, Eigen::Dynamic>(z_[t], z_[t], codes_[t], own[t], 1.0,
+    add_bilinear<Eigen::Dynamic, Eigen::Dynamic>(z_[t], z_[t], codes_[t], own[t], 1.0, 0,
+                                                 out.rows(),
                                                  out.col(place(predictor_[t], predictor_[t])));
   for (std::size_t s = 0; s < entry_.size(); ++s)
     for (std::size_t p = 0; p < entry_[s].size(); ++p) {
       const int a = predictor_[s], b = predictor_[s + 1 + p];
       add_bilinear<Eigen::Dynamic, Eigen::Dynamic>(z_[s], z_[s + 1 + p], entry_[s][p], pairs[s][p],
-                                                   a == b ? 2.0 : 1.0, out.col(place(a, b)));
+                                                   a == b ? 2.0 : 1.0, 0, out.rows(),
+                                                   out.col(place(a, b)));
     }
   return out;
 }

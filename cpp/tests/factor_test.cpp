@@ -62,7 +62,7 @@ void check_sparse(Index n, double density) {
 }  // namespace
 
 int main() {
-  for (Index n : {1, 2, 7, 48, 49, 100, 131}) check_dense(n);
+  for (Index n : {1, 2, 7, 48, 49, 100, 131, 1030}) check_dense(n);
   for (Index n : {1, 5, 40, 120}) {
     check_sparse(n, 0.03);
     check_sparse(n, 0.3);

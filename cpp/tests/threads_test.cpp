@@ -1,9 +1,12 @@
 // Teams of threads: every item once, failures passed on, threads only where they are needed.
 #include "ranef/threads.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "check.hpp"
 
@@ -75,6 +78,29 @@ void callers_take_turns() {
   for (std::thread& caller : callers) caller.join();
 }
 
+// Tasks are those of the team at hand; within one, a thread is alone.
+void tasks_are_shared_once() {
+  CHECK(team_at_hand().size() == 1);
+  Team team(3);
+  {
+    const WithTeam at_hand(&team);
+    CHECK(&team_at_hand() == &team);
+    for (const Index count : {0, 1, 2, 500}) {
+      std::vector<std::atomic<int>> times(static_cast<std::size_t>(count));
+      std::atomic<bool> alone{true};
+      each_task(count, [&](Index item) {
+        alone = alone && (count == 1 || team_at_hand().size() == 1);
+        ++times[static_cast<std::size_t>(item)];
+      });
+      CHECK(alone);
+      CHECK(std::all_of(times.begin(), times.end(), [](const auto& n) { return n == 1; }));
+    }
+    const WithTeam nobody(nullptr);
+    CHECK(team_at_hand().size() == 1);
+  }
+  CHECK(team_at_hand().size() == 1);
+}
+
 }  // namespace
 
 int main() {
@@ -82,4 +108,5 @@ int main() {
   threads_start_when_needed();
   the_first_failure_is_rethrown();
   callers_take_turns();
+  tasks_are_shared_once();
 }

@@ -95,7 +95,6 @@ if TYPE_CHECKING:
     from .fitted.feols.model import FixedEffectsModel
     from .fitted.gee.criteria import QIC
     from .fitted.gee.model import GEEModel
-    from .fitted.generalised.residuals import Residuals
     from .fitted.glmm.model import GeneralizedLinearMixedModel
     from .fitted.gls.model import GLSModel
     from .fitted.growth.equate import Equivalence
@@ -110,6 +109,7 @@ if TYPE_CHECKING:
     from .fitted.panel.random_effects import RandomEffectsGLS
     from .fitted.panel.within_between import WithinBetweenModel
     from .fitted.posterior.model import Posterior
+    from .fitted.residual_series import Residuals
     from .fitted.robust import RobustResult
     from .fitted.several.model import DistributionalModel
     from .inference.caic import ConditionalAic
@@ -406,7 +406,7 @@ _LATER = {
     "RandomEffectsGLS": "fitted.panel.random_effects",
     "ResidualTest": "report.checks.residual_tests",
     "ResidualTests": "report.checks.residual_tests",
-    "Residuals": "fitted.generalised.residuals",
+    "Residuals": "fitted.residual_series",
     "RobustResult": "fitted.robust",
     "Rules": "learners.rules",
     "SimulatedResiduals": "report.checks.residuals",

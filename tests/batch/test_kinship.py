@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import ranef
+from ranef.models.batch import blocks, kinship
 
 
 def sample(levels=40, repeats=1, responses=6, seed=2):
@@ -110,3 +111,21 @@ def test_what_it_does_not_do_is_said():
         ranef.fit_many(FORMULA, frame, Y, ddf="satterthwaite", **given)
     with pytest.raises(ranef.DataError, match="grouping factor"):
         ranef.fit_many(FORMULA, frame, Y, covariance={"nobody": A}, progress=False)
+
+
+def test_responses_are_rotated_together_however_slow_the_machine_is(monkeypatch):
+    frame, A, Y = sample()
+    many = np.tile(Y, (1, 60))[:, :300]
+    sizes = []
+    fit = kinship.Kinship.fit
+
+    def slow(self, block, *, reml):
+        sizes.append(block.shape[1])
+        return fit(self, block, reml=reml)
+
+    monkeypatch.setattr(kinship.Kinship, "fit", slow)
+    monkeypatch.setattr(blocks, "BLOCK_SECONDS", 1e-9)
+    batch = ranef.fit_many(FORMULA, frame, many, covariance={"animal": A}, progress=False)
+    assert sizes == [256, 44]
+    few = ranef.fit_many(FORMULA, frame, many[:, :3], covariance={"animal": A}, progress=False)
+    np.testing.assert_allclose(batch.fits["llf"].iloc[:3], few.fits["llf"], atol=1e-8)

@@ -101,7 +101,10 @@ def test_files_give_what_the_frame_gives(data, whole, tmp_path, monkeypatch, how
     assert found.messages == whole.messages
     stored = fit(source, out=tmp_path / "out")
     same(stored, whole)
-    same(ranef.StoredBatch(tmp_path / "out"), whole)
+    opened = ranef.StoredBatch(tmp_path / "out")
+    same(opened, whole)
+    with pytest.raises(ranef.RanefError, match=r"ranef\.lmer\(.*, data\["):
+        opened.fit(0)
     told = stored.fits.set_index("store")["message"]
     assert [text for text in told if text] == list(whole.messages.values())
     assert found.fit("s04").llf == pytest.approx(stored.fit("s04").llf, abs=1e-9)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -329,8 +330,14 @@ def test_weights_in_a_matrix_and_full_fits(sleep, Y, tmp_path, small_blocks):
     stored = ranef.fit_many(FORMULA, sleep, file, out=tmp_path / "f", **OPTIONS)
     assert stored.fit("g3").nobs == 173
     assert stored.fit(3).llf == pytest.approx(stored.fits["llf"][3], abs=1e-6)
-    with pytest.raises(ranef.RanefError, match="without its data"):
-        ranef.StoredBatch(tmp_path / "f").fit(3)
+    with pytest.raises(ranef.RanefError, match="without its data") as caught:
+        ranef.StoredBatch(tmp_path / "f").fit("g20")
+    call = re.search(r"by (ranef\.lmer\(.*?\)), where data has", str(caught.value))[1]
+    alone = eval(call, {"ranef": ranef, "data": sleep.assign(g20=np.asarray(Y)[:, 20])})
+    assert alone.llf == pytest.approx(stored.fits["llf"][20], abs=1e-6)
+    blocks = ranef.fit_many(FORMULA, sleep, iter([Y]), out=tmp_path / "i", **OPTIONS)
+    with pytest.raises(ranef.RanefError, match=r"iterator.*Fit this one by ranef\.lmer"):
+        blocks.fit(3)
     with pytest.raises(ranef.DataError, match="iterator"):
         ranef.fit_many(FORMULA, sleep, iter([Y]), **OPTIONS).fit(3)
 

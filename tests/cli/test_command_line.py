@@ -250,7 +250,7 @@ def test_responses_of_other_files_go_into_a_folder_and_on(place, tmp_path, capsy
     assert events[-3]["status"] == {"converged": 40}
     assert [e["kept"] for e in events if e["event"] == "fits"] == [0]
     assert main([*line, "--out", folder]) == 0  # nothing is fitted again
-    assert "40 of 40 fits were there" in capsys.readouterr().out
+    assert "all 40 fits were there already; nothing was fitted" in capsys.readouterr().out
     assert main([*line, "--out", folder, "--log", "json"]) == 0
     events = lines(capsys.readouterr().err)
     assert [e["kept"] for e in events if e["event"] == "fits"] == [40]
@@ -315,3 +315,27 @@ def test_fits_that_do_not_converge_are_named(place, tmp_path, capsys):
     assert main([*line, "--from", str(tmp_path / "genes.parquet"), "--log", "json"]) == 3
     told = [e for e in lines(capsys.readouterr().err) if e["event"] == "not converged"]
     assert [(e["response"], e["status"]) for e in told] == [("constant", "explained")]
+
+
+def test_counts_are_fitted_in_batches(tmp_path, capsys):
+    rng = np.random.default_rng(3)
+    cells = pd.DataFrame({"donor": np.repeat(np.arange(8), 10), "case": np.tile([0, 1], 40)})
+    cells["depth"], cells["half"] = rng.uniform(0.5, 2.0, 80), np.tile([1, 1, 2, 2], 20)
+    genes = pd.DataFrame(rng.poisson(4.0, (80, 3)), columns=["a", "b", "c"])
+    pd.concat([cells, genes], axis=1).to_csv(tmp_path / "all.csv", index=False)
+    file, out = str(tmp_path / "all.csv"), str(tmp_path / "out.csv")
+    line = ["batch", "~ case + (1 | donor)", file, "--responses", "a,b,c", "--out", out]
+    assert main([*line, "--family", "poisson", "--size-factors", "depth"]) in (0, 3)
+    whole = ranef.fit_many(
+        "~ case + (1 | donor)", cells, genes, family="poisson", size_factors="depth", progress=False
+    )
+    np.testing.assert_allclose(pd.read_csv(out)["estimate"], whole.table["estimate"], rtol=1e-9)
+    line = ["fit", "a ~ case + (1 | donor)", file, "--by", "half", "--out", out]
+    assert main([*line, "--family", "poisson"]) in (0, 3)
+    groups = ranef.fit_groups(
+        "a ~ case + (1 | donor)", cells.assign(a=genes["a"]), "half", family="poisson"
+    )
+    np.testing.assert_allclose(pd.read_csv(out)["estimate"], groups.table["estimate"], rtol=1e-9)
+    with pytest.raises(SystemExit, match="2"):
+        main(["fit", "a ~ case + (1 | donor)", file, "--family", "poisson"])
+    assert "glmer fits one model" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Words of other packages are answered with ours, on every model, function and method."""
 
+import importlib
 import inspect
 import json
 import pickle
@@ -13,6 +14,7 @@ import pytest
 
 import ranef
 from ranef.report.emmeans import ContrastTable
+from ranef.words.answers import Spoken
 from ranef.words.foreign import FORMULA, KEYWORDS, MODEL, MODULE
 from ranef.words.rarer import MEANS, SUMMARY, WITHOUT
 
@@ -29,6 +31,8 @@ MODELS = {
     "growth": ranef.growth("Reaction", SLEEP, time="Days", groups="Subject"),
     "parts": ranef.glmer("Reaction ~ Days + (1 | Subject)", SLEEP, family="lognormal"),
 }
+#: Modules with names of other packages' functions.
+ROOMS = ("fitted", "formula", "missing", "report", "design")
 #: Models that predict new rows, with their options.
 PREDICT = [name for name in MODELS if name != "growth"]
 
@@ -71,7 +75,7 @@ def test_an_answer_says_where_the_word_is_missing_here_too():
 
 @pytest.mark.parametrize("word", [*MODULE, *MODEL])
 def test_the_module_answers_every_foreign_word(word):
-    if word in ranef.__all__ or word in ("fitted", "formula", "missing"):  # rooms of the house
+    if word in ranef.__all__ or word in ROOMS:
         return
     with pytest.raises(AttributeError, match=f"{word} is from"):
         getattr(ranef, word)
@@ -173,11 +177,18 @@ BESIDE = {
 def test_results_that_are_no_models_answer_words_of_models_too(kind):
     result = BESIDE[kind]
     for word in [*MODEL, *MODULE, *WITHOUT]:
-        if hasattr(result, word):
+        if hasattr(type(result), word) or word in vars(result):
             continue
         with pytest.raises(AttributeError, match=f"'?{word}'?( is (from|not|a function)|;)"):
             getattr(result, word)
     assert type(pickle.loads(pickle.dumps(result))) is type(result)
+
+
+def test_results_of_results_answer_too():
+    for result in (LINEAR.convergence, LINEAR.influence("Subject"), ranef.diagnose(LINEAR)):
+        with pytest.raises(AttributeError, match=r"fixef is from lme4; here it is model\.params"):
+            _ = result.fixef
+        assert type(pickle.loads(pickle.dumps(result))) is type(result)
 
 
 def test_answers_say_where_the_model_is():
@@ -426,3 +437,73 @@ def test_functions_of_other_formulas_are_answered_at_their_place(formula, answer
     word = formula.split("~ ")[1].split("(")[0]
     assert caret.index("^") == text.index(f"{word}(")
     assert caret.count("^") == len(word)
+
+
+@pytest.mark.parametrize("kind", list(MODELS))
+def test_residuals_may_be_called_as_elsewhere(kind):
+    model = MODELS[kind]
+    called = model.resid()
+    assert type(called) is pd.Series
+    pd.testing.assert_series_equal(called, pd.Series(model.resid))
+    pd.testing.assert_series_equal(model.resid("pearson"), model.residuals("pearson"))
+    frame = pd.DataFrame({"row": called.index}, index=called.index)
+    assert (frame.assign(r=model.resid)["r"] == called).all()
+    assert (frame["row"].map(model.resid) == called).all()
+    assert type(pickle.loads(pickle.dumps(model.resid))) is pd.Series
+
+
+def test_arguments_of_performance_name_where_their_numbers_are():
+    for call in (lambda: LINEAR.icc(by_group=True), lambda: LINEAR.r2(by_group=True)):
+        with pytest.raises(TypeError, match=r"by_group|variance_decomposition"):
+            call()
+    with pytest.raises(TypeError, match=r"level=0\.95"):
+        LINEAR.icc(ci=0.9)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_module_of_a_functions_name_answers_a_call(room):
+    importlib.import_module(f"ranef.{room}")
+    with pytest.raises(TypeError, match=rf"^{room} (is from .*model\.|belongs to a model)"):
+        getattr(ranef, room)(LINEAR)
+
+
+def test_all_public_methods_answer_unknown_arguments():
+    """Of every class of models and results, what it inherits included."""
+    for name in ranef.__all__:
+        found = getattr(ranef, name)
+        if not (isinstance(found, type) and issubclass(found, Spoken)):
+            continue
+        for word in (word for word in dir(found) if not word.startswith("_")):
+            method = inspect.getattr_static(found, word)
+            if not inspect.isfunction(method):
+                continue
+            parameters = inspect.signature(method).parameters.values()
+            if any(p.kind is p.VAR_KEYWORD for p in parameters):
+                continue
+            with pytest.raises(TypeError, match=rf"{word}\(\) has no argument 'colour'"):
+                method(None, colour=1)
+
+
+def test_figures_that_an_answer_names_exist():
+    for _, cure in [*MODEL.values(), *MODULE.values()]:
+        for figure in re.findall(r"model\.plot\.(\w+)", cure):
+            assert hasattr(ranef.ModelPlots, figure), cure
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("model_parameters", "coef_table"),
+        ("standard_error", "bse"),
+        ("std_errors", "bse"),
+        ("entity_effects", "absorb="),
+        ("intervals", "conf_int"),
+        ("getVarCov", "varcorr"),
+        ("empredict", "emmeans"),
+        ("effectsize", "standardised"),
+    ],
+)
+def test_words_of_easystats_linearmodels_nlme_and_pymer4(word, answer):
+    for owner in (LINEAR, ranef, MODELS["feols"]):
+        with pytest.raises(AttributeError, match=answer):
+            getattr(owner, word)

@@ -238,3 +238,21 @@ def test_means_of_a_logarithm_are_turned_back_and_other_transformations_refused(
         ranef.emmeans(rooted, "recipe", type="response")
     plain = ranef.lmer("angle ~ recipe + (1 | recipe:replicate)", cake)
     assert ranef.emmeans(plain, "recipe", type="response").what == "emmean"
+
+
+def test_one_mean_has_nothing_to_be_compared_with():
+    data = pd.DataFrame({"g": np.repeat(np.arange(10), 6), "x": [1, 2, 3] * 20})
+    data["y"] = data.x + np.random.default_rng(1).normal(size=60)
+    model = ranef.lmer("y ~ x + (1 | g)", data)
+    cure = r"one mean, x = 2, and nothing to compare.*number.*mean.*at=\{'x'.*factor\(x\)"
+    with pytest.raises(ValueError, match=cure):
+        ranef.emmeans(model, "pairwise ~ x")
+    means = ranef.emmeans(model, "x")
+    for call in (means.pairs, means.contrast, lambda: means.contrast("eff")):
+        with pytest.raises(ValueError, match=cure):
+            call()
+    assert len(ranef.emmeans(model, "pairwise ~ x", at={"x": [1, 2, 3]}).contrasts.frame) == 3
+    factor = ranef.lmer("y ~ factor(x) + (1 | g)", data)
+    assert len(ranef.emmeans(factor, "pairwise ~ x").contrasts.frame) == 3
+    with pytest.raises(ValueError, match="one mean, of all rows"):
+        ranef.emmeans(model, "pairwise ~ 1")

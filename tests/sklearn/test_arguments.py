@@ -68,3 +68,15 @@ def test_names_that_a_column_transformer_changed_are_explained():
 def test_a_column_of_text_without_a_formula_is_named():
     with pytest.raises(ranef.DataError, match="column 'who' of X is text; without a formula"):
         MixedRegressor().fit(X[["Days"]].assign(who="s" + X["Subject"].astype(str)), Y)
+
+
+def test_settings_of_other_estimators_are_answered_when_one_is_made():
+    with pytest.raises(TypeError, match=r"MixedRegressor\(\) has no argument 'groups': .*formula"):
+        MixedRegressor(groups="g")
+    with pytest.raises(TypeError, match=r"MixedClassifier\(\) has no argument 'nAGQ': write nagq="):
+        MixedClassifier(nAGQ=9)
+    with pytest.raises(TypeError, match=r"MixedRegressor\(\) has no argument 'colour'"):
+        MixedRegressor(colour=1)
+    assert "formula" in MixedRegressor().get_params()
+    with pytest.raises(TypeError, match="write folds="):
+        ranef.cross_validate(None, k=5)

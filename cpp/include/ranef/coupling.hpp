@@ -95,6 +95,8 @@ class Coupling {
   std::vector<Index> column_start_;         // (n_root + 1,)
   std::vector<std::int32_t> column_level_;  // (nnz,) levels of a column, ascending
   std::vector<Index> column_entry_;         // (nnz,) their entries
+  std::vector<Index> part_start_;           // (parts + 1,) columns of tasks
+  Index n_sums_ = 1;                        // of quadratic_by_column
   Matrix value_, scaled_;                   // (k, nnz); dense: scaled_ is empty
   mutable std::vector<double> pair_work_;   // (k,)
   mutable std::vector<double> root_work_;   // (q_2 * m,)
@@ -106,6 +108,8 @@ class Coupling {
   Index fill_panel(Index first);
   void scale_rows(bool transposed, Eigen::Ref<RowMatrix> rows) const;
   Eigen::Map<RowMatrix> root_rows(Index m) const;
+  void divide_columns();
+  Index n_parts() const { return static_cast<Index>(part_start_.size()) - 1; }
   void downdate_by_column(const Matrix& K, MatrixRef Omega);
   void quadratic_by_column(const MatrixRef& D, Matrix& G) const;
   void close_products(const Matrix& product, Matrix& G) const;

@@ -82,7 +82,7 @@ class CrossedGlmm {
   bool joint_ = false;
   double dispersion_ = 1.0, constant_ = 0.0, constant_dispersion_ = -1.0;
   CrossedPls::Halves u_;
-  Vector eta_;
+  Vector eta_, eta_before_;
   RowDerivatives derivatives_;  // at eta_
   std::vector<RowMatrix> ZWX_;  // (l_t, p), joint only
   CrossedPls::Halves solved_;   // (.., p) M^-1 Lambda'ZWX, joint only

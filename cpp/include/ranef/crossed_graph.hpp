@@ -96,15 +96,18 @@ class CrossedGraph {
 
  private:
   SparseRows rows_, columns_, among_;
+  std::vector<std::uint32_t> place_;  // (nnz,) of columns_' entries among rows_', once renewed
   Vector own1_, own2_, d1_, d2_, a2_, b_, slope_b_;
   std::vector<Index> offset_;
   std::vector<double> lambda_;
   double entangled_ = 0.0;
   std::unique_ptr<Team> team_;
   mutable RowMatrix scaled_, weighted_;
-  mutable RowMatrix product_;
+  mutable RowMatrix product_, direction_;
 
   void apply(const RowMatrix& x, double* w, RowMatrix& y) const;  // w may be null
+  void apply_scaled(double* w, RowMatrix& y) const;
+  void scale(const RowMatrix& x) const;
 };
 
 // out = S in, or out += factor * S in.

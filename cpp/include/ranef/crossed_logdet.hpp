@@ -106,9 +106,16 @@ class CrossedLogdet {
   void take(RowMatrix V, const CrossedGraph& graph);
 
   // Components that do not lie in V: x - V V'x.
-  void project(RowMatrix& x) const;
+  void project(Team& team, RowMatrix& x) const;
 
  private:
+  // The vectors t_j(PTP) x of a batch of probes, and sums of them.
+  struct SampleWork {
+    std::vector<RowMatrix> z;      // (C, m) each
+    std::vector<GraphProduct> Tz;  // of each but the last
+    RowMatrix raw, sum, third;     // (C, m)
+  };
+  mutable SampleWork work_;
   RowMatrix V_;   // (C, k)
   Matrix inner_;  // (k, k)
   double low_ = 0.0, high_ = 0.5;

@@ -36,6 +36,7 @@ class CrossedPls : public LeastSquares {
   CrossedPls(CrossProducts products, std::vector<std::vector<int>> blocks,
              const CrossedSettings& settings);
 
+  Team& team() const { return graph_.team(); }
   Index n_root() const override { return graph_.n_root(); }
   bool is_sparse() const override { return true; }
   void set_response(const std::vector<Vector>& zy) override;

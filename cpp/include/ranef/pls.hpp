@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <vector>
 
 #include "ranef/coupling.hpp"
@@ -20,6 +21,7 @@
 #include "ranef/least_squares.hpp"
 #include "ranef/levels.hpp"
 #include "ranef/root.hpp"
+#include "ranef/threads.hpp"
 
 namespace ranef {
 
@@ -40,6 +42,9 @@ class Pls : public LeastSquares {
   // The first term leads: it is eliminated level by level. Blocks and structures as LeastSquares.
   Pls(CrossProducts products, std::vector<std::vector<int>> blocks,
       std::vector<BlockStructures> structures = {});
+
+  // Divide the work of what follows among so many threads: the results are the same.
+  void use_threads(int threads) { team_ = std::make_unique<Team>(threads); }
 
   Index n_root() const override { return root_.size(); }
   bool is_sparse() const override { return root_.is_sparse(); }
@@ -106,6 +111,7 @@ class Pls : public LeastSquares {
   std::vector<RowMatrix> solve(std::vector<RowMatrix> B) override;
 
  private:
+  std::unique_ptr<Team> team_;  // null: the thread alone
   TermProducts leading_;
   RowMatrix xy_;  // (q_2, c) of the root
   Coupling coupling_;

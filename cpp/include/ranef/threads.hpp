@@ -3,13 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
-#include <cstdint>
-#include <exception>
 #include <functional>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <memory>
 
 #include "ranef/eigen.hpp"
 #include "ranef/interrupt.hpp"
@@ -18,17 +13,18 @@ namespace ranef {
 
 // A fresh thread may share its parent's core for tens of milliseconds, which is the length of many
 // a piece of work; a thread that waits does not. The caller is the first of the team; the others
-// are started when they are first needed and end with close() or the team.
+// are started when they are first needed and end with close() or the team. A forked process starts
+// its own.
 class Team {
  public:
-  explicit Team(int size) : size_(std::max(1, size)) {}
-  ~Team() { close(); }
+  explicit Team(int size);
+  ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
   int size() const { return size_; }
   // Threads there are, the caller among them.
-  int present() const { return 1 + static_cast<int>(others_.size()); }
+  int present() const;
 
   // Call part(0), ..., part(parts - 1), each on a thread of its own; where the system has no more
   // threads to give, only as many as there are. The first exception, by thread, is rethrown once
@@ -39,19 +35,54 @@ class Team {
   void close();
 
  private:
+  class Others;
   const int size_;
-  std::mutex turn_;  // held by the caller
-  std::mutex mutex_;
-  std::condition_variable wake_, done_;
-  std::vector<std::thread> others_;
-  std::function<void(int)> part_;  // these are guarded by mutex_
-  std::uint64_t round_ = 0;
-  int parts_ = 0, left_ = 0;
-  bool closing_ = false;
+  std::unique_ptr<Others> others_;
 
-  void hire(int parts);
-  void stand_by(int thread, std::uint64_t seen);
+  Others& others();
 };
+
+// The team that works for what this thread computes: the innermost WithTeam's, else one of this
+// thread alone. A task is alone, too: it does not divide itself further.
+Team& team_at_hand();
+
+// For as long as it lives, `team` is at hand on this thread; null leaves the thread alone.
+class WithTeam {
+ public:
+  explicit WithTeam(Team* team);
+  ~WithTeam();
+  WithTeam(const WithTeam&) = delete;
+  WithTeam& operator=(const WithTeam&) = delete;
+
+ private:
+  Team* outer_;
+};
+
+// Call work(item) for the items 0 .. count - 1, each of which takes long, by the team at hand. What
+// an item is must not depend on the team, and none may touch what another one writes.
+template <class Work>
+void each_task(Index count, Work&& work) {
+  Team& team = team_at_hand();
+  if (team.size() == 1 || count <= 1) {
+    for (Index item = 0; item < count; ++item) {
+      pause();
+      work(item);
+    }
+    return;
+  }
+  std::atomic<Index> next{0};
+  team.call(static_cast<int>(std::min<Index>(team.size(), count)), [&](int) {
+    try {
+      for (Index item = next.fetch_add(1); item < count; item = next.fetch_add(1)) {
+        pause();
+        work(item);
+      }
+    } catch (...) {
+      next.store(count);  // the others stop too
+      throw;
+    }
+  });
+}
 
 // Call work(thread, begin, end) for consecutive parts of 0 .. count - 1, several parts a thread:
 // each thread takes the next one when it is free, so that a slow item holds up no other part. Who

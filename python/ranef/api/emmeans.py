@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from .._options import check_option
@@ -110,7 +109,7 @@ def emmeans(
         if weights != "equal":
             raise UnsupportedError(f"means of type={type!r} are averaged with weights='equal'")
         means = on_own_scale(model, keep, within, at or {}, frame, level)
-        return replace(means, method=method)
+        return means.compared(method)
     design = part_of(model, part).design
     grid = reference_grid(design, frame, at or {})
     check_known([*keep, *within], grid)
@@ -122,4 +121,4 @@ def emmeans(
     if type == "response":
         check_type(model, type)
         means = on_response(means, response_link(model, part))
-    return replace(means, method=method)
+    return means.compared(method)

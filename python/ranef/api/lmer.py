@@ -79,7 +79,8 @@ def lmer(
         deviation of the log-likelihood that is left. "auto" is exact where the factor needs at most
         3e10 operations and fits in memory, and iterative beyond.
     threads : int
-        Threads of an iterative fit; the result does not depend on their number.
+        Threads of the fit, for large data and many levels; the result does not depend on their
+        number.
     covariance : mapping of str to covariance, optional
         Known covariances of the levels of grouping factors, up to their size: ``{"animal": A}``
         with A a DataFrame labelled by level on both sides, :func:`ranef.pedigree`, or

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .._counted import counted
 from ..design.aligned import check_rows, side_by_side
 from ..design.frame import Frame, did_you_mean, open_frame
+from ..design.width import number_hint
 from ..errors import DataError
 from .response_files import ColumnFiles, open_columns
 
@@ -246,4 +247,7 @@ def floats(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
     try:
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
-        raise DataError(f"response {name!r} cannot be read as numbers: {error}", name) from None
+        hint = number_hint(pd.Index(series.dropna().unique()).astype(str), name)
+        raise DataError(
+            f"response {name!r} cannot be read as numbers: {hint or error}", name
+        ) from None

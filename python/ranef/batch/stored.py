@@ -16,6 +16,7 @@ from ..errors import DataError, RanefError, RanefWarning
 from ..fitted.kinds import Model
 from ..models.batch.blocks import Progress
 from ..words.answers import Spoken
+from .anew import single_call
 from .folder import BatchFolder, read_plan
 from .response_files import need_pyarrow
 from .result import BatchResult, position
@@ -45,7 +46,7 @@ class StoredBatch(Spoken, Preformatted):
     complete : bool
         Whether all fits are finished and p-values adjusted over all of them.
     kept : int
-        Fits that the call found finished, from a run that was stopped.
+        Fits that the call found finished, from an earlier run.
 
     Raises
     ------
@@ -151,10 +152,16 @@ class StoredBatch(Spoken, Preformatted):
             The full model, with all its methods.
         """
         if self._single is None:
+            call = single_call(self._plan, self.status.index, which)
+            if self._plan.get("responses") == "an iterator":
+                raise RanefError(
+                    "the responses came from an iterator, which cannot be read again. Fit this "
+                    f"one by {call}"
+                )
             raise RanefError(
-                "this folder was opened without its data; call fit_many or fit_groups again with "
-                "the same arguments and the same out (nothing is fitted twice), or read the "
-                "responses again if they came from an iterator"
+                f"{self.path!r} was opened without its data. Fit this one by {call}. Or call "
+                f"{self._plan['function']} again with the same arguments and out={self.path!r}: "
+                "nothing is fitted twice, and what it returns has fit()"
             )
         return self._single(which)
 

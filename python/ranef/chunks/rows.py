@@ -24,6 +24,7 @@ from ..design.values import Categories, Numbers
 from ..errors import DataError, UnsupportedError
 from ..formula import Factor, Formula
 from .curves import Extremes, Kept
+from .places import Places, check_places, has_places
 
 __all__ = ["ChunkRows", "Sample", "learn", "read_chunk"]
 
@@ -71,6 +72,7 @@ class Sample:
         self.rows: list[dict[str, Any]] = []
         self.extremes = Extremes()
         self.kept = Kept() if formula.smooths else None
+        self.places = Places() if has_places(formula) else None
 
     def add(self, chunk: Any) -> None:
         """Keep the rows of a chunk that show something new."""
@@ -87,6 +89,7 @@ class Sample:
         wanted = [] if few else usable[:SAMPLE_ROWS].tolist()
         for factor in variables(self.formula):
             wanted += self.new_levels(factor.expr, reading.values[factor.expr], usable)
+        wanted += [] if self.places is None else self.places.new(self.formula, reading, usable)
         if wanted:
             at = sorted(set(wanted))
             self.rows.append({name: frame.series(name).iloc[at] for name in self.names(frame)})
@@ -96,8 +99,8 @@ class Sample:
 
     @property
     def is_complete(self) -> bool:
-        """Whether more rows cannot add anything: there are some, no factors, and no smooths."""
-        return bool(self.rows) and not self.seen and self.kept is None
+        """Whether more rows cannot add anything: there are some, without factors and the like."""
+        return bool(self.rows) and not self.seen and self.kept is None and self.places is None
 
     def names(self, frame: Frame) -> list[str]:
         """Columns that the formula's text or an argument may mention."""
@@ -239,6 +242,8 @@ def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | No
     store = Store(values, encoder.factors)
     for column in [*encoder.fixed, *(c for recipe in encoder.random for c in recipe)]:
         store.refer(column)
+    columns = [np.ascontiguousarray(c, dtype=np.float64) for c in store.columns.values()]
+    check_places(design, columns)
     y = response_vector(formula, values[formula.left.expr], "numeric").copy()
     for factor in formula.offsets:
         value = values[factor.expr]
@@ -248,7 +253,7 @@ def read_chunk(design: Design, chunk: Any, weights: str | None, offset: str | No
         y -= added[keep]
     return ChunkRows(
         y=y,
-        columns=[np.ascontiguousarray(c, dtype=np.float64) for c in store.columns.values()],
+        columns=columns,
         groups={name: (codes[keep], levels) for name, (codes, levels) in reading.groups.items()},
         weights=None if w is None else np.ascontiguousarray(w[keep]),
         n_read=frame.n_rows,

@@ -17,11 +17,11 @@ from .._typing import Array
 from ..design.design import Design, RandomTerm
 from ..design.groups import Grouping
 from ..design.random import CrossedTerm, bars_by_group, check_levels
-from ..design.structures.structure import check_free
 from ..errors import DataError, UnsupportedError
 from ..formula import FactorKind, parse
 from .curves import check_smooths, same_curves
 from .levels import LevelTable
+from .places import check_occasions
 from .rows import ChunkRows, Sample, learn, read_chunk
 from .summed import SummedDesign
 
@@ -81,7 +81,6 @@ class Sums:
     ):
         self.formula = formula
         self._parsed = parse(formula)
-        check_free(self._parsed, "a fit of data read in chunks")
         check_smooths(self._parsed)
         self.weights = weights
         self.offset = offset
@@ -168,7 +167,7 @@ class Sums:
             (list(t.columns), [b for b, block in enumerate(t.blocks) for _ in block])
             for t in design.random
         ]
-        as_is = [term.smooth is not None for term in design.random]
+        as_is = [term.is_structured for term in design.random]
         self._sums = _core.Accumulator(list(design.fixed), layout, as_is)
         self._design = design
 
@@ -389,9 +388,10 @@ class Sums:
         self._lent = True
         groupings = tuple(grouping for _, grouping in sorted_)
         for bars, grouping in zip(bars_by_group(self._parsed), groupings, strict=True):
-            check_levels(bars[0], grouping)
+            if not all(bar.structure for bar in bars):
+                check_levels(bars[0], grouping)
         groupings = (*groupings, *design.encoder.groupings[len(groupings) :])
-        return SummedDesign(
+        out = SummedDesign(
             y=np.empty(0),
             columns=(),
             fixed=design.fixed,
@@ -409,6 +409,8 @@ class Sums:
             n_rows=self.n_obs,
             sums=sums,
         )
+        check_occasions(out)
+        return out
 
 
 def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
@@ -418,7 +420,8 @@ def sorted_term(term: RandomTerm, grouping: Grouping) -> RandomTerm:
     kind = CrossedTerm if grouping.crossings else RandomTerm
     levels: Any = grouping if grouping.crossings else grouping.levels
     codes = np.empty(0, dtype=np.int32)
-    return kind(term.group, codes, levels, term.columns, term.names, term.blocks)
+    left = (term.columns, term.names, term.blocks)
+    return kind(term.group, codes, levels, *left, structures=term.structures)
 
 
 def check_same(design: Design, other: Design) -> None:

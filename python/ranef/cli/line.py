@@ -60,6 +60,8 @@ examples:
   ranef batch "~ age + (1 | family)" expression.parquet --responses 'gene_*' --out genes.parquet
   ranef batch "~ x + (1 | g)" rows.csv --responses y1,y2,y3 --ddf satterthwaite --json
   ranef batch "~ age + (1 | family)" people.parquet --from 'genes/*.parquet' --out results/
+  ranef batch "~ case + (1 | donor)" cells.parquet --from counts.parquet --out counts/ \
+      --family negative_binomial --size-factors depth
 
 --out that names a folder is written part by part; the same command continues where it was stopped.
 """
@@ -126,6 +128,8 @@ def contradiction(asked: argparse.Namespace) -> str | None:
         return "give --responses, columns of DATA, or --from, files whose columns they are"
     if asked.run is not run_fit:
         return None
+    if asked.by is None and (asked.family or asked.link):
+        return "--family goes with --by, or with the command batch; glmer fits one model"
     if asked.by is None and asked.tests:
         return "--tests goes with --by, or with the command batch"
     if asked.by is None and asked.workers is not None and not asked.stream:
@@ -201,8 +205,10 @@ def parser() -> argparse.ArgumentParser:
     batch.add_argument(
         "--ddf",
         choices=["residual", "inf", "satterthwaite"],
-        default="residual",
-        help="degrees of freedom of the tests (%(default)s)",
+        help="degrees of freedom of the tests (residual; with --family inf)",
+    )
+    batch.add_argument(
+        "--size-factors", metavar="COLUMN", help="size of each row of counts, as sequencing depth"
     )
     add_single(commands)
     for one in (fit, batch):
@@ -213,6 +219,10 @@ def parser() -> argparse.ArgumentParser:
             default=[],
             help='linear hypothesis such as "x - z = 0", with --by or batch; may be repeated',
         )
+        one.add_argument(
+            "--family", help="of many fits: binomial, poisson, negative_binomial or gamma"
+        )
+        one.add_argument("--link", help="link of the family; the usual one by default")
         one.add_argument(
             "--workers", type=positive, metavar="N", help="threads of a batch or stream"
         )

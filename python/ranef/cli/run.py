@@ -89,7 +89,8 @@ def run_batch(asked: argparse.Namespace, log: Log) -> bool:
     log.info("start", command="batch", formula=asked.formula, data=asked.data)
     data = read(asked, log, lambda name: True)
     responses = responses_of(asked, list(data.columns))
-    result = fit_many(asked.formula, data, responses, **options(asked))
+    sizes = asked.size_factors
+    result = fit_many(asked.formula, data, responses, size_factors=sizes, **options(asked))
     return finish(result, asked, log)
 
 
@@ -119,7 +120,9 @@ def options(asked: argparse.Namespace) -> dict[str, Any]:
         "offset": asked.offset,
         "reml": asked.reml,
         "tests": asked.tests,
-        "ddf": asked.ddf or "residual",
+        "ddf": asked.ddf or ("residual" if asked.family is None else None),
+        "family": asked.family,
+        "link": asked.link,
         "workers": asked.workers,
         "progress": asked.log == "text",
         **({"out": asked.out} if is_folder(asked.out) else {}),
@@ -152,9 +155,10 @@ def finish(result: Any, asked: argparse.Namespace, log: Log) -> bool:
         if asked.log == "text":
             print(result)
             if before:
-                print(f"{before} of {len(fits)} fits were there from a run that was stopped")
+                print(found_before(before, len(fits)))
         return states <= {"converged"} and not result.interrupted
-    columns = [*key, "nobs", "sigma", "llf", "singular", "status"]
+    scale = [name for name in ("sigma", "dispersion") if name in fits]
+    columns = [*key, "nobs", *scale, "llf", "singular", "status"]
     table = result.table.merge(fits[columns], on=key, how="left", sort=False)
     if asked.out is not None:
         write(table, asked.out, log)
@@ -163,6 +167,13 @@ def finish(result: Any, asked: argparse.Namespace, log: Log) -> bool:
     elif asked.out is None:
         print(table.to_string(index=False))
     return states <= {"converged"}
+
+
+def found_before(before: int, fits: int) -> str:
+    """State how many fits an earlier run had made."""
+    if before == fits:
+        return f"all {fits} fits were there already; nothing was fitted"
+    return f"{before} of {fits} fits were there from a run that was stopped"
 
 
 def read(asked: argparse.Namespace, log: Log, wanted: Callable[[str], bool]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from ..models import lmm
 from ..models.ols import fit_ols
 from ..report.coefficients import coefficient_table, interval_table
 from ..report.plots.tables import coefficient_axes
+from ..words.answers import Spoken
 
 __all__ = [
     "ANSWERS",
@@ -81,7 +82,7 @@ ANSWERS = {
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Approaches:
+class Approaches(Spoken):
     """Approaches to one question, side by side.
 
     Attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..words.answers import called_elsewhere
 from .build import build
 from .design import INTERCEPT, Design, RandomTerm, assemble
 from .encode import Encoder, NewRows, NewTerm, encode
@@ -20,3 +21,5 @@ __all__ = [
     "held_bytes",
     "snapshot",
 ]
+
+called_elsewhere(__name__)

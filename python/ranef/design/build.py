@@ -26,7 +26,7 @@ from .scope import Column, check_names, columns_of_terms
 from .smooths.reading import read_smooth, with_random_smooths
 from .smooths.terms import add_smooths, fixed_columns, smooth_terms
 from .values import Categories, Numbers, Value
-from .width import check_width
+from .width import check_width, number_hint
 
 __all__ = ["build"]
 
@@ -234,10 +234,11 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
         return value.arrays[0]
     shown = ", ".join(repr(level) for level in value.levels[:4].tolist())
     if kind == "numeric":
+        hint = number_hint(value.levels.astype(str), name)
         raise DataError(
             f"the response {name!r} is not numeric (its values are {shown}"
-            f"{', ...' if len(value.levels) > 4 else ''}); make it numbers, such as 0 and 1"
-            f"{ordered_hint(value)}",
+            f"{', ...' if len(value.levels) > 4 else ''}); "
+            f"{hint or 'make it numbers, such as 0 and 1' + ordered_hint(value)}",
             name,
         )
     if len(value.levels) != 2:

@@ -47,7 +47,7 @@ class Method:
     name : {"exact", "auto", "iterative"}
         As :func:`ranef.lmer` and :func:`ranef.glmer` take it.
     threads : int
-        Threads of one iterative fit.
+        Threads of one fit.
     seed : int
         Seed of the probes.
     sample : Sample, optional

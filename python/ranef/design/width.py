@@ -1,4 +1,4 @@
-"""Fixed parts too wide to be meant: refused before they are computed, or reported."""
+"""Fixed parts too wide to be meant, and numbers that arrived as text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from .coding import FittedFactor
 from .design import Design
 from .scope import Column
 
-__all__ = ["check_width", "numbers_as_text"]
+__all__ = ["check_width", "number_hint", "numbers_as_text"]
 
 #: Columns below which nothing is refused; operations of the cross products, n p^2, above which
 #: it is; and the share of the machine's memory that a matrix, twice, may take.
 WIDE, OPERATIONS, SHARE = 2000, 1e12, 0.5
-#: Levels from which a text column that holds numbers is reported, and their least share.
-MANY, NUMERIC = 30, 0.8
+#: Levels from which a text column of numbers is reported.
+MANY = 30
+#: Least share of texts that must read as numbers.
+NUMERIC = 0.8
 
 
 def check_width(
@@ -70,12 +72,8 @@ def numbers_as_text(design: Design) -> list[str]:
         if levels is None or len(levels) < MANY or "(" in expr or levels.dtype.kind in "iufbmM":
             continue
         texts = levels.astype(str)
-        numbers = readable(texts)
-        cure = f"pd.to_numeric(data[{expr!r}], errors='coerce')"
-        if numbers.mean() < NUMERIC:
-            numbers = readable(texts.str.replace(",", ".", n=1, regex=False))
-            cure = f"pd.to_numeric(data[{expr!r}].str.replace(',', '.'), errors='coerce')"
-        if numbers.mean() < NUMERIC or (numbers.all() and 4 * len(levels) < design.n_obs):
+        cure, numbers = conversion(texts, expr)
+        if not cure or (numbers.all() and 4 * len(levels) < design.n_obs):
             continue
         odd = [repr(text) for text in texts[~numbers][:3]]
         but = f", but not {', '.join(odd)}" if odd else ""
@@ -84,6 +82,32 @@ def numbers_as_text(design: Design) -> list[str]:
             f"coefficient of its own. If it is a number, convert it first, e.g. with {cure}"
         )
     return found
+
+
+def conversion(texts: pd.Index[Any], name: str) -> tuple[str, NDArray[np.bool_]]:
+    """Return the code that makes a column numbers, and which of its texts it can read.
+
+    The code is empty where too few of them read as numbers.
+    """
+    numbers = readable(texts)
+    if numbers.mean() >= NUMERIC:
+        return f"pd.to_numeric(data[{name!r}], errors='coerce')", numbers
+    numbers = readable(texts.str.replace(",", ".", n=1, regex=False))
+    cure = f"pd.to_numeric(data[{name!r}].str.replace(',', '.'), errors='coerce')"
+    return (cure if numbers.mean() >= NUMERIC else ""), numbers
+
+
+def number_hint(texts: pd.Index[Any], name: str) -> str:
+    """State how text that reads as numbers becomes numbers; empty for any other text."""
+    cure, _ = conversion(texts, name) if len(texts) else ("", None)
+    if not cure:
+        return ""
+    if "replace" in cure:
+        return (
+            'these are numbers with decimal commas: read the file with decimal=",", as in '
+            f'pd.read_csv(file, sep=";", decimal=","), or convert the column with {cure}'
+        )
+    return f"these read as numbers: convert the column with {cure}"
 
 
 def readable(texts: pd.Index[Any]) -> NDArray[np.bool_]:

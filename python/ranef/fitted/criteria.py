@@ -17,7 +17,7 @@ class Criteria(Base):
     parts: MixedParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 

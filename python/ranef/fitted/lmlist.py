@@ -64,7 +64,7 @@ class GroupFits(Spoken):
         return pd.DataFrame(values, index=self.levels, columns=list(self.names))
 
     @property
-    def sigma(self) -> float:
+    def sigma(self) -> Real:
         """Residual standard deviation, pooled over groups."""
         return Real(np.sqrt(self._fits.ssr.sum() / self.df_resid))
 

@@ -41,9 +41,7 @@ def by_method(
     if method == "iterative":
         only_plain(design, "method='iterative'", "use method='exact'")
         _check_iterative(design, has_prior)
-    if has_prior or method == "exact":
-        return design
-    return design.by(Method(method, threads, seed))
+    return design.by(Method("exact" if has_prior else method, threads, seed))
 
 
 def _check_iterative(design: Design, has_prior: bool) -> None:

@@ -12,12 +12,13 @@ from ..errors import UnsupportedError
 from ..report import tidy as tidying
 from ..report.augment import callers_rows
 from .parts import Base, Parts
+from .residual_series import Residuals
 
 if TYPE_CHECKING:
     from ..report.plots.drawn import Drawn
     from ..report.plots.model import ModelPlots
 
-__all__ = ["Figures", "PlainTables", "Residuals"]
+__all__ = ["Figures", "PlainTables", "ResidualKinds"]
 
 
 class Rowed(Protocol):
@@ -32,11 +33,11 @@ class Rowed(Protocol):
         """Fitted values."""
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Residuals."""
 
 
-class Residuals(Base):
+class ResidualKinds(Base):
     """Residuals by kind."""
 
     def residuals(self: Rowed, kind: Literal["response", "pearson"] = "response") -> pd.Series[Any]:
@@ -61,7 +62,7 @@ class Residuals(Base):
             )
         weights = self.parts.design.weights
         if name == "response" or weights is None:
-            return self.resid
+            return self.resid()
         return self.resid * np.sqrt(weights)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..words.answers import called_elsewhere
 from .evaluation import SAFE, Evaluation, FormulaText, evaluation_of, like, with_functions
 from .parse import parse, place_of
 from .terms import Bar, Factor, FactorKind, Formula, Smooth, Term
@@ -27,3 +28,5 @@ __all__ = [
     "update",
     "with_functions",
 ]
+
+called_elsewhere(__name__)

@@ -9,6 +9,7 @@ import pandas as pd
 from ..design.snapshot import Kept
 from ..errors import RanefWarning, UnsupportedAttributeError
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.residual_series import Residuals
 from ..report.effects import RandomEffects
 from ..report.varcorr import VarCorr
 from ..words.answers import Spoken
@@ -108,7 +109,7 @@ class BesideMixed(Spoken):
         return self.mixed.ngroups
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Response minus ``fittedvalues``."""
         return self.mixed.resid
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..inference.coverage import check_level
+from ..words.answers import Spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ ONE_SD = 0.6826894921370859
 
 
 @dataclass(frozen=True, repr=False)
-class Mediation:
+class Mediation(Spoken):
     """Effects of a treatment on an outcome through a mediator.
 
     Returned by :func:`ranef.mediate`.

@@ -18,6 +18,7 @@ from ..fitted.lmm.model import fit_model
 from ..fitted.warned import tell
 from ..parallel.progress import bar
 from ..parallel.workers import worker_count
+from ..words.answers import Spoken
 from .chain import Chain
 from .forest import forest_frame
 from .functions import not_kept
@@ -30,7 +31,7 @@ METHODS = ("mixed", "forest")
 
 
 @dataclass(frozen=True, repr=False)
-class Imputations:
+class Imputations(Spoken):
     """Several completed copies of one data set.
 
     Attributes

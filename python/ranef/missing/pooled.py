@@ -54,7 +54,7 @@ class PooledModel(Spoken):
         return len(self.models)
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows of each completed data set."""
         return Count(self.models[0].nobs)
 
@@ -130,7 +130,7 @@ class PooledModel(Spoken):
         return {group: sum(v[group] for v in each) / self.m for group in each[0]}
 
     @property
-    def sigma(self) -> float:
+    def sigma(self) -> Real:
         """Root of the mean residual variance over imputations."""
         return Real(np.sqrt(np.mean([model.sigma**2 for model in self.models])))
 

@@ -10,13 +10,14 @@ import pandas as pd
 
 from .._counted import counted
 from ..errors import DataError
+from ..words.answers import Spoken
 from .variables import Variables, read_variables
 
 __all__ = ["MissingReport", "report_of"]
 
 
 @dataclass(frozen=True, repr=False)
-class MissingReport:
+class MissingReport(Spoken):
     """Missing values in the columns of a formula, by column and by pattern.
 
     Attributes

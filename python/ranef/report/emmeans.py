@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from .._options import check_option
 from .._typing import Array
@@ -299,6 +300,8 @@ class MarginalMeans(Spoken):
             raise ValueError(
                 "Tukey's adjustment is for all pairs of means; use 'sidak', 'holm' or 'bonferroni'"
             )
+        if isinstance(method, str):
+            self.check_comparable()
         parts = [self._family(rows, method, adjust, ref) for rows in self._families()]
         notes = [f"p-values and intervals adjusted: {adjust}", *self.notes]
         if adjust in ("holm", "fdr"):
@@ -348,6 +351,34 @@ class MarginalMeans(Spoken):
         ]
         return ContrastTable(pd.concat(parts, ignore_index=True), notes)
 
+    def compared(self, method: str) -> MarginalMeans:
+        """Return the means with contrasts of a kind, which they print; without any for ""."""
+        if method:
+            self.check_comparable()
+        return replace(self, method=method)
+
+    def check_comparable(self) -> None:
+        """Refuse contrasts where no two means can be compared.
+
+        Raises
+        ------
+        ValueError
+            If there is one mean within each level of ``by``.
+        """
+        if max(len(rows) for rows in self._families()) > 1:
+            return
+        own = self.cells.drop(columns=list(self.by))
+        at = ", ".join(f"{name} = {shown_value(own[name].iloc[0])}" for name in own)
+        numeric = [name for name in own if is_numeric_dtype(own[name].dtype)]
+        cure = ""
+        if numeric:
+            cure = (
+                f". {numeric[0]!r} is a number, which is held at its mean: name values of it, as in"
+                f" at={{{numeric[0]!r}: [1, 2, 3]}}, or write factor({numeric[0]}) in the model's "
+                "formula if its values are categories"
+            )
+        raise ValueError(f"there is one mean, {at or 'of all rows'}, and nothing to compare{cure}")
+
     def _families(self) -> list[NDArray[np.intp]]:
         """Positions of the means within each level of ``by``."""
         if not self.by:
@@ -386,6 +417,11 @@ class MarginalMeans(Spoken):
     def _repr_html_(self) -> str:
         means = ContrastTable(self.frame, self.notes)._repr_html_()
         return means + (self.contrasts._repr_html_() if self.method else "")
+
+
+def shown_value(value: Any) -> str:
+    """Show a value of a variable."""
+    return f"{value:.5g}" if isinstance(value, Number) else str(value)
 
 
 def on_response(means: MarginalMeans, link: str) -> MarginalMeans:

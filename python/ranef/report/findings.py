@@ -10,11 +10,12 @@ from typing import overload
 import pandas as pd
 
 from ..inference.diagnosis.finding import SEVERITIES, Finding
+from ..words.answers import Spoken
 
 __all__ = ["Diagnosis"]
 
 
-class Diagnosis(Sequence[Finding]):
+class Diagnosis(Spoken, Sequence[Finding]):
     """Findings, worst first; prints as text, with ``table`` as a frame.
 
     Parameters

@@ -13,12 +13,13 @@ from .._html import Preformatted
 from .._typing import Array
 from ..inference.influence import Deletion
 from ..models.lmm import LmmEstimate
+from ..words.answers import Spoken
 
 __all__ = ["Influence", "Whole", "influence_tables"]
 
 
 @dataclass(frozen=True, repr=False)
-class Influence(Preformatted):
+class Influence(Spoken, Preformatted):
     """How far the fixed effects move when a group is left out.
 
     Attributes

@@ -8,13 +8,14 @@ from typing import Any
 import pandas as pd
 
 from .._html import Preformatted
+from ..words.answers import Spoken
 from .findings import Diagnosis
 
 __all__ = ["Prescription"]
 
 
 @dataclass(frozen=True, repr=False)
-class Prescription(Preformatted):
+class Prescription(Spoken, Preformatted):
     """A log of changes to a model and what each does.
 
     Attributes

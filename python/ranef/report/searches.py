@@ -12,6 +12,7 @@ import pandas as pd
 from .._html import Preformatted
 from ..inference.optimum.optimizers import Run
 from ..models.lmm import LmmEstimate
+from ..words.answers import Spoken
 from .influence import Whole
 
 __all__ = ["AllFit", "Trail", "all_fit_table"]
@@ -23,7 +24,7 @@ SAME_OBJECTIVE = 0.01
 
 
 @dataclass(frozen=True, repr=False)
-class AllFit:
+class AllFit(Spoken):
     """One model by several optimisers.
 
     Attributes

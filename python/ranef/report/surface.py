@@ -10,6 +10,7 @@ import pandas as pd
 
 from .._counted import counted
 from .._html import Preformatted
+from ..words.answers import Spoken
 
 __all__ = ["MultiStart", "Surface"]
 
@@ -18,7 +19,7 @@ SAME = 1e-5
 
 
 @dataclass(frozen=True, repr=False)
-class MultiStart(Preformatted):
+class MultiStart(Spoken, Preformatted):
     """Searches from random starts.
 
     Attributes
@@ -77,7 +78,7 @@ class MultiStart(Preformatted):
 
 
 @dataclass(frozen=True, repr=False)
-class Surface(Preformatted):
+class Surface(Spoken, Preformatted):
     """Log-likelihood on a grid of standard deviations.
 
     Attributes

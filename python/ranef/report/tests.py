@@ -11,6 +11,7 @@ import pandas as pd
 import scipy
 
 from ..inference.hypotheses.linear import Contrasts, JointTest
+from ..words.answers import Spoken
 from .coefficients import statistic_name
 
 __all__ = ["LinearTest", "anova_table", "chisq_table", "contrast_frame", "ranova_table"]
@@ -93,7 +94,7 @@ def contrast_frame(tests: Contrasts, labels: Sequence[str]) -> pd.DataFrame:
 
 
 @dataclass(frozen=True, repr=False)
-class LinearTest:
+class LinearTest(Spoken):
     """Tests of linear hypotheses, together and one by one.
 
     Attributes

@@ -18,6 +18,7 @@ from ..design.width import numbers_as_text
 from ..errors import DroppedRowsWarning, RanefWarning, RankWarning
 from ..inference.structures import structure_limits
 from ..models.spanned import Spanned
+from ..words.answers import Spoken
 
 if TYPE_CHECKING:
     from ..inference.optimum.optimum import Optimum
@@ -38,7 +39,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, repr=False)
-class Convergence(Preformatted):
+class Convergence(Spoken, Preformatted):
     """Whether the search stopped at an optimum, with the evidence.
 
     Attributes

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar
 
-__all__ = ["refuse"]
+from ..words.answers import keyword_message
+
+__all__ = ["answering_init", "refuse"]
+
+F = TypeVar("F", bound=Callable[..., None])
 
 #: What to write in place of an argument.
 ANSWERS = {
@@ -39,3 +45,19 @@ def refuse(estimator: Any, method: str, unknown: Mapping[str, Any]) -> None:
     for name in unknown:
         answer = f": {ANSWERS[name]}" if name in ANSWERS else ""
         raise TypeError(f"{type(estimator).__name__}.{method}() has no argument {name!r}{answer}")
+
+
+def answering_init(init: F) -> F:
+    """Make an estimator explain settings that it does not have; ``init`` keeps its signature."""
+    known = [name for name in signature(init).parameters if name != "self"]
+
+    @wraps(init)
+    def answered(self: Any, *arguments: Any, **settings: Any) -> None:
+        for name in settings:
+            if name not in known:
+                kind = type(self).__name__
+                told = f"{kind}() has no argument {name!r}: {ANSWERS.get(name)}"
+                raise TypeError(told if name in ANSWERS else keyword_message(kind, name, known))
+        init(self, *arguments, **settings)
+
+    return answered  # type: ignore[return-value]

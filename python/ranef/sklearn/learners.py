@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..formula import Formula, parse
 from ..learners.choice import learner_of
 from ..learners.task import Task
-from .arguments import refuse
+from .arguments import answering_init, refuse
 from .frames import frame_of, model_text, quoted
 from .mixed import checked_response
 
@@ -75,6 +75,7 @@ class REEMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     model_: Any
 
+    @answering_init
     def __init__(
         self,
         random: str | None = None,
@@ -202,6 +203,7 @@ class GroupEmbedding(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     (180, 1)
     """
 
+    @answering_init
     def __init__(
         self, random: str = "(1 | x0)", *, fixed: str = "1", folds: Any = 5, seed: int = 1
     ):

@@ -17,7 +17,7 @@ from ..api.glmer import glmer
 from ..api.lmer import lmer
 from ..errors import DataError, FormulaError
 from ..formula import parse
-from .arguments import ANSWERS, refuse
+from .arguments import ANSWERS, answering_init, refuse
 from .frames import frame_of, model_text
 
 __all__ = ["MixedClassifier", "MixedRegressor"]
@@ -181,6 +181,7 @@ class MixedRegressor(RegressorMixin, MixedEstimator):  # type: ignore[misc]
     array([253.7, 273.3])
     """
 
+    @answering_init
     def __init__(
         self,
         formula: str | None = None,
@@ -282,6 +283,7 @@ class MixedClassifier(ClassifierMixin, MixedEstimator):  # type: ignore[misc]
     (2, 2)
     """
 
+    @answering_init
     def __init__(
         self,
         formula: str | None = None,

@@ -17,6 +17,7 @@ from .._typing import Array
 from ..batch.result import BatchResult
 from ..inference.study import binomial_interval, performance
 from ..report.plots.study import study_figure
+from ..words.answers import Spoken
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,7 +145,7 @@ def proportion(name: str, hits: Array) -> dict[str, Array]:
     return {name: share, f"{name}_mcse": error}
 
 
-class Study(Preformatted):
+class Study(Spoken, Preformatted):
     """Results of :func:`ranef.simulate_study`.
 
     Attributes
@@ -250,7 +251,7 @@ class Study(Preformatted):
         return pd.concat(out, ignore_index=True)
 
 
-class Power(Preformatted):
+class Power(Spoken, Preformatted):
     """Results of :func:`ranef.power`.
 
     Attributes

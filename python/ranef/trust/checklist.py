@@ -14,6 +14,7 @@ from .._html import Preformatted
 from ..errors import RanefError
 from ..fitted.kinds import Model
 from ..fitted.lmm.model import LinearMixedModel
+from ..words.answers import Spoken
 from .diagnosis import diagnosis_of
 
 __all__ = ["Checklist", "Item", "checklist_of"]
@@ -48,7 +49,7 @@ class Item:
 
 
 @dataclass(frozen=True, repr=False)
-class Checklist(Preformatted):
+class Checklist(Spoken, Preformatted):
     """The usual issues of mixed models, filled in for one model.
 
     Attributes

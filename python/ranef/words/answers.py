@@ -6,8 +6,8 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import CO_VARKEYWORDS
-from types import FunctionType
+from inspect import CO_VARKEYWORDS, getattr_static
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .._options import nearest
@@ -18,6 +18,7 @@ __all__ = [
     "Spoken",
     "answering",
     "attribute_message",
+    "called_elsewhere",
     "keyword_message",
     "module_message",
     "no_attribute",
@@ -122,6 +123,19 @@ def answering(function: F) -> F:
     return cast(F, answered)
 
 
+class Room(ModuleType):
+    """A module with the name of another package's function, which it answers when called."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        raise TypeError(module_message(name, []).removeprefix("; "))
+
+
+def called_elsewhere(module: str) -> None:
+    """Let a module answer calls, such as ``ranef.fitted(model)``."""
+    sys.modules[module].__class__ = Room
+
+
 class Spoken:
     """A class that answers other packages' words, as attributes and as arguments of methods."""
 
@@ -132,8 +146,9 @@ class Spoken:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, member in list(vars(cls).items()):
-            if isinstance(member, FunctionType) and not name.startswith("_"):
+        for name in public(cls):
+            member = getattr_static(cls, name)
+            if isinstance(member, FunctionType) and not hasattr(member, "__wrapped__"):
                 setattr(cls, name, answering(member))
 
     if not TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .packages import ARGUMENTS
 from .rarer import RARER, RARER_OF_MODULES
 
 __all__ = ["FORMULA", "KEYWORDS", "METHODS", "MODEL", "MODULE", "PROPERTIES"]
@@ -150,7 +151,7 @@ MODULE: dict[str, tuple[str, str]] = {
     "testZeroInflation": ("DHARMa", "model.simulated_residuals().zeros()"),
     "ggpredict": ("ggeffects", 'model.plot.predictions("x", by="g")'),
     "ggeffect": ("ggeffects", 'model.plot.predictions("x", by="g")'),
-    "plot_model": ("sjPlot", "model.plot.coefficients()"),
+    "plot_model": ("sjPlot", 'model.plot.coefficients(), or model.plot.predictions("x", by="g")'),
     "tab_model": ("sjPlot", "a table of models: maketables.ETable([model])"),
     "modelsummary": ("modelsummary", "a table of models: maketables.ETable([model])"),
     "stargazer": ("stargazer", "a table of models: maketables.ETable([model])"),
@@ -214,6 +215,7 @@ PROPERTIES = frozenset(
         "theta",
         "tvalues",
         "varcorr",
+        "warnings",
     }
 )
 
@@ -257,6 +259,7 @@ NAMES = "write formulas: the columns of the data by name"
 
 #: Arguments. Each cure has the argument or the function that it is for; "" is for all.
 KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
+    **ARGUMENTS,
     "REML": (("reml", "write reml="),),
     "adjust": (("emmeans", 'contrasts are adjusted: ranef.emmeans(...).pairs(adjust="holm")'),),
     "allow_new_levels": (("new_levels", 'write new_levels="population"'),),

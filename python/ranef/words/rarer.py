@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .checks import CHECKS, UNCHECKED
+from .packages import PACKAGED, UNPACKAGED
 
 __all__ = ["MEANS", "RARER", "RARER_OF_MODULES", "SUMMARY", "WITHOUT"]
 
@@ -21,6 +22,7 @@ def _all(words: str, whose: str, cure: str) -> dict[str, tuple[str, str]]:
 
 #: Attributes and methods of a model.
 RARER: dict[str, tuple[str, str]] = {
+    **PACKAGED,
     **CHECKS,
     **_all("cov_naive cov_robust cov_robust_bc naive_covariance robust_covariance", SM, ROBUST),
     **_all("robust_covariance_bc", SM, ROBUST),
@@ -132,6 +134,7 @@ RARER: dict[str, tuple[str, str]] = {
 SEARCH = "ranef.Control(...), and ranef.all_fit(model) for other optimisers"
 DESIGN = "model.design, with X, Z, y and names"
 GRID = 'ranef.emmeans(model, specs, at={"x": [0, 1]})'
+SIZES = 'ranef.emmeans(model, specs).pairs().frame["estimate"] / model.sigma'
 BACK = 'ranef.emmeans(model, specs, type="response")'
 DRAWN = 'ranef.emmeans(model, "~ a * b").plot()'
 COLUMN = "make a column of the data that joins or divides the levels, and use it in the formula"
@@ -167,7 +170,7 @@ RARER_OF_MODULES: dict[str, tuple[str, str]] = {
     **_all("as_glht mvcontrast", "emmeans", COLLECTED),
     **_all("pwpp pwpm", "emmeans", "ranef.emmeans(model, specs).pairs()"),
     **_all("cld CLD", "multcomp", "ranef.emmeans(model, specs).letters()"),
-    **_all("eff_size", "emmeans", "ranef.emmeans(model, specs).pairs(), divided by model.sigma"),
+    **_all("eff_size", "emmeans", SIZES),
     **_all("glmer_nb", LM, 'ranef.glmer(..., family="negative_binomial")'),
     **_all("dummy", LM, "a column of the data: data['f'] == 'a'"),
     **_all("as_mcmc_emm_list as_mcmc_list_emm_list as_mcmc_list_emmGrid", "emmeans", DRAWS),
@@ -211,7 +214,7 @@ MEANS: dict[str, str] = {
     "pwpm": "write means.pairs().frame",
     "joint_tests": "write ranef.joint_tests(model)",
     "mvcontrast": 'write means.pairs(adjust="mvt")',
-    "eff_size": "write means.pairs().frame, divided by model.sigma",
+    "eff_size": 'write means.pairs().frame["estimate"] / model.sigma',
     **dict.fromkeys(("to_csv", "to_excel", "to_parquet", "to_dict"), FRAME),
     **dict.fromkeys(("to_word", "to_docx", "save"), WORD),
 }
@@ -231,29 +234,32 @@ SUMMARY: dict[str, str] = {
     "tables": NUMBERS,
     **dict.fromkeys(("to_csv", "to_excel", "to_frame", "to_pandas"), NUMBERS),
     "to_markdown": "write model.coef_table().to_markdown()",
-    **dict.fromkeys(("to_word", "to_docx", "save"), f'{TABLE}.save("docx", "table.docx")'),
+    **dict.fromkeys(("to_word", "to_docx", "save"), f'{TABLE}.save("docx", "./table.docx")'),
 }
 
 #: Words without a counterpart here, by package.
 WITHOUT: dict[str, str] = {
     word: whose
-    for whose, words in {
-        SM: """bsejac bsejhj covjac covjhj get_nlfun k_constant remove_data row_indices use_sqrt
+    for whose, words in (
+        *UNPACKAGED.items(),
+        *{
+            SM: """bsejac bsejhj covjac covjhj get_nlfun k_constant remove_data row_indices use_sqrt
             conf_int_el diagn el_test het_scale cached_means cluster_list constraint
             cov_params_default dep_data group_indices mean_deriv mean_deriv_exog offset_li
             pinv_wexog freepat model_constraints
             params_sensitivity plot_isotropic_dependence resid_centered_split scaling_factor
             sensitivity_params split_centered_resid split_resid time_li update_cached_means
             update_dep weights_li estimate_tweedie_power fit_constrained loglike_mu""",
-        PF: """FixestFormula FixestFormulaDict GelbachDecompositionResults IV_Diag IV_weakness_test
-            add_fixest_multi_context aggregate ccv decompose demean eff_F first_stage
+            PF: """FixestFormula FixestFormulaDict GelbachDecompositionResults IV_Diag
+            IV_weakness_test add_fixest_multi_context aggregate ccv decompose eff_F first_stage
             n_separation_na preconditioner residualize separation_check wls_transform did2s lpdid
             quantreg rwolf panelview solve_ols clear_attributes""",
-        LM: """mkReTrmsList lme4_testlevel lmResp glmResp lmerResp GHrule methTitle mlist2vec
+            LM: """mkReTrmsList lme4_testlevel lmResp glmResp lmerResp GHrule methTitle mlist2vec
             vec2mlist vec2STlist nlmerControl nlformula simulate_formula""",
-        **UNCHECKED,
-        "emmeans": """emm_example emm_defaults inverse get_emm_option emm_options lsm_options
+            **UNCHECKED,
+            "emmeans": """emm_example emm_defaults inverse get_emm_option emm_options lsm_options
             get_lsm_option meanint symmint""",
-    }.items()
+        }.items(),
+    )
     for word in words.split()
 }

@@ -33,7 +33,7 @@ class Criteria(Base):
     parts: FeglmParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 

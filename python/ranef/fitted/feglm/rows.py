@@ -18,6 +18,7 @@ from ...inference.prediction.estimable import without_estimate, without_estimate
 from ...inference.prediction.table import labelled
 from ...models.within import absorbed_effects
 from ..parts import Base
+from ..residual_series import Residuals
 from .fitted import ConditionalFit
 from .parts import FeglmParts
 
@@ -42,9 +43,9 @@ class Rows(Base):
         return self.parts.label(self.parts.estimate.mu)
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Responses minus fitted means."""
-        return self.parts.label(self.parts.design.y - self.parts.estimate.mu)
+        return Residuals.over(self, self.parts.label(self.parts.design.y - self.parts.estimate.mu))
 
     def residuals(
         self, kind: Literal["response", "pearson", "deviance", "working"] = "response"

@@ -19,7 +19,7 @@ class Criteria(Base):
     parts: FeolsParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 
@@ -29,7 +29,7 @@ class Criteria(Base):
         return self.parts.df_resid
 
     @property
-    def sigma(self) -> float:
+    def sigma(self) -> Real:
         """Residual standard deviation."""
         return Real(np.sqrt(self.parts.ols.sigma2))
 

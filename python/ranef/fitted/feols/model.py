@@ -11,7 +11,7 @@ from ...design.grouped import group_term
 from ...report.summary import Summary
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
-from ..plain import Figures, PlainTables, Residuals
+from ..plain import Figures, PlainTables, ResidualKinds
 from ..regression_table import RegressionTable
 from ..updating import changed
 from ..wald_tests import WaldTests
@@ -35,7 +35,7 @@ class FixedEffectsModel(
     WaldTests,
     Robust,
     WaldIntervals,
-    Residuals,
+    ResidualKinds,
     PlainTables,
     Figures,
     RegressionTable,

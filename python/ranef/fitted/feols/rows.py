@@ -18,6 +18,7 @@ from ...inference.sandwich.tests import f_test
 from ...models.ols import fit_ols
 from ...models.within import absorbed_effects
 from ..parts import Base
+from ..residual_series import Residuals
 from .parts import FeolsParts
 
 __all__ = ["Rows"]
@@ -34,9 +35,9 @@ class Rows(Base):
         return self.parts.label(self.parts.ols.fitted)
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Residuals."""
-        return self.parts.label(self.parts.ols.resid)
+        return Residuals.over(self, self.parts.label(self.parts.ols.resid))
 
     def effects(self) -> dict[str, pd.Series[Any]]:
         """Return the absorbed effects, a series for each factor.

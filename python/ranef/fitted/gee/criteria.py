@@ -48,7 +48,7 @@ class Criteria(Base):
     parts: GeeParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 

@@ -10,7 +10,7 @@ from ...models.gee import GeeSpec
 from ...report.summary import Summary
 from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
-from ..plain import Figures, PlainTables, Residuals
+from ..plain import Figures, PlainTables, ResidualKinds
 from ..regression_table import RegressionTable
 from ..updating import changed
 from ..wald_tests import WaldTests
@@ -38,7 +38,7 @@ class GEEModel(
     WaldTests,
     Robust,
     WaldIntervals,
-    Residuals,
+    ResidualKinds,
     PlainTables,
     Figures,
     RegressionTable,

@@ -15,6 +15,7 @@ from ...inference.coverage import t_quantile
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.table import labelled, laid_out
 from ..parts import Base
+from ..residual_series import Residuals
 from .parts import GeeParts
 
 __all__ = ["Rows"]
@@ -31,9 +32,9 @@ class Rows(Base):
         return self.parts.label(self.parts.estimate.mu)
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Responses minus fitted means."""
-        return self.parts.label(self.parts.design.y - self.parts.estimate.mu)
+        return Residuals.over(self, self.parts.label(self.parts.design.y - self.parts.estimate.mu))
 
     @overload
     def predict(

@@ -22,8 +22,8 @@ from ...inference.prediction.generalised import Predictive
 from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval, spread_of_rows
 from ...inference.prediction.table import labelled, laid_out
 from ...report.augment import callers_rows
-from ..generalised.residuals import Residuals
 from ..parts import Base
+from ..residual_series import Residuals
 from .parts import GlmmParts, encoded, new_rows
 from .residuals import ResidualKind, of_kept, residuals
 
@@ -63,7 +63,7 @@ class Rows(Base):
         return residuals(self.parts, kind)
 
     @property
-    def deviance(self) -> float:
+    def deviance(self) -> Real:
         """Sum of squared deviance residuals: conditional on the random effects."""
         return Real(np.sum(of_kept(self.parts, "deviance") ** 2))
 

@@ -17,7 +17,7 @@ from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..criteria import Criteria
 from ..mixed.random_part import RandomPart
-from ..plain import Figures, Residuals
+from ..plain import Figures, ResidualKinds
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
 from ..warned import tell
@@ -40,7 +40,7 @@ class GLSModel(
     LinearTests,
     TermTests,
     WaldIntervals,
-    Residuals,
+    ResidualKinds,
     Tables,
     Figures,
     RegressionTable,

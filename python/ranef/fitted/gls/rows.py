@@ -17,6 +17,7 @@ from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.table import labelled, laid_out
 from ...models.gls import rows as gls_rows
 from ..parts import Base
+from ..residual_series import Residuals
 from .parts import GlsParts
 
 __all__ = ["Rows"]
@@ -33,9 +34,9 @@ class Rows(Base):
         return self.parts.label(self.parts.design.y - self.parts.resid())
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Response minus fitted values for the rows used."""
-        return self.parts.label(self.parts.resid())
+        return Residuals.over(self, self.parts.label(self.parts.resid()))
 
     @property
     def resid_normalized(self) -> pd.Series[Any]:

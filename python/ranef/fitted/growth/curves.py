@@ -18,6 +18,7 @@ from ...inference.prediction import predict as prediction
 from ...inference.prediction.estimable import without_estimate
 from ...inference.prediction.table import labelled, laid_out
 from ..parts import Base
+from ..residual_series import Residuals
 from .call import FACTORS
 from .parts import GrowthParts
 
@@ -30,7 +31,7 @@ class Criteria(Base):
     parts: GrowthParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 
@@ -91,9 +92,9 @@ class Rows(Base):
         return self.parts.label(self.parts.design.y - self.parts.resid())
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Response minus fitted values for the rows used."""
-        return self.parts.label(self.parts.resid())
+        return Residuals.over(self, self.parts.label(self.parts.resid()))
 
     def predict(
         self,

@@ -147,7 +147,7 @@ class FimlGrowthModel(Coefficients, LinearTests, WaldIntervals, Figures, Base):
         return len(self.parts.beta)
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows with an outcome."""
         return Count(self.parts.nobs)
 

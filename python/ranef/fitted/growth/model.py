@@ -16,7 +16,7 @@ from ..gls.model import fit_model as fit_gls
 from ..lmm.call import Call
 from ..lmm.model import LinearMixedModel
 from ..lmm.model import fit_model as fit_lmm
-from ..plain import Figures, PlainTables, Residuals
+from ..plain import Figures, PlainTables, ResidualKinds
 from ..regression_table import RegressionTable
 from ..updating import changed
 from ..warned import tell
@@ -42,7 +42,7 @@ class GrowthModel(
     Rows,
     LinearTests,
     WaldIntervals,
-    Residuals,
+    ResidualKinds,
     PlainTables,
     Figures,
     RegressionTable,

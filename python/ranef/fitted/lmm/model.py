@@ -19,7 +19,7 @@ from ..mixed.smooths import Smooths
 from ..mixed.structured_terms import StructuredTerms
 from ..mixed.surfaces import Surfaces
 from ..mixed.tidy import Tidied
-from ..plain import Figures, Residuals
+from ..plain import Figures, ResidualKinds
 from ..posterior.sample import Sampled
 from ..regression_table import RegressionTable
 from ..term_tests import TermTests
@@ -58,7 +58,7 @@ class LinearMixedModel(
     Heritability,
     Trust,
     Sampled,
-    Residuals,
+    ResidualKinds,
     Tidied,
     Tables,
     Figures,

@@ -9,6 +9,7 @@ import pandas as pd
 from ..._options import check_option
 from ..._typing import INTERVALS, Array, Interval, NewLevels, Random
 from ..parts import Base
+from ..residual_series import Residuals
 from .parts import LmmParts
 
 __all__ = ["Rows"]
@@ -27,12 +28,15 @@ class Rows(Base):
         return self.parts.label(prediction.fitted(self.parts.design, self.parts.estimate))
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Response minus fitted values for the rows used."""
         from ...inference.prediction import predict as prediction
 
-        return self.parts.label(
-            self.parts.design.y - prediction.fitted(self.parts.design, self.parts.estimate)
+        return Residuals.over(
+            self,
+            self.parts.label(
+                self.parts.design.y - prediction.fitted(self.parts.design, self.parts.estimate)
+            ),
         )
 
     @overload

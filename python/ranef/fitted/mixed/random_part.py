@@ -27,7 +27,7 @@ class RandomPart(Base):
         return self.parts.varcorr
 
     @property
-    def sigma(self) -> float:
+    def sigma(self) -> Real:
         """Residual standard deviation.
 
         For a generalised model the root of phi of a gamma, and 1 for other families; with

@@ -39,7 +39,7 @@ class Criteria(Fitted):
     """Counts, likelihood and criteria."""
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(len(self._data.rows.y))
 

@@ -14,6 +14,7 @@ from ..._typing import Array
 from ...errors import RanefWarning, UnsupportedError
 from ...parallel.workers import worker_count
 from ...report.summary import Summary
+from ...words.answers import Spoken
 from ..updating import changed
 from ..warned import tell
 from .bootstrap import ClassTest, bootstrap_test
@@ -32,7 +33,7 @@ FACTORS = ("intercept", "slope", "quadratic")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GrowthMixture(Criteria, Memberships):
+class GrowthMixture(Spoken, Criteria, Memberships):
     """Growth curves of classes that are not observed.
 
     Returned by :func:`ranef.growth_mixture`. Classes are numbered from 1, the largest first.

@@ -23,8 +23,9 @@ from ..checked import Checked
 from ..coefficients import Coefficients, LinearTests, WaldIntervals
 from ..feols.fit import fit_design
 from ..parts import Base
-from ..plain import Figures, PlainTables, Residuals
+from ..plain import Figures, PlainTables, ResidualKinds
 from ..regression_table import RegressionTable
+from ..residual_series import Residuals
 from ..robust import RobustResult, robust_mixed
 from ..updating import changed
 from ..wald_tests import WaldTests
@@ -43,7 +44,7 @@ class Components(Base):
     parts: RandomEffectsParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 
@@ -91,10 +92,10 @@ class Rows(Base):
         return self.parts.label(prediction.fixed_part(self.parts.design, self.parts.estimate))
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Response minus fitted means: effects of the factors and errors together."""
         fixed = prediction.fixed_part(self.parts.design, self.parts.estimate)
-        return self.parts.label(self.parts.design.y - fixed)
+        return Residuals.over(self, self.parts.label(self.parts.design.y - fixed))
 
     def predict(
         self,
@@ -194,7 +195,7 @@ class RandomEffectsGLS(
     WaldTests,
     PanelTests,
     WaldIntervals,
-    Residuals,
+    ResidualKinds,
     PlainTables,
     Figures,
     RegressionTable,

@@ -22,6 +22,7 @@ from ..lmm.parts import LmmParts
 from ..parts import Base
 from ..plain import Figures, PlainTables
 from ..regression_table import RegressionTable
+from ..residual_series import Residuals
 from ..robust import RobustResult
 from ..updating import changed
 from ..wald_tests import WaldTests
@@ -40,7 +41,7 @@ class Criteria(Base):
     parts: WithinBetweenParts
 
     @property
-    def nobs(self) -> int:
+    def nobs(self) -> Count:
         """Rows that were used."""
         return Count(self.parts.nobs)
 
@@ -91,9 +92,11 @@ class Rows(Base):
         return whole(self.parts).fittedvalues
 
     @property
-    def resid(self) -> pd.Series[Any]:
+    def resid(self) -> Residuals:
         """Response minus fitted values for the rows used."""
-        return self.parts.label(self.parts.design.y - self.fittedvalues.to_numpy())
+        return Residuals.over(
+            self, self.parts.label(self.parts.design.y - self.fittedvalues.to_numpy())
+        )
 
     def residuals(self, kind: str = "response") -> pd.Series[Any]:
         """Compute residuals of the rows used; see the same word of the mixed model.

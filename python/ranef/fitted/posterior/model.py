@@ -26,12 +26,13 @@ from ...inference.posterior.loo import Loo
 from ...inference.posterior.priors import PosteriorPriors
 from ...report.effects import RandomEffects
 from ...report.plots.posterior import PosteriorPlots
+from ...words.answers import Spoken
 from .source import Rows, Source
 
 __all__ = ["Posterior"]
 
 
-class Posterior:
+class Posterior(Spoken):
     """Draws of a model's posterior distribution, and what follows from them.
 
     Returned by ``model.sample()``. It does not change.

@@ -19,8 +19,8 @@ from ...inference.prediction.integrated import INTEGRATE, averaged, no_interval,
 from ...inference.prediction.places import only_seen_places
 from ...inference.prediction.table import labelled
 from ...report.augment import callers_rows
-from ..generalised.residuals import Residuals
 from ..parts import Base
+from ..residual_series import Residuals
 from .parts import SeveralParts
 
 __all__ = ["PartsRows"]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..._html import Preformatted
 from ..._typing import Array
+from ...words.answers import Spoken
 from .extras import array_stats
 
 __all__ = ["Loo", "leave_one_out"]
@@ -19,7 +20,7 @@ LARGEST_K = 0.7
 
 
 @dataclass(frozen=True, repr=False)
-class Loo(Preformatted):
+class Loo(Spoken, Preformatted):
     """Expected log density of the rows or levels left out.
 
     Attributes

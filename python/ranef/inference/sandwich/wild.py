@@ -13,6 +13,7 @@ from ..._html import Preformatted
 from ..._options import check_option
 from ..._typing import Array
 from ...errors import ModelError
+from ...words.answers import Spoken
 from ..coverage import check_level
 from .sandwich import ScoreModel
 
@@ -52,7 +53,7 @@ class Clusters:
 
 
 @dataclass(frozen=True, repr=False)
-class WildBootstrap(Preformatted):
+class WildBootstrap(Spoken, Preformatted):
     """Result of a wild cluster bootstrap.
 
     Attributes

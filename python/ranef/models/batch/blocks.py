@@ -78,14 +78,19 @@ class Progress:
 
 
 def run_blocks(
-    count: int, work: Callable[[int, int], None], progress: Progress, *, first: int
+    count: int,
+    work: Callable[[int, int], None],
+    progress: Progress,
+    *,
+    first: int,
+    least: int = 1,
 ) -> None:
     """Call ``work(start, stop)`` on consecutive parts of range(count), sized by the time they take.
 
     The keyboard can interrupt between two parts; the first has size ``first``, one fit per thread
-    since a fit may be a slow one.
+    since a fit may be a slow one; none is smaller than ``least``.
     """
-    start, size = 0, first
+    start, size = 0, max(first, least)
     while start < count:
         stop = min(count, start + size)
         began = time.perf_counter()
@@ -93,4 +98,4 @@ def run_blocks(
         taken = time.perf_counter() - began
         progress.advance(stop - start)
         start = stop
-        size = int(min(16 * size, max(1, size * BLOCK_SECONDS / max(taken, 1e-9))))
+        size = int(min(16 * size, max(least, size * BLOCK_SECONDS / max(taken, 1e-9))))

@@ -19,7 +19,7 @@ from .blocks import Progress, run_blocks
 from .count_slices import fit_count_slices
 from .estimate import MISSING, NOT_RUN, TOO_FEW, BatchEstimate, Settings, empty_estimate
 from .generalised import fit_counts, generalised_core
-from .kinship import Kinship, KinshipRows, is_kinship
+from .kinship import ROTATED, Kinship, KinshipRows, is_kinship
 
 __all__ = ["Core", "fit_responses", "fit_slices", "patterns", "shared_core"]
 
@@ -157,7 +157,8 @@ def fit_responses(
             elif W is None:
                 core = complete if complete and pattern.rows is None else None
                 fit = shared_fit(design, Y, pattern, settings, team, core)
-                store_blocks(members, fit, out, progress)
+                least = ROTATED if is_kinship(design) else 1
+                store_blocks(members, fit, out, progress, least=least)
             else:
                 fit = weighted_fit(design, Y, W, pattern, settings, team)
                 store_blocks(members, fit, out, progress)
@@ -195,6 +196,7 @@ def fit_members(
     out: BatchEstimate,
     progress: Progress,
     flat: Flat | None = None,
+    least: int = 1,
 ) -> None:
     """Call what fits and stores some of a batch, block by block; the first has one fit a thread."""
 
@@ -204,7 +206,7 @@ def fit_members(
         if flat is not None:
             out.unidentified(at[flat(at)])
 
-    run_blocks(len(members), work, progress, first=out.settings.workers)
+    run_blocks(len(members), work, progress, first=out.settings.workers, least=least)
 
 
 def store_blocks(
@@ -213,9 +215,10 @@ def store_blocks(
     out: BatchEstimate,
     progress: Progress,
     flat: Flat | None = None,
+    least: int = 1,
 ) -> None:
     """Fit some of a batch, block by block, and store the kernel's rows."""
-    fit_members(members, lambda at: out.store(at, fit(at)), out, progress, flat)
+    fit_members(members, lambda at: out.store(at, fit(at)), out, progress, flat, least)
 
 
 def counts_fit(

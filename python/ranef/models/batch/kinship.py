@@ -12,22 +12,21 @@ from numpy.typing import NDArray
 from ..._typing import Array
 from ...design.design import Design
 from ...errors import UnsupportedError
+from .kinship_search import CONVERGED, Search, joined
 
-__all__ = ["Kinship", "KinshipRows", "check_kinship", "is_kinship"]
+__all__ = ["ROTATED", "Kinship", "KinshipRows", "check_kinship", "is_kinship"]
 
 #: Levels with rows above which the eigendecomposition takes hours.
 MOST_LEVELS = 20_000
-#: Logarithms of the variance ratio, times the mean eigenvalue, that a search compares first.
-#: The last one stands for a residual variance of zero, possible with as many levels as rows.
-GRID = np.r_[-9.0:14.1:0.5, 15.0, 16.0, 18.0, 20.0]
-#: Steps of the search between two of them, and the step that ends it.
-STEPS, TOLERANCE = 30, 1e-7
-#: Responses that are searched together, which bounds the memory.
-AT_ONCE = 64
+#: Responses that are rotated together: with fewer the rotation waits for memory, at 5,000 levels
+#: two and a half times as long for a dozen as for 256.
+ROTATED = 256
+#: Responses that are searched together, whose arrays stay in the processor's cache.
+SEARCHED = 32
 #: A column of which others leave less than this share is a combination of them.
 SPANNED = 1e-9
 #: Outcomes as the kernel counts them.
-CONVERGED, STALLED, EXPLAINED, TOO_FEW, NOT_FINITE = 0, 2, 4, 6, 8
+EXPLAINED, TOO_FEW, NOT_FINITE = 4, 6, 8
 
 
 @dataclass(frozen=True)
@@ -141,14 +140,14 @@ class Kinship:
     def fit(self, Y: Array, *, reml: bool) -> KinshipRows:
         """Fit the columns of Y (n, m)."""
         parts = [
-            self._block(np.asfortranarray(Y[:, start : start + AT_ONCE]), reml)
-            for start in range(0, Y.shape[1], AT_ONCE)
+            self._block(np.asfortranarray(Y[:, start : start + ROTATED]), reml)
+            for start in range(0, Y.shape[1], ROTATED)
         ]
-        joined = {
+        whole = {
             name: np.concatenate([getattr(part, name) for part in parts], axis=-1)
             for name in KinshipRows.__dataclass_fields__
         }
-        return KinshipRows(**joined)
+        return KinshipRows(**whole)
 
     # ------------------------------------------------------------------ a block
 
@@ -172,20 +171,24 @@ class Kinship:
         scale = np.where(good, norm / np.sqrt(n), 1.0)
         y = y / scale
         rotated, inner = self._rotated(y)
-        search = _Search(
-            self.values,
-            self.X,
-            rotated,
-            self.inner,
-            (np.sqrt(self.w)[:, None] * self.rest).T @ inner,
-            np.einsum("ij,ij->j", inner, inner),
-            n,
-            reml,
-        )
-        ratio, ended = search.best()
+        inner_Xy = (np.sqrt(self.w)[:, None] * self.rest).T @ inner
+        inner_yy = np.einsum("ij,ij->j", inner, inner)
+        searches = [
+            Search(
+                self.values,
+                self.X,
+                rotated[:, start : start + SEARCHED],
+                self.inner,
+                inner_Xy[:, start : start + SEARCHED],
+                inner_yy[start : start + SEARCHED],
+                n,
+                reml,
+            )
+            for start in range(0, m, SEARCHED)
+        ]
+        ratio, ended, at = joined([search.best() for search in searches])
         outcome[good & (ended != CONVERGED)] = ended[good & (ended != CONVERGED)]
         good = outcome == CONVERGED
-        at = search.at(ratio)
         nu = n - p if reml else n
         sigma = np.sqrt(np.maximum(at.r2, 0.0) / nu)
         log_R = 2.0 * float(np.log(np.abs(np.diag(self.R))).sum()) if reml else 0.0
@@ -212,7 +215,7 @@ class Kinship:
         }
         for values in numbers.values():
             values[..., bad] = np.nan
-        count = np.full(m, search.evaluations, dtype=np.int32)
+        count = np.full(m, max(search.evaluations for search in searches), dtype=np.int32)
         return KinshipRows(
             outcome=outcome,
             n_objective=count,
@@ -221,123 +224,6 @@ class Kinship:
             df=np.zeros((0, m)),
             **numbers,
         )
-
-
-@dataclass(frozen=True)
-class _At:
-    """-2 log-likelihood at a ratio for each response, and related quantities."""
-
-    value: Array
-    slope: Array  # by the ratio
-    r2: Array
-    beta: Array  # (p, m)
-    A: Array  # (m, p, p)
-
-
-class _Search:
-    """The best ratio of variances for each of some responses."""
-
-    def __init__(
-        self,
-        values: Array,
-        X: Array,
-        Y: Array,
-        inner_XX: Array,
-        inner_Xy: Array,
-        inner_yy: Array,
-        n: int,
-        reml: bool,
-    ):
-        self.values, self.X, self.Y = values, X, Y
-        self.inner_XX, self.inner_Xy, self.inner_yy = inner_XX, inner_Xy, inner_yy
-        self.p = X.shape[1]
-        self.nu = n - self.p if reml else n
-        self.reml = reml
-        self.m = Y.shape[1]
-        self.evaluations = 0
-
-    def grid(self, ratios: Array) -> Array:
-        """Values at the same ratios for all responses, (g, m)."""
-        D = 1.0 / (1.0 + np.outer(ratios, self.values))  # (g, l)
-        yy = D @ self.Y**2 + self.inner_yy
-        out = np.empty_like(yy)
-        for k, d in enumerate(D):
-            weighted = d[:, None] * self.X
-            A = weighted.T @ self.X + self.inner_XX
-            b = weighted.T @ self.Y + self.inner_Xy
-            r2 = yy[k] - np.einsum("pm,pm->m", b, np.linalg.solve(A, b))
-            out[k] = self._value(-np.log(d).sum(), np.linalg.slogdet(A)[1], r2)
-        self.evaluations += len(ratios)
-        return out
-
-    def _value(self, logdet: Any, logdet_A: Any, r2: Array) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            fit: Any = self.nu * (1.0 + np.log(2.0 * np.pi * np.maximum(r2, 0.0) / self.nu))
-        return np.asarray(logdet + (logdet_A if self.reml else 0.0) + fit)
-
-    def at(self, ratio: Array, which: NDArray[np.intp] | None = None) -> _At:
-        """Evaluate each response at its own ratio."""
-        chosen = slice(None) if which is None else which
-        Y = self.Y[:, chosen]
-        d = 1.0 / (1.0 + self.values[:, None] * ratio)  # (l, m)
-        dY = d * Y
-        products = (self.X[:, :, None] * self.X[:, None, :]).reshape(len(self.X), -1)
-        A = (d.T @ products).reshape(-1, self.p, self.p) + self.inner_XX
-        b = self.X.T @ dY + self.inner_Xy[:, chosen]
-        beta = np.linalg.solve(A, b.T[:, :, None])[:, :, 0].T
-        r2: Array = np.einsum("lm,lm->m", dY, Y) + self.inner_yy[chosen] - np.sum(b * beta, axis=0)
-        bent = self.values[:, None] * d**2
-        error = Y - self.X @ beta
-        slope = np.einsum("l,lm->m", self.values, d)
-        slope -= self.nu * np.einsum("lm,lm->m", bent, error**2) / np.maximum(r2, 1e-300)
-        if self.reml:
-            B = (bent.T @ products).reshape(-1, self.p, self.p)
-            slope -= np.trace(np.linalg.solve(A, B), axis1=1, axis2=2)
-        value = self._value(-np.log(d).sum(axis=0), np.linalg.slogdet(A)[1], r2)
-        self.evaluations += 1
-        return _At(value, np.asarray(slope), r2, np.asarray(beta), np.asarray(A))
-
-    def best(self) -> tuple[Array, NDArray[np.int32]]:
-        """Ratios of the lowest minima, and the outcomes of the searches."""
-        unit = max(float(self.values.mean()), 1e-300)
-        found = self.grid(np.r_[0.0, np.exp(GRID) / unit])
-        found = np.where(np.isnan(found), np.inf, found)
-        k = np.argmin(found[1:], axis=0)
-        ended = np.full(self.m, CONVERGED, dtype=np.int32)
-        low = GRID[np.maximum(k - 1, 0)].astype(float)
-        high = GRID[np.minimum(k + 1, len(GRID) - 1)].astype(float)
-        t = self._refined(low, high, GRID[k].astype(float), unit)
-        ratio = np.exp(t) / unit
-        zero = self.at(np.zeros(self.m))
-        inside = self.at(ratio)
-        none = zero.value <= inside.value + 1e-9
-        ratio = np.where(none, 0.0, ratio)
-        ended[none & (ended == CONVERGED) & (zero.slope < -1e-6 * self.nu)] = STALLED
-        return ratio, ended
-
-    def _refined(self, low: Array, high: Array, t: Array, unit: float) -> Array:
-        """Find where the slope passes zero between two points, by secants kept inside."""
-        t = t.copy()
-        active = np.arange(self.m)
-        before_t, before_s = np.full((2, self.m), np.nan)
-        for _ in range(STEPS):
-            ratio = np.exp(t[active]) / unit
-            slope = self.at(ratio, active).slope * ratio
-            low[active] = np.where(slope < 0.0, t[active], low[active])
-            high[active] = np.where(slope >= 0.0, t[active], high[active])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                step = -slope * (t[active] - before_t[active]) / (slope - before_s[active])
-            moved = t[active] + step
-            middle = 0.5 * (low[active] + high[active])
-            safe = np.isfinite(moved) & (moved > low[active]) & (moved < high[active])
-            moved = np.where(safe, moved, middle)
-            before_t[active], before_s[active] = t[active], slope
-            change = np.abs(moved - t[active])
-            t[active] = moved
-            active = active[change > TOLERANCE]
-            if not len(active):
-                break
-        return t
 
 
 def _covariance_of(known: Any, levels: NDArray[Any]) -> Array:

@@ -9,10 +9,11 @@ from ..._typing import Array
 from ...errors import FitError
 from ..lmm import DECREMENT, SINGULAR, Control
 from ..states import of_size, packed, smallest
+from .approach import approached, without_random
 from .estimate import Block, PartsEstimate
 from .model import hermite
 from .plan import Plan
-from .search import Minimum, proved, search_scaled, trust_step
+from .search import Minimum, proved, search_scaled
 
 __all__ = ["at_parts", "fit_parts"]
 
@@ -24,12 +25,8 @@ SMALL, LARGE = 100, 5000
 VANISHED = 1e-8
 #: Predicted decrease at which the search gives way to Newton's method with the Hessian itself.
 NEAR = 1e-7
-#: Standard errors that its first Newton step may go.
-FAR = 300.0
-#: Predicted decrease at which the model without random effects is close enough to start from.
-ROUGH = 1e-2
-#: Most Newton steps to the coefficients without random effects.
-MOST_STEPS = 100
+#: Step along a covariance parameter over which its curvature is guessed.
+ASIDE = 0.05
 
 
 class PartsCriterion:
@@ -134,8 +131,7 @@ def searched(
     plan: Plan, core: _core.Predictors, control: Control
 ) -> tuple[PartsCriterion, Minimum]:
     """Search from the model without random effects, twice where there may be two minima."""
-    none = of_size(core.parameters, plan.structures, 0.0)
-    beta = without_random(core, plan.start, none, len(plan.inputs[0][1]))
+    beta = without_random(plan, core)
     surface, found = descend(plan, core, beta, control, STARTS)
     if len(core.parameters) and not control.start and may_have_rivals(plan, core, surface, found):
         return better(plan, core, beta, control, surface, found)
@@ -149,40 +145,6 @@ def at_parts(plan: Plan, estimate: PartsEstimate) -> _core.Predictors:
     return core
 
 
-def without_random(core: _core.Predictors, beta: Array, theta: Array, n_location: int) -> Array:
-    """Maximise the likelihood over the coefficients where no effect varies."""
-    m = len(theta)
-    value = core.evaluate(theta, beta).value
-    if not value < 1e300:  # the moment estimates of shapes are out of range: neutral ones
-        beta = np.where(np.arange(len(beta)) < n_location, beta, 0.0)
-        value = core.evaluate(theta, beta).value
-    if not value < 1e300:
-        raise FitError(
-            "the likelihood is not finite at the starting values: with this link no linear "
-            "predictor near the data keeps every mean in range. Take another link, or look for "
-            "extreme values of the offset and the predictors."
-        )
-    radius = FAR
-    for _ in range(MOST_STEPS):
-        gradient = core.gradient()[m:]
-        hessian = 2.0 * core.information_beta()
-        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-8 * len(beta)))
-        step, predicted, _ = trust_step(gradient * scale, hessian * np.outer(scale, scale), radius)
-        if predicted < ROUGH:
-            break
-        moved = beta + step * scale
-        new = core.evaluate(theta, moved).value
-        ratio = (value - new) / predicted if new < 1e300 else -1.0
-        if ratio > 0.0:
-            beta, value = moved, new
-        else:
-            core.evaluate(theta, beta)
-        radius = 0.25 * radius if ratio < 0.25 else 2.0 * radius
-        if radius < 1e-8:
-            break
-    return beta
-
-
 def descend(
     plan: Plan, core: _core.Predictors, beta: Array, control: Control, sizes: tuple[float, ...]
 ) -> tuple[PartsCriterion, Minimum]:
@@ -193,8 +155,10 @@ def descend(
         starts = [packed(core.parameters, control.start)]
     values = [core.evaluate(theta, beta).value for theta in starts]
     theta = starts[int(np.argmin(values))]
-    if not core.evaluate(theta, beta).value < 1e300:
+    if not min(values) < 1e300:
         theta = of_size(core.parameters, plan.structures, 1e-3)
+    if len(sizes) > 1 and not control.start:
+        theta, beta = approached(plan, core, theta, beta)
     return descend_from(plan, core, theta, beta, control)
 
 
@@ -218,16 +182,18 @@ def descend_from(
 
 
 def curvature_guess(surface: PartsCriterion, x: Array) -> Array:
-    """Bend along each covariance parameter by a difference of gradients; whitened coefficients."""
-    base = surface.gradient()
-    bends = np.full(len(x), 2.0)
-    for j in range(surface.m):
+    """Curvature along covariance parameters by differences of gradients; whitened coefficients."""
+    base, m = surface.gradient(), surface.m
+    out = 2.0 * np.eye(len(x))
+    for j in range(m):
         moved = x.copy()
-        moved[j] += 0.05
-        bends[j] = 1.0
+        moved[j] += ASIDE
+        out[j, j] = 1.0
         if np.isfinite(surface.value(moved)):
-            bends[j] = max(abs(surface.gradient()[j] - base[j]) / 0.05, 1e-2)
-    return np.diag(bends)
+            bend = (surface.gradient() - base) / ASIDE
+            out[j, j] = max(abs(bend[j]), 1e-2)
+            out[j, m:] = out[m:, j] = bend[m:]
+    return out
 
 
 def may_have_rivals(
