@@ -58,7 +58,7 @@ class GaussianClasses final : public MixtureFamily {
         const Inner inner = inner_of(pattern, now);
         const double constant =
             -0.5 * (pattern.n * (kLog2Pi + std::log(now.variance)) + inner.logdet);
-        const Short Ab = pattern.A * now.beta;
+        const Short Ab = pattern.A.lazyProduct(now.beta);
         const double bAb = now.beta.dot(Ab);
         for (const Index u : pattern.units) {
           double squares = q_(u) + bAb, left[4];
@@ -145,11 +145,14 @@ class GaussianClasses final : public MixtureFamily {
     const Index r = layout_.r;
     Inner out;
     if (r == 0) return out;
-    Small M = now.L.transpose() * pattern.A.topLeftCorner(r, r) * now.L / now.variance;
+    const Small AL = pattern.A.topLeftCorner(r, r).lazyProduct(now.L);
+    Small M = now.L.transpose().lazyProduct(AL);
+    M /= now.variance;
     M.diagonal().array() += 1.0;
     const Eigen::LLT<Small> factor(M);
-    const Small half = factor.matrixL().solve(Small(now.L.transpose()));
-    out.P = half.transpose() * half;
+    Small half = now.L.transpose();
+    factor.matrixL().solveInPlace(half);
+    out.P = half.transpose().lazyProduct(half);
     for (Index i = 0; i < r; ++i) out.logdet += 2.0 * std::log(factor.matrixLLT()(i, i));
     return out;
   }
@@ -169,9 +172,10 @@ class GaussianClasses final : public MixtureFamily {
       H += weight * pattern.A;
       g += c;
       if (r == 0) continue;
-      const Small AzP = pattern.A.leftCols(r) * inner_of(pattern, now).P / now.variance;
-      H -= weight * (AzP * pattern.A.topRows(r));
-      g -= AzP * c.head(r);
+      const Small P = inner_of(pattern, now).P / now.variance;
+      const Small AzP = pattern.A.leftCols(r).lazyProduct(P);
+      H -= weight * AzP.lazyProduct(pattern.A.topRows(r));
+      g -= AzP.lazyProduct(c.head(r));
     }
     const Eigen::LDLT<Small> solver(H);
     const auto D = solver.vectorD();
@@ -192,7 +196,7 @@ class GaussianClasses final : public MixtureFamily {
     Sums out;
     out.spread = Small::Zero(r, r);
     for (const Pattern& pattern : patterns_) {
-      const Short Ab = pattern.A * now.beta;
+      const Short Ab = pattern.A.lazyProduct(now.beta);
       const double bAb = now.beta.dot(Ab);
       Small S = Small::Zero(r, r);  // sum R d d'
       double weight = 0.0;
@@ -211,7 +215,8 @@ class GaussianClasses final : public MixtureFamily {
       out.units += weight;
       if (r == 0) continue;
       const Small P = inner_of(pattern, now).P;
-      const Small second = weight * P + P * S * P / (now.variance * now.variance);
+      const Small SP = S.lazyProduct(P) / (now.variance * now.variance);
+      const Small second = weight * P + P.lazyProduct(SP);
       out.spread += second;
       out.squares += pattern.A.topLeftCorner(r, r).cwiseProduct(second).sum() -
                      2.0 * P.cwiseProduct(S).sum() / now.variance;
