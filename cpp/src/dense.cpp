@@ -200,6 +200,12 @@ Matrix crossprod(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A.tr
 
 Matrix tcrossprod(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A * B.transpose(); }
 
+Matrix orthonormal_columns(const Matrix& A) {
+  Matrix Q = Matrix::Identity(A.rows(), A.cols());
+  Eigen::HouseholderQR<Matrix>(A).householderQ().applyThisOnTheLeft(Q);
+  return Q;
+}
+
 double smallest_singular_value(Matrix A) {
   if (A.cols() == 0) return HUGE_VAL;
   // Scaled, so that no square overflows or vanishes.

@@ -1,6 +1,7 @@
 // Classes of normal growth curves, from the cross products of each unit.
 #include <cmath>
 
+#include "ranef/dense.hpp"
 #include "ranef/mixture.hpp"
 
 namespace ranef {
@@ -45,9 +46,9 @@ class GaussianClasses final : public MixtureFamily {
       const Index from = rows.start[u], n = rows.start[u + 1] - from;
       const auto X = rows.X.middleRows(from, n);
       const auto y = rows.y.segment(from, n);
-      c_.col(u) = X.transpose() * y;
+      c_.col(u) = crossprod(X, y);
       q_(u) = y.squaredNorm();
-      pattern_of(X.transpose() * X, n).units.push_back(u);
+      pattern_of(crossprod(X, X), n).units.push_back(u);
     }
   }
 
@@ -177,10 +178,10 @@ class GaussianClasses final : public MixtureFamily {
       H -= weight * AzP.lazyProduct(pattern.A.topRows(r));
       g -= AzP.lazyProduct(c.head(r));
     }
-    const Eigen::LDLT<Small> solver(H);
-    const auto D = solver.vectorD();
+    const Eigen::LDLT<Matrix> solver{Matrix(H)};
+    const Vector D = solver.vectorD();
     if (!(D.minCoeff() > 1e-12 * D.maxCoeff())) return false;
-    now.beta = solver.solve(g);
+    now.beta = solver.solve(Vector(g));
     return now.beta.allFinite();
   }
 
