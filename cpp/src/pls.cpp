@@ -10,6 +10,7 @@
 #include "ranef/errors.hpp"
 #include "ranef/level_pass.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/turned.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -36,11 +37,6 @@ Matrix inverse_lower(const Matrix& L) {
   Matrix inverse = Matrix::Identity(L.rows(), L.cols());
   L.triangularView<Eigen::Lower>().solveInPlace(inverse);
   return inverse;
-}
-
-// Rows as the columns of a matrix that is their transpose.
-Eigen::Map<const Matrix> turned(const RowMatrix& rows) {
-  return {rows.data(), rows.cols(), rows.rows()};
 }
 
 void multiply_rows(const Eigen::Ref<const RowMatrix>& rows, const Vector& by, RowMatrix& out) {
@@ -226,8 +222,7 @@ void Pls::orthonormal_scores() {
   for (std::size_t t = 0; t < root_lambda_.size(); ++t)
     lambda_inverse_[t] = inverse_lower(root_lambda_[t]);
   scale_root_rows(lambda_inverse_, true, N2_);
-  const Matrix product = crossprod(U, turned(N2_));
-  N2_ = Eigen::Map<const RowMatrix>(product.data(), N2_.rows(), N2_.cols());
+  N2_ = rows_times(N2_, U);
 }
 
 // H~ = Lambda^-1 h_a and J for the parameters of the root's terms.
