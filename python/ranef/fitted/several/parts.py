@@ -261,7 +261,7 @@ class SeveralParts(PredictorParts):
     def scale_word(self, method: str) -> str:
         """State where the variance of the distribution comes from."""
         known = super().scale_word(method)
-        if link_named(self.call.link).name == "log":
+        if link_named(self.call.link).contrast == "ratio":
             return known
         return "delta" if known == "delta" and "phi" in self.family.parameters else "latent"
 
