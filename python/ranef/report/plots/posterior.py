@@ -168,6 +168,7 @@ class PosteriorPlots(Preformatted):
         else:
             _curves(axis, self._y, drawn)
         legend(axis, "", ax is None)
+        axis.get_legend().legend_handles[0].set_alpha(0.8)  # one line of many, alone
         return titled(axis, f"{of.capitalize()} predictive check")
 
 
