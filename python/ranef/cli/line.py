@@ -127,7 +127,7 @@ def contradiction(asked: argparse.Namespace) -> str | None:
         also = ", or name a folder" if many else ""
         return f"--out {asked.out!r} must end in {', '.join(WRITERS)}{also}"
     if many and folder and asked.json:
-        return "--json goes with a file, or without --out; a folder holds tables of its own"
+        return "--json goes with a file, or without --out; a folder contains tables of its own"
     if asked.run is run_batch and asked.responses is None and asked.source is None:
         return "give --responses, columns of DATA, or --from, files whose columns they are"
     if asked.run is not run_fit:
