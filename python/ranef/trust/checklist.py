@@ -12,7 +12,8 @@ import pandas as pd
 from .._counted import counted
 from .._html import Preformatted
 from ..errors import RanefError
-from ..fitted.kinds import Model
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Generalised, Model
 from ..fitted.lmm.model import LinearMixedModel
 from ..words.answers import Spoken
 from .diagnosis import diagnosis_of
@@ -76,12 +77,12 @@ class Checklist(Spoken, Preformatted):
         return "\n\n".join(parts)
 
 
-def checklist_of(model: Model) -> Checklist:
+def checklist_of(model: Model | Generalised) -> Checklist:
     """Go through the topics of the page on issues in mixed models."""
     return Checklist(model.call.formula, tuple(_items(model)))
 
 
-def _items(model: Model) -> Iterator[Item]:
+def _items(model: Model | Generalised) -> Iterator[Item]:
     """Answer each topic in its order."""
     yield _explained(model)
     group, linear = next(iter(model.ngroups)), isinstance(model, LinearMixedModel)
@@ -149,14 +150,16 @@ def _items(model: Model) -> Iterator[Item]:
     )
 
 
-def _others(model: Model, group: str) -> str:
+def _others(model: Model | Generalised, group: str) -> str:
     """Write the call of other approaches."""
     if isinstance(model, LinearMixedModel):
         return f'ranef.approaches(formula, data, groups="{group}")'
+    if not isinstance(model, GeneralizedLinearMixedModel):
+        return 'model.robust("CR2")'
     return f'ranef.gee(formula, data, groups="{group}", family="{model.family}")'
 
 
-def _explained(model: Model) -> Item:
+def _explained(model: Model | Generalised) -> Item:
     """State R² and the intraclass correlation, or why there is none."""
     topic = "variance accounted for"
     try:
@@ -170,12 +173,12 @@ def _explained(model: Model) -> Item:
     return Item(topic, text, "model.variance_decomposition()")
 
 
-def _counts(model: Model) -> str:
+def _counts(model: Model | Generalised) -> str:
     """Write the number of levels of each factor."""
     return ", ".join(f"{name} has {count:,} levels" for name, count in model.ngroups.items())
 
 
-def _rows(model: Model) -> Iterator[Item]:
+def _rows(model: Model | Generalised) -> Iterator[Item]:
     """Describe the number of rows within levels, and their balance."""
     said, small = [], False
     for term in model.parts.design.random:
@@ -194,6 +197,6 @@ def _rows(model: Model) -> Iterator[Item]:
     )
 
 
-def _drawn(model: Model) -> str:
+def _drawn(model: Model | Generalised) -> str:
     """Name the figure of the levels: shrinkage where each has least squares to compare."""
     return "shrinkage" if isinstance(model, LinearMixedModel) else "caterpillar"
