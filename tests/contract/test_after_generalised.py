@@ -1,4 +1,4 @@
-"""Every function that follows a fit, on every kind of generalised model: an answer, or a refusal in words.
+"""What follows a fit, on every kind of generalised model: an answer, or a refusal in words.
 
 A cell is a function and a model. It works when it returns finite numbers, and is refused when it
 raises an error of ranef whose words are long enough to say what to do. Anything else fails.
@@ -151,7 +151,7 @@ CALLS = {
     "wild_bootstrap": lambda m: m.wild_bootstrap(m.params.index[-1], **QUIET).pvalue,
 }
 
-#: Cells that are refused in words; every other one works. A cell that begins to work leaves the list.
+#: Cells that are refused in words; every other one works, and one that begins to leaves the list.
 REFUSED = {
     "cbpp": [
         "emmeans mean",
