@@ -19,6 +19,10 @@ def within_between(
 
     Parameters
     ----------
+    design : Design
+        The design of the fit.
+    estimate : LmmEstimate | GlmmEstimate
+        The fit.
     residual : float
         Variance of the residuals on the scale of the linear predictor.
 
