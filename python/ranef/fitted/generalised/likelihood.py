@@ -8,8 +8,20 @@ from .parts import GeneralisedParts
 __all__ = ["by_likelihood"]
 
 
-def by_likelihood(parts: GeneralisedParts, what: str) -> None:
+def by_likelihood(
+    parts: GeneralisedParts, what: str, *, structured: bool = False, known: bool = False
+) -> None:
     """Refuse a fit that is not at the largest likelihood by Laplace or quadrature.
+
+    Parameters
+    ----------
+    parts : GeneralisedParts
+        The fit.
+    what : str
+        What needs it.
+    structured, known : bool
+        Whether covariance structures, and known covariances and several levels a row, are no
+        obstacle to it.
 
     Raises
     ------
@@ -21,7 +33,8 @@ def by_likelihood(parts: GeneralisedParts, what: str) -> None:
             f"{what} rests on the likelihood, and this model was fitted with a prior; use "
             "model.update(prior=None)"
         )
-    if not all(t.is_plain and not t.is_structured for t in parts.design.random):
+    terms = parts.design.random
+    if not all((known or t.is_plain) and (structured or not t.is_structured) for t in terms):
         raise UnsupportedError(
             f"{what} is not available where levels have a known covariance, a row has several, "
             "or a term has a structure; "
