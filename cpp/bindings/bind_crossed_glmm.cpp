@@ -31,11 +31,12 @@ std::unique_ptr<ranef::CrossedGlmm> make_crossed_glmm(
                                               ranef::ResponseRows{y, weights}, offset, settings);
 }
 
-void resume_crossed_glmm(ranef::CrossedGlmm& self, int n_probes,
+void resume_crossed_glmm(ranef::CrossedGlmm& self, int n_probes, bool exact_second,
                          const std::vector<double>& deflated_at, double low, double high,
                          const ranef::RowMatrix& deflation) {
   ranef::Approximation former;
   former.n_probes = n_probes;
+  former.exact_second = exact_second;
   former.deflated_at = deflated_at;
   former.n_deflated = static_cast<int>(deflation.cols());
   former.low = low;
@@ -88,8 +89,8 @@ void bind_crossed_glmm(py::module_& m) {
       .def("conditional_covariances", &CrossedGlmm::conditional_covariances, release())
       .def("prediction_variances", &crossed_variances, "X"_a, "cov_beta"_a, "terms"_a)
       .def("improve", &CrossedGlmm::improve, "theta_sd"_a, release())
-      .def("resume", &resume_crossed_glmm, "n_probes"_a, "deflated_at"_a, "low"_a, "high"_a,
-           "deflation"_a)
+      .def("resume", &resume_crossed_glmm, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a,
+           "high"_a, "deflation"_a)
       .def_property_readonly("approximation", &CrossedGlmm::approximation)
       .def_property_readonly("deflation", [](const CrossedGlmm& self) { return self.deflation(); })
       .def_property_readonly("eta", &CrossedGlmm::eta)

@@ -20,8 +20,6 @@ constexpr double kSmallStep = 1e-7;
 constexpr double kModeFar = 1e-2;
 // Change of a linear predictor up to which the scores are taken to change linearly.
 constexpr double kNear = 1.0;
-// Columns up to which their products are taken one by one; rows that are worked on together.
-constexpr Index kFewColumns = 6, kRowsTogether = 512;
 
 // visit(first parameter, structure) of every block that has one.
 template <class Visit>
@@ -33,13 +31,6 @@ void each_structure(const Pls& pls, Visit&& visit) {
 }
 
 }  // namespace
-
-// A Newton step, or a way back along it.
-struct Glmm::Step {
-  std::vector<RowMatrix> u;
-  Vector eta, beta;
-  double decrement = 0.0;  // squared length in the metric of M
-};
 
 Glmm::Glmm(const Input& input, const Likelihood& likelihood, ResponseRows rows, Vector offset)
     : likelihood_(likelihood),
@@ -240,34 +231,46 @@ void Glmm::prepare(const GlmmParameters& at) {
 // Factor M under the weights at eta_: log|M|.
 double Glmm::renew_factor() {
   products_->renew(derivatives_.weight);
+  if (!is_scalar()) pls_->renew(products_->products());
+  return factor();
+}
+
+// The same by lambda alone, under the weights of the last renewal.
+double Glmm::factor() {
+  if (!is_scalar()) return pls_->factor(lambda_);
+  const double variance = lambda_[0](0, 0) * lambda_[0](0, 0);
+  M_ = 1.0 + variance * products_->products().terms[0].own.row(0).transpose().array();
+  D_ = variance * M_.cwiseInverse();
+  return M_.array().log().sum();
+}
+
+// For what only Pls can do.
+double Glmm::renew_pls() {
+  products_->renew(derivatives_.weight);
   pls_->renew(products_->products());
   return pls_->factor(lambda_);
 }
 
-// ZWX_ and XWX_ under the weights at eta_.
-void Glmm::weigh_fixed() {
-  const Index n = X_.rows(), p = X_.cols();
-  ZWX_.clear();
-  for (const TermProducts& term : products_->products().terms)
-    ZWX_.emplace_back(term.n_levels * term.k, p);
-  XWX_.setZero(p, p);
-  Vector weighted(n);
-  for (Index j = 0; j < p; ++j) {
-    weighted = derivatives_.weight.cwiseProduct(X_.col(j));
-    const std::vector<RowMatrix> sums = products_->transposed(weighted);
-    for (std::size_t t = 0; t < sums.size(); ++t) ZWX_[t].col(j) = sums[t].col(0);
-    if (p > kFewColumns) continue;
-    for (Index i = 0; i <= j; ++i) XWX_(i, j) = XWX_(j, i) = X_.col(i).dot(weighted);
-  }
-  if (p <= kFewColumns) return;
-  Matrix block(kRowsTogether, p);
-  for (Index i = 0; i < n; i += kRowsTogether) {
-    const Index count = std::min(kRowsTogether, n - i);
-    const auto rows = X_.middleRows(i, count);
-    block.topRows(count) = derivatives_.weight.segment(i, count).asDiagonal() * rows;
-    XWX_.noalias() += rows.transpose() * block.topRows(count);
-  }
+// D B.
+std::vector<RowMatrix> Glmm::solve(std::vector<RowMatrix> B) const {
+  if (!is_scalar()) return pls_->solve(std::move(B));
+  B[0].array().colwise() *= D_.array();
+  return B;
 }
+
+// Pls::inverse_blocks.
+void Glmm::inverse_blocks(InverseBlocks& blocks) const {
+  if (!is_scalar()) return pls_->inverse_blocks(blocks);
+  blocks.own.resize(1);
+  blocks.pairs.resize(1);
+  blocks.own[0] = D_.transpose();
+  blocks.leading.resize(1, 1);
+  blocks.leading(0, 0) =
+      products_->products().terms[0].own.row(0).transpose().cwiseQuotient(M_).sum();
+}
+
+// ZWX_ and XWX_ under the weights at eta_.
+void Glmm::weigh_fixed() { products_->weigh(X_, derivatives_.weight, ZWX_, XWX_); }
 
 // X'W X - X'W Z D Z'W X, where `solved` is D Z'W X.
 Matrix Glmm::schur(const std::vector<RowMatrix>& solved) const {
@@ -279,14 +282,15 @@ Matrix Glmm::schur(const std::vector<RowMatrix>& solved) const {
 // From random effects b where the scores are given. With D = Lambda M^-1 Lambda' and A = Z'W Z:
 // new b = D (A b + Z's), or together with beta by Schur's complement. Of the rows only Z's and the
 // change of eta are taken.
-Glmm::Step Glmm::newton_step(const std::vector<RowMatrix>& b, const Vector& score) {
-  const std::vector<RowMatrix> Zs = products_->transposed(score);
-  std::vector<RowMatrix> change = products_->applied(b);
+void Glmm::newton_step(const std::vector<RowMatrix>& b, const Vector& score) {
+  Step& step = room_.step;
+  std::vector<RowMatrix>&Zs = room_.Zs, &change = room_.change, &left = room_.left;
+  products_->transpose(score, Zs);
+  products_->apply(b, change);
   for (std::size_t t = 0; t < b.size(); ++t) change[t] += Zs[t];
-  Step step;
-  step.beta = Vector::Zero(beta_.size());
   if (joint_) {
-    const std::vector<RowMatrix> solved = pls_->solve(ZWX_);
+    room_.solved = ZWX_;
+    const std::vector<RowMatrix>& solved = room_.solved = solve(std::move(room_.solved));
     Vector reduced = X_.transpose() * score + XWX_ * beta_;
     for (std::size_t t = 0; t < b.size(); ++t) {
       reduced.noalias() += ZWX_[t].transpose() * b[t].col(0);
@@ -295,18 +299,20 @@ Glmm::Step Glmm::newton_step(const std::vector<RowMatrix>& b, const Vector& scor
     }
     const Vector beta = schur(solved).ldlt().solve(reduced);
     step.beta = beta - beta_;
-    change = pls_->solve(change);
+    change = solve(std::move(change));
     for (std::size_t t = 0; t < b.size(); ++t) change[t].noalias() -= solved[t] * beta;
   } else {
-    change = pls_->solve(change);
+    step.beta.setZero(beta_.size());
+    change = solve(std::move(change));
   }
   for (std::size_t t = 0; t < b.size(); ++t) change[t] -= b[t];
-  step.eta = products_->multiply(change);
+  products_->multiply(change, step.eta);
+  step.decrement = 0.0;
   if (joint_) {
     step.eta.noalias() += X_ * step.beta;
     step.decrement = step.beta.dot(XWX_ * step.beta);
   }
-  std::vector<RowMatrix> left = products_->applied(change);
+  products_->apply(change, left);
   for (std::size_t t = 0; t < b.size(); ++t) {
     step.decrement += change[t].cwiseProduct(left[t]).sum();
     left[t] = Zs[t] - left[t];
@@ -315,22 +321,24 @@ Glmm::Step Glmm::newton_step(const std::vector<RowMatrix>& b, const Vector& scor
     step.decrement += 2.0 * along.dot(change[t].col(0));
     left[t].col(0) -= along;
   }
-  step.u = times_lambda(lambda_, left, true);
+  times_lambda(lambda_, left, true, step.u);
   for (std::size_t t = 0; t < u_.size(); ++t) step.u[t] -= u_[t];
   step.decrement = squared_norm(step.u) + std::max(step.decrement, 0.0);
-  return step;
 }
 
-// Move along a step, halved until the penalised log-likelihood does not fall.
-bool Glmm::take(const Step& step, bool check, double& log_likelihood, double& penalty) {
+// Move along the step, halved until the penalised log-likelihood does not fall.
+bool Glmm::take(bool check, double& log_likelihood, double& penalty) {
+  const Step& step = room_.step;
   const double before = -2.0 * log_likelihood + penalty;
-  const std::vector<RowMatrix> u = u_;
-  const Vector eta = eta_, beta = beta_;
+  std::swap(room_.u, u_);
+  std::swap(room_.eta, eta_);
+  std::swap(room_.beta, beta_);
+  u_.resize(room_.u.size());
   double length = 1.0;
   for (int halving = 0; halving < kMaxHalvings; ++halving, length *= 0.5) {
-    eta_ = eta + length * step.eta;
-    beta_ = beta + length * step.beta;
-    for (std::size_t t = 0; t < u.size(); ++t) u_[t] = u[t] + length * step.u[t];
+    eta_ = room_.eta + length * step.eta;
+    beta_ = room_.beta + length * step.beta;
+    for (std::size_t t = 0; t < u_.size(); ++t) u_[t] = room_.u[t] + length * step.u[t];
     log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
     penalty = squared_norm(u_);
     const double now = -2.0 * log_likelihood + penalty;
@@ -370,22 +378,35 @@ bool Glmm::is_at(const GlmmParameters& at) const {
 // Move u_ (and beta_, joint) to the mode at new parameters where the scores change linearly: from
 // the random effects b and the coefficients `beta` of the last mode, log dispersion `further` away.
 void Glmm::foresee(const std::vector<RowMatrix>& b, const Vector& beta, double further) {
-  if (!std::isfinite(pls_->factor(lambda_))) return;
-  Vector score = derivatives_.score;
+  if (!std::isfinite(factor())) return;
+  Vector &score = room_.score, &fixed = room_.moved;
+  score = derivatives_.score;
   if (further != 0.0 && by_dispersion_.score.size() == score.size())
     score += further * by_dispersion_.score;
-  const Vector fixed = X_ * (beta_ - beta);  // zero at a joint mode
+  if (joint_)
+    fixed.setZero(eta_.size());
+  else
+    fixed.noalias() = X_ * (beta_ - beta);
   score -= derivatives_.weight.cwiseProduct(fixed);
-  const Step step = newton_step(b, score);
+  newton_step(b, score);
+  const Step& step = room_.step;
   if (!((step.eta + fixed).cwiseAbs().maxCoeff() < kNear)) return;
   for (std::size_t t = 0; t < u_.size(); ++t) u_[t] += step.u[t];
   beta_ += step.beta;
 }
 
+// eta_ at beta_ and u_.
+void Glmm::set_predictor() {
+  times_lambda(lambda_, u_, false, room_.b);
+  products_->multiply(room_.b, eta_);
+  eta_ += offset_;
+  eta_.noalias() += X_ * beta_;
+}
+
 // Newton's method from u_ (and beta_, joint) on; infeasible where it breaks down.
 GlmmPoint Glmm::find_mode() {
   GlmmPoint out;
-  eta_ = offset_ + X_ * beta_ + products_->multiply(times_lambda(lambda_, u_, false));
+  set_predictor();
   double log_likelihood = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
   if (!std::isfinite(log_likelihood)) return out;
   double penalty = squared_norm(u_), before = std::numeric_limits<double>::infinity();
@@ -394,11 +415,13 @@ GlmmPoint Glmm::find_mode() {
     out.logdet = renew_factor();
     if (!std::isfinite(out.logdet)) return out;
     if (joint_) weigh_fixed();
-    const Step step = newton_step(times_lambda(lambda_, u_, false), derivatives_.score);
+    times_lambda(lambda_, u_, false, room_.b);
+    newton_step(room_.b, derivatives_.score);
+    const Step& step = room_.step;
     if (!std::isfinite(step.decrement)) return out;
     const bool stands = step.decrement < kSmallStep && step.decrement > 0.25 * before;
     if (step.decrement < mode_tolerance_ || stands) return finished(out, log_likelihood, penalty);
-    if (!take(step, step.decrement > kSmallStep, log_likelihood, penalty)) return out;
+    if (!take(step.decrement > kSmallStep, log_likelihood, penalty)) return out;
     // Errors of Newton's method are squared from step to step, times what the last two tell.
     const double ratio = step.decrement / before;
     if (step.decrement < kSmallStep && std::isfinite(before) &&
@@ -423,7 +446,7 @@ GlmmPoint Glmm::finished(GlmmPoint out, double log_likelihood, double penalty) c
 
 Matrix Glmm::information_beta() {
   weigh_fixed();
-  return schur(pls_->solve(ZWX_));
+  return schur(solve(ZWX_));
 }
 
 std::vector<Matrix> Glmm::modes() const {
@@ -437,7 +460,7 @@ std::vector<Matrix> Glmm::modes() const {
 
 std::vector<Matrix> Glmm::conditional_covariances() {
   InverseBlocks blocks;
-  renew_factor();
+  renew_pls();
   pls_->inverse_blocks(blocks);
   to_random_effects(lambda_, blocks);
   std::vector<Matrix> out;
@@ -459,7 +482,7 @@ Vector Glmm::prediction_variances(const Matrix& X, const Matrix& cov_beta,
   if (X.cols() != p || cov_beta.rows() != p || cov_beta.cols() != p)
     throw std::invalid_argument("X, cov_beta: not one column for each coefficient");
   const Matrix T = basis_.T.topLeftCorner(p, p);
-  renew_factor();
+  renew_pls();
   weigh_fixed();
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();

@@ -10,9 +10,9 @@ namespace ranef {
 // joint mode `beta` is how beta moves with them; else it stays empty.
 std::vector<RowMatrix> Glmm::implicit_change(const Vector& a, const std::vector<RowMatrix>& Za,
                                              Vector& beta) const {
-  std::vector<RowMatrix> v = pls_->solve(Za);
+  std::vector<RowMatrix> v = solve(Za);
   if (!joint_) return v;
-  const std::vector<RowMatrix> solved = pls_->solve(ZWX_);
+  const std::vector<RowMatrix> solved = solve(ZWX_);
   Vector left = X_.transpose() * a;
   for (std::size_t t = 0; t < v.size(); ++t) left.noalias() -= ZWX_[t].transpose() * v[t].col(0);
   beta = schur(solved).ldlt().solve(left);
@@ -22,19 +22,23 @@ std::vector<RowMatrix> Glmm::implicit_change(const Vector& a, const std::vector<
 
 Vector Glmm::gradient() {
   InverseBlocks blocks;
-  pls_->inverse_blocks(blocks);
+  inverse_blocks(blocks);
   if (pls_->n_terms() > 1) is_found_ = false;  // the factor is spent
   std::vector<Matrix> by_lambda = trace_scores(products_->products(), lambda_, blocks);
   to_random_effects(lambda_, blocks);
-  const Vector h = products_->quadratic(blocks.own, blocks.pairs);
-  const Vector a = h.cwiseProduct(derivatives_.slope);
-  std::vector<RowMatrix> Zr = products_->transposed(a);
+  Vector &h = room_.h, &a = room_.a, &change = room_.moved;
+  std::vector<RowMatrix>&Zr = room_.left, &Zs = room_.Zs, &WZ = room_.change;
+  products_->quadratic(blocks.own, blocks.pairs, h);
+  a = h.cwiseProduct(derivatives_.slope);
+  products_->transpose(a, Zr);
   Vector beta;
   const std::vector<RowMatrix> moved = implicit_change(a, Zr, beta);
-  Vector change = products_->multiply(moved);
-  if (joint_) change.noalias() += X_ * beta;
-  const std::vector<RowMatrix> Zs = products_->transposed(derivatives_.score);
-  const std::vector<RowMatrix> WZ = products_->applied(moved);
+  if (!joint_ || likelihood_.has_dispersion()) {
+    products_->multiply(moved, change);
+    if (joint_) change.noalias() += X_ * beta;
+  }
+  products_->transpose(derivatives_.score, Zs);
+  products_->apply(moved, WZ);
   for (std::size_t t = 0; t < Zr.size(); ++t) {
     Zr[t] -= WZ[t];
     if (joint_) Zr[t].noalias() -= ZWX_[t] * beta;
@@ -50,9 +54,8 @@ Vector Glmm::gradient() {
     by_lambda[t].noalias() += columns(Zr[t]) * columns(u_[t]).transpose();
     by_lambda[t].noalias() += columns(Zs[t]) * columns(v[t]).transpose();
   }
-  Vector r;
-  if (!joint_) r = a - derivatives_.weight.cwiseProduct(change) - 2.0 * derivatives_.score;
-  Vector out = gathered(by_lambda, r);
+  if (!joint_) a -= derivatives_.weight.cwiseProduct(change) + 2.0 * derivatives_.score;
+  Vector out = gathered(by_lambda, a);
   if (likelihood_.has_dispersion()) {
     dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, by_dispersion_);
     out(out.size() - 1) = h.dot(by_dispersion_.weight) + change.dot(by_dispersion_.score) -

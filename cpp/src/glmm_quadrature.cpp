@@ -2,6 +2,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/glmm.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/quadrature.hpp"
@@ -12,59 +13,35 @@ namespace {
 
 constexpr double kRootTwo = 1.4142135623730950488;
 
+// To shares of their sum; its logarithm.
+double normalise(Eigen::Ref<Vector> log_shares) {
+  const double largest = log_shares.maxCoeff();
+  log_shares = (log_shares.array() - largest).exp();
+  const double sum = log_shares.sum();
+  log_shares /= sum;
+  return largest + std::log(sum);
+}
+
 }  // namespace
 
-// One level: its rows, its columns and the root R of M^-1 = R R'.
+// One level: its rows, of which the single term makes neighbours, and the root R of M^-1 = R R'.
 struct Glmm::Level {
-  const std::int32_t* rows;
-  RowMatrix z;                              // (count, k)
-  Vector y, weights, eta, score, w, slope;  // (count,) the last three at the mode
-  Vector mode;                              // (k,)
-  Matrix R;                                 // (k, k) upper triangular
-  double at_mode;                           // log-likelihood less half of |u|^2
+  Index number, first, count;
+  Eigen::Map<const Matrix> own;  // (k, k) Z'W Z
 };
 
-// What levels add up to.
+// What levels add up to, and room for one of them.
 struct Glmm::QuadratureSums {
   Vector r;          // (n,) by the fixed part of the linear predictor
   Matrix by_lambda;  // (k, k)
   double by_dispersion = 0.0, log_ratio = 0.0;
+  DispersionDerivatives at_mode;  // where there is a dispersion
+
+  Vector omega;         // (points,) shares of the nodes
+  Vector score, moved;  // (count, points), (count,)
+  Matrix shift;         // (count, points) of the linear predictors
+  Vector h, along;      // (count,)
 };
-
-LevelOrder Glmm::level_order() const {
-  const TermProducts& A = products_->products().terms[0];
-  return order_by_level({products_->codes(0).data(), A.n_levels, {}, {}}, eta_.size());
-}
-
-Glmm::Level Glmm::at_level(const LevelOrder& order, Index l) const {
-  const TermProducts& A = products_->products().terms[0];
-  const Index k = A.k;
-  const Eigen::Map<const Matrix> own(A.own.data() + l * k * k, k, k);
-  const Matrix M = Matrix::Identity(k, k) + lambda_[0].transpose() * own * lambda_[0];
-  const Index count = order.start[l + 1] - order.start[l];
-  Level out;
-  out.rows = order.row.data() + order.start[l];
-  out.z.resize(count, k);
-  for (Vector* values : {&out.y, &out.weights, &out.eta, &out.score, &out.w, &out.slope})
-    values->resize(count);
-  for (Index i = 0; i < count; ++i) {
-    const Index row = out.rows[i];
-    out.z.row(i) = products_->z(0).row(row);
-    out.y(i) = rows_.y(row);
-    out.weights(i) = rows_.weights(row);
-    out.eta(i) = eta_(row);
-    out.score(i) = derivatives_.score(row);
-    out.w(i) = derivatives_.weight(row);
-    out.slope(i) = derivatives_.slope(row);
-  }
-  out.mode = Eigen::Map<const Vector>(u_[0].data() + l * k, k);
-  out.R = M.llt().matrixU().solve(Matrix::Identity(k, k));
-  Vector value(count), score(count);
-  log_likelihoods(likelihood_, out.y.data(), out.eta.data(), count, dispersion_, value.data(),
-                  score.data());
-  out.at_mode = out.weights.dot(value) - 0.5 * out.mode.squaredNorm();
-  return out;
-}
 
 // With u_j = u^ + sqrt(2) R x_j each level's integral is its Laplace approximation times
 // pi^(-k/2) sum_j w_j exp(x_j'x_j - (f(u_j) - f(u^)) / 2), f the penalised deviance of the level.
@@ -83,17 +60,23 @@ GlmmQuadrature Glmm::quadrature(const HermiteRule& rule) {
   if (joint_) throw std::invalid_argument("quadrature: beta is at the joint mode");
   const Index k = lambda_[0].cols();
   const QuadratureGrid grid = product_rule(rule, k);
-  const LevelOrder order = level_order();
-  DispersionDerivatives at_mode;
-  if (likelihood_.has_dispersion())
-    dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, at_mode);
+  const ShiftedRows rows(likelihood_, rows_, eta_, dispersion_);
   QuadratureSums sums;
+  if (likelihood_.has_dispersion())
+    dispersion_derivatives(likelihood_, rows_, eta_, dispersion_, sums.at_mode);
   sums.r.resize(eta_.size());
   sums.by_lambda = Matrix::Zero(k, k);
-  sums.by_dispersion = -2.0 * at_mode.log_likelihood;
+  sums.by_dispersion = -2.0 * sums.at_mode.log_likelihood;
+  const std::vector<Index>& start = products_->starts();
+  const Matrix& own = products_->products().terms[0].own;
   for (Index l = 0; l < pls_->n_levels(0); ++l) {
     pause();
-    add_level(at_level(order, l), grid, at_mode, sums);
+    const Level level{l, start[l], start[l + 1] - start[l], {own.data() + l * k * k, k, k}};
+    if (k == 1)
+      add_scalar_level(level, grid, rows, sums);
+    else
+      add_level(level, grid, rows, sums);
+    if (likelihood_.has_dispersion()) add_dispersion(level, sums);
   }
   by_lambda_ = {sums.by_lambda};
   GlmmQuadrature out{-2.0 * sums.log_ratio, gathered(by_lambda_, sums.r)};
@@ -101,49 +84,118 @@ GlmmQuadrature Glmm::quadrature(const HermiteRule& rule) {
   return out;
 }
 
-void Glmm::add_level(const Level& level, const QuadratureGrid& grid,
-                     const DispersionDerivatives& at_mode, QuadratureSums& sums) const {
-  const Matrix& lambda = lambda_[0];
-  const Index k = lambda.cols(), count = level.y.size(), points = grid.log_weight.size();
-  const Matrix change = kRootTwo * level.R * grid.x;  // (k, points)
-  const Matrix u = change.colwise() + level.mode;
-  Matrix eta = level.z * (lambda * change), y(count, points), value(count, points), score(value);
-  eta.colwise() += level.eta;
-  y.colwise() = level.y;
-  log_likelihoods(likelihood_, y.data(), eta.data(), eta.size(), dispersion_, value.data(),
-                  score.data());
-  Vector omega = grid.log_weight + value.transpose() * level.weights -
-                 0.5 * u.colwise().squaredNorm().transpose();
-  const double largest = omega.maxCoeff();
-  omega = (omega.array() - largest).exp();
-  sums.log_ratio += largest + std::log(omega.sum()) - level.at_mode;
-  omega /= omega.sum();
+// The sum over the nodes for one random effect a level.
+void Glmm::add_scalar_level(const Level& level, const QuadratureGrid& grid, const ShiftedRows& rows,
+                            QuadratureSums& sums) const {
+  const double lambda = lambda_[0](0, 0), mode = u_[0](level.number, 0);
+  const double R = 1.0 / std::sqrt(1.0 + lambda * lambda * level.own(0, 0));
+  const Index first = level.first, count = level.count, points = grid.log_weight.size();
+  const Eigen::Map<const Vector> z(products_->z(0).data() + first, count);
+  const auto score_at = derivatives_.score.segment(first, count);
+  const auto w = derivatives_.weight.segment(first, count);
+  const bool is_constant = z.minCoeff() == z.maxCoeff();
+  sums.score.resize(count * points);
+  sums.shift.resize(count, points);
+  sums.omega.resize(points);
+  for (Index j = 0; j < points; ++j) {
+    const double change = kRootTwo * R * grid.x(0, j), u = mode + change;
+    double* score = sums.score.data() + j * count;
+    sums.shift.col(j) = (lambda * change) * z;
+    const double value = is_constant ? rows.at(first, count, sums.shift(0, j), score)
+                                     : rows.at(first, count, sums.shift.col(j).data(), score);
+    sums.omega(j) = grid.log_weight(j) + value - 0.5 * u * u;
+  }
+  sums.moved.resize(count);
+  const double at_mode = rows.at(first, count, 0.0, sums.moved.data()) - 0.5 * mode * mode;
+  sums.log_ratio += normalise(sums.omega) - at_mode;
 
-  score = level.weights.asDiagonal() * score;
-  const Matrix Zs = level.z.transpose() * score;  // (k, points)
-  const Matrix g = 2.0 * (u - lambda.transpose() * Zs) * omega.asDiagonal();
-  const Matrix P = -symmetric_half(kRootTwo * grid.x * g.transpose() * level.R);
-  const Matrix inverse = level.R * (Matrix::Identity(k, k) + P) * level.R.transpose();
-  const RowMatrix zl = level.z * lambda;
-  const Vector h = (zl * inverse).cwiseProduct(zl).rowwise().sum();
-  const Vector a = h.cwiseProduct(level.slope), Za = level.z.transpose() * a;
-  const Vector v = level.R * (level.R.transpose() * (g.rowwise().sum() + lambda.transpose() * Za));
-  const Vector along = zl * v, moved = level.w.cwiseProduct(along);
-  const Vector of_rows = a - moved - 2.0 * score * omega;
-  for (Index i = 0; i < count; ++i) sums.r(level.rows[i]) = of_rows(i);
-  sums.by_lambda.noalias() += 2.0 * level.z.transpose() * level.w.asDiagonal() * zl * inverse;
-  sums.by_lambda.noalias() += (Za - level.z.transpose() * moved) * level.mode.transpose();
-  sums.by_lambda.noalias() -= 2.0 * Zs * omega.asDiagonal() * u.transpose();
-  sums.by_lambda.noalias() += level.z.transpose() * level.score * v.transpose();
-  if (!likelihood_.has_dispersion()) return;
-  for (Index i = 0; i < count; ++i) {
-    const Index row = level.rows[i];
-    double part = -dispersion_part(likelihood_, level.y(i), level.eta(i), dispersion_);
-    for (Index j = 0; j < points; ++j)
-      if (omega(j) > 1e-300)  // none out of the range of the link, but for rounding
-        part += omega(j) * dispersion_part(likelihood_, level.y(i), eta(i, j), dispersion_);
-    sums.by_dispersion +=
-        h(i) * at_mode.weight(row) + along(i) * at_mode.score(row) - 2.0 * level.weights(i) * part;
+  auto r = sums.r.segment(first, count);
+  r.setZero();
+  double g = 0.0, gx = 0.0, by_lambda = 0.0;
+  for (Index j = 0; j < points; ++j) {
+    const double u = mode + kRootTwo * R * grid.x(0, j), omega = sums.omega(j);
+    const Eigen::Map<const Vector> score(sums.score.data() + j * count, count);
+    const double Zs = z.dot(score), of_node = 2.0 * omega * (u - lambda * Zs);
+    r -= (2.0 * omega) * score;
+    g += of_node;
+    gx += of_node * grid.x(0, j);
+    by_lambda -= 2.0 * omega * Zs * u;
+  }
+  const double inverse = R * R * (1.0 - 0.5 * kRootTwo * gx * R);
+  sums.h = (lambda * lambda * inverse) * z.cwiseAbs2();
+  sums.along = sums.h.cwiseProduct(derivatives_.slope.segment(first, count));  // a, for a while
+  const double Za = z.dot(sums.along), v = R * R * (g + lambda * Za);
+  r += sums.along;
+  sums.along = (lambda * v) * z;
+  sums.moved = w.cwiseProduct(sums.along);
+  r -= sums.moved;
+  by_lambda += 2.0 * lambda * inverse * z.cwiseAbs2().dot(w);
+  by_lambda += (Za - z.dot(sums.moved)) * mode + z.dot(score_at) * v;
+  sums.by_lambda(0, 0) += by_lambda;
+}
+
+// The same for several.
+void Glmm::add_level(const Level& level, const QuadratureGrid& grid, const ShiftedRows& rows,
+                     QuadratureSums& sums) const {
+  const Matrix& lambda = lambda_[0];
+  const Index k = lambda.cols(), points = grid.log_weight.size();
+  const Index first = level.first, count = level.count;
+  const Matrix one = Matrix::Identity(k, k);
+  const Matrix M = one + product(crossprod(lambda, level.own), lambda);
+  const Matrix R = M.llt().matrixU().solve(one);
+  const Matrix mode = Eigen::Map<const Matrix>(u_[0].data() + level.number * k, k, 1);
+  const Matrix Z = products_->z(0).middleRows(first, count);
+  const Matrix change = product(kRootTwo * R, grid.x);  // (k, points)
+  sums.shift = product(Z, product(lambda, change));
+  sums.score.resize(count * points);
+  sums.omega.resize(points);
+  Matrix u = change;
+  for (Index j = 0; j < points; ++j) {
+    u.col(j) += mode.col(0);
+    const double value =
+        rows.at(first, count, sums.shift.col(j).data(), sums.score.data() + j * count);
+    sums.omega(j) = grid.log_weight(j) + value - 0.5 * u.col(j).squaredNorm();
+  }
+  sums.moved.resize(count);
+  const double at_mode = rows.at(first, count, 0.0, sums.moved.data()) - 0.5 * mode.squaredNorm();
+  sums.log_ratio += normalise(sums.omega) - at_mode;
+
+  const Matrix scores = Eigen::Map<const Matrix>(sums.score.data(), count, points);
+  Matrix Zs = crossprod(Z, scores);  // (k, points)
+  Matrix g = u - crossprod(lambda, Zs);
+  for (Index j = 0; j < points; ++j) {
+    g.col(j) *= 2.0 * sums.omega(j);
+    Zs.col(j) *= 2.0 * sums.omega(j);
+  }
+  const Matrix P = -symmetric_half(product(kRootTwo * tcrossprod(grid.x, g), R));
+  const Matrix inverse = tcrossprod(product(R, one + P), R), zl = product(Z, lambda);
+  const Matrix zi = product(zl, inverse);
+  sums.h = zi.cwiseProduct(zl).rowwise().sum();
+  const Matrix a = sums.h.cwiseProduct(derivatives_.slope.segment(first, count));
+  const Matrix Za = crossprod(Z, a), pull = g.rowwise().sum() + crossprod(lambda, Za);
+  const Matrix v = product(R, crossprod(R, pull));
+  const auto w = derivatives_.weight.segment(first, count);
+  sums.along = product(zl, v);
+  sums.moved = w.cwiseProduct(sums.along);
+  sums.r.segment(first, count) = a - sums.moved - product(scores, 2.0 * sums.omega);
+  Matrix wz = Z;
+  for (Index i = 0; i < count; ++i) wz.row(i) *= 2.0 * w(i);
+  sums.by_lambda += crossprod(wz, zi) + tcrossprod(Za - crossprod(Z, sums.moved), mode);
+  sums.by_lambda -= tcrossprod(Zs, u);
+  sums.by_lambda += tcrossprod(crossprod(Z, derivatives_.score.segment(first, count)), v);
+}
+
+// By the dispersion, through the rows at each node, and through mode and weights there.
+void Glmm::add_dispersion(const Level& level, QuadratureSums& sums) const {
+  for (Index i = 0; i < level.count; ++i) {
+    const Index row = level.first + i;
+    double part = -dispersion_part(likelihood_, rows_.y(row), eta_(row), dispersion_);
+    for (Index j = 0; j < sums.omega.size(); ++j)
+      if (sums.omega(j) > 1e-300)  // none out of the range of the link, but for rounding
+        part += sums.omega(j) * dispersion_part(likelihood_, rows_.y(row),
+                                                eta_(row) + sums.shift(i, j), dispersion_);
+    sums.by_dispersion += sums.h(i) * sums.at_mode.weight(row) +
+                          sums.along(i) * sums.at_mode.score(row) - 2.0 * rows_.weights(row) * part;
   }
 }
 

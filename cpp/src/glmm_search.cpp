@@ -28,6 +28,8 @@ constexpr Index kFew = 100, kMany = 5000;
 constexpr double kEndless = 5e7;
 // Dispersions are sought between these, relative to 1.
 constexpr double kSmallestDispersion = 1e-8, kLargestDispersion = 1e8;
+// Pivots of a Hessian in units of its largest element that are far from zero.
+constexpr double kPivot = 1e-8;
 // Information on a combination of standardised columns, in units of the largest, that is none.
 constexpr double kVanished = 1e-8;
 
@@ -123,8 +125,21 @@ struct TrustStep {
   bool inside;
 };
 
+// Whether a symmetric matrix is positive definite by a margin, and its factor then.
+bool is_positive(const Matrix& hessian, Eigen::LLT<Matrix>& factor) {
+  factor.compute(hessian);
+  return factor.info() == Eigen::Success &&
+         factor.matrixLLT().diagonal().cwiseAbs2().minCoeff() >
+             kPivot * std::max(1.0, hessian.diagonal().maxCoeff());
+}
+
 // Minimise g's + s'B s / 2 over |s| <= radius.
 TrustStep trust_step(const Vector& gradient, const Matrix& hessian, double radius) {
+  Eigen::LLT<Matrix> factor;
+  if (is_positive(hessian, factor)) {
+    Vector s = -factor.solve(gradient);
+    if (s.norm() <= radius) return {s, -0.5 * gradient.dot(s), true};
+  }
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(hessian);
   const Vector& values = eigen.eigenvalues();
   const Vector along = eigen.eigenvectors().transpose() * gradient;
@@ -301,6 +316,8 @@ void polish(Criterion& surface, Minimum& found, const Vector& scale) {
 
 // A lower point along a direction in which the criterion bends down; false where there is none.
 bool downhill(Criterion& surface, const Minimum& found, Vector& lower) {
+  Eigen::LLT<Matrix> factor;
+  if (is_positive(found.hessian, factor)) return false;
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(found.hessian);
   if (!(eigen.eigenvalues()(0) < 0.0)) return false;
   for (const double length : {1.0, 0.3, 0.1, 0.03})

@@ -17,9 +17,21 @@ double squared_norm(const std::vector<RowMatrix>& u) {
 
 std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
                                     const std::vector<RowMatrix>& u, bool transposed) {
-  std::vector<RowMatrix> out = u;
+  std::vector<RowMatrix> out;
+  times_lambda(lambda, u, transposed, out);
+  return out;
+}
+
+void times_lambda(const std::vector<Matrix>& lambda, const std::vector<RowMatrix>& u,
+                  bool transposed, std::vector<RowMatrix>& out) {
+  out.resize(u.size());
   for (std::size_t t = 0; t < out.size(); ++t) {
     const Index k = lambda[t].cols(), levels = u[t].rows() / k, m = u[t].cols();
+    out[t].resize(u[t].rows(), m);
+    if (k == 1) {
+      out[t] = lambda[t](0, 0) * u[t];
+      continue;
+    }
     if (m > 1) {
       for (Index l = 0; l < levels; ++l) {
         const auto in = u[t].middleRows(l * k, k);
@@ -37,7 +49,6 @@ std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
     else
       to.noalias() = lambda[t] * in;
   }
-  return out;
 }
 
 Vector by_parameters(const Pls& pls, const Vector& theta, const std::vector<Matrix>& by_lambda) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <stdexcept>
+#include <type_traits>
 
 #include "ranef/special.hpp"
 #include "ranef/threads.hpp"
@@ -172,15 +173,32 @@ struct RowBlock {
   Results score, weight, slope;
 };
 
+using Work = Eigen::Array<double, Eigen::Dynamic, 1, Eigen::ColMajor, kRowsTogether, 1>;
+
 // Logit::at of all rows.
 double logit_derivatives(RowBlock& at) {
   Results &t = at.slope, &w = at.weight;
   const Rows &y = at.y, &m = at.m, &e = at.eta;
   t = (-e.abs()).exp();
+  const Work q = (1.0 + t).inverse();
   const double total = (m * (y * e - e.cwiseMax(0.0) - (1.0 + t).log())).sum();
-  at.score = m * (y - (e >= 0.0).select(1.0, t) / (1.0 + t));
-  w = m * t / (1.0 + t).square();
-  t = w * (e >= 0.0).select(t - 1.0, 1.0 - t) / (1.0 + t);
+  at.score = m * (y - (e >= 0.0).select(q, t * q));
+  w = m * t * q * q;
+  t = w * q * (e >= 0.0).select(t - 1.0, 1.0 - t);
+  return total;
+}
+
+// The same where all weights are one: the logarithms of factors between one and two are that of
+// their product, which a block of rows does not let overflow.
+double single_logit_derivatives(RowBlock& at) {
+  Results& t = at.slope;
+  const Rows &y = at.y, &e = at.eta;
+  t = (-e.abs()).exp();
+  const Work q = (1.0 + t).inverse();
+  const double total = (y * e - e.cwiseMax(0.0)).sum() - std::log((1.0 + t).prod());
+  at.score = y - (e >= 0.0).select(q, t * q);
+  at.weight = t * q * q;
+  t = at.weight * q * (e >= 0.0).select(t - 1.0, 1.0 - t);
   return total;
 }
 
@@ -193,8 +211,6 @@ double poisson_derivatives(RowBlock& at) {
   at.weight = at.slope;
   return total;
 }
-
-using Work = Eigen::Array<double, Eigen::Dynamic, 1, Eigen::ColMajor, kRowsTogether, 1>;
 
 // log(1 + r), q being 1 / (1 + r): what 1 + r has lost is added again.
 template <class R, class Q>
@@ -258,7 +274,7 @@ bool by_blocks(const Likelihood& likelihood, const ResponseRows& rows, const Vec
   };
   const bool log = likelihood.link == Link::log;
   if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit)
-    return with(logit_derivatives);
+    return rows.are_single ? with(single_logit_derivatives) : with(logit_derivatives);
   if (log && likelihood.distribution == Distribution::poisson) return with(poisson_derivatives);
   if (log && likelihood.distribution == Distribution::negative_binomial)
     return with([&](RowBlock& at) { return negative_binomial_derivatives(at, dispersion); });
@@ -291,10 +307,12 @@ double constant_part(const Likelihood& likelihood, const ResponseRows& rows, dou
   return with_rows(likelihood, [&](auto function) {
     const double shared = function.shared(dispersion);
     const Vector &y = rows.own_y(), &weights = rows.own_weights();
-    double sum = 0.0;
-    for (Index i = 0; i < y.size(); ++i)
-      sum += function.constant(y(i), weights(i), dispersion, shared);
-    return sum;
+    return sum_of_ranges(y.size(), [&](Index begin, Index end) {
+      double sum = 0.0;
+      for (Index i = begin; i < end; ++i)
+        sum += function.constant(y(i), weights(i), dispersion, shared);
+      return sum;
+    });
   });
 }
 
@@ -321,41 +339,110 @@ double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, c
   });
 }
 
-void log_likelihoods(const Likelihood& likelihood, const double* y, const double* eta, Index count,
-                     double dispersion, double* value, double* score) {
-  const Eigen::Map<const Eigen::ArrayXd> Y(y, count), E(eta, count);
-  Eigen::Map<Eigen::ArrayXd> V(value, count), S(score, count);
-  if (likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit) {
-    V = (-E.abs()).exp();
-    S = Y - (E >= 0.0).select(1.0, V) / (1.0 + V);
-    V = Y * E - E.cwiseMax(0.0) - (1.0 + V).log();
-    return;
-  }
-  if (likelihood.distribution == Distribution::poisson && likelihood.link == Link::log) {
-    S = E.cwiseMin(kMaxExponent).exp();
-    V = Y * E - S;
-    S = Y - S;
-    return;
-  }
-  if (likelihood.distribution == Distribution::negative_binomial) {
-    for (Index i = 0; i < count; i += kRowsTogether) {
-      const Index some = std::min(kRowsTogether, count - i);
-      const auto part = Y.segment(i, some), e = E.segment(i, some);
-      const Work mu = e.cwiseMin(kMaxExponent).exp();
-      const Work r = (mu * (1.0 / dispersion)).cwiseMin(kMaxRatio);
-      const Work q = 1.0 / (1.0 + r);
-      S.segment(i, some) = (part - mu) * q;
-      V.segment(i, some) = part * e - (part + dispersion) * log_one_plus(r, q);
+namespace {
+
+// Predictors and shifts up to which exponentials of both are multiplied: no product overflows.
+constexpr double kModest = 300.0;
+
+// Rows of a block at their predictors; log-likelihood and scores.
+struct ScoreBlock {
+  Rows y, m;
+  Results score;
+};
+
+// From t = exp(-|e|).
+template <class T>
+double logit_scores(bool are_single, ScoreBlock& at, const Work& e, const T& t) {
+  const Work d = 1.0 + t, q = d.inverse();
+  at.score = at.y - (e >= 0.0).select(q, t * q);
+  if (are_single) return (at.y * e - e.cwiseMax(0.0)).sum() - std::log(d.prod());
+  at.score *= at.m;
+  return (at.m * (at.y * e - e.cwiseMax(0.0) - d.log())).sum();
+}
+
+double poisson_scores(ScoreBlock& at, const Work& e, const Work& mu) {
+  at.score = at.m * (at.y - mu);
+  return (at.m * (at.y * e - mu)).sum();
+}
+
+double negative_binomial_scores(ScoreBlock& at, const Work& e, double k) {
+  const Work mu = e.cwiseMin(kMaxExponent).exp();
+  const Work r = (mu * (1.0 / k)).cwiseMin(kMaxRatio), q = 1.0 / (1.0 + r);
+  at.score = at.m * (at.y - mu) * q;
+  return (at.m * (at.y * e - (at.y + k) * log_one_plus(r, q))).sum();
+}
+
+bool is_logit(const Likelihood& likelihood) {
+  return likelihood.distribution == Distribution::binomial && likelihood.link == Link::logit;
+}
+bool is_poisson(const Likelihood& likelihood) {
+  return likelihood.distribution == Distribution::poisson && likelihood.link == Link::log;
+}
+
+}  // namespace
+
+ShiftedRows::ShiftedRows(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
+                         double dispersion)
+    : likelihood_(likelihood), rows_(rows), eta_(eta), dispersion_(dispersion) {
+  const bool pays = is_logit(likelihood) || is_poisson(likelihood);
+  if (!pays || !(eta.size() > 0 && eta.cwiseAbs().maxCoeff() < kModest)) return;
+  up_ = eta.array().exp();
+  if (is_logit(likelihood)) down_ = up_.inverse();
+}
+
+double ShiftedRows::at(Index first, Index count, double shift, double* score) const {
+  if (up_.size() == 0 || !(std::abs(shift) < kModest)) return any(first, count, shift, score);
+  const double more = std::exp(shift), less = 1.0 / more;
+  double total = 0.0;
+  for (Index i = first; i < first + count; i += kRowsTogether) {
+    const Index some = std::min(kRowsTogether, first + count - i);
+    ScoreBlock block{
+        {rows_.y.data() + i, some}, {rows_.weights.data() + i, some}, {score + (i - first), some}};
+    const Work e = eta_.segment(i, some).array() + shift;
+    if (down_.size() > 0) {
+      const Work t = (up_.segment(i, some) * more).cwiseMin(down_.segment(i, some) * less);
+      total += logit_scores(rows_.are_single, block, e, t);
+    } else {
+      total += poisson_scores(block, e, up_.segment(i, some) * more);
     }
-    return;
   }
-  with_rows(likelihood, [&](auto function) {
-    for (Index i = 0; i < count; ++i) {
-      const Point point = function.at(y[i], eta[i], dispersion);
-      value[i] = point.value;
-      score[i] = point.score;
+  return total;
+}
+
+double ShiftedRows::at(Index first, Index count, const double* shifts, double* score) const {
+  return any(first, count, shifts, score);
+}
+
+template <class Shift>
+double ShiftedRows::any(Index first, Index count, const Shift& shift, double* score) const {
+  double total = 0.0;
+  for (Index i = first; i < first + count; i += kRowsTogether) {
+    const Index some = std::min(kRowsTogether, first + count - i);
+    ScoreBlock block{
+        {rows_.y.data() + i, some}, {rows_.weights.data() + i, some}, {score + (i - first), some}};
+    Work e = eta_.segment(i, some).array();
+    if constexpr (std::is_same_v<Shift, double>)
+      e += shift;
+    else
+      e += Rows(shift + (i - first), some);
+    if (is_logit(likelihood_)) {
+      const Work t = (-e.abs()).exp();
+      total += logit_scores(rows_.are_single, block, e, t);
+    } else if (is_poisson(likelihood_)) {
+      total += poisson_scores(block, e, e.cwiseMin(kMaxExponent).exp());
+    } else if (likelihood_.distribution == Distribution::negative_binomial) {
+      total += negative_binomial_scores(block, e, dispersion_);
+    } else {
+      with_rows(likelihood_, [&](auto function) {
+        for (Index r = 0; r < some; ++r) {
+          const Point point = function.at(block.y(r), e(r), dispersion_);
+          total += block.m(r) * point.value;
+          block.score(r) = block.m(r) * point.score;
+        }
+      });
     }
-  });
+  }
+  return total;
 }
 
 // The part of a row's derivative by log(dispersion) that depends on its linear predictor.

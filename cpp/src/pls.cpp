@@ -400,6 +400,7 @@ Matrix Pls::cov_beta_root() const {
 }
 
 std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
+  const WithTeam team(team_.get());
   const Index m = B[0].cols();
   if (root_.size() > 0) {
     RowMatrix right(root_.size(), m), KB(B[0].rows(), m);
@@ -447,6 +448,7 @@ std::vector<Matrix> Pls::as_columns(const std::vector<RowMatrix>& b) const {
 }
 
 std::vector<RowMatrix> Pls::fixed_scores() {
+  const WithTeam team(team_.get());
   orthonormal_scores();
   const Index p = n_fixef();
   std::vector<RowMatrix> out(n_terms());
@@ -458,6 +460,7 @@ std::vector<RowMatrix> Pls::fixed_scores() {
 }
 
 Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
+  const WithTeam team(team_.get());
   const Index m = H[0].cols();
   keep_levels();
   RowMatrix AH(H[0].rows(), m), BH(H[0].rows(), m);

@@ -63,6 +63,9 @@ std::vector<Index> level_starts(const std::vector<std::int32_t>& codes, Index n_
 
 using Segment = Eigen::Map<const Vector>;
 
+// Columns up to which their products are taken one by one; rows that are worked on together.
+constexpr Index kFewColumns = 6, kRowsTogether = 512;
+
 // Levels that have fewer rows are not worth operations on whole arrays.
 constexpr Index kSegment = 8;
 
@@ -291,23 +294,82 @@ std::vector<RowMatrix> RowProducts::transposed(const RowMatrix& rows) const {
   return out;
 }
 
-std::vector<RowMatrix> RowProducts::transposed(const Vector& row) const {
-  std::vector<RowMatrix> out(z_.size());
+void RowProducts::transpose(const Vector& row, std::vector<RowMatrix>& out) const {
+  out.resize(z_.size());
   each_item(static_cast<Index>(z_.size()), products_.n, [&](Index item) {
     const std::size_t t = static_cast<std::size_t>(item);
     const Index k = z_[t].cols();
-    out[t].setZero(products_.terms[t].n_levels * k, 1);
+    out[t].resize(products_.terms[t].n_levels * k, 1);
     double* sum = out[t].data();
+    const bool in_order = t == 0 && !start_.empty();
+    if (!only_[t].empty() || !in_order) out[t].setZero();
     if (!only_[t].empty())
       return each_only(z_[t], codes_[t], only_[t],
                        [&](Index i, Index at, double z) { sum[at] += z * row(i); });
     with_size(k, [&](auto size) {
       constexpr int K = decltype(size)::value;
-      if (t == 0 && !start_.empty()) return transposed_in_order<K>(z_[t], start_, row.data(), sum);
+      if (in_order) return transposed_in_order<K>(z_[t], start_, row.data(), sum);
       add_transposed<K>(z_[t], codes_[t].data(), row.data(), sum);
     });
   });
-  return out;
+}
+
+// Z'W X of some rows of a term, whose rows of W X stand in `block`.
+void RowProducts::add_weighted(std::size_t t, const double* block, Index first, Index count,
+                               Index p, RowMatrix& out) const {
+  const Index k = z_[t].cols();
+  const bool is_single = !only_[t].empty();
+  for (Index i = 0; i < count; ++i) {
+    const double *from = block + i * p, *z = z_[t].data() + (first + i) * k;
+    const auto row = static_cast<std::size_t>(first + i);
+    const Index begin = is_single ? only_[t][row] : 0, end = is_single ? begin + 1 : k;
+    for (Index a = begin; a < end; ++a) {
+      double* to = out.data() + (codes_[t][row] * k + a) * p;
+      for (Index j = 0; j < p; ++j) to[j] += z[a] * from[j];
+    }
+  }
+}
+
+// The same of one column of the leading term and one of W X, rows in the order of their levels.
+void RowProducts::add_levels(std::size_t level, const double* column, Index first, Index count,
+                             Index j, RowMatrix& out) const {
+  for (Index i = 0; i < count; ++level) {
+    const Index end = std::min(count, start_[level + 1] - first);
+    out(static_cast<Index>(level), j) +=
+        sum_of_products(column + i, z_[0].data() + first + i, end - i);
+    i = end;
+  }
+}
+
+void RowProducts::weigh(const Matrix& X, const Vector& weights, std::vector<RowMatrix>& ZWX,
+                        Matrix& XWX) const {
+  const Index n = X.rows(), p = X.cols();
+  XWX.setZero(p, p);
+  ZWX.resize(z_.size());
+  for (std::size_t t = 0; t < z_.size(); ++t)
+    ZWX[t].setZero(products_.terms[t].n_levels * z_[t].cols(), p);
+  const Index most = std::min(kRowsTogether, n);
+  const bool in_order = !start_.empty() && z_[0].cols() == 1;
+  RowMatrix block(most, p);
+  Vector column(most);
+  std::size_t begin = 0;  // level of the block's first row
+  for (Index i = 0; i < n; i += kRowsTogether) {
+    const Index count = std::min(kRowsTogether, n - i);
+    auto some = column.head(count);
+    while (in_order && start_[begin + 1] <= i) ++begin;
+    for (Index j = 0; j < p; ++j) {
+      some = weights.segment(i, count).cwiseProduct(X.col(j).segment(i, count));
+      if (in_order) add_levels(begin, some.data(), i, count, j, ZWX[0]);
+      if (!in_order || z_.size() > 1 || p > kFewColumns)
+        for (Index r = 0; r < count; ++r) block.data()[r * p + j] = some(r);
+      if (p > kFewColumns) continue;
+      for (Index m = 0; m <= j; ++m) XWX(m, j) += X.col(m).segment(i, count).dot(some);
+    }
+    if (p > kFewColumns) XWX.noalias() += X.middleRows(i, count).transpose() * block.topRows(count);
+    for (std::size_t t = in_order ? 1 : 0; t < z_.size(); ++t)
+      add_weighted(t, block.data(), i, count, p, ZWX[t]);
+  }
+  if (p <= kFewColumns) XWX.triangularView<Eigen::StrictlyLower>() = XWX.transpose();
 }
 
 std::vector<RowMatrix> RowProducts::transposed_own(const Matrix& rows) const {
@@ -330,8 +392,8 @@ Matrix RowProducts::multiply_own(const std::vector<RowMatrix>& b) const {
   return out;
 }
 
-Vector RowProducts::multiply(const std::vector<RowMatrix>& b) const {
-  Vector out(products_.n);
+void RowProducts::multiply(const std::vector<RowMatrix>& b, Vector& out) const {
+  out.resize(products_.n);
   each_rows(products_.n, [&](Index begin, Index end) {
     out.segment(begin, end - begin).setZero();
     for (std::size_t t = 0; t < z_.size(); ++t) {
@@ -349,15 +411,14 @@ Vector RowProducts::multiply(const std::vector<RowMatrix>& b) const {
       });
     }
   });
-  return out;
 }
 
-std::vector<RowMatrix> RowProducts::applied(const std::vector<RowMatrix>& b) const {
-  std::vector<RowMatrix> out;
+void RowProducts::apply(const std::vector<RowMatrix>& b, std::vector<RowMatrix>& out) const {
+  out.resize(b.size());
   for (std::size_t t = 0; t < b.size(); ++t) {
     const TermProducts& A = products_.terms[t];
     const Index k = A.k;
-    out.emplace_back(b[t].rows(), 1);
+    out[t].resize(b[t].rows(), 1);
     if (k == 1) {
       out[t].col(0) = A.own.row(0).transpose().cwiseProduct(b[t].col(0));
       continue;
@@ -387,12 +448,11 @@ std::vector<RowMatrix> RowProducts::applied(const std::vector<RowMatrix>& b) con
             }
         }
     }
-  return out;
 }
 
-Vector RowProducts::quadratic(const std::vector<Matrix>& own,
-                              const std::vector<std::vector<Matrix>>& pairs) const {
-  Vector out = Vector::Zero(products_.n);
+void RowProducts::quadratic(const std::vector<Matrix>& own,
+                            const std::vector<std::vector<Matrix>>& pairs, Vector& out) const {
+  out.setZero(products_.n);
   const auto add = [&](Index begin, Index end) {
     for (std::size_t t = 0; t < z_.size(); ++t) {
       const Index k = z_[t].cols();
@@ -417,7 +477,6 @@ Vector RowProducts::quadratic(const std::vector<Matrix>& own,
         });
   };
   each_rows(products_.n, add);
-  return out;
 }
 
 Matrix RowProducts::quadratic_pairs(const std::vector<Matrix>& own,

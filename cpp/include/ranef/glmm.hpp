@@ -162,6 +162,23 @@ class Glmm {
 
   std::vector<Matrix> by_lambda_;  // (k_t, k_t) at the last gradient
 
+  // A Newton step, or a way back along it.
+  struct Step {
+    std::vector<RowMatrix> u;
+    Vector eta, beta;
+    double decrement = 0.0;  // squared length in the metric of M
+  };
+  // Room for the work on one point, so that a search allocates nothing that grows with the rows.
+  struct Room {
+    Step step;
+    std::vector<RowMatrix> b, Zs, change, left, solved;
+    std::vector<RowMatrix> u;   // before a step
+    Vector eta, beta;           // before a step
+    Vector h, a, moved, score;  // (n,)
+  };
+  Room room_;
+  Vector M_, D_;  // (l,) of a single scalar term, which needs no Pls
+
   void take_unit();
   std::vector<std::vector<std::int32_t>> sort_rows(Input& input);
   Vector in_kernel_order(const Eigen::Ref<const Vector>& values) const;
@@ -171,21 +188,27 @@ class Glmm {
   void foresee(const std::vector<RowMatrix>& b, const Vector& beta, double further);
   GlmmPoint find_mode();
   Vector starting_beta() const;
+  bool is_scalar() const { return pls_->n_terms() == 1 && lambda_[0].size() == 1; }
   double renew_factor();
-  struct Step;
+  double factor();
+  double renew_pls();
+  std::vector<RowMatrix> solve(std::vector<RowMatrix> B) const;
+  void inverse_blocks(InverseBlocks& blocks) const;
   void weigh_fixed();
-  Step newton_step(const std::vector<RowMatrix>& b, const Vector& score);
-  bool take(const Step& step, bool check, double& log_likelihood, double& penalty);
+  void set_predictor();
+  void newton_step(const std::vector<RowMatrix>& b, const Vector& score);
+  bool take(bool check, double& log_likelihood, double& penalty);
   Matrix schur(const std::vector<RowMatrix>& solved) const;
   std::vector<RowMatrix> implicit_change(const Vector& a, const std::vector<RowMatrix>& Za,
                                          Vector& beta) const;
   Vector gathered(const std::vector<Matrix>& by_lambda, const Vector& r) const;
   struct Level;
   struct QuadratureSums;
-  Level at_level(const LevelOrder& order, Index l) const;
-  LevelOrder level_order() const;
-  void add_level(const Level& level, const QuadratureGrid& grid,
-                 const DispersionDerivatives& at_mode, QuadratureSums& sums) const;
+  void add_scalar_level(const Level& level, const QuadratureGrid& grid, const ShiftedRows& rows,
+                        QuadratureSums& sums) const;
+  void add_level(const Level& level, const QuadratureGrid& grid, const ShiftedRows& rows,
+                 QuadratureSums& sums) const;
+  void add_dispersion(const Level& level, QuadratureSums& sums) const;
 };
 
 }  // namespace ranef

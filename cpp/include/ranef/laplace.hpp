@@ -13,6 +13,8 @@ double squared_norm(const std::vector<RowMatrix>& u);
 // Lambda u, or Lambda'u, by term (l_t * k_t, m).
 std::vector<RowMatrix> times_lambda(const std::vector<Matrix>& lambda,
                                     const std::vector<RowMatrix>& u, bool transposed);
+void times_lambda(const std::vector<Matrix>& lambda, const std::vector<RowMatrix>& u,
+                  bool transposed, std::vector<RowMatrix>& out);
 
 // [Z'W Z Lambda M^-1]_ll summed over the levels of each term, (k_t, k_t).
 std::vector<Matrix> trace_scores(const CrossProducts& A, const std::vector<Matrix>& lambda,

@@ -47,10 +47,12 @@ struct ResponseRows {
   // Where rows that differ in nothing but y were added up, y is their mean and the weights are
   // their sums: all that the parts that depend on eta need. The constant ones need each row's own.
   Vector each_y{}, each_weight{};
+  bool are_single = false;  // all weights are one, which count() finds
 
   const Vector& own_y() const { return each_y.size() > 0 ? each_y : y; }
   const Vector& own_weights() const { return each_y.size() > 0 ? each_weight : weights; }
   void count(const Likelihood& likelihood) {
+    are_single = (weights.array() == 1.0).all();
     if (likelihood.distribution == Distribution::negative_binomial)
       counts = Counted(own_y(), own_weights());
   }
@@ -64,10 +66,28 @@ double constant_part(const Likelihood& likelihood, const ResponseRows& rows, dou
 double row_derivatives(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
                        double dispersion, RowDerivatives& out);
 
-// Log-likelihood of each row of weight one, without constant_part, and its score; each argument has
-// `count` entries.
-void log_likelihoods(const Likelihood& likelihood, const double* y, const double* eta, Index count,
-                     double dispersion, double* value, double* score);
+// Rows near their linear predictors, as a quadrature needs them: what their exponentials have in
+// common is computed once. The arguments must outlive it.
+class ShiftedRows {
+ public:
+  ShiftedRows(const Likelihood& likelihood, const ResponseRows& rows, const Vector& eta,
+              double dispersion);
+
+  // Log-likelihood of rows first, first + 1, ..., without constant_part, their predictors moved by
+  // `shift`; each one's score. `shifts` are those of each row.
+  double at(Index first, Index count, double shift, double* score) const;
+  double at(Index first, Index count, const double* shifts, double* score) const;
+
+ private:
+  const Likelihood& likelihood_;
+  const ResponseRows& rows_;
+  const Vector& eta_;
+  double dispersion_;
+  Eigen::ArrayXd up_, down_;  // exp(eta), exp(-eta); empty where they do not serve
+
+  template <class Shift>
+  double any(Index first, Index count, const Shift& shift, double* score) const;
+};
 
 // Derivatives by log(dispersion): of each row's score and weight, and of the log-likelihood. The
 // part of the last that depends on eta is that of a row of weight one.

@@ -21,18 +21,41 @@ class RowProducts {
   const CrossProducts& products() const { return products_; }
   const RowMatrix& z(std::size_t t) const { return z_[t]; }
   const std::vector<std::int32_t>& codes(std::size_t t) const { return codes_[t]; }
+  // First row of each level of the first term, and one more; empty where rows stand in no order.
+  const std::vector<Index>& starts() const { return start_; }
 
   void renew(const Vector& weights);                               // (n,)
   std::vector<RowMatrix> transposed(const RowMatrix& rows) const;  // Z' rows, rows (n, m)
-  std::vector<RowMatrix> transposed(const Vector& row) const;      // the same of one column, (n,)
-  Vector multiply(const std::vector<RowMatrix>& b) const;          // Z b, b with one column
+  std::vector<RowMatrix> transposed(const Vector& row) const {     // the same of one column, (n,)
+    std::vector<RowMatrix> out;
+    transpose(row, out);
+    return out;
+  }
+  Vector multiply(const std::vector<RowMatrix>& b) const {  // Z b, b with one column
+    Vector out;
+    multiply(b, out);
+    return out;
+  }
 
-  // Z'W Z b under the weights of the last renew(), b with one column; no rows are touched.
-  std::vector<RowMatrix> applied(const std::vector<RowMatrix>& b) const;
+  // Into what was used before, so that nothing is allocated. Z' of one column (n,); Z b, b with one
+  // column; Z'W Z b under the weights of the last renew(), which touches no rows.
+  void transpose(const Vector& row, std::vector<RowMatrix>& out) const;
+  void multiply(const std::vector<RowMatrix>& b, Vector& out) const;
+  void apply(const std::vector<RowMatrix>& b, std::vector<RowMatrix>& out) const;
 
   // z_i'D z_i of each row, D given where levels meet: like the values of the cross products.
+  void quadratic(const std::vector<Matrix>& own, const std::vector<std::vector<Matrix>>& pairs,
+                 Vector& out) const;
   Vector quadratic(const std::vector<Matrix>& own,
-                   const std::vector<std::vector<Matrix>>& pairs) const;
+                   const std::vector<std::vector<Matrix>>& pairs) const {
+    Vector out;
+    quadratic(own, pairs, out);
+    return out;
+  }
+
+  // Z'W X by term (l_t * k_t, p) and X'W X, X (n, p), in one pass over the rows.
+  void weigh(const Matrix& X, const Vector& weights, std::vector<RowMatrix>& ZWX,
+             Matrix& XWX) const;
 
   // The same where terms belong to one of several predictors each: weights (n, r (r + 1) / 2) of
   // pairs of predictors (a, b), a <= b, at b (b + 1) / 2 + a; rows and products (n, r).
@@ -57,6 +80,10 @@ class RowProducts {
 
   template <class Weights>
   void renew_by(Weights weights);  // of the pair (a, b) of predictors
+  void add_weighted(std::size_t t, const double* block, Index first, Index count, Index p,
+                    RowMatrix& out) const;
+  void add_levels(std::size_t level, const double* column, Index first, Index count, Index j,
+                  RowMatrix& out) const;
 };
 
 }  // namespace ranef

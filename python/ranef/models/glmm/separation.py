@@ -44,10 +44,12 @@ def separated_rows(design: Design, family: str, kept: NDArray[np.intp]) -> NDArr
        logistic regression models, DPhil thesis, University of Oxford.
     """
     sign = _edges(design.y, family)
+    if not sign.any() or _differ_widely(design, kept):
+        return np.zeros(len(sign), dtype=bool)
     X = design.X[:, kept]
     X = X / np.linalg.norm(X, axis=0)
     rows, back = np.unique(np.column_stack([sign, X]), axis=0, return_inverse=True)
-    if not sign.any() or len(rows) > MOST_ROWS:
+    if len(rows) > MOST_ROWS:
         return np.zeros(len(sign), dtype=bool)
     back = np.ravel(back)
     at_edge = rows[:, 0] != 0.0
@@ -67,6 +69,13 @@ def separated_rows(design: Design, family: str, kept: NDArray[np.intp]) -> NDArr
     if found.status == 0 and found.x is not None:
         moved[at_edge] = found.x[p:] > 0.5
     return np.asarray(moved[back])
+
+
+def _differ_widely(design: Design, kept: NDArray[np.intp]) -> bool:
+    """Return whether the first rows of one column alone differ more often than is worked on."""
+    columns = [design.fixed[j] for j in kept if design.fixed[j] >= 0]
+    first = slice(2 * MOST_ROWS)
+    return any(len(np.unique(design.columns[at][first])) > MOST_ROWS for at in columns)
 
 
 def _edges(y: Array, family: str) -> Array:
