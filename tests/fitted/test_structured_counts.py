@@ -64,5 +64,5 @@ def test_what_needs_independent_levels_is_refused(frame):
     formula, given = MODELS["known"]
     model = ranef.glmer(formula, frame, family="poisson", **given)
     for what in (model.robust, model.influence, model.ranova):
-        with pytest.raises(ranef.UnsupportedError, match="levels have a known covariance"):
+        with pytest.raises(ranef.UnsupportedError, match="which has levels of known covariance"):
             what()
