@@ -66,3 +66,29 @@ def test_what_needs_independent_levels_is_refused(frame):
     for what in (model.robust, model.influence, model.ranova):
         with pytest.raises(ranef.UnsupportedError, match="which has levels of known covariance"):
             what()
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
+@pytest.mark.parametrize("kind", ["ar1", "known", "members"])
+def test_fixed_effects_are_compared(frame, kind):
+    formula, given = MODELS[kind]
+    large = ranef.glmer(formula, frame, family="poisson", **given)
+    small = ranef.glmer(formula.replace("x + ", "1 + "), frame, family="poisson", **given)
+    row = ranef.anova(small, large).iloc[1]
+    assert row["chisq"] == pytest.approx(2.0 * (large.llf - small.llf), abs=1e-6)
+    assert row["df"] == 1
+    found = ranef.pbtest(large, small, n=3, seed=1)
+    assert found.statistic == pytest.approx(row["chisq"], abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
+def test_a_known_covariance_is_compared_with_none(frame):
+    formula, given = MODELS["known"]
+    large = ranef.glmer(formula + " + (1 | g)", frame, family="poisson", **given)
+    small = ranef.glmer("n ~ x + (1 | g)", frame, family="poisson")
+    row = ranef.anova(small, large).iloc[1]
+    assert row["chisq"] == pytest.approx(2.0 * (large.llf - small.llf), abs=1e-6)
+    assert row["pvalue_boundary"] == pytest.approx(row["pvalue"] / 2.0, rel=1e-6)
+    # Independent levels and related ones are not nested in each other.
+    other = ranef.glmer("n ~ x + (1 | h) + (1 | g)", frame, family="poisson")
+    assert np.isnan(ranef.anova(large, other)["pvalue"]).all()
