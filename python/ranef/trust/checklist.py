@@ -13,7 +13,8 @@ from .._counted import counted
 from .._html import Preformatted
 from ..design.design import RandomTerm
 from ..errors import RanefError
-from ..fitted.kinds import Model
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Generalised, Model
 from ..fitted.lmm.model import LinearMixedModel
 from ..words.answers import Spoken
 from .diagnosis import diagnosis_of
@@ -77,12 +78,12 @@ class Checklist(Spoken, Preformatted):
         return "\n\n".join(parts)
 
 
-def checklist_of(model: Model) -> Checklist:
+def checklist_of(model: Model | Generalised) -> Checklist:
     """Go through the topics of the page on issues in mixed models."""
     return Checklist(model.call.formula, tuple(_items(model)))
 
 
-def _items(model: Model) -> Iterator[Item]:
+def _items(model: Model | Generalised) -> Iterator[Item]:
     """Answer each topic in its order."""
     yield _explained(model)
     factors, linear = _factors(model), isinstance(model, LinearMixedModel)
@@ -130,7 +131,7 @@ def _items(model: Model) -> Iterator[Item]:
     yield _diagnosed(model)
 
 
-def _diagnosed(model: Model) -> Item:
+def _diagnosed(model: Model | Generalised) -> Item:
     """Say what diagnose finds, or why it does not look."""
     try:
         found = diagnosis_of(model, None, seed=1).codes
@@ -143,7 +144,7 @@ def _diagnosed(model: Model) -> Item:
     )
 
 
-def _factors(model: Model) -> dict[str, int]:
+def _factors(model: Model | Generalised) -> dict[str, int]:
     """List grouping factors and their numbers of levels, of smooths where there are no others."""
     return model.ngroups or {_named(term): term.n_levels for term in model.parts.design.grouped}
 
@@ -153,7 +154,7 @@ def _named(term: RandomTerm) -> str:
     return term.group if term.smooth is None else str(term.smooth.group)
 
 
-def _groups(model: Model, factors: dict[str, int]) -> Iterator[Item]:
+def _groups(model: Model | Generalised, factors: dict[str, int]) -> Iterator[Item]:
     """Answer what is about the groups: other approaches, curves, few levels."""
     group, linear = next(iter(factors)), isinstance(model, LinearMixedModel)
     yield Item(
@@ -179,14 +180,16 @@ def _groups(model: Model, factors: dict[str, int]) -> Iterator[Item]:
     )
 
 
-def _others(model: Model, group: str) -> str:
+def _others(model: Model | Generalised, group: str) -> str:
     """Write the call of other approaches."""
     if isinstance(model, LinearMixedModel):
         return f'ranef.approaches(formula, data, groups="{group}")'
+    if not isinstance(model, GeneralizedLinearMixedModel):
+        return 'model.robust("CR2")'
     return f'ranef.gee(formula, data, groups="{group}", family="{model.family}")'
 
 
-def _explained(model: Model) -> Item:
+def _explained(model: Model | Generalised) -> Item:
     """State R² and the intraclass correlation, or why there is none."""
     topic = "variance accounted for"
     try:
@@ -205,7 +208,7 @@ def _counts(factors: dict[str, int]) -> str:
     return ", ".join(f"{name} has {count:,} levels" for name, count in factors.items())
 
 
-def _rows(model: Model) -> Iterator[Item]:
+def _rows(model: Model | Generalised) -> Iterator[Item]:
     """Describe the number of rows within levels, and their balance."""
     said, small = [], False
     for term in model.parts.design.grouped:
@@ -226,6 +229,6 @@ def _rows(model: Model) -> Iterator[Item]:
     )
 
 
-def _drawn(model: Model) -> str:
+def _drawn(model: Model | Generalised) -> str:
     """Name the figure of the levels: shrinkage where each has least squares to compare."""
     return "shrinkage" if isinstance(model, LinearMixedModel) else "caterpillar"

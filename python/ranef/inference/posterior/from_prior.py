@@ -31,8 +31,18 @@ def prior_draws(
 
     Parameters
     ----------
+    priors : PosteriorPriors
+        The priors.
+    coordinates : Coordinates
+        Blocks and scales of the covariances.
+    terms : sequence of RandomTerm
+        The random-effects terms.
     names : sequence of str
         Coefficients that are kept.
+    n : int
+        Draws.
+    rng : Generator
+        Where random numbers come from.
 
     Raises
     ------

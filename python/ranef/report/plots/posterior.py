@@ -167,7 +167,8 @@ class PosteriorPlots(Preformatted):
             _counts(axis, self._y, drawn)
         else:
             _curves(axis, self._y, drawn)
-        legend(axis, "", ax is None)
+        shown = legend(axis, "", ax is None)
+        shown.legend_handles[0].set_alpha(0.8)  # one line of many, alone
         return titled(axis, f"{of.capitalize()} predictive check")
 
 
