@@ -23,6 +23,7 @@ from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.parts import Base
 from ..formula import like, parse
 from ..inference.study import Truth, draw_counts, draw_responses
 from ..models import lmm
@@ -227,11 +228,16 @@ def make_engine(
     """Take a formula or a fitted model."""
     check_ddf(ddf)
     pilot = model if isinstance(model, Pilot) else None
+    if pilot is None and isinstance(model, Base):
+        raise UnsupportedError(
+            f"a study draws from models of lmer, and of glmer with one linear predictor, not from "
+            f"a {type(model).__name__}; fit the columns of model.simulate(n) by model.refit(y) one "
+            "by one, and count what is rejected"
+        )
     if pilot is None and not isinstance(model, str):
         raise TypeError(
             f"model must be a formula or a model fitted by lmer or glmer, not a "
-            f"{type(model).__name__}; pass the columns of model.simulate(n) to ranef.glmer one by "
-            "one, and count what it rejects"
+            f"{type(model).__name__}"
         )
     for name, given in (("weights", weights), ("offset", offset)):
         if given is not None and not isinstance(given, str):
