@@ -20,6 +20,7 @@ ELSEWHERE: Mapping[str, str] = {
     "diagnose": "model.convergence and model.summary() report how the fit went",
     "doctor": "model.convergence and model.summary() report how the fit went",
     "for_marginaleffects": "take ranef.emmeans(model, ...), which has their scales",
+    "part_r2": "model.update() without a term, and compare model.r2() of both",
     "rlrt": "ranef.pbtest simulates the test, and ranef.anova has its p-value for the boundary",
     "": "it treats models of ranef.lmer",
 }
