@@ -92,3 +92,10 @@ def test_a_known_covariance_is_compared_with_none(frame):
     # Independent levels and related ones are not nested in each other.
     other = ranef.glmer("n ~ x + (1 | h) + (1 | g)", frame, family="poisson")
     assert np.isnan(ranef.anova(large, other)["pvalue"]).all()
+
+
+@pytest.mark.filterwarnings("ignore::ranef.RanefWarning")
+def test_a_residual_covariance_is_referred_to_gls_and_varcorr(frame):
+    model = ranef.glmer(MODELS["ar1"][0], frame, family="poisson")
+    with pytest.raises(AttributeError, match=r"ranef.gls has it.*model.varcorr"):
+        model.residual_covariance()
