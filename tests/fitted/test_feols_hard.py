@@ -82,10 +82,10 @@ def test_hard_designs_converge_or_say_so(name, weighted):
         model = ranef.feols(
             "y ~ x1 + x2", data, absorb=list(factors), weights="w" if weighted else None
         )
-    except FitError as error:  # a path of a thousand links, their weights over six decades
-        assert (name, weighted) == ("chain", True)
-        assert "hardly connected" in str(error)
-        return
+    except FitError as error:
+        if (name, weighted) != ("chain", True) or "hardly connected" not in str(error):
+            raise
+        return  # a path of a thousand links, their weights over six decades
     want = by_indicators(
         data[["x1", "x2"]].to_numpy(), data["y"].to_numpy(), factors.values(), data["w"].to_numpy()
     )
