@@ -114,7 +114,7 @@ def cross_validate(
     if known and folds is None:
         if not isinstance(model, LinearMixedModel):
             raise UnsupportedError(
-                "rows and groups are left out one by one in closed form by ranef.lmer only; give "
+                "rows and groups are left out one by one in closed form by ranef.lmer only; call "
                 f"cross_validate(model, {scheme!r}, folds=10) to refit another model"
             )
         return closed_form(model, scheme, group, progress)

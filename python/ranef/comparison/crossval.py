@@ -55,7 +55,7 @@ def closed_form(
     """Leave out groups, or rows, one by one."""
     if scheme == "new_groups" and prior_parts(model.call.prior).fixed is not None:
         raise UnsupportedError(
-            "groups are left out in closed form without a prior of the fixed effects; give folds= "
+            "groups are left out in closed form without a prior of the fixed effects; pass folds= "
             "to refit with it"
         )
     fit = (model.parts.design, model.parts.estimate, model.parts.core)

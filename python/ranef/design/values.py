@@ -119,7 +119,7 @@ def reject(series: pd.Series[Any], name: str) -> None:
     temporal = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
     if temporal or isinstance(dtype, pd.PeriodDtype):
         raise DataError(
-            f"column {name!r} holds dates or times ({dtype}); {DATES.format(name)}", name
+            f"column {name!r} contains dates or times ({dtype}); {DATES.format(name)}", name
         )
 
 
@@ -144,7 +144,7 @@ def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
     if kind in ("string", "boolean", "empty", "categorical"):
         return Categories(*read_codes(series, name))
     if kind in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period"):
-        raise DataError(f"column {name!r} holds dates or times; {DATES.format(name)}", name)
+        raise DataError(f"column {name!r} contains dates or times; {DATES.format(name)}", name)
     raise DataError(mixed_message(series, name), name)
 
 
@@ -152,7 +152,7 @@ def mixed_message(series: pd.Series[Any], name: str) -> str:
     """State which types of value a column mixes."""
     kinds = sorted({type(v).__name__ for v in series.dropna()})
     return (
-        f"column {name!r} holds values of different or unusable types ({', '.join(kinds[:4])}); "
+        f"column {name!r} contains values of different or unusable types ({', '.join(kinds[:4])}); "
         f"make it all numbers or all text, e.g. with astype(str) or pd.to_numeric"
     )
 

@@ -80,7 +80,7 @@ def check_model(model: Any, caller: str) -> None:
 
 def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
-    return model.parts.training_data("give them as data=") if data is None else data
+    return model.parts.training_data("pass them as data=") if data is None else data
 
 
 def response_link(model: Answering, part: str = "location") -> str:

@@ -225,7 +225,7 @@ def make_engine(
     if pilot is None and not isinstance(model, str):
         raise TypeError(
             f"model must be a formula or a model fitted by lmer or glmer, not a "
-            f"{type(model).__name__}; give the columns of model.simulate(n) to ranef.glmer one by "
+            f"{type(model).__name__}; pass the columns of model.simulate(n) to ranef.glmer one by "
             "one, and count what it rejects"
         )
     for name, given in (("weights", weights), ("offset", offset)):
@@ -265,7 +265,7 @@ def spec_of(model: Any, spec: GlmmSpec | None) -> GlmmSpec | None:
         )
     if own is not None and (own.nagq != 1 or own.reml):
         raise UnsupportedError(
-            "a study fits by Laplace's approximation; give model.update(nagq=1, reml=False), or "
+            "a study fits by Laplace's approximation; pass model.update(nagq=1, reml=False), or "
             "the formula with params and varcorr"
         )
     if own is not None and own.transform.positive:

@@ -186,7 +186,7 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         """
         if self.n_read is not None:
             raise UnsupportedError(
-                f"{what} is of single rows, and a model of data in chunks keeps their distinct "
+                f"{what} is about single rows, and a model of data in chunks keeps their distinct "
                 "rows only; use predict(newdata) on rows of the data, or fit a frame in memory"
             )
 

@@ -180,5 +180,5 @@ def cross_in(parts: OrdinalParts, n: int) -> str:
     names = " and ".join(map(repr, parts.nominal.fixed_names[1:] if parts.nominal else ()))
     return (
         f"the thresholds cross in {counted(n, 'row')}, so that a category would have a negative "
-        f"probability there: the nominal effects of {names} do not hold that far out"
+        f"probability there: the nominal effects of {names} are not valid that far out"
     )

@@ -462,7 +462,7 @@ def simulated(
     if 3 * rows * int(n) > MOST:
         most = max(19, MOST // (3 * rows))
         raise ValueError(
-            f"{counted(n, 'simulated fit')} of {rows:,} rows hold {3e-9 * 8 * rows * n:.1f} GB; "
+            f"{counted(n, 'simulated fit')} of {rows:,} rows take {3e-9 * 8 * rows * n:.1f} GB; "
             f"n={most} fit into 2 GB"
         )
     found: list[tuple[Array, Array, Array, float, float]] = []
