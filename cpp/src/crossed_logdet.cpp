@@ -410,12 +410,17 @@ struct Samples {
   double growth = 0.0;
 };
 
-void add_squares(const RowMatrix& raw, const RowMatrix& F, double& squares, Vector& diagonal,
-                 double& own) {
-  squares += F.squaredNorm();
-  const RowMatrix each = raw.cwiseProduct(F);
-  own += each.squaredNorm();
-  diagonal += each.rowwise().sum();
+void add_squares(Team& team, const RowMatrix& raw, const RowMatrix& F, double& squares,
+                 Vector& diagonal, double& own) {
+  const auto add = [&](Index begin, Index end, double* sum) {
+    const auto of = [=](const RowMatrix& x) { return x.middleRows(begin, end - begin).array(); };
+    sum[0] += of(F).square().sum();
+    sum[1] += (of(raw) * of(F)).square().sum();
+    diagonal.segment(begin, end - begin).array() += (of(raw) * of(F)).rowwise().sum();
+  };
+  const Vector sums = chunk_sums(team, F.rows(), 2, static_cast<double>(2 * F.size()), add);
+  squares += sums(0);
+  own += sums(1);
 }
 
 // Variance of the mean of n quadratic forms of signs: 2 (|F|^2 - sum F_mm^2) / n, the diagonal's
@@ -563,8 +568,9 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
     const Vector start = graph.dots(z[0], z[0]), end = graph.dots(z[J], z[J]);
     samples.growth = std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
     if (!error) continue;
-    add_squares(raw, F, samples.squares, samples.diagonal, samples.own);
-    add_squares(raw, third, samples.third_squares, samples.third_diagonal, samples.third_own);
+    add_squares(graph.team(), raw, F, samples.squares, samples.diagonal, samples.own);
+    add_squares(graph.team(), raw, third, samples.third_squares, samples.third_diagonal,
+                samples.third_own);
   }
   if (&work == &work_ && batch >= n) kept_ = {settings.first_probe, settings.n_probes};
   const double of = static_cast<double>(n);
