@@ -5,6 +5,7 @@
 
 #include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
+#include "ranef/turned.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -174,11 +175,10 @@ bool is_identity(const Matrix& M) { return M.isIdentity(0.0); }
 // Rows of [Z'X Z'y] times R, in panels so that nothing of their size is copied.
 void multiply_right(const Matrix& R, RowMatrix& rows) {
   constexpr Index kPanel = 512;
-  RowMatrix work;
   for (Index row = 0; row < rows.rows(); row += kPanel) {
     const Index count = std::min(kPanel, rows.rows() - row);
-    work.noalias() = rows.middleRows(row, count) * R;
-    rows.middleRows(row, count) = work;
+    const Matrix work = crossprod(R, turned(rows).middleCols(row, count));
+    rows.middleRows(row, count) = Eigen::Map<const RowMatrix>(work.data(), count, rows.cols());
   }
 }
 

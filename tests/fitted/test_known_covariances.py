@@ -401,12 +401,10 @@ def test_members_of_binary_responses(data):
 
 @pytest.mark.parametrize("name", ["model", "joint"])
 def test_kernels_of_independent_levels_are_not_used(name, request):
-    """Batches, studies and samplers know no covariance of levels, and say so."""
+    """Studies know no covariance of levels, and say so."""
     fit = request.getfixturevalue(name)
     with pytest.raises(ranef.UnsupportedError, match=r"line|mm"):
         ranef.power(fit, "x", n=3, seed=1, progress=False)
-    with pytest.raises(ranef.UnsupportedError, match=r"line|mm"):
-        fit.sample(10, seed=1, progress=False)
 
 
 def test_imputation_refuses_members(data):

@@ -40,6 +40,11 @@ __all__ = ["Engine", "make_engine", "spec_of"]
 NUMBERS = 4_000_000
 #: Column of the trials of a fitted model; no column of a frame has that name by accident.
 TRIALS = "the study's trials"
+#: What simulates and fits where this does not.
+BY_HAND = (
+    "draw Y = model.simulate(500, seed=1) from a fitted model, and see how often "
+    "ranef.fit_many(right_side, data, Y).table rejects"
+)
 
 
 @dataclass(frozen=True)
@@ -187,8 +192,8 @@ class Engine:
     def design(self, formula: str, columns: Mapping[str, Any]) -> Design:
         """Build the design of a formula."""
         parsed = parse(f"`{STAND_IN}` {formula}")
-        check_free(parsed, "a simulated study")
-        parsed.refuse_smooths("a simulated study")
+        check_free(parsed, "a simulated study", BY_HAND)
+        parsed.refuse_smooths("a simulated study", BY_HAND)
         contrasts = None if self.pilot is None else self.pilot.call.contrasts
         n = len(next(iter(columns.values())))
         return shared_design(formula, columns, n, self.weights, self.offset, contrasts)

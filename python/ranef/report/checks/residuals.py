@@ -497,7 +497,7 @@ def simulated(
         (float(np.mean(own.pearson**2)), np.array([each[3] for each in found])),
         (own.zeros, np.array([each[4] for each in found])),
         used_rows(source.design, source.data),
-        {term.group: term.codes for term in source.design.bars},
+        {term.group: term.codes for term in source.design.bars if term.is_single},
         _effects(source.design),
         kind,
         source.discrete,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
+from ...words.answers import Spoken
 from ..checks.residual_tests import columns_of
 from .base import one, theme, titled
 
@@ -75,7 +76,7 @@ class Drawable(Protocol):
     def grouped(self, group: Any = None) -> tuple[str, NDArray[np.integer[Any]], pd.Index[Any]]: ...
 
 
-class ResidualPlots(Preformatted):
+class ResidualPlots(Spoken, Preformatted):
     """Figures of residuals: each takes ``ax=`` and returns it."""
 
     def __init__(self, residuals: Drawable):
@@ -83,6 +84,13 @@ class ResidualPlots(Preformatted):
 
     def __repr__(self) -> str:
         return "<figures: qq(), against(x), spread(x), time(time), groups(group), responses()>"
+
+    def __call__(self, *arguments: Any, **options: Any) -> None:
+        """Raise: residuals have several figures, each with a name."""
+        raise TypeError(
+            "residuals.plot has several figures; name one, such as residuals.plot.qq() or "
+            'residuals.plot.against("x"), or draw all by model.check()'
+        )
 
     @property
     def _size(self) -> float:
