@@ -21,6 +21,9 @@ constexpr Index kStripColumns = 256, kStripRows = 64;
 constexpr Index kFewColumns = 256, kParts = 32;
 constexpr Index kColumnsAtOnce = 16;
 constexpr double kPart = 1e8;
+// Operations that are worth it to divide the levels, and into how many ranges.
+constexpr double kWorthRanges = 2e6;
+constexpr Index kRanges = 16;
 // Sums over parts of the columns are kept apart where that is little beside the operations.
 constexpr Index kSums = 8;
 constexpr double kShareOfSums = 16.0;
@@ -48,6 +51,14 @@ void multiply_panel(const Panel& panel, const MatrixRef& D, Out&& out) {
     out.middleRows(at, rows).noalias() =
         panel.middleRows(at, rows) * D.selfadjointView<Eigen::Lower>();
   });
+}
+
+// Ranges of levels that tasks take: as many whatever the team, one where there is little to do.
+Index ranges_of(const Coupling& coupling, Index n_root, Index m) {
+  const double entries = static_cast<double>(coupling.nonzeros());
+  const bool few = entries * static_cast<double>(coupling.k() * m) < kWorthRanges ||
+                   coupling.nonzeros() < 4 * kRanges * n_root;
+  return few ? 1 : std::min(kRanges, coupling.n_levels());
 }
 
 }  // namespace
@@ -224,27 +235,40 @@ void Coupling::scale(const std::vector<Matrix>& lambda) {
 }
 
 void Coupling::add_transposed(const RowMatrix& rows, RowMatrix& out) const {
-  const Index m = rows.cols();
+  const Index m = rows.cols(), ranges = ranges_of(*this, n_root_, m);
   const Matrix& entry = dense_ ? value_ : scaled_;
   Eigen::Map<RowMatrix> product = root_rows(dense_ ? m : 0);
   product.setZero();
-  double* sum = dense_ ? product.data() : out.data();
-  for (Index l = 0; l < n_levels(); ++l)
-    for (Index e = start_[l]; e < start_[l + 1]; ++e) {
-      double* to = sum + index_[e] * m;
-      for (Index i = 0; i < k_; ++i) {
-        const double v = entry(i, e);
-        const double* from = rows.data() + (l * k_ + i) * m;
-        for (Index j = 0; j < m; ++j) to[j] += v * from[j];
+  double* whole = dense_ ? product.data() : out.data();
+  const auto add = [&](Index begin, Index end, double* sum) {
+    for (Index l = begin; l < end; ++l)
+      for (Index e = start_[l]; e < start_[l + 1]; ++e) {
+        double* to = sum + index_[e] * m;
+        for (Index i = 0; i < k_; ++i) {
+          const double v = entry(i, e);
+          const double* from = rows.data() + (l * k_ + i) * m;
+          for (Index j = 0; j < m; ++j) to[j] += v * from[j];
+        }
       }
-    }
+  };
+  if (ranges == 1) {
+    add(0, n_levels(), whole);
+  } else {
+    std::vector<RowMatrix> sums(static_cast<std::size_t>(ranges));
+    each_task(ranges, [&](Index range) {
+      RowMatrix& sum = sums[static_cast<std::size_t>(range)];
+      sum.setZero(n_root_, m);
+      add(range * n_levels() / ranges, (range + 1) * n_levels() / ranges, sum.data());
+    });
+    for (const RowMatrix& sum : sums) Eigen::Map<RowMatrix>(whole, n_root_, m) += sum;
+  }
   if (!dense_) return;
   scale_rows(true, product);
   out += product;
 }
 
 void Coupling::subtract(const RowMatrix& U, RowMatrix& rows) const {
-  const Index m = rows.cols();
+  const Index m = rows.cols(), ranges = ranges_of(*this, n_root_, m);
   const Matrix& entry = dense_ ? value_ : scaled_;
   Eigen::Map<RowMatrix> product = root_rows(dense_ ? m : 0);
   if (dense_) {
@@ -252,15 +276,18 @@ void Coupling::subtract(const RowMatrix& U, RowMatrix& rows) const {
     scale_rows(false, product);
   }
   const double* factor = dense_ ? product.data() : U.data();
-  for (Index l = 0; l < n_levels(); ++l)
-    for (Index e = start_[l]; e < start_[l + 1]; ++e) {
-      const double* from = factor + index_[e] * m;
-      for (Index i = 0; i < k_; ++i) {
-        const double v = entry(i, e);
-        double* to = rows.data() + (l * k_ + i) * m;
-        for (Index j = 0; j < m; ++j) to[j] -= v * from[j];
+  each_task(ranges, [&](Index range) {
+    const Index end = (range + 1) * n_levels() / ranges;
+    for (Index l = range * n_levels() / ranges; l < end; ++l)
+      for (Index e = start_[l]; e < start_[l + 1]; ++e) {
+        const double* from = factor + index_[e] * m;
+        for (Index i = 0; i < k_; ++i) {
+          const double v = entry(i, e);
+          double* to = rows.data() + (l * k_ + i) * m;
+          for (Index j = 0; j < m; ++j) to[j] -= v * from[j];
+        }
       }
-    }
+  });
 }
 
 void Coupling::order_by_column() {

@@ -199,6 +199,16 @@ Vector CrossedGlmm::predictor(const Halves& u, const Vector& beta) const {
   return out;
 }
 
+// X'r of rows r.
+Vector CrossedGlmm::of_fixed(const Vector& r) const {
+  const Index p = X_.cols();
+  const auto add = [&](Index begin, Index end, double* sum) {
+    const auto rows = r.segment(begin, end - begin);
+    for (Index j = 0; j < p; ++j) sum[j] += X_.col(j).segment(begin, end - begin).dot(rows);
+  };
+  return chunk_sums(pls_->team(), r.size(), p, static_cast<double>(X_.size()), add);
+}
+
 // X'W X - X'W Z D Z'W X, where `solved` is D Z'W X.
 Matrix CrossedGlmm::schur(const std::vector<RowMatrix>& solved) const {
   Matrix out = X_.transpose() * derivatives_.weight.asDiagonal() * X_;
@@ -260,7 +270,7 @@ CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
   if (joint_) ZWX_ = products_->transposed(RowMatrix(w.asDiagonal() * X_));
   Step step;
   step.u = solve_beside(g, reduction);
-  step.beta = joint_ ? take_out_beta(X_.transpose() * derivatives_.score, step.u)
+  step.beta = joint_ ? take_out_beta(of_fixed(derivatives_.score), step.u)
                      : Vector(Vector::Zero(beta_.size()));
   step.eta = products_->multiply(to_effects(step.u));
   if (joint_) step.eta.noalias() += X_ * step.beta;
@@ -402,7 +412,7 @@ Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
     // Lambda'Z'(a - W X beta), so that it is Lambda'Z' of what is left of a.
     Halves moved = columns_of(solved, k, 1);
     Vector beta;
-    if (joint_) beta = take_out_beta(X_.transpose() * a.col(k), moved);
+    if (joint_) beta = take_out_beta(of_fixed(a.col(k)), moved);
     Vector change = products_->multiply(to_effects(moved));
     if (joint_) change.noalias() += X_ * beta;
     Vector left(n);
@@ -417,8 +427,7 @@ Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
                             (Zl[t].col(0) - 2.0 * Zs[t].col(0)).dot(u[t].col(0)) +
                             Zs[t].col(0).dot(v[t].col(0));
     for (Index i = 0; i < m; ++i) out(i, k) = by_lambda_[parameters[i].term](0, 0);
-    if (!joint_)
-      out.col(k).segment(m, p).noalias() = X_.transpose() * (left - 2.0 * derivatives_.score);
+    if (!joint_) out.col(k).segment(m, p) = of_fixed(left) - 2.0 * of_fixed(derivatives_.score);
     if (likelihood_.has_dispersion())
       out(m + p, k) = h.col(k).dot(by_dispersion.weight) + change.dot(by_dispersion.score) -
                       2.0 * by_dispersion.log_likelihood;

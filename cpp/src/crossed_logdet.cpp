@@ -19,6 +19,7 @@ constexpr double kBulk = 0.35;    // eigenvalues below are left to the probes
 constexpr double kNoGap = 0.9;    // a subspace twice as large that lowers the next one by less ...
 constexpr int kLanczos = 12;      // steps that bound the bulk
 constexpr Index kWhole = 48;      // a root of so few columns is taken whole
+constexpr Index kSmall = 64;      // and so are small terms beside a large one, so many columns
 constexpr int kDegree = 80;       // largest of the polynomial
 constexpr double kBias = 1e-4;    // bound on its error in the log determinant
 constexpr double kBatchBytes = 2e8;  // of the products of a batch of probes
@@ -93,15 +94,41 @@ double probe_sign(std::uint64_t seed, std::uint64_t probe, std::uint64_t compone
   return (sign_word(seed, probe / 64, component) >> (probe % 64)) & 1U ? 1.0 : -1.0;
 }
 
+// Root columns of the terms beside the largest that are small together: taken whole, as unit
+// vectors of V, they leave a graph in which fewer terms of the root meet each other.
+static std::vector<Index> small_columns(const CrossedGraph& graph) {
+  std::vector<Index> out;
+  if (!graph.has_root_pairs()) return out;
+  std::vector<std::size_t> order;
+  const auto size = [&](std::size_t t) { return graph.offset()[t + 1] - graph.offset()[t]; };
+  for (std::size_t t = 0; t + 1 < graph.offset().size(); ++t) order.push_back(t);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t s, std::size_t t) { return size(s) < size(t); });
+  order.pop_back();
+  for (const std::size_t t : order) {
+    if (static_cast<Index>(out.size()) + size(t) > kSmall) break;
+    for (Index m = graph.offset()[t]; m < graph.offset()[t + 1]; ++m) out.push_back(m);
+  }
+  return out;
+}
+
+// T V within what the unit vectors of some columns leave.
+static void multiply_beside(const CrossedGraph& graph, const std::vector<Index>& columns,
+                            const RowMatrix& V, GraphProduct& out) {
+  graph.apply(V, out);
+  for (const Index m : columns) out.y.row(m).setZero();
+}
+
 // t(T) V, t the Chebyshev polynomial of [low, kBulk]: where eigenvalues below zero are as large as
 // those that stand out, powers of T would hardly tell them apart.
-static RowMatrix filtered(const CrossedGraph& graph, const RowMatrix& V, double low) {
+static RowMatrix filtered(const CrossedGraph& graph, const std::vector<Index>& columns,
+                          const RowMatrix& V, double low) {
   const double centre = 0.5 * (kBulk + low), width = 0.5 * (kBulk - low);
   GraphProduct product;
-  graph.apply(V, product);
+  multiply_beside(graph, columns, V, product);
   RowMatrix before = V, now = (product.y - centre * V) / width;
   for (int degree = 1; degree < kFilter; ++degree) {
-    graph.apply(now, product);
+    multiply_beside(graph, columns, now, product);
     RowMatrix next = (2.0 / width) * (product.y - centre * now) - before;
     before = std::move(now);
     now = std::move(next);
@@ -142,7 +169,12 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
     return;
   }
   // Eigenvalues reach below zero only where root terms meet each other.
-  const double shift = graph.has_root_pairs() ? static_cast<double>(graph.n_terms()) - 2.0 : 0.0;
+  const std::vector<Index> small = small_columns(graph);
+  const auto is_small = [&](std::size_t t) {
+    return std::find(small.begin(), small.end(), graph.offset()[t]) != small.end();
+  };
+  double shift = static_cast<double>(graph.n_terms()) - 2.0;
+  for (std::size_t t = 0; t + 1 < graph.n_terms(); ++t) shift -= is_small(t) ? 1.0 : 0.0;
   const Index most = std::min<Index>(most_vectors, C / 2);
   RowMatrix V(C, 0);
   GraphProduct product;
@@ -156,12 +188,13 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
         V(m, j) = j == 0 ? graph.b()(m) * graph.own2()(m)
                          : probe_sign(~settings.seed, static_cast<std::uint64_t>(j),
                                       static_cast<std::uint64_t>(m));
+    for (const Index m : small) V.row(m).setZero();
     orthonormalise(V);
     for (int i = 0; i < kIterations; ++i) {
       if (shift > 0.0) {
-        V = filtered(graph, V, -shift);
+        V = filtered(graph, small, V, -shift);
       } else {
-        graph.apply(V, product);
+        multiply_beside(graph, small, V, product);
         V = product.y;
       }
       orthonormalise(V);
@@ -177,8 +210,16 @@ void CrossedLogdet::deflate(const CrossedGraph& graph, const LogdetSettings& set
   const Index size = V.cols();
   Index keep = 1;
   while (keep < size - 1 && values(size - 1 - keep) > std::max(kBulk, 1.2 * values(0))) ++keep;
-  V_ = V * eigen.eigenvectors().rightCols(keep);
+  const Index units = static_cast<Index>(small.size());
+  V_ = RowMatrix::Zero(C, units + keep);
+  for (Index j = 0; j < units; ++j) V_(small[j], j) = 1.0;
+  V_.rightCols(keep) = V * eigen.eigenvectors().rightCols(keep);
   inner_ = values.tail(keep).asDiagonal();
+  if (units > 0) {
+    graph.apply(V_, product);
+    inner_ = V_.transpose() * product.y;
+    inner_ = (0.5 * (inner_ + inner_.transpose())).eval();
+  }
   if (any_weights_) inner_.setZero();
   bound_bulk(graph, settings.seed, shift > 0.0);
 }
@@ -369,12 +410,17 @@ struct Samples {
   double growth = 0.0;
 };
 
-void add_squares(const RowMatrix& raw, const RowMatrix& F, double& squares, Vector& diagonal,
-                 double& own) {
-  squares += F.squaredNorm();
-  const RowMatrix each = raw.cwiseProduct(F);
-  own += each.squaredNorm();
-  diagonal += each.rowwise().sum();
+void add_squares(Team& team, const RowMatrix& raw, const RowMatrix& F, double& squares,
+                 Vector& diagonal, double& own) {
+  const auto add = [&](Index begin, Index end, double* sum) {
+    const auto of = [=](const RowMatrix& x) { return x.middleRows(begin, end - begin).array(); };
+    sum[0] += of(F).square().sum();
+    sum[1] += (of(raw) * of(F)).square().sum();
+    diagonal.segment(begin, end - begin).array() += (of(raw) * of(F)).rowwise().sum();
+  };
+  const Vector sums = chunk_sums(team, F.rows(), 2, static_cast<double>(2 * F.size()), add);
+  squares += sums(0);
+  own += sums(1);
 }
 
 // Variance of the mean of n quadratic forms of signs: 2 (|F|^2 - sum F_mm^2) / n, the diagonal's
@@ -522,8 +568,9 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
     const Vector start = graph.dots(z[0], z[0]), end = graph.dots(z[J], z[J]);
     samples.growth = std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
     if (!error) continue;
-    add_squares(raw, F, samples.squares, samples.diagonal, samples.own);
-    add_squares(raw, third, samples.third_squares, samples.third_diagonal, samples.third_own);
+    add_squares(graph.team(), raw, F, samples.squares, samples.diagonal, samples.own);
+    add_squares(graph.team(), raw, third, samples.third_squares, samples.third_diagonal,
+                samples.third_own);
   }
   if (&work == &work_ && batch >= n) kept_ = {settings.first_probe, settings.n_probes};
   const double of = static_cast<double>(n);

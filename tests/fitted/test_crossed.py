@@ -75,6 +75,15 @@ def test_three_crossed_factors() -> None:
     check_same_fit(*both(frame, "y ~ x1 + (1 | a) + (1 | b) + (1 | c)"))
 
 
+def test_a_small_factor_beside_two_large_ones() -> None:
+    """As departments in InstEval, whose levels meet everything: they are taken whole."""
+    frame = simulated(14_000, (700, 450, 24), seed=5)
+    exact, ours = both(frame, "y ~ x1 + (1 | a) + (1 | b) + (1 | c)")
+    check_same_fit(exact, ours)
+    assert int(ours.convergence.method.split()[1]) >= 24  # deflated vectors
+    assert "exact second" not in ours.convergence.method
+
+
 def test_rows_in_chunks_feed_the_iteration(frame: pd.DataFrame) -> None:
     exact = ranef.lmer(FORMULA, frame, method="exact")
     ours = ranef.lmer(FORMULA, [frame.iloc[:5000], frame.iloc[5000:]], method="iterative")

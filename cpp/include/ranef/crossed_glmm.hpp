@@ -104,6 +104,7 @@ class CrossedGlmm {
   bool stands_at(const GlmmParameters& at) const;
   bool fit_fixed();
   bool take(const Step& step, bool check, double& log_likelihood, double& penalty);
+  Vector of_fixed(const Vector& r) const;
   Matrix schur(const std::vector<RowMatrix>& solved) const;
   Matrix gradients(const std::vector<DeterminantSlopes>& slopes);
 };
