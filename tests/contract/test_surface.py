@@ -391,12 +391,14 @@ FOREIGN = {
     "Any",
     "Array",
     "Axes",
+    "Count",  # an int that answers a call, as does the next
     "DataFrame",
     "Figure",
     "Index",
     "Iterator",
     "Mapping",
     "None",
+    "Real",
     "Self",
     "Series",
 }

@@ -32,6 +32,7 @@ __all__ = ["build"]
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+SCORES = 20  # more levels than this are no scores
 
 
 def build(
@@ -238,7 +239,7 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
         raise DataError(
             f"the response {name!r} is not numeric (its values are {shown}"
             f"{', ...' if len(value.levels) > 4 else ''}); "
-            f"{hint or 'make it numbers, such as 0 and 1' + ordered_hint(value)}",
+            f"{hint or 'make it numbers, such as 0 and 1'}{ordered_hint(value)}",
             name,
         )
     if len(value.levels) != 2:
@@ -252,7 +253,7 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
 
 def ordered_hint(value: Categories) -> str:
     """Name the model of ordered categories."""
-    if len(value.levels) < 3:
+    if not 3 <= len(value.levels) <= SCORES:
         return ""
     return "; for ordered categories, such as scores, use ranef.clmm"
 

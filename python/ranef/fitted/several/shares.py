@@ -78,7 +78,8 @@ def distribution(parts: Any, method: str, zero: float) -> float:
     spread: list[Array | None] = [None] * len(eta)
     known = dict(parts.designs)
     if "dispersion" in known and known["dispersion"].random:
-        spread[parts.positions["dispersion"]] = sum(by_group(parts, "dispersion").values())
+        between = list(by_group(parts, "dispersion").values())
+        spread[parts.positions["dispersion"]] = np.sum(between, axis=0)
     trials = np.ones(len(eta[0]))
 
     def of_rows(at: list[Array], rows: slice) -> Array:
