@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/absorb.hpp"
 
 namespace py = pybind11;
@@ -10,11 +11,10 @@ using namespace pybind11::literals;
 
 void bind_absorb(py::module_& m) {
   using ranef::Absorbed;
-  py::class_<Absorbed>(m, "Absorbed", py::module_local(), "Residuals and effects of `absorb`.")
-      .def_readonly("residual", &Absorbed::residual)
-      .def_readonly("effects", &Absorbed::effects)
-      .def_readonly("iterations", &Absorbed::iterations)
-      .def_readonly("converged", &Absorbed::converged);
+  add_record<Absorbed>(
+      m, "Absorbed", "Residuals and effects of `absorb`.",
+      {viewed<&Absorbed::residual>("residual"), viewed<&Absorbed::effects>("effects"),
+       viewed<&Absorbed::iterations>("iterations"), viewed<&Absorbed::converged>("converged")});
   m.def("absorb", &ranef::absorb, py::arg("X").noconvert(), py::arg("codes").noconvert(),
         py::arg("n_levels").noconvert(), py::arg("weights").noconvert(), "tolerance"_a = 1e-10,
         "max_iterations"_a = 10000, py::call_guard<WithoutLock>(),

@@ -6,6 +6,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/batch.hpp"
 #include "rows.hpp"
 
@@ -36,20 +37,15 @@ void bind_batch(py::module_& m) {
       .def(py::init<int>(), "size"_a)
       .def("close", &Team::close, py::call_guard<py::gil_scoped_release>());
 
-  py::class_<BatchRows>(m, "BatchRows", py::module_local(), "A column for each fit.")
-      .def_readonly("outcome", &BatchRows::outcome)
-      .def_readonly("n_objective", &BatchRows::n_objective)
-      .def_readonly("n_gradient", &BatchRows::n_gradient)
-      .def_readonly("n_obs", &BatchRows::n_obs)
-      .def_readonly("objective", &BatchRows::objective)
-      .def_readonly("sigma", &BatchRows::sigma)
-      .def_readonly("smallest_sd", &BatchRows::smallest_sd)
-      .def_readonly("decrement", &BatchRows::decrement)
-      .def_readonly("cone", &BatchRows::cone)
-      .def_readonly("beta", &BatchRows::beta)
-      .def_readonly("cov_root", &BatchRows::cov_root)
-      .def_readonly("factors", &BatchRows::factors)
-      .def_readonly("df", &BatchRows::df);
+  add_record<BatchRows>(
+      m, "BatchRows", "A column for each fit.",
+      {viewed<&BatchRows::outcome>("outcome"), viewed<&BatchRows::n_objective>("n_objective"),
+       viewed<&BatchRows::n_gradient>("n_gradient"), viewed<&BatchRows::n_obs>("n_obs"),
+       viewed<&BatchRows::objective>("objective"), viewed<&BatchRows::sigma>("sigma"),
+       viewed<&BatchRows::smallest_sd>("smallest_sd"), viewed<&BatchRows::decrement>("decrement"),
+       viewed<&BatchRows::cone>("cone"), viewed<&BatchRows::beta>("beta"),
+       viewed<&BatchRows::cov_root>("cov_root"), viewed<&BatchRows::factors>("factors"),
+       viewed<&BatchRows::df>("df")});
 
   py::class_<Batch>(m, "Batch", py::module_local(), "One design, many responses.")
       .def(py::init([](ranef::Index n, const std::vector<Column>& columns,

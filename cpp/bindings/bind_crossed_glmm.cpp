@@ -6,6 +6,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "method.hpp"
 #include "ranef/crossed_glmm.hpp"
 #include "rows.hpp"
@@ -31,11 +32,12 @@ std::unique_ptr<ranef::CrossedGlmm> make_crossed_glmm(
                                               ranef::ResponseRows{y, weights}, offset, settings);
 }
 
-void resume_crossed_glmm(ranef::CrossedGlmm& self, int n_probes,
+void resume_crossed_glmm(ranef::CrossedGlmm& self, int n_probes, bool exact_second,
                          const std::vector<double>& deflated_at, double low, double high,
                          const ranef::RowMatrix& deflation) {
   ranef::Approximation former;
   former.n_probes = n_probes;
+  former.exact_second = exact_second;
   former.deflated_at = deflated_at;
   former.n_deflated = static_cast<int>(deflation.cols());
   former.low = low;
@@ -69,37 +71,33 @@ void bind_crossed_glmm(py::module_& m) {
       },
       "n"_a, "columns"_a, "fixed"_a, "terms"_a, "method"_a);
 
-  py::class_<CrossedGlmm>(m, "CrossedGlmm", py::module_local(),
-                          "Rows of one generalised linear mixed model of crossed intercepts.")
-      .def(py::init(&make_crossed_glmm), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a,
-           "offset"_a, "family"_a, "link"_a, "seed"_a = 0, "threads"_a = 1)
+  py::class_<CrossedGlmm> cls(m, "CrossedGlmm", py::module_local(),
+                              "Rows of one generalised linear mixed model of crossed intercepts.");
+  cls.def(py::init(&make_crossed_glmm), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a,
+          "offset"_a, "family"_a, "link"_a, "seed"_a = 0, "threads"_a = 1)
       .def(
           "evaluate",
           [](CrossedGlmm& self, const ranef::Vector& theta, const ranef::Vector& beta,
              double dispersion) { return self.evaluate({theta, beta, dispersion}); },
           "theta"_a, "beta"_a, "dispersion"_a = 1.0, release())
-      .def("gradient", &CrossedGlmm::gradient, release())
       .def("gradient_parts", &CrossedGlmm::gradient_parts, "parts"_a, release())
-      .def("gradient_by_factors", &CrossedGlmm::gradient_by_factors, release())
       .def("start", &CrossedGlmm::start, "dispersion"_a = 1.0, release())
-      .def("curvature", &CrossedGlmm::curvature, release())
-      .def("information_beta", &CrossedGlmm::information_beta, release())
-      .def("modes", &CrossedGlmm::modes, release())
-      .def("conditional_covariances", &CrossedGlmm::conditional_covariances, release())
       .def("prediction_variances", &crossed_variances, "X"_a, "cov_beta"_a, "terms"_a)
       .def("improve", &CrossedGlmm::improve, "theta_sd"_a, release())
-      .def("resume", &resume_crossed_glmm, "n_probes"_a, "deflated_at"_a, "low"_a, "high"_a,
-           "deflation"_a)
-      .def_property_readonly("approximation", &CrossedGlmm::approximation)
-      .def_property_readonly("deflation", [](const CrossedGlmm& self) { return self.deflation(); })
-      .def_property_readonly("eta", &CrossedGlmm::eta)
-      .def("restart", &CrossedGlmm::restart, release())
+      .def("resume", &resume_crossed_glmm, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a,
+           "high"_a, "deflation"_a)
       .def("factors", &CrossedGlmm::lambda, "theta"_a, "standard"_a = false, release())
-      .def_property_readonly("parameters", &CrossedGlmm::parameters)
-      .def_property_readonly("T", [](const CrossedGlmm& self) { return self.basis().T; })
-      .def_property_readonly("kept", [](const CrossedGlmm& self) { return self.basis().kept; })
-      .def_property_readonly("aliased",
-                             [](const CrossedGlmm& self) { return self.basis().aliased; })
-      .def_property_readonly("alias", [](const CrossedGlmm& self) { return self.basis().alias; })
       .def("term_basis", &CrossedGlmm::term_basis, "term"_a);
+  add_kept(cls);
+  add_members(
+      cls, {copied<&CrossedGlmm::approximation>("approximation"), copied<&CrossedGlmm::eta>("eta"),
+            copied<&CrossedGlmm::parameters>("parameters"),
+            copied<&CrossedGlmm::deflation>("deflation"), copied<&BasisOf<CrossedGlmm>::T>("T"),
+            called<&CrossedGlmm::gradient, WithoutLock>("gradient"),
+            called<&CrossedGlmm::gradient_by_factors, WithoutLock>("gradient_by_factors"),
+            called<&CrossedGlmm::curvature, WithoutLock>("curvature"),
+            called<&CrossedGlmm::information_beta, WithoutLock>("information_beta"),
+            called<&CrossedGlmm::modes, WithoutLock>("modes"),
+            called<&CrossedGlmm::conditional_covariances, WithoutLock>("conditional_covariances"),
+            called<&CrossedGlmm::restart, WithoutLock>("restart")});
 }

@@ -4,6 +4,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/gee.hpp"
 
 namespace py = pybind11;
@@ -19,17 +20,13 @@ void bind_gee(py::module_& m) {
       .value("invalid_mean", GeeStatus::invalid_mean)
       .value("singular", GeeStatus::singular)
       .finalize();
-  py::class_<GeeFit>(m, "GeeFit", py::module_local(), "Result of `fit_gee`.")
-      .def_readonly("beta", &GeeFit::beta)
-      .def_readonly("alpha", &GeeFit::alpha)
-      .def_readonly("phi", &GeeFit::phi)
-      .def_readonly("bread", &GeeFit::bread)
-      .def_readonly("columns", &GeeFit::columns)
-      .def_readonly("resid", &GeeFit::resid)
-      .def_readonly("mu", &GeeFit::mu)
-      .def_readonly("iterations", &GeeFit::iterations)
-      .def_readonly("alpha_at_bound", &GeeFit::alpha_at_bound)
-      .def_readonly("status", &GeeFit::status);
+  add_record<GeeFit>(
+      m, "GeeFit", "Result of `fit_gee`.",
+      {viewed<&GeeFit::beta>("beta"), viewed<&GeeFit::alpha>("alpha"), viewed<&GeeFit::phi>("phi"),
+       viewed<&GeeFit::bread>("bread"), viewed<&GeeFit::columns>("columns"),
+       viewed<&GeeFit::resid>("resid"), viewed<&GeeFit::mu>("mu"),
+       viewed<&GeeFit::iterations>("iterations"), viewed<&GeeFit::alpha_at_bound>("alpha_at_bound"),
+       viewed<&GeeFit::status>("status")});
   m.def(
       "fit_gee",
       [](ConstVectorRef y, ConstMatrixRef X, ConstVectorRef offset, ConstVectorRef weights,

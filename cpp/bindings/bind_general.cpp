@@ -6,6 +6,7 @@
 #include "bindings.hpp"
 #include "general.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/general_glmm.hpp"
 #include "ranef/pedigree.hpp"
 #include "rows.hpp"
@@ -72,48 +73,46 @@ void bind_glmm_of_general_terms(py::module_& m) {
   using ranef::GeneralGlmm;
   using release = py::call_guard<WithoutLock>;
 
-  py::class_<GeneralGlmm>(m, "GeneralGlmm", py::module_local(),
-                          "Rows and plan of a generalised linear mixed model of general terms.")
-      .def(py::init(&make_general_glmm), "y"_a, "columns"_a, "fixed"_a, "members"_a, "terms"_a,
-           "weights"_a, "offset"_a, "family"_a, "link"_a)
+  py::class_<GeneralGlmm> cls(
+      m, "GeneralGlmm", py::module_local(),
+      "Rows and plan of a generalised linear mixed model of general terms.");
+  cls.def(py::init(&make_general_glmm), "y"_a, "columns"_a, "fixed"_a, "members"_a, "terms"_a,
+          "weights"_a, "offset"_a, "family"_a, "link"_a)
       .def(
           "evaluate",
           [](GeneralGlmm& self, const ranef::Vector& theta, const ranef::Vector& beta,
              double dispersion) { return self.evaluate({theta, beta, dispersion}); },
           "theta"_a, "beta"_a, "dispersion"_a = 1.0, release())
-      .def("gradient", &GeneralGlmm::gradient, release())
-      .def("gradient_by_factors", &GeneralGlmm::gradient_by_factors, release())
-      .def("information_beta", &GeneralGlmm::information_beta, release())
-      .def("modes", &GeneralGlmm::modes, release())
-      .def("conditional_covariances", &GeneralGlmm::conditional_covariances, release())
       .def("general_variances", &glmm_variances, "X"_a, "cov_beta"_a, "start"_a, "column"_a,
            "value"_a)
-      .def_property_readonly("eta", &GeneralGlmm::eta)
-      .def("restart", &GeneralGlmm::restart, release())
       .def("factors", &GeneralGlmm::lambda, "theta"_a, "standard"_a = false, release())
-      .def_property_readonly("parameters", &GeneralGlmm::parameters)
-      .def_property_readonly("T", [](const GeneralGlmm& self) { return self.basis().T; })
-      .def_property_readonly("kept", [](const GeneralGlmm& self) { return self.basis().kept; })
-      .def_property_readonly("aliased",
-                             [](const GeneralGlmm& self) { return self.basis().aliased; })
-      .def_property_readonly("alias", [](const GeneralGlmm& self) { return self.basis().alias; })
       .def("term_basis", &GeneralGlmm::term_basis, "term"_a);
+  add_kept(cls);
+  add_members(
+      cls, {copied<&GeneralGlmm::eta>("eta"), copied<&GeneralGlmm::parameters>("parameters"),
+            copied<&BasisOf<GeneralGlmm>::T>("T"),
+            called<&GeneralGlmm::gradient, WithoutLock>("gradient"),
+            called<&GeneralGlmm::gradient_by_factors, WithoutLock>("gradient_by_factors"),
+            called<&GeneralGlmm::information_beta, WithoutLock>("information_beta"),
+            called<&GeneralGlmm::modes, WithoutLock>("modes"),
+            called<&GeneralGlmm::conditional_covariances, WithoutLock>("conditional_covariances"),
+            called<&GeneralGlmm::restart, WithoutLock>("restart")});
 }
 
 }  // namespace
 
 void bind_general(py::module_& m) {
-  py::class_<PrecisionFactor>(m, "PrecisionFactor", py::module_local(),
-                              "Factor of a known precision.")
-      .def(py::init(&factored), "precision"_a)
-      .def_readonly("is_positive", &PrecisionFactor::is_positive)
+  py::class_<PrecisionFactor> cls(m, "PrecisionFactor", py::module_local(),
+                                  "Factor of a known precision.");
+  cls.def(py::init(&factored), "precision"_a)
       .def("spread", &spread, "B"_a)
       .def("diagonal", &diagonal);
+  add_members(cls, {viewed<&PrecisionFactor::is_positive>("is_positive")});
 
-  py::class_<ranef::Ancestry>(m, "Ancestry", py::module_local(), "Inbreeding of a pedigree.")
-      .def_readonly("inbreeding", &ranef::Ancestry::inbreeding)
-      .def_readonly("mendelian", &ranef::Ancestry::mendelian)
-      .def_readonly("loop", &ranef::Ancestry::loop);
+  add_record<ranef::Ancestry>(
+      m, "Ancestry", "Inbreeding of a pedigree.",
+      {viewed<&ranef::Ancestry::inbreeding>("inbreeding"),
+       viewed<&ranef::Ancestry::mendelian>("mendelian"), viewed<&ranef::Ancestry::loop>("loop")});
   m.def(
       "trace_ancestry",
       [](const ranef::Animals& sire, const ranef::Animals& dam) {

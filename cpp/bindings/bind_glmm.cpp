@@ -6,6 +6,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/glmm.hpp"
 #include "ranef/glmm_search.hpp"
 #include "rows.hpp"
@@ -33,45 +34,36 @@ void bind_glmm(py::module_& m) {
   using ranef::GlmmPoint;
   using release = py::call_guard<WithoutLock>;
 
-  py::class_<GlmmPoint>(m, "GlmmPoint", py::module_local(), "The criterion at given parameters.")
-      .def_readonly("value", &GlmmPoint::value)
-      .def_readonly("log_likelihood", &GlmmPoint::log_likelihood)
-      .def_readonly("penalty", &GlmmPoint::penalty)
-      .def_readonly("logdet", &GlmmPoint::logdet)
-      .def_readonly("beta", &GlmmPoint::beta)
-      .def_readonly("steps", &GlmmPoint::steps);
+  add_record<GlmmPoint>(
+      m, "GlmmPoint", "The criterion at given parameters.",
+      {viewed<&GlmmPoint::value>("value"), viewed<&GlmmPoint::log_likelihood>("log_likelihood"),
+       viewed<&GlmmPoint::penalty>("penalty"), viewed<&GlmmPoint::logdet>("logdet"),
+       viewed<&GlmmPoint::beta>("beta"), viewed<&GlmmPoint::steps>("steps")});
 
-  py::class_<ranef::GlmmQuadrature>(m, "GlmmQuadrature", py::module_local(),
-                                    "What quadrature adds to the criterion.")
-      .def_readonly("value", &ranef::GlmmQuadrature::value)
-      .def_readonly("gradient", &ranef::GlmmQuadrature::gradient);
+  add_record<ranef::GlmmQuadrature>(m, "GlmmQuadrature", "What quadrature adds to the criterion.",
+                                    {viewed<&ranef::GlmmQuadrature::value>("value"),
+                                     viewed<&ranef::GlmmQuadrature::gradient>("gradient")});
 
   using ranef::GlmmOptimum;
-  py::class_<GlmmOptimum>(m, "GlmmOptimum", py::module_local(), "Where a search ended.")
-      .def_property_readonly("status",
-                             [](const GlmmOptimum& self) { return static_cast<int>(self.status); })
-      .def_readonly("value", &GlmmOptimum::value)
-      .def_readonly("decrement", &GlmmOptimum::decrement)
-      .def_readonly("n_values", &GlmmOptimum::n_values)
-      .def_readonly("n_gradients", &GlmmOptimum::n_gradients)
-      .def_readonly("x", &GlmmOptimum::x)
-      .def_readonly("gradient", &GlmmOptimum::gradient)
-      .def_readonly("hessian", &GlmmOptimum::hessian)
-      .def_readonly("centre", &GlmmOptimum::centre)
-      .def_readonly("root", &GlmmOptimum::root)
-      .def_readonly("path", &GlmmOptimum::path);
+  add_record<GlmmOptimum>(
+      m, "GlmmOptimum", "Where a search ended.",
+      {copied<&status_of<GlmmOptimum>>("status"), viewed<&GlmmOptimum::value>("value"),
+       viewed<&GlmmOptimum::decrement>("decrement"), viewed<&GlmmOptimum::n_values>("n_values"),
+       viewed<&GlmmOptimum::n_gradients>("n_gradients"), viewed<&GlmmOptimum::x>("x"),
+       viewed<&GlmmOptimum::gradient>("gradient"), viewed<&GlmmOptimum::hessian>("hessian"),
+       viewed<&GlmmOptimum::centre>("centre"), viewed<&GlmmOptimum::root>("root"),
+       viewed<&GlmmOptimum::path>("path")});
 
-  py::class_<Glmm>(m, "Glmm", py::module_local(),
-                   "Rows and plan of one generalised linear mixed model.")
-      .def(py::init(&make_glmm), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
-           "family"_a, "link"_a, "structures"_a = Structures{})
+  py::class_<Glmm> cls(m, "Glmm", py::module_local(),
+                       "Rows and plan of one generalised linear mixed model.");
+  cls.def(py::init(&make_glmm), "y"_a, "columns"_a, "fixed"_a, "terms"_a, "weights"_a, "offset"_a,
+          "family"_a, "link"_a, "structures"_a = Structures{})
       .def(
           "evaluate",
           [](Glmm& self, const ranef::Vector& theta, const ranef::Vector& beta, double dispersion) {
             return self.evaluate({theta, beta, dispersion});
           },
           "theta"_a, "beta"_a, "dispersion"_a = 1.0, release())
-      .def("gradient", &Glmm::gradient, release())
       .def(
           "search",
           [](Glmm& self, double log_dispersion, int max_steps, double tolerance,
@@ -86,10 +78,6 @@ void bind_glmm(py::module_& m) {
             return self.quadrature({nodes, weights});
           },
           "nodes"_a, "weights"_a, release())
-      .def("gradient_by_factors", &Glmm::gradient_by_factors, release())
-      .def("information_beta", &Glmm::information_beta, release())
-      .def("modes", &Glmm::modes, release())
-      .def("conditional_covariances", &Glmm::conditional_covariances, release())
       .def(
           "prediction_variances",
           [](Glmm& self, const ranef::Matrix& X, const ranef::Matrix& cov_beta,
@@ -99,14 +87,15 @@ void bind_glmm(py::module_& m) {
             return self.prediction_variances(X, cov_beta, rows);
           },
           "X"_a, "cov_beta"_a, "terms"_a)
-      .def_property_readonly("eta", [](const Glmm& self) { return self.eta(); })
-      .def("restart", &Glmm::restart, release())
       .def("factors", &Glmm::lambda, "theta"_a, "standard"_a = false, release())
-      .def_property_readonly("parameters", &Glmm::parameters)
-      .def_property_readonly("T", [](const Glmm& self) { return self.basis().T; })
-      .def_property_readonly("kept", [](const Glmm& self) { return self.basis().kept; })
-      .def_property_readonly("aliased", [](const Glmm& self) { return self.basis().aliased; })
-      .def_property_readonly("alias", [](const Glmm& self) { return self.basis().alias; })
       .def("natural_parameters", &Glmm::natural_parameters, "term"_a, "theta"_a)
       .def("term_basis", &Glmm::term_basis, "term"_a);
+  add_kept(cls);
+  add_members(cls, {called<&Glmm::gradient, WithoutLock>("gradient"),
+                    called<&Glmm::gradient_by_factors, WithoutLock>("gradient_by_factors"),
+                    called<&Glmm::information_beta, WithoutLock>("information_beta"),
+                    called<&Glmm::modes, WithoutLock>("modes"),
+                    called<&Glmm::conditional_covariances, WithoutLock>("conditional_covariances"),
+                    called<&Glmm::restart, WithoutLock>("restart"), copied<&Glmm::eta>("eta"),
+                    copied<&Glmm::parameters>("parameters"), copied<&BasisOf<Glmm>::T>("T")});
 }

@@ -7,6 +7,7 @@
 #include "bindings.hpp"
 #include "general.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "method.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/memory.hpp"
@@ -81,6 +82,10 @@ auto asking(Result (ranef::Lmm::*question)(Arguments...)) {
   };
 }
 
+bool plan_is_iterative(const ranef::Lmm& self) { return self.plan().is_iterative; }
+double plan_flops(const ranef::Lmm& self) { return self.plan().flops; }
+double plan_bytes(const ranef::Lmm& self) { return self.plan().bytes; }
+
 }  // namespace
 
 void bind_lmm(py::module_& m) {
@@ -88,67 +93,53 @@ void bind_lmm(py::module_& m) {
   using ranef::Estimate;
   using ranef::Lmm;
 
-  py::class_<Estimate>(m, "Estimate", py::module_local(), "A fit, in the user's basis.")
-      .def_property_readonly("status", [](const Estimate& e) { return static_cast<int>(e.status); })
-      .def_readonly("objective", &Estimate::objective)
-      .def_readonly("sigma", &Estimate::sigma)
-      .def_readonly("pwrss", &Estimate::pwrss)
-      .def_readonly("logdet_L", &Estimate::logdet_L)
-      .def_readonly("logdet_RX", &Estimate::logdet_RX)
-      .def_readonly("beta", &Estimate::beta)
-      .def_readonly("cov_beta_root", &Estimate::cov_beta_root)
-      .def_readonly("lambda_", &Estimate::lambda)
-      .def_readonly("modes", &Estimate::modes)
-      .def_readonly("lambda_standard", &Estimate::lambda_standard)
-      .def_readonly("decrement", &Estimate::decrement)
-      .def_readonly("cone", &Estimate::cone)
-      .def_readonly("smallest_sd", &Estimate::smallest_sd)
-      .def_readonly("n_objective", &Estimate::n_objective)
-      .def_readonly("n_gradient", &Estimate::n_gradient)
-      .def_readonly("path", &Estimate::path)
-      .def_readonly("approximation", &Estimate::approximation);
+  add_record<Estimate>(
+      m, "Estimate", "A fit, in the user's basis.",
+      {copied<&status_of<Estimate>>("status"), viewed<&Estimate::objective>("objective"),
+       viewed<&Estimate::sigma>("sigma"), viewed<&Estimate::pwrss>("pwrss"),
+       viewed<&Estimate::logdet_L>("logdet_L"), viewed<&Estimate::logdet_RX>("logdet_RX"),
+       viewed<&Estimate::beta>("beta"), viewed<&Estimate::cov_beta_root>("cov_beta_root"),
+       viewed<&Estimate::lambda>("lambda_"), viewed<&Estimate::modes>("modes"),
+       viewed<&Estimate::lambda_standard>("lambda_standard"),
+       viewed<&Estimate::decrement>("decrement"), viewed<&Estimate::cone>("cone"),
+       viewed<&Estimate::smallest_sd>("smallest_sd"), viewed<&Estimate::n_objective>("n_objective"),
+       viewed<&Estimate::n_gradient>("n_gradient"), viewed<&Estimate::path>("path"),
+       viewed<&Estimate::approximation>("approximation")});
 
-  py::class_<ranef::Approximation>(m, "Approximation", py::module_local(),
-                                   "What an approximate objective says of itself.")
-      .def_readonly("value_sd", &ranef::Approximation::value_sd)
-      .def_readonly("theta_sd", &ranef::Approximation::theta_sd)
-      .def_readonly("residual", &ranef::Approximation::residual)
-      .def_readonly("is_reached", &ranef::Approximation::is_reached)
-      .def_readonly("n_probes", &ranef::Approximation::n_probes)
-      .def_readonly("n_deflated", &ranef::Approximation::n_deflated)
-      .def_readonly("degree", &ranef::Approximation::degree)
-      .def_readonly("exact_second", &ranef::Approximation::exact_second)
-      .def_readonly("deflated_at", &ranef::Approximation::deflated_at)
-      .def_readonly("low", &ranef::Approximation::low)
-      .def_readonly("high", &ranef::Approximation::high);
+  add_record<ranef::Approximation>(
+      m, "Approximation", "What an approximate objective says of itself.",
+      {viewed<&ranef::Approximation::value_sd>("value_sd"),
+       viewed<&ranef::Approximation::theta_sd>("theta_sd"),
+       viewed<&ranef::Approximation::residual>("residual"),
+       viewed<&ranef::Approximation::is_reached>("is_reached"),
+       viewed<&ranef::Approximation::n_probes>("n_probes"),
+       viewed<&ranef::Approximation::n_deflated>("n_deflated"),
+       viewed<&ranef::Approximation::degree>("degree"),
+       viewed<&ranef::Approximation::exact_second>("exact_second"),
+       viewed<&ranef::Approximation::deflated_at>("deflated_at"),
+       viewed<&ranef::Approximation::low>("low"), viewed<&ranef::Approximation::high>("high")});
 
-  py::class_<Curvature>(m, "Curvature", py::module_local(), "Derivatives at one covariance.")
-      .def_readonly("objective", &Curvature::objective)
-      .def_readonly("logdet_L", &Curvature::logdet_L)
-      .def_readonly("logdet_RX", &Curvature::logdet_RX)
-      .def_readonly("pwrss", &Curvature::pwrss)
-      .def_readonly("gradient", &Curvature::gradient)
-      .def_readonly("quadratic", &Curvature::quadratic)
-      .def_readonly("hessian", &Curvature::hessian)
-      .def_readonly("score", &Curvature::score)
-      .def_readonly("misfit", &Curvature::misfit)
-      .def_readonly("G", &Curvature::G);
+  add_record<Curvature>(
+      m, "Curvature", "Derivatives at one covariance.",
+      {viewed<&Curvature::objective>("objective"), viewed<&Curvature::logdet_L>("logdet_L"),
+       viewed<&Curvature::logdet_RX>("logdet_RX"), viewed<&Curvature::pwrss>("pwrss"),
+       viewed<&Curvature::gradient>("gradient"), viewed<&Curvature::quadratic>("quadratic"),
+       viewed<&Curvature::hessian>("hessian"), viewed<&Curvature::score>("score"),
+       viewed<&Curvature::misfit>("misfit"), viewed<&Curvature::G>("G")});
 
-  py::class_<ranef::FixedDerivatives>(m, "FixedDerivatives", py::module_local(),
-                                      "How the precision of the fixed effects depends on Sigma.")
-      .def_readonly("G", &ranef::FixedDerivatives::G)
-      .def_readonly("Q", &ranef::FixedDerivatives::Q);
+  add_record<ranef::FixedDerivatives>(
+      m, "FixedDerivatives", "How the precision of the fixed effects depends on Sigma.",
+      {viewed<&ranef::FixedDerivatives::G>("G"), viewed<&ranef::FixedDerivatives::Q>("Q")});
 
-  py::class_<ranef::PairTraces>(m, "PairTraces", py::module_local(),
-                                "Traces of H^-1 V_a H^-1 V_b and H^-1 V_a.")
-      .def_readonly("pairs", &ranef::PairTraces::pairs)
-      .def_readonly("single", &ranef::PairTraces::single);
+  add_record<ranef::PairTraces>(
+      m, "PairTraces", "Traces of H^-1 V_a H^-1 V_b and H^-1 V_a.",
+      {viewed<&ranef::PairTraces::pairs>("pairs"), viewed<&ranef::PairTraces::single>("single")});
 
-  py::class_<Lmm>(m, "Lmm", py::module_local(),
-                  "Cross products and plan of one linear mixed model.")
-      .def(py::init(&make_lmm), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
-           "weights"_a.none(true) = py::none(), "method"_a = "exact", "seed"_a = 0, "threads"_a = 1,
-           "flops"_a = 0.0, "bytes"_a = 0.0, "structures"_a = Structures{})
+  py::class_<Lmm> cls(m, "Lmm", py::module_local(),
+                      "Cross products and plan of one linear mixed model.");
+  cls.def(py::init(&make_lmm), "y"_a.noconvert(), "columns"_a, "fixed"_a, "terms"_a,
+          "weights"_a.none(true) = py::none(), "method"_a = "exact", "seed"_a = 0, "threads"_a = 1,
+          "flops"_a = 0.0, "bytes"_a = 0.0, "structures"_a = Structures{})
       .def(
           "fit",
           [](Lmm& self, bool reml, int max_steps, double tolerance,
@@ -170,22 +161,17 @@ void bind_lmm(py::module_& m) {
                   "terms"_a, "weights"_a.none(true) = py::none())
       .def("general_variances", &general_variances, "lambda_standard"_a, "X"_a, "start"_a,
            "column"_a, "value"_a)
-      .def_property_readonly("parameters", &Lmm::parameters)
       .def("draw", asking(&Lmm::draw), "lambda_"_a, "beta"_a, "sigma"_a, "noise"_a)
       .def("conditional_covariances", asking(&Lmm::conditional_covariances), "lambda_standard"_a)
-      .def_property_readonly("kept", [](const Lmm& self) { return self.basis().kept; })
-      .def_property_readonly("aliased", [](const Lmm& self) { return self.basis().aliased; })
-      .def_property_readonly("alias", [](const Lmm& self) { return self.basis().alias; })
       .def("resume", &resume_lmm, "n_probes"_a, "exact_second"_a, "deflated_at"_a, "low"_a,
            "high"_a)
       .def("term_basis", &Lmm::term_basis, "term"_a)
-      .def("natural_parameters", &Lmm::natural_parameters, "term"_a, "state"_a)
-      .def_property_readonly("n_root", &Lmm::n_root)
-      .def_property_readonly("is_sparse", &Lmm::is_sparse)
-      .def_property_readonly("is_iterative",
-                             [](const Lmm& self) { return self.plan().is_iterative; })
-      .def_property_readonly("exact_flops", [](const Lmm& self) { return self.plan().flops; })
-      .def_property_readonly("exact_bytes", [](const Lmm& self) { return self.plan().bytes; });
+      .def("natural_parameters", &Lmm::natural_parameters, "term"_a, "state"_a);
+  add_kept(cls);
+  add_members(cls,
+              {copied<&Lmm::parameters>("parameters"), copied<&Lmm::n_root>("n_root"),
+               copied<&Lmm::is_sparse>("is_sparse"), copied<&plan_is_iterative>("is_iterative"),
+               copied<&plan_flops>("exact_flops"), copied<&plan_bytes>("exact_bytes")});
 
   m.def("free_memory", &ranef::free_memory, "Bytes of memory that this process may still ask for.");
 }

@@ -9,6 +9,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "method.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/merge.hpp"
@@ -116,14 +117,15 @@ std::unique_ptr<ranef::Lmm> model(const ranef::Accumulator& self, const std::str
 void bind_merge(py::module_& m) {
   using ranef::Accumulator;
   using release = py::call_guard<py::gil_scoped_release>;
-  py::class_<Accumulator>(m, "Accumulator", py::module_local(), "Cross products of rows so far.")
-      .def(py::init(&make_accumulator), "fixed"_a, "terms"_a, "as_is"_a = std::vector<bool>())
+  py::class_<Accumulator> cls(m, "Accumulator", py::module_local(),
+                              "Cross products of rows so far.");
+  cls.def(py::init(&make_accumulator), "fixed"_a, "terms"_a, "as_is"_a = std::vector<bool>())
       .def("add", &add, "y"_a.noconvert(), "columns"_a, "terms"_a, "weights"_a.none(true))
       .def("add_within", &Accumulator::add_within, "n"_a, "sum_log_w"_a, "squares"_a, release())
       .def("renumber", &Accumulator::renumber, "number"_a, "n_levels"_a, release())
       .def("merge", &Accumulator::merge, "other"_a, release())
       .def("model", &model, "method"_a = "exact", "seed"_a = 0, "threads"_a = 1, "flops"_a = 0.0,
            "bytes"_a = 0.0, "structures"_a = Structures{})
-      .def_property_readonly("n_obs", &Accumulator::n_obs)
       .def(py::pickle(&state_of, &from_state));
+  add_members(cls, {copied<&Accumulator::n_obs>("n_obs")});
 }

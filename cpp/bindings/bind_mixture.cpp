@@ -5,6 +5,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/mixture.hpp"
 
 namespace py = pybind11;
@@ -21,24 +22,23 @@ void bind_mixture(py::module_& m) {
            }),
            "max_steps"_a = 3000, "tolerance"_a = 1e-10, "smallest"_a = 0.0);
 
-  py::class_<MixtureRuns>(m, "MixtureRuns", py::module_local(), "A column for each start.")
-      .def_readonly("llf", &MixtureRuns::llf)
-      .def_readonly("status", &MixtureRuns::status)
-      .def_readonly("steps", &MixtureRuns::steps)
-      .def_readonly("at", &MixtureRuns::at);
+  add_record<MixtureRuns>(m, "MixtureRuns", "A column for each start.",
+                          {viewed<&MixtureRuns::llf>("llf"), viewed<&MixtureRuns::status>("status"),
+                           viewed<&MixtureRuns::steps>("steps"), viewed<&MixtureRuns::at>("at")});
 
-  py::class_<Mixture>(m, "Mixture", py::module_local(), "Units in classes with their own curves.")
-      .def(py::init<const ranef::ConstMatrixRef&, const ranef::ConstVectorRef&,
-                    std::vector<ranef::Index>, ranef::Index, ranef::Index, bool, bool,
-                    const MixtureSettings&>(),
-           py::arg("X").noconvert(), py::arg("y").noconvert(), "start"_a, "classes"_a,
-           "n_random"_a = 0, "equal"_a = false, "poisson"_a = false,
-           "settings"_a = MixtureSettings{})
-      .def_property_readonly("size", &Mixture::size)
+  py::class_<Mixture> cls(m, "Mixture", py::module_local(),
+                          "Units in classes with their own curves.");
+  cls.def(py::init<const ranef::ConstMatrixRef&, const ranef::ConstVectorRef&,
+                   std::vector<ranef::Index>, ranef::Index, ranef::Index, bool, bool,
+                   const MixtureSettings&>(),
+          py::arg("X").noconvert(), py::arg("y").noconvert(), "start"_a, "classes"_a,
+          "n_random"_a = 0, "equal"_a = false, "poisson"_a = false,
+          "settings"_a = MixtureSettings{})
       .def("fit", &Mixture::fit, py::arg("labels").noconvert(), "team"_a,
            py::call_guard<WithoutLock>())
       .def("refine", &Mixture::refine, py::arg("at").noconvert(), "team"_a,
            py::call_guard<WithoutLock>())
       .def("density", &Mixture::density, py::arg("at").noconvert(),
            py::call_guard<py::gil_scoped_release>());
+  add_members(cls, {copied<&Mixture::size>("size")});
 }

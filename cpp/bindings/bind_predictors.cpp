@@ -5,6 +5,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "members.hpp"
 #include "ranef/predictors.hpp"
 #include "rows.hpp"
 
@@ -44,15 +45,12 @@ void bind_predictors(py::module_& m) {
   using ranef::StandardColumns;
   using release = py::call_guard<py::gil_scoped_release>;
 
-  py::class_<StandardColumns>(m, "StandardColumns", py::module_local(),
-                              "Columns of one predictor in the basis in which models are fitted.")
-      .def_readonly("X", &StandardColumns::X)
-      .def_readonly("T", &StandardColumns::T)
-      .def_readonly("kept", &StandardColumns::kept)
-      .def_readonly("aliased", &StandardColumns::aliased)
-      .def_readonly("alias", &StandardColumns::alias)
-      .def_readonly("z", &StandardColumns::z)
-      .def_readonly("Tz", &StandardColumns::Tz);
+  add_record<StandardColumns>(
+      m, "StandardColumns", "Columns of one predictor in the basis in which models are fitted.",
+      {viewed<&StandardColumns::X>("X"), viewed<&StandardColumns::T>("T"),
+       viewed<&StandardColumns::kept>("kept"), viewed<&StandardColumns::aliased>("aliased"),
+       viewed<&StandardColumns::alias>("alias"), viewed<&StandardColumns::z>("z"),
+       viewed<&StandardColumns::Tz>("Tz")});
 
   m.def(
       "link_start",
@@ -74,18 +72,17 @@ void bind_predictors(py::module_& m) {
       },
       "n"_a, "columns"_a, "fixed"_a, "terms"_a, "structures"_a = Structures{});
 
-  py::class_<ranef::JointPoint>(m, "JointPoint", py::module_local(),
-                                "A likelihood given the random effects, and its gradient.")
-      .def_readonly("log_likelihood", &ranef::JointPoint::log_likelihood)
-      .def_readonly("by_beta", &ranef::JointPoint::by_beta)
-      .def_readonly("by_effects", &ranef::JointPoint::by_effects);
+  add_record<ranef::JointPoint>(m, "JointPoint",
+                                "A likelihood given the random effects, and its gradient.",
+                                {viewed<&ranef::JointPoint::log_likelihood>("log_likelihood"),
+                                 viewed<&ranef::JointPoint::by_beta>("by_beta"),
+                                 viewed<&ranef::JointPoint::by_effects>("by_effects")});
 
-  py::class_<Predictors>(m, "Predictors", py::module_local(),
-                         "Rows and plan of one model of several linear predictors.")
-      .def(py::init(&make_predictors), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a,
-           "inputs"_a, "terms"_a, "n_beta"_a, "structures"_a = Structures{}, "top"_a = -1.0)
+  py::class_<Predictors> cls(m, "Predictors", py::module_local(),
+                             "Rows and plan of one model of several linear predictors.");
+  cls.def(py::init(&make_predictors), "y"_a, "weights"_a, "family"_a, "link"_a, "zero"_a,
+          "inputs"_a, "terms"_a, "n_beta"_a, "structures"_a = Structures{}, "top"_a = -1.0)
       .def("evaluate", &Predictors::evaluate, "theta"_a, "beta"_a, release())
-      .def("gradient", &Predictors::gradient, release())
       .def(
           "quadrature",
           [](Predictors& self, const ranef::Vector& nodes, const ranef::Vector& weights) {
@@ -94,10 +91,6 @@ void bind_predictors(py::module_& m) {
           "nodes"_a, "weights"_a, release())
       .def("joint", &Predictors::joint, "beta"_a, "effects"_a, release())
       .def("row_densities", &Predictors::row_densities, "beta"_a, "effects"_a, release())
-      .def("gradient_by_factors", &Predictors::gradient_by_factors, release())
-      .def("information_beta", &Predictors::information_beta, release())
-      .def("modes", &Predictors::modes, release())
-      .def("conditional_covariances", &Predictors::conditional_covariances, release())
       .def(
           "prediction_variances",
           [](Predictors& self, const ranef::Matrix& X, const ranef::Matrix& cov_beta,
@@ -107,9 +100,15 @@ void bind_predictors(py::module_& m) {
             return self.prediction_variances(X, cov_beta, rows);
           },
           "X"_a, "cov_beta"_a, "terms"_a)
-      .def_property_readonly("eta", [](const Predictors& self) { return self.eta(); })
-      .def("restart", &Predictors::restart, release())
       .def("factors", &Predictors::lambda, "theta"_a, release())
-      .def_property_readonly("parameters", &Predictors::parameters)
       .def("natural_parameters", &Predictors::natural_parameters, "term"_a, "theta"_a, "scale"_a);
+  add_members(
+      cls, {copied<&Predictors::parameters>("parameters"), copied<&Predictors::eta>("eta"),
+            called<&Predictors::gradient, py::gil_scoped_release>("gradient"),
+            called<&Predictors::gradient_by_factors, py::gil_scoped_release>("gradient_by_factors"),
+            called<&Predictors::information_beta, py::gil_scoped_release>("information_beta"),
+            called<&Predictors::modes, py::gil_scoped_release>("modes"),
+            called<&Predictors::conditional_covariances, py::gil_scoped_release>(
+                "conditional_covariances"),
+            called<&Predictors::restart, py::gil_scoped_release>("restart")});
 }

@@ -3,6 +3,7 @@
 
 #include "bindings.hpp"
 #include "interrupt.hpp"
+#include "members.hpp"
 #include "ranef/sandwich.hpp"
 #include "ranef/sandwich_mixed.hpp"
 
@@ -20,12 +21,10 @@ void bind_sandwich(py::module_& m) {
         py::call_guard<WithoutLock>(),
         "Positions of the rows, sorted by cluster and by place in the data.");
   using namespace ranef;
-  py::class_<MarginalPieces>(m, "MarginalPieces", py::module_local(),
-                             "What clusters of a mixed model contribute.")
-      .def_readonly("scores", &MarginalPieces::scores)
-      .def_readonly("own", &MarginalPieces::own)
-      .def_readonly("cross", &MarginalPieces::cross)
-      .def_readonly("complete", &MarginalPieces::complete);
+  add_record<MarginalPieces>(
+      m, "MarginalPieces", "What clusters of a mixed model contribute.",
+      {viewed<&MarginalPieces::scores>("scores"), viewed<&MarginalPieces::own>("own"),
+       viewed<&MarginalPieces::cross>("cross"), viewed<&MarginalPieces::complete>("complete")});
   m.def(
       "marginal_gram",
       [](ConstMatrixRef X, ConstVectorRef resid, ConstVectorRef weights, RowsMatrixRef codes,

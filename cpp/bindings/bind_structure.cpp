@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.hpp"
+#include "members.hpp"
 #include "ranef/structure.hpp"
 
 namespace py = pybind11;
@@ -13,17 +14,15 @@ void bind_structure(py::module_& m) {
   using ranef::Structure;
   using release = py::call_guard<py::gil_scoped_release>;
 
-  py::class_<Structure, std::shared_ptr<Structure>>(m, "Structure", py::module_local(),
-                                                    "Covariance of a block of columns.")
-      .def(py::init([](const std::string& shape, ranef::Index k, bool homogeneous,
-                       const ranef::Matrix& places, const ranef::Matrix& forms) {
-             return std::make_shared<Structure>(ranef::parse_shape(shape), k, homogeneous, places,
-                                                forms);
-           }),
-           "shape"_a, "k"_a, "homogeneous"_a, "places"_a = ranef::Matrix(0, 0),
-           "forms"_a = ranef::Matrix(0, 0))
-      .def_property_readonly("n_parameters", &Structure::n_parameters)
-      .def_property_readonly("n_sds", &Structure::n_sds)
+  py::class_<Structure, std::shared_ptr<Structure>> cls(m, "Structure", py::module_local(),
+                                                        "Covariance of a block of columns.");
+  cls.def(py::init([](const std::string& shape, ranef::Index k, bool homogeneous,
+                      const ranef::Matrix& places, const ranef::Matrix& forms) {
+            return std::make_shared<Structure>(ranef::parse_shape(shape), k, homogeneous, places,
+                                               forms);
+          }),
+          "shape"_a, "k"_a, "homogeneous"_a, "places"_a = ranef::Matrix(0, 0),
+          "forms"_a = ranef::Matrix(0, 0))
       .def("factor", &Structure::factor, "psi"_a, release())
       .def("factor_slopes", &Structure::factor_slopes, "psi"_a, release())
       .def("covariance", &Structure::covariance, "psi"_a, release())
@@ -33,4 +32,6 @@ void bind_structure(py::module_& m) {
       .def("natural", &Structure::natural, "psi"_a, "scale"_a, release())
       .def("from_natural", &Structure::from_natural, "natural"_a, "scale"_a, release())
       .def("between", &Structure::between, "psi"_a, "places"_a, release());
+  add_members(
+      cls, {copied<&Structure::n_parameters>("n_parameters"), copied<&Structure::n_sds>("n_sds")});
 }

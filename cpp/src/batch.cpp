@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 
 namespace ranef {
@@ -88,7 +89,7 @@ void record_df(Lmm& lmm, const Estimate& e, const BatchSettings& settings, Batch
   const std::vector<int>& kept = lmm.basis().kept;
   const Matrix of_kept = settings.contrasts(Eigen::all, kept);
   const Vector df =
-      satterthwaite(lmm, e, settings.reml, e.cov_beta_root.transpose() * of_kept.transpose());
+      satterthwaite(lmm, e, settings.reml, crossprod(e.cov_beta_root, of_kept.transpose()));
   const double dropped = 1e-12;
   for (Index h = 0; h < df.size(); ++h) {
     const double lost = settings.contrasts.row(h).squaredNorm() - of_kept.row(h).squaredNorm();

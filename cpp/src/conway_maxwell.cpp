@@ -1,14 +1,17 @@
 #include "ranef/conway_maxwell.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
+
+#include "ranef/eigen.hpp"
 
 namespace ranef {
 namespace {
 
 constexpr double kNegligible = 4e-18;  // weight, relative to the mode's, that does not count
-constexpr int kMostTerms = 200000;
+constexpr int kMostTerms = 20000;
 constexpr int kMostSteps = 100;
 // Distance to a mean, in standard deviations, within which one step of the fourth order ends it.
 constexpr double kClose = 1e-3;
@@ -20,6 +23,13 @@ constexpr double kHuge = 1e300, kMinusHuge = -1e300;
 // Counts whose logarithms and powers are kept, and exponents that cannot overflow.
 constexpr std::size_t kKept = 4096;
 constexpr double kMostExponent = 300.0, kMostNu = 30.0;
+// Counts that a block of a sum has at least, as powers of two at most, and nodes that stand for it.
+constexpr double kLeastBlock = 128.0, kLargestBlock = 67108864.0;
+constexpr int kNodes = 10, kBlockSizes = 27;
+// What the logarithm of the terms may change within a block.
+constexpr double kBlockChange = 1.5;
+// Counts from which Stirling's series is exact.
+constexpr double kLarge = 64.0;
 
 struct Moments {
   double log_z = 0.0, mean = 0.0, mean_g = 0.0;  // of y and of g = -log y!
@@ -79,14 +89,107 @@ struct Sums {
   }
 };
 
+// Gauss's rule of the sum over 0, 1, .., H - 1: exact for polynomials of degree 2 kNodes - 1.
+struct BlockRule {
+  double node[kNodes], weight[kNodes];
+};
+
+// From the recurrence of Gram's polynomials, Golub and Welsch (1969), Math. Comp. 23, 221-230.
+BlockRule block_rule(double H) {
+  Vector diagonal = Vector::Constant(kNodes, 0.5 * (H - 1.0)), beside(kNodes - 1);
+  for (int k = 1; k < kNodes; ++k)
+    beside(k - 1) = 0.5 * k * std::sqrt((H * H - k * k) / (4.0 * k * k - 1.0));
+  Eigen::SelfAdjointEigenSolver<Matrix> eigen;
+  eigen.computeFromTridiagonal(diagonal, beside);
+  BlockRule out;
+  for (int k = 0; k < kNodes; ++k) {
+    const double first = eigen.eigenvectors()(0, k);
+    out.node[k] = eigen.eigenvalues()(k);
+    out.weight[k] = H * first * first;
+  }
+  return out;
+}
+
+const BlockRule& block_rule_of(double H) {
+  static const std::vector<BlockRule> rules = [] {
+    std::vector<BlockRule> out;
+    for (int power = 0; power < kBlockSizes; ++power)
+      out.push_back(block_rule(std::max(std::ldexp(1.0, power), kLeastBlock)));
+    return out;
+  }();
+  return rules[static_cast<std::size_t>(std::ilogb(H))];
+}
+
+// Logarithm of a term relative to the mode's, and g = -log(y! / mode!), y any number from kLarge.
+struct Relative {
+  double log, g;
+};
+
+class Shape {
+ public:
+  Shape(double mode, double theta, double nu)
+      : mode_(mode),
+        theta_(theta),
+        nu_(nu),
+        log_m_(std::log(mode + 1.0)),
+        log_factorial_(mode < kLarge ? log_gamma(mode + 1.0) : 0.0) {}
+
+  // With Stirling's series what is alike in both factorials is taken out first.
+  Relative at(double y) const {
+    const double d = y - mode_;
+    if (mode_ < kLarge) {
+      const double rise = log_gamma(y + 1.0) - log_factorial_;
+      return {theta_ * d - nu_ * rise, -rise};
+    }
+    const double m = mode_ + 1.0, z = y + 1.0;
+    const double rise = (z - 0.5) * std::log1p(d / m) - d + series(z) - series(m);
+    return {(theta_ - nu_ * log_m_) * d - nu_ * rise, -(d * log_m_ + rise)};
+  }
+
+  // Counts of the next block beyond y, a power of two, or less than kLeastBlock where its terms
+  // change too much.
+  double block(double y, bool up) const {
+    if (y < 2.0 * kLeastBlock) return 0.0;
+    const double slope = std::abs(theta_ - nu_ * std::log(y)), bend = (up ? 1.0 : 1.5) * nu_ / y;
+    const double steep = std::sqrt(slope * slope + 4.0 * kBlockChange * bend);
+    const double by_change = 2.0 * kBlockChange / (slope + steep);
+    const double most = std::min({by_change, y / (up ? 2.0 : 3.0), kLargestBlock});
+    return most < kLeastBlock ? 0.0 : std::ldexp(1.0, std::ilogb(most));
+  }
+
+ private:
+  double mode_, theta_, nu_, log_m_, log_factorial_;
+
+  static double series(double x) {
+    const double r = 1.0 / (x * x);
+    return (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r / 1680.0))) / x;
+  }
+};
+
 // Terms upwards or downwards from the mode, the mode left out; false where there are too many.
+// Where they are smooth a few nodes stand for many.
 template <class S>
 bool add_side(Powers& powers, double mode, double theta, double nu, bool up, S& sums) {
   const bool by_powers = std::abs(theta) < kMostExponent && nu < kMostNu;
   const double rate = by_powers ? std::exp(up ? theta : -theta) : 0.0;
+  const Shape shape(mode, theta, nu);
   double y = mode, d = 0.0, g = 0.0, w = 1.0;
   for (int count = 0; up || y > 0.0; ++count) {
     if (count > kMostTerms) return false;
+    const double H = shape.block(y, up);
+    if (H > 0.0) {
+      const BlockRule& rule = block_rule_of(H);
+      const double first = up ? y + 1.0 : y - H;
+      for (int k = 0; k < kNodes; ++k) {
+        const Relative at = shape.at(first + rule.node[k]);
+        sums.add(rule.weight[k] * std::exp(at.log), first + rule.node[k] - mode, at.g);
+      }
+      y += up ? H : -H;
+      const Relative at = shape.at(y);
+      w = std::exp(at.log), d = y - mode, g = at.g;
+      if (!(w > kNegligible)) break;
+      continue;
+    }
     if (up) y += 1.0;
     const Powers::Of at = powers.at(y);  // of the count that is gained or lost
     if (by_powers)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "ranef/interrupt.hpp"
 #include "ranef/memory.hpp"
@@ -163,14 +164,32 @@ void add_rows(const std::int32_t* codes, Index rows, const Chunk& chunk, Index k
 
 }  // namespace
 
+// Each part of the rows counts its own and knows where they begin, so that the order is that of the
+// rows whatever the parts.
 LevelOrder order_by_level(const TermInput& term, Index n) {
+  const Index levels = term.n_levels;
+  const Index most = std::max<Index>(1, n / std::max<Index>(1, 4 * levels));
+  const Index parts = n < kRowsOfOne ? 1 : std::min<Index>(team_at_hand().size(), most);
+  std::vector<std::vector<Index>> next(static_cast<std::size_t>(parts));
+  const auto rows_of = [&](Index part) { return part * n / parts; };
+  each_task(parts, [&](Index part) {
+    std::vector<Index>& count = next[static_cast<std::size_t>(part)];
+    count.assign(static_cast<std::size_t>(levels), 0);
+    for (Index i = rows_of(part); i < rows_of(part + 1); ++i) ++count[term.codes[i]];
+  });
   LevelOrder order;
-  order.start.assign(term.n_levels + 1, 0);
-  for (Index i = 0; i < n; ++i) ++order.start[term.codes[i] + 1];
-  std::partial_sum(order.start.begin(), order.start.end(), order.start.begin());
-  std::vector<Index> next(order.start.begin(), order.start.end() - 1);
+  order.start.assign(levels + 1, 0);
+  Index at = 0;
+  for (Index l = 0; l < levels; ++l) {
+    for (std::vector<Index>& count : next) at += std::exchange(count[l], at);
+    order.start[l + 1] = at;
+  }
   order.row.resize(n);
-  for (Index i = 0; i < n; ++i) order.row[next[term.codes[i]]++] = static_cast<std::int32_t>(i);
+  each_task(parts, [&](Index part) {
+    std::vector<Index>& to = next[static_cast<std::size_t>(part)];
+    for (Index i = rows_of(part); i < rows_of(part + 1); ++i)
+      order.row[to[term.codes[i]]++] = static_cast<std::int32_t>(i);
+  });
   return order;
 }
 
@@ -271,10 +290,15 @@ namespace {
 
 void check(const Input& input) {
   if (input.n <= 0) throw std::invalid_argument("y: no rows");
-  for (const TermInput& t : input.terms)
+  const auto one = [&](Index item) {
+    const TermInput& t = input.terms[static_cast<std::size_t>(item)];
     for (Index i = 0; i < input.n; ++i)
       if (t.codes[i] < 0 || t.codes[i] >= t.n_levels)
         throw std::invalid_argument("codes: a level is out of range");
+  };
+  const Index terms = static_cast<Index>(input.terms.size());
+  if (input.n >= kRowsOfOne) return each_task(terms, one);
+  for (Index item = 0; item < terms; ++item) one(item);
 }
 
 // Each column and the response, the last.

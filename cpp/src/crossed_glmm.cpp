@@ -9,6 +9,7 @@
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/row_chunks.hpp"
 #include "ranef/threads.hpp"
 
 namespace ranef {
@@ -255,6 +256,7 @@ Vector CrossedGlmm::take_out_beta(Vector of_X, Halves& u) const {
 // u + M^-1 g, or together with beta by Schur's complement.
 CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
   const Vector& w = derivatives_.weight;
+  const Index n = w.size();
   if (joint_) ZWX_ = products_->transposed(RowMatrix(w.asDiagonal() * X_));
   Step step;
   step.u = solve_beside(g, reduction);
@@ -262,7 +264,12 @@ CrossedGlmm::Step CrossedGlmm::newton_step(const Halves& g, double reduction) {
                      : Vector(Vector::Zero(beta_.size()));
   step.eta = products_->multiply(to_effects(step.u));
   if (joint_) step.eta.noalias() += X_ * step.beta;
-  step.decrement = squared_norm(step.u) + (w.array() * step.eta.array().square()).sum();
+  const auto add = [&](Index begin, Index end, double* sum) {
+    const auto rows = [=](const Vector& x) { return x.segment(begin, end - begin).array(); };
+    *sum += (rows(w) * rows(step.eta).square()).sum();
+  };
+  step.decrement =
+      squared_norm(step.u) + chunk_sums(pls_->team(), n, 1, static_cast<double>(n), add)(0);
   return step;
 }
 
@@ -373,7 +380,10 @@ Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
   Halves right;
   for (Index k = 0; k < count; ++k) {
     h.col(k) = products_->quadratic(slopes[k].own, slopes[k].pairs);
-    a.col(k) = h.col(k).cwiseProduct(derivatives_.slope);
+    by_ranges(n, [&](Index begin, Index end) {
+      const auto rows = [=](const auto& x) { return x.segment(begin, end - begin).array(); };
+      a.col(k).segment(begin, end - begin) = rows(h.col(k)) * rows(derivatives_.slope);
+    });
     const Halves one = pls_->halves(products_->transposed(Vector(a.col(k))));
     right = k == 0 ? one : beside(right, one);
   }
@@ -395,7 +405,11 @@ Matrix CrossedGlmm::gradients(const std::vector<DeterminantSlopes>& slopes) {
     if (joint_) beta = take_out_beta(X_.transpose() * a.col(k), moved);
     Vector change = products_->multiply(to_effects(moved));
     if (joint_) change.noalias() += X_ * beta;
-    const Vector left = a.col(k) - derivatives_.weight.cwiseProduct(change);
+    Vector left(n);
+    by_ranges(n, [&](Index begin, Index end) {
+      const auto rows = [=](const auto& x) { return x.segment(begin, end - begin).array(); };
+      left.segment(begin, end - begin) = rows(a.col(k)) - rows(derivatives_.weight) * rows(change);
+    });
     const std::vector<RowMatrix> Zl = products_->transposed(left);
     const std::vector<RowMatrix> v = pls_->by_term(moved);
     for (std::size_t t = 0; t < u.size(); ++t)

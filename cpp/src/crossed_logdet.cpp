@@ -217,12 +217,18 @@ void CrossedLogdet::widen() {
   low_ *= 1.3;
 }
 
-void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_second) {
-  if (complete_) return;
-  if (exact_second && !looked_) {
+bool CrossedLogdet::has_few_meetings(const CrossedGraph& graph, double most) {
+  if (graph.has_root_pairs()) return false;
+  if (!looked_ && graph.entangled() <= most * static_cast<double>(graph.nonzeros())) {
     meetings_ = find_meetings(graph);
     looked_ = true;
   }
+  return meetings_.are_known;
+}
+
+void CrossedLogdet::choose_polynomial(const CrossedGraph& graph, bool exact_second) {
+  if (complete_) return;
+  if (exact_second) has_few_meetings(graph, HUGE_VAL);
   // sum |x|^r over the bulk is at most its trace (of T's diagonal, none of it negative) times this.
   const double size = std::max(high_, -low_);
   const double C = static_cast<double>(graph.n_root());
@@ -305,13 +311,29 @@ void CrossedLogdet::first_moment(const CrossedGraph& graph, const GraphProduct& 
 }
 
 // -tr((PTP)^2) / 2, tr((PTP)^2) = tr(T^2) - 2 |TV|^2 + |V'TV|^2; derivative 2 tr(PTP dT).
-void CrossedLogdet::second_moment(const CrossedGraph& graph, const GraphProduct& TV,
-                                  Logdet& out) const {
-  const SecondMoment whole = ranef::second_moment(graph, meetings_);
+void CrossedLogdet::second_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out,
+                                  LogdetSlopes* slopes) const {
   const Matrix inner = V_.transpose() * TV.y;
+  GraphProduct TTV;
+  if (slopes) {
+    add_second_moment_slopes(graph, meetings_, -0.5, *slopes);
+    graph.apply(TV.y, TTV);
+    const Index k = V_.cols();
+    Matrix W = Matrix::Zero(2 * k, 2 * k);  // of TV, then V
+    W.topRightCorner(k, k).setIdentity();
+    W.bottomLeftCorner(k, k).setIdentity();
+    W.bottomRightCorner(k, k) = -0.5 * (inner + inner.transpose());
+    const auto beside = [&](const RowMatrix& left, const RowMatrix& right) {
+      RowMatrix both(left.rows(), 2 * k);
+      both << left, right;
+      return both;
+    };
+    return add_slopes(graph, beside(TV.y, V_), beside(TTV.w, TV.w), beside(TTV.y, TV.y), W, 1, 1.0,
+                      *slopes);
+  }
+  const SecondMoment whole = ranef::second_moment(graph, meetings_);
   out.value -= 0.5 * (whole.trace - 2.0 * TV.y.squaredNorm() + inner.squaredNorm());
   out.by_sigma -= 0.5 * whole.by_sigma;
-  GraphProduct TTV;
   graph.apply(TV.y, TTV);
   out.by_sigma += 2.0 * bilinear(graph, TV.y, TTV, V_, TV).rowwise().sum();
   out.by_sigma -= contracted(graph, V_, TV, V_, TV, inner);
@@ -409,24 +431,32 @@ Matrix sampled_slopes(const CrossedGraph& graph, const Matrix& D, const std::vec
   return out;
 }
 
-// The derivatives of a batch of n probes' mean by the graph's own values, the vectors side by side.
+// The derivatives of the mean over n probes by the graph's own values, what `count` columns from
+// `first` on add, the vectors side by side.
 void add_sampled(const CrossedGraph& graph, const std::vector<RowMatrix>& z,
-                 const std::vector<GraphProduct>& Tz, const Matrix& difference, Index n,
-                 LogdetSlopes& slopes) {
-  const Index J = difference.rows(), m = z[0].cols();
-  RowMatrix all(graph.n_root(), J * m), w(graph.n_leading(), J * m), y(graph.n_root(), J * m);
-  for (Index j = 0; j < J; ++j) {
-    all.middleCols(j * m, m) = z[j];
-    w.middleCols(j * m, m) = Tz[j].w;
-    y.middleCols(j * m, m) = Tz[j].y;
-  }
-  add_slopes(graph, all, w, y, difference, m, -1.0 / static_cast<double>(n), slopes);
+                 const std::vector<GraphProduct>& Tz, const Matrix& difference, Index first,
+                 Index count, Index n, LogdetSlopes& slopes) {
+  const Index J = difference.rows();
+  RowMatrix all(graph.n_root(), J * count), w(graph.n_leading(), J * count),
+      y(all.rows(), all.cols());
+  const auto beside = [&](RowMatrix& to, const auto& from) {
+    in_parts(graph.team(), to.rows(), static_cast<double>(to.size()), [&](Index begin, Index end) {
+      for (Index j = 0; j < J; ++j)
+        to.block(begin, j * count, end - begin, count) =
+            from(j).block(begin, first, end - begin, count);
+    });
+  };
+  beside(all, [&](Index j) -> const RowMatrix& { return z[j]; });
+  beside(w, [&](Index j) -> const RowMatrix& { return Tz[j].w; });
+  beside(y, [&](Index j) -> const RowMatrix& { return Tz[j].y; });
+  add_slopes(graph, all, w, y, difference, count, -1.0 / static_cast<double>(n), slopes);
 }
 
 }  // namespace
 
 void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings& settings,
-                                 Logdet& out, LogdetError* error, LogdetSlopes* slopes) const {
+                                 Want want, Logdet& out, LogdetError* error,
+                                 LogdetSlopes* slopes) const {
   const Index C = graph.n_root(), J = polynomial_.degree(), n = settings.n_probes;
   const double bytes =
       8.0 * static_cast<double>(J) * static_cast<double>(2 * C + graph.n_leading());
@@ -438,6 +468,7 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
   const double centre = polynomial_.centre(), width = polynomial_.half_width();
   // Room that is kept from one value to the next where it is small.
   SampleWork passing, &work = bytes * static_cast<double>(batch) < kKeptBytes ? work_ : passing;
+  if (&work == &work_) kept_ = {};
   work.z.resize(J + 1);
   work.Tz.resize(J);
   std::vector<RowMatrix>& z = work.z;
@@ -479,19 +510,22 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
       });
     }
     const Vector values = graph.dots(raw, F);
-    const Matrix by_sigma = slopes ? Matrix(Matrix::Zero(out.by_sigma.size(), count))
-                                   : sampled_slopes(graph, polynomial_.difference, z, Tz);
+    const Matrix by_sigma = want == Want::kBySigma
+                                ? sampled_slopes(graph, polynomial_.difference, z, Tz)
+                                : Matrix(Matrix::Zero(out.by_sigma.size(), count));
     for (Index j = 0; j < count; ++j) {
       samples.value.push_back(values(j));
       samples.slope.push_back(by_sigma.col(j));
     }
-    if (slopes) add_sampled(graph, z, Tz, polynomial_.difference, n, *slopes);
+    if (want == Want::kSlopes)
+      add_sampled(graph, z, Tz, polynomial_.difference, 0, count, n, *slopes);
     const Vector start = graph.dots(z[0], z[0]), end = graph.dots(z[J], z[J]);
     samples.growth = std::max(samples.growth, (end.array() / start.array().max(1e-300)).maxCoeff());
     if (!error) continue;
     add_squares(raw, F, samples.squares, samples.diagonal, samples.own);
     add_squares(raw, third, samples.third_squares, samples.third_diagonal, samples.third_own);
   }
+  if (&work == &work_ && batch >= n) kept_ = {settings.first_probe, settings.n_probes};
   const double of = static_cast<double>(n);
   Vector slope = Vector::Zero(out.by_sigma.size());
   for (Index j = 0; j < n; ++j) {
@@ -511,41 +545,51 @@ void CrossedLogdet::sampled_part(const CrossedGraph& graph, const LogdetSettings
   error->bias = bias_;
 }
 
+static void clear(const CrossedGraph& graph, LogdetError* error) {
+  if (!error) return;
+  *error = {};
+  const Index terms = static_cast<Index>(graph.n_terms());
+  error->gradient_variance.setZero(terms, terms);
+}
+
 Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& settings,
                             const RowMatrix& AV, LogdetError* error) const {
-  return evaluate(graph, settings, AV, error, nullptr);
+  Logdet out = whole_part(graph, settings, AV, nullptr);
+  clear(graph, error);
+  if (!complete_) sampled_part(graph, settings, Want::kBySigma, out, error, nullptr);
+  return out;
 }
 
-Logdet CrossedLogdet::value(const CrossedGraph& graph, const LogdetSettings& settings,
-                            const RowMatrix& AV, LogdetError* error, LogdetSlopes& slopes) const {
-  if (settings.exact_second)
-    throw std::invalid_argument("exact_second: not with derivatives by the graph's values");
-  clear(graph, slopes);
-  return evaluate(graph, settings, AV, error, &slopes);
+Logdet CrossedLogdet::value_alone(const CrossedGraph& graph, const LogdetSettings& settings,
+                                  const RowMatrix& AV, LogdetError* error) const {
+  Logdet out = whole_part(graph, settings, AV, nullptr);
+  clear(graph, error);
+  if (!complete_) sampled_part(graph, settings, Want::kValue, out, error, nullptr);
+  return out;
 }
 
-void CrossedLogdet::slopes_without_sample(const CrossedGraph& graph, const RowMatrix& AV,
-                                          LogdetSlopes& slopes) const {
+void CrossedLogdet::slopes(const CrossedGraph& graph, const LogdetSettings& settings,
+                           const RowMatrix& AV, LogdetSlopes& out) const {
+  slopes_without_sample(graph, settings, AV, out);
+  add_slopes_of_sample(graph, settings, out);
+}
+
+void CrossedLogdet::slopes_without_sample(const CrossedGraph& graph, const LogdetSettings& settings,
+                                          const RowMatrix& AV, LogdetSlopes& slopes) const {
   clear(graph, slopes);
-  whole_part(graph, {}, AV, &slopes);
+  whole_part(graph, settings, AV, &slopes);
 }
 
 void CrossedLogdet::add_slopes_of_sample(const CrossedGraph& graph, const LogdetSettings& settings,
                                          LogdetSlopes& slopes) const {
   if (complete_) return;
+  const int first = settings.first_probe - kept_.first;
+  if (first >= 0 && first + settings.n_probes <= kept_.count)
+    return add_sampled(graph, work_.z, work_.Tz, polynomial_.difference, first, settings.n_probes,
+                       settings.n_probes, slopes);
   Logdet unused;
   unused.by_sigma.setZero(static_cast<Index>(graph.n_terms()));
-  sampled_part(graph, settings, unused, nullptr, &slopes);
-}
-
-Logdet CrossedLogdet::evaluate(const CrossedGraph& graph, const LogdetSettings& settings,
-                               const RowMatrix& AV, LogdetError* error,
-                               LogdetSlopes* slopes) const {
-  Logdet out = whole_part(graph, settings, AV, slopes);
-  if (error) *error = {};
-  if (error) error->gradient_variance.setZero(out.by_sigma.size(), out.by_sigma.size());
-  if (!complete_) sampled_part(graph, settings, out, error, slopes);
-  return out;
+  sampled_part(graph, settings, Want::kSlopes, unused, nullptr, &slopes);
 }
 
 // All but the sampled trace.
@@ -558,7 +602,7 @@ Logdet CrossedLogdet::whole_part(const CrossedGraph& graph, const LogdetSettings
   deflated_part(graph, AV, out, slopes);
   if (complete_) return out;
   first_moment(graph, TV, out, slopes);
-  if (settings.exact_second) second_moment(graph, TV, out);
+  if (settings.exact_second) second_moment(graph, TV, out, slopes);
   return out;
 }
 

@@ -102,6 +102,7 @@ Meetings find_meetings(const CrossedGraph& graph) {
   for (Meetings& part : parts) append(std::move(part), out);
   if (!are_few || out.entry.size() > most) return {};
   out.start.push_back(static_cast<Index>(out.entry.size()));
+  out.place = std::move(place);
   out.are_known = true;
   return out;
 }
@@ -231,6 +232,66 @@ SecondMoment second_moment(const CrossedGraph& graph, const Meetings& meetings) 
         4.0 * graph.slope_b().segment(first, count).dot(out.diagonal.segment(first, count));
   }
   return out;
+}
+
+// With h = a g, g = A_12 B: tr(T^2) = sum_m own_m^2 + sum_l (s_l^2 - sum_m h^4) + sum over pairs of
+// 2 (v^2 - sum v_i^2), own and s the sums of h^2 of a column and a row, v_i = h_e h_f and v their
+// sum over the rows that a pair shares.
+void add_second_moment_slopes(const CrossedGraph& graph, const Meetings& meetings, double scale,
+                              LogdetSlopes& slopes) {
+  const SparseRows &rows = graph.rows(), &columns = graph.columns();
+  const Vector &a2 = graph.a2(), &b = graph.b();
+  const double entries = static_cast<double>(graph.nonzeros());
+  const auto square = [&](double value, Index l, Index m) {
+    return a2(l) * value * value * b(m) * b(m);
+  };
+  Vector own(graph.n_root()), by_entry(graph.nonzeros());  // by the entry, over a^2
+  in_parts(graph.team(), own.size(), entries, [&](Index begin, Index end) {
+    for (Index m = begin; m < end; ++m) {
+      own(m) = 0.0;
+      for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e)
+        own(m) += square(columns.at(e), columns.column[e], m);
+    }
+  });
+  in_parts(graph.team(), rows.rows(), entries, [&](Index begin, Index end) {
+    for (Index l = begin; l < end; ++l) {
+      double sum = 0.0;
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e)
+        sum += square(rows.at(e), l, rows.column[e]);
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
+        const Index m = rows.column[e];
+        by_entry(e) = 4.0 * rows.at(e) * b(m) * b(m) * (own(m) + sum - square(rows.at(e), l, m));
+      }
+    }
+  });
+  for (std::size_t i = 0; i < meetings.pair.size(); ++i) {
+    const double of_pair = b(meetings.pair[i][0]) * b(meetings.pair[i][1]);
+    const auto summand = [&](Index e, Index f) {
+      return a2(columns.column[e]) * columns.at(e) * rows.at(f) * of_pair;
+    };
+    double value = 0.0;
+    for (Index at = meetings.start[i]; at < meetings.start[i + 1]; ++at)
+      value += summand(meetings.entry[at][0], meetings.entry[at][1]);
+    for (Index at = meetings.start[i]; at < meetings.start[i + 1]; ++at) {
+      const auto [e, f] = meetings.entry[at];
+      const double slope = 4.0 * of_pair * (value - summand(e, f));
+      by_entry(meetings.place[e]) += slope * rows.at(f);
+      by_entry(f) += slope * columns.at(e);
+    }
+  }
+  in_parts(graph.team(), rows.rows(), entries, [&](Index begin, Index end) {
+    for (Index l = begin; l < end; ++l)
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
+        slopes.pairs(e) += scale * a2(l) * by_entry(e);
+        slopes.a2(l) += 0.5 * scale * by_entry(e) * rows.at(e);
+      }
+  });
+  in_parts(graph.team(), own.size(), entries, [&](Index begin, Index end) {
+    for (Index m = begin; m < end; ++m)
+      for (Index e = columns.start[m]; e < columns.start[m + 1]; ++e)
+        slopes.log_b(m) +=
+            scale * a2(columns.column[e]) * by_entry(meetings.place[e]) * columns.at(e);
+  });
 }
 
 }  // namespace ranef

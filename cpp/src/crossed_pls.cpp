@@ -16,6 +16,9 @@ constexpr double kRough = 1e-6;   // of one that only a curvature is made of
 constexpr double kFailed = 1e-4;  // a residual that makes the objective useless
 constexpr double kMoved = 0.25;   // relative change of lambda after which V is chosen again
 constexpr int kFirstProbes = 8;
+// The second moment is exact from the start where to look for what it takes is as many steps an
+// entry, a fraction of a value.
+constexpr double kShortWalk = 30.0;
 constexpr int kMostRounds = 6;
 constexpr int kDiagonalProbes = 96;
 constexpr double kGrowth = 1.05;  // of a probe whose interval is too small
@@ -70,6 +73,7 @@ double CrossedPls::solve_from(const RowMatrix& right, double tolerance, RowMatri
 }
 
 void CrossedPls::deflate() {
+  if (!deflated_) sample_.exact_second = logdet_.has_few_meetings(graph_, kShortWalk);
   logdet_.deflate(graph_, sample_, settings_.most_vectors);
   logdet_.choose_polynomial(graph_, sample_.exact_second);
   deflated_ = true;
@@ -438,6 +442,7 @@ void CrossedPls::resume(const Approximation& former) {
   graph_.set(former.deflated_at);
   sample_.n_probes = former.n_probes;
   sample_.exact_second = former.exact_second;
+  deflated_ = true;
   deflate();
   logdet_.set_bounds(former.low, former.high);
   logdet_.choose_polynomial(graph_, sample_.exact_second);

@@ -57,12 +57,14 @@ void add_slopes(const CrossedGraph& graph, const RowMatrix& z, const RowMatrix& 
 void subtract_trace_slopes(const CrossedGraph& graph, LogdetSlopes& slopes) {
   slopes.log_b -= 2.0 * product_diagonal(graph);
   const SparseRows& rows = graph.rows();
-  for (Index l = 0; l < rows.rows(); ++l)
-    for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
-      const double weight = rows.at(e) * graph.b()(rows.column[e]) * graph.b()(rows.column[e]);
-      slopes.a2(l) -= weight * rows.at(e);
-      slopes.pairs(e) -= 2.0 * graph.a2()(l) * weight;
-    }
+  split(graph.team(), rows.rows(), [&](int, Index begin, Index end) {
+    for (Index l = begin; l < end; ++l)
+      for (Index e = rows.start[l]; e < rows.start[l + 1]; ++e) {
+        const double weight = rows.at(e) * graph.b()(rows.column[e]) * graph.b()(rows.column[e]);
+        slopes.a2(l) -= weight * rows.at(e);
+        slopes.pairs(e) -= 2.0 * graph.a2()(l) * weight;
+      }
+  });
 }
 
 // What V knows of T is forgotten with the weights: a solve starts from V alone, here and after

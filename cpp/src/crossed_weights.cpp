@@ -26,6 +26,7 @@ void CrossedPls::stand(const CrossProducts& products, const std::vector<Matrix>&
   for (const Matrix& block : lambda) sds.push_back(block(0, 0));
   graph_.renew(products);
   graph_.set(sds);
+  logdet_.forget();
   logdet_.bound_whatever_weights();
 }
 
@@ -36,11 +37,12 @@ double CrossedPls::log_determinant() {
   for (int round = 0;; ++round) {
     RowMatrix left;
     approximation_.residual = solve_from(V, kSearch, AV_, left);
-    trace_ = logdet_.value(graph_, sample_, AV_, &error_, slopes_);
+    trace_ = logdet_.value_alone(graph_, sample_, AV_, &error_);
     if (!(error_.growth > kGrowth) || round == kMostRounds) break;
     logdet_.widen();
-    logdet_.choose_polynomial(graph_, false);
+    logdet_.choose_polynomial(graph_, sample_.exact_second);
   }
+  approximation_.exact_second = sample_.exact_second;
   approximation_.degree = static_cast<int>(logdet_.polynomial().degree());
   approximation_.n_probes = sample_.n_probes;
   approximation_.low = logdet_.low();
@@ -50,10 +52,16 @@ double CrossedPls::log_determinant() {
   return graph_.d1().array().log().sum() + graph_.d2().array().log().sum() + trace_.value;
 }
 
+void CrossedPls::determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const {
+  LogdetSlopes slopes;
+  logdet_.slopes(graph_, sample_, AV_, slopes);
+  slopes_from(slopes, products, out);
+}
+
 std::vector<DeterminantSlopes> CrossedPls::slopes_of_parts(const CrossProducts& products,
                                                            int parts) const {
   LogdetSlopes whole;
-  logdet_.slopes_without_sample(graph_, AV_, whole);
+  logdet_.slopes_without_sample(graph_, sample_, AV_, whole);
   std::vector<DeterminantSlopes> out(static_cast<std::size_t>(parts));
   LogdetSettings some = sample_;
   some.n_probes = std::max(1, sample_.n_probes / parts);
@@ -184,8 +192,20 @@ bool CrossedPls::improve_sample(double theta_sd) {
     return true;
   }
   const double have = sample_.n_probes, theta = theta_sd / settings_.theta_sd;
-  const double value = error_.variance / (kEnough * settings_.value_sd * settings_.value_sd);
-  const double more = std::min(std::ceil(have * std::max(value, 1.2 * theta * theta)),
+  const double goal = kEnough * settings_.value_sd * settings_.value_sd;
+  double value = error_.variance / goal;
+  const double third = error_.variance_third / goal, noise = 1.2 * theta * theta;
+  if (!sample_.exact_second && std::max(third, noise) < 0.8 * std::max(value, noise) &&
+      logdet_.has_few_meetings(graph_, HUGE_VAL)) {
+    sample_.exact_second = true;
+    logdet_.choose_polynomial(graph_, true);
+    value = third;
+    if (!(std::max(value, noise) > 1.0)) {
+      ++rounds_;
+      return true;
+    }
+  }
+  const double more = std::min(std::ceil(have * std::max(value, noise)),
                                static_cast<double>(settings_.most_probes));
   if (!(more > have)) return false;
   sample_.n_probes = static_cast<int>(more);
@@ -201,7 +221,8 @@ void CrossedPls::resume_sample(const Approximation& former, RowMatrix V) {
   logdet_.take(std::move(V), graph_);
   logdet_.bound_whatever_weights();
   logdet_.set_bounds(former.low, former.high);
-  logdet_.choose_polynomial(graph_, false);
+  sample_.exact_second = former.exact_second && logdet_.has_few_meetings(graph_, HUGE_VAL);
+  logdet_.choose_polynomial(graph_, sample_.exact_second);
   approximation_ = former;
   deflated_ = true;
   AV_.resize(0, 0);

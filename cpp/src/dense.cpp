@@ -200,6 +200,22 @@ Matrix crossprod(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A.tr
 
 Matrix tcrossprod(const ConstMatrixRef& A, const ConstMatrixRef& B) { return A * B.transpose(); }
 
+Matrix orthonormal_columns(const Matrix& A) {
+  const Eigen::HouseholderQR<Matrix> qr(A);
+  const Matrix& reflectors = qr.matrixQR();
+  Matrix Q = Matrix::Identity(A.rows(), A.cols());
+  for (Index j = A.cols() - 1; j >= 0; --j) {  // Q <- (I - tau v v')Q with v = (1, below)
+    const auto below = reflectors.col(j).tail(A.rows() - j - 1);
+    for (Index c = j; c < A.cols(); ++c) {
+      auto rest = Q.col(c).tail(below.size());
+      const double by = qr.hCoeffs()(j) * (Q(j, c) + below.dot(rest));
+      Q(j, c) -= by;
+      rest -= by * below;
+    }
+  }
+  return Q;
+}
+
 double smallest_singular_value(Matrix A) {
   if (A.cols() == 0) return HUGE_VAL;
   // Scaled, so that no square overflows or vanishes.

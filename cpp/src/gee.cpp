@@ -128,9 +128,12 @@ bool start_beta(const GeeData& data, const GeeOptions& options, bool constant, V
     row.head(p) = data.X.row(i);
     row[p] = eta - (data.offset.size() > 0 ? data.offset[i] : 0.0);
     if (!constant) row[p] += (data.y[i] - m.mu) / m.slope;
-    cross.noalias() += (w * m.slope * m.slope / v) * row * row.transpose();
+    const double share = w * m.slope * m.slope / v;
+    for (Index j = 0; j <= p; ++j)
+      for (Index k = 0; k <= p; ++k) cross(k, j) += share * row[k] * row[j];
   }
-  beta = cross.topLeftCorner(p, p).ldlt().solve(cross.col(p).head(p));
+  const Vector right = cross.col(p).head(p);
+  beta = Eigen::LDLT<Matrix>(cross.topLeftCorner(p, p)).solve(right);
   return beta.allFinite();
 }
 
@@ -177,7 +180,7 @@ void iterate(const GeeData& data, const GeeOptions& options, const Lags& lags, S
       finish(s, fit);
       return stop(fit, GeeStatus::singular);
     }
-    const Vector step = factor.solve(sum.col(p).head(p));
+    const Vector right = sum.col(p).head(p), step = factor.solve(right);
     const double size =
         std::sqrt(std::max(0.0, step.dot(fit.bread * step)) / std::max(fit.phi, 1e-300));
     ++fit.iterations;

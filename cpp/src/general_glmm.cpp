@@ -5,9 +5,12 @@
 #include <limits>
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
+#include "ranef/levels.hpp"
 #include "ranef/search.hpp"
+#include "ranef/turned.hpp"
 
 namespace ranef {
 namespace {
@@ -18,6 +21,12 @@ constexpr int kMaxHalvings = 40;
 constexpr double kModeTolerance = 1e-18;
 constexpr double kSmallStep = 1e-7;
 constexpr Index kPanel = 64;  // rows that are solved for together
+
+// X'W X - cross'solved.
+Matrix schur(const Matrix& X, const Vector& w, const RowMatrix& cross, const RowMatrix& solved) {
+  const Matrix WX = w.asDiagonal() * X;
+  return crossprod(X, WX) - tcrossprod(turned(cross), turned(solved));
+}
 
 }  // namespace
 
@@ -174,7 +183,7 @@ std::vector<Matrix> GeneralGlmm::factors_of(const Vector& theta) const {
 std::vector<Matrix> GeneralGlmm::lambda(const Vector& theta, bool standard) const {
   std::vector<Matrix> out;
   for (const Matrix& block : factors_of(theta))
-    out.push_back(lower_factor(standard ? block : Matrix(basis_.Tz[out.size()] * block)));
+    out.push_back(lower_factor(standard ? block : product(basis_.Tz[out.size()], block)));
   return out;
 }
 
@@ -182,7 +191,8 @@ std::vector<Matrix> GeneralGlmm::lambda(const Vector& theta, bool standard) cons
 void GeneralGlmm::scale_rows() {
   ZD_.resize(X_.rows(), width_);
   for (const Member& member : members_)
-    ZD_.middleCols(member.first, terms_[member.term].k).noalias() = member.z * lambda_[member.term];
+    ZD_.middleCols(member.first, terms_[member.term].k).noalias() =
+        member.z.lazyProduct(lambda_[member.term]);
 }
 
 Vector GeneralGlmm::multiply(const Vector& u) const {
@@ -270,7 +280,8 @@ GlmmPoint GeneralGlmm::evaluate(const GlmmParameters& at) {
 
 GlmmPoint GeneralGlmm::find_mode() {
   GlmmPoint out;
-  eta_ = offset_ + X_ * beta_ + multiply(u_);
+  eta_ = offset_ + multiply(u_);
+  eta_.noalias() += X_ * beta_;
   double fit = row_derivatives(likelihood_, rows_, eta_, dispersion_, derivatives_);
   if (!std::isfinite(fit)) return out;
   Vector Qu = times_Q(u_);
@@ -285,11 +296,11 @@ GlmmPoint GeneralGlmm::find_mode() {
     if (joint_) {
       const RowMatrix cross = transposed(derivatives_.weight.asDiagonal() * X_);
       const RowMatrix solved = solve(cross);
-      const Matrix S =
-          X_.transpose() * derivatives_.weight.asDiagonal() * X_ - cross.transpose() * solved;
-      const Vector left = X_.transpose() * derivatives_.score - cross.transpose() * du;
+      const Matrix S = schur(X_, derivatives_.weight, cross, solved);
+      Vector left = X_.transpose() * derivatives_.score;
+      left.noalias() -= cross.transpose() * du;
       dbeta = S.ldlt().solve(left);
-      du -= solved * dbeta;
+      du.noalias() -= solved * dbeta;
       decrement += dbeta.dot(left);
     }
     if (!std::isfinite(decrement)) return out;
@@ -304,7 +315,8 @@ GlmmPoint GeneralGlmm::find_mode() {
       return out;
     }
     const Vector u = u_, eta = eta_, beta = beta_;
-    const Vector change = multiply(du) + X_ * dbeta;
+    Vector change = multiply(du);
+    change.noalias() += X_ * dbeta;
     const double now = -2.0 * fit + penalty;
     double length = 1.0;
     int halving = 0;
@@ -338,7 +350,7 @@ Vector GeneralGlmm::gradient() {
   for (Index i = 0; i < n; ++i) {
     for (Index b = 0; b < width_; ++b)
       for (Index a = 0; a <= b; ++a) local(a, b) = local(b, a) = inverse(place_[at++]);
-    spread.row(i).noalias() = ZD_.row(i) * local;
+    spread.row(i).noalias() = ZD_.row(i).lazyProduct(local);
     h(i) = spread.row(i).dot(ZD_.row(i));
   }
   const Vector a = h.cwiseProduct(derivatives_.slope);
@@ -347,10 +359,11 @@ Vector GeneralGlmm::gradient() {
   if (joint_) {
     const RowMatrix cross = transposed(w.asDiagonal() * X_);
     const RowMatrix solved = solve(cross);
-    const Matrix S = X_.transpose() * w.asDiagonal() * X_ - cross.transpose() * solved;
-    const Vector beta = S.ldlt().solve(X_.transpose() * (a - w.cwiseProduct(change)));
-    v -= solved * beta;
-    change = multiply(v) + X_ * beta;
+    const Vector rest = a - w.cwiseProduct(change), right = X_.transpose() * rest;
+    const Vector beta = schur(X_, w, cross, solved).ldlt().solve(right);
+    v.noalias() -= solved * beta;
+    change = multiply(v);
+    change.noalias() += X_ * beta;
   }
   const Vector r = a - w.cwiseProduct(change) - 2.0 * derivatives_.score;
   by_lambda_.clear();
@@ -385,15 +398,15 @@ Vector GeneralGlmm::gradient() {
 
 Matrix GeneralGlmm::information_beta() {
   const RowMatrix cross = transposed(derivatives_.weight.asDiagonal() * X_);
-  return X_.transpose() * derivatives_.weight.asDiagonal() * X_ - cross.transpose() * solve(cross);
+  return schur(X_, derivatives_.weight, cross, solve(cross));
 }
 
 std::vector<Matrix> GeneralGlmm::modes() const {
   std::vector<Matrix> out;
   for (std::size_t t = 0; t < terms_.size(); ++t)
-    out.push_back(
-        basis_.Tz[t] * lambda_[t] *
-        Eigen::Map<const Matrix>(u_.data() + terms_[t].offset, terms_[t].k, terms_[t].levels));
+    out.push_back(product(
+        product(basis_.Tz[t], lambda_[t]),
+        Eigen::Map<const Matrix>(u_.data() + terms_[t].offset, terms_[t].k, terms_[t].levels)));
   return out;
 }
 
@@ -403,7 +416,7 @@ std::vector<Matrix> GeneralGlmm::conditional_covariances() {
   std::vector<Matrix> out;
   for (std::size_t t = 0; t < terms_.size(); ++t) {
     const Term& term = terms_[t];
-    const Matrix root = basis_.Tz[t] * lambda_[t];
+    const Matrix root = product(basis_.Tz[t], lambda_[t]);
     Matrix blocks(term.k * term.k, term.levels), own(term.k, term.k);
     for (Index l = 0; l < term.levels; ++l) {
       const Index first = term.offset + l * term.k;
@@ -411,7 +424,7 @@ std::vector<Matrix> GeneralGlmm::conditional_covariances() {
         for (Index i = j; i < term.k; ++i)
           own(i, j) = own(j, i) = inverse(factor_.position(first + i, first + j));
       Eigen::Map<Matrix>(blocks.data() + l * term.k * term.k, term.k, term.k) =
-          root * own * root.transpose();
+          tcrossprod(product(root, own), root);
     }
     out.push_back(std::move(blocks));
   }
@@ -430,8 +443,8 @@ Vector GeneralGlmm::prediction_variances(const Matrix& X, const Matrix& cov_beta
   const Matrix T = basis_.T.topLeftCorner(p, p);
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(cov_beta);
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
-  const Matrix root = T.lu().solve(eigen.eigenvectors() * scale.asDiagonal());
-  const Matrix standard = X * T;
+  const Matrix right = eigen.eigenvectors() * scale.asDiagonal(), root = T.lu().solve(right);
+  const Matrix standard = product(X, T);
   Vector out(m);
   for (Index begin = 0; begin < m; begin += kPanel) {
     const Index count = std::min(kPanel, m - begin);
@@ -443,15 +456,13 @@ Vector GeneralGlmm::prediction_variances(const Matrix& X, const Matrix& cov_beta
         B(Z.column[e], i) += Z.value[e];
       }
     for (std::size_t t = 0; t < terms_.size(); ++t) {
-      const Matrix back = (basis_.Tz[t] * lambda_[t]).transpose();
-      const Index k = terms_[t].k, end = terms_[t].offset + k * terms_[t].levels;
-      for (Index row = terms_[t].offset; row < end; row += k)
-        B.middleRows(row, k) = (back * B.middleRows(row, k)).eval();
+      const Term& term = terms_[t];
+      scale_level_rows(product(basis_.Tz[t], lambda_[t]), true, term.levels, term.offset, B);
     }
     const RowMatrix s = solve(B);
-    const Matrix left = standard.middleRows(begin, count) - s.transpose() * cross;
-    out.segment(begin, count) =
-        B.cwiseProduct(s).colwise().sum().transpose() + (left * root).rowwise().squaredNorm();
+    const Matrix left = standard.middleRows(begin, count) - tcrossprod(turned(s), turned(cross));
+    out.segment(begin, count) = product(left, root).rowwise().squaredNorm();
+    out.segment(begin, count) += B.cwiseProduct(s).colwise().sum().transpose();
     pause();
   }
   return out;

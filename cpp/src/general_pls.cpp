@@ -8,6 +8,7 @@
 #include "ranef/errors.hpp"
 #include "ranef/interrupt.hpp"
 #include "ranef/search.hpp"
+#include "ranef/turned.hpp"
 
 namespace ranef {
 namespace {
@@ -16,6 +17,12 @@ constexpr double kTwoPi = 6.283185307179586476925286766559;
 constexpr double kRidge = 1e-4;     // as the search takes it
 constexpr Index kMostDense = 6000;  // random effects of which pair traces are made
 constexpr Index kPanel = 64;        // right sides that are solved together
+
+Matrix inverse_lower(const Matrix& L) {
+  Matrix inverse = Matrix::Identity(L.rows(), L.cols());
+  L.triangularView<Eigen::Lower>().solveInPlace(inverse);
+  return inverse;
+}
 
 bool near_singular(const Matrix& lambda) {
   if (lambda.cols() == 1) return std::abs(lambda(0, 0)) < kRidge;
@@ -194,7 +201,7 @@ Objective GeneralPls::evaluate(bool reml) {
   if (!assemble()) return out;
   u_ = times_D(xy_, true);
   factor_.solve_lower(u_);
-  const Matrix reduced = gram_ - u_.transpose() * u_;
+  const Matrix reduced = gram_ - tcrossprod(turned(u_), turned(u_));
   factor_.solve_upper(u_);
   const Eigen::LLT<Matrix> llt(reduced);
   L_ = llt.matrixL();
@@ -283,11 +290,10 @@ void GeneralPls::derivatives(bool reml, Derivatives& out) {
       moved.push_back(near_singular(block) ? ridged(block) : block);
     objective(moved, reml);
   }
-  const Index c = gram_.cols(), p = n_fixef(), m = static_cast<Index>(parameters_.size());
+  const Index p = n_fixef(), m = static_cast<Index>(parameters_.size());
   const double nu = degrees(reml);
-  const Matrix U =
-      L_.triangularView<Eigen::Lower>().solve(Matrix(Matrix::Identity(c, c))).transpose();
-  const RowMatrix N = whiten(scores(xy_, u_) * U, false);
+  const Matrix U = inverse_lower(L_).transpose();
+  const RowMatrix N = whiten(rows_times(scores(xy_, u_), U), false);
   out.S = inverse_traces();
   for (std::size_t t = 0; t < n_terms(); ++t) {
     const Index k = k_[t];
@@ -300,7 +306,6 @@ void GeneralPls::derivatives(bool reml, Derivatives& out) {
     out.S[t] -= sum;
   }
   RowMatrix H = RowMatrix::Zero(N.rows(), m);
-  Matrix J(p, m);
   out.quadratic.resize(m);
   for (Index a = 0; a < m; ++a) {
     const Parameter& e = parameters_[a];
@@ -310,9 +315,9 @@ void GeneralPls::derivatives(bool reml, Derivatives& out) {
       if (e.i != e.j) H(row + e.j, a) = N(row + e.i, p);
     }
     out.quadratic(a) = nu * H.col(a).dot(N.col(p));
-    J.col(a) = N.leftCols(p).transpose() * H.col(a);
   }
-  out.information = nu * (quadratic_form(by_term(H)) - J.transpose() * J);
+  const Matrix J = tcrossprod(turned(N).topRows(p), turned(H));
+  out.information = nu * (quadratic_form(by_term(H)) - crossprod(J, J));
 }
 
 Index GeneralPls::projected_traces(bool /*reml*/, Matrix& out) {
@@ -323,16 +328,14 @@ Index GeneralPls::projected_traces(bool /*reml*/, Matrix& out) {
 
 Vector GeneralPls::beta() const {
   const Index p = n_fixef();
-  return L_.topLeftCorner(p, p).triangularView<Eigen::Lower>().transpose().solve(
-      L_.row(p).head(p).transpose());
+  Vector out = L_.row(p).head(p);
+  L_.topLeftCorner(p, p).triangularView<Eigen::Lower>().transpose().solveInPlace(out);
+  return out;
 }
 
 Matrix GeneralPls::cov_beta_root() const {
   const Index p = n_fixef();
-  return L_.topLeftCorner(p, p)
-      .triangularView<Eigen::Lower>()
-      .solve(Matrix(Matrix::Identity(p, p)))
-      .transpose();
+  return inverse_lower(L_.topLeftCorner(p, p)).transpose();
 }
 
 std::vector<Matrix> GeneralPls::as_columns(const RowMatrix& b) const {
@@ -354,13 +357,15 @@ std::vector<Matrix> GeneralPls::draw(const Vector& beta, double sigma,
   combine << -beta, 1.0;
   RowMatrix u = all(noise);
   factor_.solve_upper(u);
-  return as_columns(times_D(u_ * combine + sigma * u, false));
+  RowMatrix b = u_ * combine;
+  b += sigma * u;
+  return as_columns(times_D(b, false));
 }
 
 // Of the errors b^ - b: D C^-1 D' + S S', S = D C^-1 D'Z'X U what the errors of beta add.
 std::vector<Matrix> GeneralPls::conditional_covariances() {
   const Vector& inverse = factor_.invert();
-  const RowMatrix S = times_D(u_.leftCols(n_fixef()), false) * cov_beta_root();
+  const RowMatrix S = rows_times(times_D(u_.leftCols(n_fixef()), false), cov_beta_root());
   std::vector<Matrix> out;
   for (std::size_t t = 0; t < n_terms(); ++t) {
     const Index k = k_[t];
@@ -371,8 +376,9 @@ std::vector<Matrix> GeneralPls::conditional_covariances() {
         for (Index i = j; i < k; ++i)
           X(i, j) = X(j, i) = inverse(factor_.position(first + i, first + j));
       const auto own = S.middleRows(first, k);
-      Eigen::Map<Matrix>(blocks.data() + l * k * k, k, k) =
-          lambda_[t] * X * lambda_[t].transpose() + own.lazyProduct(own.transpose());
+      Eigen::Map<Matrix> block(blocks.data() + l * k * k, k, k);
+      block = tcrossprod(product(lambda_[t], X), lambda_[t]);
+      block += own.lazyProduct(own.transpose());
     }
     out.push_back(std::move(blocks));
   }
@@ -381,7 +387,7 @@ std::vector<Matrix> GeneralPls::conditional_covariances() {
 
 std::vector<RowMatrix> GeneralPls::fixed_scores() {
   const Index p = n_fixef();
-  const RowMatrix N = scores(xy_.leftCols(p), u_.leftCols(p)) * cov_beta_root();
+  const RowMatrix N = rows_times(scores(xy_.leftCols(p), u_.leftCols(p)), cov_beta_root());
   return by_term(whiten(N, false));
 }
 
@@ -391,7 +397,7 @@ Matrix GeneralPls::quadratic_form(const std::vector<RowMatrix>& H) {
   const RowMatrix AR = times_A(R);
   RowMatrix half = times_D(AR, true);
   factor_.solve_lower(half);
-  const Matrix form = R.transpose() * AR - half.transpose() * half;
+  const Matrix form = tcrossprod(turned(R), turned(AR)) - tcrossprod(turned(half), turned(half));
   return 0.5 * (form + form.transpose());
 }
 

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "ranef/level_lanes.hpp"
+#include "ranef/turned.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -393,7 +394,7 @@ void reduce_levels(const Matrix& K, const RowMatrix& rows, Matrix& gram, RowMatr
     RowMatrix& product = KR ? *KR : work;
     product.resize(rows.rows(), rows.cols());
     multiply_levels(K, false, rows, product);
-    gram.noalias() -= rows.transpose() * product;
+    gram -= tcrossprod(turned(rows), turned(product));
     return;
   }
   with_size(k, [&](auto size) { reduce_few<decltype(size)::value>(K, rows, gram, KR); });
@@ -408,11 +409,10 @@ void transform_levels(const Matrix& T, const RowMatrix& rows, const Matrix& U, R
   }
   multiply_levels(T, false, rows, out);
   constexpr Index kPanel = 256;
-  RowMatrix panel(kPanel, rows.cols());
   for (Index first = 0; first < out.rows(); first += kPanel) {
     const Index count = std::min(kPanel, out.rows() - first);
-    panel.topRows(count).noalias() = out.middleRows(first, count) * U;
-    out.middleRows(first, count) = panel.topRows(count);
+    const Matrix panel = crossprod(U, turned(out).middleCols(first, count));
+    out.middleRows(first, count) = Eigen::Map<const RowMatrix>(panel.data(), count, out.cols());
   }
 }
 
@@ -471,7 +471,7 @@ void sum_levels_along(const Matrix& own, const Matrix& T, const RowMatrix& N,
   sums.Q.setZero(m, m);
   sums.J.setZero(p, m);
   if (Th) Th->resize(N.rows(), m);
-  Matrix B(k, k), h(k, m), Bh(k, m), Nl(k, p + 1);
+  Matrix B(k, k), h(k, m), Nl(k, p + 1);
   for (Index l = 0; l < own.cols(); ++l) {
     const Eigen::Map<const Matrix> A(own.data() + l * k * k, k, k), Tl(T.data() + l * k * k, k, k);
     Nl = N.middleRows(l * k, k);
@@ -480,14 +480,13 @@ void sum_levels_along(const Matrix& own, const Matrix& T, const RowMatrix& N,
     if (A.isDiagonal(0.0))
       B = Tl * A.diagonal().asDiagonal();
     else
-      B.noalias() = Tl * A;
+      B = product(Tl, A);
     sums.B += B;
-    sums.response.noalias() += Nl.col(p) * Nl.col(p).transpose();
-    sums.fixed.noalias() += Nl.leftCols(p) * Nl.leftCols(p).transpose();
-    Bh.noalias() = B * h;
-    sums.Q.noalias() += h.transpose() * Bh;
-    sums.J.noalias() += Nl.leftCols(p).transpose() * h;
-    if (Th) Th->middleRows(l * k, k).noalias() = Tl.transpose() * h;
+    sums.response += tcrossprod(Nl.col(p), Nl.col(p));
+    sums.fixed += tcrossprod(Nl.leftCols(p), Nl.leftCols(p));
+    sums.Q += crossprod(h, product(B, h));
+    sums.J += crossprod(Nl.leftCols(p), h);
+    if (Th) Th->middleRows(l * k, k) = crossprod(Tl, h);
   }
   sums.B = (0.5 * (sums.B + sums.B.transpose())).eval();
 }

@@ -307,10 +307,12 @@ double constant_part(const Likelihood& likelihood, const ResponseRows& rows, dou
   return with_rows(likelihood, [&](auto function) {
     const double shared = function.shared(dispersion);
     const Vector &y = rows.own_y(), &weights = rows.own_weights();
-    double sum = 0.0;
-    for (Index i = 0; i < y.size(); ++i)
-      sum += function.constant(y(i), weights(i), dispersion, shared);
-    return sum;
+    return sum_of_ranges(y.size(), [&](Index begin, Index end) {
+      double sum = 0.0;
+      for (Index i = begin; i < end; ++i)
+        sum += function.constant(y(i), weights(i), dispersion, shared);
+      return sum;
+    });
   });
 }
 

@@ -38,7 +38,7 @@ Matrix combine(const Input& refined, const std::vector<int>& references, const M
   Matrix rows(refined.n, static_cast<Index>(references.size()));
   for (Index j = 0; j < rows.cols(); ++j)
     rows.col(j) = Eigen::Map<const Vector>(refined.columns[references[j]], refined.n);
-  return rows * R;
+  return product(rows, R);
 }
 
 StandardRows standard_rows(const RefinedInput& refined, const StandardBasis& inner) {
@@ -129,7 +129,9 @@ void Lmm::prepare(const Input& ordered, CrossProducts products, const MethodSett
 
 void Lmm::set_response(const Vector& a, double s, const std::vector<Vector>& zy) {
   const Index p = basis_.T.cols() - 1;
-  basis_.T.col(p).head(p) = basis_.T.topLeftCorner(p, p) * a / -s;
+  const Matrix Tx = basis_.T.topLeftCorner(p, p);
+  const Vector b = Tx * a;
+  basis_.T.col(p).head(p) = b / -s;
   basis_.T(p, p) = 1.0 / s;
   pls_->set_response(zy);
   start_ = moments_(zy);
@@ -187,8 +189,11 @@ Estimate Lmm::describe(const Vector& theta, const Objective& objective, bool rem
   out.sigma = std::sqrt(out.pwrss / pls_->degrees(reml));
   out.logdet_L = objective.logdet_L;
   out.logdet_RX = objective.logdet_RX - 2.0 * basis_.T.diagonal().head(p).array().abs().log().sum();
-  out.beta = (Tx * pls_->beta() - basis_.T.col(p).head(p)) / scale;
-  out.cov_beta_root = Tx * pls_->cov_beta_root();
+  const Vector beta = pls_->beta();
+  out.beta = Tx * beta;
+  out.beta -= basis_.T.col(p).head(p);
+  out.beta /= scale;
+  out.cov_beta_root = product(Tx, pls_->cov_beta_root());
   std::vector<Matrix> modes = pls_->modes(), factors;
   for (std::size_t t = 0; t < lambda.size(); ++t) {
     const Matrix back = basis_.Tz[t] / scale;
@@ -197,7 +202,7 @@ Estimate Lmm::describe(const Vector& theta, const Objective& objective, bool rem
       work.noalias() = back.lazyProduct(modes[t].col(l));
       modes[t].col(l) = work;
     }
-    factors.push_back(lower_factor(basis_.Tz[t] * lambda[t]));
+    factors.push_back(lower_factor(product(basis_.Tz[t], lambda[t])));
   }
   out.modes = to_user(std::move(modes));
   out.lambda = to_user(std::move(factors));
@@ -355,7 +360,7 @@ std::vector<std::vector<Matrix>> Lmm::boundary_points(const std::vector<Matrix>&
   for (std::size_t t = 0; t < n_terms; ++t) {
     const Index k = lambda[t].rows();
     for (Index c = 0; k > 1 && c < k; ++c) {
-      Matrix of_user = basis_.Tz[t] * lambda[t];
+      Matrix of_user = product(basis_.Tz[t], lambda[t]);
       of_user.row(c).setZero();
       out.push_back(lambda);
       out.back()[t] = lower_factor(basis_.Tz[t].triangularView<Eigen::Upper>().solve(of_user));
@@ -405,6 +410,8 @@ double Lmm::objective_standard(const std::vector<Matrix>& lambda_standard, bool 
   return to_user_scale(pls_->objective(pls_->factors(theta_of(lambda_standard)), reml), reml);
 }
 
+static Matrix along(const Matrix& D, const Matrix& N) { return crossprod(N, product(D, N)); }
+
 // G_a of FixedDerivatives from N = Z'H^-1 X U, term by term.
 static std::vector<Matrix> fixed_products(const LeastSquares& pls,
                                           const std::vector<RowMatrix>& N) {
@@ -417,8 +424,7 @@ static std::vector<Matrix> fixed_products(const LeastSquares& pls,
     Matrix G = Matrix::Zero(p, p);
     if (e.is_structured()) {
       const Matrix D = pls.direction(a);
-      for (Index l = 0; l < pls.n_levels(e.term); ++l)
-        G.noalias() += rows.middleRows(l * k, k).transpose() * (D * rows.middleRows(l * k, k));
+      for (Index l = 0; l < pls.n_levels(e.term); ++l) G += along(D, rows.middleRows(l * k, k));
       out.push_back(G);
       continue;
     }
@@ -484,19 +490,20 @@ Matrix Lmm::exact_hessian(const Vector& theta, bool reml, int order, const Deriv
   constexpr double kStep[] = {0.0, 1e-5, 2e-4, 0.0, 2e-3};
   for (Index a = 0; a < first; ++a) {
     const double h = kStep[order] * std::max(0.1, std::abs(theta(a)));
-    if (order == 1) {
-      H.col(a) = (gradient_at(a, h) - gradient) / h;
-      continue;
-    }
-    const Vector inner = gradient_at(a, h) - gradient_at(a, -h);
-    H.col(a) = inner / (2.0 * h);
+    Vector change = gradient_at(a, h);
+    change -= order == 1 ? gradient : gradient_at(a, -h);
+    double width = order == 1 ? h : 2.0 * h;
     if (order == 4) {
-      const Vector outer = gradient_at(a, 2.0 * h) - gradient_at(a, -2.0 * h);
-      H.col(a) = (8.0 * inner - outer) / (12.0 * h);
+      Vector outer = gradient_at(a, 2.0 * h);
+      outer -= gradient_at(a, -2.0 * h);
+      change *= 8.0;
+      change -= outer;
+      width = 12.0 * h;
     }
+    H.col(a) = change / width;
   }
-  H.topLeftCorner(first, first) =
-      (0.5 * (H.topLeftCorner(first, first) + H.topLeftCorner(first, first).transpose())).eval();
+  const Matrix half = 0.5 * H.topLeftCorner(first, first);
+  H.topLeftCorner(first, first) = half + half.transpose();
   H.topRightCorner(first, m - first) = H.bottomLeftCorner(m - first, first).transpose();
   return H;
 }
@@ -545,7 +552,7 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
   pls_->objective(lambda, true);
   const Index p = pls_->n_fixef();
   return error_variances(*pls_, {basis_.Tz, place_, lambda, pls_->cov_beta_root()},
-                         X * basis_.T.topLeftCorner(p, p), terms, pls_->fixed_rows());
+                         product(X, basis_.T.topLeftCorner(p, p)), terms, pls_->fixed_rows());
 }
 
 std::vector<Matrix> Lmm::draw(const std::vector<Matrix>& lambda, const Vector& beta, double sigma,
@@ -563,10 +570,11 @@ std::vector<Matrix> Lmm::draw(const std::vector<Matrix>& lambda, const Vector& b
   const double scale = basis_.T(p, p);
   if (pls_->objective(pls_->factors(standard_theta(lambda)), true).value >= kInfeasible)
     throw FitFailure("the objective is not finite at these covariance parameters");
-  const Vector standard = basis_.T.topLeftCorner(p, p).triangularView<Eigen::Upper>().solve(
-      scale * beta + basis_.T.col(p).head(p));
+  Vector standard = scale * beta;
+  standard += basis_.T.col(p).head(p);
+  basis_.T.topLeftCorner(p, p).triangularView<Eigen::Upper>().solveInPlace(standard);
   std::vector<Matrix> b = pls_->draw(standard, scale * sigma, std::move(e));
-  for (std::size_t t = 0; t < n_terms(); ++t) b[t] = basis_.Tz[t] * b[t] / scale;
+  for (std::size_t t = 0; t < n_terms(); ++t) b[t] = product(basis_.Tz[t], b[t]) / scale;
   return to_user(std::move(b));
 }
 
@@ -578,7 +586,7 @@ std::vector<Matrix> Lmm::conditional_covariances(const std::vector<Matrix>& lamb
     const Matrix& T = basis_.Tz[t];
     for (Index l = 0; l < blocks[t].cols(); ++l) {
       Eigen::Map<Matrix> block(blocks[t].data() + l * k * k, k, k);
-      block = (T * block * T.transpose()).eval();
+      block = tcrossprod(product(T, block), T);
     }
   }
   return to_user(blocks);

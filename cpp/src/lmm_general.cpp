@@ -2,8 +2,10 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "ranef/dense.hpp"
 #include "ranef/general_pls.hpp"
 #include "ranef/interrupt.hpp"
+#include "ranef/levels.hpp"
 #include "ranef/lmm.hpp"
 
 namespace ranef {
@@ -45,7 +47,7 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
   pls_->objective(lambda_standard, true);
   const Index m = X.rows(), p = pls_->n_fixef(), q = pls->offset(n_terms());
   const Matrix U = pls_->cov_beta_root();
-  const Matrix standard = X * basis_.T.topLeftCorner(p, p);
+  const Matrix standard = product(X, basis_.T.topLeftCorner(p, p));
   Vector out(m);
   for (Index begin = 0; begin < m; begin += kPanel) {
     const Index count = std::min(kPanel, m - begin);
@@ -57,15 +59,14 @@ Vector Lmm::prediction_variances(const std::vector<Matrix>& lambda_standard,
         B(Z.column[e], i) += Z.value[e];
       }
     for (std::size_t t = 0; t < n_terms(); ++t) {
-      const Index k = pls_->k(t);
-      for (Index row = pls->offset(t); row < pls->offset(t + 1); row += k)
-        B.middleRows(row, k) = (basis_.Tz[t].transpose() * B.middleRows(row, k)).eval();
+      const Index first = pls->offset(t), levels = (pls->offset(t + 1) - first) / pls_->k(t);
+      scale_level_rows(basis_.Tz[t], true, levels, first, B);
     }
     const RowMatrix s = pls->solve_all(B);
-    const Matrix left =
-        standard.middleRows(begin, count) - s.transpose() * pls->cross().leftCols(p);
-    out.segment(begin, count) =
-        B.cwiseProduct(s).colwise().sum().transpose() + (left * U).rowwise().squaredNorm();
+    Matrix left = standard.middleRows(begin, count);
+    left.noalias() -= s.transpose() * pls->cross().leftCols(p);
+    out.segment(begin, count) = product(left, U).rowwise().squaredNorm();
+    out.segment(begin, count) += B.cwiseProduct(s).colwise().sum().transpose();
     pause();
   }
   return out;

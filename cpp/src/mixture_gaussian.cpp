@@ -1,6 +1,7 @@
 // Classes of normal growth curves, from the cross products of each unit.
 #include <cmath>
 
+#include "ranef/dense.hpp"
 #include "ranef/mixture.hpp"
 
 namespace ranef {
@@ -45,9 +46,9 @@ class GaussianClasses final : public MixtureFamily {
       const Index from = rows.start[u], n = rows.start[u + 1] - from;
       const auto X = rows.X.middleRows(from, n);
       const auto y = rows.y.segment(from, n);
-      c_.col(u) = X.transpose() * y;
+      c_.col(u) = crossprod(X, y);
       q_(u) = y.squaredNorm();
-      pattern_of(X.transpose() * X, n).units.push_back(u);
+      pattern_of(crossprod(X, X), n).units.push_back(u);
     }
   }
 
@@ -58,7 +59,7 @@ class GaussianClasses final : public MixtureFamily {
         const Inner inner = inner_of(pattern, now);
         const double constant =
             -0.5 * (pattern.n * (kLog2Pi + std::log(now.variance)) + inner.logdet);
-        const Short Ab = pattern.A * now.beta;
+        const Short Ab = pattern.A.lazyProduct(now.beta);
         const double bAb = now.beta.dot(Ab);
         for (const Index u : pattern.units) {
           double squares = q_(u) + bAb, left[4];
@@ -145,11 +146,14 @@ class GaussianClasses final : public MixtureFamily {
     const Index r = layout_.r;
     Inner out;
     if (r == 0) return out;
-    Small M = now.L.transpose() * pattern.A.topLeftCorner(r, r) * now.L / now.variance;
+    const Small AL = pattern.A.topLeftCorner(r, r).lazyProduct(now.L);
+    Small M = now.L.transpose().lazyProduct(AL);
+    M /= now.variance;
     M.diagonal().array() += 1.0;
     const Eigen::LLT<Small> factor(M);
-    const Small half = factor.matrixL().solve(Small(now.L.transpose()));
-    out.P = half.transpose() * half;
+    Small half = now.L.transpose();
+    factor.matrixL().solveInPlace(half);
+    out.P = half.transpose().lazyProduct(half);
     for (Index i = 0; i < r; ++i) out.logdet += 2.0 * std::log(factor.matrixLLT()(i, i));
     return out;
   }
@@ -169,14 +173,15 @@ class GaussianClasses final : public MixtureFamily {
       H += weight * pattern.A;
       g += c;
       if (r == 0) continue;
-      const Small AzP = pattern.A.leftCols(r) * inner_of(pattern, now).P / now.variance;
-      H -= weight * (AzP * pattern.A.topRows(r));
-      g -= AzP * c.head(r);
+      const Small P = inner_of(pattern, now).P / now.variance;
+      const Small AzP = pattern.A.leftCols(r).lazyProduct(P);
+      H -= weight * AzP.lazyProduct(pattern.A.topRows(r));
+      g -= AzP.lazyProduct(c.head(r));
     }
-    const Eigen::LDLT<Small> solver(H);
-    const auto D = solver.vectorD();
+    const Eigen::LDLT<Matrix> solver{Matrix(H)};
+    const Vector D = solver.vectorD();
     if (!(D.minCoeff() > 1e-12 * D.maxCoeff())) return false;
-    now.beta = solver.solve(g);
+    now.beta = solver.solve(Vector(g));
     return now.beta.allFinite();
   }
 
@@ -192,7 +197,7 @@ class GaussianClasses final : public MixtureFamily {
     Sums out;
     out.spread = Small::Zero(r, r);
     for (const Pattern& pattern : patterns_) {
-      const Short Ab = pattern.A * now.beta;
+      const Short Ab = pattern.A.lazyProduct(now.beta);
       const double bAb = now.beta.dot(Ab);
       Small S = Small::Zero(r, r);  // sum R d d'
       double weight = 0.0;
@@ -211,7 +216,8 @@ class GaussianClasses final : public MixtureFamily {
       out.units += weight;
       if (r == 0) continue;
       const Small P = inner_of(pattern, now).P;
-      const Small second = weight * P + P * S * P / (now.variance * now.variance);
+      const Small SP = S.lazyProduct(P) / (now.variance * now.variance);
+      const Small second = weight * P + P.lazyProduct(SP);
       out.spread += second;
       out.squares += pattern.A.topLeftCorner(r, r).cwiseProduct(second).sum() -
                      2.0 * P.cwiseProduct(S).sum() / now.variance;

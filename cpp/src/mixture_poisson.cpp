@@ -64,7 +64,7 @@ class PoissonClasses final : public MixtureFamily {
         const double eta = bounded(x.dot(beta)), mu = std::exp(eta);
         value += weight * (rows_.y(i) * eta - mu);
         g += weight * (rows_.y(i) - mu) * x;
-        H += weight * mu * (x * x.transpose());
+        for (Index b = 0; b < layout_.p; ++b) H.col(b) += (weight * mu * x(b)) * x;
       }
     }
     return value;
@@ -76,9 +76,9 @@ class PoissonClasses final : public MixtureFamily {
     double value = evaluate(R, k, beta, g, H);
     for (int i = 0; i < kSteps; ++i) {
       H.diagonal().array() += 1e-12 * (1.0 + H.trace());
-      const Eigen::LDLT<Small> solver(H);
+      const Eigen::LDLT<Matrix> solver{Matrix(H)};
       if (!(solver.vectorD().minCoeff() > 0.0)) return false;
-      Short step = solver.solve(g);
+      Short step = solver.solve(Vector(g));
       const double gain = step.dot(g), longest = step.cwiseAbs().maxCoeff();
       if (!std::isfinite(gain)) return false;
       if (gain < 1e-13 * (1.0 + std::abs(value))) return true;

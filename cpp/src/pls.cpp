@@ -10,6 +10,7 @@
 #include "ranef/errors.hpp"
 #include "ranef/level_pass.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/turned.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -30,6 +31,17 @@ void add_product(const Eigen::Map<const Matrix>& T, const Eigen::Map<const Matri
   for (Index j = 0; j < A.cols(); ++j)
     for (Index m = 0; m < A.rows(); ++m)
       if (A(m, j) != 0.0) out.col(j) += A(m, j) * T.col(m);
+}
+
+Matrix inverse_lower(const Matrix& L) {
+  Matrix inverse = Matrix::Identity(L.rows(), L.cols());
+  L.triangularView<Eigen::Lower>().solveInPlace(inverse);
+  return inverse;
+}
+
+void multiply_rows(const Eigen::Ref<const RowMatrix>& rows, const Vector& by, RowMatrix& out) {
+  resize_large(out, rows.rows(), 1);
+  Eigen::Map<Vector>(out.data(), out.rows()).noalias() = rows * by;
 }
 
 }  // namespace
@@ -192,11 +204,7 @@ Objective Pls::evaluate(bool reml) {
 }
 
 // U = L^-T, with which the columns of [X y] U are orthonormal under H^-1.
-Matrix Pls::orthonormal_basis() const {
-  return L_.triangularView<Eigen::Lower>()
-      .solve(Matrix::Identity(L_.rows(), L_.cols()))
-      .transpose();
-}
+Matrix Pls::orthonormal_basis() const { return inverse_lower(L_).transpose(); }
 
 // N = Z'H^-1 [X y] U.
 void Pls::orthonormal_scores() {
@@ -212,10 +220,9 @@ void Pls::orthonormal_scores() {
   N2_ = U_;
   lambda_inverse_.resize(root_lambda_.size());
   for (std::size_t t = 0; t < root_lambda_.size(); ++t)
-    lambda_inverse_[t] = root_lambda_[t].triangularView<Eigen::Lower>().solve(
-        Matrix::Identity(k_[t + 1], k_[t + 1]));
+    lambda_inverse_[t] = inverse_lower(root_lambda_[t]);
   scale_root_rows(lambda_inverse_, true, N2_);
-  N2_ = (N2_ * U).eval();
+  N2_ = rows_times(N2_, U);
 }
 
 // H~ = Lambda^-1 h_a and J for the parameters of the root's terms.
@@ -229,7 +236,7 @@ void Pls::root_directions(Index m0, RowMatrix& H, Matrix& J) const {
     for (Index l = 0; l < layout.n_levels[t]; ++l) {
       const Index row = layout.offset[t] + l * k;
       if (e.is_structured()) {
-        H.col(a).segment(row, k) = directions_[a] * N2_.col(p).segment(row, k);
+        H.col(a).segment(row, k) = directions_[a].lazyProduct(N2_.col(p).segment(row, k));
         continue;
       }
       H(row + e.i, a) = N2_(row + e.j, p);
@@ -253,7 +260,7 @@ void Pls::add_root(Index m0, double nu, const RowMatrix& F, Matrix& Q, Matrix& J
   H.leftCols(m0) = F;
   RowMatrix G = H;
   root_.solve_lower(G);
-  const Matrix plain = G, GG = crossprod(plain, plain);
+  const Matrix GG = tcrossprod(turned(G), turned(G));
   Q.topLeftCorner(m0, m0) -= GG.topLeftCorner(m0, m0);
   Q.topRightCorner(m0, m2) = GG.topRightCorner(m0, m2);
   Q.bottomLeftCorner(m2, m0) = GG.bottomLeftCorner(m2, m0);
@@ -352,7 +359,7 @@ void Pls::derivatives(bool reml, Derivatives& out) {
     add_root(m0, nu, F, Q, J);
   }
   out.information = Q;
-  out.information.noalias() -= J.transpose() * J;
+  out.information -= crossprod(J, J);
   out.quadratic.setZero(m);
   for (Index a = 0; a < m; ++a) {
     const Parameter& e = parameters_[a];
@@ -387,19 +394,18 @@ double Pls::response_along(std::size_t t, const Matrix& D) const {
 
 Vector Pls::beta() const {
   const Index p = n_fixef();
-  return L_.topLeftCorner(p, p).triangularView<Eigen::Lower>().transpose().solve(
-      L_.row(p).head(p).transpose());
+  Vector out = L_.row(p).head(p);
+  L_.topLeftCorner(p, p).triangularView<Eigen::Lower>().transpose().solveInPlace(out);
+  return out;
 }
 
 Matrix Pls::cov_beta_root() const {
   const Index p = n_fixef();
-  return L_.topLeftCorner(p, p)
-      .triangularView<Eigen::Lower>()
-      .solve(Matrix::Identity(p, p))
-      .transpose();
+  return inverse_lower(L_.topLeftCorner(p, p)).transpose();
 }
 
 std::vector<RowMatrix> Pls::solve(std::vector<RowMatrix> B) {
+  const WithTeam team(team_.get());
   const Index m = B[0].cols();
   if (root_.size() > 0) {
     RowMatrix right(root_.size(), m), KB(B[0].rows(), m);
@@ -427,11 +433,11 @@ std::vector<RowMatrix> Pls::means(const Vector& beta) {
   Vector combine(gram_.cols());
   combine << -beta, 1.0;
   std::vector<RowMatrix> right(n_terms());
-  resize_large(right[0], leading_.xy.rows(), 1);
-  right[0].noalias() = leading_.xy * combine;
+  multiply_rows(leading_.xy, combine, right[0]);
   const RootLayout& layout = root_.layout();
   for (std::size_t t = 0; t < layout.k.size(); ++t)
-    right[t + 1] = xy_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]) * combine;
+    multiply_rows(xy_.middleRows(layout.offset[t], layout.n_levels[t] * layout.k[t]), combine,
+                  right[t + 1]);
   return solve(std::move(right));
 }
 
@@ -447,6 +453,7 @@ std::vector<Matrix> Pls::as_columns(const std::vector<RowMatrix>& b) const {
 }
 
 std::vector<RowMatrix> Pls::fixed_scores() {
+  const WithTeam team(team_.get());
   orthonormal_scores();
   const Index p = n_fixef();
   std::vector<RowMatrix> out(n_terms());
@@ -458,12 +465,13 @@ std::vector<RowMatrix> Pls::fixed_scores() {
 }
 
 Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
+  const WithTeam team(team_.get());
   const Index m = H[0].cols();
   keep_levels();
   RowMatrix AH(H[0].rows(), m), BH(H[0].rows(), m);
   multiply_levels(leading_.own, false, H[0], AH);
   multiply_levels(T_, false, AH, BH);
-  Matrix Q = H[0].transpose() * BH;
+  Matrix Q = tcrossprod(turned(H[0]), turned(BH));
   if (root_.size() == 0) return Q;
   const RootLayout& layout = root_.layout();
   RowMatrix F = RowMatrix::Zero(root_.size(), m), R(root_.size(), m);
@@ -472,18 +480,12 @@ Matrix Pls::quadratic_form(const std::vector<RowMatrix>& H) {
   for (std::size_t t = 0; t < layout.k.size(); ++t)
     R.middleRows(layout.offset[t], H[t + 1].rows()) = H[t + 1];
   std::vector<Matrix> inverse(root_lambda_.size());
-  for (std::size_t t = 0; t < root_lambda_.size(); ++t)
-    inverse[t] = root_lambda_[t].triangularView<Eigen::Lower>().solve(
-        Matrix::Identity(k_[t + 1], k_[t + 1]));
+  for (std::size_t t = 0; t < root_lambda_.size(); ++t) inverse[t] = inverse_lower(root_lambda_[t]);
   scale_root_rows(inverse, false, R);
-  const auto gram = [](const RowMatrix& rows) {
-    const Matrix plain = rows;
-    return crossprod(plain, plain);
-  };
-  Q += gram(R);
+  Q += tcrossprod(turned(R), turned(R));
   F -= R;  // (F - R)'Omega^-1 (F - R) gathers own and cross parts at once
   root_.solve_lower(F);
-  Q -= gram(F);
+  Q -= tcrossprod(turned(F), turned(F));
   return Q;
 }
 

@@ -33,13 +33,18 @@ void Pls::spread(std::vector<RowMatrix>& noise) {
       noise[t + 1] = root.middleRows(layout.offset[t], noise[t + 1].rows());
   }
   multiply_levels(K_, false, right, given);
-  Matrix M(k, k);
+  Matrix M(k, k), half(k, k);
+  Vector e(k);
+  Eigen::LLT<Matrix> llt(k);
   for (Index l = 0; l < n_levels_[0]; ++l) {
     const Eigen::Map<const Matrix> A(leading_.own.col(l).data(), k, k);
-    M.noalias() = lambda.transpose() * A * lambda;
+    half.noalias() = A.lazyProduct(lambda);
+    M.noalias() = lambda.transpose().lazyProduct(half);
     M.diagonal().array() += 1.0;
-    const Vector e = noise[0].col(0).segment(l * k, k);
-    noise[0].col(0).segment(l * k, k) = lambda * M.llt().matrixU().solve(e);
+    e = noise[0].col(0).segment(l * k, k);
+    llt.compute(M);
+    llt.matrixU().solveInPlace(e);
+    noise[0].col(0).segment(l * k, k) = lambda.lazyProduct(e);
   }
   noise[0] += given;
 }

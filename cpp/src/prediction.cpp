@@ -1,5 +1,6 @@
 #include "ranef/prediction.hpp"
 
+#include "ranef/dense.hpp"
 #include "ranef/interrupt.hpp"
 
 namespace ranef {
@@ -18,7 +19,7 @@ Vector error_variances(LeastSquares& pls, const FittedErrors& fit, const Matrix&
     const Index k = pls.k(t);
     codes[t] = term.codes;
     if (!term.codes) continue;
-    z[t] = term.z * fit.Tz[t];
+    z[t] = product(term.z, fit.Tz[t]);
     for (Index i = 0; i < rows; ++i) {
       const std::int32_t level = term.codes[i];
       if (level < 0)

@@ -14,9 +14,12 @@ namespace {
 constexpr int kMaxSteps = 300;
 constexpr int kMaxHalvings = 40;
 // As in glmm.cpp: squared length of a Newton step at which the mode stands to rounding, and below
-// which a step is taken as it is.
+// which a step is taken as it is. After one below kLastStep the next would be its square.
 constexpr double kModeTolerance = 1e-18;
 constexpr double kSmallStep = 1e-7;
+constexpr double kLastStep = 1e-10;
+// Ratio of standard deviations up to which an effect is kept.
+constexpr double kMostRatio = 10.0;
 
 int pair_of(int a, int b) { return a <= b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
 
@@ -138,6 +141,7 @@ void Predictors::plan(const std::vector<PredictorTerm>& terms) {
 }
 
 void Predictors::restart() {
+  known_ = false;
   if (!has_terms()) return;
   u_.clear();
   for (const TermProducts& term : products_->products().terms)
@@ -195,6 +199,7 @@ bool Predictors::leading_is_positive() const {
 
 // log|M| under these weights, NaN where it is not positive definite.
 double Predictors::factor(const Matrix& weight) {
+  is_solvable_ = is_invertible_ = false;
   products_->renew_pairs(weight);
   if (!leading_is_positive()) return std::numeric_limits<double>::quiet_NaN();
   pls_->renew(products_->products());
@@ -243,27 +248,81 @@ bool Predictors::take(const Step& step, bool check, double& log_likelihood, doub
   return false;
 }
 
+// The last point serves again.
 GlmmPoint Predictors::evaluate(const Vector& theta, const Vector& beta) {
+  const bool same = known_ && theta.size() == theta_.size() && beta.size() == beta_.size() &&
+                    theta == theta_ && beta == beta_;
+  if (!same) {
+    last_ = evaluate_anew(theta, beta);
+    last_.beta = beta;
+    known_ = last_.value < kInfeasible;
+    has_gradient_ = false;
+    theta_ = theta;
+    beta_ = beta;
+  } else {
+    last_.steps = 0;
+  }
+  return last_;
+}
+
+GlmmPoint Predictors::evaluate_anew(const Vector& theta, const Vector& beta) {
   fixed_ = fixed_part(beta);
-  GlmmPoint out;
-  out.beta = beta;
   if (!has_terms()) {
     if (theta.size() != 0) throw std::invalid_argument("theta: there are no terms");
-    eta_ = fixed_;
-    out.log_likelihood = rows_->total(eta_);
-    if (std::isfinite(out.log_likelihood)) out.value = -2.0 * out.log_likelihood;
-    return out;
+    return without_effects();
   }
   theta_ = theta;
+  const std::vector<Matrix> before = std::move(lambda_);
   lambda_ = pls_->factors(theta);
-  out = find_mode();
+  is_solvable_ = is_invertible_ = false;
+  if (nothing_varies()) {
+    for (RowMatrix& u : u_) u.setZero();
+    return without_effects();
+  }
+  if (before.size() == lambda_.size()) keep_effects(before);
+  GlmmPoint out = find_mode();
   if (out.value >= kInfeasible) {
     restart();  // the last mode was no place to start from
     out = find_mode();
     if (out.value >= kInfeasible) restart();
   }
-  out.beta = beta;
   return out;
+}
+
+// Intercepts start where they were: what rows say of them moves less than their spread.
+void Predictors::keep_effects(const std::vector<Matrix>& before) {
+  for (std::size_t t = 0; t < u_.size(); ++t) {
+    if (lambda_[t].size() != 1 || lambda_[t](0, 0) == 0.0) continue;
+    const double ratio = before[t](0, 0) / lambda_[t](0, 0);
+    if (std::abs(ratio) < kMostRatio) u_[t] *= ratio;
+  }
+}
+
+bool Predictors::nothing_varies() const {
+  return std::all_of(lambda_.begin(), lambda_.end(),
+                     [](const Matrix& block) { return block.isZero(0.0); });
+}
+
+GlmmPoint Predictors::without_effects() {
+  GlmmPoint out;
+  eta_ = fixed_;
+  out.log_likelihood = rows_->total(eta_);
+  if (std::isfinite(out.log_likelihood)) out.value = -2.0 * out.log_likelihood;
+  return out;
+}
+
+// The factor at the last point, which an evaluation without effects has not made.
+void Predictors::prepare(bool inverse) {
+  if (inverse ? is_invertible_ : is_solvable_) return;
+  if (nothing_varies()) rows_->search(eta_, active_, score_, weight_);
+  factor(weight_);
+  is_solvable_ = is_invertible_ = true;
+}
+
+void Predictors::invert(InverseBlocks& out) {
+  prepare(true);
+  pls_->inverse_blocks(out);
+  is_invertible_ = false;
 }
 
 // The log-likelihood with the constants that search() leaves out: they change with the inactive
@@ -298,17 +357,27 @@ GlmmPoint Predictors::find_mode() {
     if (!std::isfinite(step.decrement)) return out;
     const bool stands = step.decrement < kSmallStep && step.decrement > 0.25 * before;
     if (step.decrement < kModeTolerance || stands) {
-      if (!exact) return out;
-      out.log_likelihood = whole(log_likelihood);
-      out.penalty = penalty;
-      const double value = -2.0 * out.log_likelihood + penalty + out.logdet;
-      if (std::isfinite(value)) out.value = value;
+      if (exact) finish(out, log_likelihood, penalty);
       return out;
     }
     if (!take(step, step.decrement > kSmallStep, log_likelihood, penalty)) return out;
     before = step.decrement;
+    if (!exact || before > kLastStep) continue;
+    out.logdet = factor(weight_);
+    if (std::isfinite(out.logdet)) {
+      finish(out, log_likelihood, penalty);
+      return out;
+    }
   }
   return out;
+}
+
+void Predictors::finish(GlmmPoint& out, double log_likelihood, double penalty) {
+  is_solvable_ = is_invertible_ = true;
+  out.log_likelihood = whole(log_likelihood);
+  out.penalty = penalty;
+  const double value = -2.0 * out.log_likelihood + penalty + out.logdet;
+  if (std::isfinite(value)) out.value = value;
 }
 
 std::vector<Matrix> Predictors::modes() const {
@@ -325,8 +394,7 @@ std::vector<Matrix> Predictors::conditional_covariances() {
   std::vector<Matrix> out;
   if (!has_terms()) return out;
   InverseBlocks blocks;
-  factor(weight_);
-  pls_->inverse_blocks(blocks);
+  invert(blocks);
   to_random_effects(lambda_, blocks);
   for (std::size_t kernel : order_) out.push_back(std::move(blocks.own[kernel]));
   return out;

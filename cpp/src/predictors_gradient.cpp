@@ -23,17 +23,29 @@ Vector Predictors::by_beta(const Matrix& r) const {
 }
 
 Vector Predictors::gradient() {
+  if (!known_ || !has_gradient_) gradient_ = gradient_anew();
+  has_gradient_ = true;
+  return gradient_;
+}
+
+// Where nothing varies the criterion is even in every factor.
+Vector Predictors::gradient_anew() {
   Matrix score, second, slope;
-  if (!has_terms()) {
-    rows_->full(eta_, active_, Matrix(), score, second, slope);
-    return by_beta(-2.0 * score);
+  if (!has_terms() || nothing_varies()) {
+    rows_->slopes(eta_, {}, Matrix(), score, second, slope);
+    by_lambda_.clear();
+    for (const Matrix& block : lambda_)
+      by_lambda_.push_back(Matrix::Zero(block.rows(), block.cols()));
+    Vector out = Vector::Zero(theta_.size() + n_beta_);
+    out.tail(n_beta_) = by_beta(-2.0 * score);
+    return out;
   }
   InverseBlocks blocks;
-  pls_->inverse_blocks(blocks);
+  invert(blocks);
   std::vector<Matrix> by_lambda = trace_scores(products_->products(), lambda_, blocks);
   to_random_effects(lambda_, blocks);
   const Matrix h = products_->quadratic_pairs(blocks.own, blocks.pairs);
-  rows_->full(eta_, active_, h, score, second, slope);
+  rows_->slopes(eta_, active_, h, score, second, slope);
   const Index r = static_cast<Index>(active_.size());
   Matrix own_slope(slope.rows(), r), own_score(slope.rows(), r), left(slope.rows(), r),
       own_r(slope.rows(), r);
@@ -93,9 +105,8 @@ std::vector<RowMatrix> Predictors::coupled(const Matrix& second) const {
 }
 
 Matrix Predictors::information_beta() {
-  Matrix score, second, slope;
-  const Index r = static_cast<Index>(active_.size());
-  rows_->full(eta_, active_, Matrix::Zero(eta_.rows(), r * (r + 1) / 2), score, second, slope);
+  Matrix second;
+  rows_->seconds(eta_, second);
   Matrix out = Matrix::Zero(n_beta_, n_beta_);
   for (std::size_t a = 0; a < inputs_.size(); ++a)
     for (std::size_t b = 0; b < inputs_.size(); ++b) {
@@ -105,8 +116,8 @@ Matrix Predictors::information_beta() {
         for (Index i = 0; i < own.rows(); ++i)
           out(inputs_[a].index[i], inputs_[b].index[j]) -= own(i, j);
     }
-  if (!has_terms()) return out;
-  factor(weight_);
+  if (!has_terms() || nothing_varies()) return out;
+  prepare(false);
   const std::vector<RowMatrix> ZWX = coupled(second), solved = pls_->solve(ZWX);
   for (std::size_t t = 0; t < ZWX.size(); ++t) out.noalias() -= ZWX[t].transpose() * solved[t];
   return out;
@@ -120,10 +131,9 @@ Vector Predictors::prediction_variances(const Matrix& X, const Matrix& cov_beta,
   const Vector scale = eigen.eigenvalues().cwiseMax(0.0).cwiseSqrt();
   const Matrix root = eigen.eigenvectors() * scale.asDiagonal();
   if (!has_terms()) return (X * root).rowwise().squaredNorm();
-  Matrix score, second, slope;
-  const Index r = static_cast<Index>(active_.size());
-  rows_->full(eta_, active_, Matrix::Zero(eta_.rows(), r * (r + 1) / 2), score, second, slope);
-  factor(weight_);
+  Matrix second;
+  rows_->seconds(eta_, second);
+  prepare(false);
   const std::vector<RowMatrix> ZWX = coupled(second);
   std::vector<Matrix> same;
   for (const Matrix& block : lambda_) same.push_back(Matrix::Identity(block.rows(), block.cols()));

@@ -66,13 +66,15 @@ Predictors::Level Predictors::at_level(const LevelOrder& order, Index l, const M
 GlmmQuadrature Predictors::quadrature(const HermiteRule& rule) {
   if (!has_terms() || pls_->n_terms() != 1)
     throw std::invalid_argument("quadrature: not of one term");
+  prepare(false);
+  has_gradient_ = false;
   const Index k = lambda_[0].cols();
   const QuadratureGrid grid = product_rule(rule, k);
   const TermProducts& A = products_->products().terms[0];
   const LevelOrder order =
       order_by_level({products_->codes(0).data(), A.n_levels, {}, {}}, eta_.rows());
   Matrix score, second, slope;
-  rows_->full(eta_, active_, Matrix::Ones(eta_.rows(), 1), score, second, slope);
+  rows_->slopes(eta_, active_, Matrix::Ones(eta_.rows(), 1), score, second, slope);
   Sums sums;
   sums.r.resize(eta_.rows(), eta_.cols());
   sums.by_lambda = Matrix::Zero(k, k);

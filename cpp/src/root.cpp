@@ -8,6 +8,7 @@
 #include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
 #include "ranef/memory.hpp"
+#include "ranef/threads.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -16,6 +17,8 @@ namespace {
 constexpr Index kAlwaysDense = 48;
 // A root of which this share of a sample is filled before elimination ends up dense.
 constexpr double kFilled = 0.2;
+// A dense root from the first size on is solved by tiles of the second, by the team at hand.
+constexpr Index kSolvedWhole = 1024, kSolvedTile = 256;
 // Leading levels that meet more than this share of the root on average fill it.
 constexpr double kMeets = 0.5;
 // What one scattered operation costs in operations of a large dense product.
@@ -71,12 +74,40 @@ Transposed transpose(const Coupling& coupling, Index n_root) {
 
 bool DenseRoot::factor() { return cholesky_in_place(omega_); }
 
+// By tiles, each of which is solved for and then taken out of the others.
 void DenseRoot::solve_lower(RowMatrix& B) const {
-  omega_.triangularView<Eigen::Lower>().solveInPlace(B);
+  const Index n = omega_.rows();
+  if (n < kSolvedWhole) {
+    omega_.triangularView<Eigen::Lower>().solveInPlace(B);
+    return;
+  }
+  for (Index j = 0; j < n; j += kSolvedTile) {
+    const Index width = std::min(kSolvedTile, n - j), rest = n - j - width;
+    auto own = B.middleRows(j, width);
+    omega_.block(j, j, width, width).triangularView<Eigen::Lower>().solveInPlace(own);
+    each_task((rest + kSolvedTile - 1) / kSolvedTile, [&](Index task) {
+      const Index at = j + width + task * kSolvedTile, height = std::min(kSolvedTile, n - at);
+      B.middleRows(at, height).noalias() -= omega_.block(at, j, height, width) * own;
+    });
+  }
 }
 
 void DenseRoot::solve_upper(RowMatrix& B) const {
-  omega_.triangularView<Eigen::Lower>().transpose().solveInPlace(B);
+  const Index n = omega_.rows();
+  if (n < kSolvedWhole) {
+    omega_.triangularView<Eigen::Lower>().transpose().solveInPlace(B);
+    return;
+  }
+  for (Index tile = (n - 1) / kSolvedTile; tile >= 0; --tile) {
+    const Index i = tile * kSolvedTile, height = std::min(kSolvedTile, n - i);
+    auto own = B.middleRows(i, height);
+    omega_.block(i, i, height, height).triangularView<Eigen::Lower>().transpose().solveInPlace(own);
+    each_task(tile, [&](Index task) {
+      const Index j = task * kSolvedTile;
+      B.middleRows(j, kSolvedTile).noalias() -=
+          omega_.block(i, j, height, kSolvedTile).transpose() * own;
+    });
+  }
 }
 
 void DenseRoot::invert() { inverse_from_cholesky(omega_, panel_); }

@@ -107,7 +107,7 @@ void gather(const MarginalModel& m, Index g, Cluster& c) {
   if (n > r + q && (noise.array() == noise[0]).all()) {
     Matrix XZ(n, r + q);
     XZ << c.X, c.Z;
-    const Matrix Q = Eigen::HouseholderQR<Matrix>(XZ).householderQ() * Matrix::Identity(n, r + q);
+    const Matrix Q = orthonormal_columns(XZ);
     c.X = crossprod(Q, c.X);
     c.Z = crossprod(Q, c.Z);
     c.e = crossprod(Q, c.e);
@@ -121,7 +121,8 @@ void gather(const MarginalModel& m, Index g, Cluster& c) {
 // a = A'V^-1 X; false where CR3 does not exist.
 bool adjust(const Cluster& c, const std::string& kind, Matrix& a) {
   const Eigen::LLT<Matrix> factor(c.V);
-  Matrix inner = factor.matrixL().solve(c.X);
+  Matrix inner = c.X;
+  factor.matrixL().solveInPlace(inner);
   if (kind == "CR2") {
     const Matrix D = factor.matrixU(), left = c.V - tcrossprod(c.X, c.X);
     const Matrix B = tcrossprod(product(D, left), D);
@@ -144,7 +145,8 @@ bool adjust(const Cluster& c, const std::string& kind, Matrix& a) {
     const Matrix turned = product(inner, E) * eigen.eigenvalues().cwiseInverse().asDiagonal();
     inner = tcrossprod(turned, E);
   }
-  a = factor.matrixU().solve(inner);
+  a = inner;
+  factor.matrixU().solveInPlace(a);
   return true;
 }
 
@@ -156,7 +158,9 @@ Matrix marginal_gram(const MarginalModel& model) {
   Cluster c;
   for (Index g = 0; g + 1 < model.start.size(); ++g) {
     gather(model, g, c);
-    const Matrix inner = Eigen::LLT<Matrix>(c.V).matrixL().solve(c.X);
+    const Eigen::LLT<Matrix> factor(c.V);
+    Matrix inner = c.X;
+    factor.matrixL().solveInPlace(inner);
     out += crossprod(inner, inner);
   }
   return out;

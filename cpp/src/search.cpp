@@ -187,8 +187,8 @@ class Search {
     if (std::abs(height) > kAgreement * step.predicted + tolerance()) return false;
     const Lambdas lambda = pls_.factors(theta + step.s);
     for (std::size_t t = 0; t < lambda.size(); ++t) {
-      const Matrix known = known_->lambda[t] * known_->lambda[t].transpose();
-      const double away = (lambda[t] * lambda[t].transpose() - known).norm();
+      const Matrix known = tcrossprod(known_->lambda[t], known_->lambda[t]);
+      const double away = (tcrossprod(lambda[t], lambda[t]) - known).norm();
       if (away > kSamePlace * std::max(kSamePlace, known.norm())) return false;
     }
     return true;
@@ -245,14 +245,14 @@ class Search {
 
   void snap(std::size_t t, const FreeBlock& free, Vector& theta) {
     const Matrix whole = pls_.factors(theta)[t](free.columns, free.columns);
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(whole * whole.transpose()));
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(tcrossprod(whole, whole));
     for (Index i = 0; i < whole.cols(); ++i) {
       const double variance = eigen.eigenvalues()(i);
       if (variance <= 0.0 || variance > kSnap * kSnap) continue;
       const Vector v = eigen.eigenvectors().col(i);
       Matrix lambda = pls_.factors(theta)[t];
       const Matrix sub = lambda(free.columns, free.columns);
-      lambda(free.columns, free.columns) = lower_factor(sub - v * (v.transpose() * sub));
+      lambda(free.columns, free.columns) = lower_factor(sub - product(v, crossprod(v, sub)));
       Vector moved = theta;
       write(lambda, free, moved);
       accept(moved, theta);
@@ -283,11 +283,11 @@ class Search {
         const Matrix N = null_space(lambda[t](free.columns, free.columns));
         if (N.cols() == 0) continue;
         const Matrix S = derivatives_.S[t](free.columns, free.columns);
-        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(N.transpose() * S * N));
+        const Eigen::SelfAdjointEigenSolver<Matrix> eigen(product(crossprod(N, S), N));
         if (eigen.eigenvalues()(0) >= result_.cone) continue;
         result_.cone = eigen.eigenvalues()(0);
         Vector direction = Vector::Zero(lambda[t].rows());
-        direction(free.columns) = N * eigen.eigenvectors().col(0);
+        direction(free.columns) = product(N, eigen.eigenvectors().col(0));
         moved = [this, theta, free, direction, factor = lambda[t]](double e) {
           Matrix B(factor.rows(), factor.cols() + 1);
           B << factor, std::sqrt(e) * direction;
@@ -363,7 +363,7 @@ class Search {
   }
 
   static Matrix null_space(const Matrix& lambda) {
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(Matrix(lambda * lambda.transpose()));
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(tcrossprod(lambda, lambda));
     Index count = 0;
     while (count < lambda.cols() && eigen.eigenvalues()(count) < kRidge * kRidge) ++count;
     return eigen.eigenvectors().leftCols(count);
@@ -394,14 +394,15 @@ void differentiate(LeastSquares& pls, const Vector& theta, bool reml, Derivative
 Vector gradient_by_theta(const LeastSquares& pls, const std::vector<Matrix>& lambda,
                          const Derivatives& derivatives) {
   const auto& parameters = pls.parameters();
-  std::vector<Matrix> product(lambda.size());
-  for (std::size_t t = 0; t < lambda.size(); ++t) product[t] = 2.0 * derivatives.S[t] * lambda[t];
+  std::vector<Matrix> half;
+  for (std::size_t t = 0; t < lambda.size(); ++t)
+    half.push_back(product(derivatives.S[t], lambda[t]));
   Vector g(static_cast<Index>(parameters.size()));
   for (std::size_t a = 0; a < parameters.size(); ++a) {
     const Parameter& e = parameters[a];
     g(static_cast<Index>(a)) = e.is_structured()
                                    ? derivatives.S[e.term].cwiseProduct(pls.direction(a)).sum()
-                                   : product[e.term](e.i, e.j);
+                                   : 2.0 * half[e.term](e.i, e.j);
   }
   return g;
 }
@@ -448,9 +449,9 @@ Matrix hessian_by_theta(const LeastSquares& pls, const Vector& theta,
       if (!parameters[b].is_structured() && e.term == parameters[b].term && e.j == parameters[b].j)
         H(a, b) = 2.0 * derivatives.S[e.term](e.i, parameters[b].i);
   }
-  const Matrix middle =
-      derivatives.information - derivatives.quadratic * derivatives.quadratic.transpose() / nu;
-  H.noalias() += J.transpose() * middle * J;
+  Matrix middle = derivatives.information;
+  middle -= tcrossprod(derivatives.quadratic, derivatives.quadratic) / nu;
+  H += product(crossprod(J, middle), J);
   return 0.5 * (H + H.transpose());
 }
 

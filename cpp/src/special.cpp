@@ -23,15 +23,16 @@ double digamma(double x) {
          r * (1.0 / 12.0 - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r / 132.0))));
 }
 
-// Recurrence up to 9 by one product and sums of powers of 1 / x, then the asymptotic series.
-LogGamma log_gamma_derivatives(double x) {
+// Recurrence up to 9 by one product and sums of powers of 1 / x, two at a time; then the asymptotic
+// series.
+LogGamma log_gamma_derivatives(double x, bool third) {
   double product = 1.0, one = 0.0, two = 0.0, three = 0.0;
-  for (; x < 9.0; x += 1.0) {
-    const double i = 1.0 / x;
-    product *= x;
-    one += i;
-    two += i * i;
-    three += i * i * i;
+  for (; x < 9.0; x += 2.0) {
+    const double y = x + 1.0, both = x * y, inverse = 1.0 / both, i = inverse * y, j = inverse * x;
+    product *= both;
+    one += i + j;
+    two += i * i + j * j;
+    if (third) three += i * i * i + j * j * j;
   }
   const double log_x = std::log(x), i = 1.0 / x, r = i * i;
   LogGamma out;
@@ -55,6 +56,8 @@ LogGamma log_gamma_derivatives(double x) {
            r * (1.0 / 30.0 -
                 r * (1.0 / 42.0 -
                      r * (1.0 / 30.0 - r * (5.0 / 66.0 - r * (691.0 / 2730.0 - r * 7.0 / 6.0))))));
+  out.tetragamma = 0.0;
+  if (!third) return out;
   out.tetragamma =
       -r - i * r - 2.0 * three -
       r * r *

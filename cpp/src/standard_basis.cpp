@@ -5,6 +5,7 @@
 
 #include "ranef/dense.hpp"
 #include "ranef/errors.hpp"
+#include "ranef/turned.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -174,11 +175,10 @@ bool is_identity(const Matrix& M) { return M.isIdentity(0.0); }
 // Rows of [Z'X Z'y] times R, in panels so that nothing of their size is copied.
 void multiply_right(const Matrix& R, RowMatrix& rows) {
   constexpr Index kPanel = 512;
-  RowMatrix work;
   for (Index row = 0; row < rows.rows(); row += kPanel) {
     const Index count = std::min(kPanel, rows.rows() - row);
-    work.noalias() = rows.middleRows(row, count) * R;
-    rows.middleRows(row, count) = work;
+    const Matrix work = crossprod(R, turned(rows).middleCols(row, count));
+    rows.middleRows(row, count) = Eigen::Map<const RowMatrix>(work.data(), count, rows.cols());
   }
 }
 
@@ -395,10 +395,24 @@ RefinedInput refine(const Input& input, const Shifts& shifts) {
   return out;
 }
 
-void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products) {
-  const auto change = [](const Matrix& before, const Matrix& after) -> Matrix {
-    return before.partialPivLu().solve(after);
+// before^-1 after of two shift matrices: rows of one element, and then those of constants.
+static Matrix change(const Matrix& before, Matrix after) {
+  const auto is_alone = [&](Index i) {
+    for (Index j = 0; j < before.cols(); ++j)
+      if (j != i && before(i, j) != 0.0) return false;
+    return true;
   };
+  for (bool alone : {true, false})
+    for (Index i = 0; i < before.rows(); ++i) {
+      if (is_alone(i) != alone) continue;
+      for (Index j = 0; j < before.cols(); ++j)
+        if (j != i && before(i, j) != 0.0) after.row(i) -= before(i, j) * after.row(j);
+      after.row(i) /= before(i, i);
+    }
+  return after;
+}
+
+void reshift(const Input& input, const Shifts& from, const Shifts& to, CrossProducts& products) {
   const Matrix Tx = change(shift_matrix(input.fixed, from.xy), shift_matrix(input.fixed, to.xy));
   std::vector<Matrix> Tz;
   for (std::size_t t = 0; t < input.terms.size(); ++t)

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 
+#include "ranef/dense.hpp"
 #include "ranef/matern.hpp"
 
 namespace ranef {
@@ -62,11 +64,29 @@ Matrix root(const Matrix& R) {
 // d L of L L' = R: L times the lower triangle of L^-1 dR L^-T, half its diagonal.
 Matrix root_slope(const Matrix& L, const Matrix& slope) {
   const auto triangle = L.triangularView<Eigen::Lower>();
-  Matrix middle = triangle.solve(slope);
-  middle = triangle.solve(Matrix(middle.transpose())).transpose().eval();
-  Matrix lower = middle.triangularView<Eigen::StrictlyLower>();
-  lower.diagonal() = 0.5 * middle.diagonal();
-  return L * lower;
+  Matrix left = slope;
+  triangle.solveInPlace(left);
+  Matrix middle = left.transpose();
+  triangle.solveInPlace(middle);  // symmetric but for rounding: read from its transpose
+  Matrix lower = Matrix::Zero(L.rows(), L.cols());
+  for (Index j = 0; j < L.cols(); ++j) {
+    lower(j, j) = 0.5 * middle(j, j);
+    for (Index i = j + 1; i < L.rows(); ++i) lower(i, j) = middle(j, i);
+  }
+  return product(L, lower);
+}
+
+// D M, and D M D, of a diagonal D.
+Matrix times_rows(const Vector& d, Matrix M) {
+  for (Index j = 0; j < M.cols(); ++j)
+    for (Index i = 0; i < M.rows(); ++i) M(i, j) *= d(i);
+  return M;
+}
+
+Matrix times_both(const Vector& d, Matrix M) {
+  for (Index j = 0; j < M.cols(); ++j)
+    for (Index i = 0; i < M.rows(); ++i) M(i, j) *= d(i) * d(j);
+  return M;
 }
 
 }  // namespace
@@ -242,8 +262,7 @@ Matrix Structure::covariance(const Vector& psi) const {
   if (is_diagonal()) return variances(psi, nullptr).asDiagonal();
   Matrix R;
   correlation(psi, R, nullptr);
-  const Vector d = deviations(psi);
-  return d.asDiagonal() * R * d.asDiagonal();
+  return times_both(deviations(psi), std::move(R));
 }
 
 std::vector<Matrix> Structure::slopes(const Vector& psi) const {
@@ -261,14 +280,14 @@ std::vector<Matrix> Structure::slopes(const Vector& psi) const {
   if (homogeneous_) {
     out.push_back(2.0 * psi(0) * R);
   } else {
-    const Matrix Sigma = d.asDiagonal() * R * d.asDiagonal();
+    const Matrix Sigma = times_both(d, R);
     for (Index a = 0; a < k_; ++a) {
       out.push_back(Matrix::Zero(k_, k_));
       out.back().row(a) += Sigma.row(a);
       out.back().col(a) += Sigma.col(a);
     }
   }
-  for (const Matrix& slope : by_shape) out.push_back(d.asDiagonal() * slope * d.asDiagonal());
+  for (const Matrix& slope : by_shape) out.push_back(times_both(d, slope));
   return out;
 }
 
@@ -276,7 +295,7 @@ Matrix Structure::factor(const Vector& psi) const {
   if (is_diagonal()) return variances(psi, nullptr).cwiseSqrt().asDiagonal();
   Matrix R;
   correlation(psi, R, nullptr);
-  return deviations(psi).asDiagonal() * root(R);
+  return times_rows(deviations(psi), root(R));
 }
 
 std::vector<Matrix> Structure::factor_slopes(const Vector& psi) const {
@@ -309,7 +328,7 @@ std::vector<Matrix> Structure::factor_slopes(const Vector& psi) const {
       out.back().row(a) = d(a) * L.row(a);
     }
   }
-  for (const Matrix& slope : by_shape) out.push_back(d.asDiagonal() * root_slope(L, slope));
+  for (const Matrix& slope : by_shape) out.push_back(times_rows(d, root_slope(L, slope)));
   return out;
 }
 

@@ -14,6 +14,7 @@
 #include "ranef/levels.hpp"
 #include "ranef/lmm.hpp"
 #include "ranef/pls.hpp"
+#include "ranef/turned.hpp"
 #include "ranef/with_size.hpp"
 
 namespace ranef {
@@ -132,15 +133,16 @@ void Pls::root_pairs(Index m0, const RowMatrix& F, PairTraces& out) const {
   std::vector<Matrix> unscale;
   for (std::size_t t = 0; t < root_lambda_.size(); ++t) {
     const Index kt = layout.k[t];
-    unscale.push_back(
-        root_lambda_[t].triangularView<Eigen::Lower>().solve(Matrix::Identity(kt, kt)));
+    unscale.push_back(Matrix::Identity(kt, kt));
+    root_lambda_[t].triangularView<Eigen::Lower>().solveInPlace(unscale[t]);
+    const Matrix square = crossprod(unscale[t], unscale[t]);
     for (Index l = 0; l < layout.n_levels[t]; ++l) {
       const Index first = layout.offset[t] + l * kt;
-      C.block(first, first, kt, kt) = unscale[t].transpose() * unscale[t];
+      C.block(first, first, kt, kt) = square;
     }
   }
   scale_root_rows(unscale, true, Y);
-  C.noalias() -= Y * Y.transpose();
+  C -= crossprod(turned(Y), turned(Y));
 
   const auto span = [&](Index b) {
     const std::size_t t = parameters_[b].term - 1;
@@ -188,12 +190,12 @@ void Pls::leading_projected(bool reml, Matrix& out) {
   });
   if (p == 0) return;
   const auto columns = [&](int i) {
-    return Eigen::Map<const RowMatrix, 0, Eigen::OuterStride<>>(N1_.data() + i * c, n_levels_[0], p,
-                                                                Eigen::OuterStride<>(k * c));
+    return Eigen::Map<const Matrix, 0, Eigen::OuterStride<>>(N1_.data() + i * c, p, n_levels_[0],
+                                                             Eigen::OuterStride<>(k * c));
   };
   std::vector<Matrix> G;
   for (const Parameter& e : parameters_) {
-    G.push_back(columns(e.i).transpose() * columns(e.j));
+    G.push_back(tcrossprod(columns(e.i), columns(e.j)));
     if (e.i != e.j) G.back() += Matrix(G.back().transpose());
   }
   for (Index a = 0; a < m; ++a)
@@ -222,8 +224,7 @@ void Pls::root_projected(Index m0, bool reml, Matrix& out) const {
       for (std::size_t t = 0; t < layout.k.size(); ++t)
         scale_level_columns(lambda_inverse_[t], layout.n_levels[t], layout.offset[t], rows);
       if (reml)
-        rows.noalias() -=
-            N2_.middleRows(first, levels * k).leftCols(p) * N2_.leftCols(p).transpose();
+        rows -= crossprod(turned(N2_).block(0, first, p, levels * k), turned(N2_).topRows(p));
       for (Index i = a; i < end; ++i)
         for (Index j = m0; j <= i; ++j) {
           const std::size_t t = parameters_[j].term - 1;

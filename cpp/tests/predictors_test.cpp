@@ -112,7 +112,8 @@ double dense_laplace(const Model& of, const Built& built, const Predictors& kern
     eta = fixed;
     for (Index a = 0; a < N; ++a) eta.col(a) += ZL[a] * u;
     Matrix score, second, slope;
-    rows->full(eta, {}, Matrix::Zero(n, 0), score, second, slope);
+    rows->slopes(eta, {}, Matrix::Zero(n, 0), score, second, slope);
+    rows->seconds(eta, second);
     Vector g = -u;
     M = Matrix::Identity(q, q);
     for (Index a = 0; a < N; ++a) {

@@ -131,7 +131,7 @@ def test_groups_without_a_model_are_rows_with_a_status(stores):
 def test_what_is_not_for_generalised_models_is_refused(stores):
     with pytest.raises(ranef.UnsupportedError, match="normal ones"):
         groups(FORMULA, stores, "store", family="poisson", ddf="satterthwaite")
-    with pytest.raises(ValueError, match="give family="):
+    with pytest.raises(ValueError, match="pass family="):
         groups(FORMULA, stores, "store", link="log")
     with pytest.raises(TypeError, match="one name for all fits"):
         groups(FORMULA, stores, "store", family=["poisson", "gamma"])

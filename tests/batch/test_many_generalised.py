@@ -102,7 +102,7 @@ def test_size_factors_are_an_offset(cells, counts):
     sizes[:2] = 0.0
     with pytest.raises(ranef.DataError, match="above zero; they are not in 2 rows"):
         ranef.fit_many(formula, cells, counts, family="poisson", size_factors=sizes)
-    with pytest.raises(ValueError, match="give family="):
+    with pytest.raises(ValueError, match="pass family="):
         ranef.fit_many(formula, cells, counts, size_factors="depth")
 
 
@@ -137,7 +137,7 @@ def test_sparse_responses_are_those_of_dense_ones(cells, counts, kind):
     pd.testing.assert_frame_equal(found.table, dense.table)
     linear = ranef.fit_many("~ x + (1 | g)", cells, sparse)
     pd.testing.assert_frame_equal(linear.fits, ranef.fit_many("~ x + (1 | g)", cells, counts).fits)
-    with pytest.raises(ranef.DataError, match="give a value for each row"):
+    with pytest.raises(ranef.DataError, match="pass a value for each row"):
         ranef.fit_many("~ x + (1 | g)", cells, sparse.T, family="poisson")
 
 

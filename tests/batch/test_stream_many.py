@@ -215,7 +215,7 @@ def test_folders_that_cannot_be(sleep, Y, tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
     (tmp_path / "file").write_text("")
-    with pytest.raises(ranef.DataError, match=r"holds 'thesis.txt' and no run"):
+    with pytest.raises(ranef.DataError, match=r"contains 'thesis.txt' and no run"):
         ranef.fit_many(FORMULA, sleep, Y, out=tmp_path / "mine", **OPTIONS)
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ranef.RanefError, match="cannot be written to"):
@@ -278,7 +278,7 @@ def test_responses_that_do_not_fit_are_named(sleep, Y, tmp_path):
     short = write(Y.iloc[:179], tmp_path / "short.parquet")
     fails(short, r"short.parquet' has 179 rows and the data have 180")
     text = write(Y.assign(who="a"), tmp_path / "text.parquet")
-    fails(text, r"column 'who' of .*text.parquet' holds .*string, not numbers")
+    fails(text, r"column 'who' of .*text.parquet' contains .*string, not numbers")
     fails(str(tmp_path / "nothing*.parquet"), "neither a file nor a column")
     fails("reaction", "did you mean 'Reaction'")
     fails(iter([]), "yielded no blocks")
@@ -291,7 +291,9 @@ def test_responses_that_do_not_fit_are_named(sleep, Y, tmp_path):
     fails(pd.concat([Y, Y.iloc[:, :1]], axis=1), "'g0'")
     fails(["Reaction", "Reaction"], "'Reaction' more than once")
     fails(np.full((180, 2), "a"), "must be numbers")
-    fails(pd.DataFrame({"day": pd.date_range("2020-01-01", periods=180)}), "'day' holds datetime")
+    fails(
+        pd.DataFrame({"day": pd.date_range("2020-01-01", periods=180)}), "'day' contains datetime"
+    )
     fails(iter([Y]), "iterator", ranef.UnsupportedError, weights=np.ones((180, 50)))
     columns = Y.copy()
     columns.columns = ["Days", *columns.columns[1:]]

@@ -149,7 +149,15 @@ def test_too_few_rows_for_a_structure(data, responses):
 
 def test_groups_are_referred_to_single_fits(data, responses):
     frame = data.assign(y=responses["a"], h=data["g"] % 2)
-    with pytest.raises(UnsupportedError, match="is a smooth term, and fit_groups takes none"):
+    with pytest.raises(UnsupportedError, match=r"fit_groups takes none.*groupby"):
         ranef.fit_groups("y ~ s(x) + (1 | g)", frame, "h", progress=False)
-    with pytest.raises(UnsupportedError, match="fit_groups has no covariance structures"):
+    with pytest.raises(UnsupportedError, match=r"fit_groups has no covariance structures.*groupby"):
         ranef.fit_groups("y ~ x + ar1(0 + t | g)", frame, "h", progress=False)
+
+
+def test_studies_are_referred_to_batches_of_simulated_responses(data):
+    given = {"data": data, "params": {"Intercept": 1.0, "x": 0.2}, "sigma": 1.0, "n": 5}
+    with pytest.raises(UnsupportedError, match=r"a simulated study has no.*simulate.*fit_many"):
+        ranef.simulate_study("~ x + ar1(0 + t | g)", varcorr={}, **given)
+    with pytest.raises(UnsupportedError, match=r"a simulated study takes none.*simulate.*fit_many"):
+        ranef.simulate_study("~ s(x) + (1 | g)", varcorr={"g": 1.0}, **given)

@@ -233,8 +233,8 @@ def broken(folder, tmp_path, change):
     ("change", "message"),
     [
         (lambda d: d.drop(columns="x"), r"part1\.parquet' has no column 'x'"),
-        (lambda d: d.assign(x="t"), r"part1\.parquet' holds .*string in column 'x'"),
-        (lambda d: d.assign(pupil=d["pupil"].astype(str)), r"part1\.parquet' holds .* 'pupil'"),
+        (lambda d: d.assign(x="t"), r"part1\.parquet' has .*string in column 'x'"),
+        (lambda d: d.assign(pupil=d["pupil"].astype(str)), r"part1\.parquet' has .* 'pupil'"),
     ],
 )
 def test_a_file_with_other_columns_or_types_is_named(folder, tmp_path, change, message):

@@ -1,6 +1,7 @@
 """The command line: what it prints and writes, its exit codes, and its messages."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -339,3 +340,33 @@ def test_counts_are_fitted_in_batches(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["fit", "a ~ case + (1 | donor)", file, "--family", "poisson"])
     assert "glmer fits one model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "answer"),
+    [
+        (["--output", "x.csv"], "no option --output; use --out"),
+        (["--format=json"], "use --json"),
+        (["--threads", "4"], "use --workers N"),
+        (["--resume"], "the same command"),
+        (["--worker", "2"], "did you mean '--workers'"),
+        (["sleep.csv"], r"quotes, as in --from 'genes/\*\.parquet'"),
+        (["(1", "|", "g)"], "quote a formula"),
+    ],
+)
+def test_options_of_other_programs_are_answered(place, monkeypatch, capsys, extra, answer):
+    monkeypatch.chdir(place)
+    line = ["fit", "Reaction ~ Days + (1 | Subject)", "sleep.parquet", *extra]
+    ranef.datasets.load("sleepstudy").to_csv("sleep.csv")
+    with pytest.raises(SystemExit, match="2"):
+        main(line)
+    assert re.search(answer, capsys.readouterr().err)
+
+
+def test_lmer_is_another_name_of_fit_and_files_are_not_columns(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert main(["lmer", "Reaction ~ Days + (1 | Subject)", "sleep.parquet"]) == 0
+    assert "Linear mixed model" in capsys.readouterr().out
+    line = ["batch", "~ Days + (1 | Subject)", "sleep.parquet", "--responses", "sleep.parquet"]
+    assert main(line) == 1
+    assert "files of responses are named by --from" in capsys.readouterr().err

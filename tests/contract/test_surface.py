@@ -72,9 +72,9 @@ ORDERED = {"CumulativeLinkModel"}
 REFUSED = {
     "LinearMixedModel": {},
     "GeneralizedLinearMixedModel": {"wild_bootstrap": "ranef.gee"},
-    "DistributionalModel": {"r2": "varcorr", "caic": "aic"},
+    "DistributionalModel": {"caic": "aic"},
     "CumulativeLinkModel": {
-        "icc": "varcorr",
+        "caic": "aic",
         "resid": "prob",
         "residuals": "prob",
         "augment": "prob",

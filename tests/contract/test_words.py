@@ -507,3 +507,12 @@ def test_words_of_easystats_linearmodels_nlme_and_pymer4(word, answer):
     for owner in (LINEAR, ranef, MODELS["feols"]):
         with pytest.raises(AttributeError, match=answer):
             getattr(owner, word)
+
+
+def test_figures_with_names_are_named_where_one_is_expected():
+    with pytest.raises(TypeError, match=r"several figures; name one.*residuals\.plot\.qq"):
+        RESIDUALS.plot()
+    with pytest.raises(AttributeError, match="did you mean 'responses'"):
+        _ = RESIDUALS.plot.response
+    with pytest.raises(TypeError, match=r"against\(\) has no argument 'colour'"):
+        RESIDUALS.plot.against(colour=1)

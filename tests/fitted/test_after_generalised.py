@@ -338,7 +338,7 @@ def test_what_does_not_know_related_levels_says_so(counts):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ranef.RanefWarning)
         model = ranef.glmer("y ~ x + (1 | g)", counts, family="poisson", covariance={"g": A})
-    for call in (model.robust, model.influence, model.ranova, model.bootstrap):
+    for call in (model.robust, model.influence, model.ranova):
         with pytest.raises(ranef.UnsupportedError, match="known covariance"):
             call()
     with pytest.raises(ranef.UnsupportedError, match="simulate"):

@@ -1,6 +1,7 @@
 """Cumulative link models: known figures, invariances, and what is refused."""
 
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -254,3 +255,20 @@ def test_thresholds_that_cross_are_told_of_and_give_no_negative_probability(oppo
     assert (found[~crossed] >= 0.0).all(axis=None)
     with pytest.raises(ranef.ModelError, match="cannot be drawn"):
         model.simulate(1, seed=1)
+
+
+def test_joint_tests_are_those_of_emmeans(wine, model):
+    """emmeans 1.8.4-1 on ordinal 2022.11-16: joint_tests(clmm(...)). They were of other columns."""
+    found = ranef.joint_tests(model)
+    assert found["F"].round(2).tolist() == pytest.approx([26.467, 12.817], abs=0.02)
+    both = ranef.joint_tests(ranef.clmm("rating ~ temp * contact + (1 | judge)", wine))
+    assert both["num_df"].tolist() == [1, 1, 1]
+    np.testing.assert_allclose(both["F"], [26.454, 12.798, 0.059], atol=0.02)
+
+
+def test_joint_tests_beside_scale_and_nominal_effects(wine):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ranef.RanefWarning)
+        model = ranef.clmm("rating ~ temp + (1 | judge)", wine, nominal="~ contact")
+    found = ranef.joint_tests(model)
+    assert found["F"].item() == pytest.approx(float(model.anova()["chisq"].item()), rel=1e-6)

@@ -74,7 +74,7 @@ def test_a_path_for_each_occasion(gpa):
 def test_what_varies_and_what_does_not_is_told(gpa):
     with pytest.raises(ranef.DataError, match="Give one that varies as time_varying="):
         ranef.growth("gpa", gpa, covariates="lib", **ROLES)
-    with pytest.raises(ranef.DataError, match="give it as covariates="):
+    with pytest.raises(ranef.DataError, match="pass it as covariates="):
         ranef.growth("gpa", gpa, time_varying="female", **ROLES)
     with pytest.raises(ValueError, match="as time_varying; it is one of them"):
         ranef.growth("gpa", gpa, covariates="lib", time_varying="lib", **ROLES)

@@ -309,7 +309,7 @@ def test_what_independent_levels_are_needed_for_refuses(name, question, request)
         (lambda K: {"lines": K}, "not a grouping factor .* did you mean 'line'"),
         (lambda K: {"line": K.iloc[3:, 3:]}, "no row for 3 of the 24 levels of line: 'L00', 'L01'"),
         (lambda K: {"line": K - 2.0}, "not positive definite: 1 eigenvalue is negative"),
-        (lambda K: {"line": K.to_numpy()}, "does not say whose its rows are"),
+        (lambda K: {"line": K.to_numpy()}, "does not say whose rows they are"),
         (lambda K: {"line": K.iloc[:, :5]}, "30 rows and 5 columns"),
         (lambda K: {"line": K.reset_index(drop=True)}, "labelled differently"),
         (lambda K: {"line": K.where(K < 9, np.nan) * np.nan}, "missing or infinite"),
@@ -401,12 +401,10 @@ def test_members_of_binary_responses(data):
 
 @pytest.mark.parametrize("name", ["model", "joint"])
 def test_kernels_of_independent_levels_are_not_used(name, request):
-    """Batches, studies and samplers know no covariance of levels, and say so."""
+    """Studies know no covariance of levels, and say so."""
     fit = request.getfixturevalue(name)
     with pytest.raises(ranef.UnsupportedError, match=r"line|mm"):
         ranef.power(fit, "x", n=3, seed=1, progress=False)
-    with pytest.raises(ranef.UnsupportedError, match=r"line|mm"):
-        fit.sample(10, seed=1, progress=False)
 
 
 def test_imputation_refuses_members(data):

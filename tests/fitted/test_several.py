@@ -203,6 +203,7 @@ def test_marginal_means_are_carried_through_links_of_this_kernel_alone(rows):
         ("count", {"family": "truncated_poisson"}, ranef.DataError, "zero='~ 1'"),
         ("late", {"family": "lognormal"}, ranef.DataError, "above 0"),
         ("y", {"family": "tweedie"}, ranef.DataError, "0 or above"),
+        ("time", {"family": "tweedie"}, ranef.DataError, "no zeros.*family='gamma'"),
         ("y", {"family": "gaussian", "zero": "~ 1"}, ValueError, "no zero part"),
         ("count", {"family": "poisson", "dispersion": "~ x"}, ValueError, "no dispersion"),
         ("count", {"family": "poisson", "zero": "x"}, ValueError, "without a response"),

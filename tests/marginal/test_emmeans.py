@@ -193,7 +193,7 @@ def test_mistakes_are_explained(cake, curve):
 
 def test_an_unpickled_model_needs_its_data(cake):
     copy = pickle.loads(pickle.dumps(cake))
-    with pytest.raises(ValueError, match="give them as data="):
+    with pytest.raises(ValueError, match="pass them as data="):
         ranef.emmeans(copy, "recipe")
     again = ranef.emmeans(copy, "recipe", data=datasets.load("cake"))
     pd.testing.assert_frame_equal(again.frame, ranef.emmeans(cake, "recipe").frame)

@@ -94,7 +94,7 @@ def test_checks_of_categories_name_the_categories_and_what_they_are_drawn_along(
     assert [tick.get_text() for tick in axis.get_xticklabels()] == names
     assert [bar.get_height() for bar in axis.patches] == cut.value_counts()[names].tolist()
     assert residuals.plot.against().get_xlabel() == "linear predictor"
-    assert residuals.plot.spread().get_title() == "Spread along linear predictor"
+    assert residuals.plot.spread().get_title(loc="left") == "Spread along linear predictor"
     counts = residuals.responses()
     assert list(counts.index) == names
     assert counts["observed"].tolist() == cut.value_counts()[names].tolist()

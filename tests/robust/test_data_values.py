@@ -106,7 +106,7 @@ def test_no_rows():
     ],
 )
 def test_dates_say_how_to_make_numbers_of_them(dates):
-    refused(r"holds dates or times.*\(x - x.min\(\)\).dt.days", x=dates)
+    refused(r"contains dates or times.*\(x - x.min\(\)\).dt.days", x=dates)
 
 
 def test_the_advice_for_dates_works():

@@ -1,6 +1,7 @@
 """The issues of the field, filled in for a model."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ranef
@@ -45,3 +46,20 @@ def test_a_model_in_chunks_is_not_sent_where_its_rows_are_needed():
 def test_other_things_are_refused():
     with pytest.raises(ranef.ModelError, match="checklist takes mixed models"):
         ranef.checklist("y ~ x")
+
+
+def test_models_of_zeros_and_of_categories_have_the_list_too():
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(20), 10)
+    eta = 0.8 + 0.7 * rng.normal(size=20)[g]
+    d = pd.DataFrame({"g": g, "x": rng.normal(size=200)})
+    d["z"] = np.where(rng.random(200) < 0.3, 0, rng.poisson(np.exp(eta)))
+    d["o"] = np.digitize(eta + rng.logistic(size=200), [0.0, 1.5])
+    zeros = ranef.glmer("z ~ x + (1 | g)", d, family="poisson", zero="~ 1")
+    for model in (zeros, ranef.clmm("o ~ x + (1 | g)", d)):
+        found = ranef.checklist(model).table.set_index("topic")
+        assert "Fixed effects 0." in found.loc["variance accounted for", "answer"]
+        assert found.loc["alternatives", "call"] == 'model.robust("CR2")'
+        table = ranef.r2_table(model, folds=4, seed=1, progress=False).table
+        known = {"conditional", "marginal"}
+        assert known <= {name.partition(", ")[2] for name in table.index}

@@ -27,7 +27,7 @@ J conway_maxwell(double y, const J& log_mu, const J& nu) {
   J d_theta(0.0);
   for (int step = 0; step < J::kOrder; ++step)
     d_theta -= (polynomial(at.mean, d_theta, d_nu) - mu) * (1.0 / at.curvature);
-  d_theta.c[0] = 0.0;
+  d_theta.set_value(0.0);
   const J log_z = polynomial(at.log_z, d_theta, d_nu);
   return y * (d_theta + at.theta) - log_gamma(y + 1.0) * nu - log_z;
 }

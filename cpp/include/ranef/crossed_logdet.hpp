@@ -63,6 +63,7 @@ struct Meetings {
   std::vector<std::array<std::int32_t, 2>> pair;
   std::vector<Index> start;
   std::vector<std::array<Index, 2>> entry;
+  std::vector<Index> place;  // (nnz,) of each entry by column among those by row
 };
 Meetings find_meetings(const CrossedGraph& graph);
 
@@ -91,16 +92,23 @@ class CrossedLogdet {
   // At the graph's present covariance; AV (C, k) = (I - T)^-1 V to within the solve's tolerance.
   Logdet value(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
                LogdetError* error) const;
-  // The same with derivatives by the graph's own values in place of those by Sigma, which are left
-  // at zero, as is the gradient's variance.
-  Logdet value(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
-               LogdetError* error, LogdetSlopes& slopes) const;
-
-  // Derivatives by the graph's own values in two parts: without the sampled trace, and its own.
-  void slopes_without_sample(const CrossedGraph& graph, const RowMatrix& AV,
-                             LogdetSlopes& slopes) const;
+  // The value alone, for slopes() to follow; by_sigma and the gradient's variance are left at zero.
+  Logdet value_alone(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
+                     LogdetError* error) const;
+  // Derivatives by the graph's own values where value_alone() was last asked for.
+  void slopes(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
+              LogdetSlopes& out) const;
+  // Those in two parts: without the sampled trace, and its own, of any probes.
+  void slopes_without_sample(const CrossedGraph& graph, const LogdetSettings& settings,
+                             const RowMatrix& AV, LogdetSlopes& slopes) const;
   void add_slopes_of_sample(const CrossedGraph& graph, const LogdetSettings& settings,
                             LogdetSlopes& slopes) const;
+  // The graph has changed: nothing of the sample is known any more.
+  void forget() const { kept_ = {}; }
+
+  // Whether few columns share several rows, so that the second moment costs little more than the
+  // first; not looked for where that alone costs more than `most` steps an entry.
+  bool has_few_meetings(const CrossedGraph& graph, double most);
 
   // Take another V, as of a former fit, that has orthonormal columns.
   void take(RowMatrix V, const CrossedGraph& graph);
@@ -116,8 +124,12 @@ class CrossedLogdet {
     RowMatrix raw, sum, third;     // (C, m)
   };
   mutable SampleWork work_;
-  RowMatrix V_;   // (C, k)
-  Matrix inner_;  // (k, k)
+  struct Probes {
+    int first = 0, count = 0;
+  };
+  mutable Probes kept_;  // whose vectors are in work_
+  RowMatrix V_;          // (C, k)
+  Matrix inner_;         // (k, k)
   double low_ = 0.0, high_ = 0.5;
   bool complete_ = false;     // V spans everything
   bool any_weights_ = false;  // the polynomial is for any weights
@@ -130,15 +142,15 @@ class CrossedLogdet {
   void bound_bulk(const CrossedGraph& graph, std::uint64_t seed, bool below_zero);
   Logdet whole_part(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
                     LogdetSlopes* slopes) const;
-  Logdet evaluate(const CrossedGraph& graph, const LogdetSettings& settings, const RowMatrix& AV,
-                  LogdetError* error, LogdetSlopes* slopes) const;
   void deflated_part(const CrossedGraph& graph, const RowMatrix& AV, Logdet& out,
                      LogdetSlopes* slopes) const;
   void first_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out,
                     LogdetSlopes* slopes) const;
-  void second_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out) const;
-  void sampled_part(const CrossedGraph& graph, const LogdetSettings& settings, Logdet& out,
-                    LogdetError* error, LogdetSlopes* slopes) const;
+  void second_moment(const CrossedGraph& graph, const GraphProduct& TV, Logdet& out,
+                     LogdetSlopes* slopes) const;
+  enum class Want { kBySigma, kValue, kSlopes };
+  void sampled_part(const CrossedGraph& graph, const LogdetSettings& settings, Want want,
+                    Logdet& out, LogdetError* error, LogdetSlopes* slopes) const;
 };
 
 // Add `scale` times the derivatives of sum_ij W_ij z_i'T z_j, W symmetric, for each of m sets of
@@ -148,6 +160,10 @@ void add_slopes(const CrossedGraph& graph, const RowMatrix& z, const RowMatrix& 
                 const RowMatrix& Tz, const Matrix& W, Index m, double scale, LogdetSlopes& slopes);
 // Add those of -tr T.
 void subtract_trace_slopes(const CrossedGraph& graph, LogdetSlopes& slopes);
+
+// Add those of `scale` times tr(T^2), whose meetings are known.
+void add_second_moment_slopes(const CrossedGraph& graph, const Meetings& meetings, double scale,
+                              LogdetSlopes& slopes);
 
 // Diagonal of T (C,).
 Vector product_diagonal(const CrossedGraph& graph);

@@ -63,9 +63,8 @@ class CrossedPls : public LeastSquares {
   // too. There is no objective.
   void stand(const CrossProducts& products, const std::vector<Matrix>& lambda);
   double log_determinant();  // of M; NaN where a solve fails
-  void determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const {
-    slopes_from(slopes_, products, out);
-  }
+  // Where log_determinant() was last called.
+  void determinant_slopes(const CrossProducts& products, DeterminantSlopes& out) const;
   // Of each of so many parts of the sample, in place of all of it.
   std::vector<DeterminantSlopes> slopes_of_parts(const CrossProducts& products, int parts) const;
   // Whether the sample was made larger, or V chosen anew; `theta_sd` as of Approximation.
@@ -105,7 +104,6 @@ class CrossedPls : public LeastSquares {
   bool scored_ = false;
   Derivatives derivatives_;
   bool derived_ = false;  // derivatives_ are those of last_
-  LogdetSlopes slopes_;   // at the last log_determinant()
   Matrix L_;              // (c, c)
 
   Objective evaluate(bool reml);

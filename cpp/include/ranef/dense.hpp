@@ -17,6 +17,9 @@ Matrix product(const ConstMatrixRef& A, const ConstMatrixRef& B);
 Matrix crossprod(const ConstMatrixRef& A, const ConstMatrixRef& B);
 Matrix tcrossprod(const ConstMatrixRef& A, const ConstMatrixRef& B);
 
+// Q of A = Q R for A (n, k), k <= n: (n, k).
+Matrix orthonormal_columns(const Matrix& A);
+
 // The smallest singular value of A, by one-sided Jacobi rotations (Hestenes 1958).
 double smallest_singular_value(Matrix A);
 

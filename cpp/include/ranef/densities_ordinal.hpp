@@ -28,7 +28,7 @@ J log_between(Link link, const J& high, const J& low) {
       return -exp(-high) + log1m_exp(exp(-high) - exp(-low));
     case Link::cauchit: {
       J angle = cauchy_angle(high) - cauchy_angle(low);
-      angle.c[0] = std::atan2(high.value() - low.value(), 1.0 + high.value() * low.value());
+      angle.set_value(std::atan2(high.value() - low.value(), 1.0 + high.value() * low.value()));
       return log(angle) - 1.1447298858494002;
     }
     case Link::identity:
@@ -44,9 +44,18 @@ struct OrdinalDensity {
   static constexpr int kInputs = 4;
   static constexpr bool kTrials = false, kHurdle = false;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
-    const J scale = exp(-in[3]);
-    const J high = (in[1] - in[0]) * scale, low = (in[2] - in[0]) * scale;
+  struct Shape {
+    J scale{0.0};
+    void renew(const J* in) {
+      if (!last_.is(in[3].value())) scale = exp(-in[3]);
+    }
+
+   private:
+    Last last_;
+  };
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
+    const J high = (in[1] - in[0]) * shape.scale, low = (in[2] - in[0]) * shape.scale;
     if (row.y <= 0.0) return log_probability(link, high, true);
     if (row.y >= row.top) return log_probability(link, low, false);
     return log_between(link, high, low);

@@ -16,8 +16,10 @@ struct GaussianDensity {
   static constexpr int kInputs = 2;
   static constexpr bool kTrials = false, kHurdle = true;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
-    return -0.5 * square((row.y - mean(link, in[0])) * exp(-in[1])) - in[1] - kHalfLogTwoPi;
+  using Shape = ExponentialShape<J, -1>;
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
+    return -0.5 * square((row.y - mean(link, in[0])) * shape.of) - in[1] - kHalfLogTwoPi;
   }
 };
 
@@ -25,29 +27,43 @@ struct LognormalDensity {
   static constexpr int kInputs = 2;
   static constexpr bool kTrials = false, kHurdle = true;
   template <class J>
-  static J at(const RowValue& row, Link, const J* in) {
+  using Shape = ExponentialShape<J, -1>;
+  template <class J>
+  static J at(const RowValue& row, Link, const J* in, Shape<J>& shape) {
     if (!(row.y > 0.0)) return J(kMinusInfinity);
-    const double log_y = std::log(row.y);
-    return -0.5 * square((log_y - in[0]) * exp(-in[1])) - in[1] - (kHalfLogTwoPi + log_y);
+    return -0.5 * square((row.log_y - in[0]) * shape.of) - in[1] - (kHalfLogTwoPi + row.log_y);
   }
 };
 
 struct StudentDensity {
   static constexpr int kInputs = 3;
   static constexpr bool kTrials = false, kHurdle = true;
+  // df, its inverse, and what depends on it alone
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
-    const J df = exp(in[2]);
-    const J z = (row.y - mean(link, in[0])) * exp(-in[1]);
-    const J out = -0.5 * ((df + 1.0) * log1p(square(z) * exp(-in[2]))) - in[1];
-    if (searches<J>() && df.is_constant()) return out;
+  struct Shape {
+    J df{0.0}, inverse{0.0}, constant{0.0};
+    ExponentialShape<J, -1> precision;
+    void renew(const J* in) {
+      precision.renew(in);
+      if (last_.is(in[2].value())) return;
+      df = exp(in[2]);
+      inverse = exp(-in[2]);
+      constant = ratio(0.5 * df, in[2]) - 0.5 * in[2] - 0.5723649429247001;
+    }
+
+   private:
+    Last last_;
     // log Gamma(df / 2 + 1 / 2) - log Gamma(df / 2), whose difference is lost for many degrees
-    const J half = 0.5 * df;
-    const double d = half.value();
-    if (d < 1e5)
-      return out + log_gamma(half + 0.5) - log_gamma(half) - 0.5 * in[2] - 0.5723649429247001;
-    const J i = reciprocal(half);
-    return out + 0.5 * (in[2] - 0.6931471805599453) - 0.125 * i - 0.5 * in[2] - 0.5723649429247001;
+    static J ratio(const J& half, const J& log_df) {
+      if (half.value() < 1e5) return log_gamma(half + 0.5) - log_gamma(half);
+      return 0.5 * (log_df - 0.6931471805599453) - 0.125 * reciprocal(half);
+    }
+  };
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
+    const J z = (row.y - mean(link, in[0])) * shape.precision.of;
+    const J out = -0.5 * ((shape.df + 1.0) * log1p(square(z) * shape.inverse)) - in[1];
+    return out + shape.constant;
   }
 };
 
@@ -55,30 +71,65 @@ struct GammaDensity {
   static constexpr int kInputs = 2;
   static constexpr bool kTrials = false, kHurdle = true;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
+  struct Shape {
+    J nu{0.0}, constant{0.0};
+    void renew(const J* in) {
+      if (last_.is(in[1].value())) return;
+      nu = exp(-in[1]);
+      constant = -(nu * in[1]) - log_gamma(nu);
+    }
+
+   private:
+    Last last_;
+  };
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
     if (!(row.y > 0.0)) return J(kMinusInfinity);
-    const J nu = exp(-in[1]), log_ratio = std::log(row.y) - log_mean(link, in[0]);
-    const J out = nu * (log_ratio - exp(log_ratio));
-    if (searches<J>() && nu.is_constant()) return out;
-    return out - nu * in[1] - log_gamma(nu) - std::log(row.y);
+    const J log_ratio = row.log_y - log_mean(link, in[0]);
+    return shape.nu * (log_ratio - exp(log_ratio)) + shape.constant - row.log_y;
   }
 };
 
+struct TweedieRow : RowValue {
+  explicit TweedieRow(const RowValue& row) : RowValue(row) {}
+  mutable TweedieKept kept;
+};
+
 struct TweedieDensity {
+  using Row = TweedieRow;
   static constexpr int kInputs = 3;
   static constexpr bool kTrials = false, kHurdle = false;
+  // 2 - power, A, log z = A log y + of_z, and the logarithms of the two exponentials, less what
+  // the mean and y add
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
+  struct Shape {
+    J below{0.0}, A{0.0}, of_z{0.0}, of_y{0.0}, of_rest{0.0};
+    void renew(const J* in) {
+      const bool same = dispersion_.is(in[1].value());
+      if (power_.is(in[2].value()) && same) return;
+      const J log_above = log_expit(in[2]), log_below = log_expit(-in[2]);
+      below = exp(log_below);
+      A = exp(log_below - log_above);
+      of_z = -(A * log_above) - (1.0 + A) * in[1] - log_below;
+      of_y = -in[1] - log_above;
+      of_rest = -in[1] - log_below;
+    }
+
+   private:
+    Last dispersion_, power_;
+  };
+  template <class J>
+  static J at(const Row& row, Link link, const J* in, Shape<J>& shape) {
     const J log_mu = log_mean(link, in[0]);
-    const J above = exp(log_expit(in[2])), below = exp(log_expit(-in[2]));  // power - 1, 2 - power
-    const J rest = exp(below * log_mu - in[1]) * reciprocal(below);
+    const J by_mean = shape.below * log_mu, rest = exp(by_mean + shape.of_rest);
     if (row.y == 0.0) return -rest;
-    const J out = -(row.y * exp(-(above * log_mu) - in[1]) * reciprocal(above)) - rest;
+    const J out = -exp(by_mean - log_mu + shape.of_y + row.log_y) - rest;
     if (searches<J>() && in[1].is_constant() && in[2].is_constant()) return out;
-    const double log_y = std::log(row.y);
-    const J A = below * reciprocal(above), log_below = log_expit(-in[2]);
-    const J log_z = A * (log_y - log_expit(in[2])) - (1.0 + A) * in[1] - log_below;
-    return out + tweedie_series(log_z, A, row.y, in[1].value(), below.value()) - log_y;
+    const J log_z = shape.A * row.log_y + shape.of_z;
+    // joint densities, of order 1, may be asked for by several threads at once
+    TweedieKept* kept = J::kOrder == 1 ? nullptr : &row.kept;
+    const double log_largest = shape.below.value() * row.log_y + shape.of_rest.value();
+    return out + tweedie_series(log_z, shape.A, log_largest, kept) - row.log_y;
   }
 };
 

@@ -16,14 +16,15 @@ struct BinomialDensity {
   static constexpr int kInputs = 1;
   static constexpr bool kTrials = true, kHurdle = false;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
+  using Shape = NoShape;
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>&) {
     const double successes = row.y * row.trials, failures = row.trials - successes;
     J out(0.0);
     if (successes > 0.0) out += successes * log_probability(link, in[0], true);
     if (failures > 0.0) out += failures * log_probability(link, in[0], false);
     if (searches<J>() || row.trials == 1.0) return out;
-    return out +
-           (log_gamma(row.trials + 1.0) - log_gamma(successes + 1.0) - log_gamma(failures + 1.0));
+    return out + row.constant;
   }
 };
 
@@ -31,33 +32,62 @@ struct BetabinomialDensity {
   static constexpr int kInputs = 2;
   static constexpr bool kTrials = true, kHurdle = false;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
+  struct Shape {
+    J phi{0.0};
+    Rising<J> rising;  // of phi
+    void renew(const J* in) {
+      if (last_.is(in[1].value())) return rising.again();
+      phi = exp(in[1]);
+      rising.renew(phi);
+    }
+
+   private:
+    Last last_;
+  };
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
     const double successes = std::round(row.y * row.trials), failures = row.trials - successes;
-    const J a = exp(log_probability(link, in[0], true) + in[1]);
-    const J b = exp(log_probability(link, in[0], false) + in[1]);
-    const J out =
-        log_rising(successes, a) + log_rising(failures, b) - log_rising(row.trials, exp(in[1]));
-    return out +
-           (log_gamma(row.trials + 1.0) - log_gamma(successes + 1.0) - log_gamma(failures + 1.0));
+    const J a = probability(link, in[0], true) * shape.phi;
+    const J b = probability(link, in[0], false) * shape.phi;
+    const J out = log_rising(successes, a) + log_rising(failures, b);
+    // a zero part needs all of the density of none
+    if (searches<J>() && shape.phi.is_constant() && row.y != 0.0) return out;
+    return out - shape.rising.at(row.trials) + row.constant;
   }
 };
 
+// phi and log Gamma(phi).
 template <class J>
-J log_beta_density(double y, Link link, const J& eta, const J& log_phi) {
-  const J a = exp(log_probability(link, eta, true) + log_phi);
-  const J b = exp(log_probability(link, eta, false) + log_phi);
-  const J out = a * std::log(y) + b * std::log1p(-y) - log_gamma(a) - log_gamma(b);
-  if (searches<J>() && log_phi.is_constant()) return out;
-  return out + log_gamma(exp(log_phi)) - (std::log(y) + std::log1p(-y));
+struct BetaShape {
+  J phi{0.0}, log_gamma_phi{0.0};
+  void renew(const J* in) {
+    if (last_.is(in[1].value())) return;
+    phi = exp(in[1]);
+    log_gamma_phi = log_gamma(phi);
+  }
+
+ private:
+  Last last_;
+};
+
+template <class J>
+J log_beta_density(const RowValue& row, Link link, const J& eta, const BetaShape<J>& shape) {
+  const J a = probability(link, eta, true) * shape.phi;
+  const J b = probability(link, eta, false) * shape.phi;
+  const J out = a * row.log_y + b * row.log_rest - log_gamma(a) - log_gamma(b);
+  if (searches<J>() && shape.phi.is_constant()) return out;
+  return out + shape.log_gamma_phi - (row.log_y + row.log_rest);
 }
 
 struct BetaDensity {
   static constexpr int kInputs = 2;
   static constexpr bool kTrials = false, kHurdle = true;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
+  using Shape = BetaShape<J>;
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
     if (!(row.y > 0.0 && row.y < 1.0)) return J(kMinusInfinity);
-    return log_beta_density(row.y, link, in[0], in[1]);
+    return log_beta_density(row, link, in[0], shape);
   }
 };
 
@@ -65,12 +95,27 @@ struct OrderedBetaDensity {
   static constexpr int kInputs = 4;
   static constexpr bool kTrials = false, kHurdle = false;
   template <class J>
-  static J at(const RowValue& row, Link link, const J* in) {
-    const J low = in[0] - in[2], gap = exp(in[3]);
+  struct Shape {
+    BetaShape<J> beta;
+    J gap{0.0}, log_gap{0.0};
+    void renew(const J* in) {
+      beta.renew(in);
+      if (last_.is(in[3].value())) return;
+      gap = exp(in[3]);
+      log_gap = log1m_exp(-gap);
+    }
+
+   private:
+    Last last_;
+  };
+  template <class J>
+  static J at(const RowValue& row, Link link, const J* in, Shape<J>& shape) {
+    const J low = in[0] - in[2];
+    const J& gap = shape.gap;
     if (row.y == 0.0) return log_expit(-low);
     if (row.y == 1.0) return log_expit(low - gap);
-    return log_expit(low) + log_expit(gap - low) + log1m_exp(-gap) +
-           log_beta_density(row.y, link, in[0], in[1]);
+    return log_expit(low) + log_expit(gap - low) + shape.log_gap +
+           log_beta_density(row, link, in[0], shape.beta);
   }
 };
 

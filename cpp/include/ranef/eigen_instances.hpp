@@ -56,6 +56,11 @@ RANEF_EIGEN_INSTANCE template struct gemm_pack_rhs<double, Index, RanefIn<RowMaj
 RANEF_EIGEN_INSTANCE template struct gemm_pack_rhs<double, Index, RanefIn<ColMajor>,
                                                    RanefPacking::nr, ColMajor, false, true>;
 
+RANEF_EIGEN_INSTANCE template void evaluateProductBlockingSizesHeuristic<double, double, 1, Index>(
+    Index&, Index&, Index&, Index);
+RANEF_EIGEN_INSTANCE template void evaluateProductBlockingSizesHeuristic<double, double, 4, Index>(
+    Index&, Index&, Index&, Index);
+
 // Matrix times vector.
 RANEF_EIGEN_INSTANCE template struct general_matrix_vector_product<
     Index, double, RanefIn<RowMajor>, RowMajor, false, double, RanefIn<ColMajor>, false, 0>;

@@ -39,6 +39,7 @@ struct Jet {
   }
 
   double value() const { return c[0]; }
+  void set_value(double value) { c[0] = value; }
   double first(int i) const { return c[kFirst + i]; }
   double second(int i, int j) const { return c[kSecond + pair_index(i, j)]; }  // i <= j
   double third(int i, int j, int k) const { return c[kThird + triple_index(i, j, k)]; }
@@ -149,13 +150,21 @@ J square(const J& a) {
   return a * a;
 }
 
-// log(1 / (1 + exp(-x))).
+// log(1 / (1 + exp(-x))). The logarithm of 1 + t, rounded, is corrected by what was rounded off.
 template <class J>
 J log_expit(const J& a) {
-  const double x = a.value(), t = std::exp(-std::abs(x)), d = 1.0 / (1.0 + t);
+  const double x = a.value(), t = std::exp(-std::abs(x)), u = 1.0 + t, d = 1.0 / u;
   const double p = x >= 0.0 ? d : t * d, q = x >= 0.0 ? t * d : d;
-  const double value = (x >= 0.0 ? 0.0 : x) - std::log1p(t);
+  const double value = (x >= 0.0 ? 0.0 : x) - (std::log(u) + (t - (u - 1.0)) * d);
   return compose(a, value, q, -p * q, -p * q * (q - p));
+}
+
+// 1 / (1 + exp(-x)).
+template <class J>
+J expit(const J& a) {
+  const double x = a.value(), t = std::exp(-std::abs(x)), d = 1.0 / (1.0 + t);
+  const double p = x >= 0.0 ? d : t * d, q = x >= 0.0 ? t * d : d, pq = p * q;
+  return compose(a, p, pq, pq * (q - p), pq * (1.0 - 6.0 * pq));
 }
 
 // log(exp(a) + exp(b)).
@@ -180,7 +189,7 @@ J log_gamma(const J& a) {
   if (!(a.value() > 0.0) || !(a.value() < 1e300))
     return J(-std::numeric_limits<double>::infinity());
   if (J::kOrder == 0) return J(log_gamma(a.value()));
-  const LogGamma g = log_gamma_derivatives(a.value());
+  const LogGamma g = log_gamma_derivatives(a.value(), J::kOrder > 2);
   return compose(a, g.value, g.digamma, g.trigamma, g.tetragamma);
 }
 

@@ -114,7 +114,12 @@ class Predictors {
   std::unique_ptr<Pls> pls_;
 
   // The last evaluate().
-  Vector theta_;
+  bool known_ = false;  // it was feasible
+  GlmmPoint last_;
+  Vector theta_, beta_;
+  bool has_gradient_ = false;
+  Vector gradient_;
+  bool is_solvable_ = false, is_invertible_ = false;  // what the factor there is good for
   std::vector<Matrix> lambda_;
   std::vector<RowMatrix> u_;  // (l_t * k_t, 1)
   Matrix fixed_, eta_;        // (n, N)
@@ -131,7 +136,15 @@ class Predictors {
   Matrix fixed_part(const Vector& beta) const;
   void set_eta(const std::vector<RowMatrix>& u);
   Matrix eta_at(const Vector& beta, const std::vector<Matrix>& effects) const;
+  GlmmPoint evaluate_anew(const Vector& theta, const Vector& beta);
+  void keep_effects(const std::vector<Matrix>& before);
+  bool nothing_varies() const;
+  GlmmPoint without_effects();
   GlmmPoint find_mode();
+  void finish(GlmmPoint& out, double log_likelihood, double penalty);
+  void prepare(bool inverse);
+  void invert(InverseBlocks& out);
+  Vector gradient_anew();
   double whole(double log_likelihood);
   double factor(const Matrix& weight);
   bool leading_is_positive() const;

@@ -42,13 +42,18 @@ class RowModel {
                         Matrix& weight  // (n, r (r + 1) / 2) out
   ) const = 0;
 
-  // Every first and second derivative, and the derivatives of sum_kl h[k, l] W[k, l], W minus the
-  // second derivatives of the active predictors.
-  virtual void full(const Matrix& eta, const std::vector<int>& active,
-                    const Matrix& h,  // (n, r (r + 1) / 2)
-                    Matrix& score,    // (n, N) out
-                    Matrix& second,   // (n, N (N + 1) / 2) out
-                    Matrix& slope     // (n, N) out
+  // Every first derivative, the second derivatives of the active predictors by all, and the
+  // derivatives of sum_kl h[k, l] W[k, l], W minus the second derivatives of the active ones.
+  virtual void slopes(const Matrix& eta, const std::vector<int>& active,
+                      const Matrix& h,  // (n, r (r + 1) / 2)
+                      Matrix& score,    // (n, N) out
+                      Matrix& second,   // (n, N (N + 1) / 2) out; other pairs hold anything
+                      Matrix& slope     // (n, N) out
+  ) const = 0;
+
+  // Every second derivative.
+  virtual void seconds(const Matrix& eta,
+                       Matrix& second  // (n, N (N + 1) / 2) out
   ) const = 0;
 
   // Log-likelihood of some rows, each with its weight, and their scores.

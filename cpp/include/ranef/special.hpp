@@ -6,11 +6,11 @@ namespace ranef {
 double log_gamma(double x);  // x > 0
 double digamma(double x);    // x > 0
 
-// log Gamma and its first three further derivatives, x > 0.
+// log Gamma and its first three derivatives, x > 0; the last may be left out.
 struct LogGamma {
   double value, digamma, trigamma, tetragamma;
 };
-LogGamma log_gamma_derivatives(double x);
+LogGamma log_gamma_derivatives(double x, bool third = true);
 
 // log Phi and its first three derivatives.
 struct LogNormal {

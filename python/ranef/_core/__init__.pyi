@@ -425,6 +425,7 @@ class CrossedGlmm(Glmm):  # all of it but quadrature and natural_parameters
     def resume(
         self,
         n_probes: int,
+        exact_second: bool,
         deflated_at: Sequence[float],
         low: float,
         high: float,

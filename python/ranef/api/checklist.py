@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..fitted.kinds import Model, check_mixed
+from ..fitted.kinds import Generalised, Model, check_mixed
 from ..trust.checklist import Checklist, checklist_of
 from ..words.answers import answering
 
@@ -10,13 +10,13 @@ __all__ = ["checklist"]
 
 
 @answering
-def checklist(model: Model) -> Checklist:
+def checklist(model: Model | Generalised) -> Checklist:
     """Check one model against the list of issues in mixed models, with what to call next.
 
     Parameters
     ----------
-    model : LinearMixedModel or GeneralizedLinearMixedModel
-        A fitted model.
+    model : fitted model
+        Of :func:`ranef.lmer`, :func:`ranef.glmer` or :func:`ranef.clmm`.
 
     Returns
     -------
@@ -38,5 +38,5 @@ def checklist(model: Model) -> Checklist:
     >>> found.items[4].answer
     '10 rows a level of Subject.'
     """
-    check_mixed(model, "checklist", generalised=True)
+    check_mixed(model, "checklist", every=True)
     return checklist_of(model)

@@ -36,8 +36,8 @@ def cross_validate(
     Parameters
     ----------
     model : fitted model
-        Of :func:`ranef.lmer`, :func:`ranef.glmer`, :func:`ranef.gls`, :func:`ranef.feols`,
-        :func:`ranef.feglm` or :func:`ranef.gee`.
+        Of :func:`ranef.lmer`, :func:`ranef.glmer`, :func:`ranef.clmm`, :func:`ranef.gls`,
+        :func:`ranef.feols`, :func:`ranef.feglm` or :func:`ranef.gee`.
     scheme : {"new_groups", "new_rows", "forecast"} or splitter
         What the predictions are for. "new_groups": people not seen before, with all rows of a level
         of ``group`` left out together. "new_rows": more rows of the known groups. "forecast": the
@@ -80,6 +80,11 @@ def cross_validate(
     of a row from the predicted mean (that of a gamma in units of phi, none for a negative
     binomial), and of a binomial response the Brier score of a trial.
 
+    With a zero part, a dispersion formula or a wider family the errors of the parts' predictors
+    count as independent, and those of constants are left out. Of categories ``brier`` is the sum
+    over categories of squared differences from the probabilities, and rmse and mae are of their
+    positions; thresholds count as known.
+
     Predictions of :func:`ranef.gls` are those of the population; of :func:`ranef.feols` and
     :func:`ranef.feglm` with
     absorbed factors a new level has the mean effect, and the uncertainty of coefficients is
@@ -105,7 +110,7 @@ def cross_validate(
     if isinstance(model, GeneralizedFixedEffectsModel):
         check_probabilities(model)
     elif not isinstance(model, GLSModel | FixedEffectsModel | GEEModel):
-        check_mixed(model, "cross_validate", generalised=True)
+        check_mixed(model, "cross_validate", every=True)
     if isinstance(repeats, bool) or not isinstance(repeats, Integral) or repeats < 1:
         raise ValueError(f"repeats must be a whole number above zero, not {repeats!r}")
     known = isinstance(scheme, str) and scheme in ("new_groups", "new_rows")
@@ -114,7 +119,7 @@ def cross_validate(
     if known and folds is None:
         if not isinstance(model, LinearMixedModel):
             raise UnsupportedError(
-                "rows and groups are left out one by one in closed form by ranef.lmer only; give "
+                "rows and groups are left out one by one in closed form by ranef.lmer only; call "
                 f"cross_validate(model, {scheme!r}, folds=10) to refit another model"
             )
         return closed_form(model, scheme, group, progress)

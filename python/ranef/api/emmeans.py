@@ -39,7 +39,9 @@ def emmeans(
 
     Parameters
     ----------
-    model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
+    model : fitted model
+        Of :func:`ranef.lmer`, :func:`ranef.glmer`, :func:`ranef.clmm`, :func:`ranef.gls`,
+        :func:`ranef.feols` or :func:`ranef.feglm`.
         A fitted model; or a :class:`PooledModel` of such, whose means are pooled by Rubin's rules.
     specs : str or sequence of str
         Variables to compute means for; or a formula such as ``"pairwise ~ a | b"``: contrasts of

@@ -37,7 +37,9 @@ def emtrends(
 
     Parameters
     ----------
-    model : LinearMixedModel, GLSModel, or a model of ranef.glmer or ranef.clmm
+    model : fitted model
+        Of :func:`ranef.lmer`, :func:`ranef.glmer`, :func:`ranef.clmm`, :func:`ranef.gls`,
+        :func:`ranef.feols` or :func:`ranef.feglm`.
         A fitted model; slopes of a generalised one are of its linear predictor. Or a
         :class:`PooledModel` of such, whose slopes are pooled by Rubin's rules.
     specs : str or sequence of str

@@ -87,7 +87,7 @@ def fixed_or_random(
     own = [bar for bar in parsed.random if bar.group == group and bar.left.strip() == "1"]
     if len(own) != len(parsed.random) or parsed.smooths or len(own) > 1:
         raise UnsupportedError(
-            f"fixed_or_random compares one intercept for each level of {group}; give the fixed "
+            f"fixed_or_random compares one intercept for each level of {group}; pass the fixed "
             "part of the formula alone, without other random-effects terms and smooths"
         )
     if not own:

@@ -42,7 +42,7 @@ CumulativeLinkModel or GLSModel
     Raises
     ------
     ImportError
-        If marginaleffects is not installed.
+        If marginaleffects is not installed, or not with a polars that it works with.
 
     Notes
     -----

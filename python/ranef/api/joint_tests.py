@@ -31,7 +31,9 @@ def joint_tests(
 
     Parameters
     ----------
-    model : LinearMixedModel, GLSModel or GeneralizedLinearMixedModel
+    model : fitted model
+        Of :func:`ranef.lmer`, :func:`ranef.glmer`, :func:`ranef.clmm`, :func:`ranef.gls`,
+        :func:`ranef.feols` or :func:`ranef.feglm`.
         A fitted model.
     by : str or sequence of str, optional
         Variables within whose levels the others are tested: simple effects.

@@ -73,7 +73,7 @@ def ladder(
     """
     named = dict(formulas) if isinstance(formulas, Mapping) else {f: f for f in formulas}
     if isinstance(formulas, str) or len(named) < 2:
-        raise ModelError("a ladder has two or more different formulas; give a list of them")
+        raise ModelError("a ladder has two or more different formulas; pass a list of them")
     frame, dropped = shared_rows(list(named.values()), data)
     fit: Any = lmer if family is None else glmer
     if family is not None:

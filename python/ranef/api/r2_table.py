@@ -29,8 +29,8 @@ def r2_table(
 
     Parameters
     ----------
-    model : LinearMixedModel or GeneralizedLinearMixedModel
-        A fitted model.
+    model : fitted model
+        Of :func:`ranef.lmer`, :func:`ranef.glmer` or :func:`ranef.clmm`.
     cross_validated : bool
         Whether to leave groups and rows out as well: of a linear model in closed form, of a
         generalised one by refits without each of ``folds`` parts.
@@ -70,7 +70,7 @@ def r2_table(
     >>> table.loc[["marginal", "conditional", "new groups", "new rows"], "r2"].round(2).tolist()
     [0.28, 0.8, 0.22, 0.74]
     """
-    check_mixed(model, "r2_table", generalised=True)
+    check_mixed(model, "r2_table", every=True)
     check_level(level)
     if interval is not None:
         check_option("interval", interval, ("boot",))

@@ -14,6 +14,7 @@ from ..comparison.models import check_comparable, check_likelihood, labels
 from ..comparison.stability import criteria_of_samples
 from ..errors import ModelError, UnsupportedError
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.parts import Base
 from ..report.tabled import Tabled
 from ..words.answers import answering
 
@@ -70,6 +71,11 @@ def selection_stability(
     >>> ranef.selection_stability([level, slope], 50, seed=1).table["chosen"].tolist()
     [0.0, 1.0]
     """
+    if isinstance(models, Base):
+        raise ModelError(
+            "selection_stability takes two or more models in a list: "
+            "ranef.selection_stability([model, other])"
+        )
     models = tuple(models)
     if any(not isinstance(model, LinearMixedModel) for model in models):
         raise UnsupportedError(

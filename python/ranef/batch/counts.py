@@ -34,7 +34,7 @@ def batch_spec(family: Any, link: str | None, size_factors: Any) -> GlmmSpec | N
         for name, given in (("link", link), ("size_factors", size_factors)):
             if given is not None:
                 raise ValueError(
-                    f"{name}= is for generalised models; give family='poisson' or another one"
+                    f"{name}= is for generalised models; pass family='poisson' or another one"
                 )
         return None
     if not isinstance(family, str):

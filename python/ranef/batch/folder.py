@@ -130,7 +130,7 @@ class BatchFolder:
             else:
                 raise DataError(
                     f"the responses {part.labels[0]!r} to {part.labels[-1]!r} differ from those "
-                    f"that out={self.path!r} was made from; give another folder"
+                    f"that out={self.path!r} was made from; use another folder"
                 )
 
     def keep(self, part: Part, tables: Callable[[], Mapping[str, pd.DataFrame]]) -> None:
@@ -194,7 +194,7 @@ class BatchFolder:
         if name == PARTIAL:
             return 0
         raise DataError(
-            f"{name!r} in out={self.path!r} was made from other data or parameters; give another "
+            f"{name!r} in out={self.path!r} was made from other data or parameters; use another "
             "folder, or delete this one to start over"
         )
 
@@ -261,8 +261,8 @@ class BatchFolder:
         held = sorted(name for name in os.listdir(self.path) if name != HOLDER)
         if held:
             raise DataError(
-                f"out={self.path!r} holds {held[0]!r} and no run of ranef; give an empty or a new "
-                "folder"
+                f"out={self.path!r} contains {held[0]!r} and no run of ranef; use an empty or "
+                "a new folder"
             )
 
     def _compare(self, found: Mapping[str, Any]) -> None:
@@ -271,8 +271,8 @@ class BatchFolder:
             old, new = found.get(name), self.plan.get(name)
             if name != "complete" and old != new:
                 raise DataError(
-                    f"out={self.path!r} holds a run with another {name}: {shown(old)} there and "
-                    f"{shown(new)} here; give another folder, or delete this one to start over"
+                    f"out={self.path!r} contains a run with another {name}: {shown(old)} there and "
+                    f"{shown(new)} here; use another folder, or delete this one to start over"
                 )
 
     @contextlib.contextmanager

@@ -42,6 +42,9 @@ __all__ = [
     "sampled",
 ]
 
+#: What fits each group where this does not.
+BY_HAND = "as {name: ranef.lmer(formula, rows) for name, rows in data.groupby(by)}"
+
 
 def frame_and_design(
     call: Call | GlmerCall,
@@ -147,8 +150,8 @@ def fit_by(  # noqa: PLR0913 (every option of a fit)
 ) -> BatchResult | StoredBatch:
     """Fit every group of rows in memory or in files; arguments as of ``fit_groups``."""
     parsed = parse(formula)
-    check_free(parsed, "fit_groups")
-    parsed.refuse_smooths("fit_groups")
+    check_free(parsed, "fit_groups", BY_HAND)
+    parsed.refuse_smooths("fit_groups", BY_HAND)
     if not parsed.random:
         raise ModelError(
             "the formula has no random-effects term such as (1 | g); fit_groups fits a mixed model "

@@ -57,7 +57,7 @@ def check_covariance(spec: Any, W: Any, ddf: str) -> None:
     if W is not None:
         raise UnsupportedError(
             "fit_many(covariance=) decomposes one covariance for all responses, which weights of "
-            "their own would change; give one column of weights"
+            "their own would change; pass one column of weights"
         )
     if ddf == "satterthwaite":
         raise UnsupportedError(

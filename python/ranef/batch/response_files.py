@@ -191,8 +191,8 @@ def responses_in(schema: Any, left_out: set[str], label: str) -> list[str]:
             )
         ):
             raise DataError(
-                f"column {field.name!r} of {label} holds {field.type}, not numbers; responses are "
-                "all columns that do not have the name of a column of the data",
+                f"column {field.name!r} of {label} contains {field.type}, not numbers; "
+                "responses are all columns that do not have the name of a column of the data",
                 field.name,
             )
         if field.name in names:

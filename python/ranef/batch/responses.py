@@ -92,7 +92,7 @@ def open_responses(responses: Any, frame: Frame) -> Responses | None:
         if matrix.shape[0] != frame.n_rows:
             raise DataError(
                 f"responses has {counted(matrix.shape[0], 'row')} and the data have "
-                f"{frame.n_rows}; give a value for each row of the data, responses as columns"
+                f"{frame.n_rows}; pass a value for each row of the data, responses as columns"
             )
         return sliced(names, frame.n_rows, lambda at: dense_columns(matrix, at), None)
     if isinstance(responses, Iterator) or callable(responses):
@@ -145,7 +145,7 @@ def of_files(files: ColumnFiles, n_rows: int) -> Responses:
     """Return the columns of files in blocks."""
     if files.n_rows != n_rows:
         raise DataError(
-            f"{files.label} has {counted(files.n_rows, 'row')} and the data have {n_rows}; give a "
+            f"{files.label} has {counted(files.n_rows, 'row')} and the data have {n_rows}; pass a "
             "value for each row of the data, responses as columns"
         )
     names = pd.Index(files.names)
@@ -213,7 +213,7 @@ def read_responses(responses: Any, frame: Frame) -> tuple[pd.Index[Any], Matrix]
         Y = Y[:, None]
     if Y.ndim != 2:
         raise DataError(
-            f"responses has {Y.ndim} dimension(s); give a matrix with a row for each row of the "
+            f"responses has {Y.ndim} dimension(s); pass a matrix with a row for each row of the "
             "data and a column for each response"
         )
     if len(Y) != frame.n_rows:
@@ -243,7 +243,7 @@ def columns_of_data(names: Sequence[str], frame: Frame) -> tuple[pd.Index[Any], 
 def floats(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
     """Return a response's values, NaN where missing."""
     if series.dtype.kind in "mM":
-        raise DataError(f"response {name!r} holds {series.dtype}, not numbers", name)
+        raise DataError(f"response {name!r} contains {series.dtype}, not numbers", name)
     try:
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:

@@ -211,7 +211,7 @@ class BatchResult(Spoken, Preformatted):
         if self._blocks is None:
             raise UnsupportedError(
                 "moderated() of counts is for many responses of one design, ranef.fit_many from "
-                "responses that can be read again; here is a model of each group, or an iterator"
+                "responses that can be read again; this is a model of each group, or an iterator"
             )
         with Progress(2 * len(self), "fits", shown=progress) as line:
             found = moderated_dispersions(parts.estimate, parts.design, self._blocks, line)
@@ -259,7 +259,7 @@ def position(fits: pd.Index[Any], which: Any) -> int:
     if which in fits:
         at = fits.get_loc(which)
         if not isinstance(at, int):
-            raise KeyError(f"{which!r} names more than one fit; give its position")
+            raise KeyError(f"{which!r} names more than one fit; pass its position")
         return at
     if isinstance(which, (int, np.integer)) and -len(fits) <= which < len(fits):
         return int(which) % len(fits)

@@ -190,7 +190,7 @@ class StoredBatch(Spoken, Preformatted):
 
         files = [os.path.join(self.path, table, part) for part in self._done()]
         if not files:
-            raise DataError(f"{self.path!r} holds no finished part yet")
+            raise DataError(f"{self.path!r} contains no finished part yet")
         parts = [read_part(file, columns) for file in files]
         if not self.complete:
             parts = [

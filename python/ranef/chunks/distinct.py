@@ -110,10 +110,10 @@ class Distinct:
         if len(whole) > MOST_DISTINCT:
             most = max(whole.columns.drop(COUNT), key=lambda name: whole[name].nunique())
             raise DataError(
-                f"{self.n_read:,} rows of the data hold over {MOST_DISTINCT:,} distinct ones, and "
-                f"glmer keeps the distinct rows of data in chunks; {most!r} has the most values: "
-                "round it or cut it into classes, or read the columns into a frame if they fit in "
-                "memory",
+                f"{self.n_read:,} rows of the data have over {MOST_DISTINCT:,} distinct ones, "
+                f"and glmer keeps the distinct rows of data in chunks; {most!r} has the most "
+                "values: round it or cut it into classes, or read the columns into a frame if they "
+                "fit in memory",
                 most,
             )
         self.parts = [whole]

@@ -139,7 +139,7 @@ def check_files(dataset: Any, names: list[str]) -> None:
             found, expected = own.field(name).type, dataset.schema.field(name).type
             if not is_null(found) and kind_of_type(found) != kind_of_type(expected):
                 raise DataError(
-                    f"{fragment.path!r} holds {found} in column {name!r}, and other files hold "
+                    f"{fragment.path!r} has {found} in column {name!r}, and other files have "
                     f"{expected}; convert it to one type",
                     name,
                 )

@@ -37,7 +37,7 @@ class Numbered:
             return np.arange(len(values))
         if types.is_numeric_dtype(values.dtype) != types.is_numeric_dtype(self.values.dtype):
             raise DataError(
-                f"grouping column {name!r} holds {self.values.dtype} in the first chunk and "
+                f"grouping column {name!r} is {self.values.dtype} in the first chunk and "
                 f"{values.dtype} in a later one; convert it to one type",
                 name,
             )

@@ -15,7 +15,7 @@ from ..errors import UnsupportedError
 __all__ = ["NO_ROWS", "SummedDesign"]
 
 NO_ROWS = (
-    "this model was fitted from cross products and holds no rows; give rows to predict(newdata) "
+    "this model was fitted from cross products and holds no rows; pass rows to predict(newdata) "
     "or augment_chunks(source), or fit a frame in memory"
 )
 #: What a design without rows does not have.

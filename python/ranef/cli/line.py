@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from ..parallel.progress import listening
 from .log import Log, one_line
 from .run import WRITERS, run_batch, run_fit
 from .single import run_feglm, run_feols, run_glmer, run_gls
+from .unknown import unknown_arguments
 
 __all__ = ["main"]
 
@@ -60,7 +62,7 @@ examples:
   ranef batch "~ age + (1 | family)" expression.parquet --responses 'gene_*' --out genes.parquet
   ranef batch "~ x + (1 | g)" rows.csv --responses y1,y2,y3 --ddf satterthwaite --json
   ranef batch "~ age + (1 | family)" people.parquet --from 'genes/*.parquet' --out results/
-  ranef batch "~ case + (1 | donor)" cells.parquet --from counts.parquet --out counts/ \
+  ranef batch "~ case + (1 | donor)" cells.parquet --from counts.parquet --out counts/ \\
       --family negative_binomial --size-factors depth
 
 --out that names a folder is written part by part; the same command continues where it was stopped.
@@ -104,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     whole = parser()
-    asked = whole.parse_args(arguments)
+    asked, unknown = whole.parse_known_args(arguments)
+    if unknown:
+        whole.error(unknown_arguments(unknown, asked.options))
     if wrong := contradiction(asked):
         whole.error(wrong)
     log = Log(as_json=asked.log == "json", quiet=asked.log == "none")
@@ -123,7 +127,7 @@ def contradiction(asked: argparse.Namespace) -> str | None:
         also = ", or name a folder" if many else ""
         return f"--out {asked.out!r} must end in {', '.join(WRITERS)}{also}"
     if many and folder and asked.json:
-        return "--json goes with a file, or without --out; a folder holds tables of its own"
+        return "--json goes with a file, or without --out; a folder contains tables of its own"
     if asked.run is run_batch and asked.responses is None and asked.source is None:
         return "give --responses, columns of DATA, or --from, files whose columns they are"
     if asked.run is not run_fit:
@@ -226,6 +230,8 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--workers", type=positive, metavar="N", help="threads of a batch or stream"
         )
+    for one in commands.choices.values():
+        one.set_defaults(options=re.findall(r"--[\w-]+", one.format_usage()))
     return whole
 
 
@@ -265,6 +271,8 @@ def command(commands: Any, name: str, short: str, text: str, examples: str) -> A
         description=text,
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        aliases=["lmer"] if name == "fit" else [],
+        allow_abbrev=False,
     )
     one.set_defaults(command=name)
     one.add_argument("formula", metavar="FORMULA", help='such as "y ~ x + (1 + x | pupil)"')

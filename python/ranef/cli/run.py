@@ -195,7 +195,10 @@ def matching(patterns: list[str], names: list[str]) -> list[str]:
     for pattern in patterns:
         hits = [pattern] if pattern in names else fnmatch.filter(names, pattern)
         if not hits:
-            raise DataError(f"--responses: no column is called or matches {pattern!r}", pattern)
+            hint = "; files of responses are named by --from" if os.path.exists(pattern) else ""
+            raise DataError(
+                f"--responses: no column is called or matches {pattern!r}{hint}", pattern
+            )
         found.update(dict.fromkeys(hits))
     return list(found)
 

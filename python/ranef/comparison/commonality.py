@@ -15,7 +15,6 @@ from .._counted import counted
 from ..errors import ModelError
 from ..fitted.lmm.model import LinearMixedModel
 from ..formula import parse
-from ..inference.shares.generalised import parts_of_variance
 from ..inference.shares.r2 import variances
 from ..inference.subsets import margins, spelled
 from ..report.tabled import Tabled
@@ -52,9 +51,10 @@ class PartR2(Tabled):
 
 def share(model: Any, method: str) -> float:
     """Return the marginal R² of Nakagawa and Schielzeth."""
-    design, estimate = model.parts.design, model.parts.estimate
-    linear = isinstance(model, LinearMixedModel)
-    found = variances(design, estimate) if linear else parts_of_variance(design, estimate, method)
+    if isinstance(model, LinearMixedModel):
+        found = variances(model.parts.design, model.parts.estimate)
+    else:
+        _, found = model.parts.latent(method)
     return found.fixed / found.total
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._counted import counted
 from .._options import check_name
+from ..design.design import RandomTerm
 from ..errors import ModelError, UnsupportedError
 from ..fitted.feglm.model import GeneralizedFixedEffectsModel
 from ..fitted.gls.model import GLSModel
@@ -55,7 +56,7 @@ def closed_form(
     """Leave out groups, or rows, one by one."""
     if scheme == "new_groups" and prior_parts(model.call.prior).fixed is not None:
         raise UnsupportedError(
-            "groups are left out in closed form without a prior of the fixed effects; give folds= "
+            "groups are left out in closed form without a prior of the fixed effects; pass folds= "
             "to refit with it"
         )
     fit = (model.parts.design, model.parts.estimate, model.parts.core)
@@ -160,12 +161,26 @@ def leakage(model: Any, folds: Sequence[Fold]) -> str:
         count = sum(bool(np.isin(codes[test], codes[train]).any()) for train, test in folds)
         if count:
             shared.append(f"{name} in {count} of {counted(len(folds), 'fold')}")
+    for term in getattr(model.parts.design, "bars", ()):
+        count = 0 if term.is_single else sum(shares_levels(term, *fold) for fold in folds)
+        if count:
+            shared.append(f"{term.group} in {count} of {counted(len(folds), 'fold')}")
     if not shared:
         return "no group is on both sides of a fold: the scores are for new groups"
     return (
         f"groups are on both sides ({', '.join(shared)}): the scores are for new rows of groups "
         "that the fit knows"
     )
+
+
+def shares_levels(term: RandomTerm, test: Any, train: Any) -> bool:
+    """Return whether rows of a term with several levels a row have some in common with others."""
+    found = [
+        [codes[rows] if w is None else codes[rows][w[rows] > 0.0] for codes, w in term.memberships]
+        for rows in (test, train)
+    ]
+    inside, outside = map(np.concatenate, found)
+    return bool(np.isin(inside, outside).any())
 
 
 def row_table(

@@ -13,9 +13,8 @@ from ..errors import RanefError, UnsupportedError
 from ..families.scale import METHODS as SCALES
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.model import LinearMixedModel
-from ..inference.shares.generalised import parts_of_variance
 from ..inference.shares.r2 import variances
-from ..inference.shares.split import response_shares, within_between
+from ..inference.shares.split import within_between
 from ..report.tabled import Tabled
 from .crossval import by_refits, closed_form, divided
 
@@ -98,29 +97,34 @@ def semipartial(model: LinearMixedModel, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows).T.reindex(columns=["r2", "lower", "upper"])
 
 
-def _generalised(model: GeneralizedLinearMixedModel) -> dict[str, float]:
-    design, estimate = model.parts.design, model.parts.estimate
+def _generalised(model: Any) -> dict[str, float]:
     out: dict[str, float] = {}
-    latent = estimate.spec.distribution.latent
+    latent = model.parts.scale_word(SCALES[0]) == "latent"
     for scale in ("latent",) if latent else SCALES:
-        method = SCALES[0] if latent else scale
         try:
-            parts = parts_of_variance(design, estimate, method)
+            _, parts = model.parts.latent(SCALES[0] if latent else scale)
         except UnsupportedError:
             continue
         out[f"{scale}, marginal"] = parts.fixed / parts.total
         out[f"{scale}, conditional"] = (parts.fixed + parts.random) / parts.total
-        if scale in ("latent", SCALES[0]):
+        one = isinstance(model, GeneralizedLinearMixedModel)
+        if one and scale in ("latent", SCALES[0]):
+            design, estimate = model.parts.design, model.parts.estimate
             out |= within_between(design, estimate, parts.residual) or {}
-    if all(term.n_levels < design.n_obs and term.is_plain for term in design.random):
-        marginal, conditional = response_shares(design, estimate, model.parts.weights)
-        out["response, marginal"], out["response, conditional"] = marginal, conditional
+    try:
+        found = model.parts.observed()
+    except UnsupportedError:
+        return out
+    out["response, marginal"] = found.fixed / found.total
+    out["response, conditional"] = (found.fixed + found.random) / found.total
     return out
 
 
 def new_data(model: Any, folds: int, seed: Any, progress: bool) -> dict[str, tuple[float, str]]:
     """Return cross-validated R² for new groups and new rows, and how each was left out."""
-    out = {}
+    out: dict[str, tuple[float, str]] = {}
+    if model.model_kind == "ordinal":  # positions of categories have no variance to account for
+        return out
     for name, scheme in (("new groups", "new_groups"), ("new rows", "new_rows")):
         group = model.parts.design.random[0].group if scheme == "new_groups" else None
         count = folds

@@ -32,7 +32,8 @@ def groupings(model: Any) -> dict[str, Codes]:
         found[model.parts.call.groups] = model.parts.rows.cluster.astype(np.intp)
     absorbing = isinstance(model, FixedEffectsModel | GeneralizedFixedEffectsModel)
     for term in design.random if absorbing else design.bars:
-        found.setdefault(term.group, term.codes.astype(np.intp))
+        if term.is_single:
+            found.setdefault(term.group, term.codes.astype(np.intp))
     if absorbing:
         for name in model.parts.call.cluster:
             found.setdefault(name, _codes_of(model, name))

@@ -109,7 +109,7 @@ def compare_classes(
     """
     numbers = list(dict.fromkeys(classes))
     if not numbers:
-        raise ValueError("classes is empty; give numbers of classes, as in (1, 2, 3)")
+        raise ValueError("classes is empty; pass numbers of classes, as in (1, 2, 3)")
     rows = read(call, data)
     models, notes = {}, []
     for k in numbers:

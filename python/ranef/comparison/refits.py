@@ -28,9 +28,12 @@ from ..fitted.gls.model import GLSModel
 from ..fitted.gls.model import fit_model as fit_gls
 from ..fitted.lmm.model import LinearMixedModel
 from ..fitted.lmm.model import fit_model as fit_call
+from ..fitted.ordinal.model import CumulativeLinkModel, fit_ordinal_model
+from ..fitted.several.model import DistributionalModel, fit_parts_model
 from ..inference.crossval.crossval import log_density
 from ..inference.crossval.folds import Fold
 from ..parallel.progress import tracked
+from .category_scores import ordinal_scores, several_scores
 from .marginal_scores import feglm_scores, feols_scores, gee_scores, gls_scores
 
 __all__ = ["Refits", "predict_folds", "rows_of"]
@@ -110,6 +113,10 @@ def _predict(
             scores = feglm_scores(fit_feglm(call, known), new, y, w)
         elif isinstance(model, GEEModel):
             scores = gee_scores(fit_gee(call, known), new, y, w)
+        elif isinstance(model, DistributionalModel):
+            scores = several_scores(fit_parts_model(call, known), new, y, w)
+        elif isinstance(model, CumulativeLinkModel):
+            scores = ordinal_scores(model, fit_ordinal_model(call, known), new, y)
         else:
             scores = _generalised_scores(fit_generalised(call, known), new, y, w)
     return scores, {type(w.message).__name__ for w in caught}
@@ -150,7 +157,7 @@ def _call_on(model: Any, rows: NDArray[np.intp]) -> Any:
     cut: dict[str, Any] = {
         name: np.asarray(value)[rows]
         for name in ("weights", "offset")
-        if (value := getattr(model.call, name)) is not None and not isinstance(value, str)
+        if (value := getattr(model.call, name, None)) is not None and not isinstance(value, str)
     }
     return replace(model.call, **cut) if cut else model.call
 

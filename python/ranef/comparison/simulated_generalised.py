@@ -25,7 +25,7 @@ def pbtest_generalised(
     """Fit both models to responses drawn from the smaller."""
     check_generalised((large, small), "pbtest")
     for model in (large, small):
-        by_likelihood(model.parts, "pbtest")
+        by_likelihood(model.parts, "pbtest", structured=True, known=True)
         model.parts.each_row("pbtest")
     relation = related(small.parts, large.parts)
     if not relation.nested or small.npar >= large.npar:

@@ -68,7 +68,8 @@ def location_of(parts: OrdinalParts) -> Parts:
 
 def space(design: Design, kept: Any) -> Parts:
     """Prepare one part for comparison."""
-    return Parts(fixed_space(design, kept), covariance_blocks(design), design)
+    plain = all(term.is_plain for term in design.random)
+    return Parts(fixed_space(design, kept), covariance_blocks(design) if plain else [], design)
 
 
 def constant(design: Design) -> Parts:

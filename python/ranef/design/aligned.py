@@ -112,7 +112,7 @@ def one_a_row(
 def _flat(values: Any, role: str) -> Any:
     """Return a vector; a matrix of one column counts as one."""
     if isinstance(values, pd.DataFrame) or np.ndim(values) == 2:
-        raise DataError(f"{role} must have one value a row; give a vector, or a Series", role)
+        raise DataError(f"{role} must have one value a row; pass a vector, or a Series", role)
     array = np.asarray(values) if not hasattr(values, "to_numpy") else values.to_numpy()
     if array.ndim != 1:
         raise DataError(
@@ -247,7 +247,7 @@ def side_by_side(values: Any, role: str) -> Any:
     if not (isinstance(values, list | tuple) and any(isinstance(v, pd.Series) for v in values)):
         return values
     if not all(isinstance(v, pd.Series) for v in values):
-        raise DataError(f"{role} mixes Series with other things; give a frame or a matrix", role)
+        raise DataError(f"{role} mixes Series with other things; pass a frame or a matrix", role)
     if any(not v.index.equals(values[0].index) for v in values):
         raise DataError(f"the Series of {role} differ in their index", role)
     names = [j if v.name is None else v.name for j, v in enumerate(values)]

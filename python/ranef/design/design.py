@@ -102,6 +102,11 @@ class RandomTerm:
         return self.known is None
 
     @property
+    def is_single(self) -> bool:
+        """Whether each row has one level, known covariance or not."""
+        return True
+
+    @property
     def tells_levels_apart(self) -> bool:
         """Whether a known covariance distinguishes the effects from residual variation."""
         return self.known is not None and not self.known.is_diagonal

@@ -251,7 +251,7 @@ def lazy_or_unknown(data: Any) -> str:
     kind = f"{type(data).__module__}.{type(data).__qualname__}"
     if hasattr(data, "collect"):
         return f"data is a {kind}, which holds no rows yet; call its collect() first"
-    return f"data is a {kind}; give a pandas, polars or Arrow table or a dict of arrays"
+    return f"data is a {kind}; pass a pandas, polars or Arrow table or a dict of arrays"
 
 
 def narwhals_series(column: Any) -> pd.Series[Any]:
@@ -268,7 +268,7 @@ def narwhals_series(column: Any) -> pd.Series[Any]:
         values = values.astype(object)
     if values.ndim != 1:
         name = column.name
-        raise DataError(f"column {name!r} holds {column.dtype}, not one value a row", name)
+        raise DataError(f"column {name!r} contains {column.dtype}, not one value a row", name)
     return pd.Series(values, copy=False)
 
 

@@ -60,7 +60,7 @@ def times_of_levels(term: RandomTerm, warn: bool) -> Times:
         warn_caller(
             RanefWarning(
                 f"the times in {term.group!r} are text and are counted 1, 2, 3, ..., so that "
-                f"{after!r} follows {before!r} at once; give times as numbers to keep "
+                f"{after!r} follows {before!r} at once; pass times as numbers to keep "
                 "their distances"
             )
         )

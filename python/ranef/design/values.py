@@ -119,7 +119,7 @@ def reject(series: pd.Series[Any], name: str) -> None:
     temporal = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
     if temporal or isinstance(dtype, pd.PeriodDtype):
         raise DataError(
-            f"column {name!r} holds dates or times ({dtype}); {DATES.format(name)}", name
+            f"column {name!r} contains dates or times ({dtype}); {DATES.format(name)}", name
         )
 
 
@@ -144,7 +144,7 @@ def text_or_numbers(series: pd.Series[Any], name: str) -> Value:
     if kind in ("string", "boolean", "empty", "categorical"):
         return Categories(*read_codes(series, name))
     if kind in ("datetime", "datetime64", "date", "timedelta", "timedelta64", "time", "period"):
-        raise DataError(f"column {name!r} holds dates or times; {DATES.format(name)}", name)
+        raise DataError(f"column {name!r} contains dates or times; {DATES.format(name)}", name)
     raise DataError(mixed_message(series, name), name)
 
 
@@ -152,7 +152,7 @@ def mixed_message(series: pd.Series[Any], name: str) -> str:
     """State which types of value a column mixes."""
     kinds = sorted({type(v).__name__ for v in series.dropna()})
     return (
-        f"column {name!r} holds values of different or unusable types ({', '.join(kinds[:4])}); "
+        f"column {name!r} contains values of different or unusable types ({', '.join(kinds[:4])}); "
         f"make it all numbers or all text, e.g. with astype(str) or pd.to_numeric"
     )
 
@@ -212,7 +212,8 @@ def small_range(
     if high - low >= min(4 * len(values) + 1000, 2**31 - 1) or high >= 2**63 - 1:
         return None
     wide = values if values.dtype.itemsize >= 4 else values.astype(np.int32)
-    return (wide - wide.dtype.type(low)).astype(np.int32), pd.RangeIndex(low, high + 1)
+    codes = (wide - wide.dtype.type(low)).astype(np.int32, copy=False)
+    return codes, pd.RangeIndex(low, high + 1)
 
 
 def whole(levels: pd.Index[Any], name: str) -> pd.Index[Any]:
@@ -240,7 +241,9 @@ def find_levels(levels: pd.Index[Any], values: pd.Index[Any]) -> NDArray[np.intp
 def drop_unused(codes: Codes, levels: pd.Index[Any]) -> tuple[Codes, pd.Index[Any]]:
     """Renumber codes (none missing) so that each level occurs."""
     used = np.zeros(len(levels), dtype=bool)
-    used[codes] = True
-    if used.all():
-        return codes, levels
+    step = max(1 << 16, 4 * len(levels))  # of many rows, a few have all levels
+    for start in range(0, len(codes), step):
+        used[codes[start : start + step]] = True
+        if used.all():
+            return codes, levels
     return (np.cumsum(used, dtype=np.int32) - np.int32(1))[codes], levels[used]

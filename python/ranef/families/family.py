@@ -73,6 +73,9 @@ class Family:
         Whether y is a cut of a latent variable, with the variance of the link's distribution.
     takes_zero : bool
         Whether a part for structural zeros makes sense.
+    without_zeros : str
+        What else to take, in words, where no response is 0 of a continuous distribution that has
+        zeros.
     is_hurdle : bool
         Whether there are no zeros but structural ones.
     in_units : bool
@@ -111,6 +114,7 @@ class Family:
     has_trials: bool = False
     latent: bool = False
     takes_zero: bool = False
+    without_zeros: str = ""
     is_hurdle: bool = False
     in_units: bool = False
     constant_variation: bool = False

@@ -25,6 +25,12 @@ def residuals(
 
     Parameters
     ----------
+    family : Family
+        The distribution.
+    link : Link
+        The link of its mean.
+    kind : str
+        Which residuals.
     y, eta, weights : ndarray of shape (n,)
         Responses, linear predictors, and trials or frequencies.
     params : mapping

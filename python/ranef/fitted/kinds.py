@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ..errors import ModelError
+from .feglm.model import GeneralizedFixedEffectsModel
+from .feols.model import FixedEffectsModel
 from .glmm.model import GeneralizedLinearMixedModel
 from .gls.model import GLSModel
 from .lmm.model import LinearMixedModel
@@ -20,7 +22,9 @@ Model: TypeAlias = LinearMixedModel | GeneralizedLinearMixedModel
 Generalised: TypeAlias = GeneralizedLinearMixedModel | DistributionalModel | CumulativeLinkModel
 
 #: Models that have marginal means.
-Answering: TypeAlias = LinearMixedModel | Generalised | GLSModel
+Answering: TypeAlias = (
+    LinearMixedModel | Generalised | GLSModel | FixedEffectsModel | GeneralizedFixedEffectsModel
+)
 
 #: What generalised models call themselves, those of one predictor first.
 KINDS = ("generalised", "several", "ordinal")

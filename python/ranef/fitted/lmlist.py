@@ -110,7 +110,7 @@ class GroupFits(Spoken):
         if model is None:
             if self._data is None:
                 raise ModelError(
-                    "these fits were unpickled and no longer know their data; give the mixed model"
+                    "these fits were unpickled and no longer know their data; pass the mixed model"
                 )
             model = fit_model(Call(self._mixed.formula, **self._mixed.options), self._data)
         effects = model.ranef()[self.groups]

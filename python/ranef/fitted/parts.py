@@ -313,6 +313,11 @@ ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         ("smooth", "smooths"), "smooth terms, s(x), are those of ranef.lmer and ranef.glmer"
     ),
+    **dict.fromkeys(
+        ("residual_covariance", "resid_normalized"),
+        "ranef.gls has it, whose residuals may be correlated; those here are independent, and "
+        "model.varcorr has the covariance of a structure inside a bar, such as ar1(0 + f | g)",
+    ),
     "glance": "model.summary() says what is known of the fit",
     "in_units": "rescale the columns of the data and fit again",
     "ngroups": "model.summary() counts the groups",

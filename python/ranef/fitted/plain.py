@@ -62,7 +62,7 @@ class ResidualKinds(Base):
             )
         weights = self.parts.design.weights
         if name == "response" or weights is None:
-            return self.resid()
+            return pd.Series(self.resid)
         return self.resid * np.sqrt(weights)
 
 

@@ -322,7 +322,7 @@ def _codes_by_name(data: Any, design: Design, name: str) -> Codes:
             return term.codes
     if data is None:
         raise UnsupportedError(
-            f"an unpickled model no longer knows its data; give the values of {name!r} as an array"
+            f"an unpickled model no longer knows its data; pass the values of {name!r} as an array"
         )
     return codes_of_column(data, name, design)
 

@@ -255,8 +255,10 @@ class Formula:
         right = " + ".join([self.fixed, *smooths, *map(offset_source, self.offsets)])
         return replace(self, text=like(f"{self.response} ~ {right}", self), random=())
 
-    def refuse_smooths(self, who: str) -> None:
+    def refuse_smooths(self, who: str, instead: str = "") -> None:
         """Raise if there are smooth terms, which ``who`` does not accept.
+
+        ``instead`` says how to use ranef.lmer or ranef.glmer in its place.
 
         Raises
         ------
@@ -266,7 +268,8 @@ class Formula:
         if self.smooths:
             raise UnsupportedError(
                 f"{self.smooths[0].text} is a smooth term, and {who} takes none; fit it by "
-                "ranef.lmer or ranef.glmer, or write a spline of fixed effects, as in ns(x, df=5)"
+                f"ranef.lmer or ranef.glmer{instead and f' ({instead})'}, or write a spline of "
+                "fixed effects, as in ns(x, df=5)"
             )
 
     def evaluated(self, evaluation: Evaluation) -> Formula:

@@ -76,6 +76,8 @@ def alternate(
         Rounds at most.
     tolerance : float
         Change of the log-likelihood, relative to itself, below which it is settled.
+    progress : bool
+        Whether to show a bar.
 
     Notes
     -----

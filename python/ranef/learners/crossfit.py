@@ -178,7 +178,7 @@ def check_estimator(given: Any) -> Any:
     known = "'tree', 'forest', 'boosting'"
     if isclass(given):
         raise TypeError(
-            f"learner is the class {given.__name__}; give an instance: {given.__name__}()"
+            f"learner is the class {given.__name__}; pass an instance: {given.__name__}()"
         )
     for word in ("fit", "predict", "get_params"):
         if not callable(getattr(given, word, None)):

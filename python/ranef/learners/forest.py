@@ -26,6 +26,8 @@ class GroupForest:
         The trees.
     drawn : ndarray of shape (trees, blocks), bool
         Which blocks each tree was grown on.
+    workers : int
+        Threads that predict.
     """
 
     def __init__(self, trees: list[Any], drawn: NDArray[np.bool_], workers: int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,28 @@ def abstract_model() -> tuple[Any, Any]:
         raise ImportError(
             "this needs the package marginaleffects: pip install marginaleffects"
         ) from error
+    check_versions(version("marginaleffects"), version("polars"))
     return ModelAbstract, ModelVault
+
+
+def check_versions(marginaleffects: str, polars: str) -> None:
+    """Refuse versions that do not work together, whatever the model.
+
+    Raises
+    ------
+    ImportError
+        With the line that installs versions that do.
+    """
+    if release(marginaleffects) <= (0, 6) and release(polars) >= (2, 0):
+        raise ImportError(
+            f"marginaleffects {marginaleffects} does not work with polars {polars}, whatever the "
+            'model: pip install "polars<2"'
+        )
+
+
+def release(text: str) -> tuple[int, ...]:
+    """Read the first two numbers of a version."""
+    return tuple(int(part) for part in text.split(".")[:2])
 
 
 @cache

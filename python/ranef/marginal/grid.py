@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from .._options import check_option
 from ..design.frame import used_instead
 from ..errors import UnsupportedError
+from ..fitted.feglm.model import GeneralizedFixedEffectsModel
+from ..fitted.feols.model import FixedEffectsModel
 from ..fitted.gls.model import GLSModel
 from ..fitted.kinds import Answering, check_mixed, is_generalised
 from ..inference.emmeans import METHODS
 from ..report.emmeans import MarginalMeans
-from .parts import part_of
+from .parts import MarginalPart, part_of
 
 __all__ = [
     "assemble",
@@ -30,6 +32,11 @@ __all__ = [
     "training",
 ]
 
+#: What levels mean where an intercept is absorbed.
+ABSORBED = (
+    "at the mean of the absorbed effects over the rows, the mean of the rows' predictors taken as "
+    "known; differences do not depend on it"
+)
 #: Functions whose inverse is the exponential function.
 LOGARITHMS = ("log", "np.log", "numpy.log")
 
@@ -74,13 +81,13 @@ def check_known(names: Sequence[str], grid: Mapping[str, Any]) -> None:
 
 def check_model(model: Any, caller: str) -> None:
     """Refuse a model without means of this kind."""
-    if not isinstance(model, GLSModel):
+    if not isinstance(model, GLSModel | FixedEffectsModel | GeneralizedFixedEffectsModel):
         check_mixed(model, caller, every=True)
 
 
 def training(model: Answering, data: Any) -> Any:
     """Find the data of the fit."""
-    return model.parts.training_data("give them as data=") if data is None else data
+    return model.parts.training_data("pass them as data=") if data is None else data
 
 
 def response_link(model: Answering, part: str = "location") -> str:
@@ -91,7 +98,7 @@ def response_link(model: Answering, part: str = "location") -> str:
     UnsupportedError
         If the response was transformed by anything but a logarithm.
     """
-    if is_generalised(model):
+    if is_generalised(model) or isinstance(model, GeneralizedFixedEffectsModel):
         return part_of(model, part).link
     response = model.parts.design.response
     try:
@@ -124,8 +131,15 @@ def assemble(
 ) -> MarginalMeans:
     """Put rows, coefficients and their covariance together."""
     own = part_of(model, part)
-    kept = own.rows(L)
-    if is_generalised(model):
+    means = what == "emmean"
+    kept = own.means(L) if means else own.rows(L)
+    absorbed = isinstance(model, FixedEffectsModel | GeneralizedFixedEffectsModel)
+    if absorbed:
+        notes = [f"degrees of freedom: {model.parts.ddf_label(ddf)}"]
+        if means and own.center is not None:
+            offset = offset + height_of(model, own)
+            notes.append(ABSORBED)
+    elif is_generalised(model):
         notes = [f"normal tests, on the scale of the link ({own.link})"]
     else:
         ddf = ddf or "satterthwaite"
@@ -142,8 +156,25 @@ def assemble(
         level,
         tuple(notes),
         response=response_of(model),
-        is_predictor=is_generalised(model),
+        is_predictor=is_generalised(model) or isinstance(model, GeneralizedFixedEffectsModel),
     )
+
+
+def height_of(model: Any, part: MarginalPart) -> float:
+    """Mean of the predictor over the rows, absorbed effects included.
+
+    Raises
+    ------
+    UnsupportedError
+        If the absorbed effects are not estimated.
+    """
+    if np.isnan(part.height):
+        raise UnsupportedError(
+            "a conditional likelihood estimates no effect of a group, so there are no levels of "
+            "means; odds ratios are in coef_table() and slopes in emtrends, and "
+            "ranef.joint_tests(model) tests the terms"
+        )
+    return part.height
 
 
 def response_of(model: Any) -> str:

@@ -14,7 +14,8 @@ from ..design.expressions import columns_of
 from ..design.frame import open_frame
 from ..fitted.kinds import Answering
 from ..inference.emmeans import marginal_rows
-from ..inference.hypotheses.linear import joint, not_estimable
+from ..inference.hypotheses.linear import joint
+from .parts import part_of
 
 __all__ = ["effects_of", "joint_rows"]
 
@@ -47,7 +48,9 @@ def joint_rows(
 ) -> pd.DataFrame:
     """Test each effect, within each combination of the levels of ``by``."""
     parts, rows = model.parts, []
-    approximation, beta = parts.approximation(ddf), parts.beta[parts.kept]
+    part = part_of(model, "location")
+    approximation = parts.approximation(ddf)
+    approximation = part.approximation or approximation
     levels = [list(grid[name]) for name in by]
     for names in effects:
         L = marginal_rows(parts.design, grid, [*names, *by])[1]
@@ -56,12 +59,12 @@ def joint_rows(
         size = int(np.prod(sizes))
         for place, at in enumerate(product(*levels[::-1])):
             own = C @ L[place * size : (place + 1) * size]
-            tested, lost = independent(parts, own)
+            tested, lost = independent(part.rows(own))
             row: dict[str, Any] = dict(zip(by, at[::-1], strict=True))
             row |= {"term": ":".join(names), "num_df": len(tested), "den_df": np.nan}
             row |= {"F": np.nan, "pvalue": np.nan}
             if len(tested):
-                found = joint(tested, beta, approximation)
+                found = joint(tested, part.beta, approximation)
                 row |= {"den_df": found.den_df, "F": found.F, "pvalue": found.pvalue}
             rows.append(row | {"note": f"{lost} contrasts are not estimable" if lost else ""})
     table = pd.DataFrame(rows)
@@ -81,14 +84,12 @@ def interaction(sizes: Sequence[int]) -> NDArray[np.float64]:
     return C
 
 
-def independent(parts: Any, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """Rows of full rank in the kept coefficients, and how many are not estimable."""
-    kept, lost = rows[:, parts.kept], np.zeros(len(rows), dtype=bool)
-    if len(parts.kept) < rows.shape[1]:
-        lost = not_estimable(rows, parts.kept, *parts.aliasing())
-    known = kept[~lost]
-    if not len(known):
-        return known, int(lost.sum())
+def independent(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """Rows of full rank in the coefficients, and how many are not estimable: rows of NaN."""
+    lost = np.isnan(rows).any(axis=1)
+    known = rows[~lost]
+    if not known.size:
+        return known[:0], int(lost.sum())
     _, sizes, basis = np.linalg.svd(known, full_matrices=False)
     rank = int((sizes > 1e-9 * max(float(sizes[0]), 1e-300)).sum()) if sizes[0] > 1e-9 else 0
     return np.asarray(basis[:rank]), int(lost.sum())

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._typing import Array
-from ..design.design import Design
+from ..design.design import INTERCEPT, Design
 from ..errors import UnsupportedError
+from ..fitted.feglm.parts import FeglmParts
+from ..fitted.feols.parts import FeolsParts
 from ..fitted.ordinal.parts import OrdinalParts
 from ..fitted.several.parts import SeveralParts
 from ..inference.hypotheses.linear import Approximation, FixedDf, not_estimable
@@ -20,6 +22,8 @@ __all__ = ["MarginalPart", "check_type", "part_of"]
 
 #: Links of the predictors other than the location's.
 LINKS = {"zero": "logit", "dispersion": "log"}
+#: A difference of columns that is rounding.
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class MarginalPart:
         Their covariance; None for that of the model's tests.
     link : str
         What their predictor is turned back through.
+    center : ndarray of shape (columns,) or None
+        Mean row of the data, about which means are taken where an intercept is absorbed.
+    height : float
+        Mean of the predictor over the rows, at ``center``.
     """
 
     design: Design
@@ -49,14 +57,28 @@ class MarginalPart:
     beta: Array
     approximation: Approximation | None
     link: str
+    center: Array | None = None
+    height: float = 0.0
 
     def rows(self, L: Array) -> Array:
         """Write rows in the coefficients; NaN where they are not estimable."""
         out = L[:, self.kept]
-        if len(self.kept) < L.shape[1]:
+        if self.center is not None:
+            lost = np.abs(L[:, list(self.aliased)]).max(axis=1, initial=0.0) > TINY
+            out = np.where(lost[:, None], np.nan, out)
+        elif len(self.kept) < L.shape[1]:
             lost = not_estimable(L, self.kept, self.aliased, self.alias)
             out = np.where(lost[:, None], np.nan, out)
         return out[:, len(self.kept) - len(self.beta) :]
+
+    def means(self, L: Array) -> Array:
+        """Write means in the coefficients: about the mean row where an intercept is absorbed."""
+        if self.center is None:
+            return self.rows(L)
+        about = L - self.center
+        constant = [j for j in range(L.shape[1]) if self.design.fixed[j] == INTERCEPT]
+        about[:, constant] = 0.0
+        return self.rows(about)
 
 
 def part_of(model: Any, part: str) -> MarginalPart:
@@ -93,6 +115,8 @@ def part_of(model: Any, part: str) -> MarginalPart:
             FixedDf(parts.cov[:p, :p], np.inf),
             "identity",
         )
+    if isinstance(parts, FeolsParts | FeglmParts):
+        return absorbed_part(parts)
     estimate = parts.estimate
     whole = len(estimate.kept) == len(estimate.beta)
     aliased, alias = ((), np.zeros((0, 0))) if whole else parts.aliasing()
@@ -105,6 +129,46 @@ def part_of(model: Any, part: str) -> MarginalPart:
         None,
         getattr(model, "link", "identity"),
     )
+
+
+def absorbed_part(parts: FeolsParts | FeglmParts) -> MarginalPart:
+    """Look up the coefficients beside absorbed effects, and the mean row of the data.
+
+    A column without a coefficient, as one that is constant within every absorbed level, cannot be
+    told from the absorbed effects: rows that need it are not estimable.
+    """
+    design = parts.design
+    kept = np.asarray(parts.estimate.positions, dtype=np.intp)[parts.kept]
+    lost = [j for j in range(len(design.fixed)) if j not in kept and design.fixed[j] != INTERCEPT]
+    if parts.estimate.absorption is None and INTERCEPT in design.fixed:
+        lost = [j for j in range(len(design.fixed)) if j not in kept]
+    center, height = None, 0.0
+    if parts.estimate.absorption is not None:
+        w = design.weights
+        center = np.average(design.X, axis=0, weights=w)
+        height = float(np.average(predictor(parts), weights=w))
+    return MarginalPart(
+        design,
+        kept,
+        lost,
+        np.zeros((len(kept), len(lost))),
+        parts.beta[parts.kept],
+        None,
+        parts.link,
+        center,
+        height,
+    )
+
+
+def predictor(parts: FeolsParts | FeglmParts) -> Array:
+    """Linear predictors of rows, offsets left out; responses of a linear model have their mean."""
+    if isinstance(parts, FeolsParts):
+        values = parts.design.y
+    elif parts.is_conditional:
+        values = np.full(parts.design.n_obs, np.nan)
+    else:
+        values = parts.estimate.eta
+    return values if parts.design.offset is None else values - parts.design.offset
 
 
 def check_type(model: Any, kind: str) -> None:

@@ -188,7 +188,7 @@ class PooledModel(Spoken):
         extra = [name for name in self._names if name not in small._names]
         if lacking or not extra:
             what = f"has {lacking[0]!r}, which this one lacks" if lacking else "is not smaller"
-            raise ModelError(f"the model to test against {what}; give the larger model's test it")
+            raise ModelError(f"the model to test against {what}; use the larger model's test()")
         if method == "D3":
             own = [2.0 * (a.llf - b.llf) for a, b in zip(self.models, small.models, strict=True)]
             large_at, small_at = at_pooled(self.models), at_pooled(small.models)

@@ -89,7 +89,7 @@ def started(asked: Any) -> Iterator[Executor]:
         yield asked
     else:
         raise TypeError(
-            f"executor is a {type(asked).__name__}; give a concurrent.futures.Executor, a function "
+            f"executor is a {type(asked).__name__}; pass a concurrent.futures.Executor, a function "
             "that starts one, a dask.distributed.Client, or the module ray"
         )
 

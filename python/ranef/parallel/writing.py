@@ -60,7 +60,7 @@ def check_not_input(path: Any, data: Any, argument: str) -> None:
     )
     if inside or target in {os.path.realpath(f) for f in found}:
         raise DataError(
-            f"{argument}={os.fspath(path)!r} is among the data that are read ({source!r}); give "
+            f"{argument}={os.fspath(path)!r} is among the data that are read ({source!r}); use "
             "another name, so that they are not overwritten"
         )
 

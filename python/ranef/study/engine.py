@@ -23,6 +23,7 @@ from ..fitted.glmm.call import GlmerCall
 from ..fitted.glmm.model import GeneralizedLinearMixedModel
 from ..fitted.lmm.call import Call
 from ..fitted.lmm.model import LinearMixedModel
+from ..fitted.parts import Base
 from ..formula import like, parse
 from ..inference.study import Truth, draw_counts, draw_responses
 from ..models import lmm
@@ -40,6 +41,11 @@ __all__ = ["Engine", "make_engine", "spec_of"]
 NUMBERS = 4_000_000
 #: Column of the trials of a fitted model; no column of a frame has that name by accident.
 TRIALS = "the study's trials"
+#: What simulates and fits where this does not.
+BY_HAND = (
+    "draw Y = model.simulate(500, seed=1) from a fitted model, and see how often "
+    "ranef.fit_many(right_side, data, Y).table rejects"
+)
 
 
 @dataclass(frozen=True)
@@ -187,8 +193,8 @@ class Engine:
     def design(self, formula: str, columns: Mapping[str, Any]) -> Design:
         """Build the design of a formula."""
         parsed = parse(f"`{STAND_IN}` {formula}")
-        check_free(parsed, "a simulated study")
-        parsed.refuse_smooths("a simulated study")
+        check_free(parsed, "a simulated study", BY_HAND)
+        parsed.refuse_smooths("a simulated study", BY_HAND)
         contrasts = None if self.pilot is None else self.pilot.call.contrasts
         n = len(next(iter(columns.values())))
         return shared_design(formula, columns, n, self.weights, self.offset, contrasts)
@@ -222,11 +228,16 @@ def make_engine(
     """Take a formula or a fitted model."""
     check_ddf(ddf)
     pilot = model if isinstance(model, Pilot) else None
+    if pilot is None and isinstance(model, Base):
+        raise UnsupportedError(
+            f"a study draws from models of lmer, and of glmer with one linear predictor, not from "
+            f"a {type(model).__name__}; fit the columns of model.simulate(n) by model.refit(y) one "
+            "by one, and count what is rejected"
+        )
     if pilot is None and not isinstance(model, str):
         raise TypeError(
             f"model must be a formula or a model fitted by lmer or glmer, not a "
-            f"{type(model).__name__}; give the columns of model.simulate(n) to ranef.glmer one by "
-            "one, and count what it rejects"
+            f"{type(model).__name__}"
         )
     for name, given in (("weights", weights), ("offset", offset)):
         if given is not None and not isinstance(given, str):
@@ -265,7 +276,7 @@ def spec_of(model: Any, spec: GlmmSpec | None) -> GlmmSpec | None:
         )
     if own is not None and (own.nagq != 1 or own.reml):
         raise UnsupportedError(
-            "a study fits by Laplace's approximation; give model.update(nagq=1, reml=False), or "
+            "a study fits by Laplace's approximation; pass model.update(nagq=1, reml=False), or "
             "the formula with params and varcorr"
         )
     if own is not None and own.transform.positive:

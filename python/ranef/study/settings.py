@@ -122,7 +122,7 @@ def listed(values: Any, name: str) -> list[Any]:
         return [values]
     found = list(values)
     if not found:
-        raise ValueError(f"{name} is empty; give a value or several")
+        raise ValueError(f"{name} is empty; pass a value or several")
     return found
 
 

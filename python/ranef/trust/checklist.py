@@ -11,8 +11,10 @@ import pandas as pd
 
 from .._counted import counted
 from .._html import Preformatted
+from ..design.design import RandomTerm
 from ..errors import RanefError
-from ..fitted.kinds import Model
+from ..fitted.glmm.model import GeneralizedLinearMixedModel
+from ..fitted.kinds import Generalised, Model
 from ..fitted.lmm.model import LinearMixedModel
 from ..words.answers import Spoken
 from .diagnosis import diagnosis_of
@@ -76,41 +78,26 @@ class Checklist(Spoken, Preformatted):
         return "\n\n".join(parts)
 
 
-def checklist_of(model: Model) -> Checklist:
+def checklist_of(model: Model | Generalised) -> Checklist:
     """Go through the topics of the page on issues in mixed models."""
     return Checklist(model.call.formula, tuple(_items(model)))
 
 
-def _items(model: Model) -> Iterator[Item]:
+def _items(model: Model | Generalised) -> Iterator[Item]:
     """Answer each topic in its order."""
     yield _explained(model)
-    group, linear = next(iter(model.ngroups)), isinstance(model, LinearMixedModel)
-    yield Item(
-        "alternatives",
-        "Not compared yet: fixed effects, cluster-robust and between-within estimates of the same "
-        "coefficients.",
-        _others(model, group),
-    )
-    if linear:
-        yield Item(
-            "growth curves",
-            f"For repeated measures of {group}: the same model as a latent curve.",
-            f'ranef.growth(outcome, data, time=..., groups="{group}")',
-        )
-    few = [f"{name} has {count}" for name, count in model.ngroups.items() if count < FEW]
-    yield Item(
-        "few clusters",
-        f"{'; '.join(few)} levels: its variance is poorly known, tests need small-sample degrees "
-        "of freedom."
-        if few
-        else f"No: {_counts(model)}.",
-        ('model.coef_table("kenward-roger"), ' * linear + "model.sample()") if few else "",
-    )
+    factors, linear = _factors(model), isinstance(model, LinearMixedModel)
+    if factors:
+        yield from _groups(model, factors)
     yield from _rows(model)
     yield Item(
         "fixed or random",
-        f"Random: {', '.join(model.ngroups)}. Predictors that go with the groups need their means.",
-        f'ranef.within_between(formula, data, groups="{group}")' if linear else "",
+        f"Random: {', '.join(factors)}. Predictors that go with the groups need their means."
+        if factors
+        else "No groups: the only random effects are curves.",
+        f'ranef.within_between(formula, data, groups="{next(iter(factors))}")'
+        if linear and factors
+        else "",
     )
     lost = sum(model.parts.design.dropped.values())
     yield Item(
@@ -141,22 +128,68 @@ def _items(model: Model) -> Iterator[Item]:
     report = model.convergence
     advice = "ranef.doctor(model)" if model.is_singular or not report.converged else ""
     yield Item("convergence", report.verdict, advice)
-    found = diagnosis_of(model, None, seed=1).codes
-    yield Item(
+    yield _diagnosed(model)
+
+
+def _diagnosed(model: Model | Generalised) -> Item:
+    """Say what diagnose finds, or why it does not look."""
+    try:
+        found = diagnosis_of(model, None, seed=1).codes
+    except RanefError as error:
+        return Item("anything else", f"{error}.", "model.check()")
+    return Item(
         "anything else",
         f"diagnose finds {', '.join(found)}." if found else "diagnose finds nothing.",
         "ranef.diagnose(model), model.check()",
     )
 
 
-def _others(model: Model, group: str) -> str:
+def _factors(model: Model | Generalised) -> dict[str, int]:
+    """List grouping factors and their numbers of levels, of smooths where there are no others."""
+    return model.ngroups or {_named(term): term.n_levels for term in model.parts.design.grouped}
+
+
+def _named(term: RandomTerm) -> str:
+    """Name the grouping factor of a term, which a smooth may be of."""
+    return term.group if term.smooth is None else str(term.smooth.group)
+
+
+def _groups(model: Model | Generalised, factors: dict[str, int]) -> Iterator[Item]:
+    """Answer what is about the groups: other approaches, curves, few levels."""
+    group, linear = next(iter(factors)), isinstance(model, LinearMixedModel)
+    yield Item(
+        "alternatives",
+        "Not compared yet: fixed effects, cluster-robust and between-within estimates of the same "
+        "coefficients.",
+        _others(model, group),
+    )
+    if linear:
+        yield Item(
+            "growth curves",
+            f"For repeated measures of {group}: the same model as a latent curve.",
+            f'ranef.growth(outcome, data, time=..., groups="{group}")',
+        )
+    few = [f"{name} has {count}" for name, count in factors.items() if count < FEW]
+    yield Item(
+        "few clusters",
+        f"{'; '.join(few)} levels: its variance is poorly known, tests need small-sample degrees "
+        "of freedom."
+        if few
+        else f"No: {_counts(factors)}.",
+        ('model.coef_table("kenward-roger"), ' * linear + "model.sample()") if few else "",
+    )
+
+
+def _others(model: Model | Generalised, group: str) -> str:
     """Write the call of other approaches."""
     if isinstance(model, LinearMixedModel):
         return f'ranef.approaches(formula, data, groups="{group}")'
+    if not isinstance(model, GeneralizedLinearMixedModel):
+        return 'model.robust("CR2")'
     return f'ranef.gee(formula, data, groups="{group}", family="{model.family}")'
 
 
-def _explained(model: Model) -> Item:
+def _explained(model: Model | Generalised) -> Item:
     """State R² and the intraclass correlation, or why there is none."""
     topic = "variance accounted for"
     try:
@@ -170,21 +203,23 @@ def _explained(model: Model) -> Item:
     return Item(topic, text, "model.variance_decomposition()")
 
 
-def _counts(model: Model) -> str:
+def _counts(factors: dict[str, int]) -> str:
     """Write the number of levels of each factor."""
-    return ", ".join(f"{name} has {count:,} levels" for name, count in model.ngroups.items())
+    return ", ".join(f"{name} has {count:,} levels" for name, count in factors.items())
 
 
-def _rows(model: Model) -> Iterator[Item]:
+def _rows(model: Model | Generalised) -> Iterator[Item]:
     """Describe the number of rows within levels, and their balance."""
     said, small = [], False
-    for term in model.parts.design.random:
-        sizes = np.bincount(term.codes, minlength=term.n_levels)
-        if len(term.codes):
+    for term in model.parts.design.grouped:
+        shares = [codes if w is None else codes[w > 0.0] for codes, w in term.memberships]
+        counts = np.bincount(np.concatenate(shares))
+        sizes = counts[counts > 0]  # a pedigree has animals without rows
+        if len(sizes):
             low, high = int(np.min(sizes)), int(np.max(sizes))
             small |= float(np.median(sizes)) < SMALL
             spread = f"{low} to {high} rows" if low < high else counted(low, "row")
-            said.append(f"{spread} a level of {term.group}")
+            said.append(f"{spread} a level of {_named(term)}")
     text = "; ".join(said) or "the rows were not kept"
     text = text[0].upper() + text[1:]
     yield Item(
@@ -194,6 +229,6 @@ def _rows(model: Model) -> Iterator[Item]:
     )
 
 
-def _drawn(model: Model) -> str:
+def _drawn(model: Model | Generalised) -> str:
     """Name the figure of the levels: shrinkage where each has least squares to compare."""
     return "shrinkage" if isinstance(model, LinearMixedModel) else "caterpillar"

@@ -52,7 +52,7 @@ def _known(value: Any, group: str) -> KnownCovariance:
     if isinstance(value, pd.DataFrame):
         return of_matrix(value, group)
     raise DataError(
-        f"covariance[{group!r}] is {type(value).__name__}, which does not say whose its rows are; "
+        f"covariance[{group!r}] is {type(value).__name__}, which does not say whose rows they are; "
         f"{HOW}",
         group,
     )

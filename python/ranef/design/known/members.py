@@ -90,6 +90,11 @@ class MemberTerm(RandomTerm):
         return False
 
     @property
+    def is_single(self) -> bool:
+        """Whether each row has one level, known covariance or not."""
+        return False
+
+    @property
     def memberships(self) -> tuple[Rows, ...]:
         """Levels of the rows: one for each row, or one for each member."""
         return self.membership.rows()

@@ -107,7 +107,7 @@ def _with_founders(
         extra = extra[labels.get_indexer(extra) < 0]
     for i in [i for i, label in enumerate(extra) if is_placeholder(label)]:
         raise DataError(
-            f"{named(extra, [i])} occurs as a parent and is no animal with a row of its own; if it "
+            f"{named(extra, [i])} occurs as a parent but has no row of its own; if it "
             "stands for parents that are unknown, make it missing (None or NaN) in sire and dam, "
             "else give it a row"
         )

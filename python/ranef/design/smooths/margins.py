@@ -105,7 +105,7 @@ def _basis(smooth: Smooth, bs: str, x: Array, k: int, order: int, degree: int) -
         if k <= max(order, degree):
             raise ValueError(f"k={k} is too small; k={max(order, degree) + 1} is the smallest")
         if len(knots) > 2:
-            raise ValueError("P-splines have evenly spaced knots; give their two ends, or none")
+            raise ValueError("P-splines have evenly spaced knots; pass their two ends, or none")
         low, high = (knots[0], knots[1]) if len(knots) else (v.min(), v.max())
         if low > v.min() or high < v.max():
             raise ValueError(f"the ends {low:g} and {high:g} of knots do not cover the data")
@@ -116,5 +116,5 @@ def _basis(smooth: Smooth, bs: str, x: Array, k: int, order: int, degree: int) -
     elif not len(knots):
         knots = place_knots(v, k)
     elif smooth.k[0] is not None and len(knots) != k:
-        raise ValueError(f"there are {len(knots)} knots and k={k}; give k knots, or the two ends")
+        raise ValueError(f"there are {len(knots)} knots and k={k}; pass k knots, or the two ends")
     return Cyclic(knots) if bs == "cc" else Cubic(knots)

@@ -136,8 +136,10 @@ class Structure:
         return (*sds, *OTHERS.get(self.kind, ()))
 
 
-def check_free(formula: Formula, what: str) -> None:
+def check_free(formula: Formula, what: str, instead: str = "") -> None:
     """Refuse a formula with covariance structures for ``what`` cannot fit them.
+
+    ``instead`` says what does, apart from leaving the structure out.
 
     Raises
     ------
@@ -148,5 +150,6 @@ def check_free(formula: Formula, what: str) -> None:
         if bar.structure:
             raise UnsupportedError(
                 f"{what} has no covariance structures inside bars, such as {bar.source()}; "
-                f"ranef.lmer and ranef.glmer have them. Here, write ({bar.left} | {bar.group})"
+                f"ranef.lmer and ranef.glmer have them{instead and f' ({instead})'}. Here, write "
+                f"({bar.left} | {bar.group})"
             )

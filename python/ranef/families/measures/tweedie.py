@@ -43,7 +43,12 @@ def halfway(y: Array) -> float:
     return 0.0
 
 
-POWER = Shape("power", natural_power, halfway, at_end="the power is at the end of its range")
+POWER = Shape(
+    "power",
+    natural_power,
+    halfway,
+    at_end="the power is at the end of its range, 2 of gamma responses or 1 of Poisson counts",
+)
 TWEEDIE = Family(
     name="tweedie",
     core="tweedie",
@@ -54,5 +59,7 @@ TWEEDIE = Family(
     draw=draw,
     shapes=(Shape("phi", np.exp, log_phi), POWER),
     takes_zero=True,
+    without_zeros="family='gamma' or family='lognormal' has no power to estimate, which the zeros "
+    "tell most about",
     aliases=("tw", "compound_poisson", "compound_poisson_gamma"),
 )

@@ -143,7 +143,7 @@ def _(estimate: ConditionalFit, parts: Fit, kind: str, cluster: Any, ssc: str) -
     if not is_nested(codes, outer):
         raise UnsupportedError(
             f"the clusters {name!r} cut through the levels of {group!r}, whose rows are dependent "
-            "given their sum; clusters must hold whole levels"
+            "given their sum; clusters must contain whole levels"
         )
     whole = np.empty(int(codes.max()) + 1, dtype=np.intp)
     whole[codes] = outer

@@ -171,6 +171,7 @@ class GeneralizedFixedEffectsModel(
         ),
         **dict.fromkeys(("bootstrap", "profile", "wild_bootstrap"), "use robust('CR2')"),
         "anova": "use wald_test(terms)",
+        "overdispersion": "model.simulated_residuals().dispersion() tests it",
         "coef": "the coefficients are in params, absorbed effects in effects()",
         "fixef": "absorbed effects are in effects(), coefficients in params",
         "simulate": "fit ranef.glmer to draw new responses",

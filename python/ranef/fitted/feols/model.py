@@ -62,6 +62,7 @@ class FixedEffectsModel(
         ),
         **dict.fromkeys(("bootstrap", "profile"), "use wild_bootstrap(term)"),
         "anova": "use wald_test(terms)",
+        "overdispersion": "a linear model estimates its variance; see model.check()",
         "coef": "the coefficients are in params, absorbed effects in effects()",
         "fixef": "absorbed effects are in effects(), coefficients in params",
         "simulate": "fit ranef.lmer or ranef.gls to draw new responses",

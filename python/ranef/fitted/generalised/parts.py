@@ -10,10 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..._counted import counted
+from ..._options import check_option
 from ..._typing import Array, Positions
+from ...design.design import Design
+from ...families.scale import METHODS
 from ...inference.hypotheses.linear import FixedDf
 from ...inference.optimum.generalised import optimum_of
 from ...inference.optimum.optimum import Optimum
+from ...inference.shares.observed import Observed
+from ...inference.shares.r2 import Variances
 from ...models.glmm.standing import Standing
 from ...report.maketables import covariance_rows
 from ...report.varcorr import VarCorr
@@ -70,6 +75,18 @@ class GeneralisedParts(ProfiledParts):
     @abstractmethod
     def numbers(self) -> dict[str, float]:
         """List all parameters by name: covariances, then shapes and coefficients."""
+
+    @abstractmethod
+    def latent(self, method: str) -> tuple[Design, Variances]:
+        """Compute the parts of the linear predictor's variance, and the terms they are of."""
+
+    @abstractmethod
+    def observed(self) -> Observed:
+        """Compute the parts of the variance of the responses themselves."""
+
+    def scale_word(self, method: str) -> str:
+        """State where the variance of the distribution comes from."""
+        return check_option("method", method, METHODS)
 
     @property
     def varcorr(self) -> VarCorr:

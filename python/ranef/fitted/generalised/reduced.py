@@ -71,7 +71,7 @@ class RandomTests(Base):
         (1 | herd)     4  14.01  1.0
         """
         parts = self.parts
-        by_likelihood(parts, "ranova")
+        by_likelihood(parts, "ranova", structured=True)
         labels, npar, llf = ["<none>"], [parts.npar], [parts.llf]
         control = replace(parts.call.control, start=())
         listed = list(smaller(parts))

@@ -92,7 +92,7 @@ class Resampled(Base):
                 "standard errors that do not assume the distribution"
             )
         parts = self.parts
-        by_likelihood(parts, "a bootstrap")
+        by_likelihood(parts, "a bootstrap", structured=True, known=True)
         parts.each_row("a bootstrap")
 
         def measured(fitted: GeneralisedParts) -> dict[str, float]:

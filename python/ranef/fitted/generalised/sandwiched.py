@@ -74,7 +74,7 @@ class Sandwiched(Base):
         by_likelihood(parts, "a cluster-robust covariance")
         if cluster is None:
             if not parts.design.random:
-                raise ValueError('the model has no groups; give cluster="column"')
+                raise ValueError('the model has no groups; pass cluster="column"')
             fewest = min(parts.design.random, key=lambda term: term.n_levels)
             cluster = fewest.group.rpartition(":")[2] if ":" in fewest.group else fewest.group
             found = {cluster: fewest.codes}
@@ -82,7 +82,7 @@ class Sandwiched(Base):
             found = clusters_of(parts.data, parts.design, cluster)
         if len(found) > 1:
             raise UnsupportedError(
-                "clusters of several kinds are not available for a generalised mixed model; give "
+                "clusters of several kinds are not available for a generalised mixed model; pass "
                 "the one in which all groups are nested, or use ranef.gee"
             )
         (name, given), standing = next(iter(found.items())), parts.standing()
@@ -90,7 +90,7 @@ class Sandwiched(Base):
         if not standing.nested_in(codes):
             raise ModelError(
                 f"levels of a grouping factor occur in several clusters of {name!r}, so that "
-                "clusters are not independent; give clusters in which all groups are nested"
+                "clusters are not independent; pass clusters in which all groups are nested"
             )
         count = int(codes.max()) + 1
         if count < 2:

@@ -22,6 +22,7 @@ from ..generalised.intervals import Intervals
 from ..generalised.reduced import RandomTests
 from ..generalised.resampled import Resampled
 from ..generalised.sandwiched import Sandwiched
+from ..generalised.shares import Shares
 from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
@@ -61,6 +62,7 @@ class GeneralizedLinearMixedModel(
     Intervals,
     Resampled,
     Sandwiched,
+    Shares,
     RandomTests,
     Units,
     Checks,

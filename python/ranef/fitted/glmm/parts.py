@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ... import _core
 from ..._typing import Array, Positions
+from ...design.design import Design
 from ...design.encode import NewRows, encode
 from ...errors import UnsupportedError
 from ...inference.optimum.surface import Explorer, SearchDeviance
@@ -25,6 +26,9 @@ from ...inference.profile.generalised import generalised_curves
 from ...inference.profile.profile import Walked
 from ...inference.profile.structures import generalised_covariance
 from ...inference.profile.targets import targets, values
+from ...inference.shares.generalised import observed_parts, parts_of_variance
+from ...inference.shares.observed import Observed
+from ...inference.shares.r2 import Variances
 from ...inference.smooths.table import Fitted
 from ...inference.smooths.weights import observed_weights
 from ...inference.structures import natural_values
@@ -186,7 +190,7 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         """
         if self.n_read is not None:
             raise UnsupportedError(
-                f"{what} is of single rows, and a model of data in chunks keeps their distinct "
+                f"{what} is about single rows, and a model of data in chunks keeps their distinct "
                 "rows only; use predict(newdata) on rows of the data, or fit a frame in memory"
             )
 
@@ -212,6 +216,21 @@ class GlmmParts(GeneralisedParts, CurvedParts):
         family = self.call.spec.distribution
         start = {name: np.zeros(self.design.n_obs) for name in ("location", *family.parameters)}
         return plan_of(family, self.call.spec.link, (("location", self.design),), start)
+
+    def latent(self, method: str) -> tuple[Design, Variances]:
+        """Compute the parts of the linear predictor's variance, and the terms they are of."""
+        design = self.design
+        kept = tuple(term for term in design.random if term.n_levels < design.n_obs)
+        return replace(design, random=kept), parts_of_variance(design, self.estimate, method)
+
+    def observed(self) -> Observed:
+        """Compute the parts of the variance of the responses themselves."""
+        return observed_parts(self.design, self.estimate, self.weights)
+
+    def scale_word(self, method: str) -> str:
+        """State where the variance of the distribution comes from."""
+        known = super().scale_word(method)
+        return "latent" if self.call.spec.distribution.latent else known
 
     def standing(self) -> Standing:
         """Where the likelihood stands, by the kernel of several predictors."""

@@ -191,7 +191,7 @@ def check_levels(rows: StructuredDesign, call: GrowthCall) -> None:
         if name in call.time_varying and not varies:
             raise DataError(
                 f"{name!r} is constant within groups of {call.groups!r}, so it does not vary in "
-                "time; give it as covariates=",
+                "time; pass it as covariates=",
                 name,
             )
     if call.paths == "free":

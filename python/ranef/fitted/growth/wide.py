@@ -75,7 +75,7 @@ def long_rows(
         if len(own) != len(columns):
             raise ValueError(
                 f"time_varying={key!r} has {counted(len(own), 'column')} for "
-                f"{counted(len(columns), 'wave')}; give one for each, in the order of the outcome's"
+                f"{counted(len(columns), 'wave')}; pass one for each, in the order of the outcome's"
             )
     for name in columns:
         if not is_numbers(wide[name]):
@@ -187,7 +187,7 @@ def times_in_names(columns: Sequence[str]) -> list[float]:
     ends = [re.search(r"(\d+(?:\.\d+)?)$", name) for name in columns]
     if gone := [name for name, end in zip(columns, ends, strict=True) if end is None]:
         raise ValueError(
-            f"{gone[0]!r} does not end in a number, from which its time could be read; give the "
+            f"{gone[0]!r} does not end in a number, from which its time could be read; pass the "
             "times: time=[0, 1, ...]"
         )
     times = [float(end[1]) for end in ends if end is not None]
@@ -199,7 +199,7 @@ def times_in_names(columns: Sequence[str]) -> list[float]:
     if len(steps) and steps.max() > steps.min() + 1e-9:
         listed = ", ".join(f"{t:g}" for t in sorted(times))
         notes.append(
-            f"the waves have gaps: their times are taken to be {listed}; give others as time="
+            f"the waves have gaps: their times are taken to be {listed}; pass others as time="
         )
     tell(tuple(RanefWarning(note) for note in notes))
     return times

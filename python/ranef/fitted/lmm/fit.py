@@ -134,7 +134,7 @@ def refuse_in_chunks(call: Call) -> None:
     """Refuse what needs rows in memory."""
     if call.covariance is not None or any(bar.members for bar in parse(call.formula).random):
         raise UnsupportedError(
-            "covariance= and mm() need rows in memory; give a frame instead of data in chunks"
+            "covariance= and mm() need rows in memory; pass a frame instead of data in chunks"
         )
 
 

@@ -173,7 +173,7 @@ class Smooths(Base):
         name = smooth.smooth.variables[0]
         if not name.expr.isidentifier() and name.kind.value == "python":
             raise ValueError(
-                f"{smooth.label} is a smooth of an expression; give newdata with its columns"
+                f"{smooth.label} is a smooth of an expression; pass newdata with its columns"
             )
         low, high = smooth.ranges[0]
         return pd.DataFrame({name.expr: np.linspace(low, high, POINTS)})

@@ -148,7 +148,7 @@ class GrowthMixture(Spoken, Criteria, Memberships):
             return fit_model(call, data)
         for name in ("outcome", "time", "groups", "missing"):
             if getattr(call, name) != getattr(self.call, name):
-                raise ValueError(f"{name}= reads other columns or rows; give them as data=")
+                raise ValueError(f"{name}= reads other columns or rows; pass them as data=")
         return fit_rows(call, replace(self._data, n_shape=call.n_shape))
 
     def frame(self) -> pd.DataFrame:

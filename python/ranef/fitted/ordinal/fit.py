@@ -80,7 +80,7 @@ def ordered_codes(series: pd.Series[Any], name: str) -> tuple[np.ndarray, list[A
         return codes, list(series.cat.categories)
     if not pd.api.types.is_numeric_dtype(series):
         raise DataError(
-            f"{name!r} holds text, whose order is not known; make it an ordered categorical by "
+            f"{name!r} contains text, whose order is not known; make it an ordered categorical by "
             "pd.Categorical(..., categories=[lowest, ..., highest], ordered=True)",
             name,
         )

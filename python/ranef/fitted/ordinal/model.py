@@ -23,6 +23,7 @@ from ..generalised.judged import Judged
 from ..generalised.reduced import RandomTests
 from ..generalised.resampled import Resampled
 from ..generalised.sandwiched import Sandwiched
+from ..generalised.shares import Shares
 from ..generalised.units import Units
 from ..mixed.profiles import Profiles
 from ..mixed.random_part import RandomPart
@@ -60,6 +61,7 @@ class CumulativeLinkModel(
     Intervals,
     Resampled,
     Sandwiched,
+    Shares,
     RandomTests,
     Units,
     Checks,

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from ..._counted import counted
 from ..._typing import Array, Positions
 from ...design.design import Design
-from ...families.links import mean_of
+from ...errors import UnsupportedError
+from ...families.links import link_named, mean_of
 from ...inference.hypotheses import linear
 from ...inference.identified import endless_terms
 from ...inference.profile.several import Linear
+from ...inference.shares.observed import Observed
+from ...inference.shares.r2 import Variances, variances_of, without_rows
 from ...models.glmm.plan import Plan
 from ...models.glmm.thresholds import OrdinalPlan
 from ..parts import Parts
@@ -76,6 +79,50 @@ class OrdinalParts(PredictorParts):
     def npar(self) -> int:
         """Parameters of the thresholds, coefficients, and covariance parameters."""
         return len(self.estimate.standard) + self.n_covariances
+
+    def latent(self, method: str) -> tuple[Design, Variances]:
+        """Compute the parts of the latent response's variance, and the terms they are of.
+
+        Raises
+        ------
+        UnsupportedError
+            Where it has no variance, or predictors act on single thresholds.
+        """
+        self.scale_word(method)
+        own = link_named(self.call.link).latent_variance
+        if own is None:
+            raise UnsupportedError(
+                f"the latent response of a {self.call.link} link has no variance; refit with "
+                "another link, or read model.varcorr"
+            )
+        if self.nominal is not None:
+            raise UnsupportedError(
+                "nominal effects move single thresholds, so that no one latent response has their "
+                "share of variance; refit without nominal=, or read model.varcorr"
+            )
+        design, p = self.design, len(self.design.fixed_names) - 1
+        linear = design.X[:, 1:] @ np.nan_to_num(self.beta[:p])
+        spread = float(np.exp(2.0 * self.estimate.eta[:, 3]).mean())
+        found = variances_of(design, linear, self.estimate.sigmas, own * spread)
+        return without_rows(design, found)
+
+    def observed(self) -> Observed:
+        """Refuse shares of a variance that categories do not have.
+
+        Raises
+        ------
+        UnsupportedError
+            Always.
+        """
+        raise UnsupportedError(
+            'categories have no variance of their own: use scale="latent", or score them as '
+            "numbers and fit ranef.lmer"
+        )
+
+    def scale_word(self, method: str) -> str:
+        """Call the scale of the latent response by its name."""
+        super().scale_word(method)
+        return "latent"
 
     @cached_property
     def cuts(self) -> list[str]:
@@ -180,5 +227,5 @@ def cross_in(parts: OrdinalParts, n: int) -> str:
     names = " and ".join(map(repr, parts.nominal.fixed_names[1:] if parts.nominal else ()))
     return (
         f"the thresholds cross in {counted(n, 'row')}, so that a category would have a negative "
-        f"probability there: the nominal effects of {names} do not hold that far out"
+        f"probability there: the nominal effects of {names} are not valid that far out"
     )

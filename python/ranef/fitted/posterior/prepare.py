@@ -60,7 +60,7 @@ class Ready:
 def prepared(model: Any, prior: Any) -> Ready:
     """Check the priors of a model."""
     parts = model.parts
-    _check_free(parts.design)
+    _check_terms(parts.design, isinstance(parts, LmmParts))
     if isinstance(parts, LmmParts):
         return _linear(model, parts, prior)
     if isinstance(parts, GlmmParts):
@@ -68,15 +68,28 @@ def prepared(model: Any, prior: Any) -> Ready:
     return _several(model, parts, prior)
 
 
-def _check_free(design: Design) -> None:
-    """Refuse terms other than independent levels with a free covariance of their columns."""
+def _check_terms(design: Design, is_linear: bool) -> None:
+    """Refuse terms whose covariance parameters have no prior, or whose effects no sampler.
+
+    Raises
+    ------
+    UnsupportedError
+        With the term, and what there is instead.
+    """
     for term in design.random:
-        structured = getattr(term, "is_structured", False) or not term.is_plain
-        if structured or term.smooth is not None:
+        why, instead = "", "model.conf_int('profile') and model.bootstrap() have intervals"
+        if term.smooth is not None:
+            why = "is a smooth, whose standard deviations have no prior here"
+            instead = "model.smooth() has intervals of the curve"
+        elif term.is_structured:
+            kind = next(one.kind for one in term.structures if one is not None)
+            why = f"has the covariance structure {kind}, whose parameters have no prior here"
+        elif not (is_linear or term.is_plain):
+            why = "has levels of known covariance" if term.known else "has several levels a row"
+            why += ", which sample() draws for linear models (lmer) only"
+        if why:
             raise UnsupportedError(
-                f"a posterior of {term.group!r} is not available: its effects have a known or "
-                "structured covariance, several members a row, or belong to a smooth. "
-                "model.conf_int() has intervals"
+                f"a posterior of this model is not available: {term.written} {why}. {instead}"
             )
 
 

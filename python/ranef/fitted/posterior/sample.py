@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...design.design import only_plain
 from ...errors import ConvergenceWarning
 from ..parts import Base
 
@@ -106,7 +105,6 @@ class Sampled(Base):
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, not {seed}")
-        only_plain(self.parts.design, "sampling a posterior", "use model.bootstrap()")
         settings = Settings(int(draws), int(chains), int(warmup), int(seed), progress)
         ready = prepared(self, prior)
         found = Posterior(ready.source, ready.draw(settings), ready.priors, int(seed))

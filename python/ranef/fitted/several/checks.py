@@ -72,6 +72,12 @@ def check_rows(family: Family, design: Design, zero: bool) -> None:
         raise DataError(
             f"{name!r} has no zeros, so the zero part has nothing to explain; leave zero= out", name
         )
+    if family.without_zeros and (y > 0.0).all():
+        raise DataError(
+            f"{name!r} has no zeros, of which a {family.name} response has a share: "
+            f"{family.without_zeros}",
+            name,
+        )
     if zero and family.is_hurdle and np.ptp(y[y != 0.0]) == 0.0:
         raise DataError(
             f"{name!r} has only one value above zero, so there is nothing to explain", name

@@ -29,6 +29,8 @@ from ...inference.profile.several import (
     several_targets,
 )
 from ...inference.profile.targets import values
+from ...inference.shares.observed import Observed
+from ...inference.shares.r2 import Variances
 from ...inference.structures import free_only, natural_values
 from ...models.glmm.estimate import PartsEstimate
 from ...models.glmm.plan import Plan, location_rows
@@ -39,6 +41,7 @@ from ...report.coefficients import coefficient_table
 from ..generalised.likelihood import by_likelihood
 from ..generalised.parts import GeneralisedParts
 from .call import PartsCall
+from .shares import latent, observed_parts
 
 __all__ = ["PredictorParts", "SeveralParts"]
 
@@ -245,6 +248,23 @@ class SeveralParts(PredictorParts):
         params = self.part_params(part)
         return coefficient_table(list(params.index), params, self.part_bse(part), np.inf)
 
+    # ------------------------------------------------------------------ shares of variance
+
+    def latent(self, method: str) -> tuple[Design, Variances]:
+        """Compute the parts of the location's variance, and the terms they are of."""
+        return latent(self, method)
+
+    def observed(self) -> Observed:
+        """Compute the parts of the variance of the responses themselves."""
+        return observed_parts(self)
+
+    def scale_word(self, method: str) -> str:
+        """State where the variance of the distribution comes from."""
+        known = super().scale_word(method)
+        if link_named(self.call.link).contrast == "ratio":
+            return known
+        return "delta" if known == "delta" and "phi" in self.family.parameters else "latent"
+
     # ------------------------------------------------------------------ predictors
 
     @cached_property
@@ -310,9 +330,14 @@ class SeveralParts(PredictorParts):
 
     def response_variance(self, eta: list[Array]) -> Array:
         """Variance of a response, structural zeros included."""
-        (mu, params), zero = self.given(eta, self.trials), self.zero_share(eta)
+        return self.response_moments(eta, self.trials)[1]
+
+    def response_moments(self, eta: list[Array], trials: Array) -> tuple[Array, Array]:
+        """Mean and variance of a response, structural zeros included."""
+        (mu, params), zero = self.given(eta, trials), self.zero_share(eta)
         mean, variance = self.family.mean(mu, params), self.family.variance(mu, params)
-        return np.asarray((1.0 - zero) * (variance + zero * mean**2))
+        whole = (1.0 - zero) * (variance + zero * mean**2)
+        return np.asarray((1.0 - zero) * mean), np.asarray(whole)
 
     def draws(self, eta: list[Array], trials: Array, rng: np.random.Generator) -> Array:
         """Draw a response for each value of the predictors, structural zeros included."""

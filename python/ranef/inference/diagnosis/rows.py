@@ -46,6 +46,8 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
     kept = np.zeros(design.n_data, dtype=bool)
     kept[design.rows] = True
     for term, grouping in zip(design.random, design.encoder.groupings, strict=True):
+        if not term.is_single:
+            continue
         columns = [frame.series(name).astype(object).map(str) for name in grouping.names]
         labels = np.array([":".join(parts) for parts in zip(*columns, strict=True)], dtype=object)
         rows = pd.Series(kept).groupby(labels).agg(["size", "sum"])
@@ -65,7 +67,7 @@ def _by_group(design: Design, data: Any) -> Iterator[str]:
 
 def _dropout(design: Design) -> Iterator[Finding]:
     """Levels that start together and end apart."""
-    for term in design.random:
+    for term in (term for term in design.random if term.is_single):
         for column, name in _times(design, term):
             last = _last(term, column)
             early = last < column.max() - 1e-9 * np.ptp(column)

@@ -31,8 +31,18 @@ def prior_draws(
 
     Parameters
     ----------
+    priors : PosteriorPriors
+        The priors.
+    coordinates : Coordinates
+        Blocks and scales of the covariances.
+    terms : sequence of RandomTerm
+        The random-effects terms.
     names : sequence of str
         Coefficients that are kept.
+    n : int
+        Draws.
+    rng : Generator
+        Where random numbers come from.
 
     Raises
     ------
@@ -53,7 +63,7 @@ def prior_draws(
         sigma = sigma[:, 0]
     factors = coordinates.factors(Values(sds, roots, sigma, np.zeros(n)))
     effects = [
-        rng.standard_normal((n, term.n_levels, term.n_cols)) @ L.transpose(0, 2, 1)
+        _spherical(term, n, rng) @ L.transpose(0, 2, 1)
         for term, L in zip(terms, factors, strict=True)
     ]
     return Draws(
@@ -66,6 +76,14 @@ def prior_draws(
         divergences=0,
         still=(),
     )
+
+
+def _spherical(term: RandomTerm, n: int, rng: np.random.Generator) -> Array:
+    """Draw effects of variance one, columns independent, (n, n_levels, n_cols)."""
+    shape = (term.n_levels, n, term.n_cols)
+    if term.known is None:
+        return rng.standard_normal((n, term.n_levels, term.n_cols))
+    return term.known.draw(rng, n * term.n_cols).reshape(shape).transpose(1, 0, 2)
 
 
 def _coefficients(

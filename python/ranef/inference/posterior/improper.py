@@ -82,7 +82,7 @@ def check_proper_priors(priors: PosteriorPriors, coordinates: Coordinates, desig
             group = design.random[block.term].group
             raise ModelError(
                 f"the prior of {group!r} is improper, and responses that are not normal may not "
-                "bound its standard deviation; give a proper one, as in "
+                "bound its standard deviation; use a proper one, as in "
                 f"prior={{{group!r}: ranef.HalfT(3, 0, 2.5)}}"
             )
 

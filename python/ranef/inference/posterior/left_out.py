@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ... import _core
 from ..._typing import Array
-from ...design.design import Design
+from ...design.design import Design, only_plain
 from ...errors import ModelError
 from ...models import lmm
 from ...parallel.progress import tracked
@@ -101,6 +103,8 @@ def level_densities(
         If the rows that are left do not determine every coefficient.
     """
     term = next(term for term in design.random if term.group == group)
+    if not term.is_plain:
+        only_plain(replace(design, random=(term,)), "leaving levels out", "use loo(), by rows")
     x = draws.x.reshape(-1, draws.x.shape[2])
     x = x[spaced(len(x))]
     whole = LinearTarget(core, design.n_obs, coordinates, priors).log_density(x)

@@ -251,7 +251,7 @@ def _residual(asked: Mapping[str, Any], scales: Scales) -> Any:
     if isinstance(given, HalfT) and isinstance(given.scale, Mapping):
         raise ValueError(f"the prior of the {key} has one scale, not {dict(given.scale)!r}")
     if isinstance(given, Point) and key == "dispersion":
-        raise ValueError("a Point is of a residual standard deviation; give a HalfT or a Gamma")
+        raise ValueError("a Point is of a residual standard deviation; use a HalfT or a Gamma")
     if isinstance(given, Point):
         value: Any = given.sigma
         if not (isinstance(value, int | float) and 0.0 < value < np.inf):

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._typing import Array
-from ...design.design import Design
+from ..._typing import Array, Codes
+from ...design.design import Design, RandomTerm
 from ...design.encode import NewRows, NewTerm
+from ...design.known.members import MemberTerm
 from .draws import Draws
 
 __all__ = ["drawn_predictor", "rows_of_fit"]
@@ -44,18 +45,35 @@ def drawn_predictor(
     for term, b, root in zip(rows.terms, effects, draws.roots, strict=True):
         if term is None or b is None:
             continue
-        known = term.codes >= 0
-        for j in range(term.z.shape[1]):
-            eta[:, known] += b[:, term.codes[known], j] * term.z[known, j]
-        if not known.all():
-            L = root.reshape(S, *root.shape[2:])
-            scale = np.linalg.norm(np.einsum("mi,sij->smj", term.z[~known], L), axis=2)
-            eta[:, ~known] += scale * rng.standard_normal(scale.shape)
+        for codes, z in members_of(term):
+            known = codes >= 0
+            for j in range(z.shape[1]):
+                eta[:, known] += b[:, codes[known], j] * z[known, j]
+            if not known.all():
+                L = root.reshape(S, *root.shape[2:])
+                scale = np.linalg.norm(np.einsum("mi,sij->smj", z[~known], L), axis=2)
+                eta[:, ~known] += scale * rng.standard_normal(scale.shape)
     eta[:, rows.missing] = np.nan
     return np.asarray(eta)
 
 
+def members_of(term: NewTerm) -> list[tuple[Codes, Array]]:
+    """Levels of the rows and columns times weights: once, or for each member of several."""
+    if term.membership is None:
+        return [(term.codes, term.z)]
+    pairs = zip(term.membership.codes, term.membership.weights, strict=True)
+    return [(codes, term.z * weights[:, None]) for codes, weights in pairs]
+
+
 def rows_of_fit(design: Design) -> NewRows:
     """Encode the rows of the fit without reading the data again."""
-    terms = tuple(NewTerm(term.group, term.codes, design.z(term)) for term in design.random)
+    terms = tuple(term_of_fit(design, term) for term in design.random)
     return NewRows(design.X, design.offset, terms, np.zeros(design.n_obs, dtype=bool), design.index)
+
+
+def term_of_fit(design: Design, term: RandomTerm) -> NewTerm:
+    """Lay out one random-effects term of the fit."""
+    if isinstance(term, MemberTerm):
+        held = term.membership
+        return NewTerm(term.group, held.codes[0], design.z(term), held)
+    return NewTerm(term.group, term.codes, design.z(term))

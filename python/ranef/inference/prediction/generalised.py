@@ -39,6 +39,10 @@ def predictor_variance(
 
     Parameters
     ----------
+    design : Design
+        The design of the fit.
+    estimate : GlmmEstimate
+        The fit.
     rows : NewRows
         From ``design.encode``.
     groups : sequence of str

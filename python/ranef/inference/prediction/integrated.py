@@ -89,8 +89,10 @@ def averaged(
     nodes = np.linspace(-REACH, REACH, count) if varying else np.zeros(1)
     weights = np.exp(-0.5 * nodes**2)
     weights /= weights.sum()
-    grid = np.stack(np.meshgrid(*[nodes] * len(varying), indexing="ij"), axis=-1)
-    grid = grid.reshape(-1, len(varying))
+    grid = np.zeros((1, 0))
+    if varying:
+        grid = np.stack(np.meshgrid(*[nodes] * len(varying), indexing="ij"), axis=-1)
+        grid = grid.reshape(-1, len(varying))
     product = np.ones(1)
     for _ in varying:
         product = np.multiply.outer(product, weights).ravel()

@@ -95,7 +95,7 @@ def only_seen_places(design: Design, rows: NewRows) -> NewRows:
                 raise UnsupportedError(
                     f"{counted(count, 'row is at a time or place', 'rows are at times or places')} "
                     "that the fit has not seen, and this "
-                    f"kind of model does not predict effects of {term.group} there; give "
+                    f"kind of model does not predict effects of {term.group} there; pass "
                     'random="none", or fit one linear predictor by ranef.lmer or ranef.glmer'
                 )
     return rows

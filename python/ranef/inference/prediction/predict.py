@@ -88,6 +88,10 @@ def linear_predictor(
 
     Parameters
     ----------
+    design : Design
+        The design of the fit.
+    estimate : Estimate
+        The fit.
     rows : NewRows
         From ``design.encode``.
     groups : iterable of str

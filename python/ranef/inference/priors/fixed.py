@@ -95,7 +95,7 @@ def resolve(normal: Normal, design: Design, kept: Sequence[int]) -> FixedPrior:
     if isinstance(normal.mean, Mapping | pd.Series) and (extra := sorted(set(mean) - set(sd))):
         raise ValueError(f"Normal has a mean for {extra[0]!r} and no sd, so no prior of it")
     if not sd:
-        raise ModelError("Normal has no coefficient to be a prior of; give sd a mapping of names")
+        raise ModelError("Normal has no coefficient to be a prior of; pass sd a mapping of names")
     for name, value in sd.items():
         if not 0.0 < value < np.inf:
             raise ValueError(f"the sd of the prior of {name!r} must be above zero, not {value!r}")

@@ -116,6 +116,8 @@ def by_cdf(
 
     Parameters
     ----------
+    y : ndarray of shape (n,)
+        Responses.
     cdf : callable
         Probability of a response that is not larger.
     unit : ndarray of shape (n,) or None

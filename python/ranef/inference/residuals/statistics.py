@@ -41,6 +41,10 @@ def pvalue(observed: float, draws: Array, side: str = "large") -> float:
 
     Parameters
     ----------
+    observed : float
+        The statistic of the data.
+    draws : ndarray
+        That of each draw; infinite and missing ones are left out.
     side : {"large", "both"}
         What speaks against the model.
     """
@@ -128,6 +132,8 @@ def smooth(Q: Array, Z: Array) -> tuple[Array, Array, Array]:
     ----------
     Q : ndarray of shape (n, k)
         From :func:`basis`.
+    Z : ndarray of shape (n, m)
+        Residuals, a column for the fit and for each simulated one.
     """
     spread = np.abs(Z)
     location = ((Q.T @ Z) ** 2).sum(axis=0) / (Z**2).sum(axis=0)
@@ -148,6 +154,8 @@ def smooth_along(X: Array, Z: Array) -> tuple[Array, Array, Array]:
     X : ndarray of shape (n, m)
         Predictors. Ranks without ties are the same numbers in another order, so that such columns
         are sorted and share one basis.
+    Z : ndarray of shape (n, m)
+        Residuals, a column for the fit and for each simulated one.
     """
     order = np.argsort(X, axis=0, kind="stable")
     ranked = (np.diff(np.take_along_axis(X, order, axis=0), axis=0) > 0.0).all(axis=0)
@@ -244,6 +252,8 @@ def moran(places: Array, Z: Array) -> Array:
     ----------
     places : ndarray of shape (n, d)
         Coordinates, no two alike.
+    Z : ndarray of shape (n, m)
+        Residuals, a column for the fit and for each simulated one.
 
     References
     ----------

@@ -11,7 +11,7 @@ from scipy import linalg
 from ... import _core
 from ..._typing import Array, Codes
 from ...design.design import Design, RandomTerm, only_plain
-from ...errors import ModelError
+from ...errors import ModelError, UnsupportedError
 from ...models import lmm
 from ...models.ols import orthonormal_basis
 from ...models.within import is_nested
@@ -139,7 +139,7 @@ def mixed_scores(
     -------
     MixedScores
     """
-    only_plain(design, "a robust covariance", "use model.cov_params()")
+    check_apart(design)
     for term in design.random:
         check_nested(term, codes, cluster)
     kept = ~np.isnan(beta)
@@ -181,7 +181,7 @@ def mixed_rows(
     V need not be block diagonal: V^-1 x is what the random effects alone, at their covariance,
     leave of x.
     """
-    only_plain(design, "a robust covariance", "use model.cov_params()")
+    check_apart(design)
     for term in design.random:
         if not any(is_nested(term.codes, codes) for codes in clusters.values()):
             raise ModelError(
@@ -221,6 +221,24 @@ def _random_part(design: Design, relative: Sequence[Array], codes: Codes) -> Ran
         order=_core.order_by_cluster(codes, int(codes.max()) + 1),
         start=np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int32),
     )
+
+
+def check_apart(design: Design) -> None:
+    """Refuse terms whose effects rows of different clusters share.
+
+    Raises
+    ------
+    UnsupportedError
+        For a known covariance, several members a row, and the curve of a smooth.
+    """
+    only_plain(design, "a robust covariance", "use model.cov_params()")
+    for term in design.random:
+        if term.is_curve:
+            raise UnsupportedError(
+                f"a robust covariance is not available with {term.written}, whose curve rows of "
+                "all clusters share; model.bootstrap() resamples, and model.smooth() has intervals "
+                "of the curve"
+            )
 
 
 def check_nested(term: RandomTerm, codes: Codes, cluster: str) -> None:

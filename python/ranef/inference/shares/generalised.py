@@ -16,9 +16,12 @@ from ...families.scale import distribution_variance, needs_mean
 from ...models.glmm import model as glmm
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import Control
+from ..prediction.integrated import spread_of_rows
+from ..prediction.predict import fixed_part
+from .observed import Observed, observed
 from .r2 import Variances, variances
 
-__all__ = ["null_mean", "parts_of_variance"]
+__all__ = ["null_mean", "observed_parts", "parts_of_variance"]
 
 
 def null_mean(design: Design, estimate: GlmmEstimate) -> float:
@@ -73,3 +76,21 @@ def parts_of_variance(design: Design, estimate: GlmmEstimate, method: str) -> Va
         slopes=parts.slopes[~by_row],
         residual=own + float(parts.mean[by_row].sum() + parts.slopes[by_row].sum()),
     )
+
+
+def observed_parts(design: Design, estimate: GlmmEstimate, trials: Array) -> Observed:
+    """Compute the parts of the variance of the responses, rows with their exposures and trials."""
+    family, link = estimate.spec.distribution, estimate.spec.transform
+    variance: dict[str, Array] = {}
+    for term, cov in zip(design.random, estimate.sigmas, strict=True):
+        if not term.is_curve:
+            own = spread_of_rows(design, [term], [cov])
+            variance[term.group] = variance.get(term.group, 0.0) + own
+    by_row = {term.group for term in design.random if term.n_levels == design.n_obs}
+
+    def moments(at: list[Array], rows: slice) -> tuple[Array, Array]:
+        mu = link.mean(at[0])
+        return mu, np.asarray(family.variance(mu, estimate.params(trials[rows][:, None])))
+
+    eta = [fixed_part(design, estimate)]
+    return observed(moments, eta, [variance], by_row, frequencies(design, estimate))

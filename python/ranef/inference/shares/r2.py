@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,11 @@ __all__ = [
     "partial_r2",
     "standardised_scale",
     "term_matrices",
+    "variance",
     "variances",
+    "variances_of",
     "with_limits",
+    "without_rows",
     "xu",
 ]
 
@@ -80,8 +83,19 @@ def variances(
     linear = fixed_part(design, estimate)
     if design.offset is not None:
         linear = linear - design.offset
+    return variances_of(design, linear, estimate.sigmas, estimate.sigma**2, counts)
+
+
+def variances_of(
+    design: Design,
+    linear: Array,
+    sigmas: Sequence[Array],
+    residual: float,
+    counts: Array | None = None,
+) -> Variances:
+    """Compute the parts of the variance of a linear predictor whose fixed part is known."""
     mean, slopes = [], []
-    for term, cov in zip(design.random, estimate.sigmas, strict=True):
+    for term, cov in zip(design.random, sigmas, strict=True):
         if term.is_curve:
             continue
         z = design.z(term)
@@ -96,9 +110,24 @@ def variances(
         variance(linear, counts),
         np.array(mean),
         np.array(slopes),
-        estimate.sigma**2,
+        residual,
         tuple(term.group for term in design.random if not term.is_curve),
     )
+
+
+def without_rows(design: Design, found: Variances) -> tuple[Design, Variances]:
+    """Move effects of single rows from the random to the residual variance."""
+    by_row = np.array([term.n_levels == design.n_obs for term in design.random], dtype=bool)
+    kept = tuple(term for term in design.random if term.n_levels < design.n_obs)
+    moved = float(found.mean[by_row].sum() + found.slopes[by_row].sum())
+    parts = replace(
+        found,
+        groups=tuple(term.group for term in kept),
+        mean=found.mean[~by_row],
+        slopes=found.slopes[~by_row],
+        residual=found.residual + moved,
+    )
+    return replace(design, random=kept), parts
 
 
 def variance(values: Array, counts: Array | None) -> float:

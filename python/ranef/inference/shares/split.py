@@ -1,19 +1,15 @@
-"""What explains the differences within groups, what those between; and shares of the response."""
+"""What explains the differences within groups, and what those between."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..._typing import Array
 from ...design.design import Design
 from ...models.glmm.estimate import GlmmEstimate
 from ...models.lmm import LmmEstimate
-from ..prediction.predict import fixed_part, random_variance
+from ..prediction.predict import fixed_part
 
-__all__ = ["response_shares", "within_between"]
-
-#: Points of the rule that takes means over random effects.
-POINTS = 41
+__all__ = ["within_between"]
 
 
 def within_between(
@@ -23,6 +19,10 @@ def within_between(
 
     Parameters
     ----------
+    design : Design
+        The design of the fit.
+    estimate : LmmEstimate | GlmmEstimate
+        The fit.
     residual : float
         Variance of the residuals on the scale of the linear predictor.
 
@@ -58,29 +58,3 @@ def within_between(
         "within, fixed and slopes": (within + slopes) / inside if inside > 0.0 else np.nan,
         "between, fixed": between / (between + level) if between + level > 0.0 else np.nan,
     }
-
-
-def response_shares(design: Design, estimate: GlmmEstimate, trials: Array) -> tuple[float, float]:
-    """Return marginal and conditional shares of the variance of the responses themselves.
-
-    Notes
-    -----
-    By the law of total variance, over rows and then over new random effects of each: the variance
-    of E[y | x], the mean of Var(E[y | x, b]), and the mean of Var(y | x, b), by Gauss-Hermite
-    quadrature over the linear predictor's random part.
-    """
-    spec = estimate.spec
-    nodes, weights = np.polynomial.hermite_e.hermegauss(POINTS)
-    weights = weights / weights.sum()
-    eta, sd = fixed_part(design, estimate), np.sqrt(random_variance(design, estimate.sigmas))
-    params = estimate.params(trials)
-    mean, square, own = (np.zeros(design.n_obs) for _ in range(3))
-    for node, weight in zip(nodes, weights, strict=True):
-        mu = spec.transform.mean(eta + sd * node)
-        mean += weight * mu
-        square += weight * mu**2
-        own += weight * spec.distribution.variance(mu, params)
-    fixed = float(np.var(mean, ddof=1))
-    random, residual = float((square - mean**2).mean()), float(own.mean())
-    total = fixed + random + residual
-    return fixed / total, (fixed + random) / total

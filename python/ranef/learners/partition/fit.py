@@ -199,8 +199,8 @@ def variable_of(column: pd.Series[Any], name: str, base: Design) -> Variable:
         raise DataError(f"{name!r} has one value in the rows used; it cannot divide them", name)
     if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
         raise DataError(
-            f"column {name!r} holds dates or times; make it a number first, such as days since the "
-            f"start: ({name} - {name}.min()).dt.days",
+            f"column {name!r} contains dates or times; make it a number first, such as days since "
+            f"the start: ({name} - {name}.min()).dt.days",
             name,
         )
     is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)

@@ -17,8 +17,9 @@ __all__ = ["approached", "without_random"]
 
 #: Standard errors that a Newton step may go.
 FAR = 300.0
-#: Predicted decrease at which the model without random effects is close enough to start from.
-ROUGH = 1e-2
+#: Predicted decrease at which the model without random effects is close enough to start from, and
+#: the same where it is the model.
+ROUGH, FINE = 0.5, 1e-2
 #: Most Newton steps to the coefficients without random effects.
 MOST_STEPS = 100
 #: Most rounds of the approach, and the decrease at which the search itself does better.
@@ -43,7 +44,7 @@ def without_random(plan: Plan, core: _core.Predictors) -> Array:
     radius = FAR
     for _ in range(MOST_STEPS):
         step, predicted = newton_step(core, len(theta), radius)
-        if predicted < ROUGH:
+        if predicted < (ROUGH if len(theta) else FINE):
             break
         new = core.evaluate(theta, beta + step).value
         ratio = (value - new) / predicted if new < 1e300 else -1.0

@@ -65,7 +65,14 @@ def crossed_kernel(design: Design, spec: GlmmSpec) -> _core.CrossedGlmm | None:
     )
     sample = design.method.sample
     if sample is not None and sample.deflation is not None and fits(sample, design):
-        core.resume(sample.n_probes, sample.deflated_at, sample.low, sample.high, sample.deflation)
+        core.resume(
+            sample.n_probes,
+            sample.exact_second,
+            sample.deflated_at,
+            sample.low,
+            sample.high,
+            sample.deflation,
+        )
     return core
 
 
@@ -161,7 +168,7 @@ def approximation_of(design: Design, core: Any) -> Approximation | None:
     sample = Sample(
         tuple(term.n_levels for term in design.random),
         of.n_probes,
-        False,
+        of.exact_second,
         tuple(of.deflated_at),
         of.low,
         of.high,

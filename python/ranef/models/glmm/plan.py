@@ -140,6 +140,8 @@ def plan_of(
         Names the shapes; those without a design are constants.
     designs : sequence of (str, Design)
         "location", and those of "dispersion" and "zero" that have a formula.
+    link : str
+        The link of the location.
     start_of : mapping of str to ndarray of shape (n,)
         Predictors to start from, by part or by shape.
     """

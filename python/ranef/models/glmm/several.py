@@ -171,7 +171,6 @@ def descend_from(
         raise FitError("the likelihood is not finite where its search begins")
     surface.whiten(beta, core.information_beta())
     x = np.concatenate([theta, np.zeros(len(beta))])
-    surface.value(x)
     return surface, search_scaled(
         surface,
         x,
@@ -183,14 +182,18 @@ def descend_from(
 
 def curvature_guess(surface: PartsCriterion, x: Array) -> Array:
     """Curvature along covariance parameters by differences of gradients; whitened coefficients."""
-    base, m = surface.gradient(), surface.m
-    out = 2.0 * np.eye(len(x))
+    m, out = surface.m, 2.0 * np.eye(len(x))
+    aside = []
     for j in range(m):
         moved = x.copy()
         moved[j] += ASIDE
+        aside.append(surface.gradient() if np.isfinite(surface.value(moved)) else None)
+    surface.value(x)  # from where the search goes on
+    base = surface.gradient()
+    for j, gradient in enumerate(aside):
         out[j, j] = 1.0
-        if np.isfinite(surface.value(moved)):
-            bend = (surface.gradient() - base) / ASIDE
+        if gradient is not None:
+            bend = (gradient - base) / ASIDE
             out[j, j] = max(abs(bend[j]), 1e-2)
             out[j, m:] = out[m:, j] = bend[m:]
     return out

@@ -93,6 +93,8 @@ def ordinal_plan(
         categories from 0.
     nominal, scale : Design or None
         Designs whose first column is the intercept.
+    link, structure : str
+        The link, and how thresholds are spaced.
     """
     n, y = design.n_obs, design.y.astype(int)
     K = int(y.max())

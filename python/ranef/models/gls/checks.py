@@ -35,7 +35,7 @@ def check_rows(
     if layout.largest == 1:
         raise ModelError(
             f'every group of {groups!r} has one row, so corr="{corr}" has nothing to correlate; '
-            "name a column whose levels hold several rows, or leave corr out"
+            "name a column whose levels have several rows, or leave corr out"
         )
     if corr in TIMED and time is not None:
         _check_times(rows, layout, time)
@@ -134,6 +134,6 @@ def _check_terms(rows: StructuredDesign, corr: str, groups: str) -> None:
         )
         if holds and np.array_equal(term.codes, rows.cluster):
             raise ModelError(
-                f'corr="{corr}" of {groups!r} holds the covariance of ({listed(term.names)} | '
+                f'corr="{corr}" of {groups!r} contains the covariance of ({listed(term.names)} | '
                 f"{term.group}) already, so the two cannot be told apart; leave one of them out"
             )

@@ -462,7 +462,7 @@ def simulated(
     if 3 * rows * int(n) > MOST:
         most = max(19, MOST // (3 * rows))
         raise ValueError(
-            f"{counted(n, 'simulated fit')} of {rows:,} rows hold {3e-9 * 8 * rows * n:.1f} GB; "
+            f"{counted(n, 'simulated fit')} of {rows:,} rows take {3e-9 * 8 * rows * n:.1f} GB; "
             f"n={most} fit into 2 GB"
         )
     found: list[tuple[Array, Array, Array, float, float]] = []
@@ -497,7 +497,7 @@ def simulated(
         (float(np.mean(own.pearson**2)), np.array([each[3] for each in found])),
         (own.zeros, np.array([each[4] for each in found])),
         used_rows(source.design, source.data),
-        {term.group: term.codes for term in source.design.bars},
+        {term.group: term.codes for term in source.design.bars if term.is_single},
         _effects(source.design),
         kind,
         source.discrete,

@@ -221,11 +221,11 @@ def finish(
     return Panels(figure, shown)
 
 
-def legend(axis: Axes, title: str, own: bool) -> None:
+def legend(axis: Axes, title: str, own: bool) -> Any:
     """Put the legend beside the panel of a figure of our own, into one of the caller's."""
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
     crowded = sum(np.size(line.get_xdata()) for line in axis.lines) > CROWDED
-    axis.legend(
+    return axis.legend(
         title=title or None,
         frameon=not own,
         fontsize="small",

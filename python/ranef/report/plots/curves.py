@@ -183,7 +183,7 @@ def predictions_axes(
     terms = drawn_terms(model)
     encoded = len(model.parts.design.encoder.random) == len(terms)
     grouped = bool(lines and terms and encoded)
-    if grouped:
+    if grouped and term_of(model.parts.design.random, group)[0].is_single:
         grouped = draw_groups(axis, model, curves, used, x, by, group)
     draw_curves(axis, model, curves, by)
     axis.set(xlabel=x, ylabel=response_label(model))

@@ -11,6 +11,7 @@ import scipy
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import UnsupportedError
+from ...words.answers import Spoken
 from .base import Panels, finish, legend, one, panels, theme, titled
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MOST_PANELS, REPLICATES = 12, 50
 FEW_VALUES = 15
 
 
-class PosteriorPlots(Preformatted):
+class PosteriorPlots(Spoken, Preformatted):
     """Figures of one posterior: ``trace``, ``density``, ``intervals``, ``ppc``."""
 
     def __init__(
@@ -40,6 +41,13 @@ class PosteriorPlots(Preformatted):
 
     def __repr__(self) -> str:
         return "Figures of a posterior: trace, density, intervals, ppc"
+
+    def __call__(self, *arguments: Any, **options: Any) -> None:
+        """Raise: a posterior has several figures, each with a name."""
+        raise TypeError(
+            "posterior.plot has several figures; name one, such as posterior.plot.density(), "
+            "posterior.plot.trace() or posterior.plot.intervals()"
+        )
 
     def _chosen(self, names: Sequence[str] | None) -> list[int]:
         chosen = self._names if names is None else [names] if isinstance(names, str) else names
@@ -167,7 +175,8 @@ class PosteriorPlots(Preformatted):
             _counts(axis, self._y, drawn)
         else:
             _curves(axis, self._y, drawn)
-        legend(axis, "", ax is None)
+        shown = legend(axis, "", ax is None)
+        shown.legend_handles[0].set_alpha(0.8)  # one line of many, alone
         return titled(axis, f"{of.capitalize()} predictive check")
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..._html import Preformatted
 from ..._typing import Array
 from ...errors import ModelError
+from ...words.answers import Spoken
 from ..checks.residual_tests import columns_of
-from .base import one, theme
+from .base import one, theme, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +76,7 @@ class Drawable(Protocol):
     def grouped(self, group: Any = None) -> tuple[str, NDArray[np.integer[Any]], pd.Index[Any]]: ...
 
 
-class ResidualPlots(Preformatted):
+class ResidualPlots(Spoken, Preformatted):
     """Figures of residuals: each takes ``ax=`` and returns it."""
 
     def __init__(self, residuals: Drawable):
@@ -83,6 +84,13 @@ class ResidualPlots(Preformatted):
 
     def __repr__(self) -> str:
         return "<figures: qq(), against(x), spread(x), time(time), groups(group), responses()>"
+
+    def __call__(self, *arguments: Any, **options: Any) -> None:
+        """Raise: residuals have several figures, each with a name."""
+        raise TypeError(
+            "residuals.plot has several figures; name one, such as residuals.plot.qq() or "
+            'residuals.plot.against("x"), or draw all by model.check()'
+        )
 
     @property
     def _size(self) -> float:
@@ -97,8 +105,8 @@ class ResidualPlots(Preformatted):
         axis.fill_between(normal, low, high, color=theme().faint, alpha=0.5, linewidth=0.0)
         axis.axline((0.0, 0.0), slope=1.0, color=theme().faint, linewidth=1.0)
         axis.plot(normal, np.sort(r.z), "o", color=theme().ink, markersize=self._size)
-        axis.set(xlabel="normal quantile", ylabel="residual", title="Distribution")
-        return axis
+        axis.set(xlabel="normal quantile", ylabel="residual")
+        return _titled(axis, "Distribution", ax)
 
     def against(self, x: Any = None, ax: Axes | None = None) -> Axes:
         """Draw residuals along fitted values or a predictor, with their quartiles.
@@ -115,8 +123,8 @@ class ResidualPlots(Preformatted):
         axis.plot(values, r.z, "o", color=theme().ink, markersize=self._size, alpha=0.4)
         for q in QUANTILES:
             self._follow(axis, values, drawn, lambda z, q=q: np.quantile(z, q, axis=0))
-        axis.set(xlabel=name, ylabel="residual", title=f"Quartiles along {name}")
-        return axis
+        axis.set(xlabel=name, ylabel="residual")
+        return _titled(axis, f"Quartiles along {name}", ax)
 
     def spread(self, x: Any = None, ax: Axes | None = None) -> Axes:
         """Draw the size of residuals along fitted values or a predictor, with their mean.
@@ -132,8 +140,8 @@ class ResidualPlots(Preformatted):
         name, values, drawn = self._along(x)
         axis.plot(values, np.abs(r.z), "o", color=theme().ink, markersize=self._size, alpha=0.4)
         self._follow(axis, values, drawn, lambda z: np.abs(z).mean(axis=0))
-        axis.set(xlabel=name, ylabel="|residual|", title=f"Spread along {name}", ylim=(0.0, None))
-        return axis
+        axis.set(xlabel=name, ylabel="|residual|", ylim=(0.0, None))
+        return _titled(axis, f"Spread along {name}", ax)
 
     def time(self, time: Any = None, groups: Any = None, ax: Axes | None = None) -> Axes:
         """Draw each residual against the one before it.
@@ -151,10 +159,8 @@ class ResidualPlots(Preformatted):
         axis.axvline(0.0, color=theme().faint, linewidth=1.0)
         axis.plot(before, after, "o", color=theme().ink, markersize=self._size, alpha=0.5)
         r = float(np.corrcoef(before, after)[0, 1])
-        axis.set(
-            xlabel="residual before", ylabel="residual", title=f"Neighbours, correlation {r:.2f}"
-        )
-        return axis
+        axis.set(xlabel="residual before", ylabel="residual")
+        return _titled(axis, f"Neighbours, correlation {r:.2f}", ax)
 
     def groups(self, group: Any = None, ax: Axes | None = None) -> Axes:
         """Draw the root mean square of each group's residuals, in order, and its range.
@@ -175,12 +181,12 @@ class ResidualPlots(Preformatted):
         order, place = np.argsort(own, kind="stable"), np.arange(len(levels))
         axis.fill_between(place, low, high, color=theme().faint, alpha=0.5, linewidth=0.0)
         axis.plot(place, own[order], "o", color=theme().accent, markersize=4.0)
-        axis.set(ylabel="root mean square", title=f"Residuals of each {name}", ylim=(0.0, None))
+        axis.set(ylabel="root mean square", ylim=(0.0, None))
         if len(levels) <= MOST_NAMES:
             axis.set_xticks(place, [str(levels[i]) for i in order], rotation=90)
         else:
             axis.set(xlabel=f"{name}, in order", xticks=[])
-        return axis
+        return _titled(axis, f"Residuals of each {name}", ax)
 
     def responses(self, ax: Axes | None = None) -> Axes:
         """Draw the distribution of the responses, with the range of responses drawn."""
@@ -202,14 +208,16 @@ class ResidualPlots(Preformatted):
         width = 0.8 * float(np.diff(at).min()) if len(at) > 1 else 1.0
         axis.bar(at, own, width, color=theme().faint)
         axis.vlines(at, low, high, color=theme().second, linewidth=2.0)
-        axis.set(xlabel="response", ylabel="rows", title="Responses, and those drawn")
+        axis.set(xlabel="response", ylabel="rows")
         if r.categories:
             names = [str(category) for category in r.categories]
             axis.set_xticks(range(len(names)), names)
             if max(map(len, names)) > SHORT_NAME:
                 for label in axis.get_xticklabels():
                     label.set(rotation=30, ha="right", rotation_mode="anchor")
-        return axis
+        elif len(known) <= FEW_VALUES and np.all(known == np.round(known)):
+            axis.locator_params(axis="x", integer=True)
+        return _titled(axis, "Responses, and those drawn", ax)
 
     # ------------------------------------------------------------------ inner
 
@@ -244,6 +252,14 @@ class ResidualPlots(Preformatted):
 
 def _axis(ax: Axes | None) -> Axes:
     return one(ax, 4.4, 3.6)
+
+
+def _titled(axis: Axes, title: str, ax: Axes | None) -> Axes:
+    """Write the title of a figure of its own as other figures have it, or that of a panel."""
+    if ax is None:
+        return titled(axis, title)
+    axis.set_title(title)
+    return axis
 
 
 def _parts(x: Array) -> list[Any]:

@@ -62,7 +62,10 @@ def smooths_figure(
     figure, shown = panels(rows, across, 3.9, 3.2, axes=axes, used=len(chosen))
     for name, axis in zip(chosen, shown, strict=False):
         _draw(axis, fit, known[name], level)
-    return finish(figure, f"Smooth terms, {level:.0%} bands", shown, axes)
+    smooths = [fit.design.random[known[name]].smooth for name in chosen]
+    bands = any(s is not None and s.is_curve and len(s.variables) == 1 for s in smooths)
+    title = f"Smooth terms, {level:.0%} bands" if bands else "Smooth terms"
+    return finish(figure, title, shown, axes)
 
 
 def _draw(axis: Axes, fit: Fitted, t: int, level: float) -> None:
@@ -117,6 +120,8 @@ def _curve(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth, level: float) 
 
 def _surface(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth) -> None:
     """Draw a surface by contours."""
+    from matplotlib.ticker import MaxNLocator
+
     first, second, *rest = smooth.variables
     a, b = _grid(smooth, SIDE)[:2]
     A, B = np.meshgrid(a, b)
@@ -129,7 +134,8 @@ def _surface(axis: Axes, fit: Fitted, t: int, smooth: FittedSmooth) -> None:
     rows = [_data(fit, smooth, name) for name in (first, second)]
     if len(rows[0]) and len(rows[1]):
         axis.plot(*rows, ".", color=theme().ink, markersize=2, alpha=0.4)
-    axis.figure.colorbar(filled, ax=axis).ax.tick_params(labelsize=7)
+    bar = axis.figure.colorbar(filled, ax=axis, ticks=MaxNLocator(8))
+    bar.ax.tick_params(labelsize=7)
     held = "".join(f", {n} = {smooth.centre[j + 2]:.3g}" for j, n in enumerate(rest))
     axis.set(xlabel=first + held, ylabel=second)
 
