@@ -258,3 +258,19 @@ def test_large_effects_with_an_optimum_are_not_suspected():
         model = ranef.glmer("y ~ x + (1 | g)", d, family="binomial", nagq=25)
     assert model.varcorr["g"].iloc[0, 0] > 25.0
     assert by_trapezoids(d, model, 2.0) > by_trapezoids(d, model) + 1.0
+
+
+@pytest.mark.parametrize("zero", [None, "~ 1"])
+def test_few_levels_of_large_counts_are_not_separated(zero):
+    """In the limit of exact counts, the constant is the mean of the levels' logarithms."""
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=15)
+    code = np.repeat(np.arange(15), 12)
+    counts = rng.poisson(np.exp(20.0 + level[code]))
+    if zero:
+        counts[::12] = 0
+    model = ranef.glmer("y ~ 1 + (1 | g)", {"y": counts, "g": code}, family="poisson", zero=zero)
+    assert model.convergence.converged
+    assert not model.warnings
+    own = np.log(pd.Series(counts[counts > 0]).groupby(code[counts > 0]).mean())
+    assert model.params.iloc[0] == pytest.approx(own.mean(), abs=1e-4)

@@ -128,3 +128,16 @@ def test_threads_end_with_an_interrupt():
     word, seconds = out.stdout.split()
     assert word == "interrupted", out.stderr
     assert float(seconds) < 2 * 3.5  # two seconds, less than one more, on two threads
+
+
+@pytest.mark.parametrize("threads", [True, 1.0, "2", 0, 10**12])
+def test_what_is_no_number_of_threads_is_refused(threads):
+    rows = {"y": np.arange(12.0) % 5, "g": np.arange(12) % 3}
+    with pytest.raises(ValueError, match="threads must be a positive integer"):
+        ranef.lmer("y ~ 1 + (1 | g)", rows, threads=threads)
+
+
+def test_threads_may_be_counted_by_numpy():
+    rows = {"y": np.random.default_rng(0).normal(size=40), "g": np.arange(40) % 8}
+    one, two = (ranef.lmer("y ~ 1 + (1 | g)", rows, threads=t) for t in (1, np.int64(2)))
+    assert one.llf == two.llf

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from .._options import check_option
 from ..design.design import Design, only_plain
 from ..design.method import Method
@@ -13,6 +15,8 @@ from ..errors import UnsupportedError
 __all__ = ["by_method", "checked_method", "settled"]
 
 METHODS = ("auto", "exact", "iterative")
+#: What the core can count.
+MOST_THREADS = 2**31 - 1
 
 
 def checked_method(method: Any, threads: Any) -> str:
@@ -23,8 +27,9 @@ def checked_method(method: Any, threads: Any) -> str:
     ValueError
         If there is no such method, or ``threads`` is not a number of threads.
     """
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads must be a positive integer, not {threads!r}")
+    known = isinstance(threads, int | np.integer) and not isinstance(threads, bool)
+    if not (known and 1 <= threads <= MOST_THREADS):
+        raise ValueError(f"threads must be a positive integer below 2**31, not {threads!r}")
     return check_option("method", method, METHODS)
 
 

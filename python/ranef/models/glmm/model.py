@@ -51,6 +51,8 @@ Settings = tuple[Control, Penalty | None, Mapping[int, float] | None]
 WIDE, SMALL, LARGE = 5.0, 100, 5000
 #: Information on a combination of standardised columns, relative to the largest, that is nil.
 VANISHED = 1e-8
+#: Information that is not nil, whatever the others have: a standard error of ten.
+SOME = 1e-2
 #: Linear predictor beyond which a fitted mean is at the edge of its range.
 EDGE = 7.0
 #: Standard deviations that a search by quadrature starts from as well.
@@ -618,11 +620,13 @@ def separated_columns(design: Design, core: _core.Glmm, kept: NDArray[np.intp]) 
     """Find the columns whose coefficients run away.
 
     Where columns separate the responses the likelihood rises without end along a combination of
-    their coefficients, and the search stops where it is flat: no information is left there.
+    their coefficients, and the search stops where it is flat: no information is left there. What
+    few levels tell of a constant is little beside what large counts tell of the rest, but some.
     """
     values, vectors = np.linalg.eigh(core.information_beta())
     trials = design.n_obs if design.weights is None else float(design.weights.sum())
-    lost = vectors[:, values < VANISHED * max(float(values.max(initial=0.0)), 1e-2 * trials)]
+    nil = VANISHED * max(float(values.max(initial=0.0)), 1e-2 * trials)
+    lost = vectors[:, values < min(nil, SOME)]
     if not lost.shape[1]:
         return ()
     p = len(kept)

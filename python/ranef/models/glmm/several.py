@@ -11,7 +11,7 @@ from ..lmm import DECREMENT, SINGULAR, Control
 from ..states import of_size, packed, smallest
 from .approach import approached, without_random
 from .estimate import Block, PartsEstimate
-from .model import hermite
+from .model import SOME, hermite
 from .plan import Plan
 from .search import Minimum, proved, search_scaled
 
@@ -330,7 +330,8 @@ def flat_columns(block: Block, information: Array, plan: Plan) -> tuple[list[str
     if not len(block.kept):
         return [], False
     values, vectors = np.linalg.eigh(information)
-    lost = vectors[:, values < VANISHED * max(float(values[-1]), 1e-2 * float(plan.weights.sum()))]
+    nil = VANISHED * max(float(values[-1]), 1e-2 * float(plan.weights.sum()))
+    lost = vectors[:, values < min(nil, SOME)]
     if not lost.shape[1]:
         return [], False
     moved = np.abs(block.T @ lost).max(axis=1) * reach(block, plan)
