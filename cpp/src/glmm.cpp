@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "ranef/dense.hpp"
 #include "ranef/interrupt.hpp"
@@ -102,6 +103,7 @@ Vector Glmm::in_kernel_order(const Eigen::Ref<const Vector>& values) const {
 }
 
 Vector Glmm::eta() const {
+  if (eta_.size() == 0) throw std::invalid_argument("eta: no criterion has been evaluated yet");
   Vector out = eta_ / unit_;
   for (std::size_t i = 0; i < row_.size(); ++i) out(row_[i]) = eta_(static_cast<Index>(i)) / unit_;
   return out;

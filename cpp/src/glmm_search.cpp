@@ -38,6 +38,7 @@ constexpr double kSmallestDispersion = 1e-8, kLargestDispersion = 1e8;
 constexpr double kPivot = 1e-8;
 // Information on a combination of standardised columns, in units of the largest, that is none.
 constexpr double kVanished = 1e-8;
+constexpr double kSome = 1e-2;  // information that is not nil, whatever the others have
 
 // Standard deviations that a search by quadrature starts from as well.
 constexpr double kSizes[] = {0.5, 1.5, 4.0};
@@ -629,7 +630,7 @@ GlmmOptimum search(Glmm& model, double log_dispersion, const GlmmSearchSettings&
   if (information.size() == 0) return out;  // no fixed effects
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(information);
   const double most = std::max(eigen.eigenvalues().maxCoeff(), 1e-2 * model.total_weight());
-  out.is_separated = eigen.eigenvalues()(0) < kVanished * most;
+  out.is_separated = eigen.eigenvalues()(0) < std::min(kVanished * most, kSome);
   return out;
 }
 

@@ -349,6 +349,8 @@ def test_refusals():
         model.core.evaluate(np.zeros(1), np.zeros(3), 0.0)
     with pytest.raises(ValueError, match="link"):
         _core.Glmm(model.y, [], [-1], model.terms, model.weights, model.offset, "poisson", "logit")
+    with pytest.raises(ValueError, match="no criterion has been evaluated"):
+        _ = Model("poisson", "log", [(12, 1)], False).core.eta
     several = Model("poisson", "log", [(12, 1), (5, 1)], False)
     with pytest.raises(ValueError, match="more than one term"):
         several.core.quadrature(np.zeros(1), np.ones(1))
