@@ -98,5 +98,5 @@ def test_what_is_refused(model):
     for scheme in ("new_groups", "new_rows"):
         with pytest.raises(UnsupportedError, match="folds=10"):
             ranef.cross_validate(model, scheme)
-    with pytest.raises(ModelError, match=r"ranef\.lmer or ranef\.glmer"):
+    with pytest.raises(ModelError, match=r"ranef\.lmer, ranef\.glmer or ranef\.clmm"):
         ranef.cross_validate(3, folds=2)

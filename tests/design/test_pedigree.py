@@ -124,7 +124,7 @@ def test_precision_refusals(Q, labels, message):
 )
 def test_what_stands_for_unknown_parents_is_no_animal(sire, label):
     animals = [1, 2, 3] if isinstance(sire[0], int) else ["a", "b", "c"]
-    with pytest.raises(ranef.DataError, match=f"{label} occurs as a parent and is no animal"):
+    with pytest.raises(ranef.DataError, match=f"{label} occurs as a parent but has no row"):
         ranef.pedigree(animals, sire, [None, None, animals[1]])
 
 

@@ -14,7 +14,7 @@ import scipy.stats
 import ranef
 from oracle.glmm_cases import CASES, frame
 from ranef.families import lookup
-from ranef.families.links import INVERSE, LOG
+from ranef.families.links import INVERSE, LOG, SQRT
 from ranef.families.scale import METHODS, distribution_variance
 from ranef.inference.shares import generalised as glmm_shares
 
@@ -153,8 +153,9 @@ def test_three_approximations_of_a_count():
     counts, size = lookup("negative_binomial"), {"size": 100.0}
     values = [distribution_variance(counts, LOG, 50.0, size, m) for m in METHODS]
     np.testing.assert_allclose(values, [np.log(1.03), scipy.special.polygamma(1, 1 / 0.03), 0.03])
-    with pytest.raises(ranef.UnsupportedError, match="inverse"):
-        distribution_variance(lookup("gamma"), INVERSE, 1.0, {"phi": 1.0}, "delta")
+    for name, link in [("gamma", INVERSE), ("nbinom1", SQRT), ("tweedie", SQRT)]:
+        with pytest.raises(ranef.UnsupportedError, match=f"not for {link.name}"):
+            distribution_variance(lookup(name), link, 1.0, {"phi": 1.0}, "delta")
     with pytest.raises(ValueError, match="method"):
         distribution_variance(counts, LOG, 1.0, size, "theory")
 

@@ -235,11 +235,13 @@ def response_vector(formula: Formula, value: Value, kind: str) -> Vector:
         return value.arrays[0]
     shown = ", ".join(repr(level) for level in value.levels[:4].tolist())
     if kind == "numeric":
-        hint = number_hint(value.levels.astype(str), name)
+        texts = value.levels.astype(str)
+        hint = number_hint(texts, name)
+        scores = ordered_hint(value) if not hint or texts.str.isdecimal().all() else ""
         raise DataError(
             f"the response {name!r} is not numeric (its values are {shown}"
             f"{', ...' if len(value.levels) > 4 else ''}); "
-            f"{hint or 'make it numbers, such as 0 and 1'}{ordered_hint(value)}",
+            f"{hint or 'make it numbers, such as 0 and 1'}{scores}",
             name,
         )
     if len(value.levels) != 2:

@@ -53,7 +53,8 @@ def check_scale(family: Family, link: Link, zero: bool = False) -> None:
         )
     if family.latent and link.latent_variance is not None:
         return
-    if link.name not in ("identity", "log") and "phi" not in family.parameters:
+    is_share = family.support.high == 1.0 and "phi" in family.parameters
+    if link.name not in ("identity", "log") and not is_share:
         raise UnsupportedError(
             f"proportions of variance of {family.named} response are known for log, not for "
             f"{link.name} links; {ELSEWHERE}"
