@@ -125,9 +125,9 @@ struct Relative {
   double log, g;
 };
 
-class Shape {
+class Terms {
  public:
-  Shape(double mode, double theta, double nu)
+  Terms(double mode, double theta, double nu)
       : mode_(mode),
         theta_(theta),
         nu_(nu),
@@ -172,7 +172,7 @@ template <class S>
 bool add_side(Powers& powers, double mode, double theta, double nu, bool up, S& sums) {
   const bool by_powers = std::abs(theta) < kMostExponent && nu < kMostNu;
   const double rate = by_powers ? std::exp(up ? theta : -theta) : 0.0;
-  const Shape shape(mode, theta, nu);
+  const Terms shape(mode, theta, nu);
   double y = mode, d = 0.0, g = 0.0, w = 1.0;
   for (int count = 0; up || y > 0.0; ++count) {
     if (count > kMostTerms) return false;

@@ -88,7 +88,7 @@ struct ExponentialShape {
 
 // log Gamma(a + y) / Gamma(a) of one a and many counts y, which share their sums.
 template <class J>
-class Rising {
+class RisingProduct {
  public:
   void renew(const J& a) {
     a_ = a;

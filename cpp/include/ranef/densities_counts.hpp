@@ -40,7 +40,7 @@ struct NegativeBinomialDensity {
   template <class J>
   struct Shape {
     J size{0.0};
-    Rising<J> rising;  // of size
+    RisingProduct<J> rising;  // of size
     void renew(const J* in) {
       if (last_.is(in[1].value())) return rising.again();
       size = exp(in[1]);

@@ -34,7 +34,7 @@ struct BetabinomialDensity {
   template <class J>
   struct Shape {
     J phi{0.0};
-    Rising<J> rising;  // of phi
+    RisingProduct<J> rising;  // of phi
     void renew(const J* in) {
       if (last_.is(in[1].value())) return rising.again();
       phi = exp(in[1]);
